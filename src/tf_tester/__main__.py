@@ -1,0 +1,5 @@
+"""`python -m tf_tester`."""
+
+from tf_tester.cli.main import run
+
+run()

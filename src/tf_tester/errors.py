@@ -1,0 +1,123 @@
+"""Every error of ours, one tree; whose matter it is, is the first split.
+
+::
+
+    TfTesterError                 one sentence what happened (`str`), one what to do (`hint`)
+    ├── UsageError                the command line or the configuration is wrong        exit 2
+    │   ├── UnknownVersion
+    │   ├── UnknownProject
+    │   └── ConfigError
+    ├── CellRefused               one cell can't run; the others go on                  outcome
+    │   ├── NoPython
+    │   ├── NoWheel
+    │   ├── Unresolvable
+    │   ├── DownloadFailed
+    │   ├── BuildFailed
+    │   └── InstallFailed
+    ├── WrongBytes                a source lied; the fetcher tries the next, so nobody else sees it
+    └── OurFailure                the world or we ourselves failed                      exit 4
+        ├── IndexUnreachable
+        ├── StoreError            no permission, disk full, damaged
+        └── IsolationUnavailable
+
+What the user's own code does wrong is never an exception of ours: it is an outcome.
+"""
+
+
+class TfTesterError(Exception):
+    """Something that a person can act on."""
+
+    exit_code = 4
+
+    def __init__(self, message: str, *, hint: str = "", detail: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        """What to do about it, one sentence; empty where nothing can be done."""
+        self.detail = detail
+        """The full evidence (a tool's own words), for those who want it."""
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class UsageError(TfTesterError):
+    """The command line asks for something that can't be."""
+
+    exit_code = 2
+
+
+class UnknownVersion(UsageError):
+    """A version was asked for that the index doesn't have."""
+
+
+class UnknownProject(UsageError):
+    """The index has no such project."""
+
+
+class ConfigError(UsageError):
+    """A configuration file or environment variable is wrong."""
+
+
+class CellRefused(TfTesterError):
+    """One cell can't run; `outcome` is the word of `model.outcome.Outcome` that the matrix shows for it."""
+
+    outcome = "install-failed"
+
+
+class NoPython(CellRefused):
+    """No installed Python has a wheel of that version."""
+
+    outcome = "no-python"
+
+
+class NoWheel(CellRefused):
+    """That version has no wheel for this platform, or for the Python asked for."""
+
+    outcome = "no-wheel"
+
+
+class Unresolvable(CellRefused):
+    """The dependencies contradict one another; `detail` holds the resolver's reasoning in full."""
+
+    outcome = "unresolvable"
+
+
+class DownloadFailed(CellRefused):
+    """No source gave the promised bytes; nothing unverified was kept."""
+
+    outcome = "download-failed"
+
+
+class BuildFailed(CellRefused):
+    """A source distribution could not be built; `detail` holds the build's own output."""
+
+    outcome = "build-failed"
+
+
+class InstallFailed(CellRefused):
+    """A verified wheel could not be unpacked or the environment not be made."""
+
+    outcome = "install-failed"
+
+
+class OurFailure(TfTesterError):
+    """The network, the disk, or we."""
+
+    exit_code = 4
+
+
+class IndexUnreachable(OurFailure):
+    """An index doesn't answer, and the store doesn't have what was asked for."""
+
+
+class StoreError(OurFailure):
+    """The store can't be written or read: permission, space, damage."""
+
+
+class IsolationUnavailable(OurFailure):
+    """The isolation asked for can't be had on this machine."""
+
+
+class WrongBytes(TfTesterError):
+    """A source gave other bytes than the authority promised; nothing of them was kept."""

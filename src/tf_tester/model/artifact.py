@@ -1,0 +1,81 @@
+"""What an index promises: files and the pages that list them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+_SDIST_ENDINGS = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz")
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """One file of a project page (PEP 503, 691, 700, 592, 714)."""
+
+    filename: str
+    project: str
+    """Canonical name (PEP 503)."""
+    version: str
+    """As it stands in the file name; compare through `packaging.version`."""
+    url: str
+    """Absolute, without a fragment."""
+    sha256: str | None = None
+    """Lower-case hex as promised by the index; None where it promises none."""
+    size: int | None = None
+    """Bytes (PEP 700)."""
+    upload_time: datetime | None = None
+    """Aware, UTC (PEP 700); None where the index doesn't tell."""
+    requires_python: str | None = None
+    yanked: str | None = None
+    """None: not yanked. Otherwise the reason, which may be empty (PEP 592)."""
+    metadata_sha256: str | None = None
+    """None: no metadata file is advertised (PEP 714). Empty: advertised without a hash."""
+
+    @property
+    def is_wheel(self) -> bool:
+        return self.filename.endswith(".whl")
+
+    @property
+    def is_sdist(self) -> bool:
+        return self.filename.endswith(_SDIST_ENDINGS)
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectPage:
+    """Everything one index says of one project."""
+
+    project: str
+    """Canonical name."""
+    artifacts: tuple[Artifact, ...]
+    serial: int | None = None
+    """The index's serial for the project (`_last-serial`), where it gives one."""
+    status: str = "active"
+    """PEP 792: active, archived, quarantined or deprecated."""
+    stale: bool = False
+    """True when it comes from the store because the index did not answer."""
+
+
+def split_filename(filename: str, project: str) -> str | None:
+    """The version part of a wheel's or sdist's name, or None where it isn't one of that project.
+
+    >>> split_filename("tensorflow-2.8.0-cp310-cp310-manylinux2010_x86_64.whl", "tensorflow")
+    '2.8.0'
+    >>> split_filename("zope.interface-5.0.tar.gz", "zope-interface")
+    '5.0'
+    """
+    if filename.endswith(".whl"):
+        parts = filename[:-4].split("-")
+        return parts[1] if len(parts) in (5, 6) else None
+    for ending in _SDIST_ENDINGS:
+        if filename.endswith(ending):
+            stem = filename[: -len(ending)]
+            length = len(project)
+            # An sdist's name may spell the project in any way that normalises to it; all of one length
+            # but for runs of separators, which are rare enough to be left to the last resort.
+            if stem[length : length + 1] == "-" and _normal(stem[:length]) == project:
+                return stem[length + 1 :]
+            name, _, version = stem.rpartition("-")
+            return version if name and _normal(name) == project else None
+    return None
+
+
+def _normal(name: str) -> str:
+    return name.lower().replace("_", "-").replace(".", "-")

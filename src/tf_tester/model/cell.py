@@ -1,0 +1,43 @@
+"""One column of the matrix."""
+
+from dataclasses import dataclass
+
+from tf_tester.model.artifact import Artifact
+from tf_tester.model.interpreter import Interpreter
+from tf_tester.model.lock import Resolution
+from tf_tester.model.outcome import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One (package version, Python, resolution) to be tested."""
+
+    package: str
+    version: str
+    python: str
+    """The interpreter's label (`3.8`), or `-` where none fits."""
+    resolution: Resolution
+
+    @property
+    def key(self) -> str:
+        return f"{self.package}=={self.version}@py{self.python}@{self.resolution}"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a cell can't run, known before anything is downloaded."""
+
+    outcome: Outcome
+    summary: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCell:
+    """A cell with what it takes to run it, or with the reason why it can't be."""
+
+    cell: Cell
+    interpreter: Interpreter | None = None
+    artifact: Artifact | None = None
+    """The wheel of the version under test that fits the interpreter."""
+    refusal: Refusal | None = None

@@ -1,0 +1,102 @@
+"""What happens in a run, in order: the record is these as JSON lines, every report is a fold over them.
+
+The live board and the plain printer listen to the same events while they happen.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tf_tester.model.cell import Cell
+from tf_tester.model.lock import Lock
+from tf_tester.model.outcome import CellResult
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    run_id: str
+    """Sortable by time, unique in the store."""
+    started: str
+    """RFC 3339, UTC."""
+    tool: str
+    """`tf-tester 0.1.0`."""
+    request: dict[str, Any]
+    """What was asked for, enough to ask again."""
+    cells: tuple[Cell, ...]
+    """In the order in which they are shown."""
+    folder: str
+    """Where the record and the evidence are."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellState:
+    """A cell has entered a phase."""
+
+    cell: str
+    state: str
+    """resolving, downloading, unpacking, waiting, running."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellLocked:
+    cell: str
+    lock: Lock
+    from_store: bool
+    """True: an earlier run's lock was used as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransferProgress:
+    """Bytes of one artifact so far; the board makes speed and time left of it. Not in the record."""
+
+    sha256: str
+    filename: str
+    done: int
+    """Bytes that are on disk, those of earlier runs included."""
+    total: int | None
+    source: str
+    """Name of the mirror, or `authority`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransferFinished:
+    sha256: str
+    filename: str
+    size: int
+    """Bytes of the whole file."""
+    received: int
+    """Bytes that came over the wire in this run."""
+    source: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TransferTrouble:
+    """A source failed and another way was tried."""
+
+    filename: str
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CellFinished:
+    result: CellResult
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    exit_code: int
+    interrupted: bool
+    wall_s: float
+
+
+Event = (
+    RunStarted
+    | CellState
+    | CellLocked
+    | TransferProgress
+    | TransferFinished
+    | TransferTrouble
+    | CellFinished
+    | RunFinished
+)

@@ -1,0 +1,43 @@
+"""A Python that is installed on this machine."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    """What was learnt by starting it once."""
+
+    path: Path
+    """The executable, links resolved as far as they keep meaning the same environment."""
+    version: str
+    """Full, such as `3.8.18`."""
+    implementation: str
+    """`cpython` or `pypy`, as `sys.implementation.name` says."""
+    abi: str
+    """The ABI tag of its extension modules, such as `cp37m`, `cp38`, `cp313t`."""
+    bits: int
+    """Of a pointer: 32 or 64."""
+    cache_tag: str
+    """Of its bytecode, such as `cpython-38`."""
+    provider: str = ""
+    """Where it was found: `pyenv`, `path`, `asdf`, `uv`, `conda`, `given`, …"""
+
+    @property
+    def release(self) -> tuple[int, int]:
+        major, minor = self.version.split(".")[:2]
+        return int(major), int(minor)
+
+    @property
+    def label(self) -> str:
+        """`3.8`: how a cell names its Python; free-threaded and debug builds show their flag."""
+        flag = self.abi.removeprefix("cp").lstrip("0123456789").replace("m", "")
+        return f"{self.release[0]}.{self.release[1]}{flag}" if self.implementation == "cpython" else self.abi
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenInterpreter:
+    """An executable that calls itself Python and does not run."""
+
+    path: Path
+    reason: str

@@ -1,0 +1,47 @@
+"""The exact distributions of one cell."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class Resolution(StrEnum):
+    """Which dependencies a cell gets."""
+
+    ERA = "era"
+    """As of the version's release date plus a grace period."""
+    LATEST = "latest"
+    LOWEST = "lowest"
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """One distribution of a lock."""
+
+    name: str
+    version: str
+    filename: str
+    """Of the wheel that is installed."""
+    sha256: str
+    """Of that wheel."""
+    size: int | None
+    url: str
+    """The authority's own URL; empty for a wheel built here."""
+    built_from: str | None = None
+    """SHA-256 of the source distribution, where the wheel was built here."""
+    upload_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """What one cell installs; the same lock always makes the same environment."""
+
+    python: str
+    """The interpreter's full version."""
+    resolution: Resolution
+    cutoff: datetime | None
+    """Nothing of a version first uploaded after this is in the lock; None: no limit."""
+    pins: tuple[Pin, ...]
+    """Sorted by name."""
+    remarks: tuple[str, ...] = field(default=())
+    """What a person should know: a fallback taken, a missing upload time."""

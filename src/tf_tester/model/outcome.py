@@ -1,0 +1,113 @@
+"""What happened in a cell, with the evidence."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """Of one test, or of a whole cell (the gravest of its tests)."""
+
+    PASS = "pass"
+    SKIP = "skip"
+    FAIL = "fail"
+    """The test's code raised, or left with another status than 0."""
+    ERROR = "error"
+    """The test could not be run: syntax, collection, a fixture, no tests found."""
+    CRASH = "crash"
+    """The process died: a signal, `os._exit`, an interpreter that could not start."""
+    TIMEOUT = "timeout"
+    OOM = "oom"
+    # A cell that never ran:
+    NO_PYTHON = "no-python"
+    NO_WHEEL = "no-wheel"
+    UNRESOLVABLE = "unresolvable"
+    DOWNLOAD_FAILED = "download-failed"
+    BUILD_FAILED = "build-failed"
+    INSTALL_FAILED = "install-failed"
+    INTERRUPTED = "interrupted"
+    """Ctrl-C came first."""
+
+    @property
+    def ran(self) -> bool:
+        return self in _RAN
+
+    @property
+    def is_failure_of_the_test(self) -> bool:
+        return self in _BAD
+
+
+_BAD = frozenset({Outcome.FAIL, Outcome.ERROR, Outcome.CRASH, Outcome.TIMEOUT, Outcome.OOM})
+_RAN = _BAD | {Outcome.PASS, Outcome.SKIP}
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptionFact:
+    """The exception that ended a test."""
+
+    type: str
+    """Qualified where it is not a builtin: `google.protobuf.message.DecodeError`."""
+    message: str
+    file: str = ""
+    line: int = 0
+    function: str = ""
+
+    @property
+    def first_line(self) -> str:
+        text = self.message.strip().splitlines()
+        return f"{self.type}: {text[0]}" if text else self.type
+
+
+@dataclass(frozen=True, slots=True)
+class WarningFact:
+    """A warning that a test caused, with how often it was seen."""
+
+    category: str
+    message: str
+    file: str = ""
+    line: int = 0
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TestRow:
+    """One test in one cell."""
+
+    __test__ = False  # not a test class, whatever pytest thinks of the name
+
+    id: str
+    outcome: Outcome
+    exception: ExceptionFact | None = None
+    traceback: str = ""
+    stdout: str = ""
+    stderr: str = ""
+    reason: str = ""
+    """Why it was skipped, or how its process died."""
+    warnings: tuple[WarningFact, ...] = ()
+    wall_s: float | None = None
+    cpu_s: float | None = None
+    peak_rss_kib: int | None = None
+    exit_code: int | None = None
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CellResult:
+    """All that is known of one cell when it is over."""
+
+    cell: str
+    """The cell's key (`Cell.key`)."""
+    outcome: Outcome
+    summary: str = ""
+    """One line a person understands: the first exception, or why it did not run."""
+    hint: str = ""
+    detail: str = ""
+    """The full evidence of a cell that did not run: the resolver's or the build's own words."""
+    tests: tuple[TestRow, ...] = ()
+    phases: dict[str, float] = field(default_factory=dict)
+    """Wall seconds by phase: resolve, download, layers, environment, run, cleanup."""
+    import_s: float | None = None
+    """Wall seconds of the first import of the package under test."""
+    peak_rss_kib: int | None = None
+    remarks: tuple[str, ...] = ()
+    evidence: str = ""
+    """Folder with the cell's output and lock; empty where nothing was kept."""

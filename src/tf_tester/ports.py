@@ -1,0 +1,190 @@
+"""What the flow needs from the world, in our words; `wiring` says who provides it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from tf_tester.model.artifact import Artifact, ProjectPage
+from tf_tester.model.events import Event
+from tf_tester.model.interpreter import BrokenInterpreter, Interpreter
+from tf_tester.model.lock import Lock, Pin, Resolution
+
+Tell = Callable[[Event], None]
+"""Takes an event as it happens; must return at once and be callable from any thread."""
+
+
+class Index(Protocol):
+    """Something that serves project pages."""
+
+    def page(self, project: str) -> ProjectPage:
+        """The page of a project (canonical name), links absolute.
+
+        Raises `UnknownProject` where the index says that there is none, `IndexUnreachable` where it doesn't
+        answer and the store has no earlier copy (with one, the page comes back marked `stale`).
+        """
+        ...
+
+
+class Blobs(Protocol):
+    """Verified files by their SHA-256 (lower-case hex)."""
+
+    def find(self, sha256: str) -> Path | None:
+        """The file, if it is there."""
+        ...
+
+    def partial(self, sha256: str) -> Path:
+        """Where the bytes of a transfer grow; what an earlier one left is still there."""
+        ...
+
+    def exclusive(self, sha256: str) -> AbstractContextManager[None]:
+        """Hold this while bringing a blob: one process and thread at a time; blocks. Freed by death."""
+        ...
+
+    def adopt(self, sha256: str, filename: str, source: str) -> Path:
+        """Verify `partial(sha256)` against its name and give it that name, or remove it.
+
+        Hashes the bytes that are on the disk, syncs, links into place: afterwards the blob is right or absent.
+        Raises `WrongBytes` (the partial file is gone then) and `StoreError`.
+        """
+        ...
+
+
+class Fetcher(Protocol):
+    """The only place where bytes enter."""
+
+    def fetch(self, artifact: Artifact) -> Path:
+        """The verified blob of an artifact, from the store or from the fastest source that tells the truth.
+
+        Blocks; callable from many threads, one transfer per blob. Raises `DownloadFailed`, `StoreError`.
+        """
+        ...
+
+    def read_range(self, artifact: Artifact, start: int, end: int) -> bytes:
+        """Bytes [start, end) of an artifact at the authority, unverified; negative start counts from the end.
+
+        Raises `DownloadFailed`, also where the server doesn't do ranges.
+        """
+        ...
+
+    def metadata(self, artifact: Artifact) -> bytes | None:
+        """The file's advertised core metadata (PEP 658), or None where there is none or its hash is wrong."""
+        ...
+
+
+class PageCache(Protocol):
+    """Index pages as they came, for revalidation and for working offline."""
+
+    def get(self, url: str) -> "CachedPage | None": ...
+
+    def put(self, url: str, page: "CachedPage") -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CachedPage:
+    """The body of one index response."""
+
+    body: bytes
+    content_type: str
+    etag: str | None
+    fetched: datetime
+    """Aware, UTC."""
+    missing: bool = False
+    """The index said 404."""
+
+
+class Interpreters(Protocol):
+    def find(self) -> tuple[Sequence[Interpreter], Sequence[BrokenInterpreter]]:
+        """All Pythons of this machine, newest first; of several with one version and ABI, the first found."""
+        ...
+
+    def probe(self, path: Path) -> Interpreter:
+        """Learn about one executable. Raises `UsageError` where it is none or does not run."""
+        ...
+
+    def install(self, python: str) -> Interpreter:
+        """Let uv fetch a Python such as `3.8`. Raises `NoPython`."""
+        ...
+
+
+class Resolver(Protocol):
+    """Which distributions, exactly."""
+
+    def lock(self, question: "Question") -> tuple[Lock, bool]:
+        """The lock, and whether it came from the store. Raises `Unresolvable`, `BuildFailed`, `IndexUnreachable`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a lock answers."""
+
+    requirements: tuple[str, ...]
+    """PEP 508, the package under test pinned first."""
+    interpreter: Interpreter
+    resolution: Resolution
+    cutoff: datetime | None
+    constraints: tuple[str, ...] = ()
+    allow_build: frozenset[str] = frozenset()
+    """Canonical names whose source distributions may be built, besides the known ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """A Python that sees one lock's distributions as its site-packages."""
+
+    folder: Path
+    python: Path
+    scripts: Path
+    import_names: tuple[str, ...] = ()
+    """Top-level names that the package under test brings."""
+
+
+class Environments(Protocol):
+    def make(
+        self,
+        interpreter: Interpreter,
+        wheels: Sequence[tuple[Pin, Path]],
+        *,
+        package: str,
+        keep: bool,
+    ) -> AbstractContextManager[Environment]:
+        """An environment of just these verified wheels, gone at the end unless kept.
+
+        Raises `InstallFailed`, `StoreError`.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a process tree ended."""
+
+    code: int | None
+    """Exit status, or None when it died by a signal or never started."""
+    signal: int | None
+    timed_out: bool
+    wall_s: float
+    cpu_s: float
+    peak_rss_kib: int
+    spawn_error: str = ""
+    """Why the process could not be started."""
+    leftovers: int = 0
+    """Processes that outlived the main one and were killed."""
+
+
+class Executor(Protocol):
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: Path,
+        stdout: Path,
+        stderr: Path,
+        timeout: float | None,
+    ) -> Exit:
+        """Run a program with nothing but `env`, both streams into files; its whole tree is dead afterwards."""
+        ...
