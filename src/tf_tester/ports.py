@@ -3,14 +3,16 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.model.events import Event
+from tf_tester.model.exit import Exit
 from tf_tester.model.interpreter import BrokenInterpreter, Interpreter
-from tf_tester.model.lock import Lock, Pin, Resolution
+from tf_tester.model.layer import Layer
+from tf_tester.model.lock import Lock, Resolution
 
 Tell = Callable[[Event], None]
 """Takes an event as it happens; must return at once and be callable from any thread."""
@@ -74,6 +76,41 @@ class Fetcher(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One place to get a file from; whose word counts for what is in it is another matter."""
+
+    name: str
+    """Name of a mirror, or `authority`: what events and reports call it."""
+    url: str
+    """Absolute, without credentials."""
+
+
+class GetPage(Protocol):
+    """One conditional request for an index page."""
+
+    def get_page(self, url: str, *, accept: str, etag: str | None) -> "PageResponse":
+        """The answer with status 200, 304 (only where an `etag` was given) or 404.
+
+        User name and password in `url` go to just that scheme, host and port. Raises `IndexUnreachable` for
+        every other answer and where none comes.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PageResponse:
+    """What an index answered."""
+
+    status: int
+    body: bytes
+    """Decoded, complete; empty for 304 and 404."""
+    content_type: str
+    etag: str | None
+    url_after_redirects: str
+    """What relative links of the page are relative to; without credentials."""
+
+
 class PageCache(Protocol):
     """Index pages as they came, for revalidation and for working offline."""
 
@@ -127,6 +164,8 @@ class Question:
     resolution: Resolution
     cutoff: datetime | None
     constraints: tuple[str, ...] = ()
+    good_for: timedelta | None = None
+    """How long an answer stays good; None: for ever, as of a day in the past."""
     allow_build: frozenset[str] = frozenset()
     """Canonical names whose source distributions may be built, besides the known ones."""
 
@@ -138,41 +177,29 @@ class Environment:
     folder: Path
     python: Path
     scripts: Path
-    import_names: tuple[str, ...] = ()
-    """Top-level names that the package under test brings."""
+    clashes: tuple[str, ...] = ()
+    """A sentence for each file that two projects bring with different contents."""
 
 
-class Environments(Protocol):
-    def make(
-        self,
-        interpreter: Interpreter,
-        wheels: Sequence[tuple[Pin, Path]],
-        *,
-        package: str,
-        keep: bool,
-    ) -> AbstractContextManager[Environment]:
-        """An environment of just these verified wheels, gone at the end unless kept.
+class Layers(Protocol):
+    def layer(self, filename: str, sha256: str, wheel: Path, interpreter: Interpreter) -> Layer:
+        """The wheel unpacked, with bytecode for the interpreter; made once, whoever asks and however many.
 
-        Raises `InstallFailed`, `StoreError`.
+        Raises `InstallFailed` where the wheel breaks the rules, `StoreError`.
         """
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """How a process tree ended."""
+class Environments(Protocol):
+    def make(
+        self, interpreter: Interpreter, layers: Sequence[Layer], *, keep: str | None
+    ) -> AbstractContextManager[Environment]:
+        """An environment of just these layers, gone at the end unless it is kept under a name.
 
-    code: int | None
-    """Exit status, or None when it died by a signal or never started."""
-    signal: int | None
-    timed_out: bool
-    wall_s: float
-    cpu_s: float
-    peak_rss_kib: int
-    spawn_error: str = ""
-    """Why the process could not be started."""
-    leftovers: int = 0
-    """Processes that outlived the main one and were killed."""
+        Where two layers bring one file, the first one's is used and the clash is in `Environment.clashes`.
+        Raises `InstallFailed`, `StoreError`.
+        """
+        ...
 
 
 class Executor(Protocol):

@@ -1,0 +1,32 @@
+# Two commands on a fresh machine: `make demo` runs the main job on real wheels, `make test` passes the tests.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+$(VENV)/ready: requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("tf-tester needs Python 3.11 or newer; name one with PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+.PHONY: demo test check real lock bench clean
+demo: $(VENV)/ready  ## three real TensorFlow versions, the newest that the Pythons of this machine can run
+	$(BIN)/tf-tester test examples/savedmodel_roundtrip.py --package tensorflow-cpu --versions minors --last 3
+
+test: $(VENV)/ready  ## everything that needs no network
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+real: $(VENV)/ready  ## the slower tests, on real wheels
+	$(BIN)/pytest -m real
+
+lock: $(VENV)/ready  ## pin the newest of everything that we depend on
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --all-extras \
+	    --custom-compile-command "make lock" --no-annotate --upgrade pyproject.toml --output-file requirements.txt
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,99 @@
+"""The command line: words in, words out. A command's module is imported when the command is used."""
+
+import importlib
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from tf_tester import __version__
+from tf_tester.errors import TfTesterError
+
+_COMMANDS = {
+    # name: module, what it does (here, so that --help imports no command)
+    "test": ("tf_tester.cli.test", "Run tests against many versions of a package."),
+    "download": ("tf_tester.cli.download", "Bring the wheels of many versions into a folder."),
+    "versions": ("tf_tester.cli.versions", "List what exists: versions, dates, Pythons, sizes."),
+    "shell": ("tf_tester.cli.shell", "Open a shell in the environment of one version."),
+    "doctor": ("tf_tester.cli.doctor", "See what works on this machine, and what to do about the rest."),
+    "config": ("tf_tester.cli.config", "Show every setting and where it comes from."),
+}
+
+
+class _Lazy(click.Group):
+    """A group whose commands are imported one by one."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(_COMMANDS[cmd_name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+
+@click.group(
+    cls=_Lazy,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 all passed · 1 a test failed · 2 usage · 3 nothing failed, but some cells could not run · "
+    "4 our own failure · 130 interrupted.",
+)
+@click.version_option(__version__, prog_name="tf-tester")
+def main() -> None:
+    """Which versions of a framework does this code work with, what breaks where, and why?"""
+
+
+def run(arguments: list[str] | None = None) -> NoReturn:
+    """The console script."""
+    sys.exit(_exit_code(arguments))
+
+
+def _exit_code(arguments: list[str] | None) -> int:
+    try:
+        code: Any = main.main(args=arguments, prog_name="tf-tester", standalone_mode=False)
+    except click.exceptions.Exit as left:
+        return left.exit_code
+    except click.Abort:
+        return _say("interrupted", code=130)
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except TfTesterError as error:
+        return _say(f"error: {error}", error.hint, error.detail, code=error.exit_code)
+    except KeyboardInterrupt:
+        return _say("interrupted", code=130)
+    except BrokenPipeError:
+        # Whoever read our output has gone (`| head`): nothing is left to be said to anybody.
+        sys.stderr.close()
+        return 141
+    except Exception as error:  # noqa: BLE001 - the one place where our own mistakes end
+        return _own_mistake(error)
+    return code if isinstance(code, int) else 0
+
+
+def _say(message: str, hint: str = "", detail: str = "", *, code: int) -> int:
+    from tf_tester.core.printable import printable
+
+    lines = [f"tf-tester: {message}", hint, *detail.splitlines()]
+    for line in lines:
+        if line:
+            print(printable(line), file=sys.stderr)
+    return code
+
+
+def _own_mistake(error: Exception) -> int:
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="tf-tester-", suffix=".txt", delete=False, encoding="utf-8") as file:
+        file.write("".join(traceback.format_exception(error)))
+    return _say(
+        f"error: something went wrong inside tf-tester ({type(error).__name__}: {error}).",
+        f"This is a mistake of ours; please report it with {file.name}.",
+        code=4,
+    )

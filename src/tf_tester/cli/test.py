@@ -1,0 +1,149 @@
+"""`tf-tester test`."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tf_tester.cli.options import EPILOG, options, settings_from
+from tf_tester.cli.selecting import FETCHING, RESOLVING, SELECTING, listener, requirements_of, selection_of
+from tf_tester.core.settings import Settings
+from tf_tester.errors import UsageError
+from tf_tester.model.events import Event
+from tf_tester.model.request import Trial
+
+_RUNNING = (
+    "jobs",
+    "timeout",
+    "memory",
+    "runner",
+    "with",
+    "requirements",
+    "project",
+    "env",
+    "pythonpath",
+    "keep",
+)
+
+
+class _Splitting(click.Command):
+    """What follows `--` is not ours: a command, or arguments for the test."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if "--" in args:
+            cut = args.index("--")
+            ctx.meta["rest"] = tuple(args[cut + 1 :])
+            args = args[:cut]
+        return super().parse_args(ctx, args)
+
+
+@click.command(
+    "test",
+    cls=_Splitting,
+    epilog=EPILOG,
+    options_metavar="[OPTIONS]",
+    short_help="Run tests against many versions of a package.",
+)
+@click.argument(
+    "targets", nargs=-1, metavar="[FILE|FOLDER]... [-- COMMAND|ARGUMENTS...]", type=click.Path(path_type=Path)
+)
+@options(*SELECTING, *RESOLVING, *_RUNNING, *FETCHING, "timings", "color")
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the record of the run (JSON lines).",
+)
+@click.pass_context
+def command(ctx: click.Context, /, targets: tuple[Path, ...], json_file: Path | None, **_: Any) -> int:
+    """Run a script, tests, or any command against many versions of a package.
+
+    FILE is a script (judged by its exit code) or has tests for pytest or unittest; FOLDER has test files. What
+    follows `--` is a command to run instead, or, after a FILE, its arguments.
+
+    \b
+    Examples:
+      tf-tester test my_model_test.py --versions 2.4.0,2.8.0,2.12.0
+      tf-tester test tests/ --package numpy --versions '>=1.22,<2.1' --python 3.10
+      tf-tester test --versions minors --last 3 -- python train.py --epochs 1
+    """
+    settings = settings_from(ctx.params).settings
+    return run_test(settings, _trial(settings, targets, ctx.meta.get("rest", ())), json_file)
+
+
+def run_test(settings: Settings, trial: Trial, json_file: Path | None) -> int:
+    """Run the matrix and print its report; the exit code."""
+    from datetime import UTC, datetime
+
+    from tf_tester.core.report import fold
+    from tf_tester.flow.test import test
+    from tf_tester.report.matrix import print_report
+    from tf_tester.report.record import RecordWriter, read_record
+    from tf_tester.wiring import TOOL, new_run_id, services
+
+    selection = selection_of(settings)
+    run_id = new_run_id()
+    if json_file is not None and not json_file.absolute().parent.is_dir():
+        raise UsageError(f"There is no folder {json_file.absolute().parent} for --json.", hint="Make it first.")
+    with listener(settings) as show:
+        writers: list[RecordWriter] = []
+
+        def listening(run_folder: Path) -> Any:
+            def tell(event: Event) -> None:
+                if not writers:
+                    run_folder.mkdir(parents=True, exist_ok=True)
+                    writers.append(RecordWriter(run_folder / "record.jsonl", lambda: datetime.now(UTC)))
+                writers[0].tell(event)
+                show(event)
+
+            return tell
+
+        with services(settings, listening, environ=os.environ, run_id=run_id) as world:
+            code = test(selection, trial, world, run_id=run_id, started=datetime.now(UTC).isoformat(), tool=TOOL)
+            writers[0].close()
+            record = world.run_folder / "record.jsonl"
+    report = fold(read_record(record))
+    print_report(
+        report,
+        sys.stdout,
+        environ=_colours(settings),
+        width=shutil.get_terminal_size().columns,
+        timings=settings.timings,
+    )
+    if json_file is not None:
+        shutil.copyfile(record, json_file)
+    return code
+
+
+def _trial(settings: Settings, targets: tuple[Path, ...], rest: tuple[str, ...]) -> Trial:
+    cwd = Path.cwd()
+    package = selection_of(settings).package
+    return Trial(
+        targets=tuple(Path(os.path.abspath(target)) for target in targets),  # noqa: PTH100 - links keep their names
+        command=() if targets else rest,
+        arguments=rest if targets else (),
+        runner=settings.runner,
+        cwd=cwd,
+        requirements=(*settings.with_, *requirements_of(settings.requirements, package)),
+        project=settings.project,
+        env=tuple(settings.env.items()),
+        pythonpath=settings.pythonpath,
+        timeout=settings.timeout.total_seconds(),
+        keep=settings.keep,
+        jobs=settings.jobs,
+        memory=settings.memory,
+    )
+
+
+def _colours(settings: Settings) -> dict[str, str]:
+    match settings.color:
+        case "always":
+            return {**os.environ, "FORCE_COLOR": "1"}
+        case "never":
+            return {**os.environ, "NO_COLOR": "1"}
+        case _:
+            return dict(os.environ)

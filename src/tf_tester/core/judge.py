@@ -1,0 +1,187 @@
+"""From what the harness wrote and how the process ended, to outcomes.
+
+The verdict comes from the exit status and the event file, never from what the test prints.
+"""
+
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from tf_tester.model.exit import Exit
+from tf_tester.model.outcome import ExceptionFact, Outcome, TestRow, WarningFact
+
+TRACEBACK = "Traceback (most recent call last)"
+_GRAVEST_FIRST = (
+    Outcome.OOM,
+    Outcome.CRASH,
+    Outcome.TIMEOUT,
+    Outcome.ERROR,
+    Outcome.FAIL,
+    Outcome.PASS,
+    Outcome.SKIP,
+)
+
+
+def worst(rows: Sequence[TestRow]) -> Outcome:
+    """A cell is as bad as its worst test; no test at all is an error, and only skipped tests are `skip`."""
+    outcomes = {row.outcome for row in rows}
+    return next((outcome for outcome in _GRAVEST_FIRST if outcome in outcomes), Outcome.ERROR)
+
+
+def judge_harness(
+    events: Sequence[Mapping[str, Any]], end: Exit, *, target: str, stdout: str, stderr: str
+) -> tuple[TestRow, ...]:
+    """Rows of a run under the harness. `target` names the row where no test was reached.
+
+    `stdout` and `stderr` are the process's own (already bounded); a script's row gets them, and so does the
+    row of a test during which the process died.
+    """
+    rows = [_row(event) for event in events if event.get("event") == "test"]
+    finished = any(event.get("event") == "end" for event in events)
+    unfinished = _unfinished(events)
+    death = _death(
+        end, started=any(event.get("event") == "start" for event in events), finished=finished, stderr=stderr
+    )
+    if death is not None:
+        outcome, reason = death
+        named = unfinished or (rows[-1].id if len(rows) == 1 and rows[0].id == target else target)
+        at_exit = unfinished is None and bool(rows)
+        if at_exit:
+            reason += " after the tests had ended"
+        victim = TestRow(
+            named, outcome, reason=reason, stdout=stdout, stderr=stderr, wall_s=end.wall_s, exit_code=end.code
+        )
+        rows = [row for row in rows if row.id != named] + [victim]
+    return tuple(rows)
+
+
+def judge_command(end: Exit, *, target: str, stdout: str, stderr: str) -> tuple[TestRow, ...]:
+    """The one row of a plain command: its exit status decides."""
+    death = _death(end, started=True, finished=True, stderr=stderr)
+    if death is not None:
+        outcome, reason = death
+    elif end.code == 0:
+        outcome, reason = Outcome.PASS, ""
+    else:
+        outcome, reason = Outcome.FAIL, f"exit status {end.code}"
+    return (
+        TestRow(
+            target,
+            outcome,
+            exception=last_exception(stderr) if outcome is Outcome.FAIL else None,
+            stdout=stdout,
+            stderr=stderr,
+            reason=reason,
+            wall_s=end.wall_s,
+            cpu_s=end.cpu_s,
+            peak_rss_kib=end.peak_rss_kib,
+            exit_code=end.code,
+            remarks=printed_traceback(stdout, stderr) if outcome is Outcome.PASS else (),
+        ),
+    )
+
+
+def with_output(row: TestRow, stdout: str, stderr: str) -> TestRow:
+    """A script's row with what its process printed, and the remark that a caught exception deserves."""
+    remarks = row.remarks
+    if row.outcome is Outcome.PASS:
+        remarks += printed_traceback(stdout, stderr)
+    return replace(row, stdout=stdout, stderr=stderr, remarks=remarks)
+
+
+def printed_traceback(stdout: str, stderr: str) -> tuple[str, ...]:
+    """The remark on a test that passed although it printed a traceback."""
+    return ("passed, but printed a traceback",) if TRACEBACK in stdout or TRACEBACK in stderr else ()
+
+
+def last_exception(stderr: str) -> ExceptionFact | None:
+    """The exception of the last traceback in a program's output, where there is one."""
+    start = stderr.rfind(TRACEBACK)
+    if start < 0:
+        return None
+    file, line, function = "", 0, ""
+    for text in stderr[start:].splitlines()[1:]:
+        if text.startswith("  File "):
+            parts = text.strip().split(", ")
+            file = parts[0].removeprefix("File ").strip('"')
+            line = int(parts[1].removeprefix("line ")) if len(parts) > 1 and parts[1][5:].isdigit() else 0
+            function = parts[2].removeprefix("in ") if len(parts) > 2 else ""
+        elif text and not text.startswith(" "):
+            kind, _, message = text.partition(": ")
+            return ExceptionFact(kind.strip(), message, file, line, function)
+    return None
+
+
+def _row(event: Mapping[str, Any]) -> TestRow:
+    exception = event.get("exception")
+    fact = None
+    if exception:
+        # The frame inside the package says more than the one in the standard library below it.
+        frame = exception.get("in_package") or exception
+        fact = ExceptionFact(
+            str(exception.get("type", "")),
+            str(exception.get("message", "")),
+            str(frame.get("file") or ""),
+            int(frame.get("line") or 0),
+            str(frame.get("function") or ""),
+        )
+    return TestRow(
+        id=str(event["id"]),
+        outcome=Outcome(event["status"]),
+        exception=fact,
+        traceback=str(event.get("traceback") or ""),
+        stdout=str(event.get("stdout") or ""),
+        stderr=str(event.get("stderr") or ""),
+        reason=str(event.get("reason") or ""),
+        warnings=tuple(
+            WarningFact(
+                str(w.get("category", "")),
+                str(w.get("message", "")),
+                str(w.get("file") or ""),
+                int(w.get("line") or 0),
+                int(w.get("count") or 1),
+            )
+            for w in event.get("warnings") or ()
+        ),
+        wall_s=event.get("wall_s"),
+        cpu_s=event.get("cpu_s"),
+        peak_rss_kib=event.get("peak_rss_kib"),
+        exit_code=event.get("exit_code"),
+        remarks=tuple(map(str, event.get("remarks") or ())),
+    )
+
+
+def _unfinished(events: Sequence[Mapping[str, Any]]) -> str | None:
+    """The test that was running when the process ended."""
+    running: str | None = None
+    for event in events:
+        if event.get("event") == "test-start":
+            running = str(event["id"])
+        elif event.get("event") == "test" and event.get("id") == running:
+            running = None
+    return running
+
+
+def _death(end: Exit, *, started: bool, finished: bool, stderr: str) -> tuple[Outcome, str] | None:
+    """How the process died, or None where it left in an orderly way."""
+    if end.spawn_error:
+        return Outcome.CRASH, f"the interpreter could not be started: {end.spawn_error}"
+    if end.timed_out:
+        return Outcome.TIMEOUT, f"stopped after {end.wall_s:.0f} s"
+    if end.signal is not None:
+        return Outcome.CRASH, f"killed by {_signal_name(end.signal)}"
+    if not started:
+        last = stderr.strip().splitlines()[-1:] or ["it said nothing"]
+        return Outcome.CRASH, f"the interpreter could not start (exit status {end.code}): {last[0]}"
+    if not finished:
+        return Outcome.CRASH, f"the process left through os._exit({end.code}) without ending its tests"
+    return None
+
+
+def _signal_name(number: int) -> str:
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+    return f"{name} (out of memory, or somebody's kill)" if name == "SIGKILL" else name

@@ -1,0 +1,160 @@
+"""The cells of a run: each version with the Python that it needs, or the reason why there is none."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from packaging.version import Version
+
+from tf_tester.core.choose import versions_of
+from tf_tester.core.era import release_date, settled_python
+from tf_tester.core.tags import accepts_python, best_wheel
+from tf_tester.model.artifact import Artifact, ProjectPage
+from tf_tester.model.cell import Cell, PlannedCell, Refusal
+from tf_tester.model.interpreter import Interpreter
+from tf_tester.model.lock import Resolution
+from tf_tester.model.outcome import Outcome
+
+PYTHONS = tuple((3, minor) for minor in range(5, 16))
+"""The Pythons that are looked for in wheel names, oldest first."""
+
+
+def plan(
+    page: ProjectPage,
+    versions: Sequence[Version],
+    interpreters: Sequence[Interpreter],
+    *,
+    pythons: Sequence[str],
+    resolution: Resolution,
+    may_build: bool = False,
+) -> tuple[PlannedCell, ...]:
+    """A cell for each version, or for each version and each of `pythons` (labels such as `3.8`).
+
+    `interpreters` are in order of preference. Without `pythons` a version gets the newest Python that has a
+    wheel of it; a wheel for any Python gets the newest that was settled when the version came out. A version
+    that can't run is a cell too, with a refusal.
+    """
+    known = versions_of(page)
+    cells: list[PlannedCell] = []
+    for version in versions:
+        artifacts = known[version]
+        name = artifacts[0].version
+        if not pythons:
+            cells.append(_cell_for_any_python(page.project, name, artifacts, interpreters, resolution, may_build))
+        for label in pythons:
+            fitting = [interpreter for interpreter in interpreters if interpreter.label == label]
+            cells.append(_cell_for_python(page.project, name, artifacts, label, fitting, resolution, may_build))
+    return tuple(cells)
+
+
+def wheels_for_pythons(artifacts: Iterable[Artifact]) -> dict[str, Artifact]:
+    """The best wheel by Python label, for every Python that has one on this platform, oldest first."""
+    files = [artifact for artifact in artifacts if artifact.is_wheel]
+    found: dict[str, Artifact] = {}
+    for release in PYTHONS:
+        python = hypothetical(release)
+        wheel = best_wheel(files, python)
+        if wheel is not None:
+            found[python.label] = wheel
+    return found
+
+
+def hypothetical(release: tuple[int, int]) -> Interpreter:
+    """A CPython of this machine's kind, as it would be if it were installed.
+
+    >>> hypothetical((3, 7)).abi, hypothetical((3, 8)).abi
+    ('cp37m', 'cp38')
+    """
+    major, minor = release
+    return Interpreter(
+        path=Path(f"python{major}.{minor}"),
+        version=f"{major}.{minor}.99",
+        implementation="cpython",
+        abi=f"cp{major}{minor}" + ("m" if release < (3, 8) else ""),
+        bits=64 if sys.maxsize > 2**32 else 32,
+        cache_tag=f"cpython-{major}{minor}",
+    )
+
+
+def _cell_for_any_python(
+    package: str,
+    version: str,
+    artifacts: Sequence[Artifact],
+    interpreters: Sequence[Interpreter],
+    resolution: Resolution,
+    may_build: bool,
+) -> PlannedCell:
+    released = release_date(artifacts) if resolution is Resolution.ERA else None
+    fitting = [(interpreter, _file_for(artifacts, interpreter, may_build)) for interpreter in interpreters]
+    usable = [(interpreter, artifact) for interpreter, artifact in fitting if artifact is not None]
+    settled = [pair for pair in usable if not _for_any_python(pair[1]) or settled_python(pair[0], released)]
+    for interpreter, artifact in settled or usable:
+        return PlannedCell(Cell(package, version, interpreter.label, resolution), interpreter, artifact)
+    return PlannedCell(Cell(package, version, "-", resolution), refusal=_no_python(package, version, artifacts))
+
+
+def _cell_for_python(
+    package: str,
+    version: str,
+    artifacts: Sequence[Artifact],
+    label: str,
+    interpreters: Sequence[Interpreter],
+    resolution: Resolution,
+    may_build: bool,
+) -> PlannedCell:
+    cell = Cell(package, version, label, resolution)
+    if not interpreters:
+        return PlannedCell(
+            cell,
+            refusal=Refusal(
+                Outcome.NO_PYTHON,
+                f"Python {label} is not installed.",
+                f"Install it with `uv python install {label}`, or repeat with --install-python.",
+            ),
+        )
+    for interpreter in interpreters:
+        artifact = _file_for(artifacts, interpreter, may_build)
+        if artifact is not None:
+            return PlannedCell(cell, interpreter, artifact)
+    others = ", ".join(wheels_for_pythons(artifacts))
+    if others:
+        refusal = Refusal(
+            Outcome.NO_WHEEL,
+            f"{package} {version} has no wheel for Python {label}.",
+            f"It has wheels for {others}.",
+        )
+    else:
+        refusal = _no_python(package, version, artifacts)
+    return PlannedCell(cell, refusal=refusal)
+
+
+def _file_for(artifacts: Sequence[Artifact], interpreter: Interpreter, may_build: bool) -> Artifact | None:
+    wheel = best_wheel([a for a in artifacts if a.is_wheel and a.yanked is None], interpreter) or best_wheel(
+        [a for a in artifacts if a.is_wheel], interpreter
+    )
+    if wheel is not None or not may_build:
+        return wheel
+    return next((a for a in artifacts if a.is_sdist and accepts_python(a.requires_python, interpreter.version)), None)
+
+
+def _for_any_python(artifact: Artifact) -> bool:
+    return not artifact.is_wheel or "-none-" in artifact.filename or "-abi3-" in artifact.filename
+
+
+def _no_python(package: str, version: str, artifacts: Sequence[Artifact]) -> Refusal:
+    """Told apart: a Python is missing, or this platform has nothing at all."""
+    pythons = list(wheels_for_pythons(artifacts))
+    if pythons:
+        newest = pythons[-1]
+        return Refusal(
+            Outcome.NO_PYTHON,
+            f"{package} {version} has wheels for Python {', '.join(pythons)} only, and none of these is installed.",
+            f"Install one with `uv python install {newest}`, or repeat with --install-python.",
+        )
+    if any(artifact.is_wheel for artifact in artifacts):
+        return Refusal(Outcome.NO_WHEEL, f"{package} {version} has no wheel for this platform.")
+    return Refusal(
+        Outcome.NO_WHEEL,
+        f"{package} {version} exists only as source.",
+        f"Allow building it with --allow-build {package}.",
+    )

@@ -1,0 +1,133 @@
+"""What a run came to: a pure fold over its events, from which every report is made."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tf_tester.model.cell import Cell
+from tf_tester.model.events import (
+    CellFinished,
+    CellLocked,
+    Event,
+    RunFinished,
+    RunStarted,
+    TransferFinished,
+    TransferTrouble,
+)
+from tf_tester.model.lock import Lock
+from tf_tester.model.outcome import CellResult, Outcome
+
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Transfers:
+    """What was brought, all cells together."""
+
+    files: int = 0
+    received: int = 0
+    """Bytes that came over the wire in this run."""
+    troubles: tuple[TransferTrouble, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One run, finished or not."""
+
+    run_id: str = ""
+    started: str = ""
+    tool: str = ""
+    folder: str = ""
+    request: Mapping[str, Any] = field(default_factory=dict)
+    cells: tuple[Cell, ...] = ()
+    """In the order in which they are shown."""
+    results: Mapping[str, CellResult] = field(default_factory=dict)
+    """By cell key; a cell that was not finished has none."""
+    locks: Mapping[str, Lock] = field(default_factory=dict)
+    """By cell key."""
+    transfers: Transfers = Transfers()
+    interrupted: bool = True
+    """Also true of a record without an end: that run was killed, or still goes on."""
+    exit_code: int = INTERRUPTED
+    wall_s: float = 0.0
+
+    def result(self, cell: Cell) -> CellResult:
+        """The result of a cell; one that was never finished counts as interrupted: no row is missing."""
+        known = self.results.get(cell.key)
+        return known or CellResult(cell.key, Outcome.INTERRUPTED, "The run ended before this cell did.")
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(cell.package for cell in self.cells))
+
+
+def fold(events: Iterable[Event]) -> Report:
+    """All that the events say; of several events about one cell the last one counts."""
+    report = Report()
+    results: dict[str, CellResult] = {}
+    locks: dict[str, Lock] = {}
+    troubles: list[TransferTrouble] = []
+    files = received = 0
+    for event in events:
+        match event:
+            case RunStarted():
+                report = replace(
+                    report,
+                    run_id=event.run_id,
+                    started=event.started,
+                    tool=event.tool,
+                    folder=event.folder,
+                    request=event.request,
+                    cells=event.cells,
+                )
+            case CellLocked():
+                locks[event.cell] = event.lock
+            case CellFinished():
+                results[event.result.cell] = event.result
+            case TransferFinished():
+                files += 1
+                received += event.received
+            case TransferTrouble():
+                troubles.append(event)
+            case RunFinished():
+                report = replace(report, interrupted=event.interrupted, exit_code=event.exit_code, wall_s=event.wall_s)
+            case _:
+                pass  # states and progress are for those who watch
+    transfers = Transfers(files, received, tuple(troubles))
+    return replace(report, results=results, locks=locks, transfers=transfers)
+
+
+def exit_code(results: Iterable[CellResult], *, interrupted: bool) -> int:
+    """The process's exit status for what the cells came to.
+
+    130: interrupted. Else 1: a test failed somewhere. Else 3: nothing failed, but some cells could not run
+    (or there were none): 0 would claim something that nobody has seen. Else 0. A cell that skipped all its
+    tests has not failed; the text report says of it that nothing was tested.
+    """
+    outcomes = [result.outcome for result in results]
+    if interrupted:
+        return INTERRUPTED
+    if any(outcome.is_failure_of_the_test for outcome in outcomes):
+        return 1
+    if not outcomes or not all(outcome.ran for outcome in outcomes):
+        return 3
+    return 0
+
+
+def cell_labels(cells: Iterable[Cell]) -> dict[str, str]:
+    """A short unambiguous name for each cell, by key: `2.16.1 py3.12`.
+
+    The package and the resolution are named only where the run has more than one of them.
+    """
+    cells = tuple(cells)
+    packages = len({cell.package for cell in cells}) > 1
+    resolutions = len({cell.resolution for cell in cells}) > 1
+    labels: dict[str, str] = {}
+    for cell in cells:
+        words = [f"{cell.package} {cell.version}" if packages else cell.version]
+        if cell.python != "-":
+            words.append(f"py{cell.python}")
+        if resolutions:
+            words.append(str(cell.resolution))
+        labels[cell.key] = " ".join(words)
+    return labels

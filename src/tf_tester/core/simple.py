@@ -1,0 +1,336 @@
+"""Project pages: PEP 691 JSON and PEP 503 HTML in, one `ProjectPage` out; and back to JSON.
+
+Promise: whatever the bytes, the answer is a page of the project that was asked for, or `NotAPage`. A file
+with a hostile or malformed name, link or hash is left out; the page stands without it.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from tf_tester.core.links import resolve_link
+from tf_tester.model.artifact import Artifact, ProjectPage, split_filename
+
+JSON_TYPE = "application/vnd.pypi.simple.v1+json"
+ACCEPT = f"{JSON_TYPE}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
+"""What to ask an index for: JSON where it can, HTML where it must."""
+
+_FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,254}")
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+_SERIAL = re.compile(rb"<!--\s*SERIAL\s+(\d+)\s*-->")
+_STATUSES = frozenset({"active", "archived", "quarantined", "deprecated"})
+
+
+class NotAPage(ValueError):
+    """These bytes aren't the page of that project: a login form, another project, a later major version."""
+
+
+def canonical(name: str) -> str:
+    """A project's name as PEP 503 writes it.
+
+    >>> canonical("Zope.Interface")
+    'zope-interface'
+    """
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def parse_page(body: bytes, content_type: str, url: str, project: str) -> ProjectPage:
+    """The page of `project` (canonical name) as served at `url`. Raises `NotAPage`.
+
+    What it is decides the first byte, not `content_type` alone: static mirrors send JSON as octet-stream.
+    """
+    if body.lstrip()[:1] == b"{" or "json" in content_type.lower():
+        return _parse_json(body, url, project)
+    return _parse_html(body, url, project)
+
+
+# -- PEP 691, 700, 714, 792
+
+
+class _Hashes(msgspec.Struct, gc=False):
+    sha256: str | None = None
+
+
+class _File(msgspec.Struct, gc=False, rename="kebab"):
+    filename: str
+    url: str
+    hashes: _Hashes
+    requires_python: str | None = None
+    size: int | None = None
+    upload_time: str | None = None
+    yanked: bool | str | None = None
+    core_metadata: bool | _Hashes | None = None
+    dist_info_metadata: bool | _Hashes | None = None
+
+
+class _Meta(msgspec.Struct, rename="kebab"):
+    api_version: str = "1.0"
+    last_serial: int | str | None = msgspec.field(default=None, name="_last-serial")
+    project_status: Any = None
+
+
+class _Page(msgspec.Struct, rename="kebab"):
+    name: str
+    files: list[_File]
+    meta: _Meta = msgspec.field(default_factory=_Meta)
+    project_status: Any = None
+
+
+class _LoosePage(msgspec.Struct, rename="kebab"):
+    name: str
+    files: list[msgspec.Raw]
+    meta: Any = None
+    project_status: Any = None
+
+
+_decode_page = msgspec.json.Decoder(_Page).decode
+_decode_loose_page = msgspec.json.Decoder(_LoosePage).decode
+_decode_file = msgspec.json.Decoder(_File).decode
+
+
+def _parse_json(body: bytes, url: str, project: str) -> ProjectPage:
+    try:
+        page = _read_json(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise NotAPage(f"it isn't PEP 691 JSON: {error}") from error
+    if not page.meta.api_version.startswith("1."):
+        raise NotAPage(f"it speaks version {page.meta.api_version[:20]} of the simple API, we know 1.x")
+    if canonical(page.name) != project:
+        raise NotAPage(f"it is the page of {page.name[:80]!r}")
+    belongs = _Belongs(project)
+    return ProjectPage(
+        project=project,
+        artifacts=_unique(_artifact_of_json(file, url, belongs) for file in page.files),
+        serial=_serial(page.meta.last_serial),
+        status=_status(page.project_status or page.meta.project_status),
+    )
+
+
+def _read_json(body: bytes) -> _Page:
+    """All at once; where some value has a wrong type, file by file, leaving out those that have it."""
+    try:
+        return _decode_page(body)
+    except msgspec.ValidationError:
+        loose = _decode_loose_page(body)
+    files = []
+    for raw in loose.files:
+        try:
+            files.append(_decode_file(raw))
+        except (msgspec.MsgspecError, ValueError):
+            continue
+    try:
+        meta = msgspec.convert(loose.meta, _Meta)
+    except msgspec.ValidationError:
+        meta = _Meta()
+    return _Page(loose.name, files, meta, loose.project_status)
+
+
+def _artifact_of_json(file: _File, page_url: str, belongs: "_Belongs") -> Artifact | None:
+    metadata = file.core_metadata if file.core_metadata is not None else file.dist_info_metadata
+    return _artifact(
+        file.filename,
+        resolve_link(page_url, file.url),
+        belongs,
+        sha256=file.hashes.sha256,
+        size=file.size,
+        upload_time=_time(file.upload_time) if file.upload_time else None,
+        requires_python=file.requires_python,
+        yanked="" if file.yanked is True else file.yanked or None,
+        metadata=metadata if isinstance(metadata, bool | None) else metadata.sha256 or True,
+    )
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(text)
+        if time.tzinfo is UTC:
+            return time
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _serial(value: int | str | None) -> int | None:
+    if isinstance(value, str):
+        return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else None
+    return value
+
+
+def _status(value: object) -> str:
+    status = value.get("status") if isinstance(value, dict) else value
+    return status if isinstance(status, str) and status in _STATUSES else "active"
+
+
+# -- PEP 503, 592, 629, 658
+
+
+def _parse_html(body: bytes, url: str, project: str) -> ProjectPage:
+    from selectolax.lexbor import LexborHTMLParser
+
+    tree = LexborHTMLParser(body.decode("utf-8", "replace"))
+    metas = {node.attributes.get("name"): node.attributes.get("content") or "" for node in tree.css("meta[name]")}
+    version = metas.get("pypi:repository-version")
+    if version is not None and not version.startswith("1."):
+        raise NotAPage(f"it speaks version {version[:20]!r} of the simple API, we know 1.x")
+    first_base = tree.css_first("base[href]")
+    base = (first_base and resolve_link(url, first_base.attributes.get("href") or "")) or url
+
+    belongs = _Belongs(project)
+    anchors = (node.attributes for node in tree.css("a[href]"))
+    artifacts = _unique(_artifact_of_anchor(anchor, base, belongs) for anchor in anchors)
+    if not artifacts and (version is None or belongs.strangers):
+        raise NotAPage("it is HTML without a file of that project")
+    serial = _SERIAL.search(body, max(0, len(body) - 200))
+    return ProjectPage(
+        project=project,
+        artifacts=artifacts,
+        serial=_serial(serial[1].decode()) if serial else None,
+        status=_status(metas.get("pypi:project-status")),
+    )
+
+
+def _artifact_of_anchor(attributes: Any, base: str, belongs: "_Belongs") -> Artifact | None:
+    link, _, fragment = (attributes.get("href") or "").partition("#")
+    url = resolve_link(base, link)
+    if url is None:
+        return None
+    metadata = attributes.get("data-core-metadata") or attributes.get("data-dist-info-metadata")
+    return _artifact(
+        # The address, not the text between the tags: that is what is fetched.
+        unquote(urlsplit(url).path.rpartition("/")[2]),
+        url,
+        belongs,
+        sha256=_hash_of(fragment),
+        requires_python=attributes.get("data-requires-python"),
+        yanked=attributes.get("data-yanked") or "" if "data-yanked" in attributes else None,
+        metadata=metadata.partition("sha256=")[2] or metadata == "true" if metadata else None,
+    )
+
+
+def _hash_of(fragment: str) -> str | None:
+    for part in fragment.split("&"):
+        name, _, value = part.partition("=")
+        if name == "sha256":
+            return value
+    return None
+
+
+# -- both
+
+
+class _Belongs:
+    """Says which file names are this project's; remembers the spellings seen, for it is asked often."""
+
+    def __init__(self, project: str) -> None:
+        self.project = project
+        self._spellings: dict[str, bool] = {}
+        self.strangers = False
+        """Wheels or sdists of another project were seen."""
+
+    def version(self, filename: str) -> str | None:
+        """The version in the name, or None where it is no wheel or sdist of the project."""
+        if filename.endswith(".whl"):
+            spelling = filename.partition("-")[0]
+            known = self._spellings.get(spelling)
+            if known is None:
+                known = self._spellings[spelling] = canonical(spelling) == self.project
+            if not known:
+                self.strangers = True
+                return None
+        return split_filename(filename, self.project) or None
+
+
+def _artifact(
+    filename: str,
+    url: str | None,
+    belongs: _Belongs,
+    *,
+    sha256: str | None,
+    requires_python: str | None,
+    yanked: str | None,
+    metadata: bool | str | None,
+    size: int | None = None,
+    upload_time: datetime | None = None,
+) -> Artifact | None:
+    """The file, or None where any of its values is hostile or malformed, or it isn't the project's."""
+    if url is None or not _FILENAME.fullmatch(filename) or ".." in filename:
+        return None
+    if sha256 is not None:
+        if not _SHA256.fullmatch(sha256):
+            return None
+        sha256 = sha256.lower()
+    if size is not None and size < 0:
+        return None
+    version = belongs.version(filename)
+    if version is None:
+        return None
+    if isinstance(metadata, str):
+        # Advertised under a hash that can't be one: nothing of it could be checked, so it isn't there.
+        metadata_sha256 = metadata.lower() if _SHA256.fullmatch(metadata) else None
+    else:
+        metadata_sha256 = "" if metadata else None
+    return Artifact(
+        filename,
+        belongs.project,
+        version,
+        url,
+        sha256,
+        size,
+        upload_time,
+        requires_python or None,
+        yanked,
+        metadata_sha256,
+    )
+
+
+def _unique(artifacts: Iterable[Artifact | None]) -> tuple[Artifact, ...]:
+    """In the page's order; of two files with one name, the first."""
+    first: dict[str, Artifact] = {}
+    for artifact in artifacts:
+        if artifact is not None:
+            first.setdefault(artifact.filename, artifact)
+    return tuple(first.values())
+
+
+# -- out
+
+
+def render_json(page: ProjectPage, rewrite: Callable[[Artifact], str]) -> bytes:
+    """The page as PEP 691 JSON 1.1 (its type is `JSON_TYPE`), each file's address as `rewrite` says."""
+    meta: dict[str, Any] = {"api-version": "1.1"}
+    if page.serial is not None:
+        meta["_last-serial"] = page.serial
+    document: dict[str, Any] = {
+        "meta": meta,
+        "name": page.project,
+        "versions": list(dict.fromkeys(artifact.version for artifact in page.artifacts)),
+        "files": [_file_of(artifact, rewrite(artifact)) for artifact in page.artifacts],
+    }
+    if page.status != "active":
+        document["project-status"] = {"status": page.status}
+    return msgspec.json.encode(document)
+
+
+def _file_of(artifact: Artifact, url: str) -> dict[str, Any]:
+    file: dict[str, Any] = {
+        "filename": artifact.filename,
+        "url": url,
+        "hashes": {"sha256": artifact.sha256} if artifact.sha256 else {},
+        "requires-python": artifact.requires_python,
+        "yanked": False if artifact.yanked is None else artifact.yanked or True,
+    }
+    if artifact.size is not None:
+        file["size"] = artifact.size
+    if artifact.upload_time is not None:
+        # Microseconds always: uv and pip read both, but a date without them is another date (PEP 700).
+        moment = artifact.upload_time.astimezone(UTC).replace(tzinfo=None)
+        file["upload-time"] = moment.isoformat(timespec="microseconds") + "Z"
+    if artifact.metadata_sha256 is not None:
+        hashes = {"sha256": artifact.metadata_sha256} if artifact.metadata_sha256 else True
+        # PEP 714: the old name too, for clients that know only that.
+        file["core-metadata"] = file["dist-info-metadata"] = hashes
+    return file

@@ -1,0 +1,179 @@
+"""Which wheels are unpacked at all: names, sizes, RECORD, metadata. One bad name refuses the whole wheel.
+
+Sources: the binary distribution format specification; CVE-2026-1703 and CVE-2026-24049 (path traversal in
+wheels), GHSA-4gg8-gxpx-9rph (entry-point names), CVE-2025-8869 (links).
+"""
+
+import base64
+import binascii
+import csv
+import io
+import re
+import stat
+import unicodedata
+import zipfile
+from collections.abc import Iterable, Sequence
+from configparser import ConfigParser
+from configparser import Error as ConfigParserError
+
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from tf_tester.model.layer import EntryPoint
+
+MAX_FILES = 60_000
+MAX_METADATA = 4 * 1024 * 1024
+_SCRIPT_NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_RESERVED_SCRIPT = re.compile(r"(python|pip|activate)([0-9.]*|w)(\.exe)?", re.IGNORECASE)
+_DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+_UNSIGNED = (".jws", ".p7s")
+
+
+class BadWheel(ValueError):
+    """The sentence that says which rule is broken."""
+
+
+def check_members(members: Sequence[zipfile.ZipInfo], compressed: int) -> None:
+    """Refuse names that could leave the folder, links, duplicates and bombs. `compressed`: the wheel's bytes."""
+    if len(members) > MAX_FILES:
+        raise BadWheel(f"it has {len(members)} entries, more than {MAX_FILES}")
+    seen: set[str] = set()
+    for member in members:
+        check_name(member.filename.removesuffix("/"))
+        if member.filename in seen:
+            raise BadWheel(f"{member.filename!r} is in it twice")
+        seen.add(member.filename)
+        kind = stat.S_IFMT(member.external_attr >> 16)
+        if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+            raise BadWheel(f"{member.filename!r} is neither a file nor a folder")
+        if member.flag_bits & 0x1:
+            raise BadWheel(f"{member.filename!r} is encrypted")
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise BadWheel(f"{member.filename!r} uses an unusual compression")
+    total = sum(member.file_size for member in members)
+    # The factor is the package index's own upload rule.
+    if total > 50 * compressed + 64 * 1024 * 1024:
+        raise BadWheel(f"it would unpack to {total} bytes, more than 50 times its size")
+
+
+def check_name(name: str) -> None:
+    """One archive name, before it is joined to anything."""
+    if len(name.encode("utf-8", "surrogatepass")) > 1024:
+        raise BadWheel("a name is longer than 1024 bytes")
+    for segment in name.split("/"):
+        if segment in ("", ".", ".."):
+            raise BadWheel(f"the name {name!r} has an empty, '.' or '..' part")
+        if "\\" in segment or ":" in segment or any(unicodedata.category(c) in ("Cc", "Cs") for c in segment):
+            raise BadWheel(f"the name {name!r} has a forbidden character")
+        if len(segment.encode("utf-8")) > 255:
+            raise BadWheel(f"a part of the name {name!r} is longer than 255 bytes")
+
+
+def find_dist_info(names: Iterable[str], project: str, version: str) -> str:
+    """The one `.dist-info` folder, which must be that of the wheel's own file name."""
+    folders = {name.split("/", 1)[0] for name in names if "/" in name and name.split("/", 1)[0].endswith(".dist-info")}
+    if len(folders) != 1:
+        raise BadWheel(f"it has {len(folders)} .dist-info folders instead of one")
+    folder = folders.pop()
+    name, _, its_version = folder.removesuffix(".dist-info").rpartition("-")
+    if canonicalize_name(name) != project or not same_version(its_version, version):
+        raise BadWheel(f"its folder {folder} is not that of {project} {version}")
+    return folder
+
+
+def check_metadata(metadata: bytes, project: str, version: str) -> None:
+    """Name and Version of METADATA must be those of the file name, and stand there once."""
+    if len(metadata) > MAX_METADATA:
+        raise BadWheel(f"its METADATA has {len(metadata)} bytes")
+    headers = metadata.decode("utf-8", "replace").replace("\r\n", "\n").split("\n\n", 1)[0].splitlines()
+    names = [line[5:].strip() for line in headers if line.lower().startswith("name:")]
+    versions = [line[8:].strip() for line in headers if line.lower().startswith("version:")]
+    if len(names) != 1 or canonicalize_name(names[0]) != project:
+        raise BadWheel(f"its METADATA says Name: {', '.join(names) or 'nothing'}, not {project}")
+    if len(versions) != 1 or not same_version(versions[0], version):
+        raise BadWheel(f"its METADATA says Version: {', '.join(versions) or 'nothing'}, not {version}")
+
+
+def read_record(record: bytes, record_name: str, names: Iterable[str]) -> dict[str, str]:
+    """SHA-256 (hex) by name, for every file but RECORD itself; the two sets must be equal."""
+    promised: dict[str, str] = {}
+    try:
+        rows = list(csv.reader(io.StringIO(record.decode("utf-8"))))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise BadWheel(f"its RECORD can't be read: {error}") from error
+    for row in rows:
+        if not row:
+            continue
+        name, digest = row[0], row[1] if len(row) > 1 else ""
+        if name == record_name or (name.startswith(record_name) and name.endswith(_UNSIGNED)):
+            continue
+        if name in promised:
+            raise BadWheel(f"RECORD lists {name!r} twice")
+        promised[name] = _hex(name, digest)
+    actual = {n for n in names if n != record_name and not (n.startswith(record_name) and n.endswith(_UNSIGNED))}
+    for missing in sorted(actual - promised.keys()):
+        raise BadWheel(f"{missing!r} is in it, but not in its RECORD")
+    for missing in sorted(promised.keys() - actual):
+        raise BadWheel(f"{missing!r} is in its RECORD, but not in it")
+    return promised
+
+
+def read_entry_points(text: str) -> tuple[EntryPoint, ...]:
+    """The console and GUI scripts of `entry_points.txt`."""
+    parser = ConfigParser(delimiters=("=",), interpolation=None, strict=False)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    try:
+        parser.read_string(text)
+    except ConfigParserError as error:
+        raise BadWheel(f"its entry_points.txt can't be read: {error}") from error
+    found = []
+    for section, gui in (("console_scripts", False), ("gui_scripts", True)):
+        for name, reference in parser.items(section) if parser.has_section(section) else ():
+            module, _, attribute = reference.split("[", 1)[0].strip().partition(":")
+            module, attribute = module.strip(), attribute.strip()
+            if not _SCRIPT_NAME.fullmatch(name) or (_RESERVED_SCRIPT.fullmatch(name) and not _own_script(name, module)):
+                raise BadWheel(f"a script may not be named {name!r}")
+            if not _DOTTED.fullmatch(module) or not _DOTTED.fullmatch(attribute):
+                raise BadWheel(f"the script {name!r} refers to {reference!r}, which is not module:attribute")
+            found.append(EntryPoint(name, module, attribute, gui))
+    return tuple(found)
+
+
+def import_names(site_files: Iterable[str]) -> tuple[str, ...]:
+    """Top-level names that can be imported, from the paths below site-packages."""
+    found = set()
+    for path in site_files:
+        first, _, rest = path.partition("/")
+        if rest and first.isidentifier() and path.endswith((".py", ".so", ".pyd")):
+            found.add(first)
+        elif not rest and path.endswith((".py", ".so", ".pyd")) and first.split(".")[0].isidentifier():
+            found.add(first.split(".")[0])
+    return tuple(sorted(found))
+
+
+def same_version(one: str, other: str) -> bool:
+    """By PEP 440, where both follow it.
+
+    >>> same_version("2.4", "2.4.0")
+    True
+    """
+    try:
+        return Version(one) == Version(other)
+    except InvalidVersion:
+        return one == other
+
+
+def _own_script(name: str, module: str) -> bool:
+    """pip itself brings scripts named pip."""
+    return name.lower().startswith("pip") and module.split(".")[0] == "pip"
+
+
+def _hex(name: str, digest: str) -> str:
+    algorithm, _, value = digest.partition("=")
+    if algorithm not in ("sha256", "sha384", "sha512"):
+        raise BadWheel(f"RECORD gives no SHA-256 for {name!r}")
+    try:
+        raw = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4))
+    except (binascii.Error, ValueError) as error:
+        raise BadWheel(f"RECORD's digest of {name!r} can't be read") from error
+    return f"{algorithm}:{raw.hex()}"

@@ -1,0 +1,1 @@
+"""Processes: started clean, watched, and dead with all their children afterwards."""

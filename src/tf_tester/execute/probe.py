@@ -1,0 +1,139 @@
+"""What this machine lets us do, found out by doing it."""
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from tf_tester.errors import OurFailure
+from tf_tester.model.machine import Ability, StoreFacts
+
+_PATIENCE_S = 30.0
+
+
+def abilities(store: Path) -> list[Ability]:
+    """What a sandbox could be made of here; none on systems other than Linux.
+
+    Overlays are tried with lower folders on the store's file system, where layers will be, as far as anything
+    can be written there. Raises `OurFailure` where the attempt itself fails.
+    """
+    if sys.platform != "linux":
+        return []
+    with _scratch(store) as scratch:
+        said = _run([sys.executable, "-I", "-S", str(Path(__file__).with_name("probe_child.py"))], Path(scratch))
+    try:
+        return [Ability(**entry) for entry in json.loads(said)]
+    except (ValueError, TypeError) as error:
+        raise OurFailure(f"the sandbox's probe gave no answer: {said[:200]!r}") from error
+
+
+def store_facts(folder: Path) -> StoreFacts:
+    """What the store's folder can do; where it isn't there yet, what the nearest folder above it can."""
+    folder = folder.absolute()
+    exists = folder.is_dir()
+    place = _nearest(folder)
+    try:
+        free = shutil.disk_usage(place).free
+        hard_links = _tries_hard_link(place)
+    except OSError as error:
+        return StoreFacts(folder, exists, problem=f"{place}: {error.strerror}")
+    return StoreFacts(folder, exists, free=free, file_system=file_system_of(place, _mounts()), hard_links=hard_links)
+
+
+def file_system_of(folder: Path, mounts: str) -> str:
+    """The type of the file system that a folder lies on, from the kernel's list of mounts; empty if unknown.
+
+    >>> line = "36 35 98:0 / /mnt/a\\\\040b rw,noatime - ext4 /dev/sda rw"
+    >>> file_system_of(Path("/mnt/a b/c"), line)
+    'ext4'
+    """
+    real = os.path.realpath(folder)
+    best, kind = -1, ""
+    for line in mounts.splitlines():
+        mounted, _, source = line.partition(" - ")
+        fields = mounted.split(" ")
+        if len(fields) < 5 or not source:
+            continue
+        point = fields[4].replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
+        inside = real == point or real.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= best:  # of two mounts on one place the later one is seen
+            best, kind = len(point), source.split(" ")[0]
+    return kind
+
+
+def uv_version(uv: Path) -> str:
+    """What uv says its version is, such as `0.9.2`. Raises `OurFailure`."""
+    words = _run([str(uv), "--version"], None).split()
+    if len(words) < 2 or words[0] != "uv":
+        raise OurFailure(f"{uv} is not uv", hint="Reinstall it with `pip install --force-reinstall uv`.")
+    return words[1]
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or the nearest thing above it that is there."""
+    folder = folder.absolute()
+    return next(parent for parent in (folder, *folder.parents) if os.path.lexists(parent))
+
+
+def _scratch(store: Path) -> "tempfile.TemporaryDirectory[str]":
+    try:
+        return tempfile.TemporaryDirectory(prefix=".tf-tester-probe-", dir=_nearest(store))
+    except OSError:
+        return tempfile.TemporaryDirectory(prefix="tf-tester-probe-")
+
+
+def _tries_hard_link(place: Path) -> bool:
+    """Whether one can be made there. Raises `OSError` where nothing can be written."""
+    first = place / f".tf-tester-probe-{secrets.token_hex(4)}"
+    second = first.with_name(first.name + "-link")
+    first.touch(exist_ok=False)
+    try:
+        os.link(first, second)
+        return first.stat().st_nlink == 2
+    except (OSError, NotImplementedError):
+        return False
+    finally:
+        for file in (first, second):
+            with suppress(OSError):
+                file.unlink()
+
+
+def _mounts() -> str:
+    try:
+        return Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return ""
+
+
+def _run(argv: list[str], cwd: Path | None) -> str:
+    with tempfile.TemporaryFile() as output:
+        try:
+            process = subprocess.Popen(
+                argv,
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise OurFailure(f"{argv[0]} does not start: {error.strerror}") from error
+        try:
+            code = process.wait(_PATIENCE_S)
+        except subprocess.TimeoutExpired as error:
+            raise OurFailure(f"{argv[0]} did not answer within {_PATIENCE_S:g} s") from error
+        finally:
+            with suppress(OSError):
+                os.killpg(process.pid, signal.SIGKILL) if os.name == "posix" else process.kill()
+            process.wait()
+        output.seek(0)
+        said = output.read(100_000).decode(errors="replace")
+    if code != 0:
+        raise OurFailure(f"{argv[0]} ended with status {code}", detail=said)
+    return said

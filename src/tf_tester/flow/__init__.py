@@ -1,0 +1,1 @@
+"""Use cases, each readable from top to bottom."""

@@ -1,0 +1,204 @@
+"""From a planned cell to an environment: lock, fetch, unpack, make."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor as Pool
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from packaging.metadata import parse_email
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from tf_tester.core.era import release_date
+from tf_tester.core.wheel_rules import same_version
+from tf_tester.errors import BuildFailed, DownloadFailed, Unresolvable
+from tf_tester.flow.services import Services
+from tf_tester.model.artifact import Artifact, ProjectPage
+from tf_tester.model.cell import PlannedCell
+from tf_tester.model.interpreter import Interpreter
+from tf_tester.model.layer import Layer
+from tf_tester.model.lock import Lock, Pin, Resolution
+from tf_tester.model.request import Selection, Trial
+from tf_tester.ports import Environment, Question
+
+_TODAY = timedelta(hours=1)
+"""How long today's dependencies count as today's."""
+_TOOL = timedelta(days=30)
+"""How long the test runner stays the same, so that a run tomorrow is the run of today."""
+
+
+@dataclass
+class Preparation:
+    """One cell on its way; phases and remarks gather here."""
+
+    planned: PlannedCell
+    interpreter: Interpreter
+    lock: Lock | None = None
+    phases: dict[str, float] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+    import_names: tuple[str, ...] = ()
+
+
+class Preparer:
+    """What all cells of a run share: the page, the pool, the user's own project."""
+
+    def __init__(
+        self,
+        selection: Selection,
+        trial: Trial,
+        page: ProjectPage,
+        services: Services,
+        pool: Pool,
+        *,
+        tools: Sequence[str],
+    ) -> None:
+        self._selection = selection
+        self._trial = trial
+        self._page = page
+        self._services = services
+        self._pool = pool
+        self._tools = tuple(tools)
+        """Requirements of the test runner, such as `pytest`."""
+        self._project_lock = threading.Lock()
+
+    def locked(self, preparation: Preparation) -> tuple[Lock, bool]:
+        """The exact distributions of a cell, its test runner's included, and whether the store knew them."""
+        planned, interpreter = preparation.planned, preparation.interpreter
+        project = self._project(interpreter)
+        requirements = [f"{planned.cell.package}=={planned.cell.version}", *self._trial.requirements]
+        if project is not None:
+            requirements += self._needs_of(*project)
+        cutoff = self._cutoff(preparation)
+        lock, known = self._services.resolver.lock(
+            Question(
+                requirements=tuple(requirements),
+                interpreter=interpreter,
+                resolution=planned.cell.resolution,
+                cutoff=cutoff,
+                good_for=None if planned.cell.resolution is Resolution.ERA else _TODAY,
+                allow_build=self._selection.allow_build,
+            )
+        )
+        preparation.remarks += lock.remarks
+        if self._tools:
+            tools, tools_known = self._tool_lock(preparation, lock)
+            lock, known = _joined(lock, tools, preparation.remarks), known and tools_known
+        if project is not None:
+            lock = replace(lock, pins=(*lock.pins, project[0]))
+        preparation.lock = lock
+        return lock, known
+
+    @contextmanager
+    def environment(
+        self, preparation: Preparation, lock: Lock, entered: Callable[[str], None], *, keep: str | None
+    ) -> Iterator[Environment]:
+        """The cell's environment; `entered` hears of each phase."""
+        clock = self._services.monotonic
+        started = clock()
+        entered("downloading")
+        work = [self._pool.submit(self._layer, pin, preparation.interpreter) for pin in lock.pins]
+        layers = [job.result() for job in work]
+        preparation.phases["download"] = max(layer[1] for layer in layers)
+        preparation.phases["layers"] = max(0.0, clock() - started - preparation.phases["download"])
+        made = clock()
+        preparation.import_names = self._services.framework.import_names or next(
+            layer.import_names for layer, _ in layers if layer.name == preparation.planned.cell.package
+        )
+        with self._services.environments.make(
+            preparation.interpreter, [layer for layer, _ in layers], keep=keep
+        ) as environment:
+            preparation.phases["environment"] = clock() - made
+            preparation.remarks += environment.clashes
+            yield environment
+            made = clock()
+        preparation.phases["cleanup"] = clock() - made
+
+    def _cutoff(self, preparation: Preparation) -> datetime | None:
+        cell = preparation.planned.cell
+        if cell.resolution is not Resolution.ERA:
+            return None
+        released = release_date(a for a in self._page.artifacts if same_version(a.version, cell.version))
+        if released is None:
+            preparation.remarks.append(
+                f"the index tells no upload time for {cell.package} {cell.version}: dependencies are today's"
+            )
+            return None
+        return released + self._selection.grace
+
+    def _tool_lock(self, preparation: Preparation, lock: Lock) -> tuple[Lock, bool]:
+        """The test runner that fits beside the lock; only where none does, one that changes it."""
+        question = Question(
+            requirements=self._tools,
+            interpreter=preparation.interpreter,
+            resolution=Resolution.LATEST,
+            cutoff=None,
+            constraints=tuple(f"{pin.name}=={pin.version}" for pin in lock.pins),
+            good_for=_TOOL,
+        )
+        try:
+            return self._services.resolver.lock(question)
+        except Unresolvable:
+            return self._services.resolver.lock(replace(question, constraints=()))
+
+    def _project(self, interpreter: Interpreter) -> tuple[Pin, bytes] | None:
+        """The user's own project as a pin and its METADATA, built once for each Python that needs it."""
+        if self._trial.project is None:
+            return None
+        with self._project_lock:
+            return self._services.projects.project_wheel(self._trial.project, interpreter)
+
+    def _needs_of(self, pin: Pin, metadata: bytes) -> list[str]:
+        raw, _ = parse_email(metadata)
+        needs = []
+        for text in raw.get("requires_dist", []):
+            try:
+                requirement = Requirement(text)
+            except InvalidRequirement as error:
+                raise BuildFailed(f"{pin.name} requires {text!r}, which is not a valid requirement.") from error
+            if requirement.marker is not None and "extra" in str(requirement.marker):
+                continue
+            # The version under test is given; what the project allows of it is what is being tested.
+            if canonicalize_name(requirement.name) != self._selection.package:
+                needs.append(text)
+        return needs
+
+    def _layer(self, pin: Pin, interpreter: Interpreter) -> tuple[Layer, float]:
+        """Fetched and unpacked; how long the fetching took."""
+        clock = self._services.monotonic
+        started = clock()
+        blob = self._services.blobs.find(pin.sha256)
+        if blob is None:
+            if not pin.url or pin.built_from:
+                raise DownloadFailed(
+                    f"{pin.filename} was built here and is no longer in the store.",
+                    hint="Repeat the command.",
+                )
+            blob = self._services.fetcher.fetch(artifact_of(pin))
+        fetched = clock() - started
+        return self._services.layers.layer(pin.filename, pin.sha256, blob, interpreter), fetched
+
+
+def _joined(lock: Lock, tools: Lock, remarks: list[str]) -> Lock:
+    """The lock with the test runner's pins; what the runner had to change is said."""
+    own = {pin.name: pin for pin in lock.pins}
+    for tool in tools.pins:
+        pin = own.get(tool.name)
+        if pin is not None and not same_version(pin.version, tool.version):
+            remarks.append(f"the test runner needs {tool.name} {tool.version}: {pin.version} was replaced")
+        own[tool.name] = tool
+    return replace(lock, pins=tuple(sorted(own.values(), key=lambda pin: pin.name)))
+
+
+def artifact_of(pin: Pin) -> Artifact:
+    """The file that a pin names, as the fetcher takes it."""
+    return Artifact(
+        filename=pin.filename,
+        project=pin.name,
+        version=pin.version,
+        url=pin.url,
+        sha256=pin.sha256,
+        size=pin.size,
+        upload_time=pin.upload_time,
+    )

@@ -1,0 +1,81 @@
+"""Everything a use case may ask of the world, handed over by `wiring`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from tf_tester.model.framework import Framework
+from tf_tester.model.interpreter import Interpreter
+from tf_tester.model.lock import Pin
+from tf_tester.ports import (
+    Blobs,
+    Environments,
+    Executor,
+    Fetcher,
+    Index,
+    Interpreters,
+    Layers,
+    Resolver,
+    Tell,
+)
+
+
+class ProjectBuilder(Protocol):
+    def project_wheel(self, folder: Path, interpreter: Interpreter) -> tuple[Pin, bytes]:
+        """The user's own project as a wheel in the store, and its METADATA; built once for each Python.
+
+        Raises `BuildFailed`.
+        """
+        ...
+
+
+class Peaks(Protocol):
+    """What cells of a package needed so far, so that not too many start at once."""
+
+    def peak(self, package: str) -> int | None:
+        """Bytes."""
+        ...
+
+    def learn(self, package: str, peak: int) -> None: ...
+
+
+class Memory(Protocol):
+    def available(self) -> int:
+        """Bytes that the system could give now."""
+        ...
+
+    def resident(self) -> int:
+        """Bytes that running cells hold now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """One run's world."""
+
+    index: Index
+    fetcher: Fetcher
+    blobs: Blobs
+    interpreters: Interpreters
+    resolver: Resolver
+    layers: Layers
+    environments: Environments
+    executor: Executor
+    projects: ProjectBuilder
+    peaks: Peaks
+    memory: Memory
+    framework: Framework
+    tell: Tell
+    run_folder: Path
+    """Of this run: record and evidence."""
+    workplace: Path
+    """Gone at the end."""
+    harness: Path
+    """The script that runs inside the tested interpreter."""
+    environ: Mapping[str, str]
+    """The caller's variables."""
+    monotonic: Callable[[], float]
+    """Seconds."""
+    stop: Callable[[], None]
+    """End every process and transfer at once, and start no other."""

@@ -1,0 +1,322 @@
+"""What runs in an environment, and what came of it."""
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tf_tester.core.judge import judge_command, judge_harness, with_output
+from tf_tester.core.runner import Runner, runner_of, runner_of_all
+from tf_tester.core.wheel_rules import same_version
+from tf_tester.errors import UsageError
+from tf_tester.flow.services import Services
+from tf_tester.model.cell import PlannedCell
+from tf_tester.model.exit import Exit
+from tf_tester.model.outcome import Outcome, TestRow
+from tf_tester.model.request import Trial
+from tf_tester.ports import Environment
+
+LIMIT = 65_536
+"""Characters kept of one stream or traceback; head and tail."""
+_RESTARTS = 20
+"""How often a test run that died is gone on with behind the test that killed it."""
+_PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "SYSTEMROOT", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
+"""Variables of the caller that a test may see; everything else stays outside, credentials first of all."""
+_TEST_FILE = re.compile(r"(test_.*|.*_test)\.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One process (or a few, if it dies) of a trial."""
+
+    runner: Runner
+    targets: tuple[Path, ...]
+    """Empty for a command."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """Everything one cell's trial said."""
+
+    rows: tuple[TestRow, ...]
+    import_s: float | None
+    peak_rss_kib: int
+    remarks: tuple[str, ...]
+
+
+def jobs_of(trial: Trial) -> tuple[Job, ...]:
+    """What has to be run: scripts one by one, tests of one kind together. Raises `UsageError`."""
+    if trial.command:
+        return (Job(Runner.COMMAND, ()),)
+    if not trial.targets:
+        raise UsageError(
+            "There is nothing to run.", hint="Give a test file, a folder of tests, or a command after `--`."
+        )
+    wanted = Runner(trial.runner)
+    jobs: list[Job] = []
+    for target in trial.targets:
+        if not target.exists():
+            raise UsageError(f"There is no file {target}.", hint=_similar(target))
+        runner = _runner_of_target(target) if wanted is Runner.AUTO else wanted
+        if runner is Runner.SCRIPT and target.is_dir():
+            raise UsageError(f"{target} is a folder, not a script.", hint="Give its files, or --runner pytest.")
+        last = jobs[-1] if jobs else None
+        if runner is not Runner.SCRIPT and last is not None and last.runner is runner:
+            jobs[-1] = replace(last, targets=(*last.targets, target))
+        else:
+            jobs.append(Job(runner, (target,)))
+    return tuple(jobs)
+
+
+def tools_of(jobs: Sequence[Job]) -> tuple[str, ...]:
+    """Requirements of the runners."""
+    return ("pytest",) if any(job.runner is Runner.PYTEST for job in jobs) else ()
+
+
+def run_trial(
+    trial: Trial,
+    jobs: Sequence[Job],
+    planned: PlannedCell,
+    environment: Environment,
+    import_names: Sequence[str],
+    services: Services,
+    *,
+    evidence: Path,
+    scratch: Path,
+) -> Ran:
+    """Run every job of a trial in one environment; the evidence folder gets the raw streams and events."""
+    home, temporary, cwd = scratch / "home", scratch / "tmp", scratch / "work"
+    for folder in (home, temporary, cwd):
+        folder.mkdir(parents=True)
+    _mirror_folder(trial.cwd, cwd)
+    env = clean_environment(trial, environment, home, temporary, services.environ)
+    deadline = None if trial.timeout is None else services.monotonic() + trial.timeout
+    rows: list[TestRow] = []
+    events: list[dict[str, Any]] = []
+    peak = 0
+    for number, job in enumerate(jobs):
+        place = evidence if len(jobs) == 1 else evidence / f"job-{number + 1}"
+        place.mkdir(parents=True, exist_ok=True)
+        if job.runner is Runner.COMMAND:
+            end = _start(services, list(trial.command), env, cwd, place, deadline)
+            name = " ".join(trial.command)
+            rows += judge_command(
+                end, target=name, stdout=_bounded(place / "stdout"), stderr=_bounded(place / "stderr")
+            )
+            peak = max(peak, end.peak_rss_kib)
+        else:
+            job_rows, job_events, job_peak = _run_harness(
+                trial, job, planned, environment, import_names, services, env, cwd, place, deadline
+            )
+            rows += job_rows
+            events += job_events
+            peak = max(peak, job_peak)
+    imports = [event["wall_s"] for event in events if event.get("event") == "import"]
+    return Ran(tuple(rows), max(imports, default=None), peak, _identity_remarks(events, planned))
+
+
+def clean_environment(
+    trial: Trial, environment: Environment, home: Path, temporary: Path, environ: Mapping[str, str]
+) -> dict[str, str]:
+    """All variables a test sees: an allow-list, a private home, and what the user gave with --env."""
+    env = {name: environ[name] for name in _PASSED_ON if name in environ}
+    env.setdefault("LANG", "C.UTF-8")
+    env |= {
+        "PATH": os.pathsep.join((str(environment.scripts), os.defpath)),
+        "VIRTUAL_ENV": str(environment.folder),
+        "HOME": str(home),
+        "USERPROFILE": str(home),
+        "TMPDIR": str(temporary),
+        "TEMP": str(temporary),
+        "TMP": str(temporary),
+        # No traces in the user's folder, no surprises from his own site-packages, the same order of sets each time.
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONHASHSEED": "0",
+    }
+    if trial.pythonpath:
+        env["PYTHONPATH"] = os.pathsep.join(map(str, trial.pythonpath))
+    return env | dict(trial.env)
+
+
+def _run_harness(
+    trial: Trial,
+    job: Job,
+    planned: PlannedCell,
+    environment: Environment,
+    import_names: Sequence[str],
+    services: Services,
+    env: Mapping[str, str],
+    cwd: Path,
+    place: Path,
+    deadline: float | None,
+) -> tuple[list[TestRow], list[dict[str, Any]], int]:
+    events_file = place / "events.jsonl"
+    root = trial.cwd if all(target.is_relative_to(trial.cwd) for target in job.targets) else job.targets[0].parent
+    target = os.path.relpath(job.targets[0], root)
+    done: dict[str, TestRow] = {}
+    all_events: list[dict[str, Any]] = []
+    peak = 0
+    for attempt in range(_RESTARTS):
+        spec = {
+            "mode": str(job.runner),
+            "targets": [str(path) for path in job.targets],
+            "args": list(trial.arguments),
+            "events": str(events_file),
+            "watch": list(import_names),
+            "distribution": planned.cell.package,
+            "limit": LIMIT,
+            "deselect": sorted(done),
+            "rootdir": str(root),
+        }
+        spec_file = place / "spec.json"
+        spec_file.write_text(json.dumps(spec), encoding="utf-8")
+        stdout, stderr = place / "stdout", place / "stderr"
+        printed = _size(stdout), _size(stderr)
+        argv = [str(environment.python), str(services.harness), str(spec_file)]
+        seen = len(all_events)
+        end = _start(services, argv, env, cwd, place, deadline)
+        peak = max(peak, end.peak_rss_kib)
+        all_events = _read_events(events_file)
+        out, err = _bounded(stdout, printed[0]), _bounded(stderr, printed[1])
+        rows = judge_harness(all_events[seen:], end, target=target, stdout=out, stderr=err)
+        if job.runner is Runner.SCRIPT:
+            return [with_output(row, out, err) for row in rows], all_events, peak
+        before = len(done)
+        done |= {row.id: row for row in rows if attempt == 0 or not _only_says_nothing_left(row, target)}
+        if not _may_go_on(rows, all_events[seen:], job, done) or len(done) == before:
+            break
+    return list(done.values()), all_events, peak
+
+
+def _may_go_on(
+    rows: Sequence[TestRow], events: Sequence[Mapping[str, Any]], job: Job, done: Mapping[str, TestRow]
+) -> bool:
+    """A crash of one test must not cost the others: go on behind it, if it is known which are left."""
+    crashed = any(row.outcome is Outcome.CRASH for row in rows)
+    collected = {name for event in events if event.get("event") == "collected" for name in event["ids"]}
+    return crashed and job.runner is Runner.PYTEST and bool(collected - done.keys())
+
+
+def _only_says_nothing_left(row: TestRow, target: str) -> bool:
+    return row.id == target and row.outcome is Outcome.ERROR
+
+
+def _start(
+    services: Services,
+    argv: list[str],
+    env: Mapping[str, str],
+    cwd: Path,
+    place: Path,
+    deadline: float | None,
+) -> Exit:
+    left = None if deadline is None else max(0.0, deadline - services.monotonic())
+    return services.executor.run(argv, env=env, cwd=cwd, stdout=place / "stdout", stderr=place / "stderr", timeout=left)
+
+
+def _identity_remarks(events: Sequence[Mapping[str, Any]], planned: PlannedCell) -> tuple[str, ...]:
+    """Whether that which ran is that which was asked for; continuous integrations ran wrong versions for months."""
+    remarks = []
+    for event in events:
+        if event.get("event") != "start":
+            continue
+        found = event.get("distribution")
+        version = found["version"] if found else None
+        if version is None or not same_version(version, planned.cell.version):
+            remarks.append(
+                f"{planned.cell.package} {planned.cell.version} was asked for, {version or 'none'} was installed"
+            )
+        if planned.interpreter is not None and event.get("python") != planned.interpreter.version:
+            remarks.append(f"Python {planned.interpreter.version} was asked for, {event.get('python')} ran")
+    return tuple(dict.fromkeys(remarks))
+
+
+def _mirror_folder(source: Path, target: Path) -> None:
+    """Links to everything in the folder of the request, so that relative paths work and new files stay private."""
+    try:
+        entries = sorted(source.iterdir())[:10_000]
+    except OSError:
+        return
+    for entry in entries:
+        try:
+            (target / entry.name).symlink_to(entry)
+        except OSError:
+            return  # Windows without the right to make links: relative paths then mean the empty folder
+
+
+def _runner_of_target(target: Path) -> Runner:
+    if target.is_file():
+        return runner_of(_text(target))
+    files = sorted(path for path in target.rglob("*.py") if _TEST_FILE.fullmatch(path.name))
+    if not files:
+        raise UsageError(
+            f"{target} has no test files.",
+            hint="Test files are named test_*.py or *_test.py; or give a script itself.",
+        )
+    kind = runner_of_all(_text(path) for path in files)
+    # A folder is collected: a script among tests can't be, so pytest says what it found.
+    return Runner.UNITTEST if kind is Runner.UNITTEST else Runner.PYTEST
+
+
+def _text(path: Path) -> str:
+    import tokenize
+
+    try:
+        with tokenize.open(path) as stream:
+            return stream.read()
+    except (SyntaxError, UnicodeDecodeError):
+        return path.read_text("latin-1")
+    except OSError as error:
+        raise UsageError(f"{path} can't be read: {error.strerror}.") from error
+
+
+def _similar(target: Path) -> str:
+    import difflib
+
+    try:
+        names = [entry.name for entry in target.parent.iterdir()]
+    except OSError:
+        return f"There is no folder {target.parent} either."
+    near = difflib.get_close_matches(target.name, names, n=3)
+    return f"Did you mean {', '.join(near)}?" if near else "Check the name and the folder you are in."
+
+
+def _read_events(path: Path) -> list[dict[str, Any]]:
+    """The harness's events; a last line that a dying process cut off, or a stranger's line, is left out."""
+    found: list[dict[str, Any]] = []
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return found
+    for line in lines:
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(event, dict):
+            found.append(event)
+    return found
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _bounded(path: Path, start: int = 0) -> str:
+    """Head and tail of what was printed from `start` on."""
+    try:
+        with path.open("rb") as stream:
+            size = stream.seek(0, os.SEEK_END) - start
+            stream.seek(start)
+            if size <= LIMIT:
+                return stream.read().decode("utf-8", "replace")
+            head = stream.read(LIMIT // 2)
+            stream.seek(-LIMIT // 2, os.SEEK_END)
+            tail = stream.read()
+    except FileNotFoundError:
+        return ""
+    cut = size - len(head) - len(tail)
+    return f"{head.decode('utf-8', 'replace')}\n[… {cut} bytes left out …]\n{tail.decode('utf-8', 'replace')}"

@@ -1,0 +1,23 @@
+"""Run a user's tests inside the tested interpreter and write what happened as events.
+
+Everything here runs on CPython 3.6 to 3.14 with the standard library alone. The rest of the project imports none of it:
+``run.py`` is started by its path with a file that holds the order, and its siblings are loaded under a private name.
+
+The order is a JSON object: ``mode`` (script, pytest or unittest), ``targets`` (absolute paths), ``rootdir`` (ids are
+relative to it), ``events`` (the file to append to), and, where wanted, ``args``, ``watch`` (top-level packages whose
+first import is timed), ``distribution`` (whose version is read), ``limit`` (characters kept of each text) and
+``deselect`` (ids that ran before).
+
+The events, one JSON object a line, in this order:
+
+``start``       once: ``python implementation executable prefix distribution pid``
+``loading``     a module of tests is about to be imported: ``id``
+``collected``   pytest and unittest, once: ``ids``, and ``warnings`` of loading them
+``test-start``  a test begins: ``id``
+``import``      a watched package has been imported: ``name wall_s cpu_s ok``
+``test``        a row: ``id status exception traceback stdout stderr reason warnings remarks exit_code wall_s cpu_s
+                peak_rss_kib``; ``exception`` has ``type message file line function text in_package``
+``end``         the interpreter is about to leave: ``exit_code`` (null: the harness itself failed) and ``collected``
+
+A process that dies writes no ``end``; the last ``test-start`` or ``loading`` without a row says what it was doing.
+"""

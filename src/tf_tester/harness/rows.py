@@ -1,0 +1,90 @@
+"""A row: what becomes of one test, from its start to the event ``test``."""
+
+from .events import clip
+from .failures import describe, format_traceback
+from .measure import Stopwatch, peak_memory
+from .warned import Warned
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any
+
+    from .session import Session
+
+STATUSES = ("pass", "skip", "error", "fail")
+"""From weak to strong: of the judgements of one test (setup, call, teardown, subtests) the strongest stays."""
+
+
+class Row:
+    """One test while it runs; ``finish`` writes it."""
+
+    def __init__(self, session: "Session", id: str, warned: "Warned | None" = None) -> None:
+        self.id = id
+        self.status = "pass"
+        self.exception = None  # type: dict[str, Any] | None
+        self.traceback = ""
+        self.stdout = ""
+        self.stderr = ""
+        self.parts_stdout = ""
+        self.parts_stderr = ""
+        self.reason = None  # type: str | None
+        self.warned = warned or Warned()
+        self.remarks = []  # type: list[str]
+        self.exit_code = None  # type: int | None
+        self._session = session
+        self._stopwatch = Stopwatch()
+
+    def start(self) -> "Row":
+        """Announce the test, so that the parent knows what ran when the process dies."""
+        self._session.events.write("test-start", id=self.id)
+        self._stopwatch = Stopwatch()
+        return self
+
+    def judge(self, status: str, reason: "str | None" = None) -> bool:
+        """Take a status if it is stronger than the one so far; the evidence then belongs to it."""
+        stronger = STATUSES.index(status) > STATUSES.index(self.status)
+        if stronger:
+            self.status = status
+            self.reason = reason
+            self.exception, self.traceback = None, ""
+        return stronger
+
+    def blame(self, status: str, error: BaseException, trace: "TracebackType | None", whole: bool = False) -> None:
+        """Judge by an exception."""
+        if self.judge(status):
+            self.exception = describe(error, trace, self._session.imports.folders())
+            self.traceback = format_traceback(error, trace, self._session.limit, whole=whole)
+
+    def add_part(self, stdout: str, stderr: str) -> None:
+        """Keep what a subtest printed; it comes before what is printed outside of subtests."""
+        self.parts_stdout += stdout
+        self.parts_stderr += stderr
+
+    def measure(self) -> "dict[str, Any]":
+        """Return times and memory so far."""
+        measured = self._stopwatch.read()  # type: dict[str, Any]
+        measured["peak_rss_kib"] = peak_memory()
+        return measured
+
+    def finish(self) -> None:
+        """Write the row."""
+        measured = self.measure()
+        limit = self._session.limit
+        stdout, stderr = self.parts_stdout + self.stdout, self.parts_stderr + self.stderr
+        if self.status == "pass" and "Traceback (most recent call last)" in stdout + stderr:
+            self.remarks.append("passed, but printed a traceback")
+        self._session.events.write(
+            "test",
+            id=self.id,
+            status=self.status,
+            exception=self.exception,
+            traceback=clip(self.traceback, limit),
+            stdout=clip(stdout, limit),
+            stderr=clip(stderr, limit),
+            reason=self.reason,
+            warnings=self.warned.take(),
+            remarks=self.remarks,
+            exit_code=self.exit_code,
+            **measured,
+        )

@@ -1,0 +1,115 @@
+"""The tests of a pytest or unittest session: none that was collected stays without a row."""
+
+import os
+
+from .rows import Row
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from .session import Session
+    from .warned import Warned
+
+
+class Tests:
+    """What was collected, what is running and what has a row."""
+
+    def __init__(self, session: "Session") -> None:
+        self.stopped = None  # type: str | None
+        self.has_failed = False
+        self._session = session
+        self._waiting = {}  # type: dict[str, None]
+        self._running = {}  # type: dict[str, Row]
+        self._loading = None  # type: str | None
+        self._error = None  # type: tuple[BaseException, TracebackType | None] | None
+        self._seen = {_file_of(id) for id in session.deselect}
+        self._left_out = set()  # type: set[str]
+
+    def load(self, id: str) -> None:
+        """Announce that a file's code is about to be imported: that may kill the process."""
+        self._loading = id
+        self._session.events.write("loading", id=id)
+
+    def loaded(self) -> None:
+        """Note that the import has ended, well or badly."""
+        self._loading = None
+
+    def collect(self, ids: "list[str]", warned: "Warned") -> None:
+        """Announce what will run."""
+        self._waiting = dict.fromkeys(ids)
+        self._session.collect(ids, warned)
+
+    def leave_out(self, ids: "list[str]") -> None:
+        """Note what the user deselected: a target is not empty if something else runs."""
+        self._left_out.update(_file_of(id) for id in ids)
+
+    def start(self, row: Row) -> Row:
+        """Announce that a test begins."""
+        self._running[row.id] = row
+        return row.start()
+
+    def finish(self, row: Row) -> None:
+        """Write a row."""
+        self._running.pop(row.id, None)
+        self._seen.add(_file_of(row.id))
+        self._waiting.pop(row.id, None)
+        self.has_failed = self.has_failed or row.status in ("fail", "error")
+        row.finish()
+
+    def waiting(self, prefix: str) -> "list[str]":
+        """Return the ids that have no row yet, of one file or class."""
+        return [id for id in self._waiting if id not in self._running and (id + "::").startswith(prefix + "::")]
+
+    def stop(self, error: BaseException, trace: "TracebackType | None", why: "str | None" = None) -> None:
+        """Note what ended the session early."""
+        self._error = error, trace
+        self.stopped = why
+
+    def refuse(self, error: BaseException, trace: "TracebackType | None", remark: str) -> None:
+        """Write a row for each target, because the session cannot begin."""
+        self._error = error, trace
+        for target in self._session.targets:
+            self._write_error(self._identify(target), remark)
+
+    def conclude(self, remark: str = "no tests were found") -> None:
+        """Write the rows that an early end left out; ``remark`` is for targets of which nothing was heard."""
+        for row in list(self._running.values()):
+            if self._error:
+                row.blame("fail", *self._error)
+            else:
+                row.judge("error")
+            self.finish(row)
+        if self._loading:
+            self._write_error(self._loading, None)
+        for id in list(self._waiting):
+            if self.stopped:
+                row = Row(self._session, id)
+                row.judge("skip", f"was not run: {self.stopped}")
+                self.finish(row)
+            else:
+                self._write_error(id, "was not run")
+        seen = self._seen | self._left_out if self._seen else self._seen
+        files = {os.path.realpath(os.path.join(self._session.rootdir, file)) for file in seen}
+        for target in self._session.targets:
+            folder = os.path.realpath(_file_of(target))
+            if not any(file == folder or file.startswith(os.path.join(folder, "")) for file in files):
+                self._write_error(self._identify(target), None if self._error else remark)
+
+    def _write_error(self, id: str, remark: "str | None") -> None:
+        row = Row(self._session, id)
+        if self._error:
+            row.blame("error", *self._error)
+        else:
+            row.judge("error")
+        if remark:
+            row.remarks.append(remark)
+        self.finish(row)
+
+    def _identify(self, target: str) -> str:
+        file, separator, rest = target.partition("::")
+        return self._session.identify(file) + separator + rest
+
+
+def _file_of(id: str) -> str:
+    return id.partition("::")[0]

@@ -1,0 +1,1 @@
+"""Where project pages come from: an index is a node, and nodes wrap nodes."""

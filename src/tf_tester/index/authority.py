@@ -1,0 +1,102 @@
+"""Which index's word counts: the one that the user's pip and uv already trust.
+
+No address of an index stands in our files; where nothing is configured it is pip's own constant.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tf_tester.core.links import display_url
+from tf_tester.errors import ConfigError
+
+__all__ = ["authority_url", "display_url", "pip_index_url"]
+
+_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
+_NAMED = re.compile(r"[A-Za-z0-9._-]+=(?=[a-z]+:/)")
+"""uv writes an index as `name=address` too."""
+_INDEX_KEY = re.compile(rb"^\s*index[-_]url\s*[=:]", re.MULTILINE)
+
+
+def authority_url(environ: Mapping[str, str], config: Callable[[], str | None]) -> str:
+    """The address of the authority's simple API, without a slash at its end; it may hold credentials.
+
+    From uv's and pip's variables, then `config` (asked only when needed: see `pip_index_url`), then pip's own
+    constant. Raises `ConfigError` where the address makes no sense.
+    """
+    for variable in _VARIABLES:
+        if environ.get(variable, "").strip():
+            return _checked(environ[variable], variable)
+    configured = config()
+    if configured:
+        return _checked(configured, "pip's configuration")
+    from pip._internal.models.index import PyPI
+
+    return PyPI.simple_url.rstrip("/")
+
+
+def pip_index_url(environ: Mapping[str, str]) -> str | None:
+    """What pip's configuration files say of the index, as pip itself reads them; None where they say nothing.
+
+    pip's own reader costs 150 ms of CPU to import, so on Linux it is started only where a file exists that it
+    would read and that names an index.
+    """
+    if sys.platform == "linux" and not any(_names_an_index(file) for file in _pip_files(environ)):
+        return None
+    from pip._internal.configuration import Configuration
+    from pip._internal.exceptions import PipError
+
+    configuration = Configuration(isolated=False)
+    try:
+        configuration.load()
+        values = dict(configuration.items())
+    except PipError as error:
+        raise ConfigError(
+            f"pip's configuration can't be read: {str(error).strip()}",
+            hint="Repair the file, or set PIP_INDEX_URL or --index-url.",
+        ) from error
+    found = values.get("install.index-url") or values.get("global.index-url")
+    return str(found) if found else None
+
+
+def _pip_files(environ: Mapping[str, str]) -> list[Path]:
+    """Where pip looks on Linux (its user guide, "Configuration files")."""
+    home = Path(environ.get("HOME") or "~").expanduser()
+    config = environ.get("XDG_CONFIG_HOME") or home / ".config"
+    everywhere = (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep)
+    named = environ.get("PIP_CONFIG_FILE")
+    return [
+        *([Path(named)] if named else []),
+        *(Path(folder, "pip", "pip.conf") for folder in everywhere if folder),
+        Path("/etc/pip.conf"),
+        home / ".pip" / "pip.conf",
+        Path(config, "pip", "pip.conf"),
+        Path(sys.prefix, "pip.conf"),
+    ]
+
+
+def _names_an_index(file: Path) -> bool:
+    try:
+        return _INDEX_KEY.search(file.read_bytes()) is not None
+    except OSError:
+        return False
+
+
+def _checked(value: str, where: str) -> str:
+    address = _NAMED.sub("", value.strip(), count=1).rstrip("/")
+    if address.startswith("/"):
+        return Path(address).as_uri()
+    try:
+        parts = urlsplit(address)
+        sound = bool(parts.hostname) and parts.port != 0 if parts.scheme != "file" else bool(parts.path)
+    except ValueError:
+        sound = False
+    if not sound or parts.scheme not in ("http", "https", "file"):
+        raise ConfigError(
+            f"{where} names an index that is no address: {display_url(address)}",
+            hint="Give the address of a simple API, such as https://mirror.example/simple.",
+        )
+    return address

@@ -1,0 +1,190 @@
+"""An index behind an address.
+
+Promise: a page is asked for once by one process however many threads want it, and revalidated after
+`max_age`; what isn't a project page (a captive portal, another project's page) is never taken for one, nor
+kept.
+"""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from urllib.parse import quote, urlsplit
+
+from tf_tester.core.links import display_url, local_path, without_credentials
+from tf_tester.core.simple import ACCEPT, JSON_TYPE, NotAPage, parse_page, render_json
+from tf_tester.errors import IndexUnreachable, TfTesterError, UnknownProject
+from tf_tester.model.artifact import ProjectPage
+from tf_tester.ports import CachedPage, GetPage, PageCache, PageResponse
+
+MAX_AGE = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What this process has learnt of a project."""
+
+    page: ProjectPage | None
+    """None: the index says that there is no such project."""
+    checked: datetime
+
+
+class HttpIndex:
+    """The pages of one index (http, https or file), cached; implements `ports.Index`."""
+
+    def __init__(
+        self,
+        url: str,
+        get: GetPage,
+        cache: PageCache,
+        now: Callable[[], datetime],
+        *,
+        offline: bool,
+        max_age: timedelta = MAX_AGE,
+    ) -> None:
+        self._url = url.rstrip("/")
+        self._get = get
+        self._cache = cache
+        self._now = now
+        self._offline = offline
+        self._max_age = max_age
+        self._lock = threading.Lock()
+        self._known: dict[str, _Known] = {}
+        self._underway: dict[str, Future[_Known]] = {}
+
+    def page(self, project: str) -> ProjectPage:
+        """The page of a project (canonical name). Raises `UnknownProject`, `IndexUnreachable`."""
+        with self._lock:
+            known = self._known.get(project)
+            if known and (self._offline or self._is_fresh(known.checked)):
+                return self._answer(project, known)
+            future = self._underway.get(project)
+            leads = future is None
+            if future is None:
+                future = self._underway[project] = Future()
+        if leads:
+            self._lead(project, future)
+        return self._answer(project, future.result())
+
+    def _lead(self, project: str, future: "Future[_Known]") -> None:
+        """Learn it for all who wait, failures too."""
+        try:
+            known = self._learn(project)
+        except BaseException as error:
+            with self._lock:
+                del self._underway[project]
+            shared = isinstance(error, TfTesterError)
+            future.set_exception(error if shared else self._unreachable("whoever asked for it was interrupted"))
+            raise
+        else:
+            with self._lock:
+                self._known[project] = known
+                del self._underway[project]
+            future.set_result(known)
+
+    def _learn(self, project: str) -> _Known:
+        if self._url.startswith("file:"):
+            return _Known(self._page_on_disk(project), self._now())
+        address = f"{self._url}/{quote(project, safe='')}/"
+        key = without_credentials(address)
+        cached = self._cache.get(key)
+        parsed = self._parse_cached(cached, key, project) if cached else None
+        if cached and parsed and (self._offline or self._is_fresh(cached.fetched)):
+            return replace(parsed, checked=cached.fetched)
+        if self._offline:
+            raise self._not_in_the_store(project)
+        try:
+            return self._ask(address, key, project, cached if parsed else None, parsed)
+        except IndexUnreachable:
+            if parsed is None or parsed.page is None:
+                raise
+            return _Known(replace(parsed.page, stale=True), self._now())
+
+    def _ask(self, address: str, key: str, project: str, cached: CachedPage | None, parsed: _Known | None) -> _Known:
+        """Ask the index and remember its answer."""
+        etag = cached.etag if cached and not cached.missing else None
+        try:
+            response = self._get.get_page(address, accept=ACCEPT, etag=etag)
+        except IndexUnreachable as error:
+            raise self._unreachable(error.message, error.detail) from error
+        now = self._now()
+        if response.status == 304 and cached and parsed:
+            self._cache.put(key, replace(cached, fetched=now))
+            return replace(parsed, checked=now)
+        if response.status == 404:
+            self._cache.put(key, CachedPage(b"", "", None, now, missing=True))
+            return _Known(None, now)
+        if response.status != 200:
+            raise self._unreachable(f"{self._host} answered with status {response.status}")
+        try:
+            page = parse_page(response.body, response.content_type, response.url_after_redirects, project)
+        except NotAPage as error:
+            reason = f"{self._host} answered with something that isn't an index page"
+            raise self._unreachable(reason, str(error)) from error
+        self._cache.put(key, _to_cache(response, page, key, now))
+        return _Known(page, now)
+
+    def _parse_cached(self, cached: CachedPage, key: str, project: str) -> _Known | None:
+        """What the cache knows; None where that is of no use (an older version of us may have read more)."""
+        if cached.missing:
+            return _Known(None, cached.fetched)
+        try:
+            return _Known(parse_page(cached.body, cached.content_type, key, project), cached.fetched)
+        except NotAPage:
+            return None
+
+    def _page_on_disk(self, project: str) -> ProjectPage | None:
+        root = local_path(self._url)
+        file = root / quote(project, safe="") / "index.html"
+        try:
+            return parse_page(file.read_bytes(), "text/html", f"{self._url}/{quote(project, safe='')}/", project)
+        except NotAPage as error:
+            raise self._unreachable(f"{file} isn't an index page", str(error)) from error
+        except FileNotFoundError:
+            if root.is_dir():
+                return None
+            raise self._unreachable(f"there is no folder {root}") from None
+        except OSError as error:
+            raise self._unreachable(f"{file} can't be read: {error.strerror}") from error
+
+    def _is_fresh(self, fetched: datetime) -> bool:
+        # A date in the future comes from a clock that was wrong: of no use.
+        return timedelta(0) <= self._now() - fetched < self._max_age
+
+    def _answer(self, project: str, known: _Known) -> ProjectPage:
+        if known.page is None:
+            raise UnknownProject(
+                f"{self._host} has no project named {project}",
+                hint="Check the spelling, or name the index that has it with --index-url.",
+            )
+        return known.page
+
+    @property
+    def _host(self) -> str:
+        return urlsplit(self._url).hostname or display_url(self._url)
+
+    def _unreachable(self, reason: str, detail: str = "") -> IndexUnreachable:
+        return IndexUnreachable(
+            f"the index gives no page: {reason}",
+            hint=f"Check that {self._host} can be reached from here, name another index with --index-url, "
+            "or work from the store with --offline.",
+            detail=detail,
+        )
+
+    def _not_in_the_store(self, project: str) -> IndexUnreachable:
+        return IndexUnreachable(
+            f"the store has no index page of {project} from {self._host}",
+            hint="Run the same command once without --offline.",
+        )
+
+
+def _to_cache(response: PageResponse, page: ProjectPage, key: str, now: datetime) -> CachedPage:
+    """The page as it came; one that came from elsewhere as we read it.
+
+    Its relative links would mean other files when read again under the address that was asked.
+    """
+    if response.url_after_redirects == key:
+        return CachedPage(response.body, response.content_type, response.etag, now)
+    body = render_json(page, lambda artifact: artifact.url)
+    return CachedPage(body, JSON_TYPE, response.etag, now)

@@ -1,0 +1,20 @@
+"""How a process tree ended."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a process tree ended."""
+
+    code: int | None
+    """Exit status, or None when it died by a signal or never started."""
+    signal: int | None
+    timed_out: bool
+    wall_s: float
+    cpu_s: float
+    peak_rss_kib: int
+    spawn_error: str = ""
+    """Why the process could not be started."""
+    leftovers: int = 0
+    """Processes that outlived the main one and were killed."""

@@ -1,0 +1,18 @@
+"""What is known of a framework, as data."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Framework:
+    """One file of `frameworks/`; a package that has none gets the defaults."""
+
+    title: str
+    packages: tuple[str, ...]
+    """Distributions that are this framework, the usual one first."""
+    import_names: tuple[str, ...] = ()
+    """Empty: the top-level names of the wheel."""
+    lts: tuple[str, ...] = ()
+    """Series on which people stay, such as `1.15`."""
+    memory: int = 1024**3
+    """Bytes a cell is expected to need before anything was measured."""

@@ -1,0 +1,32 @@
+"""What a machine lets us do."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Ability:
+    """One thing a sandbox is made of, tried for real."""
+
+    name: str
+    """`user namespaces`, `overlay mounts`, …"""
+    available: bool
+    detail: str = ""
+    """Where it is available: what more there is to say, such as `ABI 6`. Otherwise what failed and how."""
+    error: str = ""
+    """Name of the error it failed with, such as `EPERM`; empty where there was none."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFacts:
+    """What the store's folder, or where it would be made, can do."""
+
+    folder: Path
+    exists: bool
+    problem: str = ""
+    """Why nothing can be written there; empty where it can."""
+    free: int = 0
+    """Bytes that we may use."""
+    file_system: str = ""
+    """Its type, such as `ext4`; empty where the system doesn't tell."""
+    hard_links: bool = False

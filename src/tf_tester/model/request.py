@@ -1,0 +1,53 @@
+"""What a person asked for."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from tf_tester.model.lock import Resolution
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which cells."""
+
+    package: str
+    """Canonical name."""
+    versions: str
+    """As it was written: a list, a specifier, words."""
+    last: int | None = None
+    pre: bool = False
+    yanked: bool = False
+    pythons: tuple[str, ...] = ()
+    """Labels such as `3.8`, or paths of executables; empty: the newest that fits each version."""
+    resolution: Resolution = Resolution.ERA
+    grace: timedelta = timedelta(days=14)
+    allow_build: frozenset[str] = frozenset()
+    install_python: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What runs in each cell."""
+
+    targets: tuple[Path, ...] = ()
+    """Files and folders, absolute."""
+    command: tuple[str, ...] = ()
+    """Any program and its arguments, instead of targets."""
+    arguments: tuple[str, ...] = ()
+    """For the script or the test runner."""
+    runner: str = "auto"
+    cwd: Path = field(default_factory=Path)
+    """Where the request was made, absolute; relative paths in the test mean this folder."""
+    requirements: tuple[str, ...] = ()
+    """PEP 508, besides the package under test."""
+    project: Path | None = None
+    """The user's own project, built and added."""
+    env: tuple[tuple[str, str], ...] = ()
+    pythonpath: tuple[Path, ...] = ()
+    timeout: float | None = None
+    """Seconds for one cell."""
+    keep: bool = False
+    jobs: int = 1
+    memory: int | None = None
+    """Bytes that one cell is expected to need; None: learnt from earlier runs."""

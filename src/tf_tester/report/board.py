@@ -1,0 +1,254 @@
+"""The live board on a terminal: downloads above, cells below, gone when the run is over.
+
+Listeners are called from working threads, so `tell` only notes; a thread of rich's paints what was noted.
+This is the only module that imports rich, whose import costs more than everything else at start.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from tf_tester.core.printable import printable
+from tf_tester.core.report import cell_labels
+from tf_tester.core.sizes import duration_text, size_text
+from tf_tester.core.speed import Speed
+from tf_tester.model.events import (
+    CellFinished,
+    CellState,
+    Event,
+    RunStarted,
+    TransferFinished,
+    TransferProgress,
+    TransferTrouble,
+)
+from tf_tester.model.outcome import CellResult, Outcome
+from tf_tester.report.lines import Layout, columns, pad
+from tf_tester.report.plain import opening
+from tf_tester.report.words import count_cells, run_seconds, style, word
+
+_PER_SECOND = 8
+_BAR = 20
+_WIDE = 100
+_TROUBLE_SECONDS = 30.0
+_SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+_SPINNER_ASCII = "|/-\\"
+_COLOURS = {"GOOD": "green", "BAD": "bold red", "ODD": "yellow"}
+
+
+@dataclass(slots=True)
+class _Transfer:
+    filename: str
+    done: int
+    total: int | None
+    source: str
+    speed: Speed = field(default_factory=Speed)
+
+
+class Board:
+    """A listener that shows the state of a run while it is entered, and leaves nothing behind.
+
+    `clock` is monotonic, in seconds.
+    """
+
+    def __init__(self, console: Console, clock: Callable[[], float]) -> None:
+        self._console = console
+        self._clock = clock
+        self._ascii = console.options.ascii_only
+        self._layout = Layout(console.width, "..." if self._ascii else "…")
+        self._lock = threading.Lock()
+        self._started = clock()
+        self._title = "starting"
+        self._labels: dict[str, str] = {}
+        self._states: dict[str, tuple[str, float]] = {}
+        self._results: dict[str, CellResult] = {}
+        self._transfers: dict[str, _Transfer] = {}
+        self._received = 0
+        self._trouble = ""
+        self._troubled = 0.0
+        self._live = Live(
+            console=console,
+            get_renderable=self.render,
+            refresh_per_second=_PER_SECOND,
+            transient=True,
+            vertical_overflow="crop",
+        )
+
+    def __enter__(self) -> Self:
+        self._started = self._clock()
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def tell(self, event: Event) -> None:
+        """Note an event; painting is another thread's matter."""
+        moment = self._clock()
+        with self._lock:
+            match event:
+                case RunStarted():
+                    self._title = opening(event.cells)
+                    labels = {key: printable(label) for key, label in cell_labels(event.cells).items()}
+                    widest = max(map(columns, labels.values()), default=0)
+                    self._labels = {key: pad(label, widest) for key, label in labels.items()}
+                case CellState():
+                    self._states[event.cell] = (event.state, moment)
+                case TransferProgress():
+                    self._progress(event, moment)
+                case TransferFinished():
+                    self._received += event.received
+                    self._transfers.pop(event.sha256, None)
+                case TransferTrouble():
+                    self._trouble = f"{_short(event.filename)} from {event.source}: {event.reason}"
+                    self._troubled = moment
+                case CellFinished():
+                    self._results[event.result.cell] = event.result
+                case _:
+                    pass
+
+    def _progress(self, event: TransferProgress, moment: float) -> None:
+        transfer = self._transfers.get(event.sha256)
+        if transfer is None:
+            transfer = _Transfer(event.filename, event.done, event.total, event.source)
+            self._transfers[event.sha256] = transfer
+        transfer.done, transfer.total, transfer.source = event.done, event.total, event.source
+        transfer.speed.observe(moment, event.done)
+
+    # Painting
+
+    def render(self) -> Text:
+        """The board as it stands, not higher than the terminal and not wider."""
+        size = self._console.size
+        with self._lock:
+            self._layout = Layout(size.width - 1, self._layout.ellipsis)
+            height = max(size.height - 1, 1)
+            lines = self._lines(height, self._clock())[:height]
+        for text in lines:
+            text.truncate(max(size.width - 1, 1))
+        return Text("\n", no_wrap=True).join(lines)
+
+    def _lines(self, height: int, moment: float) -> list[Text]:
+        lines = [self._head(moment)]
+        if self._trouble and moment - self._troubled < _TROUBLE_SECONDS:
+            told = self._layout.shorten("last trouble: " + printable(self._trouble), self._layout.width)
+            lines.append(Text(told, style="yellow"))
+        transfers = self._transfer_lines(max((height - len(lines)) // 3, 2), moment)
+        if transfers:
+            lines += [Text(), *transfers]
+        cells = self._cell_lines(height - len(lines) - 1, moment)
+        return [*lines, Text(), *cells] if cells else lines
+
+    def _head(self, moment: float) -> Text:
+        facts = [f"{len(self._results)} of {max(len(self._labels), len(self._results))} done"]
+        facts.append(duration_text(moment - self._started))
+        if self._received:
+            facts.append(f"{size_text(self._received)} downloaded")
+        return Text.assemble((printable(self._title), "bold"), "  " + ", ".join(facts))
+
+    def _transfer_lines(self, room: int, moment: float) -> list[Text]:
+        transfers = list(self._transfers.values())
+        shown = _as_many_as_fit(transfers, room)
+        names = [printable(_short(transfer.filename)) for transfer in shown]
+        widest = min(max(map(columns, names), default=0), max(self._layout.width // 3, 12))
+        lines = [
+            self._transfer_line(pad(self._layout.shorten(name, widest), widest), transfer, moment)
+            for name, transfer in zip(names, shown, strict=True)
+        ]
+        hidden = len(transfers) - len(shown)
+        return [*lines, self._folded(f"{hidden} more downloads")] if hidden else lines
+
+    def _transfer_line(self, name: str, transfer: _Transfer, moment: float) -> Text:
+        """Name, bar, share, size, speed, time left, source; a narrow terminal gets half a bar, no share."""
+        wide = self._layout.width >= _WIDE
+        bar = _BAR if wide else _BAR // 2
+        speed = transfer.speed.per_second(moment)
+        left = ""
+        parts: list[str | tuple[str, str]] = ["  ", name, "  "]
+        if transfer.total:
+            share = min(transfer.done / transfer.total, 1.0)
+            parts += self._bar(share, bar)
+            parts.append((f" {share:4.0%} of" if wide else "") + f" {size_text(transfer.total):>6}")
+            if speed > 0:
+                left = duration_text(max(transfer.total - transfer.done, 0) / speed) + " left"
+        else:
+            parts.append(" " * (bar + (8 if wide else 0)) + f" {size_text(transfer.done):>6}")
+        parts.append(f"  {size_text(speed) + '/s':>8}  {left:<15}")
+        parts.append((f"  {printable(transfer.source)}", "dim"))
+        return Text.assemble(*parts)
+
+    def _bar(self, share: float, width: int) -> list[tuple[str, str]]:
+        full = round(share * width)
+        done, rest = ("#", ".") if self._ascii else ("━", "─")
+        return [(done * full, "green"), (rest * (width - full), "dim")]
+
+    def _cell_lines(self, room: int, moment: float) -> list[Text]:
+        """All cells in order; where they don't fit, those at work before failures, and the rest folded."""
+        keys = list(self._labels)
+        room = max(room, 1)
+        if len(keys) <= room:
+            return [self._cell_line(key, moment) for key in keys]
+        wanted = set(sorted(keys, key=self._urgency)[: room - 1])
+        shown = [key for key in keys if key in wanted]
+        hidden = [key for key in keys if key not in wanted]
+        finished = [self._results[key] for key in hidden if key in self._results]
+        waiting = sum(key not in self._results and key not in self._states for key in hidden)
+        working = len(hidden) - len(finished) - waiting
+        told = [f"{working} more at work"] if working else []
+        told += [f"{waiting} more waiting"] if waiting else []
+        told += [f"{len(finished)} more done ({count_cells(finished)})"] if finished else []
+        return [*(self._cell_line(key, moment) for key in shown), self._folded(", ".join(told))]
+
+    def _urgency(self, key: str) -> int:
+        if key in self._results:
+            return 1 if self._results[key].outcome.is_failure_of_the_test else 3
+        return 0 if key in self._states else 2
+
+    def _cell_line(self, key: str, moment: float) -> Text:
+        label = self._labels[key]
+        result = self._results.get(key)
+        if result is not None:
+            return self._finished_line(label, result)
+        if key not in self._states:
+            return Text.assemble("    ", label, ("  queued", "dim"))
+        state, since = self._states[key]
+        frames = _SPINNER_ASCII if self._ascii else _SPINNER
+        frame = frames[int(moment * _PER_SECOND) % len(frames)]
+        return Text.assemble(
+            (f"  {frame} ", "cyan"),
+            label,
+            f"  {printable(state):<11}  ",
+            (duration_text(moment - since), "dim"),
+        )
+
+    def _finished_line(self, label: str, result: CellResult) -> Text:
+        outcome = result.outcome
+        colour = _COLOURS[style(outcome).name]
+        seconds = run_seconds(result)
+        time = "" if seconds is None else duration_text(seconds)
+        line = Text.assemble("    ", label, "  ", (f"{word(outcome):<11}", colour), f"  {time:<10}")
+        if outcome is not Outcome.PASS and result.summary:
+            room = max(self._layout.width - line.cell_len - 2, 0)
+            first = printable(result.summary.strip().splitlines()[0])
+            line.append("  " + self._layout.shorten(first, room) if room > 20 else "", "dim")
+        return line
+
+    def _folded(self, told: str) -> Text:
+        return Text(f"    {self._layout.ellipsis} {told}", style="dim")
+
+
+def _as_many_as_fit(transfers: Sequence[_Transfer], room: int) -> Sequence[_Transfer]:
+    """The first ones, one line left for the rest."""
+    return transfers if len(transfers) <= room else transfers[: room - 1]
+
+
+def _short(filename: str) -> str:
+    """A wheel's name without what it says of ABI and platform: `tensorflow-2.8.0-cp310`."""
+    return "-".join(filename.split("-")[:3]) if filename.endswith(".whl") else filename

@@ -1,0 +1,145 @@
+"""Lines of styled text, and how they get onto a stream that may be a terminal, a log file or ASCII only."""
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import TextIO
+
+from tf_tester.core.printable import printable
+
+
+class Style(Enum):
+    """What a span means; the value is its SGR code."""
+
+    PLAIN = ""
+    STRONG = "1"
+    FAINT = "2"
+    GOOD = "32"
+    BAD = "1;31"
+    ODD = "33"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Text of one style; never holds a raw control, wherever it comes from."""
+
+    text: str
+    style: Style = Style.PLAIN
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", printable(self.text))
+
+
+Line = tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What the place of output allows."""
+
+    width: int = 80
+    """Columns."""
+    ellipsis: str = "…"
+
+    def shorten(self, text: str, width: int) -> str:
+        """The beginning of a text, at most so many columns."""
+        if columns(text) <= width:
+            return text
+        return _head(text, width - len(self.ellipsis)) + self.ellipsis
+
+    def shorten_left(self, text: str, width: int) -> str:
+        """The end of a text: of a path or a test's name it is the end that tells."""
+        if columns(text) <= width:
+            return text
+        return self.ellipsis + _head(text[::-1], width - len(self.ellipsis))[::-1]
+
+    def wrap(self, text: str, *, first: int, indent: int, most: int = 3) -> list[str]:
+        """A text as lines: the first one starts at column `first`, `indent` spaces begin the others.
+
+        At least one, of an empty text an empty one; after `most` lines the rest is cut.
+        """
+        lines: list[str] = []
+        room = max(self.width - first, 20)
+        rest = text
+        while columns(rest) > room and len(lines) < most - 1:
+            piece = _head(rest, room)
+            space = piece.rfind(" ")
+            if space > room // 2:
+                piece = piece[:space]
+            lines.append(piece)
+            rest = rest[len(piece) :].lstrip(" ")
+            room = max(self.width - indent, 20)
+        lines.append(self.shorten(rest, room))
+        return [line if not number else " " * indent + line for number, line in enumerate(lines)]
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal a text takes (East Asian wide characters two, combining ones none)."""
+    if text.isascii():
+        return len(text)
+    return sum(_columns_of(character) for character in text)
+
+
+def pad(text: str, width: int) -> str:
+    """The text, filled up with spaces."""
+    return text + " " * (width - columns(text))
+
+
+def line(*parts: str | Span) -> Line:
+    return tuple(Span(part) if isinstance(part, str) else part for part in parts)
+
+
+def as_text(lines: Iterable[Line], *, colour: bool = False) -> str:
+    """The lines as one text, each ended by a newline, with SGR codes or without."""
+    return "".join(_render(spans, colour=colour) + "\n" for spans in lines)
+
+
+def wants_colour(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Colour is for terminals whose user didn't refuse it (no-color.org)."""
+    return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+
+
+def takes_unicode(stream: TextIO) -> bool:
+    """Whether the few signs we ourselves use beyond ASCII can be written there."""
+    try:
+        "…━─⠋".encode(stream.encoding or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def write(stream: TextIO, text: str) -> None:
+    """Write and flush; what the stream's encoding lacks is escaped instead of raising."""
+    encoding = stream.encoding or "utf-8"
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    stream.flush()
+
+
+def _render(spans: Line, *, colour: bool) -> str:
+    text = "".join(span.text for span in spans)
+    if text.lstrip().startswith(("::", "##[")):
+        # CI systems obey lines that begin so ("::error::", "##[group]"); a test's name must not command them.
+        spans = (Span("'"), *spans)
+    if not colour:
+        return "".join(span.text for span in spans).rstrip(" ")
+    return "".join(
+        f"\x1b[{span.style.value}m{span.text}\x1b[0m" if span.style.value and span.text.strip() else span.text
+        for span in spans
+    ).rstrip(" ")
+
+
+def _head(text: str, width: int) -> str:
+    """As many characters as fit."""
+    taken = 0
+    for position, character in enumerate(text):
+        taken += _columns_of(character)
+        if taken > width:
+            return text[:position]
+    return text
+
+
+def _columns_of(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

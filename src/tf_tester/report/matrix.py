@@ -1,0 +1,231 @@
+"""The final report as text: what works, what differs, why some did not run, and what to do next."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TextIO
+
+from tf_tester.core.advice import Advice, advice
+from tf_tester.core.differences import Difference, Obstacle, differences, obstacles, place
+from tf_tester.core.printable import printable
+from tf_tester.core.report import Report, cell_labels
+from tf_tester.core.sizes import duration_text, size_text
+from tf_tester.model.cell import Cell
+from tf_tester.model.outcome import Outcome
+from tf_tester.report.grid import results, table
+from tf_tester.report.lines import (
+    Layout,
+    Line,
+    Span,
+    Style,
+    as_text,
+    columns,
+    line,
+    takes_unicode,
+    wants_colour,
+    write,
+)
+from tf_tester.report.plain import opening
+from tf_tester.report.words import (
+    count_cells,
+    style,
+)
+
+_SHORTEST_NAME = 20
+_PHASES = ("resolve", "download", "layers", "environment", "run", "cleanup")
+
+
+def print_report(
+    report: Report,
+    stream: TextIO,
+    *,
+    environ: Mapping[str, str],
+    width: int = 80,
+    timings: bool = False,
+    default_package: str = "",
+) -> None:
+    """Write the report to a stream, in colour where it is a terminal whose user wants that."""
+    layout = Layout(max(width, 40), "…" if takes_unicode(stream) else "...")
+    lines = report_lines(report, layout, timings=timings, default_package=default_package)
+    write(stream, as_text(lines, colour=wants_colour(stream, environ)))
+
+
+def report_lines(
+    report: Report, layout: Layout | None = None, *, timings: bool = False, default_package: str = ""
+) -> list[Line]:
+    """The whole report; sections without content are left out."""
+    layout = layout or Layout()
+    sections = [
+        _header(report),
+        results(report, layout),
+        _differences(report, layout),
+        _obstacles(report, layout),
+        _remarks(report, layout),
+        _timings(report) if timings else [],
+        _ending(report, layout, advice(report, default_package=default_package)),
+    ]
+    told = [section for section in sections if section]
+    return [spans for number, section in enumerate(told) for spans in ([()] if number else []) + section]
+
+
+def _header(report: Report) -> list[Line]:
+    lines = [line(Span(opening(report.cells), Style.STRONG))]
+    if report.folder:
+        lines.append(line(Span(f"record in {report.folder}", Style.FAINT)))
+    return lines
+
+
+# What differs, and why some did not run
+
+
+def _differences(report: Report, layout: Layout) -> list[Line]:
+    found, hidden = differences(report)
+    if not found:
+        return []
+    labels = cell_labels(report.cells)
+    one_test = len({row.id for cell in report.cells for row in report.result(cell).tests}) <= 1
+    lines = [line(Span("What differs", Style.STRONG))]
+    for difference in found:
+        lines += _difference(difference, labels, report, layout, name_test=not one_test)
+    if hidden > 0:
+        kinds = "1 more kind of failure is" if hidden == 1 else f"{hidden} more kinds of failure are"
+        lines.append(line(Span(f"  {kinds} in the record", Style.FAINT)))
+    return lines
+
+
+def _difference(
+    difference: Difference, labels: Mapping[str, str], report: Report, layout: Layout, *, name_test: bool
+) -> Iterator[Line]:
+    label = printable(labels[difference.cell.key])
+    row = difference.row
+    test = ""
+    if row is not None and name_test:
+        test = layout.shorten_left(printable(row.id), max(layout.width // 2, _SHORTEST_NAME)) + "  "
+    start = f"  {label}  {test}"
+    wrapped = layout.wrap(printable(difference.headline), first=min(columns(start), layout.width // 2), indent=4)
+    if columns(start) > layout.width // 2:
+        # The place is too narrow for both: the message gets lines of its own.
+        yield line("  ", Span(label, Style.STRONG), f"  {test}")
+        wrapped = layout.wrap(printable(difference.headline), first=4, indent=4)
+        wrapped[0] = " " * 4 + wrapped[0]
+        yield from (line(text) for text in wrapped)
+    else:
+        yield line("  ", Span(label, Style.STRONG), f"  {test}{wrapped[0]}")
+        yield from (line(text) for text in wrapped[1:])
+    if row is not None and row.exception is not None and row.exception.file:
+        where = layout.shorten_left(printable(place(row.exception)), layout.width - 7)
+        yield line(Span(f"    at {where}", Style.FAINT))
+    yield from _also(difference.also, labels, report, layout)
+
+
+def _obstacles(report: Report, layout: Layout) -> list[Line]:
+    found = obstacles(report)
+    if not found:
+        return []
+    labels = cell_labels(report.cells)
+    lines = [line(Span("Could not run", Style.STRONG))]
+    for obstacle in found:
+        lines += _obstacle(obstacle, labels, report, layout)
+    return lines
+
+
+def _obstacle(obstacle: Obstacle, labels: Mapping[str, str], report: Report, layout: Layout) -> Iterator[Line]:
+    label = printable(labels[obstacle.cell.key])
+    outcome = obstacle.result.outcome
+    start = f"  {label}  {outcome}  "
+    wrapped = layout.wrap(
+        printable(obstacle.result.summary) or "no reason is known", first=columns(start), indent=4, most=6
+    )
+    yield line("  ", Span(label, Style.STRONG), "  ", Span(str(outcome), style(outcome)), f"  {wrapped[0]}")
+    yield from (line(text) for text in wrapped[1:])
+    for hint in obstacle.hints:
+        first, *rest = layout.wrap(printable(hint), first=10, indent=10, most=4)
+        yield line(Span("    hint: ", Style.FAINT), first)
+        yield from (line(text) for text in rest)
+    yield from _also(obstacle.also, labels, report, layout)
+
+
+def _also(cells: Sequence[Cell], labels: Mapping[str, str], report: Report, layout: Layout) -> Iterator[Line]:
+    """`also 2.4.0, 2.8.0`: by version alone where that says which cell it is."""
+    if not cells:
+        return
+    versions = [(cell.package, cell.version) for cell in report.cells]
+    names = [
+        cell.version
+        if len(report.packages) == 1 and versions.count((cell.package, cell.version)) == 1
+        else labels[cell.key]
+        for cell in cells
+    ]
+    first, *rest = layout.wrap(printable(", ".join(names)), first=9, indent=9, most=8)
+    yield line(Span("    also ", Style.FAINT), first)
+    yield from (line(text) for text in rest)
+
+
+# Remarks, times, the end
+
+
+def _remarks(report: Report, layout: Layout) -> list[Line]:
+    """What a person should know of cells, whatever their outcome; cells with the same remarks together."""
+    labels = cell_labels(report.cells)
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for cell in report.cells:
+        remarks = tuple(dict.fromkeys(_remarks_of(report, cell)))
+        if remarks:
+            groups.setdefault(remarks, []).append(labels[cell.key])
+    if not groups:
+        return []
+    lines = [line(Span("Remarks", Style.STRONG))]
+    for remarks, names in groups.items():
+        told = layout.wrap(printable(", ".join(names)), first=2, indent=2, most=6)
+        lines += [line(Span(("  " if not number else "") + text, Style.STRONG)) for number, text in enumerate(told)]
+        for remark in remarks:
+            first, *rest = layout.wrap(printable(remark), first=6, indent=6, most=4)
+            lines += [line(f"    - {first}"), *(line(text) for text in rest)]
+    return lines
+
+
+def _remarks_of(report: Report, cell: Cell) -> Iterator[str]:
+    result = report.result(cell)
+    if result.outcome is Outcome.SKIP:
+        reason = next((row.reason for row in result.tests if row.reason), "")
+        yield "nothing was tested: every test was skipped" + (f" ({reason})" if reason else "")
+    if cell.key in report.locks:
+        yield from report.locks[cell.key].remarks
+    yield from result.remarks
+    for row in result.tests:
+        for remark in row.remarks:
+            yield remark if len(result.tests) == 1 else f"{row.id}: {remark}"
+
+
+def _timings(report: Report) -> list[Line]:
+    """Wall time of each phase in each cell."""
+    labels = cell_labels(report.cells)
+    phases = {cell.key: report.result(cell).phases for cell in report.cells}
+    seen = {name for times in phases.values() for name in times}
+    names = [name for name in _PHASES if name in seen] + sorted(seen.difference(_PHASES))
+    if not names:
+        return []
+    rows = [
+        {"cell": Span(labels[key])}
+        | {printable(name): Span(duration_text(times[name]) if name in times else "") for name in names}
+        | {"total": Span(duration_text(sum(times.values())) if times else "")}
+        for key, times in phases.items()
+    ]
+    return [line(Span("Where the time went", Style.STRONG)), *table(rows)]
+
+
+def _ending(report: Report, layout: Layout, advised: Sequence[Advice]) -> list[Line]:
+    told = [count_cells(report.result(cell) for cell in report.cells)]
+    if report.transfers.received:
+        told.append(f"{size_text(report.transfers.received)} downloaded")
+    if report.wall_s:
+        told.append(duration_text(report.wall_s))
+    lines = [line(Span("; ".join(told), Style.STRONG))]
+    if report.interrupted:
+        lines.append(line(Span("The run was interrupted.", Style.ODD)))
+    if report.folder:
+        lines.append(line(f"Evidence: {report.folder}"))
+    for advised_one in advised:
+        if advised_one.command:
+            lines.append(line("Next: ", Span(advised_one.command, Style.STRONG), f"  # {advised_one.purpose}"))
+        else:
+            lines.append(line(f"Next: {advised_one.purpose}"))
+    return lines

@@ -1,0 +1,87 @@
+"""Tells of a run in a log: one line for what is worth one, never progress."""
+
+import threading
+from typing import TextIO
+
+from tf_tester.core.report import cell_labels
+from tf_tester.core.sizes import duration_text, size_text
+from tf_tester.model.cell import Cell
+from tf_tester.model.events import (
+    CellFinished,
+    Event,
+    RunStarted,
+    TransferFinished,
+    TransferTrouble,
+)
+from tf_tester.model.outcome import CellResult, Outcome
+from tf_tester.report.lines import Layout, Line, Span, Style, as_text, line, takes_unicode, write
+from tf_tester.report.words import run_seconds, styled
+
+_SUMMARY_COLUMNS = 160
+
+
+class PlainPrinter:
+    """A listener that writes lines to a stream; a stream that breaks silences it and doesn't end the run."""
+
+    def __init__(self, stream: TextIO, *, colour: bool = False) -> None:
+        self._stream = stream
+        self._colour = colour
+        self._layout = Layout(_SUMMARY_COLUMNS, "…" if takes_unicode(stream) else "...")
+        self._lock = threading.Lock()
+        self._labels: dict[str, str] = {}
+        self._finished: set[str] = set()
+        self._broken = False
+
+    def tell(self, event: Event) -> None:
+        with self._lock:
+            told = self._line(event)
+            if told is None or self._broken:
+                return
+            try:
+                write(self._stream, as_text([told], colour=self._colour))
+            except (OSError, ValueError):  # ValueError: the stream was closed
+                self._broken = True
+
+    def _line(self, event: Event) -> Line | None:
+        match event:
+            case RunStarted():
+                self._labels = cell_labels(event.cells)
+                return line(opening(event.cells), f"; record in {event.folder}")
+            case TransferFinished() if event.received:
+                return line(f"downloaded {event.filename}  {_transfer(event)} from {event.source}")
+            case TransferTrouble():
+                return line(Span("trouble", Style.ODD), f" {event.filename} from {event.source}: {event.reason}")
+            case CellFinished():
+                return self._cell(event.result)
+            case _:
+                return None
+
+    def _cell(self, result: CellResult) -> Line:
+        self._finished.add(result.cell)
+        total = max(len(self._labels), len(self._finished))
+        label = self._labels.get(result.cell, result.cell)
+        parts: list[str | Span] = [f"[{len(self._finished)}/{total}] {label} ", styled(result.outcome)]
+        seconds = run_seconds(result)
+        if seconds is not None:
+            parts.append(f" {duration_text(seconds)}")
+        if result.outcome is not Outcome.PASS and result.summary:
+            first = result.summary.strip().splitlines()[:1] or [""]
+            parts.append("  " + self._layout.shorten(first[0], _SUMMARY_COLUMNS))
+        return line(*parts)
+
+
+def opening(cells: tuple[Cell, ...]) -> str:
+    """`tensorflow: 4 cells, era dependencies`."""
+    packages = ", ".join(dict.fromkeys(cell.package for cell in cells)) or "nothing"
+    resolutions = " and ".join(dict.fromkeys(str(cell.resolution) for cell in cells))
+    counted = f"{len(cells)} cell{'' if len(cells) == 1 else 's'}"
+    return f"{packages}: {counted}" + (f", {resolutions} dependencies" if resolutions else "")
+
+
+def _transfer(event: TransferFinished) -> str:
+    """`498 MB in 41 s (12 MB/s)`; of a resumed one also how much came now."""
+    size = size_text(event.size)
+    if event.received < event.size:
+        size = f"{size_text(event.received)} of {size}"
+    speed = f" ({size_text(event.received / event.seconds)}/s)" if event.seconds > 0 else ""
+    return f"{size} in {duration_text(event.seconds)}{speed}"

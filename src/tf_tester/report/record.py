@@ -1,0 +1,170 @@
+"""The record of a run: one JSON object a line, appended as things happen.
+
+Killed at any moment, it holds every line that was written; readers leave out a line that was cut. What a
+reader doesn't know (events and fields of later versions) it skips.
+"""
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from tf_tester.errors import StoreError, UsageError
+from tf_tester.model.events import (
+    CellFinished,
+    CellLocked,
+    CellState,
+    Event,
+    RunFinished,
+    RunStarted,
+    TransferFinished,
+    TransferProgress,
+    TransferTrouble,
+)
+
+FORMAT = 1
+
+_EVENTS: dict[str, type[Event]] = {
+    "run-started": RunStarted,
+    "cell-state": CellState,
+    "cell-locked": CellLocked,
+    "transfer-finished": TransferFinished,
+    "transfer-trouble": TransferTrouble,
+    "cell-finished": CellFinished,
+    "run-finished": RunFinished,
+}
+_NAMES = {event: name for name, event in _EVENTS.items()}
+
+
+class RecordWriter:
+    """Appends events to a file, one line each, handed to the system before `tell` returns."""
+
+    def __init__(self, path: Path, now: Callable[[], datetime]) -> None:
+        self.path = path
+        self._now = now
+        self._lock = threading.Lock()
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+            self._first = True
+            size = os.fstat(self._file).st_size
+            if size and os.pread(self._file, 1, size - 1) != b"\n":
+                self._write(b"\n")  # an earlier writer died in the middle of its line
+        except OSError as error:
+            raise _unwritable(path, error) from error
+
+    def tell(self, event: Event) -> None:
+        """Append one event; progress of transfers is not kept. Raises `StoreError`."""
+        if isinstance(event, TransferProgress):
+            return
+        body = _encode(event)
+        with self._lock:
+            head = {"event": _NAMES[type(event)], "at": _rfc3339(self._now())}
+            opening = _encode(({"format": FORMAT} if self._first else {}) | head)
+            try:
+                self._write(opening[:-1] + b"," + body[1:] + b"\n")
+            except OSError as error:
+                raise _unwritable(self.path, error) from error
+            self._first = False
+
+    def close(self) -> None:
+        with self._lock:
+            if self._file >= 0:
+                os.close(self._file)
+            self._file = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _write(self, line: bytes) -> None:
+        while line:
+            line = line[os.write(self._file, line) :]
+
+
+def read_record(path: Path) -> Iterator[Event]:
+    """The events of a record, in order, as far as this version knows them.
+
+    Raises `UsageError` where the file is no record, or one of a later format; `StoreError` where it can't be
+    read.
+    """
+    try:
+        with path.open("rb") as lines:
+            known = False
+            for line in lines:
+                entry = _decode(line)
+                if entry is None:
+                    continue
+                known = _check_format(path, entry, known=known)
+                event = _event(entry)
+                if event is not None:
+                    yield event
+    except OSError as error:
+        raise StoreError(f"The record {path} can't be read: {error.strerror or error}") from error
+
+
+def _encode(value: object) -> bytes:
+    try:
+        return msgspec.json.encode(value, enc_hook=str)
+    except UnicodeEncodeError:
+        # A lone surrogate, of a file name or output that is no UTF-8: only the escapes of json can carry it.
+        return json.dumps(msgspec.to_builtins(value, enc_hook=str)).encode()
+
+
+def _decode(line: bytes) -> dict[str, Any] | None:
+    """The object that a line holds; None where it was cut or holds something else."""
+    try:
+        entry = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError):
+            return None
+    except RecursionError:
+        return None
+    return entry if isinstance(entry, dict) else None
+
+
+def _event(entry: dict[str, Any]) -> Event | None:
+    kind = _EVENTS.get(str(entry.get("event")))
+    if kind is None:
+        return None
+    try:
+        return msgspec.convert(entry, kind)
+    except (msgspec.ValidationError, RecursionError):
+        return None
+
+
+def _check_format(path: Path, entry: dict[str, Any], *, known: bool) -> bool:
+    """True; the first line of each writer says which format it writes."""
+    version = entry.get("format")
+    if version is None and known:
+        return True
+    if not isinstance(version, int):
+        raise UsageError(f"{path} is not a record of tf-tester")
+    if version > FORMAT:
+        raise UsageError(
+            f"The record {path} has format {version}; this version reads up to {FORMAT}",
+            hint="Upgrade tf-tester.",
+        )
+    return True
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _unwritable(path: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"The record {path} can't be written: {error.strerror or error}",
+        hint="Make room or choose another folder for the runs.",
+    )

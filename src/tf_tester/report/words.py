@@ -1,0 +1,84 @@
+"""How outcomes are written and coloured, the same on the board, in the log and in the report."""
+
+from collections.abc import Iterable
+
+from tf_tester.model.outcome import CellResult, Outcome, TestRow
+from tf_tester.report.lines import Span, Style
+
+_MARKS = {Outcome.FAIL: "FAIL", Outcome.TIMEOUT: "time"}
+
+_MEANINGS = {
+    Outcome.FAIL: "the test raised or left with a status other than 0",
+    Outcome.ERROR: "it could not be collected or set up",
+    Outcome.CRASH: "its process died",
+    Outcome.TIMEOUT: "over the time limit",
+    Outcome.OOM: "over the memory limit",
+}
+
+EXPLAINED = frozenset(_MEANINGS)
+"""The marks that don't say what they mean themselves."""
+
+_COUNTED = {
+    Outcome.PASS: "passed",
+    Outcome.FAIL: "failed",
+    Outcome.ERROR: "broken",
+    Outcome.CRASH: "crashed",
+    Outcome.TIMEOUT: "timed out",
+    Outcome.OOM: "out of memory",
+    Outcome.SKIP: "skipped",
+}
+
+
+def mark(outcome: Outcome) -> str:
+    """The word in the matrix, as short as it can be."""
+    return _MARKS.get(outcome, str(outcome))
+
+
+def word(outcome: Outcome) -> str:
+    """The word where there is room: the outcome itself, a failure louder."""
+    return "FAIL" if outcome is Outcome.FAIL else str(outcome)
+
+
+def style(outcome: Outcome) -> Style:
+    if outcome is Outcome.PASS:
+        return Style.GOOD
+    return Style.BAD if outcome.is_failure_of_the_test else Style.ODD
+
+
+def styled(outcome: Outcome) -> Span:
+    return Span(word(outcome), style(outcome))
+
+
+def meaning(outcome: Outcome) -> str:
+    """What a mark stands for, one of `EXPLAINED`."""
+    return _MEANINGS[outcome]
+
+
+def count_tests(rows: Iterable[TestRow]) -> str:
+    """`12 passed, 1 failed`."""
+    outcomes = [row.outcome for row in rows]
+    return ", ".join(
+        f"{outcomes.count(outcome)} {counted}" for outcome, counted in _COUNTED.items() if outcome in outcomes
+    )
+
+
+def count_cells(results: Iterable[CellResult]) -> str:
+    """`3 passed, 1 failed, 1 could not run`, of cells."""
+    outcomes = [result.outcome for result in results]
+    counted = _COUNTED | {Outcome.ERROR: "broken", Outcome.SKIP: "tested nothing"}
+    told = [f"{outcomes.count(outcome)} {word}" for outcome, word in counted.items() if outcome in outcomes]
+    interrupted = outcomes.count(Outcome.INTERRUPTED)
+    refused = sum(not outcome.ran for outcome in outcomes) - interrupted
+    if refused:
+        told.append(f"{refused} could not run")
+    if interrupted:
+        told.append(f"{interrupted} interrupted")
+    return ", ".join(told) or "no cells"
+
+
+def run_seconds(result: CellResult) -> float | None:
+    """Wall seconds of the tests themselves, None where they did not run."""
+    if "run" in result.phases:
+        return result.phases["run"]
+    walls = [row.wall_s for row in result.tests if row.wall_s is not None]
+    return sum(walls) if walls else None

@@ -1,0 +1,1 @@
+"""Which distributions, exactly: uv decides, but sees only what we show it."""

@@ -1,0 +1,177 @@
+"""A source distribution becomes a wheel once for each Python, with build requirements of today."""
+
+import hashlib
+import json
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from tf_tester.core.wheel_rules import BadWheel, check_metadata
+from tf_tester.errors import BuildFailed, DownloadFailed
+from tf_tester.model.artifact import Artifact
+from tf_tester.model.interpreter import Interpreter
+from tf_tester.model.lock import Pin
+from tf_tester.ports import Blobs, Fetcher
+from tf_tester.resolve.loopback import LoopbackIndex, View
+from tf_tester.resolve.memory import Memory
+from tf_tester.resolve.metadata import MetadataReader, from_wheel
+from tf_tester.resolve.uv import Uv
+
+_ATTEMPTS = (
+    "",
+    # setuptools 58 dropped `use_2to3`, 72 the `test` command: what older setup.py files may still need.
+    "setuptools<58\n",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltWheel:
+    filename: str
+    sha256: str
+    size: int
+
+
+class Builder:
+    """Builds with uv against the undated view of the loopback index; results are blobs like any other."""
+
+    def __init__(
+        self,
+        *,
+        memory: Memory,
+        blobs: Blobs,
+        fetcher: Fetcher,
+        loopback: LoopbackIndex,
+        metadata: MetadataReader,
+        uv: Uv,
+        workplace: Path,
+        exclusive: Callable[[str], AbstractContextManager[None]],
+    ) -> None:
+        self._memory = memory
+        self._blobs = blobs
+        self._fetcher = fetcher
+        self._loopback = loopback
+        self._metadata = metadata
+        self._uv = uv
+        self._workplace = workplace
+        self._exclusive = exclusive
+        self._count = 0
+        self._projects: dict[tuple[Path, str], tuple[Pin, bytes]] = {}
+
+    def built(self, sdist: Artifact, interpreter: Interpreter) -> BuiltWheel:
+        """The wheel of an sdist. Raises `BuildFailed` (the build's own words in `detail`), `DownloadFailed`."""
+        if sdist.sha256 is None:
+            raise DownloadFailed(f"The index promises no hash for {sdist.filename}.", hint="Use another index.")
+        key = f"{sdist.sha256}@{interpreter.abi}"
+        with self._exclusive(f"build-{sdist.sha256}"):
+            known = self._memory.recall("built", key) or self._memory.recall("built", sdist.sha256)
+            if known is not None:
+                wheel = BuiltWheel(**json.loads(known))
+                if self._blobs.find(wheel.sha256) is not None:
+                    return wheel
+            wheel = self._make(sdist, interpreter)
+            # A pure wheel serves every Python; one with an extension serves the ABI it was built for.
+            scope = sdist.sha256 if wheel.filename.endswith("-py2.py3-none-any.whl") else key
+            self._memory.remember("built", scope, json.dumps(asdict(wheel)).encode())
+            return wheel
+
+    def project_wheel(self, folder: Path, interpreter: Interpreter) -> tuple[Pin, bytes]:
+        """The user's own project as a wheel in the store, and its METADATA.
+
+        Built once in this process for each Python, and only once if its wheel is for any Python.
+        """
+        known = self._projects.get((folder, "any")) or self._projects.get((folder, interpreter.abi))
+        if known is not None:
+            return known
+        out = self._fresh("project")
+        try:
+            self._build(folder, out, interpreter, folder.name)
+            wheel = _only_wheel(out, folder.name)
+            name, version = wheel.name.split("-")[:2]
+            project = str(canonicalize_name(name))
+            local = Artifact(filename=wheel.name, project=project, version=version, url=folder.as_uri())
+            built, metadata = self._keep(wheel, local)
+        finally:
+            shutil.rmtree(out, ignore_errors=True)
+        pin = Pin(project, version, built.filename, built.sha256, built.size, url="")
+        scope = "any" if built.filename.endswith("-none-any.whl") else interpreter.abi
+        self._projects[(folder, scope)] = pin, metadata
+        return pin, metadata
+
+    def _make(self, sdist: Artifact, interpreter: Interpreter) -> BuiltWheel:
+        source = self._fetcher.fetch(sdist)
+        out = self._fresh("build")
+        try:
+            # uv wants the sdist under its own name.
+            named = out / sdist.filename
+            shutil.copyfile(source, named)
+            _check_archive(named)
+            self._build(named, out, interpreter, sdist.project)
+            return self._keep(_only_wheel(out, sdist.project), sdist)[0]
+        finally:
+            shutil.rmtree(out, ignore_errors=True)
+
+    def _keep(self, made: Path, sdist: Artifact) -> tuple[BuiltWheel, bytes]:
+        artifact = replace(sdist, filename=made.name, sha256=None)
+        try:
+            metadata = from_wheel(lambda: zipfile.ZipFile(made), artifact)
+            check_metadata(metadata, sdist.project, sdist.version)
+        except BadWheel as error:
+            raise BuildFailed(f"The wheel built from {sdist.filename} is wrong: {error}.") from error
+        with made.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        size = made.stat().st_size
+        if self._blobs.find(digest) is None:
+            shutil.copyfile(made, self._blobs.partial(digest))
+            self._blobs.adopt(digest, made.name, "built here")
+        return BuiltWheel(made.name, digest, size), metadata
+
+    def _build(self, source: Path, out: Path, interpreter: Interpreter, name: str) -> None:
+        view = View(interpreter, None, lambda _name: False, self._metadata.read, serves_files=True)
+        url = self._loopback.url(view)
+        try:
+            said = ""
+            for constraint in _ATTEMPTS:
+                words = ["build", "--wheel", "--out-dir", str(out), "--python", str(interpreter.path)]
+                if constraint:
+                    limits = out / "build-constraints.txt"
+                    limits.write_text(constraint, encoding="ascii")
+                    words += ["--build-constraints", str(limits)]
+                done = self._uv.run([*words, "--default-index", url, "--", str(source)], cwd=out)
+                if done.returncode == 0:
+                    return
+                said = said or done.stderr
+            if view.errors:
+                raise view.errors[0]
+            raise BuildFailed(
+                f"{name} could not be built from source for Python {interpreter.label}.",
+                hint="Its build's own words are in the evidence; a compiler or a system library may be missing.",
+                detail=said,
+            )
+        finally:
+            self._loopback.forget(view)
+
+    def _fresh(self, word: str) -> Path:
+        self._count += 1
+        folder = self._workplace / f"{word}-{self._count}-{id(self):x}"
+        folder.mkdir(mode=0o700)
+        return folder
+
+
+def _only_wheel(folder: Path, name: str) -> Path:
+    wheels = list(folder.glob("*.whl"))
+    if len(wheels) != 1:
+        raise BuildFailed(f"Building {name} left {len(wheels)} wheels instead of one.")
+    return wheels[0]
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse an sdist that isn't an archive before a builder unpacks it."""
+    readable = zipfile.is_zipfile(path) if path.name.endswith(".zip") else tarfile.is_tarfile(path)
+    if not readable:
+        raise BuildFailed(f"{path.name} is not an archive.", hint="Try another version.")

@@ -1,0 +1,185 @@
+"""The index that uv sees: ours, on loopback, showing each question just what its answer may hold.
+
+A view is the authority's pages (a) as of a day, (b) without source distributions but those that may be built,
+which are shown as the wheels they will become, (c) with metadata, also where the authority has none. The undated
+view `build` serves build requirements, files included: the cut-off binds what runs, not what builds.
+"""
+
+import secrets
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from tf_tester.core.era import as_of
+from tf_tester.core.simple import render_json
+from tf_tester.core.tags import best_wheel
+from tf_tester.core.wheel_rules import BadWheel
+from tf_tester.errors import TfTesterError, UnknownProject
+from tf_tester.model.artifact import Artifact, ProjectPage
+from tf_tester.model.interpreter import Interpreter
+from tf_tester.ports import Fetcher, Index
+
+_JSON = "application/vnd.pypi.simple.v1+json"
+
+
+@dataclass(eq=False)
+class View:
+    """What one question may see, and what came up while it was answered."""
+
+    interpreter: Interpreter
+    cutoff: datetime | None
+    may_build: Callable[[str], bool]
+    metadata: Callable[[Artifact], bytes]
+    """Of a wheel; of the wheel that it becomes, for an sdist."""
+    serves_files: bool = False
+    asked: bool = False
+    """Whether uv reached us at all."""
+    token: str = field(default_factory=lambda: secrets.token_hex(8))
+    errors: list[TfTesterError] = field(default_factory=list)
+    """Failures of ours that uv would report as missing files."""
+    undated: set[str] = field(default_factory=set)
+    """Projects whose page tells no upload times."""
+    only_sdists: set[str] = field(default_factory=set)
+    """Projects that have versions only as source, which were not shown."""
+    artifacts: dict[str, Artifact] = field(default_factory=dict)
+    """By SHA-256: what the pages of this view hold, so that nothing else is ever fetched."""
+
+
+class LoopbackIndex:
+    """A PEP 691 server of views; context manager."""
+
+    def __init__(self, index: Index, fetcher: Fetcher) -> None:
+        self._index = index
+        self._fetcher = fetcher
+        self._views: dict[str, View] = {}
+        self._server: ThreadingHTTPServer | None = None
+        self._lock = threading.Lock()
+
+    def url(self, view: View) -> str:
+        """The view's index URL; starts the server at the first call."""
+        with self._lock:
+            if self._server is None:
+                handler = type("Handler", (_Handler,), {"loopback": self})
+                self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+                self._server.daemon_threads = True
+                threading.Thread(target=self._server.serve_forever, args=(0.05,), name="loopback", daemon=True).start()
+            self._views[view.token] = view
+            return f"http://127.0.0.1:{self._server.server_address[1]}/{view.token}/simple"
+
+    def forget(self, view: View) -> None:
+        with self._lock:
+            self._views.pop(view.token, None)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._server is not None:
+                self._server.shutdown()
+                self._server.server_close()
+                self._server = None
+
+    def respond(self, path: str) -> tuple[int, str, bytes | Path]:
+        """Status, content type and body (a file where a path is given) for one request path."""
+        parts = [unquote(part) for part in path.split("?")[0].strip("/").split("/")]
+        view = self._views.get(parts[0])
+        if view is None or len(parts) < 3:
+            return 404, "text/plain", b"no such view"
+        view.asked = True
+        try:
+            if parts[1] == "simple":
+                return 200, _JSON, self._page(view, parts[2])
+            return self._file(view, parts[2], parts[-1])
+        except UnknownProject:
+            return 404, "text/plain", b"no such project"
+        except BadWheel as error:
+            # Invalid metadata makes uv leave that version and say so; a 500 would end the whole resolution.
+            return 200, "text/plain", f"invalid: {error}".encode()
+        except TfTesterError as error:
+            view.errors.append(error)
+            return 503, "text/plain", str(error).encode()
+
+    def _page(self, view: View, project: str) -> bytes:
+        page, dated = as_of(self._index.page(project), view.cutoff)
+        if not dated:
+            view.undated.add(project)
+        shown = shown_to_uv(page, view.interpreter, view.may_build)
+        if shown.hidden:
+            view.only_sdists.add(project)
+        view.artifacts.update({a.sha256: a for a in page.artifacts if a.sha256})
+        visible = replace(page, artifacts=tuple(a for a in shown.artifacts if a.sha256))
+        return render_json(visible, lambda artifact: f"/{view.token}/files/{artifact.sha256}/{artifact.filename}")
+
+    def _file(self, view: View, sha256: str, filename: str) -> tuple[int, str, bytes | Path]:
+        artifact = view.artifacts.get(sha256)
+        if artifact is None:
+            return 404, "text/plain", b"not shown in this view"
+        if filename.endswith(".metadata"):
+            return 200, "text/plain", view.metadata(artifact)
+        if view.serves_files:
+            return 200, "application/octet-stream", self._fetcher.fetch(artifact)
+        return 404, "text/plain", b"this view has metadata only"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    artifacts: tuple[Artifact, ...]
+    hidden: bool
+    """Some version has only source distributions that may not be built."""
+
+
+def shown_to_uv(page: ProjectPage, interpreter: Interpreter, may_build: Callable[[str], bool]) -> Shown:
+    """Wheels as they are; a version without a fitting wheel as the wheel that its sdist becomes, if it may be built."""
+    by_version: dict[str, list[Artifact]] = {}
+    for artifact in page.artifacts:
+        by_version.setdefault(artifact.version, []).append(artifact)
+    shown: list[Artifact] = []
+    hidden = False
+    for version, artifacts in by_version.items():
+        wheels = [artifact for artifact in artifacts if artifact.is_wheel]
+        sdists = [artifact for artifact in artifacts if artifact.is_sdist]
+        shown.extend(replace(wheel, metadata_sha256="") for wheel in wheels)
+        if not sdists or (wheels and best_wheel(wheels, interpreter) is not None):
+            continue
+        if may_build(page.project):
+            sdist = sdists[0]
+            name = f"{page.project.replace('-', '_')}-{version.replace('-', '_')}-py2.py3-none-any.whl"
+            shown.append(replace(sdist, filename=name, metadata_sha256=""))
+        else:
+            hidden = hidden or not wheels
+    return Shown(tuple(shown), hidden)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    loopback: LoopbackIndex
+
+    def do_GET(self) -> None:
+        status, kind, body = self.loopback.respond(self.path)
+        length = body.stat().st_size if isinstance(body, Path) else len(body)
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(length))
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        if isinstance(body, Path):
+            with body.open("rb") as stream:
+                shutil.copyfileobj(stream, self.wfile)
+        else:
+            self.wfile.write(body)
+
+    do_HEAD = do_GET
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Silent: what matters is in the view."""
+
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except (BrokenPipeError, ConnectionResetError):
+            return  # uv was stopped

@@ -1,0 +1,103 @@
+"""Core metadata of a distribution, as cheaply as it can be had, remembered for ever."""
+
+import io
+import zipfile
+from collections.abc import Callable
+
+from tf_tester.core.wheel_rules import MAX_METADATA, BadWheel, check_metadata, find_dist_info
+from tf_tester.errors import DownloadFailed
+from tf_tester.model.artifact import Artifact
+from tf_tester.ports import Blobs, Fetcher
+from tf_tester.resolve.memory import Memory
+
+_TAIL = 256 * 1024
+"""Enough for the central directory of nearly every wheel in one request."""
+
+
+class MetadataReader:
+    """A wheel's METADATA: from the store, else the advertised file, else ranges of the wheel, else the wheel."""
+
+    def __init__(self, memory: Memory, blobs: Blobs, fetcher: Fetcher) -> None:
+        self._memory = memory
+        self._blobs = blobs
+        self._fetcher = fetcher
+
+    def read(self, artifact: Artifact) -> bytes:
+        """Raises `DownloadFailed` where no way leads to it, `BadWheel` where it contradicts the file name."""
+        key = artifact.sha256 or artifact.url
+        remembered = self._memory.recall("metadata", key)
+        if remembered is not None:
+            return remembered
+        metadata = self._find(artifact)
+        check_metadata(metadata, artifact.project, artifact.version)
+        self._memory.remember("metadata", key, metadata)
+        return metadata
+
+    def _find(self, artifact: Artifact) -> bytes:
+        blob = self._blobs.find(artifact.sha256) if artifact.sha256 else None
+        if blob is not None:
+            return from_wheel(lambda: zipfile.ZipFile(blob), artifact)
+        if artifact.metadata_sha256 is not None:
+            metadata = self._fetcher.metadata(artifact)
+            if metadata is not None:
+                return metadata
+        if artifact.size is not None and artifact.size > _TAIL:
+            try:
+                return from_wheel(lambda: zipfile.ZipFile(_Remote(self._fetcher, artifact)), artifact)
+            except (DownloadFailed, zipfile.BadZipFile):
+                pass  # a server without ranges: the whole wheel then
+        wheel = self._fetcher.fetch(artifact)
+        return from_wheel(lambda: zipfile.ZipFile(wheel), artifact)
+
+
+def from_wheel(open_archive: Callable[[], zipfile.ZipFile], artifact: Artifact) -> bytes:
+    """METADATA of the one `.dist-info` folder."""
+    with open_archive() as archive:
+        folder = find_dist_info(archive.namelist(), artifact.project, artifact.version)
+        try:
+            member = archive.getinfo(f"{folder}/METADATA")
+        except KeyError as error:
+            raise BadWheel("it has no METADATA") from error
+        if member.file_size > MAX_METADATA:
+            raise BadWheel(f"its METADATA has {member.file_size} bytes")
+        return archive.read(member)
+
+
+class _Remote(io.RawIOBase):
+    """A file at the index, read by ranges: its tail at once, then what is asked for."""
+
+    def __init__(self, fetcher: Fetcher, artifact: Artifact) -> None:
+        self._fetcher = fetcher
+        self._artifact = artifact
+        self._size = artifact.size or 0
+        self._position = 0
+        self._start = max(0, self._size - _TAIL)
+        self._window = fetcher.read_range(artifact, self._start, self._size)
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def read(self, length: int = -1) -> bytes:
+        end = self._size if length < 0 else min(self._size, self._position + length)
+        if end <= self._position:
+            return b""
+        if not self._start <= self._position <= end <= self._start + len(self._window):
+            self._start = self._position
+            # zipfile reads a local header, then its data: one request for both.
+            self._window = self._fetcher.read_range(
+                self._artifact, self._start, min(self._size, max(end, self._start + 32768))
+            )
+        piece = self._window[self._position - self._start : end - self._start]
+        self._position += len(piece)
+        return piece

@@ -1,0 +1,225 @@
+"""Questions to locks: uv chooses versions in our view, we choose files and pin their hashes."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tf_tester.core.tags import best_wheel
+from tf_tester.core.wheel_rules import same_version
+from tf_tester.errors import IndexUnreachable, TfTesterError, Unresolvable
+from tf_tester.model.artifact import Artifact
+from tf_tester.model.lock import Lock, Pin, Resolution
+from tf_tester.ports import Blobs, Index, Question
+from tf_tester.resolve.builder import Builder
+from tf_tester.resolve.loopback import LoopbackIndex, View
+from tf_tester.resolve.memory import LockMemory
+from tf_tester.resolve.metadata import MetadataReader
+from tf_tester.resolve.uv import Uv
+
+_RULES = 1
+"""Part of a question's identity: raise it when the same question must be answered anew."""
+_LATER = (timedelta(days=90), timedelta(days=365))
+"""How much later dependencies may be when nothing of the era fits (files were deleted, or came late)."""
+
+
+class UvResolver:
+    """`ports.Resolver`."""
+
+    def __init__(
+        self,
+        *,
+        index: Index,
+        loopback: LoopbackIndex,
+        metadata: MetadataReader,
+        builder: Builder,
+        uv: Uv,
+        blobs: Blobs,
+        memory: LockMemory,
+        known_sdists: frozenset[str],
+        workplace: Path,
+        now: Callable[[], datetime],
+        offline: bool,
+    ) -> None:
+        self._index = index
+        self._loopback = loopback
+        self._metadata = metadata
+        self._builder = builder
+        self._uv = uv
+        self._blobs = blobs
+        self._memory = memory
+        self._known_sdists = known_sdists
+        self._workplace = workplace
+        self._now = now
+        self._offline = offline
+
+    def lock(self, question: Question) -> tuple[Lock, bool]:
+        key = question_key(question, self._known_sdists)
+        remembered = self._memory.recall_lock(key)
+        if remembered is not None:
+            lock, at = remembered
+            fresh = question.good_for is None or self._now() - at < question.good_for
+            if (fresh or self._offline) and self._still_there(lock):
+                return lock, True
+        try:
+            lock = self._resolve(question)
+        except IndexUnreachable:
+            if remembered is None:
+                raise
+            return remembered[0], True
+        self._memory.remember_lock(key, lock)
+        return lock, False
+
+    def _still_there(self, lock: Lock) -> bool:
+        """What was built here can't be downloaded again: without it the lock is made anew."""
+        return all(self._blobs.find(pin.sha256) is not None for pin in lock.pins if pin.built_from)
+
+    def _resolve(self, question: Question) -> Lock:
+        try:
+            return self._resolve_as_of(question, question.cutoff, ())
+        except Unresolvable as first:
+            if question.cutoff is None:
+                raise
+            for later in _LATER:
+                cutoff = question.cutoff + later
+                try:
+                    remark = (
+                        f"nothing as of {question.cutoff:%Y-%m-%d} fits together; "
+                        f"dependencies are those of {cutoff:%Y-%m-%d}"
+                    )
+                    return self._resolve_as_of(question, cutoff, (remark,))
+                except Unresolvable:
+                    continue
+            raise first
+
+    def _resolve_as_of(self, question: Question, cutoff: datetime | None, remarks: tuple[str, ...]) -> Lock:
+        interpreter = question.interpreter
+        allowed = self._known_sdists | question.allow_build
+        view = View(
+            interpreter=interpreter,
+            cutoff=cutoff,
+            may_build=lambda name: name in allowed or "all" in question.allow_build,
+            metadata=lambda artifact: self._metadata_of(artifact, question),
+        )
+        url = self._loopback.url(view)
+        try:
+            words = [
+                "pip",
+                "compile",
+                "--python",
+                str(interpreter.path),
+                "--default-index",
+                url,
+                "--no-cache",
+            ]
+            words += ["--no-header", "--no-annotate", "--quiet", "--only-binary", ":all:"]
+            if question.resolution is Resolution.LOWEST:
+                words += ["--resolution", "lowest"]
+            if question.constraints:
+                limits = self._workplace / f"constraints-{view.token}.txt"
+                limits.write_text("\n".join(question.constraints) + "\n", encoding="utf-8")
+                words += ["--constraints", str(limits)]
+            done = self._uv.run([*words, "-"], cwd=self._workplace, stdin="\n".join(question.requirements) + "\n")
+        finally:
+            self._loopback.forget(view)
+        if done.returncode != 0:
+            raise _unresolvable(question, done.stderr, view)
+        pins = [
+            self._pin(requirement, question, allowed)
+            for requirement in map(_pinned, _lines(done.stdout))
+            if requirement
+        ]
+        if view.undated and cutoff is not None:
+            remarks += (
+                f"the index tells no upload times for {', '.join(sorted(view.undated))}: not limited to the era",
+            )
+        return Lock(
+            python=interpreter.version,
+            resolution=question.resolution,
+            cutoff=cutoff,
+            pins=tuple(sorted(pins, key=lambda pin: pin.name)),
+            remarks=remarks,
+        )
+
+    def _metadata_of(self, artifact: Artifact, question: Question) -> bytes:
+        if artifact.is_wheel:
+            return self._metadata.read(artifact)
+        wheel = self._builder.built(artifact, question.interpreter)
+        return self._metadata.read(
+            replace(artifact, filename=wheel.filename, sha256=wheel.sha256, size=wheel.size, metadata_sha256=None)
+        )
+
+    def _pin(self, requirement: tuple[str, str], question: Question, allowed: frozenset[str]) -> Pin:
+        name, version = requirement
+        artifacts = [a for a in self._index.page(name).artifacts if same_version(a.version, version)]
+        wheel = best_wheel([a for a in artifacts if a.is_wheel and a.sha256], question.interpreter)
+        if wheel is not None and wheel.sha256 is not None:
+            return Pin(name, version, wheel.filename, wheel.sha256, wheel.size, wheel.url, None, wheel.upload_time)
+        sdist = next((a for a in artifacts if a.is_sdist and a.sha256), None)
+        if sdist is None:
+            raise Unresolvable(f"{name} {version} has no wheel for Python {question.interpreter.label}.")
+        built = self._builder.built(sdist, question.interpreter)
+        return Pin(
+            name,
+            version,
+            built.filename,
+            built.sha256,
+            built.size,
+            sdist.url,
+            sdist.sha256,
+            sdist.upload_time,
+        )
+
+
+def question_key(question: Question, known_sdists: frozenset[str]) -> str:
+    """Equal for equal questions, also in other processes and on other days."""
+    parts = {
+        "rules": _RULES,
+        "requirements": question.requirements,
+        "constraints": question.constraints,
+        "python": question.interpreter.version,
+        "abi": question.interpreter.abi,
+        "bits": question.interpreter.bits,
+        "resolution": question.resolution,
+        "cutoff": question.cutoff.isoformat() if question.cutoff else None,
+        "allow_build": sorted(question.allow_build | known_sdists),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _unresolvable(question: Question, said: str, view: View) -> TfTesterError:
+    if view.errors:
+        # uv saw a 503 of ours: the reason is ours to tell, a build's or the network's.
+        return view.errors[0]
+    if not view.asked and "127.0.0.1" in said:
+        return IndexUnreachable(
+            "uv can't reach this machine's own loopback address, on which it is shown the index.",
+            hint="Bring the loopback interface up (`ip link set lo up`); what was resolved before works without it.",
+            detail=said.strip(),
+        )
+    hint = "The resolver's reasoning is in the evidence."
+    named = sorted(name for name in view.only_sdists if name in said)
+    if named:
+        hint = f"Only as source for this Python: {', '.join(named)}; allow building it with --allow-build {named[0]}."
+    elif question.resolution is Resolution.LATEST:
+        hint = "Try --resolve era, the dependencies of the version's own time."
+    return Unresolvable(
+        f"No set of dependencies fits {question.requirements[0]} on Python {question.interpreter.label}.",
+        hint=hint,
+        detail=said.strip(),
+    )
+
+
+def _lines(output: str) -> list[str]:
+    return [line.strip() for line in output.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def _pinned(line: str) -> tuple[str, str] | None:
+    requirement = Requirement(line)
+    version = next((s.version for s in requirement.specifier if s.operator in ("==", "===")), None)
+    return (str(canonicalize_name(requirement.name)), version) if version else None

@@ -1,0 +1,96 @@
+"""uv as a subprocess: nothing of the caller's configuration, no network but our loopback."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from tf_tester.errors import OurFailure
+
+
+class Uv:
+    """The uv that was installed with us."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        """Private HOME, cache and temporary folder of uv and of the builds it starts."""
+        self._path: Path | None = None
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen[str]] = set()
+        self._stopped = False
+
+    @property
+    def path(self) -> Path:
+        """Its executable. Raises `OurFailure`."""
+        # One thread at a time: sysconfig, which uv's finder asks, fills its table unguarded before Python 3.12.
+        with self._lock:
+            if self._path is None:
+                import uv
+
+                try:
+                    self._path = Path(os.fsdecode(uv.find_uv_bin()))
+                except FileNotFoundError as error:
+                    raise OurFailure(
+                        "uv is not installed beside tf-tester.",
+                        hint="Run `pip install --force-reinstall uv`.",
+                    ) from error
+            return self._path
+
+    def run(self, words: Sequence[str], *, cwd: Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """One call, quiet, in a clean environment; the caller judges the exit status."""
+        self._home.mkdir(exist_ok=True)
+        env = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": str(self._home),
+            "TMPDIR": str(self._home),
+            "UV_CACHE_DIR": str(self._home / "cache"),
+            "UV_PYTHON_DOWNLOADS": "never",
+            "UV_LINK_MODE": "hardlink",
+            "NO_PROXY": "*",
+            # It only talks to our loopback: what we can't serve now, we can't serve a second later either.
+            "UV_HTTP_RETRIES": "0",
+            "LANG": "C.UTF-8",
+        }
+        if "SYSTEMROOT" in os.environ:  # Windows' sockets don't work without it
+            env["SYSTEMROOT"] = os.environ["SYSTEMROOT"]
+        command = [str(self.path), *words[:1], "--no-config", "--no-progress", "--color=never", *words[1:]]
+        with self._lock:
+            if self._stopped:
+                raise InterruptedError
+            process = subprocess.Popen(
+                command,
+                cwd=cwd,
+                env=env,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                # Ctrl-C belongs to us: we end uv when we are asked to, not the terminal.
+                start_new_session=True,
+            )
+            self._running.add(process)
+        try:
+            stdout, stderr = process.communicate(stdin)
+        finally:
+            with self._lock:
+                self._running.discard(process)
+        if self._stopped:
+            raise InterruptedError
+        return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
+
+    def stop(self) -> None:
+        """End what runs, builds included, and start no other; waiting callers get `InterruptedError`."""
+        with self._lock:
+            self._stopped = True
+            running = list(self._running)
+        for process in running:
+            with contextlib.suppress(ProcessLookupError):
+                if os.name == "posix":
+                    os.killpg(process.pid, signal.SIGKILL)
+                else:
+                    process.kill()

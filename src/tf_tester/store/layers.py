@@ -1,0 +1,228 @@
+"""A wheel is unpacked once, checked file by file against its own RECORD, and compiled once for each Python.
+
+Layers are made from verified blobs and can be made again at any time.
+"""
+
+import hashlib
+import json
+import os
+import stat
+import subprocess
+import threading
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from tf_tester.core.wheel_rules import (
+    BadWheel,
+    check_members,
+    check_metadata,
+    find_dist_info,
+    import_names,
+    read_entry_points,
+    read_record,
+)
+from tf_tester.errors import InstallFailed
+from tf_tester.model.interpreter import Interpreter
+from tf_tester.model.layer import EntryPoint, Layer
+from tf_tester.store.folder import StoreFolder, store_errors
+
+_SOURCE_TIME = 1_577_836_800
+"""One fixed time for all files: the bytecode of Python 3.6 is only valid for the source's exact time."""
+_CHUNK = 1024 * 1024
+
+
+class LayerStore:
+    """`ports.Layers` on a folder."""
+
+    def __init__(self, folder: StoreFolder, workplace: Path, *, cpus: int, compiler: Path) -> None:
+        self._folder = folder
+        self._workplace = workplace
+        self._cpus = cpus
+        self._compiler = compiler
+        """The script that compiles, run by the tested interpreter."""
+        self._compilers = threading.BoundedSemaphore(cpus)
+        self._known: dict[str, Layer] = {}
+
+    def layer(self, filename: str, sha256: str, wheel: Path, interpreter: Interpreter) -> Layer:
+        layer = self._known.get(sha256) or self._load(sha256)
+        if layer is None:
+            with self._folder.exclusive(f"layer-{sha256}"):
+                layer = self._load(sha256) or self._unpack(filename, sha256, wheel)
+        self._known[sha256] = layer
+        return self._with_bytecode(layer, interpreter)
+
+    def _load(self, sha256: str) -> Layer | None:
+        folder = self._folder.layers / sha256
+        try:
+            manifest = json.loads((folder / "layer.json").read_bytes())
+        except FileNotFoundError:
+            return None
+        return Layer(
+            sha256=sha256,
+            name=manifest["name"],
+            folder=folder,
+            files=tuple(manifest["files"]),
+            entry_points=tuple(EntryPoint(**entry) for entry in manifest["entry_points"]),
+            import_names=tuple(manifest["import_names"]),
+            metadata_sha256=manifest["metadata_sha256"],
+        )
+
+    def _unpack(self, filename: str, sha256: str, wheel: Path) -> Layer:
+        target = self._workplace / f"layer-{sha256}"
+        with store_errors(self._folder.root):
+            target.mkdir()
+            with _refusals(filename):
+                layer = _unpack(filename, sha256, wheel, target)
+            manifest = {
+                "name": layer.name,
+                "files": layer.files,
+                "entry_points": [asdict(entry) for entry in layer.entry_points],
+                "import_names": layer.import_names,
+                "metadata_sha256": layer.metadata_sha256,
+            }
+            (target / "layer.json").write_text(json.dumps(manifest), encoding="utf-8")
+            final = self._folder.layers / sha256
+            target.rename(final)
+        return replace(layer, folder=final)
+
+    def _with_bytecode(self, layer: Layer, interpreter: Interpreter) -> Layer:
+        sources = [name for name in layer.files if name.startswith("site/") and name.endswith(".py")]
+        if not sources:
+            return layer
+        final = layer.folder / f"pyc-{interpreter.cache_tag}"
+        if not final.exists():
+            with self._folder.exclusive(f"layer-{layer.sha256}"):
+                if not final.exists():
+                    target = self._workplace / f"pyc-{layer.sha256}-{interpreter.cache_tag}"
+                    with store_errors(self._folder.root):
+                        target.mkdir()
+                        self._compile(layer.folder, sources, target, interpreter)
+                        made = sorted(str(path.relative_to(target)) for path in target.rglob("*.pyc"))
+                        (target / "files.json").write_text(json.dumps(made), encoding="utf-8")
+                        target.rename(final)
+        return replace(layer, bytecode=final, bytecode_files=tuple(json.loads((final / "files.json").read_bytes())))
+
+    def _compile(self, folder: Path, sources: list[str], target: Path, interpreter: Interpreter) -> None:
+        """Compile with the interpreter itself, on all cores where there is enough to do."""
+        workers = min(self._cpus, len(sources) // 100 + 1)
+
+        def run(share: list[str]) -> None:
+            with self._compilers:
+                subprocess.run(
+                    [str(interpreter.path), "-I", "-S", "-B", str(self._compiler)],
+                    input=json.dumps(
+                        {"folder": str(folder / "site"), "target": str(target), "sources": share}
+                    ).encode(),
+                    env={"PATH": os.defpath},
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    # A source that kills the compiler costs its neighbours their bytecode, nothing else.
+                    check=False,
+                )
+
+        relative = [name.removeprefix("site/") for name in sources]
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(run, [relative[start::workers] for start in range(workers)]))
+
+
+def _unpack(filename: str, sha256: str, wheel: Path, target: Path) -> Layer:
+    project, version = filename.split("-")[:2]
+    project = str(canonicalize_name(project))
+    with zipfile.ZipFile(wheel) as archive:
+        members = archive.infolist()
+        check_members(members, wheel.stat().st_size)
+        wanted = [member for member in members if not member.is_dir()]
+        names = [member.filename for member in wanted]
+        dist_info = find_dist_info(names, project, version)
+        if f"{dist_info}/METADATA" not in names or f"{dist_info}/RECORD" not in names:
+            raise BadWheel("it has no METADATA or no RECORD")
+        metadata = archive.read(f"{dist_info}/METADATA")
+        check_metadata(metadata, project, version)
+        record_name = f"{dist_info}/RECORD"
+        promised = read_record(archive.read(record_name), record_name, names)
+        scripts: tuple[EntryPoint, ...] = ()
+        if f"{dist_info}/entry_points.txt" in names:
+            scripts = read_entry_points(archive.read(f"{dist_info}/entry_points.txt").decode("utf-8"))
+        placed = sorted(
+            (place, member) for member in wanted if (place := _place(member.filename, dist_info)) is not None
+        )
+        if len({place for place, _ in placed}) != len(placed):
+            raise BadWheel("two of its files would land in one place")
+        folders: set[Path] = set()
+        for place, member in placed:
+            path = target / place
+            if path.parent not in folders:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                folders.add(path.parent)
+            _extract(archive, member, path, promised.get(member.filename))
+    places = tuple(place for place, _ in placed)
+    for folder in sorted(folders, reverse=True):
+        folder.chmod(0o555)
+    return Layer(
+        sha256=sha256,
+        name=project,
+        folder=target,
+        files=places,
+        entry_points=scripts,
+        import_names=import_names(place.removeprefix("site/") for place in places if place.startswith("site/")),
+        metadata_sha256=hashlib.sha256(metadata).hexdigest(),
+    )
+
+
+def _place(name: str, dist_info: str) -> str | None:
+    """Where a file of the archive goes below the layer (binary distribution format, «spread»)."""
+    if name.endswith(".pyc"):
+        return None  # ours are compiled by the interpreter that runs them
+    first, _, rest = name.partition("/")
+    if first != dist_info.removesuffix(".dist-info") + ".data":
+        return f"site/{name}"
+    scheme, _, path = rest.partition("/")
+    match scheme:
+        case "purelib" | "platlib":
+            return f"site/{path}"
+        case "scripts":
+            if "/" in path:
+                raise BadWheel(f"the script {path!r} is in a sub-folder")
+            return f"bin/{path}"
+        case "data":
+            return f"data/{path}"
+        case "headers":
+            return f"data/include/{path}"
+        case _:
+            raise BadWheel(f"{name!r} is for the unknown scheme {scheme!r}")
+
+
+def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, promised: str | None) -> None:
+    algorithm, _, wanted = (promised or "sha256:").partition(":")
+    digest = hashlib.new(algorithm)
+    written = 0
+    executable = bool((member.external_attr >> 16) & 0o111) or path.parent.name == "bin"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with archive.open(member) as source, os.fdopen(descriptor, "wb", buffering=0) as sink:
+        while chunk := source.read(_CHUNK):
+            written += len(chunk)
+            if written > member.file_size:
+                raise BadWheel(f"{member.filename!r} is larger than it says")
+            digest.update(chunk)
+            sink.write(chunk)
+    if promised is not None and digest.hexdigest() != wanted:
+        raise BadWheel(f"{member.filename!r} is not what its RECORD promises")
+    os.utime(path, (_SOURCE_TIME, _SOURCE_TIME))
+    path.chmod(stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH | (0o111 if executable else 0))
+
+
+@contextmanager
+def _refusals(filename: str) -> Iterator[None]:
+    try:
+        yield
+    except (BadWheel, zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError, EOFError) as error:
+        raise InstallFailed(
+            f"{filename} is not a correct wheel: {error}.",
+            hint="Its bytes are those that the index promised: the mistake is its publisher's. Try another version.",
+        ) from error

@@ -1,0 +1,26 @@
+-- The ledger, version 1. What is in it can be fetched or made again; blobs do not depend on it.
+CREATE TABLE page (
+    url          TEXT PRIMARY KEY,
+    body         BLOB NOT NULL,      -- zlib
+    content_type TEXT NOT NULL,
+    etag         TEXT,
+    fetched      TEXT NOT NULL,      -- RFC 3339, UTC
+    missing      INTEGER NOT NULL    -- 1: the index said 404
+) WITHOUT ROWID;
+
+CREATE TABLE blob (
+    sha256   TEXT PRIMARY KEY,
+    filename TEXT NOT NULL,
+    size     INTEGER NOT NULL,
+    source   TEXT NOT NULL,          -- mirror that gave the bytes
+    verified TEXT NOT NULL           -- RFC 3339, UTC
+) WITHOUT ROWID;
+
+-- Answers worth remembering: metadata by wheel, locks by question, interpreters by file, peaks by package.
+CREATE TABLE memo (
+    kind  TEXT NOT NULL,
+    key   TEXT NOT NULL,
+    value BLOB NOT NULL,
+    at    TEXT NOT NULL,             -- RFC 3339, UTC
+    PRIMARY KEY (kind, key)
+) WITHOUT ROWID;

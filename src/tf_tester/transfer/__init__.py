@@ -1,0 +1,1 @@
+"""The only place where bytes enter from the network."""

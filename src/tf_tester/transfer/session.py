@@ -1,0 +1,183 @@
+"""One HTTP session: who may see credentials, which proxy, which certificates, which redirects.
+
+Promise: credentials go to the scheme, host and port they belong to and nowhere else; no redirect leads from
+https to http or to a file. Imported only when something is really fetched: aiohttp costs 190 ms.
+"""
+
+import asyncio
+import base64
+import ssl
+import zlib
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import cached_property
+from netrc import NetrcParseError, netrc
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
+
+import aiohttp
+from yarl import URL
+
+from tf_tester.core.links import Origin, credentials, origin, resolve_link, without_credentials
+from tf_tester.core.sizes import size_text
+from tf_tester.errors import ConfigError
+from tf_tester.transfer.settings import MAX_REDIRECTS, MIB, Timeouts
+from tf_tester.transfer.trouble import Kind, Trouble, translate
+
+Credentials = tuple[str, str]
+
+_REDIRECTS = {301, 302, 303, 307, 308}
+_CERTIFICATES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+
+class Session:
+    """What all requests share; made and used inside the event loop."""
+
+    def __init__(
+        self,
+        *,
+        user_agent: str,
+        timeouts: Timeouts,
+        connections: int,
+        environ: Mapping[str, str],
+        identities: dict[Origin, Credentials],
+    ) -> None:
+        self.timeouts = timeouts
+        self.places = asyncio.Semaphore(connections)
+        """For files; pages are small and don't queue behind them."""
+        self._environ = environ
+        self._identities = identities
+        self._netrc = _netrc_hosts(environ)
+        self._client = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_connect=timeouts.connect, sock_read=timeouts.stall, ceil_threshold=60
+            ),
+            headers={"User-Agent": user_agent},
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            read_bufsize=MIB // 4,
+        )
+
+    async def close(self) -> None:
+        await self._client.close()
+        await asyncio.sleep(0)  # a turn of the loop for the transports to close
+
+    @cached_property
+    def _certificates(self) -> ssl.SSLContext:
+        return certificates(self._environ)  # 30 ms, which plain http doesn't need
+
+    @asynccontextmanager
+    async def open(self, url: str, headers: Mapping[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer to a GET, redirects followed; the address it came from is `str(response.url)`.
+
+        Raises `Trouble` for whatever goes wrong until the block is left.
+        """
+        asked = origin(url)
+        secret = credentials(url) or self._identities.get(asked) or self._netrc.get(asked.host)
+        target = without_credentials(url)
+        try:
+            for _ in range(MAX_REDIRECTS + 1):
+                response = await self._get(target, headers, secret if origin(target) == asked else None)
+                try:
+                    location = response.headers.get("Location")
+                    if response.status not in _REDIRECTS or location is None:
+                        yield response
+                        return
+                finally:
+                    response.close() if not response.content.at_eof() else response.release()
+                following = resolve_link(target, location)
+                if following is None:
+                    raise Trouble(Kind.CONTENT, "redirects to an address that may not be followed")
+                target = following
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise translate(error) from error
+        raise Trouble(Kind.CONTENT, f"redirects more than {MAX_REDIRECTS} times")
+
+    async def _get(self, url: str, headers: Mapping[str, str], secret: Credentials | None) -> aiohttp.ClientResponse:
+        if secret:
+            headers = {**headers, "Authorization": _basic(secret)}
+        proxy, for_proxy = proxy_for(url, self._environ), {}
+        proxy_secret = credentials(proxy) if proxy else None
+        if proxy_secret:
+            for_proxy = {"Proxy-Authorization": _basic(proxy_secret)}
+            if url.startswith("http:"):
+                # Without a tunnel the proxy reads the request itself.
+                headers = {**headers, **for_proxy}
+        return await self._client.get(
+            URL(url, encoded=True),
+            headers=headers,
+            allow_redirects=False,
+            proxy=without_credentials(proxy) if proxy else None,
+            proxy_headers=for_proxy or None,
+            ssl=self._certificates if url.startswith("https:") else True,
+        )
+
+
+async def read_body(response: aiohttp.ClientResponse, cap: int) -> bytes:
+    """The decoded body, `cap` bytes at most however small it was packed. Raises `Trouble`."""
+    coding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if coding not in ("identity", "", "gzip", "x-gzip", "deflate"):
+        raise Trouble(Kind.CONTENT, f"answered in an encoding nobody asked for ({coding[:20]})")
+    decoder = None if coding in ("identity", "") else zlib.decompressobj(wbits=47)
+    body = bytearray()
+    while chunk := await response.content.readany():
+        try:
+            body += decoder.decompress(chunk, cap + 1 - len(body)) if decoder else chunk
+        except zlib.error as error:
+            raise Trouble(Kind.CONTENT, "answered with damaged compression") from error
+        if len(body) > cap:
+            raise Trouble(Kind.CONTENT, f"answered with more than {size_text(cap)}")
+    if decoder and not decoder.eof:
+        raise Trouble(Kind.CUT, "cut the connection")
+    return bytes(body)
+
+
+def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
+    """The proxy that the environment names for an address (`https_proxy`, `all_proxy`, `no_proxy` …), if any.
+
+    Lower case wins, as for curl and Python; `HTTP_PROXY` doesn't count inside a CGI server.
+    """
+    named = {key.lower(): value for key, value in environ.items() if key.lower().endswith("_proxy") and value}
+    named |= {key: environ[key] for key in named if environ.get(key)}
+    if "REQUEST_METHOD" in environ and "http_proxy" not in environ:
+        named.pop("http_proxy", None)
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    if proxy_bypass_environment(host, {"no": named.get("no_proxy", "")}):
+        return None
+    proxy = named.get(f"{parts.scheme}_proxy") or named.get("all_proxy")
+    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
+
+
+def certificates(environ: Mapping[str, str]) -> ssl.SSLContext:
+    """Whom to trust: the bundle that pip's or the system's variables name, else the system's own."""
+    for variable in _CERTIFICATES:
+        bundle = environ.get(variable)
+        if not bundle:
+            continue
+        try:
+            if Path(bundle).is_dir():
+                return ssl.create_default_context(capath=bundle)
+            return ssl.create_default_context(cafile=bundle)
+        except OSError as error:
+            raise ConfigError(
+                f"{variable} names no bundle of certificates: {bundle}",
+                hint=f"Correct {variable}, or unset it to use the system's certificates.",
+            ) from error
+    return ssl.create_default_context()
+
+
+def _netrc_hosts(environ: Mapping[str, str]) -> dict[str, Credentials]:
+    """Named hosts only: a `default` entry would hand a password to whomever a page links to."""
+    file = environ.get("NETRC") or Path(environ.get("HOME") or "~").expanduser() / ".netrc"
+    try:
+        hosts = netrc(str(file)).hosts
+    except (OSError, NetrcParseError, UnicodeDecodeError):
+        return {}
+    return {host: (login or "", password or "") for host, (login, _, password) in hosts.items() if host != "default"}
+
+
+def _basic(secret: Credentials) -> str:
+    return "Basic " + base64.b64encode(":".join(secret).encode()).decode("ascii")

@@ -1,0 +1,124 @@
+"""Why a source failed, in words that go behind its name; aiohttp's errors are translated here alone."""
+
+import errno
+from enum import Enum, auto
+from http import HTTPStatus
+
+from tf_tester.errors import DownloadFailed
+
+
+class Kind(Enum):
+    """What kind of trouble it is decides whether the same source is asked again (`patience`)."""
+
+    REFUSED = auto()
+    """A status from 400 to 499: asking again brings the same."""
+    BUSY = auto()
+    """429."""
+    SERVER = auto()
+    """A status from 500 on."""
+    CONNECT = auto()
+    """No connection: refused, no such name, TLS."""
+    CUT = auto()
+    """The connection broke, before the first byte or later."""
+    STALLED = auto()
+    """Nothing came for too long."""
+    SLOW = auto()
+    """Something came, too little of it."""
+    RANGES = auto()
+    """It was asked for the rest and answered with something else."""
+    CONTENT = auto()
+    """It has something else under this address: HTML, a file of another size, a forbidden redirect."""
+    WRONG = auto()
+    """It alone gave these bytes, and they aren't those promised."""
+    WRONG_MIXED = auto()
+    """Bytes of several sources or of an earlier run, together not those promised."""
+
+
+class Trouble(Exception):
+    """One attempt at one source failed."""
+
+    def __init__(self, kind: Kind, reason: str, *, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.kind = kind
+        self.reason = reason
+        """What the source did: `answered 404 Not Found`."""
+        self.retry_after = retry_after
+        """Seconds it wants us to wait."""
+
+
+class InterruptedTransfer(DownloadFailed):
+    """The transfer was closed (Ctrl-C, another failure) before the file was complete; what came is kept."""
+
+    outcome = "interrupted"
+
+
+def status_trouble(status: int, reason: str | None, retry_after: str | None = None) -> Trouble:
+    """The trouble that a status is.
+
+    >>> status_trouble(503, None).reason
+    'answered 503 Service Unavailable'
+    """
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = (reason or "")[:60]
+    said = f"answered {status} {phrase}".rstrip()
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return Trouble(Kind.BUSY, said, retry_after=_seconds(retry_after))
+    if status >= 500:
+        return Trouble(Kind.SERVER, said)
+    return Trouble(Kind.REFUSED, said)
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """The header's number; a date (which would need a clock that agrees with the server's) counts as none."""
+    text = (retry_after or "").strip()
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def translate(error: Exception) -> Trouble:
+    """aiohttp's and the system's errors while talking to a source, in our words."""
+    import ssl
+
+    import aiohttp
+
+    match error:
+        case Trouble():
+            return error
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError() | ssl.SSLError():
+            return Trouble(Kind.CONNECT, f"can't be trusted: {_tls_reason(error)}")
+        case aiohttp.ClientConnectorDNSError():
+            return Trouble(Kind.CONNECT, f"can't be found: no address for {error.host}")
+        case aiohttp.ClientProxyConnectionError():
+            return Trouble(Kind.CONNECT, f"is behind a proxy that can't be reached: {_os_reason(error)}")
+        case aiohttp.ClientHttpProxyError():
+            return Trouble(Kind.CONNECT, f"is behind a proxy that answered {error.status}")
+        case aiohttp.ClientConnectorError():
+            if error.os_error.errno == errno.ECONNREFUSED:
+                return Trouble(Kind.CONNECT, "refused the connection")
+            return Trouble(Kind.CONNECT, f"can't be reached: {_os_reason(error)}")
+        case aiohttp.ConnectionTimeoutError():
+            return Trouble(Kind.CONNECT, "did not take the connection in time")
+        case aiohttp.InvalidURL():
+            return Trouble(Kind.CONTENT, "has an address that can't be asked")
+        case TimeoutError():  # aiohttp's SocketTimeoutError among them
+            return Trouble(Kind.STALLED, "sent nothing for too long")
+        case aiohttp.ServerDisconnectedError():
+            return Trouble(Kind.CUT, "closed the connection without an answer")
+        case ConnectionResetError() | aiohttp.ClientPayloadError():
+            return Trouble(Kind.CUT, "cut the connection")
+        case aiohttp.ClientResponseError():
+            return Trouble(Kind.CONTENT, "answered with something that isn't HTTP")
+        case OSError():
+            return Trouble(Kind.CUT, f"lost the connection: {_os_reason(error)}")
+    return Trouble(Kind.CUT, f"failed: {type(error).__name__}")
+
+
+def _tls_reason(error: Exception) -> str:
+    inner = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
+    return str(getattr(inner, "verify_message", "") or getattr(inner, "reason", "") or "TLS failed").lower()
+
+
+def _os_reason(error: OSError) -> str:
+    inner = getattr(error, "os_error", error)
+    return str(inner.strerror or inner)

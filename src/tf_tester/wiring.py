@@ -1,0 +1,285 @@
+"""The only module that knows every adapter: settings to services."""
+
+import secrets
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from tf_tester import __version__
+from tf_tester.core.settings import Settings, memory_size
+from tf_tester.env.hardlink import HardlinkEnvironments
+from tf_tester.env.interpreters import FoundInterpreters, NoMemory
+from tf_tester.execute.local import LocalExecutor
+from tf_tester.execute.machine import memory, usable_cores
+from tf_tester.execute.probe import abilities, store_facts, uv_version
+from tf_tester.flow.doctor import Machine
+from tf_tester.flow.services import Services
+from tf_tester.index.authority import authority_url, pip_index_url
+from tf_tester.index.http import HttpIndex
+from tf_tester.index.mirror_urls import mirror_source
+from tf_tester.index.mirrors import Mirror, mirror_named
+from tf_tester.model.artifact import Artifact
+from tf_tester.model.framework import Framework
+from tf_tester.ports import GetPage, Index, Source, Tell
+from tf_tester.resolve.builder import Builder
+from tf_tester.resolve.loopback import LoopbackIndex
+from tf_tester.resolve.memory import LockMemory
+from tf_tester.resolve.metadata import MetadataReader
+from tf_tester.resolve.resolver import UvResolver
+from tf_tester.resolve.uv import Uv
+from tf_tester.store.blobs import BlobStore
+from tf_tester.store.folder import StoreFolder, remove_tree, translate
+from tf_tester.store.layers import LayerStore
+from tf_tester.store.ledger import Ledger, LedgerPages, LedgerProbes
+from tf_tester.transfer.client import AUTHORITY, Transfer
+
+TOOL = f"tf-tester {__version__}"
+_USER_AGENT = f"tf-tester/{__version__}"
+
+
+@contextmanager
+def services(
+    settings: Settings, tell: Callable[[Path], Tell], *, environ: Mapping[str, str], run_id: str
+) -> Iterator[Services]:
+    """One run's world; what is opened here is closed in reverse order.
+
+    `tell` gets the run's folder and gives the listener. Raises `StoreError`, `UsageError` for an unknown mirror.
+    """
+    mirrors = _mirrors(settings)
+    folder = StoreFolder(settings.store)
+    folder.open()
+    run_folder = folder.runs / run_id
+    with ExitStack() as stack:
+        workplace = stack.enter_context(folder.workplace())
+        ledger = Ledger(folder.ledger)
+        stack.callback(ledger.close)
+        hear = tell(run_folder)
+        blobs = BlobStore(folder, ledger)
+        network = _Network(settings, ledger, blobs, mirrors, hear, environ)
+        stack.callback(network.close)
+        metadata = MetadataReader(ledger, blobs, network.transfer)
+        loopback = LoopbackIndex(network.index, network.transfer)
+        stack.callback(loopback.close)
+        uv = Uv(workplace / "uv")
+        builder = Builder(
+            memory=ledger,
+            blobs=blobs,
+            fetcher=network.transfer,
+            loopback=loopback,
+            metadata=metadata,
+            uv=uv,
+            workplace=workplace,
+            exclusive=folder.exclusive,
+        )
+        executor = LocalExecutor()
+
+        def stop() -> None:
+            uv.stop()
+            executor.stop()
+            network.close()
+
+        yield Services(
+            index=network.index,
+            fetcher=network.transfer,
+            blobs=blobs,
+            interpreters=interpreters(settings, ledger, uv, environ),
+            resolver=UvResolver(
+                index=network.index,
+                loopback=loopback,
+                metadata=metadata,
+                builder=builder,
+                uv=uv,
+                blobs=blobs,
+                memory=LockMemory(ledger),
+                known_sdists=known_sdists(),
+                workplace=workplace,
+                now=_now,
+                offline=settings.offline,
+            ),
+            layers=LayerStore(folder, workplace, cpus=usable_cores(), compiler=_harness("compile_layer.py")),
+            environments=HardlinkEnvironments(
+                workplace,
+                folder.kept,
+                uv=lambda: uv.path,
+                remove_tree=remove_tree,
+                translate=lambda error: translate(error, folder.root),
+            ),
+            executor=executor,
+            projects=builder,
+            peaks=_LedgerPeaks(ledger),
+            memory=_MachineMemory(executor),
+            framework=framework_of(settings.package),
+            tell=hear,
+            run_folder=run_folder,
+            workplace=workplace,
+            harness=_harness("run.py"),
+            environ=environ,
+            monotonic=time.monotonic,
+            stop=stop,
+        )
+
+
+@contextmanager
+def machine(settings: Settings, *, environ: Mapping[str, str]) -> Iterator[Machine]:
+    """What the doctor asks; nothing is opened before it is asked for, and the store isn't made."""
+    with ExitStack() as stack:
+        uv = Uv(Path())  # only asked where it is
+
+        def get() -> GetPage:
+            folder = StoreFolder(settings.store)
+            transfer = Transfer(
+                BlobStore(folder, Ledger(folder.ledger)),
+                lambda _event: None,
+                offline=settings.offline,
+                user_agent=_USER_AGENT,
+                environ=environ,
+                identities=[_authority(settings, environ)],
+            )
+            stack.callback(transfer.close)
+            return transfer
+
+        yield Machine(
+            tool=TOOL,
+            python=f"{'.'.join(map(str, sys.version_info[:3]))} ({sys.executable})",
+            uv=lambda: (uv.path, uv_version(uv.path)),
+            interpreters=FoundInterpreters((), NoMemory(), lambda: uv.path, environ).find,
+            store=lambda: store_facts(settings.store),
+            cores=usable_cores,
+            jobs=settings.jobs,
+            memory=memory,
+            offline=settings.offline,
+            authority=lambda: _authority(settings, environ),
+            get=get,
+            mirrors=lambda: [(mirror.name, mirror.url) for mirror in _mirrors(settings)],
+            abilities=lambda: abilities(settings.store),
+            monotonic=time.monotonic,
+        )
+
+
+def new_run_id() -> str:
+    """Sortable by time, unique enough for a store shared by machines."""
+    return f"{_now():%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+
+
+def interpreters(settings: Settings, ledger: Ledger, uv: Uv, environ: Mapping[str, str]) -> FoundInterpreters:
+    """The Pythons of this machine."""
+    return FoundInterpreters((), LedgerProbes(ledger), lambda: uv.path, environ)
+
+
+def framework_of(package: str) -> Framework:
+    """What is known of a package's framework; sensible defaults where nothing is."""
+    import tomllib
+
+    for file in sorted(files("tf_tester.frameworks").iterdir(), key=lambda entry: entry.name):
+        if not file.name.endswith(".toml") or file.name == "sdists.toml":
+            continue
+        text = file.read_text("utf-8")
+        if f'"{package}"' not in text:
+            continue
+        table: dict[str, Any] = tomllib.loads(text)
+        if package in table["packages"]:
+            return Framework(
+                title=table["title"],
+                packages=tuple(table["packages"]),
+                import_names=tuple(table.get("import_names", ())),
+                lts=tuple(table.get("lts", ())),
+                memory=memory_size(table["memory"]),
+            )
+    return Framework(title=package, packages=(package,))
+
+
+def known_sdists() -> frozenset[str]:
+    """Names whose source distributions may be built without asking."""
+    import tomllib
+
+    return frozenset(tomllib.loads(files("tf_tester.frameworks").joinpath("sdists.toml").read_text("utf-8"))["names"])
+
+
+class _Network:
+    """Everything that may go out: the authority's pages, the mirrors' pages, files."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        blobs: BlobStore,
+        mirrors: Sequence[Mirror],
+        tell: Tell,
+        environ: Mapping[str, str],
+    ) -> None:
+        self._tell = tell
+        url = _authority(settings, environ)
+        identities = [url, *(mirror.url for mirror in mirrors)]
+        self.transfer = Transfer(
+            blobs,
+            tell,
+            sources=self._sources,
+            offline=settings.offline,
+            user_agent=_USER_AGENT,
+            environ=environ,
+            identities=identities,
+        )
+        pages = LedgerPages(ledger)
+        self.index: Index = HttpIndex(url, self.transfer, pages, _now, offline=settings.offline)
+        self._mirrors = [
+            (mirror.name, HttpIndex(mirror.url, self.transfer, pages, _now, offline=settings.offline))
+            for mirror in mirrors
+        ]
+
+    def _sources(self, artifact: Artifact) -> list[Source]:
+        """Where a file may be had: the chosen mirrors in their order, then the authority itself."""
+        found = [mirror_source(name, index, artifact, self._tell) for name, index in self._mirrors]
+        return [source for source in found if source is not None] + [Source(AUTHORITY, artifact.url)]
+
+    def close(self) -> None:
+        self.transfer.close()
+
+
+def _authority(settings: Settings, environ: Mapping[str, str]) -> str:
+    """Address of the index whose word counts; may hold credentials."""
+    return settings.index_url or authority_url(environ, lambda: pip_index_url(environ))
+
+
+def _mirrors(settings: Settings) -> list[Mirror]:
+    """The mirrors chosen, in their order. Raises `UsageError`."""
+    return [mirror for name in settings.mirror if (mirror := mirror_named(name)) is not None]
+
+
+class _LedgerPeaks:
+    """What cells of a package needed, in the ledger; the highest counts."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def peak(self, package: str) -> int | None:
+        known = self._ledger.recall("peak", package)
+        return int(known) if known else None
+
+    def learn(self, package: str, peak: int) -> None:
+        if peak > (self.peak(package) or 0):
+            self._ledger.remember("peak", package, str(peak).encode())
+
+
+class _MachineMemory:
+    def __init__(self, executor: LocalExecutor) -> None:
+        self._executor = executor
+
+    def available(self) -> int:
+        return memory()[1]
+
+    def resident(self) -> int:
+        return self._executor.resident()
+
+
+def _harness(name: str) -> Path:
+    """A script of ours that other Pythons run."""
+    return Path(str(files("tf_tester").joinpath("harness", name)))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,89 @@
+"""Fakes of our own ports, for tests of one room without the others."""
+
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import TypeVar
+
+from tf_tester.errors import WrongBytes
+from tf_tester.model.events import Event
+from tf_tester.ports import CachedPage
+
+E = TypeVar("E")
+
+
+class MemoryishBlobs:
+    """`ports.Blobs` in a folder: verified like the real store, without its care for crashes.
+
+    `adopted` lists `(sha256, filename, source)` in order.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.adopted: list[tuple[str, str, str]] = []
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def find(self, sha256: str) -> Path | None:
+        path = self.folder / sha256
+        return path if path.exists() else None
+
+    def partial(self, sha256: str) -> Path:
+        return self.folder / f"{sha256}.partial"
+
+    @contextmanager
+    def exclusive(self, sha256: str) -> Iterator[None]:
+        file = os.open(self.folder / f"{sha256}.lock", os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(file)
+
+    def adopt(self, sha256: str, filename: str, source: str) -> Path:
+        partial = self.partial(sha256)
+        if not partial.exists() or _hash_of(partial) != sha256:
+            partial.unlink(missing_ok=True)
+            raise WrongBytes(f"{filename} from {source} isn't what was promised")
+        self.adopted.append((sha256, filename, source))
+        return partial.rename(self.folder / sha256)
+
+
+def _hash_of(path: Path) -> str:
+    digest = sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+class MemoryPages:
+    """`ports.PageCache` in a dictionary."""
+
+    def __init__(self) -> None:
+        self.pages: dict[str, CachedPage] = {}
+
+    def get(self, url: str) -> CachedPage | None:
+        return self.pages.get(url)
+
+    def put(self, url: str, page: CachedPage) -> None:
+        self.pages[url] = page
+
+
+class Told:
+    """A `ports.Tell` that remembers: `told.of(TransferTrouble)` are all events of that kind."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self._lock = threading.Lock()
+
+    def __call__(self, event: Event) -> None:
+        with self._lock:
+            self.events.append(event)
+
+    def of(self, kind: type[E]) -> list[E]:
+        with self._lock:
+            return [event for event in self.events if isinstance(event, kind)]

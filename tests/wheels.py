@@ -1,0 +1,203 @@
+"""Small real wheels and source distributions, made in memory.
+
+    filename, content = make_wheel("toy", "1.0", files={"toy.py": "VALUE = 1"}, requires=["six>=1.0"])
+
+A wheel made here has a right RECORD, so a strict reader accepts it; equal arguments give equal bytes. A
+source distribution brings its own build backend and needs nothing to be built: it can be built offline.
+"""
+
+import gzip
+import io
+import tarfile
+import zipfile
+from base64 import urlsafe_b64encode
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+
+_DATE = (2020, 1, 1, 0, 0, 0)
+
+
+def make_wheel(
+    name: str,
+    version: str,
+    *,
+    files: Mapping[str, str | bytes] | None = None,
+    requires: Iterable[str] = (),
+    requires_python: str | None = None,
+    tag: str = "py3-none-any",
+    entry_points: str | Mapping[str, str] | None = None,
+    extras: Iterable[str] = (),
+) -> tuple[str, bytes]:
+    """File name and bytes of a wheel.
+
+    `files`: what it installs, by path (without any: one module of its name with its version). `requires`:
+    PEP 508 lines. `entry_points`: console scripts as `{"toy": "toy:main"}`, or the whole text of the file.
+    """
+    spelling = name.replace("-", "_")
+    info = f"{spelling}-{version}.dist-info"
+    members = dict(files) if files is not None else {f"{spelling}.py": f"__version__ = {version!r}\n"}
+    members[f"{info}/METADATA"] = metadata_text(
+        name, version, requires=requires, requires_python=requires_python, extras=extras
+    )
+    members[f"{info}/WHEEL"] = _wheel_text(tag)
+    if entry_points:
+        members[f"{info}/entry_points.txt"] = _entry_points_text(entry_points)
+    contents = {path: _bytes(content) for path, content in members.items()}
+    contents[f"{info}/RECORD"] = record_text(contents, f"{info}/RECORD").encode()
+    return f"{spelling}-{version}-{tag}.whl", zip_of(contents)
+
+
+def metadata_text(
+    name: str,
+    version: str,
+    *,
+    requires: Iterable[str] = (),
+    requires_python: str | None = None,
+    extras: Iterable[str] = (),
+) -> str:
+    """A METADATA or PKG-INFO file."""
+    lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
+    if requires_python:
+        lines.append(f"Requires-Python: {requires_python}")
+    lines += [f"Provides-Extra: {extra}" for extra in extras]
+    lines += [f"Requires-Dist: {requirement}" for requirement in requires]
+    return "\n".join(lines) + "\n"
+
+
+def record_text(contents: Mapping[str, bytes], own_path: str) -> str:
+    """The RECORD of these files: urlsafe base64 without padding, as the format wants it."""
+    rows = [f"{path},sha256={record_hash(content)},{len(content)}" for path, content in contents.items()]
+    return "\n".join([*rows, f"{own_path},,"]) + "\n"
+
+
+def record_hash(content: bytes) -> str:
+    return urlsafe_b64encode(sha256(content).digest()).rstrip(b"=").decode("ascii")
+
+
+def zip_of(contents: Mapping[str, bytes]) -> bytes:
+    """A deflated ZIP of these members in this order, all with one date."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, content in contents.items():
+            member = zipfile.ZipInfo(path, _DATE)
+            member.compress_type = zipfile.ZIP_DEFLATED
+            member.external_attr = 0o100644 << 16
+            archive.writestr(member, content)
+    return buffer.getvalue()
+
+
+def make_sdist(
+    name: str,
+    version: str,
+    *,
+    files: Mapping[str, str | bytes] | None = None,
+    requires: Iterable[str] = (),
+    requires_python: str | None = None,
+    build_fails: str | None = None,
+) -> tuple[str, bytes]:
+    """File name and bytes of a source distribution; its build gives what `make_wheel` gives for pure Python.
+
+    `build_fails`: the build prints this and dies.
+    """
+    spelling = name.replace("-", "_")
+    root = f"{spelling}-{version}"
+    installed = dict(files) if files is not None else {f"{spelling}.py": f"__version__ = {version!r}\n"}
+    metadata = metadata_text(name, version, requires=requires, requires_python=requires_python)
+    members: dict[str, str | bytes] = {f"src/{path}": content for path, content in installed.items()}
+    members["PKG-INFO"] = metadata
+    members["pyproject.toml"] = (
+        '[build-system]\nrequires = []\nbuild-backend = "tiny_backend"\nbackend-path = ["backend"]\n'
+    )
+    members["backend/tiny_backend.py"] = _BACKEND.format(
+        spelling=spelling,
+        version=version,
+        metadata=metadata,
+        wheel=_wheel_text("py3-none-any"),
+        fails=build_fails,
+    )
+    return f"{root}.tar.gz", _tar_gz({f"{root}/{path}": _bytes(text) for path, text in members.items()})
+
+
+def _tar_gz(contents: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with (
+        gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w") as archive,
+    ):
+        for path, content in contents.items():
+            member = tarfile.TarInfo(path)
+            member.size = len(content)
+            member.mtime = 1_577_836_800
+            archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def _wheel_text(tag: str) -> str:
+    pure = "true" if tag.endswith("-none-any") else "false"
+    pythons, abis, platforms = tag.split("-")
+    tags = [
+        f"Tag: {py}-{abi}-{plat}"
+        for py in pythons.split(".")
+        for abi in abis.split(".")
+        for plat in platforms.split(".")
+    ]
+    return "\n".join(["Wheel-Version: 1.0", "Generator: tests", f"Root-Is-Purelib: {pure}", *tags]) + "\n"
+
+
+def _entry_points_text(entry_points: str | Mapping[str, str]) -> str:
+    if isinstance(entry_points, str):
+        return entry_points
+    return "\n".join(["[console_scripts]", *(f"{name} = {to}" for name, to in entry_points.items())]) + "\n"
+
+
+def _bytes(content: str | bytes) -> bytes:
+    return content.encode() if isinstance(content, str) else content
+
+
+_BACKEND = '''"""A PEP 517 backend that needs nothing but Python."""
+
+import base64
+import hashlib
+import os
+import zipfile
+
+SPELLING, VERSION, FAILS = {spelling!r}, {version!r}, {fails!r}
+METADATA, WHEEL = {metadata!r}, {wheel!r}
+INFO = SPELLING + "-" + VERSION + ".dist-info"
+
+
+def get_requires_for_build_wheel(config_settings=None):
+    return []
+
+
+def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None):
+    os.makedirs(os.path.join(metadata_directory, INFO))
+    for name, text in (("METADATA", METADATA), ("WHEEL", WHEEL)):
+        with open(os.path.join(metadata_directory, INFO, name), "w") as file:
+            file.write(text)
+    return INFO
+
+
+def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
+    if FAILS is not None:
+        raise SystemExit(FAILS)
+    filename = SPELLING + "-" + VERSION + "-py3-none-any.whl"
+    record = []
+    with zipfile.ZipFile(os.path.join(wheel_directory, filename), "w") as wheel:
+
+        def add(path, content):
+            digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+            record.append(path + ",sha256=" + digest + "," + str(len(content)))
+            wheel.writestr(path, content)
+
+        for folder, _, names in sorted(os.walk("src")):
+            for name in sorted(names):
+                path = os.path.join(folder, name)
+                with open(path, "rb") as file:
+                    add(os.path.relpath(path, "src").replace(os.sep, "/"), file.read())
+        add(INFO + "/METADATA", METADATA.encode())
+        add(INFO + "/WHEEL", WHEEL.encode())
+        record.append(INFO + "/RECORD,,")
+        wheel.writestr(INFO + "/RECORD", "\\n".join(record) + "\\n")
+    return filename
+'''
