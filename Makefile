@@ -19,7 +19,7 @@ test: $(VENV)/ready  ## everything that needs no network
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto
 
 real: $(VENV)/ready  ## the slower tests, on real wheels
 	$(BIN)/pytest -m real

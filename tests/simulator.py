@@ -562,8 +562,8 @@ class _Handler(BaseHTTPRequestHandler):
         piece = slow.piece if slow else 1 << 18
         for offset in range(0, end, piece):
             part = view[offset : offset + piece]
+            simulator._sent(name, len(part))  # before they are sent: the client may be done before we are
             self.wfile.write(part)
-            simulator._sent(name, len(part))
             if slow and simulator.released.wait(len(part) / slow.bytes_per_second):
                 raise _Gone
         match cut:

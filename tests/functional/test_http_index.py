@@ -18,7 +18,7 @@ from tf_tester.ports import CachedPage
 from tf_tester.transfer.client import Transfer
 from tf_tester.transfer.settings import Timeouts
 
-TIMEOUTS = Timeouts(connect=5, stall=0.3, page=0.3, retry_delay=0.01, retry_after_cap=0.02)
+TIMEOUTS = Timeouts(connect=5, stall=0.5, page=0.5, retry_delay=0.01, retry_after_cap=0.02)
 
 
 class Rig:

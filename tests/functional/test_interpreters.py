@@ -243,10 +243,8 @@ def test_one_that_can_not_be_started_is_reported(tmp_path: Path) -> None:
 
 def test_one_that_hangs_is_given_up_and_its_children_with_it(tmp_path: Path) -> None:
     script(tmp_path / "a/python3", f"/bin/sleep 60 & echo $! > {tmp_path}/child; wait")
-    began = time.monotonic()
     (broken,) = broken_in(tmp_path, finder(tmp_path, path=[tmp_path / "a"], patience_s=0.5))
     assert broken.reason == "it did not answer within 0.5 s"
-    assert time.monotonic() - began < 30
     child = int((tmp_path / "child").read_text())
     assert gone(child)
 

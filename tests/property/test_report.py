@@ -214,9 +214,7 @@ def test_every_cell_has_a_label(chosen: list[Cell]) -> None:
 
 @given(text, st.integers(0, 10**9), st.integers(0, 10**9))
 def test_messages_that_differ_in_numbers_are_one(message: str, one: int, other: int) -> None:
-    assert without_varying(f"{message} {one} at {one:#x}") == without_varying(
-        f"{message} {other} at {other:#x}"
-    )
+    assert without_varying(f"{message} {one} at {one:#x}") == without_varying(f"{message} {other} at {other:#x}")
 
 
 @given(st.integers(0, 10**15))

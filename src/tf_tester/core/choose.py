@@ -11,6 +11,7 @@ from tf_tester.errors import UnknownVersion, UsageError
 from tf_tester.model.artifact import Artifact, ProjectPage
 
 WORDS = ("latest", "minors", "majors", "lts", "all")
+_OPERATORS = "<>=!~"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,8 @@ def choose(page: ProjectPage, choice: Choice) -> tuple[Version, ...]:
                 raise UnknownVersion(
                     f"{page.project} has no version {part}.", hint=f"The nearest are {nearest(exact, known)}."
                 )
-            chosen.add(exact)
+            # In the index's own spelling: `2.4` is shown as 2.4.0.
+            chosen.update(version for version in known if version == exact)
             continue
         found = _meaning(part, ordinary, choice)
         if not found:
@@ -84,12 +86,13 @@ def choose(page: ProjectPage, choice: Choice) -> tuple[Version, ...]:
 
 def nearest(version: Version, known: Iterable[Version]) -> str:
     """Up to four versions a person may have meant, best first."""
-    names = [str(v) for v in known if not v.is_prerelease]
-    similar = difflib.get_close_matches(str(version), names, n=4, cutoff=0.7)
+    everything = sorted(known)
+    releases = [v for v in everything if not v.is_prerelease] or everything
+    similar = difflib.get_close_matches(str(version), [str(v) for v in releases], n=4, cutoff=0.7)
     if len(similar) < 4:
         # As numbers, not as text: 2.99.0 is near the newest, though it looks like none.
-        below = [str(v) for v in known if v < version and not v.is_prerelease][-2:]
-        above = [str(v) for v in known if v > version and not v.is_prerelease][:2]
+        below = [str(v) for v in releases if v < version][-2:]
+        above = [str(v) for v in releases if v > version][:2]
         similar += [name for name in (*reversed(below), *above) if name not in similar]
     return ", ".join(similar[:4])
 
@@ -109,11 +112,11 @@ def _meaning(part: str, ordinary: Sequence[Version], choice: Choice) -> list[Ver
                 raise UsageError(
                     "Nothing is known about long-supported versions of this package.", hint="Give versions."
                 )
-            return [
+            return sorted(
                 max(matching)
                 for series in choice.lts
-                if (matching := [v for v in ordinary if v in SpecifierSet(f"=={series}.*")])
-            ]
+                if (matching := _matching(SpecifierSet(f"=={series}.*"), ordinary))
+            )
     try:
         specifier = SpecifierSet(part)
     except InvalidSpecifier:
@@ -124,25 +127,41 @@ def _meaning(part: str, ordinary: Sequence[Version], choice: Choice) -> list[Ver
             if similar
             else f"Examples: 2.4.0,2.8.0 · '>=2.4,<2.9' · {', '.join(WORDS)}.",
         ) from None
-    # Whether pre-releases and yanked ones count was decided above, for all words alike.
+    return _matching(specifier, ordinary)
+
+
+def _matching(specifier: SpecifierSet, ordinary: Sequence[Version]) -> list[Version]:
+    """Whether pre-releases and yanked ones count was decided before, for all words alike."""
     return [version for version in ordinary if specifier.contains(version, prereleases=True)]
 
 
 def _parts(text: str) -> list[str]:
     """Comma-separated parts, where the commas inside one specifier set don't separate.
 
+    `2.4.*` is one of a list, from which `!=` takes away; two `==` can't both hold, so they are a list too.
+
     >>> _parts("2.4.0, >=2.8,<2.11 ,latest")
     ['2.4.0', '>=2.8,<2.11', 'latest']
+    >>> _parts("2.4.*,!=2.4.2,2.8.*,>=2.10.1,==2.10.*")
+    ['==2.4.*,!=2.4.2', '==2.8.*', '>=2.10.1,==2.10.*']
     """
     parts: list[str] = []
+    listed = True
     for piece in (piece.strip() for piece in text.split(",")):
         if not piece:
             continue
-        if piece.endswith(".*") and piece[0].isdigit():
-            piece = f"=={piece}"
-        if parts and piece[0] in "<>=!~" and parts[-1][0] in "<>=!~" and not piece.startswith("=="):
+        if piece[0] not in _OPERATORS:
+            listed = True
+            parts.append(f"=={piece}" if piece[0].isdigit() and piece.endswith(".*") else piece)
+        elif (
+            parts
+            and parts[-1][0] in _OPERATORS
+            and (piece.startswith("!=") or not listed)
+            and not (piece.startswith("==") and "==" in parts[-1])
+        ):
             parts[-1] += f",{piece}"
         else:
+            listed = False
             parts.append(piece)
     if not parts:
         raise UsageError("--versions is empty.", hint="Examples: 2.4.0,2.8.0 · '>=2.4,<2.9' · minors --last 3.")

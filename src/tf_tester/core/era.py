@@ -4,11 +4,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from packaging.version import InvalidVersion, Version
+
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.model.interpreter import Interpreter
 
 _PYTHON_RELEASED = {
-    # PEP 494, 537, 569, 596, 619, 664, 693, 719, 745
+    # PEP 494, 537, 569, 596, 619, 664, 693, 719, 745, 790
     (3, 6): datetime(2016, 12, 23, tzinfo=UTC),
     (3, 7): datetime(2018, 6, 27, tzinfo=UTC),
     (3, 8): datetime(2019, 10, 14, tzinfo=UTC),
@@ -18,6 +20,7 @@ _PYTHON_RELEASED = {
     (3, 12): datetime(2023, 10, 2, tzinfo=UTC),
     (3, 13): datetime(2024, 10, 7, tzinfo=UTC),
     (3, 14): datetime(2025, 10, 7, tzinfo=UTC),
+    (3, 15): datetime(2026, 10, 1, tzinfo=UTC),
 }
 _SETTLING = timedelta(days=180)
 """Half a year after a Python's release most packages with extension modules have wheels for it."""
@@ -40,9 +43,7 @@ def as_of(page: ProjectPage, cutoff: datetime | None) -> tuple[ProjectPage, bool
     """
     if cutoff is None:
         return page, True
-    by_version: dict[str, list[Artifact]] = {}
-    for artifact in page.artifacts:
-        by_version.setdefault(artifact.version, []).append(artifact)
+    by_version = files_by_version(page.artifacts)
     kept: list[Artifact] = []
     dated = False
     for artifacts in by_version.values():
@@ -53,9 +54,29 @@ def as_of(page: ProjectPage, cutoff: datetime | None) -> tuple[ProjectPage, bool
     return replace(page, artifacts=tuple(kept)), dated or not by_version
 
 
+def files_by_version(artifacts: Iterable[Artifact]) -> dict[Version | str, list[Artifact]]:
+    """In the page's order; `1.0` and `1.0.0` are one version, what PEP 440 can't read goes by its text."""
+    spellings: dict[str, Version | str] = {}
+    found: dict[Version | str, list[Artifact]] = {}
+    for artifact in artifacts:
+        version = spellings.get(artifact.version)
+        if version is None:
+            version = spellings[artifact.version] = _version(artifact.version)
+        found.setdefault(version, []).append(artifact)
+    return found
+
+
 def settled_python(interpreter: Interpreter, released: datetime | None) -> bool:
     """Whether that Python was old enough when a version came out for its dependencies to have wheels for it."""
-    python_released = _PYTHON_RELEASED.get(interpreter.release)
-    if released is None or python_released is None:
+    if released is None or interpreter.release < min(_PYTHON_RELEASED):
         return True
-    return python_released + _SETTLING <= released
+    python_released = _PYTHON_RELEASED.get(interpreter.release)
+    # One that isn't in the table yet is newer than everything that it could be settled for.
+    return python_released is not None and python_released + _SETTLING <= released
+
+
+def _version(text: str) -> Version | str:
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return text

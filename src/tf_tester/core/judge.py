@@ -1,17 +1,21 @@
 """From what the harness wrote and how the process ended, to outcomes.
 
-The verdict comes from the exit status and the event file, never from what the test prints.
+The verdict comes from the exit status and the event file, never from what the test prints. The test can write into
+that file too: an event that is none is left out, and none of them can be an exception of ours.
 """
 
+import re
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from tf_tester.model.exit import Exit
 from tf_tester.model.outcome import ExceptionFact, Outcome, TestRow, WarningFact
 
 TRACEBACK = "Traceback (most recent call last)"
+_FRAME = re.compile(r'  File "(.*)", line ([0-9]{1,9})(?:, in (.*))?')
+_N = TypeVar("_N", int, float)
 _GRAVEST_FIRST = (
     Outcome.OOM,
     Outcome.CRASH,
@@ -37,18 +41,21 @@ def judge_harness(
     `stdout` and `stderr` are the process's own (already bounded); a script's row gets them, and so does the
     row of a test during which the process died.
     """
-    rows = [_row(event) for event in events if event.get("event") == "test"]
-    finished = any(event.get("event") == "end" for event in events)
+    rows = [row for event in events if event.get("event") == "test" if (row := _row(event)) is not None]
+    last = next((event for event in reversed(events) if event.get("event") == "end"), None)
     unfinished = _unfinished(events)
-    death = _death(
-        end, started=any(event.get("event") == "start" for event in events), finished=finished, stderr=stderr
-    )
+    death = _death(end, started=any(event.get("event") == "start" for event in events), stderr=stderr)
+    if death is None and last is None:
+        death = Outcome.CRASH, f"the process left through os._exit({end.code}) without ending its tests"
+    elif death is None and last is not None and _differs(last.get("exit_code"), end.code):
+        death = Outcome.CRASH, f"its shutdown changed the exit status from {last['exit_code']} to {end.code}"
     if death is not None:
         outcome, reason = death
-        named = unfinished or (rows[-1].id if len(rows) == 1 and rows[0].id == target else target)
-        at_exit = unfinished is None and bool(rows)
-        if at_exit:
+        named = unfinished or target
+        if last is not None:
             reason += " after the tests had ended"
+        elif unfinished is None and rows:
+            reason += f", after {rows[-1].id} had ended"
         victim = TestRow(
             named, outcome, reason=reason, stdout=stdout, stderr=stderr, wall_s=end.wall_s, exit_code=end.code
         )
@@ -58,7 +65,7 @@ def judge_harness(
 
 def judge_command(end: Exit, *, target: str, stdout: str, stderr: str) -> tuple[TestRow, ...]:
     """The one row of a plain command: its exit status decides."""
-    death = _death(end, started=True, finished=True, stderr=stderr)
+    death = _death(end, started=True, stderr=stderr)
     if death is not None:
         outcome, reason = death
     elif end.code == 0:
@@ -102,54 +109,63 @@ def last_exception(stderr: str) -> ExceptionFact | None:
         return None
     file, line, function = "", 0, ""
     for text in stderr[start:].splitlines()[1:]:
-        if text.startswith("  File "):
-            parts = text.strip().split(", ")
-            file = parts[0].removeprefix("File ").strip('"')
-            line = int(parts[1].removeprefix("line ")) if len(parts) > 1 and parts[1][5:].isdigit() else 0
-            function = parts[2].removeprefix("in ") if len(parts) > 2 else ""
+        if frame := _FRAME.match(text):
+            file, line, function = frame[1], int(frame[2]), frame[3] or ""
         elif text and not text.startswith(" "):
             kind, _, message = text.partition(": ")
             return ExceptionFact(kind.strip(), message, file, line, function)
     return None
 
 
-def _row(event: Mapping[str, Any]) -> TestRow:
-    exception = event.get("exception")
-    fact = None
-    if exception:
-        # The frame inside the package says more than the one in the standard library below it.
-        frame = exception.get("in_package") or exception
-        fact = ExceptionFact(
-            str(exception.get("type", "")),
-            str(exception.get("message", "")),
-            str(frame.get("file") or ""),
-            int(frame.get("line") or 0),
-            str(frame.get("function") or ""),
+def _row(event: Mapping[str, Any]) -> TestRow | None:
+    """The row of an event, or None where it isn't one that the harness writes."""
+    try:
+        outcome = Outcome(event["status"])
+        exception = event.get("exception")
+        row = TestRow(
+            id=str(event["id"]),
+            outcome=outcome,
+            exception=_exception(exception) if exception else None,
+            traceback=str(event.get("traceback") or ""),
+            stdout=str(event.get("stdout") or ""),
+            stderr=str(event.get("stderr") or ""),
+            reason=str(event.get("reason") or ""),
+            warnings=tuple(map(_warning, event.get("warnings") or ())),
+            wall_s=_number(event.get("wall_s"), float),
+            cpu_s=_number(event.get("cpu_s"), float),
+            peak_rss_kib=_number(event.get("peak_rss_kib"), int),
+            exit_code=_number(event.get("exit_code"), int),
+            remarks=tuple(map(str, event.get("remarks") or ())),
         )
-    return TestRow(
-        id=str(event["id"]),
-        outcome=Outcome(event["status"]),
-        exception=fact,
-        traceback=str(event.get("traceback") or ""),
-        stdout=str(event.get("stdout") or ""),
-        stderr=str(event.get("stderr") or ""),
-        reason=str(event.get("reason") or ""),
-        warnings=tuple(
-            WarningFact(
-                str(w.get("category", "")),
-                str(w.get("message", "")),
-                str(w.get("file") or ""),
-                int(w.get("line") or 0),
-                int(w.get("count") or 1),
-            )
-            for w in event.get("warnings") or ()
-        ),
-        wall_s=event.get("wall_s"),
-        cpu_s=event.get("cpu_s"),
-        peak_rss_kib=event.get("peak_rss_kib"),
-        exit_code=event.get("exit_code"),
-        remarks=tuple(map(str, event.get("remarks") or ())),
+    except (KeyError, ValueError, TypeError, AttributeError, OverflowError):
+        return None
+    return row if outcome.ran else None
+
+
+def _exception(exception: Mapping[str, Any]) -> ExceptionFact:
+    # The frame inside the package says more than the one in the standard library below it.
+    frame = exception.get("in_package") or exception
+    return ExceptionFact(
+        str(exception.get("type", "")),
+        str(exception.get("message", "")),
+        str(frame.get("file") or ""),
+        int(frame.get("line") or 0),
+        str(frame.get("function") or ""),
     )
+
+
+def _warning(warning: Mapping[str, Any]) -> WarningFact:
+    return WarningFact(
+        str(warning.get("category", "")),
+        str(warning.get("message", "")),
+        str(warning.get("file") or ""),
+        int(warning.get("line") or 0),
+        int(warning.get("count") or 1),
+    )
+
+
+def _number(value: Any, kind: Callable[[Any], _N]) -> _N | None:
+    return None if value is None else kind(value)
 
 
 def _unfinished(events: Sequence[Mapping[str, Any]]) -> str | None:
@@ -157,16 +173,16 @@ def _unfinished(events: Sequence[Mapping[str, Any]]) -> str | None:
     running: str | None = None
     for event in events:
         if event.get("event") == "test-start":
-            running = str(event["id"])
-        elif event.get("event") == "test" and event.get("id") == running:
+            running = str(event.get("id"))
+        elif event.get("event") == "test" and str(event.get("id")) == running:
             running = None
     return running
 
 
-def _death(end: Exit, *, started: bool, finished: bool, stderr: str) -> tuple[Outcome, str] | None:
-    """How the process died, or None where it left in an orderly way."""
+def _death(end: Exit, *, started: bool, stderr: str) -> tuple[Outcome, str] | None:
+    """How the process died, or None where it left by itself."""
     if end.spawn_error:
-        return Outcome.CRASH, f"the interpreter could not be started: {end.spawn_error}"
+        return Outcome.CRASH, f"it could not be started: {end.spawn_error}"
     if end.timed_out:
         return Outcome.TIMEOUT, f"stopped after {end.wall_s:.0f} s"
     if end.signal is not None:
@@ -174,9 +190,12 @@ def _death(end: Exit, *, started: bool, finished: bool, stderr: str) -> tuple[Ou
     if not started:
         last = stderr.strip().splitlines()[-1:] or ["it said nothing"]
         return Outcome.CRASH, f"the interpreter could not start (exit status {end.code}): {last[0]}"
-    if not finished:
-        return Outcome.CRASH, f"the process left through os._exit({end.code}) without ending its tests"
     return None
+
+
+def _differs(promised: object, code: int | None) -> bool:
+    """Whether a process left with another status than Python meant to; C++ destructors and `atexit` can do that."""
+    return isinstance(promised, int) and code is not None and promised & 0xFF != code & 0xFF
 
 
 def _signal_name(number: int) -> str:

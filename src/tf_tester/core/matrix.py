@@ -85,12 +85,15 @@ def _cell_for_any_python(
     may_build: bool,
 ) -> PlannedCell:
     released = release_date(artifacts) if resolution is Resolution.ERA else None
-    fitting = [(interpreter, _file_for(artifacts, interpreter, may_build)) for interpreter in interpreters]
-    usable = [(interpreter, artifact) for interpreter, artifact in fitting if artifact is not None]
-    settled = [pair for pair in usable if not _for_any_python(pair[1]) or settled_python(pair[0], released)]
-    for interpreter, artifact in settled or usable:
-        return PlannedCell(Cell(package, version, interpreter.label, resolution), interpreter, artifact)
-    return PlannedCell(Cell(package, version, "-", resolution), refusal=_no_python(package, version, artifacts))
+    # A wheel for an older Python before a build for the newest.
+    for file_for in (_wheel_for, _sdist_for) if may_build else (_wheel_for,):
+        fitting = [(interpreter, file_for(artifacts, interpreter)) for interpreter in interpreters]
+        usable = [(interpreter, artifact) for interpreter, artifact in fitting if artifact is not None]
+        settled = [pair for pair in usable if not _for_any_python(pair[1]) or settled_python(pair[0], released)]
+        for interpreter, artifact in (settled or usable)[:1]:
+            return PlannedCell(Cell(package, version, interpreter.label, resolution), interpreter, artifact)
+    refusal = _no_python(package, version, artifacts, may_build)
+    return PlannedCell(Cell(package, version, "-", resolution), refusal=refusal)
 
 
 def _cell_for_python(
@@ -103,45 +106,56 @@ def _cell_for_python(
     may_build: bool,
 ) -> PlannedCell:
     cell = Cell(package, version, label, resolution)
-    if not interpreters:
-        return PlannedCell(
-            cell,
-            refusal=Refusal(
-                Outcome.NO_PYTHON,
-                f"Python {label} is not installed.",
-                f"Install it with `uv python install {label}`, or repeat with --install-python.",
-            ),
-        )
     for interpreter in interpreters:
-        artifact = _file_for(artifacts, interpreter, may_build)
+        artifact = _wheel_for(artifacts, interpreter)
+        if artifact is None and may_build:
+            artifact = _sdist_for(artifacts, interpreter)
         if artifact is not None:
             return PlannedCell(cell, interpreter, artifact)
-    others = ", ".join(wheels_for_pythons(artifacts))
-    if others:
+    pythons = wheels_for_pythons(artifacts)
+    if pythons and (interpreters or _would_not_help(label, pythons, artifacts, may_build)):
         refusal = Refusal(
             Outcome.NO_WHEEL,
             f"{package} {version} has no wheel for Python {label}.",
-            f"It has wheels for {others}.",
+            f"It has wheels for {', '.join(pythons)}.",
         )
+    elif interpreters:
+        refusal = _no_python(package, version, artifacts, may_build)
     else:
-        refusal = _no_python(package, version, artifacts)
+        refusal = Refusal(
+            Outcome.NO_PYTHON,
+            f"Python {label} is not installed.",
+            f"Install it with `uv python install {label}`, or repeat with --install-python.",
+        )
     return PlannedCell(cell, refusal=refusal)
 
 
-def _file_for(artifacts: Sequence[Artifact], interpreter: Interpreter, may_build: bool) -> Artifact | None:
-    wheel = best_wheel([a for a in artifacts if a.is_wheel and a.yanked is None], interpreter) or best_wheel(
-        [a for a in artifacts if a.is_wheel], interpreter
+def _wheel_for(artifacts: Sequence[Artifact], interpreter: Interpreter) -> Artifact | None:
+    wheels = [artifact for artifact in artifacts if artifact.is_wheel]
+    return best_wheel([wheel for wheel in wheels if wheel.yanked is None], interpreter) or best_wheel(
+        wheels, interpreter
     )
-    if wheel is not None or not may_build:
-        return wheel
+
+
+def _sdist_for(artifacts: Sequence[Artifact], interpreter: Interpreter) -> Artifact | None:
     return next((a for a in artifacts if a.is_sdist and accepts_python(a.requires_python, interpreter.version)), None)
 
 
 def _for_any_python(artifact: Artifact) -> bool:
-    return not artifact.is_wheel or "-none-" in artifact.filename or "-abi3-" in artifact.filename
+    """Whether a wheel fits Pythons that were not there when it was made; an sdist does."""
+    if not artifact.is_wheel:
+        return True
+    python, abi, _ = artifact.filename[:-4].split("-")[-3:]
+    return python.startswith("py") or abi.startswith("abi3")
 
 
-def _no_python(package: str, version: str, artifacts: Sequence[Artifact]) -> Refusal:
+def _would_not_help(label: str, pythons: Iterable[str], artifacts: Sequence[Artifact], may_build: bool) -> bool:
+    """Whether installing that Python would only show that there is nothing for it."""
+    known = {hypothetical(release).label for release in PYTHONS}
+    return label in known and label not in pythons and not (may_build and any(a.is_sdist for a in artifacts))
+
+
+def _no_python(package: str, version: str, artifacts: Sequence[Artifact], may_build: bool) -> Refusal:
     """Told apart: a Python is missing, or this platform has nothing at all."""
     pythons = list(wheels_for_pythons(artifacts))
     if pythons:
@@ -151,10 +165,14 @@ def _no_python(package: str, version: str, artifacts: Sequence[Artifact]) -> Ref
             f"{package} {version} has wheels for Python {', '.join(pythons)} only, and none of these is installed.",
             f"Install one with `uv python install {newest}`, or repeat with --install-python.",
         )
+    sdist = next((artifact for artifact in artifacts if artifact.is_sdist), None)
+    if sdist is not None and may_build:
+        return Refusal(
+            Outcome.NO_PYTHON,
+            f"{package} {version} has to be built for Python {sdist.requires_python}, and none of these is installed.",
+            "Install one with `uv python install`.",
+        )
+    hint = "" if sdist is None else f"Allow building it with --allow-build {package}."
     if any(artifact.is_wheel for artifact in artifacts):
-        return Refusal(Outcome.NO_WHEEL, f"{package} {version} has no wheel for this platform.")
-    return Refusal(
-        Outcome.NO_WHEEL,
-        f"{package} {version} exists only as source.",
-        f"Allow building it with --allow-build {package}.",
-    )
+        return Refusal(Outcome.NO_WHEEL, f"{package} {version} has no wheel for this platform.", hint)
+    return Refusal(Outcome.NO_WHEEL, f"{package} {version} exists only as source.", hint)

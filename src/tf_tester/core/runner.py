@@ -2,6 +2,7 @@
 
 import ast
 import re
+import warnings
 from collections.abc import Iterable
 from enum import StrEnum
 
@@ -29,18 +30,12 @@ def runner_of(source: str) -> Runner:
     <Runner.SCRIPT: 'script'>
     """
     try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError):
+        with warnings.catch_warnings():
+            # What is odd in the user's file is for the Python that runs it to say.
+            warnings.simplefilter("ignore")
+            return _by_syntax(ast.parse(source))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return _by_lines(source)
-    functions = any(
-        isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test") for node in tree.body
-    )
-    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
-    cases = [node for node in classes if any("TestCase" in ast.unparse(base) for base in node.bases)]
-    plain = [node for node in classes if node.name.startswith("Test") and node not in cases and _has_tests(node)]
-    if functions or plain or (cases and _imports(tree, "pytest")):
-        return Runner.PYTEST
-    return Runner.UNITTEST if cases else Runner.SCRIPT
 
 
 def runner_of_all(sources: Iterable[str]) -> Runner:
@@ -49,6 +44,27 @@ def runner_of_all(sources: Iterable[str]) -> Runner:
     if Runner.PYTEST in found or not found:
         return Runner.PYTEST
     return Runner.UNITTEST if Runner.UNITTEST in found else Runner.SCRIPT
+
+
+def _by_syntax(tree: ast.Module) -> Runner:
+    # The `test_step(images, labels)` of a training loop is called by its own file; a test is called by its runner.
+    helpers = {
+        node.func.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and (node.args or node.keywords)
+    }
+    functions = any(
+        isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.name.startswith("test")
+        and node.name not in helpers
+        for node in tree.body
+    )
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    cases = [node for node in classes if any("TestCase" in ast.unparse(base) for base in node.bases)]
+    plain = [node for node in classes if node.name.startswith("Test") and node not in cases and _has_tests(node)]
+    if functions or plain or (cases and _imports(tree, "pytest")):
+        return Runner.PYTEST
+    return Runner.UNITTEST if cases else Runner.SCRIPT
 
 
 def _by_lines(source: str) -> Runner:

@@ -179,10 +179,12 @@ def _run_harness(
         argv = [str(environment.python), str(services.harness), str(spec_file)]
         seen = len(all_events)
         end = _start(services, argv, env, cwd, place, deadline)
-        peak = max(peak, end.peak_rss_kib)
         all_events = _read_events(events_file)
         out, err = _bounded(stdout, printed[0]), _bounded(stderr, printed[1])
         rows = judge_harness(all_events[seen:], end, target=target, stdout=out, stderr=err)
+        # The process's own figure where it told one: the system's starts at what its parent held (ru_maxrss).
+        figures = [row.peak_rss_kib for row in rows if row.peak_rss_kib]
+        peak = max(peak, *(figures or [end.peak_rss_kib]))
         if job.runner is Runner.SCRIPT:
             return [with_output(row, out, err) for row in rows], all_events, peak
         before = len(done)

@@ -8,7 +8,7 @@ relative to it), ``events`` (the file to append to), and, where wanted, ``args``
 first import is timed), ``distribution`` (whose version is read), ``limit`` (characters kept of each text) and
 ``deselect`` (ids that ran before).
 
-The events, one JSON object a line, in this order:
+The events, one JSON object a line, in this order (``import`` may come anywhere):
 
 ``start``       once: ``python implementation executable prefix distribution pid``
 ``loading``     a module of tests is about to be imported: ``id``

@@ -1,8 +1,10 @@
 """What an index promises: files and the pages that list them."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
+_SEPARATORS = re.compile("[-_.]+")
 _SDIST_ENDINGS = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz")
 
 
@@ -63,13 +65,12 @@ def split_filename(filename: str, project: str) -> str | None:
     """
     if filename.endswith(".whl"):
         parts = filename[:-4].split("-")
-        return parts[1] if len(parts) in (5, 6) else None
+        return parts[1] if len(parts) in (5, 6) and _normal(parts[0]) == project else None
     for ending in _SDIST_ENDINGS:
         if filename.endswith(ending):
             stem = filename[: -len(ending)]
             length = len(project)
-            # An sdist's name may spell the project in any way that normalises to it; all of one length
-            # but for runs of separators, which are rare enough to be left to the last resort.
+            # A project's own name may hold dashes, its version may not: by length first.
             if stem[length : length + 1] == "-" and _normal(stem[:length]) == project:
                 return stem[length + 1 :]
             name, _, version = stem.rpartition("-")
@@ -78,4 +79,4 @@ def split_filename(filename: str, project: str) -> str | None:
 
 
 def _normal(name: str) -> str:
-    return name.lower().replace("_", "-").replace(".", "-")
+    return _SEPARATORS.sub("-", name).lower()

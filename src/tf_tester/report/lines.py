@@ -34,6 +34,9 @@ class Span:
 Line = tuple[Span, ...]
 
 
+_LONGEST_PATH = 300
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """What the place of output allows."""
@@ -57,7 +60,8 @@ class Layout:
     def wrap(self, text: str, *, first: int, indent: int, most: int = 3) -> list[str]:
         """A text as lines: the first one starts at column `first`, `indent` spaces begin the others.
 
-        At least one, of an empty text an empty one; after `most` lines the rest is cut.
+        At least one, of an empty text an empty one; after `most` lines the rest is cut. A path stays whole, also
+        where it is too long: people copy it.
         """
         lines: list[str] = []
         room = max(self.width - first, 20)
@@ -65,13 +69,20 @@ class Layout:
         while columns(rest) > room and len(lines) < most - 1:
             piece = _head(rest, room)
             space = piece.rfind(" ")
-            if space > room // 2:
+            word = rest[space + 1 :].split(" ", 1)[0]
+            if space > room // 2 or (space > 0 and _is_path(word)):
                 piece = piece[:space]
+            elif _is_path(word):
+                piece = word
             lines.append(piece)
             rest = rest[len(piece) :].lstrip(" ")
             room = max(self.width - indent, 20)
-        lines.append(self.shorten(rest, room))
+        lines.append(rest if _is_path(rest) else self.shorten(rest, room))
         return [line if not number else " " * indent + line for number, line in enumerate(lines)]
+
+
+def _is_path(word: str) -> bool:
+    return word.startswith(("/", "~/")) and " " not in word and len(word) < _LONGEST_PATH
 
 
 def columns(text: str) -> int:

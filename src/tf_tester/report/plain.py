@@ -18,6 +18,8 @@ from tf_tester.report.lines import Layout, Line, Span, Style, as_text, line, tak
 from tf_tester.report.words import run_seconds, styled
 
 _SUMMARY_COLUMNS = 160
+_WORTH_A_LINE = 1_000_000
+"""Bytes; the small files of a lock are dozens, and nobody waits for them."""
 
 
 class PlainPrinter:
@@ -47,7 +49,7 @@ class PlainPrinter:
             case RunStarted():
                 self._labels = cell_labels(event.cells)
                 return line(opening(event.cells), f"; record in {event.folder}")
-            case TransferFinished() if event.received:
+            case TransferFinished() if event.received >= _WORTH_A_LINE:
                 return line(f"downloaded {event.filename}  {_transfer(event)} from {event.source}")
             case TransferTrouble():
                 return line(Span("trouble", Style.ODD), f" {event.filename} from {event.source}: {event.reason}")

@@ -151,7 +151,7 @@ def translate(error: OSError, root: Path) -> StoreError:
             hint="Free some space, or choose another folder with --store or TF_TESTER_STORE; "
             "what was verified is kept and is not fetched again.",
         )
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
         return StoreError(
             f"The store {root} can't be written: {error.strerror}.",
             hint="Choose another folder with --store or TF_TESTER_STORE, or correct its permissions.",

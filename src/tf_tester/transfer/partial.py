@@ -33,7 +33,7 @@ class PartialFile:
 
     @property
     def is_complete(self) -> bool:
-        return self.size == self.expected
+        return 0 < self.size == self.expected
 
     def is_by(self, writer: str) -> bool:
         """True where nobody else has a part in it."""

@@ -1,0 +1,105 @@
+"""Write `reference/settings.md` from the table of settings and the commands themselves.
+
+    python docs/generate_settings.py            # writes the file
+    python docs/generate_settings.py --check    # status 1 where the file is not up to date
+"""
+
+import json
+import sys
+from pathlib import Path
+from textwrap import fill
+
+import click
+
+from tf_tester.cli.main import main as tf_tester
+from tf_tester.core.settings import TABLE, Setting
+
+FILE = Path(__file__).parent / "reference" / "settings.md"
+
+INTRODUCTION = """\
+# Settings
+
+<!-- Made by docs/generate_settings.py from the program itself; changes here are lost. -->
+
+Every setting has a flag, a variable and a name in configuration files. The sources, each overruling those before:
+
+1. the defaults below,
+2. the user's file, on Linux `~/.config/tf-tester/config.toml`,
+3. the project's file: the nearest `tf-tester.toml` at or above the current folder, or `[tool.tf-tester]` in
+   `pyproject.toml`; the search ends at the repository's root,
+4. variables of the environment that start with `TF_TESTER_`; an empty one counts as not set,
+5. flags.
+
+A later source replaces the whole value of an earlier one; lists are not joined. A misspelt name, in a file or a
+variable, and a value of the wrong kind are errors (exit code 2). A relative path in a file means a path beside that
+file. `tf-tester config` shows what is set, and where.
+
+The kinds of values:
+
+- **switch**: `true` or `false` in files, `1`, `yes`, `on`, `0`, `no` or `off` in variables; as a flag `--name` or
+  `--no-name`;
+- **list**: an array in files; in variables commas between the elements; as a flag repeatable;
+- **table**: a table in files; in variables `NAME=VALUE` with commas between them; as a flag repeatable;
+- **duration**: weeks, days, hours, minutes and seconds such as `2w`, `14d`, `36h`, `1h30m`, `90s`; in files quoted;
+- **size**: `512M`, `2G`; powers of 1,024; in files quoted.
+"""
+
+
+def page() -> str:
+    """The whole file."""
+    used = commands_by_setting()
+    return "\n".join([INTRODUCTION, *(section(setting, used.get(setting.field, [])) for setting in TABLE)])
+
+
+def section(setting: Setting, commands: list[str]) -> str:
+    """One setting."""
+    lines = [
+        f"## {setting.name}",
+        "",
+        fill(setting.help, 118, break_long_words=False, break_on_hyphens=False),
+        "",
+        f"- flag: {flag(setting)}",
+        f"- variable: `{setting.variable}`",
+        f"- default: {default(setting)}",
+    ]
+    if setting.kind != "value":
+        lines.append(f"- kind: {setting.kind}")
+    if commands:
+        lines.append(f"- for: {', '.join(f'`{command}`' for command in commands)}")
+    return "\n".join(lines) + "\n"
+
+
+def flag(setting: Setting) -> str:
+    """How it is written on the command line."""
+    if setting.kind == "switch":
+        return f"`{setting.flag}`, `--no-{setting.name}`"
+    value = "|".join(setting.choices) or setting.metavar
+    short = f", `{setting.short}`" if setting.short else ""
+    return f"`{setting.flag} {value}`{short}"
+
+
+def default(setting: Setting) -> str:
+    """What holds where nobody says anything."""
+    if setting.default_text:
+        return setting.default_text
+    if setting.default is None or setting.default in ([], {}):
+        return "none"
+    return f"`{json.dumps(setting.default)}`"
+
+
+def commands_by_setting() -> dict[str, list[str]]:
+    """The commands that have a flag for each setting, by the setting's field."""
+    context = click.Context(tf_tester)
+    found: dict[str, list[str]] = {}
+    for name in tf_tester.list_commands(context):
+        command = tf_tester.get_command(context, name)
+        for parameter in command.params if command else ():
+            found.setdefault(str(parameter.name), []).append(name)
+    return found
+
+
+if __name__ == "__main__":
+    made = page()
+    if "--check" in sys.argv[1:]:
+        sys.exit(0 if FILE.exists() and FILE.read_text("utf-8") == made else f"{FILE} is not up to date")
+    FILE.write_text(made, "utf-8")

@@ -1,0 +1,93 @@
+"""`tf-tester download` and `versions` from the outside."""
+
+import subprocess
+import sys
+
+from tests.integration.conftest import User
+from tests.simulator import Lie, Simulator
+from tests.wheels import make_wheel
+
+
+def test_a_folder_gets_the_wheels_and_pip_installs_from_it(user: User) -> None:
+    run = user.run("download", "--versions", "1.0,2.0", "--with-deps", "-d", "wheels")
+    assert run.code == 0
+    names = sorted(path.name for path in (user.folder / "wheels").iterdir())
+    assert names == [
+        "gear-2.0-py3-none-any.whl",
+        "toy-1.0-py3-none-any.whl",
+        "toy-2.0-py3-none-any.whl",
+    ]
+    words = ["--no-index", "--find-links", "wheels", "--target", "site", "--disable-pip-version-check", "toy==1.0"]
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", *words],
+        cwd=user.folder,
+        env={"HOME": str(user.home)},
+        check=True,
+        capture_output=True,
+    )
+    assert (user.folder / "site" / "gear.py").exists()
+
+
+def test_what_is_there_already_is_left_alone(user: User, index: Simulator) -> None:
+    assert user.run("download", "--versions", "1.0,2.0", "--no-deps").code == 0
+    wheel = user.folder / "wheels" / "toy-1.0-py3-none-any.whl"
+    before = wheel.stat().st_mtime_ns
+    index.forget_counts()
+    again = user.run("download", "--versions", "1.0,2.0", "--no-deps")
+    assert again.out.count("(was there)") == 2
+    assert wheel.stat().st_mtime_ns == before
+    assert not [name for name in index.requests if name.endswith(".whl")]
+
+
+def test_a_wrong_file_of_that_name_is_replaced(user: User) -> None:
+    user.write("wheels/toy-1.0-py3-none-any.whl", "half a download")
+    assert user.run("download", "--versions", "1.0", "--no-deps").code == 0
+    assert (user.folder / "wheels" / "toy-1.0-py3-none-any.whl").read_bytes()[:2] == b"PK"
+    assert [path.name for path in (user.folder / "wheels").iterdir()] == ["toy-1.0-py3-none-any.whl"]
+
+
+def test_one_version_that_fails_does_not_cost_the_others(user: User, index: Simulator) -> None:
+    index.fault("toy-1.1-py3-none-any.whl", Lie(at=50))
+    index.add_wheel(*make_wheel("toy", "0.9", tag="cp35-cp35m-win_amd64"), upload_time="2019-01-01T00:00:00Z")
+    run = user.run("download", "--versions", "0.9,1.0,1.1,2.0", "--no-deps")
+    assert run.code == 4
+    assert sorted(path.name for path in (user.folder / "wheels").iterdir()) == [
+        "toy-1.0-py3-none-any.whl",
+        "toy-2.0-py3-none-any.whl",
+    ]
+    assert "toy 0.9: no-wheel" in run.err
+    assert "toy-1.1-py3-none-any.whl: download-failed" in run.err
+
+
+def test_editing_a_delivered_wheel_cannot_reach_the_store(user: User) -> None:
+    """A delivered file belongs to the user; the store's copy must stay right whatever he does to it."""
+    user.run("download", "--versions", "1.0", "--no-deps")
+    wheel = user.folder / "wheels" / "toy-1.0-py3-none-any.whl"
+    wheel.chmod(0o644)
+    with wheel.open("r+b") as stream:
+        stream.write(b"XX")
+    user.write("check.py", "import toy\n")
+    assert user.run("test", "check.py", "--versions", "1.0").code == 0
+
+
+def test_versions_are_listed_with_what_one_must_know(user: User, index: Simulator) -> None:
+    index.add_wheel(*make_wheel("toy", "2.1"), upload_time="2022-05-01T00:00:00Z", yanked="eats data")
+    index.add_wheel(*make_wheel("toy", "3.0rc1"), upload_time="2022-06-01T00:00:00Z")
+    plain = user.run("versions")
+    assert plain.code == 0
+    assert [line.split()[:2] for line in plain.out.splitlines()[1:]] == [
+        ["1.0", "2020-03-01"],
+        ["1.1", "2021-03-01"],
+        ["2.0", "2022-03-01"],
+    ]
+    everything = user.run("versions", "--pre", "--yanked")
+    assert "yanked: eats data" in everything.out
+    assert "3.0rc1" in everything.out
+    assert user.run("versions", "--versions", "minors", "--last", "1", "--json").out.count('"version":"2.0"') == 1
+
+
+def test_the_index_cannot_write_to_the_terminal(user: User, index: Simulator) -> None:
+    index.add_wheel(*make_wheel("toy", "2.1"), upload_time="2022-05-01T00:00:00Z", yanked="\x1b[2Jgone\u202e")
+    run = user.run("versions", "--yanked")
+    assert "\x1b" not in run.out
+    assert "\\x1b[2Jgone" in run.out
