@@ -1,7 +1,7 @@
 """Write `reference/settings.md` from the table of settings and the commands themselves.
 
-    python docs/generate_settings.py            # writes the file
-    python docs/generate_settings.py --check    # status 1 where the file is not up to date
+python docs/generate_settings.py            # writes the file
+python docs/generate_settings.py --check    # status 1 where the file is not up to date
 """
 
 import json

@@ -1,9 +1,10 @@
 """The only module that knows every adapter: settings to services."""
 
+import json
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -112,6 +113,7 @@ def services(
             executor=executor,
             projects=builder,
             peaks=_LedgerPeaks(ledger),
+            downloads=_LedgerDownloads(ledger),
             memory=_MachineMemory(executor),
             framework=framework_of(settings.package),
             tell=hear,
@@ -263,6 +265,21 @@ class _LedgerPeaks:
     def learn(self, package: str, peak: int) -> None:
         if peak > (self.peak(package) or 0):
             self._ledger.remember("peak", package, str(peak).encode())
+
+
+class _LedgerDownloads:
+    """Versions that `download` brought, in the ledger."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def versions(self, package: str) -> tuple[str, ...]:
+        known = self._ledger.recall("downloaded", package)
+        return tuple(json.loads(known)) if known else ()
+
+    def add(self, package: str, versions: Iterable[str]) -> None:
+        together = sorted({*self.versions(package), *versions})
+        self._ledger.remember("downloaded", package, json.dumps(together).encode())
 
 
 class _MachineMemory:

@@ -358,6 +358,27 @@ def test_a_shell_is_inside_the_environment(user: User) -> None:
     assert user.run("shell", "1.1", "--", "python", "-c", "raise SystemExit(5)").code == 5
 
 
+def test_without_versions_the_downloaded_ones_are_tested_else_the_newest_minors(user: User) -> None:
+    user.write("check.py", GOOD)
+    newest = user.run("test", "check.py")
+    assert newest.outcomes() == {"1.0": "pass", "1.1": "pass", "2.0": "pass"}
+    assert "the newest 3 minor versions" in newest.out
+    assert user.run("download", "--versions", "1.0,2.0").code == 0
+    downloaded = user.run("test", "check.py")
+    assert downloaded.outcomes() == {"1.0": "pass", "2.0": "pass"}
+    assert "the 2 that were downloaded" in downloaded.out
+
+
+def test_a_broken_python_is_skipped_with_a_word(user: User) -> None:
+    broken = user.write("bin/python3.9", "#!/bin/sh\necho I am broken >&2\nexit 1\n")
+    broken.chmod(0o755)
+    user.write("check.py", GOOD)
+    path = {"PATH": f"{broken.parent}:{user.env['PATH']}", "TF_TESTER_PYTHON": ""}
+    run = user.run("test", "check.py", "--versions", "2.0", env=path)
+    assert run.code == 0
+    assert f"{broken} is skipped:" in " ".join(run.out.split())
+
+
 def test_the_record_is_written_where_asked(user: User) -> None:
     user.write("check.py", GOOD)
     user.run("test", "check.py", "--versions", "2.0", "--json", "record.jsonl")
@@ -386,7 +407,7 @@ def test_pytest_changes_a_dependency_only_when_it_must_and_says_so(
         (("test", "check.py", "--versions", "minor"), "neither a version", "minors"),
         (("test", "chekc.py", "--versions", "2.0"), "There is no file", "check.py"),
         (("test", "--versions", "2.0"), "nothing to run", "test file"),
-        (("test", "check.py"), "not said which versions", "--versions"),
+        (("download",), "not said which versions", "--versions"),
         (("test", "check.py", "--versions", "2.0", "--mirror", "tun"), "no mirror named tun", "tuna"),
         (("test", "check.py", "--versions", "2.0", "--package", "toyy"), "no project named toyy", "spelling"),
         (("test", "check.py", "--versions", "2.0", "--timeout", "soon"), "--timeout", "15m"),

@@ -22,8 +22,8 @@ FETCHING = ("mirror", "index-url", "store", "offline")
 
 
 def selection_of(settings: Settings, *, versions: str | None = None) -> Selection:
-    """Raises `UsageError` where no versions are named."""
-    chosen = versions or settings.versions
+    """`versions` overrules the settings; empty: the flow chooses. Raises `UsageError` where none are named."""
+    chosen = settings.versions if versions is None else versions
     if chosen is None:
         raise UsageError(
             "It is not said which versions.",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from packaging.utils import canonicalize_name
 
 from tf_tester.cli.options import EPILOG, options, settings_from
 from tf_tester.cli.selecting import FETCHING, RESOLVING, SELECTING, listener, requirements_of, selection_of
@@ -63,7 +64,8 @@ def command(ctx: click.Context, /, targets: tuple[Path, ...], json_file: Path | 
     """Run a script, tests, or any command against many versions of a package.
 
     FILE is a script (judged by its exit code) or has tests for pytest or unittest; FOLDER has test files. What
-    follows `--` is a command to run instead, or, after a FILE, its arguments.
+    follows `--` is a command to run instead, or, after a FILE, its arguments. Without --versions the downloaded
+    versions are tested, or the newest three minors where none were.
 
     \b
     Examples:
@@ -85,7 +87,7 @@ def run_test(settings: Settings, trial: Trial, json_file: Path | None) -> int:
     from tf_tester.report.record import RecordWriter, read_record
     from tf_tester.wiring import TOOL, new_run_id, services
 
-    selection = selection_of(settings)
+    selection = selection_of(settings, versions=settings.versions or "")
     run_id = new_run_id()
     if json_file is not None and not json_file.absolute().parent.is_dir():
         raise UsageError(f"There is no folder {json_file.absolute().parent} for --json.", hint="Make it first.")
@@ -121,7 +123,7 @@ def run_test(settings: Settings, trial: Trial, json_file: Path | None) -> int:
 
 def _trial(settings: Settings, targets: tuple[Path, ...], rest: tuple[str, ...]) -> Trial:
     cwd = Path.cwd()
-    package = selection_of(settings).package
+    package = str(canonicalize_name(settings.package))
     return Trial(
         targets=tuple(Path(os.path.abspath(target)) for target in targets),  # noqa: PTH100 - links keep their names
         command=() if targets else rest,

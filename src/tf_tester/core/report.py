@@ -43,6 +43,8 @@ class Report:
     """In the order in which they are shown."""
     results: Mapping[str, CellResult] = field(default_factory=dict)
     """By cell key; a cell that was not finished has none."""
+    remarks: tuple[str, ...] = ()
+    """Of the run as a whole."""
     locks: Mapping[str, Lock] = field(default_factory=dict)
     """By cell key."""
     transfers: Transfers = Transfers()
@@ -79,6 +81,7 @@ def fold(events: Iterable[Event]) -> Report:
                     folder=event.folder,
                     request=event.request,
                     cells=event.cells,
+                    remarks=event.remarks,
                 )
             case CellLocked():
                 locks[event.cell] = event.lock

@@ -12,6 +12,7 @@ import re
 import stat
 import unicodedata
 import zipfile
+import zlib
 from collections.abc import Iterable, Sequence
 from configparser import ConfigParser
 from configparser import Error as ConfigParserError
@@ -24,9 +25,13 @@ from tf_tester.model.layer import EntryPoint
 MAX_FILES = 60_000
 MAX_METADATA = 4 * 1024 * 1024
 _SCRIPT_NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_RESERVED_SCRIPT = re.compile(r"(python|pip|activate)([0-9.]*|w)(\.exe)?", re.IGNORECASE)
+_RESERVED_SCRIPT = re.compile(r"(python|pip)([0-9.]*|w)(\.exe)?|(de)?activate(\.[a-z0-9]+|_this\.py)?", re.IGNORECASE)
 _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
-_UNSIGNED = (".jws", ".p7s")
+_SIGNATURES = (".jws", ".p7s")
+
+
+BROKEN_ARCHIVE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError)
+"""What zipfile raises for an archive that it can't read."""
 
 
 class BadWheel(ValueError):
@@ -39,17 +44,24 @@ def check_members(members: Sequence[zipfile.ZipInfo], compressed: int) -> None:
         raise BadWheel(f"it has {len(members)} entries, more than {MAX_FILES}")
     seen: set[str] = set()
     for member in members:
-        check_name(member.filename.removesuffix("/"))
-        if member.filename in seen:
-            raise BadWheel(f"{member.filename!r} is in it twice")
-        seen.add(member.filename)
+        # `filename` is what zipfile made of it: cut at a NUL, with other separators, renamed by an extra field.
+        if member.filename != member.orig_filename:
+            raise BadWheel(f"the name {member.orig_filename!r} has a forbidden character or a second reading")
+        name = member.filename.removesuffix("/")
+        check_name(name)
+        if name in seen:
+            raise BadWheel(f"{name!r} is in it twice")
+        seen.add(name)
         kind = stat.S_IFMT(member.external_attr >> 16)
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
             raise BadWheel(f"{member.filename!r} is neither a file nor a folder")
+        if member.is_dir() and member.file_size:
+            raise BadWheel(f"the folder {member.filename!r} has contents of its own")
         if member.flag_bits & 0x1:
             raise BadWheel(f"{member.filename!r} is encrypted")
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise BadWheel(f"{member.filename!r} uses an unusual compression")
+    check_folders(member.filename for member in members if not member.is_dir())
     total = sum(member.file_size for member in members)
     # The factor is the package index's own upload rule.
     if total > 50 * compressed + 64 * 1024 * 1024:
@@ -65,8 +77,27 @@ def check_name(name: str) -> None:
             raise BadWheel(f"the name {name!r} has an empty, '.' or '..' part")
         if "\\" in segment or ":" in segment or any(unicodedata.category(c) in ("Cc", "Cs") for c in segment):
             raise BadWheel(f"the name {name!r} has a forbidden character")
+        if not unicodedata.is_normalized("NFC", segment):
+            raise BadWheel(f"the name {name!r} is not in Unicode's composed form: it could be two names or one")
         if len(segment.encode("utf-8")) > 255:
             raise BadWheel(f"a part of the name {name!r} is longer than 255 bytes")
+
+
+def check_folders(files: Iterable[str]) -> None:
+    """Refuse a path that is a file and a folder with files in it."""
+    names = set(files)
+    for name in names:
+        folder = name.rpartition("/")[0]
+        while folder:
+            if folder in names:
+                raise BadWheel(f"{folder!r} is a file in it, and a folder with {name!r} in it")
+            folder = folder.rpartition("/")[0]
+
+
+def check_script(name: str, owner: str) -> None:
+    """Refuse a script that would take the place of the environment's own; pip itself brings scripts named pip."""
+    if _RESERVED_SCRIPT.fullmatch(name) and not (name.lower().startswith("pip") and owner == "pip"):
+        raise BadWheel(f"a script may not be named {name!r}")
 
 
 def find_dist_info(names: Iterable[str], project: str, version: str) -> str:
@@ -95,8 +126,9 @@ def check_metadata(metadata: bytes, project: str, version: str) -> None:
 
 
 def read_record(record: bytes, record_name: str, names: Iterable[str]) -> dict[str, str]:
-    """SHA-256 (hex) by name, for every file but RECORD itself; the two sets must be equal."""
+    """`sha256:` and the hex digest by name, for every file but RECORD itself; the two sets must be equal."""
     promised: dict[str, str] = {}
+    unlisted = {record_name, *(record_name + ending for ending in _SIGNATURES)}
     try:
         rows = list(csv.reader(io.StringIO(record.decode("utf-8"))))
     except (UnicodeDecodeError, csv.Error) as error:
@@ -105,12 +137,12 @@ def read_record(record: bytes, record_name: str, names: Iterable[str]) -> dict[s
         if not row:
             continue
         name, digest = row[0], row[1] if len(row) > 1 else ""
-        if name == record_name or (name.startswith(record_name) and name.endswith(_UNSIGNED)):
+        if name in unlisted:
             continue
         if name in promised:
             raise BadWheel(f"RECORD lists {name!r} twice")
         promised[name] = _hex(name, digest)
-    actual = {n for n in names if n != record_name and not (n.startswith(record_name) and n.endswith(_UNSIGNED))}
+    actual = set(names) - unlisted
     for missing in sorted(actual - promised.keys()):
         raise BadWheel(f"{missing!r} is in it, but not in its RECORD")
     for missing in sorted(promised.keys() - actual):
@@ -120,7 +152,8 @@ def read_record(record: bytes, record_name: str, names: Iterable[str]) -> dict[s
 
 def read_entry_points(text: str) -> tuple[EntryPoint, ...]:
     """The console and GUI scripts of `entry_points.txt`."""
-    parser = ConfigParser(delimiters=("=",), interpolation=None, strict=False)
+    # No default section: its lines would be scripts here and nowhere else.
+    parser = ConfigParser(delimiters=("=",), interpolation=None, strict=False, default_section="")
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     try:
         parser.read_string(text)
@@ -131,8 +164,9 @@ def read_entry_points(text: str) -> tuple[EntryPoint, ...]:
         for name, reference in parser.items(section) if parser.has_section(section) else ():
             module, _, attribute = reference.split("[", 1)[0].strip().partition(":")
             module, attribute = module.strip(), attribute.strip()
-            if not _SCRIPT_NAME.fullmatch(name) or (_RESERVED_SCRIPT.fullmatch(name) and not _own_script(name, module)):
+            if not _SCRIPT_NAME.fullmatch(name) or not name.strip("."):
                 raise BadWheel(f"a script may not be named {name!r}")
+            check_script(name, module.split(".")[0])
             if not _DOTTED.fullmatch(module) or not _DOTTED.fullmatch(attribute):
                 raise BadWheel(f"the script {name!r} refers to {reference!r}, which is not module:attribute")
             found.append(EntryPoint(name, module, attribute, gui))
@@ -161,11 +195,6 @@ def same_version(one: str, other: str) -> bool:
         return Version(one) == Version(other)
     except InvalidVersion:
         return one == other
-
-
-def _own_script(name: str, module: str) -> bool:
-    """pip itself brings scripts named pip."""
-    return name.lower().startswith("pip") and module.split(".")[0] == "pip"
 
 
 def _hex(name: str, digest: str) -> str:

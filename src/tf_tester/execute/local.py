@@ -18,6 +18,8 @@ MARK = "TF_TESTER_CELL"
 """Every process of a cell carries this variable, so that one that left the tree (double fork) is found."""
 _GRACE = 2.0
 """Seconds between asking a process to end and killing it."""
+_LONGEST_POLL = 2**31 - 1
+"""Milliseconds: 24 days."""
 
 
 class LocalExecutor:
@@ -56,13 +58,23 @@ class LocalExecutor:
                     )
                     self._running[mark] = process
             except OSError as error:
-                return Exit(None, None, False, 0.0, 0.0, 0, spawn_error=f"{argv[0]}: {error.strerror or error}")
+                # Of a folder that is not there, subprocess gives the name in place of the program's.
+                name = os.fsdecode(error.filename) if error.filename else argv[0]
+                return Exit(None, None, False, 0.0, 0.0, 0, spawn_error=f"{name}: {error.strerror or error}")
+            except ValueError as error:
+                return Exit(None, None, False, 0.0, 0.0, 0, spawn_error=f"{argv[0]}: {error}")
         try:
             timed_out = not _wait(process, timeout)
             if timed_out:
                 _end_tree(process, mark)
+            # Before it is reaped: until then no other session can have its number.
+            leftovers = _kill_strays(mark, session=process.pid)
             status, cpu_s, peak = _reap(process)
-            leftovers = _kill_strays(mark)
+        except BaseException:
+            _end_tree(process, mark, grace=0.0)
+            with contextlib.suppress(ChildProcessError):
+                _reap(process)
+            raise
         finally:
             with self._lock:
                 del self._running[mark]
@@ -104,7 +116,7 @@ def _wait(process: subprocess.Popen[bytes], timeout: float | None) -> bool:
 
                 poll = select.poll()
                 poll.register(descriptor, select.POLLIN)
-                return bool(poll.poll(None if timeout is None else timeout * 1000))
+                return bool(poll.poll(None if timeout is None else min(timeout * 1000, _LONGEST_POLL)))
             finally:
                 os.close(descriptor)
     while _alive(process.pid):
@@ -138,7 +150,7 @@ def _end_tree(process: subprocess.Popen[bytes], mark: str, grace: float = _GRACE
         _signal_group(process.pid, signal.SIGTERM)
         _wait(process, grace)
         _signal_group(process.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
-    _kill_strays(mark)
+    _kill_strays(mark, session=None)
 
 
 def _signal_group(pid: int, number: int) -> None:
@@ -148,23 +160,30 @@ def _signal_group(pid: int, number: int) -> None:
         psutil.Process(pid).send_signal(number)
 
 
-def _kill_strays(mark: str) -> int:
-    """Kill processes that carry the mark; how many there were. Again until none is left: they may fork meanwhile."""
-    killed = 0
+def _kill_strays(mark: str, *, session: int | None) -> int:
+    """Kill the processes that carry the mark or are of that session; how many there were.
+
+    One that left the session still carries the mark, one that cleared its variables is still in the session: only
+    who does both escapes. Again until none is left, for they may fork meanwhile.
+    """
+    killed: set[int] = set()
     for _ in range(5):
-        strays = [p for p in psutil.process_iter() if _carries(p, mark)]
+        strays = [p for p in psutil.process_iter() if p.pid != session and _belongs(p, mark, session)]
         if not strays:
             break
         for stray in strays:
             with contextlib.suppress(psutil.Error):
                 stray.kill()
-                killed += 1
+                killed.add(stray.pid)
         psutil.wait_procs(strays, timeout=1)
-    return killed
+    return len(killed)
 
 
-def _carries(process: psutil.Process, mark: str) -> bool:
+def _belongs(process: psutil.Process, mark: str, session: int | None) -> bool:
     try:
-        return bool(process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == mark)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        in_session = session is not None and hasattr(os, "getsid") and os.getsid(process.pid) == session
+        return bool(in_session or process.environ().get(MARK) == mark)
     except (psutil.Error, OSError):
         return False

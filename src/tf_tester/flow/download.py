@@ -58,7 +58,8 @@ def download(
 
     Raises `UsageError`, `IndexUnreachable`; what fails for one version is in the delivery.
     """
-    page, cells = select_cells(selection, services)
+    selected = select_cells(selection, services)
+    page, cells = selected.page, selected.cells
     failures: list[Undelivered] = []
     wanted: dict[str, Artifact] = {}
     with ThreadPoolExecutor(_AT_ONCE, "download") as pool:
@@ -90,6 +91,11 @@ def download(
             services.stop()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
+    there = {file.filename for file in files}
+    services.downloads.add(
+        selection.package,
+        [planned.cell.version for planned in cells if planned.artifact and planned.artifact.filename in there],
+    )
     return Delivery(tuple(sorted(files, key=lambda file: file.filename)), tuple(failures))
 
 

@@ -1,5 +1,6 @@
 """From a selection to planned cells."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from tf_tester.core.choose import Choice, choose, versions_of
@@ -12,22 +13,31 @@ from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.outcome import Outcome
 from tf_tester.model.request import Selection
 
+_FEW = 3
+"""Versions that are tested when nothing was said."""
 
-def select_cells(selection: Selection, services: Services) -> tuple[ProjectPage, tuple[PlannedCell, ...]]:
-    """The page of the package, and a cell for each version and Python asked for.
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """What a selection means on this machine, today."""
+
+    page: ProjectPage
+    cells: tuple[PlannedCell, ...]
+    remarks: tuple[str, ...]
+    """What a person should know: how versions were chosen, which Pythons are broken, a stale index page."""
+
+
+def select_cells(selection: Selection, services: Services) -> Selected:
+    """A cell for each version and Python asked for.
 
     Raises `UsageError` for what can't be meant, `IndexUnreachable`.
     """
+    remarks: list[str] = []
     page = services.index.page(selection.package)
-    choice = Choice(
-        text=selection.versions,
-        last=selection.last,
-        pre=selection.pre,
-        yanked=selection.yanked,
-        lts=services.framework.lts,
-    )
-    versions = choose(page, choice)
-    interpreters, labels = _interpreters(selection, services)
+    if page.stale:
+        remarks.append(f"the index did not answer: what is known of {page.project} is of an earlier day")
+    versions = choose(page, _choice(selection, services, remarks))
+    interpreters, labels = _interpreters(selection, services, remarks)
 
     def planned() -> tuple[PlannedCell, ...]:
         return plan(
@@ -42,10 +52,25 @@ def select_cells(selection: Selection, services: Services) -> tuple[ProjectPage,
     cells = planned()
     if selection.install_python and _install_missing(cells, interpreters, services):
         cells = planned()
-    return page, cells
+    return Selected(page, cells, tuple(remarks))
 
 
-def _interpreters(selection: Selection, services: Services) -> tuple[list[Interpreter], tuple[str, ...]]:
+def _choice(selection: Selection, services: Services, remarks: list[str]) -> Choice:
+    text, last = selection.versions, selection.last
+    if not text:
+        downloaded = services.downloads.versions(selection.package)
+        text, last = (",".join(downloaded), None) if downloaded else ("minors", last or _FEW)
+        remarks.append(
+            f"no --versions: the {len(downloaded)} that were downloaded"
+            if downloaded
+            else f"no --versions, and none were downloaded: the newest {last} minor versions"
+        )
+    return Choice(text, last, selection.pre, selection.yanked, services.framework.lts)
+
+
+def _interpreters(
+    selection: Selection, services: Services, remarks: list[str]
+) -> tuple[list[Interpreter], tuple[str, ...]]:
     """Those that may be used, in order of preference, and the labels of those asked for."""
     given: list[Interpreter] = []
     labels: list[str] = []
@@ -63,7 +88,8 @@ def _interpreters(selection: Selection, services: Services) -> tuple[list[Interp
             )
     if labels and len(given) == len(labels):
         return given, tuple(dict.fromkeys(labels))
-    found, _ = services.interpreters.find()
+    found, broken = services.interpreters.find()
+    remarks += [f"{one.path} is skipped: {one.reason}" for one in broken]
     full = {interpreter.version: interpreter for interpreter in found if interpreter.version in labels}
     given.extend(full.values())
     names = (full[label].label if label in full else label for label in labels)

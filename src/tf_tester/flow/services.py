@@ -1,6 +1,6 @@
 """Everything a use case may ask of the world, handed over by `wiring`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -40,6 +40,14 @@ class Peaks(Protocol):
     def learn(self, package: str, peak: int) -> None: ...
 
 
+class Downloads(Protocol):
+    """Which versions of a package somebody brought here on purpose."""
+
+    def versions(self, package: str) -> tuple[str, ...]: ...
+
+    def add(self, package: str, versions: Iterable[str]) -> None: ...
+
+
 class Memory(Protocol):
     def available(self) -> int:
         """Bytes that the system could give now."""
@@ -64,6 +72,7 @@ class Services:
     executor: Executor
     projects: ProjectBuilder
     peaks: Peaks
+    downloads: Downloads
     memory: Memory
     framework: Framework
     tell: Tell

@@ -26,7 +26,8 @@ def shell(
 
     It is the caller's own terminal with the caller's own variables: a person at work, not a test.
     """
-    page, cells = select_cells(selection, services)
+    selected = select_cells(selection, services)
+    cells = selected.cells
     if len(cells) != 1:
         raise UsageError(
             f"{len(cells)} environments are meant, a shell has one.", hint="Give one version and one Python."
@@ -37,7 +38,7 @@ def shell(
         raise NoPython(summary, hint=planned.refusal.hint if planned.refusal else "")
     preparation = Preparation(planned, planned.interpreter)
     with ThreadPoolExecutor(6, "layers") as pool:
-        preparer = Preparer(selection, trial, page, services, pool, tools=())
+        preparer = Preparer(selection, trial, selected.page, services, pool, tools=())
         lock, _ = preparer.locked(preparation)
         keep = f"{planned.cell.package}-{planned.cell.version}-py{planned.cell.python}" if trial.keep else None
         with preparer.environment(preparation, lock, lambda _state: None, keep=keep) as environment:

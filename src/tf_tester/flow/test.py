@@ -35,11 +35,22 @@ def test(selection: Selection, trial: Trial, services: Services, *, run_id: str,
     Raises `UsageError` and `IndexUnreachable` before the first event; after it everything is an event.
     """
     jobs = jobs_of(trial)
-    page, cells = select_cells(selection, services)
+    selected = select_cells(selection, services)
+    page, cells = selected.page, selected.cells
     tell, clock = services.tell, services.monotonic
     begun = clock()
     request = {"selection": asdict(selection), "trial": asdict(trial)}
-    tell(RunStarted(run_id, started, tool, _plain(request), tuple(p.cell for p in cells), str(services.run_folder)))
+    tell(
+        RunStarted(
+            run_id,
+            started,
+            tool,
+            _plain(request),
+            tuple(p.cell for p in cells),
+            str(services.run_folder),
+            selected.remarks,
+        )
+    )
     results: dict[str, CellResult] = {}
     interrupted = False
     gate = _Gate(trial, selection.package, services)

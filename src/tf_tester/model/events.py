@@ -25,6 +25,8 @@ class RunStarted:
     """In the order in which they are shown."""
     folder: str
     """Where the record and the evidence are."""
+    remarks: tuple[str, ...] = ()
+    """What a person should know of the run as a whole: how versions were chosen, a Python that is broken."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ class Selection:
     package: str
     """Canonical name."""
     versions: str
-    """As it was written: a list, a specifier, words."""
+    """As it was written: a list, a specifier, words. Empty: those that were downloaded, else the newest minors."""
     last: int | None = None
     pre: bool = False
     yanked: bool = False

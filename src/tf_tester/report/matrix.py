@@ -30,6 +30,8 @@ from tf_tester.report.words import (
 )
 
 _SHORTEST_NAME = 20
+_MOST_DETAIL = 12
+"""Lines of a resolver's or a build's own words; the rest is in the evidence."""
 _PHASES = ("resolve", "download", "layers", "environment", "run", "cleanup")
 
 
@@ -140,6 +142,12 @@ def _obstacle(obstacle: Obstacle, labels: Mapping[str, str], report: Report, lay
         first, *rest = layout.wrap(printable(hint), first=10, indent=10, most=4)
         yield line(Span("    hint: ", Style.FAINT), first)
         yield from (line(text) for text in rest)
+    told = obstacle.result.detail.strip().splitlines()
+    for text in told[:_MOST_DETAIL]:
+        for number, piece in enumerate(layout.wrap(printable(text), first=6, indent=8, most=8)):
+            yield line("      " * (not number), Span(piece, Style.FAINT))
+    if len(told) > _MOST_DETAIL:
+        yield line(f"      {layout.ellipsis} {len(told) - _MOST_DETAIL} more lines in the evidence")
     yield from _also(obstacle.also, labels, report, layout)
 
 
@@ -170,9 +178,12 @@ def _remarks(report: Report, layout: Layout) -> list[Line]:
         remarks = tuple(dict.fromkeys(_remarks_of(report, cell)))
         if remarks:
             groups.setdefault(remarks, []).append(labels[cell.key])
-    if not groups:
+    if not groups and not report.remarks:
         return []
     lines = [line(Span("Remarks", Style.STRONG))]
+    for remark in report.remarks:
+        first, *rest = layout.wrap(printable(remark), first=4, indent=4, most=4)
+        lines += [line(f"  - {first}"), *(line(text) for text in rest)]
     for remarks, names in groups.items():
         told = layout.wrap(printable(", ".join(names)), first=2, indent=2, most=6)
         lines += [line(Span(("  " if not number else "") + text, Style.STRONG)) for number, text in enumerate(told)]

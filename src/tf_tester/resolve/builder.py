@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 import tarfile
+import tempfile
 import zipfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -60,7 +61,6 @@ class Builder:
         self._uv = uv
         self._workplace = workplace
         self._exclusive = exclusive
-        self._count = 0
         self._projects: dict[tuple[Path, str], tuple[Pin, bytes]] = {}
 
     def built(self, sdist: Artifact, interpreter: Interpreter) -> BuiltWheel:
@@ -76,7 +76,7 @@ class Builder:
                     return wheel
             wheel = self._make(sdist, interpreter)
             # A pure wheel serves every Python; one with an extension serves the ABI it was built for.
-            scope = sdist.sha256 if wheel.filename.endswith("-py2.py3-none-any.whl") else key
+            scope = sdist.sha256 if _is_for_any_python(wheel.filename) else key
             self._memory.remember("built", scope, json.dumps(asdict(wheel)).encode())
             return wheel
 
@@ -99,7 +99,7 @@ class Builder:
         finally:
             shutil.rmtree(out, ignore_errors=True)
         pin = Pin(project, version, built.filename, built.sha256, built.size, url="")
-        scope = "any" if built.filename.endswith("-none-any.whl") else interpreter.abi
+        scope = "any" if _is_for_any_python(built.filename) else interpreter.abi
         self._projects[(folder, scope)] = pin, metadata
         return pin, metadata
 
@@ -126,9 +126,10 @@ class Builder:
         with made.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         size = made.stat().st_size
-        if self._blobs.find(digest) is None:
-            shutil.copyfile(made, self._blobs.partial(digest))
-            self._blobs.adopt(digest, made.name, "built here")
+        with self._blobs.exclusive(digest):
+            if self._blobs.find(digest) is None:
+                shutil.copyfile(made, self._blobs.partial(digest))
+                self._blobs.adopt(digest, made.name, "built here")
         return BuiltWheel(made.name, digest, size), metadata
 
     def _build(self, source: Path, out: Path, interpreter: Interpreter, name: str) -> None:
@@ -157,10 +158,13 @@ class Builder:
             self._loopback.forget(view)
 
     def _fresh(self, word: str) -> Path:
-        self._count += 1
-        folder = self._workplace / f"{word}-{self._count}-{id(self):x}"
-        folder.mkdir(mode=0o700)
-        return folder
+        return Path(tempfile.mkdtemp(prefix=f"{word}-", dir=self._workplace))
+
+
+def _is_for_any_python(wheel: str) -> bool:
+    """Whether every Python 3 takes it: `py3-none-any` and `py2.py3-none-any`, but not `py38-none-any`."""
+    python, abi, platform = wheel.removesuffix(".whl").split("-")[-3:]
+    return "py3" in python.split(".") and abi == "none" and platform == "any"
 
 
 def _only_wheel(folder: Path, name: str) -> Path:

@@ -7,6 +7,7 @@ view `build` serves build requirements, files included: the cut-off binds what r
 
 import secrets
 import shutil
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -16,11 +17,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from tf_tester.core.era import as_of
+from tf_tester.core.era import as_of, files_by_version
 from tf_tester.core.simple import render_json
 from tf_tester.core.tags import best_wheel
 from tf_tester.core.wheel_rules import BadWheel
-from tf_tester.errors import TfTesterError, UnknownProject
+from tf_tester.errors import OurFailure, TfTesterError, UnknownProject
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.ports import Fetcher, Index
@@ -66,8 +67,7 @@ class LoopbackIndex:
         with self._lock:
             if self._server is None:
                 handler = type("Handler", (_Handler,), {"loopback": self})
-                self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-                self._server.daemon_threads = True
+                self._server = _Server(("127.0.0.1", 0), handler)
                 threading.Thread(target=self._server.serve_forever, args=(0.05,), name="loopback", daemon=True).start()
             self._views[view.token] = view
             return f"http://127.0.0.1:{self._server.server_address[1]}/{view.token}/simple"
@@ -101,7 +101,9 @@ class LoopbackIndex:
             return 200, "text/plain", f"invalid: {error}".encode()
         except TfTesterError as error:
             view.errors.append(error)
-            return 503, "text/plain", str(error).encode()
+        except OSError as error:
+            view.errors.append(OurFailure(f"{error.filename or 'the store'}: {error.strerror or error}"))
+        return 503, "text/plain", str(view.errors[-1]).encode()
 
     def _page(self, view: View, project: str) -> bytes:
         page, dated = as_of(self._index.page(project), view.cutoff)
@@ -134,12 +136,9 @@ class Shown:
 
 def shown_to_uv(page: ProjectPage, interpreter: Interpreter, may_build: Callable[[str], bool]) -> Shown:
     """Wheels as they are; a version without a fitting wheel as the wheel that its sdist becomes, if it may be built."""
-    by_version: dict[str, list[Artifact]] = {}
-    for artifact in page.artifacts:
-        by_version.setdefault(artifact.version, []).append(artifact)
     shown: list[Artifact] = []
     hidden = False
-    for version, artifacts in by_version.items():
+    for artifacts in files_by_version(page.artifacts).values():
         wheels = [artifact for artifact in artifacts if artifact.is_wheel]
         sdists = [artifact for artifact in artifacts if artifact.is_sdist]
         shown.extend(replace(wheel, metadata_sha256="") for wheel in wheels)
@@ -147,11 +146,21 @@ def shown_to_uv(page: ProjectPage, interpreter: Interpreter, may_build: Callable
             continue
         if may_build(page.project):
             sdist = sdists[0]
-            name = f"{page.project.replace('-', '_')}-{version.replace('-', '_')}-py2.py3-none-any.whl"
+            name = f"{page.project.replace('-', '_')}-{sdist.version.replace('-', '_')}-py2.py3-none-any.whl"
             shown.append(replace(sdist, filename=name, metadata_sha256=""))
         else:
             hidden = hidden or not wheels
     return Shown(tuple(shown), hidden)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """uv was stopped, or asked for two things at once and gave up the other."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -177,9 +186,3 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Silent: what matters is in the view."""
-
-    def handle(self) -> None:
-        try:
-            super().handle()
-        except (BrokenPipeError, ConnectionResetError):
-            return  # uv was stopped

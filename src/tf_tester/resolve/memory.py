@@ -31,7 +31,7 @@ class LockMemory:
             return None
         try:
             return msgspec.json.decode(value, type=Lock), at
-        except msgspec.ValidationError:
+        except msgspec.DecodeError:
             return None
 
     def remember_lock(self, key: str, lock: Lock) -> None:

@@ -4,7 +4,7 @@ import io
 import zipfile
 from collections.abc import Callable
 
-from tf_tester.core.wheel_rules import MAX_METADATA, BadWheel, check_metadata, find_dist_info
+from tf_tester.core.wheel_rules import BROKEN_ARCHIVE, MAX_METADATA, BadWheel, check_metadata, find_dist_info
 from tf_tester.errors import DownloadFailed
 from tf_tester.model.artifact import Artifact
 from tf_tester.ports import Blobs, Fetcher
@@ -44,23 +44,25 @@ class MetadataReader:
         if artifact.size is not None and artifact.size > _TAIL:
             try:
                 return from_wheel(lambda: zipfile.ZipFile(_Remote(self._fetcher, artifact)), artifact)
-            except (DownloadFailed, zipfile.BadZipFile):
-                pass  # a server without ranges: the whole wheel then
+            except (DownloadFailed, BadWheel):
+                pass  # a server without ranges, or with wrong ones: the whole wheel then, which is verified
         wheel = self._fetcher.fetch(artifact)
         return from_wheel(lambda: zipfile.ZipFile(wheel), artifact)
 
 
 def from_wheel(open_archive: Callable[[], zipfile.ZipFile], artifact: Artifact) -> bytes:
-    """METADATA of the one `.dist-info` folder."""
-    with open_archive() as archive:
-        folder = find_dist_info(archive.namelist(), artifact.project, artifact.version)
-        try:
+    """METADATA of the one `.dist-info` folder. Raises `BadWheel`."""
+    try:
+        with open_archive() as archive:
+            folder = find_dist_info(archive.namelist(), artifact.project, artifact.version)
             member = archive.getinfo(f"{folder}/METADATA")
-        except KeyError as error:
-            raise BadWheel("it has no METADATA") from error
-        if member.file_size > MAX_METADATA:
-            raise BadWheel(f"its METADATA has {member.file_size} bytes")
-        return archive.read(member)
+            if member.file_size > MAX_METADATA:
+                raise BadWheel(f"its METADATA has {member.file_size} bytes")
+            return archive.read(member)
+    except KeyError as error:
+        raise BadWheel("it has no METADATA") from error
+    except BROKEN_ARCHIVE as error:
+        raise BadWheel(f"it is not an archive that can be read: {error}") from error
 
 
 class _Remote(io.RawIOBase):

@@ -10,7 +10,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tf_tester.core.tags import best_wheel
+from tf_tester.core.tags import best_wheel, compatible_tags
 from tf_tester.core.wheel_rules import same_version
 from tf_tester.errors import IndexUnreachable, TfTesterError, Unresolvable
 from tf_tester.model.artifact import Artifact
@@ -98,6 +98,13 @@ class UvResolver:
             raise first
 
     def _resolve_as_of(self, question: Question, cutoff: datetime | None, remarks: tuple[str, ...]) -> Lock:
+        for text in (*question.requirements, *question.constraints):
+            if Requirement(text).url is not None:
+                # uv would fetch it past our index, the authority has no hash for it, and the lock no place.
+                raise Unresolvable(
+                    f"The requirement {text!r} names an address.",
+                    hint="Give a version of a package that the index has, or --project for a project of your own.",
+                )
         interpreter = question.interpreter
         allowed = self._known_sdists | question.allow_build
         view = View(
@@ -129,11 +136,7 @@ class UvResolver:
             self._loopback.forget(view)
         if done.returncode != 0:
             raise _unresolvable(question, done.stderr, view)
-        pins = [
-            self._pin(requirement, question, allowed)
-            for requirement in map(_pinned, _lines(done.stdout))
-            if requirement
-        ]
+        pins = [self._pin(requirement, question) for requirement in map(_pinned, _lines(done.stdout)) if requirement]
         if view.undated and cutoff is not None:
             remarks += (
                 f"the index tells no upload times for {', '.join(sorted(view.undated))}: not limited to the era",
@@ -154,7 +157,7 @@ class UvResolver:
             replace(artifact, filename=wheel.filename, sha256=wheel.sha256, size=wheel.size, metadata_sha256=None)
         )
 
-    def _pin(self, requirement: tuple[str, str], question: Question, allowed: frozenset[str]) -> Pin:
+    def _pin(self, requirement: tuple[str, str], question: Question) -> Pin:
         name, version = requirement
         artifacts = [a for a in self._index.page(name).artifacts if same_version(a.version, version)]
         wheel = best_wheel([a for a in artifacts if a.is_wheel and a.sha256], question.interpreter)
@@ -183,8 +186,8 @@ def question_key(question: Question, known_sdists: frozenset[str]) -> str:
         "requirements": question.requirements,
         "constraints": question.constraints,
         "python": question.interpreter.version,
-        "abi": question.interpreter.abi,
-        "bits": question.interpreter.bits,
+        # A store may be shared by machines: the best tag names the platform and the C library.
+        "tag": next(iter(compatible_tags(question.interpreter)), ""),
         "resolution": question.resolution,
         "cutoff": question.cutoff.isoformat() if question.cutoff else None,
         "allow_build": sorted(question.allow_build | known_sdists),

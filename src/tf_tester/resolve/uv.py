@@ -76,6 +76,10 @@ class Uv:
             self._running.add(process)
         try:
             stdout, stderr = process.communicate(stdin)
+        except BaseException:
+            _kill(process)
+            process.wait()
+            raise
         finally:
             with self._lock:
                 self._running.discard(process)
@@ -89,8 +93,12 @@ class Uv:
             self._stopped = True
             running = list(self._running)
         for process in running:
-            with contextlib.suppress(ProcessLookupError):
-                if os.name == "posix":
-                    os.killpg(process.pid, signal.SIGKILL)
-                else:
-                    process.kill()
+            _kill(process)
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        if os.name == "posix":
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()

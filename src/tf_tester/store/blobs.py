@@ -37,7 +37,6 @@ class BlobStore:
                 actual = hashlib.file_digest(stream, "sha256").hexdigest()
                 size = stream.tell()
                 if actual == sha256:
-                    os.fchmod(stream.fileno(), 0o444) if os.name == "posix" else None
                     os.fsync(stream.fileno())
             if actual != sha256:
                 partial.unlink()
@@ -45,6 +44,8 @@ class BlobStore:
             path = self._path(sha256)
             path.parent.mkdir(exist_ok=True)
             partial.replace(path)
+            # Not before: a partial file that stayed here read-only could not be gone on with.
+            path.chmod(0o444)
             sync_folder(path.parent)
         self._ledger.remember_blob(sha256, filename, size, source, datetime.now(UTC))
         return path

@@ -68,13 +68,13 @@ class StoreFolder:
     @contextmanager
     def workplace(self) -> Iterator[Path]:
         """A temporary folder of this process on the store's file system; others' leftovers are swept first."""
-        self._sweep()
         name = f"{os.getpid()}-{secrets.token_hex(4)}"
-        with store_errors(self.root):
-            # The lock comes before the folder: a folder without a held lock is a dead process's.
-            lock = filelock.FileLock(self.tmp / f"{name}.lock", thread_local=False)
+        lock = filelock.FileLock(self.tmp / f"{name}.lock", thread_local=False)
+        folder = self.tmp / name
+        # Nobody sweeps between the making of the lock file and its being held.
+        with self.exclusive("workplaces"), store_errors(self.root):
+            self._sweep()
             lock.acquire()
-            folder = self.tmp / name
             folder.mkdir(mode=0o700)
         try:
             yield folder
@@ -85,42 +85,37 @@ class StoreFolder:
                 (self.tmp / f"{name}.lock").unlink()
 
     def _sweep(self) -> None:
-        for lock_path in self.tmp.glob("*.lock"):
+        """Remove the folders whose lock nobody holds: their processes are dead."""
+        for name in {entry.name.removesuffix(".lock") for entry in self.tmp.iterdir()}:
+            lock_path = self.tmp / f"{name}.lock"
             lock = filelock.FileLock(lock_path, thread_local=False)
             try:
                 lock.acquire(blocking=False)
             except (filelock.Timeout, OSError):
                 continue
-            remove_tree(lock_path.with_suffix(""))
-            with contextlib.suppress(OSError):
-                lock_path.unlink()
+            remove_tree(self.tmp / name)
             lock.release()
+            if not (self.tmp / name).exists():
+                with contextlib.suppress(OSError):
+                    lock_path.unlink()
 
 
 def remove_tree(folder: Path) -> None:
     """Delete a folder of ours, read-only sub-folders included; what can't go stays for the next sweep."""
-
-    def writable_then_again(function: object, path: str, _error: BaseException) -> None:
-        parent = Path(path).parent
-        with contextlib.suppress(OSError):
-            parent.chmod(0o700)
-            if Path(path).is_dir() and not Path(path).is_symlink():
-                Path(path).chmod(0o700)
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                Path(path).unlink()
-
-    if folder.exists():
-        _rmtree(folder, writable_then_again)
-
-
-def _rmtree(folder: Path, on_error: object) -> None:
-    import sys
-
-    if sys.version_info >= (3, 12):
-        shutil.rmtree(folder, onexc=on_error)  # type: ignore[arg-type]
-    else:
-        shutil.rmtree(folder, onerror=lambda function, path, info: on_error(function, path, info[1]))  # type: ignore[operator]
+    with contextlib.suppress(OSError):
+        if folder.is_symlink():
+            folder.unlink()
+        elif folder.exists():
+            shutil.rmtree(folder)
+        return
+    with contextlib.suppress(OSError):
+        folder.chmod(0o700)
+    for place, names, _ in os.walk(folder):
+        for path in (Path(place, name) for name in names):
+            with contextlib.suppress(OSError):
+                if not path.is_symlink():
+                    path.chmod(0o700)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -6,7 +6,6 @@ Layers are made from verified blobs and can be made again at any time.
 import hashlib
 import json
 import os
-import stat
 import subprocess
 import threading
 import zipfile
@@ -19,18 +18,22 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from tf_tester.core.wheel_rules import (
+    BROKEN_ARCHIVE,
     BadWheel,
+    check_folders,
     check_members,
     check_metadata,
+    check_script,
     find_dist_info,
     import_names,
     read_entry_points,
     read_record,
+    same_version,
 )
 from tf_tester.errors import InstallFailed
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.layer import EntryPoint, Layer
-from tf_tester.store.folder import StoreFolder, store_errors
+from tf_tester.store.folder import StoreFolder, remove_tree, store_errors
 
 _SOURCE_TIME = 1_577_836_800
 """One fixed time for all files: the bytecode of Python 3.6 is only valid for the source's exact time."""
@@ -53,16 +56,17 @@ class LayerStore:
         layer = self._known.get(sha256) or self._load(sha256)
         if layer is None:
             with self._folder.exclusive(f"layer-{sha256}"):
-                layer = self._load(sha256) or self._unpack(filename, sha256, wheel)
+                layer = self._load(sha256) or self._unpacked(filename, sha256, wheel)
         self._known[sha256] = layer
         return self._with_bytecode(layer, interpreter)
 
     def _load(self, sha256: str) -> Layer | None:
         folder = self._folder.layers / sha256
-        try:
-            manifest = json.loads((folder / "layer.json").read_bytes())
-        except FileNotFoundError:
-            return None
+        with store_errors(self._folder.root):
+            try:
+                manifest = json.loads((folder / "layer.json").read_bytes())
+            except (FileNotFoundError, ValueError):
+                return None  # not there, or a power cut came before its bytes were on the disk
         return Layer(
             sha256=sha256,
             name=manifest["name"],
@@ -73,10 +77,8 @@ class LayerStore:
             metadata_sha256=manifest["metadata_sha256"],
         )
 
-    def _unpack(self, filename: str, sha256: str, wheel: Path) -> Layer:
-        target = self._workplace / f"layer-{sha256}"
-        with store_errors(self._folder.root):
-            target.mkdir()
+    def _unpacked(self, filename: str, sha256: str, wheel: Path) -> Layer:
+        with store_errors(self._folder.root), self._place(f"layer-{sha256}") as target:
             with _refusals(filename):
                 layer = _unpack(filename, sha256, wheel, target)
             manifest = {
@@ -88,8 +90,20 @@ class LayerStore:
             }
             (target / "layer.json").write_text(json.dumps(manifest), encoding="utf-8")
             final = self._folder.layers / sha256
+            remove_tree(final)
             target.rename(final)
         return replace(layer, folder=final)
+
+    @contextmanager
+    def _place(self, name: str) -> Iterator[Path]:
+        """A new folder to fill, gone again where that fails."""
+        place = self._workplace / name
+        place.mkdir()
+        try:
+            yield place
+        except BaseException:
+            remove_tree(place)
+            raise
 
     def _with_bytecode(self, layer: Layer, interpreter: Interpreter) -> Layer:
         sources = [name for name in layer.files if name.startswith("site/") and name.endswith(".py")]
@@ -99,14 +113,18 @@ class LayerStore:
         if not final.exists():
             with self._folder.exclusive(f"layer-{layer.sha256}"):
                 if not final.exists():
-                    target = self._workplace / f"pyc-{layer.sha256}-{interpreter.cache_tag}"
-                    with store_errors(self._folder.root):
-                        target.mkdir()
+                    name = f"pyc-{layer.sha256}-{interpreter.cache_tag}"
+                    with store_errors(self._folder.root), self._place(name) as target:
                         self._compile(layer.folder, sources, target, interpreter)
-                        made = sorted(str(path.relative_to(target)) for path in target.rglob("*.pyc"))
+                        compiled = sorted(target.rglob("*.pyc"))
+                        for path in compiled:
+                            path.chmod(0o444)
+                        made = [path.relative_to(target).as_posix() for path in compiled]
                         (target / "files.json").write_text(json.dumps(made), encoding="utf-8")
                         target.rename(final)
-        return replace(layer, bytecode=final, bytecode_files=tuple(json.loads((final / "files.json").read_bytes())))
+        with store_errors(self._folder.root):
+            made = json.loads((final / "files.json").read_bytes())
+        return replace(layer, bytecode=final, bytecode_files=tuple(made))
 
     def _compile(self, folder: Path, sources: list[str], target: Path, interpreter: Interpreter) -> None:
         """Compile with the interpreter itself, on all cores where there is enough to do."""
@@ -149,19 +167,22 @@ def _unpack(filename: str, sha256: str, wheel: Path, target: Path) -> Layer:
         scripts: tuple[EntryPoint, ...] = ()
         if f"{dist_info}/entry_points.txt" in names:
             scripts = read_entry_points(archive.read(f"{dist_info}/entry_points.txt").decode("utf-8"))
-        placed = sorted(
-            (place, member) for member in wanted if (place := _place(member.filename, dist_info)) is not None
-        )
-        if len({place for place, _ in placed}) != len(placed):
-            raise BadWheel("two of its files would land in one place")
+        placed: dict[str, zipfile.ZipInfo] = {}
+        for member in wanted:
+            place = _place(member.filename, project, version)
+            if place in placed:
+                raise BadWheel(f"two of its files would be {place!r}")
+            if place is not None:
+                placed[place] = member
+        check_folders(placed)
         folders: set[Path] = set()
-        for place, member in placed:
+        for place, member in sorted(placed.items()):
             path = target / place
             if path.parent not in folders:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                folders.add(path.parent)
-            _extract(archive, member, path, promised.get(member.filename))
-    places = tuple(place for place, _ in placed)
+                folders |= {folder for folder in path.parents if folder.is_relative_to(target)} - {target}
+            _extract(archive, member, path, promised.get(member.filename), is_script=place.startswith("bin/"))
+    places = tuple(sorted(placed))
     for folder in sorted(folders, reverse=True):
         folder.chmod(0o555)
     return Layer(
@@ -175,20 +196,23 @@ def _unpack(filename: str, sha256: str, wheel: Path, target: Path) -> Layer:
     )
 
 
-def _place(name: str, dist_info: str) -> str | None:
+def _place(name: str, project: str, version: str) -> str | None:
     """Where a file of the archive goes below the layer (binary distribution format, «spread»)."""
-    if name.endswith(".pyc"):
+    if name.endswith(".pyc") and "__pycache__/" in name:
         return None  # ours are compiled by the interpreter that runs them
     first, _, rest = name.partition("/")
-    if first != dist_info.removesuffix(".dist-info") + ".data":
+    if not _is_data_folder(first, project, version):
         return f"site/{name}"
     scheme, _, path = rest.partition("/")
+    if not path:
+        raise BadWheel(f"{name!r} is a file where a folder belongs")
     match scheme:
         case "purelib" | "platlib":
             return f"site/{path}"
         case "scripts":
             if "/" in path:
                 raise BadWheel(f"the script {path!r} is in a sub-folder")
+            check_script(path, project)
             return f"bin/{path}"
         case "data":
             return f"data/{path}"
@@ -198,30 +222,35 @@ def _place(name: str, dist_info: str) -> str | None:
             raise BadWheel(f"{name!r} is for the unknown scheme {scheme!r}")
 
 
-def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, promised: str | None) -> None:
+def _is_data_folder(folder: str, project: str, version: str) -> bool:
+    """`{name}-{version}.data`, in any spelling that the `.dist-info` folder may have too."""
+    name, _, its_version = folder.removesuffix(".data").rpartition("-")
+    return folder.endswith(".data") and canonicalize_name(name) == project and same_version(its_version, version)
+
+
+def _extract(
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, promised: str | None, *, is_script: bool
+) -> None:
     algorithm, _, wanted = (promised or "sha256:").partition(":")
     digest = hashlib.new(algorithm)
-    written = 0
-    executable = bool((member.external_attr >> 16) & 0o111) or path.parent.name == "bin"
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with archive.open(member) as source, os.fdopen(descriptor, "wb", buffering=0) as sink:
+    executable = bool((member.external_attr >> 16) & 0o111) or is_script
+    # Buffered: a bare write on a disk that is nearly full takes a part and says so in its result only.
+    with archive.open(member) as source, path.open("xb", buffering=_CHUNK) as sink:
+        # Never more than the central directory says, by zipfile's own count; the sum of that was judged before.
         while chunk := source.read(_CHUNK):
-            written += len(chunk)
-            if written > member.file_size:
-                raise BadWheel(f"{member.filename!r} is larger than it says")
             digest.update(chunk)
             sink.write(chunk)
     if promised is not None and digest.hexdigest() != wanted:
         raise BadWheel(f"{member.filename!r} is not what its RECORD promises")
     os.utime(path, (_SOURCE_TIME, _SOURCE_TIME))
-    path.chmod(stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH | (0o111 if executable else 0))
+    path.chmod(0o555 if executable else 0o444)
 
 
 @contextmanager
 def _refusals(filename: str) -> Iterator[None]:
     try:
         yield
-    except (BadWheel, zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError, EOFError) as error:
+    except (BadWheel, *BROKEN_ARCHIVE) as error:
         raise InstallFailed(
             f"{filename} is not a correct wheel: {error}.",
             hint="Its bytes are those that the index promised: the mistake is its publisher's. Try another version.",

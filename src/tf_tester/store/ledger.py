@@ -28,10 +28,10 @@ class Ledger:
             row = database.execute(
                 "SELECT body, content_type, etag, fetched, missing FROM page WHERE url = ?", (url,)
             ).fetchone()
-        if row is None:
-            return None
-        body, content_type, etag, fetched, missing = row
-        return CachedPage(zlib.decompress(body), content_type, etag, datetime.fromisoformat(fetched), bool(missing))
+            if row is None:
+                return None
+            body, content_type, etag, fetched, missing = row
+            return CachedPage(zlib.decompress(body), content_type, etag, datetime.fromisoformat(fetched), bool(missing))
 
     def put_page(self, url: str, page: CachedPage) -> None:
         # Level 1: a page of 780 kB becomes 140 kB in 6 ms.
@@ -89,14 +89,19 @@ class Ledger:
                 if self._connection is None:
                     self._connection = self._open()
                 yield self._connection
-            except sqlite3.DatabaseError as error:
-                raise StoreError(
-                    f"The ledger {self._path} can't be used: {error}.",
-                    hint="If it is damaged, move it away: it is made anew, and blobs that are there stay valid.",
-                ) from error
+            except (sqlite3.DatabaseError, zlib.error) as error:
+                raise StoreError(f"The ledger {self._path} can't be used: {error}.", hint=_hint(error)) from error
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=60, isolation_level=None, check_same_thread=False)
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         if _user_version(connection) == 0:
@@ -112,7 +117,6 @@ class Ledger:
                 f"The ledger {self._path} was written by another version of tf-tester.",
                 hint="Use another folder with --store, or move the ledger away: it is made anew.",
             )
-        return connection
 
 
 class LedgerPages:
@@ -140,6 +144,16 @@ class LedgerProbes:
 
     def put(self, key: str, json: str) -> None:
         self._ledger.remember("interpreter", key, json.encode())
+
+
+def _hint(error: Exception) -> str:
+    match getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF:
+        case sqlite3.SQLITE_FULL:
+            return "Free some space, or choose another folder with --store or TF_TESTER_STORE."
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
+            return "Choose another folder with --store or TF_TESTER_STORE, or correct its permissions."
+        case _:
+            return "If it is damaged, move it away: it is made anew, and blobs that are there stay valid."
 
 
 def _user_version(connection: sqlite3.Connection) -> int:
