@@ -78,9 +78,11 @@ def services(
             exclusive=folder.exclusive,
         )
         executor = LocalExecutor()
+        layers = LayerStore(folder, workplace, cpus=usable_cores(), compiler=_harness("compile_layer.py"))
 
         def stop() -> None:
             uv.stop()
+            layers.stop()
             executor.stop()
             network.close()
 
@@ -102,7 +104,7 @@ def services(
                 now=_now,
                 offline=settings.offline,
             ),
-            layers=LayerStore(folder, workplace, cpus=usable_cores(), compiler=_harness("compile_layer.py")),
+            layers=layers,
             environments=HardlinkEnvironments(
                 workplace,
                 folder.kept,

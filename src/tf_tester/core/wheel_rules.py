@@ -8,6 +8,7 @@ import base64
 import binascii
 import csv
 import io
+import itertools
 import re
 import stat
 import unicodedata
@@ -116,7 +117,9 @@ def check_metadata(metadata: bytes, project: str, version: str) -> None:
     """Name and Version of METADATA must be those of the file name, and stand there once."""
     if len(metadata) > MAX_METADATA:
         raise BadWheel(f"its METADATA has {len(metadata)} bytes")
-    headers = metadata.decode("utf-8", "replace").replace("\r\n", "\n").split("\n\n", 1)[0].splitlines()
+    # As the readers of mail headers do it: an empty line ends them, and no other character ends a line.
+    lines = re.split("\r\n|\r|\n", metadata.decode("utf-8", "replace"))
+    headers = list(itertools.takewhile(bool, lines))
     names = [line[5:].strip() for line in headers if line.lower().startswith("name:")]
     versions = [line[8:].strip() for line in headers if line.lower().startswith("version:")]
     if len(names) != 1 or canonicalize_name(names[0]) != project:

@@ -98,7 +98,8 @@ class Preparer:
         clock = self._services.monotonic
         started = clock()
         entered("downloading")
-        work = [self._pool.submit(self._layer, pin, preparation.interpreter) for pin in lock.pins]
+        missing = _CountDown(len(lock.pins), lambda: entered("unpacking"))
+        work = [self._pool.submit(self._layer, pin, preparation.interpreter, missing) for pin in lock.pins]
         layers = [job.result() for job in work]
         preparation.phases["download"] = max(layer[1] for layer in layers)
         preparation.phases["layers"] = max(0.0, clock() - started - preparation.phases["download"])
@@ -164,7 +165,7 @@ class Preparer:
                 needs.append(text)
         return needs
 
-    def _layer(self, pin: Pin, interpreter: Interpreter) -> tuple[Layer, float]:
+    def _layer(self, pin: Pin, interpreter: Interpreter, missing: "_CountDown") -> tuple[Layer, float]:
         """Fetched and unpacked; how long the fetching took."""
         clock = self._services.monotonic
         started = clock()
@@ -177,7 +178,24 @@ class Preparer:
                 )
             blob = self._services.fetcher.fetch(artifact_of(pin))
         fetched = clock() - started
+        missing.one_less()
         return self._services.layers.layer(pin.filename, pin.sha256, blob, interpreter), fetched
+
+
+class _CountDown:
+    """Says once that nothing is missing any more."""
+
+    def __init__(self, count: int, done: Callable[[], None]) -> None:
+        self._count = count
+        self._done = done
+        self._lock = threading.Lock()
+
+    def one_less(self) -> None:
+        with self._lock:
+            self._count -= 1
+            last = self._count == 0
+        if last:
+            self._done()
 
 
 def _joined(lock: Lock, tools: Lock, remarks: list[str]) -> Lock:

@@ -75,6 +75,12 @@ def test(selection: Selection, trial: Trial, services: Services, *, run_id: str,
                         result = _result_after_interrupt(future, planned)
                         results[result.cell] = result
                         tell(CellFinished(result))
+            except BaseException:
+                # A mistake of ours in one cell: don't let the user wait for the others.
+                gate.close()
+                services.stop()
+                workers.shutdown(wait=True, cancel_futures=True)
+                raise
     code = exit_code(tuple(results.values()), interrupted=interrupted)
     tell(RunFinished(code, interrupted, clock() - begun))
     return code

@@ -134,6 +134,8 @@ def store_errors(root: Path) -> Iterator[None]:
     """Translate what the file system refuses into a `StoreError` that a person can act on."""
     try:
         yield
+    except InterruptedError:
+        raise  # the user's Ctrl-C, not the disk
     except OSError as error:
         raise translate(error, root) from error
 

@@ -9,7 +9,7 @@ import os
 import subprocess
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -49,16 +49,33 @@ class LayerStore:
         self._cpus = cpus
         self._compiler = compiler
         """The script that compiles, run by the tested interpreter."""
+        # As many at once as there are cores, in the order in which they came: the first cell is ready first.
+        self._unpackers = threading.BoundedSemaphore(cpus)
         self._compilers = threading.BoundedSemaphore(cpus)
+        self._compiling: set[subprocess.Popen[bytes]] = set()
+        self._stopped = False
         self._known: dict[str, Layer] = {}
 
     def layer(self, filename: str, sha256: str, wheel: Path, interpreter: Interpreter) -> Layer:
         layer = self._known.get(sha256) or self._load(sha256)
         if layer is None:
             with self._folder.exclusive(f"layer-{sha256}"):
-                layer = self._load(sha256) or self._unpacked(filename, sha256, wheel)
+                layer = self._load(sha256)
+                if layer is None:
+                    with self._unpackers:
+                        layer = self._unpacked(filename, sha256, wheel)
         self._known[sha256] = layer
         return self._with_bytecode(layer, interpreter)
+
+    def stop(self) -> None:
+        """End what compiles and start no other; whoever waits for a layer gets `InterruptedError`."""
+        self._stopped = True
+        for compiler in list(self._compiling):
+            compiler.kill()
+
+    def _go_on(self) -> None:
+        if self._stopped:
+            raise InterruptedError
 
     def _load(self, sha256: str) -> Layer | None:
         folder = self._folder.layers / sha256
@@ -80,7 +97,7 @@ class LayerStore:
     def _unpacked(self, filename: str, sha256: str, wheel: Path) -> Layer:
         with store_errors(self._folder.root), self._place(f"layer-{sha256}") as target:
             with _refusals(filename):
-                layer = _unpack(filename, sha256, wheel, target)
+                layer = _unpack(filename, sha256, wheel, target, self._go_on)
             manifest = {
                 "name": layer.name,
                 "files": layer.files,
@@ -131,25 +148,30 @@ class LayerStore:
         workers = min(self._cpus, len(sources) // 100 + 1)
 
         def run(share: list[str]) -> None:
+            job = {"folder": str(folder / "site"), "target": str(target), "sources": share}
             with self._compilers:
-                subprocess.run(
+                self._go_on()
+                compiler = subprocess.Popen(
                     [str(interpreter.path), "-I", "-S", "-B", str(self._compiler)],
-                    input=json.dumps(
-                        {"folder": str(folder / "site"), "target": str(target), "sources": share}
-                    ).encode(),
+                    stdin=subprocess.PIPE,
                     env={"PATH": os.defpath},
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
-                    # A source that kills the compiler costs its neighbours their bytecode, nothing else.
-                    check=False,
+                    # Ctrl-C is for us: a half compiled layer must not look like a whole one.
+                    start_new_session=True,
                 )
+                self._compiling.add(compiler)
+                # A source that kills the compiler costs its neighbours their bytecode, nothing else.
+                compiler.communicate(json.dumps(job).encode())
+                self._compiling.discard(compiler)
+            self._go_on()
 
         relative = [name.removeprefix("site/") for name in sources]
         with ThreadPoolExecutor(workers) as pool:
             list(pool.map(run, [relative[start::workers] for start in range(workers)]))
 
 
-def _unpack(filename: str, sha256: str, wheel: Path, target: Path) -> Layer:
+def _unpack(filename: str, sha256: str, wheel: Path, target: Path, go_on: Callable[[], None]) -> Layer:
     project, version = filename.split("-")[:2]
     project = str(canonicalize_name(project))
     with zipfile.ZipFile(wheel) as archive:
@@ -181,7 +203,9 @@ def _unpack(filename: str, sha256: str, wheel: Path, target: Path) -> Layer:
             if path.parent not in folders:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 folders |= {folder for folder in path.parents if folder.is_relative_to(target)} - {target}
-            _extract(archive, member, path, promised.get(member.filename), is_script=place.startswith("bin/"))
+            _extract(
+                archive, member, path, promised.get(member.filename), is_script=place.startswith("bin/"), go_on=go_on
+            )
     places = tuple(sorted(placed))
     for folder in sorted(folders, reverse=True):
         folder.chmod(0o555)
@@ -229,7 +253,13 @@ def _is_data_folder(folder: str, project: str, version: str) -> bool:
 
 
 def _extract(
-    archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, promised: str | None, *, is_script: bool
+    archive: zipfile.ZipFile,
+    member: zipfile.ZipInfo,
+    path: Path,
+    promised: str | None,
+    *,
+    is_script: bool,
+    go_on: Callable[[], None],
 ) -> None:
     algorithm, _, wanted = (promised or "sha256:").partition(":")
     digest = hashlib.new(algorithm)
@@ -238,6 +268,7 @@ def _extract(
     with archive.open(member) as source, path.open("xb", buffering=_CHUNK) as sink:
         # Never more than the central directory says, by zipfile's own count; the sum of that was judged before.
         while chunk := source.read(_CHUNK):
+            go_on()
             digest.update(chunk)
             sink.write(chunk)
     if promised is not None and digest.hexdigest() != wanted:

@@ -1,0 +1,147 @@
+"""The documentation tells of the program as it is."""
+
+import dataclasses
+import re
+import runpy
+import shlex
+import tomllib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import get_args
+
+import click
+import pytest
+
+from tf_tester.cli.main import main
+from tf_tester.cli.settings import read_settings
+from tf_tester.core.settings import from_file
+from tf_tester.model import events
+from tf_tester.model.cell import Cell
+from tf_tester.model.lock import Lock, Pin
+from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow, WarningFact
+from tf_tester.report.record import RecordWriter
+from tf_tester.store.folder import StoreFolder
+
+ROOT = Path(__file__).parents[2]
+READMES = (ROOT / "README.md", ROOT / "README.zh-CN.md")
+HAND_WRITTEN = [*READMES, *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def text_of(path: Path) -> str:
+    return path.read_text("utf-8")
+
+
+def blocks(path: Path) -> list[tuple[str, str]]:
+    """Language and content of each code block."""
+    return FENCE.findall(text_of(path))
+
+
+def commands(path: Path) -> Iterator[str]:
+    """Every `tf-tester …` command line that a page shows, in blocks and within sentences."""
+    for _, block in blocks(path):
+        for line in block.replace("\\\n", " ").splitlines():
+            if line.lstrip().removeprefix("$ ").startswith("tf-tester "):
+                yield line.lstrip().removeprefix("$ ")
+    prose = FENCE.sub("", text_of(path)).replace("\n", " ")
+    yield from (found for found in re.findall(r"`(tf-tester [^`]+)`", prose) if not re.match(r"tf-tester \d", found))
+
+
+SHOWN = [
+    pytest.param(command, id=f"{name(path)}: {command}")
+    for path in HAND_WRITTEN
+    for command in dict.fromkeys(commands(path))
+]
+
+
+def test_settings_page_is_up_to_date() -> None:
+    generator = runpy.run_path(str(ROOT / "docs" / "generate_settings.py"))
+    assert text_of(ROOT / "docs" / "reference" / "settings.md") == generator["page"](), (
+        "run: python docs/generate_settings.py"
+    )
+
+
+@pytest.mark.parametrize("command", SHOWN)
+def test_shown_command_is_understood(command: str, tmp_path: Path) -> None:
+    words = shlex.split(command, comments=True)
+    assert words.pop(0) == "tf-tester"
+    if words[0].startswith("-"):
+        assert words[0] in ("--version", "--help")
+        return
+    context = click.Context(main)
+    chosen = main.get_command(context, words[0])
+    assert chosen is not None, f"there is no command {words[0]}"
+    if "--help" in words:
+        return
+    with chosen.make_context(words[0], words[1:], parent=context) as parsed:
+        read_settings(parsed.params, cwd=tmp_path, environ={}, user_file=tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize("readme", READMES, ids=name)
+def test_readme_shows_every_command(readme: Path) -> None:
+    shown = {command.split()[1] for command in commands(readme)}
+    assert set(main.list_commands(click.Context(main))) <= shown
+
+
+def test_readmes_keep_step() -> None:
+    english, chinese = (re.findall(r"^(#+) ", FENCE.sub("", text_of(readme)), re.MULTILINE) for readme in READMES)
+    assert english == chinese
+    english_tables, chinese_tables = (text_of(readme).count("\n|---") for readme in READMES)
+    assert english_tables == chinese_tables
+    assert list(commands(READMES[0])) == list(commands(READMES[1]))
+
+
+def test_readmes_show_the_same_blocks() -> None:
+    english, chinese = (
+        [re.sub(r" +#.*", "", block) for _, block in blocks(readme)]  # comments are translated
+        for readme in READMES
+    )
+    assert english == chinese
+
+
+@pytest.mark.parametrize("readme", READMES, ids=name)
+def test_configuration_shown_is_accepted(readme: Path) -> None:
+    shown = [block for language, block in blocks(readme) if language == "toml"]
+    assert shown
+    for block in shown:
+        from_file(tomllib.loads(block), readme, name(readme), ROOT)
+
+
+@pytest.mark.parametrize("page", HAND_WRITTEN, ids=name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", FENCE.sub("", text_of(page))):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+def test_record_page_tells_every_event_and_field() -> None:
+    page = text_of(ROOT / "docs" / "reference" / "record.md")
+    told = set(re.findall(r"`([\w-]+)`", page)) | set(re.findall(r"^### ([\w-]+)$", page, re.MULTILINE))
+    written: tuple[type, ...] = get_args(events.Event)
+    parts = (Cell, Lock, Pin, CellResult, TestRow, ExceptionFact, WarningFact)
+    kept = [kind for kind in (*written, *parts) if kind is not events.TransferProgress]
+    fields = {field.name for kind in kept for field in dataclasses.fields(kind)}
+    # The package's own names, as `tf_tester.report.record` spells them.
+    names = {re.sub(r"(?<=[a-z])(?=[A-Z])", "-", event.__name__).lower() for event in written} - {"transfer-progress"}
+    assert fields | names | {str(outcome) for outcome in Outcome} <= told
+
+
+def test_record_page_names_events_as_the_writer_does(tmp_path: Path) -> None:
+    with RecordWriter(tmp_path / "record.jsonl", lambda: datetime(2026, 11, 1, tzinfo=UTC)) as writer:
+        writer.tell(events.RunFinished(0, interrupted=False, wall_s=1.0))
+    line = (tmp_path / "record.jsonl").read_text()
+    assert '"event":"run-finished"' in line
+    assert '"format":1' in line
+    assert "Today's format is 1." in text_of(ROOT / "docs" / "reference" / "record.md")
+
+
+def test_store_page_tells_every_place() -> None:
+    page = text_of(ROOT / "docs" / "reference" / "store.md")
+    places = {path.name for path in vars(StoreFolder(Path("store"))).values()} - {"store"}
+    assert places
+    assert all(f"`{place}" in page for place in places)
