@@ -70,7 +70,7 @@ def planned(
 
 def refused(cell: PlannedCell) -> tuple[Outcome, str, str]:
     assert cell.refusal is not None
-    assert cell.interpreter is cell.artifact is None
+    assert (cell.interpreter, cell.artifact) == (None, None)
     return cell.refusal.outcome, cell.refusal.summary, cell.refusal.hint
 
 

@@ -56,6 +56,8 @@ def check_members(members: Sequence[zipfile.ZipInfo], compressed: int) -> None:
         kind = stat.S_IFMT(member.external_attr >> 16)
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
             raise BadWheel(f"{member.filename!r} is neither a file nor a folder")
+        if member.header_offset < 0:
+            raise BadWheel(f"{member.filename!r} begins before the file")
         if member.is_dir() and member.file_size:
             raise BadWheel(f"the folder {member.filename!r} has contents of its own")
         if member.flag_bits & 0x1:

@@ -151,15 +151,7 @@ class LayerStore:
             job = {"folder": str(folder / "site"), "target": str(target), "sources": share}
             with self._compilers:
                 self._go_on()
-                compiler = subprocess.Popen(
-                    [str(interpreter.path), "-I", "-S", "-B", str(self._compiler)],
-                    stdin=subprocess.PIPE,
-                    env={"PATH": os.defpath},
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    # Ctrl-C is for us: a half compiled layer must not look like a whole one.
-                    start_new_session=True,
-                )
+                compiler = self._start_compiler(interpreter)
                 self._compiling.add(compiler)
                 # A source that kills the compiler costs its neighbours their bytecode, nothing else.
                 compiler.communicate(json.dumps(job).encode())
@@ -169,6 +161,23 @@ class LayerStore:
         relative = [name.removeprefix("site/") for name in sources]
         with ThreadPoolExecutor(workers) as pool:
             list(pool.map(run, [relative[start::workers] for start in range(workers)]))
+
+    def _start_compiler(self, interpreter: Interpreter) -> "subprocess.Popen[bytes]":
+        try:
+            return subprocess.Popen(
+                [str(interpreter.path), "-I", "-S", "-B", str(self._compiler)],
+                stdin=subprocess.PIPE,
+                env={"PATH": os.defpath},
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                # Ctrl-C is for us: a half compiled layer must not look like a whole one.
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise InstallFailed(
+                f"{interpreter.path} can't be run: {error.strerror}.",
+                hint="Run `tf-tester doctor` to see which Pythons work.",
+            ) from error
 
 
 def _unpack(filename: str, sha256: str, wheel: Path, target: Path, go_on: Callable[[], None]) -> Layer:
