@@ -62,6 +62,8 @@ class ConfigError(UsageError):
 class CellRefused(TfTesterError):
     """One cell can't run; `outcome` is the word of `model.outcome.Outcome` that the matrix shows for it."""
 
+    exit_code = 3
+
     outcome = "install-failed"
 
 
@@ -85,6 +87,8 @@ class Unresolvable(CellRefused):
 
 class DownloadFailed(CellRefused):
     """No source gave the promised bytes; nothing unverified was kept."""
+
+    exit_code = 4
 
     outcome = "download-failed"
 

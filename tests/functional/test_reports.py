@@ -162,7 +162,6 @@ def shown(events: list[Event], width: int = 80, **choices: Any) -> str:
 def test_one_script_is_told_one_line_a_cell() -> None:
     assert shown(script_run(), timings=True) == snapshot("""\
 tensorflow: 7 cells, era dependencies
-record in /home/me/runs/20261122-1
 
 version  python  outcome    time        import  memory
 2.4.0    3.8     pass       4.2 s       2.1 s   412 MB
@@ -214,7 +213,6 @@ Next: uv python install 3.7  # install the Python that was missing
 def test_many_tests_are_told_as_a_matrix() -> None:
     assert shown(suite_run()) == snapshot("""\
 tensorflow: 6 cells, era dependencies
-record in /home/me/runs/20261122-1
 
 tests/test_model.py              2.4.0  2.8.0   2.12.0  2.16.1  2.18.0  1.15.0
                                  py3.8  py3.10  py3.11  py3.12  py3.12  -
@@ -252,7 +250,6 @@ def test_columns_that_do_not_fit_go_into_the_next_block() -> None:
     text = shown(suite_run(), width=50)
     assert text[: text.index("What differs")] == snapshot("""\
 tensorflow: 6 cells, era dependencies
-record in /home/me/runs/20261122-1
 
 tests/test_model.py   2.4.0  2.8.0   2.12.0
                       py3.8  py3.10  py3.11

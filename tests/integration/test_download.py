@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from packaging.tags import platform_tags
+
 from tests.integration.conftest import User
 from tests.simulator import Lie, Simulator
 from tests.wheels import make_wheel
@@ -83,6 +85,7 @@ def test_versions_are_listed_with_what_one_must_know(user: User, index: Simulato
     everything = user.run("versions", "--pre", "--yanked")
     assert "yanked: eats data" in everything.out
     assert "3.0rc1" in everything.out
+    assert "3.0" in user.run("versions", "gear").out
     assert user.run("versions", "--versions", "minors", "--last", "1", "--json").out.count('"version":"2.0"') == 1
 
 
@@ -91,3 +94,12 @@ def test_the_index_cannot_write_to_the_terminal(user: User, index: Simulator) ->
     run = user.run("versions", "--yanked")
     assert "\x1b" not in run.out
     assert "\\x1b[2Jgone" in run.out
+
+
+def test_a_wheel_can_be_fetched_for_a_python_that_is_not_here(user: User, index: Simulator) -> None:
+    platform = next(platform_tags())
+    for tag in (f"cp36-cp36m-{platform}", f"cp37-cp37m-{platform}"):
+        index.add_wheel(*make_wheel("toy", "1.5", tag=tag), upload_time="2021-06-01T00:00:00Z")
+    anywhere = {"TF_TESTER_PYTHON": "", "PATH": "/nowhere", "HOME": "/nowhere"}
+    assert user.run("download", "--versions", "1.5", "--no-deps", "--python", "3.6", env=anywhere).code == 0
+    assert [path.name for path in (user.folder / "wheels").iterdir()] == [f"toy-1.5-cp36-cp36m-{platform}.whl"]

@@ -356,6 +356,7 @@ def test_a_shell_is_inside_the_environment(user: User) -> None:
     run = user.run("shell", "1.1", "--", "python", "-c", "import toy; print(toy.__version__)")
     assert (run.code, run.out) == (0, "1.1\n")
     assert user.run("shell", "1.1", "--", "python", "-c", "raise SystemExit(5)").code == 5
+    assert user.run("shell", "1.1", "--python", "3.5").code == 3
 
 
 def test_without_versions_the_downloaded_ones_are_tested_else_the_newest_minors(user: User) -> None:
@@ -377,6 +378,16 @@ def test_a_broken_python_is_skipped_with_a_word(user: User) -> None:
     run = user.run("test", "check.py", "--versions", "2.0", env=path)
     assert run.code == 0
     assert f"{broken} is skipped:" in " ".join(run.out.split())
+
+
+def test_a_variable_that_sounds_like_a_credential_is_not_recorded(user: User) -> None:
+    user.write("check.py", "import os\nassert os.environ['API_TOKEN'] == 'hunter2'\n")
+    run = user.run("test", "check.py", "--versions", "2.0", "--env", "API_TOKEN=hunter2", "--env", "MODE=fast")
+    folder = next(line.removeprefix("Evidence: ") for line in run.out.splitlines() if line.startswith("Evidence:"))
+    recorded = "".join(path.read_text() for path in Path(folder).rglob("*") if path.is_file())
+    assert run.code == 0
+    assert "hunter2" not in recorded
+    assert "fast" in recorded
 
 
 def test_the_record_is_written_where_asked(user: User) -> None:

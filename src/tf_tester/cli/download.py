@@ -10,7 +10,7 @@ import click
 from tf_tester.cli.options import EPILOG, options, settings_from
 from tf_tester.cli.selecting import FETCHING, RESOLVING, SELECTING, listener, selection_of
 from tf_tester.core.printable import printable
-from tf_tester.errors import CellRefused, DownloadFailed
+from tf_tester.errors import CellRefused
 from tf_tester.flow.download import Undelivered
 from tf_tester.model.request import Trial
 
@@ -67,7 +67,7 @@ def command(ctx: click.Context, /, with_dependencies: bool, folder: Path, **_: A
     )
     for failure in delivery.failures:
         _complain(failure)
-    return max((_code(failure) for failure in delivery.failures), default=0)
+    return max((failure.error.exit_code for failure in delivery.failures), default=0)
 
 
 def _complain(failure: Undelivered) -> None:
@@ -78,9 +78,3 @@ def _complain(failure: Undelivered) -> None:
     for line in (error.hint, *error.detail.splitlines()):
         if line:
             print(f"  {printable(line)}", file=sys.stderr)
-
-
-def _code(failure: Undelivered) -> int:
-    """As for a run: what can't be had is 3; the network's and the disk's failures are 4."""
-    error = failure.error
-    return 3 if isinstance(error, CellRefused) and not isinstance(error, DownloadFailed) else 4

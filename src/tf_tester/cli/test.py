@@ -115,6 +115,7 @@ def run_test(settings: Settings, trial: Trial, json_file: Path | None) -> int:
         environ=_colours(settings),
         width=shutil.get_terminal_size().columns,
         timings=settings.timings,
+        default_package=settings_from({}).settings.package,
     )
     if json_file is not None:
         shutil.copyfile(record, json_file)

@@ -10,10 +10,11 @@ from tf_tester.cli.selecting import FETCHING, SELECTING, listener, selection_of
 
 
 @click.command("versions", epilog=EPILOG, short_help="List what exists: versions, dates, Pythons, sizes.")
+@click.argument("project", required=False, metavar="[PACKAGE]")
 @options(*SELECTING, *FETCHING, "color")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, one object a line.")
 @click.pass_context
-def command(ctx: click.Context, /, as_json: bool, **_: Any) -> int:
+def command(ctx: click.Context, /, project: str | None, as_json: bool, **_: Any) -> int:
     """List the versions of a package: when they came out, for which Pythons they have wheels here, how large.
 
     Pythons that are installed are marked with *. Without --versions all ordinary releases are listed.
@@ -25,7 +26,7 @@ def command(ctx: click.Context, /, as_json: bool, **_: Any) -> int:
     from tf_tester.flow.versions import VersionRow, list_versions
     from tf_tester.wiring import new_run_id, services
 
-    settings = settings_from(ctx.params).settings
+    settings = settings_from({**ctx.params, "package": project or ctx.params["package"]}).settings
     selection = selection_of(settings, versions=settings.versions or "all")
     with (
         listener(settings) as show,

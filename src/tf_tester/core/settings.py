@@ -426,7 +426,7 @@ TABLE: tuple[Setting, ...] = (
         "versions",
         _versions,
         None,
-        "Its versions: a list, a range such as '>=2.4,<2.9', or minors, majors, all, latest.",
+        "Its versions: a list, a range such as '>=2.4,<2.9', or minors, majors, lts, all, latest.",
         "VERSIONS",
     ),
     Setting("last", _count, None, "Of these versions only the newest so many.", "N"),

@@ -58,7 +58,8 @@ def download(
 
     Raises `UsageError`, `IndexUnreachable`; what fails for one version is in the delivery.
     """
-    selected = select_cells(selection, services)
+    # A wheel by itself can be chosen for a Python that isn't installed; resolving what it needs takes one that is.
+    selected = select_cells(selection, services, installed_only=with_dependencies)
     page, cells = selected.page, selected.cells
     failures: list[Undelivered] = []
     wanted: dict[str, Artifact] = {}

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tf_tester.core.choose import Choice, choose, versions_of
-from tf_tester.core.matrix import plan, wheels_for_pythons
+from tf_tester.core.matrix import PYTHONS, hypothetical, plan, wheels_for_pythons
 from tf_tester.errors import NoPython, UsageError
 from tf_tester.flow.services import Services
 from tf_tester.model.artifact import ProjectPage
@@ -27,8 +27,8 @@ class Selected:
     """What a person should know: how versions were chosen, which Pythons are broken, a stale index page."""
 
 
-def select_cells(selection: Selection, services: Services) -> Selected:
-    """A cell for each version and Python asked for.
+def select_cells(selection: Selection, services: Services, *, installed_only: bool = True) -> Selected:
+    """A cell for each version and Python asked for; with Pythons of the mind where nothing has to run.
 
     Raises `UsageError` for what can't be meant, `IndexUnreachable`.
     """
@@ -38,6 +38,8 @@ def select_cells(selection: Selection, services: Services) -> Selected:
         remarks.append(f"the index did not answer: what is known of {page.project} is of an earlier day")
     versions = choose(page, _choice(selection, services, remarks))
     interpreters, labels = _interpreters(selection, services, remarks)
+    if not installed_only:
+        interpreters += [hypothetical(release) for release in reversed(PYTHONS)]
 
     def planned() -> tuple[PlannedCell, ...]:
         return plan(

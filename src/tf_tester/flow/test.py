@@ -1,5 +1,6 @@
 """Run a trial in every cell of a matrix."""
 
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -23,6 +24,7 @@ from tf_tester.model.events import CellFinished, CellLocked, CellState, RunFinis
 from tf_tester.model.outcome import CellResult, Outcome
 from tf_tester.model.request import Selection, Trial
 
+_SECRET = re.compile("token|secret|passw|key|credential|auth", re.IGNORECASE)
 _AHEAD = 4
 """Cells that are prepared while `jobs` others run."""
 _PREPARING = 8
@@ -39,7 +41,7 @@ def test(selection: Selection, trial: Trial, services: Services, *, run_id: str,
     page, cells = selected.page, selected.cells
     tell, clock = services.tell, services.monotonic
     begun = clock()
-    request = {"selection": asdict(selection), "trial": asdict(trial)}
+    request = {"selection": asdict(selection), "trial": asdict(replace(trial, env=_without_secrets(trial.env)))}
     tell(
         RunStarted(
             run_id,
@@ -266,6 +268,11 @@ class _Gate:
 
 def _folder_name(key: str) -> str:
     return "".join(character if character.isalnum() or character in ".-_" else "-" for character in key)
+
+
+def _without_secrets(env: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """The user's variables as the record may have them: what sounds like a credential is left out."""
+    return tuple((name, "(not recorded)" if _SECRET.search(name) else value) for name, value in env)
 
 
 def _plain(value: Any) -> Any:

@@ -25,6 +25,7 @@ _RESTARTS = 20
 """How often a test run that died is gone on with behind the test that killed it."""
 _PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "SYSTEMROOT", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
 """Variables of the caller that a test may see; everything else stays outside, credentials first of all."""
+_SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin") if os.name == "posix" else (os.defpath,)
 _TEST_FILE = re.compile(r"(test_.*|.*_test)\.py")
 
 
@@ -125,7 +126,7 @@ def clean_environment(
     env = {name: environ[name] for name in _PASSED_ON if name in environ}
     env.setdefault("LANG", "C.UTF-8")
     env |= {
-        "PATH": os.pathsep.join((str(environment.scripts), os.defpath)),
+        "PATH": os.pathsep.join((str(environment.scripts), *_SYSTEM_PATH)),
         "VIRTUAL_ENV": str(environment.folder),
         "HOME": str(home),
         "USERPROFILE": str(home),

@@ -45,3 +45,5 @@ class Lock:
     """Sorted by name."""
     remarks: tuple[str, ...] = field(default=())
     """What a person should know: a fallback taken, a missing upload time."""
+    reason: str = ""
+    """The resolver's own words on why nothing of the era fitted, where a later day had to be taken."""

@@ -69,10 +69,7 @@ def report_lines(
 
 
 def _header(report: Report) -> list[Line]:
-    lines = [line(Span(opening(report.cells), Style.STRONG))]
-    if report.folder:
-        lines.append(line(Span(f"record in {report.folder}", Style.FAINT)))
-    return lines
+    return [line(Span(opening(report.cells), Style.STRONG))]
 
 
 # What differs, and why some did not run

@@ -143,7 +143,7 @@ class Builder:
                     limits = out / "build-constraints.txt"
                     limits.write_text(constraint, encoding="ascii")
                     words += ["--build-constraints", str(limits)]
-                done = self._uv.run([*words, "--default-index", url, "--", str(source)], cwd=out)
+                done = self._uv.run([*words, "--", str(source)], cwd=out, index=url)
                 if done.returncode == 0:
                     return
                 said = said or done.stderr

@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 from tf_tester.core.tags import best_wheel, compatible_tags
 from tf_tester.core.wheel_rules import same_version
-from tf_tester.errors import IndexUnreachable, TfTesterError, Unresolvable
+from tf_tester.errors import IndexUnreachable, OurFailure, TfTesterError, Unresolvable
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.lock import Lock, Pin, Resolution
 from tf_tester.ports import Blobs, Index, Question
@@ -92,7 +92,8 @@ class UvResolver:
                         f"nothing as of {question.cutoff:%Y-%m-%d} fits together; "
                         f"dependencies are those of {cutoff:%Y-%m-%d}"
                     )
-                    return self._resolve_as_of(question, cutoff, (remark,))
+                    lock = self._resolve_as_of(question, cutoff, (remark,))
+                    return replace(lock, reason=first.detail)
                 except Unresolvable:
                     continue
             raise first
@@ -115,15 +116,7 @@ class UvResolver:
         )
         url = self._loopback.url(view)
         try:
-            words = [
-                "pip",
-                "compile",
-                "--python",
-                str(interpreter.path),
-                "--default-index",
-                url,
-                "--no-cache",
-            ]
+            words = ["pip", "compile", "--python", str(interpreter.path), "--no-cache"]
             words += ["--no-header", "--no-annotate", "--quiet", "--only-binary", ":all:"]
             if question.resolution is Resolution.LOWEST:
                 words += ["--resolution", "lowest"]
@@ -131,7 +124,9 @@ class UvResolver:
                 limits = self._workplace / f"constraints-{view.token}.txt"
                 limits.write_text("\n".join(question.constraints) + "\n", encoding="utf-8")
                 words += ["--constraints", str(limits)]
-            done = self._uv.run([*words, "-"], cwd=self._workplace, stdin="\n".join(question.requirements) + "\n")
+            done = self._uv.run(
+                [*words, "-"], cwd=self._workplace, index=url, stdin="\n".join(question.requirements) + "\n"
+            )
         finally:
             self._loopback.forget(view)
         if done.returncode != 0:
@@ -203,6 +198,12 @@ def _unresolvable(question: Question, said: str, view: View) -> TfTesterError:
         return IndexUnreachable(
             "uv can't reach this machine's own loopback address, on which it is shown the index.",
             hint="Bring the loopback interface up (`ip link set lo up`); what was resolved before works without it.",
+            detail=said.strip(),
+        )
+    if "No solution found" not in said:
+        return OurFailure(
+            f"uv could not resolve {question.requirements[0]} and does not say that nothing fits.",
+            hint="Its own words are in the evidence; try again.",
             detail=said.strip(),
         )
     hint = "The resolver's reasoning is in the evidence."

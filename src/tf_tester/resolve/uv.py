@@ -39,8 +39,11 @@ class Uv:
                     ) from error
             return self._path
 
-    def run(self, words: Sequence[str], *, cwd: Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """One call, quiet, in a clean environment; the caller judges the exit status."""
+    def run(self, words: Sequence[str], *, cwd: Path, index: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """One call, quiet, in a clean environment, with `index` as the only one; the caller judges the exit status.
+
+        Raises `InterruptedError` where `stop` came first.
+        """
         self._home.mkdir(exist_ok=True)
         env = {
             "PATH": os.environ.get("PATH", os.defpath),
@@ -50,8 +53,12 @@ class Uv:
             "UV_PYTHON_DOWNLOADS": "never",
             "UV_LINK_MODE": "hardlink",
             "NO_PROXY": "*",
+            # Here and not among the words: those every user of the machine can read.
+            "UV_DEFAULT_INDEX": index,
             # It only talks to our loopback: what we can't serve now, we can't serve a second later either.
             "UV_HTTP_RETRIES": "0",
+            # A page may wait for the network and metadata for a build; whether that takes too long is judged there.
+            "UV_HTTP_TIMEOUT": "86400",
             "LANG": "C.UTF-8",
         }
         if "SYSTEMROOT" in os.environ:  # Windows' sockets don't work without it

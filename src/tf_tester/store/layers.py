@@ -216,8 +216,6 @@ def _unpack(filename: str, sha256: str, wheel: Path, target: Path, go_on: Callab
                 archive, member, path, promised.get(member.filename), is_script=place.startswith("bin/"), go_on=go_on
             )
     places = tuple(sorted(placed))
-    for folder in sorted(folders, reverse=True):
-        folder.chmod(0o555)
     return Layer(
         sha256=sha256,
         name=project,
