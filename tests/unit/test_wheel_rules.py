@@ -35,6 +35,7 @@ def member(name: str, **changes: int) -> zipfile.ZipInfo:
     made = zipfile.ZipInfo(name)
     made.external_attr = changes.pop("mode", stat.S_IFREG | 0o644) << 16
     made.compress_type = zipfile.ZIP_DEFLATED
+    made.header_offset = 0
     for attribute, value in changes.items():
         setattr(made, attribute, value)
     return made
@@ -132,6 +133,10 @@ def test_duplicates_are_refused() -> None:
 def test_a_file_that_is_a_folder_too_is_refused() -> None:
     assert "'toy' is a file in it, and a folder with 'toy/a/b.py' in it" in refused(member("toy/a/b.py"), member("toy"))
     check_folders(["toy/a/b.py", "toy/a.py", "toy/ab"])
+
+
+def test_a_member_before_the_beginning_is_refused() -> None:
+    assert "begins before the file" in refused(member("toy.py", header_offset=-1))
 
 
 def test_a_folder_with_contents_is_refused() -> None:

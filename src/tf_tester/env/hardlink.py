@@ -95,7 +95,9 @@ class HardlinkEnvironments:
             "--no-project",
             "--no-config",
             "--offline",
-            "--no-cache",
+            # What uv learns of an interpreter: asking it anew for each environment is nine tenths of the time.
+            "--cache-dir",
+            str(self._workplace / "uv-interpreters"),
         ]
         done = subprocess.run(
             [*command, "--python", str(interpreter.path), "--", str(folder)],

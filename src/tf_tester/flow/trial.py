@@ -115,7 +115,8 @@ def run_trial(
             rows += job_rows
             events += job_events
             peak = max(peak, job_peak)
-    imports = [event["wall_s"] for event in events if event.get("event") == "import"]
+    seconds = [event.get("wall_s") for event in events if event.get("event") == "import"]
+    imports = [float(wall_s) for wall_s in seconds if isinstance(wall_s, int | float)]
     return Ran(tuple(rows), max(imports, default=None), peak, _identity_remarks(events, planned))
 
 
@@ -200,7 +201,7 @@ def _may_go_on(
 ) -> bool:
     """A crash of one test must not cost the others: go on behind it, if it is known which are left."""
     crashed = any(row.outcome is Outcome.CRASH for row in rows)
-    collected = {name for event in events if event.get("event") == "collected" for name in event["ids"]}
+    collected = {str(name) for event in events if event.get("event") == "collected" for name in event.get("ids") or ()}
     return crashed and job.runner is Runner.PYTEST and bool(collected - done.keys())
 
 
@@ -227,7 +228,7 @@ def _identity_remarks(events: Sequence[Mapping[str, Any]], planned: PlannedCell)
         if event.get("event") != "start":
             continue
         found = event.get("distribution")
-        version = found["version"] if found else None
+        version = str(found.get("version")) if isinstance(found, dict) else None
         if version is None or not same_version(version, planned.cell.version):
             remarks.append(
                 f"{planned.cell.package} {planned.cell.version} was asked for, {version or 'none'} was installed"

@@ -140,7 +140,9 @@ def _obstacle(obstacle: Obstacle, labels: Mapping[str, str], report: Report, lay
         yield line(Span("    hint: ", Style.FAINT), first)
         yield from (line(text) for text in rest)
     told = obstacle.result.detail.strip().splitlines()
-    for text in told[:_MOST_DETAIL]:
+    # A resolver says first what matters, a build last.
+    shown = told[-_MOST_DETAIL:] if outcome is Outcome.BUILD_FAILED else told[:_MOST_DETAIL]
+    for text in shown:
         for number, piece in enumerate(layout.wrap(printable(text), first=6, indent=8, most=8)):
             yield line("      " * (not number), Span(piece, Style.FAINT))
     if len(told) > _MOST_DETAIL:

@@ -21,7 +21,7 @@ from tf_tester.core.era import as_of, files_by_version
 from tf_tester.core.simple import render_json
 from tf_tester.core.tags import best_wheel
 from tf_tester.core.wheel_rules import BadWheel
-from tf_tester.errors import OurFailure, TfTesterError, UnknownProject
+from tf_tester.errors import BuildFailed, OurFailure, TfTesterError, UnknownProject
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.ports import Fetcher, Index
@@ -38,6 +38,10 @@ class View:
     may_build: Callable[[str], bool]
     metadata: Callable[[Artifact], bytes]
     """Of a wheel; of the wheel that it becomes, for an sdist."""
+    passes_over_failed_builds: bool = False
+    """Whether a version that can't be built is left for another one, or ends the resolution."""
+    passed_over: set[str] = field(default_factory=set)
+    """File names of those."""
     serves_files: bool = False
     asked: bool = False
     """Whether uv reached us at all."""
@@ -99,6 +103,11 @@ class LoopbackIndex:
         except BadWheel as error:
             # Invalid metadata makes uv leave that version and say so; a 500 would end the whole resolution.
             return 200, "text/plain", f"invalid: {error}".encode()
+        except BuildFailed as error:
+            if view.passes_over_failed_builds:
+                view.passed_over.add(view.artifacts[parts[2]].filename)
+                return 200, "text/plain", f"invalid: {error}".encode()
+            view.errors.append(error)
         except TfTesterError as error:
             view.errors.append(error)
         except OSError as error:
@@ -165,6 +174,8 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    """Head and body in one packet: as two, the second waits 40 ms for the first one to be acknowledged (Nagle)."""
     loopback: LoopbackIndex
 
     def do_GET(self) -> None:

@@ -113,10 +113,13 @@ class UvResolver:
             cutoff=cutoff,
             may_build=lambda name: name in allowed or "all" in question.allow_build,
             metadata=lambda artifact: self._metadata_of(artifact, question),
+            # The lowest versions that anybody declared are often too old to be built at all.
+            passes_over_failed_builds=question.resolution is Resolution.LOWEST,
         )
         url = self._loopback.url(view)
         try:
-            words = ["pip", "compile", "--python", str(interpreter.path), "--no-cache"]
+            # uv's cache is this run's own, and a view's address never comes again: only interpreters are found in it.
+            words = ["pip", "compile", "--python", str(interpreter.path)]
             words += ["--no-header", "--no-annotate", "--quiet", "--only-binary", ":all:"]
             if question.resolution is Resolution.LOWEST:
                 words += ["--resolution", "lowest"]
@@ -136,6 +139,8 @@ class UvResolver:
             remarks += (
                 f"the index tells no upload times for {', '.join(sorted(view.undated))}: not limited to the era",
             )
+        if view.passed_over:
+            remarks += (f"could not be built and were passed over: {', '.join(sorted(view.passed_over))}",)
         return Lock(
             python=interpreter.version,
             resolution=question.resolution,

@@ -59,6 +59,8 @@ class Uv:
             "UV_HTTP_RETRIES": "0",
             # A page may wait for the network and metadata for a build; whether that takes too long is judged there.
             "UV_HTTP_TIMEOUT": "86400",
+            # The same source gives the same wheel, whenever and wherever it is built.
+            "SOURCE_DATE_EPOCH": "1577836800",
             "LANG": "C.UTF-8",
         }
         if "SYSTEMROOT" in os.environ:  # Windows' sockets don't work without it

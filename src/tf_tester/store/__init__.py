@@ -4,6 +4,7 @@ Layout of a store, all on one file system::
 
     CACHEDIR.TAG              backup programs leave the folder alone
     ledger.sqlite             what we know: pages, metadata, locks, interpreters, runs
+    ledger.sqlite.lock        held while somebody opens the ledger
     blobs/ab/abcd…            verified files by SHA-256, read-only
     incoming/abcd….part       bytes that are still coming; the next run goes on from them
     claims/abcd….lock         held while somebody brings that blob or makes that layer

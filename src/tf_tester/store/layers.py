@@ -211,7 +211,7 @@ def _unpack(filename: str, sha256: str, wheel: Path, target: Path, go_on: Callab
             path = target / place
             if path.parent not in folders:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                folders |= {folder for folder in path.parents if folder.is_relative_to(target)} - {target}
+                folders.add(path.parent)
             _extract(
                 archive, member, path, promised.get(member.filename), is_script=place.startswith("bin/"), go_on=go_on
             )

@@ -9,8 +9,11 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 
+import filelock
+
 from tf_tester.errors import StoreError
 from tf_tester.ports import CachedPage
+from tf_tester.store.folder import store_errors
 
 _VERSION = 1
 
@@ -95,7 +98,9 @@ class Ledger:
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=60, isolation_level=None, check_same_thread=False)
         try:
-            self._prepare(connection)
+            # SQLite's own waiting does not cover the change to WAL: of two that open a new ledger, one would fail.
+            with store_errors(self._path.parent), filelock.FileLock(f"{self._path}.lock", thread_local=False):
+                self._prepare(connection)
         except BaseException:
             connection.close()
             raise
@@ -105,12 +110,10 @@ class Ledger:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         if _user_version(connection) == 0:
-            # IMMEDIATE: of two processes that open a new ledger, one makes the tables and the other sees them.
             connection.execute("BEGIN IMMEDIATE")
-            if _user_version(connection) == 0:
-                for statement in files("tf_tester.store").joinpath("schema.sql").read_text("utf-8").split(";\n"):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {_VERSION}")
+            for statement in files("tf_tester.store").joinpath("schema.sql").read_text("utf-8").split(";\n"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {_VERSION}")
             connection.execute("COMMIT")
         if _user_version(connection) != _VERSION:
             raise StoreError(
