@@ -13,6 +13,7 @@ from tf_tester.model.exit import Exit
 from tf_tester.model.interpreter import BrokenInterpreter, Interpreter
 from tf_tester.model.layer import Layer
 from tf_tester.model.lock import Lock, Resolution
+from tf_tester.model.world import Overlay, World
 
 Tell = Callable[[Event], None]
 """Takes an event as it happens; must return at once and be callable from any thread."""
@@ -177,6 +178,8 @@ class Environment:
     folder: Path
     python: Path
     scripts: Path
+    overlays: tuple[Overlay, ...] = ()
+    """What makes it; empty where it is a folder on disk."""
     clashes: tuple[str, ...] = ()
     """A sentence for each file that two projects bring with different contents."""
 
@@ -199,6 +202,26 @@ class Environments(Protocol):
         Where two layers bring one file, the first one's is used and the clash is in `Environment.clashes`.
         Raises `InstallFailed`, `StoreError`.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program to start."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    cwd: Path
+
+
+class Sandbox(Protocol):
+    @property
+    def name(self) -> str:
+        """`namespace` or `none`, as the record has it."""
+        ...
+
+    def wrap(self, command: Command, world: World) -> Command:
+        """The command that starts `command` where it sees nothing but `world`."""
         ...
 
 

@@ -15,6 +15,8 @@ from tf_tester import __version__
 from tf_tester.core.settings import Settings, memory_size
 from tf_tester.env.hardlink import HardlinkEnvironments
 from tf_tester.env.interpreters import FoundInterpreters, NoMemory
+from tf_tester.env.overlay import OverlayEnvironments
+from tf_tester.errors import IsolationUnavailable
 from tf_tester.execute.local import LocalExecutor
 from tf_tester.execute.machine import memory, usable_cores
 from tf_tester.execute.probe import abilities, store_facts, uv_version
@@ -26,13 +28,14 @@ from tf_tester.index.mirror_urls import mirror_source
 from tf_tester.index.mirrors import Mirror, mirror_named
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.framework import Framework
-from tf_tester.ports import GetPage, Index, Source, Tell
+from tf_tester.ports import GetPage, Index, Sandbox, Source, Tell
 from tf_tester.resolve.builder import Builder
 from tf_tester.resolve.loopback import LoopbackIndex
 from tf_tester.resolve.memory import LockMemory
 from tf_tester.resolve.metadata import MetadataReader
 from tf_tester.resolve.resolver import UvResolver
 from tf_tester.resolve.uv import Uv
+from tf_tester.sandbox.namespace import NamespaceSandbox, NoSandbox
 from tf_tester.store.blobs import BlobStore
 from tf_tester.store.folder import StoreFolder, remove_tree, translate
 from tf_tester.store.layers import LayerStore
@@ -45,9 +48,16 @@ _USER_AGENT = f"tf-tester/{__version__}"
 
 @contextmanager
 def services(
-    settings: Settings, tell: Callable[[Path], Tell], *, environ: Mapping[str, str], run_id: str
+    settings: Settings,
+    tell: Callable[[Path], Tell],
+    *,
+    environ: Mapping[str, str],
+    run_id: str,
+    runs_tests: bool = False,
 ) -> Iterator[Services]:
     """One run's world; what is opened here is closed in reverse order.
+
+    With `runs_tests` there is the sandbox that the settings ask for, and environments that go with it.
 
     `tell` gets the run's folder and gives the listener. Raises `StoreError`, `UsageError` for an unknown mirror.
     """
@@ -80,6 +90,15 @@ def services(
         executor = LocalExecutor()
         layers = LayerStore(folder, workplace, cpus=usable_cores(), compiler=_harness("compile_layer.py"))
 
+        on_disk = HardlinkEnvironments(
+            workplace,
+            folder.kept,
+            uv=lambda: uv.path,
+            remove_tree=remove_tree,
+            translate=lambda error: translate(error, folder.root),
+        )
+        sandbox, refusal = _sandbox(settings, workplace, folder.root) if runs_tests else (NoSandbox(), "")
+
         def stop() -> None:
             uv.stop()
             layers.stop()
@@ -105,14 +124,12 @@ def services(
                 offline=settings.offline,
             ),
             layers=layers,
-            environments=HardlinkEnvironments(
-                workplace,
-                folder.kept,
-                uv=lambda: uv.path,
-                remove_tree=remove_tree,
-                translate=lambda error: translate(error, folder.root),
-            ),
+            environments=OverlayEnvironments(workplace, on_disk, translate=lambda error: translate(error, folder.root))
+            if isinstance(sandbox, NamespaceSandbox)
+            else on_disk,
             executor=executor,
+            sandbox=sandbox,
+            sandbox_refusal=refusal,
             projects=builder,
             peaks=_LedgerPeaks(ledger),
             downloads=_LedgerDownloads(ledger),
@@ -202,6 +219,26 @@ def known_sdists() -> frozenset[str]:
     import tomllib
 
     return frozenset(tomllib.loads(files("tf_tester.frameworks").joinpath("sdists.toml").read_text("utf-8"))["names"])
+
+
+def _sandbox(settings: Settings, workplace: Path, store: Path) -> tuple[Sandbox, str]:
+    """The sandbox that was asked for, tried once; with `auto`, none and the reason where there can't be one.
+
+    Raises `IsolationUnavailable` where one was asked for by name and can't be had.
+    """
+    if settings.isolation == "none":
+        return NoSandbox(), ""
+    launcher = Path(str(files("tf_tester.sandbox").joinpath("launcher.py")))
+    sandbox = NamespaceSandbox(workplace, store, launcher, network=settings.network, gpu=settings.gpu)
+    try:
+        if sys.platform != "linux":
+            raise IsolationUnavailable("Tests can only be sandboxed on Linux.", hint="Use --isolation none.")
+        sandbox.check()
+    except IsolationUnavailable as error:
+        if settings.isolation != "auto":
+            raise
+        return NoSandbox(), str(error)
+    return sandbox, ""
 
 
 class _Network:

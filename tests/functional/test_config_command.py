@@ -155,6 +155,7 @@ def test_every_setting_has_its_flag(project: Path) -> None:
         ),
         *("--index-url", "file:///i", "--offline", "--store", "s", "-j", "auto", "--memory", "1G"),
         *("--timeout", "1m", "--runner", "pytest", "--env", "A=1", "--pythonpath", "lib", "--keep"),
+        *("--isolation", "none", "--network", "--gpu", "--writable", "out"),
         *("--timings", "--color", "never"),
     )
     assert {origin.split()[0] for origin in resolved.origins.values()} == {"flag"}

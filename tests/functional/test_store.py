@@ -591,6 +591,27 @@ def test_a_layer_whose_list_was_lost_with_the_power_is_made_again(
         assert unpacked(again, tmp_path) == layer
 
 
+def test_stopping_ends_unpacking_and_compiling_and_registers_nothing(
+    layers: LayerStore, folder: StoreFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = layers._start_compiler
+
+    def stopped_meanwhile(python: Interpreter) -> "subprocess.Popen[bytes]":
+        compiler = started(python)
+        layers.stop()
+        return compiler
+
+    monkeypatch.setattr(layers, "_start_compiler", stopped_meanwhile)
+    with pytest.raises(InterruptedError):
+        unpacked(layers, tmp_path)
+    [layer] = folder.layers.iterdir()
+    assert sorted(entry.name for entry in layer.iterdir()) == ["bin", "data", "layer.json", "site"]
+    other = make_wheel("other", "1.0")
+    with pytest.raises(InterruptedError):
+        unpacked(layers, tmp_path, other)
+    assert list(folder.layers.iterdir()) == [layer]
+
+
 def test_a_python_that_vanished_is_named(layers: LayerStore, tmp_path: Path) -> None:
     with pytest.raises(InstallFailed, match=r"/gone/python can't be run: No such file"):
         unpacked(layers, tmp_path, python=replace(running(), path=Path("/gone/python"), cache_tag="other"))

@@ -1,12 +1,15 @@
 """`tf-tester test` from the outside: what a user types, sees and gets."""
 
+import contextlib
 import os
+import secrets
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.integration.conftest import User, finish
@@ -134,38 +137,38 @@ def test_a_file_whose_tests_are_all_skipped_tested_nothing(user: User, with_pyte
     assert "nothing was tested" in run.out
 
 
-def test_a_timeout_ends_the_whole_tree(user: User) -> None:
+@pytest.mark.parametrize("isolation", ["auto", "none"])
+def test_a_timeout_ends_the_whole_tree(user: User, isolation: str) -> None:
+    tag = secrets.token_hex(8)
     user.write(
         "check.py",
-        "import os, subprocess, sys, time\n"
-        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(1000)'], start_new_session=True)\n"
-        "open(os.environ['PIDFILE'], 'w').write(str(child.pid))\n"
+        "import subprocess, sys, time\n"
+        f"subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(1000)', '{tag}'], start_new_session=True)\n"
         "time.sleep(1000)\n",
     )
-    pid_file = user.home / "pid"
-    run = user.run("test", "check.py", "--versions", "2.0", "--timeout", "3s", "--env", f"PIDFILE={pid_file}")
+    run = user.run("test", "check.py", "--versions", "2.0", "--timeout", "3s", "--isolation", isolation)
     assert (run.code, run.outcomes()) == (1, {"2.0": "timeout"})
-    assert not _alive(int(pid_file.read_text()))
+    assert not _running(tag)
 
 
-def test_ctrl_c_ends_everything_and_shows_the_matrix_so_far(user: User) -> None:
+@pytest.mark.parametrize("isolation", ["auto", "none"])
+def test_ctrl_c_ends_everything_and_shows_the_matrix_so_far(user: User, isolation: str) -> None:
+    tag = secrets.token_hex(8)
     user.write(
         "check.py",
-        "import os, time, toy\n"
+        "import subprocess, sys, toy\n"
         "if toy.__version__ != '1.0':\n"
-        "    open(os.environ['PIDFILE'], 'w').write(str(os.getpid()))\n"
-        "    time.sleep(1000)\n",
+        f"    subprocess.call([sys.executable, '-c', 'import time; time.sleep(1000)', '{tag}'])\n",
     )
-    pid_file = user.home / "pid"
-    process = user.start("test", "check.py", "--versions", "1.0,1.1,2.0", "--jobs", "1", "--env", f"PIDFILE={pid_file}")
-    while not (pid_file.exists() and pid_file.read_text()):
+    process = user.start("test", "check.py", "--versions", "1.0,1.1,2.0", "--jobs", "1", "--isolation", isolation)
+    while not _running(tag):
         assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     run = finish(process)
     assert run.code == 130
     assert sorted(run.outcomes().values())[0] == "interrupted"
-    assert not _alive(int(pid_file.read_text()))
+    assert not _running(tag)
     assert list((user.store / "tmp").iterdir()) == []
 
 
@@ -497,11 +500,13 @@ def test_a_full_disk_is_named_and_what_was_verified_stays(user: User, index: Sim
     assert "Traceback" not in done.stderr + done.stdout
 
 
-def _alive(pid: int) -> bool:
-    try:
-        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+def _running(tag: str) -> bool:
+    """Whether any process, in whatever namespace, has the tag among its words."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.status() != psutil.STATUS_ZOMBIE and tag in process.cmdline():
+                return True
+    return False
 
 
 _PROJECT = """

@@ -13,12 +13,13 @@ from tf_tester.flow.trial import (
     LIMIT,
     Job,
     _bounded,
+    _events,
     _identity_remarks,
     _may_go_on,
     _mirror_folder,
-    _read_events,
     clean_environment,
     jobs_of,
+    read_safely,
     tools_of,
 )
 from tf_tester.model.cell import Cell, PlannedCell
@@ -200,11 +201,33 @@ def test_long_output_keeps_its_head_and_tail(tmp_path: Path) -> None:
     assert _bounded(tmp_path / "out") == "c" * LIMIT
 
 
-def test_events_that_are_none_are_left_out(tmp_path: Path) -> None:
-    lines = [b'{"event": "start"}', b"[1]", b"3", b"hello", b"\xff\xfe", b"", b'{"event": "end"}', b'{"event": "te']
-    (tmp_path / "events").write_bytes(b"\n".join(lines))
-    assert _read_events(tmp_path / "events") == [{"event": "start"}, {"event": "end"}]
-    assert _read_events(tmp_path / "none") == []
+def test_events_that_are_none_are_left_out() -> None:
+    lines = [
+        b'{"event": "start"}',
+        b"[1]",
+        b"3",
+        b"hello",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b"",
+        b'{"event": "end"}',
+        b'{"e": "te',
+    ]
+    assert _events(b"\n".join(lines)) == [{"event": "start"}, {"event": "end"}]
+    assert _events(b"") == []
+
+
+def test_what_a_test_may_have_made_is_read_only_where_it_is_a_file_of_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"0123456789")
+    assert read_safely(file) == b"0123456789"
+    assert read_safely(file, 4) == b"0123"
+    (tmp_path / "link").symlink_to(file)
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("none", "link", "pipe", "."):
+        assert read_safely(tmp_path / name) == b""
+    os.link(file, tmp_path / "second")
+    assert read_safely(file) == b""
 
 
 PLANNED = PlannedCell(

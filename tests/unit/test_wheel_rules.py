@@ -237,6 +237,14 @@ def test_a_record_that_is_no_csv_is_refused(text: bytes) -> None:
     assert record_refused(text).startswith("its RECORD can't be read")
 
 
+def test_a_size_that_record_gets_wrong_is_refused() -> None:
+    text = row("toy.py", b"x = 1").encode()
+    read_record(text, RECORD, NAMES, {"toy.py": 5, RECORD: 70})
+    read_record(text.replace(b",5\n", b",\n"), RECORD, NAMES, {"toy.py": 5, RECORD: 70})
+    with pytest.raises(BadWheel, match=r"RECORD says that 'toy\.py' has 5 bytes, it has 6"):
+        read_record(text, RECORD, NAMES, {"toy.py": 6, RECORD: 70})
+
+
 def test_only_the_records_own_signatures_need_no_row() -> None:
     rows = row("toy.py", b"").encode()
     read_record(rows, RECORD, [*NAMES, f"{RECORD}.jws", f"{RECORD}.p7s"])

@@ -26,6 +26,10 @@ _RUNNING = (
     "project",
     "env",
     "pythonpath",
+    "isolation",
+    "network",
+    "gpu",
+    "writable",
     "keep",
 )
 
@@ -104,7 +108,7 @@ def run_test(settings: Settings, trial: Trial, json_file: Path | None) -> int:
 
             return tell
 
-        with services(settings, listening, environ=os.environ, run_id=run_id) as world:
+        with services(settings, listening, environ=os.environ, run_id=run_id, runs_tests=True) as world:
             code = test(selection, trial, world, run_id=run_id, started=datetime.now(UTC).isoformat(), tool=TOOL)
             writers[0].close()
             record = world.run_folder / "record.jsonl"
@@ -135,6 +139,7 @@ def _trial(settings: Settings, targets: tuple[Path, ...], rest: tuple[str, ...])
         project=settings.project,
         env=tuple(settings.env.items()),
         pythonpath=settings.pythonpath,
+        writable=settings.writable,
         timeout=settings.timeout.total_seconds(),
         keep=settings.keep,
         jobs=settings.jobs,

@@ -22,6 +22,7 @@ NOT_SETTINGS = frozenset({"TF_TESTER_CELL"})
 
 RUNNERS = ("auto", "script", "pytest", "unittest")
 COLORS = ("auto", "always", "never")
+ISOLATIONS = ("auto", "namespace", "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,11 @@ class Settings:
     pythonpath: tuple[Path, ...]
     allow_build: tuple[str, ...]
     install_python: bool
+    isolation: str
+    """`auto`, `namespace` or `none`."""
+    network: bool
+    gpu: bool
+    writable: tuple[Path, ...]
     keep: bool
     pre: bool
     yanked: bool
@@ -536,6 +542,24 @@ TABLE: tuple[Setting, ...] = (
         [],
         "A folder that the test may import from. Repeatable.",
         "FOLDER",
+        kind="list",
+        completes="path",
+    ),
+    Setting(
+        "isolation",
+        _one_of(*ISOLATIONS),
+        "auto",
+        "How tests are kept from everything else; auto: namespace where this system allows it.",
+        choices=ISOLATIONS,
+    ),
+    Setting("network", _switch, False, "Let sandboxed tests use the network.", kind="switch"),
+    Setting("gpu", _switch, False, "Let sandboxed tests use the GPUs of this machine.", kind="switch"),
+    Setting(
+        "writable",
+        _path,
+        [],
+        "Let sandboxed tests change this file or folder. Repeatable.",
+        "PATH",
         kind="list",
         completes="path",
     ),

@@ -14,7 +14,7 @@ import stat
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from configparser import ConfigParser
 from configparser import Error as ConfigParserError
 
@@ -130,8 +130,13 @@ def check_metadata(metadata: bytes, project: str, version: str) -> None:
         raise BadWheel(f"its METADATA says Version: {', '.join(versions) or 'nothing'}, not {version}")
 
 
-def read_record(record: bytes, record_name: str, names: Iterable[str]) -> dict[str, str]:
-    """`sha256:` and the hex digest by name, for every file but RECORD itself; the two sets must be equal."""
+def read_record(
+    record: bytes, record_name: str, names: Iterable[str], sizes: Mapping[str, int] | None = None
+) -> dict[str, str]:
+    """`sha256:` and the hex digest by name, for every file but RECORD itself; the two sets must be equal.
+
+    `sizes`: what the files have, if RECORD's sizes are to be compared.
+    """
     promised: dict[str, str] = {}
     unlisted = {record_name, *(record_name + ending for ending in _SIGNATURES)}
     try:
@@ -147,6 +152,9 @@ def read_record(record: bytes, record_name: str, names: Iterable[str]) -> dict[s
         if name in promised:
             raise BadWheel(f"RECORD lists {name!r} twice")
         promised[name] = _hex(name, digest)
+        size = row[2] if len(row) > 2 else ""
+        if sizes is not None and size and name in sizes and size != str(sizes[name]):
+            raise BadWheel(f"RECORD says that {name!r} has {size} bytes, it has {sizes[name]}")
     actual = set(names) - unlisted
     for missing in sorted(actual - promised.keys()):
         raise BadWheel(f"{missing!r} is in it, but not in its RECORD")

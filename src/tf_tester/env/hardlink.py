@@ -78,13 +78,13 @@ class HardlinkEnvironments:
                     case "site":
                         place.link(f"{layer.folder}/{name}", f"{site}/{rest}", layer)
                     case "bin":
-                        place.script(rest, _with_shebang((layer.folder / name).read_bytes(), python), layer)
+                        place.script(rest, with_shebang((layer.folder / name).read_bytes(), python), layer)
                     case _:
                         place.link(f"{layer.folder}/{name}", f"{folder}/{rest}", layer)
             for name in layer.bytecode_files:
                 place.bytecode(f"{layer.bytecode}/{name}", name, f".{interpreter.cache_tag}.pyc", layer)
             for entry in layer.entry_points:
-                place.script(*_entry_script(entry, python), layer)
+                place.script(*entry_script(entry, python), layer)
         return Environment(folder=folder, python=python, scripts=scripts, clashes=tuple(clashes))
 
     def _skeleton(self, folder: Path, interpreter: Interpreter) -> None:
@@ -145,7 +145,7 @@ class _Place:
             os.link(source, target)
         except FileExistsError:
             first = self._owners.get(target)
-            if first is not layer and (first is None or not _same(source, target)):
+            if first is not layer and (first is None or not same_content(source, target)):
                 self._clash(target, layer, first or self._owner_below(target))
             return
         except OSError:
@@ -194,7 +194,7 @@ class _Place:
         return next((layer for path, layer in self._owners.items() if path.startswith(f"{target}/")), None)
 
 
-def _entry_script(entry: EntryPoint, python: Path) -> tuple[str, bytes]:
+def entry_script(entry: EntryPoint, python: Path) -> tuple[str, bytes]:
     from installer.scripts import Script
 
     script = Script(entry.name, entry.module, entry.attribute, "gui" if entry.gui else "console")
@@ -202,7 +202,7 @@ def _entry_script(entry: EntryPoint, python: Path) -> tuple[str, bytes]:
     return script.generate(str(python), kind)  # type: ignore[arg-type]
 
 
-def _with_shebang(content: bytes, python: Path) -> bytes:
+def with_shebang(content: bytes, python: Path) -> bytes:
     """A script of the wheel whose `#!python` names the environment's (binary distribution format, «scripts»)."""
     line, end, rest = content.partition(b"\n")
     if not line.startswith(b"#!python"):
@@ -214,7 +214,7 @@ def _with_shebang(content: bytes, python: Path) -> bytes:
     return b"#!" + os.fsencode(path) + end + rest
 
 
-def _same(one: str, other: str) -> bool:
+def same_content(one: str, other: str) -> bool:
     first, second = Path(one), Path(other)
     return (
         second.is_file() and first.stat().st_size == second.stat().st_size and first.read_bytes() == second.read_bytes()

@@ -175,8 +175,15 @@ def _kill_strays(mark: str, *, session: int | None) -> int:
             with contextlib.suppress(psutil.Error):
                 stray.kill()
                 killed.add(stray.pid)
-        psutil.wait_procs(strays, timeout=1)
+        _wait_for_death(strays)
     return len(killed)
+
+
+def _wait_for_death(processes: Sequence[psutil.Process]) -> None:
+    """Up to a second; a zombie is dead, though nobody may ever collect it (a container without an init process)."""
+    deadline = time.monotonic() + 1
+    while any(_alive(process.pid) for process in processes) and time.monotonic() < deadline:
+        time.sleep(0.005)
 
 
 def _belongs(process: psutil.Process, mark: str, session: int | None) -> bool:

@@ -17,6 +17,7 @@ from tf_tester.ports import (
     Interpreters,
     Layers,
     Resolver,
+    Sandbox,
     Tell,
 )
 
@@ -70,6 +71,9 @@ class Services:
     layers: Layers
     environments: Environments
     executor: Executor
+    sandbox: Sandbox
+    sandbox_refusal: str
+    """Why there is none, where one was wanted; empty otherwise."""
     projects: ProjectBuilder
     peaks: Peaks
     downloads: Downloads

@@ -41,7 +41,11 @@ def test(selection: Selection, trial: Trial, services: Services, *, run_id: str,
     page, cells = selected.page, selected.cells
     tell, clock = services.tell, services.monotonic
     begun = clock()
-    request = {"selection": asdict(selection), "trial": asdict(replace(trial, env=_without_secrets(trial.env)))}
+    request = {
+        "isolation": services.sandbox.name,
+        "selection": asdict(selection),
+        "trial": asdict(replace(trial, env=_without_secrets(trial.env))),
+    }
     tell(
         RunStarted(
             run_id,
@@ -50,7 +54,7 @@ def test(selection: Selection, trial: Trial, services: Services, *, run_id: str,
             _plain(request),
             tuple(p.cell for p in cells),
             str(services.run_folder),
-            selected.remarks,
+            (*selected.remarks, *_about_isolation(services)),
         )
     )
     results: dict[str, CellResult] = {}
@@ -268,6 +272,13 @@ class _Gate:
 
 def _folder_name(key: str) -> str:
     return "".join(character if character.isalnum() or character in ".-_" else "-" for character in key)
+
+
+def _about_isolation(services: Services) -> tuple[str, ...]:
+    """A word where a sandbox was wanted and can't be had; where none was wanted, nobody needs one."""
+    if not services.sandbox_refusal:
+        return ()
+    return (f"tests ran with your rights and your network: {services.sandbox_refusal}",)
 
 
 def _without_secrets(env: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:

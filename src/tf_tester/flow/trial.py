@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,16 +12,21 @@ from typing import Any
 from tf_tester.core.judge import judge_command, judge_harness, with_output
 from tf_tester.core.runner import Runner, runner_of, runner_of_all
 from tf_tester.core.wheel_rules import same_version
-from tf_tester.errors import UsageError
+from tf_tester.errors import InstallFailed, UsageError
 from tf_tester.flow.services import Services
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.exit import Exit
 from tf_tester.model.outcome import Outcome, TestRow
 from tf_tester.model.request import Trial
-from tf_tester.ports import Environment
+from tf_tester.model.world import World
+from tf_tester.ports import Command, Environment
 
 LIMIT = 65_536
 """Characters kept of one stream or traceback; head and tail."""
+REFUSED = 125
+"""Status of a launcher whose program has not run; its last line begins with one of the next two."""
+NO_SANDBOX = "the sandbox could not be made"
+NO_PROGRAM = "the program could not be started: "
 _RESTARTS = 20
 """How often a test run that died is gone on with behind the test that killed it."""
 _PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "SYSTEMROOT", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
@@ -94,7 +100,15 @@ def run_trial(
         folder.mkdir(parents=True)
     _mirror_folder(trial.cwd, cwd)
     env = clean_environment(trial, environment, home, temporary, services.environ)
-    deadline = None if trial.timeout is None else services.monotonic() + trial.timeout
+    (scratch / "messages").mkdir()
+    stage = _Stage(
+        services=services,
+        env=env,
+        cwd=cwd,
+        world=world_of(trial, planned, environment, services, scratch),
+        messages=scratch / "messages",
+        deadline=None if trial.timeout is None else services.monotonic() + trial.timeout,
+    )
     rows: list[TestRow] = []
     events: list[dict[str, Any]] = []
     peak = 0
@@ -102,22 +116,68 @@ def run_trial(
         place = evidence if len(jobs) == 1 else evidence / f"job-{number + 1}"
         place.mkdir(parents=True, exist_ok=True)
         if job.runner is Runner.COMMAND:
-            end = _start(services, list(trial.command), env, cwd, place, deadline)
+            end = stage.start(list(trial.command), place)
             name = " ".join(trial.command)
             rows += judge_command(
                 end, target=name, stdout=_bounded(place / "stdout"), stderr=_bounded(place / "stderr")
             )
             peak = max(peak, end.peak_rss_kib)
         else:
-            job_rows, job_events, job_peak = _run_harness(
-                trial, job, planned, environment, import_names, services, env, cwd, place, deadline
-            )
+            job_rows, job_events, job_peak = _run_harness(trial, job, planned, environment, import_names, stage, place)
             rows += job_rows
             events += job_events
             peak = max(peak, job_peak)
     seconds = [event.get("wall_s") for event in events if event.get("event") == "import"]
     imports = [float(wall_s) for wall_s in seconds if isinstance(wall_s, int | float)]
     return Ran(tuple(rows), max(imports, default=None), peak, _identity_remarks(events, planned))
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """Where the programs of one cell run."""
+
+    services: Services
+    env: Mapping[str, str]
+    cwd: Path
+    world: World
+    messages: Path
+    """What is said to and by the harness; the program can write here."""
+    deadline: float | None
+
+    def start(self, argv: Sequence[str], place: Path) -> Exit:
+        """Run a program in the sandbox, its streams into `place`. Raises `InstallFailed` where there can't be one."""
+        left = None if self.deadline is None else max(0.0, self.deadline - self.services.monotonic())
+        command = self.services.sandbox.wrap(Command(tuple(argv), self.env, self.cwd), self.world)
+        stdout, stderr = place / "stdout", place / "stderr"
+        end = self.services.executor.run(
+            command.argv, env=command.env, cwd=command.cwd, stdout=stdout, stderr=stderr, timeout=left
+        )
+        if command.argv != tuple(argv) and end.code == REFUSED:
+            last = (_bounded(stderr).strip().splitlines() or [""])[-1]
+            if last.startswith(NO_SANDBOX):
+                raise InstallFailed(f"{last}.", hint="`tf-tester doctor` shows what this system allows.")
+            if last.startswith(NO_PROGRAM):
+                return replace(end, code=None, spawn_error=last.removeprefix(NO_PROGRAM))
+        return end
+
+
+def world_of(trial: Trial, planned: PlannedCell, environment: Environment, services: Services, scratch: Path) -> World:
+    """What a cell's programs see: their Python, the test's folders, a scratch; nobody's home."""
+    readable = [services.harness.parent]
+    if planned.interpreter is not None:
+        prefix = planned.interpreter.path.resolve().parent.parent
+        if prefix not in (Path("/"), Path("/usr")):
+            readable.append(prefix)
+    if not environment.overlays:
+        readable.append(environment.folder)
+    home = Path(services.environ.get("HOME") or "/")
+    for path in (trial.cwd, *trial.pythonpath):
+        if not home.is_relative_to(path):
+            readable.append(path)
+    for target in trial.targets:
+        folder = target if target.is_dir() else target.parent
+        readable.append(target if home.is_relative_to(folder) else folder)
+    return World(tuple(dict.fromkeys(readable)), (scratch, *trial.writable), environment.overlays)
 
 
 def clean_environment(
@@ -150,13 +210,10 @@ def _run_harness(
     planned: PlannedCell,
     environment: Environment,
     import_names: Sequence[str],
-    services: Services,
-    env: Mapping[str, str],
-    cwd: Path,
+    stage: "_Stage",
     place: Path,
-    deadline: float | None,
 ) -> tuple[list[TestRow], list[dict[str, Any]], int]:
-    events_file = place / "events.jsonl"
+    events_file = stage.messages / f"{place.name}.jsonl"
     root = trial.cwd if all(target.is_relative_to(trial.cwd) for target in job.targets) else job.targets[0].parent
     target = os.path.relpath(job.targets[0], root)
     done: dict[str, TestRow] = {}
@@ -174,14 +231,16 @@ def _run_harness(
             "deselect": sorted(done),
             "rootdir": str(root),
         }
-        spec_file = place / "spec.json"
+        spec_file = stage.messages / "spec.json"
         spec_file.write_text(json.dumps(spec), encoding="utf-8")
         stdout, stderr = place / "stdout", place / "stderr"
         printed = _size(stdout), _size(stderr)
-        argv = [str(environment.python), str(services.harness), str(spec_file)]
+        argv = [str(environment.python), str(stage.services.harness), str(spec_file)]
         seen = len(all_events)
-        end = _start(services, argv, env, cwd, place, deadline)
-        all_events = _read_events(events_file)
+        end = stage.start(argv, place)
+        said = read_safely(events_file)
+        (place / "events.jsonl").write_bytes(said)
+        all_events = _events(said)
         out, err = _bounded(stdout, printed[0]), _bounded(stderr, printed[1])
         rows = judge_harness(all_events[seen:], end, target=target, stdout=out, stderr=err)
         # The process's own figure where it told one: the system's starts at what its parent held (ru_maxrss).
@@ -207,18 +266,6 @@ def _may_go_on(
 
 def _only_says_nothing_left(row: TestRow, target: str) -> bool:
     return row.id == target and row.outcome is Outcome.ERROR
-
-
-def _start(
-    services: Services,
-    argv: list[str],
-    env: Mapping[str, str],
-    cwd: Path,
-    place: Path,
-    deadline: float | None,
-) -> Exit:
-    left = None if deadline is None else max(0.0, deadline - services.monotonic())
-    return services.executor.run(argv, env=env, cwd=cwd, stdout=place / "stdout", stderr=place / "stderr", timeout=left)
 
 
 def _identity_remarks(events: Sequence[Mapping[str, Any]], planned: PlannedCell) -> tuple[str, ...]:
@@ -288,17 +335,28 @@ def _similar(target: Path) -> str:
     return f"Did you mean {', '.join(near)}?" if near else "Check the name and the folder you are in."
 
 
-def _read_events(path: Path) -> list[dict[str, Any]]:
+def read_safely(path: Path, most: int = 64 * 1024 * 1024) -> bytes:
+    """A file that a test may have made: a regular one, not followed anywhere, at most so many bytes; else nothing."""
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except OSError:
+        return b""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+        os.close(descriptor)
+        return b""
+    with os.fdopen(descriptor, "rb") as stream:
+        return stream.read(most)
+
+
+def _events(said: bytes) -> list[dict[str, Any]]:
     """The harness's events; a last line that a dying process cut off, or a stranger's line, is left out."""
     found: list[dict[str, Any]] = []
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except FileNotFoundError:
-        return found
-    for line in lines:
+    for line in said.split(b"\n"):
         try:
             event = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(event, dict):
             found.append(event)

@@ -47,6 +47,8 @@ class Trial:
     pythonpath: tuple[Path, ...] = ()
     timeout: float | None = None
     """Seconds for one cell."""
+    writable: tuple[Path, ...] = ()
+    """Files and folders that the test may change although it is sandboxed."""
     keep: bool = False
     jobs: int = 1
     memory: int | None = None

@@ -57,7 +57,7 @@ class View:
 
 
 class LoopbackIndex:
-    """A PEP 691 server of views; context manager."""
+    """A PEP 691 server of views, from the first `url` to `close`."""
 
     def __init__(self, index: Index, fetcher: Fetcher) -> None:
         self._index = index

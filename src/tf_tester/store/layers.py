@@ -14,9 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import BinaryIO
 
 from packaging.utils import canonicalize_name
 
+from tf_tester.core.archive_layout import check_layout
 from tf_tester.core.wheel_rules import (
     BROKEN_ARCHIVE,
     BadWheel,
@@ -185,7 +187,10 @@ def _unpack(filename: str, sha256: str, wheel: Path, target: Path, go_on: Callab
     project = str(canonicalize_name(project))
     with zipfile.ZipFile(wheel) as archive:
         members = archive.infolist()
-        check_members(members, wheel.stat().st_size)
+        size = wheel.stat().st_size
+        check_members(members, size)
+        with wheel.open("rb") as stream:
+            check_layout(members, archive.start_dir, size, lambda start, length: _read(stream, start, length))
         wanted = [member for member in members if not member.is_dir()]
         names = [member.filename for member in wanted]
         dist_info = find_dist_info(names, project, version)
@@ -194,7 +199,8 @@ def _unpack(filename: str, sha256: str, wheel: Path, target: Path, go_on: Callab
         metadata = archive.read(f"{dist_info}/METADATA")
         check_metadata(metadata, project, version)
         record_name = f"{dist_info}/RECORD"
-        promised = read_record(archive.read(record_name), record_name, names)
+        sizes = {member.filename: member.file_size for member in wanted}
+        promised = read_record(archive.read(record_name), record_name, names, sizes)
         scripts: tuple[EntryPoint, ...] = ()
         if f"{dist_info}/entry_points.txt" in names:
             scripts = read_entry_points(archive.read(f"{dist_info}/entry_points.txt").decode("utf-8"))
@@ -225,6 +231,11 @@ def _unpack(filename: str, sha256: str, wheel: Path, target: Path, go_on: Callab
         import_names=import_names(place.removeprefix("site/") for place in places if place.startswith("site/")),
         metadata_sha256=hashlib.sha256(metadata).hexdigest(),
     )
+
+
+def _read(stream: BinaryIO, start: int, length: int) -> bytes:
+    stream.seek(start)
+    return stream.read(max(0, length))
 
 
 def _place(name: str, project: str, version: str) -> str | None:

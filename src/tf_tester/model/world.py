@@ -1,0 +1,24 @@
+"""What a sandboxed program sees."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """Folders seen as one; the first one wins, and what is written is gone with the program."""
+
+    target: Path
+    lowers: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything but the system's own folders."""
+
+    readable: tuple[Path, ...]
+    """Files and folders shown at their own places, read-only."""
+    writable: tuple[Path, ...]
+    """Likewise, and what is written there stays."""
+    overlays: tuple[Overlay, ...] = ()
+    """An overlay within another comes after it."""

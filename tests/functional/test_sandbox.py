@@ -1,0 +1,218 @@
+"""What a sandboxed program can't do, and what it can. Skipped where this system allows no sandbox."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import tf_tester.sandbox
+from tf_tester.errors import IsolationUnavailable
+from tf_tester.model.world import Overlay, World
+from tf_tester.ports import Command
+from tf_tester.sandbox.namespace import NamespaceSandbox
+
+LAUNCHER = Path(tf_tester.sandbox.__file__).with_name("launcher.py")
+SECRET = "the secret"
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("home", "scratch", "work", "lower-1", "lower-2", "readable", "writable"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "home" / "credentials").write_text(SECRET)
+    (tmp_path / "readable" / "data").write_text("data")
+    (tmp_path / "lower-1" / "module.py").write_text("VALUE = 1\n")
+    (tmp_path / "lower-2" / "module.py").write_text("VALUE = 2\n")
+    (tmp_path / "lower-2" / "other.py").write_text("VALUE = 2\n")
+    return tmp_path
+
+
+@pytest.fixture
+def run(folder: Path) -> Run:
+    """Runs Python code in a sandbox."""
+
+    def run(code: str, *, network: bool = False) -> "subprocess.CompletedProcess[str]":
+        sandbox = NamespaceSandbox(folder / "work", folder, LAUNCHER, network=network)
+        prefix = Path(sys.base_prefix)
+        python = Path(sys.executable).resolve()
+        world = World(
+            readable=(folder / "readable", *(() if prefix == Path("/usr") else (prefix,))),
+            writable=(folder / "scratch", folder / "writable"),
+            overlays=(Overlay(Path("/tf-tester/env"), (folder / "lower-1", folder / "lower-2")),),
+        )
+        command = sandbox.wrap(
+            Command(
+                (str(python), "-c", code), {"PATH": os.defpath, "PYTHONPATH": "/tf-tester/env"}, folder / "scratch"
+            ),
+            world,
+        )
+        return subprocess.run(
+            command.argv, env=dict(command.env), cwd=command.cwd, capture_output=True, text=True, check=False
+        )
+
+    try:
+        NamespaceSandbox(folder / "work", folder, LAUNCHER, network=False).check()
+    except IsolationUnavailable as error:
+        pytest.skip(str(error))
+    return run
+
+
+def succeeded(done: "subprocess.CompletedProcess[str]") -> str:
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_layers_are_one_folder_and_the_first_one_wins(run: Run) -> None:
+    assert succeeded(run("import module, other; print(module.VALUE, other.VALUE)")) == "1 2"
+
+
+def test_what_a_test_writes_into_its_environment_is_gone_with_it(run: Run, folder: Path) -> None:
+    code = (
+        "import os; p = '/tf-tester/env/module.py'; open(p, 'w').write('VALUE = 9'); import module; print(module.VALUE)"
+    )
+    assert succeeded(run(code)) == "9"
+    assert succeeded(run("import os; os.unlink('/tf-tester/env/other.py')")) == ""
+    assert succeeded(run("import module, other; print(module.VALUE, other.VALUE)")) == "1 2"
+    assert (folder / "lower-1" / "module.py").read_text() == "VALUE = 1\n"
+
+
+@pytest.mark.parametrize(
+    "place", ["/usr/x", "/x", "/etc/x", "/tf-tester/x", "{folder}/readable/x", "/proc/sys/kernel/x"]
+)
+def test_nothing_but_the_scratch_can_be_written(run: Run, folder: Path, place: str) -> None:
+    done = run(f"open({place.format(folder=folder)!r}, 'w')")
+    assert done.returncode == 1
+    assert "Error" in done.stderr
+    assert succeeded(run(f"open('{folder}/scratch/x', 'w').write('kept'); open('{folder}/writable/x', 'w')")) == ""
+    assert (folder / "scratch" / "x").read_text() == "kept"
+
+
+def test_homes_and_credentials_are_not_there(run: Run, folder: Path) -> None:
+    done = run(f"print(open('{folder}/home/credentials').read())")
+    assert (done.returncode, SECRET in done.stdout) == (1, False)
+    hidden = succeeded(
+        run("import os; print([p for p in ('/etc/shadow', '/root/.ssh', '/var', '/boot') if os.path.exists(p)])")
+    )
+    assert hidden == "[]"
+    assert succeeded(run(f"print(open('{folder}/readable/data').read())")) == "data"
+
+
+def test_there_is_no_network_but_an_own_loopback(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        connect = f"import socket; socket.create_connection(('127.0.0.1', {port}), 5)"
+        assert "ConnectionRefusedError" in run(connect).stderr
+        assert run(connect, network=True).returncode == 0
+    inside = (
+        "import socket; s = socket.create_server(('127.0.0.1', 0)); "
+        "socket.create_connection(s.getsockname()); print('connected')"
+    )
+    assert succeeded(run(inside)) == "connected"
+    assert "OSError" in run("import socket; socket.create_connection(('192.0.2.1', 80), 5)").stderr
+
+
+def test_other_processes_are_not_seen(run: Run) -> None:
+    assert (
+        succeeded(run("import os; print(os.getpid(), sorted(p for p in os.listdir('/proc') if p.isdigit()))"))
+        == "2 ['1', '2']"
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("raise SystemExit(3)", 3),
+        ("import os; os._exit(77)", 77),
+        ("import os; os.abort()", -signal.SIGABRT),
+        ("import ctypes; ctypes.string_at(0)", -signal.SIGSEGV),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", -signal.SIGTERM),
+    ],
+)
+def test_the_launcher_ends_as_the_program_did(run: Run, code: str, status: int) -> None:
+    assert run(code).returncode == status
+
+
+def test_a_daemon_dies_with_the_test(run: Run, folder: Path) -> None:
+    code = (
+        "import os, sys, time\n"
+        "if os.fork() == 0:\n"
+        "    os.setsid()\n"
+        "    if os.fork() == 0:\n"
+        f"        open('{folder}/scratch/begun', 'w').close()\n"
+        "        time.sleep(1000)\n"
+        "    os._exit(0)\n"
+        f"while not os.path.exists('{folder}/scratch/begun'): time.sleep(0.01)\n"
+    )
+    assert succeeded(run(code)) == ""  # and its streams are closed: nobody holds them any more
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "c.mount(b'none', b'/tf-tester', b'tmpfs', 0, None)",
+        "c.umount2(b'/proc', 2)",
+        "c.unshare(0x10000000)",
+        "c.ptrace(0, 0, 0, 0)",
+        "c.syscall({'x86_64': 321, 'aarch64': 280}[__import__('platform').machine()], 0, 0, 0)",  # bpf
+        "c.syscall(425, 1, 0)",  # io_uring_setup
+        "c.syscall({'x86_64': 250, 'aarch64': 219}[__import__('platform').machine()], 0, -3, 0)",  # keyctl
+        "c.syscall({'x86_64': 323, 'aarch64': 282}[__import__('platform').machine()], 0)",  # userfaultfd
+        "c.syscall({'x86_64': 56, 'aarch64': 220}[__import__('platform').machine()], 0x10000011, 0, 0, 0, 0)",  # clone
+        "c.ioctl(0, 0x5412, b'x')",  # TIOCSTI
+        "c.setuid(12345)",
+        "c.chroot(b'/usr')",
+    ],
+)
+def test_what_reaches_out_is_refused(run: Run, attempt: str) -> None:
+    code = f"import ctypes; c = ctypes.CDLL(None, use_errno=True); print({attempt}, ctypes.get_errno())"
+    result, number = succeeded(run(code)).split()
+    assert result == "-1"
+    assert int(number) in (1, 22)  # EPERM; EINVAL for an id that doesn't exist in here
+
+
+def test_no_descriptor_comes_along(run: Run) -> None:
+    with open(os.devnull, "rb") as stray:  # noqa: PTH123 - a descriptor, not a path
+        os.set_inheritable(stray.fileno(), True)
+        assert succeeded(run("import os; print(sorted(map(int, os.listdir('/proc/self/fd')))[:4])")) == "[0, 1, 2, 3]"
+
+
+def test_threads_and_processes_work_as_usual(run: Run) -> None:
+    code = (
+        "import multiprocessing, threading, subprocess, sys\n"
+        "def double(x): return 2 * x\n"
+        "thread = threading.Thread(target=print, args=('thread',)); thread.start(); thread.join()\n"
+        "with multiprocessing.get_context('fork').Pool(2) as pool: print(pool.map(double, [1, 2]))\n"
+        "print(subprocess.run([sys.executable, '-c', 'print(7)'], capture_output=True, text=True).stdout.strip())\n"
+    )
+    assert succeeded(run(code)).split("\n") == ["thread", "[2, 4]", "7"]
+
+
+def test_a_world_that_cannot_be_made_is_refused_and_nothing_runs(run: Run, folder: Path) -> None:
+    sandbox = NamespaceSandbox(folder / "work", folder, LAUNCHER, network=False)
+    world = World((), (), (Overlay(Path("/tf-tester/env"), (folder / "absent",)),))
+    command = sandbox.wrap(Command(("/usr/bin/env", "touch", str(folder / "scratch" / "ran")), {}, Path("/")), world)
+    done = subprocess.run(command.argv, env={}, cwd=command.cwd, capture_output=True, text=True, check=False)
+    assert done.returncode == 125
+    assert "the sandbox could not be made" in done.stderr
+    assert not (folder / "scratch" / "ran").exists()
+
+
+def test_hundreds_of_layers_are_one_folder(run: Run, folder: Path) -> None:
+    lowers = []
+    for number in range(450):
+        lower = folder / "many" / f"layer-{number}"
+        lower.mkdir(parents=True)
+        (lower / f"file-{number}").write_text("x")
+        lowers.append(lower)
+    sandbox = NamespaceSandbox(folder / "work", folder, LAUNCHER, network=False)
+    world = World((), (), (Overlay(Path("/tf-tester/env"), tuple(lowers)),))
+    command = sandbox.wrap(Command(("/usr/bin/env", "ls", "/tf-tester/env"), {"PATH": os.defpath}, Path("/")), world)
+    done = subprocess.run(command.argv, env={}, cwd=command.cwd, capture_output=True, text=True, check=False)
+    assert len(succeeded(done).split()) == 450
