@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tf_tester import __version__
+from tf_tester.core.links import without_credentials
 from tf_tester.core.settings import Settings, memory_size
 from tf_tester.env.hardlink import HardlinkEnvironments
 from tf_tester.env.interpreters import FoundInterpreters, NoMemory
@@ -120,6 +121,7 @@ def services(
                 memory=LockMemory(ledger),
                 known_sdists=known_sdists(),
                 workplace=workplace,
+                authority=without_credentials(_authority(settings, environ)),
                 now=_now,
                 offline=settings.offline,
             ),

@@ -103,3 +103,11 @@ def test_a_wheel_can_be_fetched_for_a_python_that_is_not_here(user: User, index:
     anywhere = {"TF_TESTER_PYTHON": "", "PATH": "/nowhere", "HOME": "/nowhere"}
     assert user.run("download", "--versions", "1.5", "--no-deps", "--python", "3.6", env=anywhere).code == 0
     assert [path.name for path in (user.folder / "wheels").iterdir()] == [f"toy-1.5-cp36-cp36m-{platform}.whl"]
+
+
+def test_a_folder_that_cannot_be_made_is_named(user: User) -> None:
+    user.write("file", "")
+    run = user.run("download", "--versions", "1.0", "-d", "file/wheels")
+    assert run.code == 4
+    assert "file/wheels can't be written" in run.err
+    assert "-d" in run.err

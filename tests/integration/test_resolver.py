@@ -91,6 +91,7 @@ class Process:
             known_sdists=frozenset({"known"}),
             workplace=self.workplace,
             now=lambda: world.now,
+            authority=world.simulator.simple_url,
             offline=offline,
         )
 
@@ -366,10 +367,11 @@ def test_every_part_of_a_question_counts() -> None:
         replace(question, cutoff=None),
         replace(question, allow_build=frozenset({"toy"})),
     ]
-    keys = {question_key(one, frozenset()) for one in (question, *others)} | {question_key(question, frozenset({"a"}))}
-    assert len(keys) == len(others) + 2
+    keys = {question_key(one, frozenset(), "index") for one in (question, *others)}
+    keys |= {question_key(question, frozenset({"a"}), "index"), question_key(question, frozenset(), "another index")}
+    assert len(keys) == len(others) + 3
     same = replace(question, good_for=timedelta(1), interpreter=replace(running(), path=Path("/other")))
-    assert question_key(same, frozenset()) == question_key(question, frozenset())
+    assert question_key(same, frozenset(), "index") == question_key(question, frozenset(), "index")
 
 
 # -- metadata

@@ -27,7 +27,7 @@ PYTHON = Interpreter(Path(sys.executable), "3.8.18", "cpython", "cp38", 64, "cpy
 
 Tree = dict[str, bytes]
 
-unhurried = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+unhurried = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 """The machine may be busy."""
 
 

@@ -85,7 +85,7 @@ def index_trouble() -> str:
 def tool(tmp_path_factory: pytest.TempPathFactory) -> Tool:
     if index_trouble():
         pytest.skip(index_trouble())
-    return Tool(Path(os.environ.get("TF_TESTER_REAL_STORE") or tmp_path_factory.mktemp("store")))
+    return Tool(Path(os.environ.get("REAL_TESTS_STORE") or tmp_path_factory.mktemp("store")))
 
 
 @cache

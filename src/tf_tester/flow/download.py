@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +76,8 @@ def download(
                     failures.append(Undelivered(_name(planned), found))
                 else:
                     wanted.update(found)
-            folder.mkdir(parents=True, exist_ok=True)
+            with _folder_errors(folder):
+                folder.mkdir(parents=True, exist_ok=True)
             artifacts = list(wanted.values())
 
             def bring(artifact: Artifact) -> Delivered:
@@ -118,18 +119,25 @@ def _bring(artifact: Artifact, folder: Path, services: Services) -> Delivered:
     # Under a name of its own until it is whole: somebody may be reading the folder.
     temporary = folder / f".{artifact.filename}.{os.getpid()}.part"
     try:
-        if target.is_file() and _sha256(target) == artifact.sha256:
-            return Delivered(artifact.filename, size, was_there=True)
-        _copy(blob, temporary)
-        temporary.replace(target)
-    except OSError as error:
-        raise OurFailure(
-            f"{target} can't be written: {error.strerror}.", hint="Choose another folder with -d, or free some space."
-        ) from error
+        with _folder_errors(target):
+            if target.is_file() and _sha256(target) == artifact.sha256:
+                return Delivered(artifact.filename, size, was_there=True)
+            _copy(blob, temporary)
+            temporary.replace(target)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
     return Delivered(artifact.filename, size, was_there=False)
+
+
+@contextlib.contextmanager
+def _folder_errors(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OurFailure(
+            f"{place} can't be written: {error.strerror}.", hint="Choose another folder with -d, or free some space."
+        ) from error
 
 
 def _copy(source: Path, target: Path) -> None:

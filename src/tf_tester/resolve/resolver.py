@@ -43,6 +43,7 @@ class UvResolver:
         memory: LockMemory,
         known_sdists: frozenset[str],
         workplace: Path,
+        authority: str,
         now: Callable[[], datetime],
         offline: bool,
     ) -> None:
@@ -55,11 +56,13 @@ class UvResolver:
         self._memory = memory
         self._known_sdists = known_sdists
         self._workplace = workplace
+        self._authority = authority
+        """Address of the index that answers, without credentials: another one's lock is another lock."""
         self._now = now
         self._offline = offline
 
     def lock(self, question: Question) -> tuple[Lock, bool]:
-        key = question_key(question, self._known_sdists)
+        key = question_key(question, self._known_sdists, self._authority)
         remembered = self._memory.recall_lock(key)
         if remembered is not None:
             lock, at = remembered
@@ -179,10 +182,11 @@ class UvResolver:
         )
 
 
-def question_key(question: Question, known_sdists: frozenset[str]) -> str:
-    """Equal for equal questions, also in other processes and on other days."""
+def question_key(question: Question, known_sdists: frozenset[str], authority: str) -> str:
+    """Equal for equal questions to one index, also in other processes and on other days."""
     parts = {
         "rules": _RULES,
+        "authority": authority,
         "requirements": question.requirements,
         "constraints": question.constraints,
         "python": question.interpreter.version,
