@@ -172,6 +172,37 @@ def test_ctrl_c_ends_everything_and_shows_the_matrix_so_far(user: User, isolatio
     assert list((user.store / "tmp").iterdir()) == []
 
 
+def test_a_cancelled_job_ends_as_an_interrupted_one(user: User) -> None:
+    tag = secrets.token_hex(8)
+    user.write(
+        "check.py",
+        f"import subprocess, sys\nsubprocess.call([sys.executable, '-c', 'import time; time.sleep(1000)', '{tag}'])\n",
+    )
+    process = user.start("test", "check.py", "--versions", "2.0")
+    while not _running(tag):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    run = finish(process)
+    assert (run.code, run.outcomes()) == (130, {"2.0": "interrupted"})
+    assert not _running(tag)
+
+
+def test_what_was_printed_before_a_crash_is_kept(user: User) -> None:
+    user.write("check.py", "import ctypes\nprint('step one')\nctypes.string_at(0)\n")
+    run = user.run("test", "check.py", "--versions", "2.0")
+    assert run.outcomes() == {"2.0": "crash"}
+    assert run.results()["2.0"]["tests"][0]["stdout"] == "step one\n"
+
+
+def test_the_users_own_pytest_options_that_cannot_be_are_named(user: User, with_pytest: None) -> None:
+    user.write("pyproject.toml", "[tool.pytest.ini_options]\naddopts = '--cov=mine'\n")
+    user.write("test_toy.py", "def test_it(): pass\n")
+    run = user.run("test", "test_toy.py", "--versions", "2.0")
+    assert run.outcomes() == {"2.0": "error"}
+    assert "unrecognized arguments: --cov=mine" in run.out
+
+
 def test_kill_in_the_middle_of_a_download_loses_nothing_that_arrived(user: User, index: Simulator) -> None:
     big = make_wheel("toy", "3.0", files={"toy.py": "__version__ = '3.0'\n", "toy_data.bin": os.urandom(3_000_000)})
     index.add_wheel(*big, upload_time="2024-01-01T00:00:00Z")
@@ -321,6 +352,7 @@ def test_the_users_own_project_is_built_and_added(user: User) -> None:
     user.write("tests/check.py", "import mine, toy\nassert mine.twice() == 2 * toy.spin()\n")
     run = user.run("test", "tests/check.py", "--versions", "1.0,2.0", "--project", ".")
     assert (run.code, run.outcomes()) == (0, {"1.0": "pass", "2.0": "pass"}), run.out
+    assert sorted(path.name for path in user.folder.iterdir()) == ["backend.py", "pyproject.toml", "tests"]
 
 
 def test_a_test_sees_no_credentials_and_leaves_no_traces(user: User) -> None:
@@ -426,6 +458,10 @@ def test_pytest_changes_a_dependency_only_when_it_must_and_says_so(
         (("test", "check.py", "--versions", "2.0", "--package", "toyy"), "no project named toyy", "spelling"),
         (("test", "check.py", "--versions", "2.0", "--timeout", "soon"), "--timeout", "15m"),
         (("test", "check.py", "--versions", "2.0", "--python", "perl"), "perl", "doctor"),
+        (("test", "check.py::test_it", "--versions", "2.0"), "names a test within a file", "-k NAME"),
+        (("test", "check.py", "--versions", "2.0", "--pythonpath", "lib"), "no folder", "--pythonpath"),
+        (("test", "check.py", "--versions", "2.0", "--project", "."), "no project that can be built", "pyproject.toml"),
+        (("test", "ut.py", "--versions", "2.0", "--", "-k", "a"), "unittest takes no arguments", "--runner pytest"),
         (("test", "empty", "--versions", "2.0"), "has no test files", "test_*.py"),
         (("test", "check.py", "--versions", "2.0", "-r", "none.txt"), "none.txt", ""),
     ],
@@ -434,6 +470,7 @@ def test_what_cannot_be_meant_is_a_sentence_and_exit_2(
     user: User, words: tuple[str, ...], sentence: str, hint: str
 ) -> None:
     user.write("check.py", GOOD)
+    user.write("ut.py", "import unittest\nclass T(unittest.TestCase):\n    def test_a(self): pass\n")
     (user.folder / "empty").mkdir()
     run = user.run(*words)
     assert run.code == 2

@@ -1,6 +1,7 @@
 """The command line: words in, words out. A command's module is imported when the command is used."""
 
 import importlib
+import signal
 import sys
 from typing import Any, NoReturn
 
@@ -54,6 +55,10 @@ def run(arguments: list[str] | None = None) -> NoReturn:
 
 
 def _exit_code(arguments: list[str] | None) -> int:
+    # A cancelled job and a closed terminal end a run as Ctrl-C does: nothing goes on behind anybody's back.
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_DFL:
+            signal.signal(getattr(signal, name), signal.default_int_handler)
     try:
         code: Any = main.main(args=arguments, prog_name="tf-tester", standalone_mode=False)
     except click.exceptions.Exit as left:

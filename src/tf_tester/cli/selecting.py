@@ -80,6 +80,14 @@ def requirements_of(files: tuple[Path, ...], package: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def hashes_remark(files: tuple[Path, ...]) -> tuple[str, ...]:
+    """A word where requirement files have hashes."""
+    with_hashes = [file.name for file in files if file.is_file() and "--hash" in file.read_text("utf-8", "replace")]
+    if not with_hashes:
+        return ()
+    return (f"the hashes in {', '.join(with_hashes)} were not compared; those of the index are",)
+
+
 def _read_requirements(file: Path, package: str, seen: tuple[Path, ...]) -> list[str]:
     from packaging.requirements import InvalidRequirement, Requirement
 

@@ -10,7 +10,15 @@ import click
 from packaging.utils import canonicalize_name
 
 from tf_tester.cli.options import EPILOG, options, settings_from
-from tf_tester.cli.selecting import FETCHING, RESOLVING, SELECTING, listener, requirements_of, selection_of
+from tf_tester.cli.selecting import (
+    FETCHING,
+    RESOLVING,
+    SELECTING,
+    hashes_remark,
+    listener,
+    requirements_of,
+    selection_of,
+)
 from tf_tester.core.settings import Settings
 from tf_tester.errors import UsageError
 from tf_tester.model.events import Event
@@ -32,6 +40,9 @@ _RUNNING = (
     "writable",
     "keep",
 )
+
+_FILE_COLUMNS = 120
+"""Where the report goes into a file or a log."""
 
 
 class _Splitting(click.Command):
@@ -117,7 +128,7 @@ def run_test(settings: Settings, trial: Trial, json_file: Path | None) -> int:
         report,
         sys.stdout,
         environ=_colours(settings),
-        width=shutil.get_terminal_size().columns,
+        width=shutil.get_terminal_size().columns if sys.stdout.isatty() else _FILE_COLUMNS,
         timings=settings.timings,
         default_package=settings_from({}).settings.package,
     )
@@ -136,6 +147,7 @@ def _trial(settings: Settings, targets: tuple[Path, ...], rest: tuple[str, ...])
         runner=settings.runner,
         cwd=cwd,
         requirements=(*settings.with_, *requirements_of(settings.requirements, package)),
+        remarks=hashes_remark(settings.requirements),
         project=settings.project,
         env=tuple(settings.env.items()),
         pythonpath=settings.pythonpath,

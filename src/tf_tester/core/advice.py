@@ -69,6 +69,11 @@ def _shell(cell: Cell, report: Report, default_package: str) -> str:
         words += ["--python", _quoted(cell.python)]
     if cell.resolution is not Resolution.ERA:
         words += ["--resolve", str(cell.resolution)]
+    trial = report.request.get("trial") or {}
+    for requirement in trial.get("requirements") or ():
+        words += ["--with", _quoted(str(requirement))]
+    if trial.get("project"):
+        words += ["--project", _quoted(str(trial["project"]))]
     return " ".join(words)
 
 

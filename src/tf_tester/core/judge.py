@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from tf_tester.model.exit import Exit
 from tf_tester.model.outcome import ExceptionFact, Outcome, TestRow, WarningFact
 
+_COULD_NOT_BEGIN = "pytest could not begin: see its output"
 TRACEBACK = "Traceback (most recent call last)"
 _FRAME = re.compile(r'  File "(.*)", line ([0-9]{1,9})(?:, in (.*))?')
 _N = TypeVar("_N", int, float)
@@ -60,7 +61,22 @@ def judge_harness(
             named, outcome, reason=reason, stdout=stdout, stderr=stderr, wall_s=end.wall_s, exit_code=end.code
         )
         rows = [row for row in rows if row.id != named] + [victim]
-    return tuple(rows)
+    return tuple(_with_output_of_pytest(row, stderr) for row in rows)
+
+
+def _with_output_of_pytest(row: TestRow, stderr: str) -> TestRow:
+    """Where pytest itself gave up, what it said is the reason."""
+    if row.exception is not None or _COULD_NOT_BEGIN not in row.remarks:
+        return replace(row, reason=row.reason or row.remarks[0]) if _is_bare_error(row) else row
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    told = [line.partition(": error: ")[2] for line in lines if ": error: " in line]
+    told = told or [line for line in lines if "error" in line.lower()] or lines[-1:] or ["see its output"]
+    remarks = tuple(remark for remark in row.remarks if remark != _COULD_NOT_BEGIN)
+    return replace(row, reason=f"pytest could not begin: {told[0]}", stderr=stderr, remarks=remarks)
+
+
+def _is_bare_error(row: TestRow) -> bool:
+    return row.outcome is Outcome.ERROR and row.exception is None and not row.reason and bool(row.remarks)
 
 
 def judge_command(end: Exit, *, target: str, stdout: str, stderr: str) -> tuple[TestRow, ...]:

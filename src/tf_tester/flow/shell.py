@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from tf_tester.errors import NoPython, UsageError
 from tf_tester.flow.prepare import Preparation, Preparer
@@ -51,7 +52,10 @@ def shell(
 
 def _run(command: Sequence[str], environment: Environment, environ: Mapping[str, str]) -> int:
     env = {name: value for name, value in environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
-    env["PATH"] = os.pathsep.join((str(environment.scripts), environ.get("PATH", os.defpath)))
+    # Not our own environment's programs: its pip would change us instead of what the user looks at.
+    ours = str(Path(sys.prefix, environment.scripts.name)) if sys.prefix != sys.base_prefix else ""
+    others = [part for part in environ.get("PATH", os.defpath).split(os.pathsep) if part != ours]
+    env["PATH"] = os.pathsep.join((str(environment.scripts), *others))
     env["VIRTUAL_ENV"] = str(environment.folder)
     try:
         return subprocess.run(list(command), env=env, check=False).returncode

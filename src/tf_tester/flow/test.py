@@ -54,7 +54,7 @@ def test(selection: Selection, trial: Trial, services: Services, *, run_id: str,
             _plain(request),
             tuple(p.cell for p in cells),
             str(services.run_folder),
-            (*selected.remarks, *_about_isolation(services)),
+            (*selected.remarks, *trial.remarks, *_about_isolation(services)),
         )
     )
     results: dict[str, CellResult] = {}

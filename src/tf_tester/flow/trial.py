@@ -27,6 +27,7 @@ REFUSED = 125
 """Status of a launcher whose program has not run; its last line begins with one of the next two."""
 NO_SANDBOX = "the sandbox could not be made"
 NO_PROGRAM = "the program could not be started: "
+_PROJECT_FILES = ("pyproject.toml", "setup.py")
 _RESTARTS = 20
 """How often a test run that died is gone on with behind the test that killed it."""
 _PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "SYSTEMROOT", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
@@ -56,15 +57,17 @@ class Ran:
 
 def jobs_of(trial: Trial) -> tuple[Job, ...]:
     """What has to be run: scripts one by one, tests of one kind together. Raises `UsageError`."""
-    if trial.command:
-        return (Job(Runner.COMMAND, ()),)
-    if not trial.targets:
+    if not trial.command and not trial.targets:
         raise UsageError(
             "There is nothing to run.", hint="Give a test file, a folder of tests, or a command after `--`."
         )
     wanted = Runner(trial.runner)
-    jobs: list[Job] = []
+    jobs: list[Job] = [Job(Runner.COMMAND, ())] if trial.command else []
     for target in trial.targets:
+        if not target.exists() and "::" in target.name:
+            raise UsageError(
+                f"{target.name} names a test within a file.", hint="Give the file, and choose in it with `-- -k NAME`."
+            )
         if not target.exists():
             raise UsageError(f"There is no file {target}.", hint=_similar(target))
         runner = _runner_of_target(target) if wanted is Runner.AUTO else wanted
@@ -75,6 +78,18 @@ def jobs_of(trial: Trial) -> tuple[Job, ...]:
             jobs[-1] = replace(last, targets=(*last.targets, target))
         else:
             jobs.append(Job(runner, (target,)))
+    if trial.arguments and any(job.runner is Runner.UNITTEST for job in jobs):
+        raise UsageError(
+            f"unittest takes no arguments here: {' '.join(trial.arguments)}", hint="Use --runner pytest for them."
+        )
+    for folder in trial.pythonpath:
+        if not folder.is_dir():
+            raise UsageError(f"There is no folder {folder} for --pythonpath.", hint=_similar(folder))
+    if trial.project is not None and not any((trial.project / name).is_file() for name in _PROJECT_FILES):
+        raise UsageError(
+            f"{trial.project} has no project that can be built.",
+            hint="--project takes a folder with a pyproject.toml or a setup.py.",
+        )
     return tuple(jobs)
 
 
@@ -198,6 +213,8 @@ def clean_environment(
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONNOUSERSITE": "1",
         "PYTHONHASHSEED": "0",
+        # How far did it get? What was printed before a crash or a time-out says it.
+        "PYTHONUNBUFFERED": "1",
     }
     if trial.pythonpath:
         env["PYTHONPATH"] = os.pathsep.join(map(str, trial.pythonpath))

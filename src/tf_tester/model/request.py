@@ -41,6 +41,8 @@ class Trial:
     """Where the request was made, absolute; relative paths in the test mean this folder."""
     requirements: tuple[str, ...] = ()
     """PEP 508, besides the package under test."""
+    remarks: tuple[str, ...] = ()
+    """What a person should know of how the request was understood."""
     project: Path | None = None
     """The user's own project, built and added."""
     env: tuple[tuple[str, str], ...] = ()

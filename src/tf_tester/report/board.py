@@ -147,7 +147,7 @@ class Board:
         return [*lines, Text(), *cells] if cells else lines
 
     def _head(self, moment: float) -> Text:
-        facts = [f"{len(self._results)} of {max(len(self._labels), len(self._results))} done"]
+        facts = [f"{len(self._results)} of {len(self._labels)} done"] if self._labels else []
         facts.append(duration_text(moment - self._started))
         if self._received:
             facts.append(f"{size_text(self._received)} downloaded")

@@ -24,6 +24,7 @@ from tf_tester.resolve.memory import Memory
 from tf_tester.resolve.metadata import MetadataReader, from_wheel
 from tf_tester.resolve.uv import Uv
 
+_NOT_SOURCE = (".venv", "venv", ".tox", ".nox", "node_modules", "__pycache__", "build", "dist", "*.egg-info")
 _ATTEMPTS = (
     "",
     # setuptools 58 dropped `use_2to3`, 72 the `test` command: what older setup.py files may still need.
@@ -90,7 +91,10 @@ class Builder:
             return known
         out = self._fresh("project")
         try:
-            self._build(folder, out, interpreter, folder.name)
+            # A copy: builds leave traces, and setuptools packs again what an earlier build left.
+            source = self._fresh("source") / folder.name
+            shutil.copytree(folder, source, symlinks=True, ignore=shutil.ignore_patterns(*_NOT_SOURCE))
+            self._build(source, out, interpreter, folder.name)
             wheel = _only_wheel(out, folder.name)
             name, version = wheel.name.split("-")[:2]
             project = str(canonicalize_name(name))

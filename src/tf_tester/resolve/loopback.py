@@ -51,7 +51,7 @@ class View:
     undated: set[str] = field(default_factory=set)
     """Projects whose page tells no upload times."""
     only_sdists: set[str] = field(default_factory=set)
-    """Projects that have versions only as source, which were not shown."""
+    """Projects of which nothing but sources, which were not shown, would fit."""
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     """By SHA-256: what the pages of this view hold, so that nothing else is ever fetched."""
 
@@ -119,7 +119,7 @@ class LoopbackIndex:
         if not dated:
             view.undated.add(project)
         shown = shown_to_uv(page, view.interpreter, view.may_build)
-        if shown.hidden:
+        if shown.hidden and best_wheel(shown.artifacts, view.interpreter) is None:
             view.only_sdists.add(project)
         view.artifacts.update({a.sha256: a for a in page.artifacts if a.sha256})
         visible = replace(page, artifacts=tuple(a for a in shown.artifacts if a.sha256))

@@ -80,6 +80,10 @@ def main() -> None:
     with open(sys.argv[1], encoding="utf-8") as stream:
         order = json.load(stream)
     try:
+        parent = os.getppid()
+        check(libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "dying with who asked")
+        if os.getppid() != parent:
+            os._exit(REFUSED)
         uid, gid = os.getuid(), os.getgid()
         check(libc.unshare(NEW_NAMESPACES | (0 if order["network"] else NEW_NETWORK)), "new namespaces")
         write("/proc/self/setgroups", "deny")
