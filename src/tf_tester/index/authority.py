@@ -8,10 +8,14 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tf_tester.core.links import display_url
 from tf_tester.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pip._internal.configuration import Configuration
 
 __all__ = ["authority_url", "display_url", "pip_index_url"]
 
@@ -52,14 +56,22 @@ def pip_index_url(environ: Mapping[str, str]) -> str | None:
     configuration = Configuration(isolated=False)
     try:
         configuration.load()
-        values = dict(configuration.items())
+        found = _value(configuration, "install.index-url") or _value(configuration, "global.index-url")
     except PipError as error:
         raise ConfigError(
             f"pip's configuration can't be read: {str(error).strip()}",
             hint="Repair the file, or set PIP_INDEX_URL or --index-url.",
         ) from error
-    found = values.get("install.index-url") or values.get("global.index-url")
-    return str(found) if found else None
+    return found
+
+
+def _value(configuration: "Configuration", key: str) -> str | None:
+    from pip._internal.exceptions import ConfigurationError
+
+    try:
+        return str(configuration.get_value(key)) or None
+    except ConfigurationError:
+        return None  # pip's way to say that nobody set it
 
 
 def _pip_files(environ: Mapping[str, str]) -> list[Path]:
