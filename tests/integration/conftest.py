@@ -77,6 +77,8 @@ class User:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            # Who runs the tests in the background may ignore Ctrl-C, and children inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def run(self, *words: str, env: Mapping[str, str] | None = None) -> Run:
