@@ -246,10 +246,11 @@ def test_nobody_else_dies_with_it(bench: Bench) -> None:
         other = pool.submit(bench.run, "import time; print(1, flush=True); time.sleep(1000)", name="other")
         until(lambda: (bench.folder / "other.out").exists() and bench.out("other"))
         bench.run(textwrap.dedent(DAEMON) + "daemon(clean=False)")
-        assert len(bench.running) == 1
+        # A killed process may be seen for a moment yet on a busy machine; one that lives is seen for ever.
+        until(lambda: len(bench.running) == 1)
         assert not other.done()
         bench.executor.stop()
-        assert other.result().signal == signal.SIGTERM
+        assert other.result().signal in (signal.SIGTERM, signal.SIGKILL)
 
 
 # -- the end of all
