@@ -14,9 +14,10 @@ from typing import Any
 from tf_tester import __version__
 from tf_tester.core.links import without_credentials
 from tf_tester.core.settings import Settings, memory_size
-from tf_tester.env.hardlink import HardlinkEnvironments
+from tf_tester.env.disk import DiskEnvironments, Placement
 from tf_tester.env.interpreters import FoundInterpreters, NoMemory
 from tf_tester.env.overlay import OverlayEnvironments
+from tf_tester.env.plans import Plans
 from tf_tester.errors import IsolationUnavailable
 from tf_tester.execute.local import LocalExecutor
 from tf_tester.execute.machine import memory, usable_cores
@@ -90,15 +91,21 @@ def services(
         )
         executor = LocalExecutor()
         layers = LayerStore(folder, workplace, cpus=usable_cores(), compiler=_harness("compile_layer.py"))
+        sandbox, refusal = _sandbox(settings, workplace, folder.root) if runs_tests else (NoSandbox(), "")
 
-        on_disk = HardlinkEnvironments(
+        on_disk = DiskEnvironments(
             workplace,
             folder.kept,
+            placement=Placement.COPY if isinstance(sandbox, NoSandbox) else Placement.LINK,
             uv=lambda: uv.path,
             remove_tree=remove_tree,
             translate=lambda error: translate(error, folder.root),
         )
-        sandbox, refusal = _sandbox(settings, workplace, folder.root) if runs_tests else (NoSandbox(), "")
+        overlay = OverlayEnvironments(
+            Plans(folder.root / "plans", workplace, exclusive=folder.exclusive),
+            on_disk,
+            translate=lambda error: translate(error, folder.root),
+        )
 
         def stop() -> None:
             uv.stop()
@@ -126,9 +133,7 @@ def services(
                 offline=settings.offline,
             ),
             layers=layers,
-            environments=OverlayEnvironments(workplace, on_disk, translate=lambda error: translate(error, folder.root))
-            if isinstance(sandbox, NamespaceSandbox)
-            else on_disk,
+            environments=overlay if isinstance(sandbox, NamespaceSandbox) else on_disk,
             executor=executor,
             sandbox=sandbox,
             sandbox_refusal=refusal,

@@ -1,4 +1,4 @@
-"""An environment of hard links is what an installed one would be, and it is gone afterwards."""
+"""An environment on disk is what an installed one would be, it is gone afterwards, and the store stays as it was."""
 
 import errno
 import json
@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
 from tests.pythons import edges, find_uv, running
 from tests.wheels import make_wheel
-from tf_tester.env.hardlink import HardlinkEnvironments
+from tf_tester.env.disk import DiskEnvironments, Placement
 from tf_tester.errors import InstallFailed, StoreError
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.layer import Layer
@@ -47,15 +47,16 @@ TOY = make_wheel(
 class World:
     """A store, and environments over it."""
 
-    def __init__(self, root: Path, workplace: Path) -> None:
+    def __init__(self, root: Path, workplace: Path, placement: Placement) -> None:
         folder = StoreFolder(root)
         self.root = root
         self.workplace = workplace
         self.kept = folder.kept
         self._layers = LayerStore(folder, workplace, cpus=2, compiler=COMPILER)
-        self.environments = HardlinkEnvironments(
+        self.environments = DiskEnvironments(
             workplace,
             folder.kept,
+            placement=placement,
             uv=find_uv,
             remove_tree=remove_tree,
             translate=lambda error: translate(error, root),
@@ -93,13 +94,20 @@ def world(tmp_path: Path, known_to_uv: Path) -> Iterator[World]:
         yield made
 
 
+@pytest.fixture
+def copying(tmp_path: Path, known_to_uv: Path) -> Iterator[World]:
+    """One in which nothing keeps a test from writing."""
+    with world_in(tmp_path / "copying", known_to_uv, Placement.COPY) as made:
+        yield made
+
+
 @contextmanager
-def world_in(root: Path, known_to_uv: Path) -> Iterator[World]:
+def world_in(root: Path, known_to_uv: Path, placement: Placement = Placement.LINK) -> Iterator[World]:
     folder = StoreFolder(root)
     folder.open()
     with folder.workplace() as workplace:
         (workplace / "uv-interpreters").symlink_to(known_to_uv)
-        yield World(root, workplace)
+        yield World(root, workplace, placement)
 
 
 def said(*words: object) -> str:
@@ -116,6 +124,12 @@ def asked(environment: Environment, question: str) -> Any:
 def site(environment: Environment) -> Path:
     [found] = environment.folder.glob("lib/python*/site-packages")
     return found
+
+
+def site_of(environment: Environment) -> Path:
+    """Also of one that is gone."""
+    major, minor = running().release
+    return environment.folder / f"lib/python{major}.{minor}/site-packages"
 
 
 def files_below(folder: Path) -> set[str]:
@@ -194,7 +208,7 @@ def test_imports_use_the_bytecode_of_the_store_and_write_none(world: World) -> N
             assert files_below(site(environment) / "toy") == before
 
 
-def test_it_costs_no_copy(world: World) -> None:
+def test_it_costs_no_copy_where_a_sandbox_protects_it(world: World) -> None:
     layer = world.layer(TOY)
     with world.environment(TOY) as environment:
         assert (site(environment) / "toy/data.txt").samefile(layer.folder / "site/toy/data.txt")
@@ -312,6 +326,97 @@ def test_an_entry_point_replaces_the_same_wheels_script_and_never_the_stores_fil
     assert (layer.folder / "data/bin/two").read_text() == "#!/bin/sh\necho old"
 
 
+def test_programs_of_the_wheel_that_are_not_scripts_are_taken_as_they_are(world: World) -> None:
+    wheel = make_wheel("tool", "1", files={"tool-1.data/scripts/tool": b"\x7fELF"})
+    layer = world.layer(wheel)
+    with world.environment(wheel) as environment:
+        assert (environment.scripts / "tool").samefile(layer.folder / "bin/tool")
+
+
+# -- nothing reaches the store
+
+
+def contents(layer: Layer) -> dict[str, tuple[int, bytes]]:
+    """Mode and content of every file of a layer, its bytecode included."""
+    return {
+        path.relative_to(layer.folder).as_posix(): (path.stat().st_mode, path.read_bytes())
+        for path in layer.folder.rglob("*")
+        if path.is_file()
+    }
+
+
+SPOIL = """
+import os, sys
+from pathlib import Path
+for path in Path(sys.prefix).rglob("*"):
+    if path.is_file() and not path.is_symlink():
+        path.chmod(0o666)
+        path.write_bytes(b"spoilt")
+"""
+
+
+def test_a_test_that_writes_into_a_copied_environment_leaves_the_store_as_it_was(copying: World) -> None:
+    layer = copying.layer(TOY)
+    before = contents(layer)
+    with copying.environment(TOY) as environment:
+        assert {(site(environment) / name).stat().st_nlink for name in files_below(site(environment))} == {1}
+        said(environment.python, "-c", SPOIL)
+        assert (site(environment) / "toy/data.txt").read_bytes() == b"spoilt"
+        assert next((site(environment) / "toy").glob("__pycache__/*.pyc")).read_bytes() == b"spoilt"
+    assert contents(layer) == before
+
+
+def test_a_kept_environment_is_copied_even_where_others_are_linked(world: World) -> None:
+    layer = world.layer(TOY)
+    before = contents(layer)
+    with world.environment(TOY, keep="toy") as environment:
+        pass
+    said(environment.python, "-c", SPOIL)
+    assert contents(layer) == before
+
+
+def test_a_copy_has_the_times_and_the_bytecode_of_the_store_and_can_be_written(copying: World) -> None:
+    for python in {one.path: one for one in (*edges(), running())}.values():
+        layer = copying.layer(TOY, python)
+        with copying.environment(TOY, python=python) as environment:
+            copy, source = site(environment) / "toy/__init__.py", layer.folder / "site/toy/__init__.py"
+            assert copy.stat().st_mtime_ns == source.stat().st_mtime_ns
+            assert (copy.stat().st_mode & 0o777, source.stat().st_mode & 0o777) == (0o644, 0o444)
+            assert asked(environment, "import toy; print(json.dumps(toy.__cached__))").endswith(".pyc")
+            done = subprocess.run(
+                [environment.python, "-v", "-c", "import toy"], capture_output=True, text=True, env={}
+            )
+            assert f"code object from '{copy.parent}/__pycache__/" in done.stderr
+
+
+def test_where_the_file_system_shares_blocks_no_byte_is_copied(copying: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked_to_share = []
+
+    def share(reading: BinaryIO, writing: BinaryIO) -> bool:
+        asked_to_share.append(writing.name)
+        writing.write(reading.read())
+        return True
+
+    monkeypatch.setattr("tf_tester.env.disk._share_blocks", share)
+    monkeypatch.setattr("tf_tester.env.disk._pour", None)
+    with copying.environment(TOY) as environment:
+        assert said(environment.scripts / "toy") == f"toy {environment.folder}"
+    assert f"{site_of(environment)}/toy/data.txt" in asked_to_share
+
+
+def test_where_it_does_not_it_is_asked_once(copying: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked_to_share = []
+
+    def refuse(_: BinaryIO, writing: BinaryIO) -> bool:
+        asked_to_share.append(writing.name)
+        return False
+
+    monkeypatch.setattr("tf_tester.env.disk._share_blocks", refuse)
+    with copying.environment(TOY) as environment:
+        assert said(environment.scripts / "toy") == f"toy {environment.folder}"
+    assert len(asked_to_share) == 1
+
+
 # -- the end
 
 
@@ -348,7 +453,7 @@ def test_where_links_cannot_be_made_files_are_copied(
     def refused(*_: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("tf_tester.env.hardlink.os.link", refused)
+    monkeypatch.setattr("tf_tester.env.disk.os.link", refused)
     layer = world.layer(TOY)
     with world.environment(TOY) as environment:
         assert said(environment.scripts / "toy") == f"toy {environment.folder}"
@@ -364,8 +469,8 @@ def test_a_full_disk_is_told_and_leaves_no_half_environment(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("tf_tester.env.hardlink.os.link", full)
-    monkeypatch.setattr("tf_tester.env.hardlink.shutil.copy2", full)
+    monkeypatch.setattr("tf_tester.env.disk.os.link", full)
+    monkeypatch.setattr("tf_tester.env.disk._pour", full)
     with pytest.raises(StoreError, match=r"The disk of the store .* is full"), world.environment(TOY, keep=keep):
         pass
     assert world.left == []

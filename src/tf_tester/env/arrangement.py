@@ -1,0 +1,160 @@
+"""What stands where in an environment, and what two layers dispute. Nothing is written here.
+
+A file of another project is never silently replaced: of two that bring one path the first one's is used, and where
+their contents differ a sentence says so.
+"""
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tf_tester.env.scripts import entry_script, rewritten
+from tf_tester.model.interpreter import Interpreter
+from tf_tester.model.layer import Layer
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where an environment has its rooms, relative to its folder."""
+
+    site: str
+    scripts: str
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One file of an environment."""
+
+    layer: Layer
+    name: str
+    """Below the layer's folder; empty for the program of an entry point."""
+    content: bytes | None = None
+    """Of a program that is written anew for each environment; None where the layer's file is taken as it is."""
+
+    @property
+    def path(self) -> Path:
+        return self.layer.folder / self.name
+
+    def read(self) -> bytes:
+        return self.path.read_bytes() if self.content is None else self.content
+
+
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """The decision, for one list of layers."""
+
+    pieces: dict[str, Piece]
+    """By place, relative to the environment's folder."""
+    clashes: tuple[str, ...]
+    """A sentence for each file of a layer that is not used, because another's is."""
+    disputed: tuple[str, ...]
+    """Places that several layers' files want, with different contents."""
+    uneven: bool
+    """A file stands where another layer has a folder: layers laid over one another would hide all that is in it."""
+
+
+def layout_of(interpreter: Interpreter) -> Layout:
+    """The rooms as the interpreter's own `venv` would have them."""
+    if sys.platform == "win32":
+        return Layout("Lib/site-packages", "Scripts")
+    major, minor = interpreter.release
+    if interpreter.implementation == "pypy":
+        return Layout(f"lib/pypy{major}.{minor}/site-packages" if minor >= 8 else "site-packages", "bin")
+    free_threaded = "t" if interpreter.implementation == "cpython" and "t" in interpreter.abi.removeprefix("cp") else ""
+    return Layout(f"lib/python{major}.{minor}{free_threaded}/site-packages", "bin")
+
+
+def arrange(layers: Sequence[Layer], layout: Layout, python: Path, own: Iterable[str]) -> Arrangement:
+    """Decide which layer's file stands where.
+
+    `python`: what the first lines of scripts name. `own`: the files and links that the environment has of itself.
+    """
+    arranging = _Arranging(layout, own)
+    for layer in layers:
+        for name in layer.files:
+            room, _, rest = name.partition("/")
+            match room:
+                case "site":
+                    arranging.place(f"{layout.site}/{rest}", Piece(layer, name))
+                case "bin":
+                    content = rewritten(layer.folder / name, python)
+                    arranging.place(f"{layout.scripts}/{rest}", Piece(layer, name, content))
+                case _:
+                    arranging.place(rest, Piece(layer, name))
+        for entry in layer.entry_points:
+            program, content = entry_script(entry, python)
+            arranging.place(f"{layout.scripts}/{program}", Piece(layer, "", content))
+    return arranging.decision()
+
+
+class _Arranging:
+    def __init__(self, layout: Layout, own: Iterable[str]) -> None:
+        self._site = f"{layout.site}/"
+        self._own = frozenset(own)
+        self._pieces: dict[str, Piece] = {}
+        self._folders: set[str] = set()
+        """What must be a folder, because something stands in it."""
+        self._clashes: list[str] = []
+        self._disputed: list[str] = []
+        self._uneven = False
+        for place in self._own:
+            self._file_above(place)
+
+    def decision(self) -> Arrangement:
+        return Arrangement(self._pieces, tuple(self._clashes), tuple(self._disputed), self._uneven)
+
+    def place(self, place: str, piece: Piece) -> None:
+        """Let the piece stand there, if no other layer's does."""
+        if place.startswith("lib64/") and "lib64" in self._own:
+            # A link to `lib`: the folder of that name in the layer would not be seen through it.
+            place = f"lib/{place.removeprefix('lib64/')}"
+            self._uneven = True
+        first = self._pieces.get(place)
+        if first is not None:
+            self._second(place, piece, first)
+        elif place in self._own:
+            self._clash(place, piece.layer, None)
+        elif (above := self._file_above(place)) is not None:
+            self._uneven = True
+            self._clash(place, piece.layer, self._pieces.get(above))
+        elif place in self._folders:
+            self._uneven = True
+            below = (other for name, other in self._pieces.items() if name.startswith(f"{place}/"))
+            self._clash(place, piece.layer, next(below, None))
+        else:
+            self._pieces[place] = piece
+
+    def _second(self, place: str, piece: Piece, first: Piece) -> None:
+        if first.layer is piece.layer and not piece.name:
+            self._pieces[place] = piece  # a wheel's entry point stands for its script of the same name
+        elif not _same(first, piece):
+            self._disputed.append(place)
+            self._clash(place, piece.layer, first)
+
+    def _clash(self, place: str, layer: Layer, first: Piece | None) -> None:
+        place = place.removeprefix(self._site)
+        if first is None:
+            self._clashes.append(f"{layer.name} brings {place}, which is the environment's own; that is used")
+        elif first.layer is not layer:
+            self._clashes.append(
+                f"{first.layer.name} and {layer.name} both bring {place}; {first.layer.name}'s is used"
+            )
+
+    def _file_above(self, place: str) -> str | None:
+        """The file that stands where a folder is needed; without one, the folders count as taken."""
+        needed = []
+        folder = place.rpartition("/")[0]
+        while folder and folder not in self._folders:
+            if folder in self._pieces or folder in self._own:
+                return folder
+            needed.append(folder)
+            folder = folder.rpartition("/")[0]
+        self._folders.update(needed)
+        return None
+
+
+def _same(one: Piece, other: Piece) -> bool:
+    if one.content is None and other.content is None and one.path.stat().st_size != other.path.stat().st_size:
+        return False
+    return one.read() == other.read()
