@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tf_tester.env.records import installed_record, record_name
 from tf_tester.env.scripts import entry_script, rewritten
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.layer import Layer
@@ -30,11 +31,16 @@ class Piece:
     name: str
     """Below the layer's folder; empty for the program of an entry point."""
     content: bytes | None = None
-    """Of a program that is written anew for each environment; None where the layer's file is taken as it is."""
+    """Of what is written anew: programs, and RECORDs that list them; None where the layer's file is taken as it is."""
 
     @property
     def path(self) -> Path:
         return self.layer.folder / self.name
+
+    @property
+    def is_program(self) -> bool:
+        """Whether it is one of the wheel's scripts or entry points."""
+        return not self.name.startswith(("site/", "data/"))
 
     def read(self) -> bytes:
         return self.path.read_bytes() if self.content is None else self.content
@@ -72,20 +78,33 @@ def arrange(layers: Sequence[Layer], layout: Layout, python: Path, own: Iterable
     """
     arranging = _Arranging(layout, own)
     for layer in layers:
+        scripts = frozenset(name for name in layer.files if name.startswith("bin/"))
+        programs = _programs(layer, scripts, python)
+        record = record_name(layer)
         for name in layer.files:
             room, _, rest = name.partition("/")
             match room:
+                case "site" if name == record:
+                    text = (layer.folder / name).read_text("utf-8")
+                    content = installed_record(text, layout.site, layout.scripts, programs)
+                    arranging.place(f"{layout.site}/{rest}", Piece(layer, name, content))
                 case "site":
                     arranging.place(f"{layout.site}/{rest}", Piece(layer, name))
                 case "bin":
-                    content = rewritten(layer.folder / name, python)
-                    arranging.place(f"{layout.scripts}/{rest}", Piece(layer, name, content))
+                    arranging.place(f"{layout.scripts}/{rest}", Piece(layer, name, programs.get(rest)))
                 case _:
                     arranging.place(rest, Piece(layer, name))
-        for entry in layer.entry_points:
-            program, content = entry_script(entry, python)
-            arranging.place(f"{layout.scripts}/{program}", Piece(layer, "", content))
+        for program in programs:
+            if f"bin/{program}" not in scripts:
+                arranging.place(f"{layout.scripts}/{program}", Piece(layer, "", programs[program]))
     return arranging.decision()
+
+
+def _programs(layer: Layer, scripts: Iterable[str], python: Path) -> dict[str, bytes]:
+    """What is written anew; a wheel's entry point stands for its script of the same name."""
+    contents = {name.removeprefix("bin/"): rewritten(layer.folder / name, python) for name in sorted(scripts)}
+    contents |= dict(entry_script(entry, python) for entry in layer.entry_points)
+    return {name: content for name, content in contents.items() if content is not None}
 
 
 class _Arranging:

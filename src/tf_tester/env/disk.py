@@ -18,7 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, assert_never
 
-from tf_tester.env.arrangement import Arrangement, Layout, arrange, layout_of
+from tf_tester.env.arrangement import Arrangement, Layout, Piece, arrange, layout_of
+from tf_tester.env.scripts import write_new
 from tf_tester.errors import InstallFailed, OurFailure, TfTesterError
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.layer import Layer
@@ -90,11 +91,6 @@ class DiskEnvironments:
         arrangement = arrange(layers, layout, python, _files_and_links(folder))
         files = [*_files(arrangement), *_bytecode(arrangement, layers, layout, interpreter)]
         hidden = _bring(files, folder, placement)
-        for place, piece in arrangement.pieces.items():
-            if piece.content is not None:
-                program = folder / place
-                program.write_bytes(piece.content)
-                program.chmod(0o755)
         return Environment(folder=folder, python=python, scripts=scripts, clashes=(*arrangement.clashes, *hidden))
 
     def _skeleton(self, folder: Path, interpreter: Interpreter) -> None:
@@ -132,9 +128,10 @@ class DiskEnvironments:
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A file of the store and its place in an environment."""
+    """Something to be put at a place in an environment."""
 
-    source: str
+    source: str | Piece
+    """Path of a file of the store; a piece that is written anew."""
     place: str
     layer: Layer
 
@@ -147,8 +144,7 @@ def _files_and_links(folder: Path) -> Iterator[str]:
 
 def _files(arrangement: Arrangement) -> Iterator[_File]:
     for place, piece in arrangement.pieces.items():
-        if piece.content is None:
-            yield _File(f"{piece.layer.folder}/{piece.name}", place, piece.layer)
+        yield _File(f"{piece.layer.folder}/{piece.name}" if piece.content is None else piece, place, piece.layer)
 
 
 def _bytecode(
@@ -173,7 +169,8 @@ def _bring(files: Sequence[_File], folder: Path, placement: Placement) -> list[s
         case Placement.LINK:
             found = [_put(_link, file, folder) for file in files]
         case Placement.COPY:
-            copy = partial(_copy, reflink=bool(files) and _can_reflink(files[0].source, folder))
+            first = next((file.source for file in files if isinstance(file.source, str)), None)
+            copy = partial(_copy, reflink=first is not None and _can_reflink(first, folder))
             with ThreadPoolExecutor(_COPIERS, "copy") as pool:
                 found = list(pool.map(lambda file: _put(copy, file, folder), files))
         case _:
@@ -183,7 +180,10 @@ def _bring(files: Sequence[_File], folder: Path, placement: Placement) -> list[s
 
 def _put(bring: Callable[[str, str], None], file: _File, folder: Path) -> str:
     try:
-        bring(file.source, f"{folder}/{file.place}")
+        if isinstance(file.source, str):
+            bring(file.source, f"{folder}/{file.place}")
+        else:
+            write_new(folder / file.place, file.source.read(), executable=file.source.is_program)
     except FileExistsError:
         # The file system takes two spellings for one name.
         return f"{file.layer.name} brings {file.place}, which is there in another spelling; that is used"

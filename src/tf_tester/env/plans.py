@@ -24,12 +24,13 @@ from pathlib import Path
 from typing import Any
 
 from tf_tester.env.arrangement import Arrangement, Layout, arrange, layout_of
+from tf_tester.env.scripts import write_new
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.layer import Layer
 
 PLACE = Path("/tf-tester/env")
 """Where every environment is seen, in a world of its own."""
-_FORMAT = 1
+_FORMAT = 2
 """To be raised with every change of what a plan or a face holds."""
 _READ_BYTES = 65_536
 """Larger files of a face are links to a layer's; of them the size is checked."""
@@ -120,7 +121,7 @@ def _write(folder: Path, interpreter: Interpreter, layers: Sequence[Layer]) -> N
     own = [*_files(interpreter, face), *_links(interpreter, face)]
     arrangement = arrange(layers, layout, PLACE / layout.scripts / "python", own)
     if not arrangement.uneven:
-        _write_programs(face, layout, arrangement)
+        _write_pieces(face, arrangement)
         _settle_bytecode(face, layout, arrangement, interpreter)
     root, site = _rooms(layers, layout)
     answer = {
@@ -153,20 +154,18 @@ def _links(interpreter: Interpreter, face: Path) -> Iterator[str]:
         yield place
 
 
-def _write_programs(face: Path, layout: Layout, arrangement: Arrangement) -> None:
+def _write_pieces(face: Path, arrangement: Arrangement) -> None:
+    """Lay on top what is not just as it is in its layer: programs, and RECORDs that list them."""
     for place, piece in arrangement.pieces.items():
-        if not place.startswith(f"{layout.scripts}/"):
-            continue
-        program = face / place
         if piece.content is not None:
-            program.write_bytes(piece.content)
-            program.chmod(0o755)
-        elif piece.name.startswith("bin/"):
+            (face / place).parent.mkdir(parents=True, exist_ok=True)
+            write_new(face / place, piece.content, executable=piece.is_program)
+        elif piece.is_program:
             # Nothing to rewrite, such as a compiled program of 50 MB.
             try:
-                program.hardlink_to(piece.path)
+                (face / place).hardlink_to(piece.path)
             except OSError:
-                shutil.copy2(piece.path, program)
+                shutil.copy2(piece.path, face / place)
 
 
 def _settle_bytecode(face: Path, layout: Layout, arrangement: Arrangement, interpreter: Interpreter) -> None:

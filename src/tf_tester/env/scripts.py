@@ -31,3 +31,10 @@ def rewritten(script: Path, python: Path) -> bytes | None:
         # The kernel splits and cuts that line; a shell doesn't. To Python the three lines are a text.
         return f"#!/bin/sh\n'''exec' {shlex.quote(path)} \"$0\" \"$@\"\n' '''".encode() + end + rest
     return b"#!" + os.fsencode(path) + end + rest
+
+
+def write_new(path: Path, content: bytes, *, executable: bool) -> None:
+    """Write a file that is not there yet, whatever the umask says. Raises `FileExistsError`."""
+    with path.open("xb") as stream:
+        stream.write(content)
+    path.chmod(0o755 if executable else 0o644)
