@@ -12,6 +12,7 @@ from tf_tester.model.events import Event
 from tf_tester.model.exit import Exit
 from tf_tester.model.interpreter import BrokenInterpreter, Interpreter
 from tf_tester.model.layer import Layer
+from tf_tester.model.limits import Limits
 from tf_tester.model.lock import Lock, Resolution
 from tf_tester.model.world import Overlay, World
 
@@ -212,12 +213,20 @@ class Command:
     argv: tuple[str, ...]
     env: Mapping[str, str]
     cwd: Path
+    supervised: bool = False
+    """It is a launcher: it joins the control groups that are added to `argv`, a byte on its standard input asks the
+    program to end, the input's closing ends everything at once, and where it has ended nothing is left."""
 
 
 class Sandbox(Protocol):
     @property
     def name(self) -> str:
-        """`namespace` or `none`, as the record has it."""
+        """`namespace`, `landlock` or `none`, as the record has it."""
+        ...
+
+    @property
+    def gaps(self) -> tuple[str, ...]:
+        """What it can't keep a test from on this machine, a sentence each."""
         ...
 
     def wrap(self, command: Command, world: World) -> Command:
@@ -228,13 +237,18 @@ class Sandbox(Protocol):
 class Executor(Protocol):
     def run(
         self,
-        argv: Sequence[str],
+        command: Command,
         *,
-        env: Mapping[str, str],
-        cwd: Path,
         stdout: Path,
         stderr: Path,
         timeout: float | None,
+        limits: Limits,
+        scratch: Sequence[Path] = (),
+        written: Sequence[Path] = (),
     ) -> Exit:
-        """Run a program with nothing but `env`, both streams into files; its whole tree is dead afterwards."""
+        """Run a program with nothing but its `env`, both streams into files; its whole tree is dead afterwards.
+
+        It is ended, too, where it goes beyond a limit: `scratch` are the folders that count as such, `written` are
+        files that count as output besides the streams.
+        """
         ...

@@ -13,7 +13,7 @@ from typing import Any
 
 from tf_tester import __version__
 from tf_tester.core.links import without_credentials
-from tf_tester.core.settings import Settings, memory_size
+from tf_tester.core.settings import Settings, limits, memory_size
 from tf_tester.env.disk import DiskEnvironments, Placement
 from tf_tester.env.interpreters import FoundInterpreters, NoMemory
 from tf_tester.env.overlay import OverlayEnvironments
@@ -37,7 +37,8 @@ from tf_tester.resolve.memory import LockMemory
 from tf_tester.resolve.metadata import MetadataReader
 from tf_tester.resolve.resolver import UvResolver
 from tf_tester.resolve.uv import Uv
-from tf_tester.sandbox.namespace import NamespaceSandbox, NoSandbox
+from tf_tester.sandbox.namespace import NamespaceSandbox
+from tf_tester.sandbox.none import NoSandbox
 from tf_tester.store.blobs import BlobStore
 from tf_tester.store.folder import StoreFolder, remove_tree, translate
 from tf_tester.store.layers import LayerStore
@@ -91,7 +92,7 @@ def services(
         )
         executor = LocalExecutor()
         layers = LayerStore(folder, workplace, cpus=usable_cores(), compiler=_harness("compile_layer.py"))
-        sandbox, refusal = _sandbox(settings, workplace, folder.root) if runs_tests else (NoSandbox(), "")
+        sandbox, refusal = _sandbox(settings, workplace) if runs_tests else (NoSandbox(), "")
 
         on_disk = DiskEnvironments(
             workplace,
@@ -136,6 +137,7 @@ def services(
             environments=overlay if isinstance(sandbox, NamespaceSandbox) else on_disk,
             executor=executor,
             sandbox=sandbox,
+            limits=limits(settings, memory=memory()[0]),
             sandbox_refusal=refusal,
             projects=builder,
             peaks=_LedgerPeaks(ledger),
@@ -228,24 +230,46 @@ def known_sdists() -> frozenset[str]:
     return frozenset(tomllib.loads(files("tf_tester.frameworks").joinpath("sdists.toml").read_text("utf-8"))["names"])
 
 
-def _sandbox(settings: Settings, workplace: Path, store: Path) -> tuple[Sandbox, str]:
-    """The sandbox that was asked for, tried once; with `auto`, none and the reason where there can't be one.
+def _sandbox(settings: Settings, workplace: Path) -> tuple[Sandbox, str]:
+    """The sandbox that was asked for, tried once; with `auto` the best that can be had.
 
-    Raises `IsolationUnavailable` where one was asked for by name and can't be had.
+    And where that is none, the system's reasons. Raises `IsolationUnavailable` where what was asked for can't be had.
     """
-    if settings.isolation == "none":
+    wanted = ("namespace", "landlock") if settings.isolation == "auto" else (settings.isolation,)
+    if settings.scratch == "memory":
+        if settings.isolation not in ("auto", "namespace"):
+            raise IsolationUnavailable(
+                "A scratch in memory needs --isolation namespace.", hint="Use --scratch disk, the default."
+            )
+        wanted = ("namespace",)
+    if wanted == ("none",):
         return NoSandbox(), ""
-    launcher = Path(str(files("tf_tester.sandbox").joinpath("launcher.py")))
-    sandbox = NamespaceSandbox(workplace, store, launcher, network=settings.network, gpu=settings.gpu)
-    try:
-        if sys.platform != "linux":
-            raise IsolationUnavailable("Tests can only be sandboxed on Linux.", hint="Use --isolation none.")
-        sandbox.check()
-    except IsolationUnavailable as error:
-        if settings.isolation != "auto":
-            raise
-        return NoSandbox(), str(error)
-    return sandbox, ""
+    reasons = []
+    for name in wanted:
+        try:
+            return _tried(name, settings, workplace), ""
+        except IsolationUnavailable as error:
+            if settings.isolation != "auto" or settings.scratch == "memory":
+                raise
+            reasons.append(str(error))
+    return NoSandbox(), " ".join(dict.fromkeys(reasons))
+
+
+def _tried(name: str, settings: Settings, workplace: Path) -> Sandbox:
+    """Raises `IsolationUnavailable`."""
+    if sys.platform != "linux":
+        raise IsolationUnavailable("Tests can only be sandboxed on Linux.", hint="Use --isolation none.")
+    allowed = limits(settings, memory=memory()[0])
+    if name == "landlock":
+        # Its attribute is read at import: not on other systems.
+        from tf_tester.sandbox.landlocked import LandlockSandbox
+
+        locked = LandlockSandbox(workplace, limits=allowed, network=settings.network, gpu=settings.gpu)
+        locked.check()
+        return locked
+    sandbox = NamespaceSandbox(workplace, limits=allowed, network=settings.network, gpu=settings.gpu)
+    sandbox.check()
+    return sandbox
 
 
 class _Network:

@@ -113,6 +113,17 @@ def test_config_as_json_can_be_read_by_programs(project: Path) -> None:
     assert shown["jobs"]["origin"] == "default"
 
 
+def test_config_shows_the_limits_that_hold(project: Path) -> None:
+    (project / "tf-tester.toml").write_text('limit = {processes = 100, memory = "4G"}\n')
+    text = CliRunner().invoke(config.command, [], catch_exceptions=False).output
+    [line] = [line for line in text.splitlines() if line.startswith("limit ")]
+    amounts, origin = line.removeprefix("limit ").strip().split("  ")
+    assert amounts == "processes=100, scratch=16G, output=256M, file-size=16G, open-files=4096, memory=4G"
+    assert origin == str(project / "tf-tester.toml")
+    shown = json.loads(CliRunner().invoke(config.command, ["--json"], catch_exceptions=False).output)
+    assert shown["limit"]["value"] == dict(part.split("=") for part in amounts.split(", "))
+
+
 @click.command()
 @options(*(setting.name for setting in TABLE))
 @click.option("--other")
@@ -156,12 +167,14 @@ def test_every_setting_has_its_flag(project: Path) -> None:
         *("--index-url", "file:///i", "--offline", "--store", "s", "-j", "auto", "--memory", "1G"),
         *("--timeout", "1m", "--runner", "pytest", "--env", "A=1", "--pythonpath", "lib", "--keep"),
         *("--isolation", "none", "--network", "--gpu", "--writable", "out"),
+        *("--scratch", "memory", "--limit", "memory=4G", "--limit", "processes=100"),
         *("--timings", "--color", "never"),
     )
     assert {origin.split()[0] for origin in resolved.origins.values()} == {"flag"}
     assert resolved.settings.mirror == ("tuna", "ustc")
     assert resolved.settings.python == ("3.8", "3.9")
     assert resolved.settings.store == project / "s"
+    assert (resolved.settings.limit["memory"], resolved.settings.limit["processes"]) == ("4G", "100")
 
 
 def test_a_wrong_flag_is_a_sentence_of_ours(project: Path) -> None:

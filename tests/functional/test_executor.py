@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import subprocess
 import sys
 import textwrap
 import threading
@@ -11,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -18,9 +18,12 @@ import pytest
 from tf_tester.execute import local
 from tf_tester.execute.local import MARK, LocalExecutor
 from tf_tester.model.exit import Exit
+from tf_tester.model.limits import Exceeded, Limit, Limits
+from tf_tester.ports import Command
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="speaks of sessions and signals")
 
+NONE = Limits()
 DAEMON = """
     import os, sys, time
     def daemon(clean):
@@ -42,16 +45,26 @@ class Bench:
     executor: LocalExecutor
 
     def run(
-        self, body: str, *, timeout: float | None = 60, env: Mapping[str, str] | None = None, name: str = "a"
+        self,
+        body: str,
+        *,
+        timeout: float | None = 60,
+        env: Mapping[str, str] | None = None,
+        name: str = "a",
+        limits: Limits = NONE,
     ) -> Exit:
+        words = (sys.executable, "-c", textwrap.dedent(body), str(self.folder))
         return self.executor.run(
-            [sys.executable, "-c", textwrap.dedent(body), str(self.folder)],
-            env=env or {},
-            cwd=self.folder,
+            Command(words, env or {}, self.folder),
             stdout=self.folder / f"{name}.out",
             stderr=self.folder / f"{name}.err",
             timeout=timeout,
+            limits=limits,
         )
+
+    def start(self, command: Command) -> Exit:
+        out, err = self.folder / "out", self.folder / "err"
+        return self.executor.run(command, stdout=out, stderr=err, timeout=None, limits=NONE)
 
     def out(self, name: str = "a") -> str:
         return (self.folder / f"{name}.out").read_text()
@@ -133,16 +146,14 @@ def test_costs_are_those_of_the_process_and_its_children(bench: Bench) -> None:
     ],
 )
 def test_what_cannot_be_started_is_told_not_raised(bench: Bench, argv: list[str], said: str) -> None:
-    words = [word.format(folder=bench.folder) for word in argv]
-    files = {"stdout": bench.folder / "out", "stderr": bench.folder / "err"}
-    exit = bench.executor.run(words, env={}, cwd=bench.folder, timeout=None, **files)
+    words = tuple(word.format(folder=bench.folder) for word in argv)
+    exit = bench.start(Command(words, {}, bench.folder))
     assert (exit.code, exit.signal, exit.timed_out) == (None, None, False)
     assert exit.spawn_error == said.format(folder=bench.folder)
 
 
 def test_a_folder_that_is_gone_is_named_in_place_of_the_program(bench: Bench) -> None:
-    files = {"stdout": bench.folder / "out", "stderr": bench.folder / "err"}
-    exit = bench.executor.run(["/bin/true"], env={}, cwd=bench.folder / "gone", timeout=None, **files)
+    exit = bench.start(Command(("/bin/true",), {}, bench.folder / "gone"))
     assert exit.spawn_error == f"{bench.folder}/gone: No such file or directory"
 
 
@@ -193,7 +204,7 @@ def test_a_program_may_tidy_up_when_its_time_is_over(bench: Bench) -> None:
 
 
 def test_one_that_does_not_listen_is_killed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local._end_tree, "__defaults__", (0.2,))
+    monkeypatch.setattr(local, "_GRACE", 0.2)
     exit = bench.run(
         """
         import signal, time
@@ -267,7 +278,7 @@ def test_stop_ends_what_runs_and_starts_no_other(bench: Bench) -> None:
         # A busy machine may not let them end in time: then they are killed.
         assert {job.result().signal for job in running} <= {signal.SIGTERM, signal.SIGKILL}
     assert bench.run("print('never')", name="c").code is None
-    assert bench.out("c") == ""
+    assert not (bench.folder / "c.out").exists()
     until(lambda: bench.running == [])
 
 
@@ -290,13 +301,42 @@ def test_what_runs_is_weighed(bench: Bench) -> None:
 def test_an_interrupt_of_ours_leaves_nothing_running(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     really_wait, waits = local._wait, iter([KeyboardInterrupt])
 
-    def interrupted(process: "subprocess.Popen[bytes]", timeout: float | None) -> bool:
+    def interrupted(*words: Any) -> Any:
         for interrupt in waits:
             raise interrupt
-        return really_wait(process, timeout)
+        return really_wait(*words)
 
     monkeypatch.setattr(local, "_wait", interrupted)
     with pytest.raises(KeyboardInterrupt):
         bench.run("import time; time.sleep(1000)")
     until(lambda: bench.running == [])
     assert bench.executor.resident() == 0
+
+
+# -- limits
+
+
+@pytest.mark.parametrize(
+    ("limits", "body", "limit", "allowed"),
+    [
+        (Limits(memory=60_000_000), "x = b'x' * 100_000_000", Limit.MEMORY, 60_000_000),
+        (Limits(output=100_000), "print('x' * 200_000, flush=True)", Limit.OUTPUT, 100_000),
+        (
+            Limits(processes=3),
+            "import subprocess, sys; x = [subprocess.Popen(['sleep', '1000']) for _ in range(5)]",
+            Limit.PROCESSES,
+            3,
+        ),
+    ],
+)
+def test_who_goes_beyond_a_limit_is_ended(bench: Bench, limits: Limits, body: str, limit: Limit, allowed: int) -> None:
+    exit = bench.run(f"{body}; import time; time.sleep(1000)", limits=limits, timeout=None)
+    assert exit.exceeded == Exceeded(limit, allowed)
+    assert not exit.timed_out
+    until(lambda: bench.running == [])
+
+
+def test_who_stays_within_them_is_not(bench: Bench) -> None:
+    limits = Limits(memory=10**10, output=100_000, processes=100, scratch=10**9)
+    exit = bench.run("x = b'x' * 100_000_000; print('x' * 90_000); import time; time.sleep(0.5)", limits=limits)
+    assert (exit.code, exit.exceeded) == (0, None)

@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 
-import tf_tester.sandbox
 from tf_tester.errors import IsolationUnavailable
+from tf_tester.model.limits import Limits
 from tf_tester.model.world import Overlay, World
 from tf_tester.ports import Command
-from tf_tester.sandbox.namespace import NamespaceSandbox
+from tf_tester.sandbox.namespace import WAYS, NamespaceSandbox
 
-LAUNCHER = Path(tf_tester.sandbox.__file__).with_name("launcher.py")
 SECRET = "the secret"
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -37,14 +36,17 @@ def folder(tmp_path: Path) -> Path:
 def run(folder: Path) -> Run:
     """Runs Python code in a sandbox."""
 
-    def run(code: str, *, network: bool = False) -> "subprocess.CompletedProcess[str]":
-        sandbox = NamespaceSandbox(folder / "work", folder, LAUNCHER, network=network)
+    def run(
+        code: str, *, network: bool = False, ways: tuple[str, ...] = WAYS, catch: Path | None = None
+    ) -> "subprocess.CompletedProcess[str]":
+        sandbox = NamespaceSandbox(folder / "work", limits=Limits(), network=network, ways=ways)
         prefix = Path(sys.base_prefix)
         python = Path(sys.executable).resolve()
         world = World(
             readable=(folder / "readable", *(() if prefix == Path("/usr") else (prefix,))),
             writable=(folder / "scratch", folder / "writable"),
             overlays=(Overlay(Path("/tf-tester/env"), (folder / "lower-1", folder / "lower-2")),),
+            catch=catch,
         )
         command = sandbox.wrap(
             Command(
@@ -52,15 +54,30 @@ def run(folder: Path) -> Run:
             ),
             world,
         )
-        return subprocess.run(
-            command.argv, env=dict(command.env), cwd=command.cwd, capture_output=True, text=True, check=False
-        )
+        return carried_out(command)
 
     try:
-        NamespaceSandbox(folder / "work", folder, LAUNCHER, network=False).check()
+        NamespaceSandbox(folder / "work", limits=Limits()).check()
     except IsolationUnavailable as error:
         pytest.skip(str(error))
     return run
+
+
+def carried_out(command: Command) -> "subprocess.CompletedProcess[str]":
+    """Start a launcher and keep its standard input open: closing that would end it."""
+    with subprocess.Popen(
+        command.argv,
+        env=dict(command.env),
+        cwd=command.cwd,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        out, err = process.stdout.read(), process.stderr.read()
+        return subprocess.CompletedProcess(command.argv, process.wait(), out, err)
 
 
 def succeeded(done: "subprocess.CompletedProcess[str]") -> str:
@@ -195,24 +212,48 @@ def test_threads_and_processes_work_as_usual(run: Run) -> None:
 
 
 def test_a_world_that_cannot_be_made_is_refused_and_nothing_runs(run: Run, folder: Path) -> None:
-    sandbox = NamespaceSandbox(folder / "work", folder, LAUNCHER, network=False)
+    sandbox = NamespaceSandbox(folder / "work", limits=Limits())
     world = World((), (), (Overlay(Path("/tf-tester/env"), (folder / "absent",)),))
     command = sandbox.wrap(Command(("/usr/bin/env", "touch", str(folder / "scratch" / "ran")), {}, Path("/")), world)
-    done = subprocess.run(command.argv, env={}, cwd=command.cwd, capture_output=True, text=True, check=False)
+    done = carried_out(command)
     assert done.returncode == 125
     assert "the sandbox could not be made" in done.stderr
     assert not (folder / "scratch" / "ran").exists()
 
 
-def test_hundreds_of_layers_are_one_folder(run: Run, folder: Path) -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_layers_are_one_folder_in_whichever_way_the_kernel_takes_them(run: Run, folder: Path, way: str) -> None:
+    code = "import module, other; print(module.VALUE, other.VALUE); open('/tf-tester/env/x', 'w')"
+    assert succeeded(run(code, ways=(way,))) == "1 2"
+    assert succeeded(run(code, ways=(way,), catch=folder / "scratch")) == "1 2"
+
+
+def test_what_is_written_into_an_environment_is_caught_on_disk_where_there_is_a_place_for_it(
+    run: Run, folder: Path
+) -> None:
+    (folder / "caught").mkdir()
+    assert succeeded(run("open('/tf-tester/env/x', 'w').write('y' * 100_000_000)", catch=folder / "caught")) == ""
+    caught = list((folder / "caught").rglob("x"))
+    assert [file.stat().st_size for file in caught] == [100_000_000]
+    assert "No space left" in run("open('/tf-tester/env/x', 'w').write('y' * 100_000_000)").stderr
+
+
+def test_signals_of_everyday_are_as_anywhere(run: Run) -> None:
+    code = "import signal; print([signal.getsignal(getattr(signal, n)).name for n in ('SIGTERM', 'SIGUSR1')])"
+    assert succeeded(run(code)) == "['SIG_DFL', 'SIG_DFL']"
+    assert succeeded(run("import subprocess; print(subprocess.run('yes | head -1', shell=True).returncode)")) == "y\n0"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_hundreds_of_layers_are_one_folder(run: Run, folder: Path, way: str) -> None:
     lowers = []
     for number in range(450):
         lower = folder / "many" / f"layer-{number}"
         lower.mkdir(parents=True)
         (lower / f"file-{number}").write_text("x")
         lowers.append(lower)
-    sandbox = NamespaceSandbox(folder / "work", folder, LAUNCHER, network=False)
+    sandbox = NamespaceSandbox(folder / "work", limits=Limits(), ways=(way,))
     world = World((), (), (Overlay(Path("/tf-tester/env"), tuple(lowers)),))
     command = sandbox.wrap(Command(("/usr/bin/env", "ls", "/tf-tester/env"), {"PATH": os.defpath}, Path("/")), world)
-    done = subprocess.run(command.argv, env={}, cwd=command.cwd, capture_output=True, text=True, check=False)
+    done = carried_out(command)
     assert len(succeeded(done).split()) == 450

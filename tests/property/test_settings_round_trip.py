@@ -1,5 +1,6 @@
 """What `tf-tester config` shows can be written into a file again."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,16 +17,21 @@ from tf_tester.core.settings import (
     duration_words,
     from_environment,
     from_file,
+    limits,
     memory_size,
     memory_words,
     plain,
     settle,
 )
 from tf_tester.errors import ConfigError
+from tf_tester.model.limits import Limit
 
 SURROUNDINGS = Surroundings(store=Path("/cache"), cpus=2)
 PLACE = Place(Path("/here"), Path("/home/me"))
-words = st.sampled_from(["2w", "1h30m", "3.8", "auto", "A=1", "~/x", "none", "1.5G", "yes", "era", "numpy<2"])
+words = st.sampled_from(
+    ["2w", "1h30m", "3.8", "auto", "A=1", "~/x", "none", "1.5G", "yes", "era", "numpy<2", "memory=4G"]
+)
+amounts = st.none() | st.integers(min_value=1, max_value=10**9 - 1)
 # No "@": what stands before one may be a password, and isn't shown.
 texts = st.text(st.characters(exclude_characters="@"), max_size=20)
 anything = st.recursive(
@@ -44,6 +50,27 @@ def test_a_duration_can_be_read_as_it_is_written(length: timedelta) -> None:
 @given(st.integers(min_value=1, max_value=2**40 - 1).map(lambda size: size * 1024))
 def test_a_size_can_be_read_as_it_is_written(size: int) -> None:
     assert memory_size(memory_words(size)) == size
+
+
+@given(st.dictionaries(st.sampled_from(Limit), amounts), st.sampled_from(["file", "environment"]))
+def test_any_limit_holds_as_it_is_written_wherever(wanted: dict[Limit, int | None], source: str) -> None:
+    written = {str(limit): limit_words(limit, amount) for limit, amount in wanted.items()}
+    if source == "file":
+        given = from_file({"limit": written}, Path("/p/tf-tester.toml"), "tf-tester.toml", Path("/h"))
+    else:
+        text = ",".join(f"{name}={amount}" for name, amount in written.items())
+        given = from_environment({"TF_TESTER_LIMIT": text}, PLACE)
+    usual = limits(settle([], SURROUNDINGS).settings, memory=10**10)
+    expected = {limit: amount if limit.counts or amount is None else amount * 1024 for limit, amount in wanted.items()}
+    changed = {limit.replace("-", "_"): amount for limit, amount in expected.items()}
+    assert limits(settle(given, SURROUNDINGS).settings, memory=10**10) == replace(usual, **changed)
+
+
+def limit_words(limit: Limit, amount: int | None) -> str:
+    """An amount, in KiB where it is one of bytes, as it is written."""
+    if amount is None:
+        return "none"
+    return str(amount) if limit.counts else memory_words(amount * 1024)
 
 
 @given(st.sampled_from(TABLE), anything)

@@ -1,5 +1,6 @@
 """Which sandbox a run gets: the one asked for, or an error; with `auto` the best, and a word where there is none."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,35 +9,69 @@ from tf_tester import wiring
 from tf_tester.cli.settings import read_settings
 from tf_tester.core.settings import Settings
 from tf_tester.errors import IsolationUnavailable
-from tf_tester.sandbox.namespace import NamespaceSandbox, NoSandbox
+from tf_tester.sandbox.landlocked import LandlockSandbox
+from tf_tester.sandbox.namespace import NamespaceSandbox
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandboxes are Linux's")
 
 
-def settings(folder: Path, isolation: str) -> Settings:
-    return read_settings({"isolation": isolation}, cwd=folder, environ={}, user_file=folder / "none.toml").settings
+def settings(folder: Path, isolation: str, **given: str) -> Settings:
+    words = {"isolation": isolation, **given}
+    return read_settings(words, cwd=folder, environ={}, user_file=folder / "none.toml").settings
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, kind: type, reason: str) -> None:
+    def check(_: object) -> None:
+        raise IsolationUnavailable(f"Tests can't be sandboxed here: {reason}.")
+
+    monkeypatch.setattr(kind, "check", check)
 
 
 @pytest.fixture
-def refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    def check(_: NamespaceSandbox) -> None:
-        raise IsolationUnavailable("Tests can't be sandboxed here: new namespaces: Operation not permitted.")
-
-    monkeypatch.setattr(NamespaceSandbox, "check", check)
+def no_namespaces(monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse(monkeypatch, NamespaceSandbox, "new namespaces: Operation not permitted")
 
 
-@pytest.mark.usefixtures("refused")
-def test_auto_goes_without_and_says_why(tmp_path: Path) -> None:
-    sandbox, refusal = wiring._sandbox(settings(tmp_path, "auto"), tmp_path, tmp_path)
-    assert isinstance(sandbox, NoSandbox)
+@pytest.fixture
+def no_landlock(monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse(monkeypatch, LandlockSandbox, "Landlock: Function not implemented")
+
+
+@pytest.fixture
+def landlock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LandlockSandbox, "check", lambda _: None)
+
+
+@pytest.mark.usefixtures("no_namespaces", "landlock")
+def test_auto_takes_landlock_where_namespaces_are_refused(tmp_path: Path) -> None:
+    sandbox, refusal = wiring._sandbox(settings(tmp_path, "auto"), tmp_path)
+    assert (sandbox.name, refusal) == ("landlock", "")
+
+
+@pytest.mark.usefixtures("no_namespaces", "no_landlock")
+def test_auto_goes_without_where_both_are_refused_and_says_why(tmp_path: Path) -> None:
+    sandbox, refusal = wiring._sandbox(settings(tmp_path, "auto"), tmp_path)
+    assert sandbox.name == "none"
     assert "Operation not permitted" in refusal
+    assert "Function not implemented" in refusal
 
 
-@pytest.mark.usefixtures("refused")
-def test_one_that_was_asked_for_is_never_left_out(tmp_path: Path) -> None:
-    with pytest.raises(IsolationUnavailable, match="Operation not permitted"):
-        wiring._sandbox(settings(tmp_path, "namespace"), tmp_path, tmp_path)
+@pytest.mark.usefixtures("no_namespaces", "no_landlock")
+@pytest.mark.parametrize("asked", ["namespace", "landlock"])
+def test_one_that_was_asked_for_is_never_left_out(tmp_path: Path, asked: str) -> None:
+    with pytest.raises(IsolationUnavailable, match="can't be sandboxed here"):
+        wiring._sandbox(settings(tmp_path, asked), tmp_path)
 
 
-@pytest.mark.usefixtures("refused")
+@pytest.mark.usefixtures("no_namespaces", "no_landlock")
 def test_none_tries_nothing(tmp_path: Path) -> None:
-    sandbox, refusal = wiring._sandbox(settings(tmp_path, "none"), tmp_path, tmp_path)
+    sandbox, refusal = wiring._sandbox(settings(tmp_path, "none"), tmp_path)
     assert (sandbox.name, refusal) == ("none", "")
+
+
+@pytest.mark.usefixtures("landlock")
+def test_a_scratch_in_memory_is_refused_where_there_is_no_namespace_for_it(tmp_path: Path) -> None:
+    with pytest.raises(IsolationUnavailable, match="needs --isolation namespace"):
+        wiring._sandbox(settings(tmp_path, "landlock", scratch="memory"), tmp_path)
+    with pytest.raises(IsolationUnavailable, match="needs --isolation namespace"):
+        wiring._sandbox(settings(tmp_path, "none", scratch="memory"), tmp_path)

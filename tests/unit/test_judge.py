@@ -1,11 +1,13 @@
 """From events and the end of a process to outcomes."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tf_tester.core.judge import judge_command, judge_harness, last_exception, with_output, worst
 from tf_tester.model.exit import Exit
+from tf_tester.model.limits import Exceeded, Limit
 from tf_tester.model.outcome import ExceptionFact, Outcome, TestRow, WarningFact
 
 START = {"event": "start", "python": "3.8.18"}
@@ -26,6 +28,10 @@ def left(code: int = 0) -> Exit:
 
 def killed(signal: int) -> Exit:
     return Exit(None, signal, False, 1.5, 1.25, 2048)
+
+
+def beyond(limit: Limit, allowed: int | None) -> Exit:
+    return replace(killed(9), exceeded=Exceeded(limit, allowed))
 
 
 TIMED_OUT = Exit(None, 15, True, 60.2, 1.25, 2048)
@@ -198,6 +204,58 @@ def test_a_program_that_is_not_there_is_a_crash_with_its_name() -> None:
     exit = Exit(None, None, False, 0.0, 0.0, 0, spawn_error="/env/bin/python: No such file or directory")
     assert judged([], exit) == {
         "test_toy.py": (Outcome.CRASH, "it could not be started: /env/bin/python: No such file or directory")
+    }
+
+
+# -- limits
+
+BEYOND = [
+    (Limit.MEMORY, 4 * 10**9, Outcome.OOM, "it needed more memory than 4.0 GB (--limit memory=…)"),
+    (Limit.MEMORY, None, Outcome.OOM, "killed by the system because the machine's memory ran out"),
+    (
+        Limit.PROCESSES,
+        4096,
+        Outcome.CRASH,
+        "stopped: it had more than 4,096 processes and threads (--limit processes=…)",
+    ),
+    (Limit.SCRATCH, 16 * 10**9, Outcome.CRASH, "stopped: it wrote more than 16 GB (--limit scratch=…)"),
+    (Limit.OUTPUT, 256 * 10**6, Outcome.CRASH, "stopped: it printed more than 256 MB (--limit output=…)"),
+    (Limit.FILE_SIZE, 16 * 10**9, Outcome.CRASH, "stopped: beyond the limit of file-size, 16 GB"),
+    (Limit.OPEN_FILES, 4096, Outcome.CRASH, "stopped: beyond the limit of open-files, 4,096"),
+]
+
+
+@pytest.mark.parametrize(("limit", "allowed", "outcome", "reason"), BEYOND)
+def test_a_test_beyond_a_limit_is_told_which(limit: Limit, allowed: int | None, outcome: Outcome, reason: str) -> None:
+    exit = beyond(limit, allowed)
+    assert judged([START, started("a"), ended("a"), started("b")], exit) == {
+        "a": (Outcome.PASS, ""),
+        "b": (outcome, reason),
+    }
+    [row] = judge_command(exit, target="x", stdout="", stderr="")
+    assert (row.outcome, row.reason) == (outcome, reason)
+
+
+def test_every_limit_has_its_words() -> None:
+    assert {limit for limit, *_ in BEYOND} == set(Limit)
+
+
+def test_memory_that_ran_out_is_told_though_the_tests_had_passed() -> None:
+    """A child process can be the one that is killed."""
+    exit = replace(left(0), exceeded=Exceeded(Limit.MEMORY, 4 * 10**9))
+    assert judged([START, started("a"), ended("a"), end(0)], exit) == {
+        "a": (Outcome.PASS, ""),
+        "test_toy.py": (
+            Outcome.OOM,
+            "it needed more memory than 4.0 GB (--limit memory=…) after the tests had ended",
+        ),
+    }
+
+
+def test_a_limit_says_more_than_the_time_and_the_signal_that_followed() -> None:
+    exit = replace(TIMED_OUT, exceeded=Exceeded(Limit.OUTPUT, 10**6))
+    assert judged([START, started("a")], exit) == {
+        "a": (Outcome.CRASH, "stopped: it printed more than 1.0 MB (--limit output=…)")
     }
 
 

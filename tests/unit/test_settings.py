@@ -1,7 +1,7 @@
 """What the table of settings makes of what is written in files, variables and flags."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,23 @@ from tf_tester.core.settings import (
     from_environment,
     from_file,
     from_flags,
+    limits,
     plain,
     settle,
 )
 from tf_tester.errors import ConfigError
+from tf_tester.model.limits import Limits
 from tf_tester.model.lock import Resolution
 
 HOME = Path("/home/me")
 PROJECT = Path("/project")
+DEFAULT_LIMITS = {
+    "processes": "4096",
+    "scratch": "16G",
+    "output": "256M",
+    "file-size": "16G",
+    "open-files": "4096",
+}
 HERE = Place(Path("/here"), HOME)
 
 
@@ -72,6 +81,7 @@ def test_defaults_hold_where_nobody_says_anything() -> None:
     assert (found.mirror, found.python, found.env) == (("none",), (), {})
     assert (found.store, found.jobs, found.memory) == (Path("/cache"), 6, None)
     assert not (found.offline or found.keep or found.pre or found.yanked or found.install_python)
+    assert (found.scratch, found.limit) == ("disk", DEFAULT_LIMITS)
     assert set(settled().origins.values()) == {"default"}
 
 
@@ -146,6 +156,10 @@ def test_a_switch_can_be_turned_off_again() -> None:
         ("env", ["A=1", "B=x=y"], {"A": "1", "B": "x=y"}),
         ("allow-build", ["absl-py", ":all:"], ("absl-py", ":all:")),
         ("install-python", True, True),
+        ("scratch", "memory", "memory"),
+        ("limit", {"memory": "4G", "processes": 100}, DEFAULT_LIMITS | {"memory": "4G", "processes": "100"}),
+        ("limit", ["memory=none", "output= 1.5GiB "], DEFAULT_LIMITS | {"memory": "none", "output": "1.5GiB"}),
+        ("limit", {}, DEFAULT_LIMITS),
     ],
 )
 def test_files_take_the_types_of_toml(name: str, written: object, value: object) -> None:
@@ -160,6 +174,9 @@ def test_files_take_the_types_of_toml(name: str, written: object, value: object)
         ("WITH", "numpy<2,>=1.20, h5py[a,b],six", ("numpy<2,>=1.20", "h5py[a,b]", "six")),
         ("ENV", "A=1,2,B=3", {"A": "1,2", "B": "3"}),
         ("REQUIREMENTS", "a.txt,/b.txt", (Path("/here/a.txt"), Path("/b.txt"))),
+        ("LIMIT", "memory=4G, processes=100", DEFAULT_LIMITS | {"memory": "4G", "processes": "100"}),
+        ("LIMIT", "open-files=none", DEFAULT_LIMITS | {"open-files": "none"}),
+        ("SCRATCH", "memory", "memory"),
         ("OFFLINE", "yes", True),
         ("OFFLINE", "0", False),
         ("JOBS", "3", 3),
@@ -179,6 +196,12 @@ def test_variables_take_texts(variable: str, written: str, value: object) -> Non
         ("with_", ("numpy<2,>=1.20",), ("numpy<2,>=1.20",)),
         ("env", ("A=1,B=2",), {"A": "1,B=2"}),
         ("requirements", ("a,b.txt",), (Path("/here/a,b.txt"),)),
+        (
+            "limit",
+            ("memory=4G,output=1M", "processes=1"),
+            DEFAULT_LIMITS | {"memory": "4G", "output": "1M", "processes": "1"},
+        ),
+        ("limit", ("processes=1", "processes=2"), DEFAULT_LIMITS | {"processes": "2"}),
     ],
 )
 def test_flags_are_repeated_and_names_may_be_listed(field: str, written: object, value: object) -> None:
@@ -220,6 +243,9 @@ def test_the_mark_of_a_cell_is_no_misspelt_setting() -> None:
 
 
 LENGTH = "a duration such as 15m, 36h, 14d or 2w"
+LIMITS = "NAME=AMOUNT, NAME being memory, processes, scratch, output, file-size or open-files"
+AMOUNT = "a size such as 512M or 2G, or none, after"
+NUMBER = "a number from 1 on, or none, after"
 
 
 @pytest.mark.parametrize(
@@ -241,6 +267,18 @@ LENGTH = "a duration such as 15m, 36h, 14d or 2w"
         ("package", "a b", "a project's name such as tensorflow, not 'a b'"),
         ("with", ["numpy<<2"], "a requirement such as h5py or 'numpy<2', not 'numpy<<2'"),
         ("memory", 2, "a size such as 512M or 2G, or auto, not 2"),
+        ("limit", ["memory=lots"], f"{AMOUNT} memory=, not 'memory=lots'"),
+        ("limit", ["memory=0G"], f"{AMOUNT} memory=, not 'memory=0G'"),
+        ("limit", ["output=4096"], f"{AMOUNT} output=, not 'output=4096'"),
+        ("limit", ["processes=0"], f"{NUMBER} processes=, not 'processes=0'"),
+        ("limit", ["processes=4G"], f"{NUMBER} processes=, not 'processes=4G'"),
+        ("limit", ["open-files=²"], f"{NUMBER} open-files=, not 'open-files=²'"),
+        ("limit", ["foo=1"], f"{LIMITS}, not 'foo=1'"),
+        ("limit", ["memory"], f"{LIMITS}, not 'memory'"),
+        ("limit", ["file_size=1G"], f"{LIMITS}, not 'file_size=1G'"),
+        ("limit", {"processes": -1}, f"{NUMBER} processes=, not a table"),
+        ("limit", {"memory": True}, "a table of texts, not a table"),
+        ("scratch", "ram", "disk or memory, not 'ram'"),
         ("index-url", ["https://me:secret@host/"], "a text, not 'https://***@host/'"),
     ],
 )
@@ -253,11 +291,45 @@ def test_a_value_of_the_wrong_kind_is_refused(name: str, value: object, must_be:
     [
         ({"environ": {"TF_TESTER_JOBS": "²"}}, "TF_TESTER_JOBS must be a number"),
         ({"flags": {"env": ("A",)}}, "--env must be NAME=VALUE, not 'A'"),
+        ({"flags": {"limit": ("memory=lots",)}}, "--limit must be a size such as 512M"),
+        ({"environ": {"TF_TESTER_LIMIT": "foo=1"}}, "TF_TESTER_LIMIT must be NAME=AMOUNT, NAME being memory,"),
         ({"user": {"jobs": 0}}, "config.toml: 'jobs' must be a number"),
     ],
 )
 def test_a_refusal_says_where_the_value_stands(sources: dict[str, Any], beginning: str) -> None:
     assert str(refusal(**sources)).startswith(beginning)
+
+
+def test_limits_are_bytes_and_numbers() -> None:
+    assert limits(settings(), memory=10_000_000_000) == Limits(
+        memory=9_000_000_000,
+        processes=4096,
+        scratch=16 * 1024**3,
+        output=256 * 1024**2,
+        file_size=16 * 1024**3,
+        open_files=4096,
+    )
+
+
+def test_one_limit_leaves_the_others_as_they_are() -> None:
+    usual = limits(settings(), memory=10_000_000_000)
+    given = settings(flags={"limit": ("processes=100", "file-size=1G")})
+    assert limits(given, memory=10_000_000_000) == replace(usual, processes=100, file_size=1024**3)
+
+
+def test_a_given_limit_of_memory_holds_on_any_machine() -> None:
+    given = settings(flags={"limit": ("memory=4G",)})
+    assert {limits(given, memory=memory).memory for memory in (1, 2**50)} == {4 * 1024**3}
+
+
+def test_none_is_no_limit() -> None:
+    given = settings(flags={"limit": tuple(f"{name}=none" for name in ("memory", *DEFAULT_LIMITS))})
+    assert limits(given, memory=10_000_000_000) == Limits()
+
+
+def test_a_later_source_replaces_all_limits_of_an_earlier_one() -> None:
+    given = settings(file={"limit": {"memory": "4G", "output": "1M"}}, environ={"TF_TESTER_LIMIT": "processes=100"})
+    assert given.limit == DEFAULT_LIMITS | {"processes": "100"}
 
 
 def test_an_overruled_value_is_checked_all_the_same() -> None:

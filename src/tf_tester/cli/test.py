@@ -38,6 +38,8 @@ _RUNNING = (
     "network",
     "gpu",
     "writable",
+    "scratch",
+    "limit",
     "keep",
 )
 
@@ -152,6 +154,7 @@ def _trial(settings: Settings, targets: tuple[Path, ...], rest: tuple[str, ...])
         env=tuple(settings.env.items()),
         pythonpath=settings.pythonpath,
         writable=settings.writable,
+        scratch=settings.scratch,
         timeout=settings.timeout.total_seconds(),
         keep=settings.keep,
         jobs=settings.jobs,

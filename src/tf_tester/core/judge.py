@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from tf_tester.core.sizes import size_text
 from tf_tester.model.exit import Exit
+from tf_tester.model.limits import Exceeded, Limit
 from tf_tester.model.outcome import ExceptionFact, Outcome, TestRow, WarningFact
 
 _COULD_NOT_BEGIN = "pytest could not begin: see its output"
@@ -199,6 +201,8 @@ def _death(end: Exit, *, started: bool, stderr: str) -> tuple[Outcome, str] | No
     """How the process died, or None where it left by itself."""
     if end.spawn_error:
         return Outcome.CRASH, f"it could not be started: {end.spawn_error}"
+    if end.exceeded is not None:
+        return _beyond(end.exceeded)
     if end.timed_out:
         return Outcome.TIMEOUT, f"stopped after {end.wall_s:.0f} s"
     if end.signal is not None:
@@ -207,6 +211,24 @@ def _death(end: Exit, *, started: bool, stderr: str) -> tuple[Outcome, str] | No
         last = stderr.strip().splitlines()[-1:] or ["it said nothing"]
         return Outcome.CRASH, f"the interpreter could not start (exit status {end.code}): {last[0]}"
     return None
+
+
+def _beyond(exceeded: Exceeded) -> tuple[Outcome, str]:
+    limit, allowed = exceeded.limit, exceeded.allowed
+    amount = "" if allowed is None else f"{allowed:,}" if limit.counts else size_text(allowed)
+    match limit:
+        case Limit.MEMORY if allowed is None:
+            return Outcome.OOM, "killed by the system because the machine's memory ran out"
+        case Limit.MEMORY:
+            return Outcome.OOM, f"it needed more memory than {amount} (--limit memory=…)"
+        case Limit.PROCESSES:
+            return Outcome.CRASH, f"stopped: it had more than {amount} processes and threads (--limit processes=…)"
+        case Limit.SCRATCH:
+            return Outcome.CRASH, f"stopped: it wrote more than {amount} (--limit scratch=…)"
+        case Limit.OUTPUT:
+            return Outcome.CRASH, f"stopped: it printed more than {amount} (--limit output=…)"
+        case _:
+            return Outcome.CRASH, f"stopped: beyond the limit of {limit}, {amount}"
 
 
 def _differs(promised: object, code: int | None) -> bool:

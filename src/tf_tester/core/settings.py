@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from tf_tester.core.links import display_url
 from tf_tester.errors import ConfigError
+from tf_tester.model.limits import Limit, Limits
 from tf_tester.model.lock import Resolution
 
 PREFIX = "TF_TESTER_"
@@ -22,7 +23,8 @@ NOT_SETTINGS = frozenset({"TF_TESTER_CELL"})
 
 RUNNERS = ("auto", "script", "pytest", "unittest")
 COLORS = ("auto", "always", "never")
-ISOLATIONS = ("auto", "namespace", "none")
+ISOLATIONS = ("auto", "namespace", "landlock", "none")
+SCRATCHES = ("disk", "memory")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,17 @@ class Settings:
     allow_build: tuple[str, ...]
     install_python: bool
     isolation: str
-    """`auto`, `namespace` or `none`."""
+    """`auto`, `namespace`, `landlock` or `none`."""
     network: bool
     gpu: bool
     writable: tuple[Path, ...]
+    scratch: str
+    """`disk` or `memory`."""
+    limit: Mapping[str, str]
+    """Amounts by the words of `model.limits.Limit`, as they were written; `limits` makes sense of them.
+
+    Without one for memory nine tenths of the machine's are allowed.
+    """
     keep: bool
     pre: bool
     yanked: bool
@@ -213,6 +222,7 @@ def settle(given: Iterable[Given], surroundings: Surroundings) -> Resolved:
         values["store"] = surroundings.store
     if values["jobs"] is None:
         values["jobs"] = surroundings.cpus
+    values["limit"] = {**_LIMITS, **values["limit"]}
     return Resolved(Settings(**values), origins)
 
 
@@ -266,6 +276,13 @@ def memory_size(text: str) -> int:
     return kibibytes * 1024
 
 
+def limits(settings: Settings, *, memory: int) -> Limits:
+    """The limits of a cell; `memory`: the bytes that the machine has."""
+    amounts: dict[str, int | None] = {Limit.MEMORY: memory * 9 // 10}
+    amounts |= {name: _amount(Limit(name), text) for name, text in settings.limit.items()}
+    return Limits(**{name.replace("-", "_"): amount for name, amount in amounts.items()})
+
+
 def memory_words(size: int) -> str:
     """Bytes as they are written, in the biggest unit in which they are a whole number.
 
@@ -289,6 +306,15 @@ _A_DURATION = "a duration such as 15m, 36h, 14d or 2w"
 _A_SIZE = "a size such as 512M or 2G, or auto"
 _PROJECT = re.compile(r"[A-Z0-9](?:[A-Z0-9._-]*[A-Z0-9])?", re.ASCII | re.IGNORECASE)
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
+_LIMIT = re.compile(r"([a-z-]+)=(.*)")
+_LIMITS = {
+    str(Limit.PROCESSES): "4096",
+    str(Limit.SCRATCH): "16G",
+    str(Limit.OUTPUT): "256M",
+    str(Limit.FILE_SIZE): "16G",
+    str(Limit.OPEN_FILES): "4096",
+}
+_DEFAULT_LIMITS = "memory: nine tenths of the machine's; " + ", ".join(f"{one}={text}" for one, text in _LIMITS.items())
 _BETWEEN_REQUIREMENTS = r",\s*(?=[A-Za-z])(?![^\[]*\])"
 """A comma before a name; one before an operator or within an extra's brackets belongs to the requirement."""
 _BETWEEN_ASSIGNMENTS = r",\s*(?=[A-Za-z_][A-Za-z0-9_]*=)"
@@ -407,6 +433,29 @@ def _assignment(value: object, place: Place) -> tuple[str, str]:
     if match is None:
         raise ValueError("NAME=VALUE")
     return match[1], match[2]
+
+
+def _limit(value: object, place: Place) -> tuple[str, str]:
+    match = _LIMIT.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None or match[1] not in tuple(Limit):
+        raise ValueError(f"NAME=AMOUNT, NAME being {', '.join(tuple(Limit)[:-1])} or {tuple(Limit)[-1]}")
+    try:
+        _amount(Limit(match[1]), match[2])
+    except ValueError:
+        right = "a number from 1 on" if Limit(match[1]).counts else "a size such as 512M or 2G"
+        raise ValueError(f"{right}, or none, after {match[1]}=") from None
+    return match[1], match[2].strip()
+
+
+def _amount(limit: Limit, text: str) -> int | None:
+    """Raises `ValueError`."""
+    if text.strip() == "none":
+        return None
+    if not limit.counts:
+        return memory_size(text)
+    if not re.fullmatch(r"[1-9]\d{0,8}", text.strip(), re.ASCII):
+        raise ValueError
+    return int(text)
 
 
 def _one_of(*choices: str) -> Takes:
@@ -549,7 +598,7 @@ TABLE: tuple[Setting, ...] = (
         "isolation",
         _one_of(*ISOLATIONS),
         "auto",
-        "How tests are kept from everything else; auto: namespace where this system allows it.",
+        "How tests are kept from everything else; auto: the first of the others that this system allows.",
         choices=ISOLATIONS,
     ),
     Setting("network", _switch, False, "Let sandboxed tests use the network.", kind="switch"),
@@ -562,6 +611,22 @@ TABLE: tuple[Setting, ...] = (
         "PATH",
         kind="list",
         completes="path",
+    ),
+    Setting(
+        "scratch",
+        _one_of(*SCRATCHES),
+        "disk",
+        "Where goes what a sandboxed test writes.",
+        choices=SCRATCHES,
+    ),
+    Setting(
+        "limit",
+        _limit,
+        {},
+        "Limit what a cell may use: memory, processes, scratch, output, file-size or open-files. Repeatable.",
+        "NAME=AMOUNT",
+        kind="table",
+        default_text=_DEFAULT_LIMITS,
     ),
     Setting("keep", _switch, False, "Keep the environments for a look afterwards.", kind="switch"),
     Setting("timings", _switch, False, "Show where the time went.", kind="switch"),

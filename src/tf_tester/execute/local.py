@@ -7,17 +7,24 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
+from tf_tester.execute.groups import ControlGroups, Group
+from tf_tester.execute.watch import Watch, resident
 from tf_tester.model.exit import Exit
+from tf_tester.model.limits import Exceeded, Limit, Limits
+from tf_tester.ports import Command
 
 MARK = "TF_TESTER_CELL"
 """Every process of a cell carries this variable, so that one that left the tree (double fork) is found."""
 _GRACE = 2.0
 """Seconds between asking a process to end and killing it."""
+_ENDING = 10.0
+"""Seconds that a launcher may take to end what it supervises."""
 _LONGEST_POLL = 2**31 - 1
 """Milliseconds: 24 days."""
 
@@ -25,105 +32,194 @@ _LONGEST_POLL = 2**31 - 1
 class LocalExecutor:
     """`ports.Executor`; `stop` ends everything that runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, groups: ControlGroups | None = None) -> None:
+        self._groups = groups or ControlGroups()
         self._lock = threading.Lock()
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._running: dict[str, _Tree] = {}
         self._stopped = False
 
     def run(
         self,
-        argv: Sequence[str],
+        command: Command,
         *,
-        env: Mapping[str, str],
-        cwd: Path,
         stdout: Path,
         stderr: Path,
         timeout: float | None,
+        limits: Limits,
+        scratch: Sequence[Path] = (),
+        written: Sequence[Path] = (),
     ) -> Exit:
         mark = secrets.token_hex(8)
-        started = time.monotonic()
-        with stdout.open("ab") as out, stderr.open("ab") as err:
-            try:
-                with self._lock:
-                    if self._stopped:
-                        return Exit(None, signal.SIGINT, False, 0.0, 0.0, 0)
-                    process = subprocess.Popen(
-                        list(argv),
-                        env={**env, MARK: mark},
-                        cwd=cwd,
-                        stdin=subprocess.DEVNULL,
-                        stdout=out,
-                        stderr=err,
-                        start_new_session=True,
-                    )
-                    self._running[mark] = process
-            except OSError as error:
-                # Of a folder that is not there, subprocess gives the name in place of the program's.
-                name = os.fsdecode(error.filename) if error.filename else argv[0]
-                return Exit(None, None, False, 0.0, 0.0, 0, spawn_error=f"{name}: {error.strerror or error}")
-            except ValueError as error:
-                return Exit(None, None, False, 0.0, 0.0, 0, spawn_error=f"{argv[0]}: {error}")
+        # Only a launcher can join a group before the program begins.
+        group = self._groups.make(limits) if command.supervised else Group((), frozenset())
+        killed_before = _killed_for_memory()
         try:
-            timed_out = not _wait(process, timeout)
-            if timed_out:
-                _end_tree(process, mark)
-            # Before it is reaped: until then no other session can have its number.
-            leftovers = _kill_strays(mark, session=process.pid)
-            status, cpu_s, peak = _reap(process)
-        except BaseException:
-            _end_tree(process, mark, grace=0.0)
-            with contextlib.suppress(ChildProcessError):
-                _reap(process)
-            raise
-        finally:
+            started = time.monotonic()
             with self._lock:
-                del self._running[mark]
+                if self._stopped:
+                    return Exit(None, signal.SIGINT, False, 0.0, 0.0, 0)
+                try:
+                    tree = _Tree(_start(command, mark, group, stdout, stderr), mark, command.supervised)
+                except OSError as error:
+                    # Of a folder that is not there, subprocess gives the name in place of the program's.
+                    name = os.fsdecode(error.filename) if error.filename else command.argv[0]
+                    return _not_started(f"{name}: {error.strerror or error}")
+                except ValueError as error:
+                    return _not_started(f"{command.argv[0]}: {error}")
+                self._running[mark] = tree
+            watch = Watch(tree.pid, limits, scratch, (stdout, stderr, *written), grouped=group.held)
+            try:
+                exit = self._attend(tree, watch, timeout, started)
+            finally:
+                with self._lock:
+                    del self._running[mark]
+            if group.ran_out():
+                return replace(exit, exceeded=Exceeded(Limit.MEMORY, limits.memory))
+            if exit.signal == signal.SIGKILL and exit.exceeded is None and _killed_for_memory() > killed_before:
+                return replace(exit, exceeded=Exceeded(Limit.MEMORY, None))
+            return exit
+        finally:
+            group.remove()
+
+    def _attend(self, tree: "_Tree", watch: Watch, timeout: float | None, started: float) -> Exit:
+        try:
+            timed_out, exceeded = _wait(tree.process, timeout, watch)
+            if timed_out or exceeded is not None:
+                tree.end(grace=_GRACE if timed_out else 0.0)
+            # Before it is reaped: until then no other session can have its number.
+            leftovers = tree.end_strays()
+            status, cpu_s, peak = _reap(tree.process)
+        except BaseException:
+            tree.end(grace=0.0)
+            with contextlib.suppress(ChildProcessError):
+                _reap(tree.process)
+            raise
         wall = time.monotonic() - started
-        if status < 0:
-            return Exit(None, -status, timed_out, wall, cpu_s, peak, leftovers=leftovers)
-        return Exit(status, None, timed_out, wall, cpu_s, peak, leftovers=leftovers)
+        code, number = (None, -status) if status < 0 else (status, None)
+        return Exit(code, number, timed_out, wall, cpu_s, peak, leftovers=leftovers, exceeded=exceeded)
 
     def resident(self) -> int:
         """Bytes that all running trees hold now."""
         with self._lock:
-            pids = [process.pid for process in self._running.values()]
-        held = 0
-        for pid in pids:
-            with contextlib.suppress(psutil.Error):
-                process = psutil.Process(pid)
-                for member in (process, *process.children(recursive=True)):
-                    with contextlib.suppress(psutil.Error):
-                        held += member.memory_info().rss
-        return held
+            pids = [tree.pid for tree in self._running.values()]
+        return sum(map(resident, pids))
 
     def stop(self) -> None:
         """End every running tree at once, and start no other."""
         with self._lock:
             self._stopped = True
-            running = dict(self._running)
-        for mark, process in running.items():
-            _end_tree(process, mark, grace=0.3)
+            running = list(self._running.values())
+        for tree in running:
+            tree.end(grace=0.3)
 
 
-def _wait(process: subprocess.Popen[bytes], timeout: float | None) -> bool:
-    """Wait for the end without collecting it, so that `wait4` can still tell its costs."""
+class _Tree:
+    """A program with all that it started."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", mark: str, supervised: bool) -> None:
+        self.process = process
+        self.pid = process.pid
+        self._mark = mark
+        self._supervised = supervised
+
+    def end(self, *, grace: float) -> None:
+        """Ask it to end, then end all of it; returns when it is dead."""
+        if self._supervised:
+            self._end_by_launcher(grace)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            _signal_group(self.pid, signal.SIGTERM)
+            _wait(self.process, grace)
+            _signal_group(self.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+        if not self._supervised:
+            _kill_strays(self._mark, session=None)
+
+    def end_strays(self) -> int:
+        """Kill what the main process, which has ended, left behind; how many there were."""
+        if self._supervised:
+            self._let_go()
+            return 0
+        return _kill_strays(self._mark, session=self.pid)
+
+    def _end_by_launcher(self, grace: float) -> None:
+        if grace and self.process.stdin is not None:
+            with contextlib.suppress(OSError, ValueError):
+                self.process.stdin.write(b"e")
+            _wait(self.process, grace)
+        self._let_go()
+        _wait(self.process, _ENDING)
+
+    def _let_go(self) -> None:
+        if self.process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self.process.stdin.close()
+
+
+def _start(command: Command, mark: str, group: Group, stdout: Path, stderr: Path) -> "subprocess.Popen[bytes]":
+    with stdout.open("ab") as out, stderr.open("ab") as err:
+        return subprocess.Popen(
+            [*command.argv, *map(str, group.folders)],
+            env={**command.env, MARK: mark},
+            cwd=command.cwd,
+            stdin=subprocess.PIPE if command.supervised else subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            bufsize=0,
+            start_new_session=True,
+        )
+
+
+def _not_started(reason: str) -> Exit:
+    return Exit(None, None, False, 0.0, 0.0, 0, spawn_error=reason)
+
+
+def _killed_for_memory() -> int:
+    """How many processes the kernel has killed on this machine because there was no memory."""
+    try:
+        words = Path("/proc/vmstat").read_text(encoding="ascii").split()
+        return int(words[words.index("oom_kill") + 1])
+    except (OSError, ValueError):
+        return 0
+
+
+def _wait(
+    process: "subprocess.Popen[bytes]", timeout: float | None, watch: Watch | None = None
+) -> tuple[bool, Exceeded | None]:
+    """Whether the time ran out before the end, and the limit that was exceeded before.
+
+    It doesn't collect the process, so that `wait4` can still tell its costs.
+    """
     deadline = None if timeout is None else time.monotonic() + timeout
+    descriptor = None
     if hasattr(os, "pidfd_open"):
         with contextlib.suppress(OSError):
             descriptor = os.pidfd_open(process.pid)
-            try:
-                import select
+    try:
+        while True:
+            left = None if deadline is None else deadline - time.monotonic()
+            pause = min(
+                [one for one in (left, None if watch is None else watch.pause) if one is not None], default=None
+            )
+            if _ended(process.pid, descriptor, pause):
+                return False, None
+            if deadline is not None and time.monotonic() >= deadline:
+                return True, None
+            if watch is not None and (exceeded := watch.look()) is not None:
+                return False, exceeded
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
 
-                poll = select.poll()
-                poll.register(descriptor, select.POLLIN)
-                return bool(poll.poll(None if timeout is None else min(timeout * 1000, _LONGEST_POLL)))
-            finally:
-                os.close(descriptor)
-    while _alive(process.pid):
-        if deadline is not None and time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
+
+def _ended(pid: int, descriptor: int | None, pause: float | None) -> bool:
+    """Whether a process ends within `pause` seconds (None: however long it takes)."""
+    if descriptor is None:
+        time.sleep(0.02 if pause is None else max(0.0, min(pause, 0.02)))
+        return not _alive(pid)
+    import select
+
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(None if pause is None else max(0, min(pause * 1000, _LONGEST_POLL))))
 
 
 def _alive(pid: int) -> bool:
@@ -142,15 +238,6 @@ def _reap(process: subprocess.Popen[bytes]) -> tuple[int, float, int]:
     process.returncode = code
     unit = 1024 if psutil.MACOS else 1
     return code, usage.ru_utime + usage.ru_stime, usage.ru_maxrss // unit
-
-
-def _end_tree(process: subprocess.Popen[bytes], mark: str, grace: float = _GRACE) -> None:
-    """Ask the group to end, then kill it and whoever left it."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        _signal_group(process.pid, signal.SIGTERM)
-        _wait(process, grace)
-        _signal_group(process.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
-    _kill_strays(mark, session=None)
 
 
 def _signal_group(pid: int, number: int) -> None:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from tf_tester.model.framework import Framework
 from tf_tester.model.interpreter import Interpreter
+from tf_tester.model.limits import Limits
 from tf_tester.model.lock import Pin
 from tf_tester.ports import (
     Blobs,
@@ -72,6 +73,8 @@ class Services:
     environments: Environments
     executor: Executor
     sandbox: Sandbox
+    limits: Limits
+    """Of each cell."""
     sandbox_refusal: str
     """Why there is none, where one was wanted; empty otherwise."""
     projects: ProjectBuilder

@@ -43,6 +43,7 @@ def test(selection: Selection, trial: Trial, services: Services, *, run_id: str,
     begun = clock()
     request = {
         "isolation": services.sandbox.name,
+        "limits": asdict(services.limits),
         "selection": asdict(selection),
         "trial": asdict(replace(trial, env=_without_secrets(trial.env))),
     }
@@ -275,10 +276,15 @@ def _folder_name(key: str) -> str:
 
 
 def _about_isolation(services: Services) -> tuple[str, ...]:
-    """A word where a sandbox was wanted and can't be had; where none was wanted, nobody needs one."""
-    if not services.sandbox_refusal:
-        return ()
-    return (f"tests ran with your rights and your network: {services.sandbox_refusal}",)
+    """A word where a sandbox was wanted and none, or one with gaps, was to be had."""
+    if services.sandbox.name == "none":
+        return (f"tests ran with your rights and your network: {services.sandbox_refusal}",) * bool(
+            services.sandbox_refusal
+        )
+    gaps = services.sandbox.gaps
+    return (
+        f"the sandbox was {services.sandbox.name}, in which a test is not kept from all: {'; '.join(gaps)}",
+    ) * bool(gaps)
 
 
 def _without_secrets(env: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:

@@ -18,7 +18,7 @@ from tf_tester.model.cell import PlannedCell
 from tf_tester.model.exit import Exit
 from tf_tester.model.outcome import Outcome, TestRow
 from tf_tester.model.request import Trial
-from tf_tester.model.world import World
+from tf_tester.model.world import Overlay, World
 from tf_tester.ports import Command, Environment
 
 LIMIT = 65_536
@@ -27,6 +27,8 @@ REFUSED = 125
 """Status of a launcher whose program has not run; its last line begins with one of the next two."""
 NO_SANDBOX = "the sandbox could not be made"
 NO_PROGRAM = "the program could not be started: "
+IN_MEMORY = "memory"
+"""The word of `--scratch` for a scratch that never comes to the disk."""
 _PROJECT_FILES = ("pyproject.toml", "setup.py")
 _RESTARTS = 20
 """How often a test run that died is gone on with behind the test that killed it."""
@@ -110,18 +112,14 @@ def run_trial(
     scratch: Path,
 ) -> Ran:
     """Run every job of a trial in one environment; the evidence folder gets the raw streams and events."""
-    home, temporary, cwd = scratch / "home", scratch / "tmp", scratch / "work"
-    for folder in (home, temporary, cwd):
-        folder.mkdir(parents=True)
-    _mirror_folder(trial.cwd, cwd)
-    env = clean_environment(trial, environment, home, temporary, services.environ)
-    (scratch / "messages").mkdir()
+    folders = Scratch(scratch, in_memory=trial.scratch == IN_MEMORY)
+    folders.make(trial.cwd)
     stage = _Stage(
         services=services,
-        env=env,
-        cwd=cwd,
-        world=world_of(trial, planned, environment, services, scratch),
-        messages=scratch / "messages",
+        env=clean_environment(trial, environment, folders.home, folders.temporary, services.environ),
+        cwd=folders.cwd,
+        world=world_of(trial, planned, environment, services, folders),
+        scratch=folders,
         deadline=None if trial.timeout is None else services.monotonic() + trial.timeout,
     )
     rows: list[TestRow] = []
@@ -155,8 +153,7 @@ class _Stage:
     env: Mapping[str, str]
     cwd: Path
     world: World
-    messages: Path
-    """What is said to and by the harness; the program can write here."""
+    scratch: "Scratch"
     deadline: float | None
 
     def start(self, argv: Sequence[str], place: Path) -> Exit:
@@ -165,9 +162,15 @@ class _Stage:
         command = self.services.sandbox.wrap(Command(tuple(argv), self.env, self.cwd), self.world)
         stdout, stderr = place / "stdout", place / "stderr"
         end = self.services.executor.run(
-            command.argv, env=command.env, cwd=command.cwd, stdout=stdout, stderr=stderr, timeout=left
+            command,
+            stdout=stdout,
+            stderr=stderr,
+            timeout=left,
+            limits=self.services.limits,
+            scratch=self.scratch.on_disk,
+            written=(self.scratch.events,),
         )
-        if command.argv != tuple(argv) and end.code == REFUSED:
+        if command.supervised and end.code == REFUSED:
             last = (_bounded(stderr).strip().splitlines() or [""])[-1]
             if last.startswith(NO_SANDBOX):
                 raise InstallFailed(f"{last}.", hint="`tf-tester doctor` shows what this system allows.")
@@ -176,7 +179,59 @@ class _Stage:
         return end
 
 
-def world_of(trial: Trial, planned: PlannedCell, environment: Environment, services: Services, scratch: Path) -> World:
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """The folders that one cell's programs may write into."""
+
+    folder: Path
+    in_memory: bool
+
+    @property
+    def room(self) -> Path:
+        return self.folder / "room"
+
+    @property
+    def home(self) -> Path:
+        return self.room / "home"
+
+    @property
+    def temporary(self) -> Path:
+        return self.room / "tmp"
+
+    @property
+    def cwd(self) -> Path:
+        return self.room / "work"
+
+    @property
+    def order(self) -> Path:
+        """What the harness is to do."""
+        return self.folder / "order.json"
+
+    @property
+    def events(self) -> Path:
+        """What the harness says: the one thing that is read afterwards."""
+        return self.folder / "events.jsonl"
+
+    @property
+    def caught(self) -> Path:
+        """What is written into the environment."""
+        return self.folder / "caught"
+
+    @property
+    def on_disk(self) -> tuple[Path, ...]:
+        return () if self.in_memory else (self.room, self.caught)
+
+    def make(self, seen: Path) -> None:
+        """Make the folders, the working folder with links to everything in the folder `seen`."""
+        for folder in (self.home, self.temporary, self.cwd, self.caught):
+            folder.mkdir(parents=True)
+        self.events.touch()
+        _mirror_folder(seen, self.cwd)
+
+
+def world_of(
+    trial: Trial, planned: PlannedCell, environment: Environment, services: Services, scratch: Scratch
+) -> World:
     """What a cell's programs see: their Python, the test's folders, a scratch; nobody's home."""
     readable = [services.harness.parent]
     if planned.interpreter is not None:
@@ -192,7 +247,14 @@ def world_of(trial: Trial, planned: PlannedCell, environment: Environment, servi
     for target in trial.targets:
         folder = target if target.is_dir() else target.parent
         readable.append(target if home.is_relative_to(folder) else folder)
-    return World(tuple(dict.fromkeys(readable)), (scratch, *trial.writable), environment.overlays)
+    readable.append(scratch.order)
+    overlays, writable = environment.overlays, [scratch.events, *trial.writable]
+    if scratch.in_memory:
+        overlays = (*overlays, Overlay(scratch.room, (scratch.room,)))
+    else:
+        writable.append(scratch.room)
+    caught = None if scratch.in_memory else scratch.caught
+    return World(tuple(dict.fromkeys(readable)), tuple(writable), overlays, caught)
 
 
 def clean_environment(
@@ -230,7 +292,8 @@ def _run_harness(
     stage: "_Stage",
     place: Path,
 ) -> tuple[list[TestRow], list[dict[str, Any]], int]:
-    events_file = stage.messages / f"{place.name}.jsonl"
+    events_file = stage.scratch.events
+    events_file.write_bytes(b"")
     root = trial.cwd if all(target.is_relative_to(trial.cwd) for target in job.targets) else job.targets[0].parent
     target = os.path.relpath(job.targets[0], root)
     done: dict[str, TestRow] = {}
@@ -248,11 +311,10 @@ def _run_harness(
             "deselect": sorted(done),
             "rootdir": str(root),
         }
-        spec_file = stage.messages / "spec.json"
-        spec_file.write_text(json.dumps(spec), encoding="utf-8")
+        stage.scratch.order.write_text(json.dumps(spec), encoding="utf-8")
         stdout, stderr = place / "stdout", place / "stderr"
         printed = _size(stdout), _size(stderr)
-        argv = [str(environment.python), str(stage.services.harness), str(spec_file)]
+        argv = [str(environment.python), str(stage.services.harness), str(stage.scratch.order)]
         seen = len(all_events)
         end = stage.start(argv, place)
         said = read_safely(events_file)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from tf_tester.model.limits import Exceeded
+
 
 @dataclass(frozen=True, slots=True)
 class Exit:
@@ -18,3 +20,5 @@ class Exit:
     """Why the process could not be started."""
     leftovers: int = 0
     """Processes that outlived the main one and were killed."""
+    exceeded: Exceeded | None = None
+    """The limit for which it was ended, or of which it saw the bottom."""

@@ -51,6 +51,8 @@ class Trial:
     """Seconds for one cell."""
     writable: tuple[Path, ...] = ()
     """Files and folders that the test may change although it is sandboxed."""
+    scratch: str = "disk"
+    """`disk` or `memory`: where what the test writes goes."""
     keep: bool = False
     jobs: int = 1
     memory: int | None = None

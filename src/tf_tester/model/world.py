@@ -22,3 +22,5 @@ class World:
     """Likewise, and what is written there stays."""
     overlays: tuple[Overlay, ...] = ()
     """An overlay within another comes after it."""
+    catch: Path | None = None
+    """An empty folder for what is written into overlays; None: memory."""

@@ -1,0 +1,160 @@
+"""What a running process tree takes, looked at now and then: memory, processes, room on the disk.
+
+Sums of resident memory count what processes share once for each; where such a sum is too high, the proportional one is
+asked for, which costs more. Looking costs a twentieth of the time at the most, and nearly always far less.
+"""
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import psutil
+
+from tf_tester.model.limits import Exceeded, Limit, Limits
+
+_SHORTEST, _LONGEST = 0.1, 0.5
+"""Seconds between two looks."""
+_SHARE = 20
+_PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+
+
+class Watch:
+    """One tree's; `look` is called again and again."""
+
+    def __init__(
+        self, pid: int, limits: Limits, scratch: Sequence[Path], written: Sequence[Path], *, grouped: frozenset[Limit]
+    ) -> None:
+        self._pid = pid
+        self._limits = limits
+        self._scratch = scratch
+        self._written = written
+        self._grouped = grouped
+        """Limits that the kernel sees to."""
+        self._before = {path: _size(path) for path in written}
+        self._free = _free(scratch)
+        self.pause = _SHORTEST
+        """Seconds until the next look."""
+
+    def look(self) -> Exceeded | None:
+        """The first limit that is exceeded now."""
+        started = time.perf_counter()
+        try:
+            return self._output() or self._tree() or self._room()
+        finally:
+            self.pause = min(max(_SHORTEST, _SHARE * (time.perf_counter() - started)), _LONGEST)
+
+    def _output(self) -> Exceeded | None:
+        allowed = self._limits.output
+        if allowed is not None and any(_size(path) - self._before[path] > allowed for path in self._written):
+            return Exceeded(Limit.OUTPUT, allowed)
+        return None
+
+    def _tree(self) -> Exceeded | None:
+        memory = None if Limit.MEMORY in self._grouped else self._limits.memory
+        processes = None if Limit.PROCESSES in self._grouped else self._limits.processes
+        if memory is None and processes is None:
+            return None
+        members = list(tree(self._pid))
+        if processes is not None and _tasks(members) > processes:
+            return Exceeded(Limit.PROCESSES, processes)
+        if memory is not None and _resident(members) > memory and _proportional(members) > memory:
+            return Exceeded(Limit.MEMORY, memory)
+        return None
+
+    def _room(self) -> Exceeded | None:
+        """Sizes are added up only when the disk has lost enough for it."""
+        allowed = self._limits.scratch
+        if allowed is None or not self._scratch:
+            return None
+        free = _free(self._scratch)
+        if self._free - free <= allowed // 4:
+            self._free = max(self._free, free)
+            return None
+        if _taken(self._scratch) > allowed:
+            return Exceeded(Limit.SCRATCH, allowed)
+        return None
+
+
+def tree(pid: int) -> Iterator[int]:
+    """A process and all that descends from it; fast where the kernel keeps lists of children."""
+    if not sys.platform.startswith("linux") or not os.path.exists(f"/proc/{os.getpid()}/task/{os.getpid()}/children"):
+        with contextlib.suppress(psutil.Error):
+            yield pid
+            yield from (child.pid for child in psutil.Process(pid).children(recursive=True))
+        return
+    waiting = [pid]
+    while waiting:
+        member = waiting.pop()
+        yield member
+        with contextlib.suppress(OSError):
+            for task in os.listdir(f"/proc/{member}/task"):
+                with contextlib.suppress(OSError), open(f"/proc/{member}/task/{task}/children", "rb") as stream:
+                    waiting += map(int, stream.read().split())
+
+
+def resident(pid: int) -> int:
+    """Bytes that a process and its descendants hold now; what they share counts for each."""
+    return _resident(tree(pid))
+
+
+def _tasks(members: Iterable[int]) -> int:
+    """Processes and their threads."""
+    count = 0
+    for pid in members:
+        with contextlib.suppress(OSError, psutil.Error):
+            if sys.platform.startswith("linux"):
+                count += os.stat(f"/proc/{pid}/task").st_nlink - 2
+            else:
+                count += psutil.Process(pid).num_threads()
+    return count
+
+
+def _resident(members: Iterable[int]) -> int:
+    held = 0
+    for pid in members:
+        with contextlib.suppress(OSError, psutil.Error):
+            if sys.platform.startswith("linux"):
+                with open(f"/proc/{pid}/statm", "rb") as stream:
+                    held += int(stream.read().split()[1]) * _PAGE
+            else:
+                held += psutil.Process(pid).memory_info().rss
+    return held
+
+
+def _proportional(members: Iterable[int]) -> int:
+    held = 0
+    for pid in members:
+        try:
+            with open(f"/proc/{pid}/smaps_rollup", "rb") as stream:
+                held += next(int(line.split()[1]) for line in stream if line.startswith(b"Pss:")) * 1024
+        except (OSError, StopIteration):
+            held += _resident([pid])
+    return held
+
+
+def _size(path: Path) -> int:
+    try:
+        return os.lstat(path).st_size
+    except OSError:
+        return 0
+
+
+def _free(folders: Sequence[Path]) -> int:
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            return os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize if hasattr(os, "statvfs") else 0
+    return 0
+
+
+def _taken(folders: Sequence[Path]) -> int:
+    """Bytes on the disk; nothing is followed."""
+    taken = 0
+    for folder in folders:
+        for place, names, files in os.walk(folder):
+            for name in (*names, *files):
+                with contextlib.suppress(OSError):
+                    taken += os.lstat(os.path.join(place, name)).st_blocks * 512
+    return taken

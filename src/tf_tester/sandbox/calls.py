@@ -1,0 +1,179 @@
+"""Which system calls a sandboxed program may not make: a seccomp filter, written out as instructions.
+
+Numbers are from the kernel's tables (`syscall_64.tbl`, `unistd.h`). `libseccomp` would need a library of the system's;
+the list is short and is all there is to it.
+"""
+
+import ctypes
+import struct
+
+from tf_tester.sandbox.kernel import PR_SET_SECCOMP, check, libc, machine
+
+EPERM, ENOSYS, ENOTSUP, EAFNOSUPPORT = 1, 38, 95, 97
+
+# What reaches out of a sandbox, or whose bugs do.
+_REFUSED = {
+    "x86_64": {
+        "ptrace": 101, "syslog": 103, "pivot_root": 155, "chroot": 161, "acct": 163, "settimeofday": 164, "mount": 165,
+        "umount2": 166, "swapon": 167, "swapoff": 168, "reboot": 169, "init_module": 175, "delete_module": 176,
+        "quotactl": 179, "lookup_dcookie": 212, "clock_settime": 227, "kexec_load": 246, "add_key": 248,
+        "request_key": 249, "keyctl": 250, "unshare": 272, "perf_event_open": 298, "fanotify_init": 300,
+        "open_by_handle_at": 304, "setns": 308, "process_vm_readv": 310, "process_vm_writev": 311, "kcmp": 312,
+        "finit_module": 313, "kexec_file_load": 320, "bpf": 321, "userfaultfd": 323,
+    },
+    "aarch64": {
+        "lookup_dcookie": 18, "umount2": 39, "mount": 40, "pivot_root": 41, "chroot": 51, "quotactl": 60, "acct": 89,
+        "unshare": 97, "kexec_load": 104, "init_module": 105, "delete_module": 106, "clock_settime": 112, "syslog": 116,
+        "ptrace": 117, "reboot": 142, "settimeofday": 170, "add_key": 217, "request_key": 218, "keyctl": 219,
+        "swapon": 224, "swapoff": 225, "perf_event_open": 241, "fanotify_init": 262, "open_by_handle_at": 265,
+        "setns": 268, "process_vm_readv": 270, "process_vm_writev": 271, "kcmp": 272, "finit_module": 273, "bpf": 280,
+        "userfaultfd": 282, "kexec_file_load": 294,
+    },
+}  # fmt: skip
+_REFUSED_EVERYWHERE = {
+    "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427, "open_tree": 428, "move_mount": 429,
+    "fsopen": 430, "fsconfig": 431, "fsmount": 432, "fspick": 433, "pidfd_getfd": 438, "process_madvise": 440,
+    "mount_setattr": 442, "quotactl_fd": 443, "open_tree_attr": 467,
+}  # fmt: skip
+
+# Where no mount makes files read-only, Landlock has no say about these: they are answered as if they had been done.
+# A refusal would end every `shutil.copy`, and doing them would let a test change the files it may only read.
+_PRETENDED = {
+    "x86_64": {
+        "chmod": 90, "fchmod": 91, "chown": 92, "fchown": 93, "lchown": 94, "utime": 132, "utimes": 235,
+        "fchownat": 260, "futimesat": 261, "fchmodat": 268, "utimensat": 280,
+    },
+    "aarch64": {"fchmod": 52, "fchmodat": 53, "fchownat": 54, "fchown": 55, "utimensat": 88},
+}  # fmt: skip
+_PRETENDED_EVERYWHERE = {"fchmodat2": 452}
+_UNSUPPORTED = {
+    "x86_64": {
+        "setxattr": 188, "lsetxattr": 189, "fsetxattr": 190, "removexattr": 197, "lremovexattr": 198,
+        "fremovexattr": 199,
+    },
+    "aarch64": {
+        "setxattr": 5, "lsetxattr": 6, "fsetxattr": 7, "removexattr": 14, "lremovexattr": 15, "fremovexattr": 16,
+    },
+}  # fmt: skip
+_UNSUPPORTED_EVERYWHERE = {"setxattrat": 463, "removexattrat": 466, "file_setattr": 469}
+# Shared memory, semaphores and queues that other programs of the same user have.
+_SHARED = {
+    "x86_64": {
+        "shmget": 29, "shmat": 30, "shmctl": 31, "semget": 64, "semop": 65, "semctl": 66, "msgget": 68, "msgsnd": 69,
+        "msgrcv": 70, "msgctl": 71, "semtimedop": 220, "mq_open": 240, "mq_unlink": 241,
+    },
+    "aarch64": {
+        "mq_open": 180, "mq_unlink": 181, "msgget": 186, "msgctl": 187, "msgrcv": 188, "msgsnd": 189, "semget": 190,
+        "semctl": 191, "semtimedop": 192, "semop": 193, "shmget": 194, "shmctl": 195, "shmat": 196,
+    },
+}  # fmt: skip
+_TRUNCATE = {"x86_64": 76, "aarch64": 45}
+_IOCTL = {"x86_64": 16, "aarch64": 29}
+_CLONE = {"x86_64": 56, "aarch64": 220}
+_SOCKET = {"x86_64": 41, "aarch64": 198}
+_PRLIMIT = {"x86_64": 302, "aarch64": 261}
+_KILLS = {"x86_64": (62, 129, 200, 234, 297), "aarch64": (129, 130, 131, 138, 240)}
+"""kill, tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo: the process is their first argument."""
+# Which argument is the mode of a file: none is made that gives its owner's rights to whoever starts it.
+_MODE = {
+    "x86_64": {"creat": (85, 1), "chmod": (90, 1), "fchmod": (91, 1), "mknod": (133, 1), "mknodat": (259, 2),
+               "fchmodat": (268, 2), "fchmodat2": (452, 2)},
+    "aarch64": {"mknodat": (33, 2), "fchmod": (52, 1), "fchmodat": (53, 2), "fchmodat2": (452, 2)},
+}  # fmt: skip
+_OPEN = {"x86_64": {"open": (2, 1), "openat": (257, 2)}, "aarch64": {"openat": (56, 2)}}
+"""Which argument are the flags; the mode is the next one."""
+_MAKES_A_FILE = 0o100 | 0o20000000
+_SETUID_SETGID = 0o6000
+_OPENAT2 = 437
+_CLONE3 = 435
+_PIDFD_SEND_SIGNAL, _PIDFD_OPEN = 424, 434
+_NEW_USER = 0x10000000
+_AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+_IOCTLS = (0x5412, 0x541C, 0x40086602, 0x40046602, 0x401C5820)
+"""TIOCSTI and TIOCLINUX type into a terminal (CVE-2017-5226); the others set a file's attributes."""
+AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16
+
+Instruction = tuple[int, int, int, int]
+_LOAD, _EQUAL, _AT_LEAST, _HAS_BITS, _GIVE = 0x20, 0x15, 0x35, 0x45, 0x06
+_ALLOW, _ERROR, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
+_NUMBER, _ARCH, _FIRST, _SECOND, _ONE = 0, 4, 16, 24, 8
+"""Offsets: the call, the architecture, the low halves of the first two arguments; from one to the next."""
+
+
+def filter_calls(
+    families: tuple[int, ...], *, files_are_mounts: bool, truncates: bool, protected: tuple[int, ...]
+) -> None:
+    """Install the filter for this process and all that it starts. Raises `OSError`.
+
+    `families` of sockets may be opened. `files_are_mounts`: read-only mounts protect what may only be read, and the
+    process sees no others; without, the rest of the user's processes and files are within reach and more is refused.
+    `truncates`: something else sees to it that files are not cut. No signal goes to the processes `protected`.
+    """
+    name = machine()
+    if name not in _REFUSED:
+        raise OSError(ENOSYS, "it is not known here", f"the list of system calls for {name}")
+    program = _instructions(name, families, files_are_mounts, truncates, protected)
+    code = b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
+    buffer = ctypes.create_string_buffer(code, len(code))
+    header = struct.pack("=HxxxxxxQ", len(program), ctypes.addressof(buffer))
+    check(libc.prctl(PR_SET_SECCOMP, ctypes.c_ulong(2), header, 0, 0), "the filter of system calls")
+
+
+def _instructions(
+    name: str, families: tuple[int, ...], files_are_mounts: bool, truncates: bool, protected: tuple[int, ...]
+) -> list[Instruction]:
+    # Another architecture's calls, and the x32 ones, are the same calls under other numbers.
+    program = [(_LOAD, 0, 0, _ARCH), (_EQUAL, 1, 0, _AUDIT_ARCH[name]), (_GIVE, 0, 0, _KILL), (_LOAD, 0, 0, _NUMBER)]
+    if name == "x86_64":
+        program += [(_AT_LEAST, 0, 1, 0x40000000), (_GIVE, 0, 0, _KILL)]
+    answers = dict.fromkeys((*_REFUSED[name].values(), *_REFUSED_EVERYWHERE.values()), _ERROR | EPERM)
+    # These hide their flags and modes in a structure: libraries fall back to their elders then.
+    answers |= dict.fromkeys((_CLONE3, _OPENAT2), _ERROR | ENOSYS)
+    if not files_are_mounts:
+        answers |= dict.fromkeys(_SHARED[name].values(), _ERROR | EPERM)
+        answers |= dict.fromkeys((*_PRETENDED[name].values(), *_PRETENDED_EVERYWHERE.values()), _ERROR)
+        answers |= dict.fromkeys((*_UNSUPPORTED[name].values(), *_UNSUPPORTED_EVERYWHERE.values()), _ERROR | ENOTSUP)
+        if not truncates:
+            answers[_TRUNCATE[name]] = _ERROR | EPERM
+    if protected:
+        # A folder of /proc is such a descriptor too.
+        answers |= dict.fromkeys((_PIDFD_SEND_SIGNAL, _PIDFD_OPEN), _ERROR | ENOSYS)
+    for call, answer in sorted(answers.items()):
+        program += [(_EQUAL, 0, 1, call), (_GIVE, 0, 0, answer)]
+    # New user namespaces give capabilities again.
+    program += _argument(_CLONE[name], _FIRST, _HAS_BITS, (_NEW_USER,), found=_ERROR | EPERM, otherwise=_ALLOW)
+    program += _argument(_IOCTL[name], _SECOND, _EQUAL, _IOCTLS, found=_ERROR | EPERM, otherwise=_ALLOW)
+    program += _argument(_SOCKET[name], _FIRST, _EQUAL, families, found=_ALLOW, otherwise=_ERROR | EAFNOSUPPORT)
+    for call, place in _MODE[name].values():
+        program += _argument(
+            call, _FIRST + place * _ONE, _HAS_BITS, (_SETUID_SETGID,), found=_ERROR | EPERM, otherwise=_ALLOW
+        )
+    for call, place in _OPEN[name].values():
+        program += [
+            (_EQUAL, 0, 6, call),
+            (_LOAD, 0, 0, _FIRST + place * _ONE),
+            (_HAS_BITS, 0, 3, _MAKES_A_FILE),
+            (_LOAD, 0, 0, _FIRST + (place + 1) * _ONE),
+            (_HAS_BITS, 0, 1, _SETUID_SETGID),
+            (_GIVE, 0, 0, _ERROR | EPERM),
+            (_GIVE, 0, 0, _ALLOW),
+        ]
+    if not files_are_mounts:
+        program += _argument(_PRLIMIT[name], _FIRST, _EQUAL, (0,), found=_ALLOW, otherwise=_ERROR | EPERM)
+    if protected:
+        everybody = 0xFFFFFFFF
+        targets = (*protected, *(everybody + 1 - pid for pid in protected), everybody)
+        for call in _KILLS[name]:
+            program += _argument(call, _FIRST, _EQUAL, targets, found=_ERROR | EPERM, otherwise=_ALLOW)
+    return [*program, (_GIVE, 0, 0, _ALLOW)]
+
+
+def _argument(
+    call: int, offset: int, comparison: int, values: tuple[int, ...], *, found: int, otherwise: int
+) -> list[Instruction]:
+    """An answer to one call by its argument; other calls pass through."""
+    body: list[Instruction] = [(_LOAD, 0, 0, offset)]
+    for value in values:
+        body += [(comparison, 0, 1, value), (_GIVE, 0, 0, found)]
+    body.append((_GIVE, 0, 0, otherwise))
+    return [(_EQUAL, 0, len(body), call), *body]

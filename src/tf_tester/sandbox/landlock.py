@@ -1,0 +1,80 @@
+"""What a process may do with files where no mount says it (`landlock(7)`); standard library only.
+
+Landlock refuses opening, making, moving and deleting. It has no word for changing modes, owners and times, nor for
+UNIX sockets with a path: `calls` and the flow see to these.
+"""
+
+import ctypes
+import os
+import struct
+from collections.abc import Iterable
+
+from tf_tester.sandbox.kernel import (
+    LANDLOCK_ADD_RULE,
+    LANDLOCK_CREATE_RULESET,
+    LANDLOCK_RESTRICT_SELF,
+    check,
+    libc,
+)
+
+TRUNCATES, SCOPES = 3, 6
+"""ABI from which cutting files, and signals and abstract sockets, are within its reach."""
+_EXECUTE, _WRITE, _READ, _LIST, _REFER, _TRUNCATE, _IOCTL = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 13, 1 << 14, 1 << 15
+_OF_FILES = _EXECUTE | _WRITE | _READ | _TRUNCATE | _IOCTL
+_MAKES_DEVICES = 1 << 6 | 1 << 11
+_ABSTRACT_SOCKETS, _SIGNALS = 1, 2
+
+
+def version() -> int:
+    """The kernel's ABI of Landlock. Raises `OSError` where there is none."""
+    return check(libc.syscall(LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(1)), "Landlock")
+
+
+def restrict(readable: Iterable[str], writable: Iterable[str], abi: int) -> None:
+    """From now on nothing but `readable` can be read and run, and nothing but `writable` changed.
+
+    Both are files and folders with all below them; those that aren't there are passed over. For this process and all
+    that it starts, for good. Raises `OSError`.
+    """
+    handled = (1 << {1: 13, 2: 14, 3: 15, 4: 15}.get(abi, 16)) - 1
+    rules = _ruleset(handled, _ABSTRACT_SOCKETS | _SIGNALS if abi >= SCOPES else 0)
+    for path in readable:
+        _allow(rules, path, handled & (_EXECUTE | _READ | _LIST))
+    for path in writable:
+        _allow(rules, path, handled & ~_MAKES_DEVICES)
+    _seal(rules)
+
+
+def hide_abstract_sockets() -> None:
+    """Keep a process that shares the network from others' abstract sockets (CVE-2020-15257), where it can be."""
+    try:
+        if version() >= SCOPES:
+            _seal(_ruleset(0, _ABSTRACT_SOCKETS))
+    except OSError:
+        pass
+
+
+def _ruleset(handled: int, scoped: int) -> int:
+    # Older kernels know the first field only.
+    attributes = struct.pack("=QQQ", handled, 0, scoped) if scoped else struct.pack("=Q", handled)
+    size = ctypes.c_size_t(len(attributes))
+    return check(libc.syscall(LANDLOCK_CREATE_RULESET, attributes, size, ctypes.c_uint32(0)), "Landlock's rules")
+
+
+def _allow(rules: int, path: str, access: int) -> None:
+    try:
+        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return
+    try:
+        if not os.path.isdir(path):
+            access &= _OF_FILES
+        rule = struct.pack("=Qi", access, place)
+        check(libc.syscall(LANDLOCK_ADD_RULE, rules, 1, rule, ctypes.c_uint32(0)), f"Landlock's rule for {path}")
+    finally:
+        os.close(place)
+
+
+def _seal(rules: int) -> None:
+    check(libc.syscall(LANDLOCK_RESTRICT_SELF, rules, ctypes.c_uint32(0)), "Landlock")
+    os.close(rules)

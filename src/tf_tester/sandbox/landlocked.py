@@ -1,0 +1,114 @@
+"""Programs that see the machine as it is and may touch little of it: where namespaces are refused."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from tf_tester.errors import IsolationUnavailable
+from tf_tester.model.limits import Limits
+from tf_tester.model.world import World
+from tf_tester.ports import Command
+from tf_tester.sandbox.landlock import SCOPES, version
+from tf_tester.sandbox.order import MERGED, NETWORK, SYSTEM, gpu_devices, program, start, try_out
+
+_READABLE = ("/proc", *SYSTEM, *MERGED)
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/shm")
+NEWEST = 1_000
+"""Every ABI that there will be."""
+
+
+class LandlockSandbox:
+    """`ports.Sandbox`; what it needs on disk is made in `workplace`."""
+
+    name = "landlock"
+
+    def __init__(
+        self, workplace: Path, *, limits: Limits, network: bool = False, gpu: bool = False, abi: int = NEWEST
+    ) -> None:
+        self._workplace = workplace
+        self._limits = limits
+        self._network = network
+        self._gpu = gpu
+        self._abi = abi
+        """No more than this ABI of Landlock is used."""
+        self._unix_sockets = not any(_reachable_sockets(abstract=abi < SCOPES))
+        self._count = 0
+
+    @property
+    def gaps(self) -> tuple[str, ...]:
+        """What a test can still do, a sentence each."""
+        abi = min(version(), self._abi)
+        found = [
+            "it sees which files and processes there are (names, sizes, command lines), not what is in them",
+            "it shares /dev/shm with your other programs, and files there count as memory only in control groups",
+            "it can slow down other programs of yours: priorities and processors",
+        ]
+        if abi < SCOPES:
+            found.append("it can send signals to other programs of yours, tf-tester's excepted")
+        if self._network:
+            found.append("with --network it can talk to all local services, those behind sockets in files included")
+        if not os.getuid():
+            found.append("as root, and without control groups, its processes are counted ten times a second only")
+        if not self._network:
+            found.append("it has no loopback either")
+        if not self._unix_sockets and not self._network:
+            found.append("it has no UNIX sockets but pairs (multiprocessing's managers need them)")
+        return tuple(found)
+
+    def wrap(self, command: Command, world: World) -> Command:
+        self._count += 1
+        place = self._workplace / f"world-{self._count}-{os.urandom(3).hex()}"
+        place.mkdir(parents=True)
+        processes = self._limits.processes
+        if processes is not None:
+            # The kernel counts all that the user has, but for root.
+            processes = processes + _own_tasks() if os.getuid() else None
+        order = {
+            "mode": self.name,
+            "network": self._network,
+            "readable": [*_READABLE, *(NETWORK if self._network else ()), *map(str, world.readable)],
+            "writable": [*_DEVICES, *map(str, world.writable), *(gpu_devices() if self._gpu else ())],
+            "abi": self._abi,
+            "unix_sockets": self._unix_sockets,
+            **program(command, self._limits, processes=processes),
+        }
+        return start(order, place)
+
+    def check(self) -> None:
+        """Run a program that would see if nothing held it. Raises `IsolationUnavailable` with the system's reason."""
+        self._workplace.mkdir(parents=True, exist_ok=True)
+        secret = self._workplace / "not-to-be-read"
+        secret.write_text("x", encoding="ascii")
+        command = Command(("/bin/sh", "-c", '! cat "$0"', str(secret)), {"PATH": os.defpath}, Path("/"))
+        try:
+            try_out(self.wrap(command, World((), ())))
+        except OSError as error:
+            raise IsolationUnavailable(
+                f"Tests can't be sandboxed here: {error.strerror}.", hint="Use --isolation none."
+            ) from error
+
+
+def _own_tasks() -> int:
+    """Threads of this user's processes."""
+    count = 0
+    for name in os.listdir("/proc"):
+        with contextlib.suppress(OSError):
+            if name.isdigit() and os.stat(f"/proc/{name}").st_uid == os.getuid():
+                count += os.stat(f"/proc/{name}/task").st_nlink - 2
+    return count
+
+
+def _reachable_sockets(*, abstract: bool) -> Iterator[str]:
+    """Sockets that this user may connect to: a session's bus or a container engine's runs any program.
+
+    Those in files, and with `abstract` those with a mere name.
+    """
+    try:
+        lines = Path("/proc/net/unix").read_text(encoding="utf-8", errors="surrogateescape").splitlines()[1:]
+    except OSError:
+        lines = ["0 0 0 0 0 0 0 /"]  # who knows
+    for line in lines:
+        path = line.split(maxsplit=7)[7:]
+        if path and (os.access(path[0], os.W_OK) if path[0].startswith("/") else abstract):
+            yield path[0]

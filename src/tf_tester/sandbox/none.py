@@ -1,0 +1,14 @@
+"""No sandbox."""
+
+from tf_tester.model.world import World
+from tf_tester.ports import Command
+
+
+class NoSandbox:
+    """`ports.Sandbox` that isn't one; the record says so."""
+
+    name = "none"
+    gaps: tuple[str, ...] = ()
+
+    def wrap(self, command: Command, world: World) -> Command:
+        return command

@@ -1,0 +1,75 @@
+"""What both sandboxes tell the launcher, and how it is started."""
+
+import marshal
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import tf_tester
+from tf_tester.errors import IsolationUnavailable
+from tf_tester.model.limits import Limits
+from tf_tester.ports import Command
+
+_START = "import sys; sys.path.append(sys.argv.pop(1)); from tf_tester.sandbox.launcher import main; main()"
+"""Behind the standard library, so that nothing beside us stands for a part of it."""
+SYSTEM = (
+    # Programs and libraries; of /etc only what a program needs to find them and to name things.
+    "/usr", "/etc/alternatives", "/etc/ca-certificates", "/etc/fonts", "/etc/group", "/etc/hosts", "/etc/ld.so.cache",
+    "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/localtime", "/etc/mime.types", "/etc/nsswitch.conf", "/etc/passwd",
+    "/etc/protocols", "/etc/services", "/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/sys/devices/system/cpu",
+    "/sys/devices/system/node",
+)  # fmt: skip
+NETWORK = ("/etc/resolv.conf",)
+MERGED = ("/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin")
+"""Links into /usr on most systems, folders of their own on the others."""
+_GPUS = ("nvidia*", "dri", "kfd", "dxg")
+"""Devices of NVIDIA, of Mesa and Intel, of AMD, and of Windows' Linux."""
+
+
+def gpu_devices() -> list[str]:
+    return [str(device) for name in _GPUS for device in sorted(Path("/dev").glob(name))]
+
+
+def start(order: Mapping[str, object], place: Path) -> Command:
+    """The command that carries out an order, which is kept in the folder `place`."""
+    file = place / "order"
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+        marshal.dump(dict(order), stream)
+    folder = str(Path(tf_tester.__file__).parents[1])
+    argv = (sys.executable, "-I", "-S", "-c", _START, folder, str(file))
+    return Command(argv, {"PATH": os.defpath}, place, supervised=True)
+
+
+def program(command: Command, limits: Limits, *, processes: int | None) -> dict[str, object]:
+    """The part of an order that says what runs."""
+    wanted = {"RLIMIT_NOFILE": limits.open_files, "RLIMIT_FSIZE": limits.file_size, "RLIMIT_NPROC": processes}
+    return {
+        "argv": list(command.argv),
+        "env": dict(command.env),
+        "cwd": str(command.cwd),
+        "limits": {"RLIMIT_CORE": 0} | {name: value for name, value in wanted.items() if value is not None},
+    }
+
+
+def try_out(command: Command) -> None:
+    """Run a command that should end well. Raises `IsolationUnavailable` with the system's reason."""
+    # Its standard input stays open: closing it would end it.
+    with subprocess.Popen(
+        command.argv,
+        env=dict(command.env),
+        cwd=command.cwd,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        said = process.stderr.read().strip().splitlines()
+        status = process.wait()
+    if status != 0:
+        raise IsolationUnavailable(
+            f"Tests can't be sandboxed here: {said[-1] if said else f'status {status}'}.",
+            hint="`tf-tester doctor` shows what this system allows; --isolation none runs tests without.",
+        )

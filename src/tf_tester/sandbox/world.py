@@ -1,0 +1,232 @@
+"""Namespaces and what is seen in them: a root of its own, layers as one folder; standard library only."""
+
+import ctypes
+import os
+import struct
+from typing import Any
+
+from tf_tester.sandbox import kernel
+from tf_tester.sandbox.kernel import check, libc
+
+_NAMESPACES = 0x00020000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000
+"""Mounts, host name, IPC, users, processes."""
+_NETWORK = 0x40000000
+_DEVICES = ("null", "zero", "full", "random", "urandom")
+# As container engines have it: the first tell or change things of the whole machine, and whoever is root outside
+# may write there without any capability (`kernel.core_pattern` runs a program as root).
+_READ_ONLY_IN_PROC = ("bus", "fs", "irq", "sys", "sysrq-trigger")
+_HIDDEN_IN_PROC = ("acpi", "asound", "kcore", "keys", "latency_stats", "sched_debug", "scsi", "timer_list")
+_SMALL = "mode=755,size=16m"
+
+
+def enter_namespaces(*, network: bool) -> None:
+    """New namespaces, the caller's own ids being the same in them: being root inside changes programs."""
+    uid, gid = os.getuid(), os.getgid()
+    check(libc.unshare(_NAMESPACES | (0 if network else _NETWORK)), "new namespaces")
+    kernel.write("/proc/self/setgroups", "deny")
+    kernel.write("/proc/self/uid_map", f"{uid} {uid} 1")
+    kernel.write("/proc/self/gid_map", f"{gid} {gid} 1")
+
+
+def make_world(order: dict[str, Any]) -> None:
+    """A new root with what the order names and nothing else. By the first process of the namespace."""
+    check(libc.mount(None, b"/", None, kernel.MS_REC | kernel.MS_PRIVATE, None), "private mounts")
+    root = order["root"]
+    _mount("tmpfs", root, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, _SMALL)
+    # Longer paths later: a folder is bound before what is to be bound within it.
+    for source, target, writable in sorted(order["binds"], key=lambda bind: bind[1].count("/")):
+        if os.path.lexists(source):
+            _bind(source, root + target, writable=writable)
+    for overlay in order["overlays"]:
+        _mount_overlay(overlay, root)
+    _make_devices(root, order["shared_memory"])
+    _make_proc(root, order["processes"])
+    for target, source in order["links"]:
+        if not os.path.lexists(root + target):
+            os.makedirs(os.path.dirname(root + target), exist_ok=True)
+            os.symlink(source, root + target)
+    os.chdir(root)
+    check(libc.syscall(kernel.PIVOT_ROOT[kernel.machine()], b".", b"."), "the new root")
+    check(libc.umount2(b".", kernel.MNT_DETACH), "leaving the old root")
+    os.chdir("/")
+    _set_attributes("/", kernel.MOUNT_ATTR_RDONLY)
+    if not order["network"]:
+        _raise_loopback()
+
+
+def _bind(source: str, target: str, *, writable: bool) -> None:
+    """Show a file or folder, with everything mounted below it, read-only unless it is writable."""
+    if os.path.isdir(source):
+        os.makedirs(target, exist_ok=True)
+    else:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        if not os.path.lexists(target):
+            os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o600))
+    flags = kernel.OPEN_TREE_CLONE | os.O_CLOEXEC | kernel.AT_RECURSIVE
+    tree = check(libc.syscall(kernel.OPEN_TREE, kernel.AT_FDCWD, source.encode(), flags), f"binding {source}")
+    on = kernel.MOUNT_ATTR_NOSUID | (0 if writable else kernel.MOUNT_ATTR_RDONLY)
+    attributes = struct.pack("=QQQQ", on, 0, 0, 0)
+    how = kernel.AT_EMPTY_PATH | kernel.AT_RECURSIVE
+    check(libc.syscall(kernel.MOUNT_SETATTR, tree, b"", how, attributes, len(attributes)), f"protecting {source}")
+    _show(tree, target)
+
+
+def _show(mounted: int, target: str) -> None:
+    where = kernel.AT_FDCWD, target.encode(), kernel.MOVE_MOUNT_F_EMPTY_PATH
+    check(libc.syscall(kernel.MOVE_MOUNT, mounted, b"", *where), f"showing {target}")
+    os.close(mounted)
+
+
+# -- layers
+
+
+class _Unsupported(Exception):
+    """This kernel doesn't take layers in that way."""
+
+
+def _mount_overlay(overlay: dict[str, Any], root: str) -> None:
+    """Layers as one folder, what is written going to a folder on disk or to a tmpfs of so many bytes."""
+    target = root + overlay["target"]
+    os.makedirs(target, exist_ok=True)
+    try:
+        if overlay["upper"] is not None:
+            return _mount_on(overlay, target, overlay["upper"])
+    except OSError:
+        pass  # some file systems (NFS, another overlay) can't be written through one
+    above = f"{root}/tf-tester/upper-{overlay['number']}"
+    os.makedirs(above)
+    _mount("tmpfs", above, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, f"mode=755,size={overlay['size']}")
+    return _mount_on(overlay, target, above)
+
+
+def _mount_on(overlay: dict[str, Any], target: str, above: str) -> None:
+    """By descriptor (any path, Linux 6.13), else by name (6.8), else as one option string."""
+    upper, work = f"{above}/up", f"{above}/work"
+    os.makedirs(upper, exist_ok=True)
+    os.makedirs(work, exist_ok=True)
+    for way in overlay["ways"]:
+        try:
+            if way == "options":
+                return _mount_by_options(overlay, target, upper, work)
+            return _mount_by_parts(overlay["lowers"], target, upper, work, by_name=way == "name")
+        except _Unsupported:
+            continue
+    raise OSError(95, "this kernel takes layers in no way that is known", "the overlay")
+
+
+def _mount_by_parts(lowers: list[str], target: str, upper: str, work: str, *, by_name: bool) -> None:
+    context = libc.syscall(kernel.FSOPEN, b"overlay", 1)
+    if context < 0:
+        raise _Unsupported
+    try:
+        for lower in lowers:
+            _add_name(context, lower) if by_name else _add_descriptor(context, lower)
+        for key, value in (("upperdir", upper), ("workdir", work), ("userxattr", None)):
+            command = kernel.FSCONFIG_SET_FLAG if value is None else kernel.FSCONFIG_SET_STRING
+            text = None if value is None else value.encode()
+            check(libc.syscall(kernel.FSCONFIG, context, command, key.encode(), text, 0), f"the overlay's {key}")
+        check(libc.syscall(kernel.FSCONFIG, context, kernel.FSCONFIG_CMD_CREATE, None, None, 0), "the overlay")
+        attributes = kernel.MOUNT_ATTR_NOSUID | kernel.MOUNT_ATTR_NODEV
+        _show(check(libc.syscall(kernel.FSMOUNT, context, 1, attributes), "the overlay"), target)
+    finally:
+        os.close(context)
+
+
+def _add_descriptor(context: int, lower: str) -> None:
+    layer = os.open(lower, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if libc.syscall(kernel.FSCONFIG, context, kernel.FSCONFIG_SET_FD, b"lowerdir+", None, layer) < 0:
+            raise _Unsupported
+    finally:
+        os.close(layer)
+
+
+def _add_name(context: int, lower: str) -> None:
+    text = lower.encode()
+    if libc.syscall(kernel.FSCONFIG, context, kernel.FSCONFIG_SET_STRING, b"lowerdir+", text, 0) < 0:
+        raise _Unsupported
+
+
+def _mount_by_options(overlay: dict[str, Any], target: str, upper: str, work: str) -> None:
+    """mount(2) takes 4,096 bytes of options: the layers get links with short names, and are named by these."""
+    names = f"{os.path.dirname(upper)}/names"
+    os.makedirs(names, exist_ok=True)
+    for number, lower in enumerate(overlay["lowers"]):
+        os.symlink(lower, f"{names}/{number:x}")
+    os.chdir(names)
+    try:
+        lowers = ":".join(f"{number:x}" for number in range(len(overlay["lowers"])))
+        options = f"lowerdir={lowers},upperdir={_escaped(upper)},workdir={_escaped(work)},userxattr"
+        _mount("overlay", target, "overlay", kernel.MS_NOSUID | kernel.MS_NODEV, options)
+    finally:
+        os.chdir("/")
+        for number in range(len(overlay["lowers"])):
+            os.unlink(f"{names}/{number:x}")
+        os.rmdir(names)
+
+
+def _escaped(path: str) -> str:
+    return path.replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")
+
+
+# -- what the system brings
+
+
+def _make_devices(root: str, shared_memory: str) -> None:
+    os.makedirs(f"{root}/dev/shm", exist_ok=True)
+    for name in _DEVICES:
+        _bind(f"/dev/{name}", f"{root}/dev/{name}", writable=True)
+    flags = kernel.MS_NOSUID | kernel.MS_NODEV
+    _mount("tmpfs", f"{root}/dev/shm", "tmpfs", flags, f"mode=1777,size={shared_memory}")
+    for name, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
+        os.symlink(f"/proc/self/fd{target}", f"{root}/dev/{name}")
+
+
+def _make_proc(root: str, processes: int) -> None:
+    """The namespace's own processes; of the machine's matters some to read, others not at all."""
+    proc = f"{root}/proc"
+    os.makedirs(proc, exist_ok=True)
+    _mount("proc", proc, "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC, "")
+    if processes:
+        try:
+            # From Linux 6.14 on the namespace's own: whoever is root outside has no RLIMIT_NPROC.
+            if _is_of_the_namespace():
+                kernel.write(f"{proc}/sys/kernel/pid_max", str(processes + 300))
+        except OSError:
+            pass
+    for name in _READ_ONLY_IN_PROC:
+        if os.path.lexists(f"{proc}/{name}"):
+            _bind(f"{proc}/{name}", f"{proc}/{name}", writable=False)
+    for name in _HIDDEN_IN_PROC:
+        if os.path.isdir(f"{proc}/{name}"):
+            _mount("tmpfs", f"{proc}/{name}", "tmpfs", kernel.MS_RDONLY, "size=0")
+        elif os.path.lexists(f"{proc}/{name}"):
+            _bind("/dev/null", f"{proc}/{name}", writable=False)
+
+
+def _is_of_the_namespace() -> bool:
+    release = os.uname().release.split("-")[0].split(".")
+    return tuple(int(part) for part in release[:2]) >= (6, 14)
+
+
+def _raise_loopback() -> None:
+    control = check(libc.socket(2, 2, 0), "loopback")
+    try:
+        request = ctypes.create_string_buffer(struct.pack("16sh14x", b"lo", 0))
+        check(libc.ioctl(control, 0x8913, request), "loopback")
+        flags = struct.unpack("16xh14x", request.raw[:32])[0]
+        request = ctypes.create_string_buffer(struct.pack("16sh14x", b"lo", flags | 1))
+        check(libc.ioctl(control, 0x8914, request), "loopback")
+    finally:
+        os.close(control)
+
+
+def _mount(source: str, target: str, kind: str, flags: int, options: str) -> None:
+    words = source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), options.encode()
+    check(libc.mount(*words), f"mounting {kind} on {target}")
+
+
+def _set_attributes(target: str, on: int) -> None:
+    attributes = struct.pack("=QQQQ", on, 0, 0, 0)
+    words = kernel.AT_FDCWD, target.encode(), 0, attributes, len(attributes)
+    check(libc.syscall(kernel.MOUNT_SETATTR, *words), f"protecting {target}")

@@ -1,0 +1,131 @@
+"""What a user sees of the sandboxes and their limits. Skipped where this system allows none."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import User
+
+SANDBOXES = ["namespace", "landlock"]
+
+
+@pytest.fixture(params=SANDBOXES)
+def isolation(request: pytest.FixtureRequest, user: User) -> str:
+    user.write("check.py", "import toy\n")
+    run = user.run("test", "check.py", "--versions", "2.0", "--isolation", request.param)
+    if "can't be sandboxed here" in run.err:
+        pytest.skip(run.err.splitlines()[0])
+    assert run.code == 0, run.err
+    name: str = request.param
+    return name
+
+
+def test_the_record_says_which_sandbox_it_was(user: User, isolation: str) -> None:
+    run = user.run("test", "check.py", "--versions", "2.0", "--isolation", isolation)
+    assert run.record()[0]["request"]["isolation"] == isolation
+    assert run.record()[0]["request"]["limits"]["processes"] == 4096
+
+
+def test_what_a_sandbox_cannot_keep_a_test_from_is_said(user: User, isolation: str) -> None:
+    run = user.run("test", "check.py", "--versions", "2.0", "--isolation", isolation)
+    assert ("a test is not kept from all" in run.out) is (isolation == "landlock")
+
+
+def test_a_test_sees_no_home_and_no_network_and_writes_only_into_its_scratch(user: User, isolation: str) -> None:
+    (user.home / "secret").write_text("hunter2")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        user.write(
+            "check.py",
+            f"""
+            import socket, toy
+            def refused(attempt):
+                try:
+                    attempt()
+                except OSError:
+                    return
+                raise SystemExit("it worked")
+            refused(lambda: open({str(user.home / "secret")!r}))
+            refused(lambda: open({str(user.folder / "new")!r}, "w"))
+            refused(lambda: socket.create_connection(("127.0.0.1", {server.getsockname()[1]}), 5))
+            open("new", "w").write("mine")
+            """.replace("\n            ", "\n"),
+        )
+        run = user.run("test", "check.py", "--versions", "2.0", "--isolation", isolation)
+    assert run.outcomes() == {"2.0": "pass"}, run.out
+    assert not (user.folder / "new").exists()
+
+
+def test_a_test_leaves_the_store_as_it_was(user: User, isolation: str) -> None:
+    user.write(
+        "check.py",
+        "import os, toy\n"
+        "try:\n    os.chmod(toy.__file__, 0o666); open(toy.__file__, 'w').write('broken')\nexcept OSError: pass\n",
+    )
+    assert user.run("test", "check.py", "--versions", "2.0", "--isolation", isolation).outcomes() == {"2.0": "pass"}
+    user.write("check.py", "import toy; assert toy.spin() == 2")
+    assert user.run("test", "check.py", "--versions", "2.0", "--isolation", isolation).outcomes() == {"2.0": "pass"}
+
+
+@pytest.mark.parametrize("runner", ["script", "command"])
+def test_who_needs_more_memory_than_allowed_is_told_so(user: User, isolation: str, runner: str) -> None:
+    user.write("check.py", "import toy\nx = [b'x' * 10_000_000 for _ in range(100)]\nimport time; time.sleep(60)\n")
+    words = ["check.py"] if runner == "script" else []
+    after = [] if runner == "script" else ["--", "python", "check.py"]
+    limit = ["--limit", "memory=200M", "--isolation", isolation]
+    run = user.run("test", *words, "--versions", "2.0", *limit, *after)
+    assert (run.code, run.outcomes()) == (1, {"2.0": "oom"}), run.out
+    assert "more memory than" in run.results()["2.0"]["summary"]
+
+
+def test_who_writes_more_than_allowed_is_told_so(user: User, isolation: str) -> None:
+    code = "import toy, time\nfor n in range(50): open(str(n), 'wb').write(b'x' * 1_000_000)\ntime.sleep(60)\n"
+    user.write("check.py", code)
+    run = user.run("test", "check.py", "--versions", "2.0", "--limit", "scratch=10M", "--isolation", isolation)
+    assert run.outcomes() == {"2.0": "crash"}
+    assert "wrote more than" in run.results()["2.0"]["summary"]
+
+
+def test_who_prints_without_end_is_ended(user: User, isolation: str) -> None:
+    user.write("check.py", "import toy\nwhile True: print('x' * 1000)\n")
+    run = user.run("test", "check.py", "--versions", "2.0", "--limit", "output=1M", "--isolation", isolation)
+    assert run.outcomes() == {"2.0": "crash"}
+    assert "printed more than" in run.results()["2.0"]["summary"]
+
+
+def test_a_scratch_in_memory_is_as_good_and_has_an_end(user: User, isolation: str) -> None:
+    user.write("check.py", "import os, toy\nopen('a', 'w').write('1'); assert os.listdir(os.environ['TMPDIR']) == []\n")
+    words = ["--versions", "2.0", "--isolation", isolation, "--scratch", "memory"]
+    run = user.run("test", "check.py", *words)
+    if isolation == "landlock":
+        assert (run.code, "needs --isolation namespace" in run.err) == (4, True)
+        return
+    assert run.outcomes() == {"2.0": "pass"}, run.out
+    user.write("check.py", "import toy\nopen('a', 'wb').write(b'x' * 20_000_000)\n")
+    run = user.run("test", "check.py", *words, "--limit", "scratch=10M")
+    assert run.outcomes() == {"2.0": "fail"}
+    assert "No space left" in run.results()["2.0"]["summary"]
+
+
+def test_nothing_is_left_of_a_cell(user: User, isolation: str) -> None:
+    user.write("check.py", "import toy\nopen('a', 'w').write('1'); open(toy.__file__ + 'x', 'a') if 0 else None\n")
+    user.run("test", "check.py", "--versions", "1.0,2.0", "--isolation", isolation)
+    assert [entry.name for entry in (user.store / "tmp").iterdir() if entry.is_dir()] == []
+
+
+def test_an_isolation_that_cannot_be_had_is_an_error(user: User, tmp_path: Path) -> None:
+    run = user.run("test", "check.py", "--versions", "2.0", "--isolation", "vault")
+    assert run.code == 2
+    assert "landlock" in run.err
+
+
+def test_a_test_that_ends_its_time_may_tidy_up(user: User, isolation: str) -> None:
+    user.write(
+        "check.py",
+        "import signal, sys, time, toy\n"
+        "def tidy(*_): print('tidied', flush=True); sys.exit(5)\n"
+        "signal.signal(signal.SIGTERM, tidy)\nprint(1, flush=True)\ntime.sleep(1000)\n",
+    )
+    run = user.run("test", "check.py", "--versions", "2.0", "--timeout", "4s", "--isolation", isolation)
+    assert run.outcomes() == {"2.0": "timeout"}
+    assert "tidied" in run.results()["2.0"]["tests"][0]["stdout"]
