@@ -3,6 +3,7 @@
 import json
 import secrets
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,6 +20,7 @@ from tf_tester.env.interpreters import FoundInterpreters, NoMemory
 from tf_tester.env.overlay import OverlayEnvironments
 from tf_tester.env.plans import Plans
 from tf_tester.errors import IsolationUnavailable
+from tf_tester.execute.groups import ControlGroups
 from tf_tester.execute.local import LocalExecutor
 from tf_tester.execute.machine import memory, usable_cores
 from tf_tester.execute.probe import abilities, store_facts, uv_version
@@ -30,6 +32,7 @@ from tf_tester.index.mirror_urls import mirror_source
 from tf_tester.index.mirrors import Mirror, mirror_named
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.framework import Framework
+from tf_tester.model.machine import Isolation
 from tf_tester.ports import GetPage, Index, Sandbox, Source, Tell
 from tf_tester.resolve.builder import Builder
 from tf_tester.resolve.loopback import LoopbackIndex
@@ -186,9 +189,19 @@ def machine(settings: Settings, *, environ: Mapping[str, str]) -> Iterator[Machi
             authority=lambda: _authority(settings, environ),
             get=get,
             mirrors=lambda: [(mirror.name, mirror.url) for mirror in _mirrors(settings)],
+            isolation=lambda: _isolation(settings),
             abilities=lambda: abilities(settings.store),
             monotonic=time.monotonic,
         )
+
+
+def _isolation(settings: Settings) -> Isolation:
+    """Raises `IsolationUnavailable` where the settings ask for one that can't be had."""
+    with tempfile.TemporaryDirectory(prefix="tf-tester-") as place:
+        sandbox, refusal = _sandbox(settings, Path(place))
+    group = ControlGroups().make(limits(settings, memory=memory()[0]))
+    group.remove()
+    return Isolation(sandbox.name, sandbox.gaps, refusal, tuple(sorted(group.held)))
 
 
 def new_run_id() -> str:

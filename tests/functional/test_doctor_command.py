@@ -15,7 +15,7 @@ from tf_tester.cli.doctor import command
 from tf_tester.core.settings import TABLE
 from tf_tester.flow.doctor import Machine
 from tf_tester.model.interpreter import BrokenInterpreter, Interpreter
-from tf_tester.model.machine import Ability, StoreFacts
+from tf_tester.model.machine import Ability, Isolation, StoreFacts
 
 PYTHON = Interpreter(Path("/py/bin/python3.8"), "3.8.18", "cpython", "cp38", 64, "cpython-38", "pyenv")
 ESCAPING = BrokenInterpreter(Path("/broken/python3"), "it ended with status 1: \x1b[31mred")
@@ -32,6 +32,7 @@ MACHINE = Machine(
     authority=lambda: "https://index.example/simple",
     get=lambda: pytest.fail("nobody is to be asked"),
     mirrors=list,
+    isolation=lambda: Isolation("landlock", ("it sees which files there are",), "", ()),
     abilities=lambda: [Ability("own /proc", False, "mounting /proc: EPERM (Operation not permitted)", "EPERM")],
     monotonic=lambda: 0.0,
 )
@@ -72,6 +73,8 @@ def test_the_report_says_state_finding_and_advice(monkeypatch: pytest.MonkeyPatc
         "ok    memory        24 GB, 20 GB of it free now",
         "ok    index         https://index.example/simple is not asked: offline is set",
         "ok    mirrors       none; files come from the index itself",
+        "warn  isolation     landlock, which can't keep a test from all; limits by looking ten times a second",
+        "                    it sees which files there are",
         "warn  own /proc     not: mounting /proc: EPERM (Operation not permitted)",
         "                    Containers hide parts of /proc: run with an unmasked one "
         "(`--security-opt systempaths=unconfined`).",

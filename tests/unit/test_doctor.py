@@ -10,7 +10,7 @@ import pytest
 from tf_tester.errors import IndexUnreachable, OurFailure, UsageError
 from tf_tester.flow.doctor import Check, Machine, State, can_run, diagnose
 from tf_tester.model.interpreter import BrokenInterpreter, Interpreter
-from tf_tester.model.machine import Ability, StoreFacts
+from tf_tester.model.machine import Ability, Isolation, StoreFacts
 from tf_tester.ports import PageResponse
 
 GB = 10**9
@@ -62,6 +62,7 @@ def sound(index: FakeIndex | None = None) -> Machine:
         authority=lambda: "https://me:secret@index.example/simple/",
         get=lambda: index or FakeIndex(page(FILE % TIME)),
         mirrors=lambda: [("tuna", "https://a:b@tuna.example/simple")],
+        isolation=lambda: Isolation("namespace", (), "", ("memory", "processes")),
         abilities=lambda: [Ability("user namespaces", True), Ability("Landlock", True, "ABI 7")],
         monotonic=ticking(),
     )
@@ -93,6 +94,7 @@ def test_a_sound_machine_needs_no_advice() -> None:
         ("memory", "24 GB, 20 GB of it free now"),
         ("index", "https://***@index.example/simple answers in 40 ms, in JSON, with upload times"),
         ("mirrors", "tuna"),
+        ("isolation", "namespace; limits by the kernel: memory, processes"),
         ("user namespaces", "available"),
         ("Landlock", "available (ABI 7)"),
     ]
@@ -233,3 +235,23 @@ def test_one_remedy_is_told_once() -> None:
 
 def test_other_systems_have_no_isolation() -> None:
     assert check(replace(sound(), abilities=list), "sandbox").state is State.WARN
+
+
+@pytest.mark.parametrize(
+    ("isolation", "state", "said"),
+    [
+        (Isolation("namespace", (), "", ("memory",)), State.OK, "namespace; limits by the kernel: memory"),
+        (Isolation("namespace", (), "", ()), State.OK, "namespace; limits by looking ten times a second"),
+        (Isolation("landlock", ("it sees names",), "", ()), State.WARN, "landlock, which can't keep a test from all"),
+        (
+            Isolation("none", (), "It can't be.", ()),
+            State.WARN,
+            "none. It can't be.",
+        ),
+        (Isolation("none", (), "", ()), State.OK, "none, as set"),
+    ],
+)
+def test_it_says_what_tests_would_run_in(isolation: Isolation, state: State, said: str) -> None:
+    found = check(replace(sound(), isolation=lambda: isolation), "isolation")
+    assert (found.state, found.details) == (state, isolation.gaps)
+    assert found.finding.startswith(said)

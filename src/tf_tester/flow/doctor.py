@@ -11,7 +11,7 @@ from tf_tester.core.simple import ACCEPT, NotAPage, parse_page
 from tf_tester.core.sizes import duration_text, size_text
 from tf_tester.errors import IndexUnreachable, TfTesterError
 from tf_tester.model.interpreter import BrokenInterpreter, Interpreter
-from tf_tester.model.machine import Ability, StoreFacts
+from tf_tester.model.machine import Ability, Isolation, StoreFacts
 from tf_tester.ports import GetPage
 
 SCARCE_DISK = 5 * 10**9
@@ -67,6 +67,7 @@ class Machine:
     get: Callable[[], GetPage]
     mirrors: Callable[[], Sequence[tuple[str, str]]]
     """Names and addresses."""
+    isolation: Callable[[], Isolation]
     abilities: Callable[[], Sequence[Ability]]
     monotonic: Callable[[], float]
     """Seconds."""
@@ -209,6 +210,21 @@ def _mirrors(machine: Machine) -> list[Check]:
     return [Check("mirrors", State.OK, ", ".join(name for name, _ in mirrors), "", details)]
 
 
+def _isolation(machine: Machine) -> list[Check]:
+    isolation = machine.isolation()
+    by = f"by the kernel: {', '.join(isolation.held)}" if isolation.held else "by looking ten times a second"
+    match isolation.name:
+        case "namespace":
+            return [Check("isolation", State.OK, f"namespace; limits {by}")]
+        case "none" if isolation.refusal:
+            return [Check("isolation", State.WARN, f"none. {isolation.refusal}", "Test only code that you trust.")]
+        case "none":
+            return [Check("isolation", State.OK, "none, as set")]
+        case name:
+            finding = f"{name}, which can't keep a test from all; limits {by}"
+            return [Check("isolation", State.WARN, finding, "", isolation.gaps)]
+
+
 def _abilities(machine: Machine) -> list[Check]:
     found = machine.abilities()
     if not found:
@@ -271,6 +287,7 @@ _CHECKS: tuple[tuple[str, Callable[[Machine], list[Check]]], ...] = (
     ("memory", _memory),
     ("index", _index),
     ("mirrors", _mirrors),
+    ("isolation", _isolation),
     ("sandbox", _abilities),
 )
 _VITAL = frozenset({"uv", "interpreters", "store"})

@@ -30,3 +30,17 @@ class StoreFacts:
     file_system: str = ""
     """Its type, such as `ext4`; empty where the system doesn't tell."""
     hard_links: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Isolation:
+    """What tests would be run in, all that the settings say taken into account."""
+
+    name: str
+    """`namespace`, `landlock` or `none`."""
+    gaps: tuple[str, ...]
+    """What it can't keep a test from, a sentence each."""
+    refusal: str
+    """Why it is none, where one was wanted; empty otherwise."""
+    held: tuple[str, ...]
+    """Limits that the kernel sees to; the others are looked after by looking."""
