@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 
-import tf_tester.sandbox
 from tests.pythons import find_uv, running
 from tests.wheels import make_wheel
 from tf_tester.env import plans
@@ -27,6 +26,7 @@ from tf_tester.env.overlay import OverlayEnvironments
 from tf_tester.env.plans import PLACE, Plans
 from tf_tester.errors import IsolationUnavailable, StoreError
 from tf_tester.model.layer import Layer
+from tf_tester.model.limits import Limits
 from tf_tester.model.world import World
 from tf_tester.ports import Command, Environment, Environments
 from tf_tester.sandbox.namespace import NamespaceSandbox
@@ -36,7 +36,6 @@ from tf_tester.store.layers import LayerStore
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="overlays are Linux's")
 
 COMPILER = Path(__file__).parents[2] / "src/tf_tester/harness/compile_layer.py"
-LAUNCHER = Path(tf_tester.sandbox.__file__).with_name("launcher.py")
 Wheel = tuple[str, bytes]
 Done = subprocess.CompletedProcess[str]
 SITE = layout_of(running()).site
@@ -53,7 +52,7 @@ class Shop:
         self._folder = folder
         self._layers = LayerStore(folder, workplace, cpus=2, compiler=COMPILER)
         self.environments = self.another()
-        self.sandbox = namespaces(root / "worlds", folder.root)
+        self.sandbox = NamespaceSandbox(root / "worlds", limits=Limits())
         self.scratch = root / "scratch"
         for place in (root / "worlds", self.scratch):
             place.mkdir()
@@ -110,10 +109,6 @@ class Shop:
         }
 
 
-def namespaces(workplace: Path, store: Path) -> NamespaceSandbox:
-    return NamespaceSandbox(workplace, store, LAUNCHER, network=False)
-
-
 def variables(environment: Environment, scratch: Path) -> dict[str, str]:
     return {"PATH": f"{environment.scripts}:{os.defpath}", "HOME": str(scratch), "TMPDIR": str(scratch)}
 
@@ -139,7 +134,7 @@ def run_to_its_end(command: Command) -> Done:
 def why_no_sandbox() -> str:
     with tempfile.TemporaryDirectory() as folder:
         try:
-            namespaces(Path(folder), Path(folder)).check()
+            NamespaceSandbox(Path(folder), limits=Limits()).check()
         except IsolationUnavailable as error:
             return str(error)
     return ""
