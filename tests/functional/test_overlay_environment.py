@@ -17,14 +17,15 @@ from typing import Any
 
 import pytest
 
-from tests.pythons import find_uv, running
+from tests.pythons import edges, find_uv, running
 from tests.wheels import make_wheel
 from tf_tester.env import plans
-from tf_tester.env.arrangement import layout_of
+from tf_tester.env.arrangement import Layout, layout_of
 from tf_tester.env.disk import DiskEnvironments, Placement
 from tf_tester.env.overlay import OverlayEnvironments
 from tf_tester.env.plans import PLACE, Plans
 from tf_tester.errors import IsolationUnavailable, StoreError
+from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.layer import Layer
 from tf_tester.model.limits import Limits
 from tf_tester.model.world import World
@@ -75,10 +76,10 @@ class Shop:
             translate=lambda error: translate(error, self._folder.root),
         )
 
-    def layer(self, wheel: Wheel) -> Layer:
+    def layer(self, wheel: Wheel, python: Interpreter | None = None) -> Layer:
         path = self.root / wheel[0]
         path.write_bytes(wheel[1])
-        return self._layers.layer(wheel[0], sha256(wheel[1]).hexdigest(), path, running())
+        return self._layers.layer(wheel[0], sha256(wheel[1]).hexdigest(), path, python or running())
 
     @contextmanager
     def environment(self, *wheels: Wheel, keep: str | None = None) -> Iterator[Environment]:
@@ -89,9 +90,8 @@ class Shop:
     def run(self, environment: Environment, *words: object) -> Done:
         """Run a program in the environment, in a world where nothing else can be written but the scratch."""
         needed_sandbox()
-        prefix = running().path.resolve().parent.parent
-        readable = (self.root, *(() if prefix == Path("/usr") else (prefix,)))
-        world = World(readable, (self.scratch,), environment.overlays)
+        prefixes = {one.path.resolve().parent.parent for one in (running(), *edges())} - {Path("/usr")}
+        world = World((self.root, *prefixes), (self.scratch,), environment.overlays)
         command = Command(tuple(map(str, words)), variables(environment, self.scratch), self.scratch)
         return run_to_its_end(self.sandbox.wrap(command, world))
 
@@ -502,6 +502,31 @@ def test_a_test_can_install_and_remove_distributions(subject: Subject) -> None:
     ]
     assert succeeded(subject.run("/bin/sh", "-ec", "\n".join(steps))) == "late"
     assert succeeded(subject.run("toy")) == f"toy {subject.environment.folder}"
+
+
+def test_the_oldest_and_the_newest_python_use_the_bytecode_of_the_store(shop: Shop) -> None:
+    wheel = make_wheel("plain", "1", files={"plain.py": "VALUE = 1\n"})
+    for python in edges():
+        with shop.environments.make(python, [shop.layer(wheel, python)], keep=None) as environment:
+            done = shop.run(environment, environment.python, "-v", "-c", "import plain, sys; print(sys.prefix)")
+            assert succeeded(done) == str(PLACE)
+            site = PLACE / layout_of(python).site
+            assert f"code object from '{site}/__pycache__/plain.{python.cache_tag}.pyc'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("version", "implementation", "abi", "site"),
+    [
+        ("3.6.15", "cpython", "cp36m", "lib/python3.6/site-packages"),
+        ("3.13.0", "cpython", "cp313", "lib/python3.13/site-packages"),
+        ("3.13.0", "cpython", "cp313t", "lib/python3.13t/site-packages"),
+        ("3.7.9", "pypy", "pypy37_pp73", "site-packages"),
+        ("3.10.14", "pypy", "pypy310_pp73", "lib/pypy3.10/site-packages"),
+    ],
+)
+def test_each_kind_of_python_has_its_own_site_packages(version: str, implementation: str, abi: str, site: str) -> None:
+    python = replace(running(), version=version, implementation=implementation, abi=abi)
+    assert layout_of(python) == Layout(site, "bin")
 
 
 # -- worked out once
