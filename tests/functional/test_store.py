@@ -4,13 +4,18 @@ import contextlib
 import errno
 import hashlib
 import io
+import json
 import os
 import sqlite3
 import stat
+import struct
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -26,8 +31,10 @@ from tf_tester.errors import InstallFailed, StoreError, WrongBytes
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.layer import EntryPoint, Layer
 from tf_tester.ports import CachedPage
+from tf_tester.store import unpacking
 from tf_tester.store.blobs import BlobStore
-from tf_tester.store.folder import StoreFolder, remove_tree, store_errors, translate
+from tf_tester.store.compiling import Compilers
+from tf_tester.store.folder import StoreFolder, _c_function, remove_tree, store_errors, sync_tree, translate
 from tf_tester.store.layers import LayerStore
 from tf_tester.store.ledger import Ledger, LedgerPages, LedgerProbes
 
@@ -577,39 +584,284 @@ def test_of_two_processes_one_unpacks(folder: StoreFolder, tmp_path: Path) -> No
         print(len(layer.files), sum("/layers/" in name for name in renamed))
     """
     said = together(*(script(body, folder.root, COMPILER, WHEEL[0], tmp_path / "wheel") for _ in range(2)))
-    assert sum(int(line.split()[1]) for line in said) == 2, "one layer, one set of bytecode"
+    assert sum(int(line.split()[1]) for line in said) == 1, "one layer with its bytecode"
     assert {line.split()[0] for line in said} == {str(len(PLACES))}
 
 
+@pytest.fixture
+def next_process(folder: StoreFolder) -> Iterator[LayerStore]:
+    """The layers as a process sees them that has made none of them."""
+    with folder.workplace() as workplace:
+        yield LayerStore(folder, workplace, cpus=2, compiler=COMPILER)
+
+
+@pytest.mark.parametrize(
+    "list_of_files",
+    [b"", b"{}", b'{"name": "toy", "files": ["\xff"]}', b"\0" * 100],
+    ids=["none", "other", "bytes", "0"],
+)
 def test_a_layer_whose_list_was_lost_with_the_power_is_made_again(
-    layers: LayerStore, folder: StoreFolder, tmp_path: Path
+    layers: LayerStore, next_process: LayerStore, tmp_path: Path, list_of_files: bytes
 ) -> None:
     layer = unpacked(layers, tmp_path)
-    (layer.folder / "layer.json").write_bytes(b"")
-    with folder.workplace() as workplace:
-        again = LayerStore(folder, workplace, cpus=1, compiler=COMPILER)
-        assert unpacked(again, tmp_path) == layer
+    (layer.folder / "layer.json").write_bytes(list_of_files)
+    assert unpacked(next_process, tmp_path) == layer
+
+
+@pytest.mark.parametrize("room", ["site", "bin", "data"])
+def test_a_layer_whose_files_were_lost_is_made_again(
+    layers: LayerStore, next_process: LayerStore, folder: StoreFolder, tmp_path: Path, room: str
+) -> None:
+    layer = unpacked(layers, tmp_path)
+    remove_tree(layer.folder / room)
+    assert unpacked(next_process, tmp_path) == layer
+    assert files_below(layer.folder) > PLACES
+    assert not list(folder.tmp.glob("*/damaged-*"))
+
+
+def test_bytecode_whose_list_was_lost_is_made_again(
+    layers: LayerStore, next_process: LayerStore, tmp_path: Path
+) -> None:
+    layer = unpacked(layers, tmp_path)
+    assert layer.bytecode is not None
+    before = files_below(layer.bytecode)
+    (layer.bytecode / "files.json").unlink()
+    (layer.bytecode / layer.bytecode_files[0]).unlink()
+    assert unpacked(next_process, tmp_path) == layer
+    assert files_below(layer.bytecode) == before
+
+
+def test_a_layer_of_a_time_before_they_were_made_to_last_is_made_again(
+    layers: LayerStore, next_process: LayerStore, tmp_path: Path
+) -> None:
+    layer = unpacked(layers, tmp_path)
+    path = layer.folder / "layer.json"
+    manifest = json.loads(path.read_bytes())
+    del manifest["rooms"]
+    path.write_text(json.dumps(manifest))
+    (layer.folder / "site/toy/core.py").chmod(0o644)
+    (layer.folder / "site/toy/core.py").write_bytes(b"")  # what the power cut left of it
+    again = unpacked(next_process, tmp_path)
+    assert again == layer
+    assert (layer.folder / "site/toy/core.py").read_text().startswith("def spin")
+
+
+def test_a_layer_says_which_rooms_it_has(layers: LayerStore, next_process: LayerStore, tmp_path: Path) -> None:
+    plain = make_wheel("plain", "1.0")
+    for store in (layers, next_process):
+        assert unpacked(store, tmp_path).rooms == {"site", "bin", "data"}
+        assert unpacked(store, tmp_path, plain).rooms == {"site"}
+
+
+def test_all_bytes_are_on_the_disk_before_a_layer_has_its_name(
+    layers: LayerStore, folder: StoreFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced = []
+
+    def sync(target: Path) -> None:
+        synced.append(files_below(target))
+        assert "layer.json" not in synced[-1] or files_below(folder.layers) == set()
+        sync_tree(target)
+
+    monkeypatch.setattr("tf_tester.store.layers.sync_tree", sync)
+    layer = unpacked(layers, tmp_path)
+    [first] = synced
+    assert first == files_below(layer.folder)
+    assert f"pyc-{running().cache_tag}/files.json" in first
+    for python in edges():
+        other = unpacked(layers, tmp_path, python=python)
+        assert other.bytecode is not None
+        assert synced[-1] in (first, files_below(other.bytecode))
+
+
+def test_a_disk_that_fails_before_all_is_on_it_leaves_no_layer(
+    layers: LayerStore, folder: StoreFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("tf_tester.store.layers.sync_tree", fails)
+    with pytest.raises(StoreError, match="Input/output error"):
+        unpacked(layers, tmp_path)
+    assert list(folder.layers.iterdir()) == []
+
+
+def test_where_a_whole_file_system_cannot_be_synced_each_file_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a/b").mkdir(parents=True)
+    wanted = {tmp_path, tmp_path / "a", tmp_path / "a/b", tmp_path / "a/one", tmp_path / "a/b/two"}
+    for path in wanted:
+        if not path.exists():
+            path.write_text("")
+            path.chmod(0o444)
+    synced = []
+    monkeypatch.setattr("tf_tester.store.folder._c_function", lambda _: None)
+    monkeypatch.setattr("tf_tester.store.folder.os.fsync", lambda number: synced.append(os.fstat(number).st_ino))
+    sync_tree(tmp_path)
+    assert sorted(synced) == sorted(path.stat().st_ino for path in wanted)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="syncfs is Linux's")
+def test_what_the_kernel_refuses_to_sync_is_an_error() -> None:
+    syncfs = _c_function("syncfs")
+    assert syncfs is not None
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        syncfs(-1)
+    assert _c_function("no_such_function") is None
 
 
 def test_stopping_ends_unpacking_and_compiling_and_registers_nothing(
     layers: LayerStore, folder: StoreFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started = layers._start_compiler
+    compilers = layers._compilers
+    started = compilers._start
 
     def stopped_meanwhile(python: Interpreter) -> "subprocess.Popen[bytes]":
         compiler = started(python)
         layers.stop()
         return compiler
 
-    monkeypatch.setattr(layers, "_start_compiler", stopped_meanwhile)
-    with pytest.raises(InterruptedError):
-        unpacked(layers, tmp_path)
-    [layer] = folder.layers.iterdir()
-    assert sorted(entry.name for entry in layer.iterdir()) == ["bin", "data", "layer.json", "site"]
-    other = make_wheel("other", "1.0")
-    with pytest.raises(InterruptedError):
-        unpacked(layers, tmp_path, other)
-    assert list(folder.layers.iterdir()) == [layer]
+    monkeypatch.setattr(compilers, "_start", stopped_meanwhile)
+    for wheel in (WHEEL, make_wheel("other", "1.0")):
+        with pytest.raises(InterruptedError):
+            unpacked(layers, tmp_path, wheel)
+    assert list(folder.layers.iterdir()) == []
+    assert not list(folder.tmp.glob("*/*"))
+    assert not compilers._living
+
+
+def test_a_compiler_goes_on_with_what_waits_and_ends_with_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compilers, count = Compilers(COMPILER, 1, lambda: None), 0
+    start = compilers._start
+
+    def counted(python: Interpreter) -> "subprocess.Popen[bytes]":
+        nonlocal count
+        count += 1
+        return start(python)
+
+    monkeypatch.setattr(compilers, "_start", counted)
+    (tmp_path / "site").mkdir()
+    sources = [f"m{number}.py" for number in range(120)]
+    for name in sources:
+        (tmp_path / "site" / name).write_text("")
+    with ThreadPoolExecutor(4) as pool:
+
+        def work(number: int) -> int:
+            target = tmp_path / str(number)
+            target.mkdir()
+            compilers.compile(tmp_path / "site", sources, target, running())
+            return len(files_below(target))
+
+        # Held back until all wait, for whoever comes when nothing waits any more starts a new one.
+        compilers._at_work.acquire()
+        made = [pool.submit(work, number) for number in range(4)]
+        while len(compilers._queues) < 4:
+            time.sleep(0.001)
+        compilers._at_work.release()
+        assert [job.result() for job in made] == [120] * 4
+    assert count == 1
+    assert not compilers._living
+    assert not compilers._idle
+
+
+def test_a_source_that_kills_the_compiler_costs_only_what_was_given_with_it(
+    folder: StoreFolder, workplace: Path, tmp_path: Path
+) -> None:
+    dying = tmp_path / "dying.py"
+    dying.write_text(
+        COMPILER.read_text().replace(
+            "        folder, name = os.path.split(source)",
+            "        folder, name = os.path.split(source)\n"
+            "        if name == 'b.py':\n"
+            "            open(os.path.join(job['target'], 'b.pyc.1234'), 'w').write('half')\n"
+            "            os.kill(os.getpid(), 9)",
+        )
+    )
+    names = [f"{letter}.py" for letter in "abc"] + [f"z{number:02}.py" for number in range(100)]
+    layers = LayerStore(folder, workplace, cpus=1, compiler=dying)
+    layer = unpacked(layers, tmp_path, make_wheel("toy", "1.0", files=dict.fromkeys(names, "")))
+    assert layer.bytecode is not None
+    made = {Path(name).name.split(".")[0] for name in layer.bytecode_files}
+    assert made == {"a"} | {f"z{number:02}" for number in range(47, 100)}
+    assert files_below(layer.bytecode) == {*layer.bytecode_files, "files.json"}
+
+
+def test_a_big_wheel_is_unpacked_by_many_threads_as_by_one(
+    folder: StoreFolder, workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contents: dict[str, str | bytes] = {f"toy/{number}.bin": bytes([number]) * 3_000_000 for number in range(12)}
+    contents |= {f"toy/small/{number}.txt": str(number) for number in range(100)}
+    writers = set()
+    write_file = unpacking._write_file
+
+    def written(*words: Any) -> None:
+        writers.add(threading.get_ident())
+        write_file(*words)
+
+    monkeypatch.setattr(unpacking, "_write_file", written)
+    layers = LayerStore(folder, workplace, cpus=4, compiler=COMPILER)
+    layer = unpacked(layers, tmp_path, make_wheel("toy", "1.0", files=contents))
+    assert len(writers) > 1
+    for name, content in contents.items():
+        expected = content if isinstance(content, bytes) else content.encode()
+        assert (layer.folder / "site" / name).read_bytes() == expected
+
+
+def test_one_wrong_file_of_a_big_wheel_ends_the_other_threads_and_leaves_nothing(
+    folder: StoreFolder, workplace: Path, tmp_path: Path
+) -> None:
+    def change(files: dict[str, bytes]) -> None:
+        files.update({f"toy/{number:02}.bin": bytes(1_500_000) for number in range(30)})
+
+    name, content = bad_wheel(change)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        contents = {member: archive.read(member) for member in archive.namelist()}
+    contents["toy/00.bin"] = b"\1" + bytes(1_499_999)
+    layers = LayerStore(folder, workplace, cpus=4, compiler=COMPILER)
+    with pytest.raises(InstallFailed, match=r"'toy/00\.bin' is not what its RECORD promises"):
+        unpacked(layers, tmp_path, (name, zip_of(contents)))
+    assert list(folder.layers.iterdir()) == list(workplace.iterdir()) == []
+
+
+def deflated(content: bytes) -> bytes:
+    deflater = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return deflater.compress(content) + deflater.flush()
+
+
+@pytest.mark.parametrize(
+    ("stream", "size", "said"),
+    [
+        (deflated(bytes(5_000_000)), 1000, "has more bytes than its directory says"),
+        (deflated(b"x" * 900), 1000, "is not what its directory says"),
+        (deflated(b"x" * 1000)[:-1], 1000, "is cut short"),
+        (b"", 1000, "is cut short"),
+        (deflated(b"x" * 1000) + b"behind", 1000, "has something behind its contents"),
+        (deflated(b"x" * 1000) + bytes(2_000_000), 1000, "has something behind its contents"),
+        (b"\xff" * 100, 1000, "invalid"),
+    ],
+    ids=["bomb", "short", "cut", "empty", "behind", "far behind", "noise"],
+)
+def test_a_member_that_is_not_what_its_headers_say_is_refused(
+    layers: LayerStore, folder: StoreFolder, tmp_path: Path, stream: bytes, size: int, said: str
+) -> None:
+    name, content = "toy-1.0-py3-none-any.whl", io.BytesIO()
+    contents = {"toy.bin": b"x" * size, **wheel_files("toy", "1.0")}
+    record = record_text(contents, "toy-1.0.dist-info/RECORD").encode()
+    with zipfile.ZipFile(content, "w") as archive:
+        for member, data in {**contents, "toy.bin": stream, "toy-1.0.dist-info/RECORD": record}.items():
+            archive.writestr(member, data)
+    # Both headers of the first member now say that the stream is `size` bytes, deflated.
+    raw = bytearray(content.getvalue())
+    for start in (0, raw.index(b"PK\1\2") + 2):
+        struct.pack_into("<H", raw, start + 8, zipfile.ZIP_DEFLATED)
+        struct.pack_into("<L", raw, start + 14, zlib.crc32(b"x" * size))
+        struct.pack_into("<L", raw, start + 22, size)
+    with pytest.raises(InstallFailed, match=said):
+        unpacked(layers, tmp_path, (name, bytes(raw)))
+    assert list(folder.layers.iterdir()) == []
 
 
 def test_a_python_that_vanished_is_named(layers: LayerStore, tmp_path: Path) -> None:
@@ -710,7 +962,7 @@ def test_a_full_disk_while_unpacking_is_told(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("tf_tester.store.layers.os.utime", full)
+    monkeypatch.setattr("tf_tester.store.unpacking.os.utime", full)
     with pytest.raises(StoreError, match=r"The disk of the store .* is full"):
         unpacked(layers, tmp_path)
     assert list(folder.layers.iterdir()) == []

@@ -1,7 +1,8 @@
-"""Compile the sources named on standard input; runs in the tested interpreter (Python 3.6 syntax, stdlib only).
+"""Compile the sources that each line of standard input names; runs in the tested interpreter.
 
-Unchecked-hash bytecode, so that no file times matter (PEP 552); Python 3.6 has only the timestamped kind, for
-which all sources carry one fixed time. The import system corrects the file names inside (`_fix_co_filename`).
+Python 3.6 syntax, stdlib only. Unchecked-hash bytecode, so that no file times matter (PEP 552); Python 3.6 has only
+the timestamped kind, for which all sources carry one fixed time. The import system corrects the file names inside
+(`_fix_co_filename`). A line is answered when its last source is done.
 """
 
 import json
@@ -12,8 +13,14 @@ import warnings
 
 
 def main():
-    job = json.load(sys.stdin)
     warnings.simplefilter("ignore")
+    for line in sys.stdin:
+        compile_all(json.loads(line))
+        sys.stdout.write("done\n")
+        sys.stdout.flush()
+
+
+def compile_all(job):
     kind = {}
     if sys.version_info >= (3, 7):
         kind["invalidation_mode"] = py_compile.PycInvalidationMode.UNCHECKED_HASH

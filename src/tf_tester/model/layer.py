@@ -26,6 +26,8 @@ class Layer:
     """Holds `site/`, and `bin/` and `data/` where the wheel has them."""
     files: tuple[str, ...]
     """Relative to `folder`, sorted, `/` between the parts."""
+    rooms: frozenset[str] = frozenset()
+    """Which of `site`, `bin` and `data` it has."""
     entry_points: tuple[EntryPoint, ...] = ()
     import_names: tuple[str, ...] = ()
     """Top-level modules and packages."""

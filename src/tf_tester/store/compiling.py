@@ -1,0 +1,144 @@
+"""Sources become bytecode by the tested interpreter itself, on all cores.
+
+A compiler that has begun goes on with whatever waits for the same interpreter: starting one for each of 41 wheels is
+2 of 15 seconds.
+"""
+
+import json
+import os
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from tf_tester.errors import InstallFailed
+from tf_tester.model.interpreter import Interpreter
+
+_BATCH = 50
+"""Sources that are given at once: what is lost with a compiler that dies, and what is shared out among cores."""
+
+_Compiler = subprocess.Popen[bytes]
+
+
+class Compilers:
+    """Programs of the tested interpreters; none lives on when nothing is left to be compiled."""
+
+    def __init__(self, script: Path, cpus: int, go_on: Callable[[], None]) -> None:
+        self._script = script
+        """Takes a job a line and answers each with a line."""
+        self._cpus = cpus
+        self._go_on = go_on
+        """Raises where the work is to end."""
+        self._at_work = threading.BoundedSemaphore(cpus)
+        self._lock = threading.Lock()
+        """Of what follows."""
+        self._queues: list[tuple[Path, deque[Sequence[str]]]] = []
+        self._idle: list[tuple[Path, _Compiler]] = []
+        self._living: set[_Compiler] = set()
+
+    def compile(self, folder: Path, sources: Sequence[str], target: Path, interpreter: Interpreter) -> None:
+        """Lay the bytecode of `folder`'s sources below `target`; those that don't compile are left out."""
+        batches = deque(sources[start : start + _BATCH] for start in range(0, len(sources), _BATCH))
+        threads = min(self._cpus, len(batches))
+        with self._waiting(interpreter.path, batches), ThreadPoolExecutor(threads, "compile") as pool:
+            for share in [pool.submit(self._some, folder, batches, target, interpreter) for _ in range(threads)]:
+                share.result()
+
+    def stop(self) -> None:
+        """End all that compile."""
+        with self._lock:
+            living = list(self._living)
+        for compiler in living:
+            compiler.kill()
+
+    def _some(self, folder: Path, batches: deque[Sequence[str]], target: Path, interpreter: Interpreter) -> None:
+        while batches:
+            with self._at_work:
+                self._go_on()
+                with self._lock:
+                    if not batches:
+                        return  # another thread was faster
+                    batch = batches.popleft()
+                    compiler = self._take_idle(interpreter.path)
+                compiler = compiler or self._start(interpreter)
+                job = {"folder": str(folder), "target": str(target), "sources": batch}
+                # A source that kills the compiler costs its neighbours their bytecode, nothing else.
+                self._release(interpreter.path, compiler, usable=_answers(compiler, job))
+            self._go_on()
+
+    @contextmanager
+    def _waiting(self, interpreter: Path, batches: deque[Sequence[str]]) -> Iterator[None]:
+        queue = (interpreter, batches)
+        with self._lock:
+            self._queues.append(queue)
+        try:
+            yield
+        finally:
+            batches.clear()
+            with self._lock:
+                self._queues = [other for other in self._queues if other is not queue]
+            self._release(interpreter, None, usable=False)
+
+    def _take_idle(self, interpreter: Path) -> _Compiler | None:
+        for one in self._idle:
+            if one[0] == interpreter:
+                self._idle.remove(one)
+                return one[1]
+        return None
+
+    def _release(self, interpreter: Path, compiler: _Compiler | None, *, usable: bool) -> None:
+        """Keep it for what waits; end all that nothing waits for."""
+        over = [] if usable or compiler is None else [compiler]
+        with self._lock:
+            if compiler is not None and usable:
+                self._idle.append((interpreter, compiler))
+            if not any(batches for path, batches in self._queues if path == interpreter):
+                while (idle := self._take_idle(interpreter)) is not None:
+                    over.append(idle)
+        for each in over:
+            _end(each)
+            with self._lock:
+                self._living.discard(each)
+
+    def _start(self, interpreter: Interpreter) -> _Compiler:
+        try:
+            compiler = subprocess.Popen(
+                [str(interpreter.path), "-I", "-S", "-B", str(self._script)],
+                stdin=subprocess.PIPE,
+                env={"PATH": os.defpath},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                # Ctrl-C is for us: a half compiled layer must not look like a whole one.
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise InstallFailed(
+                f"{interpreter.path} can't be run: {error.strerror}.",
+                hint="Run `tf-tester doctor` to see which Pythons work.",
+            ) from error
+        with self._lock:
+            self._living.add(compiler)
+        return compiler
+
+
+def _answers(compiler: _Compiler, job: object) -> bool:
+    """Whether it lived to say that the job is done."""
+    assert compiler.stdin is not None
+    assert compiler.stdout is not None
+    try:
+        compiler.stdin.write(json.dumps(job).encode() + b"\n")
+        compiler.stdin.flush()
+    except BrokenPipeError:
+        return False
+    return bool(compiler.stdout.readline())
+
+
+def _end(compiler: _Compiler) -> None:
+    """At the end of its jobs it goes by itself."""
+    try:
+        compiler.communicate()
+    except BrokenPipeError:
+        compiler.wait()

@@ -1,0 +1,271 @@
+"""A wheel becomes files: judged name by name before anything is made, then written, each against its RECORD.
+
+The files of a big wheel are shared out among all cores: inflating, hashing and writing let other threads run.
+"""
+
+import hashlib
+import os
+import struct
+import threading
+import zipfile
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from packaging.utils import canonicalize_name
+
+from tf_tester.core.archive_layout import check_layout
+from tf_tester.core.wheel_rules import (
+    BROKEN_ARCHIVE,
+    BadWheel,
+    check_folders,
+    check_members,
+    check_metadata,
+    check_script,
+    find_dist_info,
+    import_names,
+    read_entry_points,
+    read_record,
+    same_version,
+)
+from tf_tester.errors import InstallFailed
+from tf_tester.model.layer import EntryPoint, Layer
+from tf_tester.store.folder import start_writing
+
+_SOURCE_TIME = 1_577_836_800
+"""One fixed time for all files: the bytecode of Python 3.6 is only valid for the source's exact time."""
+_CHUNK = 1024 * 1024
+_A_THREAD_FOR = 8 * 1024 * 1024
+"""So many bytes are worth a thread of their own: 30 ms of work."""
+_MAKING_A_FILE = 64 * 1024
+"""What it costs to make a file, in bytes that could be inflated meanwhile: 0.3 ms."""
+_LOCAL_HEADER = 30
+
+
+class Unpacker:
+    """Unpacks many wheels at once with as many threads at work as there are cores."""
+
+    def __init__(self, cpus: int, go_on: Callable[[], None]) -> None:
+        self._cpus = cpus
+        self._go_on = go_on
+        """Raises where the work is to end."""
+        # In the order in which they came: the first cell is ready first.
+        self._at_work = threading.BoundedSemaphore(cpus)
+
+    def unpack(self, filename: str, sha256: str, wheel: Path, target: Path) -> Layer:
+        """The wheel's files below `target`. Raises `InstallFailed` where the wheel is wrong, `OSError`."""
+        with _refusals(filename):
+            with self._at_work:
+                layer, files = _judged(filename, sha256, wheel, target)
+                for folder in sorted({os.path.dirname(file.path) for file in files}):  # noqa: PTH120
+                    Path(folder).mkdir(parents=True, exist_ok=True)
+            self._write(wheel, files)
+        return layer
+
+    def _write(self, wheel: Path, files: Iterable["_File"]) -> None:
+        # The biggest first, so that no thread begins one when the others are ready; small ones as they lie.
+        left = deque(sorted(files, key=lambda file: (-(file.member.file_size // _CHUNK), file.path)))
+        work = sum(_MAKING_A_FILE + file.member.file_size for file in left)
+
+        def some() -> None:
+            try:
+                with self._at_work, wheel.open("rb") as stream:
+                    for file in _taken(left):
+                        _write_file(stream, file, self._go_on)
+            except BaseException:
+                left.clear()  # the other threads need not go on
+                raise
+
+        threads = min(self._cpus, work // _A_THREAD_FOR + 1)
+        with ThreadPoolExecutor(threads, "unpack") as pool:
+            for share in [pool.submit(some) for _ in range(threads)]:
+                share.result()
+
+
+def _taken(left: deque["_File"]) -> Iterator["_File"]:
+    """One after the other, each by one thread only."""
+    while True:
+        try:
+            file = left.popleft()
+        except IndexError:
+            return
+        yield file
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """One that will be written."""
+
+    path: str
+    member: zipfile.ZipInfo
+    promised: str
+    """`sha256:` and the hex digest; empty where RECORD promises nothing, as for itself."""
+    executable: bool
+
+
+def _judged(filename: str, sha256: str, wheel: Path, target: Path) -> tuple[Layer, list[_File]]:
+    """What there will be below `target`, if the wheel breaks no rule. Raises `BadWheel`."""
+    project, version = filename.split("-")[:2]
+    project = str(canonicalize_name(project))
+    with zipfile.ZipFile(wheel) as archive:
+        members = archive.infolist()
+        size = wheel.stat().st_size
+        check_members(members, size)
+        with wheel.open("rb") as stream:
+            check_layout(members, archive.start_dir, size, lambda start, length: _read(stream, start, length))
+        wanted = [member for member in members if not member.is_dir()]
+        names = [member.filename for member in wanted]
+        dist_info = find_dist_info(names, project, version)
+        if f"{dist_info}/METADATA" not in names or f"{dist_info}/RECORD" not in names:
+            raise BadWheel("it has no METADATA or no RECORD")
+        metadata = archive.read(f"{dist_info}/METADATA")
+        check_metadata(metadata, project, version)
+        record_name = f"{dist_info}/RECORD"
+        sizes = {member.filename: member.file_size for member in wanted}
+        promised = read_record(archive.read(record_name), record_name, names, sizes)
+        scripts: tuple[EntryPoint, ...] = ()
+        if f"{dist_info}/entry_points.txt" in names:
+            scripts = read_entry_points(archive.read(f"{dist_info}/entry_points.txt").decode("utf-8"))
+    placed: dict[str, zipfile.ZipInfo] = {}
+    for member in wanted:
+        place = _place(member.filename, project, version)
+        if place in placed:
+            raise BadWheel(f"two of its files would be {place!r}")
+        if place is not None:
+            placed[place] = member
+    check_folders(placed)
+    places = tuple(sorted(placed))
+    layer = Layer(
+        sha256=sha256,
+        name=project,
+        folder=target,
+        files=places,
+        rooms=frozenset(place.partition("/")[0] for place in places),
+        entry_points=scripts,
+        import_names=import_names(place.removeprefix("site/") for place in places if place.startswith("site/")),
+        metadata_sha256=hashlib.sha256(metadata).hexdigest(),
+    )
+    files = [
+        _File(
+            path=f"{target}/{place}",
+            member=member,
+            promised=promised.get(member.filename, ""),
+            executable=bool((member.external_attr >> 16) & 0o111) or place.startswith("bin/"),
+        )
+        for place, member in placed.items()
+    ]
+    return layer, files
+
+
+def _read(stream: BinaryIO, start: int, length: int) -> bytes:
+    stream.seek(start)
+    return stream.read(max(0, length))
+
+
+def _place(name: str, project: str, version: str) -> str | None:
+    """Where a file of the archive goes below the layer (binary distribution format, «spread»)."""
+    if name.endswith(".pyc") and "__pycache__/" in name:
+        return None  # ours are compiled by the interpreter that runs them
+    first, _, rest = name.partition("/")
+    if not _is_data_folder(first, project, version):
+        return f"site/{name}"
+    scheme, _, path = rest.partition("/")
+    if not path:
+        raise BadWheel(f"{name!r} is a file where a folder belongs")
+    match scheme:
+        case "purelib" | "platlib":
+            return f"site/{path}"
+        case "scripts":
+            if "/" in path:
+                raise BadWheel(f"the script {path!r} is in a sub-folder")
+            check_script(path, project)
+            return f"bin/{path}"
+        case "data":
+            return f"data/{path}"
+        case "headers":
+            return f"data/include/{path}"
+        case _:
+            raise BadWheel(f"{name!r} is for the unknown scheme {scheme!r}")
+
+
+def _is_data_folder(folder: str, project: str, version: str) -> bool:
+    """`{name}-{version}.data`, in any spelling that the `.dist-info` folder may have too."""
+    if not folder.endswith(".data"):
+        return False
+    name, _, its_version = folder.removesuffix(".data").rpartition("-")
+    return canonicalize_name(name) == project and same_version(its_version, version)
+
+
+def _write_file(stream: BinaryIO, file: _File, go_on: Callable[[], None]) -> None:
+    member = file.member
+    algorithm, _, wanted = (file.promised or "sha256:").partition(":")
+    digest, size, crc = hashlib.new(algorithm), 0, 0
+    # Buffered: a bare write on a disk that is nearly full takes a part and says so in its result only.
+    with open(file.path, "xb") as sink:  # noqa: PTH123
+        for piece in _contents(stream, member):
+            go_on()
+            size += len(piece)
+            # The sum of what the directory says was judged before; nothing is written beyond it.
+            if size > member.file_size:
+                raise BadWheel(f"{member.filename!r} has more bytes than its directory says")
+            crc = zlib.crc32(piece, crc)
+            digest.update(piece)
+            sink.write(piece)
+        if size >= _CHUNK:
+            sink.flush()
+            start_writing(sink.fileno())
+    if (size, crc) != (member.file_size, member.CRC):
+        raise BadWheel(f"{member.filename!r} is not what its directory says")
+    if file.promised and digest.hexdigest() != wanted:
+        raise BadWheel(f"{member.filename!r} is not what its RECORD promises")
+    os.utime(file.path, (_SOURCE_TIME, _SOURCE_TIME))
+    os.chmod(file.path, 0o555 if file.executable else 0o444)  # noqa: PTH101
+
+
+def _contents(stream: BinaryIO, member: zipfile.ZipInfo) -> Iterator[bytes]:
+    """What a member holds, at most a chunk at a time, whatever its bytes claim.
+
+    Not by `zipfile`, whose handles share one lock and whose own work for each of 8,000 small files is as much as
+    inflating them. That the headers agree and the members lie close together was checked for the whole archive.
+    """
+    stream.seek(member.header_offset)
+    name_length, extra_length = struct.unpack_from("<2H", stream.read(_LOCAL_HEADER), 26)
+    stream.seek(name_length + extra_length, os.SEEK_CUR)
+    packed = _packed(stream, member.compress_size)
+    if member.compress_type == zipfile.ZIP_STORED:
+        yield from packed
+        return
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    while not inflater.eof:
+        waiting = inflater.unconsumed_tail or next(packed, b"")
+        piece = inflater.decompress(waiting, _CHUNK)
+        if not (piece or waiting):
+            raise BadWheel(f"{member.filename!r} is cut short")
+        yield piece
+    if inflater.unused_data or inflater.unconsumed_tail or next(packed, b""):
+        raise BadWheel(f"{member.filename!r} has something behind its contents")
+
+
+def _packed(stream: BinaryIO, left: int) -> Iterator[bytes]:
+    while left:
+        piece = stream.read(min(left, _CHUNK // 4))
+        if not piece:
+            raise EOFError("the archive is cut short")
+        left -= len(piece)
+        yield piece
+
+
+@contextmanager
+def _refusals(filename: str) -> Iterator[None]:
+    try:
+        yield
+    except (BadWheel, *BROKEN_ARCHIVE) as error:
+        raise InstallFailed(
+            f"{filename} is not a correct wheel: {error}.",
+            hint="Its bytes are those that the index promised: the mistake is its publisher's. Try another version.",
+        ) from error
