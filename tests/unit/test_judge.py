@@ -211,7 +211,7 @@ def test_a_program_that_is_not_there_is_a_crash_with_its_name() -> None:
 
 BEYOND = [
     (Limit.MEMORY, 4 * 10**9, Outcome.OOM, "it needed more memory than 4.0 GB (--limit memory=…)"),
-    (Limit.MEMORY, None, Outcome.OOM, "killed by the system because the machine's memory ran out"),
+    (Limit.MEMORY, None, Outcome.OOM, "killed while the machine's memory ran out"),
     (
         Limit.PROCESSES,
         4096,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from tf_tester.core.settings import memory_words
 from tf_tester.core.sizes import size_text
 from tf_tester.model.exit import Exit
 from tf_tester.model.limits import Exceeded, Limit
@@ -215,10 +216,10 @@ def _death(end: Exit, *, started: bool, stderr: str) -> tuple[Outcome, str] | No
 
 def _beyond(exceeded: Exceeded) -> tuple[Outcome, str]:
     limit, allowed = exceeded.limit, exceeded.allowed
-    amount = "" if allowed is None else f"{allowed:,}" if limit.counts else size_text(allowed)
+    amount = "" if allowed is None else f"{allowed:,}" if limit.counts else _as_given(allowed)
     match limit:
         case Limit.MEMORY if allowed is None:
-            return Outcome.OOM, "killed by the system because the machine's memory ran out"
+            return Outcome.OOM, "killed while the machine's memory ran out"
         case Limit.MEMORY:
             return Outcome.OOM, f"it needed more memory than {amount} (--limit memory=…)"
         case Limit.PROCESSES:
@@ -229,6 +230,12 @@ def _beyond(exceeded: Exceeded) -> tuple[Outcome, str]:
             return Outcome.CRASH, f"stopped: it printed more than {amount} (--limit output=…)"
         case _:
             return Outcome.CRASH, f"stopped: beyond the limit of {limit}, {amount}"
+
+
+def _as_given(size: int) -> str:
+    """`4G`, as somebody wrote it; what nobody would write is rounded."""
+    words = memory_words(size)
+    return size_text(size) if words.endswith("K") else words
 
 
 def _differs(promised: object, code: int | None) -> bool:

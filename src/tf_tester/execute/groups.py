@@ -17,7 +17,7 @@ from tf_tester.model.limits import Limit, Limits
 _NEEDED = {Limit.MEMORY: "memory", Limit.PROCESSES: "pids"}
 """The controller for each limit."""
 _ROOT = Path("/sys/fs/cgroup")
-_OURS = 2
+OURS = 2
 """Processes of the launcher's in each group."""
 _LEAVING = 2.0
 """Seconds; a group can be removed when its last process has gone, which the kernel may take its time for."""
@@ -117,7 +117,7 @@ class ControlGroups:
 def _set(folder: Path, limit: Limit, allowed: int) -> None:
     """Raises `OSError` where the limit can't be set."""
     if limit is Limit.PROCESSES:
-        (folder / "pids.max").write_text(str(allowed + _OURS))
+        (folder / "pids.max").write_text(str(allowed + OURS))
     elif (folder / "memory.max").exists():
         (folder / "memory.max").write_text(str(allowed))
         with contextlib.suppress(OSError):

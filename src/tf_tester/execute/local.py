@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from tf_tester.execute.groups import ControlGroups, Group
+from tf_tester.execute.groups import OURS, ControlGroups, Group
 from tf_tester.execute.watch import Watch, resident
 from tf_tester.model.exit import Exit
 from tf_tester.model.limits import Exceeded, Limit, Limits
@@ -67,7 +67,14 @@ class LocalExecutor:
                 except ValueError as error:
                     return _not_started(f"{command.argv[0]}: {error}")
                 self._running[mark] = tree
-            watch = Watch(tree.pid, limits, scratch, (stdout, stderr, *written), grouped=group.held)
+            watch = Watch(
+                tree.pid,
+                limits,
+                scratch,
+                (stdout, stderr, *written),
+                grouped=group.held,
+                ours=OURS * command.supervised,
+            )
             try:
                 exit = self._attend(tree, watch, timeout, started)
             finally:
@@ -75,7 +82,8 @@ class LocalExecutor:
                     del self._running[mark]
             if group.ran_out():
                 return replace(exit, exceeded=Exceeded(Limit.MEMORY, limits.memory))
-            if exit.signal == signal.SIGKILL and exit.exceeded is None and _killed_for_memory() > killed_before:
+            unknown = exit.signal == signal.SIGKILL and exit.exceeded is None and Limit.MEMORY not in group.held
+            if unknown and _killed_for_memory() > killed_before:
                 return replace(exit, exceeded=Exceeded(Limit.MEMORY, None))
             return exit
         finally:

@@ -17,6 +17,8 @@ from tf_tester.model.limits import Exceeded, Limit, Limits
 
 _SHORTEST, _LONGEST = 0.1, 0.5
 """Seconds between two looks."""
+_SUMS = 5.0
+"""Seconds between two sums of sizes, at the least, where the disk tells of nothing."""
 _SHARE = 20
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
@@ -25,7 +27,14 @@ class Watch:
     """One tree's; `look` is called again and again."""
 
     def __init__(
-        self, pid: int, limits: Limits, scratch: Sequence[Path], written: Sequence[Path], *, grouped: frozenset[Limit]
+        self,
+        pid: int,
+        limits: Limits,
+        scratch: Sequence[Path],
+        written: Sequence[Path],
+        *,
+        grouped: frozenset[Limit],
+        ours: int = 0,
     ) -> None:
         self._pid = pid
         self._limits = limits
@@ -33,8 +42,11 @@ class Watch:
         self._written = written
         self._grouped = grouped
         """Limits that the kernel sees to."""
+        self._ours = ours
+        """Processes of the tree that aren't the program's."""
         self._before = {path: _size(path) for path in written}
         self._free = _free(scratch)
+        self._sum_at = time.monotonic() + _SUMS
         self.pause = _SHORTEST
         """Seconds until the next look."""
 
@@ -58,22 +70,25 @@ class Watch:
         if memory is None and processes is None:
             return None
         members = list(tree(self._pid))
-        if processes is not None and _tasks(members) > processes:
+        if processes is not None and _tasks(members) - self._ours > processes:
             return Exceeded(Limit.PROCESSES, processes)
         if memory is not None and _resident(members) > memory and _proportional(members) > memory:
             return Exceeded(Limit.MEMORY, memory)
         return None
 
     def _room(self) -> Exceeded | None:
-        """Sizes are added up only when the disk has lost enough for it."""
+        """Sizes are added up when the disk has lost enough for it, and now and then: others may have freed as much."""
         allowed = self._limits.scratch
         if allowed is None or not self._scratch:
             return None
         free = _free(self._scratch)
-        if self._free - free <= allowed // 4:
+        started = time.monotonic()
+        if self._free - free <= allowed // 4 and started < self._sum_at:
             self._free = max(self._free, free)
             return None
-        if _taken(self._scratch) > allowed:
+        taken = _taken(self._scratch)
+        self._sum_at = time.monotonic() + max(_SUMS, _SHARE * (time.monotonic() - started))
+        if taken > allowed:
             return Exceeded(Limit.SCRATCH, allowed)
         return None
 

@@ -83,7 +83,7 @@ _MODE = {
 _OPEN = {"x86_64": {"open": (2, 1), "openat": (257, 2)}, "aarch64": {"openat": (56, 2)}}
 """Which argument are the flags; the mode is the next one."""
 _MAKES_A_FILE = 0o100 | 0o20000000
-_SETUID_SETGID = 0o6000
+_SETUID = 0o4000
 _OPENAT2 = 437
 _CLONE3 = 435
 _PIDFD_SEND_SIGNAL, _PIDFD_OPEN = 424, 434
@@ -145,16 +145,14 @@ def _instructions(
     program += _argument(_IOCTL[name], _SECOND, _EQUAL, _IOCTLS, found=_ERROR | EPERM, otherwise=_ALLOW)
     program += _argument(_SOCKET[name], _FIRST, _EQUAL, families, found=_ALLOW, otherwise=_ERROR | EAFNOSUPPORT)
     for call, place in _MODE[name].values():
-        program += _argument(
-            call, _FIRST + place * _ONE, _HAS_BITS, (_SETUID_SETGID,), found=_ERROR | EPERM, otherwise=_ALLOW
-        )
+        program += _argument(call, _FIRST + place * _ONE, _HAS_BITS, (_SETUID,), found=_ERROR | EPERM, otherwise=_ALLOW)
     for call, place in _OPEN[name].values():
         program += [
             (_EQUAL, 0, 6, call),
             (_LOAD, 0, 0, _FIRST + place * _ONE),
             (_HAS_BITS, 0, 3, _MAKES_A_FILE),
             (_LOAD, 0, 0, _FIRST + (place + 1) * _ONE),
-            (_HAS_BITS, 0, 1, _SETUID_SETGID),
+            (_HAS_BITS, 0, 1, _SETUID),
             (_GIVE, 0, 0, _ERROR | EPERM),
             (_GIVE, 0, 0, _ALLOW),
         ]

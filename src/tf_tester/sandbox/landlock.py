@@ -7,7 +7,6 @@ UNIX sockets with a path: `calls` and the flow see to these.
 import ctypes
 import os
 import struct
-from collections.abc import Iterable
 
 from tf_tester.sandbox.kernel import (
     LANDLOCK_ADD_RULE,
@@ -16,6 +15,10 @@ from tf_tester.sandbox.kernel import (
     check,
     libc,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 TRUNCATES, SCOPES = 3, 6
 """ABI from which cutting files, and signals and abstract sockets, are within its reach."""
@@ -30,7 +33,7 @@ def version() -> int:
     return check(libc.syscall(LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(1)), "Landlock")
 
 
-def restrict(readable: Iterable[str], writable: Iterable[str], abi: int) -> None:
+def restrict(readable: "Iterable[str]", writable: "Iterable[str]", abi: int) -> None:
     """From now on nothing but `readable` can be read and run, and nothing but `writable` changed.
 
     Both are files and folders with all below them; those that aren't there are passed over. For this process and all

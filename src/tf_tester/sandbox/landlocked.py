@@ -45,7 +45,7 @@ class LandlockSandbox:
             "it can slow down other programs of yours: priorities and processors",
         ]
         if abi < SCOPES:
-            found.append("it can send signals to other programs of yours, tf-tester's excepted")
+            found.append("it can end other programs of yours; tf-tester itself only on purpose")
         if self._network:
             found.append("with --network it can talk to all local services, those behind sockets in files included")
         if not os.getuid():

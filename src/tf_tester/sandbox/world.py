@@ -3,10 +3,13 @@
 import ctypes
 import os
 import struct
-from typing import Any
 
 from tf_tester.sandbox import kernel
 from tf_tester.sandbox.kernel import check, libc
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _NAMESPACES = 0x00020000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000
 """Mounts, host name, IPC, users, processes."""
@@ -28,7 +31,7 @@ def enter_namespaces(*, network: bool) -> None:
     kernel.write("/proc/self/gid_map", f"{gid} {gid} 1")
 
 
-def make_world(order: dict[str, Any]) -> None:
+def make_world(order: "dict[str, Any]") -> None:
     """A new root with what the order names and nothing else. By the first process of the namespace."""
     check(libc.mount(None, b"/", None, kernel.MS_REC | kernel.MS_PRIVATE, None), "private mounts")
     root = order["root"]
@@ -84,7 +87,7 @@ class _Unsupported(Exception):
     """This kernel doesn't take layers in that way."""
 
 
-def _mount_overlay(overlay: dict[str, Any], root: str) -> None:
+def _mount_overlay(overlay: "dict[str, Any]", root: str) -> None:
     """Layers as one folder, what is written going to a folder on disk or to a tmpfs of so many bytes."""
     target = root + overlay["target"]
     os.makedirs(target, exist_ok=True)
@@ -99,7 +102,7 @@ def _mount_overlay(overlay: dict[str, Any], root: str) -> None:
     return _mount_on(overlay, target, above)
 
 
-def _mount_on(overlay: dict[str, Any], target: str, above: str) -> None:
+def _mount_on(overlay: "dict[str, Any]", target: str, above: str) -> None:
     """By descriptor (any path, Linux 6.13), else by name (6.8), else as one option string."""
     upper, work = f"{above}/up", f"{above}/work"
     os.makedirs(upper, exist_ok=True)
@@ -147,7 +150,7 @@ def _add_name(context: int, lower: str) -> None:
         raise _Unsupported
 
 
-def _mount_by_options(overlay: dict[str, Any], target: str, upper: str, work: str) -> None:
+def _mount_by_options(overlay: "dict[str, Any]", target: str, upper: str, work: str) -> None:
     """mount(2) takes 4,096 bytes of options: the layers get links with short names, and are named by these."""
     names = f"{os.path.dirname(upper)}/names"
     os.makedirs(names, exist_ok=True)
