@@ -1,11 +1,13 @@
 """What a user sees of the sandboxes and their limits. Skipped where this system allows none."""
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import User
+from tests.integration.conftest import Run, User
 
 SANDBOXES = ["namespace", "landlock"]
 
@@ -129,3 +131,41 @@ def test_a_test_that_ends_its_time_may_tidy_up(user: User, isolation: str) -> No
     run = user.run("test", "check.py", "--versions", "2.0", "--timeout", "4s", "--isolation", isolation)
     assert run.outcomes() == {"2.0": "timeout"}
     assert "tidied" in run.results()["2.0"]["tests"][0]["stdout"]
+
+
+IN_A_CONTAINER = """
+import os, sys
+from tf_tester.sandbox import kernel
+from tf_tester.sandbox.calls import filter_calls
+kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1, "no new privileges")
+filter_calls((1, 2, 10, 16), files_are_mounts=True, truncates=True, protected=())
+os.execv(sys.executable, [sys.executable, "-m", "tf_tester", *sys.argv[1:]])
+"""
+
+
+def test_where_namespaces_are_refused_as_in_a_container_auto_takes_landlock(user: User) -> None:
+    """The filter is our own: like container engines' it refuses unshare and mount."""
+    user.write("check.py", "import toy\n")
+    words = [sys.executable, "-c", IN_A_CONTAINER, "test", "check.py", "--versions", "2.0"]
+    done = subprocess.run(words, cwd=user.folder, env=user.env, capture_output=True, text=True, check=False)
+    run = Run(done.returncode, done.stdout, done.stderr)
+    if "tests ran with your rights" in run.out:
+        pytest.skip("there is no Landlock here either")
+    assert (run.code, run.outcomes()) == (0, {"2.0": "pass"}), run.err
+    assert run.record()[0]["request"]["isolation"] == "landlock"
+
+
+def test_a_sandbox_that_was_asked_for_and_is_refused_is_an_error_with_its_reason(user: User) -> None:
+    user.write("check.py", "import toy\n")
+    words = ["test", "check.py", "--versions", "2.0", "--isolation", "namespace"]
+    done = subprocess.run(
+        [sys.executable, "-c", IN_A_CONTAINER, *words],
+        cwd=user.folder,
+        env=user.env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 4
+    assert "new namespaces: Operation not permitted" in done.stderr
+    assert "doctor" in done.stderr
