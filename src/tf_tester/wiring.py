@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from enum import Enum, auto
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ from tf_tester.resolve.resolver import UvResolver
 from tf_tester.resolve.uv import Uv
 from tf_tester.sandbox.namespace import NamespaceSandbox
 from tf_tester.sandbox.none import NoSandbox
+from tf_tester.sandbox.view import View
 from tf_tester.store.blobs import BlobStore
 from tf_tester.store.folder import StoreFolder, remove_tree, translate
 from tf_tester.store.layers import LayerStore
@@ -52,6 +54,13 @@ TOOL = f"tf-tester {__version__}"
 _USER_AGENT = f"tf-tester/{__version__}"
 
 
+class Purpose(Enum):
+    """What environments are made for."""
+
+    TEST = auto()
+    SHELL = auto()
+
+
 @contextmanager
 def services(
     settings: Settings,
@@ -59,11 +68,11 @@ def services(
     *,
     environ: Mapping[str, str],
     run_id: str,
-    runs_tests: bool = False,
+    purpose: Purpose | None = None,
 ) -> Iterator[Services]:
     """One run's world; what is opened here is closed in reverse order.
 
-    With `runs_tests` there is the sandbox that the settings ask for, and environments that go with it.
+    The sandbox is the one that the purpose asks for, and environments go with it.
 
     `tell` gets the run's folder and gives the listener. Raises `StoreError`, `UsageError` for an unknown mirror.
     """
@@ -95,7 +104,7 @@ def services(
         )
         executor = LocalExecutor()
         layers = LayerStore(folder, workplace, cpus=usable_cores(), compiler=_harness("compile_layer.py"))
-        sandbox, refusal = _sandbox(settings, workplace) if runs_tests else (NoSandbox(), "")
+        sandbox, refusal = _for(purpose, settings, workplace)
 
         on_disk = DiskEnvironments(
             workplace,
@@ -137,7 +146,7 @@ def services(
                 offline=settings.offline,
             ),
             layers=layers,
-            environments=overlay if isinstance(sandbox, NamespaceSandbox) else on_disk,
+            environments=overlay if isinstance(sandbox, NamespaceSandbox | View) else on_disk,
             executor=executor,
             sandbox=sandbox,
             limits=limits(settings, memory=memory()[0]),
@@ -241,6 +250,22 @@ def known_sdists() -> frozenset[str]:
     import tomllib
 
     return frozenset(tomllib.loads(files("tf_tester.frameworks").joinpath("sdists.toml").read_text("utf-8"))["names"])
+
+
+def _for(purpose: Purpose | None, settings: Settings, workplace: Path) -> tuple[Sandbox, str]:
+    """Raises `IsolationUnavailable`."""
+    match purpose:
+        case Purpose.TEST:
+            return _sandbox(settings, workplace)
+        case Purpose.SHELL if sys.platform == "linux" and not settings.keep:
+            view = View(workplace)
+            try:
+                view.check()
+            except IsolationUnavailable:
+                return NoSandbox(), ""  # a copy is as good, and takes longer
+            return view, ""
+        case _:
+            return NoSandbox(), ""
 
 
 def _sandbox(settings: Settings, workplace: Path) -> tuple[Sandbox, str]:

@@ -394,6 +394,30 @@ def test_a_shell_is_inside_the_environment(user: User) -> None:
     assert user.run("shell", "1.1", "--python", "3.5").code == 3
 
 
+def test_a_shell_changes_nothing_for_the_next_one(user: User) -> None:
+    change = "import toy; open(toy.__file__ + '.new', 'w').close(); import os; os.remove(toy.__file__)"
+    assert user.run("shell", "1.1", "--", "python", "-c", change).code == 0
+    look = "import toy, os; assert not os.path.exists(toy.__file__ + '.new'); print(os.getcwd())"
+    run = user.run("shell", "1.1", "--", "python", "-c", look)
+    assert (run.code, run.out) == (0, f"{user.folder}\n"), run.err
+
+
+@pytest.mark.skipif(not Path("/bin/bash").exists(), reason="there is no bash")
+def test_a_shell_has_its_own_python_first_whatever_the_user_puts_there_at_its_start(user: User) -> None:
+    (user.home / ".bashrc").write_text(f"PATH={user.home}/other:$PATH; ALSO=read\n")
+    words = [sys.executable, "-m", "tf_tester", "shell", "1.1"]
+    done = subprocess.run(
+        words,
+        cwd=user.folder,
+        env={**user.env, "SHELL": "/bin/bash"},
+        input='python -c "import toy; print(toy.__version__, end=chr(32))"; echo $ALSO; exit 3\n',
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (3, "1.1 read\n"), done.stderr
+
+
 def test_without_versions_the_downloaded_ones_are_tested_else_the_newest_minors(user: User) -> None:
     user.write("check.py", GOOD)
     newest = user.run("test", "check.py")

@@ -102,7 +102,7 @@ def run_test(settings: Settings, trial: Trial, json_file: Path | None) -> int:
     from tf_tester.flow.test import test
     from tf_tester.report.matrix import print_report
     from tf_tester.report.record import RecordWriter, read_record
-    from tf_tester.wiring import TOOL, new_run_id, services
+    from tf_tester.wiring import TOOL, Purpose, new_run_id, services
 
     selection = selection_of(settings, versions=settings.versions or "")
     run_id = new_run_id()
@@ -121,7 +121,7 @@ def run_test(settings: Settings, trial: Trial, json_file: Path | None) -> int:
 
             return tell
 
-        with services(settings, listening, environ=os.environ, run_id=run_id, runs_tests=True) as world:
+        with services(settings, listening, environ=os.environ, run_id=run_id, purpose=Purpose.TEST) as world:
             code = test(selection, trial, world, run_id=run_id, started=datetime.now(UTC).isoformat(), tool=TOOL)
             writers[0].close()
             record = world.run_folder / "record.jsonl"

@@ -1,9 +1,10 @@
 """An environment of one version to look around in."""
 
 import os
+import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from tf_tester.flow.prepare import Preparation, Preparer
 from tf_tester.flow.select import select_cells
 from tf_tester.flow.services import Services
 from tf_tester.model.request import Selection, Trial
-from tf_tester.ports import Environment
+from tf_tester.model.world import World
+from tf_tester.ports import Command, Environment
 
 
 def shell(
@@ -47,23 +49,47 @@ def shell(
                 announce(remark)
             if keep is not None:
                 announce(f"the environment is kept; enter it with: . {environment.scripts / 'activate'}")
-            return _run(command or _shell(services.environ), environment, services.environ)
+            return _run(command, environment, services)
 
 
-def _run(command: Sequence[str], environment: Environment, environ: Mapping[str, str]) -> int:
+def _run(command: Sequence[str], environment: Environment, services: Services) -> int:
+    environ = services.environ
     env = {name: value for name, value in environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
     # Not our own environment's programs: its pip would change us instead of what the user looks at.
     ours = str(Path(sys.prefix, environment.scripts.name)) if sys.prefix != sys.base_prefix else ""
     others = [part for part in environ.get("PATH", os.defpath).split(os.pathsep) if part != ours]
     env["PATH"] = os.pathsep.join((str(environment.scripts), *others))
     env["VIRTUAL_ENV"] = str(environment.folder)
+    command = command or _shell(env, services.workplace)
+    caught = services.workplace / "caught"
+    caught.mkdir()
+    wrapped = services.sandbox.wrap(
+        Command(tuple(command), env, Path.cwd()), World((), (), environment.overlays, catch=caught)
+    )
     try:
-        return subprocess.run(list(command), env=env, check=False).returncode
+        return subprocess.run(list(wrapped.argv), env=dict(wrapped.env), check=False).returncode
     except OSError as error:
         raise UsageError(f"{command[0]} can't be run: {error.strerror}.", hint="Check its name.") from error
 
 
-def _shell(environ: Mapping[str, str]) -> tuple[str, ...]:
+def _shell(env: dict[str, str], workplace: Path) -> tuple[str, ...]:
+    """The user's shell. What it reads at its start may put other Pythons first (pyenv does): ours come after that."""
     if sys.platform == "win32":
-        return (environ.get("COMSPEC", "cmd.exe"),)
-    return (environ.get("SHELL", "/bin/sh"),)
+        return (env.get("COMSPEC", "cmd.exe"),)
+    shell = env.get("SHELL", "/bin/sh")
+    path = shlex.quote(env["PATH"])
+    match Path(shell).name:
+        case "bash":
+            start = workplace / "bashrc"
+            start.write_text(f"[ -f ~/.bashrc ] && . ~/.bashrc\nPATH={path}\n", encoding="utf-8")
+            return (shell, "--rcfile", str(start), "-i")
+        case "zsh":
+            start = workplace / ".zshrc"
+            home = shlex.quote(env.get("ZDOTDIR") or env.get("HOME", "/"))
+            start.write_text(f"ZDOTDIR={home}\n[ -f {home}/.zshrc ] && . {home}/.zshrc\nPATH={path}\n", "utf-8")
+            env["ZDOTDIR"] = str(workplace)
+            return (shell, "-i")
+        case "fish":
+            return (shell, "-C", f"set -gx PATH {' '.join(map(shlex.quote, env['PATH'].split(os.pathsep)))}")
+        case _:
+            return (shell,)

@@ -10,6 +10,8 @@ the caller knows; *init*, its child; the *program*, init's child. In order:
 3. the program gives up all privileges, takes its limits on, and then what it may do is fixed by Landlock
    (`sandbox.landlock`; in mode `landlock`) and a filter of system calls (`sandbox.calls`).
 
+In mode `view` there is none of this, and one process: the caller's own world with overlays in it, for a shell.
+
 The caller holds the other end of the launcher's standard input: a byte there asks the program to end (SIGTERM), its
 closing ends everything at once; it closes by itself when the caller dies. The launcher ends as the program did: with
 its exit status, or by the same signal. What can't be set up ends with status 125 and a sentence on standard error:
@@ -26,7 +28,7 @@ import sys
 from tf_tester.sandbox import kernel, landlock
 from tf_tester.sandbox.calls import AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, filter_calls
 from tf_tester.sandbox.kernel import check, libc
-from tf_tester.sandbox.world import enter_namespaces, make_world
+from tf_tester.sandbox.world import enter_namespaces, enter_view, make_world
 
 TYPE_CHECKING = False  # `typing` itself costs 7 ms
 if TYPE_CHECKING:
@@ -44,6 +46,9 @@ def main() -> None:
     with open(sys.argv[1], "rb") as stream:
         order = marshal.load(stream)
     try:
+        if order["mode"] == "view":
+            enter_view(order)
+            _become_program(order)
         for group in sys.argv[2:]:
             kernel.write(f"{group}/cgroup.procs", "0")
         if order["mode"] == "namespace":
@@ -173,14 +178,27 @@ def _run_program(order: "dict[str, Any]", protected: tuple[int, ...]) -> None:
         for number in (kernel.SIGTERM, kernel.SIGUSR1, kernel.SIGPIPE, kernel.SIGXFSZ):
             kernel.on_signal(number, kernel.SIG_DFL)
         _take_limits(order["limits"])
-        os.chdir(order["cwd"])
         _drop_privileges()
         kernel.close_all_but_streams()
         _confine(order, protected)
+    except OSError as error:
+        _not_started(order, error)
+    _become_program(order)
+
+
+def _become_program(order: "dict[str, Any]") -> None:
+    """Never returns."""
+    try:
+        os.chdir(order["cwd"])
         os.execvpe(order["argv"][0], order["argv"], order["env"])
     except OSError as error:
-        what = error.filename or order["argv"][0]
-        print(f"the program could not be started: {what}: {error.strerror}", file=sys.stderr, flush=True)
+        _not_started(order, error)
+
+
+def _not_started(order: "dict[str, Any]", error: OSError) -> None:
+    # Of a program that isn't there, exec names the last place where it was looked for.
+    what = error.filename if isinstance(error.filename, str) else order["argv"][0]
+    print(f"the program could not be started: {what}: {error.strerror}", file=sys.stderr, flush=True)
     os._exit(REFUSED)
 
 

@@ -50,7 +50,10 @@ class NamespaceSandbox:
             "network": self._network,
             "root": str(place / "root"),
             **self._mounts(world),
-            "overlays": [self._overlay(overlay, number, world) for number, overlay in enumerate(world.overlays)],
+            "overlays": [
+                overlay_order(overlay, number, world, size=limits.scratch, ways=self._ways)
+                for number, overlay in enumerate(world.overlays)
+            ],
             "shared_memory": str(limits.memory // _SHARED_MEMORY) if limits.memory else "50%",
             "processes": 0 if os.getuid() else limits.processes or 0,
             **program(command, limits, processes=processes),
@@ -79,12 +82,16 @@ class NamespaceSandbox:
         binds += [(device, device, True) for device in (gpu_devices() if self._gpu else ())]
         return {"binds": binds, "links": links}
 
-    def _overlay(self, overlay: Overlay, number: int, world: World) -> dict[str, object]:
-        return {
-            "target": str(overlay.target),
-            "lowers": [str(lower) for lower in overlay.lowers],
-            "number": number,
-            "upper": None if world.catch is None else f"{world.catch}/{number}",
-            "size": self._limits.scratch or _IN_MEMORY if world.catch is None else _IN_MEMORY,
-            "ways": self._ways,
-        }
+
+def overlay_order(
+    overlay: Overlay, number: int, world: World, *, size: int | None = None, ways: tuple[str, ...] = WAYS
+) -> dict[str, object]:
+    """How an overlay is to be mounted; `size`: bytes that may be written into it where that goes to memory."""
+    return {
+        "target": str(overlay.target),
+        "lowers": [str(lower) for lower in overlay.lowers],
+        "number": number,
+        "upper": None if world.catch is None else f"{world.catch}/{number}",
+        "size": size or _IN_MEMORY if world.catch is None else _IN_MEMORY,
+        "ways": ways,
+    }

@@ -23,9 +23,14 @@ _SMALL = "mode=755,size=16m"
 
 
 def enter_namespaces(*, network: bool) -> None:
-    """New namespaces, the caller's own ids being the same in them: being root inside changes programs."""
+    """New namespaces of every kind."""
+    _enter(_NAMESPACES | (0 if network else _NETWORK))
+
+
+def _enter(namespaces: int) -> None:
+    """The caller's own ids are the same in them: being root inside changes programs."""
     uid, gid = os.getuid(), os.getgid()
-    check(libc.unshare(_NAMESPACES | (0 if network else _NETWORK)), "new namespaces")
+    check(libc.unshare(namespaces), "new namespaces")
     kernel.write("/proc/self/setgroups", "deny")
     kernel.write("/proc/self/uid_map", f"{uid} {uid} 1")
     kernel.write("/proc/self/gid_map", f"{gid} {gid} 1")
@@ -48,13 +53,25 @@ def make_world(order: "dict[str, Any]") -> None:
         if not os.path.lexists(root + target):
             os.makedirs(os.path.dirname(root + target), exist_ok=True)
             os.symlink(source, root + target)
-    os.chdir(root)
-    check(libc.syscall(kernel.PIVOT_ROOT[kernel.machine()], b".", b"."), "the new root")
-    check(libc.umount2(b".", kernel.MNT_DETACH), "leaving the old root")
-    os.chdir("/")
-    _set_attributes("/", kernel.MOUNT_ATTR_RDONLY)
+    _become_root(root)
     if not order["network"]:
         _raise_loopback()
+
+
+def enter_view(order: "dict[str, Any]") -> None:
+    """The caller's own world, and overlays in it: no sandbox. For the process itself."""
+    _enter(0x00020000 | 0x10000000)
+    check(libc.mount(None, b"/", None, kernel.MS_REC | kernel.MS_PRIVATE, None), "private mounts")
+    root = order["root"]
+    _mount("tmpfs", root, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, _SMALL)
+    for name in os.listdir("/"):
+        if os.path.islink(f"/{name}"):
+            os.symlink(os.readlink(f"/{name}"), f"{root}/{name}")
+        else:
+            _bind(f"/{name}", f"{root}/{name}", writable=True)
+    for overlay in order["overlays"]:
+        _mount_overlay(overlay, root)
+    _become_root(root)
 
 
 def _bind(source: str, target: str, *, writable: bool) -> None:
@@ -78,6 +95,14 @@ def _show(mounted: int, target: str) -> None:
     where = kernel.AT_FDCWD, target.encode(), kernel.MOVE_MOUNT_F_EMPTY_PATH
     check(libc.syscall(kernel.MOVE_MOUNT, mounted, b"", *where), f"showing {target}")
     os.close(mounted)
+
+
+def _become_root(folder: str) -> None:
+    os.chdir(folder)
+    check(libc.syscall(kernel.PIVOT_ROOT[kernel.machine()], b".", b"."), "the new root")
+    check(libc.umount2(b".", kernel.MNT_DETACH), "leaving the old root")
+    os.chdir("/")
+    _set_attributes("/", kernel.MOUNT_ATTR_RDONLY)
 
 
 # -- layers

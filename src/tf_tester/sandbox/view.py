@@ -1,0 +1,41 @@
+"""Programs in the caller's own world, in which an environment is mounted: for a person at a shell. No sandbox."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from tf_tester.model.limits import Limits
+from tf_tester.model.world import Overlay, World
+from tf_tester.ports import Command
+from tf_tester.sandbox.namespace import overlay_order
+from tf_tester.sandbox.order import program, start, try_out
+
+
+class View:
+    """`ports.Sandbox` that keeps a program from nothing but changing the store."""
+
+    name = "none"
+    gaps: tuple[str, ...] = ()
+
+    def __init__(self, workplace: Path) -> None:
+        self._workplace = workplace
+
+    def wrap(self, command: Command, world: World) -> Command:
+        place = self._workplace / f"view-{os.urandom(3).hex()}"
+        (place / "root").mkdir(parents=True)
+        order = {
+            "mode": "view",
+            "root": str(place / "root"),
+            "overlays": [overlay_order(overlay, number, world) for number, overlay in enumerate(world.overlays)],
+            **program(command, Limits(), processes=None),
+        }
+        # It becomes the program: there is nobody to supervise it, and the terminal stays its own.
+        return replace(start(order, place), supervised=False)
+
+    def check(self) -> None:
+        """Raises `IsolationUnavailable` with the system's reason."""
+        lowers = (self._workplace / "probe-view" / "one", self._workplace / "probe-view" / "two")
+        for lower in lowers:
+            lower.mkdir(parents=True, exist_ok=True)
+        world = World((), (), (Overlay(Path("/tf-tester/probe"), lowers),))
+        try_out(self.wrap(Command(("/usr/bin/env", "true"), {"PATH": os.defpath}, Path("/")), world))
