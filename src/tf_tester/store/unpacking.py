@@ -57,17 +57,19 @@ class Unpacker:
         # In the order in which they came: the first cell is ready first.
         self._at_work = threading.BoundedSemaphore(cpus)
 
-    def unpack(self, filename: str, sha256: str, wheel: Path, target: Path) -> Layer:
-        """The wheel's files below `target`. Raises `InstallFailed` where the wheel is wrong, `OSError`."""
-        with _refusals(filename):
-            with self._at_work:
-                layer, files = _judged(filename, sha256, wheel, target)
-                for folder in sorted({os.path.dirname(file.path) for file in files}):  # noqa: PTH120
-                    Path(folder).mkdir(parents=True, exist_ok=True)
-            self._write(wheel, files)
-        return layer
+    def judge(self, filename: str, sha256: str, wheel: Path, target: Path) -> tuple[Layer, list["File"]]:
+        """What there will be below `target`, and the files to be written. Raises `InstallFailed` for a wrong wheel."""
+        with self._at_work, _refusals(filename):
+            return _judged(filename, sha256, wheel, target)
 
-    def _write(self, wheel: Path, files: Iterable["_File"]) -> None:
+    def write(self, filename: str, wheel: Path, files: Iterable["File"]) -> None:
+        """Write these files of a wheel. Raises `InstallFailed` where one is not what was promised, `OSError`."""
+        with _refusals(filename):
+            for folder in sorted({os.path.dirname(file.path) for file in files}):  # noqa: PTH120
+                Path(folder).mkdir(parents=True, exist_ok=True)
+            self._write(wheel, files)
+
+    def _write(self, wheel: Path, files: Iterable["File"]) -> None:
         # The biggest first, so that no thread begins one when the others are ready; small ones as they lie.
         left = deque(sorted(files, key=lambda file: (-(file.member.file_size // _CHUNK), file.path)))
         work = sum(_MAKING_A_FILE + file.member.file_size for file in left)
@@ -87,7 +89,7 @@ class Unpacker:
                 share.result()
 
 
-def _taken(left: deque["_File"]) -> Iterator["_File"]:
+def _taken(left: deque["File"]) -> Iterator["File"]:
     """One after the other, each by one thread only."""
     while True:
         try:
@@ -98,7 +100,7 @@ def _taken(left: deque["_File"]) -> Iterator["_File"]:
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
+class File:
     """One that will be written."""
 
     path: str
@@ -107,8 +109,12 @@ class _File:
     """`sha256:` and the hex digest; empty where RECORD promises nothing, as for itself."""
     executable: bool
 
+    @property
+    def is_source(self) -> bool:
+        return self.path.endswith(".py")
 
-def _judged(filename: str, sha256: str, wheel: Path, target: Path) -> tuple[Layer, list[_File]]:
+
+def _judged(filename: str, sha256: str, wheel: Path, target: Path) -> tuple[Layer, list[File]]:
     """What there will be below `target`, if the wheel breaks no rule. Raises `BadWheel`."""
     project, version = filename.split("-")[:2]
     project = str(canonicalize_name(project))
@@ -151,7 +157,7 @@ def _judged(filename: str, sha256: str, wheel: Path, target: Path) -> tuple[Laye
         metadata_sha256=hashlib.sha256(metadata).hexdigest(),
     )
     files = [
-        _File(
+        File(
             path=f"{target}/{place}",
             member=member,
             promised=promised.get(member.filename, ""),
@@ -201,7 +207,7 @@ def _is_data_folder(folder: str, project: str, version: str) -> bool:
     return canonicalize_name(name) == project and same_version(its_version, version)
 
 
-def _write_file(stream: BinaryIO, file: _File, go_on: Callable[[], None]) -> None:
+def _write_file(stream: BinaryIO, file: File, go_on: Callable[[], None]) -> None:
     member = file.member
     algorithm, _, wanted = (file.promised or "sha256:").partition(":")
     digest, size, crc = hashlib.new(algorithm), 0, 0
