@@ -94,10 +94,11 @@ def make_sdist(
     requires: Iterable[str] = (),
     requires_python: str | None = None,
     build_fails: str | None = None,
+    build_runs: str = "",
 ) -> tuple[str, bytes]:
     """File name and bytes of a source distribution; its build gives what `make_wheel` gives for pure Python.
 
-    `build_fails`: the build prints this and dies.
+    `build_fails`: the build prints this and dies. `build_runs`: what it runs at its start.
     """
     spelling = name.replace("-", "_")
     root = f"{spelling}-{version}"
@@ -108,7 +109,7 @@ def make_sdist(
     members["pyproject.toml"] = (
         '[build-system]\nrequires = []\nbuild-backend = "tiny_backend"\nbackend-path = ["backend"]\n'
     )
-    members["backend/tiny_backend.py"] = _BACKEND.format(
+    members["backend/tiny_backend.py"] = build_runs + _BACKEND.format(
         spelling=spelling,
         version=version,
         metadata=metadata,

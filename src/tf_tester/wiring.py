@@ -7,8 +7,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import Enum, auto
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -100,6 +102,7 @@ def services(
             metadata=metadata,
             uv=uv,
             workplace=workplace,
+            sandbox=cache(lambda: _build_sandbox(settings, workplace)),
             exclusive=folder.exclusive,
         )
         executor = LocalExecutor()
@@ -268,7 +271,7 @@ def _for(purpose: Purpose | None, settings: Settings, workplace: Path) -> tuple[
             return NoSandbox(), ""
 
 
-def _sandbox(settings: Settings, workplace: Path) -> tuple[Sandbox, str]:
+def _sandbox(settings: Settings, workplace: Path, *, builds: bool = False) -> tuple[Sandbox, str]:
     """The sandbox that was asked for, tried once; with `auto` the best that can be had.
 
     And where that is none, the system's reasons. Raises `IsolationUnavailable` where what was asked for can't be had.
@@ -285,7 +288,7 @@ def _sandbox(settings: Settings, workplace: Path) -> tuple[Sandbox, str]:
     reasons = []
     for name in wanted:
         try:
-            return _tried(name, settings, workplace), ""
+            return _tried(name, settings, workplace, builds=builds), ""
         except IsolationUnavailable as error:
             if settings.isolation != "auto" or settings.scratch == "memory":
                 raise
@@ -293,7 +296,12 @@ def _sandbox(settings: Settings, workplace: Path) -> tuple[Sandbox, str]:
     return NoSandbox(), " ".join(dict.fromkeys(reasons))
 
 
-def _tried(name: str, settings: Settings, workplace: Path) -> Sandbox:
+def _build_sandbox(settings: Settings, workplace: Path) -> Sandbox:
+    """As for tests, but with the network: uv asks our loopback. Raises `IsolationUnavailable`."""
+    return _sandbox(replace(settings, network=True, gpu=False, scratch="disk"), workplace, builds=True)[0]
+
+
+def _tried(name: str, settings: Settings, workplace: Path, *, builds: bool) -> Sandbox:
     """Raises `IsolationUnavailable`."""
     if sys.platform != "linux":
         raise IsolationUnavailable("Tests can only be sandboxed on Linux.", hint="Use --isolation none.")
@@ -302,7 +310,7 @@ def _tried(name: str, settings: Settings, workplace: Path) -> Sandbox:
         # Its attribute is read at import: not on other systems.
         from tf_tester.sandbox.landlocked import LandlockSandbox
 
-        locked = LandlockSandbox(workplace, limits=allowed, network=settings.network, gpu=settings.gpu)
+        locked = LandlockSandbox(workplace, limits=allowed, network=settings.network, gpu=settings.gpu, modes=builds)
         locked.check()
         return locked
     sandbox = NamespaceSandbox(workplace, limits=allowed, network=settings.network, gpu=settings.gpu)

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import Run, User
+from tests.simulator import Simulator
+from tests.wheels import make_sdist
 
 SANDBOXES = ["namespace", "landlock"]
 
@@ -15,7 +17,8 @@ SANDBOXES = ["namespace", "landlock"]
 @pytest.fixture(params=SANDBOXES)
 def isolation(request: pytest.FixtureRequest, user: User) -> str:
     user.write("check.py", "import toy\n")
-    run = user.run("test", "check.py", "--versions", "2.0", "--isolation", request.param)
+    words = ["test", "check.py", "--versions", "2.0", "--isolation", request.param]
+    run = user.run(*words, env={"TF_TESTER_STORE": str(user.home / "another-store")})
     if "can't be sandboxed here" in run.err:
         pytest.skip(run.err.splitlines()[0])
     assert run.code == 0, run.err
@@ -169,3 +172,59 @@ def test_a_sandbox_that_was_asked_for_and_is_refused_is_an_error_with_its_reason
     assert done.returncode == 4
     assert "new namespaces: Operation not permitted" in done.stderr
     assert "doctor" in done.stderr
+
+
+BUILD_LOOKS_AROUND = """
+def _refused(attempt):
+    try:
+        attempt()
+    except OSError:
+        return
+    raise SystemExit("it worked")
+_refused(lambda: open({secret!r}))
+_refused(lambda: open({new!r}, "w"))
+open("mine", "w").close()
+import os
+os.chmod("mine", 0o755)
+assert os.access("mine", os.X_OK)
+"""
+
+
+def test_a_build_from_source_is_held_as_well(user: User, index: Simulator, isolation: str) -> None:
+    (user.home / "secret").write_text("hunter2")
+    look = BUILD_LOOKS_AROUND.format(secret=str(user.home / "secret"), new=str(user.folder / "new"))
+    index.add_sdist(*make_sdist("toy", "0.7", build_runs=look), upload_time="2019-01-01T00:00:00Z")
+    words = ["--versions", "0.7", "--allow-build", "toy"]
+    run = user.run("test", "check.py", *words, "--isolation", isolation)
+    assert run.outcomes() == {"0.7": "pass"}, run.out
+    assert not (user.folder / "new").exists()
+
+
+def test_without_a_sandbox_a_build_may_do_all_that_its_user_may(user: User, index: Simulator) -> None:
+    (user.home / "secret").write_text("hunter2")
+    look = BUILD_LOOKS_AROUND.format(secret=str(user.home / "secret"), new=str(user.folder / "new"))
+    index.add_sdist(*make_sdist("toy", "0.7", build_runs=look), upload_time="2019-01-01T00:00:00Z")
+    user.write("check.py", "import toy\n")
+    run = user.run("test", "check.py", "--versions", "0.7", "--allow-build", "toy", "--isolation", "none")
+    assert run.outcomes() == {"0.7": "build-failed"}
+
+
+LINKS_ITS_WHEEL = """
+import os
+import zipfile
+class _Linked(zipfile.ZipFile):
+    def close(self):
+        name = self.filename
+        super().close()
+        if str(name).endswith(".whl") and os.path.exists(name) and not os.path.islink(name):
+            os.rename(name, name + ".real")
+            os.symlink(name + ".real", name)
+zipfile.ZipFile = _Linked
+"""
+
+
+def test_a_wheel_that_is_a_link_is_none(user: User, index: Simulator, isolation: str) -> None:
+    index.add_sdist(*make_sdist("toy", "0.7", build_runs=LINKS_ITS_WHEEL), upload_time="2019-01-01T00:00:00Z")
+    run = user.run("test", "check.py", "--versions", "0.7", "--allow-build", "toy", "--isolation", isolation)
+    assert run.outcomes() == {"0.7": "build-failed"}, run.out
+    assert "left 0 wheels" in run.results()["0.7"]["summary"]

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
@@ -31,6 +32,7 @@ from tf_tester.resolve.memory import LockMemory
 from tf_tester.resolve.metadata import MetadataReader
 from tf_tester.resolve.resolver import UvResolver, question_key
 from tf_tester.resolve.uv import Uv
+from tf_tester.sandbox.none import NoSandbox
 from tf_tester.store.blobs import BlobStore
 from tf_tester.store.folder import StoreFolder
 from tf_tester.store.ledger import Ledger, LedgerPages
@@ -48,9 +50,9 @@ class CountingUv(Uv):
         super().__init__(home)
         self.calls: list[str] = []
 
-    def run(self, words: Sequence[str], *, cwd: Path, index: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    def run(self, words: Sequence[str], **more: Any) -> subprocess.CompletedProcess[str]:
         self.calls.append(words[0])
-        return super().run(words, cwd=cwd, index=index, stdin=stdin)
+        return super().run(words, **more)
 
 
 class Process:
@@ -71,6 +73,7 @@ class Process:
         stack.callback(self.loopback.close)
         self.uv = CountingUv(world.uv_home)
         self.builder = Builder(
+            sandbox=NoSandbox,
             memory=self.ledger,
             blobs=self.blobs,
             fetcher=self.transfer,

@@ -235,9 +235,7 @@ def world_of(
     """What a cell's programs see: their Python, the test's folders, a scratch; nobody's home."""
     readable = [services.harness.parent]
     if planned.interpreter is not None:
-        prefix = planned.interpreter.path.resolve().parent.parent
-        if prefix not in (Path("/"), Path("/usr")):
-            readable.append(prefix)
+        readable += planned.interpreter.folders
     if not environment.overlays:
         readable.append(environment.folder)
     home = Path(services.environ.get("HOME") or "/")

@@ -29,6 +29,12 @@ class Interpreter:
         return int(major), int(minor)
 
     @property
+    def folders(self) -> tuple[Path, ...]:
+        """Where it lies, as far as that isn't among the system's own folders."""
+        prefix = self.path.resolve().parent.parent
+        return () if prefix in (Path("/"), Path("/usr")) else (prefix,)
+
+    @property
     def label(self) -> str:
         """`3.8`: how a cell names its Python; free-threaded and debug builds show their flag."""
         flag = self.abi.removeprefix("cp").lstrip("0123456789").replace("m", "")

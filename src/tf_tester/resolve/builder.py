@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -18,7 +19,8 @@ from tf_tester.errors import BuildFailed, DownloadFailed
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.lock import Pin
-from tf_tester.ports import Blobs, Fetcher
+from tf_tester.model.world import World
+from tf_tester.ports import Blobs, Command, Fetcher, Sandbox
 from tf_tester.resolve.loopback import LoopbackIndex, View
 from tf_tester.resolve.memory import Memory
 from tf_tester.resolve.metadata import MetadataReader, from_wheel
@@ -52,6 +54,7 @@ class Builder:
         metadata: MetadataReader,
         uv: Uv,
         workplace: Path,
+        sandbox: Callable[[], Sandbox],
         exclusive: Callable[[str], AbstractContextManager[None]],
     ) -> None:
         self._memory = memory
@@ -61,6 +64,8 @@ class Builder:
         self._metadata = metadata
         self._uv = uv
         self._workplace = workplace
+        self._sandbox = sandbox
+        """Asked for when there is something to be built."""
         self._exclusive = exclusive
         self._projects: dict[tuple[Path, str], tuple[Pin, bytes]] = {}
 
@@ -147,7 +152,17 @@ class Builder:
                     limits = out / "build-constraints.txt"
                     limits.write_text(constraint, encoding="ascii")
                     words += ["--build-constraints", str(limits)]
-                done = self._uv.run([*words, "--", str(source)], cwd=out, index=url)
+                # A cache of its own: what a build leaves there, nobody else uses.
+                home = self._fresh("home")
+                world = World((self._uv.path, *interpreter.folders), (out, source, home))
+                done = self._uv.run(
+                    [*words, "--", str(source)],
+                    cwd=out,
+                    index=url,
+                    home=home,
+                    confine=partial(self._confined, world),
+                )
+                shutil.rmtree(home, ignore_errors=True)
                 if done.returncode == 0:
                     return
                 said = said or done.stderr
@@ -161,6 +176,9 @@ class Builder:
         finally:
             self._loopback.forget(view)
 
+    def _confined(self, world: World, command: Command) -> Command:
+        return self._sandbox().wrap(command, world)
+
     def _fresh(self, word: str) -> Path:
         return Path(tempfile.mkdtemp(prefix=f"{word}-", dir=self._workplace))
 
@@ -173,6 +191,8 @@ def _is_for_any_python(wheel: str) -> bool:
 
 def _only_wheel(folder: Path, name: str) -> Path:
     wheels = list(folder.glob("*.whl"))
+    # A build is a stranger's code: what it calls a wheel may be a link to something else.
+    wheels = [wheel for wheel in wheels if wheel.is_file() and not wheel.is_symlink()]
     if len(wheels) != 1:
         raise BuildFailed(f"Building {name} left {len(wheels)} wheels instead of one.")
     return wheels[0]

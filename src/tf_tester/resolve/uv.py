@@ -5,10 +5,11 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tf_tester.errors import OurFailure
+from tf_tester.ports import Command
 
 
 class Uv:
@@ -39,17 +40,28 @@ class Uv:
                     ) from error
             return self._path
 
-    def run(self, words: Sequence[str], *, cwd: Path, index: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    def run(
+        self,
+        words: Sequence[str],
+        *,
+        cwd: Path,
+        index: str,
+        stdin: str = "",
+        home: Path | None = None,
+        confine: Callable[[Command], Command] = lambda command: command,
+    ) -> subprocess.CompletedProcess[str]:
         """One call, quiet, in a clean environment, with `index` as the only one; the caller judges the exit status.
 
+        `home` stands for the one that calls share, `confine` puts the call into a sandbox (then without `stdin`).
         Raises `InterruptedError` where `stop` came first.
         """
-        self._home.mkdir(exist_ok=True)
+        home = home or self._home
+        home.mkdir(exist_ok=True)
         env = {
             "PATH": os.environ.get("PATH", os.defpath),
-            "HOME": str(self._home),
-            "TMPDIR": str(self._home),
-            "UV_CACHE_DIR": str(self._home / "cache"),
+            "HOME": str(home),
+            "TMPDIR": str(home),
+            "UV_CACHE_DIR": str(home / "cache"),
             "UV_PYTHON_DOWNLOADS": "never",
             "UV_LINK_MODE": "hardlink",
             "NO_PROXY": "*",
@@ -65,14 +77,15 @@ class Uv:
         }
         if "SYSTEMROOT" in os.environ:  # Windows' sockets don't work without it
             env["SYSTEMROOT"] = os.environ["SYSTEMROOT"]
-        command = [str(self.path), *words[:1], "--no-config", "--no-progress", "--color=never", *words[1:]]
+        argv = (str(self.path), *words[:1], "--no-config", "--no-progress", "--color=never", *words[1:])
+        command = confine(Command(argv, env, cwd))
         with self._lock:
             if self._stopped:
                 raise InterruptedError
             process = subprocess.Popen(
-                command,
-                cwd=cwd,
-                env=env,
+                command.argv,
+                cwd=command.cwd,
+                env=dict(command.env),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -83,18 +96,24 @@ class Uv:
                 start_new_session=True,
             )
             self._running.add(process)
+        lifeline = None
+        if command.supervised:
+            # Its closing would end what the launcher supervises; `communicate` closes whatever there is.
+            lifeline, process.stdin = process.stdin, None
         try:
-            stdout, stderr = process.communicate(stdin)
+            stdout, stderr = process.communicate(None if lifeline else stdin)
         except BaseException:
             _kill(process)
             process.wait()
             raise
         finally:
+            if lifeline is not None:
+                lifeline.close()
             with self._lock:
                 self._running.discard(process)
         if self._stopped:
             raise InterruptedError
-        return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
+        return subprocess.CompletedProcess(argv, process.returncode, stdout, stderr)
 
     def stop(self) -> None:
         """End what runs, builds included, and start no other; waiting callers get `InterruptedError`."""

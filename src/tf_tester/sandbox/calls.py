@@ -101,18 +101,24 @@ _NUMBER, _ARCH, _FIRST, _SECOND, _ONE = 0, 4, 16, 24, 8
 
 
 def filter_calls(
-    families: tuple[int, ...], *, files_are_mounts: bool, truncates: bool, protected: tuple[int, ...]
+    families: tuple[int, ...],
+    *,
+    files_are_mounts: bool,
+    truncates: bool,
+    modes: bool = False,
+    protected: tuple[int, ...] = (),
 ) -> None:
     """Install the filter for this process and all that it starts. Raises `OSError`.
 
     `families` of sockets may be opened. `files_are_mounts`: read-only mounts protect what may only be read, and the
     process sees no others; without, the rest of the user's processes and files are within reach and more is refused.
-    `truncates`: something else sees to it that files are not cut. No signal goes to the processes `protected`.
+    `truncates`: something else sees to it that files are not cut. `modes`: modes, owners and times of files may be
+    changed all the same. No signal goes to the processes `protected`.
     """
     name = machine()
     if name not in _REFUSED:
         raise OSError(ENOSYS, "it is not known here", f"the list of system calls for {name}")
-    program = _instructions(name, families, files_are_mounts, truncates, protected)
+    program = _instructions(name, families, files_are_mounts, truncates, protected, modes=modes)
     code = b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
     buffer = ctypes.create_string_buffer(code, len(code))
     header = struct.pack("=HxxxxxxQ", len(program), ctypes.addressof(buffer))
@@ -120,7 +126,13 @@ def filter_calls(
 
 
 def _instructions(
-    name: str, families: tuple[int, ...], files_are_mounts: bool, truncates: bool, protected: tuple[int, ...]
+    name: str,
+    families: tuple[int, ...],
+    files_are_mounts: bool,
+    truncates: bool,
+    protected: tuple[int, ...],
+    *,
+    modes: bool = False,
 ) -> list[Instruction]:
     # Another architecture's calls, and the x32 ones, are the same calls under other numbers.
     program = [(_LOAD, 0, 0, _ARCH), (_EQUAL, 1, 0, _AUDIT_ARCH[name]), (_GIVE, 0, 0, _KILL), (_LOAD, 0, 0, _NUMBER)]
@@ -131,7 +143,8 @@ def _instructions(
     answers |= dict.fromkeys((_CLONE3, _OPENAT2), _ERROR | ENOSYS)
     if not files_are_mounts:
         answers |= dict.fromkeys(_SHARED[name].values(), _ERROR | EPERM)
-        answers |= dict.fromkeys((*_PRETENDED[name].values(), *_PRETENDED_EVERYWHERE.values()), _ERROR)
+        if not modes:
+            answers |= dict.fromkeys((*_PRETENDED[name].values(), *_PRETENDED_EVERYWHERE.values()), _ERROR)
         answers |= dict.fromkeys((*_UNSUPPORTED[name].values(), *_UNSUPPORTED_EVERYWHERE.values()), _ERROR | ENOTSUP)
         if not truncates:
             answers[_TRUNCATE[name]] = _ERROR | EPERM

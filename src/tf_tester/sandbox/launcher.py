@@ -226,7 +226,7 @@ def _confine(order: "dict[str, Any]", protected: tuple[int, ...]) -> None:
     if order["mode"] == "namespace":
         if order["network"]:
             landlock.hide_abstract_sockets()
-        filter_calls((AF_UNIX, AF_INET, AF_INET6, AF_NETLINK), files_are_mounts=True, truncates=True, protected=())
+        filter_calls((AF_UNIX, AF_INET, AF_INET6, AF_NETLINK), files_are_mounts=True, truncates=True)
         return
     abi = min(landlock.version(), order["abi"])
     landlock.restrict(order["readable"], order["writable"], abi)
@@ -234,6 +234,7 @@ def _confine(order: "dict[str, Any]", protected: tuple[int, ...]) -> None:
     filter_calls(
         (AF_UNIX, AF_INET, AF_INET6, AF_NETLINK) if order["network"] else families,
         files_are_mounts=False,
+        modes=order["modes"],
         truncates=abi >= landlock.TRUNCATES,
         protected=() if abi >= landlock.SCOPES else protected,
     )
