@@ -211,6 +211,18 @@ def test_threads_and_processes_work_as_usual(run: Run) -> None:
     assert succeeded(run(code)).split("\n") == ["thread", "[2, 4]", "7"]
 
 
+def test_programs_are_looked_for_as_a_shell_does(run: Run, folder: Path) -> None:
+    sandbox = NamespaceSandbox(folder / "work", limits=Limits())
+    world = World((folder / "readable",), (folder / "scratch",))
+    path = f"{folder}/absent:{folder}/readable/data:{folder}/readable:/usr/bin"
+    (folder / "readable" / "true").write_text("not executable")
+    command = sandbox.wrap(Command(("true",), {"PATH": path}, folder / "scratch"), world)
+    assert carried_out(command).returncode == 0
+    for name, reason in (("nowhere", "nowhere: No such file or directory"), ("data", "data: Permission denied")):
+        done = carried_out(sandbox.wrap(Command((name,), {"PATH": path}, folder / "scratch"), world))
+        assert (done.returncode, reason in done.stderr) == (125, True), done.stderr
+
+
 def test_a_world_that_cannot_be_made_is_refused_and_nothing_runs(run: Run, folder: Path) -> None:
     sandbox = NamespaceSandbox(folder / "work", limits=Limits())
     world = World((), (), (Overlay(Path("/tf-tester/env"), (folder / "absent",)),))

@@ -188,16 +188,26 @@ def _run_program(order: "dict[str, Any]", protected: tuple[int, ...]) -> None:
 
 def _become_program(order: "dict[str, Any]") -> None:
     """Never returns."""
+    name = order["argv"][0]
+    # `os.execvpe` imports a module for this search, which may be out of reach by now.
+    folders = [""] if "/" in name else [f"{folder}/" for folder in order["env"].get("PATH", os.defpath).split(":")]
+    reason = OSError(2, "No such file or directory", name)
     try:
         os.chdir(order["cwd"])
-        os.execvpe(order["argv"][0], order["argv"], order["env"])
+        for folder in folders:
+            try:
+                os.execve(folder + name, order["argv"], order["env"])
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except PermissionError as error:
+                reason = error
     except OSError as error:
-        _not_started(order, error)
+        reason = error
+    _not_started(order, reason)
 
 
 def _not_started(order: "dict[str, Any]", error: OSError) -> None:
-    # Of a program that isn't there, exec names the last place where it was looked for.
-    what = error.filename if isinstance(error.filename, str) else order["argv"][0]
+    what = error.filename or order["argv"][0]
     print(f"the program could not be started: {what}: {error.strerror}", file=sys.stderr, flush=True)
     os._exit(REFUSED)
 
