@@ -350,3 +350,14 @@ def test_a_group_ran_out_when_the_kernel_has_killed_in_it(
 
 def test_a_group_without_folders_never_runs_out() -> None:
     assert not Group((), frozenset()).ran_out()
+
+
+def test_groups_of_the_dead_are_swept_and_those_of_the_living_stay(root: Path) -> None:
+    groups = first(root)
+    parent = root / "memory" / "jobs" / "1"
+    for name in ("tf-tester-999999999-ab", f"tf-tester-{US}-cd", "tf-tester-999999998-ef", "others"):
+        (parent / name).mkdir()
+    Path(parent, "tf-tester-999999998-ef", "cgroup.procs").write_text("1")  # somebody is in it
+    made = {folder.name for folder in groups.make(BOTH).folders}
+    left = {entry.name for entry in parent.iterdir() if entry.is_dir()}
+    assert left - made == {f"tf-tester-{US}-cd", "tf-tester-999999998-ef", "others"}

@@ -97,7 +97,10 @@ class ControlGroups:
                     found.setdefault(name, self._root / name / below)
             elif (self._root / "cgroup.controllers").exists():
                 found |= dict.fromkeys(self._unified(self._root / below), self._root / below)
-        return {name: folder for name, folder in found.items() if os.access(folder, os.W_OK)}
+        usable = {name: folder for name, folder in found.items() if os.access(folder, os.W_OK)}
+        for folder in {*usable.values()}:
+            _sweep(folder)
+        return usable
 
     def _unified(self, folder: Path) -> set[str]:
         """Controllers of version 2 that groups below `folder` have, after we have done what we can for it."""
@@ -112,6 +115,15 @@ class ControlGroups:
                 (own / "cgroup.procs").write_text(us)
             (folder / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in sorted(wanted)))
         return wanted & {*_text(folder / "cgroup.subtree_control").split()}
+
+
+def _sweep(parent: Path) -> None:
+    """Remove the groups that processes of ours left which are dead."""
+    for folder in parent.glob("tf-tester-*"):
+        pid = folder.name.split("-")[2]
+        if pid.isdigit() and not Path("/proc", pid).exists():
+            with contextlib.suppress(OSError):  # somebody is in it: not ours, then
+                folder.rmdir()
 
 
 def _set(folder: Path, limit: Limit, allowed: int) -> None:
