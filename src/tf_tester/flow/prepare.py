@@ -99,8 +99,10 @@ class Preparer:
         started = clock()
         entered("downloading")
         missing = _CountDown(len(lock.pins), lambda: entered("unpacking"))
-        work = [self._pool.submit(self._layer, pin, preparation.interpreter, missing) for pin in lock.pins]
-        layers = [job.result() for job in work]
+        # The largest first: what takes longest to bring and to unpack must not be alone at the end.
+        order = sorted(lock.pins, key=lambda pin: -(pin.size or 0))
+        work = {pin: self._pool.submit(self._layer, pin, preparation.interpreter, missing) for pin in order}
+        layers = [work[pin].result() for pin in lock.pins]
         preparation.phases["download"] = max(layer[1] for layer in layers)
         preparation.phases["layers"] = max(0.0, clock() - started - preparation.phases["download"])
         made = clock()

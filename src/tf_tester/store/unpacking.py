@@ -8,16 +8,16 @@ import os
 import struct
 import threading
 import zipfile
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from packaging.utils import canonicalize_name
+from zlib_ng import zlib_ng as zlib
 
 from tf_tester.core.archive_layout import check_layout
 from tf_tester.core.wheel_rules import (
@@ -37,6 +37,7 @@ from tf_tester.errors import InstallFailed
 from tf_tester.model.layer import EntryPoint, Layer
 from tf_tester.store.folder import start_writing
 
+_UNREADABLE = (BadWheel, *BROKEN_ARCHIVE, cast("type[Exception]", zlib.error))
 _SOURCE_TIME = 1_577_836_800
 """One fixed time for all files: the bytecode of Python 3.6 is only valid for the source's exact time."""
 _CHUNK = 1024 * 1024
@@ -270,7 +271,7 @@ def _packed(stream: BinaryIO, left: int) -> Iterator[bytes]:
 def _refusals(filename: str) -> Iterator[None]:
     try:
         yield
-    except (BadWheel, *BROKEN_ARCHIVE) as error:
+    except _UNREADABLE as error:
         raise InstallFailed(
             f"{filename} is not a correct wheel: {error}.",
             hint="Its bytes are those that the index promised: the mistake is its publisher's. Try another version.",
