@@ -9,6 +9,7 @@ import pytest
 
 from tf_tester.core.runner import Runner
 from tf_tester.errors import UsageError
+from tf_tester.flow.surroundings import _mirror_folder, clean_environment
 from tf_tester.flow.trial import (
     LIMIT,
     Job,
@@ -16,8 +17,6 @@ from tf_tester.flow.trial import (
     _events,
     _identity_remarks,
     _may_go_on,
-    _mirror_folder,
-    clean_environment,
     jobs_of,
     read_safely,
     tools_of,
