@@ -33,7 +33,7 @@ from tf_tester.model.lock import Lock
 from tf_tester.model.outcome import Outcome, TestRow
 from tf_tester.model.request import Trial
 from tf_tester.ports import Environment
-from tf_tester.wiring import new_run_id, services
+from tf_tester.wiring import Purpose, new_run_id, services
 
 TOOL = (sys.executable, "-m", "tf_tester")
 PYTHON = "3.10"
@@ -251,7 +251,7 @@ def room(bench: Bench, versions: Sequence[str]) -> Iterator[Room]:
     settings = read_settings(flags, cwd=bench.folder, environ=bench.environ).settings
     selection = selection_of(settings, versions=",".join(versions))
     with (
-        services(settings, _deaf, environ=bench.environ, run_id=new_run_id(), runs_tests=True) as world,
+        services(settings, _deaf, environ=bench.environ, run_id=new_run_id(), purpose=Purpose.TEST) as world,
         ThreadPoolExecutor(8) as pool,
     ):
         selected = select_cells(selection, world)
@@ -549,7 +549,9 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=7, help="rounds that count (7)")
     parser.add_argument("--jobs", type=int, default=2, help="cells at once in `matrix` (2)")
     parser.add_argument("--package", help="tensorflow or tensorflow-cpu")
-    parser.add_argument("--isolation", default="namespace,none", help="what `isolation` compares (namespace,none)")
+    parser.add_argument(
+        "--isolation", default="namespace,landlock,none", help="what `isolation` compares (namespace,landlock,none)"
+    )
     options = parser.parse_args()
     bench, package = benches[options.bench]
     with tempfile.TemporaryDirectory(prefix="environments-") as name:
