@@ -51,7 +51,7 @@ class NamespaceSandbox:
             "root": str(place / "root"),
             **self._mounts(world),
             "overlays": [
-                overlay_order(overlay, number, world, size=limits.scratch, ways=self._ways)
+                overlay_order(overlay, number, world, place, size=limits.scratch, ways=self._ways)
                 for number, overlay in enumerate(world.overlays)
             ],
             "shared_memory": str(limits.memory // _SHARED_MEMORY) if limits.memory else "50%",
@@ -84,14 +84,17 @@ class NamespaceSandbox:
 
 
 def overlay_order(
-    overlay: Overlay, number: int, world: World, *, size: int | None = None, ways: tuple[str, ...] = WAYS
+    overlay: Overlay, number: int, world: World, place: Path, *, size: int | None = None, ways: tuple[str, ...] = WAYS
 ) -> dict[str, object]:
-    """How an overlay is to be mounted; `size`: bytes that may be written into it where that goes to memory."""
+    """How an overlay is to be mounted for the program whose order is kept in the folder `place`.
+
+    `size`: bytes that may be written into it where that goes to memory.
+    """
     return {
         "target": str(overlay.target),
         "lowers": [str(lower) for lower in overlay.lowers],
         "number": number,
-        "upper": None if world.catch is None else f"{world.catch}/{number}",
+        "upper": None if world.catch is None else f"{world.catch}/{place.name}-{number}",
         "size": size or _IN_MEMORY if world.catch is None else _IN_MEMORY,
         "ways": ways,
     }

@@ -26,7 +26,7 @@ class View:
         order = {
             "mode": "view",
             "root": str(place / "root"),
-            "overlays": [overlay_order(overlay, number, world) for number, overlay in enumerate(world.overlays)],
+            "overlays": [overlay_order(overlay, number, world, place) for number, overlay in enumerate(world.overlays)],
             **program(command, Limits(), processes=None),
         }
         # It becomes the program: there is nobody to supervise it, and the terminal stays its own.

@@ -149,7 +149,8 @@ def _mount_by_parts(lowers: list[str], target: str, upper: str, work: str, *, by
     try:
         for lower in lowers:
             _add_name(context, lower) if by_name else _add_descriptor(context, lower)
-        for key, value in (("upperdir", upper), ("workdir", work), ("userxattr", None)):
+        # Volatile: nothing of it is wanted afterwards, and without that the whole file system is synced at its end.
+        for key, value in (("upperdir", upper), ("workdir", work), ("userxattr", None), ("volatile", None)):
             command = kernel.FSCONFIG_SET_FLAG if value is None else kernel.FSCONFIG_SET_STRING
             text = None if value is None else value.encode()
             check(libc.syscall(kernel.FSCONFIG, context, command, key.encode(), text, 0), f"the overlay's {key}")
@@ -184,7 +185,7 @@ def _mount_by_options(overlay: "dict[str, Any]", target: str, upper: str, work: 
     os.chdir(names)
     try:
         lowers = ":".join(f"{number:x}" for number in range(len(overlay["lowers"])))
-        options = f"lowerdir={lowers},upperdir={_escaped(upper)},workdir={_escaped(work)},userxattr"
+        options = f"lowerdir={lowers},upperdir={_escaped(upper)},workdir={_escaped(work)},userxattr,volatile"
         _mount("overlay", target, "overlay", kernel.MS_NOSUID | kernel.MS_NODEV, options)
     finally:
         os.chdir("/")
