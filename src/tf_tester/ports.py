@@ -218,6 +218,38 @@ class Command:
     program to end, the input's closing ends everything at once, and where it has ended nothing is left."""
 
 
+class Started(Protocol):
+    """A process that was started."""
+
+    pid: int
+
+    def ended(self, pause: float | None) -> bool:
+        """Whether it ends within so many seconds (None: however long it takes)."""
+        ...
+
+    def reap(self) -> tuple[int, float, int]:
+        """Status (negative: a signal), CPU seconds and peak KiB of it and all it waited for; waits for the end."""
+        ...
+
+    def ask(self) -> None:
+        """Ask a launcher's program to end."""
+        ...
+
+    def let_go(self) -> None:
+        """Let a launcher end everything at once."""
+        ...
+
+    def kill(self) -> None:
+        """Kill it, as a last resort."""
+        ...
+
+
+class Starter(Protocol):
+    def start(self, command: Command, groups: Sequence[Path], stdout: int, stderr: int) -> Started:
+        """A supervised command, as a process in these control groups. Raises `OSError`."""
+        ...
+
+
 class Sandbox(Protocol):
     @property
     def name(self) -> str:

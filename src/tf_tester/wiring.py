@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from enum import Enum, auto
@@ -36,7 +36,7 @@ from tf_tester.index.mirrors import Mirror, mirror_named
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.framework import Framework
 from tf_tester.model.machine import Isolation
-from tf_tester.ports import GetPage, Index, Sandbox, Source, Tell
+from tf_tester.ports import GetPage, Index, Sandbox, Source, Starter, Tell
 from tf_tester.resolve.builder import Builder
 from tf_tester.resolve.loopback import LoopbackIndex
 from tf_tester.resolve.memory import LockMemory
@@ -45,6 +45,7 @@ from tf_tester.resolve.resolver import UvResolver
 from tf_tester.resolve.uv import Uv
 from tf_tester.sandbox.namespace import NamespaceSandbox
 from tf_tester.sandbox.none import NoSandbox
+from tf_tester.sandbox.server import LaunchServer
 from tf_tester.sandbox.view import View
 from tf_tester.store.blobs import BlobStore
 from tf_tester.store.folder import StoreFolder, remove_tree, translate
@@ -94,6 +95,8 @@ def services(
         loopback = LoopbackIndex(network.index, network.transfer)
         stack.callback(loopback.close)
         uv = Uv(workplace / "uv")
+        launchers = LaunchServer()
+        stack.callback(launchers.close)
         builder = Builder(
             memory=ledger,
             blobs=blobs,
@@ -102,12 +105,12 @@ def services(
             metadata=metadata,
             uv=uv,
             workplace=workplace,
-            sandbox=cache(lambda: _build_sandbox(settings, workplace)),
+            sandbox=cache(lambda: _build_sandbox(settings, workplace, launchers)),
             exclusive=folder.exclusive,
         )
-        executor = LocalExecutor()
+        executor = LocalExecutor(launchers=launchers)
         layers = LayerStore(folder, workplace, cpus=usable_cores(), compiler=_harness("compile_layer.py"))
-        sandbox, refusal = _for(purpose, settings, workplace)
+        sandbox, refusal = _for(purpose, settings, workplace, launchers)
 
         on_disk = DiskEnvironments(
             workplace,
@@ -209,8 +212,8 @@ def machine(settings: Settings, *, environ: Mapping[str, str]) -> Iterator[Machi
 
 def _isolation(settings: Settings) -> Isolation:
     """Raises `IsolationUnavailable` where the settings ask for one that can't be had."""
-    with tempfile.TemporaryDirectory(prefix="tf-tester-") as place:
-        sandbox, refusal = _sandbox(settings, Path(place))
+    with tempfile.TemporaryDirectory(prefix="tf-tester-") as place, closing(LaunchServer()) as launchers:
+        sandbox, refusal = _sandbox(settings, Path(place), launchers)
     group = ControlGroups().make(limits(settings, memory=memory()[0]))
     group.remove()
     return Isolation(sandbox.name, sandbox.gaps, refusal, tuple(sorted(group.held)))
@@ -255,15 +258,15 @@ def known_sdists() -> frozenset[str]:
     return frozenset(tomllib.loads(files("tf_tester.frameworks").joinpath("sdists.toml").read_text("utf-8"))["names"])
 
 
-def _for(purpose: Purpose | None, settings: Settings, workplace: Path) -> tuple[Sandbox, str]:
+def _for(purpose: Purpose | None, settings: Settings, workplace: Path, starter: Starter) -> tuple[Sandbox, str]:
     """Raises `IsolationUnavailable`."""
     match purpose:
         case Purpose.TEST:
-            return _sandbox(settings, workplace)
+            return _sandbox(settings, workplace, starter)
         case Purpose.SHELL if sys.platform == "linux" and not settings.keep:
             view = View(workplace)
             try:
-                view.check()
+                view.check(starter)
             except IsolationUnavailable:
                 return NoSandbox(), ""  # a copy is as good, and takes longer
             return view, ""
@@ -271,7 +274,7 @@ def _for(purpose: Purpose | None, settings: Settings, workplace: Path) -> tuple[
             return NoSandbox(), ""
 
 
-def _sandbox(settings: Settings, workplace: Path, *, builds: bool = False) -> tuple[Sandbox, str]:
+def _sandbox(settings: Settings, workplace: Path, starter: Starter, *, builds: bool = False) -> tuple[Sandbox, str]:
     """The sandbox that was asked for, tried once; with `auto` the best that can be had.
 
     And where that is none, the system's reasons. Raises `IsolationUnavailable` where what was asked for can't be had.
@@ -288,7 +291,7 @@ def _sandbox(settings: Settings, workplace: Path, *, builds: bool = False) -> tu
     reasons = []
     for name in wanted:
         try:
-            return _tried(name, settings, workplace, builds=builds), ""
+            return _tried(name, settings, workplace, starter, builds=builds), ""
         except IsolationUnavailable as error:
             if settings.isolation != "auto" or settings.scratch == "memory":
                 raise
@@ -296,12 +299,12 @@ def _sandbox(settings: Settings, workplace: Path, *, builds: bool = False) -> tu
     return NoSandbox(), " ".join(dict.fromkeys(reasons))
 
 
-def _build_sandbox(settings: Settings, workplace: Path) -> Sandbox:
+def _build_sandbox(settings: Settings, workplace: Path, starter: Starter) -> Sandbox:
     """As for tests, but with the network: uv asks our loopback. Raises `IsolationUnavailable`."""
-    return _sandbox(replace(settings, network=True, gpu=False, scratch="disk"), workplace, builds=True)[0]
+    return _sandbox(replace(settings, network=True, gpu=False, scratch="disk"), workplace, starter, builds=True)[0]
 
 
-def _tried(name: str, settings: Settings, workplace: Path, *, builds: bool) -> Sandbox:
+def _tried(name: str, settings: Settings, workplace: Path, starter: Starter, *, builds: bool) -> Sandbox:
     """Raises `IsolationUnavailable`."""
     if sys.platform != "linux":
         raise IsolationUnavailable("Tests can only be sandboxed on Linux.", hint="Use --isolation none.")
@@ -311,10 +314,10 @@ def _tried(name: str, settings: Settings, workplace: Path, *, builds: bool) -> S
         from tf_tester.sandbox.landlocked import LandlockSandbox
 
         locked = LandlockSandbox(workplace, limits=allowed, network=settings.network, gpu=settings.gpu, modes=builds)
-        locked.check()
+        locked.check(starter)
         return locked
     sandbox = NamespaceSandbox(workplace, limits=allowed, network=settings.network, gpu=settings.gpu)
-    sandbox.check()
+    sandbox.check(starter)
     return sandbox
 
 

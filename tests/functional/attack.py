@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from tf_tester.ports import Command, Sandbox
 from tf_tester.sandbox.landlocked import LandlockSandbox
 from tf_tester.sandbox.namespace import NamespaceSandbox
 from tf_tester.sandbox.none import NoSandbox
+from tf_tester.sandbox.server import LaunchServer
 
 LIMITS = Limits(
     memory=200 * 1024**2,
@@ -55,14 +57,15 @@ def main() -> None:
         (facts["python"], "-B", str(base / "script.py"), json.dumps(facts)), {"PATH": os.defpath}, base / "scratch"
     )
     groups = ControlGroups() if facts["groups"] else ControlGroups(base / "nowhere", base / "nowhere")
-    end = LocalExecutor(groups).run(
-        sandbox.wrap(command, world),
-        stdout=base / "stdout",
-        stderr=base / "stderr",
-        timeout=60,
-        limits=limits,
-        scratch=(base / "scratch",),
-    )
+    with closing(LaunchServer()) as launchers:
+        end = LocalExecutor(groups, launchers).run(
+            sandbox.wrap(command, world),
+            stdout=base / "stdout",
+            stderr=base / "stderr",
+            timeout=60,
+            limits=limits,
+            scratch=(base / "scratch",),
+        )
     print(json.dumps(asdict(end)))
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -22,6 +23,7 @@ if sys.platform != "linux":
 
 from tf_tester.sandbox.landlock import version
 from tf_tester.sandbox.landlocked import NEWEST, LandlockSandbox
+from tf_tester.sandbox.server import LaunchServer
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 OLD = [1, 2, 3, 4, 5]
@@ -51,7 +53,8 @@ def order(folder: Path, code: str, *, abi: int = NEWEST, network: bool = False) 
 @pytest.fixture
 def run(folder: Path) -> Run:
     try:
-        LandlockSandbox(folder / "work", limits=Limits()).check()
+        with closing(LaunchServer()) as launchers:
+            LandlockSandbox(folder / "work", limits=Limits()).check(launchers)
     except IsolationUnavailable as error:
         pytest.skip(str(error))
 

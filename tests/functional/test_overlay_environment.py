@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
@@ -31,6 +31,7 @@ from tf_tester.model.limits import Limits
 from tf_tester.model.world import World
 from tf_tester.ports import Command, Environment, Environments
 from tf_tester.sandbox.namespace import NamespaceSandbox
+from tf_tester.sandbox.server import LaunchServer
 from tf_tester.store.folder import StoreFolder, remove_tree, translate
 from tf_tester.store.layers import LayerStore
 
@@ -134,7 +135,8 @@ def run_to_its_end(command: Command) -> Done:
 def why_no_sandbox() -> str:
     with tempfile.TemporaryDirectory() as folder:
         try:
-            NamespaceSandbox(Path(folder), limits=Limits()).check()
+            with closing(LaunchServer()) as launchers:
+                NamespaceSandbox(Path(folder), limits=Limits()).check(launchers)
         except IsolationUnavailable as error:
             return str(error)
     return ""

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tf_tester.model.limits import Limits
 from tf_tester.model.world import Overlay, World
 from tf_tester.ports import Command
 from tf_tester.sandbox.namespace import WAYS, NamespaceSandbox
+from tf_tester.sandbox.server import LaunchServer
 
 SECRET = "the secret"
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -57,7 +59,8 @@ def run(folder: Path) -> Run:
         return carried_out(command)
 
     try:
-        NamespaceSandbox(folder / "work", limits=Limits()).check()
+        with closing(LaunchServer()) as launchers:
+            NamespaceSandbox(folder / "work", limits=Limits()).check(launchers)
     except IsolationUnavailable as error:
         pytest.skip(str(error))
     return run

@@ -17,7 +17,7 @@ from tf_tester.execute.groups import OURS, ControlGroups, Group
 from tf_tester.execute.watch import Watch, resident
 from tf_tester.model.exit import Exit
 from tf_tester.model.limits import Exceeded, Limit, Limits
-from tf_tester.ports import Command
+from tf_tester.ports import Command, Started, Starter
 
 MARK = "TF_TESTER_CELL"
 """Every process of a cell carries this variable, so that one that left the tree (double fork) is found."""
@@ -32,8 +32,10 @@ _LONGEST_POLL = 2**31 - 1
 class LocalExecutor:
     """`ports.Executor`; `stop` ends everything that runs."""
 
-    def __init__(self, groups: ControlGroups | None = None) -> None:
+    def __init__(self, groups: ControlGroups | None = None, launchers: Starter | None = None) -> None:
         self._groups = groups or ControlGroups()
+        self._launchers = launchers
+        """Starts supervised commands, faster than we."""
         self._lock = threading.Lock()
         self._running: dict[str, _Tree] = {}
         self._stopped = False
@@ -59,7 +61,7 @@ class LocalExecutor:
                 if self._stopped:
                     return Exit(None, signal.SIGINT, False, 0.0, 0.0, 0)
                 try:
-                    tree = _Tree(_start(command, mark, group, stdout, stderr), mark, command.supervised)
+                    tree = _Tree(self._start(command, mark, group, stdout, stderr), mark, command.supervised)
                 except OSError as error:
                     # Of a folder that is not there, subprocess gives the name in place of the program's.
                     name = os.fsdecode(error.filename) if error.filename else command.argv[0]
@@ -89,6 +91,13 @@ class LocalExecutor:
         finally:
             group.remove()
 
+    def _start(self, command: Command, mark: str, group: Group, stdout: Path, stderr: Path) -> Started:
+        with stdout.open("ab") as out, stderr.open("ab") as err:
+            if command.supervised and self._launchers is not None:
+                with contextlib.suppress(OSError):  # it has died: what it does can be done without it
+                    return self._launchers.start(command, group.folders, out.fileno(), err.fileno())
+            return _Spawned(command, mark, group.folders, out.fileno(), err.fileno())
+
     def _attend(self, tree: "_Tree", watch: Watch, timeout: float | None, started: float) -> Exit:
         try:
             timed_out, exceeded = _wait(tree.process, timeout, watch)
@@ -96,11 +105,11 @@ class LocalExecutor:
                 tree.end(grace=_GRACE if timed_out else 0.0)
             # Before it is reaped: until then no other session can have its number.
             leftovers = tree.end_strays()
-            status, cpu_s, peak = _reap(tree.process)
+            status, cpu_s, peak = tree.process.reap()
         except BaseException:
             tree.end(grace=0.0)
             with contextlib.suppress(ChildProcessError):
-                _reap(tree.process)
+                tree.process.reap()
             raise
         wall = time.monotonic() - started
         code, number = (None, -status) if status < 0 else (status, None)
@@ -124,7 +133,7 @@ class LocalExecutor:
 class _Tree:
     """A program with all that it started."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", mark: str, supervised: bool) -> None:
+    def __init__(self, process: Started, mark: str, supervised: bool) -> None:
         self.process = process
         self.pid = process.pid
         self._mark = mark
@@ -133,47 +142,89 @@ class _Tree:
     def end(self, *, grace: float) -> None:
         """Ask it to end, then end all of it; returns when it is dead."""
         if self._supervised:
-            self._end_by_launcher(grace)
+            if grace:
+                self.process.ask()
+                self.process.ended(grace)
+            self.process.let_go()
+            if not self.process.ended(_ENDING):
+                self.process.kill()
+            return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             _signal_group(self.pid, signal.SIGTERM)
-            _wait(self.process, grace)
+            self.process.ended(grace)
             _signal_group(self.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
-        if not self._supervised:
-            _kill_strays(self._mark, session=None)
+        _kill_strays(self._mark, session=None)
 
     def end_strays(self) -> int:
         """Kill what the main process, which has ended, left behind; how many there were."""
         if self._supervised:
-            self._let_go()
             return 0
         return _kill_strays(self._mark, session=self.pid)
 
-    def _end_by_launcher(self, grace: float) -> None:
-        if grace and self.process.stdin is not None:
-            with contextlib.suppress(OSError, ValueError):
-                self.process.stdin.write(b"e")
-            _wait(self.process, grace)
-        self._let_go()
-        _wait(self.process, _ENDING)
 
-    def _let_go(self) -> None:
-        if self.process.stdin is not None:
-            with contextlib.suppress(OSError):
-                self.process.stdin.close()
+class _Spawned:
+    """`ports.Started`: a child of this process."""
 
-
-def _start(command: Command, mark: str, group: Group, stdout: Path, stderr: Path) -> "subprocess.Popen[bytes]":
-    with stdout.open("ab") as out, stderr.open("ab") as err:
-        return subprocess.Popen(
-            [*command.argv, *map(str, group.folders)],
+    def __init__(self, command: Command, mark: str, groups: Sequence[Path], stdout: int, stderr: int) -> None:
+        self._process = subprocess.Popen(
+            [*command.argv, *map(str, groups)],
             env={**command.env, MARK: mark},
             cwd=command.cwd,
             stdin=subprocess.PIPE if command.supervised else subprocess.DEVNULL,
-            stdout=out,
-            stderr=err,
+            stdout=stdout,
+            stderr=stderr,
             bufsize=0,
             start_new_session=True,
         )
+        self.pid = self._process.pid
+        self._handle: int | None = None
+        if hasattr(os, "pidfd_open"):
+            with contextlib.suppress(OSError):
+                self._handle = os.pidfd_open(self.pid)
+
+    def ended(self, pause: float | None) -> bool:
+        # Without collecting it: `wait4` is to tell its costs, and its number must stay its own.
+        if self._handle is not None:
+            import select
+
+            poll = select.poll()
+            poll.register(self._handle, select.POLLIN)
+            return bool(poll.poll(None if pause is None else max(0, min(pause * 1000, _LONGEST_POLL))))
+        deadline = None if pause is None else time.monotonic() + pause
+        while _alive(self.pid):
+            if deadline is not None and time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        return True
+
+    def reap(self) -> tuple[int, float, int]:
+        try:
+            if not hasattr(os, "wait4"):
+                return self._process.wait(), 0.0, 0
+            _, status, usage = os.wait4(self.pid, 0)
+        finally:
+            self.let_go()
+            if self._handle is not None:
+                os.close(self._handle)
+                self._handle = None
+        code = os.waitstatus_to_exitcode(status)
+        self._process.returncode = code
+        unit = 1024 if psutil.MACOS else 1
+        return code, usage.ru_utime + usage.ru_stime, usage.ru_maxrss // unit
+
+    def ask(self) -> None:
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError, ValueError):
+                self._process.stdin.write(b"e")
+
+    def let_go(self) -> None:
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            _signal_group(self.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
 def _not_started(reason: str) -> Exit:
@@ -189,45 +240,17 @@ def _killed_for_memory() -> int:
         return 0
 
 
-def _wait(
-    process: "subprocess.Popen[bytes]", timeout: float | None, watch: Watch | None = None
-) -> tuple[bool, Exceeded | None]:
-    """Whether the time ran out before the end, and the limit that was exceeded before.
-
-    It doesn't collect the process, so that `wait4` can still tell its costs.
-    """
+def _wait(process: Started, timeout: float | None, watch: Watch) -> tuple[bool, Exceeded | None]:
+    """Whether the time ran out before the end, and the limit that was exceeded before."""
     deadline = None if timeout is None else time.monotonic() + timeout
-    descriptor = None
-    if hasattr(os, "pidfd_open"):
-        with contextlib.suppress(OSError):
-            descriptor = os.pidfd_open(process.pid)
-    try:
-        while True:
-            left = None if deadline is None else deadline - time.monotonic()
-            pause = min(
-                [one for one in (left, None if watch is None else watch.pause) if one is not None], default=None
-            )
-            if _ended(process.pid, descriptor, pause):
-                return False, None
-            if deadline is not None and time.monotonic() >= deadline:
-                return True, None
-            if watch is not None and (exceeded := watch.look()) is not None:
-                return False, exceeded
-    finally:
-        if descriptor is not None:
-            os.close(descriptor)
-
-
-def _ended(pid: int, descriptor: int | None, pause: float | None) -> bool:
-    """Whether a process ends within `pause` seconds (None: however long it takes)."""
-    if descriptor is None:
-        time.sleep(0.02 if pause is None else max(0.0, min(pause, 0.02)))
-        return not _alive(pid)
-    import select
-
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(None if pause is None else max(0, min(pause * 1000, _LONGEST_POLL))))
+    while True:
+        left = watch.pause if deadline is None else min(watch.pause, deadline - time.monotonic())
+        if process.ended(left):
+            return False, None
+        if deadline is not None and time.monotonic() >= deadline:
+            return True, None
+        if (exceeded := watch.look()) is not None:
+            return False, exceeded
 
 
 def _alive(pid: int) -> bool:
@@ -235,17 +258,6 @@ def _alive(pid: int) -> bool:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return False
-
-
-def _reap(process: subprocess.Popen[bytes]) -> tuple[int, float, int]:
-    """Status (negative: signal), CPU seconds and peak resident KiB of the process and its waited-for children."""
-    if not hasattr(os, "wait4"):
-        return process.wait(), 0.0, 0
-    _, status, usage = os.wait4(process.pid, 0)
-    code = os.waitstatus_to_exitcode(status)
-    process.returncode = code
-    unit = 1024 if psutil.MACOS else 1
-    return code, usage.ru_utime + usage.ru_stime, usage.ru_maxrss // unit
 
 
 def _signal_group(pid: int, number: int) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from tf_tester.errors import IsolationUnavailable
 from tf_tester.model.limits import Limits
 from tf_tester.model.world import World
-from tf_tester.ports import Command
+from tf_tester.ports import Command, Starter
 from tf_tester.sandbox.landlock import SCOPES, version
 from tf_tester.sandbox.order import MERGED, NETWORK, SYSTEM, gpu_devices, program, start, try_out
 
@@ -85,14 +85,14 @@ class LandlockSandbox:
         }
         return start(order, place)
 
-    def check(self) -> None:
+    def check(self, starter: Starter) -> None:
         """Run a program that would see if nothing held it. Raises `IsolationUnavailable` with the system's reason."""
         self._workplace.mkdir(parents=True, exist_ok=True)
         secret = self._workplace / "not-to-be-read"
         secret.write_text("x", encoding="ascii")
         command = Command(("/bin/sh", "-c", '! cat "$0"', str(secret)), {"PATH": os.defpath}, Path("/"))
         try:
-            try_out(self.wrap(command, World((), ())))
+            try_out(self.wrap(command, World((), ())), starter)
         except OSError as error:
             raise IsolationUnavailable(
                 f"Tests can't be sandboxed here: {error.strerror}.", hint="Use --isolation none."

@@ -1,6 +1,7 @@
 """Run one program where it can reach nothing but what an order names. Linux only, standard library only.
 
-Started as `python -I -S -c START FOLDER ORDER [GROUP...]`, see `sandbox.order`. Three processes: the *launcher*, which
+Started as `python -I -S -c START FOLDER ORDER [GROUP...]`, see `sandbox.order`, or forked, see `sandbox.forking`. Three
+processes: the *launcher*, which
 the caller knows; *init*, its child; the *program*, init's child. In order:
 
 1. the launcher joins the control groups it was given, and in mode `namespace` enters new namespaces;
@@ -43,25 +44,30 @@ _LAST_CAPABILITY = 63
 
 
 def main() -> None:
-    with open(sys.argv[1], "rb") as stream:
+    carry_out(sys.argv[1], sys.argv[2:])
+
+
+def carry_out(file: str, groups: "list[str]") -> None:
+    """Run what the order in a file says, in these control groups; never returns."""
+    with open(file, "rb") as stream:
         order = marshal.load(stream)
     try:
         if order["mode"] == "view":
             enter_view(order)
             _become_program(order)
-        for group in sys.argv[2:]:
+        for group in groups:
             kernel.write(f"{group}/cgroup.procs", "0")
         if order["mode"] == "namespace":
             enter_namespaces(network=order["network"])
     except OSError as error:
         _refuse(error)
     kernel.on_signal(kernel.SIGUSR1, kernel.SIG_IGN)  # until there is a program to be asked
-    caller, launcher = os.getppid(), os.getpid()
+    launcher = os.getpid()
     reading, writing = os.pipe()
     init = os.fork()
     if init == 0:
         os.close(reading)
-        _run_init(order, launcher, caller, writing)
+        _run_init(order, launcher, writing)
     os.close(writing)
     said = _said_by_init(order, init, reading)
     os.waitpid(init, 0)  # in a namespace of its own, init is gone when everything in it is
@@ -90,7 +96,7 @@ def _said_by_init(order: "dict[str, Any]", init: int, reading: int) -> bytes:
             os.kill(init, end)
 
 
-def _run_init(order: "dict[str, Any]", launcher: int, caller: int, writing: int) -> None:
+def _run_init(order: "dict[str, Any]", launcher: int, writing: int) -> None:
     """Make the world, start the program, reap, report; never returns."""
     namespace = order["mode"] == "namespace"
     try:
@@ -104,7 +110,7 @@ def _run_init(order: "dict[str, Any]", launcher: int, caller: int, writing: int)
         else:
             kernel.on_signal(kernel.SIGTERM, lambda *_: _end_everything(ours=True))
             kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1, "adopting what is left behind")
-            protected = (caller, launcher, os.getpid())
+            protected = (order["caller"], launcher, os.getpid())
     except OSError as error:
         os.write(writing, _STATUS.pack(0, REFUSED))
         _refuse(error)

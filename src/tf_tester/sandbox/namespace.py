@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tf_tester.model.limits import Limits
 from tf_tester.model.world import Overlay, World
-from tf_tester.ports import Command
+from tf_tester.ports import Command, Starter
 from tf_tester.sandbox.order import MERGED, NETWORK, SYSTEM, gpu_devices, program, start, try_out
 
 WAYS = ("descriptor", "name", "options")
@@ -60,13 +60,13 @@ class NamespaceSandbox:
         }
         return start(order, place)
 
-    def check(self) -> None:
+    def check(self, starter: Starter) -> None:
         """Run the smallest program there is. Raises `IsolationUnavailable` with the system's reason."""
         lowers = (self._workplace / "probe" / "one", self._workplace / "probe" / "two")
         for lower in lowers:
             lower.mkdir(parents=True, exist_ok=True)
         world = World((), (), (Overlay(Path("/tf-tester/probe"), lowers),))
-        try_out(self.wrap(Command(("/usr/bin/env", "true"), {"PATH": os.defpath}, Path("/")), world))
+        try_out(self.wrap(Command(("/usr/bin/env", "true"), {"PATH": os.defpath}, Path("/")), world), starter)
 
     def _mounts(self, world: World) -> dict[str, object]:
         system = [*SYSTEM, *(NETWORK if self._network else ())]

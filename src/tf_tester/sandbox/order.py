@@ -2,7 +2,6 @@
 
 import marshal
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import tf_tester
 from tf_tester.errors import IsolationUnavailable
 from tf_tester.model.limits import Limits
-from tf_tester.ports import Command
+from tf_tester.ports import Command, Starter
 
 _START = "import sys; sys.path.append(sys.argv.pop(1)); from tf_tester.sandbox.launcher import main; main()"
 """Behind the standard library, so that nothing beside us stands for a part of it."""
@@ -32,14 +31,22 @@ def gpu_devices() -> list[str]:
     return [str(device) for name in _GPUS for device in sorted(Path("/dev").glob(name))]
 
 
+FOLDER = str(Path(tf_tester.__file__).parents[1])
+"""From which the launcher imports itself."""
+
+
 def start(order: Mapping[str, object], place: Path) -> Command:
     """The command that carries out an order, which is kept in the folder `place`."""
     file = place / "order"
     with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-        marshal.dump(dict(order), stream)
-    folder = str(Path(tf_tester.__file__).parents[1])
-    argv = (sys.executable, "-I", "-S", "-c", _START, folder, str(file))
+        marshal.dump({**order, "caller": os.getpid()}, stream)
+    argv = (sys.executable, "-I", "-S", "-c", _START, FOLDER, str(file))
     return Command(argv, {"PATH": os.defpath}, place, supervised=True)
+
+
+def order_of(command: Command) -> str:
+    """The file of a command that `start` made."""
+    return command.argv[-1]
 
 
 def program(command: Command, limits: Limits, *, processes: int | None) -> dict[str, object]:
@@ -53,21 +60,20 @@ def program(command: Command, limits: Limits, *, processes: int | None) -> dict[
     }
 
 
-def try_out(command: Command) -> None:
+def try_out(command: Command, starter: Starter) -> None:
     """Run a command that should end well. Raises `IsolationUnavailable` with the system's reason."""
-    # Its standard input stays open: closing it would end it.
-    with subprocess.Popen(
-        command.argv,
-        env=dict(command.env),
-        cwd=command.cwd,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stderr is not None
-        said = process.stderr.read().strip().splitlines()
-        status = process.wait()
+    reading, writing = os.pipe()
+    with open(reading, encoding="utf-8", errors="replace") as stream:
+        try:
+            launched = starter.start(command, (), writing, writing)
+        except OSError as error:
+            raise IsolationUnavailable(
+                f"Tests can't be sandboxed here: {error.strerror or error}.", hint="Use --isolation none."
+            ) from error
+        finally:
+            os.close(writing)
+        said = stream.read().strip().splitlines()
+    status = launched.reap()[0]
     if status != 0:
         raise IsolationUnavailable(
             f"Tests can't be sandboxed here: {said[-1] if said else f'status {status}'}.",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tf_tester.model.limits import Limits
 from tf_tester.model.world import Overlay, World
-from tf_tester.ports import Command
+from tf_tester.ports import Command, Starter
 from tf_tester.sandbox.namespace import overlay_order
 from tf_tester.sandbox.order import program, start, try_out
 
@@ -32,10 +32,10 @@ class View:
         # It becomes the program: there is nobody to supervise it, and the terminal stays its own.
         return replace(start(order, place), supervised=False)
 
-    def check(self) -> None:
+    def check(self, starter: Starter) -> None:
         """Raises `IsolationUnavailable` with the system's reason."""
         lowers = (self._workplace / "probe-view" / "one", self._workplace / "probe-view" / "two")
         for lower in lowers:
             lower.mkdir(parents=True, exist_ok=True)
         world = World((), (), (Overlay(Path("/tf-tester/probe"), lowers),))
-        try_out(self.wrap(Command(("/usr/bin/env", "true"), {"PATH": os.defpath}, Path("/")), world))
+        try_out(self.wrap(Command(("/usr/bin/env", "true"), {"PATH": os.defpath}, Path("/")), world), starter)

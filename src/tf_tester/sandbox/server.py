@@ -1,0 +1,125 @@
+"""Launchers, forked by a process that is kept for it: a tenth of what it costs to start one."""
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from tf_tester.ports import Command
+from tf_tester.sandbox.order import FOLDER, order_of
+
+_START = "import sys; sys.path.append(sys.argv.pop(1)); from tf_tester.sandbox.forking import serve; serve()"
+
+
+class LaunchServer:
+    """`ports.Starter` for launchers; its process is started when the first one is wanted."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._requests: socket.socket | None = None
+
+    def start(self, command: Command, groups: Sequence[Path], stdout: int, stderr: int) -> "Launched":
+        """Raises `OSError`."""
+        message = "\0".join((order_of(command), *map(str, groups))).encode()
+        theirs, lifeline = os.pipe()
+        ours, report = socket.socketpair()
+        try:
+            with self._lock:
+                requests = self._requests or self._begin()
+                socket.send_fds(requests, [message], [theirs, stdout, stderr, report.fileno()])
+        except OSError:
+            os.close(lifeline)
+            ours.close()
+            raise
+        finally:
+            os.close(theirs)
+            report.close()
+        return Launched(ours, lifeline)
+
+    def close(self) -> None:
+        """Launchers that run are not touched."""
+        with self._lock:
+            if self._requests is not None:
+                self._requests.close()
+            if self._process is not None:
+                self._process.wait()
+
+    def _begin(self) -> socket.socket:
+        self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _START, FOLDER],
+                env={"PATH": os.defpath},
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        return self._requests
+
+
+class Launched:
+    """`ports.Started`: a launcher that is another process's child. Raises `OSError` where that one has died."""
+
+    def __init__(self, report: socket.socket, lifeline: int) -> None:
+        from tf_tester.sandbox.forking import BEGUN
+
+        self._report = report
+        self._lifeline: int | None = lifeline
+        self._handle: int | None = None
+        self._lock = threading.Lock()
+        """Who ends it may not be who waits for it."""
+        said = report.recv(BEGUN.size)
+        if len(said) < BEGUN.size:
+            self.let_go()
+            report.close()
+            raise ConnectionResetError("whoever starts launchers has died")
+        self.pid: int = BEGUN.unpack(said)[0]
+        with contextlib.suppress(ProcessLookupError):
+            self._handle = os.pidfd_open(self.pid)
+
+    def ended(self, pause: float | None) -> bool:
+        poll = select.poll()
+        try:
+            poll.register(self._report, select.POLLIN)
+        except ValueError:
+            return True  # it has been reaped
+        return bool(poll.poll(None if pause is None else max(0, min(pause * 1000, 2**31 - 1))))
+
+    def reap(self) -> tuple[int, float, int]:
+        from tf_tester.sandbox.forking import ENDED
+
+        said = self._report.recv(ENDED.size)
+        self._report.close()
+        self.let_go()
+        with self._lock:
+            if self._handle is not None:
+                os.close(self._handle)
+                self._handle = None
+        if len(said) < ENDED.size:
+            return -signal.SIGKILL, 0.0, 0  # whoever could have told has died
+        status, cpu_s, peak = ENDED.unpack(said)
+        return os.waitstatus_to_exitcode(status), cpu_s, peak
+
+    def ask(self) -> None:
+        with self._lock, contextlib.suppress(OSError):
+            if self._lifeline is not None:
+                os.write(self._lifeline, b"e")
+
+    def let_go(self) -> None:
+        with self._lock:
+            if self._lifeline is not None:
+                os.close(self._lifeline)
+                self._lifeline = None
+
+    def kill(self) -> None:
+        with self._lock, contextlib.suppress(OSError):
+            if self._handle is not None:
+                signal.pidfd_send_signal(self._handle, signal.SIGKILL)

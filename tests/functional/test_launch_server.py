@@ -1,0 +1,160 @@
+"""Launchers that are forked end, cost and die as those that are started; skipped where there is no sandbox at all."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+if sys.platform != "linux":
+    pytest.skip("the sandboxes are Linux's", allow_module_level=True)
+
+from tf_tester.errors import IsolationUnavailable
+from tf_tester.execute.local import LocalExecutor
+from tf_tester.model.exit import Exit
+from tf_tester.model.limits import Exceeded, Limit, Limits
+from tf_tester.model.world import World
+from tf_tester.ports import Command
+from tf_tester.sandbox.landlocked import LandlockSandbox
+from tf_tester.sandbox.namespace import NamespaceSandbox
+from tf_tester.sandbox.server import LaunchServer
+
+NONE = Limits()
+
+
+class Bench:
+    def __init__(self, folder: Path, launchers: LaunchServer, sandbox: NamespaceSandbox | LandlockSandbox) -> None:
+        self.folder = folder
+        self.launchers = launchers
+        self.sandbox = sandbox
+        self.executor = LocalExecutor(launchers=launchers)
+
+    def command(self, code: str) -> Command:
+        prefix = Path(sys.base_prefix)
+        world = World(() if prefix == Path("/usr") else (prefix,), (self.folder / "scratch",))
+        python = str(Path(sys.executable).resolve())
+        return self.sandbox.wrap(Command((python, "-c", code), {"PATH": os.defpath}, self.folder / "scratch"), world)
+
+    def run(self, code: str, *, name: str = "a", timeout: float | None = 60, limits: Limits = NONE) -> Exit:
+        out, err = self.folder / f"{name}.out", self.folder / f"{name}.err"
+        return self.executor.run(self.command(code), stdout=out, stderr=err, timeout=timeout, limits=limits)
+
+    def out(self, name: str = "a") -> str:
+        return (self.folder / f"{name}.out").read_text()
+
+
+@pytest.fixture(params=[NamespaceSandbox, LandlockSandbox])
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "work").mkdir()
+    with closing(LaunchServer()) as launchers:
+        sandbox = request.param(tmp_path / "work", limits=NONE)
+        try:
+            sandbox.check(launchers)
+        except IsolationUnavailable as error:
+            pytest.skip(str(error))
+        yield Bench(tmp_path, launchers, sandbox)
+
+
+def until(happened: Callable[[], object]) -> None:
+    for _ in range(6_000):
+        if happened():
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("it never happened")
+
+
+def server_of(launchers: LaunchServer) -> psutil.Process:
+    assert launchers._process is not None
+    return psutil.Process(launchers._process.pid)
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "number"),
+    [
+        ("raise SystemExit(3)", 3, None),
+        ("import os; os.abort()", None, signal.SIGABRT),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", None, signal.SIGKILL),
+    ],
+)
+def test_its_end_is_told_as_it_was(bench: Bench, code: str, status: int | None, number: int | None) -> None:
+    end = bench.run(code)
+    assert (end.code, end.signal, end.timed_out, end.exceeded, end.spawn_error) == (status, number, False, None, "")
+
+
+def test_both_streams_are_kept_and_there_is_no_input(bench: Bench) -> None:
+    bench.run("import sys; print(repr(sys.stdin.read())); print('err', file=sys.stderr)")
+    assert bench.out() == "''\n"
+    assert (bench.folder / "a.err").read_text() == "err\n"
+
+
+def test_costs_are_those_of_the_program(bench: Bench) -> None:
+    end = bench.run("x = bytearray(80_000_000); sum(range(3_000_000))")
+    assert end.cpu_s > 0.01
+    assert 70_000 < end.peak_rss_kib < 500_000
+
+
+def test_nothing_of_the_one_that_forks_comes_along(bench: Bench) -> None:
+    bench.run("import os; print(sorted(map(int, os.listdir('/proc/self/fd')))[:4], os.getsid(0) == os.getpid())")
+    assert bench.out() == "[0, 1, 2, 3] True\n"  # the fourth is that of the listing
+    bench.run("import os; print(sorted(os.environ))", name="b")
+    assert set(eval(bench.out("b"))) - {"LC_CTYPE"} == {"PATH"}
+
+
+def test_many_at_once_do_not_mix(bench: Bench) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        ends = list(pool.map(lambda n: bench.run(f"print({n}); raise SystemExit({n})", name=str(n)), range(24)))
+    assert [end.code for end in ends] == list(range(24))
+    assert [bench.out(str(n)) for n in range(24)] == [f"{n}\n" for n in range(24)]
+    assert [child.status() for child in server_of(bench.launchers).children()] == []
+
+
+def test_time_and_limits_hold(bench: Bench) -> None:
+    asked = (
+        "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(5)); print(1, flush=True); time.sleep(1000)"
+    )
+    end = bench.run(asked, timeout=2)
+    assert (end.code, end.timed_out) == (5, True)
+    end = bench.run("print('x' * 200_000, flush=True); import time; time.sleep(1000)", limits=Limits(output=100_000))
+    assert end.exceeded == Exceeded(Limit.OUTPUT, 100_000)
+
+
+def test_stop_ends_what_runs(bench: Bench) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(bench.run, "import time; print('begun', flush=True); time.sleep(1000)", timeout=None)
+        until(lambda: (bench.folder / "a.out").exists() and bench.out())
+        bench.executor.stop()
+        assert running.result().signal in (signal.SIGTERM, signal.SIGKILL)
+
+
+def test_without_the_one_that_forks_launchers_are_started(bench: Bench) -> None:
+    server = server_of(bench.launchers)
+    server.kill()
+    until(lambda: server.status() == psutil.STATUS_ZOMBIE)
+    assert bench.run("print('done')").code == 0
+    assert bench.out() == "done\n"
+
+
+def test_when_it_dies_what_runs_is_ended_and_not_taken_for_passed(bench: Bench) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(bench.run, "import time; print('begun', flush=True); time.sleep(1000)", timeout=None)
+        until(lambda: (bench.folder / "a.out").exists() and bench.out())
+        server_of(bench.launchers).kill()
+        assert running.result().signal == signal.SIGKILL
+
+
+def test_its_process_ends_with_it(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    launchers = LaunchServer()
+    launchers.close()  # never wanted, never started
+    with closing(LaunchServer()) as launchers:
+        with suppress(IsolationUnavailable):
+            NamespaceSandbox(tmp_path / "work", limits=NONE).check(launchers)
+        server = server_of(launchers)
+    assert not server.is_running()
