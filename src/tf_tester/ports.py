@@ -186,6 +186,10 @@ class Environment:
 
 
 class Layers(Protocol):
+    def find(self, sha256: str, interpreter: Interpreter) -> Layer | None:
+        """The wheel unpacked, with bytecode for the interpreter, if both are there. Raises `StoreError`."""
+        ...
+
     def layer(self, filename: str, sha256: str, wheel: Path, interpreter: Interpreter) -> Layer:
         """The wheel unpacked, with bytecode for the interpreter; made once, whoever asks and however many.
 

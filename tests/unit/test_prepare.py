@@ -170,7 +170,8 @@ def test_a_pin_names_its_file() -> None:
 
 
 def test_a_built_wheel_that_is_gone_is_not_looked_for_elsewhere() -> None:
-    services = SimpleNamespace(blobs=SimpleNamespace(find=lambda _: None), monotonic=lambda: 0.0)
+    nowhere = SimpleNamespace(find=lambda *_: None)
+    services = SimpleNamespace(blobs=nowhere, layers=nowhere, monotonic=lambda: 0.0)
     preparation = Preparation(PlannedCell(Cell("mine", "0.1", "3.8", Resolution.ERA), PYTHON), PYTHON)
     lock = Lock(
         "3.8.18", Resolution.ERA, None, (Pin("mine", "0.1", "mine-0.1-py3-none-any.whl", "ab" * 32, 3, url=""),)

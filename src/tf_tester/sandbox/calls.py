@@ -92,6 +92,10 @@ _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _IOCTLS = (0x5412, 0x541C, 0x40086602, 0x40046602, 0x401C5820)
 """TIOCSTI and TIOCLINUX type into a terminal (CVE-2017-5226); the others set a file's attributes."""
 AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16
+FAMILIES = (AF_UNIX, AF_INET, AF_INET6, AF_NETLINK)
+"""Of sockets: those that programs have a use for."""
+_INSTRUCTION = struct.Struct("=HBBI")
+_WRITTEN: "dict[tuple[object, ...], bytes]" = {}
 
 Instruction = tuple[int, int, int, int]
 _LOAD, _EQUAL, _AT_LEAST, _HAS_BITS, _GIVE = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -115,14 +119,33 @@ def filter_calls(
     `truncates`: something else sees to it that files are not cut. `modes`: modes, owners and times of files may be
     changed all the same. No signal goes to the processes `protected`.
     """
-    name = machine()
-    if name not in _REFUSED:
-        raise OSError(ENOSYS, "it is not known here", f"the list of system calls for {name}")
-    program = _instructions(name, families, files_are_mounts, truncates, protected, modes=modes)
-    code = b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
+    code = _code(families, files_are_mounts, truncates, modes, protected)
     buffer = ctypes.create_string_buffer(code, len(code))
-    header = struct.pack("=HxxxxxxQ", len(program), ctypes.addressof(buffer))
+    header = struct.pack("=HxxxxxxQ", len(code) // _INSTRUCTION.size, ctypes.addressof(buffer))
     check(libc.prctl(PR_SET_SECCOMP, ctypes.c_ulong(2), header, 0, 0), "the filter of system calls")
+
+
+def prepare() -> None:
+    """Work out now what sandboxes usually have: those who are forked from this process have it then."""
+    for families, files_are_mounts in ((FAMILIES, True), ((), False), ((AF_UNIX,), False)):
+        try:
+            _code(families, files_are_mounts, True, False, ())
+        except OSError:
+            return  # it is said when a sandbox is made
+
+
+def _code(
+    families: tuple[int, ...], files_are_mounts: bool, truncates: bool, modes: bool, protected: tuple[int, ...]
+) -> bytes:
+    """The filter as the kernel takes it; written out once, for that takes as long as all mounts of a sandbox."""
+    known = families, files_are_mounts, truncates, modes, protected
+    if known not in _WRITTEN:
+        name = machine()
+        if name not in _REFUSED:
+            raise OSError(ENOSYS, "it is not known here", f"the list of system calls for {name}")
+        program = _instructions(name, families, files_are_mounts, truncates, protected, modes=modes)
+        _WRITTEN[known] = b"".join(_INSTRUCTION.pack(*instruction) for instruction in program)
+    return _WRITTEN[known]
 
 
 def _instructions(

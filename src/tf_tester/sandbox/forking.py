@@ -11,7 +11,7 @@ import select
 import struct
 import sys
 
-from tf_tester.sandbox import kernel
+from tf_tester.sandbox import calls, kernel
 from tf_tester.sandbox.launcher import REFUSED, carry_out
 
 BEGUN = struct.Struct("=i")
@@ -25,6 +25,7 @@ LONGEST = 1 << 16
 
 def serve() -> None:
     """Until the other end is closed; never returns."""
+    calls.prepare()
     requests = _socket.socket(fileno=0)
     launchers: dict[int, tuple[int, int]] = {}
     poll = select.poll()

@@ -27,7 +27,7 @@ import struct
 import sys
 
 from tf_tester.sandbox import kernel, landlock
-from tf_tester.sandbox.calls import AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, filter_calls
+from tf_tester.sandbox.calls import AF_UNIX, FAMILIES, filter_calls
 from tf_tester.sandbox.kernel import check, libc
 from tf_tester.sandbox.world import enter_namespaces, enter_view, make_world
 
@@ -242,13 +242,13 @@ def _confine(order: "dict[str, Any]", protected: tuple[int, ...]) -> None:
     if order["mode"] == "namespace":
         if order["network"]:
             landlock.hide_abstract_sockets()
-        filter_calls((AF_UNIX, AF_INET, AF_INET6, AF_NETLINK), files_are_mounts=True, truncates=True)
+        filter_calls(FAMILIES, files_are_mounts=True, truncates=True)
         return
     abi = min(landlock.version(), order["abi"])
     landlock.restrict(order["readable"], order["writable"], abi)
     families = (AF_UNIX,) if order["unix_sockets"] else ()
     filter_calls(
-        (AF_UNIX, AF_INET, AF_INET6, AF_NETLINK) if order["network"] else families,
+        FAMILIES if order["network"] else families,
         files_are_mounts=False,
         modes=order["modes"],
         truncates=abi >= landlock.TRUNCATES,

@@ -33,15 +33,23 @@ class LayerStore:
         self._stopped = False
         self._known: dict[tuple[str, str], Layer] = {}
 
-    def layer(self, filename: str, sha256: str, wheel: Path, interpreter: Interpreter) -> Layer:
+    def find(self, sha256: str, interpreter: Interpreter) -> Layer | None:
         key = (sha256, interpreter.cache_tag)
         layer = self._known.get(key)
         if layer is None:
             with store_errors(self._folder.root):
                 layer = self._load(*key)
-                if layer is None or _lacks_bytecode(layer):
-                    layer = self._made(filename, sha256, wheel, interpreter)
+            if layer is None or _lacks_bytecode(layer):
+                return None
             self._known[key] = layer
+        return layer
+
+    def layer(self, filename: str, sha256: str, wheel: Path, interpreter: Interpreter) -> Layer:
+        layer = self.find(sha256, interpreter)
+        if layer is None:
+            with store_errors(self._folder.root):
+                layer = self._made(filename, sha256, wheel, interpreter)
+            self._known[sha256, interpreter.cache_tag] = layer
         return layer
 
     def stop(self) -> None:
