@@ -1,10 +1,14 @@
 """What a user sees of the sandboxes and their limits. Skipped where this system allows none."""
 
+import contextlib
 import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.integration.conftest import Run, User
@@ -228,3 +232,37 @@ def test_a_wheel_that_is_a_link_is_none(user: User, index: Simulator, isolation:
     run = user.run("test", "check.py", "--versions", "0.7", "--allow-build", "toy", "--isolation", isolation)
     assert run.outcomes() == {"0.7": "build-failed"}, run.out
     assert "left 0 wheels" in run.results()["0.7"]["summary"]
+
+
+def test_a_test_dies_with_a_coordinator_that_is_killed(user: User, isolation: str) -> None:
+    tag = f"tag-{user.home}"
+    user.write(
+        "check.py",
+        "import os, subprocess, sys, toy\n"
+        f"words = [sys.executable, '-c', 'import time; time.sleep(1000)', {tag!r}]\n"
+        "subprocess.Popen(words, start_new_session=True, env={})\n"
+        "subprocess.run(words)\n",
+    )
+    process = user.start("test", "check.py", "--versions", "2.0", "--isolation", isolation)
+    until(lambda: len(tagged(tag)) == 2)
+    process.kill()
+    process.communicate()
+    until(lambda: tagged(tag) == [])
+
+
+def tagged(tag: str) -> list[int]:
+    """Processes, in whatever namespace, that have the tag among their words."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.status() != psutil.STATUS_ZOMBIE and tag in process.cmdline():
+                found.append(process.pid)
+    return found
+
+
+def until(happened: Callable[[], bool]) -> None:
+    for _ in range(3_000):
+        if happened():
+            return
+        threading.Event().wait(0.02)
+    raise AssertionError("it never happened")
