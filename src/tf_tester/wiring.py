@@ -1,7 +1,7 @@
 """The only module that knows every adapter: settings to services."""
 
 import json
-import secrets
+import os
 import sys
 import tempfile
 import time
@@ -13,7 +13,7 @@ from enum import Enum, auto
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tf_tester import __version__
 from tf_tester.core.links import without_credentials
@@ -21,13 +21,12 @@ from tf_tester.core.settings import Settings, limits, memory_size
 from tf_tester.env.disk import DiskEnvironments, Placement
 from tf_tester.env.interpreters import FoundInterpreters, NoMemory
 from tf_tester.env.overlay import OverlayEnvironments
-from tf_tester.env.plans import Plans
+from tf_tester.env.plans import PLACE, Plans
 from tf_tester.errors import IsolationUnavailable
 from tf_tester.execute.groups import ControlGroups
 from tf_tester.execute.local import LocalExecutor
 from tf_tester.execute.machine import memory, usable_cores
 from tf_tester.execute.probe import abilities, store_facts, uv_version
-from tf_tester.flow.doctor import Machine
 from tf_tester.flow.services import Services
 from tf_tester.index.authority import authority_url, pip_index_url
 from tf_tester.index.http import HttpIndex
@@ -52,6 +51,9 @@ from tf_tester.store.folder import StoreFolder, remove_tree, translate
 from tf_tester.store.layers import LayerStore
 from tf_tester.store.ledger import Ledger, LedgerPages, LedgerProbes
 from tf_tester.transfer.client import AUTHORITY, Transfer
+
+if TYPE_CHECKING:
+    from tf_tester.flow.doctor import Machine
 
 TOOL = f"tf-tester {__version__}"
 _USER_AGENT = f"tf-tester/{__version__}"
@@ -85,6 +87,10 @@ def services(
     run_folder = folder.runs / run_id
     with ExitStack() as stack:
         workplace = stack.enter_context(folder.workplace())
+        launchers = LaunchServer()
+        stack.callback(launchers.close)
+        if purpose is not None and sys.platform == "linux":
+            launchers.begin()  # it starts up while we go on
         ledger = Ledger(folder.ledger)
         stack.callback(ledger.close)
         hear = tell(run_folder)
@@ -95,8 +101,6 @@ def services(
         loopback = LoopbackIndex(network.index, network.transfer)
         stack.callback(loopback.close)
         uv = Uv(workplace / "uv")
-        launchers = LaunchServer()
-        stack.callback(launchers.close)
         builder = Builder(
             memory=ledger,
             blobs=blobs,
@@ -109,7 +113,9 @@ def services(
             exclusive=folder.exclusive,
         )
         executor = LocalExecutor(launchers=launchers)
-        layers = LayerStore(folder, workplace, cpus=usable_cores(), compiler=_harness("compile_layer.py"))
+        layers = LayerStore(
+            folder, workplace, cpus=usable_cores(), compiler=_harness("compile_layer.py"), seen_at=PLACE
+        )
         sandbox, refusal = _for(purpose, settings, workplace, launchers)
 
         on_disk = DiskEnvironments(
@@ -173,8 +179,10 @@ def services(
 
 
 @contextmanager
-def machine(settings: Settings, *, environ: Mapping[str, str]) -> Iterator[Machine]:
+def machine(settings: Settings, *, environ: Mapping[str, str]) -> "Iterator[Machine]":
     """What the doctor asks; nothing is opened before it is asked for, and the store isn't made."""
+    from tf_tester.flow.doctor import Machine
+
     with ExitStack() as stack:
         uv = Uv(Path())  # only asked where it is
 
@@ -221,7 +229,7 @@ def _isolation(settings: Settings) -> Isolation:
 
 def new_run_id() -> str:
     """Sortable by time, unique enough for a store shared by machines."""
-    return f"{_now():%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+    return f"{_now():%Y%m%dT%H%M%S}-{os.urandom(2).hex()}"
 
 
 def interpreters(settings: Settings, ledger: Ledger, uv: Uv, environ: Mapping[str, str]) -> FoundInterpreters:

@@ -61,7 +61,7 @@ def main() -> None:
             layer, fetched = fill()
             assert fetched is not known, "what was verified was fetched again"
             assert layer.files == expected
-            assert any(python.cache_tag in name for name in layer.bytecode_files)
+            assert any(python.cache_tag in name for name in layer.bytecode)
             assert not list(ROOT.glob("tmp/*")), "the folder of a dead process was not swept"
             check(expected)
         shutil.rmtree(ROOT, ignore_errors=True)
@@ -134,13 +134,18 @@ def check(expected: tuple[str, ...]) -> None:
     for path in ROOT.glob("blobs/*/*"):
         assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name
     for layer in ROOT.glob("layers/*"):
-        assert tuple(json.loads((layer / "layer.json").read_bytes())["files"]) == expected
+        assert tuple(json.loads((layer / "files.json").read_bytes())) == expected
         for name in expected:
-            assert (layer / name).stat().st_mode & 0o777 in (0o444, 0o555)
-        for bytecode in layer.glob("pyc-*"):
-            names = json.loads((bytecode / "files.json").read_bytes())
-            assert len(names) == sum(name.endswith(".py") for name in expected)
-            assert all((bytecode / name).stat().st_size for name in names)
+            if not name.startswith("site/"):
+                assert (layer / name).stat().st_mode & 0o777 in (0o444, 0o555)
+        for listed in layer.glob("*/bytecode.json"):
+            own = json.loads(listed.read_bytes())
+            site = listed.parent / "tree" / own["site"]
+            for name in expected:
+                if name.startswith("site/"):
+                    assert (site / name.removeprefix("site/")).stat().st_mode & 0o777 in (0o444, 0o555)
+            assert len(own["bytecode"]) == sum(name.endswith(".py") for name in expected)
+            assert all((site / name).stat().st_size for name in own["bytecode"])
 
 
 if __name__ == "__main__":

@@ -211,7 +211,7 @@ def test_imports_use_the_bytecode_of_the_store_and_write_none(world: World) -> N
 def test_it_costs_no_copy_where_a_sandbox_protects_it(world: World) -> None:
     layer = world.layer(TOY)
     with world.environment(TOY) as environment:
-        assert (site(environment) / "toy/data.txt").samefile(layer.folder / "site/toy/data.txt")
+        assert (site(environment) / "toy/data.txt").samefile(layer.site / "toy/data.txt")
 
 
 def test_many_at_once_do_not_disturb_one_another(world: World) -> None:
@@ -379,7 +379,7 @@ def test_a_copy_has_the_times_and_the_bytecode_of_the_store_and_can_be_written(c
     for python in {one.path: one for one in (*edges(), running())}.values():
         layer = copying.layer(TOY, python)
         with copying.environment(TOY, python=python) as environment:
-            copy, source = site(environment) / "toy/__init__.py", layer.folder / "site/toy/__init__.py"
+            copy, source = site(environment) / "toy/__init__.py", layer.site / "toy/__init__.py"
             assert copy.stat().st_mtime_ns == source.stat().st_mtime_ns
             assert (copy.stat().st_mode & 0o777, source.stat().st_mode & 0o777) == (0o644, 0o444)
             assert asked(environment, "import toy; print(json.dumps(toy.__cached__))").endswith(".pyc")
@@ -457,9 +457,9 @@ def test_where_links_cannot_be_made_files_are_copied(
     layer = world.layer(TOY)
     with world.environment(TOY) as environment:
         assert said(environment.scripts / "toy") == f"toy {environment.folder}"
-        assert not (site(environment) / "toy/data.txt").samefile(layer.folder / "site/toy/data.txt")
+        assert not (site(environment) / "toy/data.txt").samefile(layer.site / "toy/data.txt")
         source = (site(environment) / "toy/__init__.py").stat()
-        assert source.st_mtime == (layer.folder / "site/toy/__init__.py").stat().st_mtime
+        assert source.st_mtime == (layer.site / "toy/__init__.py").stat().st_mtime
 
 
 @pytest.mark.parametrize("keep", [None, "kept"])

@@ -483,7 +483,7 @@ def test_a_wheel_is_unpacked_by_its_schemes(layers: LayerStore, tmp_path: Path) 
     assert list(layer.files) == sorted(layer.files)
     assert (layer.name, layer.entry_points) == ("toy", (EntryPoint("toy", "toy.core", "spin"),))
     assert layer.import_names == ("toy",)
-    metadata = (layer.folder / "site/toy-1.0.dist-info/METADATA").read_bytes()
+    metadata = (layer.site / "toy-1.0.dist-info/METADATA").read_bytes()
     assert layer.metadata_sha256 == hashlib.sha256(metadata).hexdigest()
     assert (layer.folder / "bin/toy-script").read_text() == "#!python\nprint('script')\n"
     assert (layer.folder / "data/share/toy.cfg").read_text() == "shared = 1"
@@ -491,12 +491,12 @@ def test_a_wheel_is_unpacked_by_its_schemes(layers: LayerStore, tmp_path: Path) 
 
 def test_the_files_of_a_layer_are_read_only_with_one_time_for_all(layers: LayerStore, tmp_path: Path) -> None:
     layer = unpacked(layers, tmp_path)
-    assert layer.bytecode is not None
+    assert layer.bytecode
     for name in layer.files:
-        assert mode(layer.folder / name) == (0o555 if name.startswith("bin/") else 0o444), name
-        assert (layer.folder / name).stat().st_mtime == 1_577_836_800
-    for name in layer.bytecode_files:
-        assert mode(layer.bytecode / name) == 0o444
+        assert mode(layer.path(name)) == (0o555 if name.startswith("bin/") else 0o444), name
+        assert layer.path(name).stat().st_mtime == 1_577_836_800
+    for name in layer.bytecode:
+        assert mode(layer.site / name) == 0o444
 
 
 def test_modes_of_the_archive_count_only_for_being_executable(layers: LayerStore, tmp_path: Path) -> None:
@@ -512,17 +512,16 @@ def test_modes_of_the_archive_count_only_for_being_executable(layers: LayerStore
         # zipfile gives one without a mode its own: take it away again.
         archive.getinfo("toy/none").external_attr = 0
     layer = unpacked(layers, tmp_path, ("toy-1.0-py3-none-any.whl", buffer.getvalue()))
-    assert [oct(mode(layer.folder / "site" / name)) for name in modes] == ["0o555", "0o444", "0o444", "0o444"]
+    assert [oct(mode(layer.site / name)) for name in modes] == ["0o555", "0o444", "0o444", "0o444"]
 
 
 def test_bytecode_is_never_checked_against_its_source(layers: LayerStore, tmp_path: Path) -> None:
     for python in {one.path: one for one in (*edges(), running())}.values():
         layer = unpacked(layers, tmp_path, python=python)
-        assert layer.bytecode is not None
-        assert set(layer.bytecode_files) == {
+        assert set(layer.bytecode) == {
             f"toy/__pycache__/{module}.{python.cache_tag}.pyc" for module in ("__init__", "core", "plat", "pure")
         }
-        head = (layer.bytecode / layer.bytecode_files[0]).read_bytes()[:16]
+        head = (layer.site / layer.bytecode[0]).read_bytes()[:16]
         if python.release >= (3, 7):
             assert int.from_bytes(head[4:8], "little") == 0b01, "hash-based and unchecked (PEP 552)"
         else:
@@ -534,7 +533,7 @@ def test_what_does_not_compile_costs_nobody_else_his_bytecode(layers: LayerStore
         "toy", "1.0", files={"toy/old.py": "print 'Python 2'", "toy/bytes.py": b"\xff", "toy/fine.py": ""}
     )
     layer = unpacked(layers, tmp_path, wheel)
-    assert layer.bytecode_files == (f"toy/__pycache__/fine.{running().cache_tag}.pyc",)
+    assert layer.bytecode == (f"toy/__pycache__/fine.{running().cache_tag}.pyc",)
 
 
 def test_bytecode_that_a_wheel_brings_is_left_out_but_not_modules_that_have_no_source(
@@ -608,14 +607,15 @@ def test_a_layer_whose_list_was_lost_with_the_power_is_made_again(
     assert unpacked(next_process, tmp_path) == layer
 
 
-@pytest.mark.parametrize("room", ["site", "bin", "data"])
+@pytest.mark.parametrize("room", [f"{running().cache_tag}/tree", "files.json", "bin", "data"])
 def test_a_layer_whose_files_were_lost_is_made_again(
     layers: LayerStore, next_process: LayerStore, folder: StoreFolder, tmp_path: Path, room: str
 ) -> None:
     layer = unpacked(layers, tmp_path)
-    remove_tree(layer.folder / room)
+    before = files_below(layer.folder)
+    (layer.folder / room).unlink() if "." in room else remove_tree(layer.folder / room)
     assert unpacked(next_process, tmp_path) == layer
-    assert files_below(layer.folder) > PLACES
+    assert files_below(layer.folder) == before
     assert not list(folder.tmp.glob("*/damaged-*"))
 
 
@@ -623,12 +623,11 @@ def test_bytecode_whose_list_was_lost_is_made_again(
     layers: LayerStore, next_process: LayerStore, tmp_path: Path
 ) -> None:
     layer = unpacked(layers, tmp_path)
-    assert layer.bytecode is not None
-    before = files_below(layer.bytecode)
-    (layer.bytecode / "files.json").unlink()
-    (layer.bytecode / layer.bytecode_files[0]).unlink()
+    before = files_below(layer.folder)
+    (layer.site / layer.bytecode[0]).unlink()
+    (layer.tree.parent / "bytecode.json").unlink()
     assert unpacked(next_process, tmp_path) == layer
-    assert files_below(layer.bytecode) == before
+    assert files_below(layer.folder) == before
 
 
 def test_a_layer_of_a_time_before_they_were_made_to_last_is_made_again(
@@ -637,20 +636,51 @@ def test_a_layer_of_a_time_before_they_were_made_to_last_is_made_again(
     layer = unpacked(layers, tmp_path)
     path = layer.folder / "layer.json"
     manifest = json.loads(path.read_bytes())
-    del manifest["rooms"]
+    del manifest["format"]
     path.write_text(json.dumps(manifest))
-    (layer.folder / "site/toy/core.py").chmod(0o644)
-    (layer.folder / "site/toy/core.py").write_bytes(b"")  # what the power cut left of it
+    (layer.site / "toy/core.py").chmod(0o644)
+    (layer.site / "toy/core.py").write_bytes(b"")  # what the power cut left of it
     again = unpacked(next_process, tmp_path)
     assert again == layer
-    assert (layer.folder / "site/toy/core.py").read_text().startswith("def spin")
+    assert (layer.site / "toy/core.py").read_text().startswith("def spin")
 
 
-def test_a_layer_says_which_rooms_it_has(layers: LayerStore, next_process: LayerStore, tmp_path: Path) -> None:
-    plain = make_wheel("plain", "1.0")
-    for store in (layers, next_process):
-        assert unpacked(store, tmp_path).rooms == {"site", "bin", "data"}
-        assert unpacked(store, tmp_path, plain).rooms == {"site"}
+def test_interpreters_share_the_files_of_a_wheel_but_not_their_folders(layers: LayerStore, tmp_path: Path) -> None:
+    pythons = {python.cache_tag: python for python in (*edges(), running())}
+    made = {tag: unpacked(layers, tmp_path, python=python) for tag, python in pythons.items()}
+    first, *others = made.values()
+    for tag, layer in made.items():
+        assert (layer.folder, layer.files) == (first.folder, first.files)
+        assert files_below(layer.site) == {n[5:] for n in layer.files if n.startswith("site/")} | set(layer.bytecode)
+        assert {Path(name).name.split(".")[1] for name in layer.bytecode} == {tag}
+        for name in layer.files:
+            assert layer.path(name).samefile(first.path(name))
+    assert others or len(pythons) == 1
+
+
+def test_where_a_file_can_have_no_second_name_it_is_copied(
+    layers: LayerStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    first = unpacked(layers, tmp_path)
+    monkeypatch.setattr(os, "link", forbidden)
+    other = unpacked(layers, tmp_path, python=replace(running(), cache_tag="other-1"))
+    for name in first.files:
+        one, two = first.path(name).stat(), other.path(name).stat()
+        assert first.path(name).read_bytes() == other.path(name).read_bytes()
+        assert (one.st_mode, one.st_mtime_ns) == (two.st_mode, two.st_mtime_ns)
+    assert not other.path("site/toy/core.py").samefile(first.path("site/toy/core.py"))
+
+
+def test_a_damaged_list_of_files_is_said(layers: LayerStore, next_process: LayerStore, tmp_path: Path) -> None:
+    layer = unpacked(layers, tmp_path)
+    (layer.folder / "files.json").write_text("[")
+    found = unpacked(next_process, tmp_path)
+    with pytest.raises(StoreError, match="is damaged") as caught:
+        assert found.files
+    assert "Delete" in caught.value.hint
 
 
 def test_all_bytes_are_on_the_disk_before_a_layer_has_its_name(
@@ -667,11 +697,10 @@ def test_all_bytes_are_on_the_disk_before_a_layer_has_its_name(
     layer = unpacked(layers, tmp_path)
     [first] = synced
     assert first == files_below(layer.folder)
-    assert f"pyc-{running().cache_tag}/files.json" in first
+    assert f"{running().cache_tag}/bytecode.json" in first
     for python in edges():
         other = unpacked(layers, tmp_path, python=python)
-        assert other.bytecode is not None
-        assert synced[-1] in (first, files_below(other.bytecode))
+        assert synced[-1] in (first, files_below(other.tree.parent))
 
 
 def test_a_disk_that_fails_before_all_is_on_it_leaves_no_layer(
@@ -743,17 +772,16 @@ def test_a_compiler_goes_on_with_what_waits_and_ends_with_the_last(
         return start(python)
 
     monkeypatch.setattr(compilers, "_start", counted)
-    (tmp_path / "site").mkdir()
     sources = [f"m{number}.py" for number in range(120)]
-    for name in sources:
-        (tmp_path / "site" / name).write_text("")
     with ThreadPoolExecutor(4) as pool:
 
         def work(number: int) -> int:
-            target = tmp_path / str(number)
-            target.mkdir()
-            compilers.compile(tmp_path / "site", sources, target, running())
-            return len(files_below(target))
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            for name in sources:
+                (folder / name).write_text("")
+            compilers.compile(folder, sources, running(), seen_at="/env")
+            return len(files_below(folder / "__pycache__"))
 
         # Held back until all wait, for whoever comes when nothing waits any more starts a new one.
         compilers._at_work.acquire()
@@ -776,17 +804,18 @@ def test_a_source_that_kills_the_compiler_costs_only_what_was_given_with_it(
             "        folder, name = os.path.split(source)",
             "        folder, name = os.path.split(source)\n"
             "        if name == 'b.py':\n"
-            "            open(os.path.join(job['target'], 'b.pyc.1234'), 'w').write('half')\n"
+            "            os.makedirs(job['folder'] + '/__pycache__', exist_ok=True)\n"
+            "            half = job['folder'] + '/__pycache__/b.%s.pyc.1' % sys.implementation.cache_tag\n"
+            "            open(half, 'w').write('half')\n"
             "            os.kill(os.getpid(), 9)",
         )
     )
     names = [f"{letter}.py" for letter in "abc"] + [f"z{number:02}.py" for number in range(100)]
     layers = LayerStore(folder, workplace, cpus=1, compiler=dying)
     layer = unpacked(layers, tmp_path, make_wheel("toy", "1.0", files=dict.fromkeys(names, "")))
-    assert layer.bytecode is not None
-    made = {Path(name).name.split(".")[0] for name in layer.bytecode_files}
+    made = {Path(name).name.split(".")[0] for name in layer.bytecode}
     assert made == {"a"} | {f"z{number:02}" for number in range(47, 100)}
-    assert files_below(layer.bytecode) == {*layer.bytecode_files, "files.json"}
+    assert {name for name in files_below(layer.site) if "__pycache__" in name} == {*layer.bytecode}
 
 
 def test_a_big_wheel_is_unpacked_by_many_threads_as_by_one(
@@ -807,7 +836,7 @@ def test_a_big_wheel_is_unpacked_by_many_threads_as_by_one(
     assert len(writers) > 1
     for name, content in contents.items():
         expected = content if isinstance(content, bytes) else content.encode()
-        assert (layer.folder / "site" / name).read_bytes() == expected
+        assert (layer.site / name).read_bytes() == expected
 
 
 def test_one_wrong_file_of_a_big_wheel_ends_the_other_threads_and_leaves_nothing(

@@ -233,7 +233,7 @@ def test_kill_in_the_middle_of_unpacking_leaves_no_half_layer(user: User, index:
     index.add_wheel(*make_wheel("toy", "3.0", files={"toy.py": "", **many}), upload_time="2024-01-01T00:00:00Z")
     user.write("check.py", "import toy_parts.part_2999 as last\nassert last.NUMBER == 2999\n")
     process = user.start("test", "check.py", "--versions", "3.0")
-    while not any((user.store / "tmp").glob("*/layer-*/site/toy_parts")):
+    while not any((user.store / "tmp").glob("*/layer-*/*/tree/*/*/site-packages/toy_parts")):
         assert process.poll() is None, process.communicate()
         time.sleep(0.002)
     os.killpg(process.pid, signal.SIGKILL)

@@ -45,9 +45,11 @@ class Reader:
         wheel.write_bytes(content)
         layer = self._layers.layer(filename, sha256(content).hexdigest(), wheel, PYTHON)
         found = files_below(layer.folder)
-        assert found.pop("layer.json")
-        assert sorted(found) == list(layer.files)
-        return found
+        lists = ("layer.json", "files.json", f"{PYTHON.cache_tag}/bytecode.json")
+        assert sorted(found) == sorted(
+            [*lists, *(layer.path(n).relative_to(layer.folder).as_posix() for n in layer.files)]
+        )
+        return {name: layer.path(name).read_bytes() for name in layer.files}
 
 
 @pytest.fixture(scope="module")

@@ -133,7 +133,7 @@ def test_version_1_has_a_folder_for_each_limit_below_where_we_are(root: Path) ->
     assert texts(group) == {
         "memory.limit_in_bytes": "1073741824",
         "memory.memsw.limit_in_bytes": "1073741824",
-        "pids.max": "102",  # two are the launcher's
+        "pids.max": "101",  # one is the launcher's
     }
 
 
@@ -171,7 +171,7 @@ def test_version_2_has_one_folder_for_all_limits(root: Path) -> None:
         "memory.max": "1073741824",
         "memory.swap.max": "0",
         "memory.oom.group": "1",
-        "pids.max": "102",
+        "pids.max": "101",
     }
 
 
@@ -215,7 +215,7 @@ def test_nothing_is_held_where_we_may_not_move(root: Path) -> None:
 def test_only_what_was_given_to_groups_below_is_held(root: Path) -> None:
     group = second(root, processes="1\n", given="cpu pids").make(BOTH)
     assert group.held == {Limit.PROCESSES}
-    assert texts(group) == {"pids.max": "102"}
+    assert texts(group) == {"pids.max": "101"}
 
 
 def test_a_controller_that_is_not_there_is_not_asked_for(root: Path) -> None:

@@ -4,23 +4,14 @@ A file of another project is never silently replaced: of two that bring one path
 their contents differ a sentence says so.
 """
 
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tf_tester.env.records import installed_record, record_name
 from tf_tester.env.scripts import entry_script, rewritten
-from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.layer import Layer
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Where an environment has its rooms, relative to its folder."""
-
-    site: str
-    scripts: str
+from tf_tester.model.layout import Layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +20,13 @@ class Piece:
 
     layer: Layer
     name: str
-    """Below the layer's folder; empty for the program of an entry point."""
+    """One of the layer's files; empty for the program of an entry point."""
     content: bytes | None = None
     """Of what is written anew: programs, and RECORDs that list them; None where the layer's file is taken as it is."""
 
     @property
     def path(self) -> Path:
-        return self.layer.folder / self.name
+        return self.layer.path(self.name)
 
     @property
     def is_program(self) -> bool:
@@ -60,17 +51,6 @@ class Arrangement:
     """A file stands where another layer has a folder: layers laid over one another would hide all that is in it."""
 
 
-def layout_of(interpreter: Interpreter) -> Layout:
-    """The rooms as the interpreter's own `venv` would have them."""
-    if sys.platform == "win32":
-        return Layout("Lib/site-packages", "Scripts")
-    major, minor = interpreter.release
-    if interpreter.implementation == "pypy":
-        return Layout(f"lib/pypy{major}.{minor}/site-packages" if minor >= 8 else "site-packages", "bin")
-    free_threaded = "t" if interpreter.implementation == "cpython" and "t" in interpreter.abi.removeprefix("cp") else ""
-    return Layout(f"lib/python{major}.{minor}{free_threaded}/site-packages", "bin")
-
-
 def arrange(layers: Sequence[Layer], layout: Layout, python: Path, own: Iterable[str]) -> Arrangement:
     """Decide which layer's file stands where.
 
@@ -78,14 +58,15 @@ def arrange(layers: Sequence[Layer], layout: Layout, python: Path, own: Iterable
     """
     arranging = _Arranging(layout, own)
     for layer in layers:
-        scripts = frozenset(name for name in layer.files if name.startswith("bin/"))
+        files = layer.files
+        scripts = frozenset(name for name in files if name.startswith("bin/"))
         programs = _programs(layer, scripts, python)
         record = record_name(layer)
-        for name in layer.files:
+        for name in files:
             room, _, rest = name.partition("/")
             match room:
                 case "site" if name == record:
-                    text = (layer.folder / name).read_text("utf-8")
+                    text = layer.path(name).read_text("utf-8")
                     content = installed_record(text, layout.site, layout.scripts, programs)
                     arranging.place(f"{layout.site}/{rest}", Piece(layer, name, content))
                 case "site":
@@ -102,7 +83,7 @@ def arrange(layers: Sequence[Layer], layout: Layout, python: Path, own: Iterable
 
 def _programs(layer: Layer, scripts: Iterable[str], python: Path) -> dict[str, bytes]:
     """What is written anew; a wheel's entry point stands for its script of the same name."""
-    contents = {name.removeprefix("bin/"): rewritten(layer.folder / name, python) for name in sorted(scripts)}
+    contents = {name.removeprefix("bin/"): rewritten(layer.path(name), python) for name in sorted(scripts)}
     contents |= dict(entry_script(entry, python) for entry in layer.entry_points)
     return {name: content for name, content in contents.items() if content is not None}
 

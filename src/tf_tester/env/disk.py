@@ -18,11 +18,12 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, assert_never
 
-from tf_tester.env.arrangement import Arrangement, Layout, Piece, arrange, layout_of
+from tf_tester.env.arrangement import Arrangement, Piece, arrange
 from tf_tester.env.scripts import write_new
 from tf_tester.errors import InstallFailed, OurFailure, TfTesterError
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.layer import Layer
+from tf_tester.model.layout import Layout, layout_of
 from tf_tester.ports import Environment
 
 _FICLONE = 0x40049409
@@ -144,7 +145,7 @@ def _files_and_links(folder: Path) -> Iterator[str]:
 
 def _files(arrangement: Arrangement) -> Iterator[_File]:
     for place, piece in arrangement.pieces.items():
-        yield _File(f"{piece.layer.folder}/{piece.name}" if piece.content is None else piece, place, piece.layer)
+        yield _File(str(piece.path) if piece.content is None else piece, place, piece.layer)
 
 
 def _bytecode(
@@ -153,12 +154,12 @@ def _bytecode(
     """The bytecode of each source that is its own layer's: it is not checked at import."""
     ending = f".{interpreter.cache_tag}.pyc"
     for layer in layers:
-        for name in layer.bytecode_files:
+        for name in layer.bytecode:
             folder, _, file = name.rpartition("__pycache__/")
             source = f"{folder}{file.removesuffix(ending)}.py"
             piece = arrangement.pieces.get(f"{layout.site}/{source}")
             if piece is not None and piece.layer is layer and piece.name == f"site/{source}":
-                yield _File(f"{layer.bytecode}/{name}", f"{layout.site}/{name}", layer)
+                yield _File(f"{layer.site}/{name}", f"{layout.site}/{name}", layer)
 
 
 def _bring(files: Sequence[_File], folder: Path, placement: Placement) -> list[str]:

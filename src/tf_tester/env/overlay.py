@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
-from tf_tester.env.arrangement import layout_of
 from tf_tester.env.plans import PLACE, Plan, Plans
 from tf_tester.errors import TfTesterError
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.layer import Layer
+from tf_tester.model.layout import layout_of
 from tf_tester.model.world import Overlay
 from tf_tester.ports import Environment, Environments
 
@@ -42,8 +42,7 @@ class OverlayEnvironments:
             plan = self._plans.plan(interpreter, layers)
         except OSError as error:
             raise self._translate(error) from error
-        compiled = [layer.bytecode for layer in layers if layer.bytecode is not None]
-        if plan.uneven or 1 + max(len(plan.root), len(plan.site) + len(compiled)) > _MOST_LOWERS:
+        if plan.uneven or 1 + len(plan.rooms) > _MOST_LOWERS:
             return self._shown(interpreter, layers, None)
         return _laid_over(plan, interpreter, layers)
 
@@ -57,16 +56,11 @@ class OverlayEnvironments:
 @contextmanager
 def _laid_over(plan: Plan, interpreter: Interpreter, layers: Sequence[Layer]) -> Iterator[Environment]:
     layout = layout_of(interpreter)
-    root = (layers[number].folder / room for number, room in plan.root)
-    site = (layers[number].folder / room for number, room in plan.site)
-    compiled = (layer.bytecode for layer in layers if layer.bytecode is not None)
+    rooms = (layers[number].folder / "data" if is_data else layers[number].tree for number, is_data in plan.rooms)
     yield Environment(
         folder=PLACE,
         python=PLACE / layout.scripts / "python",
         scripts=PLACE / layout.scripts,
-        overlays=(
-            Overlay(PLACE, (plan.face, *root)),
-            Overlay(PLACE / layout.site, (plan.face / layout.site, *site, *compiled)),
-        ),
+        overlays=(Overlay(PLACE, (plan.face, *rooms)),),
         clashes=plan.clashes,
     )

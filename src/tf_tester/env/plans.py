@@ -23,14 +23,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tf_tester.env.arrangement import Arrangement, Layout, arrange, layout_of
+from tf_tester.env.arrangement import Arrangement, arrange
 from tf_tester.env.scripts import write_new
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.layer import Layer
+from tf_tester.model.layout import Layout, layout_of
 
 PLACE = Path("/tf-tester/env")
 """Where every environment is seen, in a world of its own."""
-_FORMAT = 2
+_FORMAT = 3
 """To be raised with every change of what a plan or a face holds."""
 _READ_BYTES = 65_536
 """Larger files of a face are links to a layer's; of them the size is checked."""
@@ -44,10 +45,8 @@ class Plan:
     uneven: bool
     """The layers can't be laid over one another; there is no more than an empty face then."""
     clashes: tuple[str, ...]
-    root: tuple[tuple[int, str], ...]
-    """What is seen at the environment's folder below the face: number of the layer, folder in it."""
-    site: tuple[tuple[int, str], ...]
-    """What is seen at its site-packages, likewise; bytecode comes after it."""
+    rooms: tuple[tuple[int, bool], ...]
+    """What is seen below the face, from the top: number of a layer; its data or else what it has for site-packages."""
 
 
 class Plans:
@@ -108,8 +107,7 @@ def _read(folder: Path) -> Plan | None:
         face=folder / "face",
         uneven=answer["uneven"],
         clashes=tuple(answer["clashes"]),
-        root=tuple((number, room) for number, room in answer["root"]),
-        site=tuple((number, room) for number, room in answer["site"]),
+        rooms=tuple((number, is_data) for number, is_data in answer["rooms"]),
     )
 
 
@@ -123,13 +121,11 @@ def _write(folder: Path, interpreter: Interpreter, layers: Sequence[Layer]) -> N
     if not arrangement.uneven:
         _write_pieces(face, arrangement)
         _settle_bytecode(face, layout, arrangement, interpreter)
-    root, site = _rooms(layers, layout)
     answer = {
         "face": _fingerprint(face),
         "uneven": arrangement.uneven,
         "clashes": arrangement.clashes,
-        "root": root,
-        "site": site,
+        "rooms": list(_rooms(layers)),
     }
     text = json.dumps(answer).encode()
     (folder / "plan.json").write_bytes(hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
@@ -183,22 +179,17 @@ def _settle_bytecode(face: Path, layout: Layout, arrangement: Arrangement, inter
         piece = arrangement.pieces[place]
         source = piece.name.removeprefix("site/").rpartition("/")[0]
         content = b""
-        if piece.name.startswith("site/") and piece.layer.bytecode is not None:
-            own = piece.layer.bytecode / source / compiled
+        if piece.name.startswith("site/"):
+            own = piece.layer.site / source / compiled
             content = own.read_bytes() if own.is_file() else b""
         settled.write_bytes(content)
 
 
-def _rooms(layers: Sequence[Layer], layout: Layout) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
-    """The folders of the layers that are seen at the root and at site-packages, the first one on top."""
-    root: list[tuple[int, str]] = []
-    site: list[tuple[int, str]] = []
+def _rooms(layers: Sequence[Layer]) -> Iterator[tuple[int, bool]]:
     for number, layer in enumerate(layers):
-        folders = {"data": root, f"data/{layout.site}": site, "site": site}
-        for folder, seen in folders.items():
-            if any(name.startswith(f"{folder}/") for name in layer.files):
-                seen.append((number, folder))
-    return root, site
+        if any(name.startswith("data/") for name in layer.files):
+            yield number, True
+        yield number, False
 
 
 def _fingerprint(face: Path) -> str:

@@ -6,7 +6,6 @@ below the one that we were started in, if nobody else is in that (`systemd-run -
 
 import contextlib
 import os
-import secrets
 import threading
 import time
 from dataclasses import dataclass
@@ -17,8 +16,8 @@ from tf_tester.model.limits import Limit, Limits
 _NEEDED = {Limit.MEMORY: "memory", Limit.PROCESSES: "pids"}
 """The controller for each limit."""
 _ROOT = Path("/sys/fs/cgroup")
-OURS = 2
-"""Processes of the launcher's in each group."""
+_OURS = 1
+"""Processes of the launcher's in each group: its init."""
 _LEAVING = 2.0
 """Seconds; a group can be removed when its last process has gone, which the kernel may take its time for."""
 
@@ -69,7 +68,7 @@ class ControlGroups:
             if self._parents is None:
                 self._parents = self._find()
         wanted = {Limit.MEMORY: limits.memory, Limit.PROCESSES: limits.processes}
-        name = f"tf-tester-{os.getpid()}-{secrets.token_hex(4)}"
+        name = f"tf-tester-{os.getpid()}-{os.urandom(4).hex()}"
         folders: dict[Path, None] = {}
         held = set()
         for limit, allowed in wanted.items():
@@ -129,7 +128,7 @@ def _sweep(parent: Path) -> None:
 def _set(folder: Path, limit: Limit, allowed: int) -> None:
     """Raises `OSError` where the limit can't be set."""
     if limit is Limit.PROCESSES:
-        (folder / "pids.max").write_text(str(allowed + OURS))
+        (folder / "pids.max").write_text(str(allowed + _OURS))
     elif (folder / "memory.max").exists():
         (folder / "memory.max").write_text(str(allowed))
         with contextlib.suppress(OSError):

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import secrets
 import signal
 import subprocess
 import threading
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from tf_tester.execute.groups import OURS, ControlGroups, Group
+from tf_tester.execute.groups import ControlGroups, Group
 from tf_tester.execute.watch import Watch, resident
 from tf_tester.model.exit import Exit
 from tf_tester.model.limits import Exceeded, Limit, Limits
@@ -21,6 +20,8 @@ from tf_tester.ports import Command, Started, Starter
 
 MARK = "TF_TESTER_CELL"
 """Every process of a cell carries this variable, so that one that left the tree (double fork) is found."""
+_OURS = 2
+"""Processes of a supervised command that aren't the program's: the launcher and its init."""
 _GRACE = 2.0
 """Seconds between asking a process to end and killing it."""
 _ENDING = 10.0
@@ -51,7 +52,7 @@ class LocalExecutor:
         scratch: Sequence[Path] = (),
         written: Sequence[Path] = (),
     ) -> Exit:
-        mark = secrets.token_hex(8)
+        mark = os.urandom(8).hex()
         # Only a launcher can join a group before the program begins.
         group = self._groups.make(limits) if command.supervised else Group((), frozenset())
         killed_before = _killed_for_memory()
@@ -75,7 +76,7 @@ class LocalExecutor:
                 scratch,
                 (stdout, stderr, *written),
                 grouped=group.held,
-                ours=OURS * command.supervised,
+                ours=_OURS * command.supervised,
             )
             try:
                 exit = self._attend(tree, watch, timeout, started)

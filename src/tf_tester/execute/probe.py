@@ -2,7 +2,6 @@
 
 import json
 import os
-import secrets
 import shutil
 import signal
 import subprocess
@@ -90,7 +89,7 @@ def _scratch(store: Path) -> "tempfile.TemporaryDirectory[str]":
 
 def _tries_hard_link(place: Path) -> bool:
     """Whether one can be made there. Raises `OSError` where nothing can be written."""
-    first = place / f".tf-tester-probe-{secrets.token_hex(4)}"
+    first = place / f".tf-tester-probe-{os.urandom(4).hex()}"
     second = first.with_name(first.name + "-link")
     first.touch(exist_ok=False)
     try:

@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from packaging.metadata import parse_email
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from tf_tester.core.era import release_date
@@ -146,6 +144,9 @@ class Preparer:
             return self._services.projects.project_wheel(self._trial.project, interpreter)
 
     def _needs_of(self, pin: Pin, metadata: bytes) -> list[str]:
+        from packaging.metadata import parse_email  # 25 ms, for --project alone
+        from packaging.requirements import InvalidRequirement, Requirement
+
         raw, _ = parse_email(metadata)
         needs = []
         for text in raw.get("requires_dist", []):

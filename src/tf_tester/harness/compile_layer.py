@@ -1,8 +1,9 @@
-"""Compile the sources that each line of standard input names; runs in the tested interpreter.
+"""Compile the sources that each line of standard input names, read-only; runs in the tested interpreter.
 
 Python 3.6 syntax, stdlib only. Unchecked-hash bytecode, so that no file times matter (PEP 552); Python 3.6 has only
-the timestamped kind, for which all sources carry one fixed time. The import system corrects the file names inside
-(`_fix_co_filename`). A line is answered when its last source is done.
+the timestamped kind, for which all sources carry one fixed time. The file names inside are those of the place where
+the sources will be seen; elsewhere the import system corrects them (`_fix_co_filename`). A line is answered when its
+last source is done.
 """
 
 import json
@@ -27,9 +28,16 @@ def compile_all(job):
     for source in job["sources"]:
         folder, name = os.path.split(source)
         compiled = "%s.%s.pyc" % (name[:-3], sys.implementation.cache_tag)
-        target = os.path.join(job["target"], folder, "__pycache__", compiled)
+        target = os.path.join(job["folder"], folder, "__pycache__", compiled)
         try:
-            py_compile.compile(os.path.join(job["folder"], source), cfile=target, dfile=source, doraise=True, **kind)
+            py_compile.compile(
+                os.path.join(job["folder"], source),
+                cfile=target,
+                dfile=os.path.join(job["seen_at"], source),
+                doraise=True,
+                **kind,
+            )
+            os.chmod(target, 0o444)
         except (py_compile.PyCompileError, OSError, ValueError, RecursionError):
             # Files for another Python are normal in a wheel: importing them says so, if anybody does.
             continue

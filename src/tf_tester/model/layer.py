@@ -1,6 +1,7 @@
 """A wheel, unpacked once."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -23,17 +24,43 @@ class Layer:
     name: str
     """Canonical project name."""
     folder: Path
-    """Holds `site/`, and `bin/` and `data/` where the wheel has them."""
-    files: tuple[str, ...]
-    """Relative to `folder`, sorted, `/` between the parts."""
-    rooms: frozenset[str] = frozenset()
-    """Which of `site`, `bin` and `data` it has."""
+    """Holds `bin/` and `data/` where the wheel has them."""
+    tree: Path
+    """An environment's folder with nothing in it but `site`."""
+    place: str
+    """Where in `tree` that is."""
+    listed: "Callable[[], Listing]" = field(repr=False, compare=False)
+    """Gives the names of its files. Most environments need none of them, and reading is half of finding a layer."""
     entry_points: tuple[EntryPoint, ...] = ()
     import_names: tuple[str, ...] = ()
     """Top-level modules and packages."""
     metadata_sha256: str = ""
     """Of its own METADATA."""
-    bytecode: Path | None = None
-    """Compiled files for one interpreter, laid out as in `site/`; None where there are none."""
-    bytecode_files: tuple[str, ...] = ()
-    """Relative to `bytecode`."""
+
+    @property
+    def site(self) -> Path:
+        """What goes into site-packages, with the bytecode of one interpreter beside its sources."""
+        return self.tree / self.place
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The wheel's own: `site/…`, `bin/…` and `data/…`, sorted, `/` between the parts; see `path`."""
+        return self.listed().files
+
+    @property
+    def bytecode(self) -> tuple[str, ...]:
+        """Compiled files, relative to `site`."""
+        return self.listed().bytecode
+
+    def path(self, name: str) -> Path:
+        """Where one of `files` lies."""
+        room, _, rest = name.partition("/")
+        return Path(f"{self.tree}/{self.place}/{rest}") if room == "site" else self.folder / name
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The names of a layer's files."""
+
+    files: tuple[str, ...]
+    bytecode: tuple[str, ...] = ()

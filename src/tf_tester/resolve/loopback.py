@@ -5,16 +5,13 @@ which are shown as the wheels they will become, (c) with metadata, also where th
 view `build` serves build requirements, files included: the cut-off binds what runs, not what builds.
 """
 
-import secrets
-import shutil
-import sys
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from tf_tester.core.era import as_of, files_by_version
@@ -25,6 +22,9 @@ from tf_tester.errors import BuildFailed, OurFailure, TfTesterError, UnknownProj
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.ports import Fetcher, Index
+
+if TYPE_CHECKING:
+    from tf_tester.resolve.loopback_server import Server
 
 _JSON = "application/vnd.pypi.simple.v1+json"
 
@@ -45,7 +45,7 @@ class View:
     serves_files: bool = False
     asked: bool = False
     """Whether uv reached us at all."""
-    token: str = field(default_factory=lambda: secrets.token_hex(8))
+    token: str = field(default_factory=lambda: os.urandom(8).hex())
     errors: list[TfTesterError] = field(default_factory=list)
     """Failures of ours that uv would report as missing files."""
     undated: set[str] = field(default_factory=set)
@@ -63,15 +63,16 @@ class LoopbackIndex:
         self._index = index
         self._fetcher = fetcher
         self._views: dict[str, View] = {}
-        self._server: ThreadingHTTPServer | None = None
+        self._server: Server | None = None
         self._lock = threading.Lock()
 
     def url(self, view: View) -> str:
         """The view's index URL; starts the server at the first call."""
         with self._lock:
             if self._server is None:
-                handler = type("Handler", (_Handler,), {"loopback": self})
-                self._server = _Server(("127.0.0.1", 0), handler)
+                from tf_tester.resolve.loopback_server import Server  # 20 ms: most runs know their locks
+
+                self._server = Server(self.respond)
                 threading.Thread(target=self._server.serve_forever, args=(0.05,), name="loopback", daemon=True).start()
             self._views[view.token] = view
             return f"http://127.0.0.1:{self._server.server_address[1]}/{view.token}/simple"
@@ -160,40 +161,3 @@ def shown_to_uv(page: ProjectPage, interpreter: Interpreter, may_build: Callable
         else:
             hidden = hidden or not wheels
     return Shown(tuple(shown), hidden)
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """uv was stopped, or asked for two things at once and gave up the other."""
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1
-    """Head and body in one packet: as two, the second waits 40 ms for the first one to be acknowledged (Nagle)."""
-    loopback: LoopbackIndex
-
-    def do_GET(self) -> None:
-        status, kind, body = self.loopback.respond(self.path)
-        length = body.stat().st_size if isinstance(body, Path) else len(body)
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(length))
-        self.end_headers()
-        if self.command == "HEAD":
-            return
-        if isinstance(body, Path):
-            with body.open("rb") as stream:
-                shutil.copyfileobj(stream, self.wfile)
-        else:
-            self.wfile.write(body)
-
-    do_HEAD = do_GET
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Silent: what matters is in the view."""

@@ -6,6 +6,7 @@ launcher's number at once, and its end when it has ended. Standard library only.
 """
 
 import _socket
+import gc
 import os
 import select
 import struct
@@ -13,19 +14,13 @@ import sys
 
 from tf_tester.sandbox import calls, kernel
 from tf_tester.sandbox.launcher import REFUSED, carry_out
-
-BEGUN = struct.Struct("=i")
-"""The launcher's number."""
-ENDED = struct.Struct("=idq")
-"""Its wait status, CPU seconds and peak KiB, with those of all that it waited for."""
-STREAMS = 4
-"""Descriptors in a message: input, output, errors, report."""
-LONGEST = 1 << 16
+from tf_tester.sandbox.messages import BEGUN, ENDED, LONGEST, STREAMS
 
 
 def serve() -> None:
     """Until the other end is closed; never returns."""
     calls.prepare()
+    gc.disable()  # a launcher lives too shortly for garbage; looking for it copies every page that is shared with us
     requests = _socket.socket(fileno=0)
     launchers: dict[int, tuple[int, int]] = {}
     poll = select.poll()

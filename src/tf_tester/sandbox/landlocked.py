@@ -67,8 +67,8 @@ class LandlockSandbox:
 
     def wrap(self, command: Command, world: World) -> Command:
         self._count += 1
-        place = self._workplace / f"world-{self._count}-{os.urandom(3).hex()}"
-        place.mkdir(parents=True)
+        self._workplace.mkdir(parents=True, exist_ok=True)
+        file = self._workplace / f"world-{self._count}-{os.urandom(3).hex()}"
         processes = self._limits.processes
         if processes is not None:
             # The kernel counts all that the user has, but for root.
@@ -83,7 +83,7 @@ class LandlockSandbox:
             "modes": self._modes,
             **program(command, self._limits, processes=processes),
         }
-        return start(order, place)
+        return start(order, file)
 
     def check(self, starter: Starter) -> None:
         """Run a program that would see if nothing held it. Raises `IsolationUnavailable` with the system's reason."""

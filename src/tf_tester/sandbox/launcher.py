@@ -4,7 +4,7 @@ Started as `python -I -S -c START FOLDER ORDER [GROUP...]`, see `sandbox.order`,
 processes: the *launcher*, which
 the caller knows; *init*, its child; the *program*, init's child. In order:
 
-1. the launcher joins the control groups it was given, and in mode `namespace` enters new namespaces;
+1. the launcher enters new namespaces in mode `namespace`, and puts init into the control groups it was given;
 2. init is the first process of these. It makes the world (`sandbox.world`), starts the program, reaps, and tells the
    launcher how the program ended. In mode `landlock` there are no namespaces: init adopts whatever the program
    leaves behind, and kills it;
@@ -51,12 +51,13 @@ def carry_out(file: str, groups: "list[str]") -> None:
     """Run what the order in a file says, in these control groups; never returns."""
     with open(file, "rb") as stream:
         order = marshal.load(stream)
+    os.unlink(file)
     try:
         if order["mode"] == "view":
             enter_view(order)
             _become_program(order)
-        for group in groups:
-            kernel.write(f"{group}/cgroup.procs", "0")
+        # The kernel asks whether we may when they are opened: we still are who we were.
+        joining = [os.open(f"{group}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC) for group in groups]
         if order["mode"] == "namespace":
             enter_namespaces(network=order["network"])
     except OSError as error:
@@ -64,11 +65,26 @@ def carry_out(file: str, groups: "list[str]") -> None:
     kernel.on_signal(kernel.SIGUSR1, kernel.SIG_IGN)  # until there is a program to be asked
     launcher = os.getpid()
     reading, writing = os.pipe()
+    grouped, grouping = os.pipe()
     init = os.fork()
     if init == 0:
         os.close(reading)
-        _run_init(order, launcher, writing)
+        os.close(grouping)
+        _run_init(order, launcher, writing, grouped)
     os.close(writing)
+    os.close(grouped)
+    try:
+        # The kernel lets 10 to 20 ms pass before a process changes its group; meanwhile init makes the world.
+        for group in joining:
+            os.write(group, str(init).encode())
+            os.close(group)
+        os.write(grouping, b"g")
+    except BrokenPipeError:
+        pass  # init has died, and said why
+    except OSError as error:
+        os.kill(init, kernel.SIGKILL)
+        _refuse(OSError(error.errno, error.strerror, "joining a control group"))
+    os.close(grouping)
     said = _said_by_init(order, init, reading)
     os.waitpid(init, 0)  # in a namespace of its own, init is gone when everything in it is
     if len(said) != _STATUS.size:
@@ -96,8 +112,8 @@ def _said_by_init(order: "dict[str, Any]", init: int, reading: int) -> bytes:
             os.kill(init, end)
 
 
-def _run_init(order: "dict[str, Any]", launcher: int, writing: int) -> None:
-    """Make the world, start the program, reap, report; never returns."""
+def _run_init(order: "dict[str, Any]", launcher: int, writing: int, grouped: int) -> None:
+    """Make the world, start the program when this process is in its groups, reap, report; never returns."""
     namespace = order["mode"] == "namespace"
     try:
         kernel.prctl(
@@ -114,6 +130,8 @@ def _run_init(order: "dict[str, Any]", launcher: int, writing: int) -> None:
     except OSError as error:
         os.write(writing, _STATUS.pack(0, REFUSED))
         _refuse(error)
+    if not os.read(grouped, 1):
+        os._exit(0)  # the launcher could not do it, and says why
     program = os.fork()
     if program == 0:
         _run_program(order, protected)
@@ -232,7 +250,8 @@ def _take_limits(limits: dict[str, int]) -> None:
 
 def _drop_privileges() -> None:
     for capability in range(_LAST_CAPABILITY + 1):
-        libc.prctl(kernel.PR_CAPBSET_DROP, capability, 0, 0, 0)
+        if libc.prctl(kernel.PR_CAPBSET_DROP, capability, 0, 0, 0) < 0:
+            break  # the kernel knows no more, or this process may not and has none to lose
     header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
     check(libc.capset(header, bytes(24)), "dropping capabilities")
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1, "no new privileges")

@@ -8,8 +8,8 @@ from tf_tester.model.world import Overlay, World
 from tf_tester.ports import Command, Starter
 from tf_tester.sandbox.order import MERGED, NETWORK, SYSTEM, gpu_devices, program, start, try_out
 
-WAYS = ("descriptor", "name", "options")
-"""How layers can be given to the kernel, the best first."""
+WAYS = ("name", "descriptor", "options")
+"""How layers can be given to the kernel, the cheapest first."""
 _SHARED_MEMORY = 2
 """/dev/shm may take this part of the memory (one half), as it does outside."""
 _IN_MEMORY = 64 * 1024**2
@@ -40,25 +40,26 @@ class NamespaceSandbox:
 
     def wrap(self, command: Command, world: World) -> Command:
         self._count += 1
-        place = self._workplace / f"world-{self._count}-{os.urandom(3).hex()}"
-        (place / "root").mkdir(parents=True)
+        file = self._workplace / f"world-{self._count}-{os.urandom(3).hex()}"
+        root = self._workplace / "root"
+        root.mkdir(parents=True, exist_ok=True)
         limits = self._limits
         # The kernel counts per user and namespace, but for root.
         processes = limits.processes if os.getuid() else None
         order = {
             "mode": self.name,
             "network": self._network,
-            "root": str(place / "root"),
+            "root": str(root),
             **self._mounts(world),
             "overlays": [
-                overlay_order(overlay, number, world, place, size=limits.scratch, ways=self._ways)
+                overlay_order(overlay, number, world, file.name, size=limits.scratch, ways=self._ways)
                 for number, overlay in enumerate(world.overlays)
             ],
             "shared_memory": str(limits.memory // _SHARED_MEMORY) if limits.memory else "50%",
             "processes": 0 if os.getuid() else limits.processes or 0,
             **program(command, limits, processes=processes),
         }
-        return start(order, place)
+        return start(order, file)
 
     def check(self, starter: Starter) -> None:
         """Run the smallest program there is. Raises `IsolationUnavailable` with the system's reason."""
@@ -84,9 +85,9 @@ class NamespaceSandbox:
 
 
 def overlay_order(
-    overlay: Overlay, number: int, world: World, place: Path, *, size: int | None = None, ways: tuple[str, ...] = WAYS
+    overlay: Overlay, number: int, world: World, name: str, *, size: int | None = None, ways: tuple[str, ...] = WAYS
 ) -> dict[str, object]:
-    """How an overlay is to be mounted for the program whose order is kept in the folder `place`.
+    """How an overlay is to be mounted for the program of a `name` that no other has.
 
     `size`: bytes that may be written into it where that goes to memory.
     """
@@ -94,7 +95,7 @@ def overlay_order(
         "target": str(overlay.target),
         "lowers": [str(lower) for lower in overlay.lowers],
         "number": number,
-        "upper": None if world.catch is None else f"{world.catch}/{place.name}-{number}",
+        "upper": None if world.catch is None else f"{world.catch}/{name}-{number}",
         "size": size or _IN_MEMORY if world.catch is None else _IN_MEMORY,
         "ways": ways,
     }

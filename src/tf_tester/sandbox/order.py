@@ -35,13 +35,12 @@ FOLDER = str(Path(tf_tester.__file__).parents[1])
 """From which the launcher imports itself."""
 
 
-def start(order: Mapping[str, object], place: Path) -> Command:
-    """The command that carries out an order, which is kept in the folder `place`."""
-    file = place / "order"
+def start(order: Mapping[str, object], file: Path) -> Command:
+    """The command that carries out an order, which is kept in a new file until it has been read."""
     with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
         marshal.dump({**order, "caller": os.getpid()}, stream)
     argv = (sys.executable, "-I", "-S", "-c", _START, FOLDER, str(file))
-    return Command(argv, {"PATH": os.defpath}, place, supervised=True)
+    return Command(argv, {"PATH": os.defpath}, file.parent, supervised=True)
 
 
 def order_of(command: Command) -> str:

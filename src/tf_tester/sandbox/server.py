@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tf_tester.ports import Command
+from tf_tester.sandbox.messages import BEGUN, ENDED
 from tf_tester.sandbox.order import FOLDER, order_of
 
 _START = "import sys; sys.path.append(sys.argv.pop(1)); from tf_tester.sandbox.forking import serve; serve()"
@@ -43,6 +44,12 @@ class LaunchServer:
             report.close()
         return Launched(ours, lifeline)
 
+    def begin(self) -> None:
+        """Start its process now: a first launcher need not wait for that."""
+        with self._lock:
+            if self._requests is None:
+                self._begin()
+
     def close(self) -> None:
         """Launchers that run are not touched."""
         with self._lock:
@@ -69,8 +76,6 @@ class Launched:
     """`ports.Started`: a launcher that is another process's child. Raises `OSError` where that one has died."""
 
     def __init__(self, report: socket.socket, lifeline: int) -> None:
-        from tf_tester.sandbox.forking import BEGUN
-
         self._report = report
         self._lifeline: int | None = lifeline
         self._handle: int | None = None
@@ -94,8 +99,6 @@ class Launched:
         return bool(poll.poll(None if pause is None else max(0, min(pause * 1000, 2**31 - 1))))
 
     def reap(self) -> tuple[int, float, int]:
-        from tf_tester.sandbox.forking import ENDED
-
         said = self._report.recv(ENDED.size)
         self._report.close()
         self.let_go()

@@ -21,16 +21,19 @@ class View:
         self._workplace = workplace
 
     def wrap(self, command: Command, world: World) -> Command:
-        place = self._workplace / f"view-{os.urandom(3).hex()}"
-        (place / "root").mkdir(parents=True)
+        file = self._workplace / f"view-{os.urandom(3).hex()}"
+        root = self._workplace / "root"
+        root.mkdir(parents=True, exist_ok=True)
         order = {
             "mode": "view",
-            "root": str(place / "root"),
-            "overlays": [overlay_order(overlay, number, world, place) for number, overlay in enumerate(world.overlays)],
+            "root": str(root),
+            "overlays": [
+                overlay_order(overlay, number, world, file.name) for number, overlay in enumerate(world.overlays)
+            ],
             **program(command, Limits(), processes=None),
         }
         # It becomes the program: there is nobody to supervise it, and the terminal stays its own.
-        return replace(start(order, place), supervised=False)
+        return replace(start(order, file), supervised=False)
 
     def check(self, starter: Starter) -> None:
         """Raises `IsolationUnavailable` with the system's reason."""

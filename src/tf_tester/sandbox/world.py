@@ -43,15 +43,17 @@ def make_world(order: "dict[str, Any]") -> None:
     _mount("tmpfs", root, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, _SMALL)
     # Longer paths later: a folder is bound before what is to be bound within it.
     for source, target, writable in sorted(order["binds"], key=lambda bind: bind[1].count("/")):
-        if os.path.lexists(source):
+        try:
             _bind(source, root + target, writable=writable)
+        except FileNotFoundError:
+            pass  # not every system has it
     for overlay in order["overlays"]:
         _mount_overlay(overlay, root)
     _make_devices(root, order["shared_memory"])
     _make_proc(root, order["processes"])
     for target, source in order["links"]:
         if not os.path.lexists(root + target):
-            os.makedirs(os.path.dirname(root + target), exist_ok=True)
+            _make_folder(os.path.dirname(root + target))
             os.symlink(source, root + target)
     _become_root(root)
     if not order["network"]:
@@ -76,19 +78,29 @@ def enter_view(order: "dict[str, Any]") -> None:
 
 def _bind(source: str, target: str, *, writable: bool) -> None:
     """Show a file or folder, with everything mounted below it, read-only unless it is writable."""
-    if os.path.isdir(source):
-        os.makedirs(target, exist_ok=True)
-    else:
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        if not os.path.lexists(target):
-            os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o600))
     flags = kernel.OPEN_TREE_CLONE | os.O_CLOEXEC | kernel.AT_RECURSIVE
     tree = check(libc.syscall(kernel.OPEN_TREE, kernel.AT_FDCWD, source.encode(), flags), f"binding {source}")
+    if os.path.isdir(source):
+        _make_folder(target)
+    elif not os.path.lexists(target):
+        _make_folder(os.path.dirname(target))
+        os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o600))
     on = kernel.MOUNT_ATTR_NOSUID | (0 if writable else kernel.MOUNT_ATTR_RDONLY)
     attributes = struct.pack("=QQQQ", on, 0, 0, 0)
     how = kernel.AT_EMPTY_PATH | kernel.AT_RECURSIVE
     check(libc.syscall(kernel.MOUNT_SETATTR, tree, b"", how, attributes, len(attributes)), f"protecting {source}")
     _show(tree, target)
+
+
+def _make_folder(path: str) -> None:
+    """With those above it, if they aren't there. `os.makedirs` looks before each step; there are sixty to be made."""
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        pass
+    except FileNotFoundError:
+        _make_folder(os.path.dirname(path))
+        os.mkdir(path)
 
 
 def _show(mounted: int, target: str) -> None:
@@ -115,23 +127,23 @@ class _Unsupported(Exception):
 def _mount_overlay(overlay: "dict[str, Any]", root: str) -> None:
     """Layers as one folder, what is written going to a folder on disk or to a tmpfs of so many bytes."""
     target = root + overlay["target"]
-    os.makedirs(target, exist_ok=True)
+    _make_folder(target)
     try:
         if overlay["upper"] is not None:
             return _mount_on(overlay, target, overlay["upper"])
     except OSError:
         pass  # some file systems (NFS, another overlay) can't be written through one
     above = f"{root}/tf-tester/upper-{overlay['number']}"
-    os.makedirs(above)
+    _make_folder(above)
     _mount("tmpfs", above, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, f"mode=755,size={overlay['size']}")
-    return _mount_on(overlay, target, above)
+    return _mount_on(overlay, target, f"{above}/of")
 
 
 def _mount_on(overlay: "dict[str, Any]", target: str, above: str) -> None:
-    """By descriptor (any path, Linux 6.13), else by name (6.8), else as one option string."""
-    upper, work = f"{above}/up", f"{above}/work"
-    os.makedirs(upper, exist_ok=True)
-    os.makedirs(work, exist_ok=True)
+    """By name (255 bytes, Linux 6.8), else by descriptor (6.13; three calls a layer), else as one option string."""
+    upper, work = f"{above}-up", f"{above}-work"
+    _make_folder(upper)
+    _make_folder(work)
     for way in overlay["ways"]:
         try:
             if way == "options":
@@ -178,8 +190,8 @@ def _add_name(context: int, lower: str) -> None:
 
 def _mount_by_options(overlay: "dict[str, Any]", target: str, upper: str, work: str) -> None:
     """mount(2) takes 4,096 bytes of options: the layers get links with short names, and are named by these."""
-    names = f"{os.path.dirname(upper)}/names"
-    os.makedirs(names, exist_ok=True)
+    names = f"{upper}-names"
+    _make_folder(names)
     for number, lower in enumerate(overlay["lowers"]):
         os.symlink(lower, f"{names}/{number:x}")
     os.chdir(names)
@@ -202,7 +214,7 @@ def _escaped(path: str) -> str:
 
 
 def _make_devices(root: str, shared_memory: str) -> None:
-    os.makedirs(f"{root}/dev/shm", exist_ok=True)
+    _make_folder(f"{root}/dev/shm")
     for name in _DEVICES:
         _bind(f"/dev/{name}", f"{root}/dev/{name}", writable=True)
     flags = kernel.MS_NOSUID | kernel.MS_NODEV
@@ -214,7 +226,7 @@ def _make_devices(root: str, shared_memory: str) -> None:
 def _make_proc(root: str, processes: int) -> None:
     """The namespace's own processes; of the machine's matters some to read, others not at all."""
     proc = f"{root}/proc"
-    os.makedirs(proc, exist_ok=True)
+    _make_folder(proc)
     _mount("proc", proc, "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC, "")
     if processes:
         try:

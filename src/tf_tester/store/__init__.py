@@ -8,7 +8,7 @@ Layout of a store, all on one file system::
     blobs/ab/abcd…            verified files by SHA-256, read-only
     incoming/abcd….part       bytes that are still coming; the next run goes on from them
     claims/abcd….lock         held while somebody brings that blob or makes that layer
-    layers/abcd…/             a wheel unpacked once, and its bytecode for each Python that has used it
+    layers/abcd…/             a wheel unpacked once, with its bytecode for each Python that has used it
     tmp/NAME/, tmp/NAME.lock  work of one living process; swept when its owner is gone
     kept/NAME/                environments that a person asked to keep
     runs/RUN/                 record and evidence of one run

@@ -39,12 +39,15 @@ class Compilers:
         self._idle: list[tuple[Path, _Compiler]] = []
         self._living: set[_Compiler] = set()
 
-    def compile(self, folder: Path, sources: Sequence[str], target: Path, interpreter: Interpreter) -> None:
-        """Lay the bytecode of `folder`'s sources below `target`; those that don't compile are left out."""
+    def compile(self, folder: Path, sources: Sequence[str], interpreter: Interpreter, *, seen_at: str) -> None:
+        """Lay bytecode, read-only, beside a folder's sources; those that don't compile get none.
+
+        `seen_at`: the folder that tracebacks name.
+        """
         batches = deque(sources[start : start + _BATCH] for start in range(0, len(sources), _BATCH))
         threads = min(self._cpus, len(batches))
         with self._waiting(interpreter.path, batches), ThreadPoolExecutor(threads, "compile") as pool:
-            for share in [pool.submit(self._some, folder, batches, target, interpreter) for _ in range(threads)]:
+            for share in [pool.submit(self._some, folder, batches, interpreter, seen_at) for _ in range(threads)]:
                 share.result()
 
     def stop(self) -> None:
@@ -54,7 +57,7 @@ class Compilers:
         for compiler in living:
             compiler.kill()
 
-    def _some(self, folder: Path, batches: deque[Sequence[str]], target: Path, interpreter: Interpreter) -> None:
+    def _some(self, folder: Path, batches: deque[Sequence[str]], interpreter: Interpreter, seen_at: str) -> None:
         while batches:
             with self._at_work:
                 self._go_on()
@@ -64,7 +67,7 @@ class Compilers:
                     batch = batches.popleft()
                     compiler = self._take_idle(interpreter.path)
                 compiler = compiler or self._start(interpreter)
-                job = {"folder": str(folder), "target": str(target), "sources": batch}
+                job = {"folder": str(folder), "seen_at": seen_at, "sources": batch}
                 # A source that kills the compiler costs its neighbours their bytecode, nothing else.
                 self._release(interpreter.path, compiler, usable=_answers(compiler, job))
             self._go_on()

@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import os
-import secrets
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -71,7 +70,7 @@ class StoreFolder:
     @contextmanager
     def workplace(self) -> Iterator[Path]:
         """A temporary folder of this process on the store's file system; others' leftovers are swept first."""
-        name = f"{os.getpid()}-{secrets.token_hex(4)}"
+        name = f"{os.getpid()}-{os.urandom(4).hex()}"
         lock = filelock.FileLock(self.tmp / f"{name}.lock", thread_local=False)
         folder = self.tmp / name
         # Nobody sweeps between the making of the lock file and its being held.
@@ -119,6 +118,17 @@ def remove_tree(folder: Path) -> None:
                 if not path.is_symlink():
                     path.chmod(0o700)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def link_or_copy(source: str, target: str) -> None:
+    """A second name for a file of the store; a copy with its mode and times where there can't be one."""
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        raise
+    except OSError:
+        # Links forbidden, or too many of one file (65,000 on ext4).
+        shutil.copy2(source, target)
 
 
 def sync_folder(folder: Path) -> None:

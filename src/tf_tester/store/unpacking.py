@@ -34,7 +34,7 @@ from tf_tester.core.wheel_rules import (
     same_version,
 )
 from tf_tester.errors import InstallFailed
-from tf_tester.model.layer import EntryPoint, Layer
+from tf_tester.model.layer import EntryPoint, Layer, Listing
 from tf_tester.store.folder import start_writing
 
 _UNREADABLE = (BadWheel, *BROKEN_ARCHIVE, cast("type[Exception]", zlib.error))
@@ -58,10 +58,15 @@ class Unpacker:
         # In the order in which they came: the first cell is ready first.
         self._at_work = threading.BoundedSemaphore(cpus)
 
-    def judge(self, filename: str, sha256: str, wheel: Path, target: Path) -> tuple[Layer, list["File"]]:
-        """What there will be below `target`, and the files to be written. Raises `InstallFailed` for a wrong wheel."""
+    def judge(
+        self, filename: str, sha256: str, wheel: Path, target: Path, tree: Path, site: str
+    ) -> tuple[Layer, list["File"]]:
+        """What there will be below `target`, and the files to be written. Raises `InstallFailed` for a wrong wheel.
+
+        Files for site-packages go into the folder `site` of the folder `tree`.
+        """
         with self._at_work, _refusals(filename):
-            return _judged(filename, sha256, wheel, target)
+            return _judged(filename, sha256, wheel, target, tree, site)
 
     def write(self, filename: str, wheel: Path, files: Iterable["File"]) -> None:
         """Write these files of a wheel. Raises `InstallFailed` where one is not what was promised, `OSError`."""
@@ -115,7 +120,7 @@ class File:
         return self.path.endswith(".py")
 
 
-def _judged(filename: str, sha256: str, wheel: Path, target: Path) -> tuple[Layer, list[File]]:
+def _judged(filename: str, sha256: str, wheel: Path, target: Path, tree: Path, site: str) -> tuple[Layer, list[File]]:
     """What there will be below `target`, if the wheel breaks no rule. Raises `BadWheel`."""
     project, version = filename.split("-")[:2]
     project = str(canonicalize_name(project))
@@ -147,19 +152,21 @@ def _judged(filename: str, sha256: str, wheel: Path, target: Path) -> tuple[Laye
             placed[place] = member
     check_folders(placed)
     places = tuple(sorted(placed))
+    listing = Listing(places)
     layer = Layer(
         sha256=sha256,
         name=project,
         folder=target,
-        files=places,
-        rooms=frozenset(place.partition("/")[0] for place in places),
+        tree=tree,
+        place=site,
+        listed=lambda: listing,
         entry_points=scripts,
         import_names=import_names(place.removeprefix("site/") for place in places if place.startswith("site/")),
         metadata_sha256=hashlib.sha256(metadata).hexdigest(),
     )
     files = [
         File(
-            path=f"{target}/{place}",
+            path=str(layer.path(place)),
             member=member,
             promised=promised.get(member.filename, ""),
             executable=bool((member.external_attr >> 16) & 0o111) or place.startswith("bin/"),

@@ -1,0 +1,29 @@
+"""Where an environment has its rooms."""
+
+import sys
+from dataclasses import dataclass
+
+from tf_tester.model.interpreter import Interpreter
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Relative to the environment's folder, `/` between the parts."""
+
+    site: str
+    scripts: str
+
+
+def layout_of(interpreter: Interpreter) -> Layout:
+    """The rooms as the interpreter's own `venv` would have them."""
+    if sys.platform == "win32":
+        return Layout("Lib/site-packages", "Scripts")
+    major, minor = interpreter.release
+    if interpreter.implementation == "pypy":
+        return Layout(f"lib/pypy{major}.{minor}/site-packages" if minor >= 8 else "site-packages", "bin")
+    return Layout(f"lib/python{major}.{minor}{'t' * is_free_threaded(interpreter)}/site-packages", "bin")
+
+
+def is_free_threaded(interpreter: Interpreter) -> bool:
+    """Whether it has no global lock (PEP 703): it may have the same tag for its bytecode as one that has."""
+    return interpreter.implementation == "cpython" and "t" in interpreter.abi.removeprefix("cp")
