@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from tf_tester.errors import WrongBytes
 from tf_tester.model.events import Event
-from tf_tester.ports import CachedPage
+from tf_tester.ports import CachedPage, Follower
+from tf_tester.store.blobs import Following
 
 E = TypeVar("E")
 
@@ -43,10 +44,13 @@ class MemoryishBlobs:
         finally:
             os.close(file)
 
-    def adopt(self, sha256: str, filename: str, source: str) -> Path:
+    def follow(self, sha256: str) -> Following:
+        return Following(self.partial(sha256))
+
+    def adopt(self, sha256: str, filename: str, source: str, follower: Follower | None = None) -> Path:
         partial = self.partial(sha256)
-        if not partial.exists() or _hash_of(partial) != sha256:
-            partial.unlink(missing_ok=True)
+        followed = _hash_of(partial) if follower is None else follower.digest()
+        if not partial.exists() or followed != _hash_of(partial) or followed != sha256:
             raise WrongBytes(f"{filename} from {source} isn't what was promised")
         self.adopted.append((sha256, filename, source))
         return partial.rename(self.folder / sha256)

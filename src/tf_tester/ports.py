@@ -47,12 +47,32 @@ class Blobs(Protocol):
         """Hold this while bringing a blob: one process and thread at a time; blocks. Freed by death."""
         ...
 
-    def adopt(self, sha256: str, filename: str, source: str) -> Path:
-        """Verify `partial(sha256)` against its name and give it that name, or remove it.
+    def follow(self, sha256: str) -> "Follower":
+        """Something that hashes `partial(sha256)` while it grows."""
+        ...
 
-        Hashes the bytes that are on the disk, syncs, links into place: afterwards the blob is right or absent.
-        Raises `WrongBytes` (the partial file is gone then) and `StoreError`.
+    def adopt(self, sha256: str, filename: str, source: str, follower: "Follower | None" = None) -> Path:
+        """Verify `partial(sha256)` against its name and give it that name.
+
+        Hashes the bytes that are on the disk (those that the follower has not read), syncs, renames: the blob is
+        right or absent. Raises `WrongBytes` (the partial file stays: what is wrong may be a part of it), `StoreError`.
         """
+        ...
+
+
+class Follower(Protocol):
+    """The hash of a file that grows, as far as it has grown without a hole. For one thread at a time."""
+
+    def follow(self, end: int) -> None:
+        """Read the file on to `end`."""
+        ...
+
+    def restart(self) -> None:
+        """Something that was read has changed. From any thread, at any time."""
+        ...
+
+    def digest(self) -> str:
+        """SHA-256 of the whole file, in lower-case hex; reads what is left of it."""
         ...
 
 
@@ -86,6 +106,26 @@ class Source:
     """Name of a mirror, or `authority`: what events and reports call it."""
     url: str
     """Absolute, without credentials."""
+    proven: bool = False
+    """A file to which it contributed was right before."""
+    reserve: bool = False
+    """Not asked while another is left."""
+    speed: float | None = None
+    """Bytes per second, as far as it is remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What one file taught about a source."""
+
+    source: str
+    right: bool
+    """False: it gave wrong bytes, and that is proven."""
+    speed: float | None
+    """Bytes per second."""
+
+
+Learn = Callable[[Lesson], None]
 
 
 class GetPage(Protocol):

@@ -32,10 +32,12 @@ from tf_tester.index.authority import authority_url, pip_index_url
 from tf_tester.index.http import HttpIndex
 from tf_tester.index.mirror_urls import mirror_source
 from tf_tester.index.mirrors import Mirror, mirror_named
+from tf_tester.index.standings import Standings
 from tf_tester.model.artifact import Artifact
+from tf_tester.model.events import TransferTrouble
 from tf_tester.model.framework import Framework
 from tf_tester.model.machine import Isolation
-from tf_tester.ports import GetPage, Index, Sandbox, Source, Starter, Tell
+from tf_tester.ports import GetPage, Index, Lesson, Sandbox, Source, Starter, Tell
 from tf_tester.resolve.builder import Builder
 from tf_tester.resolve.loopback import LoopbackIndex
 from tf_tester.resolve.memory import LockMemory
@@ -344,10 +346,14 @@ class _Network:
         self._tell = tell
         url = _authority(settings, environ)
         identities = [url, *(mirror.url for mirror in mirrors)]
+        self._standings = Standings(ledger, _now)
+        self._said: set[str] = set()
+        """Mirrors of which it was told that they are left out."""
         self.transfer = Transfer(
             blobs,
             tell,
             sources=self._sources,
+            learn=self._learn,
             offline=settings.offline,
             user_agent=_USER_AGENT,
             environ=environ,
@@ -361,9 +367,26 @@ class _Network:
         ]
 
     def _sources(self, artifact: Artifact) -> list[Source]:
-        """Where a file may be had: the chosen mirrors in their order, then the authority itself."""
-        found = [mirror_source(name, index, artifact, self._tell) for name, index in self._mirrors]
-        return [source for source in found if source is not None] + [Source(AUTHORITY, artifact.url)]
+        """Where a file may be had: the chosen mirrors in their order; the authority itself where these fail."""
+        found: list[Source] = []
+        for name, index in self._mirrors:
+            standing = self._standings.of(name)
+            if standing.left_out_until is not None:
+                if name not in self._said:
+                    self._said.add(name)
+                    reason = f"is left out until {standing.left_out_until:%Y-%m-%d}: it has given wrong bytes"
+                    self._tell(TransferTrouble(artifact.filename, name, reason))
+                continue
+            source = mirror_source(name, index, artifact, self._tell)
+            if source is not None:
+                found.append(replace(source, proven=standing.right > 0, speed=standing.speed))
+        speed = self._standings.of(AUTHORITY).speed
+        return [*found, Source(AUTHORITY, artifact.url, proven=True, reserve=bool(found), speed=speed)]
+
+    def _learn(self, lesson: Lesson) -> None:
+        # The authority can't be left out: what it promises and what it gives may differ for a while after an upload.
+        if lesson.right or lesson.source != AUTHORITY:
+            self._standings.learn(lesson)
 
     def close(self) -> None:
         self.transfer.close()

@@ -333,12 +333,30 @@ def test_right_bytes_get_their_name_read_only(blobs: BlobStore, ledger: Ledger) 
 
 
 @pytest.mark.parametrize("wrong", [b"", CONTENT[:-1], CONTENT + b"x", CONTENT.replace(b"t", b"T")])
-def test_wrong_bytes_never_get_a_name_and_are_gone(blobs: BlobStore, folder: StoreFolder, wrong: bytes) -> None:
+def test_wrong_bytes_never_get_a_name(blobs: BlobStore, folder: StoreFolder, wrong: bytes) -> None:
     blobs.partial(SHA256).write_bytes(wrong)
     with pytest.raises(WrongBytes, match=rf"toy\.whl from tuna has SHA-256 [0-9a-f]+, promised was {SHA256}"):
         blobs.adopt(SHA256, "toy.whl", "tuna")
     assert blobs.find(SHA256) is None
-    assert files_below(folder.blobs) == files_below(folder.incoming) == set()
+    assert files_below(folder.blobs) == set()
+    assert blobs.partial(SHA256).read_bytes() == wrong, "a part of it may be right"
+
+
+def test_what_was_hashed_while_it_grew_is_not_read_again(blobs: BlobStore) -> None:
+    partial = blobs.partial(SHA256)
+    follower = blobs.follow(SHA256)
+    follower.follow(5)  # nothing is there yet
+    partial.write_bytes(CONTENT[:7])
+    follower.follow(7)
+    partial.write_bytes(b"?" * 7 + CONTENT[7:])
+    assert follower.digest() == SHA256
+    follower.restart()
+    assert follower.digest() == hashlib.sha256(b"?" * 7 + CONTENT[7:]).hexdigest()
+    with pytest.raises(WrongBytes):
+        blobs.adopt(SHA256, "toy.whl", "tuna", follower)
+    partial.write_bytes(CONTENT)
+    follower.restart()
+    assert blobs.adopt(SHA256, "toy.whl", "tuna", follower).read_bytes() == CONTENT
 
 
 def test_adopting_nothing_is_an_error_of_the_store(blobs: BlobStore) -> None:

@@ -255,7 +255,8 @@ def test_a_server_without_sound_ranges_is_asked_from_zero(rig: Rig, fault: Fault
     rig.leave_partial(rig.content[:300_000])
     rig.authority.fault(NAME, fault)
     assert rig.is_whole(rig.fetch())
-    assert rig.authority.requests[NAME] <= 2
+    # One that lies about ranges is asked for what was there before, too: only then is it known that it must be whole.
+    assert rig.authority.requests[NAME] <= 2 + isinstance(fault, LyingRange)
 
 
 def test_a_partial_file_longer_than_the_server_s_starts_anew(rig: Rig) -> None:
@@ -290,7 +291,7 @@ def test_after_a_source_that_fails_the_next_heals(rig: Rig, fault: Fault, reason
     assert rig.is_whole(rig.fetch(mirror=True))
     if reason:
         assert f"mirror {reason}" in rig.reasons[-1]
-        assert rig.told.of(TransferFinished)[0].source == "authority"
+        assert "authority" in rig.told.of(TransferFinished)[0].source.split("+")
 
 
 def test_a_mirror_with_another_file_under_the_name_is_left_before_a_byte_is_kept(rig: Rig) -> None:
@@ -477,20 +478,18 @@ def test_memory_stays_small_however_large_the_file(rig: Rig) -> None:
 def test_a_disk_that_takes_nothing_is_the_stores_error_and_what_is_written_stays(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, number: int, words: str
 ) -> None:
-    real_write = os.write
+    real_write = os.pwrite
     room = 100_000
 
-    def write(file: int, content: memoryview) -> int:
+    def write(file: int, content: memoryview, position: int) -> int:
         nonlocal room
-        if len(content) < 1000:
-            return real_write(file, content)
         if room == 0:
             raise OSError(number, os.strerror(number))
-        count = real_write(file, content[:room])
+        count = real_write(file, content[:room], position)
         room -= count
         return count
 
-    monkeypatch.setattr(os, "write", write)
+    monkeypatch.setattr(os, "pwrite", write)
     with pytest.raises(StoreError) as caught:
         rig.fetch()
     assert words in caught.value.hint

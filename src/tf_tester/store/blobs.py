@@ -2,13 +2,16 @@
 
 import hashlib
 import os
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tf_tester.errors import WrongBytes
+from tf_tester.ports import Follower
 from tf_tester.store.folder import StoreFolder, store_errors, sync_folder
 from tf_tester.store.ledger import Ledger
+
+_CHUNK = 1 << 20
 
 
 class BlobStore:
@@ -28,19 +31,20 @@ class BlobStore:
     def exclusive(self, sha256: str) -> AbstractContextManager[None]:
         return self._folder.exclusive(_checked(sha256))
 
-    def adopt(self, sha256: str, filename: str, source: str) -> Path:
+    def follow(self, sha256: str) -> "Following":
+        return Following(self.partial(sha256))
+
+    def adopt(self, sha256: str, filename: str, source: str, follower: Follower | None = None) -> Path:
         partial = self.partial(sha256)
         with store_errors(self._folder.root):
-            # The one place where a file becomes a blob. It reads what is on the disk, not what went over the
+            # The one place where a file becomes a blob. What is on the disk was read, not what went over the
             # wire, so that resumed pieces, other processes and bad memory are all covered by the same check.
-            with partial.open("rb") as stream:
-                actual = hashlib.file_digest(stream, "sha256").hexdigest()
-                size = stream.tell()
-                if actual == sha256:
-                    os.fsync(stream.fileno())
+            actual = (follower or self.follow(sha256)).digest()
             if actual != sha256:
-                partial.unlink()
                 raise WrongBytes(f"{filename} from {source} has SHA-256 {actual}, promised was {sha256}.")
+            with partial.open("rb") as stream:
+                size = os.fstat(stream.fileno()).st_size
+                os.fsync(stream.fileno())
             path = self._path(sha256)
             path.parent.mkdir(exist_ok=True)
             partial.replace(path)
@@ -52,6 +56,43 @@ class BlobStore:
 
     def _path(self, sha256: str) -> Path:
         return self._folder.blobs / _checked(sha256)[:2] / sha256
+
+
+class Following:
+    """`ports.Follower` that reads what the system has of the file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._restarted = True
+        self._begin()
+
+    def follow(self, end: int) -> None:
+        with suppress(OSError):  # told by `digest`
+            self._read(end)
+
+    def restart(self) -> None:
+        self._restarted = True
+
+    def digest(self) -> str:
+        self._read(None)
+        return self._hash.hexdigest()
+
+    def _read(self, end: int | None) -> None:
+        if self._restarted:
+            self._begin()
+        with self._path.open("rb") as stream:
+            stream.seek(self._position)
+            while end is None or self._position < end:
+                chunk = stream.read(_CHUNK if end is None else min(_CHUNK, end - self._position))
+                if not chunk or self._restarted:
+                    return
+                self._hash.update(chunk)
+                self._position += len(chunk)
+
+    def _begin(self) -> None:
+        self._restarted = False
+        self._hash = hashlib.sha256()
+        self._position = 0
 
 
 def _checked(sha256: str) -> str:

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from tf_tester.core.links import Origin, credentials, display_url, local_path, origin, without_credentials
+from tf_tester.core.patience import Kind, Patience
+from tf_tester.core.race import Terms
 from tf_tester.errors import DownloadFailed, IndexUnreachable, TfTesterError
 from tf_tester.model.artifact import Artifact
-from tf_tester.ports import Blobs, PageResponse, Source, Tell
+from tf_tester.ports import Blobs, Learn, PageResponse, Source, Tell
 from tf_tester.transfer.network import Network, interrupted
-from tf_tester.transfer.patience import Patience
 from tf_tester.transfer.settings import MAX_METADATA, MAX_PAGE, Timeouts
-from tf_tester.transfer.trouble import InterruptedTransfer, Kind, Trouble, status_trouble
+from tf_tester.transfer.trouble import InterruptedTransfer, Trouble, status_trouble
 
 if TYPE_CHECKING:
     from tf_tester.transfer.session import Session
@@ -34,7 +35,7 @@ Sources = Callable[[Artifact], Sequence[Source]]
 
 def from_authority(artifact: Artifact) -> Sequence[Source]:
     """The simplest answer to where a file may be had."""
-    return (Source(AUTHORITY, artifact.url),)
+    return (Source(AUTHORITY, artifact.url, proven=True),)
 
 
 class Transfer:
@@ -46,6 +47,8 @@ class Transfer:
         tell: Tell,
         *,
         sources: Sources = from_authority,
+        learn: Learn | None = None,
+        terms: Terms | None = None,
         offline: bool = False,
         connections: int = 6,
         user_agent: str = "tf-tester",
@@ -53,14 +56,17 @@ class Transfer:
         environ: Mapping[str, str] | None = None,
         identities: Sequence[str] = (),
     ) -> None:
-        """`sources`: where a file may be had, best first. `connections`: files on their way at once.
+        """`sources`: where a file may be had, best first; `learn` hears how they did.
 
-        `identities`: addresses whose user name and password are for every file of just that scheme, host and
-        port. `environ`: proxies, certificates and netrc are taken from it.
+        `terms`: how files are shared out. `connections`: files on their way at once. `identities`: addresses whose
+        user name and password are for every file of just that scheme, host and port. `environ`: proxies,
+        certificates and netrc are taken from it.
         """
         self._blobs = blobs
         self._tell = tell
         self._sources = sources
+        self._learn = learn
+        self._terms = terms
         self._offline = offline
         self._timeouts = timeouts or Timeouts()
         self._identities: dict[Origin, tuple[str, str]] = {}
@@ -143,7 +149,16 @@ class Transfer:
             found = self._blobs.find(sha256)  # another process may have been faster
             if found:
                 return found
-            download = Download(artifact, sha256, self._blobs, self._network, self._tell, self._timeouts)
+            download = Download(
+                artifact,
+                sha256,
+                self._blobs,
+                self._network,
+                self._tell,
+                self._timeouts,
+                terms=self._terms,
+                learn=self._learn,
+            )
             return download.run(self._sources(artifact) or from_authority(artifact))
 
     @contextmanager
@@ -269,12 +284,12 @@ class Transfer:
                     url_after_redirects=str(response.url),
                 )
 
-        patience = Patience(self._timeouts)
+        patience = Patience(self._timeouts.retry_delay, self._timeouts.retry_after_cap)
         while True:
             try:
                 return self._timed(ask)
             except Trouble as trouble:
-                pause = patience.after(trouble, progressed=False)
+                pause = patience.after(trouble.kind, progressed=False, retry_after=trouble.retry_after)
                 if pause is None:
                     raise IndexUnreachable(f"{_host(url)} {trouble.reason}", detail=display_url(url)) from trouble
             self._network.pause(pause)

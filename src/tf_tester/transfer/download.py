@@ -1,24 +1,45 @@
-"""One file, from the first source that tells the truth."""
+"""One file, from all sources together: carries out what `core.race` decides."""
 
+import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, assert_never
 
-from tf_tester.core.links import display_url, local_path
-from tf_tester.errors import DownloadFailed, WrongBytes
+from tf_tester.core.links import display_url
+from tf_tester.core.patience import Kind, Patience
+from tf_tester.core.race import (
+    EARLIER,
+    Ask,
+    Claim,
+    Drop,
+    Finished,
+    GaveUp,
+    Instruction,
+    Judge,
+    Race,
+    Runner,
+    Terms,
+    Wait,
+)
+from tf_tester.errors import DownloadFailed, TfTesterError, WrongBytes
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.events import TransferFinished, TransferProgress, TransferTrouble
-from tf_tester.ports import Blobs, Source, Tell
+from tf_tester.ports import Blobs, Learn, Source, Tell
 from tf_tester.transfer.network import Network
 from tf_tester.transfer.partial import PartialFile
-from tf_tester.transfer.patience import Patience
-from tf_tester.transfer.settings import MIB, Timeouts
-from tf_tester.transfer.stream import Asking, stream
-from tf_tester.transfer.trouble import Kind, Trouble
+from tf_tester.transfer.settings import Timeouts
+from tf_tester.transfer.stream import Asking, bring
+from tf_tester.transfer.trouble import Trouble
+
+if TYPE_CHECKING:
+    from tf_tester.transfer.session import Session
 
 _PROGRESS_EVERY = 0.1
 """Seconds between two events of one file."""
-
+_TICK = 0.5
+"""Seconds between two looks at who is slow."""
+_WRONG = "gave other bytes than the index promises"
 _HINTS = {
     Kind.WRONG: "Nothing of it was kept. Ask whoever runs that source, or choose another one with --mirror.",
     Kind.CONNECT: "Check the network and the proxy settings, or choose another source with --mirror.",
@@ -32,7 +53,16 @@ class Download:
     """Brings one blob while its caller holds it exclusively."""
 
     def __init__(
-        self, artifact: Artifact, sha256: str, blobs: Blobs, network: Network, tell: Tell, timeouts: Timeouts
+        self,
+        artifact: Artifact,
+        sha256: str,
+        blobs: Blobs,
+        network: Network,
+        tell: Tell,
+        timeouts: Timeouts,
+        *,
+        terms: Terms | None = None,
+        learn: Learn | None = None,
     ) -> None:
         self._artifact = artifact
         self._sha256 = sha256
@@ -40,107 +70,241 @@ class Download:
         self._network = network
         self._tell = tell
         self._timeouts = timeouts
-        self._partial = PartialFile(blobs.partial(sha256), artifact.size)
-        self._reported = 0.0
+        self._terms = terms
+        self._learn = learn or (lambda _lesson: None)
 
     def run(self, sources: Sequence[Source]) -> Path:
         """The verified file. Raises `DownloadFailed` (also when interrupted) and `StoreError`."""
-        failures: list[tuple[Source, Trouble]] = []
-        began = time.monotonic()
-        for source in sources:
-            try:
-                path = self._from(source)
-            except Trouble as trouble:
-                failures.append((source, trouble))
-            else:
-                self._tell_finished(source, path, time.monotonic() - began)
-                return path
-        raise self._failed(failures)
+        with PartialFile(self._blobs.partial(self._sha256), self._artifact.size) as partial:
+            return self._network.run(lambda session: _Course(self, partial, sources, session).run())
 
-    def _from(self, source: Source) -> Path:
-        """From one source, as often as it is worth it. Raises `Trouble` when it isn't any more."""
-        asking = Asking(source)
-        patience = Patience(self._timeouts)
-        while True:
-            before = self._partial.size
-            try:
-                self._bring_the_rest(asking)
-                return self._adopt(source)
-            except Trouble as trouble:
-                self._tell(TransferTrouble(self._artifact.filename, source.name, trouble.reason))
-                pause = patience.after(trouble, progressed=self._partial.size > before)
-                if pause is None:
-                    raise
-            self._network.pause(pause)
 
-    def _bring_the_rest(self, asking: Asking) -> None:
-        partial = self._partial
-        if partial.expected is not None and partial.size > partial.expected:
-            partial.restart()
-        if partial.is_complete:
+class _Course:
+    """One download while it runs; all of it in the event loop, but for the disk."""
+
+    def __init__(self, download: Download, partial: PartialFile, sources: Sequence[Source], session: "Session") -> None:
+        self._download = download
+        self._artifact = download._artifact
+        self._partial = partial
+        self._session = session
+        self._askings = {source.name: Asking(source) for source in sources}
+        timeouts = download._timeouts
+        self._race = Race(
+            self._artifact.size,
+            [Runner(one.name, proven=one.proven, reserve=one.reserve, speed=one.speed) for one in sources],
+            held=partial.held(),
+            terms=download._terms,
+            patience=Patience(retry_delay=timeouts.retry_delay, retry_after_cap=timeouts.retry_after_cap),
+        )
+        self._follower = download._blobs.follow(download._sha256)
+        self._tasks: dict[Claim, asyncio.Task[None]] = {}
+        self._ends: asyncio.Queue[tuple[Claim, Trouble | TfTesterError | None]] = asyncio.Queue()
+        self._following: asyncio.Future[None] | None = None
+        self._failures: list[tuple[str, Trouble]] = []
+        self._began = time.monotonic()
+        self._reported = 0.0
+        self._wait_until: float | None = None
+        self._losses = 0
+        self._path: Path | None = None
+        self._over: Finished | GaveUp | None = None
+
+    async def run(self) -> Path:
+        async with self._session.places:
+            try:
+                await self._obey(self._race.begin(self._now()))
+                while self._over is None:
+                    await self._next()
+            finally:
+                await self._stop(list(self._tasks))
+                await self._followed()
+        match self._over:
+            case Finished(sources):
+                return self._finished(sources)
+            case GaveUp():
+                raise self._failed()
+            case _:
+                assert_never(self._over)
+
+    async def _next(self) -> None:
+        """Wait for something to happen, and let the race decide what follows."""
+        now = self._now()
+        until = self._wait_until if self._wait_until is not None else now + _TICK
+        try:
+            async with asyncio.timeout(max(0.0, until - now)):
+                claim, trouble = await self._ends.get()
+        except TimeoutError:
+            self._wait_until = None
+            await self._obey(self._race.tick(self._now()))
             return
-        report = self._progress(asking.source)
-        if asking.source.url.startswith("file:"):
-            self._copy(asking.source, report)
+        self._tasks.pop(claim, None)
+        if isinstance(trouble, TfTesterError):
+            raise trouble
+        if trouble is None:
+            await self._obey(self._race.ended(claim, self._now()))
+            return
+        self._fail(claim.source, trouble)
+        await self._obey(self._race.failed(claim, trouble.kind, self._now(), retry_after=trouble.retry_after))
+
+    async def _obey(self, instructions: Sequence[Instruction]) -> None:
+        self._keep_up()
+        for instruction in instructions:
+            match instruction:
+                case Ask(claim):
+                    self._tasks[claim] = asyncio.create_task(self._bring(claim))
+                case Drop(claim):
+                    # Its last write is over before another begins at the same place.
+                    await self._stop([claim])
+                case Judge():
+                    await self._judge()
+                case Wait(until):
+                    self._wait_until = until
+                case Finished() | GaveUp():
+                    self._over = instruction
+                case _:
+                    assert_never(instruction)
+
+    async def _bring(self, claim: Claim) -> None:
+        trouble: Trouble | TfTesterError | None = None
+        try:
+            asking = self._askings[claim.source]
+            await bring(self._session, asking, claim, self._partial, self._race.size, self._opened, self._received)
+        except (Trouble, TfTesterError) as error:
+            trouble = error
+        self._ends.put_nowait((claim, trouble))
+
+    def _opened(self, claim: Claim, size: int | None, ranged: bool) -> bool:
+        useful = self._race.opened(claim, size, ranged=ranged)
+        self._keep_up()
+        return useful
+
+    def _keep_up(self) -> None:
+        """What is no longer held is neither noted nor hashed."""
+        if self._race.losses != self._losses:
+            self._losses = self._race.losses
+            self._partial.renote(self._race.segments)
+            self._follower.restart()
+
+    def _received(self, claim: Claim, count: int) -> None:
+        if claim not in self._tasks:
+            return  # it was dropped: others bring these bytes
+        self._race.received(claim, count, self._now())
+        if claim.heals:
+            self._losses = self._race.losses  # the notes say who brought them last
+            self._follower.restart()
+        self._report(claim.source)
+        if self._following is None or self._following.done():
+            loop = asyncio.get_running_loop()
+            self._following = loop.run_in_executor(None, self._follower.follow, self._race.frontier)
+
+    async def _followed(self) -> None:
+        if self._following is not None:
+            await asyncio.shield(self._following)
+
+    async def _judge(self) -> None:
+        """Let the store compare the hash; and tell what comes out."""
+        await self._followed()
+        self._partial.truncate(self._race.size)
+        contributors = list(dict.fromkeys(segment.source for segment in self._race.segments))
+        names = " and ".join(contributors)
+        suspects = len(self._race.liars)
+        loop = asyncio.get_running_loop()
+        blobs, sha256 = self._download._blobs, self._download._sha256
+        name = contributors[0] if len(contributors) == 1 else "+".join(n for n in contributors if n != EARLIER)
+        try:
+            self._path = await loop.run_in_executor(
+                None, blobs.adopt, sha256, self._artifact.filename, name or EARLIER, self._follower
+            )
+        except WrongBytes:
+            following = self._race.judged(False, self._now())
+            if len(contributors) == 1 and contributors != [EARLIER]:
+                self._fail(names, Trouble(Kind.WRONG, _WRONG))
+            else:
+                self._say(names, f"{'together ' if len(contributors) > 1 else 'and nobody else, together '}{_WRONG}")
         else:
-            self._network.run(lambda session: stream(session, asking, partial, report))
+            following = self._race.judged(True, self._now())
+            for liar in self._race.liars[suspects:]:
+                self._fail(liar, Trouble(Kind.WRONG, f"{_WRONG}: with its part from others the file is right"))
+        await self._obey(following)
 
-    def _copy(self, source: Source, report: Callable[[int | None], None]) -> None:
-        """From a file of this machine: an index may be a folder."""
-        self._partial.restart()
-        try:
-            with (
-                local_path(source.url).open("rb") as origin,
-                self._partial.writing(source.name),
-            ):
-                while chunk := origin.read(MIB):
-                    self._partial.append([chunk])
-                    report(self._partial.expected)
-                    self._network.pause(0)
-        except OSError as error:
-            raise Trouble(Kind.REFUSED, f"can't be read: {error.strerror}") from error
+    async def _stop(self, claims: Sequence[Claim]) -> None:
+        tasks = [self._tasks.pop(claim) for claim in claims if claim in self._tasks]
+        for task in tasks:
+            task.cancel()
+        for result in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(result, Exception):
+                raise result
 
-    def _adopt(self, source: Source) -> Path:
-        try:
-            return self._blobs.adopt(self._sha256, self._artifact.filename, source.name)
-        except WrongBytes as error:
-            alone = self._partial.is_by(source.name)
-            self._partial.vanished()
-            reason = "gave other bytes than the index promises"
-            if alone:
-                raise Trouble(Kind.WRONG, reason) from error
-            raise Trouble(Kind.WRONG_MIXED, f"and an earlier attempt together {reason}") from error
+    def _fail(self, source: str, trouble: Trouble) -> None:
+        self._failures.append((source, trouble))
+        self._say(source, trouble.reason)
 
-    def _progress(self, source: Source) -> Callable[[int | None], None]:
-        """Tells how far it is, ten times a second at most."""
+    def _say(self, source: str, reason: str) -> None:
+        self._download._tell(TransferTrouble(self._artifact.filename, source, reason))
 
-        def report(total: int | None) -> None:
-            now = time.monotonic()
-            if now - self._reported >= _PROGRESS_EVERY:
-                self._reported = now
-                done = self._partial.size
-                self._tell(TransferProgress(self._sha256, self._artifact.filename, done, total, source.name))
+    def _report(self, source: str) -> None:
+        """How far it is, ten times a second at most."""
+        now = time.monotonic()
+        if now - self._reported >= _PROGRESS_EVERY:
+            self._reported = now
+            self._download._tell(
+                TransferProgress(
+                    self._download._sha256, self._artifact.filename, self._race.done, self._race.size, source
+                )
+            )
 
-        return report
-
-    def _tell_finished(self, source: Source, path: Path, seconds: float) -> None:
-        self._tell(
+    def _finished(self, sources: Sequence[str]) -> Path:
+        assert self._path is not None
+        self._partial.forget_notes()
+        size = self._race.size
+        assert size is not None
+        seconds = time.monotonic() - self._began
+        self._learn_of(sources)
+        self._download._tell(
             TransferFinished(
-                sha256=self._sha256,
+                sha256=self._download._sha256,
                 filename=self._artifact.filename,
-                size=self._artifact.size if self._artifact.size is not None else path.stat().st_size,
+                size=size,
                 received=self._partial.received,
-                source=source.name,
+                source="+".join(name for name in sources if name != EARLIER) or EARLIER,
                 seconds=seconds,
             )
         )
+        return self._path
 
-    def _failed(self, failures: Sequence[tuple[Source, Trouble]]) -> DownloadFailed:
-        source, last = failures[-1]
+    def _learn_of(self, sources: Sequence[str]) -> None:
+        from tf_tester.ports import Lesson
+
+        for name in self._race.liars:
+            self._download._learn(Lesson(name, right=False, speed=None))
+        for name in sources:
+            if name in self._askings:
+                self._download._learn(Lesson(name, right=True, speed=self._race.speed(name)))
+
+    def _failed(self) -> DownloadFailed:
+        if not self._race.segments:
+            self._partial.remove()
+        for name in self._race.liars:
+            from tf_tester.ports import Lesson
+
+            self._download._learn(Lesson(name, right=False, speed=None))
+        name, last = self._failures[-1]
         return DownloadFailed(
-            f"{self._artifact.filename} can't be had: {source.name} {last.reason}",
+            f"{self._artifact.filename} can't be had: {name} {last.reason}",
             hint=_HINTS.get(last.kind, _HINT),
             detail="\n".join(
-                f"{source.name}: {trouble.reason} ({display_url(source.url)})" for source, trouble in failures
+                f"{name}: {trouble.reason} ({display_url(self._askings[name].source.url)})"
+                for name, trouble in _last_of_each(self._failures)
             ),
         )
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _last_of_each(failures: Sequence[tuple[str, Trouble]]) -> list[tuple[str, Trouble]]:
+    """In the order in which the sources were left."""
+    last: dict[str, Trouble] = {}
+    for name, trouble in failures:
+        last.pop(name, None)
+        last[name] = trouble
+    return list(last.items())

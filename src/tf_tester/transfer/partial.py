@@ -1,99 +1,127 @@
-"""The growing file of one blob."""
+"""The growing file of one blob, and the notes of who brought which of its bytes.
+
+Bytes come to wherever they belong, so the file may have holes: what is there is in the notes beside it, a line
+`START END SOURCE` after each write, the last line about a byte being the true one. A file without notes is one that
+grew from its beginning. After a kill both are as the system had them; a line that was cut off is left out.
+"""
 
 import errno
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from tf_tester.core.race import EARLIER, Segment
 from tf_tester.core.sizes import size_text
 from tf_tester.errors import StoreError
 
-EARLIER = "an earlier run"
-
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+_NOTE = re.compile(r"(\d{1,15}) (\d{1,15}) (.+)", re.ASCII)
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 
 class PartialFile:
-    """Knows how long the file is and who wrote into it; only ever grows at its end, or starts anew.
+    """A context manager: open while in use.
 
     Every failure of the disk is a `StoreError`, so that it can't be mistaken for one of the network.
     """
 
     def __init__(self, path: Path, expected: int | None) -> None:
         self.path = path
+        self.notes = path.with_name(f"{path.name}.notes")
         self.expected = expected
         """Bytes of the whole file, where the index tells."""
         self.received = 0
         """Bytes that came in this run, those thrown away included."""
-        self.size = self._size_on_disk()
-        self.writers: set[str] = {EARLIER} if self.size else set()
-        self._file = -1
+        self._file = self._notes = -1
 
-    @property
-    def is_complete(self) -> bool:
-        return 0 < self.size == self.expected
-
-    def is_by(self, writer: str) -> bool:
-        """True where nobody else has a part in it."""
-        return self.writers <= {writer}
-
-    @contextmanager
-    def writing(self, writer: str) -> Iterator[None]:
-        """Hold the file open; nobody writes outside of this."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
+    def __enter__(self) -> "PartialFile":
         try:
-            self._file = os.open(self.path, flags, 0o600)
+            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | _NOFOLLOW, 0o600)
+            self._notes = os.open(self.notes, os.O_RDWR | os.O_CREAT | os.O_APPEND | _NOFOLLOW, 0o600)
+        except OSError as error:
+            self.__exit__()
+            raise self._store_error(error) from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for descriptor in (self._file, self._notes):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._file = self._notes = -1
+
+    def held(self) -> tuple[Segment, ...]:
+        """What is there, in the order in which it came."""
+        size = os.fstat(self._file).st_size
+        lines = os.pread(self._notes, os.fstat(self._notes).st_size, 0).split(b"\n")[:-1]
+        found = []
+        for line in lines:
+            match = _NOTE.fullmatch(line.decode("utf-8", "replace"))
+            if match and int(match[1]) < int(match[2]) <= size:
+                found.append(Segment(int(match[1]), int(match[2]), match[3]))
+        if not lines and size:
+            return (Segment(0, size, EARLIER),)
+        return tuple(found)
+
+    def write(self, position: int, chunks: Sequence[bytes], source: str, *, compare: bool = False) -> tuple[int, bool]:
+        """How many bytes were written, and with `compare` whether others had been there.
+
+        What can't be written is lost, what was written stays. Callable from several threads for spans apart.
+        """
+        written, differs = 0, False
+        try:
+            try:
+                for chunk in chunks:
+                    rest = memoryview(chunk)
+                    if compare and not differs:
+                        differs = os.pread(self._file, len(rest), position + written) != chunk
+                    while rest:
+                        count = os.pwrite(self._file, rest, position + written)
+                        written += count
+                        rest = rest[count:]
+            finally:
+                self.received += written
+                if written:
+                    self._note(position, position + written, source)
         except OSError as error:
             raise self._store_error(error) from error
-        self._writer = writer
-        try:
-            yield
-        finally:
-            os.close(self._file)
-            self._file = -1
+        return written, differs
 
-    def append(self, chunks: Sequence[bytes]) -> None:
-        """Write at the end. What can't be written is lost, what was written stays."""
-        self.writers.add(self._writer)
+    def truncate(self, size: int | None) -> None:
+        """Cut off what an earlier run left behind the end of the file."""
+        if size is not None and os.fstat(self._file).st_size > size:
+            os.ftruncate(self._file, size)
+
+    def renote(self, segments: Iterable[Segment]) -> None:
+        """Write the notes anew: something of what was there doesn't count any more."""
+        fresh = self.notes.with_name(f"{self.notes.name}.new")
         try:
-            for chunk in chunks:
-                rest = memoryview(chunk)
-                while rest:
-                    written = os.write(self._file, rest)
-                    self.size += written
-                    self.received += written
-                    rest = rest[written:]
+            # An empty file of notes would say that nothing was ever noted.
+            lines = [f"{one.start} {one.end} {one.source}\n" for one in segments] or ["-\n"]
+            fresh.write_text("".join(lines), encoding="utf-8")
+            fresh.replace(self.notes)
+            os.close(self._notes)
+            self._notes = os.open(self.notes, os.O_RDWR | os.O_APPEND | _NOFOLLOW)
         except OSError as error:
             raise self._store_error(error) from error
 
-    def restart(self) -> None:
-        """Throw away what is there."""
-        try:
-            with self.path.open("wb"):
-                pass
-        except OSError as error:
-            raise self._store_error(error) from error
-        self.vanished()
+    def forget_notes(self) -> None:
+        """The file has become a blob."""
+        self.notes.unlink(missing_ok=True)
 
-    def vanished(self) -> None:
-        """Note that the file is gone or empty."""
-        self.size = 0
-        self.writers.clear()
+    def remove(self) -> None:
+        """There is nothing in it that could be of use."""
+        self.path.unlink(missing_ok=True)
+        self.notes.unlink(missing_ok=True)
 
-    def _size_on_disk(self) -> int:
-        try:
-            return self.path.stat().st_size
-        except FileNotFoundError:
-            return 0
-        except OSError as error:
-            raise self._store_error(error) from error
+    def _note(self, start: int, end: int, source: str) -> None:
+        os.write(self._notes, f"{start} {end} {source}\n".encode())
 
     def _store_error(self, error: OSError) -> StoreError:
         folder = self.path.parent
         if error.errno in _FULL:
-            missing = "" if self.expected is None else f" at least {size_text(self.expected - self.size)}"
+            missing = "" if self.expected is None else f" at least {size_text(self._missing())}"
             return StoreError(
                 f"the disk of the store is full ({error.strerror})",
                 hint=f"Free{missing or ' space'} in {folder} and run again: what has arrived is kept.",
@@ -104,3 +132,8 @@ class PartialFile:
                 hint=f"Make {folder} writable for this user, or choose another store with --store.",
             )
         return StoreError(f"the store can't be written: {error.strerror or error}", hint=f"Look at {folder}.")
+
+    def _missing(self) -> int:
+        """At the most: of a file with holes it is not counted what is in them."""
+        assert self.expected is not None
+        return max(0, self.expected - (os.fstat(self._file).st_size if self._file >= 0 else 0))

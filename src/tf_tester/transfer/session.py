@@ -20,10 +20,11 @@ import aiohttp
 from yarl import URL
 
 from tf_tester.core.links import Origin, credentials, origin, resolve_link, without_credentials
+from tf_tester.core.patience import Kind
 from tf_tester.core.sizes import size_text
 from tf_tester.errors import ConfigError
 from tf_tester.transfer.settings import MAX_REDIRECTS, MIB, Timeouts
-from tf_tester.transfer.trouble import Kind, Trouble, translate
+from tf_tester.transfer.trouble import Trouble, translate
 
 Credentials = tuple[str, str]
 

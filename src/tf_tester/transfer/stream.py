@@ -1,15 +1,18 @@
-"""One answer of one source into one growing file."""
+"""One answer of one source, into its claim of the growing file."""
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
+from tf_tester.core.links import local_path
+from tf_tester.core.patience import Kind
+from tf_tester.core.race import Claim
 from tf_tester.core.sizes import size_text
 from tf_tester.ports import Source
 from tf_tester.transfer.partial import PartialFile
 from tf_tester.transfer.settings import MIB, Timeouts
-from tf_tester.transfer.trouble import Kind, Trouble, status_trouble, translate
+from tf_tester.transfer.trouble import Trouble, status_trouble, translate
 
 if TYPE_CHECKING:
     import aiohttp
@@ -18,8 +21,12 @@ if TYPE_CHECKING:
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 _MAX_CHUNKS = 256
-Report = Callable[[int | None], None]
-"""Told the whole file's size, where known, whenever the file has grown."""
+_LONGEST_HELD = 0.2
+"""Seconds that bytes are held back from the disk at the most: whoever is killed loses no more of a slow transfer."""
+Opened = Callable[[Claim, int | None, bool], bool]
+"""Told the file's size as the source says, and whether it keeps to the range; says whether to go on."""
+Received = Callable[[Claim, int], None]
+"""Told of bytes that are on the disk."""
 
 
 class Asking:
@@ -29,43 +36,58 @@ class Asking:
         self.source = source
         self.etag: str | None = None
         """Strong, of an earlier answer of this source: the rest must be of the same file."""
-        self.ranges = True
-        """False once it has answered a range with something else."""
 
 
-async def stream(session: "Session", asking: Asking, partial: PartialFile, report: Report) -> None:
-    """Bring the rest of the file. Raises `Trouble`, `StoreError`; what came is kept."""
+async def bring(
+    session: "Session",
+    asking: Asking,
+    claim: Claim,
+    partial: PartialFile,
+    size: int | None,
+    opened: Opened,
+    received: Received,
+) -> None:
+    """Bring a claim's bytes. Raises `Trouble`, `StoreError`; what came is kept. `size`: as far as it is known."""
+    sink = _Sink(partial, claim, received)
+    if asking.source.url.startswith("file:"):
+        await _copy(sink, claim, asking, opened)
+        return
     headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
-    start = partial.size if asking.ranges else 0
-    if start:
-        headers["Range"] = f"bytes={start}-"
+    start = 0 if claim.whole else claim.position
+    to_the_end = claim.end is None or claim.end == size
+    if not claim.whole and (start or not to_the_end):
+        headers["Range"] = f"bytes={start}-" if to_the_end else f"bytes={start}-{(claim.end or 0) - 1}"
         if asking.etag:
             headers["If-Range"] = asking.etag
-    async with session.places, session.open(asking.source.url, headers) as response:
-        total = _check(response, asking, start, partial.expected)
-        if response.status == 200 and partial.size:
-            partial.restart()
-        await _copy(response, asking.source.name, partial, total, session.timeouts, report)
-    if total is not None and partial.size < total:
-        raise Trouble(Kind.CUT, _cut_at(partial))
+    async with session.open(asking.source.url, headers) as response:
+        total = _check(response, asking, headers.get("Range"), start, partial.expected)
+        ranged = response.status == 206 or ("Range" not in headers and not claim.whole)
+        if not opened(claim, total, ranged):
+            raise Trouble(Kind.RANGES, "sends the whole file for a part of it")
+        sent_from = start if response.status == 206 else 0
+        await _take(
+            _chunks(response, session.timeouts), sink, claim, skip=claim.position - sent_from, timeouts=session.timeouts
+        )
+    if claim.end is not None and claim.position < claim.end:
+        raise Trouble(Kind.CUT, _cut_at(claim))
 
 
-def _check(response: "aiohttp.ClientResponse", asking: Asking, start: int, expected: int | None) -> int | None:
+def _check(
+    response: "aiohttp.ClientResponse", asking: Asking, asked: str | None, start: int, expected: int | None
+) -> int | None:
     """The whole file's size where it is known, if this answer can be used. Raises `Trouble`."""
     status, headers = response.status, response.headers
-    if status == 416 and start:
-        asking.ranges = False
+    if status == 416 and asked:
         raise Trouble(Kind.RANGES, "has no bytes after those we have")
-    if status not in (200, 206) or (status == 206 and not start):
+    if status not in (200, 206) or (status == 206 and asked is None):
         raise status_trouble(status, response.reason, headers.get("Retry-After"))
     if response.content_type in ("text/html", "application/xhtml+xml"):
         raise Trouble(Kind.CONTENT, "sent an HTML page instead of the file (a login page or a block?)")
     etag = headers.get("ETag")
     asking.etag = etag if etag and not etag.startswith("W/") else None
     if status == 206:
-        total = _range_total(headers.get("Content-Range", ""), start, expected)
+        total = _range_total(headers.get("Content-Range", ""), start, asked or "", expected)
         if total == -1:
-            asking.ranges = False
             raise Trouble(Kind.RANGES, "answered with another range than asked for")
     else:
         total = response.content_length
@@ -74,72 +96,91 @@ def _check(response: "aiohttp.ClientResponse", asking: Asking, start: int, expec
     return expected if expected is not None else total
 
 
-def _range_total(header: str, start: int, expected: int | None) -> int | None:
-    """The whole file's size (None: not told), or -1 where the range isn't the rest from `start`."""
+def _range_total(header: str, start: int, asked: str, expected: int | None) -> int | None:
+    """The whole file's size (None: not told), or -1 where the range isn't the one that was asked for."""
     match = _CONTENT_RANGE.fullmatch(header.strip())
     if match is None or int(match[1]) != start:
         return -1
+    wanted = asked.rpartition("-")[2]
     if match[3] == "*":
-        return expected
+        return expected if not wanted or match[2] == wanted else -1
     total = int(match[3])
-    return total if int(match[2]) == total - 1 else -1
+    last = min(int(wanted), total - 1) if wanted else total - 1
+    return total if int(match[2]) == last else -1
 
 
-async def _copy(
-    response: "aiohttp.ClientResponse",
-    writer: str,
-    partial: PartialFile,
-    total: int | None,
-    timeouts: Timeouts,
-    report: Report,
-) -> None:
-    """Until the answer ends, with at most one MiB read ahead of the disk."""
-    room = None if total is None else total - partial.size
+async def _take(chunks: AsyncIterator[bytes], sink: "_Sink", claim: Claim, *, skip: int, timeouts: Timeouts) -> None:
+    """Until the claim is full or the answer ends, with at most one MiB read ahead of the disk."""
     rate = _Rate(timeouts)
-    with partial.writing(writer):
-        sink = _Sink(partial, total, report)
-        try:
-            while chunk := await _next_chunk(response, timeouts):
-                if room is not None:
-                    room -= len(chunk)
-                    if room < 0:
-                        raise Trouble(Kind.CONTENT, "sent more bytes than the index promises")
-                await sink.put(chunk)
-                rate.saw(len(chunk))
-        except Trouble as trouble:
-            if trouble.kind is Kind.CUT:
-                await sink.put(_left_over(response, room))
-                await sink.flush()
-                raise Trouble(Kind.CUT, _cut_at(partial)) from trouble
-            raise
-        finally:
-            await sink.flush()
+    try:
+        async for chunk in chunks:
+            rate.saw(len(chunk))
+            if skip >= len(chunk):
+                skip -= len(chunk)
+                continue
+            chunk, skip = chunk[skip:], 0
+            room = None if claim.end is None else claim.end - sink.end
+            if room is not None and len(chunk) > room and claim.end == sink.size:
+                raise Trouble(Kind.CONTENT, "sent more bytes than the index promises")
+            await sink.put(chunk if room is None else chunk[: max(0, room)])
+            # It may have been shortened meanwhile; at the end of the file a little more is waited for.
+            if claim.end is not None and sink.end >= claim.end and claim.end != sink.size:
+                break
+    except Trouble as trouble:
+        await sink.flush()
+        if trouble.kind is Kind.CUT:
+            raise Trouble(Kind.CUT, _cut_at(claim)) from trouble
+        raise
+    except asyncio.CancelledError:
+        await sink.settle()
+        raise
+    await sink.flush()
 
 
-async def _next_chunk(response: "aiohttp.ClientResponse", timeouts: Timeouts) -> bytes:
+async def _chunks(response: "aiohttp.ClientResponse", timeouts: Timeouts) -> AsyncIterator[bytes]:
     import aiohttp
 
-    try:
-        return await response.content.readany()
-    except TimeoutError as error:
-        raise Trouble(Kind.STALLED, f"sent nothing for {timeouts.stall:g} s") from error
-    except (aiohttp.ClientError, OSError) as error:
-        raise translate(error) from error
+    while True:
+        try:
+            chunk = await response.content.readany()
+        except TimeoutError as error:
+            raise Trouble(Kind.STALLED, f"sent nothing for {timeouts.stall:g} s") from error
+        except (aiohttp.ClientError, OSError) as error:
+            if left := _left_over(response):
+                yield left
+            raise translate(error) from error
+        if not chunk:
+            return
+        yield chunk
 
 
-def _left_over(response: "aiohttp.ClientResponse", room: int | None) -> bytes:
+def _left_over(response: "aiohttp.ClientResponse") -> bytes:
     """What had come before the connection broke and was not read yet.
 
     aiohttp hands out the error first and the bytes never; without them a link that is cut every 100 kB would
     never get anywhere. No public way leads to them.
     """
     read = getattr(response.content, "_read_nowait", None)
-    rest = bytes(read(-1)) if read is not None else b""
-    return rest if room is None else rest[:room]
+    return bytes(read(-1)) if read is not None else b""
 
 
-def _cut_at(partial: PartialFile) -> str:
-    return f"cut the connection at {size_text(partial.size)}"
+async def _copy(sink: "_Sink", claim: Claim, asking: Asking, opened: Opened) -> None:
+    """From a file of this machine: an index may be a folder."""
+    try:
+        with local_path(asking.source.url).open("rb") as origin:
+            opened(claim, None if sink.size is not None else origin.seek(0, 2), True)
+            origin.seek(claim.position)
+            while chunk := origin.read(MIB if claim.end is None else min(MIB, claim.end - sink.end)):
+                await sink.put(chunk)
+    except OSError as error:
+        raise Trouble(Kind.REFUSED, f"can't be read: {error.strerror}") from error
+    await sink.flush()
+    if claim.end is not None and claim.position < claim.end:
+        raise Trouble(Kind.CONTENT, f"has a file of {claim.position} bytes under this name, not {claim.end}")
+
+
+def _cut_at(claim: Claim) -> str:
+    return f"cut the connection at {size_text(claim.position)}"
 
 
 class _Rate:
@@ -163,38 +204,61 @@ class _Rate:
 
 
 class _Sink:
-    """Collects chunks and writes them by the MiB in a thread, while the next ones come in."""
+    """Collects chunks and writes them, a MiB at a time if they come fast, in a thread while the next ones come in."""
 
-    def __init__(self, partial: PartialFile, total: int | None, report: Report) -> None:
+    def __init__(self, partial: PartialFile, claim: Claim, received: Received) -> None:
         self._partial = partial
-        self._total = total
-        self._report = report
+        self._claim = claim
+        self._received = received
         self._chunks: list[bytes] = []
         self._held = 0
-        self._writing: asyncio.Future[None] | None = None
+        self._underway = 0
+        self._now = asyncio.get_running_loop().time
+        self._written = self._now()
+        self._writing: asyncio.Future[tuple[int, bool]] | None = None
+
+    @property
+    def size(self) -> int | None:
+        """Of the whole file, where the index tells."""
+        return self._partial.expected
+
+    @property
+    def end(self) -> int:
+        """Where the next byte belongs."""
+        return self._claim.position + self._underway + self._held
 
     async def put(self, chunk: bytes) -> None:
         self._chunks.append(chunk)
         self._held += len(chunk)
-        if self._held >= MIB or len(self._chunks) >= _MAX_CHUNKS:
-            await self._written()
+        self._claim.reached = self.end
+        late = self._now() - self._written >= _LONGEST_HELD
+        if self._held >= MIB or len(self._chunks) >= _MAX_CHUNKS or late:
+            await self.settle()
             self._write()
 
     async def flush(self) -> None:
         """Everything on its way to the disk; afterwards no thread touches the file any more."""
-        await self._written()
+        await self.settle()
         if self._chunks:
             self._write()
-            await self._written()
+            await self.settle()
 
-    def _write(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._writing = loop.run_in_executor(None, self._partial.append, self._chunks)
-        self._chunks, self._held = [], 0
-
-    async def _written(self) -> None:
+    async def settle(self) -> None:
+        """Wait for what is being written; what was only collected is left."""
         if self._writing is not None:
             # Shielded: a cancelled download must not leave a thread behind that writes.
-            await asyncio.shield(self._writing)
-            self._writing = None
-            self._report(self._total)
+            writing, self._writing = self._writing, None
+            written, differs = await asyncio.shield(writing)
+            self._underway = 0
+            self._claim.differs = self._claim.differs or differs
+            self._received(self._claim, written)
+
+    def _write(self) -> None:
+        claim = self._claim
+        loop = asyncio.get_running_loop()
+        self._written = self._now()
+        self._writing = loop.run_in_executor(None, self._to_disk, claim.position, self._chunks)
+        self._chunks, self._held, self._underway = [], 0, self._held
+
+    def _to_disk(self, position: int, chunks: list[bytes]) -> tuple[int, bool]:
+        return self._partial.write(position, chunks, self._claim.source, compare=self._claim.heals)

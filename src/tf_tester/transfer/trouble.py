@@ -1,37 +1,10 @@
 """Why a source failed, in words that go behind its name; aiohttp's errors are translated here alone."""
 
 import errno
-from enum import Enum, auto
 from http import HTTPStatus
 
+from tf_tester.core.patience import Kind
 from tf_tester.errors import DownloadFailed
-
-
-class Kind(Enum):
-    """What kind of trouble it is decides whether the same source is asked again (`patience`)."""
-
-    REFUSED = auto()
-    """A status from 400 to 499: asking again brings the same."""
-    BUSY = auto()
-    """429."""
-    SERVER = auto()
-    """A status from 500 on."""
-    CONNECT = auto()
-    """No connection: refused, no such name, TLS."""
-    CUT = auto()
-    """The connection broke, before the first byte or later."""
-    STALLED = auto()
-    """Nothing came for too long."""
-    SLOW = auto()
-    """Something came, too little of it."""
-    RANGES = auto()
-    """It was asked for the rest and answered with something else."""
-    CONTENT = auto()
-    """It has something else under this address: HTML, a file of another size, a forbidden redirect."""
-    WRONG = auto()
-    """It alone gave these bytes, and they aren't those promised."""
-    WRONG_MIXED = auto()
-    """Bytes of several sources or of an earlier run, together not those promised."""
 
 
 class Trouble(Exception):

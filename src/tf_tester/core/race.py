@@ -1,0 +1,578 @@
+"""Who brings which bytes of one file: decisions only, no I/O, no clock.
+
+Sources that have the same file run for it together. Each gets a span; whoever is ready first takes a part of what the
+slowest still has to bring. A source that fails leaves what it brought, and the rest of its span goes to others. When
+all bytes are there the whole file is judged by its hash. If that is wrong, the spans of one source after the other
+are brought again by others and compared: the source whose replacement makes the file right has lied, and it cost no
+more than its share. Nobody is named without that proof.
+
+Events come in as calls, instructions go out as their results; times are seconds of any steady clock. A file that is
+too small to be shared out is brought by one source at a time, in the order given.
+
+    ended/failed/received ─► claims, segments ─► Ask, Shorten, Drop ─► … ─► Judge ─► judged ─► Finished
+                                                                             ▲                    │ wrong
+                                                                             └── spans of one ◄───┘
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from tf_tester.core.patience import Kind, Patience
+
+MIB = 1 << 20
+_PACE_OVER = 1.0
+"""Seconds."""
+EARLIER = "an earlier run"
+"""Brought bytes of which it is not known who brought them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """A source as the race gets to know it."""
+
+    name: str
+    proven: bool = False
+    """A file to which it contributed was right before."""
+    reserve: bool = False
+    """Not asked while another source is left."""
+    speed: float | None = None
+    """Bytes per second, remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Sizes in bytes."""
+
+    share: int = 4 * MIB
+    """A file is shared out among so many sources as this fits into it."""
+    steal: int = MIB
+    """Less than this is not taken from another."""
+    unproven: float = 1 / 3
+    """Part of a file that an unproven source may bring while proven ones are at least half as fast."""
+
+
+# -- instructions
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Bring the claim's bytes, from `claim.position` to `claim.end`; both may change meanwhile."""
+
+    claim: "Claim"
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Bring no more of it."""
+
+    claim: "Claim"
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Compare the whole file with its hash, and call `judged`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing can be asked before; call `tick` then."""
+
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The file is right."""
+
+    sources: tuple[str, ...]
+    """Who brought it, the largest part first."""
+
+
+@dataclass(frozen=True, slots=True)
+class GaveUp:
+    """No source is left that could bring what is missing."""
+
+
+Instruction = Ask | Drop | Judge | Wait | Finished | GaveUp
+
+
+@dataclass(eq=False, slots=True)
+class Claim:
+    """A span that a source is bringing."""
+
+    source: str
+    start: int
+    end: int | None
+    """None: to the end of the file, wherever that is."""
+    whole: bool = False
+    """To be asked without a range: the source can't do them."""
+    heals: bool = False
+    """Its bytes are there, from somebody else: they are to be compared, then replaced."""
+    differs: bool = False
+    """They were not the same."""
+    position: int = 0
+    """Where its next byte belongs; those before are on the disk."""
+    reached: int = 0
+    """Bytes before it have come, and are on their way to the disk: nobody else need bring them."""
+    asked: float = 0.0
+    """When; later, from when on its pace is measured."""
+    measured: int = 0
+    """Where it was then."""
+    pace: float | None = None
+    """Bytes per second, of the last seconds."""
+
+    @property
+    def left(self) -> int:
+        assert self.end is not None
+        return self.end - max(self.position, self.reached)
+
+    def measure(self, now: float) -> float | None:
+        """Its pace; None where it is too early to tell."""
+        passed, here = now - self.asked, max(self.position, self.reached)
+        if passed >= _PACE_OVER:
+            fresh = (here - self.measured) / passed
+            self.pace = fresh if self.pace is None else (self.pace + fresh) / 2
+            self.asked, self.measured = now, here
+        elif self.pace is None and here > self.start and passed >= _PACE_OVER / 10:
+            return (here - self.start) / passed
+        return self.pace
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Bytes that are on the disk."""
+
+    start: int
+    end: int
+    source: str
+
+    @property
+    def size(self) -> int:
+        return self.end - self.start
+
+
+class _State(Enum):
+    RUNNING = auto()
+    JUDGING = auto()
+    OVER = auto()
+
+
+@dataclass(slots=True)
+class _Entrant:
+    """What the race knows of a source."""
+
+    runner: Runner
+    patience: Patience
+    speed: float | None
+    out: bool = False
+    """For this file."""
+    rests_until: float = 0.0
+    ranges: bool = True
+
+
+class Race:
+    """One file's; every method returns what is to be done now."""
+
+    def __init__(
+        self,
+        size: int | None,
+        runners: Sequence[Runner],
+        *,
+        held: Iterable[Segment] = (),
+        terms: Terms | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        """`runners`: the most wanted first. `held`: what earlier runs brought. `patience`: with each source."""
+        self.size = size or None  # nobody would publish an empty file
+        self._terms = terms or Terms()
+        patience = patience or Patience()
+        self._entrants = {one.name: _Entrant(one, patience.fresh(), one.speed) for one in runners}
+        self._segments = _Segments(held)
+        if size is not None and self._segments.end > size:
+            self._segments.clear()
+        self._claims: list[Claim] = []
+        self._state = _State.RUNNING
+        self._suspect: str | None = None
+        """Whose spans are being brought again."""
+        self._confirmed = True
+        """Nothing that was brought again has differed."""
+        self._tried: set[str] = set()
+        """Who has been a suspect since the last change of another kind."""
+        self.liars: list[str] = []
+        """Sources that gave wrong bytes, proven."""
+
+    # -- events
+
+    def begin(self, now: float) -> list[Instruction]:
+        """The first instructions."""
+        return self._go_on(now)
+
+    def tick(self, now: float) -> list[Instruction]:
+        """Time has passed: a source may be asked again, a slow one relieved."""
+        return self._go_on(now) if self._state is _State.RUNNING else []
+
+    def opened(self, claim: Claim, size: int | None, *, ranged: bool) -> bool:
+        """An answer begins: the file's size as its sender says, and whether it keeps to the range asked for.
+
+        False: it is of no use here; the claim is to be given up as `failed` with `Kind.RANGES`.
+        """
+        if self.size is None and size is not None:
+            self.size = size
+            if self._segments.end > size:
+                self._segments.clear()
+                claim.start = claim.position = 0
+            if claim.end is None:
+                claim.end = size
+        if not ranged:
+            self._entrants[claim.source].ranges = False
+            # It sends everything: worth it where it is the only one, or it was asked from the beginning.
+            return claim.whole or claim.start == 0 or not self._others(claim.source)
+        return True
+
+    def received(self, claim: Claim, count: int, now: float) -> None:
+        """So many more bytes of a claim are on the disk."""
+        if claim.heals:
+            self._segments.remove(claim.position, claim.position + count)
+        self._segments.add(Segment(claim.position, claim.position + count, claim.source))
+        claim.position += count
+        self._measure(claim, now)
+
+    def ended(self, claim: Claim, now: float) -> list[Instruction]:
+        """A claim is complete; one whose end was not known ends where its source says that the file ends."""
+        if claim not in self._claims:
+            return []
+        self._claims.remove(claim)
+        if self.size is None:
+            self.size = claim.position
+        self._confirmed = self._confirmed and not claim.differs
+        return self._go_on(now)
+
+    def failed(self, claim: Claim, kind: Kind, now: float, *, retry_after: float | None = None) -> list[Instruction]:
+        """A source has failed; what it brought stays."""
+        if claim not in self._claims:
+            return []
+        self._claims.remove(claim)
+        self._confirmed = self._confirmed and not claim.differs
+        entrant = self._entrants[claim.source]
+        if kind is Kind.RANGES and not claim.whole:
+            entrant.ranges = False  # it is asked for everything when nobody else is left
+            return self._go_on(now)
+        pause = entrant.patience.after(kind, progressed=claim.position > claim.start, retry_after=retry_after)
+        if pause is None:
+            entrant.out = True
+        else:
+            entrant.rests_until = now + pause
+        return self._go_on(now)
+
+    def wrong_piece(self, start: int, end: int, now: float) -> list[Instruction]:
+        """A part of the file, of which the hash is known, is wrong. Whoever brought all of it has lied."""
+        sources = {segment.source for segment in self._segments.within(start, end)}
+        self._segments.remove(start, end)
+        if len(sources) == 1:
+            self._caught(sources.pop())
+        return self._go_on(now)
+
+    def judged(self, right: bool, now: float) -> list[Instruction]:
+        """The whole file's hash was compared."""
+        if right:
+            self._state = _State.OVER
+            if self._suspect is not None:
+                self._caught(self._suspect)
+            return [Finished(self._by_share())]
+        self._state = _State.RUNNING
+        contributors = self._by_share()
+        if len(contributors) == 1:
+            self._segments.clear()
+            self._tried.clear()
+            self._suspect = None
+            self._caught(contributors[0])
+        else:
+            self._suspect_next()
+        return self._go_on(now)
+
+    # -- what is known
+
+    @property
+    def done(self) -> int:
+        """Bytes on the disk."""
+        return self._segments.total
+
+    @property
+    def frontier(self) -> int:
+        """All bytes before it are on the disk."""
+        return self._segments.frontier
+
+    @property
+    def losses(self) -> int:
+        """How often bytes that were there have been given up: notes of them, and what was hashed, are void."""
+        return self._segments.losses
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        return tuple(self._segments)
+
+    def proven(self) -> tuple[str, ...]:
+        """The sources that helped to bring a file that is right."""
+        return tuple(name for name in self._by_share() if name in self._entrants)
+
+    def speed(self, source: str) -> float | None:
+        return self._entrants[source].speed
+
+    def _by_share(self) -> tuple[str, ...]:
+        shares: dict[str, int] = {}
+        for segment in self._segments:
+            shares[segment.source] = shares.get(segment.source, 0) + segment.size
+        return tuple(sorted(shares, key=lambda name: -shares[name]))
+
+    # -- decisions
+
+    def _go_on(self, now: float) -> list[Instruction]:
+        instructions: list[Instruction] = []
+        while self._state is _State.RUNNING and len(self._claims) < self._places():
+            order = self._next(now)
+            if order is None:
+                break
+            instructions += order
+        if self._state is not _State.RUNNING or self._claims:
+            return instructions
+        if self.size is not None and next(self._gaps(), None) is None:
+            return instructions + self._complete(now)
+        resting = [one.rests_until for one in self._entrants.values() if not one.out and one.rests_until > now]
+        if resting:
+            return [*instructions, Wait(min(resting))]
+        if self._suspect is not None:
+            self._suspect_next()  # nobody is left who could replace what it brought
+            return instructions + self._go_on(now)
+        self._state = _State.OVER
+        return [*instructions, GaveUp()]
+
+    def _complete(self, now: float) -> list[Instruction]:
+        """All bytes are there."""
+        if self._suspect is not None and self._confirmed:
+            # Others say the same: the file is what it was, and it was wrong.
+            self._suspect_next()
+            return self._go_on(now)
+        self._state = _State.JUDGING
+        return [Judge()]
+
+    def _next(self, now: float) -> list[Instruction] | None:
+        """One more claim, if anybody is free and there is something for him."""
+        free = self._free(now)
+        for entrant in free:
+            if order := self._work_for(entrant, now, self._allowance(entrant)):
+                return order
+        if free and not self._claims:
+            return self._work_for(free[0], now, 1 << 62) or None  # better an unproven one than none
+        return None
+
+    def _free(self, now: float) -> list[_Entrant]:
+        """The sources that may be asked now, the most wanted first."""
+        usable = [one for one in self._entrants.values() if not one.out and one.runner.name != self._suspect]
+        if any(not one.runner.reserve for one in usable):
+            usable = [one for one in usable if not one.runner.reserve]
+        busy = {claim.source for claim in self._claims}
+        free = [one for one in usable if one.runner.name not in busy and one.rests_until <= now]
+        return sorted(free, key=lambda one: not one.ranges)
+
+    def _others(self, name: str) -> bool:
+        return any(one.runner.name not in (name, self._suspect) and not one.out for one in self._entrants.values())
+
+    def _places(self) -> int:
+        return 1 if self.size is None else max(1, self.size // self._terms.share)
+
+    def _work_for(self, entrant: _Entrant, now: float, allowed: int) -> list[Instruction]:
+        gap = next(self._gaps(), None)
+        if gap is None:
+            return self._stolen(entrant, now, allowed) if entrant.ranges else []
+        start, end = gap
+        if not entrant.ranges and start > 0 and self._claims:
+            return []
+        if end is not None:
+            part = min(self._part(entrant, end - start, now), allowed)
+            if part <= 0:
+                return []
+            # What is left over must be worth a request.
+            end = end if end - start - part < self._terms.steal else start + part
+        return [self._claim(entrant, start, end, now)]
+
+    def _part(self, entrant: _Entrant, gap: int, now: float) -> int:
+        """What a source gets of a gap, as it would be shared out among all that are free."""
+        places = self._places() - len(self._claims)
+        together = self._free(now)[: max(1, places)]
+        if entrant not in together or len(together) == 1:
+            return gap
+        known = [one.speed for one in together if one.speed]
+        usual = sum(known) / len(known) if known else 1.0
+        speeds = {one.runner.name: one.speed or usual for one in together}
+        part = int(gap * speeds[entrant.runner.name] / sum(speeds.values()))
+        return min(gap, max(part, self._terms.steal))
+
+    def _stolen(self, entrant: _Entrant, now: float, allowed: int) -> list[Instruction]:
+        """A part of what the slowest has still to bring."""
+        paces = {claim: self._measure(claim, now) for claim in self._claims}
+        victims = [claim for claim in paces if claim.end is not None and not claim.whole and claim.left > 0]
+        if not victims:
+            return []
+        # Who has not said anything yet is taken to be as fast as others until his time is over.
+        usual = entrant.speed or max((pace for pace in paces.values() if pace), default=1.0)
+        its = {claim: usual if pace is None else pace for claim, pace in paces.items()}
+        victim = max(victims, key=lambda claim: claim.left / its[claim])
+        assert victim.end is not None
+        end, slow = victim.end, its[victim]
+        keeps = int(victim.left * slow / (slow + usual))
+        if keeps < self._terms.steal and slow < usual / 2 and allowed >= victim.left:
+            self._claims.remove(victim)
+            self._confirmed = self._confirmed and not victim.differs
+            self._entrants[victim.source].rests_until = now + _PACE_OVER  # not to take it back at once
+            return [Drop(victim), self._claim(entrant, victim.position, end, now)]
+        takes = min(victim.left - keeps, allowed)
+        if takes < self._terms.steal:
+            return []
+        victim.end = end - takes
+        return [self._claim(entrant, end - takes, end, now)]
+
+    def _measure(self, claim: Claim, now: float) -> float | None:
+        pace = claim.measure(now)
+        if pace is None:
+            return self._entrants[claim.source].speed
+        self._entrants[claim.source].speed = max(pace, 1.0)
+        return max(pace, 1.0)
+
+    def _claim(self, entrant: _Entrant, start: int, end: int | None, now: float) -> Ask:
+        claim = Claim(
+            entrant.runner.name,
+            start,
+            end,
+            whole=not entrant.ranges,
+            heals=self._suspect is not None and bool(self._segments.within(start, start + 1)),
+            position=start,
+            asked=now,
+            measured=start,
+        )
+        self._claims.append(claim)
+        return Ask(claim)
+
+    def _allowance(self, entrant: _Entrant) -> int:
+        """Bytes that it may still bring: what one that lies has brought has to be brought again."""
+        if self.size is None or self._places() == 1 or entrant.runner.proven:
+            return 1 << 62
+        proven = [
+            one.speed
+            for one in self._entrants.values()
+            if one.runner.proven and not (one.out or one.runner.reserve or one.runner.name == self._suspect)
+        ]
+        known = [speed for speed in proven if speed is not None]
+        if not proven or (entrant.speed and len(known) == len(proven) and sum(known) < entrant.speed / 2):
+            return 1 << 62
+        has = sum(segment.size for segment in self._segments if segment.source == entrant.runner.name)
+        return max(0, int(self.size * self._terms.unproven) - has)
+
+    def _gaps(self) -> Iterator[tuple[int, int | None]]:
+        """Spans that nobody has brought or is bringing, in order; the last may have no end yet."""
+        if self.size is None:
+            if not self._claims:
+                yield self._segments.end, None
+            return
+        claimed = [Segment(c.position, c.end or self.size, c.source) for c in self._claims]
+        there = [s for s in self._segments if s.source != self._suspect]
+        taken = sorted([*there, *claimed], key=lambda span: span.start)
+        position = 0
+        for span in taken:
+            if span.start > position:
+                yield position, span.start
+            position = max(position, span.end)
+        if position < self.size:
+            yield position, self.size
+
+    def _suspect_next(self) -> None:
+        """Have another source's spans brought again; when all had their turn, begin anew."""
+        if self._suspect is not None:
+            self._tried.add(self._suspect)
+        self._suspect, self._confirmed = None, True
+        shares = self._by_share()
+        candidates = [name for name in shares if name not in self._tried and self._others(name)]
+        if not candidates:
+            # Several lie, and each other's lies were compared: everything from one source, then from the next.
+            self._segments.clear()
+            self._tried.clear()
+            self._terms = Terms(share=1 << 62)
+            return
+
+        def suspicion(name: str) -> tuple[bool, bool, int]:
+            entrant = self._entrants.get(name)
+            known = entrant is not None
+            return known, entrant is not None and entrant.runner.proven, -shares.index(name)
+
+        self._suspect = min(candidates, key=suspicion)
+
+    def _caught(self, name: str) -> None:
+        entrant = self._entrants.get(name)
+        if entrant is not None:
+            entrant.out = True
+            self.liars.append(name)
+
+
+class _Segments:
+    """Spans that don't overlap, in order; neighbours of one source are one."""
+
+    def __init__(self, segments: Iterable[Segment]) -> None:
+        self._spans: list[Segment] = []
+        self.losses = 0
+        for segment in segments:
+            self.remove(segment.start, segment.end)
+            self.add(segment)
+
+    def __iter__(self) -> Iterator[Segment]:
+        return iter(self._spans)
+
+    @property
+    def total(self) -> int:
+        return sum(span.size for span in self._spans)
+
+    @property
+    def end(self) -> int:
+        return self._spans[-1].end if self._spans else 0
+
+    @property
+    def frontier(self) -> int:
+        position = 0
+        for span in self._spans:
+            if span.start > position:
+                break
+            position = span.end
+        return position
+
+    def within(self, start: int, end: int) -> list[Segment]:
+        return [span for span in self._spans if span.start < end and span.end > start]
+
+    def add(self, new: Segment) -> None:
+        """Nothing may be there yet."""
+        if new.size <= 0:
+            return
+        spans = sorted([*self._spans, new], key=lambda span: span.start)
+        joined: list[Segment] = []
+        for span in spans:
+            last = joined[-1] if joined else None
+            if last is not None and last.source == span.source and last.end == span.start:
+                joined[-1] = Segment(last.start, span.end, span.source)
+            else:
+                joined.append(span)
+        self._spans = joined
+
+    def remove(self, start: int, end: int) -> None:
+        kept: list[Segment] = []
+        for span in self._spans:
+            if span.end <= start or span.start >= end:
+                kept.append(span)
+                continue
+            if span.start < start:
+                kept.append(Segment(span.start, start, span.source))
+            if span.end > end:
+                kept.append(Segment(end, span.end, span.source))
+        self.losses += kept != self._spans
+        self._spans = kept
+
+    def clear(self) -> None:
+        self.losses += bool(self._spans)
+        self._spans = []

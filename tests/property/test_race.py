@@ -1,0 +1,317 @@
+"""Whatever the sources do, in whatever order: the file that comes out is right, and nobody is wronged."""
+
+import heapq
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+
+from tf_tester.core.patience import Kind, Patience
+from tf_tester.core.race import (
+    EARLIER,
+    Ask,
+    Claim,
+    Drop,
+    Finished,
+    GaveUp,
+    Instruction,
+    Judge,
+    Race,
+    Runner,
+    Segment,
+    Terms,
+    Wait,
+)
+
+TERMS = Terms(share=100, steal=20)
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """A source of a play."""
+
+    name: str
+    pace: float = 100.0
+    """Bytes per second."""
+    latency: float = 0.05
+    lies_at: frozenset[int] = frozenset()
+    """Where its file is another one."""
+    refuses: bool = False
+    cuts_after: int = 0
+    """Each of its answers; 0: never."""
+    stalls_after: int = 0
+    ignores_ranges: bool = False
+    proven: bool = False
+    reserve: bool = False
+
+    @property
+    def lies(self) -> bool:
+        return bool(self.lies_at)
+
+    @property
+    def is_able(self) -> bool:
+        """Whether it brings a right file all by itself."""
+        return not (self.lies or self.refuses or self.cuts_after or self.stalls_after)
+
+    def byte(self, position: int) -> int:
+        return (position * 7 + 3) % 251 + (1 if position in self.lies_at else 0)
+
+
+@dataclass
+class Play:
+    """A race in a world of its own, with its own time."""
+
+    size: int
+    mirrors: Sequence[Mirror]
+    held: Sequence[Segment] = ()
+    told_size: bool = True
+    terms: Terms = TERMS
+    time: float = 0.0
+    moved: dict[str, int] = field(default_factory=dict)
+    """Bytes that came from each."""
+    end: Finished | GaveUp | None = None
+    judgements: int = 0
+
+    def __post_init__(self) -> None:
+        runners = [Runner(m.name, proven=m.proven, reserve=m.reserve) for m in self.mirrors]
+        size = self.size if self.told_size else None
+        self.race = Race(size, runners, held=self.held, terms=self.terms, patience=Patience())
+        self.disk = bytearray(4 * self.size + 10)
+        self.by_name = {mirror.name: mirror for mirror in self.mirrors}
+        for segment in self.held:
+            writer = self.by_name.get(segment.source, Mirror(EARLIER))
+            for position in range(segment.start, segment.end):
+                self.disk[position] = writer.byte(position)
+        self._queue: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = count()
+        self._active: dict[Claim, Iterator[float]] = {}
+
+    def run(self) -> "Play":
+        self._obey(self.race.begin(0.0))
+        self._at(0.5, self._tick)
+        for _ in range(200_000):
+            if self.end is not None:
+                return self
+            self.time, _, happen = heapq.heappop(self._queue)
+            happen()
+        raise AssertionError("it goes on for ever")
+
+    @property
+    def is_right(self) -> bool:
+        return all(self.disk[position] == Mirror("").byte(position) for position in range(self.size))
+
+    def _at(self, time: float, happen: Callable[[], None]) -> None:
+        heapq.heappush(self._queue, (time, next(self._order), happen))
+
+    def _tick(self) -> None:
+        self._obey(self.race.tick(self.time))
+        if self.end is None:
+            self._at(self.time + 0.5, self._tick)
+
+    def _obey(self, instructions: Sequence[Instruction]) -> None:
+        for instruction in instructions:
+            match instruction:
+                case Ask(claim):
+                    assert self.by_name[claim.source].name not in {c.source for c in self._active}, "one at a time"
+                    self._active[claim] = self._bring(claim, self.by_name[claim.source])
+                    self._at(self.time, lambda claim=claim: self._step(claim))  # type: ignore[misc]
+                case Drop(claim):
+                    del self._active[claim]
+                case Judge():
+                    self.judgements += 1
+                    assert not self._active
+                    self._at(self.time, lambda: self._obey(self.race.judged(self.is_right, self.time)))
+                case Wait(until):
+                    assert until > self.time
+                    self._at(until, lambda: self._obey(self.race.tick(self.time)))
+                case Finished() | GaveUp():
+                    assert self.end is None
+                    self.end = instruction
+
+    def _step(self, claim: Claim) -> None:
+        if claim not in self._active:
+            return
+        try:
+            self._at(self.time + next(self._active[claim]), lambda: self._step(claim))
+        except StopIteration:
+            del self._active[claim]
+            self._obey(self.race.ended(claim, self.time))
+        except _Failure as failure:
+            del self._active[claim]
+            self._obey(self.race.failed(claim, failure.kind, self.time))
+
+    def _bring(self, claim: Claim, mirror: Mirror) -> Iterator[float]:
+        """What the adapter does, with pauses in place of waiting."""
+        yield mirror.latency
+        if mirror.refuses:
+            raise _Failure(Kind.REFUSED)
+        ranged = not (claim.whole or mirror.ignores_ranges)
+        if not self.race.opened(claim, self.size, ranged=ranged):
+            raise _Failure(Kind.RANGES)
+        sent = 0
+        reading = claim.position if ranged else 0
+        while claim.end is None or claim.position < claim.end:
+            step = min(10, claim.left)
+            if reading < claim.position:
+                step = min(10, claim.position - reading)
+            for limit, kind in ((mirror.cuts_after, Kind.CUT), (mirror.stalls_after, Kind.STALLED)):
+                if limit and sent >= limit:
+                    yield 5.0 if kind is Kind.STALLED else 0.0
+                    raise _Failure(kind)
+            yield step / mirror.pace
+            sent += step
+            self.moved[mirror.name] = self.moved.get(mirror.name, 0) + step
+            if reading >= claim.position:
+                step = min(step, claim.left)  # it may have been shortened
+                if step <= 0:
+                    break
+                for position in range(claim.position, claim.position + step):
+                    value = mirror.byte(position)
+                    claim.differs = claim.differs or (claim.heals and self.disk[position] != value)
+                    self.disk[position] = value
+                self.race.received(claim, step, self.time)
+            reading += step
+
+
+class _Failure(Exception):
+    def __init__(self, kind: Kind) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
+def mirrors_of(size: int) -> st.SearchStrategy[list[Mirror]]:
+    def one(number: int) -> st.SearchStrategy[Mirror]:
+        return st.builds(
+            Mirror,
+            st.just(f"m{number}"),
+            pace=st.sampled_from([1.0, 20.0, 100.0, 1000.0]),
+            latency=st.sampled_from([0.0, 0.05, 3.0]),
+            lies_at=st.one_of(
+                st.just(frozenset()),
+                st.frozensets(st.integers(0, size - 1), max_size=3),
+                st.just(frozenset(range(size))),
+            ),
+            refuses=st.sampled_from([False, False, False, True]),
+            cuts_after=st.sampled_from([0, 0, 0, 40, 200]),
+            stalls_after=st.sampled_from([0, 0, 0, 60]),
+            ignores_ranges=st.sampled_from([False, False, True]),
+            proven=st.booleans(),
+            reserve=st.booleans(),
+        )
+
+    return st.integers(1, 5).flatmap(lambda number: st.tuples(*(one(n) for n in range(number))).map(list))
+
+
+@st.composite
+def plays(draw: st.DrawFn) -> Play:
+    size = draw(st.integers(1, 1500))
+    held = []
+    for start in draw(st.lists(st.integers(0, size - 1), max_size=3)):
+        end = draw(st.integers(start + 1, size))
+        held.append(Segment(start, end, draw(st.sampled_from([EARLIER, "m0", "gone"]))))
+    return Play(size, draw(mirrors_of(size)), held, told_size=draw(st.booleans()))
+
+
+@settings(deadline=None, max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+@given(plays())
+def test_the_file_is_right_or_nobody_could_have_brought_it(play: Play) -> None:
+    play.run()
+    event(type(play.end).__name__)
+    if isinstance(play.end, Finished):
+        assert play.is_right
+    else:
+        assert not any(mirror.is_able for mirror in play.mirrors)
+    # Proven means proven: who is named has given a wrong byte.
+    assert all(play.by_name[name].lies for name in play.race.liars)
+    assert play.race.done <= play.size or isinstance(play.end, GaveUp)
+
+
+@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@given(st.integers(400, 3000), st.integers(2, 4), st.data())
+def test_one_liar_costs_no_more_than_its_share_and_a_little(size: int, honest: int, data: st.DataObject) -> None:
+    """Honest ones that were proven before; a liar of any pace, lying anywhere."""
+    lies_at = frozenset([data.draw(st.integers(0, size - 1))])
+    liar = Mirror("liar", pace=data.draw(st.sampled_from([10.0, 100.0])), lies_at=lies_at)
+    others = [Mirror(f"m{number}", proven=True) for number in range(honest)]
+    mirrors = [*others, liar]
+    data.draw(st.randoms(use_true_random=False)).shuffle(mirrors)
+    play = Play(size, mirrors).run()
+    assert isinstance(play.end, Finished)
+    assert play.is_right
+    caught = play.race.liars == ["liar"]
+    event(f"caught: {caught}")
+    lied = any(play.disk[position] != Mirror("").byte(position) for position in lies_at)
+    assert not lied
+    # Its third, and what was under way when work was moved from one to another.
+    assert sum(play.moved.values()) <= size * (1 + TERMS.unproven) + 120
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.integers(1, 2000), st.integers(0, 4))
+def test_honest_sources_bring_each_byte_once(size: int, number: int) -> None:
+    play = Play(size, [Mirror(f"m{n}", pace=100.0) for n in range(number + 1)]).run()
+    assert isinstance(play.end, Finished)
+    assert sum(play.moved.values()) <= size + 10 * number  # a step that was under way when its claim was shortened
+    assert play.judgements == 1
+
+
+def test_four_of_one_pace_are_nearly_four_times_as_fast() -> None:
+    size = 20_000
+    alone = Play(size, [Mirror("m0")]).run()
+    together = Play(size, [Mirror(f"m{n}") for n in range(4)]).run()
+    assert alone.time / together.time > 3.8
+    assert len(together.moved) == 4
+
+
+def test_work_moves_from_a_slow_one_to_a_fast_one() -> None:
+    size = 20_000
+    fast = Play(size, [Mirror("fast")]).run()
+    both = Play(size, [Mirror("slow", pace=5.0), Mirror("fast")]).run()
+    assert both.time < fast.time * 1.05
+    assert both.moved["slow"] < size / 10
+
+
+def test_a_small_file_is_one_sources_in_the_order_given() -> None:
+    play = Play(TERMS.share * 2 - 1, [Mirror("first"), Mirror("second")]).run()
+    assert set(play.moved) == {"first"}
+
+
+def test_the_reserve_is_asked_when_all_others_are_out() -> None:
+    play = Play(1000, [Mirror("reserve", reserve=True), Mirror("m0", cuts_after=50)]).run()
+    assert play.moved["m0"] == 300  # an answer, and five more
+    assert play.moved["reserve"] == 700
+
+
+def test_what_an_earlier_run_left_is_not_brought_again() -> None:
+    held = [Segment(0, 300, EARLIER), Segment(600, 800, "gone")]
+    play = Play(1000, [Mirror("m0"), Mirror("m1")], held).run()
+    assert sum(play.moved.values()) == 500
+
+
+def test_a_wrong_piece_names_who_brought_it_and_costs_only_itself() -> None:
+    race = Race(1000, [Runner("a"), Runner("b")], held=[Segment(0, 500, "a"), Segment(500, 1000, "b")], terms=TERMS)
+    [judge] = race.begin(0.0)
+    assert isinstance(judge, Judge)
+    race = Race(1000, [Runner("a"), Runner("b")], held=[Segment(0, 500, "a"), Segment(500, 990, "b")], terms=TERMS)
+    [ask] = race.begin(0.0)
+    assert isinstance(ask, Ask)
+    race.wrong_piece(100, 200, 0.1)
+    assert race.liars == ["a"]
+    assert race.done == 1000 - 10 - 100
+
+
+@pytest.mark.parametrize("proven", [True, False])
+def test_dead_slow_and_lying_beside_a_good_one(proven: bool) -> None:
+    """The liar is found; who was right before is not doubted first."""
+    size = 30_000
+    good, slow = Mirror("good", proven=proven), Mirror("slow", pace=20.0, proven=proven)
+    alone = Play(size, [good, slow]).run()
+    liar = Mirror("liar", lies_at=frozenset([size - 1, size // 2, 5]))
+    play = Play(size, [liar, Mirror("dead", refuses=True), slow, good]).run()
+    assert play.race.liars == ["liar"]
+    if proven:
+        assert play.time <= alone.time * 1.15
+        assert sum(play.moved.values()) <= size * 1.34
