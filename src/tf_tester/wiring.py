@@ -31,8 +31,8 @@ from tf_tester.flow.services import Services
 from tf_tester.index.authority import authority_url, pip_index_url
 from tf_tester.index.http import HttpIndex
 from tf_tester.index.mirror_urls import mirror_source
-from tf_tester.index.mirrors import Mirror, mirror_named
-from tf_tester.index.standings import Standings
+from tf_tester.index.mirrors import Mirror, known_mirrors, mirror_named
+from tf_tester.index.standings import Standing, Standings
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.events import TransferTrouble
 from tf_tester.model.framework import Framework
@@ -56,6 +56,7 @@ from tf_tester.transfer.client import AUTHORITY, Transfer
 
 if TYPE_CHECKING:
     from tf_tester.flow.doctor import Machine
+    from tf_tester.flow.mirrors import Examiner, MirrorRow
 
 TOOL = f"tf-tester {__version__}"
 _USER_AGENT = f"tf-tester/{__version__}"
@@ -218,6 +219,47 @@ def machine(settings: Settings, *, environ: Mapping[str, str]) -> "Iterator[Mach
             abilities=lambda: abilities(settings.store),
             monotonic=time.monotonic,
         )
+
+
+def mirror_rows(settings: Settings) -> "list[MirrorRow]":
+    """The mirrors that we know by name, with what the store remembers of them; the store isn't made for it."""
+    from tf_tester.flow.mirrors import MirrorRow
+
+    ledger = Ledger(StoreFolder(settings.store).ledger) if settings.store.is_dir() else None
+    try:
+        standings = None if ledger is None else Standings(ledger, _now)
+        rows = []
+        for mirror in known_mirrors().values():
+            known = Standing() if standings is None else standings.of(mirror.name)
+            told = (mirror.name, mirror.operator or mirror.title, mirror.region, mirror.copies, mirror.notes)
+            rows.append(MirrorRow(*told, known.right, known.speed, known.left_out_until))
+        return rows
+    finally:
+        if ledger is not None:
+            ledger.close()
+
+
+@contextmanager
+def examiner(settings: Settings, url: str, *, environ: Mapping[str, str]) -> "Iterator[Examiner]":
+    """What an examination of the index at `url` asks."""
+    from tf_tester.flow.mirrors import Examiner
+
+    folder = StoreFolder(settings.store)
+    folder.open()
+    with ExitStack() as stack:
+        ledger = Ledger(folder.ledger)
+        stack.callback(ledger.close)
+        authority = _authority(settings, environ)
+        transfer = Transfer(
+            BlobStore(folder, ledger),
+            lambda _event: None,
+            user_agent=_USER_AGENT,
+            environ=environ,
+            identities=[authority, url],
+        )
+        stack.callback(transfer.close)
+        index = HttpIndex(authority, transfer, LedgerPages(ledger), _now, offline=False)
+        yield Examiner(index, transfer, transfer, time.monotonic)
 
 
 def _isolation(settings: Settings) -> Isolation:

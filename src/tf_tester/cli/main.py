@@ -17,6 +17,7 @@ _COMMANDS = {
     "versions": ("tf_tester.cli.versions", "List what exists: versions, dates, Pythons, sizes."),
     "shell": ("tf_tester.cli.shell", "Open a shell in the environment of one version."),
     "doctor": ("tf_tester.cli.doctor", "See what works on this machine, and what to do about the rest."),
+    "mirrors": ("tf_tester.cli.mirrors", "See and examine mirrors."),
     "config": ("tf_tester.cli.config", "Show every setting and where it comes from."),
 }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tf_tester.errors import WrongBytes
 from tf_tester.ports import Follower
-from tf_tester.store.folder import StoreFolder, store_errors, sync_folder
+from tf_tester.store.folder import StoreFolder, start_writing, store_errors, sync_folder
 from tf_tester.store.ledger import Ledger
 
 _CHUNK = 1 << 20
@@ -88,6 +88,8 @@ class Following:
                     return
                 self._hash.update(chunk)
                 self._position += len(chunk)
+            if end is not None:
+                start_writing(stream.fileno())  # the sync at the end finds little left to do
 
     def _begin(self) -> None:
         self._restarted = False

@@ -1,0 +1,112 @@
+"""`tf-tester mirrors`: what mirrors there are, and what an index is good for."""
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tf_tester.cli.options import EPILOG, options, settings_from
+
+if TYPE_CHECKING:
+    from tf_tester.core.conformance import Finding
+    from tf_tester.flow.mirrors import MirrorRow
+    from tf_tester.report.lines import Line
+
+
+@click.group("mirrors", invoke_without_command=True, epilog=EPILOG, short_help="See and examine mirrors.")
+@options("store", "color")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_context
+def command(ctx: click.Context, /, as_json: bool, **_: Any) -> int:
+    """List the mirrors that --mirror knows by name, with what is remembered of them."""
+    if ctx.invoked_subcommand is not None:
+        return 0
+    from tf_tester.wiring import mirror_rows
+
+    settings = settings_from(ctx.params).settings
+    rows = mirror_rows(settings)
+    if as_json:
+        _print_json(rows)
+    else:
+        _show(_rows_as_lines(rows), settings.color)
+    return 0
+
+
+@command.command("check", epilog=EPILOG, short_help="Examine an index beside the authority.")
+@click.argument("mirror", metavar="NAME|URL")
+@options("package", "index-url", "store", "color")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_context
+def check(ctx: click.Context, /, mirror: str, as_json: bool, **_: Any) -> int:
+    """Examine how an index serves one project: what it lacks, what it loses, what it says wrongly.
+
+    The exit code is 1 where it says something else than the authority.
+    """
+    from tf_tester.core.conformance import Verdict
+    from tf_tester.core.simple import canonical
+    from tf_tester.errors import UsageError
+    from tf_tester.flow.mirrors import examine
+    from tf_tester.index.mirrors import mirror_named
+    from tf_tester.wiring import examiner
+
+    known = mirror_named(mirror)
+    if known is None:
+        raise UsageError("none is no mirror.", hint="Give a name that `tf-tester mirrors` lists, or an address.")
+    settings = settings_from(ctx.params).settings
+    with examiner(settings, known.url, environ=os.environ) as world:
+        findings = examine(known.url, canonical(settings.package), world)
+    if as_json:
+        _print_json(findings)
+    else:
+        _show(_findings_as_lines(findings), settings.color)
+    return int(any(finding.verdict is Verdict.WRONG for finding in findings))
+
+
+def _print_json(values: "list[MirrorRow] | list[Finding]") -> None:
+    import msgspec
+
+    for value in values:
+        print(msgspec.json.encode(value).decode())
+
+
+def _show(lines: "list[Line]", color: str) -> None:
+    from tf_tester.report.lines import as_text, wants_colour, write
+
+    wanted = color == "auto" and wants_colour(sys.stdout, os.environ)
+    write(sys.stdout, as_text(lines, colour=wanted or color == "always"))
+
+
+def _rows_as_lines(rows: "list[MirrorRow]") -> "list[Line]":
+    from tf_tester.core.sizes import size_text
+    from tf_tester.report.lines import Span, Style, line
+
+    width = max(len(row.name) for row in rows)
+    lines = []
+    for row in rows:
+        seen = [f"{row.right} files right"] if row.right else []
+        seen += [f"{size_text(row.speed)}/s"] if row.speed else []
+        where = f"{row.operator}, {row.region}" if row.region else row.operator
+        parts: list[str | Span] = [
+            Span(f"{row.name:{width}}", Style.STRONG),
+            f"  {where}",
+            f"; {', '.join(seen)}" if seen else "",
+        ]
+        if row.left_out_until is not None:
+            parts.append(Span(f"  left out until {row.left_out_until:%Y-%m-%d}: it gave wrong bytes", Style.BAD))
+        lines.append(line(*parts))
+        filled = f"Filled from {row.copies}: the two are one voice. " if row.copies else ""
+        if filled or row.notes:
+            lines.append(line(Span(f"{'':{width}}  {filled}{row.notes}".rstrip(), Style.FAINT)))
+    return lines
+
+
+def _findings_as_lines(findings: "list[Finding]") -> "list[Line]":
+    from tf_tester.core.conformance import Verdict
+    from tf_tester.report.lines import Span, Style, line
+
+    styles = {Verdict.OK: Style.GOOD, Verdict.LESS: Style.ODD, Verdict.WRONG: Style.BAD}
+    width = max(len(finding.what) for finding in findings)
+    return [
+        line(Span(f"{one.verdict:<5}", styles[one.verdict]), f"  {one.what:{width}}  {one.told}") for one in findings
+    ]

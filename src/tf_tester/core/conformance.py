@@ -1,0 +1,111 @@
+"""What an index keeps of the authority's page of a project, and what it loses. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from tf_tester.core.simple import JSON_TYPE
+from tf_tester.model.artifact import Artifact, ProjectPage
+
+
+class Verdict(StrEnum):
+    OK = "ok"
+    LESS = "less"
+    """It does without something that others have; we get it from the authority."""
+    WRONG = "wrong"
+    """It says something else than the authority."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    verdict: Verdict
+    told: str
+
+
+def of_answer(content_type: str, body: bytes, revalidated: int | None) -> list[Finding]:
+    """What the answer itself tells: the format (PEP 691), and whether it can be revalidated.
+
+    `revalidated`: status of the answer to the same question with its ETag; None where it had none.
+    """
+    kind = content_type.partition(";")[0].strip() or "nothing"
+    as_json = body.lstrip()[:1] == b"{"
+    if as_json and kind == JSON_TYPE:
+        form = Finding("JSON (PEP 691)", Verdict.OK, kind)
+    elif as_json:
+        form = Finding("JSON (PEP 691)", Verdict.LESS, f"sent as {kind}")
+    else:
+        form = Finding("JSON (PEP 691)", Verdict.LESS, f"HTML only ({kind})")
+    if revalidated is None:
+        return [form, Finding("ETag", Verdict.LESS, "none: each look at a page is a download of it")]
+    if revalidated != 304:
+        return [form, Finding("ETag", Verdict.LESS, f"there, but asked with it the answer is {revalidated}")]
+    return [form, Finding("ETag", Verdict.OK, "answers 304 where nothing has changed")]
+
+
+def of_page(page: ProjectPage, authority: ProjectPage) -> list[Finding]:
+    """How the page differs from the authority's."""
+    theirs = {artifact.filename: artifact for artifact in authority.artifacts}
+    mine = {artifact.filename: artifact for artifact in page.artifacts}
+    both = [(mine[name], theirs[name]) for name in mine if name in theirs]
+    return [
+        _files(mine, theirs),
+        _hashes(both),
+        _told("sizes (PEP 700)", [one.size is not None for one, _ in both]),
+        _told("upload times (PEP 700)", [one.upload_time is not None for one, _ in both]),
+        _told(
+            "metadata files (PEP 714)", [one.metadata_sha256 is not None for one, its in both if its.metadata_sha256]
+        ),
+        _yanks(both),
+    ]
+
+
+def _files(mine: dict[str, Artifact], theirs: dict[str, Artifact]) -> Finding:
+    missing = [artifact for name, artifact in theirs.items() if name not in mine]
+    more = len(mine.keys() - theirs.keys())
+    besides = f"; {more} that the authority doesn't list" if more else ""
+    if not missing:
+        return Finding("files", Verdict.WRONG if more else Verdict.OK, f"all {len(theirs)}{besides}")
+    newest = _newest(missing)
+    when = f", the newest of {newest:%Y-%m-%d %H:%M} UTC" if newest else ""
+    return Finding("files", Verdict.LESS, f"{len(missing)} of {len(theirs)} missing{when}{besides}")
+
+
+def _newest(artifacts: Sequence[Artifact]) -> datetime | None:
+    return max((one.upload_time for one in artifacts if one.upload_time is not None), default=None)
+
+
+def _hashes(both: Sequence[tuple[Artifact, Artifact]]) -> Finding:
+    other = [one.filename for one, its in both if one.sha256 and its.sha256 and one.sha256 != its.sha256]
+    if other:
+        return Finding("SHA-256", Verdict.WRONG, f"{len(other)} are not the authority's: {other[0]}")
+    none = sum(one.sha256 is None for one, _ in both)
+    if none:
+        return Finding("SHA-256", Verdict.LESS, f"{none} of {len(both)} files have none")
+    return Finding("SHA-256", Verdict.OK, f"the authority's for all {len(both)}")
+
+
+def _told(what: str, given: Sequence[bool]) -> Finding:
+    if not given:
+        return Finding(what, Verdict.OK, "the authority has none either")
+    if all(given):
+        return Finding(what, Verdict.OK, "for every file")
+    return Finding(what, Verdict.LESS, f"for {sum(given)} of {len(given)} files" if any(given) else "none")
+
+
+def _yanks(both: Sequence[tuple[Artifact, Artifact]]) -> Finding:
+    what = "yanks (PEP 592)"
+    yanked = [(one, its) for one, its in both if its.yanked is not None]
+    lost = sum(one.yanked is None for one, _ in yanked)
+    made_up = sum(one.yanked is not None and its.yanked is None for one, its in both)
+    reasons = sum(bool(its.yanked) and not one.yanked for one, its in yanked if one.yanked is not None)
+    if lost or made_up:
+        return Finding(
+            what, Verdict.WRONG, f"{lost} of {len(yanked)} yanked files are not marked, {made_up} others are"
+        )
+    if reasons:
+        return Finding(what, Verdict.LESS, f"all {len(yanked)} marked, {reasons} without the reason")
+    return Finding(what, Verdict.OK, f"all {len(yanked)} marked" if yanked else "there are none")
