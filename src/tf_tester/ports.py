@@ -61,14 +61,18 @@ class Blobs(Protocol):
 
 
 class Follower(Protocol):
-    """The hash of a file that grows, as far as it has grown without a hole. For one thread at a time."""
+    """The hash of a file that grows, as far as it has grown without a hole."""
 
-    def follow(self, end: int) -> None:
-        """Read the file on to `end`."""
+    def grown(self, end: int) -> None:
+        """All bytes before `end` are there now."""
         ...
 
     def restart(self) -> None:
-        """Something that was read has changed. From any thread, at any time."""
+        """Something that was read has changed, or will: nothing is there until `grown` says so again."""
+        ...
+
+    def catch_up(self) -> None:
+        """Read what has grown. In one thread at a time, whatever others call meanwhile."""
         ...
 
     def digest(self) -> str:

@@ -227,3 +227,24 @@ def test_a_fast_mirror_takes_over_from_a_slow_one(course: Course) -> None:
     assert course.fetch().read_bytes() == CONTENT
     assert course.sent[0] < 1_000_000
     assert time.monotonic() - began < 30  # alone it would take 40 s
+
+
+def test_bytes_of_an_earlier_run_are_replaced_and_blamed_on_nobody(course: Course) -> None:
+    """A power cut may have taken what was noted."""
+    assert course.artifact.sha256
+    partial = course.blobs.partial(course.artifact.sha256)
+    partial.write_bytes(CONTENT[:1_000_000] + bytes(1_000_000))
+    partial.with_name(f"{partial.name}.notes").write_text("0 1000000 m0\n1000000 2000000 m1\n0 99")
+    assert course.fetch().read_bytes() == CONTENT
+    assert course.liars == []
+    received = course.told.of(TransferFinished)[0].received
+    assert received <= len(CONTENT) - 1_000_000 + 1_000_000, "what was right may be had twice, no more"
+
+
+def test_notes_of_a_file_that_has_become_a_blob_count_for_nothing(course: Course) -> None:
+    assert course.artifact.sha256
+    partial = course.blobs.partial(course.artifact.sha256)
+    partial.with_name(f"{partial.name}.notes").write_text(f"0 {len(CONTENT)} m0\n")
+    assert course.fetch().read_bytes() == CONTENT
+    assert course.told.of(TransferFinished)[0].received == len(CONTENT)
+    assert course.reasons == []

@@ -291,18 +291,6 @@ def test_what_an_earlier_run_left_is_not_brought_again() -> None:
     assert sum(play.moved.values()) == 500
 
 
-def test_a_wrong_piece_names_who_brought_it_and_costs_only_itself() -> None:
-    race = Race(1000, [Runner("a"), Runner("b")], held=[Segment(0, 500, "a"), Segment(500, 1000, "b")], terms=TERMS)
-    [judge] = race.begin(0.0)
-    assert isinstance(judge, Judge)
-    race = Race(1000, [Runner("a"), Runner("b")], held=[Segment(0, 500, "a"), Segment(500, 990, "b")], terms=TERMS)
-    [ask] = race.begin(0.0)
-    assert isinstance(ask, Ask)
-    race.wrong_piece(100, 200, 0.1)
-    assert race.liars == ["a"]
-    assert race.done == 1000 - 10 - 100
-
-
 @pytest.mark.parametrize("proven", [True, False])
 def test_dead_slow_and_lying_beside_a_good_one(proven: bool) -> None:
     """The liar is found; who was right before is not doubted first."""

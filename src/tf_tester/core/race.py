@@ -265,14 +265,6 @@ class Race:
             entrant.rests_until = now + pause
         return self._go_on(now)
 
-    def wrong_piece(self, start: int, end: int, now: float) -> list[Instruction]:
-        """A part of the file, of which the hash is known, is wrong. Whoever brought all of it has lied."""
-        sources = {segment.source for segment in self._segments.within(start, end)}
-        self._segments.remove(start, end)
-        if len(sources) == 1:
-            self._caught(sources.pop())
-        return self._go_on(now)
-
     def judged(self, right: bool, now: float) -> list[Instruction]:
         """The whole file's hash was compared."""
         if right:

@@ -63,38 +63,42 @@ class Following:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._end = 0
         self._restarted = True
-        self._begin()
-
-    def follow(self, end: int) -> None:
-        with suppress(OSError):  # told by `digest`
-            self._read(end)
-
-    def restart(self) -> None:
-        self._restarted = True
-
-    def digest(self) -> str:
-        self._read(None)
-        return self._hash.hexdigest()
-
-    def _read(self, end: int | None) -> None:
-        if self._restarted:
-            self._begin()
-        with self._path.open("rb") as stream:
-            stream.seek(self._position)
-            while end is None or self._position < end:
-                chunk = stream.read(_CHUNK if end is None else min(_CHUNK, end - self._position))
-                if not chunk or self._restarted:
-                    return
-                self._hash.update(chunk)
-                self._position += len(chunk)
-            if end is not None:
-                start_writing(stream.fileno())  # the sync at the end finds little left to do
-
-    def _begin(self) -> None:
-        self._restarted = False
         self._hash = hashlib.sha256()
         self._position = 0
+
+    def grown(self, end: int) -> None:
+        self._end = end
+
+    def restart(self) -> None:
+        # In this order: whoever has just begun anew, and with that has forgotten that he was to, finds nothing to read.
+        self._end = 0
+        self._restarted = True
+
+    def catch_up(self) -> None:
+        with suppress(OSError):  # told by `digest`
+            self._read(to_the_end=False)
+
+    def digest(self) -> str:
+        self._read(to_the_end=True)
+        return self._hash.hexdigest()
+
+    def _read(self, *, to_the_end: bool) -> None:
+        if self._restarted:
+            self._restarted = False
+            self._hash = hashlib.sha256()
+            self._position = 0
+        with self._path.open("rb") as stream:
+            stream.seek(self._position)
+            while to_the_end or self._position < self._end:
+                chunk = stream.read(_CHUNK if to_the_end else min(_CHUNK, max(0, self._end - self._position)))
+                if not chunk or self._restarted:
+                    break
+                self._hash.update(chunk)
+                self._position += len(chunk)
+            if not to_the_end:
+                start_writing(stream.fileno())  # the sync at the end finds little left to do
 
 
 def _checked(sha256: str) -> str:

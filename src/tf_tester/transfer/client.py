@@ -157,7 +157,7 @@ class Transfer:
                 self._tell,
                 self._timeouts,
                 terms=self._terms,
-                learn=self._learn,
+                learn=self._learn or (lambda _lesson: None),
             )
             return download.run(self._sources(artifact) or from_authority(artifact))
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
@@ -25,7 +26,7 @@ from tf_tester.core.race import (
 from tf_tester.errors import DownloadFailed, TfTesterError, WrongBytes
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.events import TransferFinished, TransferProgress, TransferTrouble
-from tf_tester.ports import Blobs, Learn, Source, Tell
+from tf_tester.ports import Blobs, Learn, Lesson, Source, Tell
 from tf_tester.transfer.network import Network
 from tf_tester.transfer.partial import PartialFile
 from tf_tester.transfer.settings import Timeouts
@@ -49,34 +50,23 @@ _HINTS = {
 _HINT = "Run again: what has arrived is kept, and the transfer goes on from there; or try another --mirror."
 
 
+@dataclass(frozen=True, slots=True)
 class Download:
     """Brings one blob while its caller holds it exclusively."""
 
-    def __init__(
-        self,
-        artifact: Artifact,
-        sha256: str,
-        blobs: Blobs,
-        network: Network,
-        tell: Tell,
-        timeouts: Timeouts,
-        *,
-        terms: Terms | None = None,
-        learn: Learn | None = None,
-    ) -> None:
-        self._artifact = artifact
-        self._sha256 = sha256
-        self._blobs = blobs
-        self._network = network
-        self._tell = tell
-        self._timeouts = timeouts
-        self._terms = terms
-        self._learn = learn or (lambda _lesson: None)
+    artifact: Artifact
+    sha256: str
+    blobs: Blobs
+    network: Network
+    tell: Tell
+    timeouts: Timeouts
+    terms: Terms | None = None
+    learn: Learn = lambda _lesson: None
 
     def run(self, sources: Sequence[Source]) -> Path:
         """The verified file. Raises `DownloadFailed` (also when interrupted) and `StoreError`."""
-        with PartialFile(self._blobs.partial(self._sha256), self._artifact.size) as partial:
-            return self._network.run(lambda session: _Course(self, partial, sources, session).run())
+        with PartialFile(self.blobs.partial(self.sha256), self.artifact.size) as partial:
+            return self.network.run(lambda session: _Course(self, partial, sources, session).run())
 
 
 class _Course:
@@ -84,19 +74,19 @@ class _Course:
 
     def __init__(self, download: Download, partial: PartialFile, sources: Sequence[Source], session: "Session") -> None:
         self._download = download
-        self._artifact = download._artifact
+        self._artifact = download.artifact
         self._partial = partial
         self._session = session
         self._askings = {source.name: Asking(source) for source in sources}
-        timeouts = download._timeouts
+        timeouts = download.timeouts
         self._race = Race(
             self._artifact.size,
             [Runner(one.name, proven=one.proven, reserve=one.reserve, speed=one.speed) for one in sources],
             held=partial.held(),
-            terms=download._terms,
+            terms=download.terms,
             patience=Patience(retry_delay=timeouts.retry_delay, retry_after_cap=timeouts.retry_after_cap),
         )
-        self._follower = download._blobs.follow(download._sha256)
+        self._follower = download.blobs.follow(download.sha256)
         self._tasks: dict[Claim, asyncio.Task[None]] = {}
         self._ends: asyncio.Queue[tuple[Claim, Trouble | TfTesterError | None]] = asyncio.Queue()
         self._following: asyncio.Future[None] | None = None
@@ -190,11 +180,13 @@ class _Course:
         self._race.received(claim, count, self._now())
         if claim.heals:
             self._losses = self._race.losses  # the notes say who brought them last
-            self._follower.restart()
+            self._follower.restart()  # and all is hashed when it has been brought
+        else:
+            self._follower.grown(self._race.frontier)
         self._report(claim.source)
         if self._following is None or self._following.done():
             loop = asyncio.get_running_loop()
-            self._following = loop.run_in_executor(None, self._follower.follow, self._race.frontier)
+            self._following = loop.run_in_executor(None, self._follower.catch_up)
 
     async def _followed(self) -> None:
         if self._following is not None:
@@ -208,18 +200,18 @@ class _Course:
         names = " and ".join(contributors)
         suspects = len(self._race.liars)
         loop = asyncio.get_running_loop()
-        blobs, sha256 = self._download._blobs, self._download._sha256
-        name = contributors[0] if len(contributors) == 1 else "+".join(n for n in contributors if n != EARLIER)
+        blobs, sha256 = self._download.blobs, self._download.sha256
+        name = _named(contributors)
         try:
             self._path = await loop.run_in_executor(
-                None, blobs.adopt, sha256, self._artifact.filename, name or EARLIER, self._follower
+                None, blobs.adopt, sha256, self._artifact.filename, name, self._follower
             )
         except WrongBytes:
             following = self._race.judged(False, self._now())
-            if len(contributors) == 1 and contributors != [EARLIER]:
+            if len(contributors) == 1 and names in self._askings:
                 self._fail(names, Trouble(Kind.WRONG, _WRONG))
             else:
-                self._say(names, f"{'together ' if len(contributors) > 1 else 'and nobody else, together '}{_WRONG}")
+                self._say(names, f"together {_WRONG}")
         else:
             following = self._race.judged(True, self._now())
             for liar in self._race.liars[suspects:]:
@@ -239,16 +231,16 @@ class _Course:
         self._say(source, trouble.reason)
 
     def _say(self, source: str, reason: str) -> None:
-        self._download._tell(TransferTrouble(self._artifact.filename, source, reason))
+        self._download.tell(TransferTrouble(self._artifact.filename, source, reason))
 
     def _report(self, source: str) -> None:
         """How far it is, ten times a second at most."""
         now = time.monotonic()
         if now - self._reported >= _PROGRESS_EVERY:
             self._reported = now
-            self._download._tell(
+            self._download.tell(
                 TransferProgress(
-                    self._download._sha256, self._artifact.filename, self._race.done, self._race.size, source
+                    self._download.sha256, self._artifact.filename, self._race.done, self._race.size, source
                 )
             )
 
@@ -259,34 +251,30 @@ class _Course:
         assert size is not None
         seconds = time.monotonic() - self._began
         self._learn_of(sources)
-        self._download._tell(
+        self._download.tell(
             TransferFinished(
-                sha256=self._download._sha256,
+                sha256=self._download.sha256,
                 filename=self._artifact.filename,
                 size=size,
                 received=self._partial.received,
-                source="+".join(name for name in sources if name != EARLIER) or EARLIER,
+                source=_named(sources),
                 seconds=seconds,
             )
         )
         return self._path
 
     def _learn_of(self, sources: Sequence[str]) -> None:
-        from tf_tester.ports import Lesson
-
         for name in self._race.liars:
-            self._download._learn(Lesson(name, right=False, speed=None))
+            self._download.learn(Lesson(name, right=False, speed=None))
         for name in sources:
             if name in self._askings:
-                self._download._learn(Lesson(name, right=True, speed=self._race.speed(name)))
+                self._download.learn(Lesson(name, right=True, speed=self._race.speed(name)))
 
     def _failed(self) -> DownloadFailed:
         if not self._race.segments:
             self._partial.remove()
         for name in self._race.liars:
-            from tf_tester.ports import Lesson
-
-            self._download._learn(Lesson(name, right=False, speed=None))
+            self._download.learn(Lesson(name, right=False, speed=None))
         name, last = self._failures[-1]
         return DownloadFailed(
             f"{self._artifact.filename} can't be had: {name} {last.reason}",
@@ -299,6 +287,11 @@ class _Course:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+def _named(sources: Sequence[str]) -> str:
+    """Who brought a file, as one word for records; of earlier runs only where there is nobody else."""
+    return "+".join(name for name in sources if not name.startswith(EARLIER)) or EARLIER
 
 
 def _last_of_each(failures: Sequence[tuple[str, Trouble]]) -> list[tuple[str, Trouble]]:

@@ -52,14 +52,19 @@ class PartialFile:
         self._file = self._notes = -1
 
     def held(self) -> tuple[Segment, ...]:
-        """What is there, in the order in which it came."""
+        """What earlier runs left, in the order in which it came.
+
+        Who brought it is told apart, but is nobody's name any more: a power cut may have taken what was noted.
+        """
         size = os.fstat(self._file).st_size
+        if not size:
+            os.ftruncate(self._notes, 0)  # notes of a file that has become a blob
         lines = os.pread(self._notes, os.fstat(self._notes).st_size, 0).split(b"\n")[:-1]
         found = []
         for line in lines:
             match = _NOTE.fullmatch(line.decode("utf-8", "replace"))
             if match and int(match[1]) < int(match[2]) <= size:
-                found.append(Segment(int(match[1]), int(match[2]), match[3]))
+                found.append(Segment(int(match[1]), int(match[2]), _earlier(match[3])))
         if not lines and size:
             return (Segment(0, size, EARLIER),)
         return tuple(found)
@@ -137,3 +142,7 @@ class PartialFile:
         """At the most: of a file with holes it is not counted what is in them."""
         assert self.expected is not None
         return max(0, self.expected - (os.fstat(self._file).st_size if self._file >= 0 else 0))
+
+
+def _earlier(source: str) -> str:
+    return source if source.startswith(EARLIER) else f"{EARLIER} ({source})"
