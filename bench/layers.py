@@ -54,7 +54,9 @@ def main() -> None:
     wheels = sorted(options.wheels.absolute().glob("*.whl"))
     if options.make_into is not None:
         # Finding all Pythons of the machine is no part of what is measured.
-        make_layers(options.make_into, wheels, Interpreter(options.executable, "", "cpython", "", 64, options.python))
+        minor = options.python.removeprefix("cpython-3")
+        python = Interpreter(options.executable, f"3.{minor}.0", "cpython", f"cp3{minor}", 64, options.python)
+        make_layers(options.make_into, wheels, python)
         return
     python = interpreter(options.python)
     with tempfile.TemporaryDirectory(dir=options.wheels.absolute().parent, prefix="bench-") as name:
