@@ -15,7 +15,7 @@ too small to be shared out is brought by one source at a time, in the order give
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from tf_tester.core.patience import Kind, Patience
@@ -304,10 +304,6 @@ class Race:
     def segments(self) -> tuple[Segment, ...]:
         return tuple(self._segments)
 
-    def proven(self) -> tuple[str, ...]:
-        """The sources that helped to bring a file that is right."""
-        return tuple(name for name in self._by_share() if name in self._entrants)
-
     def speed(self, source: str) -> float | None:
         return self._entrants[source].speed
 
@@ -413,9 +409,9 @@ class Race:
         assert victim.end is not None
         end, slow = victim.end, its[victim]
         keeps = int(victim.left * slow / (slow + usual))
-        if keeps < self._terms.steal and slow < usual / 2 and allowed >= victim.left:
+        # What is brought again is compared with what was there: not with what a dropped one left on its way out.
+        if keeps < self._terms.steal and slow < usual / 2 and allowed >= victim.left and not victim.heals:
             self._claims.remove(victim)
-            self._confirmed = self._confirmed and not victim.differs
             self._entrants[victim.source].rests_until = now + _PACE_OVER  # not to take it back at once
             return [Drop(victim), self._claim(entrant, victim.position, end, now)]
         takes = min(victim.left - keeps, allowed)
@@ -488,7 +484,7 @@ class Race:
             # Several lie, and each other's lies were compared: everything from one source, then from the next.
             self._segments.clear()
             self._tried.clear()
-            self._terms = Terms(share=1 << 62)
+            self._terms = replace(self._terms, share=1 << 62)
             return
 
         def suspicion(name: str) -> tuple[bool, bool, int]:

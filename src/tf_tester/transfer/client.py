@@ -102,7 +102,7 @@ class Transfer:
     # -- files
 
     def fetch(self, artifact: Artifact) -> Path:
-        """The verified file, from the store or from the first source that tells the truth.
+        """The verified file, from the store or from its sources together.
 
         Raises `DownloadFailed` (its `detail` has a line a source) and `StoreError`.
         """

@@ -24,8 +24,6 @@ class Timeouts:
 
 
 MAX_REDIRECTS = 5
-MAX_RESUMES = 5
-"""Of one source, as long as each brings something."""
 MIB = 1 << 20
 MAX_PAGE = 64 * MIB
 MAX_METADATA = 4 * MIB
