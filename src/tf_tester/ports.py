@@ -90,6 +90,10 @@ class Fetcher(Protocol):
         """
         ...
 
+    def foresee(self, artifact: Artifact) -> "Foreseen":
+        """What `fetch` would have to bring and from where, without bringing it."""
+        ...
+
     def read_range(self, artifact: Artifact, start: int, end: int) -> bytes:
         """Bytes [start, end) of an artifact at the authority, unverified; negative start counts from the end.
 
@@ -100,6 +104,16 @@ class Fetcher(Protocol):
     def metadata(self, artifact: Artifact) -> bytes | None:
         """The file's advertised core metadata (PEP 658), or None where there is none or its hash is wrong."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What bringing one file would take."""
+
+    missing: int | None
+    """Bytes that are not here yet; None where the index tells no size."""
+    sources: tuple[str, ...] = ()
+    """Who would be asked, the first choice first; empty where nothing is missing."""
 
 
 @dataclass(frozen=True, slots=True)

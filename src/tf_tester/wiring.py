@@ -135,6 +135,8 @@ def services(
             translate=lambda error: translate(error, folder.root),
         )
 
+        pythons = interpreters(settings, ledger, uv, environ)
+
         def stop() -> None:
             uv.stop()
             layers.stop()
@@ -145,7 +147,7 @@ def services(
             index=network.index,
             fetcher=network.transfer,
             blobs=blobs,
-            interpreters=interpreters(settings, ledger, uv, environ),
+            interpreters=pythons,
             resolver=UvResolver(
                 index=network.index,
                 loopback=loopback,
@@ -156,6 +158,7 @@ def services(
                 memory=LockMemory(ledger),
                 known_sdists=known_sdists(),
                 workplace=workplace,
+                interpreters=lambda: pythons.find()[0],
                 authority=without_credentials(_authority(settings, environ)),
                 now=_now,
                 offline=settings.offline,

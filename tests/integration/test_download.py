@@ -1,7 +1,11 @@
 """`tf-tester download` and `versions` from the outside."""
 
+import hashlib
+import shutil
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 from packaging.tags import platform_tags
 
@@ -10,11 +14,14 @@ from tests.simulator import Lie, Simulator
 from tests.wheels import make_wheel
 
 
+def wheels_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.suffix == ".whl")
+
+
 def test_a_folder_gets_the_wheels_and_pip_installs_from_it(user: User) -> None:
     run = user.run("download", "--versions", "1.0,2.0", "--with-deps", "-d", "wheels")
     assert run.code == 0
-    names = sorted(path.name for path in (user.folder / "wheels").iterdir())
-    assert names == [
+    assert wheels_in(user.folder / "wheels") == [
         "gear-2.0-py3-none-any.whl",
         "toy-1.0-py3-none-any.whl",
         "toy-2.0-py3-none-any.whl",
@@ -45,7 +52,7 @@ def test_a_wrong_file_of_that_name_is_replaced(user: User) -> None:
     user.write("wheels/toy-1.0-py3-none-any.whl", "half a download")
     assert user.run("download", "--versions", "1.0", "--no-deps").code == 0
     assert (user.folder / "wheels" / "toy-1.0-py3-none-any.whl").read_bytes()[:2] == b"PK"
-    assert [path.name for path in (user.folder / "wheels").iterdir()] == ["toy-1.0-py3-none-any.whl"]
+    assert wheels_in(user.folder / "wheels") == ["toy-1.0-py3-none-any.whl"]
 
 
 def test_one_version_that_fails_does_not_cost_the_others(user: User, index: Simulator) -> None:
@@ -53,11 +60,12 @@ def test_one_version_that_fails_does_not_cost_the_others(user: User, index: Simu
     index.add_wheel(*make_wheel("toy", "0.9", tag="cp35-cp35m-win_amd64"), upload_time="2019-01-01T00:00:00Z")
     run = user.run("download", "--versions", "0.9,1.0,1.1,2.0", "--no-deps")
     assert run.code == 4
-    assert sorted(path.name for path in (user.folder / "wheels").iterdir()) == [
+    assert wheels_in(user.folder / "wheels") == [
         "toy-1.0-py3-none-any.whl",
         "toy-2.0-py3-none-any.whl",
     ]
-    assert "toy 0.9: no-wheel" in run.err
+    assert "toy 0.9 on Python" in run.err
+    assert ": no-wheel: toy 0.9 has no wheel" in run.err
     assert "toy-1.1-py3-none-any.whl: download-failed" in run.err
 
 
@@ -102,12 +110,94 @@ def test_a_wheel_can_be_fetched_for_a_python_that_is_not_here(user: User, index:
         index.add_wheel(*make_wheel("toy", "1.5", tag=tag), upload_time="2021-06-01T00:00:00Z")
     anywhere = {"TF_TESTER_PYTHON": "", "PATH": "/nowhere", "HOME": "/nowhere"}
     assert user.run("download", "--versions", "1.5", "--no-deps", "--python", "3.6", env=anywhere).code == 0
-    assert [path.name for path in (user.folder / "wheels").iterdir()] == [f"toy-1.5-cp36-cp36m-{platform}.whl"]
+    assert wheels_in(user.folder / "wheels") == [f"toy-1.5-cp36-cp36m-{platform}.whl"]
 
 
 def test_a_folder_that_cannot_be_made_is_named(user: User) -> None:
     user.write("file", "")
     run = user.run("download", "--versions", "1.0", "-d", "file/wheels")
     assert run.code == 4
-    assert "file/wheels can't be written" in run.err
+    assert "file/wheels can't be used" in run.err
     assert "-d" in run.err
+
+
+def test_wheels_for_other_platforms_come_with_what_they_need_there(user: User, index: Simulator) -> None:
+    needs = ('gear; sys_platform == "linux"', 'spring; sys_platform == "win32"')
+    for tag in ("cp39-cp39-win_amd64", "cp39-cp39-manylinux_2_17_aarch64", "cp39-cp39-macosx_99_0_arm64"):
+        index.add_wheel(*make_wheel("toy", "1.6", tag=tag, requires=needs), upload_time="2021-06-01T00:00:00Z")
+    for tag in ("cp39-cp39-win_amd64", "cp39-cp39-win32"):
+        index.add_wheel(*make_wheel("spring", "1.0", tag=tag), upload_time="2021-06-01T00:00:00Z")
+    words = ("--versions", "1.6", "--with-deps", "--platform", "win_amd64,linux_aarch64", "--platform", "macosx_arm64")
+    run = user.run("download", *words, env={"TF_TESTER_PYTHON": ""})
+    assert run.code == 3
+    assert "toy 1.6 for macosx_arm64: no-wheel" in run.err
+    assert wheels_in(user.folder / "wheels") == [
+        "gear-2.0-py3-none-any.whl",
+        "spring-1.0-cp39-cp39-win_amd64.whl",
+        "toy-1.6-cp39-cp39-manylinux_2_17_aarch64.whl",
+        "toy-1.6-cp39-cp39-win_amd64.whl",
+    ]
+    windows = (user.folder / "wheels" / "requirements-1.6-py3.9-win_amd64.txt").read_text()
+    assert "spring==1.0" in windows
+    assert "gear" not in windows
+
+
+def test_a_platform_that_nobody_knows_is_a_usage_error(user: User) -> None:
+    run = user.run("download", "--versions", "1.0", "--platform", "beos")
+    assert run.code == 2
+    assert "win_amd64" in run.err
+
+
+def test_the_folder_has_sums_and_a_lock_that_pip_takes(user: User) -> None:
+    user.run("download", "--versions", "1.1")
+    user.run("download", "--versions", "1.0", "--with-deps")
+    folder = user.folder / "wheels"
+    sums = {line[66:]: line[:64] for line in (folder / "SHA256SUMS").read_text().splitlines()}
+    assert sums == {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in wheels_in(folder)}
+    assert len(sums) == 3
+    words = ["--no-index", "--find-links", "wheels", "--target", "site", "--disable-pip-version-check"]
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", *words, "--require-hashes", "-r", "wheels/requirements.txt"],
+        cwd=user.folder,
+        env={"HOME": str(user.home)},
+        check=True,
+        capture_output=True,
+    )
+    assert (user.folder / "site" / "gear.py").exists()
+
+
+def test_a_lock_in_the_standard_form_names_the_index_not_a_mirror(user: User, index: Simulator) -> None:
+    from packaging.pylock import Pylock
+
+    assert user.run("download", "--versions", "1.0,2.0", "--with-deps", "--lock", "pylock").code == 0
+    files = sorted((user.folder / "wheels").glob("pylock*.toml"))
+    assert len(files) == 2
+    lock = Pylock.from_dict(tomllib.loads(files[0].read_text()))
+    lock.validate()
+    wheels = {str(package.name): (package.wheels or [])[0] for package in lock.packages}
+    assert sorted(wheels) == ["gear", "toy"]
+    assert (wheels["toy"].url or "").startswith(index.url)
+    assert user.run("download", "--versions", "1.0", "--lock", "none", "-d", "other").code == 0
+    assert sorted(path.name for path in (user.folder / "other").iterdir()) == ["SHA256SUMS", "toy-1.0-py3-none-any.whl"]
+
+
+def test_a_dry_run_says_what_would_come_from_where_and_brings_nothing(user: User, index: Simulator) -> None:
+    user.run("download", "--versions", "1.0", "-d", "wheels")
+    user.run("download", "--versions", "1.1", "-d", "elsewhere")
+    index.forget_counts()
+    run = user.run("download", "--versions", "1.0,1.1,2.0", "--dry-run")
+    assert run.code == 0
+    lines = run.out.splitlines()
+    assert [line.split("  ")[-1] for line in lines[:3]] == ["is there", "from the store", "from authority"]
+    assert lines[3].startswith("1 of 3 files would come: ")
+    assert not [name for name in index.requests if name.endswith(".whl")]
+    assert not (user.folder / "wheels" / "toy-2.0-py3-none-any.whl").exists()
+
+
+def test_a_file_that_is_there_is_not_fetched_even_if_the_store_has_lost_it(user: User, index: Simulator) -> None:
+    user.run("download", "--versions", "1.0")
+    shutil.rmtree(user.store / "blobs")
+    index.forget_counts()
+    run = user.run("download", "--versions", "1.0")
+    assert "(was there)" in run.out
+    assert not [name for name in index.requests if name.endswith(".whl")]

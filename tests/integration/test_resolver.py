@@ -84,6 +84,7 @@ class Process:
             exclusive=folder.exclusive,
         )
         self.resolver = UvResolver(
+            interpreters=list,
             index=self.index,
             loopback=self.loopback,
             metadata=self.metadata,

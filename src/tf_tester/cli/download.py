@@ -3,20 +3,32 @@
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tf_tester.cli.options import EPILOG, options, settings_from
 from tf_tester.cli.selecting import FETCHING, RESOLVING, SELECTING, listener, selection_of
+from tf_tester.core.lockfile import LockFormat
 from tf_tester.core.printable import printable
+from tf_tester.core.sizes import size_text
 from tf_tester.errors import CellRefused
-from tf_tester.flow.download import Undelivered
 from tf_tester.model.request import Trial
+
+if TYPE_CHECKING:
+    from tf_tester.core.platforms import Platform
+    from tf_tester.flow.download import Delivery, Expected, Forecast, Undelivered
 
 
 @click.command("download", epilog=EPILOG, short_help="Bring the wheels of many versions into a folder.")
 @options(*SELECTING, *RESOLVING, "with", *FETCHING, "color")
+@click.option(
+    "--platform",
+    "platforms",
+    multiple=True,
+    metavar="NAME",
+    help="For this kind of machine, such as linux_x86_64, macosx_arm64 or win_amd64. Repeatable.  [default: this one]",
+)
 @click.option(
     "--with-deps/--no-deps",
     "with_dependencies",
@@ -34,43 +46,110 @@ from tf_tester.model.request import Trial
     metavar="FOLDER",
     help="Where the wheels go.",
 )
+@click.option(
+    "--lock",
+    "lock_format",
+    type=click.Choice([str(one) for one in LockFormat]),
+    default=str(LockFormat.REQUIREMENTS),
+    show_default=True,
+    help="What to write beside them for each version: pip's requirements with hashes, or pylock.toml.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would come, how much of it and from where.")
 @click.pass_context
-def command(ctx: click.Context, /, with_dependencies: bool, folder: Path, **_: Any) -> int:
+def command(
+    ctx: click.Context,
+    /,
+    platforms: tuple[str, ...],
+    with_dependencies: bool,
+    folder: Path,
+    lock_format: str,
+    dry_run: bool,
+    **_: Any,
+) -> int:
     """Bring the wheels of many versions into a flat folder that pip understands.
 
-    Every file is verified against the index's hash; one that is there already is left alone.
+    Every file is verified against the index's hash; one that is there already is left alone. SHA256SUMS lists them.
 
     \b
     Examples:
       tf-tester download --versions 2.4.0,2.8.0,2.12.0 --mirror tuna
       tf-tester download --versions 2.8.0 --with-deps -d wheels
+      tf-tester download --versions 2.12.0 --platform win_amd64,macosx_arm64 --python 3.9,3.10
       pip install --no-index --find-links wheels tensorflow==2.8.0
     """
-    from tf_tester.core.sizes import size_text
-    from tf_tester.flow.download import download
-    from tf_tester.wiring import new_run_id, services
+    from tf_tester.flow.download import Delivery, Forecast, Order, download, foresee
+    from tf_tester.wiring import TOOL, new_run_id, services
 
     settings = settings_from(ctx.params).settings
     selection = selection_of(settings)
     trial = Trial(requirements=settings.with_)
+    order = Order(folder, with_dependencies, _platforms(platforms), LockFormat(lock_format), TOOL)
     with (
         listener(settings) as show,
         services(settings, lambda _folder: show, environ=os.environ, run_id=new_run_id()) as world,
     ):
-        delivery = download(selection, trial, world, folder=folder, with_dependencies=with_dependencies)
-    for file in delivery.files:
-        print(f"{printable(file.filename)}  {size_text(file.size)}{'  (was there)' if file.was_there else ''}")
-    new = [file for file in delivery.files if not file.was_there]
-    place = printable(str(folder))
-    print(
-        f"{len(delivery.files)} files in {place}, {len(new)} of them new ({size_text(sum(file.size for file in new))})."
-    )
-    for failure in delivery.failures:
+        if dry_run:
+            outcome: Delivery | Forecast = foresee(selection, trial, world, order)
+        else:
+            outcome = download(selection, trial, world, order)
+    lines = _delivered(outcome, folder) if isinstance(outcome, Delivery) else _foreseen(outcome)
+    print("\n".join(map(printable, lines)))
+    for failure in outcome.failures:
         _complain(failure)
-    return max((failure.error.exit_code for failure in delivery.failures), default=0)
+    return max((failure.error.exit_code for failure in outcome.failures), default=0)
 
 
-def _complain(failure: Undelivered) -> None:
+def _platforms(names: tuple[str, ...]) -> "tuple[Platform | None, ...]":
+    from tf_tester.core.platforms import platform_named
+
+    words = [word for name in names for word in name.split(",") if word.strip()]
+    return tuple(dict.fromkeys(platform_named(word) for word in words)) or (None,)
+
+
+def _delivered(delivery: "Delivery", folder: Path) -> list[str]:
+    lines = [
+        f"{file.filename}  {size_text(file.size)}{'  (was there)' if file.was_there else ''}" for file in delivery.files
+    ]
+    new = [file for file in delivery.files if not file.was_there]
+    size = size_text(sum(file.size for file in new))
+    lines.append(f"{_count(len(delivery.files))} in {folder}, {len(new)} of them new ({size}).")
+    if delivery.locks:
+        lines.append(f"Locks: {', '.join(delivery.locks)}.")
+    return lines
+
+
+def _foreseen(forecast: "Forecast") -> list[str]:
+    """What is here already is said, what would come is summed up by who would be asked first."""
+    lines = [f"{file.filename}  {_size(file.size)}  {_where(file)}" for file in forecast.files]
+    coming = [file for file in forecast.files if file.where == "sources"]
+    unknown = sum(file.missing is None for file in coming)
+    total = size_text(sum(file.missing or 0 for file in coming))
+    more = f" and {_count(unknown)} of unknown size" if unknown else ""
+    lines.append(f"{len(coming)} of {_count(len(forecast.files))} would come: {total}{more}. Nothing was brought.")
+    return lines
+
+
+def _where(file: "Expected") -> str:
+    match file.where:
+        case "folder":
+            return "is there"
+        case "store":
+            return "from the store"
+        case _:
+            begun = file.size is not None and file.missing is not None and file.missing < file.size
+            rest = f"the last {_size(file.missing)} " if begun else ""
+            return f"{rest}from {', '.join(file.sources)}" if file.sources else "can't come: --offline"
+
+
+def _size(size: int | None) -> str:
+    return "size unknown" if size is None else size_text(size)
+
+
+def _count(number: int) -> str:
+    return "1 file" if number == 1 else f"{number} files"
+
+
+def _complain(failure: "Undelivered") -> None:
     """The failure on standard error, the evidence in full."""
     error = failure.error
     outcome = error.outcome if isinstance(error, CellRefused) else "failed"

@@ -8,6 +8,7 @@ from packaging.version import Version
 
 from tf_tester.core.choose import versions_of
 from tf_tester.core.era import release_date, settled_python
+from tf_tester.core.platforms import Platform, platform_named
 from tf_tester.core.tags import accepts_python, best_wheel
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.model.cell import Cell, PlannedCell, Refusal
@@ -27,13 +28,18 @@ def plan(
     pythons: Sequence[str],
     resolution: Resolution,
     may_build: bool = False,
+    platform: Platform | None = None,
 ) -> tuple[PlannedCell, ...]:
     """A cell for each version, or for each version and each of `pythons` (labels such as `3.8`).
+
+    With a `platform` nothing is looked for here: the Pythons are those that could be there.
 
     `interpreters` are in order of preference. Without `pythons` a version gets the newest Python that has a
     wheel of it; a wheel for any Python gets the newest that was settled when the version came out. A version
     that can't run is a cell too, with a refusal.
     """
+    if platform is not None:
+        interpreters = [hypothetical(release, platform) for release in reversed(PYTHONS)]
     known = versions_of(page)
     cells: list[PlannedCell] = []
     for version in versions:
@@ -47,20 +53,20 @@ def plan(
     return tuple(cells)
 
 
-def wheels_for_pythons(artifacts: Iterable[Artifact]) -> dict[str, Artifact]:
-    """The best wheel by Python label, for every Python that has one on this platform, oldest first."""
+def wheels_for_pythons(artifacts: Iterable[Artifact], platform: Platform | None = None) -> dict[str, Artifact]:
+    """The best wheel by Python label, for every Python that has one on a platform (None: this), oldest first."""
     files = [artifact for artifact in artifacts if artifact.is_wheel]
     found: dict[str, Artifact] = {}
     for release in PYTHONS:
-        python = hypothetical(release)
+        python = hypothetical(release, platform)
         wheel = best_wheel(files, python)
         if wheel is not None:
             found[python.label] = wheel
     return found
 
 
-def hypothetical(release: tuple[int, int]) -> Interpreter:
-    """A CPython of this machine's kind, as it would be if it were installed.
+def hypothetical(release: tuple[int, int], platform: Platform | None = None) -> Interpreter:
+    """A CPython as it would be if it were installed, on this kind of machine or another one.
 
     >>> hypothetical((3, 7)).abi, hypothetical((3, 8)).abi
     ('cp37m', 'cp38')
@@ -71,8 +77,9 @@ def hypothetical(release: tuple[int, int]) -> Interpreter:
         version=f"{major}.{minor}.99",
         implementation="cpython",
         abi=f"cp{major}{minor}" + ("m" if release < (3, 8) else ""),
-        bits=64 if sys.maxsize > 2**32 else 32,
+        bits=platform.bits if platform else 64 if sys.maxsize > 2**32 else 32,
         cache_tag=f"cpython-{major}{minor}",
+        platform=platform.name if platform else "",
     )
 
 
@@ -92,7 +99,7 @@ def _cell_for_any_python(
         settled = [pair for pair in usable if not _for_any_python(pair[1]) or settled_python(pair[0], released)]
         for interpreter, artifact in (settled or usable)[:1]:
             return PlannedCell(Cell(package, version, interpreter.label, resolution), interpreter, artifact)
-    refusal = _no_python(package, version, artifacts, may_build)
+    refusal = _no_python(package, version, artifacts, may_build, _platform_of(interpreters))
     return PlannedCell(Cell(package, version, "-", resolution), refusal=refusal)
 
 
@@ -112,7 +119,7 @@ def _cell_for_python(
             artifact = _sdist_for(artifacts, interpreter)
         if artifact is not None:
             return PlannedCell(cell, interpreter, artifact)
-    pythons = wheels_for_pythons(artifacts)
+    pythons = wheels_for_pythons(artifacts, _platform_of(interpreters))
     if pythons and (interpreters or _would_not_help(label, pythons, artifacts, may_build)):
         refusal = Refusal(
             Outcome.NO_WHEEL,
@@ -120,7 +127,7 @@ def _cell_for_python(
             f"It has wheels for {', '.join(pythons)}.",
         )
     elif interpreters:
-        refusal = _no_python(package, version, artifacts, may_build)
+        refusal = _no_python(package, version, artifacts, may_build, _platform_of(interpreters))
     else:
         refusal = Refusal(
             Outcome.NO_PYTHON,
@@ -155,9 +162,17 @@ def _would_not_help(label: str, pythons: Iterable[str], artifacts: Sequence[Arti
     return label in known and label not in pythons and not (may_build and any(a.is_sdist for a in artifacts))
 
 
-def _no_python(package: str, version: str, artifacts: Sequence[Artifact], may_build: bool) -> Refusal:
+def _platform_of(interpreters: Sequence[Interpreter]) -> Platform | None:
+    """None: this machine's."""
+    name = interpreters[0].platform if interpreters else ""
+    return platform_named(name) if name else None
+
+
+def _no_python(
+    package: str, version: str, artifacts: Sequence[Artifact], may_build: bool, platform: Platform | None
+) -> Refusal:
     """Told apart: a Python is missing, or this platform has nothing at all."""
-    pythons = list(wheels_for_pythons(artifacts))
+    pythons = list(wheels_for_pythons(artifacts, platform))
     if pythons:
         newest = pythons[-1]
         return Refusal(
@@ -172,7 +187,8 @@ def _no_python(package: str, version: str, artifacts: Sequence[Artifact], may_bu
             f"{package} {version} has to be built for Python {sdist.requires_python}, and none of these is installed.",
             "Install one with `uv python install`.",
         )
-    hint = "" if sdist is None else f"Allow building it with --allow-build {package}."
+    hint = "" if sdist is None or platform else f"Allow building it with --allow-build {package}."
     if any(artifact.is_wheel for artifact in artifacts):
-        return Refusal(Outcome.NO_WHEEL, f"{package} {version} has no wheel for this platform.", hint)
+        where = platform.name if platform else "this platform"
+        return Refusal(Outcome.NO_WHEEL, f"{package} {version} has no wheel for {where}.", hint)
     return Refusal(Outcome.NO_WHEEL, f"{package} {version} exists only as source.", hint)

@@ -12,6 +12,7 @@ from packaging import tags as packaging_tags
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
+from tf_tester.core.platforms import platform_named
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.interpreter import Interpreter
 
@@ -30,8 +31,8 @@ _MOST_TAGS = 2_000
 
 
 def compatible_tags(interpreter: Interpreter) -> tuple[str, ...]:
-    """The wheel tags the interpreter takes here, best first, such as `cp38-cp38-manylinux2014_x86_64`."""
-    return _tags(interpreter.implementation, interpreter.release, interpreter.abi, interpreter.bits)
+    """The wheel tags the interpreter takes, best first, such as `cp38-cp38-manylinux2014_x86_64`."""
+    return _tags(*_kind(interpreter))
 
 
 def best_wheel(artifacts: Iterable[Artifact], interpreter: Interpreter) -> Artifact | None:
@@ -40,7 +41,7 @@ def best_wheel(artifacts: Iterable[Artifact], interpreter: Interpreter) -> Artif
     The most specific tag wins, then the highest build tag, then the name: the page's order is no matter.
     Yanked files are not looked at differently: whether they count is the caller's question.
     """
-    ranks = _ranks(interpreter.implementation, interpreter.release, interpreter.abi, interpreter.bits)
+    ranks = _ranks(*_kind(interpreter))
     best: Artifact | None = None
     best_key: tuple[int, int, str, str] | None = None
     for artifact in artifacts:
@@ -75,9 +76,14 @@ def accepts_python(requires_python: str | None, version: str) -> bool:
     return accepted.contains(Version(version).base_version, prereleases=True)
 
 
+def _kind(interpreter: Interpreter) -> tuple[str, tuple[int, int], str, int, str]:
+    """All that decides which wheels fit."""
+    return (interpreter.implementation, interpreter.release, interpreter.abi, interpreter.bits, interpreter.platform)
+
+
 @lru_cache(maxsize=256)
-def _tags(implementation: str, release: tuple[int, int], abi: str, bits: int) -> tuple[str, ...]:
-    platforms = _platforms(bits)
+def _tags(implementation: str, release: tuple[int, int], abi: str, bits: int, platform: str) -> tuple[str, ...]:
+    platforms = platform_named(platform).tags if platform else _platforms(bits)
     name = f"{_SHORT_NAMES.get(implementation, implementation)}{release[0]}{release[1]}"
     if implementation == "cpython":
         abis = [abi]
@@ -92,9 +98,9 @@ def _tags(implementation: str, release: tuple[int, int], abi: str, bits: int) ->
 
 
 @lru_cache(maxsize=256)
-def _ranks(implementation: str, release: tuple[int, int], abi: str, bits: int) -> dict[str, int]:
+def _ranks(implementation: str, release: tuple[int, int], abi: str, bits: int, platform: str) -> dict[str, int]:
     """Each compatible tag with its rank, the best one the highest."""
-    tags = _tags(implementation, release, abi, bits)
+    tags = _tags(implementation, release, abi, bits, platform)
     return {tag: len(tags) - place for place, tag in enumerate(tags)}
 
 

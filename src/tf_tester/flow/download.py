@@ -1,29 +1,41 @@
 """Bring wheels into a flat folder that pip understands (`--find-links`)."""
 
 import contextlib
-import hashlib
-import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from tf_tester.errors import NoPython, NoWheel, OurFailure, TfTesterError
+from tf_tester.core.lockfile import LockFormat, pylock_text, requirements_text
+from tf_tester.core.platforms import Platform
+from tf_tester.errors import DownloadFailed, NoPython, NoWheel, TfTesterError
 from tf_tester.flow.prepare import Preparation, Preparer, artifact_of
 from tf_tester.flow.select import select_cells
 from tf_tester.flow.services import Services
+from tf_tester.flow.wheel_folder import add_sums, copy_into, folder_errors, holds, write_file
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.cell import PlannedCell
+from tf_tester.model.lock import Pin
 from tf_tester.model.outcome import Outcome
 from tf_tester.model.request import Selection, Trial
 
 _AT_ONCE = 6
-_FICLONE = 0x40049409
-"""Linux: let one file share all blocks of another."""
 _T = TypeVar("_T")
 _R = TypeVar("_R")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is wanted, and in which shape."""
+
+    folder: Path
+    with_dependencies: bool
+    platforms: tuple[Platform | None, ...] = (None,)
+    """None: this machine's."""
+    lock_format: LockFormat = LockFormat.REQUIREMENTS
+    tool: str = "tf-tester"
+    """What calls itself the author of locks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,116 +61,201 @@ class Delivery:
 
     files: tuple[Delivered, ...]
     failures: tuple[Undelivered, ...]
+    locks: tuple[str, ...] = ()
+    """Names of the lock files that were written."""
 
 
-def download(
-    selection: Selection, trial: Trial, services: Services, *, folder: Path, with_dependencies: bool
-) -> Delivery:
-    """Put the wheels of every cell into `folder`; files that are there and right are left alone.
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """One file that would be delivered."""
 
-    Raises `UsageError`, `IndexUnreachable`; what fails for one version is in the delivery.
+    filename: str
+    size: int | None
+    where: str
+    """`folder`, `store` or `sources`."""
+    missing: int | None
+    """Bytes that would come over the network; None where the index tells no size."""
+    sources: tuple[str, ...]
+    """Who would be asked, the first choice first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a download would do; sorted by file name."""
+
+    files: tuple[Expected, ...]
+    failures: tuple[Undelivered, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Shopping:
+    """What has to be had for one cell."""
+
+    planned: PlannedCell
+    platform: Platform | None
+    pins: tuple[Pin, ...]
+
+
+def download(selection: Selection, trial: Trial, services: Services, order: Order) -> Delivery:
+    """Put the wheels of every cell into a folder; files that are there and right are left alone.
+
+    Beside them `SHA256SUMS` and a lock for each cell. Raises `UsageError`, `IndexUnreachable`; what fails for one
+    version is in the delivery.
     """
-    # A wheel by itself can be chosen for a Python that isn't installed; resolving what it needs takes one that is.
-    selected = select_cells(selection, services, installed_only=with_dependencies)
-    page, cells = selected.page, selected.cells
-    failures: list[Undelivered] = []
-    wanted: dict[str, Artifact] = {}
+    folder = order.folder
+    with _pool(services) as pool:
+        lists, failures = _shopping(selection, trial, services, order, pool)
+        with folder_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        artifacts = _artifacts(lists)
+
+        def bring(artifact: Artifact) -> Delivered:
+            return _bring(artifact, folder, services)
+
+        files: list[Delivered] = []
+        for artifact, brought in zip(artifacts, _each(pool, bring, artifacts), strict=True):
+            if isinstance(brought, TfTesterError):
+                failures.append(Undelivered(artifact.filename, brought))
+            else:
+                files.append(brought)
+    there = {file.filename for file in files}
+    sums = {artifact.filename: artifact.sha256 for artifact in artifacts if artifact.filename in there}
+    locks = []
+    with folder_errors(folder):
+        add_sums(folder, {name: digest for name, digest in sums.items() if digest})
+        complete = [one for one in lists if all(pin.filename in there for pin in one.pins)]
+        for one in complete if order.lock_format is not LockFormat.NONE else ():
+            name = _lock_name(one, order, alone=len(lists) == 1)
+            write_file(folder / name, _lock_text(one, order))
+            locks.append(name)
+    if None in order.platforms:
+        cells = [one.planned for one in lists if one.platform is None]
+        brought_versions = [one.cell.version for one in cells if one.artifact and one.artifact.filename in there]
+        services.downloads.add(selection.package, brought_versions)
+    return Delivery(tuple(sorted(files, key=lambda file: file.filename)), tuple(failures), tuple(sorted(locks)))
+
+
+def foresee(selection: Selection, trial: Trial, services: Services, order: Order) -> Forecast:
+    """What `download` would bring and from where; nothing is written into the folder. Raises as it does."""
+    with _pool(services) as pool:
+        lists, failures = _shopping(selection, trial, services, order, pool)
+        artifacts = _artifacts(lists)
+
+        def expect(artifact: Artifact) -> Expected:
+            return _expect(artifact, order.folder, services)
+
+        files: list[Expected] = []
+        for artifact, expected in zip(artifacts, _each(pool, expect, artifacts), strict=True):
+            if isinstance(expected, TfTesterError):
+                failures.append(Undelivered(artifact.filename, expected))
+            else:
+                files.append(expected)
+    return Forecast(tuple(sorted(files, key=lambda file: file.filename)), tuple(failures))
+
+
+@contextlib.contextmanager
+def _pool(services: Services) -> Iterator[ThreadPoolExecutor]:
+    """Threads whose work ends at once on Ctrl-C."""
     with ThreadPoolExecutor(_AT_ONCE, "download") as pool:
         try:
-            preparer = Preparer(selection, trial, page, services, pool, tools=())
-
-            def files_of(planned: PlannedCell) -> list[tuple[str, Artifact]]:
-                return _files_of(planned, preparer if with_dependencies else None)
-
-            # One failing version must not cost the others.
-            for planned, found in zip(cells, _each(pool, files_of, cells), strict=True):
-                if isinstance(found, TfTesterError):
-                    failures.append(Undelivered(_name(planned), found))
-                else:
-                    wanted.update(found)
-            with _folder_errors(folder):
-                folder.mkdir(parents=True, exist_ok=True)
-            artifacts = list(wanted.values())
-
-            def bring(artifact: Artifact) -> Delivered:
-                return _bring(artifact, folder, services)
-
-            files: list[Delivered] = []
-            for artifact, brought in zip(artifacts, _each(pool, bring, artifacts), strict=True):
-                if isinstance(brought, TfTesterError):
-                    failures.append(Undelivered(artifact.filename, brought))
-                else:
-                    files.append(brought)
+            yield pool
         except KeyboardInterrupt:
             services.stop()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-    there = {file.filename for file in files}
-    services.downloads.add(
-        selection.package,
-        [planned.cell.version for planned in cells if planned.artifact and planned.artifact.filename in there],
-    )
-    return Delivery(tuple(sorted(files, key=lambda file: file.filename)), tuple(failures))
 
 
-def _files_of(planned: PlannedCell, preparer: Preparer | None) -> list[tuple[str, Artifact]]:
+def _shopping(
+    selection: Selection, trial: Trial, services: Services, order: Order, pool: ThreadPoolExecutor
+) -> tuple[list[_Shopping], list[Undelivered]]:
+    """One failing version must not cost the others."""
+    lists: list[_Shopping] = []
+    failures: list[Undelivered] = []
+    for platform in order.platforms:
+        selected = select_cells(selection, services, installed_only=False, platform=platform)
+        preparer = Preparer(selection, trial, selected.page, services, pool, tools=())
+
+        def pins_of(planned: PlannedCell, preparer: Preparer = preparer) -> tuple[Pin, ...]:
+            return _pins_of(planned, preparer if order.with_dependencies else None)
+
+        for planned, found in zip(selected.cells, _each(pool, pins_of, selected.cells), strict=True):
+            if isinstance(found, TfTesterError):
+                failures.append(Undelivered(_name(planned, platform), found))
+            else:
+                lists.append(_Shopping(planned, platform, found))
+    return lists, failures
+
+
+def _name(planned: PlannedCell, platform: Platform | None) -> str:
+    cell = planned.cell
+    python = "" if cell.python == "-" else f" on Python {cell.python}"
+    return f"{cell.package} {cell.version}{python}{f' for {platform.name}' if platform else ''}"
+
+
+def _artifacts(lists: Sequence[_Shopping]) -> list[Artifact]:
+    """Each once; the largest first, so that what takes longest is not alone at the end."""
+    wanted = {pin.filename: artifact_of(pin) for one in lists for pin in one.pins}
+    return sorted(wanted.values(), key=lambda artifact: -(artifact.size or 0))
+
+
+def _pins_of(planned: PlannedCell, preparer: Preparer | None) -> tuple[Pin, ...]:
     if planned.refusal is not None or planned.interpreter is None or planned.artifact is None:
         refusal = planned.refusal
         kind = NoWheel if refusal is not None and refusal.outcome is Outcome.NO_WHEEL else NoPython
         raise kind(refusal.summary if refusal else "It can't run here.", hint=refusal.hint if refusal else "")
     if preparer is None:
-        return [(planned.artifact.filename, planned.artifact)]
+        one = planned.artifact
+        if one.sha256 is None:
+            raise DownloadFailed(
+                f"{one.filename} can't be verified: the index promises no SHA-256 for it",
+                hint="Name an index that gives hashes with --index-url.",
+            )
+        pin = Pin(one.project, one.version, one.filename, one.sha256, one.size, one.url, upload_time=one.upload_time)
+        return (pin,)
     lock, _ = preparer.locked(Preparation(planned, planned.interpreter))
-    return [(pin.filename, artifact_of(pin)) for pin in lock.pins]
+    return lock.pins
+
+
+def _lock_name(one: _Shopping, order: Order, *, alone: bool) -> str:
+    """`requirements.txt` or `pylock.toml`; with several cells each has its own.
+
+    PEP 751 takes no dots in the middle of a name.
+    """
+    words = "" if alone else f"-{one.planned.cell.version}-py{one.planned.cell.python}"
+    if one.platform is not None and not alone:
+        words += f"-{one.platform.name}"
+    if order.lock_format is LockFormat.REQUIREMENTS:
+        return f"requirements{words}.txt"
+    return f"pylock{'.' if words else ''}{words[1:].replace('.', '-')}.toml"
+
+
+def _lock_text(one: _Shopping, order: Order) -> str:
+    cell = one.planned.cell
+    if order.lock_format is LockFormat.PYLOCK:
+        return pylock_text(one.pins, python=cell.python.rstrip("td"), created_by=order.tool)
+    where = f" on {one.platform.name}" if one.platform else ""
+    what = f"{cell.package} {cell.version} for Python {cell.python}{where}"
+    command = "pip install --no-index --find-links . --require-hashes --no-deps -r"
+    name = _lock_name(one, order, alone=False)
+    return requirements_text(one.pins, header=(f"{what}, made by {order.tool}.", f"{command} {name}"))
+
+
+def _expect(artifact: Artifact, folder: Path, services: Services) -> Expected:
+    target = folder / artifact.filename
+    if holds(target, artifact.sha256):
+        return Expected(artifact.filename, artifact.size, "folder", 0, ())
+    foreseen = services.fetcher.foresee(artifact)
+    where = "store" if foreseen.missing == 0 and not foreseen.sources else "sources"
+    return Expected(artifact.filename, artifact.size, where, foreseen.missing, foreseen.sources)
 
 
 def _bring(artifact: Artifact, folder: Path, services: Services) -> Delivered:
-    blob = services.fetcher.fetch(artifact)
     target = folder / artifact.filename
-    size = blob.stat().st_size
-    # Under a name of its own until it is whole: somebody may be reading the folder.
-    temporary = folder / f".{artifact.filename}.{os.getpid()}.part"
-    try:
-        with _folder_errors(target):
-            if target.is_file() and _sha256(target) == artifact.sha256:
-                return Delivered(artifact.filename, size, was_there=True)
-            _copy(blob, temporary)
-            temporary.replace(target)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-    return Delivered(artifact.filename, size, was_there=False)
-
-
-@contextlib.contextmanager
-def _folder_errors(place: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OurFailure(
-            f"{place} can't be written: {error.strerror}.", hint="Choose another folder with -d, or free some space."
-        ) from error
-
-
-def _copy(source: Path, target: Path) -> None:
-    """A file of the user's own, sharing its blocks with the store's where the file system can (reflink).
-
-    Not a hard link: whoever edits that edits the store.
-    """
-    with source.open("rb") as blob, target.open("wb") as copy:
-        try:
-            import fcntl
-
-            fcntl.ioctl(copy.fileno(), _FICLONE, blob.fileno())
-        except (ImportError, OSError):
-            shutil.copyfileobj(blob, copy, 1024 * 1024)
-        copy.flush()
-        os.fsync(copy.fileno())
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    if holds(target, artifact.sha256):
+        return Delivered(artifact.filename, target.stat().st_size, was_there=True)
+    blob = services.fetcher.fetch(artifact)
+    copy_into(blob, target)
+    return Delivered(artifact.filename, blob.stat().st_size, was_there=False)
 
 
 def _each(pool: ThreadPoolExecutor, work: Callable[[_T], _R], items: Sequence[_T]) -> list[_R | TfTesterError]:
@@ -171,7 +268,3 @@ def _each(pool: ThreadPoolExecutor, work: Callable[[_T], _R], items: Sequence[_T
             return error
 
     return [future.result() for future in [pool.submit(guarded, item) for item in items]]
-
-
-def _name(planned: PlannedCell) -> str:
-    return f"{planned.cell.package} {planned.cell.version}"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tf_tester.core.choose import Choice, choose, versions_of
 from tf_tester.core.matrix import PYTHONS, hypothetical, plan, wheels_for_pythons
+from tf_tester.core.platforms import Platform
 from tf_tester.errors import NoPython, UsageError
 from tf_tester.flow.services import Services
 from tf_tester.model.artifact import ProjectPage
@@ -27,8 +28,12 @@ class Selected:
     """What a person should know: how versions were chosen, which Pythons are broken, a stale index page."""
 
 
-def select_cells(selection: Selection, services: Services, *, installed_only: bool = True) -> Selected:
+def select_cells(
+    selection: Selection, services: Services, *, installed_only: bool = True, platform: Platform | None = None
+) -> Selected:
     """A cell for each version and Python asked for; with Pythons of the mind where nothing has to run.
+
+    With a `platform` all of them are such, on a machine of that kind.
 
     Raises `UsageError` for what can't be meant, `IndexUnreachable`.
     """
@@ -37,7 +42,11 @@ def select_cells(selection: Selection, services: Services, *, installed_only: bo
     if page.stale:
         remarks.append(f"the index did not answer: what is known of {page.project} is of an earlier day")
     versions = choose(page, _choice(selection, services, remarks))
-    interpreters, labels = _interpreters(selection, services, remarks)
+    if platform is not None:
+        interpreters: list[Interpreter] = []
+        labels = _labels(selection)
+    else:
+        interpreters, labels = _interpreters(selection, services, remarks)
     if not installed_only:
         interpreters += [hypothetical(release) for release in reversed(PYTHONS)]
 
@@ -48,11 +57,12 @@ def select_cells(selection: Selection, services: Services, *, installed_only: bo
             interpreters,
             pythons=labels,
             resolution=selection.resolution,
-            may_build=bool({selection.package, "all"} & selection.allow_build),
+            may_build=platform is None and bool({selection.package, "all"} & selection.allow_build),
+            platform=platform,
         )
 
     cells = planned()
-    if selection.install_python and _install_missing(cells, interpreters, services):
+    if selection.install_python and platform is None and _install_missing(cells, interpreters, services):
         cells = planned()
     return Selected(page, cells, tuple(remarks))
 
@@ -96,6 +106,16 @@ def _interpreters(
     given.extend(full.values())
     names = (full[label].label if label in full else label for label in labels)
     return [*given, *found], tuple(dict.fromkeys(names))
+
+
+def _labels(selection: Selection) -> tuple[str, ...]:
+    for python in selection.pythons:
+        if not _is_label(python):
+            raise UsageError(
+                f"--python {python!r} is a Python of this machine, and --platform asks for another one.",
+                hint="Give its version, such as --python 3.10.",
+            )
+    return tuple(dict.fromkeys(".".join(python.split(".")[:2]) for python in selection.pythons))
 
 
 def _is_label(python: str) -> bool:

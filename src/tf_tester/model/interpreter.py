@@ -22,6 +22,13 @@ class Interpreter:
     """Of its bytecode, such as `cpython-38`."""
     provider: str = ""
     """Where it was found: `pyenv`, `path`, `asdf`, `uv`, `conda`, `given`, …"""
+    platform: str = ""
+    """What it would run on, such as `win_amd64`; empty: this machine."""
+
+    @property
+    def is_here(self) -> bool:
+        """False: it is one that could be, on this machine or another one."""
+        return self.path.is_absolute()
 
     @property
     def release(self) -> tuple[int, int]:

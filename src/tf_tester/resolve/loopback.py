@@ -150,6 +150,9 @@ def shown_to_uv(page: ProjectPage, interpreter: Interpreter, may_build: Callable
     hidden = False
     for artifacts in files_by_version(page.artifacts).values():
         wheels = [artifact for artifact in artifacts if artifact.is_wheel]
+        if not interpreter.is_here:
+            # uv is told of the newest machine of that kind: which wheels fit the one that is meant, we know.
+            wheels = [wheel for wheel in wheels if best_wheel([wheel], interpreter) is not None]
         sdists = [artifact for artifact in artifacts if artifact.is_sdist]
         shown.extend(replace(wheel, metadata_sha256="") for wheel in wheels)
         if not sdists or (wheels and best_wheel(wheels, interpreter) is not None):

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,10 +10,12 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tf_tester.core.platforms import platform_named
 from tf_tester.core.tags import best_wheel, compatible_tags
 from tf_tester.core.wheel_rules import same_version
 from tf_tester.errors import IndexUnreachable, OurFailure, TfTesterError, Unresolvable
 from tf_tester.model.artifact import Artifact
+from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.lock import Lock, Pin, Resolution
 from tf_tester.ports import Blobs, Index, Question
 from tf_tester.resolve.builder import Builder
@@ -43,6 +45,7 @@ class UvResolver:
         memory: LockMemory,
         known_sdists: frozenset[str],
         workplace: Path,
+        interpreters: Callable[[], Sequence[Interpreter]],
         authority: str,
         now: Callable[[], datetime],
         offline: bool,
@@ -56,6 +59,8 @@ class UvResolver:
         self._memory = memory
         self._known_sdists = known_sdists
         self._workplace = workplace
+        self._interpreters = interpreters
+        """Those that are installed."""
         self._authority = authority
         """Address of the index that answers, without credentials: another one's lock is another lock."""
         self._now = now
@@ -122,7 +127,11 @@ class UvResolver:
         url = self._loopback.url(view)
         try:
             # uv's cache is this run's own, and a view's address never comes again: only interpreters are found in it.
-            words = ["pip", "compile", "--python", str(interpreter.path)]
+            words = ["pip", "compile", "--python", str(self._here(interpreter).path)]
+            if not interpreter.is_here:
+                words += ["--python-version", interpreter.version]
+            if interpreter.platform:
+                words += ["--python-platform", _resolver_name(interpreter.platform)]
             words += ["--no-header", "--no-annotate", "--quiet", "--only-binary", ":all:"]
             if question.resolution is Resolution.LOWEST:
                 words += ["--resolution", "lowest"]
@@ -152,10 +161,19 @@ class UvResolver:
             remarks=remarks,
         )
 
+    def _here(self, interpreter: Interpreter) -> Interpreter:
+        """An installed one: itself, else the nearest. What is for other Pythons is resolved and looked into by it."""
+        if interpreter.is_here:
+            return interpreter
+        found = self._interpreters()
+        if not found:
+            raise Unresolvable("No Python is installed that could look into source distributions.")
+        return min(found, key=lambda one: abs(one.release[1] - interpreter.release[1]))
+
     def _metadata_of(self, artifact: Artifact, question: Question) -> bytes:
         if artifact.is_wheel:
             return self._metadata.read(artifact)
-        wheel = self._builder.built(artifact, question.interpreter)
+        wheel = self._builder.built(artifact, self._here(question.interpreter))
         return self._metadata.read(
             replace(artifact, filename=wheel.filename, sha256=wheel.sha256, size=wheel.size, metadata_sha256=None)
         )
@@ -169,6 +187,10 @@ class UvResolver:
         sdist = next((a for a in artifacts if a.is_sdist and a.sha256), None)
         if sdist is None:
             raise Unresolvable(f"{name} {version} has no wheel for Python {question.interpreter.label}.")
+        assert sdist.sha256 is not None
+        if not question.interpreter.is_here:
+            # What is built for another Python may not fit: whoever installs it builds it.
+            return Pin(name, version, sdist.filename, sdist.sha256, sdist.size, sdist.url, None, sdist.upload_time)
         built = self._builder.built(sdist, question.interpreter)
         return Pin(
             name,
@@ -180,6 +202,16 @@ class UvResolver:
             sdist.sha256,
             sdist.upload_time,
         )
+
+
+def _resolver_name(platform: str) -> str:
+    name = platform_named(platform).resolver_name
+    if name is None:
+        raise Unresolvable(
+            f"What is needed on {platform} can't be found out: the resolver doesn't know that platform.",
+            hint="Use --no-deps, or a platform of x86_64 or aarch64.",
+        )
+    return name
 
 
 def question_key(question: Question, known_sdists: frozenset[str], authority: str) -> str:

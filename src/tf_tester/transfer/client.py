@@ -18,7 +18,7 @@ from tf_tester.core.patience import Kind, Patience
 from tf_tester.core.race import Terms
 from tf_tester.errors import DownloadFailed, IndexUnreachable, TfTesterError
 from tf_tester.model.artifact import Artifact
-from tf_tester.ports import Blobs, Learn, PageResponse, Source, Tell
+from tf_tester.ports import Blobs, Foreseen, Learn, PageResponse, Source, Tell
 from tf_tester.transfer.network import Network, interrupted
 from tf_tester.transfer.settings import MAX_METADATA, MAX_PAGE, Timeouts
 from tf_tester.transfer.trouble import InterruptedTransfer, Trouble, status_trouble
@@ -128,6 +128,20 @@ class Transfer:
         if leads:
             self._lead(artifact, sha256, future)
         return future.result()
+
+    def foresee(self, artifact: Artifact) -> Foreseen:
+        """See `ports.Fetcher`; the mirrors' pages are asked for, nothing else."""
+        sha256 = artifact.sha256
+        if sha256 is not None and self._blobs.find(sha256):
+            return Foreseen(0)
+        missing = artifact.size
+        if sha256 is not None and missing is not None and (partial := self._blobs.partial(sha256)).exists():
+            from tf_tester.transfer.partial import bytes_held
+
+            missing = max(0, missing - bytes_held(partial, artifact.size))
+        if self._offline:
+            return Foreseen(missing)
+        return Foreseen(missing, tuple(source.name for source in self._sources(artifact)))
 
     def _lead(self, artifact: Artifact, sha256: str, future: "Future[Path]") -> None:
         """Bring it for all threads that wait for it, failures too."""

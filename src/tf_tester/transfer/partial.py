@@ -144,5 +144,16 @@ class PartialFile:
         return max(0, self.expected - (os.fstat(self._file).st_size if self._file >= 0 else 0))
 
 
+def bytes_held(path: Path, expected: int | None) -> int:
+    """How much of a partial file that exists is there. Raises `StoreError`."""
+    with PartialFile(path, expected) as partial:
+        held = sorted(partial.held(), key=lambda one: one.start)
+    count = position = 0
+    for one in held:
+        count += max(0, one.end - max(one.start, position))
+        position = max(position, one.end)
+    return count
+
+
 def _earlier(source: str) -> str:
     return source if source.startswith(EARLIER) else f"{EARLIER} ({source})"

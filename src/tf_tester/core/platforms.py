@@ -1,0 +1,86 @@
+"""Platforms by name, also others than this machine's: which wheels fit them, and what the resolver calls them."""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from packaging import tags as packaging_tags
+
+from tf_tester.errors import UsageError
+
+EXAMPLES = "linux_x86_64, linux_aarch64, macosx_arm64, macosx_x86_64, win_amd64"
+_GLIBC = 28
+"""Where no version of glibc is named: 2.28 is what RHEL 8, Debian 10 and Ubuntu 20.04 have at least."""
+_MACOS = 13
+_OLDEST_GLIBC = {"x86_64": 5, "i686": 5}
+"""Elsewhere 2.17, the oldest that wheels of that architecture are made for (PEP 599)."""
+_LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
+_ALIASES = {
+    "manylinux1": "manylinux_2_5",
+    "manylinux2010": "manylinux_2_12",
+    "manylinux2014": "manylinux_2_17",
+}
+_LINUX = re.compile(r"(?:linux|manylinux_2_(?P<glibc>\d{1,2})|musllinux_1_(?P<musl>\d{1,2}))_(?P<arch>[a-z0-9_]+)")
+_MAC = re.compile(r"macosx_(?:(?P<major>\d{1,2})_(?P<minor>\d{1,2})_)?(?P<arch>arm64|x86_64)")
+_WINDOWS = {"win_amd64": "x86_64", "win32": "i686", "win_arm64": "aarch64"}
+_ARCHITECTURES = ("x86_64", "aarch64", "i686", "armv7l", "ppc64le", "s390x", "riscv64")
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """A kind of machine."""
+
+    name: str
+    """As in a wheel's tag, such as `linux_x86_64` or `manylinux_2_28_x86_64`."""
+    tags: tuple[str, ...]
+    """Platform tags of the wheels that it takes, best first."""
+    resolver_name: str | None
+    """What uv calls the newest of that kind; None where it knows none. Which wheels fit is decided by `tags`."""
+    bits: int
+
+
+@lru_cache
+def platform_named(text: str) -> Platform:
+    """The platform that a name means; dashes and dots are as good as underscores. Raises `UsageError`.
+
+    >>> platform_named("linux-x86_64").tags[:3]
+    ('manylinux_2_28_x86_64', 'manylinux_2_27_x86_64', 'manylinux_2_26_x86_64')
+    >>> platform_named("win_amd64").tags
+    ('win_amd64',)
+    """
+    name = re.sub("[-.]", "_", text.strip().lower())
+    for old, new in _ALIASES.items():
+        name = re.sub(rf"^{old}_", f"{new}_", name)
+    if name in _WINDOWS:
+        resolver_name = f"{_WINDOWS[name]}-pc-windows-msvc"
+        return Platform(name, (name,), resolver_name, 32 if name == "win32" else 64)
+    if match := _MAC.fullmatch(name):
+        version = (int(match["major"] or _MACOS), int(match["minor"] or 0))
+        tags = tuple(packaging_tags.mac_platforms(version, match["arch"]))
+        arch = "aarch64" if match["arch"] == "arm64" else "x86_64"
+        return Platform(name, tags, f"{arch}-apple-darwin", 64)
+    match = _LINUX.fullmatch(name)
+    if match is None or match["arch"] not in _ARCHITECTURES:
+        raise UsageError(
+            f"--platform {text!r} is no platform that is known here.",
+            hint=f"Names are those of wheels, such as {EXAMPLES}, manylinux_2_35_x86_64 or musllinux_1_2_x86_64.",
+        )
+    arch = match["arch"]
+    known = arch in ("x86_64", "aarch64")
+    bits = 32 if arch in ("i686", "armv7l") else 64
+    if match["musl"]:
+        tags = tuple(f"musllinux_1_{minor}_{arch}" for minor in range(int(match["musl"]), -1, -1))
+        newest = f"{arch}-unknown-linux-musl"
+    else:
+        tags = _glibc_tags(int(match["glibc"] or _GLIBC), arch)
+        newest = f"{arch}-manylinux_2_40"
+    return Platform(name, (*tags, f"linux_{arch}"), newest if known else None, bits)
+
+
+def _glibc_tags(glibc: int, arch: str) -> tuple[str, ...]:
+    tags: list[str] = []
+    for minor in range(glibc, _OLDEST_GLIBC.get(arch, 17) - 1, -1):
+        tags.append(f"manylinux_2_{minor}_{arch}")
+        if minor in _LEGACY:
+            tags.append(f"{_LEGACY[minor]}_{arch}")
+    return tuple(tags)
