@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -105,3 +107,51 @@ def test_a_mirror_that_nobody_knows_is_a_usage_error(user: User) -> None:
     run = user.run("mirrors", "check", "tunna")
     assert run.code == 2
     assert "Did you mean tuna" in run.err
+
+
+def test_a_mirror_is_set_for_good_and_pip_and_uv_follow_it(user: User, mirrors: list[Simulator]) -> None:
+    for mirror in mirrors[:2]:
+        mirror.add_wheel(*make_wheel("bolt", "1.0"))
+    env = {"HOME": str(user.home), "PATH": os.defpath, "PYTHONPATH": ""}
+    config = user.home / ".config" / "pip" / "pip.conf"
+    config.parent.mkdir(parents=True)
+    config.write_text(f"# mine\n[global]\nindex-url = {mirrors[1].simple_url}\n")
+    before = config.read_bytes()
+    assert user.run("mirrors", "use", mirrors[0].simple_url, "--trusted-host").code == 0
+
+    def both_install() -> None:
+        pip = ["-m", "pip", "download", "--no-cache-dir", "-d", str(user.home / "got"), "bolt"]
+        uv = ["-m", "uv", "pip", "compile", "--no-cache", "-q", "-"]
+        for words, given in ((pip, None), (uv, "bolt")):
+            subprocess.run([sys.executable, *words], env=env, input=given, text=True, check=True, capture_output=True)
+
+    both_install()
+    assert mirrors[0].requests["bolt"] == 2
+    assert mirrors[1].requests["bolt"] == 0
+    assert f"pip user  {mirrors[0].simple_url}" in user.run("mirrors", "show").out
+    assert user.run("mirrors", "reset").code == 0
+    assert config.read_bytes() == before
+    assert not (user.home / ".config" / "uv").exists()
+    assert "Nothing was changed" in user.run("mirrors", "reset").out
+
+
+def test_the_lines_for_an_image_turn_its_own_sources_to_the_mirror(user: User) -> None:
+    run = user.run("mirrors", "use", "tuna", "--print", "dockerfile")
+    command = run.out.split("RUN ")[1].split("\n#")[0].replace("\\\n", " ")
+    sources = user.write(
+        "apt/debian.sources", "URIs: http://deb.example/debian\nURIs: http://s.example/debian-security\n"
+    )
+    listed = user.write("apt/sources.list", "deb http://a.example/ubuntu noble main\ndeb http://x.example/other y z\n")
+    subprocess.run(["sh", "-ec", command.replace("/etc/apt", str(sources.parent))], check=True)
+    mirror = "http://mirrors.tuna.tsinghua.edu.cn"
+    assert sources.read_text() == f"URIs: {mirror}/debian\nURIs: {mirror}/debian-security\n"
+    assert listed.read_text() == f"deb {mirror}/ubuntu noble main\ndeb http://x.example/other y z\n"
+    assert "ARG PIP_INDEX_URL=https://pypi.tuna" in run.out
+    assert not (user.home / ".config").exists()
+
+
+def test_wrong_words_are_usage_errors(user: User) -> None:
+    assert user.run("mirrors", "use", "tune").code == 2
+    assert user.run("mirrors", "use", "none").code == 2
+    assert user.run("mirrors", "use", "tuna", "--for", "npm").code == 2
+    assert user.run("mirrors", "use", "tuna", "--for", "poetry", "--scope", "global").code == 2

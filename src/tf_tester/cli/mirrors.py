@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tf_tester.cli.mirror_settings import reset, show, use
 from tf_tester.cli.options import EPILOG, options, settings_from
 
 if TYPE_CHECKING:
@@ -61,6 +62,11 @@ def check(ctx: click.Context, /, mirror: str, as_json: bool, **_: Any) -> int:
     else:
         _show(_findings_as_lines(findings), settings.color)
     return int(any(finding.verdict is Verdict.WRONG for finding in findings))
+
+
+command.add_command(use)
+command.add_command(reset)
+command.add_command(show)
 
 
 def _print_json(values: "list[MirrorRow] | list[Finding]") -> None:

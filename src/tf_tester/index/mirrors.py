@@ -1,17 +1,23 @@
-"""The mirrors we know by name: data in `mirrors.toml`, read when first asked for."""
+"""The mirrors we know by name: data in `mirrors.toml`, ours and the user's, read when first asked for."""
 
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
+
 from tf_tester.core.links import display_url
-from tf_tester.errors import UsageError
+from tf_tester.errors import ConfigError, UsageError
 
 NO_MIRROR = "none"
+AUTO = "auto"
+FILE = "mirrors.toml"
+_PYTORCH = "https://download.pytorch.org/whl"
 
 
-@dataclass(frozen=True, slots=True)
-class Mirror:
+class Mirror(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An index that copies the authority; trusted for nothing but to be a place where bytes may be had."""
 
     name: str
@@ -24,16 +30,68 @@ class Mirror:
     copies: str | None = None
     """Name of the mirror it is filled from, where that isn't the authority."""
     notes: str = ""
+    apt: str | None = None
+    """Where it has Debian and Ubuntu, each below its own name."""
+    conda: str | None = None
+    """Where it has conda's channels: above `pkgs` and `cloud`."""
+    pytorch: str | None = None
+    """Its copy of PyTorch's own index of wheels, above the variants such as `cpu`."""
+    pythons: str | None = None
+    """Its copy of the releases of python-build-standalone."""
+
+    def beside(self, authority: str) -> str | None:
+        """The address of its copy of that index; None where it has none.
+
+        >>> nju = mirror_named("nju")
+        >>> nju.beside("https://download.pytorch.org/whl/cpu")
+        'https://mirror.nju.edu.cn/pytorch/whl/cpu'
+        """
+        if authority.startswith(_PYTORCH):
+            return None if self.pytorch is None else self.pytorch + authority.removeprefix(_PYTORCH)
+        return self.url
+
+
+class _Feeds(msgspec.Struct, frozen=True):
+    mirrorz: tuple[str, ...] = ()
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    mirror: tuple[Mirror, ...] = ()
+    feeds: _Feeds = _Feeds()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the files say."""
+
+    mirrors: dict[str, Mirror]
+    """By name, in the order of the files."""
+    feeds: tuple[str, ...]
+    """Where MirrorZ publishes how up to date its members are."""
 
 
 @cache
-def known_mirrors() -> dict[str, Mirror]:
-    """All mirrors by name, in the order of the file."""
-    import tomllib
+def known() -> Known:
+    """Ours, and the user's, which replace ours of the same name. Raises `ConfigError`."""
     from importlib.resources import files
 
-    text = files("tf_tester.index").joinpath("mirrors.toml").read_text("utf-8")
-    return {entry["name"]: Mirror(**entry) for entry in tomllib.loads(text)["mirror"]}
+    import platformdirs
+
+    ours = _read(files("tf_tester.index").joinpath(FILE).read_bytes(), FILE)
+    file = platformdirs.user_config_path("tf-tester", appauthor=False) / FILE
+    try:
+        theirs = _read(file.read_bytes(), str(file))
+    except (FileNotFoundError, NotADirectoryError):
+        theirs = _File()
+    except OSError as error:
+        raise ConfigError(f"{file} can't be read: {error.strerror}.") from error
+    mirrors = {mirror.name: mirror for mirror in ours.mirror} | {mirror.name: mirror for mirror in theirs.mirror}
+    return Known(mirrors, theirs.feeds.mirrorz or ours.feeds.mirrorz)
+
+
+def known_mirrors() -> dict[str, Mirror]:
+    """All mirrors by name."""
+    return known().mirrors
 
 
 def mirror_named(name_or_url: str) -> Mirror | None:
@@ -49,6 +107,8 @@ def mirror_named(name_or_url: str) -> Mirror | None:
         return None
     if "://" in wanted:
         return _at(wanted.rstrip("/"))
+    if wanted.startswith("/"):
+        return _at(Path(wanted).as_uri())
     mirrors = known_mirrors()
     mirror = mirrors.get(wanted.lower())
     if mirror is None:
@@ -56,9 +116,42 @@ def mirror_named(name_or_url: str) -> Mirror | None:
     return mirror
 
 
-def _at(url: str) -> Mirror:
+def roots(mirrors: dict[str, Mirror], name: str) -> str:
+    """The name of the mirror from which a mirror is filled in the end: those of one root are one voice.
+
+    >>> roots(known_mirrors(), "lzu"), roots(known_mirrors(), "aliyun")
+    ('tuna', 'aliyun')
+    """
+    seen = {name}
+    while (mirror := mirrors.get(name)) is not None and mirror.copies and mirror.copies not in seen:
+        name = mirror.copies
+        seen.add(name)
+    return name
+
+
+def _read(content: bytes, shown: str) -> _File:
+    import tomllib
+
+    try:
+        table: dict[str, Any] = tomllib.loads(content.decode())
+        file = msgspec.convert(table, _File)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise ConfigError(
+            f"{shown}: {error}", hint="It has a [[mirror]] with name and url for each; the documentation has the rest."
+        ) from error
+    for mirror in file.mirror:
+        # A name is what --mirror takes and what stands in records and notes.
+        if not mirror.name.replace("-", "").isalnum() or mirror.name.lower() != mirror.name:
+            raise ConfigError(f"{shown}: {mirror.name!r} is no name: lower-case letters, digits and dashes.")
+        if mirror.name in (NO_MIRROR, AUTO, "authority"):
+            raise ConfigError(f"{shown}: {mirror.name} has a meaning of its own and names no mirror.")
+        _at(mirror.url, known={})
+    return _File(tuple(msgspec.structs.replace(one, url=one.url.rstrip("/")) for one in file.mirror), file.feeds)
+
+
+def _at(url: str, known: dict[str, Mirror] | None = None) -> Mirror:
     """A mirror by its address: the one of ours that lives there, or one without a history."""
-    for mirror in known_mirrors().values():
+    for mirror in (known_mirrors() if known is None else known).values():
         if mirror.url == url:
             return mirror
     try:
@@ -79,9 +172,9 @@ def _at(url: str) -> Mirror:
 def _unknown(wanted: str, names: list[str]) -> UsageError:
     from difflib import get_close_matches
 
-    near = get_close_matches(wanted.lower(), [*names, NO_MIRROR], n=3, cutoff=0.5)
+    near = get_close_matches(wanted.lower(), [*names, NO_MIRROR, AUTO], n=3, cutoff=0.5)
     guess = f"Did you mean {' or '.join(near)}? " if near else ""
     return UsageError(
         f"there is no mirror named {wanted}",
-        hint=f"{guess}Known: {', '.join([*names, NO_MIRROR])}; the address of any other works too.",
+        hint=f"{guess}Known: {', '.join([*names, AUTO, NO_MIRROR])}; the address of any other works too.",
     )

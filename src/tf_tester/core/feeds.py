@@ -1,0 +1,80 @@
+"""What MirrorZ publishes of its members' copies of PyPI: when each was last filled, and whether that works.
+
+Format: https://github.com/mirrorz-org/mirrorz, `mirrorz.json` 1.7. Real feeds have null, letters without a time and
+members without a site; what can't be read is left out.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+import msgspec
+
+_STATUS = re.compile(r"([A-Z])(\d{0,12})", re.ASCII)
+_PROJECT = "pypi"
+
+
+class State(StrEnum):
+    FILLED = "filled"
+    FILLING = "filling"
+    FAILED = "failed"
+    PAUSED = "paused"
+    PROXY = "proxy"
+    UNKNOWN = "unknown"
+
+
+_STATES = {
+    "S": State.FILLED,
+    "Y": State.FILLING,
+    "D": State.FILLING,
+    "F": State.FAILED,
+    "P": State.PAUSED,
+    "C": State.PROXY,
+    "R": State.PROXY,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Of one mirror."""
+
+    state: State
+    filled: datetime | None
+    """When it was last filled, as far as that is told."""
+
+
+def reports(content: bytes) -> dict[str, Report]:
+    """By host of the site: what a feed, or a pack of them, says of PyPI. Raises `ValueError` where it is none.
+
+    >>> reports(b'[{"site":{"url":"https://m.example"},"mirrors":[{"cname":"pypi","status":"F1700000060O1700000000"}]}]')
+    {'m.example': Report(state=<State.FAILED: 'failed'>, filled=datetime.datetime(2023, 11, 14, 22, 13, 20, \
+tzinfo=datetime.timezone.utc))}
+    """
+    decoded = msgspec.json.decode(content, type=list[dict[str, object]] | dict[str, object])
+    found: dict[str, Report] = {}
+    for member in decoded if isinstance(decoded, list) else [decoded]:
+        site, mirrors = member.get("site"), member.get("mirrors")
+        url = site.get("url") if isinstance(site, dict) else None
+        host = _host(url) if isinstance(url, str) else None
+        if host is None or not isinstance(mirrors, list):
+            continue
+        for mirror in mirrors:
+            if isinstance(mirror, dict) and mirror.get("cname") == _PROJECT:
+                found[host] = _report(mirror.get("status"))
+    return found
+
+
+def _report(status: object) -> Report:
+    parts = dict(_STATUS.findall(status)) if isinstance(status, str) else {}
+    state = next((_STATES[letter] for letter in parts if letter in _STATES), State.UNKNOWN)
+    at = parts.get("S") or parts.get("O")
+    return Report(state, datetime.fromtimestamp(int(at), UTC) if at and int(at) < 2**33 else None)
+
+
+def _host(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None

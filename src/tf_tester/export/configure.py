@@ -1,0 +1,245 @@
+"""Set a mirror in the configuration of other tools for good, take it back, and say what is set."""
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tf_tester.core.links import display_url
+from tf_tester.errors import ConfigError, TfTesterError, UsageError
+from tf_tester.export.editing import Values, ini_sections
+from tf_tester.export.places import PIP_KEYS, Scope, Surroundings, Target, Tool, pip_files, target, variables
+from tf_tester.export.undo import Kept, UndoFolder, fingerprint, read_settings, write_atomically
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be set."""
+
+    url: str
+    """Of the mirror's simple API, without a slash at its end."""
+    timeout: int
+    """Seconds."""
+    trusted_host: bool = False
+    """Whether pip is to take anything from that host, whoever answers for it."""
+    channels: str | None = None
+    """Address of the mirror's copy of conda's channels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What was done to one file."""
+
+    tool: Tool
+    scope: Scope
+    file: Path
+    told: str
+    """In a few words."""
+    remarks: tuple[str, ...] = ()
+    """What a person must know for it to work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One setting that is there."""
+
+    tool: Tool
+    scope: str
+    """Or the name of a variable."""
+    file: Path | None
+    url: str
+    ours: bool = False
+    overruled: bool = False
+    """Another one is stronger."""
+
+
+def use(tools: Sequence[Tool], scope: Scope, wanted: Wanted, around: Surroundings, undo: UndoFolder) -> list[Change]:
+    """Set the mirror for these tools: for all of them or, where one can't be, for none.
+
+    Raises `UsageError`, `ConfigError` for a file that its tool couldn't read, `OurFailure`.
+    """
+    plans = [_planned(target(tool, scope, around), wanted) for tool in tools]
+    changes = []
+    for place, before, text, values in plans:
+        after = text.encode()
+        told = f"{display_url(_value(place, values))} set"
+        if before == after:
+            told = f"{display_url(_value(place, values))} was set already"
+        else:
+            undo.remember(_kept(place, before, after, values, undo.recall(place.file)))
+            write_atomically(place.file, after)
+        changes.append(Change(place.tool, scope, place.file, told, tuple(_remarks(place, wanted, around))))
+    return changes
+
+
+def reset(tools: Sequence[Tool], scope: Scope, around: Surroundings, undo: UndoFolder) -> list[Change]:
+    """Put back what was there before `use`; tools for which nothing was changed are left out."""
+    changes = []
+    for tool in tools:
+        with suppress(UsageError):
+            place = target(tool, scope, around)
+            kept = undo.recall(place.file)
+            if kept is not None:
+                changes.append(Change(tool, scope, place.file, _put_back(place, kept)))
+                undo.forget(place.file)
+    return changes
+
+
+def show(around: Surroundings, undo: UndoFolder) -> list[Found]:
+    """What indexes the tools are set to, by tool; for each the strongest first."""
+    found: list[Found] = []
+    for tool in Tool:
+        here = [Found(tool, name, None, around.environ[name]) for name in variables(tool) if around.environ.get(name)]
+        for scope in Scope:
+            with suppress(TfTesterError):
+                place = target(tool, scope, around)
+                content = read_settings(place.file)
+                url = place.editor.read(_text(place.file, content)).get(place.key) if content else None
+                if url:
+                    here.append(Found(tool, scope, place.file, url, ours=undo.recall(place.file) is not None))
+        found += [
+            Found(one.tool, one.scope, one.file, display_url(one.url), one.ours, overruled=number > 0)
+            for number, one in enumerate(here)
+        ]
+    return found
+
+
+def _planned(place: Target, wanted: Wanted) -> tuple[Target, bytes | None, str, dict[str, str | None]]:
+    values = _values(place, wanted)
+    before = read_settings(place.file)
+    try:
+        return place, before, place.editor.write(_text(place.file, before), values), values
+    except ConfigError as error:
+        raise ConfigError(
+            f"{place.file}: {error.message}.",
+            hint=f"Repair it, or leave {place.tool} out with --for; nothing was changed.",
+        ) from error
+
+
+def _values(place: Target, wanted: Wanted) -> dict[str, str | None]:
+    match place.tool:
+        case Tool.PIP:
+            host = {"trusted-host": urlsplit(wanted.url).netloc.rpartition("@")[2]} if wanted.trusted_host else {}
+            return {"index-url": wanted.url, "timeout": str(wanted.timeout), **host}
+        case Tool.PDM if place.scope is not Scope.PROJECT:
+            return {"pypi.url": wanted.url, "request_timeout": str(wanted.timeout)}
+        case Tool.POETRY:
+            return {place.key: f"{wanted.url}/"}
+        case Tool.CONDA:
+            if wanted.channels is None:
+                raise UsageError(
+                    "It isn't known where this mirror has conda's channels.",
+                    hint="Leave conda out with --for, or choose a mirror that `tf-tester mirrors` says has them.",
+                )
+            return {place.key: wanted.channels}
+        case _:
+            return {place.key: wanted.url}
+
+
+def _kept(place: Target, before: bytes | None, after: bytes, values: Values, earlier: Kept | None) -> Kept:
+    """How to come back from here; where we have been here before, to what was there before that."""
+    current = place.editor.read(_text(place.file, before))
+    old = {key: current.get(key) for key in values}
+    origin = before
+    if earlier is not None:
+        untouched = before is not None and fingerprint(before) == earlier.after
+        origin = earlier.before if untouched else before
+        old |= {key: value for key, value in earlier.old.items() if untouched or current.get(key) == earlier.new[key]}
+    return Kept(str(place.file), place.tool, place.scope, origin, fingerprint(after), old, dict(values))
+
+
+def _put_back(place: Target, kept: Kept) -> str:
+    content = read_settings(place.file)
+    if content is None:
+        return "the file is gone"
+    if fingerprint(content) == kept.after:
+        if kept.before is None:
+            Path(os.path.realpath(place.file)).unlink()
+            with suppress(OSError):
+                place.file.parent.rmdir()  # as far as it was there for this file alone
+            return "removed, as there was none before"
+        write_atomically(place.file, kept.before)
+        return "as it was before"
+    current = place.editor.read(_text(place.file, content))
+    ours = {key: kept.old[key] for key, value in kept.new.items() if current.get(key) == value}
+    if not ours:
+        return "left alone: it was changed since, and says something else now"
+    write_atomically(place.file, place.editor.write(_text(place.file, content), ours).encode())
+    return "changed since: only our values were put back"
+
+
+def _text(file: Path, content: bytes | None) -> str:
+    try:
+        # What pip can't read, a byte order mark, isn't written again.
+        return (content or b"").decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file} isn't UTF-8.", hint="Nothing was changed.") from error
+
+
+def _value(place: Target, values: Mapping[str, str | None]) -> str:
+    return values[place.key] or ""
+
+
+# -- what else matters
+
+
+def _remarks(place: Target, wanted: Wanted, around: Surroundings) -> list[str]:
+    remarks = [
+        f"{name} is set and overrules it: {display_url(around.environ[name])}"
+        for name in variables(place.tool)
+        if around.environ.get(name)
+    ]
+    match place.tool:
+        case Tool.PIP:
+            remarks += _about_pip(place, wanted, around)
+        case Tool.UV:
+            remarks += _about_uv(place, wanted, around)
+        case Tool.PDM if place.scope is Scope.PROJECT:
+            remarks.append("PDM takes a time-out for the user alone")
+        case Tool.POETRY if place.scope is Scope.PROJECT:
+            remarks.append("poetry.lock does not fit any more and would name the mirror: run `poetry lock` again")
+        case Tool.POETRY:
+            remarks.append(
+                "Poetry itself knows no mirrors for a user; this is read by a plugin: "
+                "`poetry self add poetry-plugin-pypi-mirror`"
+            )
+        case Tool.CONDA:
+            remarks.append("these are conda's channels; for PyPI, conda's environments follow pip")
+    return remarks
+
+
+def _about_pip(place: Target, wanted: Wanted, around: Surroundings) -> list[str]:
+    remarks = []
+    if wanted.trusted_host:
+        remarks.append(
+            "with trusted-host pip doesn't check who answers for that host: whoever is on the line can give it anything"
+        )
+    elif wanted.url.startswith("http://"):
+        remarks.append("pip leaves out an index without TLS unless its host is trusted: see --trusted-host")
+    files = pip_files(around)
+    own = [file for _, file in files].index(place.file) if place.file in [file for _, file in files] else len(files)
+    for number, (_, file) in enumerate(files):
+        with suppress(TfTesterError):
+            content = read_settings(file)
+            found = ini_sections(_text(file, content), PIP_KEYS[0]) if content else {}
+            for section, url in found.items():
+                # A command's own section wins over [global], wherever it stands.
+                if section != "global" or number > own:
+                    remarks.append(f"[{section}] in {file} overrules it: {display_url(url)}")
+    return remarks
+
+
+def _about_uv(place: Target, wanted: Wanted, around: Surroundings) -> list[str]:
+    remarks = [f"uv takes a time-out from its variable alone: UV_HTTP_TIMEOUT={wanted.timeout}"]
+    if place.scope is not Scope.PROJECT:
+        with suppress(TfTesterError):
+            nearer = target(Tool.UV, Scope.PROJECT, around)
+            content = read_settings(nearer.file)
+            url = nearer.editor.read(_text(nearer.file, content)).get(nearer.key) if content else None
+            if url:
+                remarks.append(f"{nearer.file} overrules it: {display_url(url)}")
+    if any((folder / "uv.lock").is_file() for folder in (around.cwd, *around.cwd.parents)):
+        remarks.append("uv.lock names the index that it was made with: `uv lock` would write the mirror into it")
+    return remarks

@@ -1,0 +1,117 @@
+"""What other tools' files were before we changed them, so that a reset gives back just that.
+
+A file that is still as we left it, told by its SHA-256, is put back byte for byte, or removed where there was none.
+In one that somebody has changed since, only the values are put back that still are ours.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from tf_tester.errors import ConfigError, OurFailure
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """Of one file."""
+
+    path: str
+    tool: str
+    scope: str
+    before: bytes | None
+    """None: there was no such file."""
+    after: str
+    """SHA-256 of what we wrote."""
+    old: dict[str, str | None]
+    """Values before, by the editor's keys."""
+    new: dict[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class UndoFolder:
+    """One file for each file that was changed; the user's alone, for settings may hold passwords."""
+
+    folder: Path
+
+    def recall(self, file: Path) -> Kept | None:
+        try:
+            return msgspec.json.decode(self._place(file).read_bytes(), type=Kept)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, msgspec.DecodeError) as error:
+            raise OurFailure(
+                f"What {file} was before can't be read: {error}.", hint=f"Look at {self._place(file)}."
+            ) from error
+
+    def remember(self, kept: Kept) -> None:
+        """Before the file itself is written: whatever happens then, the way back is known."""
+        place = self._place(Path(kept.path))
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise OurFailure(f"{self.folder} can't be made: {error.strerror}.") from error
+        write_atomically(place, msgspec.json.encode(kept), mode=0o600)
+
+    def forget(self, file: Path) -> None:
+        self._place(file).unlink(missing_ok=True)
+
+    def all(self) -> list[Kept]:
+        """Sorted by path."""
+        try:
+            names = sorted(self.folder.glob("*.json"))
+        except OSError:
+            return []
+        found = []
+        for name in names:
+            with suppress(OSError, msgspec.DecodeError):
+                found.append(msgspec.json.decode(name.read_bytes(), type=Kept))
+        return sorted(found, key=lambda kept: kept.path)
+
+    def _place(self, file: Path) -> Path:
+        return self.folder / f"{hashlib.sha256(os.fsencode(file)).hexdigest()[:32]}.json"
+
+
+def fingerprint(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def read_settings(file: Path) -> bytes | None:
+    """None where there is no such file. Raises `ConfigError`."""
+    try:
+        return file.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise ConfigError(f"{file} can't be read: {error.strerror}.") from error
+
+
+def write_atomically(file: Path, content: bytes, *, mode: int = 0o644) -> None:
+    """A link is followed, modes are kept (`mode`: of a new file). Raises `OurFailure`."""
+    real = Path(os.path.realpath(file))
+    temporary = real.with_name(f".{real.name}.{os.getpid()}.tmp")
+    try:
+        real.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            mode = real.stat().st_mode & 0o7777
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.chmod(mode)
+        temporary.replace(real)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise OurFailure(
+            f"{file} can't be written: {error.strerror}.",
+            hint="Nothing in it was changed. Repeat with the rights for it.",
+        ) from error
+
+
+def without_nulls(values: Mapping[str, str | None]) -> dict[str, str]:
+    return {key: value for key, value in values.items() if value is not None}

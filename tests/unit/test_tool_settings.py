@@ -1,0 +1,287 @@
+"""Mirrors in the files of other tools: set, shown, put back."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tf_tester.errors import ConfigError, OurFailure, UsageError
+from tf_tester.export.configure import Wanted, reset, show, use
+from tf_tester.export.editing import BlockEditor, Editor, IndexEditor, IniEditor, SourceEditor, TomlEditor
+from tf_tester.export.lines import Form, lines_for
+from tf_tester.export.places import Scope, Surroundings, Tool, target
+from tf_tester.export.undo import UndoFolder
+
+MIRROR = Wanted("https://mirror.example/simple", 60, channels="https://mirror.example/anaconda")
+PIP = IniEditor("global", ("index-url", "timeout"))
+
+
+@pytest.fixture
+def around(tmp_path: Path) -> Surroundings:
+    home, project = tmp_path / "home", tmp_path / "project"
+    home.mkdir()
+    project.mkdir()
+    return Surroundings({"HOME": str(home)}, project, "linux")
+
+
+@pytest.fixture
+def undo(tmp_path: Path) -> UndoFolder:
+    return UndoFolder(tmp_path / "undo")
+
+
+def in_home(around: Surroundings, name: str, text: str = "") -> Path:
+    file = around.home / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(text.encode())
+    return file
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", "[global]\nindex-url = U\n"),
+        (
+            "# mine\n[global]\n; why\nINDEX_URL: old\n   tail\nx = 1\n",
+            "# mine\n[global]\n; why\nindex-url = U\nx = 1\n",
+        ),
+        ("[install]\nindex-url = p\n", "[install]\nindex-url = p\n\n[global]\nindex-url = U\n"),
+        ("[global]\nx = 1\n\n\n[freeze]\ny = 2\n", "[global]\nx = 1\nindex-url = U\n\n\n[freeze]\ny = 2\n"),
+        ("[global]\r\nx = 100%\r\n", "[global]\r\nx = 100%\r\nindex-url = U\r\n"),
+        ("[global]", "[global]\nindex-url = U\n"),
+    ],
+)
+def test_pip_keeps_everything_else(before: str, after: str) -> None:
+    assert PIP.write(before, {"index-url": "U"}) == after
+    assert PIP.read(after)["index-url"] == "U"
+
+
+@pytest.mark.parametrize(
+    "text", ["[global]\nindex-url = a\nindex_url = b\n", "x = 1\n", "[global]\n[global]\n", "[global]\njunk\n"]
+)
+def test_a_file_that_pip_itself_refuses_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError):
+        PIP.write(text, {"index-url": "U"})
+
+
+UV = """# uv
+keyring-provider = "subprocess"
+
+[pip]
+annotate = true  # yes
+
+[[index]]
+name = "private"
+url = "https://private.example/simple"  # ours
+"""
+PYPROJECT = """[project]
+name = "x"  # the name
+[tool.poetry]
+# nothing
+[[tool.poetry.source]]
+name = "private"
+url = "https://private.example/simple"
+[tool.ruff]
+line-length = 88
+"""
+
+
+@pytest.mark.parametrize(
+    ("editor", "text", "key"),
+    [
+        (IndexEditor(), UV, "index"),
+        (IndexEditor(), UV.replace("# ours", "# ours\ndefault = true"), "index"),
+        (IndexEditor(), 'index = [{ url = "https://x/simple" }]\n', "index"),
+        (IndexEditor(("tool", "uv")), PYPROJECT, "index"),
+        (IndexEditor(("tool", "uv")), "[tool.uv]\nmanaged = true # x\n\n[tool.uv.pip]\nannotate = true\n", "index"),
+        (SourceEditor("mirror"), PYPROJECT, "source"),
+        (TomlEditor(("pypi.url",)), "[theme]\nreq = 'bold'  # dark\n", "pypi.url"),
+        (TomlEditor(("plugins.pypi_mirror.url",)), "[plugins.other]\na = 1\n", "plugins.pypi_mirror.url"),
+        (TomlEditor(("timeout",), numbers=("timeout",)), "# a\n[pypi]\nurl = 'x'\n", "timeout"),
+        (BlockEditor(("channels: {0}/a",)), "ssl_verify: true  # yes\n", "channels"),
+    ],
+)
+def test_comments_and_other_settings_stay(editor: Editor, text: str, key: str) -> None:
+    old, value = editor.read(text).get(key), "60" if key == "timeout" else "https://mirror.example/simple"
+    changed = editor.write(text, {key: value})
+    assert editor.read(changed)[key] == value
+    kept = [line for line in text.splitlines() if line.strip() and not (old and old in line)]
+    assert [line for line in kept if line not in changed] == [] or "index = [" in text
+    back = editor.write(changed, {key: old})
+    assert back.split() == text.split()
+
+
+def test_a_private_index_beside_the_default_one_is_not_touched() -> None:
+    changed = IndexEditor().write(UV, {"index": "https://mirror.example/simple"})
+    assert 'url = "https://private.example/simple"  # ours' in changed
+    again = IndexEditor().write(changed, {"index": "https://other.example/simple"})
+    assert again.count("[[index]]") == 2
+    assert "mirror.example" not in again
+
+
+def test_conda_files_that_name_channels_themselves_are_left_to_their_owner() -> None:
+    editor = BlockEditor(("default_channels:", "  - {0}/pkgs/main"))
+    with pytest.raises(ConfigError, match="default_channels"):
+        editor.write("default_channels:\n  - https://x\n", {"channels": "https://m"})
+
+
+def test_what_was_there_comes_back_byte_for_byte(around: Surroundings, undo: UndoFolder) -> None:
+    text = "# mine\r\n[global]\r\nindex-url = https://old.example/simple\r\n"
+    file = in_home(around, ".config/pip/pip.conf", text)
+    file.chmod(0o600)
+    tools = [Tool.PIP, Tool.UV, Tool.PDM, Tool.POETRY, Tool.CONDA]
+    changes = use(tools, Scope.USER, MIRROR, around, undo)
+    assert [change.tool for change in changes] == tools
+    assert all(b"https://mirror.example" in change.file.read_bytes() for change in changes)
+    use([Tool.PIP], Scope.USER, Wanted("https://second.example/simple", 30), around, undo)
+    assert len(reset(tools, Scope.USER, around, undo)) == 5
+    assert file.read_bytes() == text.encode()
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert [path for path in around.home.rglob("*") if path.is_file()] == [file]
+    assert reset(tools, Scope.USER, around, undo) == []
+
+
+def test_what_somebody_has_changed_since_stays_and_ours_goes(around: Surroundings, undo: UndoFolder) -> None:
+    file = in_home(around, ".config/pip/pip.conf", "[global]\nindex-url = https://old.example/simple\n")
+    use([Tool.PIP], Scope.USER, MIRROR, around, undo)
+    file.write_text(file.read_text() + "no-color = true\n")
+    (change,) = reset([Tool.PIP], Scope.USER, around, undo)
+    assert "changed since" in change.told
+    assert file.read_text() == "[global]\nindex-url = https://old.example/simple\nno-color = true\n"
+
+
+def test_a_value_of_somebody_else_is_never_taken_back(around: Surroundings, undo: UndoFolder) -> None:
+    file = in_home(around, ".config/uv/uv.toml")
+    use([Tool.UV], Scope.USER, MIRROR, around, undo)
+    file.write_text('[[index]]\nurl = "https://mine.example/simple"\ndefault = true\n')
+    use([Tool.UV], Scope.USER, MIRROR, around, undo)
+    reset([Tool.UV], Scope.USER, around, undo)
+    assert "mine.example" in file.read_text()
+
+
+def test_one_file_that_cannot_be_used_leaves_all_as_they_are(around: Surroundings, undo: UndoFolder) -> None:
+    in_home(around, ".config/uv/uv.toml", "[[index]\n")
+    with pytest.raises(ConfigError, match=r"uv\.toml"):
+        use([Tool.PIP, Tool.UV], Scope.USER, MIRROR, around, undo)
+    assert not (around.home / ".config/pip/pip.conf").exists()
+    assert undo.all() == []
+
+
+def test_a_link_is_followed(around: Surroundings, undo: UndoFolder) -> None:
+    real = in_home(around, "dotfiles/pip.conf", "[global]\n")
+    link = around.home / ".config/pip/pip.conf"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(real)
+    use([Tool.PIP], Scope.USER, MIRROR, around, undo)
+    assert link.is_symlink()
+    assert "mirror.example" in real.read_text()
+    reset([Tool.PIP], Scope.USER, around, undo)
+    assert real.read_text() == "[global]\n"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written_is_told(around: Surroundings, undo: UndoFolder) -> None:
+    around.home.chmod(0o500)
+    with pytest.raises(OurFailure, match="can't be written"):
+        use([Tool.PIP], Scope.USER, MIRROR, around, undo)
+
+
+def test_trust_without_tls_is_written_only_when_asked_for_and_then_explained(
+    around: Surroundings, undo: UndoFolder
+) -> None:
+    plain = Wanted("http://mirror.example:8080/simple", 60)
+    (change,) = use([Tool.PIP], Scope.USER, plain, around, undo)
+    assert "trusted-host" not in change.file.read_text()
+    assert any("--trusted-host" in remark for remark in change.remarks)
+    (change,) = use([Tool.PIP], Scope.USER, Wanted(plain.url, 60, trusted_host=True), around, undo)
+    assert "trusted-host = mirror.example:8080" in change.file.read_text()
+    assert any("doesn't check" in remark for remark in change.remarks)
+
+
+def test_what_is_stronger_is_named(around: Surroundings, undo: UndoFolder) -> None:
+    in_home(around, ".pip/pip.conf", "[install]\nindex-url = https://u:secret@old.example/simple\n")
+    stronger = Surroundings({**around.environ, "UV_DEFAULT_INDEX": "https://env.example/simple"}, around.cwd, "linux")
+    (around.cwd / "uv.toml").write_text('[[index]]\nurl = "https://project.example"\ndefault = true\n')
+    pip, uv = use([Tool.PIP, Tool.UV], Scope.USER, MIRROR, stronger, undo)
+    assert [remark for remark in pip.remarks if "[install]" in remark]
+    assert "secret" not in str(pip.remarks)
+    assert any(remark.startswith("UV_DEFAULT_INDEX is set") for remark in uv.remarks)
+    assert any("uv.toml overrules it: https://project.example" in remark for remark in uv.remarks)
+    found = show(stronger, undo)
+    assert [(one.tool, one.scope, one.overruled, one.ours) for one in found] == [
+        ("pip", "user", False, True),
+        ("uv", "UV_DEFAULT_INDEX", False, False),
+        ("uv", "project", True, False),
+        ("uv", "user", True, True),
+    ]
+
+
+PLACES: list[tuple[str, Tool, Scope, Mapping[str, str], str]] = [
+    ("linux", Tool.PIP, Scope.USER, {}, "HOME/.config/pip/pip.conf"),
+    ("linux", Tool.PIP, Scope.USER, {"XDG_CONFIG_HOME": "/x"}, "/x/pip/pip.conf"),
+    ("linux", Tool.PIP, Scope.GLOBAL, {}, "/etc/pip.conf"),
+    ("darwin", Tool.PIP, Scope.USER, {"XDG_CONFIG_HOME": "/x"}, "HOME/.config/pip/pip.conf"),
+    ("darwin", Tool.PIP, Scope.GLOBAL, {}, "/Library/Application Support/pip/pip.conf"),
+    ("win32", Tool.PIP, Scope.USER, {"APPDATA": "/roaming"}, "/roaming/pip/pip.ini"),
+    ("win32", Tool.PIP, Scope.GLOBAL, {"PROGRAMDATA": "/pd"}, "/pd/pip/pip.ini"),
+    ("darwin", Tool.UV, Scope.USER, {}, "HOME/.config/uv/uv.toml"),
+    ("win32", Tool.UV, Scope.USER, {"APPDATA": "/roaming"}, "/roaming/uv/uv.toml"),
+    ("linux", Tool.UV, Scope.GLOBAL, {"XDG_CONFIG_DIRS": "/nowhere"}, "/etc/uv/uv.toml"),
+    ("linux", Tool.UV, Scope.USER, {"UV_CONFIG_FILE": "/c/uv.toml"}, "/c/uv.toml"),
+    ("linux", Tool.PDM, Scope.USER, {}, "HOME/.config/pdm/config.toml"),
+    ("darwin", Tool.PDM, Scope.USER, {}, "HOME/Library/Application Support/pdm/config.toml"),
+    ("win32", Tool.PDM, Scope.USER, {"LOCALAPPDATA": "/local"}, "/local/pdm/pdm/config.toml"),
+    ("linux", Tool.PDM, Scope.GLOBAL, {}, "/etc/xdg/pdm/config.toml"),
+    ("linux", Tool.POETRY, Scope.USER, {}, "HOME/.config/pypoetry/config.toml"),
+    ("win32", Tool.POETRY, Scope.USER, {"APPDATA": "/roaming"}, "/roaming/pypoetry/config.toml"),
+    ("linux", Tool.CONDA, Scope.USER, {}, "HOME/.condarc"),
+]
+
+
+@pytest.mark.parametrize(("platform", "tool", "scope", "variables", "place"), PLACES)
+def test_each_tool_is_set_where_it_looks(
+    around: Surroundings, platform: str, tool: Tool, scope: Scope, variables: Mapping[str, str], place: str
+) -> None:
+    home = str(around.home)
+    here = Surroundings({"HOME": home, "USERPROFILE": home, **variables}, around.cwd, platform)
+    assert target(tool, scope, here).file.as_posix() == place.replace("HOME", home)
+
+
+def test_a_project_is_set_where_its_tools_look(around: Surroundings) -> None:
+    project = around.cwd
+    with pytest.raises(UsageError, match="virtual environment"):
+        target(Tool.PIP, Scope.PROJECT, around)
+    with pytest.raises(UsageError, match=r"pyproject\.toml"):
+        target(Tool.POETRY, Scope.PROJECT, around)
+    assert target(Tool.UV, Scope.PROJECT, around).file == project / "uv.toml"
+    (project / "pyproject.toml").write_text('[project]\nname = "x"\n')
+    (project / ".venv").mkdir()
+    (project / ".venv" / "pyvenv.cfg").touch()
+    below = Surroundings(around.environ, project / "src", "linux")
+    assert target(Tool.PIP, Scope.PROJECT, around).file == project / ".venv" / "pip.conf"
+    # A uv.toml beside it would hide all that [tool.uv] says.
+    assert target(Tool.UV, Scope.PROJECT, below).file == project / "pyproject.toml"
+    assert target(Tool.PDM, Scope.PROJECT, below).file == project / "pdm.toml"
+    (project / "uv.toml").touch()
+    assert target(Tool.UV, Scope.PROJECT, below).file == project / "uv.toml"
+
+
+def test_macos_keeps_using_the_folder_that_is_there(around: Surroundings) -> None:
+    library = around.home / "Library" / "Application Support" / "pip"
+    library.mkdir(parents=True)
+    mac = Surroundings(around.environ, around.cwd, "darwin")
+    assert target(Tool.PIP, Scope.USER, mac).file == library / "pip.conf"
+
+
+def test_what_was_before_is_for_the_user_alone(around: Surroundings, undo: UndoFolder) -> None:
+    in_home(around, ".config/pip/pip.conf", "[global]\nindex-url = https://u:secret@old.example/simple\n")
+    use([Tool.PIP], Scope.USER, MIRROR, around, undo)
+    (kept,) = undo.folder.iterdir()
+    assert kept.stat().st_mode & 0o077 == 0
+    assert json.loads(kept.read_text())["scope"] == "user"
+
+
+def test_an_address_with_a_password_is_not_printed_for_public_places() -> None:
+    with pytest.raises(UsageError, match="password"):
+        lines_for(Form.DOCKERFILE, "https://u:secret@mirror.example/simple", timeout=60, apt=None)
