@@ -142,7 +142,7 @@ def fetch(words: Sequence[str]) -> None:
         transfer.fetch(artifact)
     wall = time.monotonic() - began
     [finished] = [event for event in events if isinstance(event, TransferFinished)]
-    liars = [lesson.source for lesson in lessons if not lesson.right]
+    liars = [lesson.source for lesson in lessons if lesson.right is False]
     print(json.dumps([wall, finished.received, liars]))
 
 

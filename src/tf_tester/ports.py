@@ -133,14 +133,43 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Sample:
+    """A part of a file, taken to see how fast it comes."""
+
+    content: bytes
+    first_byte: float
+    """Seconds from the question to the beginning of the answer."""
+    seconds: float
+    """From the first byte to the last."""
+
+    @property
+    def rate(self) -> float:
+        """Bytes per second."""
+        return len(self.content) / max(self.seconds, 1e-3)
+
+
+class Sampler(Protocol):
+    def sample(self, url: str, start: int, end: int, *, within: float) -> Sample:
+        """Bytes [start, end) of a file; what has come after `within` seconds is enough.
+
+        Raises `DownloadFailed` where nothing has.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Lesson:
     """What one file taught about a source."""
 
     source: str
-    right: bool
-    """False: it gave wrong bytes, and that is proven."""
+    right: bool | None
+    """False: it gave wrong bytes, and that is proven. None: nobody knows."""
     speed: float | None
     """Bytes per second."""
+    spent: int = 0
+    """Bytes that it sent."""
+    requests: int = 0
+    """That it got."""
 
 
 Learn = Callable[[Lesson], None]

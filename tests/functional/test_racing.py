@@ -74,7 +74,7 @@ class Course:
 
     @property
     def liars(self) -> list[str]:
-        return [lesson.source for lesson in self.lessons if not lesson.right]
+        return [lesson.source for lesson in self.lessons if lesson.right is False]
 
 
 @pytest.fixture

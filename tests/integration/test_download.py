@@ -10,7 +10,7 @@ from pathlib import Path
 from packaging.tags import platform_tags
 
 from tests.integration.conftest import User
-from tests.simulator import Lie, Simulator
+from tests.simulator import Lie, Simulator, Status
 from tests.wheels import make_wheel
 
 
@@ -201,3 +201,39 @@ def test_a_file_that_is_there_is_not_fetched_even_if_the_store_has_lost_it(user:
     run = user.run("download", "--versions", "1.0")
     assert "(was there)" in run.out
     assert not [name for name in index.requests if name.endswith(".whl")]
+
+
+def test_a_lock_is_enough_where_the_authority_is_down(user: User, index: Simulator) -> None:
+    assert user.run("download", "--versions", "1.0", "--with-deps", "--lock", "pylock").code == 0
+    shutil.move(user.folder / "wheels" / "pylock.toml", user.folder / "pylock.toml")
+    shutil.rmtree(user.store)
+    index.fault("toy", Status(503))
+    index.fault("gear", Status(503))
+    index.fault("toy-1.0-py3-none-any.whl", Status(404))
+    with Simulator() as mirror:
+        brought = sorted((user.folder / "wheels").glob("*.whl"))
+        for wheel in brought:
+            mirror.add_wheel(wheel.name, wheel.read_bytes())
+        words = ("--from-lock", "pylock.toml", "-d", "got")
+        dry = user.run("download", *words, "--dry-run", "--mirror", mirror.simple_url)
+        assert dry.out.splitlines()[-1].startswith("2 of 2 files would come")
+        run = user.run("download", *words, "--mirror", mirror.simple_url)
+    assert run.code == 0
+    assert wheels_in(user.folder / "got") == [wheel.name for wheel in brought]
+    assert "SHA256SUMS" in [path.name for path in (user.folder / "got").iterdir()]
+
+
+def test_what_is_no_lock_or_has_nothing_for_this_python_is_said(user: User) -> None:
+    user.write("pylock.toml", "x = 1\n")
+    run = user.run("download", "--from-lock", "pylock.toml")
+    assert run.code == 2
+    assert "is no lock (PEP 751)" in run.err
+    assert user.run("download", "--from-lock", "absent.toml").code == 2
+    user.write(
+        "pylock.toml",
+        'lock-version = "1.0"\ncreated-by = "me"\n[[packages]]\nname = "toy"\nversion = "1.0"\n[[packages.wheels]]\n'
+        'url = "https://x.example/toy-1.0-cp27-none-any.whl"\n[packages.wheels.hashes]\nsha256 = "' + "a" * 64 + '"\n',
+    )
+    run = user.run("download", "--from-lock", "pylock.toml")
+    assert run.code == 2
+    assert "has no file of toy" in run.err

@@ -12,12 +12,14 @@ from tf_tester.cli.selecting import FETCHING, RESOLVING, SELECTING, listener, se
 from tf_tester.core.lockfile import LockFormat
 from tf_tester.core.printable import printable
 from tf_tester.core.sizes import size_text
-from tf_tester.errors import CellRefused
+from tf_tester.errors import CellRefused, UsageError
 from tf_tester.model.request import Trial
 
 if TYPE_CHECKING:
     from tf_tester.core.platforms import Platform
     from tf_tester.flow.download import Delivery, Expected, Forecast, Undelivered
+    from tf_tester.model.artifact import Artifact
+    from tf_tester.ports import Interpreters
 
 
 @click.command("download", epilog=EPILOG, short_help="Bring the wheels of many versions into a folder.")
@@ -54,6 +56,14 @@ if TYPE_CHECKING:
     show_default=True,
     help="What to write beside them for each version: pip's requirements with hashes, or pylock.toml.",
 )
+@click.option(
+    "--from-lock",
+    "lock_files",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Bring the files that this pylock.toml names, whose hashes count, instead of --versions. Repeatable.",
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would come, how much of it and from where.")
 @click.pass_context
 def command(
@@ -63,6 +73,7 @@ def command(
     with_dependencies: bool,
     folder: Path,
     lock_format: str,
+    lock_files: tuple[Path, ...],
     dry_run: bool,
     **_: Any,
 ) -> int:
@@ -77,21 +88,24 @@ def command(
       tf-tester download --versions 2.12.0 --platform win_amd64,macosx_arm64 --python 3.9,3.10
       pip install --no-index --find-links wheels tensorflow==2.8.0
     """
-    from tf_tester.flow.download import Delivery, Forecast, Order, download, foresee
+    from tf_tester.flow.download import Delivery, Order, download, download_locked, foresee, foresee_locked
     from tf_tester.wiring import TOOL, new_run_id, services
 
     settings = settings_from(ctx.params).settings
-    selection = selection_of(settings)
+    where = _platforms(platforms)
+    selection = selection_of(settings, versions="" if lock_files else None)
     trial = Trial(requirements=settings.with_)
-    order = Order(folder, with_dependencies, _platforms(platforms), LockFormat(lock_format), TOOL)
+    order = Order(folder, with_dependencies, where, LockFormat(lock_format), TOOL)
+    outcome: Delivery | Forecast
     with (
         listener(settings) as show,
         services(settings, lambda _folder: show, environ=os.environ, run_id=new_run_id()) as world,
     ):
-        if dry_run:
-            outcome: Delivery | Forecast = foresee(selection, trial, world, order)
+        if lock_files:
+            locked = _locked(lock_files, settings.python, where, world.interpreters)
+            outcome = (foresee_locked if dry_run else download_locked)(locked, world, folder)
         else:
-            outcome = download(selection, trial, world, order)
+            outcome = (foresee if dry_run else download)(selection, trial, world, order)
     lines = _delivered(outcome, folder) if isinstance(outcome, Delivery) else _foreseen(outcome)
     print("\n".join(map(printable, lines)))
     for failure in outcome.failures:
@@ -104,6 +118,37 @@ def _platforms(names: tuple[str, ...]) -> "tuple[Platform | None, ...]":
 
     words = [word for name in names for word in name.split(",") if word.strip()]
     return tuple(dict.fromkeys(platform_named(word) for word in words)) or (None,)
+
+
+def _locked(
+    files: tuple[Path, ...],
+    pythons: tuple[str, ...],
+    platforms: "tuple[Platform | None, ...]",
+    interpreters: "Interpreters",
+) -> "list[Artifact]":
+    """The files that locks name for the Pythons and platforms asked for. Raises `UsageError`, `ConfigError`."""
+    from tf_tester.core.lockfile import artifacts_of
+    from tf_tester.core.matrix import hypothetical
+
+    found: dict[str, Artifact] = {}
+    for file in files:
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise UsageError(f"The lock {file} can't be read: {error.strerror}.") from error
+        for python in pythons or (".".join(map(str, sys.version_info[:2])),):
+            for platform in platforms:
+                here = platform is None and os.sep in python
+                interpreter = interpreters.probe(Path(python)) if here else hypothetical(_release(python), platform)
+                found |= {one.filename: one for one in artifacts_of(content, interpreter, shown=str(file))}
+    return list(found.values())
+
+
+def _release(python: str) -> tuple[int, int]:
+    parts = python.split(".")
+    if len(parts) not in (2, 3) or not all(part.isdigit() for part in parts):
+        raise UsageError(f"--python {python!r} is no version.", hint="With --from-lock give one such as 3.10.")
+    return int(parts[0]), int(parts[1])
 
 
 def _delivered(delivery: "Delivery", folder: Path) -> list[str]:

@@ -8,30 +8,62 @@ import click
 
 from tf_tester.cli.mirror_settings import reset, show, use
 from tf_tester.cli.options import EPILOG, options, settings_from
+from tf_tester.cli.selecting import selection_of
 
 if TYPE_CHECKING:
     from tf_tester.core.conformance import Finding
-    from tf_tester.flow.mirrors import MirrorRow
+    from tf_tester.flow.mirrors import Comparison, MirrorRow
     from tf_tester.report.lines import Line
 
 
 @click.group("mirrors", invoke_without_command=True, epilog=EPILOG, short_help="See and examine mirrors.")
 @options("store", "color")
+@click.option("--refresh", is_flag=True, help="Ask MirrorZ first how up to date its members are.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_context
-def command(ctx: click.Context, /, as_json: bool, **_: Any) -> int:
-    """List the mirrors that --mirror knows by name, with what is remembered of them."""
+def command(ctx: click.Context, /, refresh: bool, as_json: bool, **_: Any) -> int:
+    """List the mirrors that --mirror knows by name, with what is remembered of them.
+
+    A file mirrors.toml in the user's configuration folder adds others, or replaces them by name.
+    """
     if ctx.invoked_subcommand is not None:
         return 0
-    from tf_tester.wiring import mirror_rows
+    from tf_tester.wiring import mirror_rows, refresh_feeds
 
     settings = settings_from(ctx.params).settings
+    if refresh:
+        refresh_feeds(settings, environ=os.environ)
     rows = mirror_rows(settings)
     if as_json:
         _print_json(rows)
     else:
         _show(_rows_as_lines(rows), settings.color)
     return 0
+
+
+@command.command("bench", epilog=EPILOG, short_help="Find the fastest mirrors for what you want.")
+@click.argument("names", nargs=-1, metavar="[NAME|URL]...")
+@options("package", "versions", "last", "pre", "yanked", "python", "index-url", "store", "color")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_context
+def bench(ctx: click.Context, /, names: tuple[str, ...], as_json: bool, **_: Any) -> int:
+    """Compare mirrors for the wheels that you want: who has them, how fast they come, and whether they are right.
+
+    Without names all known mirrors are compared, as --mirror auto does; without --versions for the latest one. Some
+    2 MB come from each.
+    """
+    from tf_tester.flow.mirrors import wheels_of
+    from tf_tester.wiring import new_run_id, services
+
+    settings = settings_from(ctx.params).settings
+    selection = selection_of(settings, versions=settings.versions or "latest")
+    with services(settings, lambda _folder: lambda _event: None, environ=os.environ, run_id=new_run_id()) as world:
+        comparison = world.compare(wheels_of(selection, world), names)
+    if as_json:
+        _print_json([comparison])
+    else:
+        _show(_comparison_as_lines(comparison), settings.color)
+    return 0 if any(one.seconds is not None for one in comparison.ranked) else 4
 
 
 @command.command("check", epilog=EPILOG, short_help="Examine an index beside the authority.")
@@ -69,7 +101,7 @@ command.add_command(reset)
 command.add_command(show)
 
 
-def _print_json(values: "list[MirrorRow] | list[Finding]") -> None:
+def _print_json(values: "list[MirrorRow] | list[Finding] | list[Comparison]") -> None:
     import msgspec
 
     for value in values:
@@ -84,6 +116,7 @@ def _show(lines: "list[Line]", color: str) -> None:
 
 
 def _rows_as_lines(rows: "list[MirrorRow]") -> "list[Line]":
+    from tf_tester.core.feeds import State
     from tf_tester.core.sizes import size_text
     from tf_tester.report.lines import Span, Style, line
 
@@ -100,10 +133,41 @@ def _rows_as_lines(rows: "list[MirrorRow]") -> "list[Line]":
         ]
         if row.left_out_until is not None:
             parts.append(Span(f"  left out until {row.left_out_until:%Y-%m-%d}: it gave wrong bytes", Style.BAD))
+        if row.feed is not None:
+            when = f" {row.feed.filled:%Y-%m-%d %H:%M} UTC" if row.feed.filled else ""
+            bad = row.feed.state in (State.FAILED, State.PAUSED)
+            parts.append(Span(f"  {row.feed.state}{', last' if bad else ''}{when}", Style.ODD if bad else Style.FAINT))
         lines.append(line(*parts))
         filled = f"Filled from {row.copies}: the two are one voice. " if row.copies else ""
         if filled or row.notes:
             lines.append(line(Span(f"{'':{width}}  {filled}{row.notes}".rstrip(), Style.FAINT)))
+    return lines
+
+
+def _comparison_as_lines(comparison: "Comparison") -> "list[Line]":
+    from tf_tester.core.sizes import duration_text, size_text
+    from tf_tester.report.lines import Span, Style, line
+
+    wanted, authority = comparison.wanted, comparison.authority
+    files = "1 file" if wanted.count == 1 else f"{wanted.count} files"
+    lines = [line(f"For {files} of {size_text(wanted.size)}:")]
+    width = max([len("authority"), *(len(one.observation.name) for one in comparison.ranked)])
+    for one in comparison.ranked:
+        usable = one.seconds is not None
+        style = Style.GOOD if one.chosen else Style.PLAIN if usable else Style.FAINT
+        words = [f"in {duration_text(one.seconds)}"] if one.seconds is not None else []
+        mark = "*" if one.chosen else " " if usable else "-"
+        lines.append(
+            line(Span(f"{mark} {one.observation.name:{width}}", style), f"  {', '.join([*words, *one.reasons])}")
+        )
+    if authority.rate:
+        alone = (authority.first_byte or 0.0) * wanted.count + wanted.size / authority.rate
+        told = f"in {duration_text(alone)}, {size_text(authority.rate)}/s"
+    else:
+        told = authority.trouble
+    lines.append(line(f"  {'authority':{width}}  {told}"))
+    chosen = " and ".join(comparison.chosen)
+    lines.append(line(f"--mirror auto would take {chosen or 'the authority alone'}."))
     return lines
 
 

@@ -76,6 +76,6 @@ def _completer(setting: Setting) -> Callable[[click.Context, click.Parameter, st
 
 
 def _mirror_names() -> list[str]:
-    from tf_tester.index.mirrors import NO_MIRROR, known_mirrors
+    from tf_tester.index.mirrors import AUTO, NO_MIRROR, known_mirrors
 
-    return [*known_mirrors(), NO_MIRROR]
+    return [*known_mirrors(), AUTO, NO_MIRROR]

@@ -7,6 +7,11 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
+from tf_tester.core.platforms import platform_named
+from tf_tester.core.tags import best_wheel
+from tf_tester.errors import ConfigError
+from tf_tester.model.artifact import Artifact
+from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.lock import Pin
 
 
@@ -66,3 +71,57 @@ def pylock_text(pins: Sequence[Pin], *, python: str, created_by: str) -> str:
         packages=[package(pin) for pin in pins],
     )
     return tomlkit.dumps(lock.to_dict())
+
+
+def artifacts_of(content: bytes, interpreter: Interpreter, *, shown: str) -> list[Artifact]:
+    """The files that a `pylock.toml` has for an interpreter, with the lock's word for their hashes.
+
+    Of a package the best wheel, else its source distribution. Raises `ConfigError` where it is no lock, names
+    something else than files with a SHA-256 and an address, or has nothing for that interpreter; `shown`: its name.
+    """
+    import tomllib
+
+    from packaging.pylock import Pylock, PylockUnsupportedVersionError, PylockValidationError
+
+    try:
+        lock = Pylock.from_dict(tomllib.loads(content.decode()))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, PylockValidationError, PylockUnsupportedVersionError) as error:
+        raise ConfigError(f"{shown} is no lock (PEP 751): {error}") from error
+    environment = markers_of(interpreter)
+    found = []
+    for package in lock.packages:
+        if package.marker is not None and not package.marker.evaluate(environment):
+            continue
+        name = str(package.name)
+        files = [*(package.wheels or ()), *((package.sdist,) if package.sdist else ())]
+        offered = []
+        for file in files:
+            filename = file.name or (file.url or file.path or "").rpartition("/")[2]
+            sha256 = file.hashes.get("sha256")
+            if file.url is not None and sha256 is not None:
+                version = str(package.version or "")
+                offered.append(
+                    Artifact(filename, name, version, file.url, sha256.lower(), file.size, promised_by=f"lock {shown}")
+                )
+        wheels = [artifact for artifact in offered if artifact.is_wheel]
+        chosen = best_wheel(wheels, interpreter) or next((one for one in offered if one.is_sdist), None)
+        if chosen is None:
+            raise ConfigError(
+                f"{shown} has no file of {name} with an address and a SHA-256 that fits Python {interpreter.label}.",
+                hint="Name the Python and the platform that the lock was made for with --python and --platform.",
+            )
+        found.append(chosen)
+    return found
+
+
+def markers_of(interpreter: Interpreter) -> dict[str, str]:
+    """The environment markers of PEP 508 of an interpreter, on this machine or another one."""
+    from packaging.markers import default_environment
+
+    environment: dict[str, str] = {**default_environment()}  # type: ignore[dict-item]
+    environment |= {
+        "python_version": ".".join(map(str, interpreter.release)),
+        "python_full_version": interpreter.version,
+        "implementation_name": interpreter.implementation,
+    }
+    return environment | (platform_named(interpreter.platform).markers if interpreter.platform else {})

@@ -1,7 +1,7 @@
 """Platforms by name, also others than this machine's: which wheels fit them, and what the resolver calls them."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from packaging import tags as packaging_tags
@@ -23,6 +23,7 @@ _ALIASES = {
 _LINUX = re.compile(r"(?:linux|manylinux_2_(?P<glibc>\d{1,2})|musllinux_1_(?P<musl>\d{1,2}))_(?P<arch>[a-z0-9_]+)")
 _MAC = re.compile(r"macosx_(?:(?P<major>\d{1,2})_(?P<minor>\d{1,2})_)?(?P<arch>arm64|x86_64)")
 _WINDOWS = {"win_amd64": "x86_64", "win32": "i686", "win_arm64": "aarch64"}
+_WINDOWS_MACHINES = {"win_amd64": "AMD64", "win32": "x86", "win_arm64": "ARM64"}
 _ARCHITECTURES = ("x86_64", "aarch64", "i686", "armv7l", "ppc64le", "s390x", "riscv64")
 
 
@@ -37,6 +38,8 @@ class Platform:
     resolver_name: str | None
     """What uv calls the newest of that kind; None where it knows none. Which wheels fit is decided by `tags`."""
     bits: int
+    markers: dict[str, str] = field(default_factory=dict, hash=False)
+    """Environment markers that are others there (PEP 508)."""
 
 
 @lru_cache
@@ -53,12 +56,13 @@ def platform_named(text: str) -> Platform:
         name = re.sub(rf"^{old}_", f"{new}_", name)
     if name in _WINDOWS:
         resolver_name = f"{_WINDOWS[name]}-pc-windows-msvc"
-        return Platform(name, (name,), resolver_name, 32 if name == "win32" else 64)
+        markers = _markers("nt", "win32", "Windows", _WINDOWS_MACHINES[name])
+        return Platform(name, (name,), resolver_name, 32 if name == "win32" else 64, markers)
     if match := _MAC.fullmatch(name):
         version = (int(match["major"] or _MACOS), int(match["minor"] or 0))
         tags = tuple(packaging_tags.mac_platforms(version, match["arch"]))
         arch = "aarch64" if match["arch"] == "arm64" else "x86_64"
-        return Platform(name, tags, f"{arch}-apple-darwin", 64)
+        return Platform(name, tags, f"{arch}-apple-darwin", 64, _markers("posix", "darwin", "Darwin", match["arch"]))
     match = _LINUX.fullmatch(name)
     if match is None or match["arch"] not in _ARCHITECTURES:
         raise UsageError(
@@ -74,7 +78,19 @@ def platform_named(text: str) -> Platform:
     else:
         tags = _glibc_tags(int(match["glibc"] or _GLIBC), arch)
         newest = f"{arch}-manylinux_2_40"
-    return Platform(name, (*tags, f"linux_{arch}"), newest if known else None, bits)
+    markers = _markers("posix", "linux", "Linux", arch)
+    return Platform(name, (*tags, f"linux_{arch}"), newest if known else None, bits, markers)
+
+
+def _markers(os_name: str, sys_platform: str, system: str, machine: str) -> dict[str, str]:
+    return {
+        "os_name": os_name,
+        "sys_platform": sys_platform,
+        "platform_system": system,
+        "platform_machine": machine,
+        "platform_release": "",
+        "platform_version": "",
+    }
 
 
 def _glibc_tags(glibc: int, arch: str) -> tuple[str, ...]:

@@ -39,6 +39,8 @@ class Settings:
     grace: timedelta
     mirror: tuple[str, ...]
     """Names, addresses or absolute paths; `none` alone for no mirror."""
+    trust: tuple[str, ...]
+    """As `mirror`."""
     index_url: str | None
     """May hold credentials: only `core.links.display_url` of it may be shown."""
     store: Path
@@ -543,7 +545,16 @@ TABLE: tuple[Setting, ...] = (
         "mirror",
         _word_or_path,
         ["none"],
-        "Where bytes may come from: a mirror's name or address, or none. Repeatable.",
+        "Where bytes may come from: a mirror's name or address, auto for the fastest, or none. Repeatable.",
+        "NAME|URL",
+        kind="list",
+        completes="mirror",
+    ),
+    Setting(
+        "trust",
+        _word_or_path,
+        [],
+        "A mirror whose hashes count alone where the authority can't be reached. Repeatable.",
         "NAME|URL",
         kind="list",
         completes="mirror",

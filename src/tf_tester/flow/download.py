@@ -105,24 +105,10 @@ def download(selection: Selection, trial: Trial, services: Services, order: Orde
     folder = order.folder
     with _pool(services) as pool:
         lists, failures = _shopping(selection, trial, services, order, pool)
-        with folder_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-        artifacts = _artifacts(lists)
-
-        def bring(artifact: Artifact) -> Delivered:
-            return _bring(artifact, folder, services)
-
-        files: list[Delivered] = []
-        for artifact, brought in zip(artifacts, _each(pool, bring, artifacts), strict=True):
-            if isinstance(brought, TfTesterError):
-                failures.append(Undelivered(artifact.filename, brought))
-            else:
-                files.append(brought)
+        files = _delivered(_artifacts(lists), failures, services, folder, pool)
     there = {file.filename for file in files}
-    sums = {artifact.filename: artifact.sha256 for artifact in artifacts if artifact.filename in there}
     locks = []
     with folder_errors(folder):
-        add_sums(folder, {name: digest for name, digest in sums.items() if digest})
         complete = [one for one in lists if all(pin.filename in there for pin in one.pins)]
         for one in complete if order.lock_format is not LockFormat.NONE else ():
             name = _lock_name(one, order, alone=len(lists) == 1)
@@ -135,21 +121,69 @@ def download(selection: Selection, trial: Trial, services: Services, order: Orde
     return Delivery(tuple(sorted(files, key=lambda file: file.filename)), tuple(failures), tuple(sorted(locks)))
 
 
+def download_locked(artifacts: Sequence[Artifact], services: Services, folder: Path) -> Delivery:
+    """Put just these files into a folder. Raises `OurFailure` where it can't be written."""
+    failures: list[Undelivered] = []
+    with _pool(services) as pool:
+        files = _delivered(artifacts, failures, services, folder, pool)
+    return Delivery(tuple(sorted(files, key=lambda file: file.filename)), tuple(failures))
+
+
 def foresee(selection: Selection, trial: Trial, services: Services, order: Order) -> Forecast:
     """What `download` would bring and from where; nothing is written into the folder. Raises as it does."""
     with _pool(services) as pool:
         lists, failures = _shopping(selection, trial, services, order, pool)
-        artifacts = _artifacts(lists)
+        return _foreseen(_artifacts(lists), failures, services, order.folder, pool)
 
-        def expect(artifact: Artifact) -> Expected:
-            return _expect(artifact, order.folder, services)
 
-        files: list[Expected] = []
-        for artifact, expected in zip(artifacts, _each(pool, expect, artifacts), strict=True):
-            if isinstance(expected, TfTesterError):
-                failures.append(Undelivered(artifact.filename, expected))
-            else:
-                files.append(expected)
+def foresee_locked(artifacts: Sequence[Artifact], services: Services, folder: Path) -> Forecast:
+    """What `download_locked` would bring and from where."""
+    with _pool(services) as pool:
+        return _foreseen(artifacts, [], services, folder, pool)
+
+
+def _delivered(
+    artifacts: Sequence[Artifact],
+    failures: list[Undelivered],
+    services: Services,
+    folder: Path,
+    pool: ThreadPoolExecutor,
+) -> list[Delivered]:
+    """The files that are in the folder now; the others become failures."""
+    with folder_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def bring(artifact: Artifact) -> Delivered:
+        return _bring(artifact, folder, services)
+
+    files: list[Delivered] = []
+    sums: dict[str, str] = {}
+    for artifact, brought in zip(artifacts, _each(pool, bring, artifacts), strict=True):
+        if isinstance(brought, TfTesterError):
+            failures.append(Undelivered(artifact.filename, brought))
+        else:
+            files.append(brought)
+            sums[artifact.filename] = artifact.sha256 or ""
+    add_sums(folder, sums)
+    return files
+
+
+def _foreseen(
+    artifacts: Sequence[Artifact],
+    failures: list[Undelivered],
+    services: Services,
+    folder: Path,
+    pool: ThreadPoolExecutor,
+) -> Forecast:
+    def expect(artifact: Artifact) -> Expected:
+        return _expect(artifact, folder, services)
+
+    files: list[Expected] = []
+    for artifact, expected in zip(artifacts, _each(pool, expect, artifacts), strict=True):
+        if isinstance(expected, TfTesterError):
+            failures.append(Undelivered(artifact.filename, expected))
+        else:
+            files.append(expected)
     return Forecast(tuple(sorted(files, key=lambda file: file.filename)), tuple(failures))
 
 
@@ -210,10 +244,22 @@ def _pins_of(planned: PlannedCell, preparer: Preparer | None) -> tuple[Pin, ...]
                 f"{one.filename} can't be verified: the index promises no SHA-256 for it",
                 hint="Name an index that gives hashes with --index-url.",
             )
-        pin = Pin(one.project, one.version, one.filename, one.sha256, one.size, one.url, upload_time=one.upload_time)
-        return (pin,)
+        return (_pin(one, one.sha256),)
     lock, _ = preparer.locked(Preparation(planned, planned.interpreter))
     return lock.pins
+
+
+def _pin(artifact: Artifact, sha256: str) -> Pin:
+    return Pin(
+        artifact.project,
+        artifact.version,
+        artifact.filename,
+        sha256,
+        artifact.size,
+        artifact.url,
+        upload_time=artifact.upload_time,
+        promised_by=artifact.promised_by,
+    )
 
 
 def _lock_name(one: _Shopping, order: Order, *, alone: bool) -> str:

@@ -228,4 +228,5 @@ def artifact_of(pin: Pin) -> Artifact:
         sha256=pin.sha256,
         size=pin.size,
         upload_time=pin.upload_time,
+        promised_by=pin.promised_by,
     )

@@ -1,10 +1,12 @@
 """Everything a use case may ask of the world, handed over by `wiring`."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from tf_tester.flow.mirrors import Comparison
+from tf_tester.model.artifact import Artifact
 from tf_tester.model.framework import Framework
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.limits import Limits
@@ -77,6 +79,8 @@ class Services:
     """Of each cell."""
     sandbox_refusal: str
     """Why there is none, where one was wanted; empty otherwise."""
+    compare: Callable[[Sequence[Artifact], Sequence[str]], Comparison]
+    """Mirrors ranked for files of one project: those named, else all that may be asked."""
     projects: ProjectBuilder
     peaks: Peaks
     downloads: Downloads

@@ -37,6 +37,11 @@ def authority_url(environ: Mapping[str, str], config: Callable[[], str | None]) 
     configured = config()
     if configured:
         return _checked(configured, "pip's configuration")
+    return public_index_url()
+
+
+def public_index_url() -> str:
+    """pip's own constant, without a slash at its end."""
     from pip._internal.models.index import PyPI
 
     return PyPI.simple_url.rstrip("/")

@@ -36,6 +36,9 @@ class Mirror(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where it has conda's channels: above `pkgs` and `cloud`."""
     pytorch: str | None = None
     """Its copy of PyTorch's own index of wheels, above the variants such as `cpu`."""
+    daily_gb: float | None = None
+    """Gigabytes that it may be asked for in a day; None: no limit."""
+    daily_requests: int | None = None
     pythons: str | None = None
     """Its copy of the releases of python-build-standalone."""
 
@@ -66,6 +69,8 @@ class Known:
 
     mirrors: dict[str, Mirror]
     """By name, in the order of the files."""
+    own: frozenset[str]
+    """Names of those that stand in the user's file."""
     feeds: tuple[str, ...]
     """Where MirrorZ publishes how up to date its members are."""
 
@@ -86,7 +91,8 @@ def known() -> Known:
     except OSError as error:
         raise ConfigError(f"{file} can't be read: {error.strerror}.") from error
     mirrors = {mirror.name: mirror for mirror in ours.mirror} | {mirror.name: mirror for mirror in theirs.mirror}
-    return Known(mirrors, theirs.feeds.mirrorz or ours.feeds.mirrorz)
+    own = frozenset(mirror.name for mirror in theirs.mirror)
+    return Known(mirrors, own, theirs.feeds.mirrorz or ours.feeds.mirrorz)
 
 
 def known_mirrors() -> dict[str, Mirror]:

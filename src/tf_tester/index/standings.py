@@ -59,7 +59,15 @@ class Standings:
         """Remember how a mirror did with one file."""
         with self._lock:
             known, now = self.of(lesson.source), self._now()
-            if not lesson.right:
+            if lesson.spent or lesson.requests:
+                spent, requests = self.spent(lesson.source)
+                today = f"{now:%Y-%m-%d} {spent + lesson.spent} {requests + lesson.requests}"
+                self._memory.remember("spent", lesson.source, today.encode())
+            if lesson.right is None and lesson.speed is None:
+                return
+            if lesson.right is None:
+                fresh = msgspec.structs.replace(known, speed=lesson.speed, measured=now)
+            elif not lesson.right:
                 fresh = Standing(left_out_until=now + QUARANTINE)
             else:
                 speed = lesson.speed if known.speed is None else known.speed
@@ -68,6 +76,13 @@ class Standings:
                 measured = now if lesson.speed is not None else known.measured
                 fresh = Standing(known.right + 1, speed, measured, known.left_out_until)
             self._memory.remember("mirror", lesson.source, msgspec.json.encode(fresh))
+
+    def spent(self, mirror: str) -> tuple[int, int]:
+        """Bytes that it sent today (UTC), and requests that it got."""
+        kept = (self._memory.recall("spent", mirror) or b"").split()
+        if len(kept) != 3 or kept[0].decode() != f"{self._now():%Y-%m-%d}":
+            return 0, 0
+        return int(kept[1]), int(kept[2])
 
     def _read(self, mirror: str) -> Standing:
         kept = self._memory.recall("mirror", mirror)

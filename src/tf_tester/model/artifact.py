@@ -30,6 +30,8 @@ class Artifact:
     """None: not yanked. Otherwise the reason, which may be empty (PEP 592)."""
     metadata_sha256: str | None = None
     """None: no metadata file is advertised (PEP 714). Empty: advertised without a hash."""
+    promised_by: str = ""
+    """Whose word its hash is, where it isn't the authority's."""
 
     @property
     def is_wheel(self) -> bool:

@@ -68,7 +68,10 @@ class TransferFinished:
     received: int
     """Bytes that came over the wire in this run."""
     source: str
+    """Who gave the bytes."""
     seconds: float
+    promised_by: str = ""
+    """Whose word the hash is, where it isn't the authority's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,16 @@ class TransferTrouble:
     filename: str
     source: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorsChosen:
+    """`--mirror auto` has looked around."""
+
+    names: tuple[str, ...]
+    """Empty: the authority is the fastest."""
+    told: str
+    """In a few words, why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +112,7 @@ Event = (
     | TransferProgress
     | TransferFinished
     | TransferTrouble
+    | MirrorsChosen
     | CellFinished
     | RunFinished
 )

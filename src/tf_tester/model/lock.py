@@ -30,6 +30,8 @@ class Pin:
     built_from: str | None = None
     """SHA-256 of the source distribution, where the wheel was built here."""
     upload_time: datetime | None = None
+    promised_by: str = ""
+    """Whose word the hash is, where it isn't the authority's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from tf_tester.model.events import (
     CellFinished,
     CellState,
     Event,
+    MirrorsChosen,
     RunStarted,
     TransferFinished,
     TransferProgress,
@@ -108,6 +109,9 @@ class Board:
                     self._transfers.pop(event.sha256, None)
                 case TransferTrouble():
                     self._trouble = f"{_short(event.filename)} from {event.source}: {event.reason}"
+                    self._troubled = moment
+                case MirrorsChosen():
+                    self._trouble = f"mirrors: {', '.join(event.names) or 'none'}: {event.told}"
                     self._troubled = moment
                 case CellFinished():
                     self._results[event.result.cell] = event.result

@@ -9,6 +9,7 @@ from tf_tester.model.cell import Cell
 from tf_tester.model.events import (
     CellFinished,
     Event,
+    MirrorsChosen,
     RunStarted,
     TransferFinished,
     TransferTrouble,
@@ -53,6 +54,8 @@ class PlainPrinter:
                 return line(f"downloaded {event.filename}  {_transfer(event)} from {event.source}")
             case TransferTrouble():
                 return line(Span("trouble", Style.ODD), f" {event.filename} from {event.source}: {event.reason}")
+            case MirrorsChosen():
+                return line(f"mirrors: {', '.join(event.names) or 'none'}: {event.told}")
             case CellFinished():
                 return self._cell(event.result)
             case _:

@@ -21,6 +21,7 @@ from tf_tester.model.events import (
     CellLocked,
     CellState,
     Event,
+    MirrorsChosen,
     RunFinished,
     RunStarted,
     TransferFinished,
@@ -36,6 +37,7 @@ _EVENTS: dict[str, type[Event]] = {
     "cell-locked": CellLocked,
     "transfer-finished": TransferFinished,
     "transfer-trouble": TransferTrouble,
+    "mirrors-chosen": MirrorsChosen,
     "cell-finished": CellFinished,
     "run-finished": RunFinished,
 }

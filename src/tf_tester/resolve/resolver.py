@@ -183,14 +183,14 @@ class UvResolver:
         artifacts = [a for a in self._index.page(name).artifacts if same_version(a.version, version)]
         wheel = best_wheel([a for a in artifacts if a.is_wheel and a.sha256], question.interpreter)
         if wheel is not None and wheel.sha256 is not None:
-            return Pin(name, version, wheel.filename, wheel.sha256, wheel.size, wheel.url, None, wheel.upload_time)
+            return _pin(name, version, wheel, wheel.sha256)
         sdist = next((a for a in artifacts if a.is_sdist and a.sha256), None)
         if sdist is None:
             raise Unresolvable(f"{name} {version} has no wheel for Python {question.interpreter.label}.")
         assert sdist.sha256 is not None
         if not question.interpreter.is_here:
             # What is built for another Python may not fit: whoever installs it builds it.
-            return Pin(name, version, sdist.filename, sdist.sha256, sdist.size, sdist.url, None, sdist.upload_time)
+            return _pin(name, version, sdist, sdist.sha256)
         built = self._builder.built(sdist, question.interpreter)
         return Pin(
             name,
@@ -201,7 +201,14 @@ class UvResolver:
             sdist.url,
             sdist.sha256,
             sdist.upload_time,
+            sdist.promised_by,
         )
+
+
+def _pin(name: str, version: str, file: Artifact, sha256: str) -> Pin:
+    return Pin(
+        name, version, file.filename, sha256, file.size, file.url, None, file.upload_time, promised_by=file.promised_by
+    )
 
 
 def _resolver_name(platform: str) -> str:

@@ -18,7 +18,7 @@ from tf_tester.core.patience import Kind, Patience
 from tf_tester.core.race import Terms
 from tf_tester.errors import DownloadFailed, IndexUnreachable, TfTesterError
 from tf_tester.model.artifact import Artifact
-from tf_tester.ports import Blobs, Foreseen, Learn, PageResponse, Source, Tell
+from tf_tester.ports import Blobs, Foreseen, Learn, PageResponse, Sample, Source, Tell
 from tf_tester.transfer.network import Network, interrupted
 from tf_tester.transfer.settings import MAX_METADATA, MAX_PAGE, Timeouts
 from tf_tester.transfer.trouble import InterruptedTransfer, Trouble, status_trouble
@@ -241,6 +241,42 @@ class Transfer:
         except Trouble as trouble:
             raise DownloadFailed(f"a part of {artifact.filename} can't be had: {trouble.reason}") from trouble
         return body[:wanted]
+
+    def sample(self, url: str, start: int, end: int, *, within: float) -> Sample:
+        """See `ports.Sampler`."""
+        if url.startswith("file:"):
+            return Sample(_read_part(local_path(url), start, end - start), 0.0, 0.0)
+
+        async def ask(session: "Session") -> Sample:
+            import asyncio
+
+            now = asyncio.get_running_loop().time
+            began = now()
+            body = bytearray()
+            first = began
+            try:
+                async with asyncio.timeout(within):
+                    headers = {"Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"}
+                    async with session.open(url, headers) as response:
+                        if response.status == 200 and start:
+                            raise Trouble(Kind.RANGES, "doesn't do ranges")
+                        if response.status not in (200, 206):
+                            raise status_trouble(response.status, response.reason, response.headers.get("Retry-After"))
+                        given = response.headers.get("Content-Range", "")
+                        if response.status == 206 and not given.startswith(f"bytes {start}-"):
+                            raise Trouble(Kind.RANGES, "answered with another range than asked for")
+                        while len(body) < end - start and (chunk := await response.content.readany()):
+                            first = first if body else now()
+                            body += chunk
+            except TimeoutError as error:
+                if not body:
+                    raise Trouble(Kind.STALLED, f"did not answer within {within:g} s") from error
+            return Sample(bytes(body[: end - start]), first - began, now() - first)
+
+        try:
+            return self._network.run(ask)
+        except Trouble as trouble:
+            raise DownloadFailed(trouble.reason) from trouble
 
     def metadata(self, artifact: Artifact) -> bytes | None:
         """The advertised core metadata; None where there is none, it can't be had or its hash is wrong."""

@@ -95,6 +95,10 @@ class _Course:
         self._reported = 0.0
         self._wait_until: float | None = None
         self._losses = 0
+        self._spent: dict[str, int] = {}
+        """Bytes by source, those for nothing included."""
+        self._asked: dict[str, int] = {}
+        """Requests by source."""
         self._path: Path | None = None
         self._over: Finished | GaveUp | None = None
 
@@ -107,6 +111,9 @@ class _Course:
             finally:
                 await self._stop(list(self._tasks))
                 await self._followed()
+                for name, asked in self._asked.items():
+                    spent = self._spent.get(name, 0)
+                    self._download.learn(Lesson(name, right=None, speed=None, spent=spent, requests=asked))
         match self._over:
             case Finished(sources):
                 return self._finished(sources)
@@ -157,6 +164,7 @@ class _Course:
         trouble: Trouble | TfTesterError | None = None
         try:
             asking = self._askings[claim.source]
+            self._asked[claim.source] = self._asked.get(claim.source, 0) + 1
             await bring(self._session, asking, claim, self._partial, self._race.size, self._opened, self._received)
         except (Trouble, TfTesterError) as error:
             trouble = error
@@ -175,6 +183,7 @@ class _Course:
             self._follower.restart()
 
     def _received(self, claim: Claim, count: int) -> None:
+        self._spent[claim.source] = self._spent.get(claim.source, 0) + count
         if claim not in self._tasks:
             return  # it was dropped: others bring these bytes
         self._race.received(claim, count, self._now())
@@ -259,6 +268,7 @@ class _Course:
                 received=self._partial.received,
                 source=_named(sources),
                 seconds=seconds,
+                promised_by=self._artifact.promised_by,
             )
         )
         return self._path

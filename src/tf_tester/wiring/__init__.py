@@ -5,10 +5,9 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from enum import Enum, auto
 from functools import cache
 from importlib.resources import files
@@ -28,16 +27,13 @@ from tf_tester.execute.local import LocalExecutor
 from tf_tester.execute.machine import memory, usable_cores
 from tf_tester.execute.probe import abilities, store_facts, uv_version
 from tf_tester.flow.services import Services
-from tf_tester.index.authority import authority_url, pip_index_url
+from tf_tester.index.feeds import FeedMemory
 from tf_tester.index.http import HttpIndex
-from tf_tester.index.mirror_urls import mirror_source
-from tf_tester.index.mirrors import Mirror, known_mirrors, mirror_named
+from tf_tester.index.mirrors import known, known_mirrors
 from tf_tester.index.standings import Standing, Standings
-from tf_tester.model.artifact import Artifact
-from tf_tester.model.events import TransferTrouble
 from tf_tester.model.framework import Framework
 from tf_tester.model.machine import Isolation
-from tf_tester.ports import GetPage, Index, Lesson, Sandbox, Source, Starter, Tell
+from tf_tester.ports import GetPage, Sandbox, Starter, Tell
 from tf_tester.resolve.builder import Builder
 from tf_tester.resolve.loopback import LoopbackIndex
 from tf_tester.resolve.memory import LockMemory
@@ -52,14 +48,14 @@ from tf_tester.store.blobs import BlobStore
 from tf_tester.store.folder import StoreFolder, remove_tree, translate
 from tf_tester.store.layers import LayerStore
 from tf_tester.store.ledger import Ledger, LedgerPages, LedgerProbes
-from tf_tester.transfer.client import AUTHORITY, Transfer
+from tf_tester.transfer.client import Transfer
+from tf_tester.wiring.network import USER_AGENT, Network, chosen, now
 
 if TYPE_CHECKING:
     from tf_tester.flow.doctor import Machine
     from tf_tester.flow.mirrors import Examiner, MirrorRow
 
 TOOL = f"tf-tester {__version__}"
-_USER_AGENT = f"tf-tester/{__version__}"
 
 
 class Purpose(Enum):
@@ -84,7 +80,6 @@ def services(
 
     `tell` gets the run's folder and gives the listener. Raises `StoreError`, `UsageError` for an unknown mirror.
     """
-    mirrors = _mirrors(settings)
     folder = StoreFolder(settings.store)
     folder.open()
     run_folder = folder.runs / run_id
@@ -98,7 +93,7 @@ def services(
         stack.callback(ledger.close)
         hear = tell(run_folder)
         blobs = BlobStore(folder, ledger)
-        network = _Network(settings, ledger, blobs, mirrors, hear, environ)
+        network = Network(settings, ledger, blobs, hear, environ)
         stack.callback(network.close)
         metadata = MetadataReader(ledger, blobs, network.transfer)
         loopback = LoopbackIndex(network.index, network.transfer)
@@ -159,8 +154,8 @@ def services(
                 known_sdists=known_sdists(),
                 workplace=workplace,
                 interpreters=lambda: pythons.find()[0],
-                authority=without_credentials(_authority(settings, environ)),
-                now=_now,
+                authority=without_credentials(network.authority),
+                now=now,
                 offline=settings.offline,
             ),
             layers=layers,
@@ -169,6 +164,7 @@ def services(
             sandbox=sandbox,
             limits=limits(settings, memory=memory()[0]),
             sandbox_refusal=refusal,
+            compare=network.compare,
             projects=builder,
             peaks=_LedgerPeaks(ledger),
             downloads=_LedgerDownloads(ledger),
@@ -198,9 +194,9 @@ def machine(settings: Settings, *, environ: Mapping[str, str]) -> "Iterator[Mach
                 BlobStore(folder, Ledger(folder.ledger)),
                 lambda _event: None,
                 offline=settings.offline,
-                user_agent=_USER_AGENT,
+                user_agent=USER_AGENT,
                 environ=environ,
-                identities=[_authority(settings, environ)],
+                identities=[chosen(settings, environ).authority],
             )
             stack.callback(transfer.close)
             return transfer
@@ -215,9 +211,9 @@ def machine(settings: Settings, *, environ: Mapping[str, str]) -> "Iterator[Mach
             jobs=settings.jobs,
             memory=memory,
             offline=settings.offline,
-            authority=lambda: _authority(settings, environ),
+            authority=lambda: chosen(settings, environ).authority,
             get=get,
-            mirrors=lambda: [(mirror.name, mirror.url) for mirror in _mirrors(settings)],
+            mirrors=lambda: [(mirror.name, mirror.url) for mirror in chosen(settings, environ).mirrors],
             isolation=lambda: _isolation(settings),
             abilities=lambda: abilities(settings.store),
             monotonic=time.monotonic,
@@ -230,16 +226,30 @@ def mirror_rows(settings: Settings) -> "list[MirrorRow]":
 
     ledger = Ledger(StoreFolder(settings.store).ledger) if settings.store.is_dir() else None
     try:
-        standings = None if ledger is None else Standings(ledger, _now)
+        standings = None if ledger is None else Standings(ledger, now)
         rows = []
         for mirror in known_mirrors().values():
-            known = Standing() if standings is None else standings.of(mirror.name)
+            standing = Standing() if standings is None else standings.of(mirror.name)
             told = (mirror.name, mirror.operator or mirror.title, mirror.region, mirror.copies, mirror.notes)
-            rows.append(MirrorRow(*told, known.right, known.speed, known.left_out_until))
+            feed = None if ledger is None else FeedMemory(ledger).of(mirror.name)
+            rows.append(MirrorRow(*told, standing.right, standing.speed, standing.left_out_until, feed))
         return rows
     finally:
         if ledger is not None:
             ledger.close()
+
+
+def refresh_feeds(settings: Settings, *, environ: Mapping[str, str]) -> None:
+    """Ask MirrorZ how up to date its members are. Raises `IndexUnreachable` where no feed answers."""
+    from tf_tester.flow.mirrors import read_feeds
+
+    folder = StoreFolder(settings.store)
+    folder.open()
+    with (
+        closing(Ledger(folder.ledger)) as ledger,
+        Transfer(BlobStore(folder, ledger), lambda _event: None, user_agent=USER_AGENT, environ=environ) as transfer,
+    ):
+        read_feeds(known().feeds, transfer, lambda content: FeedMemory(ledger).learn(content, known_mirrors()))
 
 
 @contextmanager
@@ -252,16 +262,16 @@ def examiner(settings: Settings, url: str, *, environ: Mapping[str, str]) -> "It
     with ExitStack() as stack:
         ledger = Ledger(folder.ledger)
         stack.callback(ledger.close)
-        authority = _authority(settings, environ)
+        authority = chosen(settings, environ).authority
         transfer = Transfer(
             BlobStore(folder, ledger),
             lambda _event: None,
-            user_agent=_USER_AGENT,
+            user_agent=USER_AGENT,
             environ=environ,
             identities=[authority, url],
         )
         stack.callback(transfer.close)
-        index = HttpIndex(authority, transfer, LedgerPages(ledger), _now, offline=False)
+        index = HttpIndex(authority, transfer, LedgerPages(ledger), now, offline=False)
         yield Examiner(index, transfer, transfer, time.monotonic)
 
 
@@ -276,7 +286,7 @@ def _isolation(settings: Settings) -> Isolation:
 
 def new_run_id() -> str:
     """Sortable by time, unique enough for a store shared by machines."""
-    return f"{_now():%Y%m%dT%H%M%S}-{os.urandom(2).hex()}"
+    return f"{now():%Y%m%dT%H%M%S}-{os.urandom(2).hex()}"
 
 
 def interpreters(settings: Settings, ledger: Ledger, uv: Uv, environ: Mapping[str, str]) -> FoundInterpreters:
@@ -376,77 +386,6 @@ def _tried(name: str, settings: Settings, workplace: Path, starter: Starter, *, 
     return sandbox
 
 
-class _Network:
-    """Everything that may go out: the authority's pages, the mirrors' pages, files."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        ledger: Ledger,
-        blobs: BlobStore,
-        mirrors: Sequence[Mirror],
-        tell: Tell,
-        environ: Mapping[str, str],
-    ) -> None:
-        self._tell = tell
-        url = _authority(settings, environ)
-        identities = [url, *(mirror.url for mirror in mirrors)]
-        self._standings = Standings(ledger, _now)
-        self._said: set[str] = set()
-        """Mirrors of which it was told that they are left out."""
-        self.transfer = Transfer(
-            blobs,
-            tell,
-            sources=self._sources,
-            learn=self._learn,
-            offline=settings.offline,
-            user_agent=_USER_AGENT,
-            environ=environ,
-            identities=identities,
-        )
-        pages = LedgerPages(ledger)
-        self.index: Index = HttpIndex(url, self.transfer, pages, _now, offline=settings.offline)
-        self._mirrors = [
-            (mirror.name, HttpIndex(mirror.url, self.transfer, pages, _now, offline=settings.offline))
-            for mirror in mirrors
-        ]
-
-    def _sources(self, artifact: Artifact) -> list[Source]:
-        """Where a file may be had: the chosen mirrors in their order; the authority itself where these fail."""
-        found: list[Source] = []
-        for name, index in self._mirrors:
-            standing = self._standings.of(name)
-            if standing.left_out_until is not None:
-                if name not in self._said:
-                    self._said.add(name)
-                    reason = f"is left out until {standing.left_out_until:%Y-%m-%d}: it has given wrong bytes"
-                    self._tell(TransferTrouble(artifact.filename, name, reason))
-                continue
-            source = mirror_source(name, index, artifact, self._tell)
-            if source is not None:
-                found.append(replace(source, proven=standing.right > 0, speed=standing.speed))
-        speed = self._standings.of(AUTHORITY).speed
-        return [*found, Source(AUTHORITY, artifact.url, proven=True, reserve=bool(found), speed=speed)]
-
-    def _learn(self, lesson: Lesson) -> None:
-        # The authority can't be left out: what it promises and what it gives may differ for a while after an upload.
-        if lesson.right or lesson.source != AUTHORITY:
-            self._standings.learn(lesson)
-
-    def close(self) -> None:
-        self.transfer.close()
-
-
-def _authority(settings: Settings, environ: Mapping[str, str]) -> str:
-    """Address of the index whose word counts; may hold credentials."""
-    return settings.index_url or authority_url(environ, lambda: pip_index_url(environ))
-
-
-def _mirrors(settings: Settings) -> list[Mirror]:
-    """The mirrors chosen, in their order. Raises `UsageError`."""
-    return [mirror for name in settings.mirror if (mirror := mirror_named(name)) is not None]
-
-
 class _LedgerPeaks:
     """What cells of a package needed, in the ledger; the highest counts."""
 
@@ -491,7 +430,3 @@ class _MachineMemory:
 def _harness(name: str) -> Path:
     """A script of ours that other Pythons run."""
     return Path(str(files("tf_tester").joinpath("harness", name)))
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -1,0 +1,59 @@
+"""What mirrors agree on when the authority can't be asked. Pure.
+
+A file counts where mirrors of at least two roots promise the same SHA-256 for it and none promises another one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tf_tester.model.artifact import Artifact, ProjectPage
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """One mirror's page of a project."""
+
+    name: str
+    root: str
+    """Whose copy it is in the end: those of one root are one voice."""
+    page: ProjectPage
+
+
+def agreed(project: str, voices: Sequence[Voice]) -> ProjectPage:
+    """The files that count, in the order of the first page that lists them.
+
+    Of a file's other properties those are taken that somebody tells; yanked is what anybody says is yanked, and a
+    project that anybody says is quarantined is. An upload time must be agreed on too, for it decides what belongs to
+    an era; where only one voice tells it, it counts.
+    """
+    offers: dict[str, list[tuple[Voice, Artifact]]] = {}
+    for voice in voices:
+        for artifact in voice.page.artifacts:
+            if artifact.sha256 is not None:
+                offers.setdefault(artifact.filename, []).append((voice, artifact))
+    files = [together for same in offers.values() if (together := _together(same)) is not None]
+    serials = [voice.page.serial for voice in voices if voice.page.serial is not None]
+    statuses = {voice.page.status for voice in voices} - {"active"}
+    worst = next((one for one in ("quarantined", "archived", "deprecated") if one in statuses), "active")
+    return ProjectPage(project, tuple(files), max(serials, default=None), worst)
+
+
+def _together(offers: Sequence[tuple[Voice, Artifact]]) -> Artifact | None:
+    if len({voice.root for voice, _ in offers}) < 2 or len({artifact.sha256 for _, artifact in offers}) != 1:
+        return None
+    sizes = {artifact.size for _, artifact in offers} - {None}
+    times = {artifact.upload_time for _, artifact in offers} - {None}
+    if len(sizes) > 1:
+        return None
+    artifacts = [artifact for _, artifact in offers]
+    metadata = {one.metadata_sha256 for one in artifacts if one.metadata_sha256}
+    yanked = [one.yanked for one in artifacts if one.yanked is not None]
+    return replace(
+        artifacts[0],
+        size=next(iter(sizes), None),
+        upload_time=next(iter(times)) if len(times) == 1 else None,
+        requires_python=next((one.requires_python for one in artifacts if one.requires_python), None),
+        yanked=max(yanked, key=len) if yanked else None,
+        metadata_sha256=next(iter(metadata)) if len(metadata) == 1 else None,
+        promised_by=" and ".join(voice.name for voice, _ in offers),
+    )

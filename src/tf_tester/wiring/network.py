@@ -1,0 +1,268 @@
+"""Everything that may go out, wired: the authority's pages, the mirrors' pages, files, and who is asked for what."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from tf_tester import __version__
+from tf_tester.core.settings import Settings
+from tf_tester.errors import TfTesterError
+from tf_tester.flow.mirrors import Bench, Candidate, Comparison, compare
+from tf_tester.index.agreed import AgreedIndex, Witness
+from tf_tester.index.authority import authority_url, pip_index_url, public_index_url
+from tf_tester.index.feeds import FeedMemory
+from tf_tester.index.http import HttpIndex
+from tf_tester.index.mirror_urls import mirror_source
+from tf_tester.index.mirrors import AUTO, Mirror, known, mirror_named, roots
+from tf_tester.index.standings import Standings
+from tf_tester.model.artifact import Artifact
+from tf_tester.model.events import MirrorsChosen, TransferTrouble
+from tf_tester.ports import Index, Lesson, Source, Tell
+from tf_tester.store.blobs import BlobStore
+from tf_tester.store.ledger import Ledger, LedgerPages
+from tf_tester.transfer.client import AUTHORITY, Transfer
+
+USER_AGENT = f"tf-tester/{__version__}"
+_WORTH_A_LOOK = 8 << 20
+"""Bytes of a file for which `--mirror auto` looks around; smaller ones have come before it would be done."""
+_CHOICE_LASTS = timedelta(hours=6)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Whom the settings, and what pip and uv are set to, let us ask."""
+
+    authority: str
+    """Address of the index whose word counts; may hold credentials."""
+    mirrors: tuple[Mirror, ...]
+    auto: bool
+    """Choose among all that we know."""
+    trusted: frozenset[str]
+    """Mirrors whose hashes count where the authority can't be reached."""
+
+
+def chosen(settings: Settings, environ: Mapping[str, str]) -> Chosen:
+    """Raises `UsageError` for a mirror that nobody knows."""
+    names = [name for name in settings.mirror if name != AUTO]
+    mirrors = [mirror for name in names if (mirror := mirror_named(name)) is not None]
+    trusted = [mirror for name in settings.trust if (mirror := mirror_named(name)) is not None]
+    url = settings.index_url or authority_url(environ, lambda: pip_index_url(environ))
+    if settings.index_url is None:
+        # Whoever has set pip to a mirror wants its bytes, and trusts it as far as need be; its poorer pages he
+        # doesn't want: without upload times there is no era.
+        configured = next((mirror for mirror in known().mirrors.values() if mirror.url == url), None)
+        if configured is not None:
+            url = public_index_url()
+            mirrors.append(configured)
+            trusted.append(configured)
+    return Chosen(
+        authority=url,
+        mirrors=tuple(dict.fromkeys([*mirrors, *trusted])),
+        auto=AUTO in settings.mirror,
+        trusted=frozenset(mirror.name for mirror in trusted),
+    )
+
+
+class Network:
+    """One run's."""
+
+    def __init__(
+        self, settings: Settings, ledger: Ledger, blobs: BlobStore, tell: Tell, environ: Mapping[str, str]
+    ) -> None:
+        self._ledger = ledger
+        self._tell = tell
+        self._chosen = chosen(settings, environ)
+        url = self._chosen.authority
+        self._standings = Standings(ledger, now)
+        self._feeds = FeedMemory(ledger)
+        self._offline = settings.offline
+        self._said: set[str] = set()
+        """Mirrors of which it was told that they are left out."""
+        self._lock = threading.Lock()
+        self._automatic: tuple[str, ...] | None = None
+        self.transfer = Transfer(
+            blobs,
+            tell,
+            sources=self._sources,
+            learn=self._learn,
+            offline=settings.offline,
+            user_agent=USER_AGENT,
+            environ=environ,
+            identities=[url, *(mirror.url for mirror in self._chosen.mirrors)],
+        )
+        self._pages = LedgerPages(ledger)
+        self._indexes: dict[str, Index] = {}
+        self._authority = HttpIndex(url, self.transfer, self._pages, now, offline=settings.offline)
+        self.index: Index = AgreedIndex(self._authority, self._witnesses(), tell, now)
+
+    @property
+    def authority(self) -> str:
+        """Its address; may hold credentials."""
+        return self._chosen.authority
+
+    def close(self) -> None:
+        self.transfer.close()
+
+    def compare(self, artifacts: Sequence[Artifact], names: Sequence[str] = ()) -> Comparison:
+        """Mirrors ranked for files of one project: those named, else all that may be asked."""
+        mirrors = [mirror for name in names if (mirror := mirror_named(name)) is not None] or self._all()
+        bench = Bench(
+            authority=self.index,
+            candidates=tuple(self._candidate(mirror) for mirror in mirrors if self._index_of(mirror)),
+            sampler=self.transfer,
+            now=now,
+            learn=lambda name, rate: self._standings.learn(Lesson(name, right=None, speed=rate)),
+        )
+        return compare(artifacts, bench)
+
+    # -- where files may be had
+
+    def _sources(self, artifact: Artifact) -> list[Source]:
+        """The chosen mirrors in their order; the authority itself where these fail."""
+        found: list[Source] = []
+        mirrors = list(self._chosen.mirrors)
+        if self._chosen.auto:
+            automatic = [mirror_named(name) for name in self._chosen_for(artifact)]
+            mirrors += [mirror for mirror in automatic if mirror is not None and mirror not in mirrors]
+        for mirror in mirrors:
+            index = self._index_of(mirror)
+            if index is None or self._left_out(mirror, artifact):
+                continue
+            source = mirror_source(mirror.name, index, artifact, self._tell)
+            if source is not None:
+                standing = self._standings.of(mirror.name)
+                found.append(replace(source, proven=standing.right > 0, speed=standing.speed))
+        speed = self._standings.of(AUTHORITY).speed
+        own = Source(AUTHORITY, artifact.url, proven=True, reserve=bool(found), speed=speed)
+        if artifact.promised_by and any(source.url == artifact.url for source in found):
+            return found  # without an authority there is no address of its own
+        return [*found, own]
+
+    def _left_out(self, mirror: Mirror, artifact: Artifact) -> bool:
+        """Whether a mirror isn't asked now; told once."""
+        reason = ""
+        until = self._standings.of(mirror.name).left_out_until
+        if until is not None:
+            reason = f"is left out until {until:%Y-%m-%d}: it has given wrong bytes"
+        elif self._is_spent(mirror):
+            reason = "is left out until tomorrow: what it may be asked for in a day is used up"
+        if reason and mirror.name not in self._said:
+            self._said.add(mirror.name)
+            self._tell(TransferTrouble(artifact.filename, mirror.name, reason))
+        return bool(reason)
+
+    def _is_spent(self, mirror: Mirror) -> bool:
+        left = self._budget_left(mirror)
+        _, requests = self._standings.spent(mirror.name)
+        return (left is not None and left <= 0) or (
+            mirror.daily_requests is not None and requests >= mirror.daily_requests
+        )
+
+    def _budget_left(self, mirror: Mirror) -> int | None:
+        if mirror.daily_gb is None:
+            return None
+        return max(0, int(mirror.daily_gb * 1e9) - self._standings.spent(mirror.name)[0])
+
+    def _learn(self, lesson: Lesson) -> None:
+        # The authority can't be left out: what it promises and what it gives may differ for a while after an upload.
+        if lesson.right is not False or lesson.source != AUTHORITY:
+            self._standings.learn(lesson)
+
+    # -- --mirror auto
+
+    def _chosen_for(self, artifact: Artifact) -> tuple[str, ...]:
+        """The fastest mirrors for a file: looked for once, then remembered for some hours."""
+        with self._lock:
+            if self._automatic is None:
+                self._automatic = self._remembered_choice()
+            if self._automatic is None and (artifact.size or 0) >= _WORTH_A_LOOK:
+                self._automatic = self._fresh_choice(artifact)
+            return self._automatic or ()
+
+    def _remembered_choice(self) -> tuple[str, ...] | None:
+        kept, at = (
+            self._ledger.recall("auto", self._chosen.authority),
+            self._ledger.recalled_at("auto", self._chosen.authority),
+        )
+        if kept is None or at is None or not timedelta(0) <= now() - at < _CHOICE_LASTS:
+            return None
+        known_now = {mirror.name for mirror in self._all()}
+        return tuple(name for name in msgspec.json.decode(kept, type=list[str]) if name in known_now)
+
+    def _fresh_choice(self, artifact: Artifact) -> tuple[str, ...]:
+        if not self._all():
+            reason = "none of those that are known is a copy of this index"
+            self._tell(MirrorsChosen((), reason))
+            return ()
+        try:
+            comparison = self.compare([artifact])
+        except TfTesterError as error:
+            self._tell(MirrorsChosen((), str(error)))
+            return ()
+        names = comparison.chosen
+        told = "the authority itself is the fastest"
+        if names:
+            first = {one.observation.name: one for one in comparison.ranked}[names[0]]
+            told = f"the fastest of {len(comparison.ranked)}: {', '.join(first.reasons[:2])}"
+        elif all(one.seconds is None for one in comparison.ranked):
+            told = f"none of {len(comparison.ranked)} can be used"
+        self._tell(MirrorsChosen(names, told))
+        self._ledger.remember("auto", self._chosen.authority, msgspec.json.encode(names))
+        return names
+
+    # -- who may be asked
+
+    def _all(self) -> list[Mirror]:
+        """Those chosen by name, and all known copies of this authority.
+
+        Ours copy the public index: of another one they would only learn what private projects are called.
+        """
+        public = self._chosen.authority == public_index_url()
+        others = [
+            mirror
+            for mirror in known().mirrors.values()
+            if mirror.name in known().own or public or (mirror.beside(self._chosen.authority) not in (None, mirror.url))
+        ]
+        return list(dict.fromkeys([*self._chosen.mirrors, *others]))
+
+    def _index_of(self, mirror: Mirror) -> Index | None:
+        """The mirror's copy of the authority; None where it has none."""
+        url = mirror.beside(self._chosen.authority)
+        if url is None:
+            return None
+        with_index = self._indexes.get(url)
+        if with_index is None:
+            with_index = HttpIndex(url, self.transfer, self._pages, now, offline=self._offline)
+            self._indexes[url] = with_index
+        return with_index
+
+    def _candidate(self, mirror: Mirror) -> Candidate:
+        standing, index = self._standings.of(mirror.name), self._index_of(mirror)
+        assert index is not None
+        return Candidate(
+            mirror.name,
+            roots(known().mirrors, mirror.name),
+            index,
+            standing.left_out_until,
+            self._budget_left(mirror),
+            standing.right,
+            self._feeds.of(mirror.name),
+        )
+
+    def _witnesses(self) -> list[Witness]:
+        """Who may speak where the authority is silent."""
+        if self._offline:
+            return []
+        mirrors = self._all() if self._chosen.auto else list(self._chosen.mirrors)
+        return [
+            Witness(mirror.name, roots(known().mirrors, mirror.name), index, mirror.name in self._chosen.trusted)
+            for mirror in mirrors
+            if (index := self._index_of(mirror)) is not None
+        ]
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
