@@ -164,6 +164,7 @@ def test_every_setting_has_its_flag(project: Path) -> None:
             "--mirror",
             "ustc",
         ),
+        *("--trust", "tuna", "--store-size", "20GB", "--store-keep", "lts", "--ephemeral"),
         *("--index-url", "file:///i", "--offline", "--store", "s", "-j", "auto", "--memory", "1G"),
         *("--timeout", "1m", "--runner", "pytest", "--env", "A=1", "--pythonpath", "lib", "--keep"),
         *("--isolation", "none", "--network", "--gpu", "--writable", "out"),

@@ -440,6 +440,18 @@ def test_many_threads_may_use_one_ledger(ledger: Ledger) -> None:
         assert list(pool.map(work, range(100))) == [str(number).encode() for number in range(100)]
 
 
+def test_a_ledger_that_machines_share_keeps_no_memory_beside_it(folder: StoreFolder) -> None:
+    """WAL works among the processes of one machine alone."""
+    for _ in range(2):
+        with contextlib.closing(Ledger(folder.ledger, shared=True)) as shared:
+            shared.remember("metadata", "a", b"1")
+            assert shared.recall("metadata", "a") == b"1"
+            assert not list(folder.root.glob("ledger.sqlite-*m"))
+            assert not list(folder.root.glob("ledger.sqlite-wal"))
+    with contextlib.closing(Ledger(folder.ledger)) as alone:
+        assert alone.recall("metadata", "a") == b"1"
+
+
 def test_a_ledger_of_another_version_is_left_alone(ledger: Ledger, folder: StoreFolder) -> None:
     ledger.remember("kind", "key", b"value")
     ledger.close()

@@ -18,6 +18,7 @@ _COMMANDS = {
     "shell": ("tf_tester.cli.shell", "Open a shell in the environment of one version."),
     "doctor": ("tf_tester.cli.doctor", "See what works on this machine, and what to do about the rest."),
     "mirrors": ("tf_tester.cli.mirrors", "See and examine mirrors."),
+    "cache": ("tf_tester.cli.cache", "See, limit, check and carry the store."),
     "config": ("tf_tester.cli.config", "Show every setting and where it comes from."),
 }
 

@@ -41,6 +41,7 @@ _RUNNING = (
     "scratch",
     "limit",
     "keep",
+    "ephemeral",
 )
 
 _FILE_COLUMNS = 120
@@ -157,6 +158,7 @@ def _trial(settings: Settings, targets: tuple[Path, ...], rest: tuple[str, ...])
         scratch=settings.scratch,
         timeout=settings.timeout.total_seconds(),
         keep=settings.keep,
+        ephemeral=settings.ephemeral,
         jobs=settings.jobs,
         memory=settings.memory,
     )

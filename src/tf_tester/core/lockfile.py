@@ -3,8 +3,10 @@
 Both name the authority's own addresses and hashes, never a mirror's: a lock is to mean the same everywhere.
 """
 
+import re
 from collections.abc import Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from tf_tester.core.platforms import platform_named
@@ -125,3 +127,15 @@ def markers_of(interpreter: Interpreter) -> dict[str, str]:
         "implementation_name": interpreter.implementation,
     }
     return environment | (platform_named(interpreter.platform).markers if interpreter.platform else {})
+
+
+def digests_of(file: Path) -> set[str]:
+    """Every SHA-256 in a `pylock.toml`, or in requirements with hashes. Raises `ConfigError` where there is none."""
+    try:
+        text = file.read_text("utf-8", "replace")
+    except OSError as error:
+        raise ConfigError(f"The lock {file} can't be read: {error.strerror}.") from error
+    found = set(re.findall(r"\bsha256[\"']?\s*[:=]\s*[\"']?([0-9a-f]{64})\b", text.lower()))
+    if not found:
+        raise ConfigError(f"{file} names no SHA-256.", hint="Give a pylock.toml, or requirements with hashes.")
+    return found

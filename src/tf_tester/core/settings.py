@@ -44,6 +44,10 @@ class Settings:
     index_url: str | None
     """May hold credentials: only `core.links.display_url` of it may be shown."""
     store: Path
+    store_size: int | None
+    """Bytes that the store may have after a run; None: as many as there are."""
+    store_keep: tuple[str, ...]
+    """Versions of the package, or lock files (absolute paths), of which nothing is ever let go."""
     offline: bool
     jobs: int
     timeout: timedelta
@@ -69,6 +73,7 @@ class Settings:
     Without one for memory nine tenths of the machine's are allowed.
     """
     keep: bool
+    ephemeral: bool
     pre: bool
     yanked: bool
     last: int | None
@@ -278,6 +283,22 @@ def memory_size(text: str) -> int:
     return kibibytes * 1024
 
 
+def store_size(text: str) -> int:
+    """Bytes; k, M, G and T are powers of 1,000, as disks are sold, Ki and so on of 1,024. Raises `ValueError`.
+
+    >>> store_size("20GB"), store_size("512 MiB"), store_size("0")
+    (20000000000, 536870912, 0)
+    """
+    match = _STORE_SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(_A_STORE_SIZE)
+    base = 1024 if match[3] else 1000
+    size = int(float(match[1]) * base ** " KMGT".index((match[2] or " ").upper()))
+    if size >= 2**53:
+        raise ValueError(_A_STORE_SIZE)
+    return size
+
+
 def limits(settings: Settings, *, memory: int) -> Limits:
     """The limits of a cell; `memory`: the bytes that the machine has."""
     amounts: dict[str, int | None] = {Limit.MEMORY: memory * 9 // 10}
@@ -303,6 +324,8 @@ _DURATION = re.compile(
     re.ASCII,
 )
 _SIZE = re.compile(r"(\d{1,13}(?:\.\d{1,6})?) ?([KMGT])(?:i?B)?", re.ASCII | re.IGNORECASE)
+_STORE_SIZE = re.compile(r"(\d{1,13}(?:\.\d{1,6})?) ?(?:([KMGT])(i)?)?B?", re.ASCII | re.IGNORECASE)
+_A_STORE_SIZE = "a size such as 20GB, or none"
 _LONGEST = timedelta(days=36_525)
 _A_DURATION = "a duration such as 15m, 36h, 14d or 2w"
 _A_SIZE = "a size such as 512M or 2G, or auto"
@@ -417,6 +440,19 @@ def _memory(value: object, place: Place) -> int | None:
     if not isinstance(value, str):
         raise ValueError(_A_SIZE)
     return None if value.strip() == "auto" else memory_size(value)
+
+
+def _store_size(value: object, place: Place) -> int | None:
+    if not isinstance(value, str):
+        raise ValueError(_A_STORE_SIZE)
+    return None if value.strip() == "none" else store_size(value)
+
+
+def _kept(value: object, place: Place) -> str:
+    if isinstance(value, int | float):
+        raise ValueError('text in quotes such as "2.8"')
+    word = _text(value, place)
+    return str(place.path(word)) if word.endswith(".toml") or word.startswith((".", "/", "~")) else word
 
 
 def _requirement(value: object, place: Place) -> str:
@@ -577,6 +613,21 @@ TABLE: tuple[Setting, ...] = (
         default_text="the user's cache folder",
         completes="path",
     ),
+    Setting(
+        "store-size",
+        _store_size,
+        "none",
+        "How large the store may be: after a run the least recently used goes.",
+        "SIZE|none",
+    ),
+    Setting(
+        "store-keep",
+        _kept,
+        [],
+        "What never goes: versions of the package, or lock files. Repeatable.",
+        "VERSIONS|LOCK",
+        kind="list",
+    ),
     Setting("jobs", _jobs, "auto", "How many cells run at once; auto: one for each core.", "N|auto", short="-j"),
     Setting(
         "memory",
@@ -640,6 +691,13 @@ TABLE: tuple[Setting, ...] = (
         default_text=_DEFAULT_LIMITS,
     ),
     Setting("keep", _switch, False, "Keep the environments for a look afterwards.", kind="switch"),
+    Setting(
+        "ephemeral",
+        _switch,
+        False,
+        "Test one version after another, and delete what each has brought before the next.",
+        kind="switch",
+    ),
     Setting("timings", _switch, False, "Show where the time went.", kind="switch"),
     Setting("color", _one_of(*COLORS), "auto", "When to use colors.", choices=COLORS),
 )
@@ -727,7 +785,11 @@ def _plain(value: Any, setting: Setting) -> Any:
             return {name: display_url(part) for name, part in value.items()}
         case int() if setting.name == "memory":
             return memory_words(value)
+        case int() if setting.name == "store-size":
+            return f"{value}B"
         case None if setting.name == "memory":
             return "auto"
+        case None if setting.name == "store-size":
+            return "none"
         case _:
             return value

@@ -12,6 +12,7 @@ environment is mounted. It is read-only there, so that all environments share it
 Every plan is checked when it is used: one whose bytes are not those that were written is made anew.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -65,6 +66,8 @@ class Plans:
         name = _name(interpreter, layers)
         kept = _read(self._folder / name)
         if kept is not None:
+            with contextlib.suppress(OSError):
+                os.utime(self._folder / name)  # what nobody has used for long is swept
             return kept
         with self._exclusive(f"plan-{name}"):
             return _read(self._folder / name) or self._make(name, interpreter, layers)

@@ -32,6 +32,33 @@ def abilities(store: Path) -> list[Ability]:
         raise OurFailure(f"the sandbox's probe gave no answer: {said[:200]!r}") from error
 
 
+_NETWORK = frozenset(
+    (
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "ceph",
+        "lustre",
+        "gpfs",
+        "beegfs",
+        "9p",
+        "afs",
+        "glusterfs",
+        "orangefs",
+        "fuse.glusterfs",
+        "fuse.sshfs",
+        "fuse.cephfs",
+        "fuse.s3fs",
+        "ocfs2",
+        "gfs2",
+        "wekafs",
+    )
+)
+"""File systems that several machines use at once, as Linux calls them."""
+
+
 def store_facts(folder: Path) -> StoreFacts:
     """What the store's folder can do; where it isn't there yet, what the nearest folder above it can."""
     folder = folder.absolute()
@@ -64,6 +91,11 @@ def file_system_of(folder: Path, mounts: str) -> str:
         if inside and len(point) >= best:  # of two mounts on one place the later one is seen
             best, kind = len(point), source.split(" ")[0]
     return kind
+
+
+def is_network_file_system(folder: Path) -> bool:
+    """Whether other machines may see the same folder; False where that can't be told."""
+    return file_system_of(_nearest(folder.absolute()), _mounts()) in _NETWORK
 
 
 def uv_version(uv: Path) -> str:

@@ -52,6 +52,16 @@ class Downloads(Protocol):
     def add(self, package: str, versions: Iterable[str]) -> None: ...
 
 
+class Shelves(Protocol):
+    """The store's files and layers by their digests."""
+
+    def holds(self, digest: str) -> bool: ...
+
+    def discard(self, digests: set[str]) -> None:
+        """Delete these; what another job needs stays. Raises `StoreError`."""
+        ...
+
+
 class Memory(Protocol):
     def available(self) -> int:
         """Bytes that the system could give now."""
@@ -81,6 +91,7 @@ class Services:
     """Why there is none, where one was wanted; empty otherwise."""
     compare: Callable[[Sequence[Artifact], Sequence[str]], Comparison]
     """Mirrors ranked for files of one project: those named, else all that may be asked."""
+    shelves: Shelves
     projects: ProjectBuilder
     peaks: Peaks
     downloads: Downloads

@@ -15,6 +15,7 @@ from tf_tester.core.admission import admit
 from tf_tester.core.judge import worst
 from tf_tester.core.report import exit_code
 from tf_tester.errors import CellRefused, OurFailure, TfTesterError
+from tf_tester.flow.leavings import Leavings
 from tf_tester.flow.prepare import Preparation, Preparer
 from tf_tester.flow.select import select_cells
 from tf_tester.flow.services import Services
@@ -63,9 +64,13 @@ def test(selection: Selection, trial: Trial, services: Services, *, run_id: str,
     gate = _Gate(trial, selection.package, services)
     with ThreadPoolExecutor(_PREPARING, "layers") as pool:
         preparer = Preparer(selection, trial, page, services, pool, tools=tools_of(jobs))
-        with ThreadPoolExecutor(trial.jobs + _AHEAD, "cell") as workers:
+        leavings = Leavings(cells, preparer, services, pool) if trial.ephemeral else None
+        # One version after another, where the disk has no room for two.
+        at_once = 1 if trial.ephemeral else trial.jobs + _AHEAD
+        with ThreadPoolExecutor(at_once, "cell") as workers, _left_clean(leavings):
             futures = {
-                workers.submit(_run_cell, planned, preparer, trial, jobs, gate, services): planned for planned in cells
+                workers.submit(_run_cell, planned, preparer, trial, jobs, gate, services, leavings): planned
+                for planned in cells
             }
             try:
                 for future in _as_they_end(futures):
@@ -93,6 +98,15 @@ def test(selection: Selection, trial: Trial, services: Services, *, run_id: str,
     return code
 
 
+@contextmanager
+def _left_clean(leavings: Leavings | None) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        if leavings is not None:
+            leavings.rest()
+
+
 def _as_they_end(futures: dict[Future[CellResult], PlannedCell]) -> Iterator[Future[CellResult]]:
     pending = set(futures)
     while pending:
@@ -108,6 +122,7 @@ def _run_cell(
     jobs: Sequence[Job],
     gate: "_Gate",
     services: Services,
+    leavings: Leavings | None,
 ) -> CellResult:
     """One cell from its plan to its result; every failure on the way is a result too."""
     key = planned.cell.key
@@ -137,6 +152,8 @@ def _run_cell(
             else Outcome.INSTALL_FAILED
         )
         result = CellResult(key, outcome, str(error), error.hint, error.detail)
+    if leavings is not None:
+        leavings.tested(key)
     if gate.closed and not result.outcome.ran:
         result = CellResult(key, Outcome.INTERRUPTED, "interrupted")
     if result.detail:

@@ -54,6 +54,8 @@ class Trial:
     scratch: str = "disk"
     """`disk` or `memory`: where what the test writes goes."""
     keep: bool = False
+    ephemeral: bool = False
+    """Whether what a version brought is deleted when it has been tested."""
     jobs: int = 1
     memory: int | None = None
     """Bytes that one cell is expected to need; None: learnt from earlier runs."""

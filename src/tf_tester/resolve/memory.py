@@ -17,6 +17,8 @@ class Memory(Protocol):
 
     def remember(self, kind: str, key: str, value: bytes) -> None: ...
 
+    def all_of(self, kind: str) -> list[tuple[str, bytes]]: ...
+
 
 class LockMemory:
     """Locks by question."""
@@ -33,6 +35,16 @@ class LockMemory:
             return msgspec.json.decode(value, type=Lock), at
         except msgspec.DecodeError:
             return None
+
+    def every(self) -> list[tuple[str, Lock]]:
+        """All that can be read, by key."""
+        found = []
+        for key, value in self._memory.all_of("lock"):
+            try:
+                found.append((key, msgspec.json.decode(value, type=Lock)))
+            except msgspec.DecodeError:
+                continue
+        return found
 
     def remember_lock(self, key: str, lock: Lock) -> None:
         self._memory.remember("lock", key, msgspec.json.encode(lock))

@@ -9,6 +9,8 @@ from pathlib import Path
 from tf_tester.errors import WrongBytes
 from tf_tester.ports import Follower
 from tf_tester.store.folder import StoreFolder, start_writing, store_errors, sync_folder
+from tf_tester.store.inventory import used_now
+from tf_tester.store.leases import Leases
 from tf_tester.store.ledger import Ledger
 
 _CHUNK = 1 << 20
@@ -17,13 +19,25 @@ _CHUNK = 1 << 20
 class BlobStore:
     """`ports.Blobs` on a folder."""
 
-    def __init__(self, folder: StoreFolder, ledger: Ledger) -> None:
+    def __init__(self, folder: StoreFolder, ledger: Ledger, leases: Leases | None = None) -> None:
+        """Without `leases` nobody is told what is in use."""
         self._folder = folder
         self._ledger = ledger
+        self._leases = leases or Leases(folder, None)
 
     def find(self, sha256: str) -> Path | None:
         path = self._path(sha256)
-        return path if path.is_file() else None
+        if not path.is_file():
+            return None
+        self._leases.hold(sha256)
+        if not path.is_file():
+            return None
+        used_now(path)
+        return path
+
+    def every(self) -> list[str]:
+        """The digests of all that are there."""
+        return [path.name for path in sorted(self._folder.blobs.glob("??/*")) if len(path.name) == 64]
 
     def partial(self, sha256: str) -> Path:
         return self._folder.incoming / f"{_checked(sha256)}.part"
@@ -47,6 +61,7 @@ class BlobStore:
                 os.fsync(stream.fileno())
             path = self._path(sha256)
             path.parent.mkdir(exist_ok=True)
+            self._leases.hold(sha256)
             partial.replace(path)
             # Not before: a partial file that stayed here read-only could not be gone on with.
             path.chmod(0o444)

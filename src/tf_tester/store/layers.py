@@ -29,6 +29,8 @@ from tf_tester.model.layer import EntryPoint, Layer, Listing
 from tf_tester.model.layout import is_free_threaded, layout_of
 from tf_tester.store.compiling import Compilers
 from tf_tester.store.folder import StoreFolder, link_or_copy, remove_tree, store_errors, sync_tree
+from tf_tester.store.inventory import used_now
+from tf_tester.store.leases import Leases
 from tf_tester.store.unpacking import Unpacker
 
 
@@ -36,10 +38,21 @@ class LayerStore:
     """`ports.Layers` on a folder."""
 
     def __init__(
-        self, folder: StoreFolder, workplace: Path, *, cpus: int, compiler: Path, seen_at: Path = Path("/")
+        self,
+        folder: StoreFolder,
+        workplace: Path,
+        *,
+        cpus: int,
+        compiler: Path,
+        leases: Leases | None = None,
+        seen_at: Path = Path("/"),
     ) -> None:
-        """`seen_at`: where most environments will be, so that their bytecode names its sources as they are there."""
+        """Without `leases` nobody is told what is in use.
+
+        `seen_at`: where most environments will be, so that their bytecode names its sources as they are there.
+        """
         self._folder = folder
+        self._leases = leases or Leases(folder, None)
         self._layers = str(folder.layers)
         self._workplace = workplace
         self._seen_at = seen_at
@@ -52,12 +65,18 @@ class LayerStore:
         key = (sha256, _place(interpreter))
         layer = self._known.get(key)
         if layer is None:
+            self._leases.hold(sha256)
             with store_errors(self._folder.root):
                 layer = self._load(*key)
             if layer is None:
                 return None
+            used_now(layer.folder)
             self._known[key] = layer
         return layer
+
+    def forget(self, sha256s: set[str]) -> None:
+        """These may be gone now: whoever asks for them looks again."""
+        self._known = {key: layer for key, layer in self._known.items() if key[0] not in sha256s}
 
     def layer(self, filename: str, sha256: str, wheel: Path, interpreter: Interpreter) -> Layer:
         layer = self.find(sha256, interpreter)
@@ -101,6 +120,7 @@ class LayerStore:
     def _made(self, filename: str, sha256: str, wheel: Path, interpreter: Interpreter) -> Layer:
         """Whatever of it is missing is made, by one among all threads and processes."""
         place = _place(interpreter)
+        self._leases.hold(sha256)
         with self._folder.exclusive(f"layer-{sha256}"):
             layer = self._load(sha256, place)
             if layer is None:

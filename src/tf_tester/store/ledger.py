@@ -3,13 +3,14 @@
 import sqlite3
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 
 import filelock
+import msgspec
 
 from tf_tester.errors import StoreError
 from tf_tester.ports import CachedPage
@@ -18,11 +19,26 @@ from tf_tester.store.folder import store_errors
 _VERSION = 1
 
 
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One thing that a ledger knows, as it is carried to another one."""
+
+    kind: str
+    key: str
+    value: bytes
+    at: str
+    """RFC 3339, UTC."""
+    content_type: str = ""
+    etag: str | None = None
+    missing: bool = False
+
+
 class Ledger:
     """Opened at first use; callable from any thread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, shared: bool = False) -> None:
+        """`shared`: other machines may have it open, too."""
         self._path = path
+        self._shared = shared
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
 
@@ -55,6 +71,56 @@ class Ledger:
                 "INSERT OR REPLACE INTO blob VALUES (?, ?, ?, ?, ?)",
                 (sha256, filename, size, source, verified.isoformat()),
             )
+
+    def blob_names(self) -> dict[str, str]:
+        """File names by digest."""
+        with self._database() as database:
+            return dict(database.execute("SELECT sha256, filename FROM blob").fetchall())
+
+    def answers(self, wanted: Callable[[str, str], bool]) -> "Iterator[Answer]":
+        """Pages and memos, to be carried elsewhere. `wanted`: by kind and key, pages being of the kind `page`."""
+        with self._database() as database:
+            pages = database.execute("SELECT url, body, content_type, etag, fetched, missing FROM page").fetchall()
+            memos = database.execute("SELECT kind, key, value, at FROM memo").fetchall()
+            files = database.execute("SELECT sha256, filename FROM blob").fetchall()
+        for url, body, content_type, etag, fetched, missing in pages:
+            if wanted("page", url):
+                yield Answer("page", url, body, fetched, content_type, etag, bool(missing))
+        for kind, key, value, at in memos:
+            if wanted(kind, key):
+                yield Answer(kind, key, value, at)
+        for digest, filename in files:
+            if wanted("name", digest):
+                yield Answer("name", digest, filename.encode(), "")
+
+    def learn(self, answer: "Answer") -> bool:
+        """Take an answer of another ledger in, unless ours is as new; whether it was."""
+        with self._database() as database:
+            match answer.kind:
+                case "page":
+                    done = database.execute(
+                        "INSERT INTO page VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (url) DO UPDATE SET "
+                        "body=excluded.body, content_type=excluded.content_type, etag=excluded.etag, "
+                        "fetched=excluded.fetched, missing=excluded.missing WHERE excluded.fetched > page.fetched",
+                        (answer.key, answer.value, answer.content_type, answer.etag, answer.at, int(answer.missing)),
+                    )
+                case "name":
+                    done = database.execute(
+                        "UPDATE blob SET filename = ?1 WHERE sha256 = ?2 AND filename <> ?1",
+                        (answer.value.decode(), answer.key),
+                    )
+                case _:
+                    done = database.execute(
+                        "INSERT INTO memo VALUES (?, ?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET "
+                        "value=excluded.value, at=excluded.at WHERE excluded.at > memo.at",
+                        (answer.kind, answer.key, answer.value, answer.at),
+                    )
+            return done.rowcount > 0
+
+    def all_of(self, kind: str) -> list[tuple[str, bytes]]:
+        """Every remembered answer of a kind, by key."""
+        with self._database() as database:
+            return database.execute("SELECT key, value FROM memo WHERE kind = ?", (kind,)).fetchall()
 
     def recall(self, kind: str, key: str) -> bytes | None:
         """The remembered answer, or None."""
@@ -107,8 +173,10 @@ class Ledger:
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
+        # WAL needs memory that all who have it open share, so it can't be used by several machines
+        # (https://sqlite.org/wal.html); a journal that is truncated can, and costs a sync more a write.
+        connection.execute(f"PRAGMA journal_mode = {'TRUNCATE' if self._shared else 'WAL'}")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if self._shared else 'NORMAL'}")
         if _user_version(connection) == 0:
             connection.execute("BEGIN IMMEDIATE")
             for statement in files("tf_tester.store").joinpath("schema.sql").read_text("utf-8").split(";\n"):

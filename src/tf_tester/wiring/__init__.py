@@ -6,26 +6,29 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import replace
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from packaging.utils import canonicalize_name
+
 from tf_tester import __version__
 from tf_tester.core.links import without_credentials
+from tf_tester.core.retention import Entry, Kind
 from tf_tester.core.settings import Settings, limits, memory_size
 from tf_tester.env.disk import DiskEnvironments, Placement
 from tf_tester.env.interpreters import FoundInterpreters, NoMemory
 from tf_tester.env.overlay import OverlayEnvironments
 from tf_tester.env.plans import PLACE, Plans
-from tf_tester.errors import IsolationUnavailable
+from tf_tester.errors import IsolationUnavailable, TfTesterError
 from tf_tester.execute.groups import ControlGroups
 from tf_tester.execute.local import LocalExecutor
 from tf_tester.execute.machine import memory, usable_cores
-from tf_tester.execute.probe import abilities, store_facts, uv_version
+from tf_tester.execute.probe import abilities, is_network_file_system, store_facts, uv_version
 from tf_tester.flow.services import Services
 from tf_tester.index.feeds import FeedMemory
 from tf_tester.index.http import HttpIndex
@@ -46,14 +49,19 @@ from tf_tester.sandbox.server import LaunchServer
 from tf_tester.sandbox.view import View
 from tf_tester.store.blobs import BlobStore
 from tf_tester.store.folder import StoreFolder, remove_tree, translate
+from tf_tester.store.inventory import Inventory
 from tf_tester.store.layers import LayerStore
+from tf_tester.store.leases import Leases
 from tf_tester.store.ledger import Ledger, LedgerPages, LedgerProbes
 from tf_tester.transfer.client import Transfer
 from tf_tester.wiring.network import USER_AGENT, Network, chosen, now
 
 if TYPE_CHECKING:
+    from tf_tester.flow.bundle import Packer
+    from tf_tester.flow.cache import Cabinet
     from tf_tester.flow.doctor import Machine
     from tf_tester.flow.mirrors import Examiner, MirrorRow
+    from tf_tester.store.bundle import Carried
 
 TOOL = f"tf-tester {__version__}"
 
@@ -84,15 +92,18 @@ def services(
     folder.open()
     run_folder = folder.runs / run_id
     with ExitStack() as stack:
+        if settings.store_size is not None:
+            stack.callback(_keep_to_size, settings)  # the last thing: when nothing is held any more
         workplace = stack.enter_context(folder.workplace())
         launchers = LaunchServer()
         stack.callback(launchers.close)
         if purpose is not None and sys.platform == "linux":
             launchers.begin()  # it starts up while we go on
-        ledger = Ledger(folder.ledger)
+        ledger = _ledger(folder)
         stack.callback(ledger.close)
         hear = tell(run_folder)
-        blobs = BlobStore(folder, ledger)
+        leases = Leases(folder, workplace)
+        blobs = BlobStore(folder, ledger, leases)
         network = Network(settings, ledger, blobs, hear, environ)
         stack.callback(network.close)
         metadata = MetadataReader(ledger, blobs, network.transfer)
@@ -112,7 +123,7 @@ def services(
         )
         executor = LocalExecutor(launchers=launchers)
         layers = LayerStore(
-            folder, workplace, cpus=usable_cores(), compiler=_harness("compile_layer.py"), seen_at=PLACE
+            folder, workplace, cpus=usable_cores(), compiler=_harness("compile_layer.py"), leases=leases, seen_at=PLACE
         )
         sandbox, refusal = _for(purpose, settings, workplace, launchers)
 
@@ -165,6 +176,7 @@ def services(
             limits=limits(settings, memory=memory()[0]),
             sandbox_refusal=refusal,
             compare=network.compare,
+            shelves=_Shelves(Inventory(folder, ledger), leases, layers, workplace),
             projects=builder,
             peaks=_LedgerPeaks(ledger),
             downloads=_LedgerDownloads(ledger),
@@ -191,7 +203,7 @@ def machine(settings: Settings, *, environ: Mapping[str, str]) -> "Iterator[Mach
         def get() -> GetPage:
             folder = StoreFolder(settings.store)
             transfer = Transfer(
-                BlobStore(folder, Ledger(folder.ledger)),
+                BlobStore(folder, _ledger(folder)),
                 lambda _event: None,
                 offline=settings.offline,
                 user_agent=USER_AGENT,
@@ -220,11 +232,24 @@ def machine(settings: Settings, *, environ: Mapping[str, str]) -> "Iterator[Mach
         )
 
 
+def _ledger(folder: StoreFolder) -> Ledger:
+    return Ledger(folder.ledger, shared=is_network_file_system(folder.root))
+
+
+def _keep_to_size(settings: Settings) -> None:
+    """Let go of the least recently used, as the settings say. What a run has come to is not spoilt by it."""
+    from tf_tester.flow.cache import collect
+
+    with suppress(TfTesterError), cabinet(settings) as store:
+        package = str(canonicalize_name(settings.package))
+        collect(store, most=settings.store_size, keep=settings.store_keep, package=package)
+
+
 def mirror_rows(settings: Settings) -> "list[MirrorRow]":
     """The mirrors that we know by name, with what the store remembers of them; the store isn't made for it."""
     from tf_tester.flow.mirrors import MirrorRow
 
-    ledger = Ledger(StoreFolder(settings.store).ledger) if settings.store.is_dir() else None
+    ledger = _ledger(StoreFolder(settings.store)) if settings.store.is_dir() else None
     try:
         standings = None if ledger is None else Standings(ledger, now)
         rows = []
@@ -246,7 +271,7 @@ def refresh_feeds(settings: Settings, *, environ: Mapping[str, str]) -> None:
     folder = StoreFolder(settings.store)
     folder.open()
     with (
-        closing(Ledger(folder.ledger)) as ledger,
+        closing(_ledger(folder)) as ledger,
         Transfer(BlobStore(folder, ledger), lambda _event: None, user_agent=USER_AGENT, environ=environ) as transfer,
     ):
         read_feeds(known().feeds, transfer, lambda content: FeedMemory(ledger).learn(content, known_mirrors()))
@@ -260,7 +285,7 @@ def examiner(settings: Settings, url: str, *, environ: Mapping[str, str]) -> "It
     folder = StoreFolder(settings.store)
     folder.open()
     with ExitStack() as stack:
-        ledger = Ledger(folder.ledger)
+        ledger = _ledger(folder)
         stack.callback(ledger.close)
         authority = chosen(settings, environ).authority
         transfer = Transfer(
@@ -273,6 +298,69 @@ def examiner(settings: Settings, url: str, *, environ: Mapping[str, str]) -> "It
         stack.callback(transfer.close)
         index = HttpIndex(authority, transfer, LedgerPages(ledger), now, offline=False)
         yield Examiner(index, transfer, transfer, time.monotonic)
+
+
+@contextmanager
+def cabinet(settings: Settings) -> "Iterator[Cabinet]":
+    """What looks after the store. Raises `StoreError`."""
+    from tf_tester.flow.cache import Cabinet
+    from tf_tester.store.verifying import blob_trouble, layer_trouble
+
+    folder = StoreFolder(settings.store)
+    folder.open()
+    with folder.workplace() as workplace, closing(_ledger(folder)) as ledger:
+        inventory = Inventory(folder, ledger)
+
+        def trouble(entry: Entry) -> str:
+            if entry.kind is Kind.LAYER:
+                return layer_trouble(folder.layers / entry.digest)
+            return blob_trouble(folder.blobs / entry.digest[:2] / entry.digest)
+
+        yield Cabinet(
+            contents=inventory.contents,
+            evict=lambda entries: inventory.evict(entries, workplace=workplace),
+            sweep_plans=inventory.sweep_plans,
+            locks=lambda: [lock for _, lock in LockMemory(ledger).every()],
+            trouble=trouble,
+            lts=framework_of(str(canonicalize_name(settings.package))).lts,
+            now=now,
+            cores=usable_cores(),
+        )
+
+
+@contextmanager
+def packing(settings: Settings) -> "Iterator[Packer]":
+    """What a bundle is packed from. Raises `StoreError`."""
+    from tf_tester.flow.bundle import Packer
+    from tf_tester.store.bundle import write_bundle
+
+    folder = StoreFolder(settings.store)
+    folder.open()
+    with folder.workplace() as workplace, closing(_ledger(folder)) as ledger:
+        blobs = BlobStore(folder, ledger, Leases(folder, workplace))
+
+        def write(
+            file: Path, chosen: Iterable[tuple[str, Path]], wanted: Callable[[str, str], bool], tool: str
+        ) -> tuple[int, int]:
+            answers = list(ledger.answers(wanted))
+            return write_bundle(file, chosen, answers, tool=tool), len(answers)
+
+        yield Packer(
+            locks=LockMemory(ledger).every,
+            blobs=lambda: {digest: path for digest in blobs.every() if (path := blobs.find(digest))},
+            write=write,
+        )
+
+
+def unpack(settings: Settings, file: Path, *, files_only: bool) -> "Carried":
+    """Take a bundle into the store. Raises `UsageError`, `OurFailure`."""
+    from tf_tester.store.bundle import read_bundle
+
+    folder = StoreFolder(settings.store)
+    folder.open()
+    with folder.workplace() as workplace, closing(_ledger(folder)) as ledger:
+        blobs = BlobStore(folder, ledger, Leases(folder, workplace))
+        return read_bundle(file, blobs, ledger.learn, files_only=files_only)
 
 
 def _isolation(settings: Settings) -> Isolation:
@@ -414,6 +502,26 @@ class _LedgerDownloads:
     def add(self, package: str, versions: Iterable[str]) -> None:
         together = sorted({*self.versions(package), *versions})
         self._ledger.remember("downloaded", package, json.dumps(together).encode())
+
+
+@dataclass(frozen=True, slots=True)
+class _Shelves:
+    """What one process may let go of itself."""
+
+    inventory: Inventory
+    leases: Leases
+    layers: LayerStore
+    workplace: Path
+
+    def holds(self, digest: str) -> bool:
+        return self.inventory.holds(digest)
+
+    def discard(self, digests: set[str]) -> None:
+        self.layers.forget(digests)
+        self.leases.let_go(digests)
+        self.inventory.evict(
+            (Entry(kind, digest, 0, now()) for digest in sorted(digests) for kind in Kind), workplace=self.workplace
+        )
 
 
 class _MachineMemory:

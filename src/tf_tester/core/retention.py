@@ -1,0 +1,59 @@
+"""What leaves a store that has become too large. Pure."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+PACKED_EARLIER = timedelta(days=30)
+"""A file whose unpacked layer is there is only needed to be handed on, or for another kind of Python: it leaves before
+layers that were used not much longer ago."""
+
+
+class Kind(StrEnum):
+    BLOB = "blob"
+    """A file as it came."""
+    LAYER = "layer"
+    """A wheel unpacked."""
+    PARTIAL = "partial"
+    """What has arrived of a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing in the store that can be fetched or made again."""
+
+    kind: Kind
+    digest: str
+    """SHA-256 of the file that it is, was made from, or will be."""
+    size: int
+    """Bytes on the disk."""
+    used: datetime
+    project: str = ""
+    """Canonical name, where it is known."""
+    version: str = ""
+    filename: str = ""
+
+
+def victims(
+    entries: Iterable[Entry], *, most: int, others: int = 0, keep: Collection[str] = (), before: datetime | None = None
+) -> list[Entry]:
+    """What has to go so that no more than `most` bytes stay: the least recently used first, nothing that is kept.
+
+    `others`: bytes in the store that are not among the entries. `keep`: digests. With `before`, whatever was last used
+    earlier goes, too, however much room there is.
+    """
+    entries = list(entries)
+    unpacked = {entry.digest for entry in entries if entry.kind is Kind.LAYER}
+
+    def due(entry: Entry) -> tuple[datetime, str]:
+        packed = entry.kind is Kind.BLOB and entry.digest in unpacked
+        return entry.used - PACKED_EARLIER if packed else entry.used, entry.digest
+
+    total = others + sum(entry.size for entry in entries)
+    chosen = []
+    for entry in sorted((one for one in entries if one.digest not in keep), key=due):
+        if total > most or (before is not None and entry.used < before):
+            chosen.append(entry)
+            total -= entry.size
+    return chosen

@@ -1,0 +1,100 @@
+"""Pack what versions need into one file."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from tf_tester.core.choose import Choice, choose
+from tf_tester.core.wheel_rules import same_version
+from tf_tester.errors import DownloadFailed, UsageError
+from tf_tester.flow.prepare import artifact_of
+from tf_tester.flow.services import Services
+from tf_tester.model.lock import Lock, Pin
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Packer:
+    """What is packed from."""
+
+    locks: Callable[[], Iterable[tuple[str, Lock]]]
+    """Every lock that is remembered, by its key."""
+    blobs: Callable[[], dict[str, Path]]
+    """Every file, by digest."""
+    write: Callable[[Path, Iterable[tuple[str, Path]], Callable[[str, str], bool], str], tuple[int, int]]
+    """Into a file: blobs, the answers of the kinds and keys that are wanted, the tool; bytes, and how many answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    files: int
+    answers: int
+    size: int
+    """Bytes of the bundle."""
+
+
+def pack(file: Path, services: Services, packer: Packer, *, package: str, versions: str | None, tool: str) -> Packed:
+    """Everything, or what these versions of a package need as far as they were ever resolved here.
+
+    Raises `UsageError` where they were not, `DownloadFailed` where a file that is wanted is not here any more and can't
+    be fetched, `OurFailure`.
+    """
+    if versions is None:
+        chosen = packer.blobs()
+        size, answers = packer.write(file, chosen.items(), lambda kind, _key: kind in _KINDS, tool)
+        return Packed(len(chosen), answers, size)
+    name = str(canonicalize_name(package))
+    page = services.index.page(name)
+    wanted = [str(one) for one in choose(page, Choice(versions, lts=services.framework.lts))]
+    locks = [
+        (key, lock)
+        for key, lock in packer.locks()
+        if any(pin.name == name and any(same_version(pin.version, one) for one in wanted) for pin in lock.pins)
+    ]
+    found = {pin.version for _, lock in locks for pin in lock.pins if pin.name == name}
+    missing = [one for one in wanted if not any(same_version(one, version) for version in found)]
+    if missing:
+        raise UsageError(
+            f"What {name} {', '.join(missing)} needs was never resolved here.",
+            hint="Test it once, or run `tf-tester download --with-deps`.",
+        )
+    # The test runner has locks of its own, which name no package: all of them go along, they are small.
+    tools = [(key, lock) for key, lock in packer.locks() if not any(pin.name == name for pin in lock.pins)]
+    runners = [(key, lock) for key, lock in tools if sum(pin.size or 0 for pin in lock.pins) < _SMALL]
+    pins = {pin.sha256: pin for _, lock in (*locks, *runners) for pin in lock.pins}
+    own = {pin.sha256 for _, lock in locks for pin in lock.pins}
+    blobs = {digest: path for digest, pin in pins.items() if (path := _blob(pin, services, must=digest in own))}
+    keys = {key for key, _ in (*locks, *runners)}
+    projects = {pin.name for pin in pins.values()}
+
+    def is_wanted(kind: str, key: str) -> bool:
+        if kind == "page":
+            return key.rstrip("/").rpartition("/")[2] in projects
+        if kind == "lock":
+            return key in keys
+        return kind in _KINDS and (not _DIGEST.match(key) or key[:64] in pins or kind == "built")
+
+    size, answers = packer.write(file, blobs.items(), is_wanted, tool)
+    return Packed(len(blobs), answers, size)
+
+
+_KINDS = ("page", "metadata", "lock", "built", "downloaded", "peak", "name")
+"""What another machine can use: nothing about this one's interpreters, mirrors and disk."""
+_SMALL = 20_000_000
+
+
+def _blob(pin: Pin, services: Services, *, must: bool) -> Path | None:
+    path = services.blobs.find(pin.sha256)
+    if path is not None:
+        return path
+    if not pin.url or pin.built_from:
+        if must:
+            raise DownloadFailed(
+                f"{pin.filename} was built here and is no longer in the store.", hint="Test that version once more."
+            )
+        return None
+    return services.fetcher.fetch(artifact_of(pin)) if must else None

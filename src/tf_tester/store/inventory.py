@@ -1,0 +1,226 @@
+"""What a store holds, how large it is and when it was last used; and how things leave it."""
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from tf_tester.core.retention import Entry, Kind
+from tf_tester.model.artifact import split_filename
+from tf_tester.store.folder import StoreFolder, remove_tree, store_errors
+from tf_tester.store.leases import eviction, needed
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_PART = re.compile(r"([0-9a-f]{64})\.part")
+
+
+class Names(Protocol):
+    """What files were called, and answers worth remembering."""
+
+    def blob_names(self) -> dict[str, str]:
+        """File names by digest."""
+        ...
+
+    def recall(self, kind: str, key: str) -> bytes | None: ...
+
+    def remember(self, kind: str, key: str, value: bytes) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """Everything, in bytes on the disk."""
+
+    entries: tuple[Entry, ...]
+    runs: int
+    """Records and evidence."""
+    kept: int
+    """Environments that a person asked to keep."""
+    others: int
+    """The ledger, plans, what living processes work on."""
+
+    @property
+    def total(self) -> int:
+        return sum(entry.size for entry in self.entries) + self.runs + self.kept + self.others
+
+
+class Inventory:
+    """Looks at a store, and takes things out of it."""
+
+    def __init__(self, folder: StoreFolder, names: Names) -> None:
+        self._folder = folder
+        self._names = names
+
+    def contents(self) -> Contents:
+        """Raises `StoreError`."""
+        folder = self._folder
+        with store_errors(folder.root):
+            names = self._names.blob_names()
+            entries = [*self._blobs(names), *self._layers(names), *self._partials()]
+            work = [folder.root / name for name in ("plans", "tmp", "claims")]
+            ledger = sum(_size(folder.root / f"ledger.sqlite{end}") for end in ("", "-wal", "-shm"))
+            return Contents(
+                tuple(entries),
+                runs=tree_size(folder.runs),
+                kept=tree_size(folder.kept),
+                others=ledger + sum(map(tree_size, work)),
+            )
+
+    def holds(self, digest: str) -> bool:
+        """Whether a file or its layer is there."""
+        folder = self._folder
+        return (folder.blobs / digest[:2] / digest).is_file() or (folder.layers / digest).is_dir()
+
+    def evict(self, entries: Iterable[Entry], *, workplace: Path) -> tuple[list[Entry], list[Entry]]:
+        """Take things out; those that somebody needs now stay. What went, and what stayed.
+
+        Under the lock names are only taken away; the deleting, which takes long, comes after it.
+        """
+        gone, needed_now = [], []
+        with store_errors(self._folder.root):
+            with eviction(self._folder, exclusive=True):
+                held = needed(self._folder)
+                for entry in entries:
+                    if entry.digest in held:
+                        needed_now.append(entry)
+                    elif self._take_away(entry, workplace):
+                        gone.append(entry)
+            for name in workplace.glob("evicted-*"):
+                if name.is_dir():
+                    remove_tree(name)
+                else:
+                    name.unlink(missing_ok=True)
+        return gone, needed_now
+
+    def _take_away(self, entry: Entry, workplace: Path) -> bool:
+        folder = self._folder
+        places = {
+            Kind.BLOB: folder.blobs / entry.digest[:2] / entry.digest,
+            Kind.LAYER: folder.layers / entry.digest,
+            Kind.PARTIAL: folder.incoming / f"{entry.digest}.part",
+        }
+        try:
+            places[entry.kind].rename(workplace / f"evicted-{entry.kind}-{entry.digest}")
+        except FileNotFoundError:
+            return False
+        if entry.kind is Kind.PARTIAL:
+            (folder.incoming / f"{entry.digest}.part.notes").unlink(missing_ok=True)
+        return True
+
+    def sweep_plans(self, before: datetime) -> None:
+        """Plans that no environment has used since then; they are made again in a second."""
+        for plan in _entries(self._folder.root / "plans"):
+            with suppress(OSError):
+                if plan.stat().st_mtime < before.timestamp():
+                    remove_tree(Path(plan.path))
+
+    def _blobs(self, names: dict[str, str]) -> Iterator[Entry]:
+        for group in _entries(self._folder.blobs):
+            for entry in _entries(Path(group.path)):
+                if _DIGEST.fullmatch(entry.name):
+                    with suppress(FileNotFoundError):
+                        status = entry.stat()
+                        yield _entry(
+                            Kind.BLOB, entry.name, _on_disk(status), status.st_mtime, names.get(entry.name, "")
+                        )
+
+    def _layers(self, names: dict[str, str]) -> Iterator[Entry]:
+        for entry in _entries(self._folder.layers):
+            if _DIGEST.fullmatch(entry.name):
+                with suppress(FileNotFoundError, NotADirectoryError):
+                    name = names.get(entry.name, "") or _dist_info(Path(entry.path))
+                    yield _entry(Kind.LAYER, entry.name, self._layer_size(entry), entry.stat().st_mtime, name)
+
+    def _partials(self) -> Iterator[Entry]:
+        for entry in _entries(self._folder.incoming):
+            if match := _PART.fullmatch(entry.name):
+                with suppress(FileNotFoundError):
+                    status = entry.stat()
+                    yield _entry(Kind.PARTIAL, match[1], _on_disk(status), status.st_mtime, "")
+
+    def _layer_size(self, entry: "os.DirEntry[str]") -> int:
+        """Counted once for each set of Pythons that a layer serves: there are 15,000 files in a TensorFlow's."""
+        key = f"{entry.name} {','.join(sorted(one.name for one in _entries(Path(entry.path)) if one.is_dir()))}"
+        known = self._names.recall("layer-size", key)
+        if known is not None and known.isdigit():
+            return int(known)
+        size = tree_size(Path(entry.path))
+        self._names.remember("layer-size", key, str(size).encode())
+        return size
+
+
+def tree_size(folder: Path) -> int:
+    """Bytes on the disk below a folder; of several names of one file one counts."""
+    seen: set[int] = set()
+    total = 0
+    stack = [str(folder)]
+    while stack:
+        for entry in _entries(Path(stack.pop())):
+            with suppress(OSError):
+                if entry.is_dir(follow_symlinks=False):
+                    stack.append(entry.path)
+                status = entry.stat(follow_symlinks=False)
+                if status.st_nlink > 1 and not entry.is_dir(follow_symlinks=False):
+                    if status.st_ino in seen:
+                        continue
+                    seen.add(status.st_ino)
+                total += _on_disk(status)
+    return total
+
+
+def used_now(path: str | Path) -> None:
+    """Note that something was used, on the thing itself, so that all machines of a shared store see it."""
+    with suppress(OSError):  # another user's: then it is he who keeps it in use
+        os.utime(path)
+
+
+def _entry(kind: Kind, digest: str, size: int, used: float, filename: str) -> Entry:
+    project, version = _of_name(filename)
+    return Entry(kind, digest, size, datetime.fromtimestamp(used, UTC), project, version, filename)
+
+
+def _of_name(filename: str) -> tuple[str, str]:
+    """Project and version of a wheel, an sdist or a `.dist-info` folder."""
+    from packaging.utils import canonicalize_name
+
+    if filename.endswith((".whl", ".dist-info")):
+        name, _, rest = filename.removesuffix(".dist-info").partition("-")
+        return str(canonicalize_name(name)), rest.split("-")[0]
+    stem = filename.rpartition("-")[0]
+    project = str(canonicalize_name(stem)) if stem else ""
+    return project, split_filename(filename, project) or ""
+
+
+def _dist_info(layer: Path) -> str:
+    """A name to tell a layer by whose file is not known any more."""
+    try:
+        names = msgspec.json.decode((layer / "files.json").read_bytes(), type=list[str])
+    except (OSError, msgspec.DecodeError):
+        return ""
+    found = (part for name in names if (part := name.removeprefix("site/").split("/")[0]).endswith(".dist-info"))
+    return next(found, "")
+
+
+def _entries(folder: Path) -> "list[os.DirEntry[str]]":
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return []
+
+
+def _size(file: Path) -> int:
+    try:
+        return _on_disk(file.stat())
+    except OSError:
+        return 0
+
+
+def _on_disk(status: os.stat_result) -> int:
+    blocks: int | None = getattr(status, "st_blocks", None)
+    return status.st_size if blocks is None else blocks * 512

@@ -1,0 +1,79 @@
+"""Who needs what: running jobs hold blobs and layers by their digests, and what is held is not evicted.
+
+Each process notes what it uses in `needs` of its workplace, which is gone with it: first it notes, under a shared lock,
+then it looks whether the thing is there. What is evicted is decided, and its name taken away, under an exclusive lock:
+whoever has seen a file after noting it can go on using it.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import filelock
+
+from tf_tester.store.folder import StoreFolder, store_errors
+
+NEEDS = "needs"
+
+
+class Leases:
+    """Of one process; without a workplace nothing is noted, as of programs that only look."""
+
+    def __init__(self, folder: StoreFolder, workplace: Path | None) -> None:
+        self._folder = folder
+        self._note = None if workplace is None else workplace / NEEDS
+        self._held: set[str] = set()
+        self._lock = threading.Lock()
+
+    def hold(self, digest: str) -> None:
+        """Note that a blob or layer is needed: what is found afterwards stays for the life of the process."""
+        with self._lock:
+            if self._note is None or digest in self._held:
+                return
+            with store_errors(self._folder.root), eviction(self._folder, exclusive=False):
+                descriptor = os.open(self._note, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+                try:
+                    os.write(descriptor, f"{digest}\n".encode())
+                finally:
+                    os.close(descriptor)
+            self._held.add(digest)
+
+    def let_go(self, digests: set[str]) -> None:
+        """These are no longer needed by this process."""
+        if self._note is None:
+            return
+        with store_errors(self._folder.root), eviction(self._folder, exclusive=True), self._lock:
+            self._held -= digests
+            self._note.write_text("".join(f"{digest}\n" for digest in sorted(self._held)), encoding="ascii")
+
+
+def needed(folder: StoreFolder) -> set[str]:
+    """The digests that living processes hold; call it under the exclusive lock."""
+    found: set[str] = set()
+    for note in folder.tmp.glob(f"*/{NEEDS}"):
+        try:
+            found.update(note.read_text("ascii").split())
+        except OSError:
+            continue  # its process has just ended
+    return found
+
+
+@contextmanager
+def eviction(folder: StoreFolder, *, exclusive: bool) -> Iterator[None]:
+    """The lock between those who look and those who evict; freed by the kernel when its holder dies."""
+    path = folder.claims / "eviction.lock"
+    if sys.platform == "win32":
+        with filelock.FileLock(path, thread_local=False):
+            yield
+        return
+    import fcntl
+
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
