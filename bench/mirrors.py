@@ -87,6 +87,7 @@ class Mirror:
     lies: bool = False
     dead: bool = False
     proven: bool = True
+    reserve: bool = False
 
 
 @contextmanager
@@ -128,7 +129,8 @@ def fetch(words: Sequence[str]) -> None:
     from tf_tester.transfer.client import Transfer
 
     folder, sha256, size, *mirrors = words
-    sources = [Source(n, url, proven=p == "1") for n, p, url in (mirror.split("|") for mirror in mirrors)]
+    parts = [mirror.split("|") for mirror in mirrors]
+    sources = [Source(n, url, proven=p == "1", reserve=r == "1") for n, p, r, url in parts]
     events: list[Event] = []
     lessons: list[Lesson] = []
     store = StoreFolder(Path(folder))
@@ -161,7 +163,7 @@ class Bench:
         store = self.folder / "store"
         with ExitStack() as stack:
             urls = [stack.enter_context(running(self.file, mirror)) for mirror in mirrors]
-            words = [f"{m.name}|{int(m.proven)}|{url}" for m, url in zip(mirrors, urls, strict=True)]
+            words = [f"{m.name}|{int(m.proven)}|{int(m.reserve)}|{url}" for m, url in zip(mirrors, urls, strict=True)]
             said, _, cpu = run([sys.executable, __file__, "--fetch", str(store), self.sha256, str(self.size), *words])
         shutil.rmtree(store)
         wall, received, liars = json.loads(said)
@@ -249,13 +251,18 @@ def four_links(bench: Bench) -> None:
 
 
 def bad_company(bench: Bench, *, proven: bool) -> None:
-    """A dead, a slow and a lying mirror beside a good one, against the slow and the good one alone."""
+    """A dead, a slow and a lying mirror beside a good one, against the slow and the good one alone.
+
+    The authority is there as well, as it is in every download: a reserve where a mirror was right before, else one that
+    runs with the others.
+    """
     slow, good = Mirror("slow", 2 * MB, proven=proven), Mirror("good", 10 * MB, proven=proven)
     liar = Mirror("liar", 10 * MB, lies=True, proven=False)
-    honest = [slow, good]
-    whole = [Mirror("dead", dead=True, proven=False), slow, liar, good]
+    authority = Mirror("authority", 5 * MB, reserve=proven)
+    honest = [slow, good, authority]
+    whole = [Mirror("dead", dead=True, proven=False), slow, liar, good, authority]
     rounds = [(bench.ours(honest), bench.ours(whole)) for _ in range(bench.rounds)]
-    print(f"dead, slow (2 MB/s), lying and good ones (10 MB/s); the honest {'proven' if proven else 'new'}")
+    print(f"dead, slow (2 MB/s), lying, good (10 MB/s); the honest {'proven' if proven else 'new'}; authority 5 MB/s")
     tell("  time over that of the honest alone", median(w.wall / h.wall for h, w in rounds), 1.15, at_least=False)
     tell("  bytes over the file's", median(w.received / bench.size for _, w in rounds), 1.34, at_least=False)
     named = sum(w.liars == ("liar",) for _, w in rounds)

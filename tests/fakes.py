@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from tf_tester.errors import WrongBytes
 from tf_tester.model.events import Event
-from tf_tester.ports import CachedPage, Follower
+from tf_tester.ports import CachedPage, Follower, Pieces
 from tf_tester.store.blobs import Following
 
 E = TypeVar("E")
@@ -43,6 +43,9 @@ class MemoryishBlobs:
             yield
         finally:
             os.close(file)
+
+    def pieces(self, sha256: str) -> Pieces | None:
+        return None
 
     def follow(self, sha256: str) -> Following:
         return Following(self.partial(sha256))

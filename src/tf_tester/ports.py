@@ -47,6 +47,10 @@ class Blobs(Protocol):
         """Hold this while bringing a blob: one process and thread at a time; blocks. Freed by death."""
         ...
 
+    def pieces(self, sha256: str) -> "Pieces | None":
+        """Sums of the pieces of a file that was right before, whether it still is there or not."""
+        ...
+
     def follow(self, sha256: str) -> "Follower":
         """Something that hashes `partial(sha256)` while it grows."""
         ...
@@ -58,6 +62,22 @@ class Blobs(Protocol):
         right or absent. Raises `WrongBytes` (the partial file stays: what is wrong may be a part of it), `StoreError`.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """Sums of a file's pieces, from when all of it was right: they tell at once which piece is wrong.
+
+    CRC-32, not a proof: that all is right is for the SHA-256 to say.
+    """
+
+    size: int
+    """Bytes of each but the last."""
+    sums: tuple[int, ...]
+
+    def span(self, number: int, end: int) -> tuple[int, int]:
+        """Where a piece lies in a file that ends there."""
+        return number * self.size, min((number + 1) * self.size, end)
 
 
 class Follower(Protocol):
@@ -77,6 +97,10 @@ class Follower(Protocol):
 
     def digest(self) -> str:
         """SHA-256 of the whole file, in lower-case hex; reads what is left of it."""
+        ...
+
+    def sums(self) -> Sequence[int]:
+        """CRC-32 of each piece of what was read; see `Pieces`."""
         ...
 
 

@@ -152,6 +152,7 @@ def test_damage_is_found_and_taken_away(heavy: User, index: Simulator) -> None:
     assert run.out.endswith("3 damaged and taken away.\n")
     assert not blob.exists()
     assert not victim.exists()
+    assert heavy.run("download", "--versions", "4.0,4.1,4.2").code == 0
     assert heavy.run("cache", "verify").code == 0
     assert heavy.run("test", "check.py", "--versions", "4.0,4.1,4.2").code == 0
 

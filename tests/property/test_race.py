@@ -149,7 +149,7 @@ class Play:
         if mirror.refuses:
             raise _Failure(Kind.REFUSED)
         ranged = not (claim.whole or mirror.ignores_ranges)
-        if not self.race.opened(claim, self.size, ranged=ranged):
+        if not self.race.opened(claim, self.size, self.time, ranged=ranged):
             raise _Failure(Kind.RANGES)
         sent = 0
         reading = claim.position if ranged else 0

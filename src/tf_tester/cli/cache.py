@@ -117,7 +117,8 @@ def gc(
 def verify(ctx: click.Context, /, **_: Any) -> int:
     """Check every file against its SHA-256, and every layer against its wheel's RECORD.
 
-    What is damaged is taken away: it is fetched or made again when it is needed. The exit code is 1 then.
+    What is damaged is taken away: it is fetched or made again when it is needed; of a file only the pieces that are
+    wrong, where it was fetched by a version that kept sums of them. The exit code is 1 then.
     """
     from tf_tester.flow.cache import verify as check
     from tf_tester.wiring import cabinet

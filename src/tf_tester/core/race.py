@@ -50,6 +50,11 @@ class Terms:
     """Less than this is not taken from another."""
     unproven: float = 1 / 3
     """Part of a file that an unproven source may bring while proven ones are at least half as fast."""
+    pieces: int = 32
+    """A file is brought in so many pieces at the most, but for what is taken over from others."""
+    patience: float = 40.0
+    """A piece takes so many times as long as its source needs to begin with it, so that little time is lost between
+    pieces."""
 
 
 # -- instructions
@@ -115,8 +120,10 @@ class Claim:
     """Where its next byte belongs; those before are on the disk."""
     reached: int = 0
     """Bytes before it have come, and are on their way to the disk: nobody else need bring them."""
+    begun: float = 0.0
+    """When it was asked for."""
     asked: float = 0.0
-    """When; later, from when on its pace is measured."""
+    """The same; later, from when on its pace is measured."""
     measured: int = 0
     """Where it was then."""
     pace: float | None = None
@@ -165,6 +172,8 @@ class _Entrant:
     runner: Runner
     patience: Patience
     speed: float | None
+    latency: float | None = None
+    """Seconds from a question to the beginning of the answer."""
     out: bool = False
     """For this file."""
     rests_until: float = 0.0
@@ -212,11 +221,12 @@ class Race:
         """Time has passed: a source may be asked again, a slow one relieved."""
         return self._go_on(now) if self._state is _State.RUNNING else []
 
-    def opened(self, claim: Claim, size: int | None, *, ranged: bool) -> bool:
+    def opened(self, claim: Claim, size: int | None, now: float, *, ranged: bool) -> bool:
         """An answer begins: the file's size as its sender says, and whether it keeps to the range asked for.
 
         False: it is of no use here; the claim is to be given up as `failed` with `Kind.RANGES`.
         """
+        self._entrants[claim.source].latency = now - claim.begun
         if self.size is None and size is not None:
             self.size = size
             if self._segments.end > size:
@@ -283,7 +293,27 @@ class Race:
             self._suspect_next()
         return self._go_on(now)
 
+    def disproved(self, start: int, end: int, now: float) -> list[Instruction]:
+        """A piece is not what it was when the file was right: it has to come again, and whoever brought it has lied."""
+        names = {segment.source for segment in self._segments.within(start, end)}
+        self._segments.remove(start, end)
+        dropped: list[Instruction] = []
+        if len(names) == 1 and (name := names.pop()) in self._entrants and name not in self.liars:
+            self._caught(name)
+            for claim in [claim for claim in self._claims if claim.source == name]:
+                self._claims.remove(claim)
+                dropped.append(Drop(claim))
+        return dropped + self._go_on(now)
+
     # -- what is known
+
+    def whole(self, start: int, end: int) -> bool:
+        """Whether all bytes of a piece are there, and nobody is bringing any of them anew."""
+        there = sum(min(one.end, end) - max(one.start, start) for one in self._segments.within(start, end))
+        return there == end - start and not any(
+            claim.start < end and (claim.end is None or claim.end > start) and claim.position < end
+            for claim in self._claims
+        )
 
     @property
     def done(self) -> int:
@@ -385,16 +415,29 @@ class Race:
         return [self._claim(entrant, start, end, now)]
 
     def _part(self, entrant: _Entrant, gap: int, now: float) -> int:
-        """What a source gets of a gap, as it would be shared out among all that are free."""
+        """What a source gets of a gap, as it would be shared out among all that are free; a piece at the most.
+
+        Pieces from the front on, not one long span for each: a hash goes from the front, too, and would have most of
+        the file left to read when the last byte has come.
+        """
+        if gap <= self._terms.share:
+            return gap
         places = self._places() - len(self._claims)
         together = self._free(now)[: max(1, places)]
         if entrant not in together or len(together) == 1:
-            return gap
+            return min(gap, self._piece(entrant)) if self._claims else gap
         known = [one.speed for one in together if one.speed]
         usual = sum(known) / len(known) if known else 1.0
         speeds = {one.runner.name: one.speed or usual for one in together}
         part = int(gap * speeds[entrant.runner.name] / sum(speeds.values()))
-        return min(gap, max(part, self._terms.steal))
+        return min(gap, max(part, self._terms.steal), self._piece(entrant))
+
+    def _piece(self, entrant: _Entrant) -> int:
+        """What is asked of a source at once while others run, too."""
+        least = max(self._terms.share, (self.size or 0) // self._terms.pieces)
+        if entrant.latency is None or entrant.speed is None:
+            return least
+        return max(least, int(entrant.speed * entrant.latency * self._terms.patience))
 
     def _stolen(self, entrant: _Entrant, now: float, allowed: int) -> list[Instruction]:
         """A part of what the slowest has still to bring."""
@@ -435,6 +478,7 @@ class Race:
             whole=not entrant.ranges,
             heals=self._suspect is not None and bool(self._segments.within(start, start + 1)),
             position=start,
+            begun=now,
             asked=now,
             measured=start,
         )

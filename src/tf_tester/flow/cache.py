@@ -42,6 +42,8 @@ class Cabinet:
     contents: Callable[[], Contents]
     evict: Callable[[Sequence[Entry]], tuple[list[Entry], list[Entry]]]
     """What went, and what stayed because somebody needs it now."""
+    set_aside: Callable[[Entry], None]
+    """Make a damaged blob into what has arrived of a file: what of it is right isn't fetched again."""
     sweep_plans: Callable[[datetime], None]
     locks: Callable[[], Iterable[Lock]]
     """Every lock that is remembered."""
@@ -174,7 +176,10 @@ def verify(cabinet: Cabinet, tell: Callable[[Damaged], None]) -> tuple[int, list
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    cabinet.evict([one.entry for one in damaged])
+    for one in damaged:
+        if one.entry.kind is Kind.BLOB:
+            cabinet.set_aside(one.entry)
+    cabinet.evict([one.entry for one in damaged if one.entry.kind is Kind.LAYER])
     return len(entries), damaged
 
 

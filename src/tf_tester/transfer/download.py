@@ -40,6 +40,9 @@ _PROGRESS_EVERY = 0.1
 """Seconds between two events of one file."""
 _TICK = 0.5
 """Seconds between two looks at who is slow."""
+_SYNC_EVERY = 8 << 20
+"""Bytes after which the disk is to have what came. Left to the end it cost 0.13 s for 100 MB, a twentieth of the time in
+which four mirrors of 10 MB/s bring them."""
 _WRONG = "gave other bytes than the index promises"
 _HINTS = {
     Kind.WRONG: "Nothing of it was kept. Ask whoever runs that source, or choose another one with --mirror.",
@@ -90,11 +93,17 @@ class _Course:
         self._tasks: dict[Claim, asyncio.Task[None]] = {}
         self._ends: asyncio.Queue[tuple[Claim, Trouble | TfTesterError | None]] = asyncio.Queue()
         self._following: asyncio.Future[None] | None = None
+        self._syncing: asyncio.Future[None] | None = None
+        self._unsynced = 0
         self._failures: list[tuple[str, Trouble]] = []
         self._began = time.monotonic()
         self._reported = 0.0
         self._wait_until: float | None = None
         self._losses = 0
+        self._pieces = download.blobs.pieces(download.sha256)
+        """Sums of an earlier day, when the file was right."""
+        self._checked: set[int] = set()
+        """Pieces that are as they were then."""
         self._spent: dict[str, int] = {}
         """Bytes by source, those for nothing included."""
         self._asked: dict[str, int] = {}
@@ -105,7 +114,9 @@ class _Course:
     async def run(self) -> Path:
         async with self._session.places:
             try:
-                await self._obey(self._race.begin(self._now()))
+                await self._check_pieces()
+                if self._over is None:
+                    await self._obey(self._race.begin(self._now()))
                 while self._over is None:
                     await self._next()
             finally:
@@ -137,10 +148,31 @@ class _Course:
         if isinstance(trouble, TfTesterError):
             raise trouble
         if trouble is None:
-            await self._obey(self._race.ended(claim, self._now()))
+            await self._check_pieces()
+            if self._over is None:
+                await self._obey(self._race.ended(claim, self._now()))
             return
         self._fail(claim.source, trouble)
         await self._obey(self._race.failed(claim, trouble.kind, self._now(), retry_after=trouble.retry_after))
+
+    async def _check_pieces(self) -> None:
+        """Compare what is there with the sums of an earlier day: what is wrong comes again at once."""
+        size = self._race.size
+        if self._pieces is None or size is None:
+            return
+        loop = asyncio.get_running_loop()
+        for number, promised in enumerate(self._pieces.sums):
+            start, end = self._pieces.span(number, size)
+            if number in self._checked or start >= end or not self._race.whole(start, end):
+                continue
+            if await loop.run_in_executor(None, self._partial.sum, start, end) == promised:
+                self._checked.add(number)
+                continue
+            liars = len(self._race.liars)
+            instructions = self._race.disproved(start, end, self._now())
+            for liar in self._race.liars[liars:]:
+                self._fail(liar, Trouble(Kind.WRONG, f"{_WRONG}: one of its pieces was another when all was right"))
+            await self._obey(instructions)
 
     async def _obey(self, instructions: Sequence[Instruction]) -> None:
         self._keep_up()
@@ -171,7 +203,7 @@ class _Course:
         self._ends.put_nowait((claim, trouble))
 
     def _opened(self, claim: Claim, size: int | None, ranged: bool) -> bool:
-        useful = self._race.opened(claim, size, ranged=ranged)
+        useful = self._race.opened(claim, size, self._now(), ranged=ranged)
         self._keep_up()
         return useful
 
@@ -196,10 +228,15 @@ class _Course:
         if self._following is None or self._following.done():
             loop = asyncio.get_running_loop()
             self._following = loop.run_in_executor(None, self._follower.catch_up)
+        self._unsynced += count
+        if self._unsynced >= _SYNC_EVERY and (self._syncing is None or self._syncing.done()):
+            self._unsynced = 0
+            self._syncing = asyncio.get_running_loop().run_in_executor(None, self._partial.sync)
 
     async def _followed(self) -> None:
-        if self._following is not None:
-            await asyncio.shield(self._following)
+        for work in (self._following, self._syncing):
+            if work is not None:
+                await asyncio.shield(work)
 
     async def _judge(self) -> None:
         """Let the store compare the hash; and tell what comes out."""

@@ -5,6 +5,7 @@ Bytes come to wherever they belong, so the file may have holes: what is there is
 grew from its beginning. After a kill both are as the system had them; a line that was cut off is left out.
 """
 
+import contextlib
 import errno
 import os
 import re
@@ -15,6 +16,7 @@ from tf_tester.core.race import EARLIER, Segment
 from tf_tester.core.sizes import size_text
 from tf_tester.errors import StoreError
 
+_CHUNK = 1 << 20
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 _NOTE = re.compile(r"(\d{1,15}) (\d{1,15}) (.+)", re.ASCII)
@@ -92,6 +94,24 @@ class PartialFile:
         except OSError as error:
             raise self._store_error(error) from error
         return written, differs
+
+    def sum(self, start: int, end: int) -> int:
+        """CRC-32 of a piece."""
+        from zlib_ng.zlib_ng import crc32
+
+        value = 0
+        try:
+            while start < end and (chunk := os.pread(self._file, min(_CHUNK, end - start), start)):
+                value = crc32(chunk, value)
+                start += len(chunk)
+        except OSError as error:
+            raise self._store_error(error) from error
+        return value
+
+    def sync(self) -> None:
+        """Bring what was written to the disk, so that little is left to wait for at the end; a hint."""
+        with contextlib.suppress(OSError):  # what can't be written is told by the sync that counts
+            (os.fdatasync if hasattr(os, "fdatasync") else os.fsync)(self._file)
 
     def truncate(self, size: int | None) -> None:
         """Cut off what an earlier run left behind the end of the file."""

@@ -319,6 +319,7 @@ def cabinet(settings: Settings) -> "Iterator[Cabinet]":
         yield Cabinet(
             contents=inventory.contents,
             evict=lambda entries: inventory.evict(entries, workplace=workplace),
+            set_aside=lambda entry: BlobStore(folder, ledger).set_aside(entry.digest),
             sweep_plans=inventory.sweep_plans,
             locks=lambda: [lock for _, lock in LockMemory(ledger).every()],
             trouble=trouble,

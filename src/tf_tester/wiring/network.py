@@ -136,7 +136,9 @@ class Network:
                 standing = self._standings.of(mirror.name)
                 found.append(replace(source, proven=standing.right > 0, speed=standing.speed))
         speed = self._standings.of(AUTHORITY).speed
-        own = Source(AUTHORITY, artifact.url, proven=True, reserve=bool(found), speed=speed)
+        # Beside mirrors of which nobody knows whether they are right it runs, too: a lie costs a smaller part then.
+        known_good = any(source.proven for source in found)
+        own = Source(AUTHORITY, artifact.url, proven=True, reserve=known_good, speed=speed)
         if artifact.promised_by and any(source.url == artifact.url for source in found):
             return found  # without an authority there is no address of its own
         return [*found, own]
