@@ -250,20 +250,52 @@ def test_one_liar_costs_no_more_than_its_share_and_a_little(size: int, honest: i
 
 
 @settings(deadline=None, max_examples=100)
-@given(st.integers(1, 2000), st.integers(0, 4))
-def test_honest_sources_bring_each_byte_once(size: int, number: int) -> None:
-    play = Play(size, [Mirror(f"m{n}", pace=100.0) for n in range(number + 1)]).run()
+@given(st.integers(1, 3000), st.integers(0, 4), st.booleans())
+def test_honest_sources_bring_each_byte_once(size: int, number: int, proven: bool) -> None:
+    play = Play(size, [Mirror(f"m{n}", pace=100.0, proven=proven) for n in range(number + 1)]).run()
     assert isinstance(play.end, Finished)
-    assert sum(play.moved.values()) <= size + 10 * number  # a step that was under way when its claim was shortened
+    # Two that nobody knows vouch for one another with one piece.
+    twice = 0 if proven or number < 2 else TERMS.share * (number // 2 + 1)
+    # A step that was under way when its claim was shortened.
+    assert sum(play.moved.values()) <= size + twice + 10 * number
     assert play.judgements == 1
+    assert play.race.liars == []
+
+
+@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@given(st.integers(TERMS.trial * 100, 6000), st.integers(2, 4), st.data())
+def test_one_that_lies_everywhere_is_found_at_its_first_piece(size: int, honest: int, data: st.DataObject) -> None:
+    """Nobody was proven before."""
+    paces = st.sampled_from([70.0, 100.0, 140.0])
+    liar = Mirror("liar", pace=data.draw(paces), lies_at=frozenset(range(0, size, 50)))
+    mirrors = [liar, *(Mirror(f"m{number}", pace=data.draw(paces)) for number in range(honest))]
+    data.draw(st.randoms(use_true_random=False)).shuffle(mirrors)
+    play = Play(size, mirrors).run()
+    assert isinstance(play.end, Finished)
+    assert play.is_right
+    if "liar" in play.moved:
+        assert play.race.liars == ["liar"]
+        assert play.judgements == 1
+    # What was tried, and what the liar brought until it was found: some pieces, however large the file.
+    assert sum(play.moved.values()) <= size + 12 * max(TERMS.share, size // TERMS.pieces)
+
+
+def test_two_that_lie_alike_do_not_keep_out_an_honest_one() -> None:
+    lies = frozenset(range(0, 4000, 50))
+    mirrors = [Mirror("honest"), Mirror("a", lies_at=lies), Mirror("b", lies_at=lies), Mirror("c", lies_at=lies)]
+    play = Play(4000, mirrors).run()
+    assert isinstance(play.end, Finished)
+    assert play.is_right
+    assert "honest" not in play.race.liars
 
 
 def test_four_of_one_pace_are_nearly_four_times_as_fast() -> None:
     size = 20_000
     alone = Play(size, [Mirror("m0")]).run()
-    together = Play(size, [Mirror(f"m{n}") for n in range(4)]).run()
-    assert alone.time / together.time > 3.8
-    assert len(together.moved) == 4
+    for proven in (True, False):
+        together = Play(size, [Mirror(f"m{n}", proven=proven) for n in range(4)]).run()
+        assert alone.time / together.time > 3.8
+        assert len(together.moved) == 4
 
 
 def test_work_moves_from_a_slow_one_to_a_fast_one() -> None:

@@ -52,6 +52,8 @@ class Terms:
     """Part of a file that an unproven source may bring while proven ones are at least half as fast."""
     pieces: int = 32
     """A file is brought in so many pieces at the most, but for what is taken over from others."""
+    trial: int = 16
+    """In a file of so many shares, sources that nobody knows are tried: a share of their first piece comes twice."""
     patience: float = 40.0
     """A piece takes so many times as long as its source needs to begin with it, so that little time is lost between
     pieces."""
@@ -116,6 +118,8 @@ class Claim:
     """Its bytes are there, from somebody else: they are to be compared, then replaced."""
     differs: bool = False
     """They were not the same."""
+    tries: str = ""
+    """Whose first piece it is, brought again to see what it is worth."""
     position: int = 0
     """Where its next byte belongs; those before are on the disk."""
     reached: int = 0
@@ -176,6 +180,12 @@ class _Entrant:
     """Seconds from a question to the beginning of the answer."""
     out: bool = False
     """For this file."""
+    vouched: bool = False
+    """It was right before, or another one has sent the same."""
+    doubted: bool = False
+    """Others agree on something else than it has sent: not asked while one is left that isn't doubted."""
+    first: tuple[int, int] | None = None
+    """Its first piece, as long as it can be tried by it."""
     rests_until: float = 0.0
     ranges: bool = True
 
@@ -196,7 +206,11 @@ class Race:
         self.size = size or None  # nobody would publish an empty file
         self._terms = terms or Terms()
         patience = patience or Patience()
-        self._entrants = {one.name: _Entrant(one, patience.fresh(), one.speed) for one in runners}
+        self._entrants = {one.name: _Entrant(one, patience.fresh(), one.speed, vouched=one.proven) for one in runners}
+        self._quarrel: tuple[str, str, int, int] | None = None
+        """Two that have sent different bytes for a piece, of which the second one's are there: a third is to decide."""
+        self._undisturbed = True
+        """Nothing has shown yet that what others agree on may be wrong, too."""
         self._segments = _Segments(held)
         if size is not None and self._segments.end > size:
             self._segments.clear()
@@ -255,6 +269,11 @@ class Race:
         self._claims.remove(claim)
         if self.size is None:
             self.size = claim.position
+        if claim.tries:
+            return self._tried_piece(claim) + self._go_on(now)
+        entrant = self._entrants[claim.source]
+        if entrant.first is None and not entrant.vouched and self._suspect is None:
+            entrant.first = (claim.start, min(claim.position, claim.start + self._terms.share))
         self._confirmed = self._confirmed and not claim.differs
         return self._go_on(now)
 
@@ -263,8 +282,12 @@ class Race:
         if claim not in self._claims:
             return []
         self._claims.remove(claim)
-        self._confirmed = self._confirmed and not claim.differs
         entrant = self._entrants[claim.source]
+        if claim.tries:
+            # The piece is of two sources now: nothing can be learnt from it any more.
+            self._entrants[claim.tries].first, self._quarrel = None, None
+        else:
+            self._confirmed = self._confirmed and not claim.differs
         if kind is Kind.RANGES and not claim.whole:
             entrant.ranges = False  # it is asked for everything when nobody else is left
             return self._go_on(now)
@@ -281,8 +304,14 @@ class Race:
             self._state = _State.OVER
             if self._suspect is not None:
                 self._caught(self._suspect)
+            for entrant in self._entrants.values() if self._undisturbed else ():
+                if entrant.doubted and entrant.runner.name not in self.liars:
+                    self._caught(entrant.runner.name)  # the file is right, and that wasn't what it has sent
             return [Finished(self._by_share())]
         self._state = _State.RUNNING
+        self._undisturbed, self._quarrel = False, None
+        for entrant in self._entrants.values():
+            entrant.doubted, entrant.first = False, None
         contributors = self._by_share()
         if len(contributors) == 1:
             self._segments.clear()
@@ -297,6 +326,7 @@ class Race:
         """A piece is not what it was when the file was right: it has to come again, and whoever brought it has lied."""
         names = {segment.source for segment in self._segments.within(start, end)}
         self._segments.remove(start, end)
+        self._undisturbed = False
         dropped: list[Instruction] = []
         if len(names) == 1 and (name := names.pop()) in self._entrants and name not in self.liars:
             self._caught(name)
@@ -378,6 +408,8 @@ class Race:
         """One more claim, if anybody is free and there is something for him."""
         free = self._free(now)
         for entrant in free:
+            if order := self._trial(entrant, now):
+                return order
             if order := self._work_for(entrant, now, self._allowance(entrant)):
                 return order
         if free and not self._claims:
@@ -387,6 +419,8 @@ class Race:
     def _free(self, now: float) -> list[_Entrant]:
         """The sources that may be asked now, the most wanted first."""
         usable = [one for one in self._entrants.values() if not one.out and one.runner.name != self._suspect]
+        if any(not one.doubted for one in usable):
+            usable = [one for one in usable if not one.doubted]
         if any(not one.runner.reserve for one in usable):
             usable = [one for one in usable if not one.runner.reserve]
         busy = {claim.source for claim in self._claims}
@@ -442,7 +476,8 @@ class Race:
     def _stolen(self, entrant: _Entrant, now: float, allowed: int) -> list[Instruction]:
         """A part of what the slowest has still to bring."""
         paces = {claim: self._measure(claim, now) for claim in self._claims}
-        victims = [claim for claim in paces if claim.end is not None and not claim.whole and claim.left > 0]
+        victims = [claim for claim in paces if claim.end is not None and not claim.whole and not claim.tries]
+        victims = [claim for claim in victims if claim.left > 0]
         if not victims:
             return []
         # Who has not said anything yet is taken to be as fast as others until his time is over.
@@ -487,18 +522,106 @@ class Race:
 
     def _allowance(self, entrant: _Entrant) -> int:
         """Bytes that it may still bring: what one that lies has brought has to be brought again."""
-        if self.size is None or self._places() == 1 or entrant.runner.proven:
+        if self.size is None or self._places() == 1 or entrant.vouched:
             return 1 << 62
         proven = [
             one.speed
             for one in self._entrants.values()
-            if one.runner.proven and not (one.out or one.runner.reserve or one.runner.name == self._suspect)
+            if one.vouched and not (one.out or one.doubted or one.runner.reserve or one.runner.name == self._suspect)
         ]
         known = [speed for speed in proven if speed is not None]
         if not proven or (entrant.speed and len(known) == len(proven) and sum(known) < entrant.speed / 2):
             return 1 << 62
         has = sum(segment.size for segment in self._segments if segment.source == entrant.runner.name)
         return max(0, int(self.size * self._terms.unproven) - has)
+
+    # -- trials of sources that nobody knows
+
+    def _trial(self, entrant: _Entrant, now: float) -> list[Instruction] | None:
+        """A piece to be brought again by this one, if that can tell something; one at a time."""
+        busy = self._suspect is not None or any(claim.tries for claim in self._claims)
+        if busy or self._places() < self._terms.trial or not entrant.ranges:
+            return None
+        name = entrant.runner.name
+        if self._quarrel is not None:
+            first, second, start, end = self._quarrel
+            return None if name in (first, second) else [self._trying(entrant, second, start, end, now)]
+        for other in self._entrants.values():
+            if other is entrant or other.vouched or other.doubted or other.first is None:
+                continue
+            start, end = other.first
+            own = [one for one in self._segments.within(start, end) if one.source == other.runner.name]
+            if sum(min(one.end, end) - max(one.start, start) for one in own) != end - start:
+                other.first = None
+            elif not self._is_worth_it(other) or (entrant.vouched and self._unknown(other)):
+                continue  # with two that nobody knows, one piece tells of both
+            elif entrant.vouched or self._third(entrant, other):
+                return [self._trying(entrant, other.runner.name, start, end, now)]
+        return None
+
+    def _is_worth_it(self, other: _Entrant) -> bool:
+        """A slow one brings little: what it may spoil is less than what trying it costs."""
+        fastest = max((one.speed or 0.0 for one in self._entrants.values()), default=0.0)
+        return (other.speed or 0.0) >= fastest / 4
+
+    def _unknown(self, besides: _Entrant) -> bool:
+        """Whether another one is there that nobody knows."""
+        return any(
+            not (one is besides or one.vouched or one.out or one.doubted or one.runner.reserve)
+            and one.ranges
+            and self._is_worth_it(one)
+            for one in self._entrants.values()
+        )
+
+    def _third(self, one: _Entrant, other: _Entrant) -> bool:
+        """Whether somebody is there who could decide between two."""
+        return any(
+            third not in (one, other) and not third.out and not third.doubted and third.ranges
+            for third in self._entrants.values()
+        )
+
+    def _trying(self, entrant: _Entrant, tried: str, start: int, end: int, now: float) -> Ask:
+        claim = Claim(
+            entrant.runner.name,
+            start,
+            end,
+            heals=True,
+            tries=tried,
+            position=start,
+            begun=now,
+            asked=now,
+            measured=start,
+        )
+        self._claims.append(claim)
+        return Ask(claim)
+
+    def _tried_piece(self, claim: Claim) -> list[Instruction]:
+        """What a piece that came twice tells."""
+        tried, other = self._entrants[claim.tries], self._entrants[claim.source]
+        tried.first = None
+        if self._quarrel is not None:
+            first, second, _, _ = self._quarrel
+            self._quarrel = None
+            if claim.differs:
+                return self._doubt(second)
+            tried.vouched = other.vouched = True
+            return self._doubt(first)
+        if not claim.differs:
+            tried.vouched = other.vouched = True
+        elif other.vouched:
+            return self._doubt(claim.tries)
+        else:
+            self._quarrel = (claim.tries, claim.source, claim.start, claim.position)
+        return []
+
+    def _doubt(self, name: str) -> list[Instruction]:
+        """Do without a source, and without what it has brought, as long as that is possible."""
+        self._entrants[name].doubted = True
+        for segment in [one for one in self._segments if one.source == name]:
+            self._segments.remove(segment.start, segment.end)
+        dropped = [claim for claim in self._claims if claim.source == name]
+        self._claims = [claim for claim in self._claims if claim.source != name]
+        return [Drop(claim) for claim in dropped]
 
     def _gaps(self) -> Iterator[tuple[int, int | None]]:
         """Spans that nobody has brought or is bringing, in order; the last may have no end yet."""

@@ -41,8 +41,8 @@ _PROGRESS_EVERY = 0.1
 _TICK = 0.5
 """Seconds between two looks at who is slow."""
 _SYNC_EVERY = 8 << 20
-"""Bytes after which the disk is to have what came. Left to the end it cost 0.13 s for 100 MB, a twentieth of the time in
-which four mirrors of 10 MB/s bring them."""
+"""Bytes after which the disk is to have what came. Left to the end it cost 0.13 s for 100 MB, a twentieth of the time
+in which four mirrors of 10 MB/s bring them."""
 _WRONG = "gave other bytes than the index promises"
 _HINTS = {
     Kind.WRONG: "Nothing of it was kept. Ask whoever runs that source, or choose another one with --mirror.",
