@@ -202,11 +202,11 @@ Learn = Callable[[Lesson], None]
 class GetPage(Protocol):
     """One conditional request for an index page."""
 
-    def get_page(self, url: str, *, accept: str, etag: str | None) -> "PageResponse":
+    def get_page(self, url: str, *, accept: str, etag: str | None, fresh: bool = False) -> "PageResponse":
         """The answer with status 200, 304 (only where an `etag` was given) or 404.
 
         User name and password in `url` go to just that scheme, host and port. Raises `IndexUnreachable` for
-        every other answer and where none comes.
+        every other answer and where none comes. `fresh`: caches on the way are to ask the index itself.
         """
         ...
 
@@ -222,6 +222,16 @@ class PageResponse:
     etag: str | None
     url_after_redirects: str
     """What relative links of the page are relative to; without credentials."""
+    serial: int | None = None
+    """`X-PyPI-Last-Serial`: grows with each change of the project."""
+
+
+class Serials(Protocol):
+    """The newest state of each project that anybody has shown us."""
+
+    def latest(self, project: str) -> int | None: ...
+
+    def seen(self, project: str, serial: int) -> None: ...
 
 
 class PageCache(Protocol):

@@ -43,6 +43,7 @@ def finder(
     running: Path | None = None,
     patience_s: float = 10,
     now: Callable[[], float] = lambda: 0.0,
+    build_mirrors: Callable[[], Sequence[str]] = tuple,
 ) -> FoundInterpreters:
     return FoundInterpreters(
         given,
@@ -52,6 +53,7 @@ def finder(
         running=running,
         patience_s=patience_s,
         now=now,
+        build_mirrors=build_mirrors,
     )
 
 
@@ -356,6 +358,21 @@ def test_probing_what_is_no_python_is_a_usage_error(
 def fake_uv(tmp_path: Path, body: str) -> Callable[[], Path]:
     uv = script(tmp_path / "uv", f'echo "$@" >> {tmp_path}/asked\n' + body)
     return lambda: uv
+
+
+def test_a_mirror_of_builds_is_asked_first_and_is_no_reason_to_give_up(tmp_path: Path) -> None:
+    python = fake_python(tmp_path / "made/bin/python3.8", "3.8.18")
+    body = (
+        f'test "$2" = find && echo {python} && exit 0; echo "${{UV_PYTHON_INSTALL_MIRROR:-none}}" >> {tmp_path}/mirrors; '
+        'test "$UV_PYTHON_INSTALL_MIRROR" != https://old.example'
+    )
+    mirrors = ["https://old.example", "https://new.example"]
+    found = finder(tmp_path, uv=fake_uv(tmp_path, body), build_mirrors=lambda: mirrors).install("3.8")
+    assert found.version == "3.8.18"
+    assert (tmp_path / "mirrors").read_text().split() == mirrors
+    only_old = finder(tmp_path, uv=fake_uv(tmp_path, body), build_mirrors=lambda: mirrors[:1])
+    assert only_old.install("3.8").version == "3.8.18"
+    assert (tmp_path / "mirrors").read_text().split()[2:] == [mirrors[0], "none"]
 
 
 def test_installing_asks_uv_and_probes_what_it_made(tmp_path: Path) -> None:

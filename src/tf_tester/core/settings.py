@@ -41,6 +41,8 @@ class Settings:
     """Names, addresses or absolute paths; `none` alone for no mirror."""
     trust: tuple[str, ...]
     """As `mirror`."""
+    extra_index_url: tuple[str, ...]
+    """May hold credentials, too."""
     index_url: str | None
     """May hold credentials: only `core.links.display_url` of it may be shown."""
     store: Path
@@ -601,6 +603,16 @@ TABLE: tuple[Setting, ...] = (
         None,
         "The index whose hashes are trusted.",
         "URL",
+        default_text="what uv or pip is configured for",
+    ),
+    Setting(
+        "extra-index-url",
+        _index_url,
+        [],
+        "An index of projects of your own: asked first, and alone for what it has. Repeatable.",
+        "URL",
+        kind="list",
+        separator=r"\s",
         default_text="what uv or pip is configured for",
     ),
     Setting("offline", _switch, False, "Use nothing but what the store has.", kind="switch"),

@@ -94,7 +94,9 @@ class FoundInterpreters:
         running: Path | None = Path(sys.executable),
         patience_s: float = _PATIENCE_S,
         now: Callable[[], float] = time.time,
+        build_mirrors: Callable[[], Sequence[str]] = tuple,
     ) -> None:
+        """`build_mirrors`: copies of the releases of python-build-standalone, where uv is to look first."""
         self._given = tuple(given)
         self._memory = memory
         self._uv = uv
@@ -102,6 +104,7 @@ class FoundInterpreters:
         self._running = running
         self._patience_s = patience_s
         self._now = now
+        self._build_mirrors = build_mirrors
 
     def find(self) -> tuple[Sequence[Interpreter], Sequence[BrokenInterpreter]]:
         """All Pythons of this machine, newest first; of several with one version and ABI, the first found."""
@@ -144,7 +147,14 @@ class FoundInterpreters:
         if not _REQUEST.fullmatch(python):
             raise NoPython(f"{python!r} is no Python version", hint="Write it as 3.8, 3.8.18 or pypy3.10.")
         uv = self._uv()
-        self._run_uv(python, [str(uv), "python", "install", "--no-bin", python])
+        words = [str(uv), "python", "install", "--no-bin", python]
+        for mirror in self._build_mirrors():
+            # With a mirror uv asks nobody else, and mirrors keep but the newer releases.
+            with suppress(NoPython):
+                self._run_uv(python, words, {"UV_PYTHON_INSTALL_MIRROR": mirror})
+                break
+        else:
+            self._run_uv(python, words)
         # `--system`: without it an active virtual environment would answer for the Python just installed.
         said = self._run_uv(python, [str(uv), "python", "find", "--managed-python", "--system", "--no-project", python])
         try:
@@ -186,11 +196,12 @@ class FoundInterpreters:
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _run_uv(self, python: str, argv: Sequence[str]) -> str:
+    def _run_uv(self, python: str, argv: Sequence[str], more: Mapping[str, str] | None = None) -> str:
+        """`more`: variables besides the caller's, which count more."""
         try:
             done = subprocess.run(
                 argv,
-                env=self._environ,
+                env={**(more or {}), **self._environ},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,

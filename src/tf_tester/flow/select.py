@@ -39,6 +39,17 @@ def select_cells(
     """
     remarks: list[str] = []
     page = services.index.page(selection.package)
+    if page.status == "quarantined":
+        raise UsageError(
+            f"{page.project} is in quarantine: its index suspects it of doing harm.",
+            hint="Look at its page on the index; nothing of it is fetched before the index lets it go.",
+        )
+    if page.status != "active":
+        remarks.append(f"the index says that {page.project} is {page.status}")
+    if page.behind:
+        remarks.append(
+            f"the index shows an older state of {page.project} than was seen before: newer files may be missing"
+        )
     if page.stale:
         remarks.append(f"the index did not answer: what is known of {page.project} is of an earlier day")
     versions = choose(page, _choice(selection, services, remarks))

@@ -106,8 +106,10 @@ class AgreedIndex:
 
 
 def _page(witness: Witness, project: str) -> ProjectPage | IndexUnreachable | UnknownProject:
+    """One that shows an older state than was seen before says nothing: a frozen mirror hides what is new."""
     try:
-        return witness.index.page(project)
+        page = witness.index.page(project)
+        return IndexUnreachable("it shows an older state than was seen before") if page.behind else page
     except (IndexUnreachable, UnknownProject) as error:
         return error
 

@@ -23,6 +23,7 @@ _VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
 _NAMED = re.compile(r"[A-Za-z0-9._-]+=(?=[a-z]+:/)")
 """uv writes an index as `name=address` too."""
 _INDEX_KEY = re.compile(rb"^\s*index[-_]url\s*[=:]", re.MULTILINE)
+_EXTRA_KEY = re.compile(rb"^\s*extra[-_]index[-_]url\s*[=:]", re.MULTILINE)
 
 
 def authority_url(environ: Mapping[str, str], config: Callable[[], str | None]) -> str:
@@ -38,6 +39,54 @@ def authority_url(environ: Mapping[str, str], config: Callable[[], str | None]) 
     if configured:
         return _checked(configured, "pip's configuration")
     return public_index_url()
+
+
+def extra_index_urls(environ: Mapping[str, str], config: Callable[[str], str | None]) -> list[str]:
+    """Indexes besides the authority, as uv's and pip's variables and pip's files name them; in the order of their
+    importance, without slashes at their ends. They may hold credentials. Raises `ConfigError`.
+    """
+    found: list[str] = []
+    for variable in ("UV_INDEX", "UV_EXTRA_INDEX_URL", "PIP_EXTRA_INDEX_URL"):
+        found += [_checked(word, variable) for word in environ.get(variable, "").split()]
+    for key in ("install.extra-index-url", "global.extra-index-url"):
+        found += [_checked(word, "pip's configuration") for word in (config(key) or "").split()]
+    return list(dict.fromkeys(found))
+
+
+def pip_setting(environ: Mapping[str, str], key: str) -> str | None:
+    """A setting of pip's files, such as `global.extra-index-url`; None where they say nothing. Raises `ConfigError`."""
+    if sys.platform == "linux" and not any(_EXTRA_KEY.search(_content(file)) for file in _pip_files(environ)):
+        return None
+    from pip._internal.configuration import Configuration
+    from pip._internal.exceptions import PipError
+
+    configuration = Configuration(isolated=False)
+    try:
+        configuration.load()
+        return _value(configuration, key)
+    except PipError as error:
+        raise ConfigError(
+            f"pip's configuration can't be read: {str(error).strip()}", hint="Repair the file."
+        ) from error
+
+
+def uv_default_index(environ: Mapping[str, str]) -> str | None:
+    """The default index of the user's `uv.toml`; None where it says nothing, or can't be read."""
+    import tomllib
+
+    folder = environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME") or "~").expanduser() / ".config"
+    if sys.platform == "win32":
+        folder = environ.get("APPDATA") or folder
+    try:
+        table = tomllib.loads(_content(Path(folder, "uv", "uv.toml")).decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        return None
+    indexes = table.get("index")
+    for index in indexes if isinstance(indexes, list) else ():
+        if isinstance(index, dict) and index.get("default") is True and isinstance(index.get("url"), str):
+            return str(index["url"])
+    url = table.get("index-url")
+    return url if isinstance(url, str) else None
 
 
 def public_index_url() -> str:
@@ -96,10 +145,15 @@ def _pip_files(environ: Mapping[str, str]) -> list[Path]:
 
 
 def _names_an_index(file: Path) -> bool:
+    return _INDEX_KEY.search(_content(file)) is not None
+
+
+def _content(file: Path) -> bytes:
+    """Nothing where it can't be read."""
     try:
-        return _INDEX_KEY.search(file.read_bytes()) is not None
+        return file.read_bytes()
     except OSError:
-        return False
+        return b""
 
 
 def _checked(value: str, where: str) -> str:

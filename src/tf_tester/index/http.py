@@ -16,7 +16,7 @@ from tf_tester.core.links import display_url, local_path, without_credentials
 from tf_tester.core.simple import ACCEPT, JSON_TYPE, NotAPage, parse_page, render_json
 from tf_tester.errors import IndexUnreachable, TfTesterError, UnknownProject
 from tf_tester.model.artifact import ProjectPage
-from tf_tester.ports import CachedPage, GetPage, PageCache, PageResponse
+from tf_tester.ports import CachedPage, GetPage, PageCache, PageResponse, Serials
 
 MAX_AGE = timedelta(minutes=10)
 
@@ -42,6 +42,7 @@ class HttpIndex:
         *,
         offline: bool,
         max_age: timedelta = MAX_AGE,
+        serials: Serials | None = None,
     ) -> None:
         self._url = url.rstrip("/")
         self._get = get
@@ -49,6 +50,7 @@ class HttpIndex:
         self._now = now
         self._offline = offline
         self._max_age = max_age
+        self._serials = serials
         self._lock = threading.Lock()
         self._known: dict[str, _Known] = {}
         self._underway: dict[str, Future[_Known]] = {}
@@ -117,13 +119,29 @@ class HttpIndex:
             return _Known(None, now)
         if response.status != 200:
             raise self._unreachable(f"{self._host} answered with status {response.status}")
+        page = self._parse(response, project)
+        if self._is_behind(page):
+            # A cache on the way may have kept yesterday's.
+            again = self._get.get_page(address, accept=ACCEPT, etag=None, fresh=True)
+            if again.status == 200:
+                response, page = again, self._parse(again, project)
+            page = replace(page, behind=self._is_behind(page))
+        if page.serial is not None and not page.behind and self._serials is not None:
+            self._serials.seen(project, page.serial)
+        self._cache.put(key, _to_cache(response, page, key, now))
+        return _Known(page, now)
+
+    def _parse(self, response: PageResponse, project: str) -> ProjectPage:
         try:
             page = parse_page(response.body, response.content_type, response.url_after_redirects, project)
         except NotAPage as error:
             reason = f"{self._host} answered with something that isn't an index page"
             raise self._unreachable(reason, str(error)) from error
-        self._cache.put(key, _to_cache(response, page, key, now))
-        return _Known(page, now)
+        return replace(page, serial=page.serial if page.serial is not None else response.serial)
+
+    def _is_behind(self, page: ProjectPage) -> bool:
+        latest = None if self._serials is None else self._serials.latest(page.project)
+        return latest is not None and page.serial is not None and page.serial < latest
 
     def _parse_cached(self, cached: CachedPage, key: str, project: str) -> _Known | None:
         """What the cache knows; None where that is of no use (an older version of us may have read more)."""

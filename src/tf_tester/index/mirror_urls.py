@@ -22,6 +22,7 @@ def mirror_source(name: str, mirror: Index, artifact: Artifact, tell: Tell) -> S
         for offered in page.artifacts:
             if offered.filename == artifact.filename:
                 return Source(name, offered.url)
-        reason = "its page doesn't list the file"
+        older = ": it shows an older state than was seen before" if page.behind else ""
+        reason = f"its page doesn't list the file{older}"
     tell(TransferTrouble(artifact.filename, name, reason))
     return None

@@ -53,6 +53,8 @@ class ProjectPage:
     """The index's serial for the project (`_last-serial`), where it gives one."""
     status: str = "active"
     """PEP 792: active, archived, quarantined or deprecated."""
+    behind: bool = False
+    """True when the project was seen in a newer state before."""
     stale: bool = False
     """True when it comes from the store because the index did not answer."""
 

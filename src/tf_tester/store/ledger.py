@@ -203,6 +203,23 @@ class LedgerPages:
         self._ledger.put_page(url, page)
 
 
+class LedgerSerials:
+    """`ports.Serials` of one authority and its copies, in the ledger."""
+
+    def __init__(self, ledger: Ledger, authority: str) -> None:
+        """`authority`: its address, without credentials."""
+        self._ledger = ledger
+        self._authority = authority
+
+    def latest(self, project: str) -> int | None:
+        kept = self._ledger.recall("serial", f"{project} {self._authority}")
+        return int(kept) if kept else None
+
+    def seen(self, project: str, serial: int) -> None:
+        if serial > (self.latest(project) or 0):
+            self._ledger.remember("serial", f"{project} {self._authority}", str(serial).encode())
+
+
 class LedgerProbes:
     """What was learnt about interpreters, in the ledger."""
 

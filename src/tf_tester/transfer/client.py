@@ -309,7 +309,7 @@ class Transfer:
 
     # -- pages
 
-    def get_page(self, url: str, *, accept: str, etag: str | None) -> PageResponse:
+    def get_page(self, url: str, *, accept: str, etag: str | None, fresh: bool = False) -> PageResponse:
         """One index page; see `ports.GetPage`."""
         if self._offline:
             raise IndexUnreachable(f"{_host(url)} is not asked, because of --offline")
@@ -318,6 +318,8 @@ class Transfer:
         headers = {"Accept": accept, "Accept-Encoding": "gzip"}
         if etag:
             headers["If-None-Match"] = etag
+        if fresh:
+            headers["Cache-Control"] = "no-cache"
 
         async def ask(session: "Session") -> PageResponse:
             from tf_tester.transfer.session import read_body
@@ -332,6 +334,7 @@ class Transfer:
                     content_type=response.headers.get("Content-Type", ""),
                     etag=response.headers.get("ETag"),
                     url_after_redirects=str(response.url),
+                    serial=_serial(response.headers.get("X-PyPI-Last-Serial")),
                 )
 
         patience = Patience(self._timeouts.retry_delay, self._timeouts.retry_after_cap)
@@ -361,6 +364,10 @@ class Transfer:
         secret = credentials(url)
         if secret:
             self._identities[origin(url)] = secret
+
+
+def _serial(header: str | None) -> int | None:
+    return int(header) if header and header.isascii() and header.isdigit() and len(header) < 19 else None
 
 
 def _host(url: str) -> str:

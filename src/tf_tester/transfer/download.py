@@ -23,6 +23,7 @@ from tf_tester.core.race import (
     Terms,
     Wait,
 )
+from tf_tester.core.sizes import duration_text
 from tf_tester.errors import DownloadFailed, TfTesterError, WrongBytes
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.events import TransferFinished, TransferProgress, TransferTrouble
@@ -114,11 +115,17 @@ class _Course:
     async def run(self) -> Path:
         async with self._session.places:
             try:
-                await self._check_pieces()
-                if self._over is None:
-                    await self._obey(self._race.begin(self._now()))
-                while self._over is None:
-                    await self._next()
+                async with asyncio.timeout(self._download.timeouts.whole):
+                    await self._check_pieces()
+                    if self._over is None:
+                        await self._obey(self._race.begin(self._now()))
+                    while self._over is None:
+                        await self._next()
+            except TimeoutError as error:
+                raise DownloadFailed(
+                    f"{self._artifact.filename} did not come within {duration_text(self._download.timeouts.whole)}",
+                    hint=_HINT,
+                ) from error
             finally:
                 await self._stop(list(self._tasks))
                 await self._followed()

@@ -6,10 +6,12 @@ https to http or to a file. Imported only when something is really fetched: aioh
 
 import asyncio
 import base64
+import shutil
 import ssl
+import subprocess
 import zlib
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import cached_property
 from netrc import NetrcParseError, netrc
 from pathlib import Path
@@ -50,6 +52,8 @@ class Session:
         self._environ = environ
         self._identities = identities
         self._netrc = _netrc_hosts(environ)
+        self._passwords: dict[tuple[Origin, str], str] = {}
+        """From the user's keyring."""
         self._client = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),
             timeout=aiohttp.ClientTimeout(
@@ -77,6 +81,8 @@ class Session:
         """
         asked = origin(url)
         secret = credentials(url) or self._identities.get(asked) or self._netrc.get(asked.host)
+        if secret and secret[0] and not secret[1]:
+            secret = await self._from_keyring(asked, secret[0])
         target = without_credentials(url)
         try:
             for _ in range(MAX_REDIRECTS + 1):
@@ -96,6 +102,18 @@ class Session:
             raise translate(error) from error
         raise Trouble(Kind.CONTENT, f"redirects more than {MAX_REDIRECTS} times")
 
+    async def _from_keyring(self, place: Origin, user: str) -> Credentials:
+        """The password of a user whose name stands in the address, as `keyring` has it; asked for once.
+
+        By its command, as pip and uv can be told to: it asks the user where it must, and has its own environment.
+        """
+        known = self._passwords.get((place, user))
+        if known is None:
+            loop = asyncio.get_running_loop()
+            known = await loop.run_in_executor(None, password_of, place, user, self._environ)
+            self._passwords[place, user] = known
+        return user, known
+
     async def _get(self, url: str, headers: Mapping[str, str], secret: Credentials | None) -> aiohttp.ClientResponse:
         if secret:
             headers = {**headers, "Authorization": _basic(secret)}
@@ -114,6 +132,30 @@ class Session:
             proxy_headers=for_proxy or None,
             ssl=self._certificates if url.startswith("https:") else True,
         )
+
+
+def password_of(place: Origin, user: str, environ: Mapping[str, str]) -> str:
+    """What the command `keyring` knows; empty where it isn't there or knows nothing.
+
+    First by address, then by host, as pip does (its user guide, "Authentication").
+    """
+    program = shutil.which("keyring", path=environ.get("PATH"))
+    if program is None:
+        return ""
+    usual = {"https": 443, "http": 80}.get(place.scheme)
+    host = place.host if place.port == usual else f"{place.host}:{place.port}"
+    for service in (f"{place.scheme}://{host}", host):
+        with suppress(OSError, subprocess.TimeoutExpired):
+            done = subprocess.run(
+                [program, "get", service, user],
+                env={**environ, "PYTHONIOENCODING": "utf-8"},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=30,
+            )
+            if done.returncode == 0 and (password := done.stdout.decode("utf-8", "replace").strip("\r\n")):
+                return password
+    return ""
 
 
 async def read_body(response: aiohttp.ClientResponse, cap: int) -> bytes:

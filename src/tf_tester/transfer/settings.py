@@ -15,6 +15,8 @@ class Timeouts:
     """Bytes per second below which a source is given up …"""
     slow_window: float = 60.0
     """… when it stays there for so long."""
+    whole: float = 6 * 3600.0
+    """For one file from all its sources together."""
     page: float = 60.0
     """For a whole index page or metadata file."""
     retry_delay: float = 1.0

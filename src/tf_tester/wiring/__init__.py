@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 
 from tf_tester import __version__
-from tf_tester.core.links import without_credentials
 from tf_tester.core.retention import Entry, Kind
 from tf_tester.core.settings import Settings, limits, memory_size
 from tf_tester.env.disk import DiskEnvironments, Placement
@@ -165,7 +164,7 @@ def services(
                 known_sdists=known_sdists(),
                 workplace=workplace,
                 interpreters=lambda: pythons.find()[0],
-                authority=without_credentials(network.authority),
+                authority=network.identity,
                 now=now,
                 offline=settings.offline,
             ),
@@ -380,7 +379,13 @@ def new_run_id() -> str:
 
 def interpreters(settings: Settings, ledger: Ledger, uv: Uv, environ: Mapping[str, str]) -> FoundInterpreters:
     """The Pythons of this machine."""
-    return FoundInterpreters((), LedgerProbes(ledger), lambda: uv.path, environ)
+    return FoundInterpreters(
+        (),
+        LedgerProbes(ledger),
+        lambda: uv.path,
+        environ,
+        build_mirrors=lambda: [mirror.pythons for mirror in chosen(settings, environ).mirrors if mirror.pythons],
+    )
 
 
 def framework_of(package: str) -> Framework:

@@ -8,12 +8,21 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from tf_tester import __version__
+from tf_tester.core.links import display_url, without_credentials
 from tf_tester.core.settings import Settings
 from tf_tester.errors import TfTesterError
 from tf_tester.flow.mirrors import Bench, Candidate, Comparison, compare
 from tf_tester.index.agreed import AgreedIndex, Witness
-from tf_tester.index.authority import authority_url, pip_index_url, public_index_url
+from tf_tester.index.authority import (
+    authority_url,
+    extra_index_urls,
+    pip_index_url,
+    pip_setting,
+    public_index_url,
+    uv_default_index,
+)
 from tf_tester.index.feeds import FeedMemory
+from tf_tester.index.first import FirstIndex
 from tf_tester.index.http import HttpIndex
 from tf_tester.index.mirror_urls import mirror_source
 from tf_tester.index.mirrors import AUTO, Mirror, known, mirror_named, roots
@@ -22,7 +31,7 @@ from tf_tester.model.artifact import Artifact
 from tf_tester.model.events import MirrorsChosen, TransferTrouble
 from tf_tester.ports import Index, Lesson, Source, Tell
 from tf_tester.store.blobs import BlobStore
-from tf_tester.store.ledger import Ledger, LedgerPages
+from tf_tester.store.ledger import Ledger, LedgerPages, LedgerSerials
 from tf_tester.transfer.client import AUTHORITY, Transfer
 
 USER_AGENT = f"tf-tester/{__version__}"
@@ -37,6 +46,8 @@ class Chosen:
 
     authority: str
     """Address of the index whose word counts; may hold credentials."""
+    extra: tuple[str, ...]
+    """Addresses of indexes that are asked before it; may hold credentials."""
     mirrors: tuple[Mirror, ...]
     auto: bool
     """Choose among all that we know."""
@@ -49,7 +60,10 @@ def chosen(settings: Settings, environ: Mapping[str, str]) -> Chosen:
     names = [name for name in settings.mirror if name != AUTO]
     mirrors = [mirror for name in names if (mirror := mirror_named(name)) is not None]
     trusted = [mirror for name in settings.trust if (mirror := mirror_named(name)) is not None]
-    url = settings.index_url or authority_url(environ, lambda: pip_index_url(environ))
+    url = settings.index_url or authority_url(environ, lambda: pip_index_url(environ) or uv_default_index(environ))
+    extra = settings.extra_index_url
+    if not extra and settings.index_url is None:
+        extra = tuple(extra_index_urls(environ, lambda key: pip_setting(environ, key)))
     if settings.index_url is None:
         # Whoever has set pip to a mirror wants its bytes, and trusts it as far as need be; its poorer pages he
         # doesn't want: without upload times there is no era.
@@ -60,6 +74,7 @@ def chosen(settings: Settings, environ: Mapping[str, str]) -> Chosen:
             trusted.append(configured)
     return Chosen(
         authority=url,
+        extra=tuple(one for one in dict.fromkeys(one.rstrip("/") for one in extra) if one != url),
         mirrors=tuple(dict.fromkeys([*mirrors, *trusted])),
         auto=AUTO in settings.mirror,
         trusted=frozenset(mirror.name for mirror in trusted),
@@ -91,17 +106,22 @@ class Network:
             offline=settings.offline,
             user_agent=USER_AGENT,
             environ=environ,
-            identities=[url, *(mirror.url for mirror in self._chosen.mirrors)],
+            identities=[url, *self._chosen.extra, *(mirror.url for mirror in self._chosen.mirrors)],
         )
         self._pages = LedgerPages(ledger)
         self._indexes: dict[str, Index] = {}
-        self._authority = HttpIndex(url, self.transfer, self._pages, now, offline=settings.offline)
-        self.index: Index = AgreedIndex(self._authority, self._witnesses(), tell, now)
+        self._serials = LedgerSerials(ledger, without_credentials(url))
+        self._authority = self._at(url)
+        extra = [(display_url(one), self._at(one, private=True)) for one in self._chosen.extra]
+        self._private = {shown for shown, _ in extra}
+        """What vouches for files of projects that no mirror is to hear of."""
+        last = AgreedIndex(self._authority, self._witnesses(), tell, now)
+        self.index: Index = FirstIndex(extra, last) if extra else last
 
     @property
-    def authority(self) -> str:
-        """Its address; may hold credentials."""
-        return self._chosen.authority
+    def identity(self) -> str:
+        """Which indexes answer, without credentials: others may give another answer to the same question."""
+        return " ".join(without_credentials(url) for url in (*self._chosen.extra, self._chosen.authority))
 
     def close(self) -> None:
         self.transfer.close()
@@ -122,6 +142,8 @@ class Network:
 
     def _sources(self, artifact: Artifact) -> list[Source]:
         """The chosen mirrors in their order; the authority itself where these fail."""
+        if artifact.promised_by in self._private:
+            return [Source(AUTHORITY, artifact.url, proven=True)]
         found: list[Source] = []
         mirrors = list(self._chosen.mirrors)
         if self._chosen.auto:
@@ -237,9 +259,13 @@ class Network:
             return None
         with_index = self._indexes.get(url)
         if with_index is None:
-            with_index = HttpIndex(url, self.transfer, self._pages, now, offline=self._offline)
+            with_index = self._at(url)
             self._indexes[url] = with_index
         return with_index
+
+    def _at(self, url: str, *, private: bool = False) -> Index:
+        serials = None if private else self._serials
+        return HttpIndex(url, self.transfer, self._pages, now, offline=self._offline, serials=serials)
 
     def _candidate(self, mirror: Mirror) -> Candidate:
         standing, index = self._standings.of(mirror.name), self._index_of(mirror)
