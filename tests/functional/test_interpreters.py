@@ -363,7 +363,8 @@ def fake_uv(tmp_path: Path, body: str) -> Callable[[], Path]:
 def test_a_mirror_of_builds_is_asked_first_and_is_no_reason_to_give_up(tmp_path: Path) -> None:
     python = fake_python(tmp_path / "made/bin/python3.8", "3.8.18")
     body = (
-        f'test "$2" = find && echo {python} && exit 0; echo "${{UV_PYTHON_INSTALL_MIRROR:-none}}" >> {tmp_path}/mirrors; '
+        f'test "$2" = find && echo {python} && exit 0; '
+        f'echo "${{UV_PYTHON_INSTALL_MIRROR:-none}}" >> {tmp_path}/mirrors; '
         'test "$UV_PYTHON_INSTALL_MIRROR" != https://old.example'
     )
     mirrors = ["https://old.example", "https://new.example"]

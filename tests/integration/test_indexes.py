@@ -1,5 +1,6 @@
 """Indexes besides the authority, their passwords, and what an index says of a project."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -49,6 +50,22 @@ def test_pip_s_and_uv_s_own_files_are_understood(user: User, index: Simulator) -
         uv.write_text(f'[[index]]\nname = "x"\nurl = "{index.simple_url}"\ndefault = true\n')
         run = user.run("versions", "gear", env={"TF_TESTER_INDEX_URL": ""})
         assert "2.0" in run.out, run.err
+
+
+def test_a_folder_of_pip_s_adds_what_the_authority_has_not(user: User, index: Simulator) -> None:
+    folder = user.home / "folder"
+    for name, version in (("gear", "99.0"), ("only", "1.0")):
+        filename, content = make_wheel(name, version)
+        place = folder / name
+        place.mkdir(parents=True)
+        (place / filename).write_bytes(content)
+        digest = hashlib.sha256(content).hexdigest()
+        (place / "index.html").write_text(f'<a href="{filename}#sha256={digest}">{filename}</a>')
+    env = {"TF_TESTER_INDEX_URL": "", "PIP_INDEX_URL": index.simple_url, "PIP_EXTRA_INDEX_URL": folder.as_uri()}
+    assert "99.0" not in user.run("versions", "gear", env=env).out
+    assert user.run("download", "--package", "only", "--versions", "1.0", env=env).code == 0
+    env["PIP_EXTRA_INDEX_URL"] = (folder / "absent").as_uri()
+    assert user.run("versions", "gear", env=env).code == 0
 
 
 def test_a_password_is_asked_of_the_keyring_and_shown_nowhere(user: User) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from tf_tester import __version__
-from tf_tester.core.links import display_url, without_credentials
+from tf_tester.core.links import display_url, local_path, without_credentials
 from tf_tester.core.settings import Settings
 from tf_tester.errors import TfTesterError
 from tf_tester.flow.mirrors import Bench, Candidate, Comparison, compare
@@ -48,6 +48,8 @@ class Chosen:
     """Address of the index whose word counts; may hold credentials."""
     extra: tuple[str, ...]
     """Addresses of indexes that are asked before it; may hold credentials."""
+    folders: tuple[str, ...]
+    """Addresses of folders that are asked after it, as far as they are there."""
     mirrors: tuple[Mirror, ...]
     auto: bool
     """Choose among all that we know."""
@@ -62,8 +64,11 @@ def chosen(settings: Settings, environ: Mapping[str, str]) -> Chosen:
     trusted = [mirror for name in settings.trust if (mirror := mirror_named(name)) is not None]
     url = settings.index_url or authority_url(environ, lambda: pip_index_url(environ) or uv_default_index(environ))
     extra = settings.extra_index_url
+    folders: list[str] = []
     if not extra and settings.index_url is None:
-        extra = tuple(extra_index_urls(environ, lambda key: pip_setting(environ, key)))
+        configured_ones = extra_index_urls(environ, lambda key: pip_setting(environ, key))
+        extra = tuple(one for one in configured_ones if not one.startswith("file:"))
+        folders = [one for one in configured_ones if one.startswith("file:") and local_path(one).is_dir()]
     if settings.index_url is None:
         # Whoever has set pip to a mirror wants its bytes, and trusts it as far as need be; its poorer pages he
         # doesn't want: without upload times there is no era.
@@ -74,6 +79,7 @@ def chosen(settings: Settings, environ: Mapping[str, str]) -> Chosen:
             trusted.append(configured)
     return Chosen(
         authority=url,
+        folders=tuple(folders),
         extra=tuple(one for one in dict.fromkeys(one.rstrip("/") for one in extra) if one != url),
         mirrors=tuple(dict.fromkeys([*mirrors, *trusted])),
         auto=AUTO in settings.mirror,
@@ -112,16 +118,20 @@ class Network:
         self._indexes: dict[str, Index] = {}
         self._serials = LedgerSerials(ledger, without_credentials(url))
         self._authority = self._at(url)
-        extra = [(display_url(one), self._at(one, private=True)) for one in self._chosen.extra]
-        self._private = {shown for shown, _ in extra}
+        before, after = (
+            [(display_url(one), self._at(one, private=True)) for one in urls]
+            for urls in (self._chosen.extra, self._chosen.folders)
+        )
+        self._private = {shown for shown, _ in (*before, *after)}
         """What vouches for files of projects that no mirror is to hear of."""
         last = AgreedIndex(self._authority, self._witnesses(), tell, now)
-        self.index: Index = FirstIndex(extra, last) if extra else last
+        self.index: Index = FirstIndex(before, last, after) if before or after else last
 
     @property
     def identity(self) -> str:
         """Which indexes answer, without credentials: others may give another answer to the same question."""
-        return " ".join(without_credentials(url) for url in (*self._chosen.extra, self._chosen.authority))
+        urls = (*self._chosen.extra, self._chosen.authority, *self._chosen.folders)
+        return " ".join(without_credentials(url) for url in urls)
 
     def close(self) -> None:
         self.transfer.close()
