@@ -49,7 +49,8 @@ def test_auto_takes_the_fastest_that_has_the_file_and_remembers_it(
     assert run.code == 0, run.err
     assert "mirrors: near: the fastest of 3: " in run.err
     assert "from near" in run.err
-    assert index.bytes_sent[BIG[0]] < 3_000_000
+    # Until it is known to be right, the authority runs along, as fast as it can.
+    assert index.bytes_sent[BIG[0]] < len(BIG[1]) / 2
     mirrors[0].forget_counts()
     again = user.run("download", "--versions", "3.1", "--mirror", "auto")
     assert again.code == 0
@@ -91,7 +92,7 @@ def test_a_mirror_s_share_of_a_day_is_kept(user: User, index: Simulator, mirrors
     for one in (index, mirrors[0]):
         one.add_wheel(*BIG, upload_time=DATE)
         one.add_wheel(*make_wheel("toy", "3.1"), upload_time=DATE)
-    know(user, mirrors[:1], "daily_gb = 0.01")
+    know(user, mirrors[:1], "daily_gb = 0.003")
     assert user.run("download", "--versions", "3.0", "--mirror", "near").code == 0
     mirrors[0].forget_counts()
     run = user.run("download", "--versions", "3.1", "--mirror", "near")

@@ -39,6 +39,7 @@ def test_three_mirrors_bring_a_file_and_the_liar_is_left_out_next_time(
     for mirror in mirrors:
         mirror.add_wheel(*BIG)
         mirror.fault(BIG[0], Slow(bytes_per_second=20_000_000, piece=200_000))
+    index.fault(BIG[0], Slow(bytes_per_second=5_000_000, piece=50_000))
     mirrors[0].fault(BIG[0], Lie(at=5))
     index.forget_counts()
     words = [word for mirror in mirrors for word in ("--mirror", mirror.simple_url)]
@@ -48,7 +49,8 @@ def test_three_mirrors_bring_a_file_and_the_liar_is_left_out_next_time(
     assert wheel.read_bytes() == BIG[1]
     liar = mirrors[0].simple_url.split("/")[2]
     assert f"from {liar}: gave other bytes than the index promises" in run.err
-    assert index.requests[BIG[0]] == 0, "the authority is a reserve"
+    # The authority runs along until a mirror is known to be right.
+    assert index.bytes_sent[BIG[0]] < len(BIG[1]) / 2
     assert mirrors[1].requests[BIG[0]]
     assert mirrors[2].requests[BIG[0]]
 
@@ -56,10 +58,12 @@ def test_three_mirrors_bring_a_file_and_the_liar_is_left_out_next_time(
     (user.store / "blobs").mkdir()
     wheel.unlink()
     mirrors[0].forget_counts()
+    before = index.requests[BIG[0]]
     again = user.run("download", "--versions", "3.0", "--no-deps", *words)
     assert again.code == 0
     assert f"from {liar}: is left out until 2" in again.err
     assert mirrors[0].requests[BIG[0]] == 0
+    assert index.requests[BIG[0]] == before, "the authority is a reserve"
 
 
 def test_an_index_like_the_authority_is_found_sound(user: User, index: Simulator) -> None:

@@ -43,7 +43,9 @@ class HttpIndex:
         offline: bool,
         max_age: timedelta = MAX_AGE,
         serials: Serials | None = None,
+        leads: bool = False,
     ) -> None:
+        """`leads`: its word is how far a project is; of others it is only looked whether they are behind."""
         self._url = url.rstrip("/")
         self._get = get
         self._cache = cache
@@ -51,6 +53,7 @@ class HttpIndex:
         self._offline = offline
         self._max_age = max_age
         self._serials = serials
+        self._leads = leads
         self._lock = threading.Lock()
         self._known: dict[str, _Known] = {}
         self._underway: dict[str, Future[_Known]] = {}
@@ -126,7 +129,7 @@ class HttpIndex:
             if again.status == 200:
                 response, page = again, self._parse(again, project)
             page = replace(page, behind=self._is_behind(page))
-        if page.serial is not None and not page.behind and self._serials is not None:
+        if self._leads and self._serials is not None and page.serial is not None and not page.behind:
             self._serials.seen(project, page.serial)
         self._cache.put(key, _to_cache(response, page, key, now))
         return _Known(page, now)

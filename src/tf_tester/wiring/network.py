@@ -117,7 +117,7 @@ class Network:
         self._pages = LedgerPages(ledger)
         self._indexes: dict[str, Index] = {}
         self._serials = LedgerSerials(ledger, without_credentials(url))
-        self._authority = self._at(url)
+        self._authority = self._at(url, leads=True)
         before, after = (
             [(display_url(one), self._at(one, private=True)) for one in urls]
             for urls in (self._chosen.extra, self._chosen.folders)
@@ -273,9 +273,9 @@ class Network:
             self._indexes[url] = with_index
         return with_index
 
-    def _at(self, url: str, *, private: bool = False) -> Index:
+    def _at(self, url: str, *, leads: bool = False, private: bool = False) -> Index:
         serials = None if private else self._serials
-        return HttpIndex(url, self.transfer, self._pages, now, offline=self._offline, serials=serials)
+        return HttpIndex(url, self.transfer, self._pages, now, offline=self._offline, serials=serials, leads=leads)
 
     def _candidate(self, mirror: Mirror) -> Candidate:
         standing, index = self._standings.of(mirror.name), self._index_of(mirror)
