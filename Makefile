@@ -25,7 +25,7 @@ real: $(VENV)/ready  ## the slower tests, on real wheels
 	$(BIN)/pytest -m real
 
 lock: $(VENV)/ready  ## pin the newest of everything that we depend on
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --all-extras \
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --extra dev \
 	    --custom-compile-command "make lock" --no-annotate --upgrade pyproject.toml --output-file requirements.txt
 
 clean:

@@ -19,15 +19,18 @@ import io
 import json
 import re
 import socket
+import ssl
 import struct
 import threading
 import weakref
 import zipfile
+import zlib
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from hashlib import sha256
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -127,6 +130,21 @@ class Headers:
 
 
 @dataclass(frozen=True)
+class Bomb:
+    """Zeros, packed by gzip to a thousandth of what they become."""
+
+    size: int = 1 << 30
+    """Bytes when unpacked."""
+
+
+@dataclass(frozen=True)
+class Raw:
+    """Just these bytes in place of an answer: whatever HTTP forbids."""
+
+    answer: bytes
+
+
+@dataclass(frozen=True)
 class Silent:
     """The connection is closed without any answer."""
 
@@ -144,6 +162,8 @@ Fault = (
     | Redirect
     | Longer
     | Headers
+    | Bomb
+    | Raw
     | Silent
 )
 
@@ -175,8 +195,18 @@ class _File:
 class Simulator:
     """The index; a context manager. All members may be used from any thread."""
 
-    def __init__(self, *, speaks_json: bool = True, etags: bool = True, user: tuple[str, str] | None = None) -> None:
-        """`speaks_json=False`: HTML only. `user`: name and password without which everything is 401."""
+    def __init__(
+        self,
+        *,
+        speaks_json: bool = True,
+        etags: bool = True,
+        user: tuple[str, str] | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """`speaks_json=False`: HTML only. `user`: name and password without which everything is 401.
+
+        `tls`: with the certificate that this has, whatever that is worth.
+        """
         self.speaks_json = speaks_json
         self.etags = etags
         self.requests: Counter[str] = Counter()
@@ -194,7 +224,8 @@ class Simulator:
         self._empty: set[str] = set()
         self._faults: dict[str, list[_Active]] = {}
         self._lock = threading.Lock()
-        self._server = _Server(self)
+        self._tls = tls
+        self._server = _Server(self, tls)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
     def __enter__(self) -> "Simulator":
@@ -214,7 +245,7 @@ class Simulator:
     @property
     def url(self) -> str:
         """Without a slash at its end."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._server.server_address[1]}"
 
     @property
     def simple_url(self) -> str:
@@ -392,8 +423,10 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, simulator: Simulator) -> None:
+    def __init__(self, simulator: Simulator, tls: ssl.SSLContext | None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         self.simulator = simulator
         self._connections: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
@@ -458,6 +491,14 @@ class _Handler(BaseHTTPRequestHandler):
                 case Redirect(to, status):
                     self._answer(name, status, {"Location": to}, b"")
                     return True
+                case Bomb(size):
+                    packed = _packed_zeros(size)
+                    kind = _JSON if name == self.path.split("/")[2] else "application/octet-stream"
+                    self._answer(name, 200, {"Content-Type": kind, "Content-Encoding": "gzip"}, packed)
+                    return True
+                case Raw(answer):
+                    self.wfile.write(answer)
+                    raise _Gone
         return False
 
     def _serve(self, path: str, name: str, headers: Mapping[str, str], faults: list[Fault]) -> None:
@@ -574,6 +615,13 @@ class _Handler(BaseHTTPRequestHandler):
                 if reset:
                     self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 raise _Gone
+
+
+@cache
+def _packed_zeros(size: int) -> bytes:
+    packer = zlib.compressobj(9, wbits=31)
+    parts = [packer.compress(bytes(1 << 20)) for _ in range(size >> 20)]
+    return b"".join([*parts, packer.flush()])
 
 
 def _name_of(path: str) -> str:

@@ -170,6 +170,8 @@ def test_every_setting_has_its_flag(project: Path) -> None:
             "file:///i",
             "--extra-index-url",
             "file:///e",
+            "--attestations",
+            "off",
             "--offline",
             "--store",
             "s",

@@ -71,6 +71,7 @@ def test_a_full_json_file_is_read_in_full() -> None:
                 requires_python=">=2.7",
                 yanked="broken",
                 metadata_sha256="cd" * 32,
+                provenance="https://somewhere.example",
             ),
         ),
     )

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
@@ -32,12 +33,19 @@ def versions_of(page: ProjectPage) -> Mapping[Version, tuple[Artifact, ...]]:
     """Files by version, oldest first; what isn't a PEP 440 version is left out (no installer takes it)."""
     found: dict[Version, list[Artifact]] = {}
     for artifact in page.artifacts:
-        try:
-            version = Version(artifact.version)
-        except InvalidVersion:
+        version = _known(artifact.version)
+        if version is None:
             continue
         found.setdefault(version, []).append(artifact)
     return {version: tuple(found[version]) for version in sorted(found)}
+
+
+@lru_cache(maxsize=16_384)
+def _known(text: str) -> Version | None:
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return None
 
 
 def is_yanked(artifacts: Iterable[Artifact]) -> bool:

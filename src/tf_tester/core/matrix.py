@@ -40,6 +40,9 @@ def plan(
     """
     if platform is not None:
         interpreters = [hypothetical(release, platform) for release in reversed(PYTHONS)]
+    by_label: dict[str, list[Interpreter]] = {}
+    for interpreter in interpreters:
+        by_label.setdefault(interpreter.label, []).append(interpreter)
     known = versions_of(page)
     cells: list[PlannedCell] = []
     for version in versions:
@@ -48,7 +51,7 @@ def plan(
         if not pythons:
             cells.append(_cell_for_any_python(page.project, name, artifacts, interpreters, resolution, may_build))
         for label in pythons:
-            fitting = [interpreter for interpreter in interpreters if interpreter.label == label]
+            fitting = by_label.get(label, [])
             cells.append(_cell_for_python(page.project, name, artifacts, label, fitting, resolution, may_build))
     return tuple(cells)
 
@@ -138,9 +141,9 @@ def _cell_for_python(
 
 
 def _wheel_for(artifacts: Sequence[Artifact], interpreter: Interpreter) -> Artifact | None:
-    wheels = [artifact for artifact in artifacts if artifact.is_wheel]
-    return best_wheel([wheel for wheel in wheels if wheel.yanked is None], interpreter) or best_wheel(
-        wheels, interpreter
+    # What is no wheel is left out there, too.
+    return best_wheel((one for one in artifacts if one.yanked is None), interpreter) or best_wheel(
+        artifacts, interpreter
     )
 
 

@@ -23,6 +23,7 @@ NOT_SETTINGS = frozenset({"TF_TESTER_CELL"})
 
 RUNNERS = ("auto", "script", "pytest", "unittest")
 COLORS = ("auto", "always", "never")
+ATTESTATIONS = ("check", "require", "off")
 ISOLATIONS = ("auto", "namespace", "landlock", "none")
 SCRATCHES = ("disk", "memory")
 
@@ -43,6 +44,8 @@ class Settings:
     """As `mirror`."""
     extra_index_url: tuple[str, ...]
     """May hold credentials, too."""
+    attestations: str
+    """`check`, `require` or `off`."""
     index_url: str | None
     """May hold credentials: only `core.links.display_url` of it may be shown."""
     store: Path
@@ -614,6 +617,13 @@ TABLE: tuple[Setting, ...] = (
         kind="list",
         separator=r"\s",
         default_text="what uv or pip is configured for",
+    ),
+    Setting(
+        "attestations",
+        _one_of(*ATTESTATIONS),
+        "check",
+        "Signatures of files (PEP 740): check those that there are, if that extra is installed, or require one.",
+        choices=ATTESTATIONS,
     ),
     Setting("offline", _switch, False, "Use nothing but what the store has.", kind="switch"),
     Setting(

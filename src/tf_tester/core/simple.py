@@ -65,6 +65,7 @@ class _File(msgspec.Struct, gc=False, rename="kebab"):
     yanked: bool | str | None = None
     core_metadata: bool | _Hashes | None = None
     dist_info_metadata: bool | _Hashes | None = None
+    provenance: str | None = None
 
 
 class _Meta(msgspec.Struct, rename="kebab"):
@@ -141,6 +142,7 @@ def _artifact_of_json(file: _File, page_url: str, belongs: "_Belongs") -> Artifa
         requires_python=file.requires_python,
         yanked="" if file.yanked is True else file.yanked or None,
         metadata=metadata if isinstance(metadata, bool | None) else metadata.sha256 or True,
+        provenance=resolve_link(page_url, file.provenance) if file.provenance else None,
     )
 
 
@@ -255,6 +257,7 @@ def _artifact(
     metadata: bool | str | None,
     size: int | None = None,
     upload_time: datetime | None = None,
+    provenance: str | None = None,
 ) -> Artifact | None:
     """The file, or None where any of its values is hostile or malformed, or it isn't the project's."""
     if url is None or not _FILENAME.fullmatch(filename) or ".." in filename:
@@ -284,6 +287,7 @@ def _artifact(
         requires_python or None,
         yanked,
         metadata_sha256,
+        provenance,
     )
 
 

@@ -42,6 +42,7 @@ def best_wheel(artifacts: Iterable[Artifact], interpreter: Interpreter) -> Artif
     Yanked files are not looked at differently: whether they count is the caller's question.
     """
     ranks = _ranks(*_kind(interpreter))
+    version = interpreter.version
     best: Artifact | None = None
     best_key: tuple[int, int, str, str] | None = None
     for artifact in artifacts:
@@ -49,8 +50,11 @@ def best_wheel(artifacts: Iterable[Artifact], interpreter: Interpreter) -> Artif
         if cut is None:
             continue
         build, tags = cut
-        rank = max((ranks.get(tag, -1) for tag in tags), default=-1)
-        if rank < 0 or not accepts_python(artifact.requires_python, interpreter.version):
+        rank = -1
+        for tag in tags:
+            if tag in ranks and ranks[tag] > rank:
+                rank = ranks[tag]
+        if rank < 0 or not accepts_python(artifact.requires_python, version):
             continue
         key = (rank, *build, artifact.filename)
         if best_key is None or key > best_key:

@@ -258,6 +258,7 @@ def _pin(artifact: Artifact, sha256: str) -> Pin:
         artifact.size,
         artifact.url,
         upload_time=artifact.upload_time,
+        provenance=artifact.provenance,
         promised_by=artifact.promised_by,
     )
 

@@ -228,5 +228,6 @@ def artifact_of(pin: Pin) -> Artifact:
         sha256=pin.sha256,
         size=pin.size,
         upload_time=pin.upload_time,
+        provenance=pin.provenance,
         promised_by=pin.promised_by,
     )

@@ -30,6 +30,8 @@ class Artifact:
     """None: not yanked. Otherwise the reason, which may be empty (PEP 592)."""
     metadata_sha256: str | None = None
     """None: no metadata file is advertised (PEP 714). Empty: advertised without a hash."""
+    provenance: str | None = None
+    """Address of its attestations (PEP 740); None where the index names none."""
     promised_by: str = ""
     """Whose word its hash is, where it isn't the authority's."""
 

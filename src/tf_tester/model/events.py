@@ -72,6 +72,8 @@ class TransferFinished:
     seconds: float
     promised_by: str = ""
     """Whose word the hash is, where it isn't the authority's."""
+    attested_by: str = ""
+    """Who has signed the file, where that was verified."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ class Pin:
     built_from: str | None = None
     """SHA-256 of the source distribution, where the wheel was built here."""
     upload_time: datetime | None = None
+    provenance: str | None = None
+    """Address of its attestations (PEP 740)."""
     promised_by: str = ""
     """Whose word the hash is, where it isn't the authority's."""
 

@@ -201,13 +201,21 @@ class UvResolver:
             sdist.url,
             sdist.sha256,
             sdist.upload_time,
-            sdist.promised_by,
+            promised_by=sdist.promised_by,
         )
 
 
 def _pin(name: str, version: str, file: Artifact, sha256: str) -> Pin:
     return Pin(
-        name, version, file.filename, sha256, file.size, file.url, None, file.upload_time, promised_by=file.promised_by
+        name,
+        version,
+        file.filename,
+        sha256,
+        file.size,
+        file.url,
+        upload_time=file.upload_time,
+        provenance=file.provenance,
+        promised_by=file.promised_by,
     )
 
 

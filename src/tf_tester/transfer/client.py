@@ -48,6 +48,7 @@ class Transfer:
         *,
         sources: Sources = from_authority,
         learn: Learn | None = None,
+        approve: Callable[[Artifact], str] = lambda _artifact: "",
         terms: Terms | None = None,
         offline: bool = False,
         connections: int = 6,
@@ -56,7 +57,8 @@ class Transfer:
         environ: Mapping[str, str] | None = None,
         identities: Sequence[str] = (),
     ) -> None:
-        """`sources`: where a file may be had, best first; `learn` hears how they did.
+        """`sources`: where a file may be had, best first; `learn` hears how they did. `approve`: says who has signed a
+        file, before it is brought; raises `DownloadFailed` where it isn't to be.
 
         `terms`: how files are shared out. `connections`: files on their way at once. `identities`: addresses whose
         user name and password are for every file of just that scheme, host and port. `environ`: proxies,
@@ -66,6 +68,7 @@ class Transfer:
         self._tell = tell
         self._sources = sources
         self._learn = learn
+        self._approve = approve
         self._terms = terms
         self._offline = offline
         self._timeouts = timeouts or Timeouts()
@@ -172,6 +175,7 @@ class Transfer:
                 self._timeouts,
                 terms=self._terms,
                 learn=self._learn or (lambda _lesson: None),
+                attested_by=self._approve(artifact),
             )
             return download.run(self._sources(artifact) or from_authority(artifact))
 
@@ -292,6 +296,13 @@ class Transfer:
             if sha256(body).hexdigest() != artifact.metadata_sha256:
                 return None
         return body
+
+    def small_file(self, url: str) -> bytes:
+        """A file of a few megabytes at the most, by its address. Raises `DownloadFailed`."""
+        try:
+            return self._small_file(url)
+        except (Trouble, OSError) as error:
+            raise DownloadFailed(f"{display_url(url)}: {error}") from error
 
     def _small_file(self, url: str) -> bytes:
         if url.startswith("file:"):

@@ -66,6 +66,7 @@ class Download:
     timeouts: Timeouts
     terms: Terms | None = None
     learn: Learn = lambda _lesson: None
+    attested_by: str = ""
 
     def run(self, sources: Sequence[Source]) -> Path:
         """The verified file. Raises `DownloadFailed` (also when interrupted) and `StoreError`."""
@@ -313,6 +314,7 @@ class _Course:
                 source=_named(sources),
                 seconds=seconds,
                 promised_by=self._artifact.promised_by,
+                attested_by=self._download.attested_by,
             )
         )
         return self._path

@@ -13,6 +13,7 @@ from tf_tester.core.settings import Settings
 from tf_tester.errors import TfTesterError
 from tf_tester.flow.mirrors import Bench, Candidate, Comparison, compare
 from tf_tester.index.agreed import AgreedIndex, Witness
+from tf_tester.index.attestations import Attestations
 from tf_tester.index.authority import (
     authority_url,
     extra_index_urls,
@@ -109,11 +110,17 @@ class Network:
             tell,
             sources=self._sources,
             learn=self._learn,
+            approve=self._approve,
             offline=settings.offline,
             user_agent=USER_AGENT,
             environ=environ,
             identities=[url, *self._chosen.extra, *(mirror.url for mirror in self._chosen.mirrors)],
         )
+        self._attestations = None
+        if settings.attestations != "off":
+            self._attestations = Attestations(
+                self.transfer.small_file, ledger, tell, required=settings.attestations == "require"
+            )
         self._pages = LedgerPages(ledger)
         self._indexes: dict[str, Index] = {}
         self._serials = LedgerSerials(ledger, without_credentials(url))
@@ -132,6 +139,9 @@ class Network:
         """Which indexes answer, without credentials: others may give another answer to the same question."""
         urls = (*self._chosen.extra, self._chosen.authority, *self._chosen.folders)
         return " ".join(without_credentials(url) for url in urls)
+
+    def _approve(self, artifact: Artifact) -> str:
+        return "" if self._attestations is None else self._attestations.check(artifact)
 
     def close(self) -> None:
         self.transfer.close()
