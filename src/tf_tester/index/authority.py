@@ -54,9 +54,36 @@ def extra_index_urls(environ: Mapping[str, str], config: Callable[[str], str | N
 
 
 def pip_setting(environ: Mapping[str, str], key: str) -> str | None:
-    """A setting of pip's files, such as `global.extra-index-url`; None where they say nothing. Raises `ConfigError`."""
-    if sys.platform == "linux" and not any(_EXTRA_KEY.search(_content(file)) for file in _pip_files(environ)):
-        return None
+    """A setting of pip's files, such as `global.extra-index-url`; None where they say nothing. Raises `ConfigError`.
+
+    On Linux without pip's own reader, which costs 150 ms: the files are read in its order, the last one counts.
+    """
+    if sys.platform != "linux":
+        return _asked_of_pip(key)
+    section, _, name = key.partition(".")
+    found = None
+    for file in _pip_files(environ):
+        content = _content(file)
+        if _EXTRA_KEY.search(content):
+            found = _ini_value(file, content, section, name) or found
+    return found
+
+
+def _ini_value(file: Path, content: bytes, section: str, name: str) -> str | None:
+    from configparser import Error, RawConfigParser
+
+    parser = RawConfigParser()
+    parser.optionxform = lambda optionstr: optionstr.lower().replace("_", "-")  # type: ignore[method-assign]
+    try:
+        parser.read_string(content.decode())
+    except (Error, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"pip's configuration can't be read: {file}: {' '.join(str(error).split())}", hint="Repair the file."
+        ) from error
+    return parser.get(section, name, fallback=None)
+
+
+def _asked_of_pip(key: str) -> str | None:
     from pip._internal.configuration import Configuration
     from pip._internal.exceptions import PipError
 
@@ -129,18 +156,20 @@ def _value(configuration: "Configuration", key: str) -> str | None:
 
 
 def _pip_files(environ: Mapping[str, str]) -> list[Path]:
-    """Where pip looks on Linux (its user guide, "Configuration files")."""
+    """Where pip looks on Linux (its user guide, "Configuration files"), the strongest last."""
     home = Path(environ.get("HOME") or "~").expanduser()
     config = environ.get("XDG_CONFIG_HOME") or home / ".config"
     everywhere = (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep)
     named = environ.get("PIP_CONFIG_FILE")
+    if named == os.devnull:
+        return []
+    user = [home / ".pip" / "pip.conf", Path(config, "pip", "pip.conf")]
     return [
-        *([Path(named)] if named else []),
-        *(Path(folder, "pip", "pip.conf") for folder in everywhere if folder),
+        *(Path(folder, "pip", "pip.conf") for folder in reversed(everywhere) if folder),
         Path("/etc/pip.conf"),
-        home / ".pip" / "pip.conf",
-        Path(config, "pip", "pip.conf"),
+        *([] if named and Path(named).exists() else user),
         Path(sys.prefix, "pip.conf"),
+        *([Path(named)] if named else []),
     ]
 
 
