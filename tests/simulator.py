@@ -387,7 +387,7 @@ class Simulator:
                 entry["upload-time"] = artifact.upload_time.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
             if artifact.metadata_sha256:
                 entry["core-metadata"] = {"sha256": artifact.metadata_sha256}
-            listed.append(entry)
+            listed.append(entry | file.page_fields)
         page: dict[str, Any] = {
             "meta": {"api-version": "1.4", "_last-serial": self.serial},
             "name": project,

@@ -286,6 +286,8 @@ class Question:
     interpreter: Interpreter
     resolution: Resolution
     cutoff: datetime | None
+    undated: frozenset[str] = frozenset()
+    """Canonical names of projects for which the cutoff doesn't count."""
     constraints: tuple[str, ...] = ()
     good_for: timedelta | None = None
     """How long an answer stays good; None: for ever, as of a day in the past."""

@@ -341,7 +341,14 @@ def test_a_server_that_is_busy_once_is_asked_once_more(rig: Rig, code: int) -> N
     assert rig.authority.requests[NAME] == 2
 
 
-@pytest.mark.parametrize(("code", "requests"), [(403, 1), (404, 1), (429, 2), (503, 2)])
+def test_what_a_cache_on_the_way_had_wrong_is_asked_of_the_source_itself(rig: Rig) -> None:
+    rig.authority.fault(NAME, Lie(at=7), times=1)
+    assert rig.is_whole(rig.fetch())
+    last = [request for request in rig.authority.log if request.path.endswith(NAME)][-1]
+    assert last.headers["cache-control"] == "no-cache"
+
+
+@pytest.mark.parametrize(("code", "requests"), [(403, 1), (404, 1), (429, 2), (503, 4)])
 def test_no_server_is_asked_over_and_over(rig: Rig, code: int, requests: int) -> None:
     rig.authority.fault(NAME, Status(code))
     with pytest.raises(DownloadFailed) as caught:

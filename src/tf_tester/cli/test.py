@@ -3,8 +3,10 @@
 import os
 import shutil
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from packaging.utils import canonicalize_name
@@ -24,7 +26,10 @@ from tf_tester.errors import UsageError
 from tf_tester.model.events import Event
 from tf_tester.model.request import Trial
 
-_RUNNING = (
+if TYPE_CHECKING:
+    from tf_tester.ports import Tell
+
+RUNNING = (
     "jobs",
     "timeout",
     "memory",
@@ -48,7 +53,7 @@ _FILE_COLUMNS = 120
 """Where the report goes into a file or a log."""
 
 
-class _Splitting(click.Command):
+class Splitting(click.Command):
     """What follows `--` is not ours: a command, or arguments for the test."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -61,7 +66,7 @@ class _Splitting(click.Command):
 
 @click.command(
     "test",
-    cls=_Splitting,
+    cls=Splitting,
     epilog=EPILOG,
     options_metavar="[OPTIONS]",
     short_help="Run tests against many versions of a package.",
@@ -69,7 +74,7 @@ class _Splitting(click.Command):
 @click.argument(
     "targets", nargs=-1, metavar="[FILE|FOLDER]... [-- COMMAND|ARGUMENTS...]", type=click.Path(path_type=Path)
 )
-@options(*SELECTING, *RESOLVING, *_RUNNING, *FETCHING, "timings", "color")
+@options(*SELECTING, *RESOLVING, *RUNNING, *FETCHING, "timings", "color")
 @click.option(
     "--json",
     "json_file",
@@ -92,7 +97,33 @@ def command(ctx: click.Context, /, targets: tuple[Path, ...], json_file: Path | 
       tf-tester test --versions minors --last 3 -- python train.py --epochs 1
     """
     settings = settings_from(ctx.params).settings
-    return run_test(settings, _trial(settings, targets, ctx.meta.get("rest", ())), json_file)
+    return run_test(settings, trial_of(settings, targets, ctx.meta.get("rest", ())), json_file)
+
+
+@contextmanager
+def recording(show: "Tell") -> "Iterator[Callable[[Path], Tell]]":
+    """Gives the listener of a run's folder: it writes the record, from the first event on, and shows it."""
+    from datetime import UTC, datetime
+
+    from tf_tester.report.record import RecordWriter
+
+    writers: list[RecordWriter] = []
+
+    def listening(run_folder: Path) -> "Tell":
+        def tell(event: Event) -> None:
+            if not writers:
+                run_folder.mkdir(parents=True, exist_ok=True)
+                writers.append(RecordWriter(run_folder / "record.jsonl", lambda: datetime.now(UTC)))
+            writers[0].tell(event)
+            show(event)
+
+        return tell
+
+    try:
+        yield listening
+    finally:
+        for writer in writers:
+            writer.close()
 
 
 def run_test(settings: Settings, trial: Trial, json_file: Path | None) -> int:
@@ -102,30 +133,20 @@ def run_test(settings: Settings, trial: Trial, json_file: Path | None) -> int:
     from tf_tester.core.report import fold
     from tf_tester.flow.test import test
     from tf_tester.report.matrix import print_report
-    from tf_tester.report.record import RecordWriter, read_record
+    from tf_tester.report.record import read_record
     from tf_tester.wiring import TOOL, Purpose, new_run_id, services
 
     selection = selection_of(settings, versions=settings.versions or "")
     run_id = new_run_id()
     if json_file is not None and not json_file.absolute().parent.is_dir():
         raise UsageError(f"There is no folder {json_file.absolute().parent} for --json.", hint="Make it first.")
-    with listener(settings) as show:
-        writers: list[RecordWriter] = []
-
-        def listening(run_folder: Path) -> Any:
-            def tell(event: Event) -> None:
-                if not writers:
-                    run_folder.mkdir(parents=True, exist_ok=True)
-                    writers.append(RecordWriter(run_folder / "record.jsonl", lambda: datetime.now(UTC)))
-                writers[0].tell(event)
-                show(event)
-
-            return tell
-
-        with services(settings, listening, environ=os.environ, run_id=run_id, purpose=Purpose.TEST) as world:
-            code = test(selection, trial, world, run_id=run_id, started=datetime.now(UTC).isoformat(), tool=TOOL)
-            writers[0].close()
-            record = world.run_folder / "record.jsonl"
+    with (
+        listener(settings) as show,
+        recording(show) as hear,
+        services(settings, hear, environ=os.environ, run_id=run_id, purpose=Purpose.TEST) as world,
+    ):
+        code = test(selection, trial, world, run_id=run_id, started=datetime.now(UTC).isoformat(), tool=TOOL)
+        record = world.run_folder / "record.jsonl"
     report = fold(read_record(record))
     print_report(
         report,
@@ -140,7 +161,7 @@ def run_test(settings: Settings, trial: Trial, json_file: Path | None) -> int:
     return code
 
 
-def _trial(settings: Settings, targets: tuple[Path, ...], rest: tuple[str, ...]) -> Trial:
+def trial_of(settings: Settings, targets: tuple[Path, ...], rest: tuple[str, ...]) -> Trial:
     cwd = Path.cwd()
     package = str(canonicalize_name(settings.package))
     return Trial(

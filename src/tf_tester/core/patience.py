@@ -29,7 +29,9 @@ class Kind(Enum):
     """It gave these bytes, and they aren't those promised."""
 
 
-_ONCE = {Kind.BUSY, Kind.SERVER, Kind.RANGES}
+_ONCE = {Kind.BUSY, Kind.RANGES}
+_SERVER_ERRORS = 3
+"""That one source is forgiven, with a longer pause each time: a gateway may need some seconds to be well again."""
 
 
 @dataclass(slots=True)
@@ -43,10 +45,11 @@ class Patience:
     resumes: int = 5
     """As long as each brings something."""
     forgiven: set[Kind] = field(default_factory=set)
+    server_errors: int = 0
 
     def fresh(self) -> "Patience":
         """The same with another source."""
-        return replace(self, forgiven=set())
+        return replace(self, forgiven=set(), server_errors=0)
 
     def after(self, kind: Kind, *, progressed: bool, retry_after: float | None = None) -> float | None:
         """Seconds to wait before asking this source again, or None: leave it.
@@ -56,6 +59,10 @@ class Patience:
         if kind is Kind.CUT and progressed:
             self.resumes -= 1
             return 0.0 if self.resumes >= 0 else None
+        if kind is Kind.SERVER:
+            self.server_errors += 1
+            pause = self.retry_delay * 2 ** (self.server_errors - 1)
+            return pause if self.server_errors <= _SERVER_ERRORS else None
         again = kind in _ONCE or kind is Kind.CUT or (kind is Kind.STALLED and progressed)
         if not again or kind in self.forgiven:
             return None
@@ -63,6 +70,6 @@ class Patience:
         match kind:
             case Kind.BUSY:
                 return min(self.retry_delay if retry_after is None else retry_after, self.retry_after_cap)
-            case Kind.SERVER | Kind.CUT:
+            case Kind.CUT:
                 return self.retry_delay
         return 0.0

@@ -209,6 +209,7 @@ class Race:
         self._entrants = {one.name: _Entrant(one, patience.fresh(), one.speed, vouched=one.proven) for one in runners}
         self._quarrel: tuple[str, str, int, int] | None = None
         """Two that have sent different bytes for a piece, of which the second one's are there: a third is to decide."""
+        self._asked_again = False
         self._undisturbed = True
         """Nothing has shown yet that what others agree on may be wrong, too."""
         self._segments = _Segments(held)
@@ -317,7 +318,9 @@ class Race:
             self._segments.clear()
             self._tried.clear()
             self._suspect = None
-            self._caught(contributors[0])
+            if self._others(contributors[0]) or self._asked_again:
+                self._caught(contributors[0])
+            self._asked_again = True  # the only one there is: a cache on the way may have been wrong, not it
         else:
             self._suspect_next()
         return self._go_on(now)

@@ -65,7 +65,8 @@ class Preparer:
         """The exact distributions of a cell, its test runner's included, and whether the store knew them."""
         planned, interpreter = preparation.planned, preparation.interpreter
         project = self._project(interpreter)
-        requirements = [f"{planned.cell.package}=={planned.cell.version}", *self._trial.requirements]
+        also = [planned.cell.also] if planned.cell.also else []
+        requirements = [f"{planned.cell.package}=={planned.cell.version}", *also, *self._trial.requirements]
         if project is not None:
             requirements += self._needs_of(*project)
         cutoff = self._cutoff(preparation)
@@ -75,6 +76,7 @@ class Preparer:
                 interpreter=interpreter,
                 resolution=planned.cell.resolution,
                 cutoff=cutoff,
+                undated=frozenset(_project_of(text) for text in also),
                 good_for=None if planned.cell.resolution is Resolution.ERA else _TODAY,
                 allow_build=self._selection.allow_build,
             )
@@ -205,6 +207,12 @@ class _CountDown:
             last = self._count == 0
         if last:
             self._done()
+
+
+def _project_of(requirement: str) -> str:
+    from packaging.requirements import Requirement
+
+    return str(canonicalize_name(Requirement(requirement).name))
 
 
 def _joined(lock: Lock, tools: Lock, remarks: list[str]) -> Lock:

@@ -42,26 +42,11 @@ def test(selection: Selection, trial: Trial, services: Services, *, run_id: str,
     page, cells = selected.page, selected.cells
     tell, clock = services.tell, services.monotonic
     begun = clock()
-    request = {
-        "isolation": services.sandbox.name,
-        "limits": asdict(services.limits),
-        "selection": asdict(selection),
-        "trial": asdict(replace(trial, env=_without_secrets(trial.env))),
-    }
-    tell(
-        RunStarted(
-            run_id,
-            started,
-            tool,
-            _plain(request),
-            tuple(p.cell for p in cells),
-            str(services.run_folder),
-            (*selected.remarks, *trial.remarks, *_about_isolation(services)),
-        )
-    )
+    remarks = (*selected.remarks, *trial.remarks)
+    tell(run_started(selection, trial, cells, services, run_id=run_id, started=started, tool=tool, remarks=remarks))
     results: dict[str, CellResult] = {}
     interrupted = False
-    gate = _Gate(trial, selection.package, services)
+    gate = Gate(trial, selection.package, services)
     with ThreadPoolExecutor(_PREPARING, "layers") as pool:
         preparer = Preparer(selection, trial, page, services, pool, tools=tools_of(jobs))
         leavings = Leavings(cells, preparer, services, pool) if trial.ephemeral else None
@@ -69,7 +54,7 @@ def test(selection: Selection, trial: Trial, services: Services, *, run_id: str,
         at_once = 1 if trial.ephemeral else trial.jobs + _AHEAD
         with ThreadPoolExecutor(at_once, "cell") as workers, _left_clean(leavings):
             futures = {
-                workers.submit(_run_cell, planned, preparer, trial, jobs, gate, services, leavings): planned
+                workers.submit(run_cell, planned, preparer, trial, jobs, gate, services, leavings): planned
                 for planned in cells
             }
             try:
@@ -98,6 +83,35 @@ def test(selection: Selection, trial: Trial, services: Services, *, run_id: str,
     return code
 
 
+def run_started(
+    selection: Selection,
+    trial: Trial,
+    cells: Sequence[PlannedCell],
+    services: Services,
+    *,
+    run_id: str,
+    started: str,
+    tool: str,
+    remarks: Sequence[str],
+) -> RunStarted:
+    """The first event of a record."""
+    request = {
+        "isolation": services.sandbox.name,
+        "limits": asdict(services.limits),
+        "selection": asdict(selection),
+        "trial": asdict(replace(trial, env=_without_secrets(trial.env))),
+    }
+    return RunStarted(
+        run_id,
+        started,
+        tool,
+        _plain(request),
+        tuple(planned.cell for planned in cells),
+        str(services.run_folder),
+        (*remarks, *_about_isolation(services)),
+    )
+
+
 @contextmanager
 def _left_clean(leavings: Leavings | None) -> Iterator[None]:
     try:
@@ -115,12 +129,12 @@ def _as_they_end(futures: dict[Future[CellResult], PlannedCell]) -> Iterator[Fut
         yield from done
 
 
-def _run_cell(
+def run_cell(
     planned: PlannedCell,
     preparer: Preparer,
     trial: Trial,
     jobs: Sequence[Job],
-    gate: "_Gate",
+    gate: "Gate",
     services: Services,
     leavings: Leavings | None,
 ) -> CellResult:
@@ -172,7 +186,7 @@ def _try_cell(
     preparer: Preparer,
     trial: Trial,
     jobs: Sequence[Job],
-    gate: "_Gate",
+    gate: "Gate",
     services: Services,
     evidence: Path,
 ) -> CellResult:
@@ -242,7 +256,7 @@ def _result_after_interrupt(future: Future[CellResult], planned: PlannedCell) ->
     return CellResult(planned.cell.key, Outcome.INTERRUPTED, "interrupted")
 
 
-class _Gate:
+class Gate:
     """Lets as many cells run as there are jobs and memory for."""
 
     def __init__(self, trial: Trial, package: str, services: Services) -> None:

@@ -17,10 +17,13 @@ class Cell:
     python: str
     """The interpreter's label (`3.8`), or `-` where none fits."""
     resolution: Resolution
+    also: str = ""
+    """A requirement that this cell alone has besides, such as `numpy==1.24.0`."""
 
     @property
     def key(self) -> str:
-        return f"{self.package}=={self.version}@py{self.python}@{self.resolution}"
+        also = f"+{self.also}" if self.also else ""
+        return f"{self.package}=={self.version}@py{self.python}@{self.resolution}{also}"
 
 
 @dataclass(frozen=True, slots=True)

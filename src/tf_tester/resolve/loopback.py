@@ -38,6 +38,8 @@ class View:
     may_build: Callable[[str], bool]
     metadata: Callable[[Artifact], bytes]
     """Of a wheel; of the wheel that it becomes, for an sdist."""
+    exempt: frozenset[str] = frozenset()
+    """Projects for which the cutoff doesn't count."""
     passes_over_failed_builds: bool = False
     """Whether a version that can't be built is left for another one, or ends the resolution."""
     passed_over: set[str] = field(default_factory=set)
@@ -116,7 +118,7 @@ class LoopbackIndex:
         return 503, "text/plain", str(view.errors[-1]).encode()
 
     def _page(self, view: View, project: str) -> bytes:
-        page, dated = as_of(self._index.page(project), view.cutoff)
+        page, dated = as_of(self._index.page(project), None if project in view.exempt else view.cutoff)
         if not dated:
             view.undated.add(project)
         shown = shown_to_uv(page, view.interpreter, view.may_build)

@@ -119,6 +119,7 @@ class UvResolver:
         view = View(
             interpreter=interpreter,
             cutoff=cutoff,
+            exempt=question.undated,
             may_build=lambda name: name in allowed or "all" in question.allow_build,
             metadata=lambda artifact: self._metadata_of(artifact, question),
             # The lowest versions that anybody declared are often too old to be built at all.
@@ -241,6 +242,7 @@ def question_key(question: Question, known_sdists: frozenset[str], authority: st
         "tag": next(iter(compatible_tags(question.interpreter)), ""),
         "resolution": question.resolution,
         "cutoff": question.cutoff.isoformat() if question.cutoff else None,
+        **({"undated": sorted(question.undated)} if question.undated else {}),
         "allow_build": sorted(question.allow_build | known_sdists),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

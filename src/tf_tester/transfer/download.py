@@ -262,6 +262,8 @@ class _Course:
             )
         except WrongBytes:
             following = self._race.judged(False, self._now())
+            for asking in self._askings.values():
+                asking.fresh, asking.etag = True, None
             if len(contributors) == 1 and names in self._askings:
                 self._fail(names, Trouble(Kind.WRONG, _WRONG))
             else:

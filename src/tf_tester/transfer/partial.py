@@ -9,6 +9,7 @@ import contextlib
 import errno
 import os
 import re
+import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -37,6 +38,8 @@ class PartialFile:
         self.received = 0
         """Bytes that came in this run, those thrown away included."""
         self._file = self._notes = -1
+        self._noting = threading.Lock()
+        """The notes may be written anew while others are still writing."""
 
     def __enter__(self) -> "PartialFile":
         try:
@@ -124,10 +127,11 @@ class PartialFile:
         try:
             # An empty file of notes would say that nothing was ever noted.
             lines = [f"{one.start} {one.end} {one.source}\n" for one in segments] or ["-\n"]
-            fresh.write_text("".join(lines), encoding="utf-8")
-            fresh.replace(self.notes)
-            os.close(self._notes)
-            self._notes = os.open(self.notes, os.O_RDWR | os.O_APPEND | _NOFOLLOW)
+            with self._noting:
+                fresh.write_text("".join(lines), encoding="utf-8")
+                fresh.replace(self.notes)
+                os.close(self._notes)
+                self._notes = os.open(self.notes, os.O_RDWR | os.O_APPEND | _NOFOLLOW)
         except OSError as error:
             raise self._store_error(error) from error
 
@@ -141,7 +145,8 @@ class PartialFile:
         self.notes.unlink(missing_ok=True)
 
     def _note(self, start: int, end: int, source: str) -> None:
-        os.write(self._notes, f"{start} {end} {source}\n".encode())
+        with self._noting:
+            os.write(self._notes, f"{start} {end} {source}\n".encode())
 
     def _store_error(self, error: OSError) -> StoreError:
         folder = self.path.parent

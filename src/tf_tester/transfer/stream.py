@@ -36,6 +36,8 @@ class Asking:
         self.source = source
         self.etag: str | None = None
         """Strong, of an earlier answer of this source: the rest must be of the same file."""
+        self.fresh = False
+        """Whether caches on the way are to ask the source itself: what they gave was wrong."""
 
 
 async def bring(
@@ -53,6 +55,8 @@ async def bring(
         await _copy(sink, claim, asking, opened)
         return
     headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
+    if asking.fresh:
+        headers["Cache-Control"] = "no-cache"
     start = 0 if claim.whole else claim.position
     to_the_end = claim.end is None or claim.end == size
     if not claim.whole and (start or not to_the_end):

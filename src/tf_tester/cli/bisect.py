@@ -1,0 +1,144 @@
+"""`tf-tester bisect`."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tf_tester.cli.options import EPILOG, options, settings_from
+from tf_tester.cli.selecting import FETCHING, RESOLVING, selection_of
+from tf_tester.cli.test import RUNNING, Splitting, recording, trial_of
+from tf_tester.core.printable import printable
+
+if TYPE_CHECKING:
+    from tf_tester.flow.bisect import Found, Look
+    from tf_tester.model.events import Event
+    from tf_tester.ports import Tell
+
+
+@click.command(
+    "bisect",
+    cls=Splitting,
+    epilog=EPILOG,
+    options_metavar="[OPTIONS]",
+    short_help="Find the version with which a test begins to fail.",
+)
+@click.argument(
+    "targets", nargs=-1, metavar="[FILE|FOLDER]... [-- COMMAND|ARGUMENTS...]", type=click.Path(path_type=Path)
+)
+@click.option("--good", required=True, metavar="VERSION", help="One with which the test passes.")
+@click.option(
+    "--bad", required=True, metavar="VERSION", help="One with which it fails; older than the other: what repaired it."
+)
+@click.option("--over", metavar="NAME", help="These are versions of a dependency; the package is held at --versions.")
+@click.option(
+    "--repeat",
+    type=click.IntRange(1, 100),
+    default=1,
+    show_default=True,
+    help="Look so often at each; one that isn't always the same is passed over.",
+)
+@click.option("--all-transitions", "everywhere", is_flag=True, help="Look at every version, and tell every change.")
+@options("package", "versions", "pre", "yanked", *RESOLVING, *RUNNING, *FETCHING, "color")
+@click.option("--json", "as_json", is_flag=True, help="The answer for programs.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    targets: tuple[Path, ...],
+    good: str,
+    bad: str,
+    over: str | None,
+    repeat: int,
+    everywhere: bool,
+    as_json: bool,
+    **_: Any,
+) -> int:
+    """Find the version of a package, or of a dependency, with which a test begins to fail.
+
+    What lies between is halved, each version with the dependencies of its own time, so that a dependency isn't taken
+    for the package. A version that can't be tested is passed over.
+
+    \b
+    Examples:
+      tf-tester bisect my_test.py --good 2.4.0 --bad 2.16.1
+      tf-tester bisect my_test.py --over numpy --good 1.21.0 --bad 1.26.4 --package tensorflow --versions 2.8.0
+    """
+    from datetime import UTC, datetime
+
+    from tf_tester.flow.bisect import Quest, bisect
+    from tf_tester.wiring import TOOL, Purpose, new_run_id, services
+
+    settings = settings_from(ctx.params).settings
+    selection = selection_of(settings, versions=(settings.versions or "") if over else "latest")
+    trial = trial_of(settings, targets, ctx.meta.get("rest", ()))
+    run_id = new_run_id()
+
+    def told(look: "Look", left: int) -> None:
+        left_words = f"  (at most {left} more)" if left else ""
+        reason = f"  {look.summary.splitlines()[0]}" if look.summary else ""
+        text = f"{look.version} py{look.python}  {look.outcome}{reason}{left_words}"
+        print(printable(text), file=sys.stderr, flush=True)
+
+    with (
+        recording(_downloads_alone(settings.color)) as hear,
+        services(settings, hear, environ=os.environ, run_id=run_id, purpose=Purpose.TEST) as world,
+    ):
+        quest = Quest(good, bad, over, repeat, everywhere)
+        started = datetime.now(UTC).isoformat()
+        found = bisect(selection, trial, world, quest, run_id=run_id, started=started, tool=TOOL, told=told)
+        folder = world.run_folder
+    if as_json:
+        import msgspec
+
+        print(msgspec.json.encode(found).decode())
+    else:
+        for line in _answer(found):
+            print(printable(line))
+        print(printable(f"Evidence: {folder}"))
+    return 0 if found.changes else 3
+
+
+def _downloads_alone(color: str) -> "Tell":
+    """What is told while it runs, besides our own lines: nobody knows yet which cells there will be."""
+    from tf_tester.model.events import MirrorsChosen, TransferFinished, TransferTrouble
+    from tf_tester.report.lines import wants_colour
+    from tf_tester.report.plain import PlainPrinter
+
+    colour = color == "always" or (color == "auto" and wants_colour(sys.stderr, os.environ))
+    printer = PlainPrinter(sys.stderr, colour=colour)
+
+    def tell(event: "Event") -> None:
+        if isinstance(event, TransferFinished | TransferTrouble | MirrorsChosen):
+            printer.tell(event)
+
+    return tell
+
+
+def _answer(found: "Found") -> list[str]:
+    looks = {look.version: look for look in found.looks}
+    lines = []
+    for change in found.changes:
+        before, after = found.versions[change.before], found.versions[change.after]
+        verb = {"bad": "fails", "good": "passes"}
+        was = verb["good" if change.becomes == "bad" else "bad"]
+        now = verb[str(change.becomes)]
+        if change.is_exact:
+            lines.append(f"{found.project} {after} is the first that {now}; {before} {was}.")
+        else:
+            between = found.versions[change.before + 1 : change.after]
+            lines.append(
+                f"{found.project} {now} from one of {', '.join((*between, after))} on; {before} {was}, "
+                f"and what lies between can't be tested here."
+            )
+        failing = looks.get(after if str(change.becomes) == "bad" else before)
+        if failing is not None and failing.summary:
+            lines.append(f"  {failing.summary.splitlines()[0]}")
+    if not found.changes:
+        lines.append("Nothing changes between them, as far as they can be tested here.")
+    lines += [f"  {remark}" for remark in found.remarks]
+    between_count = len(found.versions)
+    lines.append(f"{found.cells} cells for {between_count} versions.")
+    return lines

@@ -1,0 +1,84 @@
+"""Where in a line of versions a test begins to fail, or to pass, in as few looks as possible. Pure.
+
+The two ends differ; what lies between is halved. A version that can't be tested is passed over for the nearest one that
+can, as `git bisect skip` does it; if none is left between two that differ, the answer is a span.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from math import ceil, log2
+
+
+class Verdict(StrEnum):
+    GOOD = "good"
+    BAD = "bad"
+    UNTESTABLE = "untestable"
+    """It could not run, or passes at one time and fails at another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """From one version to the next that was looked at; what lies between could not be tested."""
+
+    before: int
+    after: int
+    becomes: Verdict
+    """What it is from `after` on."""
+
+    @property
+    def is_exact(self) -> bool:
+        return self.after == self.before + 1
+
+
+class Search:
+    """Between the first and the last of a line, which are known to differ."""
+
+    def __init__(self, count: int, first: Verdict) -> None:
+        """`count`: versions, both ends included, at least two. `first`: what the first one is; the last is not."""
+        self._low, self._high = 0, count - 1
+        self._first = first
+        self._untestable: set[int] = set()
+
+    @property
+    def most(self) -> int:
+        """Looks that are still needed, if all can be tested."""
+        return ceil(log2(self._high - self._low))
+
+    def next(self) -> int | None:
+        """Which one to look at; None: it is found, as far as it can be."""
+        middle = (self._low + self._high) // 2
+        open_ones = [one for one in range(self._low + 1, self._high) if one not in self._untestable]
+        return min(open_ones, key=lambda one: (abs(one - middle), one), default=None)
+
+    def tell(self, index: int, verdict: Verdict) -> None:
+        """What one turned out to be."""
+        if verdict is Verdict.UNTESTABLE:
+            self._untestable.add(index)
+        elif verdict is self._first:
+            self._low = index
+        else:
+            self._high = index
+
+    @property
+    def change(self) -> Change:
+        """The narrowest that is known now."""
+        becomes = Verdict.BAD if self._first is Verdict.GOOD else Verdict.GOOD
+        return Change(self._low, self._high, becomes)
+
+
+def transitions(verdicts: Sequence[Verdict]) -> list[Change]:
+    """Every change along a line of which all were looked at."""
+    known = [(index, verdict) for index, verdict in enumerate(verdicts) if verdict is not Verdict.UNTESTABLE]
+    pairs = itertools.pairwise(known)
+    return [Change(before, after, verdict) for (before, earlier), (after, verdict) in pairs if verdict is not earlier]
+
+
+def together(verdicts: Sequence[Verdict]) -> Verdict:
+    """Of several looks at one version: what all of them say.
+
+    >>> together([Verdict.GOOD, Verdict.GOOD]), together([Verdict.GOOD, Verdict.BAD])
+    (<Verdict.GOOD: 'good'>, <Verdict.UNTESTABLE: 'untestable'>)
+    """
+    return verdicts[0] if len(set(verdicts)) == 1 else Verdict.UNTESTABLE

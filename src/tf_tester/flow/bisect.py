@@ -1,0 +1,246 @@
+"""Which version of a package, or of one of its dependencies, a test begins to fail with."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from tf_tester.core.bisect import Change, Search, Verdict, together, transitions
+from tf_tester.core.choose import Choice, choose
+from tf_tester.errors import UsageError
+from tf_tester.flow.prepare import Preparer
+from tf_tester.flow.select import Selected, select_cells
+from tf_tester.flow.services import Services
+from tf_tester.flow.test import Gate, run_cell, run_started
+from tf_tester.flow.trial import jobs_of, tools_of
+from tf_tester.model.cell import PlannedCell
+from tf_tester.model.events import CellFinished, RunFinished
+from tf_tester.model.outcome import CellResult
+from tf_tester.model.request import Selection, Trial
+
+_PREPARING = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Quest:
+    """What is asked."""
+
+    good: str
+    bad: str
+    over: str | None = None
+    """A dependency whose versions these are; the package under test is held then."""
+    repeat: int = 1
+    """How often each version is looked at: one that isn't the same each time can't be relied on."""
+    everywhere: bool = False
+    """Look at every version, and tell every change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One version that was looked at."""
+
+    version: str
+    python: str
+    verdict: Verdict
+    outcome: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The answer."""
+
+    project: str
+    """Whose versions they are."""
+    versions: tuple[str, ...]
+    """All between the ends, oldest first."""
+    changes: tuple[Change, ...]
+    """By number of version."""
+    looks: tuple[Look, ...]
+    """In the order in which they were taken."""
+    cells: int
+    """That ran for it, repetitions included."""
+    remarks: tuple[str, ...] = ()
+
+
+def bisect(
+    selection: Selection,
+    trial: Trial,
+    services: Services,
+    quest: Quest,
+    *,
+    run_id: str,
+    started: str,
+    tool: str,
+    told: Callable[[Look, int], None],
+) -> Found:
+    """Look at the two ends, then halve what is between; `told` hears of each look, and how many more there may be.
+
+    Raises `UsageError` where the ends are not what they are said to be, or can't be tested.
+    """
+    selected, line, versions, remarks = _line(selection, services, quest)
+    clock = services.monotonic
+    begun = clock()
+    services.tell(
+        run_started(
+            selection,
+            trial,
+            line,
+            services,
+            run_id=run_id,
+            started=started,
+            tool=tool,
+            remarks=(*remarks, *trial.remarks),
+        )
+    )
+    with ThreadPoolExecutor(_PREPARING, "layers") as pool:
+        jobs = jobs_of(trial)
+        preparer = Preparer(selection, trial, selected.page, services, pool, tools=tools_of(jobs))
+        looking = _Looking(trial, preparer, services, selection.package, quest.repeat)
+        try:
+            found = _found(quest, selection, services, looking, line, versions, told)
+        except KeyboardInterrupt:
+            services.stop()
+            pool.shutdown(wait=True, cancel_futures=True)
+            services.tell(RunFinished(130, True, clock() - begun))
+            raise
+    services.tell(RunFinished(0, False, clock() - begun))
+    return replace(found, remarks=(*remarks, *found.remarks))
+
+
+class _Looking:
+    """Runs single cells."""
+
+    def __init__(self, trial: Trial, preparer: Preparer, services: Services, package: str, repeat: int) -> None:
+        self._trial = trial
+        self._preparer = preparer
+        self._services = services
+        self._jobs = jobs_of(trial)
+        self._gate = Gate(trial, package, services)
+        self._repeat = repeat
+        self.cells = 0
+
+    def at(self, planned: PlannedCell, version: str) -> Look:
+        results = []
+        for _ in range(self._repeat):
+            self.cells += 1
+            result = run_cell(planned, self._preparer, self._trial, self._jobs, self._gate, self._services, None)
+            self._services.tell(CellFinished(result))
+            results.append(result)
+            if not result.outcome.ran:
+                break
+        verdict = together([_verdict(result) for result in results])
+        last = next((one for one in results if _verdict(one) is not Verdict.GOOD), results[-1])
+        summary = last.summary if verdict is not Verdict.UNTESTABLE or len(results) == 1 else "not the same each time"
+        return Look(version, planned.cell.python, verdict, str(last.outcome), summary)
+
+
+def _verdict(result: CellResult) -> Verdict:
+    if result.outcome.is_failure_of_the_test:
+        return Verdict.BAD
+    return Verdict.GOOD if str(result.outcome) == "pass" else Verdict.UNTESTABLE
+
+
+def _found(
+    quest: Quest,
+    selection: Selection,
+    services: Services,
+    looking: _Looking,
+    line: Sequence[PlannedCell],
+    versions: Sequence[str],
+    told: Callable[[Look, int], None],
+) -> Found:
+    looks: list[Look] = []
+
+    def look(index: int, left: int) -> Verdict:
+        looks.append(looking.at(line[index], versions[index]))
+        told(looks[-1], left)
+        return looks[-1].verdict
+
+    project = quest.over or selection.package
+    if quest.everywhere:
+        verdicts = [look(index, len(line) - index - 1) for index in range(len(line))]
+        changes = tuple(transitions(verdicts))
+        return Found(project, tuple(versions), changes, tuple(looks), looking.cells)
+    last = len(line) - 1
+    ends = look(0, 1 + last.bit_length()), look(last, last.bit_length())
+    wanted = (Verdict.GOOD, Verdict.BAD) if Version(versions[0]) == Version(quest.good) else (Verdict.BAD, Verdict.GOOD)
+    for taken, verdict, expected in zip(looks, ends, wanted, strict=True):
+        if verdict is not expected:
+            raise UsageError(
+                f"{project} {taken.version} is {_words(verdict)}, not {expected}: "
+                f"{(taken.summary or taken.outcome).rstrip('.')}.",
+                hint="Name ends that differ; --all-transitions looks at every version between them.",
+            )
+    search = Search(len(line), ends[0])
+    while (index := search.next()) is not None:
+        search.tell(index, look(index, max(0, search.most - 1)))
+    change = search.change
+    remarks = () if quest.over else _about_python(selection, services, looking, versions, line, change)
+    return Found(project, tuple(versions), (change,), tuple(looks), looking.cells, remarks)
+
+
+def _words(verdict: Verdict) -> str:
+    return {Verdict.GOOD: "good", Verdict.BAD: "bad"}.get(verdict, "not to be tested here")
+
+
+def _about_python(
+    selection: Selection,
+    services: Services,
+    looking: _Looking,
+    versions: Sequence[str],
+    line: Sequence[PlannedCell],
+    change: Change,
+) -> tuple[str, ...]:
+    """Two neighbours that ran on different Pythons: whether they differ on one, too."""
+    before, after = line[change.before], line[change.after]
+    pythons = (after.cell.python, before.cell.python)
+    if pythons[0] == pythons[1]:
+        return ()
+    names = (versions[change.before], versions[change.after])
+    for python in pythons:
+        on_one = replace(selection, versions=",".join(names), pythons=(python,), last=None)
+        cells = select_cells(on_one, services).cells
+        if len(cells) != 2 or any(planned.interpreter is None for planned in cells):
+            continue
+        same = [looking.at(planned, name).verdict for planned, name in zip(cells, names, strict=True)]
+        if Verdict.UNTESTABLE in same:
+            continue
+        if same[0] is same[1]:
+            return (
+                f"on Python {python} both are {same[0]}: it is the Python that makes the difference "
+                f"({pythons[1]} and {pythons[0]} were used)",
+            )
+        return (f"the same on Python {python} for both",)
+    return (f"{names[0]} ran on Python {pythons[1]}, {names[1]} on {pythons[0]}: no installed Python has both",)
+
+
+def _line(
+    selection: Selection, services: Services, quest: Quest
+) -> tuple[Selected, list[PlannedCell], list[str], tuple[str, ...]]:
+    """A cell for each version between the ends, oldest first."""
+    over = None if quest.over is None else str(canonicalize_name(quest.over))
+    page = services.index.page(over or selection.package)
+    ends = [choose(page, Choice(text))[0] for text in (quest.good, quest.bad)]
+    if ends[0] == ends[1]:
+        raise UsageError("--good and --bad are the same version.", hint="Name two that differ.")
+    low, high = min(ends), max(ends)
+    ordinary = choose(page, Choice("all", pre=selection.pre, yanked=selection.yanked))
+    between = [version for version in ordinary if low < version < high]
+    versions = [str(one) for one in sorted({low, high, *between})]
+    if over is None:
+        selected = select_cells(replace(selection, versions=",".join(versions), last=None), services)
+        if len(selected.cells) != len(versions):
+            raise UsageError("A version can only be looked at with one Python here.", hint="Give one --python.")
+        return selected, list(selected.cells), versions, selected.remarks
+    selected = select_cells(selection, services)
+    if len(selected.cells) != 1 or selected.cells[0].interpreter is None:
+        raise UsageError(
+            f"{len(selected.cells)} cells are meant, and while {over} changes one is held.",
+            hint=f"Give one version of {selection.package} with --versions, and one --python.",
+        )
+    held = selected.cells[0]
+    cells = [replace(held, cell=replace(held.cell, also=f"{over}=={version}")) for version in versions]
+    return selected, cells, versions, selected.remarks
