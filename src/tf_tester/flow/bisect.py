@@ -124,9 +124,11 @@ class _Looking:
 
     def at(self, planned: PlannedCell, version: str) -> Look:
         results = []
-        for _ in range(self._repeat):
+        for attempt in range(1, self._repeat + 1):
             self.cells += 1
-            result = run_cell(planned, self._preparer, self._trial, self._jobs, self._gate, self._services, None)
+            result = run_cell(
+                planned, self._preparer, self._trial, self._jobs, self._gate, self._services, None, attempt=attempt
+            )
             self._services.tell(CellFinished(result))
             results.append(result)
             if not result.outcome.ran:

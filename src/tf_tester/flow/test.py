@@ -137,15 +137,18 @@ def run_cell(
     gate: "Gate",
     services: Services,
     leavings: Leavings | None,
+    *,
+    attempt: int = 1,
 ) -> CellResult:
-    """One cell from its plan to its result; every failure on the way is a result too."""
+    """One cell from its plan to its result; every failure on the way is a result too. `attempt`: of several at it."""
     key = planned.cell.key
     if planned.interpreter is None:
         refusal = planned.refusal
         assert refusal is not None
         return CellResult(key, refusal.outcome, refusal.summary, refusal.hint)
     preparation = Preparation(planned, planned.interpreter)
-    evidence = services.run_folder / "cells" / _folder_name(key)
+    name = _folder_name(key) + (f"-{attempt}" if attempt > 1 else "")
+    evidence = services.run_folder / "cells" / name
     try:
         evidence.mkdir(parents=True, exist_ok=True)
         result = _try_cell(planned, preparation, preparer, trial, jobs, gate, services, evidence)
@@ -207,7 +210,7 @@ def _try_cell(
         with gate.slot():
             entered("running")
             begun = clock()
-            scratch = services.workplace / f"scratch-{_folder_name(key)}"
+            scratch = services.workplace / f"scratch-{evidence.name}"
             ran = run_trial(
                 trial,
                 jobs,

@@ -1,0 +1,105 @@
+"""`tf-tester bisect` from the outside."""
+
+import json
+
+import pytest
+
+from tests.integration.conftest import User
+from tests.simulator import Simulator
+from tests.wheels import make_wheel
+
+VERSIONS = [f"3.{number}" for number in range(12)]
+
+
+@pytest.fixture
+def line(user: User, index: Simulator) -> User:
+    """Twelve versions of toy, of which 3.7 and later have lost `old`; each says what it is."""
+    for number, version in enumerate(VERSIONS):
+        source = f"VERSION = {number}\n" + ("old = 1\n" if number < 7 else "")
+        wheel = make_wheel("toy", version, files={"toy.py": source}, requires=["gear>=1"])
+        index.add_wheel(*wheel, upload_time=f"2022-04-{number + 1:02}T00:00:00Z")
+    user.write("check.py", "import toy\nprint(toy.old)\n")
+    return user
+
+
+def test_the_first_version_that_fails_is_found_in_few_cells(line: User) -> None:
+    run = line.run("bisect", "check.py", "--good", "3.0", "--bad", "3.11")
+    assert run.code == 0, run.err
+    assert run.out.splitlines()[0] == "toy 3.7 is the first that fails; 3.6 passes."
+    assert "AttributeError" in run.out.splitlines()[1]
+    assert "6 cells for 12 versions." in run.out  # two ends, and log2(11) rounded up
+    assert "(at most 4 more)" in run.err
+    results = run.results()
+    assert results["3.6"]["outcome"] == "pass"
+    assert results["3.7"]["outcome"] == "fail"
+
+
+def test_where_the_good_one_is_newer_the_repair_is_found(line: User) -> None:
+    line.write("check.py", "import toy\nassert toy.VERSION >= 5\n")
+    run = line.run("bisect", "check.py", "--good", "3.11", "--bad", "3.0")
+    assert run.out.splitlines()[0] == "toy 3.5 is the first that passes; 3.4 fails."
+
+
+def test_what_cannot_be_tested_is_passed_over(line: User, index: Simulator) -> None:
+    for version in ("3.6.1", "3.6.2"):
+        index.add_wheel(*make_wheel("toy", version, requires=["gear>=99"]), upload_time="2022-04-20T00:00:00Z")
+    run = line.run("bisect", "check.py", "--good", "3.0", "--bad", "3.11", "--json")
+    assert run.code == 0, run.err
+    found = json.loads(run.out)
+    (change,) = found["changes"]
+    assert [found["versions"][change[end]] for end in ("before", "after")] == ["3.6", "3.7"]
+    text = line.run("bisect", "check.py", "--good", "3.0", "--bad", "3.11").out
+    assert text.startswith("toy fails from one of 3.6.1, 3.6.2, 3.7 on; 3.6 passes")
+
+
+def test_a_dependency_is_bisected_while_the_package_is_held(line: User, index: Simulator) -> None:
+    for number in range(8):
+        wheel = make_wheel("gear", f"5.{number}", files={"gear.py": f"MAJOR = {number}\n"})
+        # After the era of the package: what is asked for by name counts all the same.
+        index.add_wheel(*wheel, upload_time=f"2025-01-0{number + 1}T00:00:00Z")
+    line.write("check.py", "import toy, gear\nassert gear.MAJOR < 3\n")
+    words = ("--over", "gear", "--good", "5.0", "--bad", "5.7", "--versions", "3.2")
+    run = line.run("bisect", "check.py", *words)
+    assert run.code == 0, run.err
+    assert run.out.splitlines()[0] == "gear 5.3 is the first that fails; 5.2 passes."
+    assert "5 cells for 8 versions." in run.out
+
+
+def test_every_change_is_told_where_it_is_wanted(line: User) -> None:
+    line.write("check.py", "import toy\nassert toy.VERSION not in (3, 4, 9)\n")
+    run = line.run("bisect", "check.py", "--good", "3.0", "--bad", "3.9", "--all-transitions")
+    assert [text.split(";")[0] for text in run.out.splitlines() if text.startswith("toy")] == [
+        "toy 3.3 is the first that fails",
+        "toy 3.5 is the first that passes",
+        "toy 3.9 is the first that fails",
+    ]
+
+
+def test_one_that_is_not_the_same_each_time_is_not_relied_on(line: User) -> None:
+    flag = line.folder / "flag"
+    line.write(
+        "check.py",
+        "import pathlib, toy\n"
+        f"flag = pathlib.Path({str(flag)!r})\n"
+        "assert toy.VERSION < 7\n"
+        "if toy.VERSION == 5:\n"
+        "    seen = flag.exists()\n"
+        "    flag.touch()\n"
+        "    assert not seen\n",
+    )
+    words = ("--good", "3.0", "--bad", "3.11", "--repeat", "2", "--writable", str(line.folder))
+    run = line.run("bisect", "check.py", *words)
+    assert run.code == 0, run.err
+    assert "3.5" in run.err
+    assert "not the same each time" in run.err
+    assert run.out.startswith("toy 3.7 is the first that fails; 3.6 passes.")
+
+
+def test_ends_that_are_not_what_they_are_said_to_be_are_an_error(line: User) -> None:
+    run = line.run("bisect", "check.py", "--good", "3.8", "--bad", "3.11")
+    assert run.code == 2
+    assert "toy 3.8 is bad, not good: AttributeError" in run.err
+    assert line.run("bisect", "check.py", "--good", "3.0", "--bad", "3.0").code == 2
+    assert line.run("bisect", "check.py", "--good", "3.0", "--bad", "9.9").code == 2
+    assert line.run("bisect", "check.py", "--good", "5.0", "--bad", "5.1", "--over", "gear").code == 2
+    assert line.run("bisect", "check.py", "--bad", "3.0").code == 2
