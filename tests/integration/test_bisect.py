@@ -95,6 +95,17 @@ def test_one_that_is_not_the_same_each_time_is_not_relied_on(line: User) -> None
     assert run.out.startswith("toy 3.7 is the first that fails; 3.6 passes.")
 
 
+def test_another_failure_on_the_way_is_told_and_can_be_passed_over(line: User) -> None:
+    line.write("check.py", "import toy\nassert toy.VERSION not in (4, 5)\nprint(toy.old)\n")
+    run = line.run("bisect", "check.py", "--good", "3.0", "--bad", "3.11")
+    assert run.out.startswith("toy 3.4 is the first that fails")
+    assert "3.11 fails with something else: AttributeError" in run.out
+    assert "--failure 'AttributeError'" in run.out
+    again = line.run("bisect", "check.py", "--good", "3.0", "--bad", "3.11", "--failure", "AttributeError")
+    assert again.out.startswith("toy 3.7 is the first that fails; 3.6 passes.")
+    assert "something else" not in again.out
+
+
 def test_ends_that_are_not_what_they_are_said_to_be_are_an_error(line: User) -> None:
     run = line.run("bisect", "check.py", "--good", "3.8", "--bad", "3.11")
     assert run.code == 2

@@ -40,6 +40,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="Look so often at each; one that isn't always the same is passed over.",
 )
+@click.option(
+    "--failure",
+    "failures",
+    multiple=True,
+    metavar="TEXT",
+    help="Only failures with these words are meant; with another one a version is passed over. Repeatable.",
+)
 @click.option("--all-transitions", "everywhere", is_flag=True, help="Look at every version, and tell every change.")
 @options("package", "versions", "pre", "yanked", *RESOLVING, *RUNNING, *FETCHING, "color")
 @click.option("--json", "as_json", is_flag=True, help="The answer for programs.")
@@ -52,6 +59,7 @@ def command(
     bad: str,
     over: str | None,
     repeat: int,
+    failures: tuple[str, ...],
     everywhere: bool,
     as_json: bool,
     **_: Any,
@@ -86,7 +94,7 @@ def command(
         recording(_downloads_alone(settings.color)) as hear,
         services(settings, hear, environ=os.environ, run_id=run_id, purpose=Purpose.TEST) as world,
     ):
-        quest = Quest(good, bad, over, repeat, everywhere)
+        quest = Quest(good, bad, over, repeat, failures, everywhere)
         started = datetime.now(UTC).isoformat()
         found = bisect(selection, trial, world, quest, run_id=run_id, started=started, tool=TOOL, told=told)
         folder = world.run_folder

@@ -34,8 +34,7 @@ def command(ctx: click.Context, /, everything: bool, as_json: bool, **_: Any) ->
     from tf_tester.wiring import cabinet
 
     settings = settings_from(ctx.params).settings
-    if not settings.store.is_dir():
-        print(printable(f"There is no store yet at {settings.store}."))
+    if not _is_there(settings.store):
         return 0
     with cabinet(settings) as store:
         contents = store.contents()
@@ -90,6 +89,8 @@ def gc(
 
     settings = settings_from(ctx.params).settings
     most = settings.store_size if max_size is None else _size(max_size)
+    if not _is_there(settings.store):
+        return 0
     with cabinet(settings) as store:
         done = collect(
             store,
@@ -103,7 +104,8 @@ def gc(
         name = entry.filename or f"{entry.project} {entry.version}".strip() or entry.digest[:16]
         print(printable(f"{entry.kind:7}  {size_text(entry.size):>7}  last used {entry.used:%Y-%m-%d}  {name}"))
     verb = "would go" if dry_run else "went"
-    print(f"{len(done.gone)} things {verb}, {size_text(done.freed)}; {size_text(done.left)} are left.")
+    count = "1 thing" if len(done.gone) == 1 else f"{len(done.gone)} things"
+    print(f"{count} {verb}, {size_text(done.freed)}; {size_text(done.left)} are left.")
     if done.needed:
         print(f"{len(done.needed)} stayed, because a running job needs them.")
     if most is not None and done.left > most:
@@ -124,6 +126,8 @@ def verify(ctx: click.Context, /, **_: Any) -> int:
     from tf_tester.wiring import cabinet
 
     settings = settings_from(ctx.params).settings
+    if not _is_there(settings.store):
+        return 0
     with cabinet(settings) as store:
         count, damaged = check(
             store,
@@ -179,6 +183,13 @@ def import_(ctx: click.Context, /, file: Path, files_only: bool, **_: Any) -> in
     there = f", {carried.were_there} were there" if carried.were_there else ""
     print(f"{carried.files} files came in, {size_text(carried.size)}{there}; {carried.answers} answers.")
     return 0
+
+
+def _is_there(store: Path) -> bool:
+    """Whether there is a store; looking at it is no reason to make one."""
+    if not store.is_dir():
+        print(printable(f"There is no store yet at {store}."))
+    return store.is_dir()
 
 
 def _table(found: "Sequence[Row]") -> None:

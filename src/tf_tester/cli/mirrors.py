@@ -167,7 +167,10 @@ def _comparison_as_lines(comparison: "Comparison") -> "list[Line]":
         told = authority.trouble
     lines.append(line(f"  {'authority':{width}}  {told}"))
     chosen = " and ".join(comparison.chosen)
-    lines.append(line(f"--mirror auto would take {chosen or 'the authority alone'}."))
+    if not chosen and authority.trouble:
+        lines.append(line("Neither a mirror nor the authority can be used."))
+    else:
+        lines.append(line(f"--mirror auto would take {chosen or 'the authority alone'}."))
     return lines
 
 

@@ -33,6 +33,8 @@ class Quest:
     """A dependency whose versions these are; the package under test is held then."""
     repeat: int = 1
     """How often each version is looked at: one that isn't the same each time can't be relied on."""
+    failures: tuple[str, ...] = ()
+    """Words of the failures that are meant; another failure makes a version untestable. None: every failure is."""
     everywhere: bool = False
     """Look at every version, and tell every change."""
 
@@ -98,7 +100,7 @@ def bisect(
     with ThreadPoolExecutor(_PREPARING, "layers") as pool:
         jobs = jobs_of(trial)
         preparer = Preparer(selection, trial, selected.page, services, pool, tools=tools_of(jobs))
-        looking = _Looking(trial, preparer, services, selection.package, quest.repeat)
+        looking = _Looking(trial, preparer, services, selection.package, quest)
         try:
             found = _found(quest, selection, services, looking, line, versions, told)
         except KeyboardInterrupt:
@@ -113,13 +115,14 @@ def bisect(
 class _Looking:
     """Runs single cells."""
 
-    def __init__(self, trial: Trial, preparer: Preparer, services: Services, package: str, repeat: int) -> None:
+    def __init__(self, trial: Trial, preparer: Preparer, services: Services, package: str, quest: Quest) -> None:
         self._trial = trial
         self._preparer = preparer
         self._services = services
         self._jobs = jobs_of(trial)
         self._gate = Gate(trial, package, services)
-        self._repeat = repeat
+        self._repeat = quest.repeat
+        self._failures = quest.failures
         self.cells = 0
 
     def at(self, planned: PlannedCell, version: str) -> Look:
@@ -133,15 +136,16 @@ class _Looking:
             results.append(result)
             if not result.outcome.ran:
                 break
-        verdict = together([_verdict(result) for result in results])
-        last = next((one for one in results if _verdict(one) is not Verdict.GOOD), results[-1])
+        verdict = together([_verdict(result, self._failures) for result in results])
+        last = next((one for one in results if str(one.outcome) != "pass"), results[-1])
         summary = last.summary if verdict is not Verdict.UNTESTABLE or len(results) == 1 else "not the same each time"
         return Look(version, planned.cell.python, verdict, str(last.outcome), summary)
 
 
-def _verdict(result: CellResult) -> Verdict:
+def _verdict(result: CellResult, failures: Sequence[str]) -> Verdict:
     if result.outcome.is_failure_of_the_test:
-        return Verdict.BAD
+        meant = not failures or any(words in result.summary for words in failures)
+        return Verdict.BAD if meant else Verdict.UNTESTABLE
     return Verdict.GOOD if str(result.outcome) == "pass" else Verdict.UNTESTABLE
 
 
@@ -180,8 +184,34 @@ def _found(
     while (index := search.next()) is not None:
         search.tell(index, look(index, max(0, search.most - 1)))
     change = search.change
-    remarks = () if quest.over else _about_python(selection, services, looking, versions, line, change)
+    remarks = _about_failures(looks, versions, change, ends_bad=ends[0] is Verdict.BAD)
+    if not quest.over:
+        remarks += _about_python(selection, services, looking, versions, line, change)
     return Found(project, tuple(versions), (change,), tuple(looks), looking.cells, remarks)
+
+
+def _about_failures(
+    looks: Sequence[Look], versions: Sequence[str], change: Change, *, ends_bad: bool
+) -> tuple[str, ...]:
+    """A word where the failure at the change is another one than at the end: it may have another cause."""
+    by_version = {look.version: look for look in looks}
+    end = by_version[versions[0 if ends_bad else -1]]
+    at = by_version[versions[change.before if ends_bad else change.after]]
+    if _kind(end.summary) == _kind(at.summary):
+        return ()
+    return (
+        f"{end.version} fails with something else: {_first(end.summary)}",
+        f"to follow that alone, add --failure {_kind(end.summary)!r}; other failures are passed over then",
+    )
+
+
+def _kind(summary: str) -> str:
+    """The exception's name."""
+    return _first(summary).partition(":")[0]
+
+
+def _first(summary: str) -> str:
+    return next(iter(summary.strip().splitlines()), "")
 
 
 def _words(verdict: Verdict) -> str:
