@@ -10,7 +10,7 @@ import pytest
 from tests.fakes import Told
 from tests.simulator import Lie, Simulator
 from tests.wheels import make_wheel
-from tf_tester.core.race import MIB
+from tf_tester.core.claims import MIB
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.events import TransferFinished
 from tf_tester.ports import Lesson, Source

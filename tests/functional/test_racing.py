@@ -15,7 +15,7 @@ import pytest
 from tests.fakes import MemoryishBlobs, Told
 from tests.simulator import Cut, Lie, LyingRange, NoRanges, Portal, Simulator, Slow, Stall, Status
 from tests.wheels import make_wheel
-from tf_tester.core.race import Terms
+from tf_tester.core.claims import Terms
 from tf_tester.errors import DownloadFailed
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.events import TransferFinished, TransferTrouble
@@ -168,7 +168,7 @@ DYING = """
     import sys
     from pathlib import Path
     from tests.fakes import MemoryishBlobs
-    from tf_tester.core.race import Terms
+    from tf_tester.core.claims import Terms
     from tf_tester.model.artifact import Artifact
     from tf_tester.ports import Source
     from tf_tester.transfer.client import Transfer

@@ -9,22 +9,10 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+from tf_tester.core.claims import Ask, Claim, Drop, Finished, GaveUp, Instruction, Judge, Runner, Terms, Wait
 from tf_tester.core.patience import Kind, Patience
-from tf_tester.core.race import (
-    EARLIER,
-    Ask,
-    Claim,
-    Drop,
-    Finished,
-    GaveUp,
-    Instruction,
-    Judge,
-    Race,
-    Runner,
-    Segment,
-    Terms,
-    Wait,
-)
+from tf_tester.core.race import Race
+from tf_tester.core.segments import EARLIER, Segment
 
 TERMS = Terms(share=100, steal=20)
 

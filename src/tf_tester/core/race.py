@@ -4,7 +4,8 @@ Sources that have the same file run for it together. Each gets a span; whoever i
 slowest still has to bring. A source that fails leaves what it brought, and the rest of its span goes to others. When
 all bytes are there the whole file is judged by its hash. If that is wrong, the spans of one source after the other
 are brought again by others and compared: the source whose replacement makes the file right has lied, and it cost no
-more than its share. Nobody is named without that proof.
+more than its share. Nobody is named without that proof. In a large file sources that nobody knows are tried by one
+piece first, which comes from another one, too.
 
 Events come in as calls, instructions go out as their results; times are seconds of any steady clock. A file that is
 too small to be shared out is brought by one source at a time, in the order given.
@@ -18,149 +19,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
+from tf_tester.core.claims import Ask, Claim, Drop, Finished, GaveUp, Instruction, Judge, Runner, Terms, Wait
 from tf_tester.core.patience import Kind, Patience
+from tf_tester.core.segments import Segment, Segments
 
-MIB = 1 << 20
-_PACE_OVER = 1.0
-"""Seconds."""
-EARLIER = "an earlier run"
-"""Brought bytes of which it is not known who brought them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Runner:
-    """A source as the race gets to know it."""
-
-    name: str
-    proven: bool = False
-    """A file to which it contributed was right before."""
-    reserve: bool = False
-    """Not asked while another source is left."""
-    speed: float | None = None
-    """Bytes per second, remembered."""
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """Sizes in bytes."""
-
-    share: int = 4 * MIB
-    """A file is shared out among so many sources as this fits into it."""
-    steal: int = MIB
-    """Less than this is not taken from another."""
-    unproven: float = 1 / 3
-    """Part of a file that an unproven source may bring while proven ones are at least half as fast."""
-    pieces: int = 32
-    """A file is brought in so many pieces at the most, but for what is taken over from others."""
-    trial: int = 16
-    """In a file of so many shares, sources that nobody knows are tried: a share of their first piece comes twice."""
-    patience: float = 40.0
-    """A piece takes so many times as long as its source needs to begin with it, so that little time is lost between
-    pieces."""
-
-
-# -- instructions
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """Bring the claim's bytes, from `claim.position` to `claim.end`; both may change meanwhile."""
-
-    claim: "Claim"
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """Bring no more of it."""
-
-    claim: "Claim"
-
-
-@dataclass(frozen=True, slots=True)
-class Judge:
-    """Compare the whole file with its hash, and call `judged`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Nothing can be asked before; call `tick` then."""
-
-    until: float
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """The file is right."""
-
-    sources: tuple[str, ...]
-    """Who brought it, the largest part first."""
-
-
-@dataclass(frozen=True, slots=True)
-class GaveUp:
-    """No source is left that could bring what is missing."""
-
-
-Instruction = Ask | Drop | Judge | Wait | Finished | GaveUp
-
-
-@dataclass(eq=False, slots=True)
-class Claim:
-    """A span that a source is bringing."""
-
-    source: str
-    start: int
-    end: int | None
-    """None: to the end of the file, wherever that is."""
-    whole: bool = False
-    """To be asked without a range: the source can't do them."""
-    heals: bool = False
-    """Its bytes are there, from somebody else: they are to be compared, then replaced."""
-    differs: bool = False
-    """They were not the same."""
-    tries: str = ""
-    """Whose first piece it is, brought again to see what it is worth."""
-    position: int = 0
-    """Where its next byte belongs; those before are on the disk."""
-    reached: int = 0
-    """Bytes before it have come, and are on their way to the disk: nobody else need bring them."""
-    begun: float = 0.0
-    """When it was asked for."""
-    asked: float = 0.0
-    """The same; later, from when on its pace is measured."""
-    measured: int = 0
-    """Where it was then."""
-    pace: float | None = None
-    """Bytes per second, of the last seconds."""
-
-    @property
-    def left(self) -> int:
-        assert self.end is not None
-        return self.end - max(self.position, self.reached)
-
-    def measure(self, now: float) -> float | None:
-        """Its pace; None where it is too early to tell."""
-        passed, here = now - self.asked, max(self.position, self.reached)
-        if passed >= _PACE_OVER:
-            fresh = (here - self.measured) / passed
-            self.pace = fresh if self.pace is None else (self.pace + fresh) / 2
-            self.asked, self.measured = now, here
-        elif self.pace is None and here > self.start and passed >= _PACE_OVER / 10:
-            return (here - self.start) / passed
-        return self.pace
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """Bytes that are on the disk."""
-
-    start: int
-    end: int
-    source: str
-
-    @property
-    def size(self) -> int:
-        return self.end - self.start
+_REST = 1.0
+"""Seconds that a slow source is left alone after its span was given to another one."""
 
 
 class _State(Enum):
@@ -212,7 +76,7 @@ class Race:
         self._asked_again = False
         self._undisturbed = True
         """Nothing has shown yet that what others agree on may be wrong, too."""
-        self._segments = _Segments(held)
+        self._segments = Segments(held)
         if size is not None and self._segments.end > size:
             self._segments.clear()
         self._claims: list[Claim] = []
@@ -493,7 +357,7 @@ class Race:
         # What is brought again is compared with what was there: not with what a dropped one left on its way out.
         if keeps < self._terms.steal and slow < usual / 2 and allowed >= victim.left and not victim.heals:
             self._claims.remove(victim)
-            self._entrants[victim.source].rests_until = now + _PACE_OVER  # not to take it back at once
+            self._entrants[victim.source].rests_until = now + _REST  # not to take it back at once
             return [Drop(victim), self._claim(entrant, victim.position, end, now)]
         takes = min(victim.left - keeps, allowed)
         if takes < self._terms.steal:
@@ -669,68 +533,3 @@ class Race:
         if entrant is not None:
             entrant.out = True
             self.liars.append(name)
-
-
-class _Segments:
-    """Spans that don't overlap, in order; neighbours of one source are one."""
-
-    def __init__(self, segments: Iterable[Segment]) -> None:
-        self._spans: list[Segment] = []
-        self.losses = 0
-        for segment in segments:
-            self.remove(segment.start, segment.end)
-            self.add(segment)
-
-    def __iter__(self) -> Iterator[Segment]:
-        return iter(self._spans)
-
-    @property
-    def total(self) -> int:
-        return sum(span.size for span in self._spans)
-
-    @property
-    def end(self) -> int:
-        return self._spans[-1].end if self._spans else 0
-
-    @property
-    def frontier(self) -> int:
-        position = 0
-        for span in self._spans:
-            if span.start > position:
-                break
-            position = span.end
-        return position
-
-    def within(self, start: int, end: int) -> list[Segment]:
-        return [span for span in self._spans if span.start < end and span.end > start]
-
-    def add(self, new: Segment) -> None:
-        """Nothing may be there yet."""
-        if new.size <= 0:
-            return
-        spans = sorted([*self._spans, new], key=lambda span: span.start)
-        joined: list[Segment] = []
-        for span in spans:
-            last = joined[-1] if joined else None
-            if last is not None and last.source == span.source and last.end == span.start:
-                joined[-1] = Segment(last.start, span.end, span.source)
-            else:
-                joined.append(span)
-        self._spans = joined
-
-    def remove(self, start: int, end: int) -> None:
-        kept: list[Segment] = []
-        for span in self._spans:
-            if span.end <= start or span.start >= end:
-                kept.append(span)
-                continue
-            if span.start < start:
-                kept.append(Segment(span.start, start, span.source))
-            if span.end > end:
-                kept.append(Segment(end, span.end, span.source))
-        self.losses += kept != self._spans
-        self._spans = kept
-
-    def clear(self) -> None:
-        self.losses += bool(self._spans)
-        self._spans = []

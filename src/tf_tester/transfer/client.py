@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
+from tf_tester.core.claims import Terms
 from tf_tester.core.links import Origin, credentials, display_url, local_path, origin, without_credentials
 from tf_tester.core.patience import Kind, Patience
-from tf_tester.core.race import Terms
 from tf_tester.errors import DownloadFailed, IndexUnreachable, TfTesterError
 from tf_tester.model.artifact import Artifact
 from tf_tester.ports import Blobs, Foreseen, Learn, PageResponse, Sample, Source, Tell

@@ -7,22 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
+from tf_tester.core.claims import Ask, Claim, Drop, Finished, GaveUp, Instruction, Judge, Runner, Terms, Wait
 from tf_tester.core.links import display_url
 from tf_tester.core.patience import Kind, Patience
-from tf_tester.core.race import (
-    EARLIER,
-    Ask,
-    Claim,
-    Drop,
-    Finished,
-    GaveUp,
-    Instruction,
-    Judge,
-    Race,
-    Runner,
-    Terms,
-    Wait,
-)
+from tf_tester.core.race import Race
+from tf_tester.core.segments import EARLIER
 from tf_tester.core.sizes import duration_text
 from tf_tester.errors import DownloadFailed, TfTesterError, WrongBytes
 from tf_tester.model.artifact import Artifact

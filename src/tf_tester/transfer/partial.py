@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tf_tester.core.race import EARLIER, Segment
+from tf_tester.core.segments import EARLIER, Segment
 from tf_tester.core.sizes import size_text
 from tf_tester.errors import StoreError
 

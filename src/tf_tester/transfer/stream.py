@@ -5,9 +5,9 @@ import re
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
+from tf_tester.core.claims import Claim
 from tf_tester.core.links import local_path
 from tf_tester.core.patience import Kind
-from tf_tester.core.race import Claim
 from tf_tester.core.sizes import size_text
 from tf_tester.ports import Source
 from tf_tester.transfer.partial import PartialFile
