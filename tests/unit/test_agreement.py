@@ -1,6 +1,7 @@
 """What counts when the authority can't be asked."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from tests.fakes import Told
 from tf_tester.core.agreement import Voice, agreed
 from tf_tester.errors import IndexUnreachable, UnknownProject
 from tf_tester.index.agreed import AgreedIndex, Witness
+from tf_tester.index.first import FirstIndex
 from tf_tester.model.artifact import Artifact, ProjectPage
 
 GOOD, BAD = "a" * 64, "b" * 64
@@ -149,3 +151,16 @@ def test_an_authority_that_could_not_be_reached_is_left_in_peace_for_a_while() -
     clock.time += timedelta(minutes=6)
     authority.answer = page(file("1"), file("2"))
     assert names(found.page("toy")) == ["1", "2"]
+
+
+def test_an_index_that_follows_the_authority_adds_to_it_and_another_one_stands_alone() -> None:
+    """PEP 708."""
+    authority = Mirror(page(file("1"), file("2")))
+    own = page(file("2", BAD), file("3"))
+    follows = Mirror(replace(own, tracks=("https://index.example/simple/toy/",)))
+    for before, expected in ((follows, ["1", "2", "3"]), (Mirror(own), ["2", "3"])):
+        found = FirstIndex([("own", before)], authority, [], url="https://index.example/simple").page("toy")
+        assert names(found) == expected
+    together = FirstIndex([("own", follows)], authority, [], url="https://index.example/simple").page("toy")
+    assert [one.sha256 for one in together.artifacts] == [GOOD, GOOD, GOOD]
+    assert names(FirstIndex([("own", follows)], authority, [], url="https://other.example").page("toy")) == ["2", "3"]

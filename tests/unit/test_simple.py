@@ -330,3 +330,16 @@ def test_the_rendered_page_has_what_uv_needs() -> None:
             }
         ],
     }
+
+
+def test_what_an_index_follows_is_read_in_both_forms() -> None:
+    """PEP 708; what is no list of addresses is none."""
+    body = json.dumps(
+        {"meta": {"api-version": "1.2", "tracks": ["https://i.example/six/", 3]}, "name": "six", "files": []}
+    )
+    assert parse(body).tracks == ("https://i.example/six/",)
+    assert parse(body.replace('["https://i.example/six/", 3]', '"x"')).tracks == ()
+    head = (
+        '<meta name="pypi:repository-version" content="1.2"><meta name="pypi:tracks" content="https://i.example/six/">'
+    )
+    assert parse(html_page(f'<a href="{WHEEL}">x</a>', head=head)).tracks == ("https://i.example/six/",)

@@ -31,7 +31,7 @@ def command(ctx: click.Context, /, everything: bool, as_json: bool, **_: Any) ->
     if ctx.invoked_subcommand is not None:
         return 0
     from tf_tester.flow.cache import rows
-    from tf_tester.wiring import cabinet
+    from tf_tester.wiring.store import cabinet
 
     settings = settings_from(ctx.params).settings
     if not _is_there(settings.store):
@@ -85,7 +85,7 @@ def gc(
     from packaging.utils import canonicalize_name
 
     from tf_tester.flow.cache import collect
-    from tf_tester.wiring import cabinet
+    from tf_tester.wiring.store import cabinet
 
     settings = settings_from(ctx.params).settings
     most = settings.store_size if max_size is None else _size(max_size)
@@ -123,7 +123,7 @@ def verify(ctx: click.Context, /, **_: Any) -> int:
     wrong, where it was fetched by a version that kept sums of them. The exit code is 1 then.
     """
     from tf_tester.flow.cache import verify as check
-    from tf_tester.wiring import cabinet
+    from tf_tester.wiring.store import cabinet
 
     settings = settings_from(ctx.params).settings
     if not _is_there(settings.store):
@@ -152,7 +152,8 @@ def export(ctx: click.Context, /, file: Path, **_: Any) -> int:
     """
     from tf_tester.cli.selecting import listener
     from tf_tester.flow.bundle import pack
-    from tf_tester.wiring import TOOL, new_run_id, packing, services
+    from tf_tester.wiring import TOOL, new_run_id, services
+    from tf_tester.wiring.store import packing
 
     settings = settings_from(ctx.params).settings
     with (
@@ -176,7 +177,7 @@ def import_(ctx: click.Context, /, file: Path, files_only: bool, **_: Any) -> in
     Every file is hashed on its way in. Pages and locks are believed as the store's own: take them only from people
     whom you trust, or use --files-only.
     """
-    from tf_tester.wiring import unpack
+    from tf_tester.wiring.store import unpack
 
     settings = settings_from(ctx.params).settings
     carried = unpack(settings, file, files_only=files_only)

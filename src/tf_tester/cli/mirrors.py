@@ -28,7 +28,7 @@ def command(ctx: click.Context, /, refresh: bool, as_json: bool, **_: Any) -> in
     """
     if ctx.invoked_subcommand is not None:
         return 0
-    from tf_tester.wiring import mirror_rows, refresh_feeds
+    from tf_tester.wiring.mirrors import mirror_rows, refresh_feeds
 
     settings = settings_from(ctx.params).settings
     if refresh:
@@ -81,7 +81,7 @@ def check(ctx: click.Context, /, mirror: str, as_json: bool, **_: Any) -> int:
     from tf_tester.errors import UsageError
     from tf_tester.flow.mirrors import examine
     from tf_tester.index.mirrors import mirror_named
-    from tf_tester.wiring import examiner
+    from tf_tester.wiring.mirrors import examiner
 
     known = mirror_named(mirror)
     if known is None:

@@ -70,6 +70,7 @@ class _File(msgspec.Struct, gc=False, rename="kebab"):
 
 class _Meta(msgspec.Struct, rename="kebab"):
     api_version: str = "1.0"
+    tracks: Any = None
     last_serial: int | str | None = msgspec.field(default=None, name="_last-serial")
     project_status: Any = None
 
@@ -108,6 +109,7 @@ def _parse_json(body: bytes, url: str, project: str) -> ProjectPage:
         artifacts=_unique(_artifact_of_json(file, url, belongs) for file in page.files),
         serial=_serial(page.meta.last_serial),
         status=_status(page.project_status or page.meta.project_status),
+        tracks=_addresses(page.meta.tracks),
     )
 
 
@@ -162,6 +164,10 @@ def _serial(value: int | str | None) -> int | None:
     return value
 
 
+def _addresses(value: object) -> tuple[str, ...]:
+    return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()
+
+
 def _status(value: object) -> str:
     status = value.get("status") if isinstance(value, dict) else value
     return status if isinstance(status, str) and status in _STATUSES else "active"
@@ -174,6 +180,11 @@ def _parse_html(body: bytes, url: str, project: str) -> ProjectPage:
     from selectolax.lexbor import LexborHTMLParser
 
     tree = LexborHTMLParser(body.decode("utf-8", "replace"))
+    tracks = [
+        node.attributes.get("content")
+        for node in tree.css("meta[name]")
+        if node.attributes.get("name") == "pypi:tracks"
+    ]
     metas = {node.attributes.get("name"): node.attributes.get("content") or "" for node in tree.css("meta[name]")}
     version = metas.get("pypi:repository-version")
     if version is not None and not version.startswith("1."):
@@ -192,6 +203,7 @@ def _parse_html(body: bytes, url: str, project: str) -> ProjectPage:
         artifacts=artifacts,
         serial=_serial(serial[1].decode()) if serial else None,
         status=_status(metas.get("pypi:project-status")),
+        tracks=_addresses(tracks),
     )
 
 
@@ -308,6 +320,8 @@ def render_json(page: ProjectPage, rewrite: Callable[[Artifact], str]) -> bytes:
     meta: dict[str, Any] = {"api-version": "1.1"}
     if page.serial is not None:
         meta["_last-serial"] = page.serial
+    if page.tracks:
+        meta["tracks"] = page.tracks
     document: dict[str, Any] = {
         "meta": meta,
         "name": page.project,

@@ -55,6 +55,8 @@ class ProjectPage:
     """The index's serial for the project (`_last-serial`), where it gives one."""
     status: str = "active"
     """PEP 792: active, archived, quarantined or deprecated."""
+    tracks: tuple[str, ...] = ()
+    """PEP 708: addresses of the same project elsewhere, which this index says that it follows."""
     behind: bool = False
     """True when the project was seen in a newer state before."""
     stale: bool = False

@@ -6,34 +6,27 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from packaging.utils import canonicalize_name
+from typing import TYPE_CHECKING
 
 from tf_tester import __version__
 from tf_tester.core.retention import Entry, Kind
-from tf_tester.core.settings import Settings, limits, memory_size
+from tf_tester.core.settings import Settings, limits
 from tf_tester.env.disk import DiskEnvironments, Placement
 from tf_tester.env.interpreters import FoundInterpreters, NoMemory
 from tf_tester.env.overlay import OverlayEnvironments
 from tf_tester.env.plans import PLACE, Plans
-from tf_tester.errors import IsolationUnavailable, TfTesterError
+from tf_tester.errors import IsolationUnavailable
 from tf_tester.execute.groups import ControlGroups
 from tf_tester.execute.local import LocalExecutor
 from tf_tester.execute.machine import memory, usable_cores
-from tf_tester.execute.probe import abilities, is_network_file_system, store_facts, uv_version
+from tf_tester.execute.probe import abilities, store_facts, uv_version
 from tf_tester.flow.services import Services
-from tf_tester.index.feeds import FeedMemory
-from tf_tester.index.http import HttpIndex
-from tf_tester.index.mirrors import known, known_mirrors
-from tf_tester.index.standings import Standing, Standings
-from tf_tester.model.framework import Framework
 from tf_tester.model.machine import Isolation
 from tf_tester.ports import GetPage, Sandbox, Starter, Tell
 from tf_tester.resolve.builder import Builder
@@ -51,16 +44,14 @@ from tf_tester.store.folder import StoreFolder, remove_tree, translate
 from tf_tester.store.inventory import Inventory
 from tf_tester.store.layers import LayerStore
 from tf_tester.store.leases import Leases
-from tf_tester.store.ledger import Ledger, LedgerPages, LedgerProbes
+from tf_tester.store.ledger import Ledger, LedgerProbes
 from tf_tester.transfer.client import Transfer
+from tf_tester.wiring.frameworks import framework_of, known_sdists
 from tf_tester.wiring.network import USER_AGENT, Network, chosen, now
+from tf_tester.wiring.store import keep_to_size, open_ledger
 
 if TYPE_CHECKING:
-    from tf_tester.flow.bundle import Packer
-    from tf_tester.flow.cache import Cabinet
     from tf_tester.flow.doctor import Machine
-    from tf_tester.flow.mirrors import Examiner, MirrorRow
-    from tf_tester.store.bundle import Carried
 
 TOOL = f"tf-tester {__version__}"
 
@@ -92,13 +83,13 @@ def services(
     run_folder = folder.runs / run_id
     with ExitStack() as stack:
         if settings.store_size is not None:
-            stack.callback(_keep_to_size, settings)  # the last thing: when nothing is held any more
+            stack.callback(keep_to_size, settings)  # the last thing: when nothing is held any more
         workplace = stack.enter_context(folder.workplace())
         launchers = LaunchServer()
         stack.callback(launchers.close)
         if purpose is not None and sys.platform == "linux":
             launchers.begin()  # it starts up while we go on
-        ledger = _ledger(folder)
+        ledger = open_ledger(folder)
         stack.callback(ledger.close)
         hear = tell(run_folder)
         leases = Leases(folder, workplace)
@@ -202,7 +193,7 @@ def machine(settings: Settings, *, environ: Mapping[str, str]) -> "Iterator[Mach
         def get() -> GetPage:
             folder = StoreFolder(settings.store)
             transfer = Transfer(
-                BlobStore(folder, _ledger(folder)),
+                BlobStore(folder, open_ledger(folder)),
                 lambda _event: None,
                 offline=settings.offline,
                 user_agent=USER_AGENT,
@@ -231,138 +222,6 @@ def machine(settings: Settings, *, environ: Mapping[str, str]) -> "Iterator[Mach
         )
 
 
-def _ledger(folder: StoreFolder) -> Ledger:
-    return Ledger(folder.ledger, shared=is_network_file_system(folder.root))
-
-
-def _keep_to_size(settings: Settings) -> None:
-    """Let go of the least recently used, as the settings say. What a run has come to is not spoilt by it."""
-    from tf_tester.flow.cache import collect
-
-    with suppress(TfTesterError), cabinet(settings) as store:
-        package = str(canonicalize_name(settings.package))
-        collect(store, most=settings.store_size, keep=settings.store_keep, package=package)
-
-
-def mirror_rows(settings: Settings) -> "list[MirrorRow]":
-    """The mirrors that we know by name, with what the store remembers of them; the store isn't made for it."""
-    from tf_tester.flow.mirrors import MirrorRow
-
-    ledger = _ledger(StoreFolder(settings.store)) if settings.store.is_dir() else None
-    try:
-        standings = None if ledger is None else Standings(ledger, now)
-        rows = []
-        for mirror in known_mirrors().values():
-            standing = Standing() if standings is None else standings.of(mirror.name)
-            told = (mirror.name, mirror.operator or mirror.title, mirror.region, mirror.copies, mirror.notes)
-            feed = None if ledger is None else FeedMemory(ledger).of(mirror.name)
-            rows.append(MirrorRow(*told, standing.right, standing.speed, standing.left_out_until, feed))
-        return rows
-    finally:
-        if ledger is not None:
-            ledger.close()
-
-
-def refresh_feeds(settings: Settings, *, environ: Mapping[str, str]) -> None:
-    """Ask MirrorZ how up to date its members are. Raises `IndexUnreachable` where no feed answers."""
-    from tf_tester.flow.mirrors import read_feeds
-
-    folder = StoreFolder(settings.store)
-    folder.open()
-    with (
-        closing(_ledger(folder)) as ledger,
-        Transfer(BlobStore(folder, ledger), lambda _event: None, user_agent=USER_AGENT, environ=environ) as transfer,
-    ):
-        read_feeds(known().feeds, transfer, lambda content: FeedMemory(ledger).learn(content, known_mirrors()))
-
-
-@contextmanager
-def examiner(settings: Settings, url: str, *, environ: Mapping[str, str]) -> "Iterator[Examiner]":
-    """What an examination of the index at `url` asks."""
-    from tf_tester.flow.mirrors import Examiner
-
-    folder = StoreFolder(settings.store)
-    folder.open()
-    with ExitStack() as stack:
-        ledger = _ledger(folder)
-        stack.callback(ledger.close)
-        authority = chosen(settings, environ).authority
-        transfer = Transfer(
-            BlobStore(folder, ledger),
-            lambda _event: None,
-            user_agent=USER_AGENT,
-            environ=environ,
-            identities=[authority, url],
-        )
-        stack.callback(transfer.close)
-        index = HttpIndex(authority, transfer, LedgerPages(ledger), now, offline=False)
-        yield Examiner(index, transfer, transfer, time.monotonic)
-
-
-@contextmanager
-def cabinet(settings: Settings) -> "Iterator[Cabinet]":
-    """What looks after the store. Raises `StoreError`."""
-    from tf_tester.flow.cache import Cabinet
-    from tf_tester.store.verifying import blob_trouble, layer_trouble
-
-    folder = StoreFolder(settings.store)
-    folder.open()
-    with folder.workplace() as workplace, closing(_ledger(folder)) as ledger:
-        inventory = Inventory(folder, ledger)
-
-        def trouble(entry: Entry) -> str:
-            if entry.kind is Kind.LAYER:
-                return layer_trouble(folder.layers / entry.digest)
-            return blob_trouble(folder.blobs / entry.digest[:2] / entry.digest)
-
-        yield Cabinet(
-            contents=inventory.contents,
-            evict=lambda entries: inventory.evict(entries, workplace=workplace),
-            set_aside=lambda entry: BlobStore(folder, ledger).set_aside(entry.digest),
-            sweep_plans=inventory.sweep_plans,
-            locks=lambda: [lock for _, lock in LockMemory(ledger).every()],
-            trouble=trouble,
-            lts=framework_of(str(canonicalize_name(settings.package))).lts,
-            now=now,
-            cores=usable_cores(),
-        )
-
-
-@contextmanager
-def packing(settings: Settings) -> "Iterator[Packer]":
-    """What a bundle is packed from. Raises `StoreError`."""
-    from tf_tester.flow.bundle import Packer
-    from tf_tester.store.bundle import write_bundle
-
-    folder = StoreFolder(settings.store)
-    folder.open()
-    with folder.workplace() as workplace, closing(_ledger(folder)) as ledger:
-        blobs = BlobStore(folder, ledger, Leases(folder, workplace))
-
-        def write(
-            file: Path, chosen: Iterable[tuple[str, Path]], wanted: Callable[[str, str], bool], tool: str
-        ) -> tuple[int, int]:
-            answers = list(ledger.answers(wanted))
-            return write_bundle(file, chosen, answers, tool=tool), len(answers)
-
-        yield Packer(
-            locks=LockMemory(ledger).every,
-            blobs=lambda: {digest: path for digest in blobs.every() if (path := blobs.find(digest))},
-            write=write,
-        )
-
-
-def unpack(settings: Settings, file: Path, *, files_only: bool) -> "Carried":
-    """Take a bundle into the store. Raises `UsageError`, `OurFailure`."""
-    from tf_tester.store.bundle import read_bundle
-
-    folder = StoreFolder(settings.store)
-    folder.open()
-    with folder.workplace() as workplace, closing(_ledger(folder)) as ledger:
-        blobs = BlobStore(folder, ledger, Leases(folder, workplace))
-        return read_bundle(file, blobs, ledger.learn, files_only=files_only)
-
-
 def _isolation(settings: Settings) -> Isolation:
     """Raises `IsolationUnavailable` where the settings ask for one that can't be had."""
     with tempfile.TemporaryDirectory(prefix="tf-tester-") as place, closing(LaunchServer()) as launchers:
@@ -386,35 +245,6 @@ def interpreters(settings: Settings, ledger: Ledger, uv: Uv, environ: Mapping[st
         environ,
         build_mirrors=lambda: [mirror.pythons for mirror in chosen(settings, environ).mirrors if mirror.pythons],
     )
-
-
-def framework_of(package: str) -> Framework:
-    """What is known of a package's framework; sensible defaults where nothing is."""
-    import tomllib
-
-    for file in sorted(files("tf_tester.frameworks").iterdir(), key=lambda entry: entry.name):
-        if not file.name.endswith(".toml") or file.name == "sdists.toml":
-            continue
-        text = file.read_text("utf-8")
-        if f'"{package}"' not in text:
-            continue
-        table: dict[str, Any] = tomllib.loads(text)
-        if package in table["packages"]:
-            return Framework(
-                title=table["title"],
-                packages=tuple(table["packages"]),
-                import_names=tuple(table.get("import_names", ())),
-                lts=tuple(table.get("lts", ())),
-                memory=memory_size(table["memory"]),
-            )
-    return Framework(title=package, packages=(package,))
-
-
-def known_sdists() -> frozenset[str]:
-    """Names whose source distributions may be built without asking."""
-    import tomllib
-
-    return frozenset(tomllib.loads(files("tf_tester.frameworks").joinpath("sdists.toml").read_text("utf-8"))["names"])
 
 
 def _for(purpose: Purpose | None, settings: Settings, workplace: Path, starter: Starter) -> tuple[Sandbox, str]:

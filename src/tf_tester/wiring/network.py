@@ -132,7 +132,9 @@ class Network:
         self._private = {shown for shown, _ in (*before, *after)}
         """What vouches for files of projects that no mirror is to hear of."""
         last = AgreedIndex(self._authority, self._witnesses(), tell, now)
-        self.index: Index = FirstIndex(before, last, after) if before or after else last
+        self.index: Index = last
+        if before or after:
+            self.index = FirstIndex(before, last, after, url=without_credentials(url))
 
     @property
     def identity(self) -> str:

@@ -1,0 +1,76 @@
+"""What tells of mirrors, wired."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from typing import TYPE_CHECKING
+
+from tf_tester.core.settings import Settings
+from tf_tester.index.feeds import FeedMemory
+from tf_tester.index.http import HttpIndex
+from tf_tester.index.mirrors import known, known_mirrors
+from tf_tester.index.standings import Standing, Standings
+from tf_tester.store.blobs import BlobStore
+from tf_tester.store.folder import StoreFolder
+from tf_tester.store.ledger import LedgerPages
+from tf_tester.transfer.client import Transfer
+from tf_tester.wiring.network import USER_AGENT, chosen, now
+from tf_tester.wiring.store import open_ledger
+
+if TYPE_CHECKING:
+    from tf_tester.flow.mirrors import Examiner, MirrorRow
+
+
+def mirror_rows(settings: Settings) -> "list[MirrorRow]":
+    """The mirrors that we know by name, with what the store remembers of them; the store isn't made for it."""
+    from tf_tester.flow.mirrors import MirrorRow
+
+    ledger = open_ledger(StoreFolder(settings.store)) if settings.store.is_dir() else None
+    try:
+        standings = None if ledger is None else Standings(ledger, now)
+        rows = []
+        for mirror in known_mirrors().values():
+            standing = Standing() if standings is None else standings.of(mirror.name)
+            told = (mirror.name, mirror.operator or mirror.title, mirror.region, mirror.copies, mirror.notes)
+            feed = None if ledger is None else FeedMemory(ledger).of(mirror.name)
+            rows.append(MirrorRow(*told, standing.right, standing.speed, standing.left_out_until, feed))
+        return rows
+    finally:
+        if ledger is not None:
+            ledger.close()
+
+
+def refresh_feeds(settings: Settings, *, environ: Mapping[str, str]) -> None:
+    """Ask MirrorZ how up to date its members are. Raises `IndexUnreachable` where no feed answers."""
+    from tf_tester.flow.mirrors import read_feeds
+
+    folder = StoreFolder(settings.store)
+    folder.open()
+    with (
+        closing(open_ledger(folder)) as ledger,
+        Transfer(BlobStore(folder, ledger), lambda _event: None, user_agent=USER_AGENT, environ=environ) as transfer,
+    ):
+        read_feeds(known().feeds, transfer, lambda content: FeedMemory(ledger).learn(content, known_mirrors()))
+
+
+@contextmanager
+def examiner(settings: Settings, url: str, *, environ: Mapping[str, str]) -> "Iterator[Examiner]":
+    """What an examination of the index at `url` asks."""
+    from tf_tester.flow.mirrors import Examiner
+
+    folder = StoreFolder(settings.store)
+    folder.open()
+    with ExitStack() as stack:
+        ledger = open_ledger(folder)
+        stack.callback(ledger.close)
+        authority = chosen(settings, environ).authority
+        transfer = Transfer(
+            BlobStore(folder, ledger),
+            lambda _event: None,
+            user_agent=USER_AGENT,
+            environ=environ,
+            identities=[authority, url],
+        )
+        stack.callback(transfer.close)
+        index = HttpIndex(authority, transfer, LedgerPages(ledger), now, offline=False)
+        yield Examiner(index, transfer, transfer, time.monotonic)

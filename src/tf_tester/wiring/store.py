@@ -1,0 +1,104 @@
+"""What looks after a store, wired."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+
+from tf_tester.core.retention import Entry, Kind
+from tf_tester.core.settings import Settings
+from tf_tester.errors import TfTesterError
+from tf_tester.execute.machine import usable_cores
+from tf_tester.execute.probe import is_network_file_system
+from tf_tester.resolve.memory import LockMemory
+from tf_tester.store.blobs import BlobStore
+from tf_tester.store.folder import StoreFolder
+from tf_tester.store.inventory import Inventory
+from tf_tester.store.leases import Leases
+from tf_tester.store.ledger import Ledger
+from tf_tester.wiring.frameworks import framework_of
+from tf_tester.wiring.network import now
+
+if TYPE_CHECKING:
+    from tf_tester.flow.bundle import Packer
+    from tf_tester.flow.cache import Cabinet
+    from tf_tester.store.bundle import Carried
+
+
+def open_ledger(folder: StoreFolder) -> Ledger:
+    return Ledger(folder.ledger, shared=is_network_file_system(folder.root))
+
+
+def keep_to_size(settings: Settings) -> None:
+    """Let go of the least recently used, as the settings say. What a run has come to is not spoilt by it."""
+    from tf_tester.flow.cache import collect
+
+    with suppress(TfTesterError), cabinet(settings) as store:
+        package = str(canonicalize_name(settings.package))
+        collect(store, most=settings.store_size, keep=settings.store_keep, package=package)
+
+
+@contextmanager
+def cabinet(settings: Settings) -> "Iterator[Cabinet]":
+    """What looks after the store. Raises `StoreError`."""
+    from tf_tester.flow.cache import Cabinet
+    from tf_tester.store.verifying import blob_trouble, layer_trouble
+
+    folder = StoreFolder(settings.store)
+    folder.open()
+    with folder.workplace() as workplace, closing(open_ledger(folder)) as ledger:
+        inventory = Inventory(folder, ledger)
+
+        def trouble(entry: Entry) -> str:
+            if entry.kind is Kind.LAYER:
+                return layer_trouble(folder.layers / entry.digest)
+            return blob_trouble(folder.blobs / entry.digest[:2] / entry.digest)
+
+        yield Cabinet(
+            contents=inventory.contents,
+            evict=lambda entries: inventory.evict(entries, workplace=workplace),
+            set_aside=lambda entry: BlobStore(folder, ledger).set_aside(entry.digest),
+            sweep_plans=inventory.sweep_plans,
+            locks=lambda: [lock for _, lock in LockMemory(ledger).every()],
+            trouble=trouble,
+            lts=framework_of(str(canonicalize_name(settings.package))).lts,
+            now=now,
+            cores=usable_cores(),
+        )
+
+
+@contextmanager
+def packing(settings: Settings) -> "Iterator[Packer]":
+    """What a bundle is packed from. Raises `StoreError`."""
+    from tf_tester.flow.bundle import Packer
+    from tf_tester.store.bundle import write_bundle
+
+    folder = StoreFolder(settings.store)
+    folder.open()
+    with folder.workplace() as workplace, closing(open_ledger(folder)) as ledger:
+        blobs = BlobStore(folder, ledger, Leases(folder, workplace))
+
+        def write(
+            file: Path, chosen: Iterable[tuple[str, Path]], wanted: Callable[[str, str], bool], tool: str
+        ) -> tuple[int, int]:
+            answers = list(ledger.answers(wanted))
+            return write_bundle(file, chosen, answers, tool=tool), len(answers)
+
+        yield Packer(
+            locks=LockMemory(ledger).every,
+            blobs=lambda: {digest: path for digest in blobs.every() if (path := blobs.find(digest))},
+            write=write,
+        )
+
+
+def unpack(settings: Settings, file: Path, *, files_only: bool) -> "Carried":
+    """Take a bundle into the store. Raises `UsageError`, `OurFailure`."""
+    from tf_tester.store.bundle import read_bundle
+
+    folder = StoreFolder(settings.store)
+    folder.open()
+    with folder.workplace() as workplace, closing(open_ledger(folder)) as ledger:
+        blobs = BlobStore(folder, ledger, Leases(folder, workplace))
+        return read_bundle(file, blobs, ledger.learn, files_only=files_only)
