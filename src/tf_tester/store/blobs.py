@@ -11,8 +11,7 @@ from zlib_ng.zlib_ng import crc32
 
 from tf_tester.errors import WrongBytes
 from tf_tester.ports import Follower, Pieces
-from tf_tester.store.folder import StoreFolder, store_errors, sync_folder
-from tf_tester.store.inventory import used_now
+from tf_tester.store.folder import StoreFolder, store_errors, sync_folder, used_now
 from tf_tester.store.leases import Leases
 from tf_tester.store.ledger import Ledger
 
@@ -134,12 +133,15 @@ class Following:
             self._hash = hashlib.sha256()
             self._position = 0
             self._sums = []
-        with self._path.open("rb") as stream:
+        with self._path.open("rb", buffering=0) as stream:
             stream.seek(self._position)
+            # One buffer, not a new MiB each time, which the system would have to clear.
+            buffer = memoryview(bytearray(_CHUNK))
             while to_the_end or self._position < self._end:
                 # Not beyond a piece, so that its sum is of it alone.
                 room = _CHUNK - self._position % _CHUNK
-                chunk = stream.read(room if to_the_end else min(room, max(0, self._end - self._position)))
+                wanted = room if to_the_end else min(room, max(0, self._end - self._position))
+                chunk = buffer[: stream.readinto(buffer[:wanted])]
                 if not chunk or self._restarted:
                     break
                 self._hash.update(chunk)

@@ -102,6 +102,12 @@ class StoreFolder:
                     lock_path.unlink()
 
 
+def used_now(path: str | Path) -> None:
+    """Note that something was used, on the thing itself, so that all machines of a shared store see it."""
+    with contextlib.suppress(OSError):  # another user's: then it is he who keeps it in use
+        os.utime(path)
+
+
 def remove_tree(folder: Path) -> None:
     """Delete a folder of ours, read-only sub-folders included; what can't go stays for the next sweep."""
     with contextlib.suppress(OSError):

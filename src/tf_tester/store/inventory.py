@@ -173,12 +173,6 @@ def tree_size(folder: Path) -> int:
     return total
 
 
-def used_now(path: str | Path) -> None:
-    """Note that something was used, on the thing itself, so that all machines of a shared store see it."""
-    with suppress(OSError):  # another user's: then it is he who keeps it in use
-        os.utime(path)
-
-
 def _entry(kind: Kind, digest: str, size: int, used: float, filename: str) -> Entry:
     project, version = _of_name(filename)
     return Entry(kind, digest, size, datetime.fromtimestamp(used, UTC), project, version, filename)
