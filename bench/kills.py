@@ -85,7 +85,7 @@ def _until_it_is_there(
         there = {path.name for path in (folder / "store" / "blobs").glob("*/*")}
         before = {name: sum(server.requests[name] for server in servers) for name in digests.values()}
         process = subprocess.Popen(words, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        moment = dice.uniform(0.3, 2.5)
+        moment = dice.uniform(0.3, 1.6)
         try:
             code = process.wait(timeout=moment)
             assert code == 0, code
