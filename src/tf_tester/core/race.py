@@ -372,13 +372,16 @@ class Race:
         self._entrants[claim.source].speed = max(pace, 1.0)
         return max(pace, 1.0)
 
-    def _claim(self, entrant: _Entrant, start: int, end: int | None, now: float) -> Ask:
+    def _claim(self, entrant: _Entrant, start: int, end: int | None, now: float, *, tries: str = "") -> Ask:
+        """`tries`: whose piece it is, brought again."""
+        again = self._suspect is not None and bool(self._segments.within(start, start + 1))
         claim = Claim(
             entrant.runner.name,
             start,
             end,
             whole=not entrant.ranges,
-            heals=self._suspect is not None and bool(self._segments.within(start, start + 1)),
+            heals=again or bool(tries),
+            tries=tries,
             position=start,
             begun=now,
             asked=now,
@@ -412,7 +415,7 @@ class Race:
         name = entrant.runner.name
         if self._quarrel is not None:
             first, second, start, end = self._quarrel
-            return None if name in (first, second) else [self._trying(entrant, second, start, end, now)]
+            return None if name in (first, second) else [self._claim(entrant, start, end, now, tries=second)]
         for other in self._entrants.values():
             if other is entrant or other.vouched or other.doubted or other.first is None:
                 continue
@@ -423,7 +426,7 @@ class Race:
             elif not self._is_worth_it(other) or (entrant.vouched and self._unknown(other)):
                 continue  # with two that nobody knows, one piece tells of both
             elif entrant.vouched or self._third(entrant, other):
-                return [self._trying(entrant, other.runner.name, start, end, now)]
+                return [self._claim(entrant, start, end, now, tries=other.runner.name)]
         return None
 
     def _is_worth_it(self, other: _Entrant) -> bool:
@@ -446,21 +449,6 @@ class Race:
             third not in (one, other) and not third.out and not third.doubted and third.ranges
             for third in self._entrants.values()
         )
-
-    def _trying(self, entrant: _Entrant, tried: str, start: int, end: int, now: float) -> Ask:
-        claim = Claim(
-            entrant.runner.name,
-            start,
-            end,
-            heals=True,
-            tries=tried,
-            position=start,
-            begun=now,
-            asked=now,
-            measured=start,
-        )
-        self._claims.append(claim)
-        return Ask(claim)
 
     def _tried_piece(self, claim: Claim) -> list[Instruction]:
         """What a piece that came twice tells."""

@@ -16,7 +16,7 @@ from tf_tester.flow.services import Services
 from tf_tester.flow.wheel_folder import add_sums, copy_into, folder_errors, holds, write_file
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.cell import PlannedCell
-from tf_tester.model.lock import Pin
+from tf_tester.model.lock import Pin, pin_of
 from tf_tester.model.outcome import Outcome
 from tf_tester.model.request import Selection, Trial
 
@@ -244,23 +244,9 @@ def _pins_of(planned: PlannedCell, preparer: Preparer | None) -> tuple[Pin, ...]
                 f"{one.filename} can't be verified: the index promises no SHA-256 for it",
                 hint="Name an index that gives hashes with --index-url.",
             )
-        return (_pin(one, one.sha256),)
+        return (pin_of(one, one.sha256),)
     lock, _ = preparer.locked(Preparation(planned, planned.interpreter))
     return lock.pins
-
-
-def _pin(artifact: Artifact, sha256: str) -> Pin:
-    return Pin(
-        artifact.project,
-        artifact.version,
-        artifact.filename,
-        sha256,
-        artifact.size,
-        artifact.url,
-        upload_time=artifact.upload_time,
-        provenance=artifact.provenance,
-        promised_by=artifact.promised_by,
-    )
 
 
 def _lock_name(one: _Shopping, order: Order, *, alone: bool) -> str:

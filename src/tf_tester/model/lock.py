@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from tf_tester.model.artifact import Artifact
+
 
 class Resolution(StrEnum):
     """Which dependencies a cell gets."""
@@ -34,6 +36,21 @@ class Pin:
     """Address of its attestations (PEP 740)."""
     promised_by: str = ""
     """Whose word the hash is, where it isn't the authority's."""
+
+
+def pin_of(artifact: Artifact, sha256: str) -> Pin:
+    """A file as it is; `sha256`: the artifact's own, which a pin must have."""
+    return Pin(
+        artifact.project,
+        artifact.version,
+        artifact.filename,
+        sha256,
+        artifact.size,
+        artifact.url,
+        upload_time=artifact.upload_time,
+        provenance=artifact.provenance,
+        promised_by=artifact.promised_by,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from tf_tester.core.wheel_rules import same_version
 from tf_tester.errors import IndexUnreachable, OurFailure, TfTesterError, Unresolvable
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.interpreter import Interpreter
-from tf_tester.model.lock import Lock, Pin, Resolution
+from tf_tester.model.lock import Lock, Pin, Resolution, pin_of
 from tf_tester.ports import Blobs, Index, Question
 from tf_tester.resolve.builder import Builder
 from tf_tester.resolve.loopback import LoopbackIndex, View
@@ -184,14 +184,14 @@ class UvResolver:
         artifacts = [a for a in self._index.page(name).artifacts if same_version(a.version, version)]
         wheel = best_wheel([a for a in artifacts if a.is_wheel and a.sha256], question.interpreter)
         if wheel is not None and wheel.sha256 is not None:
-            return _pin(name, version, wheel, wheel.sha256)
+            return replace(pin_of(wheel, wheel.sha256), name=name, version=version)
         sdist = next((a for a in artifacts if a.is_sdist and a.sha256), None)
         if sdist is None:
             raise Unresolvable(f"{name} {version} has no wheel for Python {question.interpreter.label}.")
         assert sdist.sha256 is not None
         if not question.interpreter.is_here:
             # What is built for another Python may not fit: whoever installs it builds it.
-            return _pin(name, version, sdist, sdist.sha256)
+            return replace(pin_of(sdist, sdist.sha256), name=name, version=version)
         built = self._builder.built(sdist, question.interpreter)
         return Pin(
             name,
@@ -204,20 +204,6 @@ class UvResolver:
             sdist.upload_time,
             promised_by=sdist.promised_by,
         )
-
-
-def _pin(name: str, version: str, file: Artifact, sha256: str) -> Pin:
-    return Pin(
-        name,
-        version,
-        file.filename,
-        sha256,
-        file.size,
-        file.url,
-        upload_time=file.upload_time,
-        provenance=file.provenance,
-        promised_by=file.promised_by,
-    )
 
 
 def _resolver_name(platform: str) -> str:
