@@ -1,5 +1,6 @@
 """The command line: words in, words out. A command's module is imported when the command is used."""
 
+import gc
 import importlib
 import signal
 import sys
@@ -22,6 +23,9 @@ _COMMANDS = {
     "cache": ("tf_tester.cli.cache", "See, limit, check and carry the store."),
     "config": ("tf_tester.cli.config", "Show every setting and where it comes from."),
 }
+
+_GARBAGE = 100_000
+"""Objects that may be made before garbage is looked for: imports make many and leave none (a tenth of a start)."""
 
 
 class _Lazy(click.Group):
@@ -54,6 +58,7 @@ def main() -> None:
 
 def run(arguments: list[str] | None = None) -> NoReturn:
     """The console script."""
+    gc.set_threshold(_GARBAGE)
     sys.exit(_exit_code(arguments))
 
 

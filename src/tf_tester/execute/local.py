@@ -4,19 +4,21 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-
-import psutil
+from typing import TYPE_CHECKING
 
 from tf_tester.execute.groups import ControlGroups, Group
-from tf_tester.execute.watch import Watch, resident
 from tf_tester.model.exit import Exit
 from tf_tester.model.limits import Exceeded, Limit, Limits
 from tf_tester.ports import Command, Started, Starter
+
+if TYPE_CHECKING:
+    from tf_tester.execute.watch import Watch
 
 MARK = "TF_TESTER_CELL"
 """Every process of a cell carries this variable, so that one that left the tree (double fork) is found."""
@@ -52,6 +54,8 @@ class LocalExecutor:
         scratch: Sequence[Path] = (),
         written: Sequence[Path] = (),
     ) -> Exit:
+        from tf_tester.execute.watch import Watch  # psutil, which not every command needs
+
         mark = os.urandom(8).hex()
         # Only a launcher can join a group before the program begins.
         group = self._groups.make(limits) if command.supervised else Group((), frozenset())
@@ -99,7 +103,7 @@ class LocalExecutor:
                     return self._launchers.start(command, group.folders, out.fileno(), err.fileno())
             return _Spawned(command, mark, group.folders, out.fileno(), err.fileno())
 
-    def _attend(self, tree: "_Tree", watch: Watch, timeout: float | None, started: float) -> Exit:
+    def _attend(self, tree: "_Tree", watch: "Watch", timeout: float | None, started: float) -> Exit:
         try:
             timed_out, exceeded = _wait(tree.process, timeout, watch)
             if timed_out or exceeded is not None:
@@ -120,6 +124,10 @@ class LocalExecutor:
         """Bytes that all running trees hold now."""
         with self._lock:
             pids = [tree.pid for tree in self._running.values()]
+        if not pids:
+            return 0
+        from tf_tester.execute.watch import resident
+
         return sum(map(resident, pids))
 
     def stop(self) -> None:
@@ -154,13 +162,18 @@ class _Tree:
             _signal_group(self.pid, signal.SIGTERM)
             self.process.ended(grace)
             _signal_group(self.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
-        _kill_strays(self._mark, session=None)
+        self._kill_strays(session=None)
 
     def end_strays(self) -> int:
         """Kill what the main process, which has ended, left behind; how many there were."""
         if self._supervised:
             return 0
-        return _kill_strays(self._mark, session=self.pid)
+        return self._kill_strays(session=self.pid)
+
+    def _kill_strays(self, *, session: int | None) -> int:
+        from tf_tester.execute.strays import kill_strays
+
+        return kill_strays((MARK, self._mark), session=session)
 
 
 class _Spawned:
@@ -192,7 +205,9 @@ class _Spawned:
             poll.register(self._handle, select.POLLIN)
             return bool(poll.poll(None if pause is None else max(0, min(pause * 1000, _LONGEST_POLL))))
         deadline = None if pause is None else time.monotonic() + pause
-        while _alive(self.pid):
+        from tf_tester.execute.strays import alive
+
+        while alive(self.pid):
             if deadline is not None and time.monotonic() > deadline:
                 return False
             time.sleep(0.02)
@@ -210,7 +225,7 @@ class _Spawned:
                 self._handle = None
         code = os.waitstatus_to_exitcode(status)
         self._process.returncode = code
-        unit = 1024 if psutil.MACOS else 1
+        unit = 1024 if sys.platform == "darwin" else 1
         return code, usage.ru_utime + usage.ru_stime, usage.ru_maxrss // unit
 
     def ask(self) -> None:
@@ -241,7 +256,14 @@ def _killed_for_memory() -> int:
         return 0
 
 
-def _wait(process: Started, timeout: float | None, watch: Watch) -> tuple[bool, Exceeded | None]:
+def _signal_group(pid: int, number: int) -> None:
+    if hasattr(os, "killpg"):
+        os.killpg(pid, number)
+    else:
+        os.kill(pid, number)
+
+
+def _wait(process: Started, timeout: float | None, watch: "Watch") -> tuple[bool, Exceeded | None]:
     """Whether the time ran out before the end, and the limit that was exceeded before."""
     deadline = None if timeout is None else time.monotonic() + timeout
     while True:
@@ -252,53 +274,3 @@ def _wait(process: Started, timeout: float | None, watch: Watch) -> tuple[bool, 
             return True, None
         if (exceeded := watch.look()) is not None:
             return False, exceeded
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
-    except psutil.Error:
-        return False
-
-
-def _signal_group(pid: int, number: int) -> None:
-    if hasattr(os, "killpg"):
-        os.killpg(pid, number)
-    else:
-        psutil.Process(pid).send_signal(number)
-
-
-def _kill_strays(mark: str, *, session: int | None) -> int:
-    """Kill the processes that carry the mark or are of that session; how many there were.
-
-    One that left the session still carries the mark, one that cleared its variables is still in the session: only
-    who does both escapes. Again until none is left, for they may fork meanwhile.
-    """
-    killed: set[int] = set()
-    for _ in range(5):
-        strays = [p for p in psutil.process_iter() if p.pid != session and _belongs(p, mark, session)]
-        if not strays:
-            break
-        for stray in strays:
-            with contextlib.suppress(psutil.Error):
-                stray.kill()
-                killed.add(stray.pid)
-        _wait_for_death(strays)
-    return len(killed)
-
-
-def _wait_for_death(processes: Sequence[psutil.Process]) -> None:
-    """Up to a second; a zombie is dead, though nobody may ever collect it (a container without an init process)."""
-    deadline = time.monotonic() + 1
-    while any(_alive(process.pid) for process in processes) and time.monotonic() < deadline:
-        time.sleep(0.005)
-
-
-def _belongs(process: psutil.Process, mark: str, session: int | None) -> bool:
-    try:
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return False
-        in_session = session is not None and hasattr(os, "getsid") and os.getsid(process.pid) == session
-        return bool(in_session or process.environ().get(MARK) == mark)
-    except (psutil.Error, OSError):
-        return False

@@ -1,6 +1,7 @@
 """What this machine lets us use: cores and memory, a container's limits taken into account."""
 
 import os
+import sys
 from pathlib import Path
 
 _CGROUPS = Path("/sys/fs/cgroup")
@@ -34,6 +35,13 @@ def memory(cgroups: Path = _CGROUPS) -> tuple[int, int]:
         return all_of_it.total, all_of_it.available
     used = _number(cgroups / "memory.current") or _number(cgroups / "memory/memory.usage_in_bytes") or 0
     return limit, max(0, min(all_of_it.available, limit - used))
+
+
+def total_memory(cgroups: Path = _CGROUPS) -> int:
+    """Bytes in all, as `memory` says, without the import that costs a start 25 ms."""
+    if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
+        return memory(cgroups)[0]
+    return min(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), memory_limit(cgroups) or sys.maxsize)
 
 
 def _quota(cgroups: Path) -> float | None:

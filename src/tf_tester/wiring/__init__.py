@@ -24,7 +24,7 @@ from tf_tester.env.plans import PLACE, Plans
 from tf_tester.errors import IsolationUnavailable
 from tf_tester.execute.groups import ControlGroups
 from tf_tester.execute.local import LocalExecutor
-from tf_tester.execute.machine import memory, usable_cores
+from tf_tester.execute.machine import memory, total_memory, usable_cores
 from tf_tester.execute.probe import abilities, store_facts, uv_version
 from tf_tester.flow.services import Services
 from tf_tester.model.machine import Isolation
@@ -163,7 +163,7 @@ def services(
             environments=overlay if isinstance(sandbox, NamespaceSandbox | View) else on_disk,
             executor=executor,
             sandbox=sandbox,
-            limits=limits(settings, memory=memory()[0]),
+            limits=limits(settings, memory=total_memory()),
             sandbox_refusal=refusal,
             compare=network.compare,
             shelves=_Shelves(Inventory(folder, ledger), leases, layers, workplace),
@@ -226,7 +226,7 @@ def _isolation(settings: Settings) -> Isolation:
     """Raises `IsolationUnavailable` where the settings ask for one that can't be had."""
     with tempfile.TemporaryDirectory(prefix="tf-tester-") as place, closing(LaunchServer()) as launchers:
         sandbox, refusal = _sandbox(settings, Path(place), launchers)
-    group = ControlGroups().make(limits(settings, memory=memory()[0]))
+    group = ControlGroups().make(limits(settings, memory=total_memory()))
     group.remove()
     return Isolation(sandbox.name, sandbox.gaps, refusal, tuple(sorted(group.held)))
 
@@ -297,7 +297,7 @@ def _tried(name: str, settings: Settings, workplace: Path, starter: Starter, *, 
     """Raises `IsolationUnavailable`."""
     if sys.platform != "linux":
         raise IsolationUnavailable("Tests can only be sandboxed on Linux.", hint="Use --isolation none.")
-    allowed = limits(settings, memory=memory()[0])
+    allowed = limits(settings, memory=total_memory())
     if name == "landlock":
         # Its attribute is read at import: not on other systems.
         from tf_tester.sandbox.landlocked import LandlockSandbox

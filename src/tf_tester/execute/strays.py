@@ -1,0 +1,51 @@
+"""Other processes: whether one lives, and those of a cell that left its tree."""
+
+import contextlib
+import os
+import time
+from collections.abc import Sequence
+
+import psutil
+
+
+def alive(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
+
+
+def kill_strays(mark: tuple[str, str], *, session: int | None) -> int:
+    """Kill the processes that carry the mark (a variable and its value) or are of that session; how many there were.
+
+    One that left the session still carries the mark, one that cleared its variables is still in the session: only
+    who does both escapes. Again until none is left, for they may fork meanwhile.
+    """
+    killed: set[int] = set()
+    for _ in range(5):
+        strays = [p for p in psutil.process_iter() if p.pid != session and _belongs(p, mark, session)]
+        if not strays:
+            break
+        for stray in strays:
+            with contextlib.suppress(psutil.Error):
+                stray.kill()
+                killed.add(stray.pid)
+        _wait_for_death(strays)
+    return len(killed)
+
+
+def _wait_for_death(processes: Sequence[psutil.Process]) -> None:
+    """Up to a second; a zombie is dead, though nobody may ever collect it (a container without an init process)."""
+    deadline = time.monotonic() + 1
+    while any(alive(process.pid) for process in processes) and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+
+def _belongs(process: psutil.Process, mark: tuple[str, str], session: int | None) -> bool:
+    try:
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        in_session = session is not None and hasattr(os, "getsid") and os.getsid(process.pid) == session
+        return bool(in_session or process.environ().get(mark[0]) == mark[1])
+    except (psutil.Error, OSError):
+        return False
