@@ -118,36 +118,6 @@ class Cost:
     liars: tuple[str, ...] = ()
 
 
-def fetch(words: Sequence[str]) -> None:
-    """Our own transfer into a store, as a process; prints what it cost."""
-    from tf_tester.model.artifact import Artifact
-    from tf_tester.model.events import Event, TransferFinished
-    from tf_tester.ports import Lesson, Source
-    from tf_tester.store.blobs import BlobStore
-    from tf_tester.store.folder import StoreFolder
-    from tf_tester.store.ledger import Ledger
-    from tf_tester.transfer.client import Transfer
-
-    folder, sha256, size, *mirrors = words
-    parts = [mirror.split("|") for mirror in mirrors]
-    sources = [Source(n, url, proven=p == "1", reserve=r == "1") for n, p, r, url in parts]
-    events: list[Event] = []
-    lessons: list[Lesson] = []
-    store = StoreFolder(Path(folder))
-    store.open()
-    blobs = BlobStore(store, Ledger(store.ledger))
-    artifact = Artifact(NAME, "ballast", "1.0", sources[0].url, sha256=sha256, size=int(size))
-    import tf_tester.transfer.session  # noqa: F401 - what importing costs is not a matter of the link
-
-    began = time.monotonic()
-    with Transfer(blobs, events.append, sources=lambda _: sources, learn=lessons.append, environ={}) as transfer:
-        transfer.fetch(artifact)
-    wall = time.monotonic() - began
-    [finished] = [event for event in events if isinstance(event, TransferFinished)]
-    liars = [lesson.source for lesson in lessons if lesson.right is False]
-    print(json.dumps([wall, finished.received, liars]))
-
-
 class Bench:
     """A file, and what it costs to fetch it."""
 
@@ -164,7 +134,16 @@ class Bench:
         with ExitStack() as stack:
             urls = [stack.enter_context(running(self.file, mirror)) for mirror in mirrors]
             words = [f"{m.name}|{int(m.proven)}|{int(m.reserve)}|{url}" for m, url in zip(mirrors, urls, strict=True)]
-            said, _, cpu = run([sys.executable, __file__, "--fetch", str(store), self.sha256, str(self.size), *words])
+            said, _, cpu = run(
+                [
+                    sys.executable,
+                    str(Path(__file__).with_name("fetch.py")),
+                    str(store),
+                    self.sha256,
+                    str(self.size),
+                    *words,
+                ]
+            )
         shutil.rmtree(store)
         wall, received, liars = json.loads(said)
         return Cost(wall, cpu, received, tuple(liars))
@@ -272,9 +251,6 @@ def bad_company(bench: Bench, *, proven: bool) -> None:
 def main() -> None:
     if sys.argv[1:2] == ["--serve"]:
         serve(sys.argv[2], float(sys.argv[3]), sys.argv[4] == "1")
-        return
-    if sys.argv[1:2] == ["--fetch"]:
-        fetch(sys.argv[2:])
         return
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--megabytes", type=int, default=120)

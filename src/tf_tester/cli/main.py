@@ -24,7 +24,7 @@ _COMMANDS = {
     "config": ("tf_tester.cli.config", "Show every setting and where it comes from."),
 }
 
-_GARBAGE = 100_000
+GARBAGE = 100_000
 """Objects that may be made before garbage is looked for: imports make many and leave none (a tenth of a start)."""
 
 
@@ -58,7 +58,7 @@ def main() -> None:
 
 def run(arguments: list[str] | None = None) -> NoReturn:
     """The console script."""
-    gc.set_threshold(_GARBAGE)
+    gc.set_threshold(GARBAGE)
     sys.exit(_exit_code(arguments))
 
 

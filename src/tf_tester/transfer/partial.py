@@ -82,14 +82,15 @@ class PartialFile:
         written, differs = 0, False
         try:
             try:
-                for chunk in chunks:
-                    rest = memoryview(chunk)
-                    if compare and not differs:
-                        differs = os.pread(self._file, len(rest), position + written) != chunk
-                    while rest:
-                        count = os.pwrite(self._file, rest, position + written)
-                        written += count
-                        rest = rest[count:]
+                # One piece: for each small one the threads would hand the interpreter to and fro.
+                whole = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+                if compare:
+                    differs = os.pread(self._file, len(whole), position) != whole
+                rest = memoryview(whole)
+                while rest:
+                    count = os.pwrite(self._file, rest, position + written)
+                    written += count
+                    rest = rest[count:]
             finally:
                 self.received += written
                 if written:

@@ -1,0 +1,47 @@
+"""Our own transfer into a store, as a process that imports what the command would; prints what it cost.
+
+python bench/fetch.py STORE SHA256 SIZE NAME|PROVEN|RESERVE|URL ...
+"""
+
+import gc
+import json
+import sys
+import time
+from pathlib import Path
+
+from tf_tester.cli.main import GARBAGE
+
+gc.set_threshold(GARBAGE)  # before the other imports, as the command does
+
+
+def main(words: list[str]) -> None:
+    from tf_tester.model.artifact import Artifact
+    from tf_tester.model.events import Event, TransferFinished
+    from tf_tester.ports import Lesson, Source
+    from tf_tester.store.blobs import BlobStore
+    from tf_tester.store.folder import StoreFolder
+    from tf_tester.store.ledger import Ledger
+    from tf_tester.transfer.client import Transfer
+
+    folder, sha256, size, *mirrors = words
+    parts = [mirror.split("|") for mirror in mirrors]
+    sources = [Source(n, url, proven=p == "1", reserve=r == "1") for n, p, r, url in parts]
+    events: list[Event] = []
+    lessons: list[Lesson] = []
+    store = StoreFolder(Path(folder))
+    store.open()
+    blobs = BlobStore(store, Ledger(store.ledger))
+    artifact = Artifact("ballast-1.0-py3-none-any.whl", "ballast", "1.0", sources[0].url, sha256=sha256, size=int(size))
+    import tf_tester.transfer.session  # noqa: F401 - what importing costs is not a matter of the link
+
+    began = time.monotonic()
+    with Transfer(blobs, events.append, sources=lambda _: sources, learn=lessons.append, environ={}) as transfer:
+        transfer.fetch(artifact)
+    wall = time.monotonic() - began
+    [finished] = [event for event in events if isinstance(event, TransferFinished)]
+    liars = [lesson.source for lesson in lessons if lesson.right is False]
+    print(json.dumps([wall, finished.received, liars]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
