@@ -13,7 +13,7 @@ from tf_tester.model.exit import Exit
 from tf_tester.model.interpreter import BrokenInterpreter, Interpreter
 from tf_tester.model.layer import Layer
 from tf_tester.model.limits import Limits
-from tf_tester.model.lock import Lock, Resolution
+from tf_tester.model.lock import Lock, Pin, Resolution
 from tf_tester.model.world import Overlay, World
 
 Tell = Callable[[Event], None]
@@ -274,6 +274,10 @@ class Resolver(Protocol):
 
     def lock(self, question: "Question") -> tuple[Lock, bool]:
         """The lock, and whether it came from the store. Raises `Unresolvable`, `BuildFailed`, `IndexUnreachable`."""
+        ...
+
+    def pins(self, artifacts: Sequence[Artifact], interpreter: Interpreter) -> tuple[Pin, ...]:
+        """Pins of just these files; source distributions are built. Raises `BuildFailed`, `DownloadFailed`."""
         ...
 
 

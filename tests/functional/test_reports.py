@@ -19,8 +19,10 @@ from rich.console import Console
 
 from tf_tester.core.report import exit_code, fold
 from tf_tester.errors import StoreError, UsageError
+from tf_tester.model.cause import Blame, Cause, Explanation
 from tf_tester.model.cell import Cell
 from tf_tester.model.events import (
+    CellExplained,
     CellFinished,
     CellLocked,
     CellState,
@@ -175,11 +177,17 @@ version  python  outcome    time        import  memory
 What differs
   2.8.0 py3.10  TypeError: Descriptors cannot be created directly.
     at google/protobuf/descriptor.py:561 in __new__
+    verdict: unknown, those that pass have other dependencies, too
+    seen 2.8.0 only; not with 2.4.0 and 2.12.0
   2.12.0 py3.11  crash: signal 11 (SIGSEGV)
+    verdict: unknown, those that pass have other dependencies, too
+    seen 2.12.0 only; not with 2.8.0 and 2.16.1
   2.16.1 py3.12  ImportError: cannot import name 'Adam' from 'keras.layers'
     (/s/1/keras.py)
     at keras/src/layers/__init__.py:123 in load
     also 2.18.0
+    verdict: unknown, those that pass have other dependencies, too
+    seen from 2.16.1 on; not with 2.12.0
 
 Could not run
   1.14.0  no-python  tensorflow 1.14.0 has wheels for Python 3.6, 3.7 only, and
@@ -206,6 +214,7 @@ cell           resolve  run         total
 1 passed, 3 failed, 1 crashed, 2 could not run; 400 MB downloaded; 38 s
 Evidence: /home/me/runs/20261122-1
 Next: tf-tester shell 2.8.0  # look around in that environment
+Next: the same command with --why runs more cells to find out what is to blame
 Next: uv python install 3.7  # install the Python that was missing
 """)
 
@@ -227,10 +236,14 @@ limit; -: no such test in that cell, or not reached
 What differs
   2.12.0 py3.11  …d_evaluate_with_callbacks[adam-float32]
     timeout
+    verdict: unknown, those that pass have other dependencies, too
+    seen 2.12.0 only; not with 2.8.0 and 2.16.1
   2.16.1 py3.12  …d_evaluate_with_callbacks[adam-float32]
     ImportError: cannot import name 'Adam' from 'keras.layers' (/s/1/keras.py)
     at keras/src/layers/__init__.py:123 in load
     also 2.18.0
+    verdict: unknown, those that pass have other dependencies, too
+    seen from 2.16.1 on; not with 2.12.0
 
 Could not run
   1.15.0  no-wheel  tensorflow 1.15.0 has no wheel for linux aarch64
@@ -242,6 +255,7 @@ Remarks
 1 passed, 2 failed, 1 timed out, 1 tested nothing, 1 could not run; 38 s
 Evidence: /home/me/runs/20261122-1
 Next: tf-tester shell 2.12.0  # look around in that environment
+Next: the same command with --why runs more cells to find out what is to blame
 Next: tf-tester versions  # which versions have wheels for which Python
 """)
 
@@ -305,10 +319,11 @@ def test_the_shell_that_is_advised_has_the_python_that_was_asked_for() -> None:
     assert "Next: tf-tester shell 2.8.0 --python 3.10  #" in shown([asked, *events[1:]])
 
 
-def test_failures_under_latest_dependencies_lead_to_era() -> None:
+def test_what_cannot_be_told_from_the_cells_leads_to_more_cells() -> None:
     cell = dataclasses.replace(V28, resolution=Resolution.LATEST)
     text = shown(run({cell: result(cell, FAIL, TestRow("a", FAIL, exception=PROTOBUF))}))
-    assert "Next: the same command with --resolve era tells whether newer dependencies are to blame" in text
+    assert "verdict: unknown, it passes nowhere in this run" in text
+    assert "Next: the same command with --why runs more cells to find out what is to blame" in text
 
 
 def test_a_run_that_was_killed_is_told_as_interrupted() -> None:
@@ -421,7 +436,7 @@ def hostile(value: Any) -> Any:
 
 def hostile_run() -> list[Event]:
     """Every event and every field, in cells of each outcome."""
-    cells = [hostile(Cell("", "", "", resolution)) for resolution in Resolution]
+    cells = [hostile(Cell("", "", "", resolution)) for resolution in (ERA, Resolution.LATEST, Resolution.LOWEST)]
     warning = WarningFact("", "", "")
     exception = ExceptionFact("", "", "", 1, "")
     results = []
@@ -441,7 +456,12 @@ def hostile_run() -> list[Event]:
         hostile(TransferTrouble("", "", "")),
         hostile(TransferFinished("", "", 5_000_000, 2_000_000, "", 1.0)),
     ]
-    return [*events, *map(CellFinished, results), RunFinished(1, False, 1.0)]
+    cause = hostile(Cause(("", ""), "", "", "", "", ""))
+    explained = dataclasses.replace(
+        hostile(Explanation(cells[0], cells[1], Blame.DEPENDENCY, 2, (), True, 3, remarks=("",))), causes=(cause, cause)
+    )
+    explained = dataclasses.replace(explained, cell=cells[0], against=cells[1])
+    return [*events, *map(CellFinished, results), CellExplained(explained), RunFinished(1, False, 1.0)]
 
 
 def assert_safe(text: str) -> None:

@@ -17,6 +17,7 @@ from tf_tester.cli.main import main
 from tf_tester.cli.settings import read_settings
 from tf_tester.core.settings import from_file
 from tf_tester.model import events
+from tf_tester.model.cause import Cause, Explanation
 from tf_tester.model.cell import Cell
 from tf_tester.model.lock import Lock, Pin
 from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow, WarningFact
@@ -123,7 +124,7 @@ def test_record_page_tells_every_event_and_field() -> None:
     page = text_of(ROOT / "docs" / "reference" / "record.md")
     told = set(re.findall(r"`([\w-]+)`", page)) | set(re.findall(r"^### ([\w-]+)$", page, re.MULTILINE))
     written: tuple[type, ...] = get_args(events.Event)
-    parts = (Cell, Lock, Pin, CellResult, TestRow, ExceptionFact, WarningFact)
+    parts = (Cell, Lock, Pin, CellResult, TestRow, ExceptionFact, WarningFact, Explanation, Cause)
     kept = [kind for kind in (*written, *parts) if kind is not events.TransferProgress]
     fields = {field.name for kind in kept for field in dataclasses.fields(kind)}
     # The package's own names, as `tf_tester.report.record` spells them.

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tf_tester.cli.options import EPILOG, options, settings_from
-from tf_tester.cli.selecting import FETCHING, RESOLVING, selection_of
+from tf_tester.cli.selecting import FETCHING, RESOLVING, downloads_alone, selection_of
 from tf_tester.cli.test import RUNNING, Splitting, recording, trial_of
 from tf_tester.core.printable import printable
 
 if TYPE_CHECKING:
-    from tf_tester.flow.bisect import Found, Look
-    from tf_tester.model.events import Event
-    from tf_tester.ports import Tell
+    from tf_tester.flow.bisect import Found
+    from tf_tester.flow.looking import Look
 
 
 @click.command(
@@ -91,7 +90,7 @@ def command(
         print(printable(text), file=sys.stderr, flush=True)
 
     with (
-        recording(_downloads_alone(settings.color)) as hear,
+        recording(downloads_alone(settings.color)) as hear,
         services(settings, hear, environ=os.environ, run_id=run_id, purpose=Purpose.TEST) as world,
     ):
         quest = Quest(good, bad, over, repeat, failures, everywhere)
@@ -107,22 +106,6 @@ def command(
             print(printable(line))
         print(printable(f"Evidence: {folder}"))
     return 0 if found.changes else 3
-
-
-def _downloads_alone(color: str) -> "Tell":
-    """What is told while it runs, besides our own lines: nobody knows yet which cells there will be."""
-    from tf_tester.model.events import MirrorsChosen, TransferFinished, TransferTrouble
-    from tf_tester.report.lines import wants_colour
-    from tf_tester.report.plain import PlainPrinter
-
-    colour = color == "always" or (color == "auto" and wants_colour(sys.stderr, os.environ))
-    printer = PlainPrinter(sys.stderr, colour=colour)
-
-    def tell(event: "Event") -> None:
-        if isinstance(event, TransferFinished | TransferTrouble | MirrorsChosen):
-            printer.tell(event)
-
-    return tell
 
 
 def _answer(found: "Found") -> list[str]:

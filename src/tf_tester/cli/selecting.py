@@ -10,6 +10,7 @@ from packaging.utils import canonicalize_name
 
 from tf_tester.core.settings import Settings
 from tf_tester.errors import UsageError
+from tf_tester.model.events import Event, MirrorsChosen, TransferFinished, TransferTrouble
 from tf_tester.model.request import Selection
 from tf_tester.ports import Tell
 
@@ -70,6 +71,21 @@ def listener(settings: Settings) -> Iterator[Tell]:
         from tf_tester.report.plain import PlainPrinter
 
         yield PlainPrinter(sys.stderr, colour=settings.color == "always" or wants_colour(sys.stderr, os.environ)).tell
+
+
+def downloads_alone(color: str) -> Tell:
+    """What is told while it runs, besides our own lines: nobody knows yet which cells there will be."""
+    from tf_tester.report.lines import wants_colour
+    from tf_tester.report.plain import PlainPrinter
+
+    colour = color == "always" or (color == "auto" and wants_colour(sys.stderr, os.environ))
+    printer = PlainPrinter(sys.stderr, colour=colour)
+
+    def tell(event: Event) -> None:
+        if isinstance(event, TransferFinished | TransferTrouble | MirrorsChosen):
+            printer.tell(event)
+
+    return tell
 
 
 def requirements_of(files: tuple[Path, ...], package: str) -> tuple[str, ...]:

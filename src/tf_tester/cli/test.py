@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,12 @@ from tf_tester.model.events import Event
 from tf_tester.model.request import Trial
 
 if TYPE_CHECKING:
+    from tf_tester.flow.prepare import Preparer
+    from tf_tester.flow.services import Services
+    from tf_tester.flow.test import After
+    from tf_tester.model.cell import PlannedCell
+    from tf_tester.model.outcome import CellResult
+    from tf_tester.model.request import Selection
     from tf_tester.ports import Tell
 
 RUNNING = (
@@ -82,8 +88,9 @@ class Splitting(click.Command):
     metavar="FILE",
     help="Write the record of the run (JSON lines).",
 )
+@click.option("--why", is_flag=True, help="Run more cells to find out why some fail: each kind of failure once.")
 @click.pass_context
-def command(ctx: click.Context, /, targets: tuple[Path, ...], json_file: Path | None, **_: Any) -> int:
+def command(ctx: click.Context, /, targets: tuple[Path, ...], json_file: Path | None, why: bool, **_: Any) -> int:
     """Run a script, tests, or any command against many versions of a package.
 
     FILE is a script (judged by its exit code) or has tests for pytest or unittest; FOLDER has test files. What
@@ -97,7 +104,7 @@ def command(ctx: click.Context, /, targets: tuple[Path, ...], json_file: Path | 
       tf-tester test --versions minors --last 3 -- python train.py --epochs 1
     """
     settings = settings_from(ctx.params).settings
-    return run_test(settings, trial_of(settings, targets, ctx.meta.get("rest", ())), json_file)
+    return run_test(settings, trial_of(settings, targets, ctx.meta.get("rest", ())), json_file, why=why)
 
 
 @contextmanager
@@ -126,7 +133,7 @@ def recording(show: "Tell") -> "Iterator[Callable[[Path], Tell]]":
             writer.close()
 
 
-def run_test(settings: Settings, trial: Trial, json_file: Path | None) -> int:
+def run_test(settings: Settings, trial: Trial, json_file: Path | None, *, why: bool = False) -> int:
     """Run the matrix and print its report; the exit code."""
     from datetime import UTC, datetime
 
@@ -145,7 +152,15 @@ def run_test(settings: Settings, trial: Trial, json_file: Path | None) -> int:
         recording(show) as hear,
         services(settings, hear, environ=os.environ, run_id=run_id, purpose=Purpose.TEST) as world,
     ):
-        code = test(selection, trial, world, run_id=run_id, started=datetime.now(UTC).isoformat(), tool=TOOL)
+        code = test(
+            selection,
+            trial,
+            world,
+            run_id=run_id,
+            started=datetime.now(UTC).isoformat(),
+            tool=TOOL,
+            after=_explaining(selection, trial, world) if why else None,
+        )
         record = world.run_folder / "record.jsonl"
     report = fold(read_record(record))
     print_report(
@@ -159,6 +174,16 @@ def run_test(settings: Settings, trial: Trial, json_file: Path | None) -> int:
     if json_file is not None:
         shutil.copyfile(record, json_file)
     return code
+
+
+def _explaining(selection: "Selection", trial: Trial, world: "Services") -> "After":
+    from tf_tester.cli.blame import tell_progress
+    from tf_tester.flow.why import explain_failures
+
+    def after(preparer: "Preparer", cells: "Sequence[PlannedCell]", results: "Mapping[str, CellResult]") -> None:
+        explain_failures(selection, trial, world, preparer, cells, results, tell_progress)
+
+    return after
 
 
 def trial_of(settings: Settings, targets: tuple[Path, ...], rest: tuple[str, ...]) -> Trial:

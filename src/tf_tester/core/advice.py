@@ -5,7 +5,9 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tf_tester.core.differences import differences
 from tf_tester.core.report import Report
+from tf_tester.core.verdicts import finding
 from tf_tester.model.cell import Cell
 from tf_tester.model.lock import Resolution
 from tf_tester.model.outcome import Outcome
@@ -39,10 +41,8 @@ def _advice(report: Report, default_package: str) -> Iterator[Advice]:
     failed = [cell for cell in report.cells if report.result(cell).outcome.is_failure_of_the_test]
     if failed:
         yield Advice(_shell(failed[0], report, default_package), "look around in that environment")
-    if any(cell.resolution is Resolution.LATEST for cell in failed) and not any(
-        cell.resolution is Resolution.ERA for cell in report.cells
-    ):
-        yield Advice("", "the same command with --resolve era tells whether newer dependencies are to blame")
+    if any(not finding(difference, report).enough for difference in differences(report)[0]):
+        yield Advice("", "the same command with --why runs more cells to find out what is to blame")
     yield from _pythons(report)
     if Outcome.NO_WHEEL in outcomes:
         package = report.cells[0].package

@@ -5,7 +5,7 @@ can, as `git bisect skip` does it; if none is left between two that differ, the 
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import ceil, log2
@@ -66,6 +66,37 @@ class Search:
         """The narrowest that is known now."""
         becomes = Verdict.BAD if self._first is Verdict.GOOD else Verdict.GOOD
         return Change(self._low, self._high, becomes)
+
+
+def halving(count: int, *, at_once: int = 1) -> Generator[list[int], list[Verdict], Change]:
+    """The same between a good first and a bad last one, several looks at a time; yields indexes, takes their verdicts.
+
+    With `at_once` looks together fewer rounds are needed, and more looks in all.
+    """
+    low, high = 0, count - 1
+    untestable: set[int] = set()
+    while open_ones := [index for index in range(low + 1, high) if index not in untestable]:
+        points = _spread(open_ones, at_once)
+        verdicts = yield points
+        for index, verdict in zip(points, verdicts, strict=True):
+            if verdict is Verdict.BAD:
+                high = index
+                break
+            if verdict is Verdict.GOOD:
+                low = index
+            else:
+                untestable.add(index)
+    return Change(low, high, Verdict.BAD)
+
+
+def _spread(numbers: Sequence[int], count: int) -> list[int]:
+    """So many of them, evenly apart: they cut the line into parts of one length.
+
+    >>> _spread([1, 2, 3, 4, 5], 1), _spread([1, 2, 3, 4, 5], 2), _spread([7], 4)
+    ([3], [2, 4], [7])
+    """
+    places = {round((len(numbers) + 1) * part / (count + 1)) - 1 for part in range(1, count + 1)}
+    return [numbers[place] for place in sorted(places) if 0 <= place < len(numbers)] or [numbers[len(numbers) // 2]]
 
 
 def transitions(verdicts: Sequence[Verdict]) -> list[Change]:

@@ -20,8 +20,11 @@ _VARYING = (
 _LIST = re.compile(r"(<\w+>)(?:,? (?:and |or )?\1)+")
 _LIBRARY = re.compile(r"^.*[/\\](?:site-packages|dist-packages|lib[/\\]python3\.\d+t?)[/\\]", re.DOTALL)
 
-Signature = tuple[str, str]
-"""What kind of failure, and its message without what varies from version to version."""
+Signature = tuple[str, str, str]
+"""What kind of failure, its message without what varies from version to version, and who raised it.
+
+Files and lines move from one version to the next: of a library it is the function, of the user's own code nothing.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ def differences(report: Report) -> tuple[tuple[Difference, ...], int]:
     for cell in report.cells:
         result = report.result(cell)
         if result.outcome.is_failure_of_the_test:
-            failures[cell.key] = (cell, _kinds_of_failure(result))
+            failures[cell.key] = (cell, kinds_of_failure(result))
     shown: dict[Signature, tuple[Cell, TestRow | None, str]] = {}
     for cell, kinds in failures.values():
         for signature, (row, told) in kinds.items():
@@ -78,7 +81,7 @@ def obstacles(report: Report) -> tuple[Obstacle, ...]:
         result = report.result(cell)
         if result.outcome.ran or result.outcome == "interrupted":
             continue
-        groups.setdefault((result.outcome, without_varying(result.summary)), []).append((cell, result))
+        groups.setdefault((result.outcome, without_varying(result.summary), ""), []).append((cell, result))
     return tuple(
         Obstacle(
             members[0][0],
@@ -138,7 +141,7 @@ def gravest_first(rows: Iterable[TestRow]) -> dict[str, TestRow]:
     return found
 
 
-def _kinds_of_failure(result: CellResult) -> dict[Signature, tuple[TestRow | None, str]]:
+def kinds_of_failure(result: CellResult) -> dict[Signature, tuple[TestRow | None, str]]:
     """In the order of the tests, each with the first test that shows it."""
     kinds: dict[Signature, tuple[TestRow | None, str]] = {}
     for row in result.tests:
@@ -147,15 +150,16 @@ def _kinds_of_failure(result: CellResult) -> dict[Signature, tuple[TestRow | Non
             kinds.setdefault(signature, (row, told))
     if not kinds:
         told = result.summary or str(result.outcome)
-        kinds[(result.outcome, without_varying(told))] = (None, told)
+        kinds[(result.outcome, without_varying(told), "")] = (None, told)
     return kinds
 
 
 def _signature(row: TestRow, result: CellResult) -> tuple[Signature, str]:
     if row.exception is not None:
         told = headline(row.exception)
-        return (row.exception.type, without_varying(told)), told
+        raised_by = row.exception.function if _LIBRARY.match(row.exception.file) else ""
+        return (row.exception.type, without_varying(told), raised_by), told
     exited = f"exit status {row.exit_code}" if row.exit_code else ""
     reason = row.reason or exited or result.summary
     told = f"{row.outcome}: {reason}" if reason else str(row.outcome)
-    return (row.outcome, without_varying(told)), told
+    return (row.outcome, without_varying(told), ""), told

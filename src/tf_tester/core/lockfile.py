@@ -5,6 +5,7 @@ Both name the authority's own addresses and hashes, never a mirror's: a lock is 
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,56 @@ def artifacts_of(content: bytes, interpreter: Interpreter, *, shown: str) -> lis
             )
         found.append(chosen)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Exactly:
+    """One line of requirements that is exact."""
+
+    name: str
+    """Canonical."""
+    version: str
+    hashes: frozenset[str] = frozenset()
+    """SHA-256 of the files that are allowed; empty: all are."""
+
+
+def exact_requirements(text: str, interpreter: Interpreter, *, shown: str) -> tuple[list[Exactly], tuple[str, ...]]:
+    """What requirements like those of `pip freeze` name for an interpreter, and remarks on lines that were left out.
+
+    Raises `ConfigError` for a requirement that leaves the version open.
+    """
+    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.utils import canonicalize_name
+
+    environment = markers_of(interpreter)
+    found: list[Exactly] = []
+    left_out: list[str] = []
+    for line in text.replace("\\\n", " ").splitlines():
+        line = re.sub(r"(^|\s)#.*", "", line).strip()
+        if not line:
+            continue
+        words, *hashes = re.split(r"\s--hash[= ]", line)
+        try:
+            requirement = Requirement(words.strip())
+        except InvalidRequirement:
+            left_out.append(line)
+            continue
+        if requirement.url is not None:
+            left_out.append(line)
+            continue
+        if requirement.marker is not None and not requirement.marker.evaluate(environment):
+            continue
+        exact = [one.version for one in requirement.specifier if one.operator in ("==", "===")]
+        if len(exact) != 1 or exact[0].endswith(".*"):
+            raise ConfigError(
+                f"{shown} is no lock: {words.strip()!r} doesn't say which version.",
+                hint="Give a pylock.toml, or requirements with == everywhere, such as `pip freeze` writes.",
+            )
+        digests = frozenset(one.strip().partition(":")[2].lower() for one in hashes if one.startswith("sha256:"))
+        found.append(Exactly(str(canonicalize_name(requirement.name)), exact[0], digests))
+    if not found:
+        raise ConfigError(f"{shown} names no distribution.", hint="Give a pylock.toml, or what `pip freeze` writes.")
+    return found, tuple(f"{shown}: {line!r} was left out" for line in left_out)
 
 
 def markers_of(interpreter: Interpreter) -> dict[str, str]:

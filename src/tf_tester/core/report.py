@@ -4,8 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tf_tester.model.cause import Explanation
 from tf_tester.model.cell import Cell
 from tf_tester.model.events import (
+    CellExplained,
     CellFinished,
     CellLocked,
     Event,
@@ -47,6 +49,8 @@ class Report:
     """Of the run as a whole."""
     locks: Mapping[str, Lock] = field(default_factory=dict)
     """By cell key."""
+    explanations: Mapping[str, Explanation] = field(default_factory=dict)
+    """By key of the cell that is explained."""
     transfers: Transfers = Transfers()
     interrupted: bool = True
     """Also true of a record without an end: that run was killed, or still goes on."""
@@ -68,6 +72,7 @@ def fold(events: Iterable[Event]) -> Report:
     report = Report()
     results: dict[str, CellResult] = {}
     locks: dict[str, Lock] = {}
+    explanations: dict[str, Explanation] = {}
     troubles: list[TransferTrouble] = []
     files = received = 0
     for event in events:
@@ -87,6 +92,8 @@ def fold(events: Iterable[Event]) -> Report:
                 locks[event.cell] = event.lock
             case CellFinished():
                 results[event.result.cell] = event.result
+            case CellExplained():
+                explanations[event.explanation.cell.key] = event.explanation
             case TransferFinished():
                 files += 1
                 received += event.received
@@ -97,7 +104,7 @@ def fold(events: Iterable[Event]) -> Report:
             case _:
                 pass  # states and progress are for those who watch
     transfers = Transfers(files, received, tuple(troubles))
-    return replace(report, results=results, locks=locks, transfers=transfers)
+    return replace(report, results=results, locks=locks, explanations=explanations, transfers=transfers)
 
 
 def exit_code(results: Iterable[CellResult], *, interrupted: bool) -> int:

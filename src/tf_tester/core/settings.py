@@ -510,8 +510,11 @@ def _one_of(*choices: str) -> Takes:
     return take
 
 
+_RESOLUTIONS = tuple(one for one in Resolution if one is not Resolution.LOCK)
+
+
 def _resolution(value: object, place: Place) -> Resolution:
-    return Resolution(_one_of(*Resolution)(value, place))
+    return Resolution(_one_of(*_RESOLUTIONS)(value, place))
 
 
 def _index_url(value: object, place: Place) -> str | None:
@@ -551,7 +554,7 @@ TABLE: tuple[Setting, ...] = (
         _resolution,
         "era",
         "Which dependencies: as of the version's release, the latest or the lowest possible.",
-        choices=tuple(Resolution),
+        choices=_RESOLUTIONS,
     ),
     Setting("grace", _duration, "14d", "How long after a version's release its dependencies may be.", "DURATION"),
     Setting(

@@ -7,20 +7,18 @@ from dataclasses import dataclass, replace
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tf_tester.core.bisect import Change, Search, Verdict, together, transitions
+from tf_tester.core.bisect import Change, Search, Verdict, transitions
 from tf_tester.core.choose import Choice, choose
 from tf_tester.errors import UsageError
+from tf_tester.flow.cells import PREPARING, run_started
+from tf_tester.flow.looking import Look, Looking
 from tf_tester.flow.prepare import Preparer
 from tf_tester.flow.select import Selected, select_cells
 from tf_tester.flow.services import Services
-from tf_tester.flow.test import Gate, run_cell, run_started
 from tf_tester.flow.trial import jobs_of, tools_of
 from tf_tester.model.cell import PlannedCell
-from tf_tester.model.events import CellFinished, RunFinished
-from tf_tester.model.outcome import CellResult
+from tf_tester.model.events import RunFinished
 from tf_tester.model.request import Selection, Trial
-
-_PREPARING = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +35,6 @@ class Quest:
     """Words of the failures that are meant; another failure makes a version untestable. None: every failure is."""
     everywhere: bool = False
     """Look at every version, and tell every change."""
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """One version that was looked at."""
-
-    version: str
-    python: str
-    verdict: Verdict
-    outcome: str
-    summary: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +84,10 @@ def bisect(
             remarks=(*remarks, *trial.remarks),
         )
     )
-    with ThreadPoolExecutor(_PREPARING, "layers") as pool:
+    with ThreadPoolExecutor(PREPARING, "layers") as pool:
         jobs = jobs_of(trial)
         preparer = Preparer(selection, trial, selected.page, services, pool, tools=tools_of(jobs))
-        looking = _Looking(trial, preparer, services, selection.package, quest)
+        looking = Looking(trial, preparer, services, selection.package, repeat=quest.repeat, failures=quest.failures)
         try:
             found = _found(quest, selection, services, looking, line, versions, told)
         except KeyboardInterrupt:
@@ -112,48 +99,11 @@ def bisect(
     return replace(found, remarks=(*remarks, *found.remarks))
 
 
-class _Looking:
-    """Runs single cells."""
-
-    def __init__(self, trial: Trial, preparer: Preparer, services: Services, package: str, quest: Quest) -> None:
-        self._trial = trial
-        self._preparer = preparer
-        self._services = services
-        self._jobs = jobs_of(trial)
-        self._gate = Gate(trial, package, services)
-        self._repeat = quest.repeat
-        self._failures = quest.failures
-        self.cells = 0
-
-    def at(self, planned: PlannedCell, version: str) -> Look:
-        results = []
-        for attempt in range(1, self._repeat + 1):
-            self.cells += 1
-            result = run_cell(
-                planned, self._preparer, self._trial, self._jobs, self._gate, self._services, None, attempt=attempt
-            )
-            self._services.tell(CellFinished(result))
-            results.append(result)
-            if not result.outcome.ran:
-                break
-        verdict = together([_verdict(result, self._failures) for result in results])
-        last = next((one for one in results if str(one.outcome) != "pass"), results[-1])
-        summary = last.summary if verdict is not Verdict.UNTESTABLE or len(results) == 1 else "not the same each time"
-        return Look(version, planned.cell.python, verdict, str(last.outcome), summary)
-
-
-def _verdict(result: CellResult, failures: Sequence[str]) -> Verdict:
-    if result.outcome.is_failure_of_the_test:
-        meant = not failures or any(words in result.summary for words in failures)
-        return Verdict.BAD if meant else Verdict.UNTESTABLE
-    return Verdict.GOOD if str(result.outcome) == "pass" else Verdict.UNTESTABLE
-
-
 def _found(
     quest: Quest,
     selection: Selection,
     services: Services,
-    looking: _Looking,
+    looking: Looking,
     line: Sequence[PlannedCell],
     versions: Sequence[str],
     told: Callable[[Look, int], None],
@@ -221,7 +171,7 @@ def _words(verdict: Verdict) -> str:
 def _about_python(
     selection: Selection,
     services: Services,
-    looking: _Looking,
+    looking: Looking,
     versions: Sequence[str],
     line: Sequence[PlannedCell],
     change: Change,
@@ -274,5 +224,5 @@ def _line(
             hint=f"Give one version of {selection.package} with --versions, and one --python.",
         )
     held = selected.cells[0]
-    cells = [replace(held, cell=replace(held.cell, also=f"{over}=={version}")) for version in versions]
+    cells = [replace(held, cell=replace(held.cell, also=(f"{over}=={version}",))) for version in versions]
     return selected, cells, versions, selected.remarks

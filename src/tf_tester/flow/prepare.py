@@ -65,7 +65,9 @@ class Preparer:
         """The exact distributions of a cell, its test runner's included, and whether the store knew them."""
         planned, interpreter = preparation.planned, preparation.interpreter
         project = self._project(interpreter)
-        also = [planned.cell.also] if planned.cell.also else []
+        if planned.lock is not None:
+            return self._given(preparation, planned.lock), True
+        also = planned.cell.also
         requirements = [f"{planned.cell.package}=={planned.cell.version}", *also, *self._trial.requirements]
         if project is not None:
             requirements += self._needs_of(*project)
@@ -89,6 +91,16 @@ class Preparer:
             lock = replace(lock, pins=(*lock.pins, project[0]))
         preparation.lock = lock
         return lock, known
+
+    def _given(self, preparation: Preparation, lock: Lock) -> Lock:
+        """With the user's own project as it is now."""
+        project = self._project(preparation.interpreter)
+        if project is not None:
+            own = canonicalize_name(project[0].name)
+            lock = replace(lock, pins=(*(pin for pin in lock.pins if canonicalize_name(pin.name) != own), project[0]))
+        preparation.lock = lock
+        preparation.remarks += lock.remarks
+        return lock
 
     @contextmanager
     def environment(

@@ -79,6 +79,8 @@ class Services:
     index: Index
     fetcher: Fetcher
     blobs: Blobs
+    metadata: Callable[[Artifact], bytes]
+    """METADATA of a wheel. Raises `DownloadFailed`, `BadWheel`."""
     interpreters: Interpreters
     resolver: Resolver
     layers: Layers

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.interpreter import Interpreter
-from tf_tester.model.lock import Resolution
+from tf_tester.model.lock import Lock, Resolution
 from tf_tester.model.outcome import Outcome
 
 
@@ -17,12 +17,12 @@ class Cell:
     python: str
     """The interpreter's label (`3.8`), or `-` where none fits."""
     resolution: Resolution
-    also: str = ""
-    """A requirement that this cell alone has besides, such as `numpy==1.24.0`."""
+    also: tuple[str, ...] = ()
+    """Requirements that this cell alone has besides, such as `numpy==1.24.0`; of a given lock, what it is called."""
 
     @property
     def key(self) -> str:
-        also = f"+{self.also}" if self.also else ""
+        also = "".join(f"+{one}" for one in self.also)
         return f"{self.package}=={self.version}@py{self.python}@{self.resolution}{also}"
 
 
@@ -44,3 +44,5 @@ class PlannedCell:
     artifact: Artifact | None = None
     """The wheel of the version under test that fits the interpreter."""
     refusal: Refusal | None = None
+    lock: Lock | None = None
+    """What it installs, where that isn't to be found out any more."""

@@ -6,6 +6,7 @@ The live board and the plain printer listen to the same events while they happen
 from dataclasses import dataclass
 from typing import Any
 
+from tf_tester.model.cause import Explanation
 from tf_tester.model.cell import Cell
 from tf_tester.model.lock import Lock
 from tf_tester.model.outcome import CellResult
@@ -101,6 +102,13 @@ class CellFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class CellExplained:
+    """Blame has been laid."""
+
+    explanation: Explanation
+
+
+@dataclass(frozen=True, slots=True)
 class RunFinished:
     exit_code: int
     interrupted: bool
@@ -116,5 +124,6 @@ Event = (
     | TransferTrouble
     | MirrorsChosen
     | CellFinished
+    | CellExplained
     | RunFinished
 )

@@ -14,6 +14,8 @@ class Resolution(StrEnum):
     """As of the version's release date plus a grace period."""
     LATEST = "latest"
     LOWEST = "lowest"
+    LOCK = "lock"
+    """Those of a given lock."""
 
 
 @dataclass(frozen=True, slots=True)

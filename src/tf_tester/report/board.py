@@ -113,7 +113,7 @@ class Board:
                 case MirrorsChosen():
                     self._trouble = f"mirrors: {', '.join(event.names) or 'none'}: {event.told}"
                     self._troubled = moment
-                case CellFinished():
+                case CellFinished() if event.result.cell in self._labels:
                     self._results[event.result.cell] = event.result
                 case _:
                     pass

@@ -1,10 +1,11 @@
 """What works where: tests as rows and cells as columns, or one line a cell where that tells more."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from tf_tester.core.differences import gravest_first
 from tf_tester.core.printable import printable
 from tf_tester.core.report import Report
+from tf_tester.core.says import Odd
 from tf_tester.core.sizes import duration_text, size_text
 from tf_tester.model.cell import Cell
 from tf_tester.model.outcome import CellResult, Outcome, TestRow
@@ -15,25 +16,29 @@ _GAP = 2
 _MOST_BLOCKS = 3
 _MOST_ROWS = 40
 _SHORTEST_NAME = 20
+DIFFERS = "differs"
+"""The mark of what passes, but says something else than the others."""
 
 
-def results(report: Report, layout: Layout) -> list[Line]:
-    """The matrix, or a list of cells; empty where there are none."""
+def results(report: Report, layout: Layout, odd: Sequence[Odd] = ()) -> list[Line]:
+    """The matrix, or a list of cells; empty where there are none. `odd`: those that are marked though they pass."""
     if not report.cells:
         return []
     tests = {cell.key: gravest_first(report.result(cell).tests) for cell in report.cells}
     names = list(dict.fromkeys(name for rows in tests.values() for name in rows))
     if len(names) <= 1:
-        return _cell_list(report, _facts_of_one_test)
-    blocks = _blocks(report, tests, names, layout)
+        return _cell_list(report, _facts_of_one_test, odd)
+    differs = {(cell.key, one.test) for one in odd for cell in one.cells}
+    blocks = _blocks(report, tests, names, layout, differs)
     if len(blocks) > _MOST_BLOCKS:
-        return _cell_list(report, _facts_of_many_tests)
+        return _cell_list(report, _facts_of_many_tests, odd)
     lines = [spans for number, block in enumerate(blocks) for spans in ([()] if number else []) + block]
-    return lines + _legend(report, tests, names, layout)
+    return lines + _legend(report, tests, names, layout, differs=bool(odd))
 
 
-def _cell_list(report: Report, facts: Callable[[CellResult], Mapping[str, str]]) -> list[Line]:
+def _cell_list(report: Report, facts: Callable[[CellResult], Mapping[str, str]], odd: Sequence[Odd]) -> list[Line]:
     """One line a cell."""
+    differs = {cell.key for one in odd for cell in one.cells}
     packages = len(report.packages) > 1
     resolutions = len({cell.resolution for cell in report.cells}) > 1
     rows: list[dict[str, Span]] = []
@@ -44,6 +49,8 @@ def _cell_list(report: Report, facts: Callable[[CellResult], Mapping[str, str]])
         if resolutions:
             row["resolution"] = Span(str(cell.resolution))
         row["outcome"] = Span(word(result.outcome), style(result.outcome))
+        if cell.key in differs and result.outcome is Outcome.PASS:
+            row["outcome"] = Span(f"{word(result.outcome)}, {DIFFERS}", Style.ODD)
         rows.append(row | {name: Span(fact) for name, fact in facts(result).items()})
     return table(rows)
 
@@ -71,12 +78,16 @@ def table(rows: Sequence[Mapping[str, Span]]) -> list[Line]:
 
 
 def _blocks(
-    report: Report, tests: Mapping[str, Mapping[str, TestRow]], names: Sequence[str], layout: Layout
+    report: Report,
+    tests: Mapping[str, Mapping[str, TestRow]],
+    names: Sequence[str],
+    layout: Layout,
+    differs: Collection[tuple[str, str]],
 ) -> list[list[Line]]:
     """The matrix, cut into as many blocks of columns as the width demands."""
     shown, note = _rows_worth_showing(report, tests, names)
     corner, shortened = _shorter_names(shown, layout)
-    cells = [_Column(report.result(cell), cell, tests[cell.key], report) for cell in report.cells]
+    cells = [_Column(report.result(cell), cell, tests[cell.key], report, differs) for cell in report.cells]
     needed = sum(column.width for column in cells)
     longest = max((columns(name) for name in (*shortened.values(), corner)), default=0)
     room = layout.width - needed
@@ -104,22 +115,36 @@ def _blocks(
 class _Column:
     """One cell's column of marks."""
 
-    def __init__(self, result: CellResult, cell: Cell, rows: Mapping[str, TestRow], report: Report) -> None:
+    def __init__(
+        self,
+        result: CellResult,
+        cell: Cell,
+        rows: Mapping[str, TestRow],
+        report: Report,
+        differs: Collection[tuple[str, str]],
+    ) -> None:
         self.result = result
         self.rows = rows
+        self.differs = {test for key, test in differs if key == cell.key}
         self.heads = [printable(cell.version), "-" if cell.python == "-" else f"py{printable(cell.python)}"]
         if len({other.resolution for other in report.cells}) > 1:
             self.heads.append(str(cell.resolution))
         if len(report.packages) > 1:
             self.heads.insert(0, printable(cell.package))
-        marks = [mark(row.outcome) for row in rows.values()] or [mark(result.outcome)]
+        marks = [self._mark(name).text for name in rows] or [mark(result.outcome)]
         self.width = max(map(columns, [*self.heads, *marks])) + _GAP
 
     def span(self, name: str) -> Span:
+        marked = self._mark(name)
+        return Span("  " + pad(marked.text, self.width - _GAP), marked.style)
+
+    def _mark(self, name: str) -> Span:
         outcome = self.outcome(name)
-        text = "-" if outcome is None else mark(outcome)
-        chosen = Style.FAINT if outcome is None else style(outcome)
-        return Span("  " + pad(text, self.width - _GAP), chosen)
+        if outcome is None:
+            return Span("-", Style.FAINT)
+        if name in self.differs and outcome is Outcome.PASS:
+            return Span(DIFFERS, Style.ODD)
+        return Span(mark(outcome), style(outcome))
 
     def outcome(self, name: str) -> Outcome | None:
         """Of one test; a cell that has no tests at all shows its own outcome across."""
@@ -181,12 +206,19 @@ def _fitted(names: Mapping[str, str], width: int, layout: Layout) -> dict[str, s
 
 
 def _legend(
-    report: Report, tests: Mapping[str, Mapping[str, TestRow]], names: Sequence[str], layout: Layout
+    report: Report,
+    tests: Mapping[str, Mapping[str, TestRow]],
+    names: Sequence[str],
+    layout: Layout,
+    *,
+    differs: bool,
 ) -> list[Line]:
     """What the marks mean, those that occur."""
     seen = {row.outcome for rows in tests.values() for row in rows.values()}
     seen |= {report.result(cell).outcome for cell in report.cells if not tests[cell.key]}
     told = [f"{mark(outcome)}: {meaning(outcome)}" for outcome in Outcome if outcome in seen & EXPLAINED]
+    if differs:
+        told.append(f"{DIFFERS}: it passes, but prints something else")
     if any(rows and len(rows) < len(names) for rows in tests.values()):
         told.append("-: no such test in that cell, or not reached")
     if not told:

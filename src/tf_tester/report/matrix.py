@@ -7,9 +7,13 @@ from tf_tester.core.advice import Advice, advice
 from tf_tester.core.differences import Difference, Obstacle, differences, obstacles, place
 from tf_tester.core.printable import printable
 from tf_tester.core.report import Report, cell_labels
+from tf_tester.core.says import Odd, odd_ones
 from tf_tester.core.sizes import duration_text, size_text
+from tf_tester.core.verdicts import Finding, finding
+from tf_tester.core.warned import prophecies
 from tf_tester.model.cell import Cell
 from tf_tester.model.outcome import Outcome
+from tf_tester.report.causes import because, pins_line
 from tf_tester.report.grid import results, table
 from tf_tester.report.lines import (
     Layout,
@@ -55,10 +59,13 @@ def report_lines(
 ) -> list[Line]:
     """The whole report; sections without content are left out."""
     layout = layout or Layout()
+    odd = odd_ones(report)
     sections = [
         _header(report),
-        results(report, layout),
+        results(report, layout, odd),
         _differences(report, layout),
+        _odd_ones(odd, report, layout),
+        _prophecies(report, layout),
         _obstacles(report, layout),
         _remarks(report, layout),
         _timings(report) if timings else [],
@@ -113,6 +120,61 @@ def _difference(
         where = layout.shorten_left(printable(place(row.exception)), layout.width - 7)
         yield line(Span(f"    at {where}", Style.FAINT))
     yield from _also(difference.also, labels, report, layout)
+    known = finding(difference, report)
+    for text in _verdict(known):
+        first, *rest = layout.wrap(printable(text), first=4, indent=6, most=4)
+        yield line(f"    {first}")
+        yield from (line(text) for text in rest)
+
+
+def _verdict(known: Finding) -> Iterator[str]:
+    """`verdict: dependency, protobuf 3.20.3 → 4.21.1`, what repairs it, and where it is seen."""
+    explained = known.explanation
+    evidence = known.evidence
+    if explained is not None and explained.causes:
+        evidence = "; and ".join(because(cause) for cause in explained.causes)
+    yield f"verdict: {known.verdict}" + (f", {evidence}" if evidence else "")
+    if explained is not None:
+        if explained.pins:
+            yield pins_line(explained)
+        yield from explained.remarks
+    if known.span:
+        yield f"seen {known.span}"
+
+
+def _odd_ones(odd: Sequence[Odd], report: Report, layout: Layout) -> list[Line]:
+    if not odd:
+        return []
+    labels = cell_labels(report.cells)
+    one_test = len({row.id for cell in report.cells for row in report.result(cell).tests}) <= 1
+    lines = [line(Span("Passes, but says something else", Style.STRONG))]
+    for one in odd:
+        test = "" if one_test else f"  {layout.shorten_left(printable(one.test), layout.width // 2)}"
+        lines.append(line("  ", Span(printable(labels[one.cells[0].key]), Style.STRONG), test))
+        usual = printable(labels[one.others[0].key])
+        for name, said in (("says", one.line), (f"{usual} says", one.usual)):
+            first, *rest = layout.wrap(printable(said) or "nothing", first=5 + len(name), indent=6, most=3)
+            lines.append(line(Span(f"    {name} ", Style.FAINT), first))
+            lines += [line(text) for text in rest]
+        lines += _also(one.cells[1:], labels, report, layout)
+    return lines
+
+
+def _prophecies(report: Report, layout: Layout) -> list[Line]:
+    found = prophecies(report)
+    if not found:
+        return []
+    labels = cell_labels(report.cells)
+    lines = [line(Span("Will break", Style.STRONG))]
+    for one in found:
+        warned = ", ".join(labels[cell.key] for cell in one.warned)
+        told = f"{one.name}: {warned} {'warns' if len(one.warned) == 1 else 'warn'}, {labels[one.breaks.key]} breaks"
+        first, *rest = layout.wrap(printable(told), first=2, indent=4, most=4)
+        lines += [line(f"  {first}"), *(line(text) for text in rest)]
+        for text in (one.warning, one.failure):
+            first, *rest = layout.wrap(printable(text), first=4, indent=6, most=2)
+            lines += [line(Span(f"    {first}", Style.FAINT)), *(line(Span(text, Style.FAINT)) for text in rest)]
+    return lines
 
 
 def _obstacles(report: Report, layout: Layout) -> list[Line]:

@@ -56,7 +56,7 @@ class PlainPrinter:
                 return line(Span("trouble", Style.ODD), f" {event.filename} from {event.source}: {event.reason}")
             case MirrorsChosen():
                 return line(f"mirrors: {', '.join(event.names) or 'none'}: {event.told}")
-            case CellFinished():
+            case CellFinished() if not self._labels or event.result.cell in self._labels:
                 return self._cell(event.result)
             case _:
                 return None

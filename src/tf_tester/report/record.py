@@ -17,6 +17,7 @@ import msgspec
 
 from tf_tester.errors import StoreError, UsageError
 from tf_tester.model.events import (
+    CellExplained,
     CellFinished,
     CellLocked,
     CellState,
@@ -39,6 +40,7 @@ _EVENTS: dict[str, type[Event]] = {
     "transfer-trouble": TransferTrouble,
     "mirrors-chosen": MirrorsChosen,
     "cell-finished": CellFinished,
+    "cell-explained": CellExplained,
     "run-finished": RunFinished,
 }
 _NAMES = {event: name for name, event in _EVENTS.items()}

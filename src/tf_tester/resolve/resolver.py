@@ -83,6 +83,13 @@ class UvResolver:
         self._memory.remember_lock(key, lock)
         return lock, False
 
+    def pins(self, artifacts: Sequence[Artifact], interpreter: Interpreter) -> tuple[Pin, ...]:
+        return tuple(
+            self._built(one, interpreter) if one.is_sdist else pin_of(one, one.sha256)
+            for one in artifacts
+            if one.sha256 is not None
+        )
+
     def _still_there(self, lock: Lock) -> bool:
         """What was built here can't be downloaded again: without it the lock is made anew."""
         return all(self._blobs.find(pin.sha256) is not None for pin in lock.pins if pin.built_from)
@@ -192,10 +199,13 @@ class UvResolver:
         if not question.interpreter.is_here:
             # What is built for another Python may not fit: whoever installs it builds it.
             return replace(pin_of(sdist, sdist.sha256), name=name, version=version)
-        built = self._builder.built(sdist, question.interpreter)
+        return replace(self._built(sdist, question.interpreter), name=name, version=version)
+
+    def _built(self, sdist: Artifact, interpreter: Interpreter) -> Pin:
+        built = self._builder.built(sdist, interpreter)
         return Pin(
-            name,
-            version,
+            sdist.project,
+            sdist.version,
             built.filename,
             built.sha256,
             built.size,

@@ -143,6 +143,7 @@ def services(
             index=network.index,
             fetcher=network.transfer,
             blobs=blobs,
+            metadata=metadata.read,
             interpreters=pythons,
             resolver=UvResolver(
                 index=network.index,

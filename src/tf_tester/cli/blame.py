@@ -1,0 +1,136 @@
+"""`tf-tester blame`."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tf_tester.cli.options import EPILOG, options, settings_from
+from tf_tester.cli.selecting import FETCHING, RESOLVING, downloads_alone, selection_of
+from tf_tester.cli.test import RUNNING, Splitting, recording, trial_of
+from tf_tester.core.printable import printable
+
+if TYPE_CHECKING:
+    from tf_tester.flow.blame import Suspects, Tried
+
+
+@click.command(
+    "blame",
+    cls=Splitting,
+    epilog=EPILOG,
+    options_metavar="[OPTIONS]",
+    short_help="Find the dependencies that make a test fail.",
+)
+@click.argument(
+    "targets", nargs=-1, metavar="[FILE|FOLDER]... [-- COMMAND|ARGUMENTS...]", type=click.Path(path_type=Path)
+)
+@click.option(
+    "--good",
+    default="era",
+    show_default=True,
+    metavar="era|latest|lowest|FILE",
+    help="Dependencies with which the test passes; FILE: a pylock.toml, or what `pip freeze` wrote.",
+)
+@click.option(
+    "--bad", default="latest", show_default=True, metavar="era|latest|lowest|FILE", help="With which it fails."
+)
+@click.option(
+    "--budget",
+    type=click.IntRange(min=3),
+    default=100,
+    show_default=True,
+    metavar="CELLS",
+    help="Run no more cells for it.",
+)
+@click.option(
+    "--repeat",
+    type=click.IntRange(1, 100),
+    default=1,
+    show_default=True,
+    help="Run each so often; one that isn't always the same says nothing.",
+)
+@options(
+    "package",
+    "versions",
+    "pre",
+    "yanked",
+    *(name for name in RESOLVING if name != "resolve"),
+    *RUNNING,
+    *FETCHING,
+    "color",
+)
+@click.option("--json", "as_json", is_flag=True, help="The answer for programs.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    targets: tuple[Path, ...],
+    good: str,
+    bad: str,
+    budget: int,
+    repeat: int,
+    as_json: bool,
+    **_: Any,
+) -> int:
+    """Find the dependencies that make a test fail which passes with others.
+
+    Of what differs between the two, cells with some of it are run until it is known which changes are to blame, each
+    set of them no larger than it must be, and with which version of each it begins. The pins that repair it are tried.
+
+    \b
+    Examples:
+      tf-tester blame my_test.py --versions 2.8.0 --python 3.10
+      tf-tester blame tests/ --versions 2.8.0 --bad frozen.txt
+    """
+    from datetime import UTC, datetime
+
+    from tf_tester.flow.blame import Inquiry, blame
+    from tf_tester.report.causes import explanation_lines
+    from tf_tester.wiring import TOOL, Purpose, new_run_id, services
+
+    settings = settings_from(ctx.params).settings
+    selection = selection_of(settings)
+    trial = trial_of(settings, targets, ctx.meta.get("rest", ()))
+    run_id = new_run_id()
+    with (
+        recording(downloads_alone(settings.color)) as hear,
+        services(settings, hear, environ=os.environ, run_id=run_id, purpose=Purpose.TEST) as world,
+    ):
+        explanation = blame(
+            selection,
+            trial,
+            world,
+            Inquiry(good, bad, budget, repeat),
+            run_id=run_id,
+            started=datetime.now(UTC).isoformat(),
+            tool=TOOL,
+            told=tell_progress,
+        )
+        folder = world.run_folder
+    if as_json:
+        import msgspec
+
+        print(msgspec.json.encode(explanation).decode())
+    else:
+        for line in explanation_lines(explanation):
+            print(printable(line))
+        print(printable(f"Evidence: {folder}"))
+    return 0 if explanation.causes else 3
+
+
+def tell_progress(step: "Suspects | Tried") -> None:
+    """A line on standard error for each cell."""
+    from tf_tester.flow.blame import Suspects
+
+    if isinstance(step, Suspects):
+        groups = f" in {step.groups} groups" if step.groups != len(step.changes) else ""
+        text = (
+            f"{len(step.changes)} distributions differ{groups}: a culprit takes {step.one} cells at the most, "
+            f"its border some more; {step.budget} may be run"
+        )
+    else:
+        reason = f"  {step.look.first_line}" if step.look.first_line else ""
+        text = f"{step.look.outcome}  {step.what}{reason}"
+    print(printable(text), file=sys.stderr, flush=True)

@@ -1,0 +1,124 @@
+"""Who is to blame for a kind of failure, as far as the cells of a run show it, and where it is seen. Pure.
+
+Nothing is guessed: a verdict needs two cells that differ in one thing only, or an explanation by experiment. Otherwise
+it is `unknown`, with what is known.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from tf_tester.core.differences import Difference
+from tf_tester.core.report import Report, cell_labels
+from tf_tester.model.cause import Blame, Explanation
+from tf_tester.model.cell import Cell
+from tf_tester.model.outcome import Outcome
+
+_MACHINE = re.compile(
+    r"cannot open shared object file|version `?(?:GLIBC|GLIBCXX|CXXABI)_[\d.]+'? not found|No space left on device"
+    r"|Illegal instruction|SIGILL"
+)
+"""What a system says of itself: a library, room or an instruction that it doesn't have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is known of one kind of failure."""
+
+    verdict: Blame
+    evidence: str
+    """In half a sentence, which cells say so."""
+    span: str
+    """Among the versions that ran: `from 2.9.0 on (2.8.0 passes)`; empty where one version ran."""
+    explanation: Explanation | None = None
+    enough: bool = True
+    """False: more cells would tell more."""
+
+
+def finding(difference: Difference, report: Report) -> Finding:
+    """Of one kind of failure."""
+    cells = (difference.cell, *difference.also)
+    span = _span(cells, report)
+    explained = next((report.explanations[cell.key] for cell in cells if cell.key in report.explanations), None)
+    if explained is not None:
+        return Finding(explained.verdict, "", span, explained)
+    outcomes = {report.result(cell).outcome for cell in cells}
+    told = f"{difference.headline}\n{difference.row.stderr if difference.row else ''}"
+    if outcomes == {Outcome.OOM}:
+        return Finding(Blame.ENVIRONMENT, "there was not enough memory", span)
+    if (said := _MACHINE.search(told)) is not None:
+        return Finding(Blame.ENVIRONMENT, f"the system says {said[0]!r}", span)
+    passing = [cell for cell in report.cells if report.result(cell).outcome is Outcome.PASS]
+    labels = cell_labels(report.cells)
+    for verdict, pair in (
+        (Blame.DEPENDENCY, _other_resolution),
+        (Blame.FRAMEWORK, _other_version),
+        (Blame.PYTHON, _other_python),
+    ):
+        for bad in cells:
+            for good in passing:
+                if pair(bad, good, report):
+                    return Finding(verdict, f"{labels[good.key]} passes and differs in nothing else", span)
+    near = [cell for cell in passing if any(cell.package == bad.package for bad in cells)]
+    if not near:
+        return Finding(Blame.UNKNOWN, "it passes nowhere in this run", span, enough=False)
+    return Finding(Blame.UNKNOWN, "those that pass have other dependencies, too", span, enough=False)
+
+
+def _other_resolution(bad: Cell, good: Cell, report: Report) -> bool:
+    return (bad.package, bad.version, bad.python) == (good.package, good.version, good.python)
+
+
+def _other_version(bad: Cell, good: Cell, report: Report) -> bool:
+    same = bad.package == good.package and bad.python == good.python and bad.version != good.version
+    return same and _beside(bad, report, files=True) == _beside(good, report, files=True) is not None
+
+
+def _other_python(bad: Cell, good: Cell, report: Report) -> bool:
+    same = (bad.package, bad.version) == (good.package, good.version) and bad.python != good.python
+    return same and _beside(bad, report, files=False) == _beside(good, report, files=False) is not None
+
+
+def _beside(cell: Cell, report: Report, *, files: bool) -> frozenset[tuple[str, str]] | None:
+    """What is installed besides the package: files, or only versions."""
+    lock = report.locks.get(cell.key)
+    if lock is None:
+        return None
+    return frozenset(
+        (pin.name, pin.sha256 if files else pin.version)
+        for pin in lock.pins
+        if canonicalize_name(pin.name) != cell.package
+    )
+
+
+def _span(cells: Sequence[Cell], report: Report) -> str:
+    """Where among the versions that ran the failure begins and ends, if it is in one stretch."""
+    package = cells[0].package
+    ran = [cell for cell in report.cells if cell.package == package and report.result(cell).outcome.ran]
+    line = sorted({cell.version for cell in ran}, key=_order)
+    failing = {cell.version for cell in cells if cell.package == package}
+    if len(line) < 2 or not failing <= set(line):
+        return ""
+    places = sorted(line.index(version) for version in failing)
+    first, last = places[0], places[-1]
+    if len(places) != last - first + 1:
+        return ""
+    if len(places) == len(line):
+        return "with every version that ran"
+    begins, ends = line[first], line[last]
+    if first == 0:
+        return f"up to {ends}; not with {line[last + 1]}"
+    if last == len(line) - 1:
+        return f"from {begins} on; not with {line[first - 1]}"
+    only = f"{begins} to {ends}" if first != last else f"{begins} only"
+    return f"{only}; not with {line[first - 1]} and {line[last + 1]}"
+
+
+def _order(version: str) -> tuple[bool, Version, str]:
+    try:
+        return True, Version(version), version
+    except InvalidVersion:
+        return False, Version("0"), version

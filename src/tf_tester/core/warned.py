@@ -1,0 +1,84 @@
+"""Warnings of passing cells that came true: they name what a later version no longer has. Pure."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from packaging.version import InvalidVersion, Version
+
+from tf_tester.core.differences import headline
+from tf_tester.core.report import Report
+from tf_tester.model.cell import Cell
+from tf_tester.model.outcome import ExceptionFact, Outcome
+
+_CATEGORIES = ("Deprecat", "FutureWarning", "Pending", "Removed")
+_GONE = re.compile(
+    r"has no attribute '(\w+)'|cannot import name '(\w+)'|No module named '([\w.]+)'"
+    r"|unexpected keyword argument:? '?(\w+)|Argument\(s\) not recognized: \{'(\w+)'"
+)
+"""What an exception says is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prophecy:
+    """A warning, and the version with which it came true."""
+
+    name: str
+    """What is gone."""
+    warning: str
+    """First line, as the newest of these cells gave it."""
+    warned: tuple[Cell, ...]
+    """In which the test passes, and warns."""
+    breaks: Cell
+    """The first one in which it is gone."""
+    failure: str
+
+
+def prophecies(report: Report) -> tuple[Prophecy, ...]:
+    """One for each name that is gone, in the order in which versions lost them."""
+    found: dict[str, Prophecy] = {}
+    for cell, exception in _failures(report):
+        for name in _missing(exception):
+            if name in found:
+                continue
+            warned = [
+                (other, message)
+                for other, message in _warnings(report)
+                if other.package == cell.package
+                and _version(other) < _version(cell)
+                and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", message)
+            ]
+            if warned:
+                cells = tuple(dict.fromkeys(other for other, _ in warned))
+                newest = max(warned, key=lambda one: _version(one[0]))
+                found[name] = Prophecy(name, newest[1].strip().splitlines()[0], cells, cell, headline(exception))
+    return tuple(found.values())
+
+
+def _failures(report: Report) -> Iterator[tuple[Cell, ExceptionFact]]:
+    """Oldest version first."""
+    for cell in sorted(report.cells, key=_version):
+        for row in report.result(cell).tests:
+            if row.outcome.is_failure_of_the_test and row.exception is not None:
+                yield cell, row.exception
+
+
+def _warnings(report: Report) -> Iterator[tuple[Cell, str]]:
+    for cell in report.cells:
+        for row in report.result(cell).tests:
+            if row.outcome is Outcome.PASS:
+                for warning in row.warnings:
+                    if any(word in warning.category for word in _CATEGORIES) and warning.message.strip():
+                        yield cell, warning.message
+
+
+def _missing(exception: ExceptionFact) -> tuple[str, ...]:
+    names = (next(filter(None, match.groups())) for match in _GONE.finditer(exception.message[:2_000]))
+    return tuple(dict.fromkeys(name.rpartition(".")[2] for name in names))
+
+
+def _version(cell: Cell) -> Version:
+    try:
+        return Version(cell.version)
+    except InvalidVersion:
+        return Version("0")

@@ -1,0 +1,450 @@
+"""Which distributions make a cell fail that passes with others, found by running cells between the two."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from packaging.version import Version
+
+from tf_tester.core.bisect import Change as Step
+from tf_tester.core.bisect import Verdict, halving
+from tf_tester.core.blame import Answer, Changes, Culprit, Graph, Hunt, most_trials
+from tf_tester.core.choose import Choice, choose
+from tf_tester.core.drift import Change, between, changes, entailing, requirers, upper_bound
+from tf_tester.core.lockfile import markers_of
+from tf_tester.core.wheel_rules import BadWheel
+from tf_tester.errors import TfTesterError, UsageError
+from tf_tester.flow.cells import PREPARING, run_started
+from tf_tester.flow.locked import is_file_of_lock, locked_cell
+from tf_tester.flow.looking import Look, Looking
+from tf_tester.flow.prepare import Preparation, Preparer, artifact_of
+from tf_tester.flow.select import select_cells
+from tf_tester.flow.services import Services
+from tf_tester.flow.trial import jobs_of, tools_of
+from tf_tester.model.artifact import ProjectPage
+from tf_tester.model.cause import Blame, Cause, Explanation
+from tf_tester.model.cell import PlannedCell
+from tf_tester.model.events import CellExplained, RunFinished
+from tf_tester.model.lock import Lock, Pin, Resolution
+from tf_tester.model.request import Selection, Trial
+
+_ROUNDS = 3
+"""How often what still fails with the pins is looked into again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspects:
+    """What is known before the search, and what it will take."""
+
+    changes: tuple[Change, ...]
+    groups: int
+    """Of changes that can only be made together."""
+    one: int
+    """Cells that one culprit takes at the most, besides its border."""
+    budget: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One look, as it is told to somebody who waits."""
+
+    what: str
+    look: Look
+
+
+Told = Callable[[Suspects | Tried], None]
+
+
+class NotAsSaid(UsageError):
+    """The one that is to pass doesn't, or the other one passes."""
+
+
+class Blaming:
+    """What one explanation needs."""
+
+    def __init__(
+        self,
+        package: str,
+        preparer: Preparer,
+        looking: Looking,
+        services: Services,
+        *,
+        at_once: int,
+        budget: int,
+        told: Told,
+    ) -> None:
+        """`at_once`: cells that may run together. `budget`: cells of one explanation, but for the last check."""
+        self._preparer = preparer
+        self._looking = looking
+        self._services = services
+        self._at_once = at_once
+        self._budget = budget
+        self._told = told
+        self._package = package
+        self._number = 0
+        self._first = 0
+
+    def explain(self, good: PlannedCell, bad: PlannedCell, *, again: bool = False) -> Explanation:
+        """Two cells of one Python, the first of which is to pass and the second to fail.
+
+        Of two versions the package under test is one of the changes. `again`: the record has results of these cells
+        already, which are to stand. Raises `NotAsSaid` where they don't pass and fail, `UsageError` where they install
+        the same; what a cell raises that can't be prepared.
+        """
+        assert good.interpreter is not None
+        self._first = first = self._looking.cells
+        ends = {name: self.with_lock(planned) for name, planned in (("good", good), ("bad", bad))}
+        if again:
+            ends = {name: called(planned, "again") for name, planned in ends.items()}
+        names = [_name(planned) for planned in (good, bad)]
+        if good.cell.version != bad.cell.version:
+            names = [f"{good.cell.version} with {names[0]}", f"{bad.cell.version} with {names[1]}"]
+        looks = self._look([(ends["good"], names[0]), (ends["bad"], names[1])])
+        for look, wanted in zip(looks, (Verdict.GOOD, Verdict.BAD), strict=True):
+            if look.verdict is not wanted:
+                expected = "pass" if wanted is Verdict.GOOD else "fail"
+                raise NotAsSaid(
+                    f"{good.cell.package} {good.cell.version} does not {expected} with {look.version} dependencies: "
+                    f"{(look.first_line or look.outcome).rstrip('.')}.",
+                    hint="Name two ways to choose dependencies, with --good one that passes and with --bad one that "
+                    "fails.",
+                )
+        causes: list[Cause] = []
+        remarks: list[str] = []
+        complete, verified = True, False
+        differing = len(changes(_lock(ends["good"]), _lock(ends["bad"])))
+        failing = ends["bad"]
+        for _ in range(_ROUNDS):
+            answer, found = self._round(ends["good"], failing, good, looks[1], remarks)
+            complete = answer.complete
+            causes += found
+            pins = _pins(causes)
+            if not found or not pins or len({cause.pin for cause in found} - {""}) < len(found):
+                break
+            failing, look = self._with_pins(bad, pins)
+            verified = look.verdict is Verdict.GOOD
+            if verified:
+                if len(causes) > 1:
+                    causes = self._needed(bad, causes, remarks)
+                break
+            if look.verdict is Verdict.UNTESTABLE or not self._left():
+                remarks.append(f"with {' and '.join(pins)} alone it is {look.outcome}: {look.first_line}")
+                break
+        if not verified and causes and _pins(causes):
+            remarks.append("the pins were not seen to be enough")
+        return Explanation(
+            bad.cell,
+            good.cell,
+            Blame.FRAMEWORK if causes and all(map(self._is_the_package, causes)) else Blame.DEPENDENCY,
+            differing,
+            tuple(causes),
+            verified,
+            self._looking.cells - first,
+            complete,
+            tuple(dict.fromkeys(remarks)),
+        )
+
+    # -- the search among what differs
+
+    def _round(
+        self, good: PlannedCell, bad: PlannedCell, era: PlannedCell, at_end: Look, remarks: list[str]
+    ) -> tuple[Answer, list[Cause]]:
+        before, after = _lock(good), _lock(bad)
+        differing = {change.name: change for change in changes(before, after)}
+        if not differing:
+            raise UsageError(
+                "Both install the same distributions, and yet one passes and the other fails.",
+                hint="The test may be flaky; --repeat tells.",
+            )
+        assert good.interpreter is not None
+        graph = entailing(before, after, self._metadata, markers_of(good.interpreter))
+        groups = len(graph.units)
+        self._told(Suspects(tuple(differing.values()), groups, most_trials(groups), self._left()))
+        seen: dict[Changes, Look] = {graph.everything: at_end}
+        hunt = Hunt(graph, at_once=self._at_once, budget=self._left())
+        steps = hunt.steps()
+        try:
+            batch = next(steps)
+            while True:
+                looks = self._look([self._combination(good, bad, tried, differing) for tried in batch])
+                seen.update(zip(batch, looks, strict=True))
+                batch = steps.send([look.verdict for look in looks])
+        except StopIteration as stop:
+            answer: Answer = stop.value
+        if not answer.complete:
+            remarks.append(f"--budget {self._budget} was spent before all was tried: there may be other causes")
+        causes = [
+            self._cause(culprit, graph, good, bad, era, differing, seen[culprit.all]) for culprit in answer.culprits
+        ]
+        return answer, causes
+
+    def _combination(
+        self, good: PlannedCell, bad: PlannedCell, tried: Changes, differing: dict[str, Change]
+    ) -> tuple[PlannedCell, str]:
+        self._number += 1
+        cell = replace(good.cell, resolution=Resolution.LOCK, also=(f"combination {self._number}",))
+        planned = replace(good, cell=cell, lock=between(_lock(good), _lock(bad), tried))
+        texts = [differing[name].text for name in sorted(tried)]
+        return planned, ", ".join(texts) if len(texts) <= 3 else f"{len(texts)} of {len(differing)} changes"
+
+    # -- from a culprit to a pin
+
+    def _cause(
+        self,
+        culprit: Culprit,
+        graph: Graph,
+        good: PlannedCell,
+        bad: PlannedCell,
+        era: PlannedCell,
+        differing: dict[str, Change],
+        look: Look,
+    ) -> Cause:
+        changed = [differing[name] for name in sorted(culprit.changes)]
+        # What is tested is held to its version; of several that only fail together another one can give way.
+        others = [change for change in changed if change.name != era.cell.package] or changed
+        leader = next((change for change in others if change.kind in ("up", "down")), others[0])
+        cause = Cause(
+            tuple(change.text for change in changed),
+            leader.name,
+            summary=look.first_line,
+            pin=self._plain_pin(leader, bad, differing),
+            exact=culprit.exact,
+        )
+        if leader.name == era.cell.package:
+            return replace(cause, pin="")  # it is what is tested
+        if leader.kind not in ("up", "down") or era.lock is not None:
+            return cause
+        beside = tuple(f"{one.name}=={one.after}" for one in changed if one is not leader and one.after is not None)
+        # Of what these entail, whatever version they need, of any day.
+        beside += tuple(name for name in sorted(culprit.entailed) if differing[name].after is not None)
+        if any(one.name == era.cell.package for one in changed):
+            return cause  # the passing cell can't have it
+        border = self._border(leader, beside, era, alone=len(changed) == 1)
+        if border is None:
+            return cause
+        last_good, first_bad = border
+        pin = (
+            f"{leader.name}<{upper_bound(last_good, first_bad)}"
+            if leader.kind == "up"
+            else f"{leader.name}>={last_good}"
+        )
+        return replace(cause, last_good=last_good, first_bad=first_bad, pin=pin)
+
+    def _plain_pin(self, leader: Change, bad: PlannedCell, differing: dict[str, Change]) -> str:
+        match leader.kind:
+            case "up":
+                return f"{leader.name}<={leader.before}"
+            case "down":
+                return f"{leader.name}>={leader.before}"
+            case "removed":
+                return f"{leader.name}=={leader.before}"
+            case "added":
+                # What nobody needs isn't installed: the one that needs it must be an older one.
+                assert bad.interpreter is not None
+                bringing = requirers(_lock(bad), leader.name, self._metadata, markers_of(bad.interpreter))
+                older = [differing[name] for name in bringing if name in differing and differing[name].before]
+                return f"{older[0].name}=={older[0].before}" if older else ""
+            case _:
+                return ""
+
+    def _border(
+        self, leader: Change, others: tuple[str, ...], era: PlannedCell, *, alone: bool
+    ) -> tuple[str, str] | None:
+        """The last version that passes and the first that fails, in the passing cell but for it; None: not found."""
+        assert leader.before is not None and leader.after is not None
+        low, high = sorted((Version(leader.before), Version(leader.after)))
+        page = self._services.index.page(leader.name)
+        ordinary = choose(page, Choice("all"))
+        line = [low, *(one for one in ordinary if low < one < high), high]
+        if leader.kind == "down":
+            line.reverse()
+
+        def cells(indexes: Sequence[int]) -> list[tuple[PlannedCell, str]]:
+            found = []
+            for index in indexes:
+                also = (f"{leader.name}=={line[index]}", *others)
+                cell = replace(era, cell=replace(era.cell, also=also), lock=None)
+                found.append((cell, f"{leader.name} {line[index]}"))
+            return found
+
+        ends = [len(line) - 1] if alone else [0, len(line) - 1]
+        if len(ends) > self._left():
+            return None
+        verdicts = [look.verdict for look in self._look(cells(ends))]
+        if verdicts[-1] is not Verdict.BAD or (not alone and verdicts[0] is not Verdict.GOOD):
+            return None
+        steps = halving(len(line), at_once=self._at_once)
+        try:
+            indexes = next(steps)
+            while len(indexes) <= self._left():
+                indexes = steps.send([look.verdict for look in self._look(cells(indexes))])
+        except StopIteration as stop:
+            change: Step = stop.value
+            return str(line[change.before]), str(line[change.after])
+        return None
+
+    # -- whether the pins are enough, and each is needed
+
+    def _with_pins(self, bad: PlannedCell, pins: tuple[str, ...]) -> tuple[PlannedCell, Look]:
+        planned = replace(bad, cell=replace(bad.cell, also=pins), lock=None)
+        [look] = self._look([(planned, f"{_name(bad)} with {' and '.join(pins)}")])
+        if look.verdict is Verdict.BAD:
+            planned = self.with_lock(planned)
+        return planned, look
+
+    def _needed(self, bad: PlannedCell, causes: list[Cause], remarks: list[str]) -> list[Cause]:
+        """Those without whose pin it fails; what only the passing cell's own dependencies can't bear isn't one."""
+        kept = list(causes)
+        for cause in causes:
+            rest = _pins([one for one in kept if one is not cause])
+            if not rest or cause.pin in rest:
+                continue
+            _, look = self._with_pins(bad, rest)
+            if look.verdict is Verdict.GOOD:
+                kept.remove(cause)
+                remarks.append(
+                    f"{' and '.join(cause.changes)} alone fails beside the passing cell's other dependencies, "
+                    f"but with {' and '.join(rest)} the newer ones go together"
+                )
+        return kept
+
+    # -- small things
+
+    def _is_the_package(self, cause: Cause) -> bool:
+        return cause.project == self._package
+
+    def _left(self) -> int:
+        """Looks."""
+        return max(0, self._budget - (self._looking.cells - self._first)) // self._looking.repeat
+
+    def _look(self, wanted: Sequence[tuple[PlannedCell, str]]) -> list[Look]:
+        def one(item: tuple[PlannedCell, str]) -> Look:
+            planned, name = item
+            look = self._looking.at(planned, name)
+            self._told(Tried(name, look))
+            return look
+
+        if len(wanted) == 1:
+            return [one(wanted[0])]
+        pool = ThreadPoolExecutor(self._at_once, "blame")
+        try:
+            return list(pool.map(one, wanted))
+        except BaseException:
+            self._looking.close()
+            self._services.stop()
+            raise
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def with_lock(self, planned: PlannedCell) -> PlannedCell:
+        if planned.interpreter is None:
+            assert planned.refusal is not None
+            raise UsageError(planned.refusal.summary, hint=planned.refusal.hint)
+        lock, _ = self._preparer.locked(Preparation(planned, planned.interpreter))
+        return replace(planned, lock=lock)
+
+    def _metadata(self, pin: Pin) -> bytes:
+        try:
+            return self._services.metadata(artifact_of(pin))
+        except (TfTesterError, BadWheel):
+            return b""  # no requirements are known then; a combination that doesn't fit together is tried at worst
+
+
+def called(planned: PlannedCell, name: str) -> PlannedCell:
+    """A cell that has its lock, under another name in the record."""
+    return replace(planned, cell=replace(planned.cell, also=(*planned.cell.also, name)))
+
+
+def _lock(planned: PlannedCell) -> Lock:
+    assert planned.lock is not None
+    return planned.lock
+
+
+def _name(planned: PlannedCell) -> str:
+    """How its dependencies were chosen."""
+    return planned.cell.also[0] if planned.cell.resolution is Resolution.LOCK else str(planned.cell.resolution)
+
+
+def _pins(causes: Sequence[Cause]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(cause.pin for cause in causes if cause.pin))
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """What is asked."""
+
+    good: str = "era"
+    """How the dependencies are chosen with which the test passes: `era`, `latest`, `lowest`, or the file of a lock."""
+    bad: str = "latest"
+    """With which it fails."""
+    budget: int = 100
+    """Cells at the most, but for the last check."""
+    repeat: int = 1
+
+
+def blame(
+    selection: Selection,
+    trial: Trial,
+    services: Services,
+    inquiry: Inquiry,
+    *,
+    run_id: str,
+    started: str,
+    tool: str,
+    told: Told,
+) -> Explanation:
+    """Explain one version on one Python. Raises `UsageError` where the ends are not what they are said to be."""
+    good, remarks, page = _end(selection, services, inquiry.good)
+    bad, _, _ = _end(selection, services, inquiry.bad)
+    ends = (good, bad)
+    clock = services.monotonic
+    begun = clock()
+    remarks = (*remarks, *trial.remarks)
+    services.tell(
+        run_started(selection, trial, ends, services, run_id=run_id, started=started, tool=tool, remarks=remarks)
+    )
+    interrupted = False
+    with ThreadPoolExecutor(PREPARING, "layers") as pool:
+        preparer = Preparer(selection, trial, page, services, pool, tools=tools_of(jobs_of(trial)))
+        looking = Looking(trial, preparer, services, selection.package, repeat=inquiry.repeat)
+        blaming = Blaming(
+            selection.package,
+            preparer,
+            looking,
+            services,
+            at_once=trial.jobs,
+            budget=inquiry.budget,
+            told=told,
+        )
+        try:
+            explanation = blaming.explain(good, bad)
+        except KeyboardInterrupt:
+            interrupted = True
+            services.stop()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+        finally:
+            if interrupted:
+                services.tell(RunFinished(130, True, clock() - begun))
+    services.tell(CellExplained(explanation))
+    services.tell(RunFinished(0 if explanation.causes else 3, False, clock() - begun))
+    return explanation
+
+
+def _end(selection: Selection, services: Services, how: str) -> tuple[PlannedCell, tuple[str, ...], ProjectPage]:
+    given = is_file_of_lock(how)
+    if not given and how not in (Resolution.ERA, Resolution.LATEST, Resolution.LOWEST):
+        raise UsageError(
+            f"{how!r} is no way to choose dependencies.", hint="Give era, latest, lowest, or the file of a lock."
+        )
+    selected = select_cells(selection if given else replace(selection, resolution=Resolution(how)), services)
+    if len(selected.cells) != 1:
+        raise UsageError(
+            f"{len(selected.cells)} cells are meant, and one is to be explained.",
+            hint=f"Give one version of {selection.package} with --versions, and one --python.",
+        )
+    [planned] = selected.cells
+    if given:
+        planned = locked_cell(planned, Path(how), services)
+    return planned, selected.remarks, selected.page

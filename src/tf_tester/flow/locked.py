@@ -1,0 +1,81 @@
+"""Locks from files."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from tf_tester.core.lockfile import Exactly, artifacts_of, exact_requirements
+from tf_tester.core.tags import best_wheel
+from tf_tester.core.wheel_rules import same_version
+from tf_tester.errors import ConfigError, UsageError
+from tf_tester.flow.services import Services
+from tf_tester.model.artifact import Artifact
+from tf_tester.model.cell import PlannedCell
+from tf_tester.model.interpreter import Interpreter
+from tf_tester.model.lock import Lock, Resolution
+
+
+def is_file_of_lock(text: str) -> bool:
+    """Whether it is a file's name rather than a word.
+
+    >>> is_file_of_lock("pylock.toml"), is_file_of_lock("./frozen"), is_file_of_lock("latest")
+    (True, True, False)
+    """
+    return text.endswith((".toml", ".txt")) or "/" in text or "\\" in text
+
+
+def read_lock(file: Path, interpreter: Interpreter, services: Services) -> Lock:
+    """A `pylock.toml` (PEP 751), or requirements of which each is exact (as `pip freeze` writes them).
+
+    A source distribution is built. Raises `UsageError` where the file can't be read, `ConfigError` where it is no
+    lock or has nothing for the interpreter, what the index and the builder raise.
+    """
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"The lock {file} can't be read: {error.strerror}.", hint="Look at its name.") from error
+    remarks: tuple[str, ...] = ()
+    if file.suffix == ".toml":
+        artifacts = artifacts_of(content, interpreter, shown=file.name)
+    else:
+        wanted, remarks = exact_requirements(content.decode("utf-8-sig", "replace"), interpreter, shown=file.name)
+        artifacts = [_artifact(one, interpreter, services, file.name) for one in wanted]
+    pins = services.resolver.pins(artifacts, interpreter)
+    return Lock(interpreter.version, Resolution.LOCK, None, tuple(sorted(pins, key=lambda pin: pin.name)), remarks)
+
+
+def locked_cell(planned: PlannedCell, file: Path, services: Services) -> PlannedCell:
+    """The cell with what a file names. Raises as `read_lock` does, and where it has another version of the package."""
+    cell = replace(planned.cell, resolution=Resolution.LOCK, also=(file.name,))
+    if planned.interpreter is None:
+        return replace(planned, cell=cell)
+    lock = read_lock(file, planned.interpreter, services)
+    version = next((pin.version for pin in lock.pins if canonicalize_name(pin.name) == cell.package), None)
+    if version is None or not same_version(version, cell.version):
+        raise UsageError(
+            f"{file} has {cell.package} {version}, not {cell.version}."
+            if version
+            else f"{file} doesn't have {cell.package}.",
+            hint="Name the version that the lock has with --versions, and the package with --package.",
+        )
+    return replace(planned, cell=cell, lock=lock)
+
+
+def _artifact(exactly: Exactly, interpreter: Interpreter, services: Services, shown: str) -> Artifact:
+    files = [
+        one
+        for one in services.index.page(exactly.name).artifacts
+        if same_version(one.version, exactly.version)
+        and one.sha256
+        and (not exactly.hashes or one.sha256 in exactly.hashes)
+    ]
+    found = best_wheel((one for one in files if one.is_wheel), interpreter)
+    found = found or next((one for one in files if one.is_sdist), None)
+    if found is None:
+        raise ConfigError(
+            f"The index has no file of {exactly.name} {exactly.version} that {shown} allows and Python "
+            f"{interpreter.label} takes.",
+            hint="Take the lock of the Python that is tested, and versions that the index has.",
+        )
+    return found

@@ -1,0 +1,64 @@
+"""Why a cell fails that passes with other dependencies."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tf_tester.model.cell import Cell
+
+
+class Blame(StrEnum):
+    """Who is to blame for a failure."""
+
+    FRAMEWORK = "framework"
+    """The package under test changed."""
+    DEPENDENCY = "dependency"
+    PYTHON = "python"
+    FLAKY = "flaky"
+    """It does not always fail."""
+    ENVIRONMENT = "environment"
+    """The machine: its memory, its libraries."""
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Changes of which none can be left out for the failure."""
+
+    changes: tuple[str, ...]
+    """Each in words: `protobuf 3.19.6 → 6.33.1`."""
+    project: str
+    """The one of them by which it is avoided."""
+    last_good: str = ""
+    """Of that project, where the versions between were looked at."""
+    first_bad: str = ""
+    summary: str = ""
+    """How it fails with these changes alone."""
+    pin: str = ""
+    """Requirement that avoids it; empty: there is none."""
+    exact: bool = True
+    """False: some of the changes may be innocent; what would have told could not be run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What was found out about one cell, by experiment."""
+
+    cell: Cell
+    """The one that fails."""
+    against: Cell
+    """The one that passes."""
+    verdict: Blame
+    differing: int
+    """Distributions that the two don't have in common."""
+    causes: tuple[Cause, ...]
+    verified: bool
+    """Whether the cell passes with the pins, and with nothing else changed."""
+    cells: int
+    """That ran for it, the two and repetitions included."""
+    complete: bool = True
+    """False: the budget was spent before all was tried."""
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def pins(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(cause.pin for cause in self.causes if cause.pin))

@@ -1,0 +1,52 @@
+"""An explanation in sentences."""
+
+import shlex
+
+from tf_tester.model.cause import Cause, Explanation
+from tf_tester.model.cell import Cell
+from tf_tester.model.lock import Resolution
+
+
+def explanation_lines(explanation: Explanation) -> list[str]:
+    """What a person needs: because of what, with which pin, and what it took."""
+    cell = explanation.cell
+    name = f"{cell.package} {cell.version} on Python {cell.python} with {dependencies(cell)}"
+    causes = explanation.causes
+    if not causes:
+        lines = [f"{name} fails, and no cause was found."]
+    elif len(causes) == 1:
+        lines = [f"{name} fails because of {because(causes[0])}.", *_evidence(causes[0])]
+    else:
+        lines = [f"{name} fails for {len(causes)} reasons, each enough alone:"]
+        for cause in causes:
+            lines += [f"- {because(cause)}", *_evidence(cause)]
+    if explanation.pins:
+        lines.append(pins_line(explanation))
+    lines += [f"  {remark}" for remark in explanation.remarks]
+    others = "distribution that differs" if explanation.differing == 1 else "distributions that differ"
+    lines.append(f"{explanation.cells} cells for {explanation.differing} {others}.")
+    return lines
+
+
+def because(cause: Cause) -> str:
+    """`protobuf 3.20.3 → 4.21.1`; what is needed besides is named, too."""
+    own = next((text for text in cause.changes if text.split(" ")[0] == cause.project), cause.changes[0])
+    others = [text for text in cause.changes if text != own]
+    told = f"{cause.project} {cause.last_good} → {cause.first_bad}" if cause.first_bad else own
+    doubt = "" if cause.exact else " (some of these may be innocent)"
+    return told + (f" together with {', '.join(others)}" if others else "") + doubt
+
+
+def pins_line(explanation: Explanation) -> str:
+    """What repairs it, and whether that was seen."""
+    pins = " and ".join(shlex.quote(pin) for pin in explanation.pins)
+    return f"Pin {pins}: {'it passes then.' if explanation.verified else 'not seen to be enough.'}"
+
+
+def dependencies(cell: Cell) -> str:
+    """`era dependencies`, `those of frozen.txt`."""
+    return f"those of {cell.also[0]}" if cell.resolution is Resolution.LOCK else f"{cell.resolution} dependencies"
+
+
+def _evidence(cause: Cause) -> list[str]:
+    return [f"  {cause.summary}"] if cause.summary else []

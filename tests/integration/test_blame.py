@@ -1,0 +1,211 @@
+"""`tf-tester blame`, and `--why`, from the outside."""
+
+import json
+import sys
+
+import pytest
+
+from tests.integration.conftest import User
+from tests.simulator import Simulator
+from tests.wheels import make_wheel
+
+PARTS = [f"part{number:02}" for number in range(1, 13)]
+YEARS = {"1.0": 2019, "1.5": 2020, "2.0": 2022, "2.5": 2023, "3.0": 2024}
+PYTHON = ".".join(map(str, sys.version_info[:2]))
+MAJORS = "import car, {}\nmajor = lambda part: int(part.__version__[0])\n".format(", ".join(PARTS))
+
+
+def add(index: Simulator, name: str, version: str, requires: tuple[str, ...] = ()) -> None:
+    month = int(name[-2:]) if name[-1].isdigit() else 6
+    index.add_wheel(
+        *make_wheel(name, version, requires=requires), upload_time=f"{YEARS[version]}-{month:02}-01T00:00:00Z"
+    )
+
+
+@pytest.fixture
+def car(user: User, index: Simulator) -> User:
+    """car 1.0 and 2.0 of 2021 and 2025, made of twelve parts of which there are newer ones."""
+    for part in PARTS:
+        for version in YEARS:
+            add(index, part, version)
+    for version, year in (("1.0", 2021), ("2.0", 2025)):
+        source = f"__version__ = {version!r}\n" + ("horn = 1\n" if version == "1.0" else "")
+        wheel = make_wheel("car", version, files={"car.py": source}, requires=[f"{part}>=1" for part in PARTS])
+        index.add_wheel(*wheel, upload_time=f"{year}-01-01T00:00:00Z")
+    user.env["TF_TESTER_PACKAGE"] = "car"
+    return user
+
+
+def blame(car: User, test: str, *words: str) -> tuple[list[str], str]:
+    """What was answered, and what was told on the way."""
+    car.write("check.py", MAJORS + test)
+    run = car.run("blame", "check.py", "--versions", "1.0", *words)
+    assert run.code == 0, run.err
+    return run.out.splitlines(), run.err
+
+
+def test_one_culprit_its_border_and_the_pin_that_repairs_it(car: User) -> None:
+    said, told = blame(car, "assert major(part05) < 2, 'it rattles'\n")
+    assert said[:4] == [
+        f"car 1.0 on Python {PYTHON} with latest dependencies fails because of part05 1.5 → 2.0.",
+        "  AssertionError: it rattles",
+        "Pin 'part05<2': it passes then.",
+        # Two ends; 4 to find it among 12; it alone; all but it; its border: an end and 2 between; the pin.
+        "12 cells for 12 distributions that differ.",
+    ]
+    assert "12 distributions differ: a culprit takes 7 cells at the most" in told
+
+
+def test_several_culprits_each_enough_alone_are_all_found(car: User) -> None:
+    test = "assert major(part02) < 3\nassert major(part11) < 2\nassert part07.__version__ < '2.5'\n"
+    said, _ = blame(car, test, "--jobs", "2")
+    assert said[0] == f"car 1.0 on Python {PYTHON} with latest dependencies fails for 3 reasons, each enough alone:"
+    assert {line for line in said if line.startswith("- ")} == {
+        "- part02 2.5 → 3.0",
+        "- part07 2.0 → 2.5",
+        "- part11 1.5 → 2.0",
+    }
+    (pins,) = [line for line in said if line.startswith("Pin ")]
+    assert pins.endswith(": it passes then.")
+    assert all(f"'{pin}'" in pins for pin in ("part02<3", "part07<2.5", "part11<2"))
+
+
+def test_changes_that_only_fail_together_are_one_cause(car: User) -> None:
+    said, _ = blame(car, "assert major(part03) < 2 or major(part09) < 3, 'they clash'\n")
+    assert "fails because of part03 1.5 → 2.0 together with part09 1.5 → 3.0." in said[0]
+    assert "Pin 'part03<2': it passes then." in said
+
+
+def test_only_what_fits_together_is_tried(car: User, index: Simulator) -> None:
+    """The new part04 needs the new part02: whoever has the one has the other, and yet only one is to blame."""
+    index.add_wheel(*make_wheel("part04", "3.1", requires=["part02>=3"]), upload_time="2024-05-01T00:00:00Z")
+    car.write("check.py", MAJORS + "assert major(part04) < 3\nassert not (major(part04) == 3 and major(part02) < 3)\n")
+    run = car.run("blame", "check.py", "--versions", "1.0", "--json")
+    assert run.code == 0, run.err
+    explanation = json.loads(run.out)
+    (cause,) = explanation["causes"]
+    assert cause["changes"] == ["part04 1.5 → 3.1"]
+    assert (cause["last_good"], cause["first_bad"], cause["pin"]) == ("2.5", "3.0", "part04<3")
+    assert explanation["verified"]
+    assert explanation["verdict"] == "dependency"
+
+
+def test_what_is_new_is_kept_out_by_an_older_version_of_what_brings_it(car: User, index: Simulator) -> None:
+    index.add_wheel(*make_wheel("radio", "1.0"), upload_time="2024-05-01T00:00:00Z")
+    index.add_wheel(*make_wheel("part06", "3.1", requires=["radio"]), upload_time="2024-06-01T00:00:00Z")
+    test = "import importlib.util\nassert importlib.util.find_spec('radio') is None, 'too loud'\n"
+    said, _ = blame(car, test)
+    assert "fails because of radio 1.0 (added)." in said[0]
+    assert "Pin part06==1.5: it passes then." in said
+
+
+def test_what_is_gone_comes_back_as_a_requirement(car: User, index: Simulator) -> None:
+    index.add_wheel(*make_wheel("choke", "1.0"), upload_time="2019-05-01T00:00:00Z")
+    index.add_wheel(*make_wheel("part08", "1.6", requires=["choke"]), upload_time="2020-09-01T00:00:00Z")
+    said, _ = blame(car, "import choke\n")
+    assert "fails because of choke 1.0 (gone)." in said[0]
+    assert "Pin choke==1.0: it passes then." in said
+
+
+def test_what_newer_ones_can_bear_together_is_no_cause(car: User) -> None:
+    """A new part08 fails with the old part09 alone: not what breaks it with everything new."""
+    test = "assert major(part08) < 3 or major(part09) == 3, 'half new'\nassert major(part10) < 2, 'that is it'\n"
+    said, _ = blame(car, test)
+    assert "fails because of part10 1.5 → 2.0." in said[0]
+    assert "Pin 'part10<2': it passes then." in said
+    assert any("part08" in line and "the newer ones go together" in line for line in said)
+
+
+def test_what_pip_froze_can_be_blamed(car: User) -> None:
+    lines = [f"{part}=={'3.0' if part == 'part10' else '1.5'}" for part in PARTS]
+    car.write("frozen.txt", "\n".join(["# mine", "car==1.0", *lines, "-e git+https://x/y#egg=z", ""]))
+    said, _ = blame(car, "assert major(part10) < 2\n", "--bad", "frozen.txt")
+    assert f"car 1.0 on Python {PYTHON} with those of frozen.txt fails because of part10" in said[0]
+    # The other way round: what pip froze works, today's doesn't.
+    lines = [f"{part}==1.5" for part in PARTS]
+    car.write("frozen.txt", "\n".join(["car==1.0", *lines]))
+    said, _ = blame(car, "assert major(part10) < 2\n", "--good", "frozen.txt")
+    assert "fails because of part10 1.5 → 3.0." in said[0]
+    assert "Pin 'part10<=1.5': it passes then." in said
+
+
+def test_a_budget_is_kept_to_and_told(car: User) -> None:
+    car.write("check.py", MAJORS + "assert major(part02) < 3\nassert major(part11) < 2\n")
+    run = car.run("blame", "check.py", "--versions", "1.0", "--budget", "5")
+    assert run.code == 3
+    assert "no cause was found" in run.out
+    assert "--budget 5 was spent" in run.out
+    assert "5 cells for" in run.out
+
+
+def test_ends_that_are_not_what_they_are_said_to_be_are_an_error(car: User) -> None:
+    car.write("check.py", MAJORS + "assert major(part05) < 2\n")
+    run = car.run("blame", "check.py", "--versions", "1.0", "--good", "latest", "--bad", "era")
+    assert run.code == 2
+    assert "car 1.0 does not pass with latest dependencies: AssertionError" in run.err
+    car.write("pass.py", "import car\n")
+    run = car.run("blame", "pass.py", "--versions", "1.0")
+    assert run.code == 2
+    assert "car 1.0 does not fail with latest dependencies" in run.err
+    for words in (("--good", "newest"), ("--bad", "no-such.txt"), ("--versions", "1.0,2.0"), ("--budget", "0")):
+        run = car.run("blame", "check.py", "--versions", "1.0", *words)
+        assert run.code == 2, (words, run.err)
+    car.write("loose.txt", "car>=1\n")
+    run = car.run("blame", "check.py", "--versions", "1.0", "--bad", "loose.txt")
+    assert run.code == 2
+    assert "doesn't say which version" in run.err
+    car.write("other.txt", "car==2.0\n")
+    run = car.run("blame", "check.py", "--versions", "1.0", "--bad", "other.txt")
+    assert "other.txt has car 2.0, not 1.0" in run.err
+
+
+# -- test --why
+
+
+def test_why_names_the_dependency(car: User) -> None:
+    car.write("check.py", MAJORS + "assert major(part05) < 2, 'it rattles'\n")
+    run = car.run("test", "check.py", "--versions", "1.0,2.0", "--resolve", "latest", "--why")
+    assert run.code == 1
+    assert "verdict: dependency, part05 1.5 → 2.0" in run.out
+    assert "Pin 'part05<2': it passes then." in run.out
+    assert "seen with every version that ran" in run.out
+    assert "2 failed" in run.out, "the cells that were run to find out are not of the matrix"
+
+
+def test_why_names_the_framework_and_not_what_drifted_with_it(car: User) -> None:
+    car.write("check.py", MAJORS + "car.horn\n")
+    run = car.run("test", "check.py", "--versions", "1.0,2.0", "--why")
+    assert run.code == 1
+    assert "verdict: framework, car 1.0 → 2.0" in run.out
+    assert "fail with latest dependencies, too" in run.out
+    assert "seen from 2.0 on; not with 1.0" in run.out
+    plain = car.run("test", "check.py", "--versions", "1.0,2.0")
+    assert "verdict: unknown, those that pass have other dependencies, too" in plain.out
+    assert "--why" in plain.out
+
+
+def test_without_any_question_what_differs_in_one_thing_is_a_verdict(user: User) -> None:
+    """toy 1.1 and 1.0 have the same gear here: it is toy that changed."""
+    user.write("check.py", "import toy\nassert toy.__version__ == '1.0'\n")
+    run = user.run("test", "check.py", "--versions", "1.0,1.1", "--with", "gear==2.0")
+    assert "verdict: framework, 1.0 py" in run.out
+    assert "passes and differs in nothing else" in run.out
+
+
+def test_why_finds_what_is_flaky(car: User) -> None:
+    flag = car.folder / "flag"
+    car.write(
+        "check.py",
+        f"import pathlib, car\nflag = pathlib.Path({str(flag)!r})\nseen = flag.exists()\nflag.touch()\nassert seen\n",
+    )
+    run = car.run("test", "check.py", "--versions", "1.0", "--why", "--writable", str(car.folder))
+    assert "verdict: flaky" in run.out
+    assert run.outcomes()["1.0"] == "pass"  # the last look; the matrix keeps its own
+    assert "1 failed" in run.out
+
+
+def test_why_says_so_where_nothing_passes(car: User) -> None:
+    car.write("check.py", "import car\nassert False\n")
+    run = car.run("test", "check.py", "--versions", "1.0,2.0", "--why")
+    assert run.code == 1
+    assert "verdict: unknown" in run.out
