@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 @click.option(
     "--lock",
     "lock_format",
-    type=click.Choice([str(one) for one in LockFormat]),
+    type=click.Choice([str(one) for one in LockFormat if one is not LockFormat.CONSTRAINTS]),
     default=str(LockFormat.REQUIREMENTS),
     show_default=True,
     help="What to write beside them for each version: pip's requirements with hashes, or pylock.toml.",

@@ -88,9 +88,25 @@ class Splitting(click.Command):
     metavar="FILE",
     help="Write the record of the run (JSON lines).",
 )
+@click.option(
+    "--locked",
+    "locks",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Run what this lock, or each lock in this folder, has, and ask no index. Repeatable.",
+)
 @click.option("--why", is_flag=True, help="Run more cells to find out why some fail: each kind of failure once.")
 @click.pass_context
-def command(ctx: click.Context, /, targets: tuple[Path, ...], json_file: Path | None, why: bool, **_: Any) -> int:
+def command(
+    ctx: click.Context,
+    /,
+    targets: tuple[Path, ...],
+    json_file: Path | None,
+    why: bool,
+    locks: tuple[Path, ...],
+    **_: Any,
+) -> int:
     """Run a script, tests, or any command against many versions of a package.
 
     FILE is a script (judged by its exit code) or has tests for pytest or unittest; FOLDER has test files. What
@@ -104,7 +120,9 @@ def command(ctx: click.Context, /, targets: tuple[Path, ...], json_file: Path | 
       tf-tester test --versions minors --last 3 -- python train.py --epochs 1
     """
     settings = settings_from(ctx.params).settings
-    return run_test(settings, trial_of(settings, targets, ctx.meta.get("rest", ())), json_file, why=why)
+    if locks and ctx.params.get("versions"):
+        raise UsageError("--locked and --versions both say what is tested.", hint="Give one of them.")
+    return run_test(settings, trial_of(settings, targets, ctx.meta.get("rest", ())), json_file, why=why, locks=locks)
 
 
 @contextmanager
@@ -133,7 +151,9 @@ def recording(show: "Tell") -> "Iterator[Callable[[Path], Tell]]":
             writer.close()
 
 
-def run_test(settings: Settings, trial: Trial, json_file: Path | None, *, why: bool = False) -> int:
+def run_test(
+    settings: Settings, trial: Trial, json_file: Path | None, *, why: bool = False, locks: tuple[Path, ...] = ()
+) -> int:
     """Run the matrix and print its report; the exit code."""
     from datetime import UTC, datetime
 
@@ -160,6 +180,7 @@ def run_test(settings: Settings, trial: Trial, json_file: Path | None, *, why: b
             started=datetime.now(UTC).isoformat(),
             tool=TOOL,
             after=_explaining(selection, trial, world) if why else None,
+            locks=locks,
         )
         record = world.run_folder / "record.jsonl"
     report = fold(read_record(record))

@@ -6,26 +6,48 @@ Both name the authority's own addresses and hashes, never a mirror's: a lock is 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tf_tester.core.platforms import platform_named
 from tf_tester.core.tags import best_wheel
 from tf_tester.errors import ConfigError
 from tf_tester.model.artifact import Artifact
+from tf_tester.model.cell import Cell
 from tf_tester.model.interpreter import Interpreter
-from tf_tester.model.lock import Pin
+from tf_tester.model.lock import Pin, Resolution
+
+if TYPE_CHECKING:
+    from packaging.pylock import Pylock
+
+_TABLE = "tf-tester"
+"""Of ours in a lock, below `[tool]`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a lock answers; with it the same question can be asked again."""
+
+    cell: Cell
+    grace: timedelta = timedelta()
+    requirements: tuple[str, ...] = ()
+    """Besides the package under test."""
+    tools: tuple[str, ...] = ()
+    """Requirements of the test runner."""
+    allow_build: tuple[str, ...] = ()
 
 
 class LockFormat(StrEnum):
     REQUIREMENTS = "requirements"
     PYLOCK = "pylock"
+    CONSTRAINTS = "constraints"
     NONE = "none"
 
 
-def requirements_text(pins: Sequence[Pin], *, header: Sequence[str]) -> str:
-    """What `pip install --require-hashes -r` takes.
+def requirements_text(pins: Sequence[Pin], *, header: Sequence[str], sources: bool = False) -> str:
+    """What `pip install --require-hashes -r` takes. `sources`: of what was built here the source distribution's hash.
 
     >>> pin = Pin("toy", "1.0", "toy-1.0-py3-none-any.whl", "ab12", 5, "https://x/toy")
     >>> print(requirements_text([pin], header=["For it."]))
@@ -35,12 +57,21 @@ def requirements_text(pins: Sequence[Pin], *, header: Sequence[str]) -> str:
     <BLANKLINE>
     """
     lines = [f"# {line}" for line in header]
-    lines += [f"{pin.name}=={pin.version} \\\n    --hash=sha256:{pin.sha256}" for pin in pins]
+    for pin in pins:
+        digest = pin.built_from if sources and pin.built_from else pin.sha256
+        lines.append(f"{pin.name}=={pin.version} \\\n    --hash=sha256:{digest}")
     return "\n".join(lines) + "\n"
 
 
-def pylock_text(pins: Sequence[Pin], *, python: str, created_by: str) -> str:
-    """PEP 751; `python`: the Python that it was made for, such as `3.8`.
+def constraints_text(pins: Sequence[Pin], *, header: Sequence[str]) -> str:
+    """What `pip install -c` takes: versions alone."""
+    return "".join(
+        f"{line}\n" for line in (*(f"# {line}" for line in header), *(f"{p.name}=={p.version}" for p in pins))
+    )
+
+
+def pylock_text(pins: Sequence[Pin], *, python: str, created_by: str, origin: Origin | None = None) -> str:
+    """PEP 751; `python`: the Python that it was made for, such as `3.8`. `origin` goes into a table of ours.
 
     What was built here stands in it as the source distribution that it was built from.
     """
@@ -72,8 +103,49 @@ def pylock_text(pins: Sequence[Pin], *, python: str, created_by: str) -> str:
         requires_python=SpecifierSet(f"=={python}.*"),
         created_by=created_by,
         packages=[package(pin) for pin in pins],
+        tool={_TABLE: _table(origin)} if origin is not None else None,
     )
     return tomlkit.dumps(lock.to_dict())
+
+
+def _table(origin: Origin) -> dict[str, Any]:
+    cell = origin.cell
+    words = {
+        "package": cell.package,
+        "version": cell.version,
+        "python": cell.python,
+        "resolution": str(cell.resolution),
+    }
+    lists = {
+        "also": cell.also,
+        "requirements": origin.requirements,
+        "tools": origin.tools,
+        "allow-build": origin.allow_build,
+    }
+    return words | {"grace-seconds": int(origin.grace.total_seconds())} | {k: list(v) for k, v in lists.items() if v}
+
+
+def origin_of(content: bytes) -> Origin | None:
+    """What a `pylock.toml` of ours answers; None where it is somebody else's."""
+    import tomllib
+
+    try:
+        table = tomllib.loads(content.decode())["tool"][_TABLE]
+        return Origin(
+            Cell(
+                str(table["package"]),
+                str(table["version"]),
+                str(table["python"]),
+                Resolution(table["resolution"]),
+                tuple(map(str, table.get("also", ()))),
+            ),
+            timedelta(seconds=int(table.get("grace-seconds", 0))),
+            tuple(map(str, table.get("requirements", ()))),
+            tuple(map(str, table.get("tools", ()))),
+            tuple(map(str, table.get("allow-build", ()))),
+        )
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError):
+        return None
 
 
 def artifacts_of(content: bytes, interpreter: Interpreter, *, shown: str) -> list[Artifact]:
@@ -82,14 +154,7 @@ def artifacts_of(content: bytes, interpreter: Interpreter, *, shown: str) -> lis
     Of a package the best wheel, else its source distribution. Raises `ConfigError` where it is no lock, names
     something else than files with a SHA-256 and an address, or has nothing for that interpreter; `shown`: its name.
     """
-    import tomllib
-
-    from packaging.pylock import Pylock, PylockUnsupportedVersionError, PylockValidationError
-
-    try:
-        lock = Pylock.from_dict(tomllib.loads(content.decode()))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, PylockValidationError, PylockUnsupportedVersionError) as error:
-        raise ConfigError(f"{shown} is no lock (PEP 751): {error}") from error
+    lock = _pylock(content, shown)
     environment = markers_of(interpreter)
     found = []
     for package in lock.packages:
@@ -115,6 +180,36 @@ def artifacts_of(content: bytes, interpreter: Interpreter, *, shown: str) -> lis
             )
         found.append(chosen)
     return found
+
+
+def _pylock(content: bytes, shown: str) -> "Pylock":
+    import tomllib
+
+    from packaging.pylock import Pylock, PylockUnsupportedVersionError, PylockValidationError
+
+    try:
+        return Pylock.from_dict(tomllib.loads(content.decode()))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, PylockValidationError, PylockUnsupportedVersionError) as error:
+        raise ConfigError(f"{shown} is no lock (PEP 751): {error}") from error
+
+
+def python_of(content: bytes, *, shown: str) -> str:
+    """The Python, such as `3.10`, that a `pylock.toml` is for. Raises `ConfigError` where it leaves that open."""
+    specifiers = _pylock(content, shown).requires_python
+    versions = [one.version.removesuffix(".*") for one in specifiers or () if one.operator in ("==", "~=", ">=")]
+    if len(versions) != 1:
+        raise ConfigError(
+            f"{shown} doesn't say which Python it is for.", hint='Write requires-python = "==3.10.*" into it.'
+        )
+    return ".".join(versions[0].split(".")[:2])
+
+
+def version_in(content: bytes, package: str, *, shown: str) -> str:
+    """The version of a package in a `pylock.toml`. Raises `ConfigError` where it has none."""
+    found = next((one.version for one in _pylock(content, shown).packages if one.name == package), None)
+    if found is None:
+        raise ConfigError(f"{shown} doesn't have {package}.", hint="Name the package that is tested with --package.")
+    return str(found)
 
 
 @dataclass(frozen=True, slots=True)

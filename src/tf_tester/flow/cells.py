@@ -37,6 +37,7 @@ def run_started(
     started: str,
     tool: str,
     remarks: Sequence[str],
+    locks: Sequence[Path] = (),
 ) -> RunStarted:
     """The first event of a record."""
     request = {
@@ -44,6 +45,7 @@ def run_started(
         "limits": asdict(services.limits),
         "selection": asdict(selection),
         "trial": asdict(replace(trial, env=_without_secrets(trial.env))),
+        "locks": [file.absolute() for file in locks],
     }
     return RunStarted(
         run_id,

@@ -1,19 +1,23 @@
 """Locks from files."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
-from tf_tester.core.lockfile import Exactly, artifacts_of, exact_requirements
+from tf_tester.core.lockfile import Exactly, artifacts_of, exact_requirements, origin_of, python_of, version_in
 from tf_tester.core.tags import best_wheel
 from tf_tester.core.wheel_rules import same_version
 from tf_tester.errors import ConfigError, UsageError
+from tf_tester.flow.select import Selected
 from tf_tester.flow.services import Services
-from tf_tester.model.artifact import Artifact
-from tf_tester.model.cell import PlannedCell
+from tf_tester.model.artifact import Artifact, ProjectPage
+from tf_tester.model.cell import Cell, PlannedCell, Refusal
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.lock import Lock, Resolution
+from tf_tester.model.outcome import Outcome
 
 
 def is_file_of_lock(text: str) -> bool:
@@ -43,6 +47,66 @@ def read_lock(file: Path, interpreter: Interpreter, services: Services) -> Lock:
         artifacts = [_artifact(one, interpreter, services, file.name) for one in wanted]
     pins = services.resolver.pins(artifacts, interpreter)
     return Lock(interpreter.version, Resolution.LOCK, None, tuple(sorted(pins, key=lambda pin: pin.name)), remarks)
+
+
+def select_locked(places: Sequence[Path], services: Services, package: str) -> Selected:
+    """A cell for each lock, which is all that is asked; a folder means the `pylock.*.toml` in it.
+
+    `package`: what is tested with locks that aren't ours. A lock whose Python isn't installed is a refusal. Raises
+    `UsageError` where there is no lock, what `read_lock` raises.
+    """
+    files = [file for place in places for file in lock_files(place)]
+    interpreters, broken = services.interpreters.find()
+    cells: dict[str, PlannedCell] = {}
+    for file in files:
+        planned = _cell_of(file, package, interpreters, services)
+        if planned.cell.key in cells:
+            raise UsageError(f"Two locks are of {planned.cell.key}; {file} is one.", hint="Give one of them.")
+        cells[planned.cell.key] = planned
+    remarks = tuple(f"{one.path} is skipped: {one.reason}" for one in broken)
+    packages = {planned.cell.package for planned in cells.values()}
+    if packages != {package}:
+        raise UsageError(
+            f"The locks are of {', '.join(sorted(packages))}, and {package} is to be tested.",
+            hint=f"Add --package {min(packages)}.",
+        )
+    ordered = sorted(cells.values(), key=lambda one: (Version(one.cell.version), one.cell.python, one.cell.key))
+    return Selected(ProjectPage(package, ()), tuple(ordered), remarks)
+
+
+def lock_files(place: Path) -> list[Path]:
+    """A file itself, of a folder the locks in it. Raises `UsageError` where there is none."""
+    if not place.is_dir():
+        if not place.exists():
+            raise UsageError(f"There is no lock {place}.", hint="`tf-tester lock` makes them.")
+        return [place]
+    found = sorted(place.glob("pylock*.toml"))
+    if not found:
+        raise UsageError(f"There is no pylock.toml in {place}.", hint="`tf-tester lock` makes them.")
+    return found
+
+
+def _cell_of(file: Path, package: str, interpreters: Sequence[Interpreter], services: Services) -> PlannedCell:
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"The lock {file} can't be read: {error.strerror}.", hint="Look at its name.") from error
+    origin = origin_of(content)
+    python = origin.cell.python if origin is not None else python_of(content, shown=file.name)
+    interpreter = next((one for one in interpreters if one.label == python), None)
+    if origin is not None:
+        cell = origin.cell
+    else:
+        version = version_in(content, package, shown=file.name)
+        cell = Cell(package, version, python, Resolution.LOCK, (file.name,))
+    if interpreter is None:
+        refusal = Refusal(
+            Outcome.NO_PYTHON,
+            f"{file.name} is for Python {python}, which is not installed.",
+            f"Install it with `uv python install {python}`.",
+        )
+        return PlannedCell(replace(cell, python=python), refusal=refusal)
+    return PlannedCell(cell, interpreter, lock=read_lock(file, interpreter, services))
 
 
 def locked_cell(planned: PlannedCell, file: Path, services: Services) -> PlannedCell:

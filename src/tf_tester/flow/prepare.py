@@ -51,7 +51,12 @@ class Preparer:
         pool: Pool,
         *,
         tools: Sequence[str],
+        only_given: bool = False,
+        anew: bool = False,
     ) -> None:
+        """`only_given`: to a given lock nothing is added, whatever the test runner needs. `anew`: no lock of an earlier
+        run is good enough.
+        """
         self._selection = selection
         self._trial = trial
         self._page = page
@@ -59,6 +64,8 @@ class Preparer:
         self._pool = pool
         self._tools = tuple(tools)
         """Requirements of the test runner, such as `pytest`."""
+        self._only_given = only_given
+        self._anew = anew
         self._project_lock = threading.Lock()
 
     def locked(self, preparation: Preparation) -> tuple[Lock, bool]:
@@ -79,7 +86,7 @@ class Preparer:
                 resolution=planned.cell.resolution,
                 cutoff=cutoff,
                 undated=frozenset(_project_of(text) for text in also),
-                good_for=None if planned.cell.resolution is Resolution.ERA else _TODAY,
+                good_for=self._good_for(planned.cell.resolution),
                 allow_build=self._selection.allow_build,
             )
         )
@@ -93,7 +100,17 @@ class Preparer:
         return lock, known
 
     def _given(self, preparation: Preparation, lock: Lock) -> Lock:
-        """With the user's own project as it is now."""
+        """With the user's own project as it is now, and the test runner where the lock has none."""
+        names = {canonicalize_name(pin.name) for pin in lock.pins}
+        missing = [text for text in self._tools if _project_of(text) not in names]
+        if missing and self._only_given:
+            raise Unresolvable(
+                f"The lock has no {' and no '.join(missing)}, which these tests need.",
+                hint="Make the lock for the tests (`tf-tester lock tests/`), or with --with.",
+            )
+        if missing:
+            tools, _ = self._tool_lock(preparation, lock)
+            lock = replace(_joined(lock, tools, preparation.remarks), remarks=lock.remarks)
         project = self._project(preparation.interpreter)
         if project is not None:
             own = canonicalize_name(project[0].name)
@@ -122,6 +139,11 @@ class Preparer:
             yield environment
             made = clock()
         preparation.phases["cleanup"] = clock() - made
+
+    def _good_for(self, resolution: Resolution) -> timedelta | None:
+        if self._anew:
+            return timedelta()
+        return None if resolution is Resolution.ERA else _TODAY
 
     def _cutoff(self, preparation: Preparation) -> datetime | None:
         cell = preparation.planned.cell

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from pathlib import Path
 
 from tf_tester.core.report import exit_code
 from tf_tester.flow.cells import PREPARING, Gate, run_cell, run_started
 from tf_tester.flow.leavings import Leavings
+from tf_tester.flow.locked import select_locked
 from tf_tester.flow.prepare import Preparer
 from tf_tester.flow.select import select_cells
 from tf_tester.flow.services import Services
@@ -33,23 +35,36 @@ def test(
     started: str,
     tool: str,
     after: After | None = None,
+    locks: Sequence[Path] = (),
 ) -> int:
-    """Run the matrix, telling events as they happen; the exit code.
+    """Run the matrix, telling events as they happen; the exit code. `locks`: these are the cells, and nothing else.
 
     Raises `UsageError` and `IndexUnreachable` before the first event; after it everything is an event.
     """
     jobs = jobs_of(trial)
-    selected = select_cells(selection, services)
+    selected = select_locked(locks, services, selection.package) if locks else select_cells(selection, services)
     page, cells = selected.page, selected.cells
     tell, clock = services.tell, services.monotonic
     begun = clock()
     remarks = (*selected.remarks, *trial.remarks)
-    tell(run_started(selection, trial, cells, services, run_id=run_id, started=started, tool=tool, remarks=remarks))
+    tell(
+        run_started(
+            selection,
+            trial,
+            cells,
+            services,
+            run_id=run_id,
+            started=started,
+            tool=tool,
+            remarks=remarks,
+            locks=locks,
+        )
+    )
     results: dict[str, CellResult] = {}
     interrupted = False
     gate = Gate(trial, selection.package, services)
     with ThreadPoolExecutor(PREPARING, "layers") as pool:
-        preparer = Preparer(selection, trial, page, services, pool, tools=tools_of(jobs))
+        preparer = Preparer(selection, trial, page, services, pool, tools=tools_of(jobs), only_given=bool(locks))
         leavings = Leavings(cells, preparer, services, pool) if trial.ephemeral else None
         # One version after another, where the disk has no room for two.
         at_once = 1 if trial.ephemeral else trial.jobs + _AHEAD

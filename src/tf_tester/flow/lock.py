@@ -1,0 +1,174 @@
+"""The exact locks of a matrix as files, and whether they are still what would be resolved today."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tf_tester.core.drift import Change, changes
+from tf_tester.core.lockfile import LockFormat, Origin, constraints_text, origin_of, pylock_text, requirements_text
+from tf_tester.core.report import Report
+from tf_tester.errors import NoPython, NoWheel, TfTesterError, UsageError
+from tf_tester.flow.locked import lock_files, read_lock
+from tf_tester.flow.prepare import Preparation, Preparer
+from tf_tester.flow.select import select_cells
+from tf_tester.flow.services import Services
+from tf_tester.flow.trial import jobs_of, tools_of
+from tf_tester.flow.wheel_folder import folder_errors, write_file
+from tf_tester.model.cell import Cell, PlannedCell
+from tf_tester.model.lock import Lock
+from tf_tester.model.outcome import Outcome
+from tf_tester.model.request import Selection, Trial
+
+_AT_ONCE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One lock, and what it answers."""
+
+    origin: Origin
+    lock: Lock
+
+
+@dataclass(frozen=True, slots=True)
+class NotMade:
+    """A cell without a lock, and why."""
+
+    name: str
+    error: TfTesterError
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One file, and what would be another today."""
+
+    file: str
+    changes: tuple[Change, ...] = ()
+    error: TfTesterError | None = None
+
+
+def make_locks(selection: Selection, trial: Trial, services: Services) -> tuple[list[Made], list[NotMade]]:
+    """One for each cell, its test runner's distributions included where the trial has tests.
+
+    Raises `UsageError`, `IndexUnreachable`; what fails for one version doesn't cost the others.
+    """
+    tools = tools_of(jobs_of(trial)) if trial.targets else ()
+    selected = select_cells(selection, services)
+    with ThreadPoolExecutor(_AT_ONCE, "lock") as pool:
+        preparer = Preparer(selection, trial, selected.page, services, pool, tools=tools)
+
+        def made(planned: PlannedCell) -> Made | NotMade:
+            cell = planned.cell
+            try:
+                lock = _resolved(planned, preparer)
+            except TfTesterError as error:
+                return NotMade(f"{cell.package} {cell.version}", error)
+            origin = Origin(
+                cell, selection.grace, trial.requirements, tuple(tools), tuple(sorted(selection.allow_build))
+            )
+            return Made(origin, lock)
+
+        found = list(pool.map(made, selected.cells))
+    return [one for one in found if isinstance(one, Made)], [one for one in found if isinstance(one, NotMade)]
+
+
+def known_good(report: Report) -> list[Made]:
+    """Locks of the cells of a record that pass. Raises `UsageError` where there are none."""
+    trial = report.request.get("trial") or {}
+    found = [
+        Made(Origin(cell, requirements=tuple(map(str, trial.get("requirements") or ()))), report.locks[cell.key])
+        for cell in report.cells
+        if report.result(cell).outcome is Outcome.PASS and cell.key in report.locks
+    ]
+    if not found:
+        raise UsageError("No cell of that record passes.", hint="Only what was seen to work is a known-good set.")
+    return found
+
+
+def write_locks(made: Sequence[Made], folder: Path, formats: Sequence[LockFormat], tool: str) -> list[str]:
+    """A file for each lock and format; their names. Raises `OurFailure` where the folder can't be written."""
+    names = []
+    with folder_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    for one in made:
+        cell = one.origin.cell
+        # What is built here from a folder of the user's own is nowhere to be had.
+        pins = tuple(pin for pin in one.lock.pins if pin.url)
+        header = (f"{cell.package} {cell.version} for Python {cell.python}, {cell.resolution}; made by {tool}.",)
+        for form in formats:
+            name = _name(cell, form)
+            match form:
+                case LockFormat.PYLOCK:
+                    python = ".".join(one.lock.python.split(".")[:2])
+                    text = pylock_text(pins, python=python, created_by=tool, origin=one.origin)
+                case LockFormat.CONSTRAINTS:
+                    text = constraints_text(pins, header=header)
+                case _:
+                    text = requirements_text(pins, header=header, sources=True)
+            write_file(folder / name, text)
+            names.append(name)
+    return names
+
+
+def check_locks(places: Sequence[Path], trial: Trial, services: Services, told: Callable[[Checked], None]) -> bool:
+    """Whether each lock is what would be resolved today; `told` hears of each. Raises `UsageError`."""
+    same = True
+    for place in places:
+        for file in lock_files(place):
+            try:
+                checked = Checked(file.name, _drift(file, trial, services))
+            except TfTesterError as error:
+                checked = Checked(file.name, error=error)
+            same = same and checked.error is None and not checked.changes
+            told(checked)
+    return same
+
+
+def _drift(file: Path, trial: Trial, services: Services) -> tuple[Change, ...]:
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"The lock {file} can't be read: {error.strerror}.", hint="Look at its name.") from error
+    origin = origin_of(content)
+    if origin is None:
+        raise UsageError(
+            f"{file.name} doesn't say what it answers.", hint="Only locks that `tf-tester lock` made can be checked."
+        )
+    cell = origin.cell
+    selection = Selection(
+        package=cell.package,
+        versions=f"=={cell.version}",
+        pre=True,
+        yanked=True,
+        pythons=(cell.python,),
+        resolution=cell.resolution,
+        grace=origin.grace,
+        allow_build=frozenset(origin.allow_build),
+    )
+    selected = select_cells(selection, services)
+    [planned] = selected.cells
+    planned = replace(planned, cell=replace(planned.cell, also=cell.also))
+    trial = replace(trial, requirements=origin.requirements, project=None)
+    with ThreadPoolExecutor(1, "lock") as pool:
+        preparer = Preparer(selection, trial, selected.page, services, pool, tools=origin.tools, anew=True)
+        fresh = _resolved(planned, preparer)
+    assert planned.interpreter is not None
+    return changes(read_lock(file, planned.interpreter, services), fresh)
+
+
+def _resolved(planned: PlannedCell, preparer: Preparer) -> Lock:
+    if planned.interpreter is None:
+        refusal = planned.refusal
+        assert refusal is not None
+        kind = NoWheel if refusal.outcome is Outcome.NO_WHEEL else NoPython
+        raise kind(refusal.summary, hint=refusal.hint)
+    lock, _ = preparer.locked(Preparation(planned, planned.interpreter))
+    return lock
+
+
+def _name(cell: Cell, form: LockFormat) -> str:
+    """PEP 751 takes no dots in the middle of a name."""
+    how = "" if cell.resolution == "era" else f"-{cell.resolution}"
+    stem = f"{cell.package}-{cell.version}-py{cell.python}{how}"
+    return f"pylock.{stem.replace('.', '-')}.toml" if form is LockFormat.PYLOCK else f"{form}-{stem}.txt"
