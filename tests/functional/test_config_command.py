@@ -183,7 +183,7 @@ def test_every_setting_has_its_flag(project: Path) -> None:
         *("--timeout", "1m", "--runner", "pytest", "--env", "A=1", "--pythonpath", "lib", "--keep"),
         *("--isolation", "none", "--network", "--gpu", "--writable", "out"),
         *("--scratch", "memory", "--limit", "memory=4G", "--limit", "processes=100"),
-        *("--timings", "--color", "never"),
+        *("--no-cache", "--timings", "--color", "never"),
     )
     assert {origin.split()[0] for origin in resolved.origins.values()} == {"flag"}
     assert resolved.settings.mirror == ("tuna", "ustc")

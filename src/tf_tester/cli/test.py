@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from packaging.utils import canonicalize_name
 
+from tf_tester.cli.baseline import Comparison
 from tf_tester.cli.options import EPILOG, options, settings_from
 from tf_tester.cli.selecting import (
     FETCHING,
@@ -21,6 +22,7 @@ from tf_tester.cli.selecting import (
     requirements_of,
     selection_of,
 )
+from tf_tester.core.printable import printable
 from tf_tester.core.settings import Settings
 from tf_tester.errors import UsageError
 from tf_tester.model.events import Event
@@ -53,6 +55,7 @@ RUNNING = (
     "limit",
     "keep",
     "ephemeral",
+    "cache",
 )
 
 _FILE_COLUMNS = 120
@@ -96,6 +99,14 @@ class Splitting(click.Command):
     metavar="PATH",
     help="Run what this lock, or each lock in this folder, has, and ask no index. Repeatable.",
 )
+@click.option(
+    "--baseline",
+    "baseline_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Fail only for what has moved since this file was written: regressed, fixed, changed, new, gone.",
+)
+@click.option("--update-baseline", is_flag=True, help="Write what this run came to into the file of --baseline.")
 @click.option("--why", is_flag=True, help="Run more cells to find out why some fail: each kind of failure once.")
 @click.pass_context
 def command(
@@ -105,6 +116,8 @@ def command(
     json_file: Path | None,
     why: bool,
     locks: tuple[Path, ...],
+    baseline_file: Path | None,
+    update_baseline: bool,
     **_: Any,
 ) -> int:
     """Run a script, tests, or any command against many versions of a package.
@@ -122,7 +135,16 @@ def command(
     settings = settings_from(ctx.params).settings
     if locks and ctx.params.get("versions"):
         raise UsageError("--locked and --versions both say what is tested.", hint="Give one of them.")
-    return run_test(settings, trial_of(settings, targets, ctx.meta.get("rest", ())), json_file, why=why, locks=locks)
+    if update_baseline and baseline_file is None:
+        raise UsageError("--update-baseline has no file to write.", hint="Name it with --baseline FILE.")
+    return run_test(
+        settings,
+        trial_of(settings, targets, ctx.meta.get("rest", ())),
+        json_file,
+        why=why,
+        locks=locks,
+        comparison=Comparison(baseline_file, update=update_baseline) if baseline_file is not None else None,
+    )
 
 
 @contextmanager
@@ -152,12 +174,18 @@ def recording(show: "Tell") -> "Iterator[Callable[[Path], Tell]]":
 
 
 def run_test(
-    settings: Settings, trial: Trial, json_file: Path | None, *, why: bool = False, locks: tuple[Path, ...] = ()
+    settings: Settings,
+    trial: Trial,
+    json_file: Path | None,
+    *,
+    why: bool = False,
+    locks: tuple[Path, ...] = (),
+    comparison: Comparison | None = None,
 ) -> int:
     """Run the matrix and print its report; the exit code."""
     from datetime import UTC, datetime
 
-    from tf_tester.core.report import fold
+    from tf_tester.core.report import INTERRUPTED, fold
     from tf_tester.flow.test import test
     from tf_tester.report.matrix import print_report
     from tf_tester.report.record import read_record
@@ -181,6 +209,7 @@ def run_test(
             tool=TOOL,
             after=_explaining(selection, trial, world) if why else None,
             locks=locks,
+            judged=comparison.judge if comparison is not None else None,
         )
         record = world.run_folder / "record.jsonl"
     report = fold(read_record(record))
@@ -192,6 +221,8 @@ def run_test(
         timings=settings.timings,
         default_package=settings_from({}).settings.package,
     )
+    if comparison is not None and code != INTERRUPTED:
+        print("\n".join(map(printable, comparison.finish(report))))
     if json_file is not None:
         shutil.copyfile(record, json_file)
     return code

@@ -85,6 +85,7 @@ class Settings:
     memory: int | None
     """Bytes that one cell is expected to need; None: what is known of the package."""
     color: str
+    cache: bool
     timings: bool
 
 
@@ -721,6 +722,13 @@ TABLE: tuple[Setting, ...] = (
         _switch,
         False,
         "Test one version after another, and delete what each has brought before the next.",
+        kind="switch",
+    ),
+    Setting(
+        "cache",
+        _switch,
+        True,
+        "Show a pass again where nothing has changed since: lock, files, Python, sandbox.",
         kind="switch",
     ),
     Setting("timings", _switch, False, "Show where the time went.", kind="switch"),

@@ -15,6 +15,7 @@ from tf_tester.core.judge import worst
 from tf_tester.errors import CellRefused, OurFailure, TfTesterError
 from tf_tester.flow.leavings import Leavings
 from tf_tester.flow.prepare import Preparation, Preparer
+from tf_tester.flow.replay import Replay
 from tf_tester.flow.services import Services
 from tf_tester.flow.trial import Job, Ran, run_trial
 from tf_tester.model.cell import PlannedCell
@@ -68,8 +69,12 @@ def run_cell(
     leavings: Leavings | None,
     *,
     attempt: int = 1,
+    replay: Replay | None = None,
 ) -> CellResult:
-    """One cell from its plan to its result; every failure on the way is a result too. `attempt`: of several at it."""
+    """One cell from its plan to its result; every failure on the way is a result too. `attempt`: of several at it.
+
+    With `replay` it isn't run where nothing has changed since it was.
+    """
     key = planned.cell.key
     if planned.interpreter is None:
         refusal = planned.refusal
@@ -80,7 +85,7 @@ def run_cell(
     evidence = services.run_folder / "cells" / name
     try:
         evidence.mkdir(parents=True, exist_ok=True)
-        result = _try_cell(planned, preparation, preparer, trial, jobs, gate, services, evidence)
+        result = _try_cell(planned, preparation, preparer, trial, jobs, gate, services, evidence, replay)
     except CellRefused as error:
         result = CellResult(key, Outcome(error.outcome), str(error), error.hint, error.detail)
     except InterruptedError:
@@ -121,6 +126,7 @@ def _try_cell(
     gate: "Gate",
     services: Services,
     evidence: Path,
+    replay: Replay | None,
 ) -> CellResult:
     key, tell, clock = planned.cell.key, services.tell, services.monotonic
 
@@ -133,6 +139,8 @@ def _try_cell(
     preparation.phases["resolve"] = clock() - begun
     (evidence / "lock.json").write_bytes(msgspec.json.format(msgspec.json.encode(lock)))
     tell(CellLocked(key, lock, known))
+    if replay is not None and (before := replay.find(planned, lock)) is not None:
+        return before
     keep = _folder_name(key) if trial.keep else None
     with preparer.environment(preparation, lock, entered, keep=keep) as environment:
         entered("waiting")
@@ -157,7 +165,10 @@ def _try_cell(
         services.peaks.learn(planned.cell.package, ran.peak_rss_kib * 1024)
     if gate.closed and any(row.outcome is Outcome.CRASH for row in ran.rows):
         return CellResult(key, Outcome.INTERRUPTED, "interrupted")
-    return _result(key, ran)
+    result = _result(key, ran)
+    if replay is not None:
+        replay.keep(planned, lock, result)
+    return result
 
 
 def _result(key: str, ran: Ran) -> CellResult:

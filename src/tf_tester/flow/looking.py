@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tf_tester.core.bisect import Verdict, together
 from tf_tester.flow.cells import Gate, run_cell
 from tf_tester.flow.prepare import Preparer
+from tf_tester.flow.replay import Replay
 from tf_tester.flow.services import Services
 from tf_tester.flow.trial import jobs_of
 from tf_tester.model.cell import PlannedCell
@@ -50,6 +51,7 @@ class Looking:
         self._services = services
         self._jobs = jobs_of(trial)
         self._gate = Gate(trial, package, services)
+        self._replay = Replay(trial, self._jobs, services)
         self.repeat = repeat
         self._failures = failures
         self._lock = threading.Lock()
@@ -62,7 +64,16 @@ class Looking:
             with self._lock:
                 self.cells += 1
             result = run_cell(
-                planned, self._preparer, self._trial, self._jobs, self._gate, self._services, None, attempt=attempt
+                planned,
+                self._preparer,
+                self._trial,
+                self._jobs,
+                self._gate,
+                self._services,
+                None,
+                attempt=attempt,
+                # Who looks several times wants to see whether it is always the same.
+                replay=self._replay if self.repeat == 1 else None,
             )
             self._services.tell(CellFinished(result))
             results.append(result)

@@ -11,6 +11,7 @@ from tf_tester.model.framework import Framework
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.limits import Limits
 from tf_tester.model.lock import Pin
+from tf_tester.model.outcome import CellResult
 from tf_tester.ports import (
     Blobs,
     Environments,
@@ -42,6 +43,14 @@ class Peaks(Protocol):
         ...
 
     def learn(self, package: str, peak: int) -> None: ...
+
+
+class Results(Protocol):
+    """Results by what they depend on."""
+
+    def recall(self, key: str) -> CellResult | None: ...
+
+    def remember(self, key: str, result: CellResult) -> None: ...
 
 
 class Downloads(Protocol):
@@ -95,6 +104,8 @@ class Services:
     """Mirrors ranked for files of one project: those named, else all that may be asked."""
     shelves: Shelves
     projects: ProjectBuilder
+    results: Results | None
+    """Of earlier cells; None: none may be shown again, and none kept."""
     peaks: Peaks
     downloads: Downloads
     memory: Memory

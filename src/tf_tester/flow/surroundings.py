@@ -13,7 +13,7 @@ from tf_tester.ports import Environment
 
 IN_MEMORY = "memory"
 """The word of `--scratch` for a scratch that never comes to the disk."""
-_PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "SYSTEMROOT", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
+PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "SYSTEMROOT", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
 """Variables of the caller that a test may see; everything else stays outside, credentials first of all."""
 _SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin") if os.name == "posix" else (os.defpath,)
 
@@ -68,6 +68,16 @@ class Scratch:
         _mirror_folder(seen, self.cwd)
 
 
+def folders_of(trial: Trial, environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """What a test may read of the user's own: the folder of the request, of the tests, and what --pythonpath names."""
+    home = Path(environ.get("HOME") or "/")
+    found = [path for path in (trial.cwd, *trial.pythonpath) if not home.is_relative_to(path)]
+    for target in trial.targets:
+        folder = target if target.is_dir() else target.parent
+        found.append(target if home.is_relative_to(folder) else folder)
+    return tuple(dict.fromkeys(found))
+
+
 def world_of(
     trial: Trial, planned: PlannedCell, environment: Environment, services: Services, scratch: Scratch
 ) -> World:
@@ -77,13 +87,7 @@ def world_of(
         readable += planned.interpreter.folders
     if not environment.overlays:
         readable.append(environment.folder)
-    home = Path(services.environ.get("HOME") or "/")
-    for path in (trial.cwd, *trial.pythonpath):
-        if not home.is_relative_to(path):
-            readable.append(path)
-    for target in trial.targets:
-        folder = target if target.is_dir() else target.parent
-        readable.append(target if home.is_relative_to(folder) else folder)
+    readable += folders_of(trial, services.environ)
     readable.append(scratch.order)
     overlays, writable = environment.overlays, [scratch.events, *trial.writable]
     if scratch.in_memory:
@@ -98,7 +102,7 @@ def clean_environment(
     trial: Trial, environment: Environment, home: Path, temporary: Path, environ: Mapping[str, str]
 ) -> dict[str, str]:
     """All variables a test sees: an allow-list, a private home, and what the user gave with --env."""
-    env = {name: environ[name] for name in _PASSED_ON if name in environ}
+    env = {name: environ[name] for name in PASSED_ON if name in environ}
     env.setdefault("LANG", "C.UTF-8")
     env |= {
         "PATH": os.pathsep.join((str(environment.scripts), *_SYSTEM_PATH)),

@@ -10,10 +10,11 @@ from tf_tester.flow.cells import PREPARING, Gate, run_cell, run_started
 from tf_tester.flow.leavings import Leavings
 from tf_tester.flow.locked import select_locked
 from tf_tester.flow.prepare import Preparer
+from tf_tester.flow.replay import Replay
 from tf_tester.flow.select import select_cells
 from tf_tester.flow.services import Services
 from tf_tester.flow.trial import jobs_of, tools_of
-from tf_tester.model.cell import PlannedCell
+from tf_tester.model.cell import Cell, PlannedCell
 from tf_tester.model.events import CellFinished, RunFinished
 from tf_tester.model.outcome import CellResult, Outcome
 from tf_tester.model.request import Selection, Trial
@@ -26,6 +27,9 @@ After = Callable[[Preparer, Sequence[PlannedCell], Mapping[str, CellResult]], No
 """What is done when all cells are finished, with their results by key."""
 
 
+Judged = Callable[[Sequence[Cell], Mapping[str, CellResult]], int]
+
+
 def test(
     selection: Selection,
     trial: Trial,
@@ -36,9 +40,11 @@ def test(
     tool: str,
     after: After | None = None,
     locks: Sequence[Path] = (),
+    judged: Judged | None = None,
 ) -> int:
-    """Run the matrix, telling events as they happen; the exit code. `locks`: these are the cells, and nothing else.
+    """Run the matrix, telling events as they happen; the exit code.
 
+    `locks`: these are the cells, and nothing else. `judged` gives another exit code where the run wasn't interrupted.
     Raises `UsageError` and `IndexUnreachable` before the first event; after it everything is an event.
     """
     jobs = jobs_of(trial)
@@ -63,6 +69,7 @@ def test(
     results: dict[str, CellResult] = {}
     interrupted = False
     gate = Gate(trial, selection.package, services)
+    replay = Replay(trial, jobs, services)
     with ThreadPoolExecutor(PREPARING, "layers") as pool:
         preparer = Preparer(selection, trial, page, services, pool, tools=tools_of(jobs), only_given=bool(locks))
         leavings = Leavings(cells, preparer, services, pool) if trial.ephemeral else None
@@ -70,7 +77,9 @@ def test(
         at_once = 1 if trial.ephemeral else trial.jobs + _AHEAD
         with ThreadPoolExecutor(at_once, "cell") as workers, _left_clean(leavings):
             futures = {
-                workers.submit(run_cell, planned, preparer, trial, jobs, gate, services, leavings): planned
+                workers.submit(
+                    run_cell, planned, preparer, trial, jobs, gate, services, leavings, replay=replay
+                ): planned
                 for planned in cells
             }
             try:
@@ -101,6 +110,8 @@ def test(
                 interrupted = True
                 services.stop()
     code = exit_code(tuple(results.values()), interrupted=interrupted)
+    if judged is not None and not interrupted:
+        code = judged([planned.cell for planned in cells], results)
     tell(RunFinished(code, interrupted, clock() - begun))
     return code
 

@@ -109,5 +109,7 @@ class CellResult:
     """Wall seconds of the first import of the package under test."""
     peak_rss_kib: int | None = None
     remarks: tuple[str, ...] = ()
+    replayed: str = ""
+    """When it was run, where an earlier run's result is shown because nothing has changed since."""
     evidence: str = ""
     """Folder with the cell's output and lock; empty where nothing was kept."""

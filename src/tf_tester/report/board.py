@@ -31,7 +31,7 @@ from tf_tester.model.events import (
 from tf_tester.model.outcome import CellResult, Outcome
 from tf_tester.report.lines import Layout, columns, pad
 from tf_tester.report.plain import opening
-from tf_tester.report.words import count_cells, run_seconds, style, word
+from tf_tester.report.words import REPLAYED, count_cells, run_seconds, style, word
 
 _PER_SECOND = 8
 _BAR = 20
@@ -236,7 +236,7 @@ class Board:
         outcome = result.outcome
         colour = _COLOURS[style(outcome).name]
         seconds = run_seconds(result)
-        time = "" if seconds is None else duration_text(seconds)
+        time = REPLAYED if result.replayed else "" if seconds is None else duration_text(seconds)
         line = Text.assemble("    ", label, "  ", (f"{word(outcome):<11}", colour), f"  {time:<10}")
         if outcome is not Outcome.PASS and result.summary:
             room = max(self._layout.width - line.cell_len - 2, 0)

@@ -10,7 +10,7 @@ from tf_tester.core.sizes import duration_text, size_text
 from tf_tester.model.cell import Cell
 from tf_tester.model.outcome import CellResult, Outcome, TestRow
 from tf_tester.report.lines import Layout, Line, Span, Style, columns, line, pad
-from tf_tester.report.words import EXPLAINED, count_tests, mark, meaning, run_seconds, style, word
+from tf_tester.report.words import EXPLAINED, REPLAYED, count_tests, mark, meaning, run_seconds, style, word
 
 _GAP = 2
 _MOST_BLOCKS = 3
@@ -49,8 +49,10 @@ def _cell_list(report: Report, facts: Callable[[CellResult], Mapping[str, str]],
         if resolutions:
             row["resolution"] = Span(str(cell.resolution))
         row["outcome"] = Span(word(result.outcome), style(result.outcome))
+        if result.replayed:
+            row["outcome"] = Span(f"{word(result.outcome)}, {REPLAYED}", style(result.outcome))
         if cell.key in differs and result.outcome is Outcome.PASS:
-            row["outcome"] = Span(f"{word(result.outcome)}, {DIFFERS}", Style.ODD)
+            row["outcome"] = Span(f"{row['outcome'].text}, {DIFFERS}", Style.ODD)
         rows.append(row | {name: Span(fact) for name, fact in facts(result).items()})
     return table(rows)
 

@@ -29,6 +29,7 @@ from tf_tester.report.lines import (
 )
 from tf_tester.report.plain import opening
 from tf_tester.report.words import (
+    REPLAYED,
     count_cells,
     style,
 )
@@ -286,6 +287,9 @@ def _timings(report: Report) -> list[Line]:
 
 def _ending(report: Report, layout: Layout, advised: Sequence[Advice]) -> list[Line]:
     told = [count_cells(report.result(cell) for cell in report.cells)]
+    replayed = [report.result(cell).replayed for cell in report.cells if report.result(cell).replayed]
+    if replayed:
+        told.append(f"{len(replayed)} of them {REPLAYED}: nothing has changed since {min(replayed)[:10]} (--no-cache)")
     if report.transfers.received:
         told.append(f"{size_text(report.transfers.received)} downloaded")
     if report.wall_s:

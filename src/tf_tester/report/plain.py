@@ -16,7 +16,7 @@ from tf_tester.model.events import (
 )
 from tf_tester.model.outcome import CellResult, Outcome
 from tf_tester.report.lines import Layout, Line, Span, Style, as_text, line, takes_unicode, write
-from tf_tester.report.words import run_seconds, styled
+from tf_tester.report.words import REPLAYED, run_seconds, styled
 
 _SUMMARY_COLUMNS = 160
 _WORTH_A_LINE = 1_000_000
@@ -66,7 +66,9 @@ class PlainPrinter:
         total = max(len(self._labels), len(self._finished))
         label = self._labels.get(result.cell, result.cell)
         parts: list[str | Span] = [f"[{len(self._finished)}/{total}] {label} ", styled(result.outcome)]
-        seconds = run_seconds(result)
+        if result.replayed:
+            parts.append(f", {REPLAYED}")
+        seconds = None if result.replayed else run_seconds(result)
         if seconds is not None:
             parts.append(f" {duration_text(seconds)}")
         if result.outcome is not Outcome.PASS and result.summary:

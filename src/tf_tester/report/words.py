@@ -15,6 +15,9 @@ _MEANINGS = {
     Outcome.OOM: "over the memory limit",
 }
 
+REPLAYED = "replayed"
+"""Said of what was not run because nothing has changed since it was."""
+
 EXPLAINED = frozenset(_MEANINGS)
 """The marks that don't say what they mean themselves."""
 

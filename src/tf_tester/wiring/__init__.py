@@ -14,6 +14,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from tf_tester import __version__
 from tf_tester.core.retention import Entry, Kind
 from tf_tester.core.settings import Settings, limits
@@ -28,6 +30,7 @@ from tf_tester.execute.machine import memory, total_memory, usable_cores
 from tf_tester.execute.probe import abilities, store_facts, uv_version
 from tf_tester.flow.services import Services
 from tf_tester.model.machine import Isolation
+from tf_tester.model.outcome import CellResult
 from tf_tester.ports import GetPage, Sandbox, Starter, Tell
 from tf_tester.resolve.builder import Builder
 from tf_tester.resolve.loopback import LoopbackIndex
@@ -169,6 +172,7 @@ def services(
             compare=network.compare,
             shelves=_Shelves(Inventory(folder, ledger), leases, layers, workplace),
             projects=builder,
+            results=None if _varies(settings, sandbox) else _LedgerResults(ledger),
             peaks=_LedgerPeaks(ledger),
             downloads=_LedgerDownloads(ledger),
             memory=_MachineMemory(executor),
@@ -248,6 +252,11 @@ def interpreters(settings: Settings, ledger: Ledger, uv: Uv, environ: Mapping[st
     )
 
 
+def _varies(settings: Settings, sandbox: Sandbox) -> bool:
+    """Whether a result may depend on what nobody knows of."""
+    return not settings.cache or settings.network or settings.gpu or isinstance(sandbox, NoSandbox | View)
+
+
 def _for(purpose: Purpose | None, settings: Settings, workplace: Path, starter: Starter) -> tuple[Sandbox, str]:
     """Raises `IsolationUnavailable`."""
     match purpose:
@@ -309,6 +318,31 @@ def _tried(name: str, settings: Settings, workplace: Path, starter: Starter, *, 
     sandbox = NamespaceSandbox(workplace, limits=allowed, network=settings.network, gpu=settings.gpu)
     sandbox.check(starter)
     return sandbox
+
+
+class _LedgerResults:
+    """`flow.services.Results`."""
+
+    _KIND = "result"
+    _LARGEST = 4 << 20
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def recall(self, key: str) -> CellResult | None:
+        kept = self._ledger.recall(self._KIND, key)
+        try:
+            return None if kept is None else msgspec.json.decode(kept, type=CellResult)
+        except msgspec.DecodeError:
+            return None
+
+    def remember(self, key: str, result: CellResult) -> None:
+        try:
+            value = msgspec.json.encode(replace(result, replayed=now().isoformat(timespec="seconds")))
+        except UnicodeEncodeError:
+            return  # it printed what is no text
+        if len(value) <= self._LARGEST:
+            self._ledger.remember(self._KIND, key, value)
 
 
 class _LedgerPeaks:

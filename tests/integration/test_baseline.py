@@ -1,0 +1,173 @@
+"""`test --baseline`, and passes that are shown again, from the outside."""
+
+import json
+import sys
+
+import pytest
+
+from tests.integration.conftest import User
+from tests.simulator import Simulator
+
+PY = ".".join(map(str, sys.version_info[:2]))
+KEY = f"toy==1.0@py{PY}@era"
+WORDS = ("test", "check.py", "--versions", "1.0,2.0", "--baseline", "base.json")
+
+
+@pytest.fixture
+def based(user: User) -> User:
+    """toy 1.0 is known to fail, 2.0 to pass."""
+    user.write("check.py", "import toy\nassert toy.__version__ != '1.0', 'too old'\n")
+    run = user.run(*WORDS, "--update-baseline")
+    assert run.code == 0, run.err
+    assert "The baseline base.json is written." in run.out
+    return user
+
+
+def test_what_is_known_to_fail_doesnt_fail_the_run(based: User) -> None:
+    assert based.run(*WORDS[:4]).code == 1
+    run = based.run(*WORDS)
+    assert run.code == 0
+    assert "Against base.json: nothing has moved." in run.out
+    assert run.record()[-1]["exit_code"] == 0
+    content = json.loads((based.folder / "base.json").read_text())
+    assert content["cells"][KEY] == {"check.py": ["fail", "AssertionError: too old"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("import toy\nassert False\n", f"regressed  {KEY.replace('1.0', '2.0')}  check.py  pass → fail"),
+        ("import toy\n", f"fixed      {KEY}  check.py  fail → pass"),
+        (
+            "import toy\nassert toy.__version__ != '1.0', 'something else'\n",
+            f"changed    {KEY}  check.py  fail (AssertionError: too old) → fail (AssertionError: something else)",
+        ),
+    ],
+)
+def test_what_moves_fails_the_run(based: User, text: str, told: str) -> None:
+    based.write("check.py", text)
+    run = based.run(*WORDS)
+    assert run.code == 1, run.out
+    assert told in run.out
+    assert "repeat with --update-baseline" in run.out
+    again = based.run(*WORDS, "--update-baseline")
+    assert again.code == 0
+    assert told in again.out
+    assert based.run(*WORDS).code == 0
+
+
+def test_what_is_new_and_what_is_gone_is_a_move_too(based: User) -> None:
+    run = based.run("test", "check.py", "--versions", "1.0,1.1", "--baseline", "base.json")
+    assert run.code == 1
+    assert f"new        {KEY.replace('1.0', '1.1')}  pass" in run.out
+    assert f"gone       {KEY.replace('1.0', '2.0')}  pass" in run.out
+    based.write("other.py", "import toy\n")
+    run = based.run("test", "check.py", "other.py", *WORDS[2:])
+    assert f"new        {KEY}  other.py  pass" in run.out
+
+
+def test_our_own_failures_are_no_move(based: User, index: Simulator) -> None:
+    index.replace("toy-2.0-py3-none-any.whl", b"rubbish")
+    empty = {"TF_TESTER_STORE": str(based.home / "empty")}
+    run = based.run(*WORDS, env=empty)
+    assert run.code == 3, run.out
+    assert "not seen" in run.out
+    before = (based.folder / "base.json").read_text()
+    assert based.run(*WORDS, "--update-baseline", env=empty).code == 0
+    assert (based.folder / "base.json").read_text() == before, "what was not seen keeps its word"
+
+
+@pytest.mark.parametrize(
+    ("words", "content", "said"),
+    [
+        (("--baseline", "none.json"), None, "There is no baseline none.json."),
+        (("--update-baseline",), None, "has no file to write"),
+        (("--baseline", "no/such/folder.json", "--update-baseline"), None, "There is no baseline"),
+        (("--baseline", "bad.json"), "{}", "is no baseline of tf-tester"),
+        (("--baseline", "bad.json"), "[]", "is no baseline of tf-tester"),
+        (("--baseline", "bad.json"), '{"format": 99}', "of a later tf-tester"),
+        (("--baseline", "bad.json"), '{"format": 1, "cells": {"a": 1}}', "is no baseline of tf-tester"),
+    ],
+)
+def test_a_mistake_is_told_before_anything_runs(user: User, words: tuple[str, ...], content: str, said: str) -> None:
+    user.write("check.py", "import toy\n")
+    if content is not None:
+        user.write("bad.json", content)
+    run = user.run("test", "check.py", "--versions", "1.0", *words)
+    assert run.code == 2
+    assert said in run.err
+    assert not run.out
+
+
+# -- passes that are shown again
+
+
+def replayed(user: User, *words: str) -> set[str]:
+    """Versions whose pass was shown again."""
+    run = user.run("test", "check.py", "--versions", "1.0,2.0", *words)
+    assert run.code in (0, 1), run.err
+    return {version for version, result in run.results().items() if result["replayed"]}
+
+
+@pytest.fixture
+def once(user: User, sandboxed: None) -> User:
+    """1.0 fails, 2.0 passes; both have run."""
+    user.write("check.py", "import toy, data\nprint('hello')\nassert toy.__version__ != '1.0'\n")
+    user.write("data.py", "x = 1\n")
+    assert replayed(user) == set()
+    return user
+
+
+@pytest.fixture
+def sandboxed(user: User) -> None:
+    """Whether there is a sandbox here at all."""
+    user.write("probe.py", "import toy\n")
+    run = user.run("test", "probe.py", "--versions", "1.0")
+    if run.record()[0]["request"]["isolation"] == "none":
+        pytest.skip("this system has no sandbox, and without one nothing is kept")
+
+
+def test_a_pass_is_shown_again_and_a_failure_is_run_again(once: User) -> None:
+    run = once.run("test", "check.py", "--versions", "1.0,2.0")
+    assert run.code == 1
+    results = run.results()
+    assert results["2.0"]["replayed"] and not results["1.0"]["replayed"]
+    assert results["2.0"]["tests"][0]["stdout"] == "hello\n"
+    assert "pass, replayed" in run.out
+    assert "1 of them replayed: nothing has changed since" in run.out
+    assert "--no-cache" in run.out
+    assert "pass, replayed" in run.err
+
+
+def test_whatever_a_test_can_see_is_a_reason_to_run_it(once: User, index: Simulator) -> None:
+    assert replayed(once) == {"2.0"}
+    assert replayed(once, "--no-cache") == set()
+    assert replayed(once, "--env", "A=1") == set()
+    assert replayed(once, "--timeout", "77s") == set()
+    assert replayed(once, "--limit", "open-files=999") == set()
+    assert replayed(once, "--with", "gear==1.0") == set()
+    assert replayed(once, "--resolve", "latest") == set()
+    once.write("data.py", "x = 2\n")
+    assert replayed(once) == set()
+    assert replayed(once) == {"2.0"}
+    once.write("sub/new.txt", "")
+    assert replayed(once) == set()
+    once.write("__pycache__/x.pyc", "")
+    assert replayed(once) == {"2.0"}, "no test is about those"
+
+
+@pytest.mark.parametrize("words", [("--isolation", "none"), ("--network",), ("--writable", "."), ("--keep",)])
+def test_what_may_vary_is_never_kept_and_never_shown(once: User, words: tuple[str, ...]) -> None:
+    assert replayed(once, *words) == set()
+    assert replayed(once, *words) == set()
+    assert replayed(once) == {"2.0"}
+
+
+def test_bisect_goes_on_where_it_was(once: User) -> None:
+    once.write("check.py", "import toy\nassert toy.__version__ != '2.0'\n")
+    first = once.run("bisect", "check.py", "--good", "1.0", "--bad", "2.0")
+    assert "toy 2.0 is the first that fails" in first.out
+    again = once.run("bisect", "check.py", "--good", "1.0", "--bad", "2.0")
+    assert [bool(result["replayed"]) for result in again.results().values()] == [True, False, True]
+    often = once.run("bisect", "check.py", "--good", "1.0", "--bad", "2.0", "--repeat", "2")
+    assert not any(result["replayed"] for result in often.results().values())
