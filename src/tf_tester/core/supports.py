@@ -1,0 +1,100 @@
+"""Which versions work, as a range that packaging tools understand. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from packaging.version import Version
+
+from tf_tester.core.drift import upper_bound
+from tf_tester.core.report import Report
+from tf_tester.model.outcome import Outcome
+
+
+class Works(StrEnum):
+    """What is known of one version, all Pythons and resolutions together."""
+
+    YES = "yes"
+    """It passes wherever it ran."""
+    NO = "no"
+    PARTLY = "partly"
+    """It passes with some Pythons or dependencies and fails with others."""
+    UNKNOWN = "unknown"
+    """It never ran, or tested nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """What a record says of one package."""
+
+    package: str
+    versions: Mapping[str, Works]
+    """Oldest first."""
+    outcomes: Mapping[str, Mapping[str, str]]
+    """By version and column (`py3.10`, or `py3.10 latest` where there are several resolutions): the gravest outcome."""
+    specifier: str
+    """PEP 440, such as `>=2.4.0,<2.12`; empty where no version works."""
+    remarks: tuple[str, ...]
+    """Where the range says more than was tested."""
+
+
+def support(report: Report) -> tuple[Support, ...]:
+    """One for each package of a record."""
+    return tuple(_support(report, package) for package in report.packages)
+
+
+def _support(report: Report, package: str) -> Support:
+    cells = [cell for cell in report.cells if cell.package == package]
+    several = len({cell.resolution for cell in cells}) > 1
+    outcomes: dict[str, dict[str, str]] = {}
+    for cell in sorted(cells, key=lambda one: Version(one.version)):
+        column = f"py{cell.python}" + (f" {cell.resolution}" if several else "")
+        outcomes.setdefault(cell.version, {})[column] = str(report.result(cell).outcome)
+    versions = {version: _works(by_column.values()) for version, by_column in outcomes.items()}
+    specifier, remarks = _range(versions)
+    return Support(package, versions, outcomes, specifier, remarks)
+
+
+def _works(outcomes: Iterable[str]) -> Works:
+    found = {Outcome(one) for one in outcomes}
+    bad = any(one.is_failure_of_the_test for one in found)
+    if Outcome.PASS in found:
+        return Works.PARTLY if bad else Works.YES
+    return Works.NO if bad else Works.UNKNOWN
+
+
+def _range(versions: Mapping[str, Works]) -> tuple[str, tuple[str, ...]]:
+    """The newest stretch of versions that work; one that fails alone within it is excluded."""
+    known = [(version, works is Works.YES) for version, works in versions.items() if works is not Works.UNKNOWN]
+    good = [place for place, (_, works) in enumerate(known) if works]
+    if not good:
+        return "", ()
+    last = first = good[-1]
+    excluded: list[str] = []
+    while first > 0:
+        if known[first - 1][1]:
+            first -= 1
+        elif first > 1 and known[first - 2][1]:
+            excluded.append(known[first - 1][0])
+            first -= 2
+        else:
+            break
+    oldest, newest = known[first][0], known[last][0]
+    parts = [f">={oldest}"]
+    remarks = []
+    if last + 1 < len(known):
+        bound = upper_bound(newest, known[last + 1][0])
+        parts.append(f"<{bound}")
+        remarks.append(f"{newest} works and {known[last + 1][0]} doesn't; what lies between was not tested")
+    else:
+        remarks.append(f"{newest} is the newest that was tested")
+    if first == 0:
+        remarks.append(f"{oldest} is the oldest that was tested")
+    parts += [f"!={version}" for version in reversed(excluded)]
+    older = [version for version, works in known[:first] if works]
+    if older:
+        remarks.append(f"{', '.join(older)} work, too, but not those after them")
+    untested = [version for version, works in versions.items() if works is Works.UNKNOWN]
+    if untested:
+        remarks.append(f"nothing is known of {', '.join(untested)}")
+    return ",".join(parts), tuple(remarks)

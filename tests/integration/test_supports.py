@@ -1,0 +1,32 @@
+"""`tf-tester supports` from the outside."""
+
+import json
+
+from tests.integration.conftest import User
+
+
+def test_from_a_run_to_a_range(user: User) -> None:
+    user.write("check.py", "import toy\nassert toy.__version__ != '2.0'\n")
+    assert user.run("test", "check.py", "--versions", "1.0,1.1,2.0", "--json", "run.jsonl").code == 1
+    run = user.run("supports", "run.jsonl", "--badge", "toy.svg")
+    assert run.code == 0, run.err
+    assert run.out.splitlines()[0] == "toy>=1.0,<2"
+    assert (user.folder / "toy.svg").read_text().startswith("<svg ")
+    assert user.run("supports", "run.jsonl", "--format", "specifier").out == "toy>=1.0,<2\n"
+    assert json.loads(user.run("supports", "run.jsonl", "--format", "json").out)["versions"]["2.0"] == "no"
+
+
+def test_where_nothing_works_it_exits_with_1(user: User) -> None:
+    user.write("check.py", "assert False\n")
+    user.run("test", "check.py", "--versions", "1.0", "--json", "run.jsonl")
+    run = user.run("supports", "run.jsonl")
+    assert run.code == 1
+    assert "No version of toy that was tested works." in run.out
+
+
+def test_a_mistake_is_one_sentence(user: User) -> None:
+    user.write("no-record.txt", "hello\n")
+    for name, said in (("nowhere.jsonl", "can't be read"), ("no-record.txt", "has no cells")):
+        run = user.run("supports", name)
+        assert run.code in (2, 4)
+        assert said in run.err
