@@ -77,8 +77,8 @@ def test_the_least_recently_used_goes_and_what_is_kept_stays(heavy: User, index:
     assert run.code == 0, run.err
     assert held(heavy) == {"4.0": (True, True), "4.2": (False, True)}
     index.forget_counts()
-    assert heavy.run("test", "check.py", "--versions", "4.0,4.2", "--offline").code == 0
-    assert heavy.run("test", "check.py", "--versions", "4.1").code == 0
+    assert heavy.run("test", "check.py", "--versions", "4.0,4.2", "--offline", "--no-cache").code == 0
+    assert heavy.run("test", "check.py", "--versions", "4.1", "--no-cache").code == 0
     assert index.requests["toy-4.1-py3-none-any.whl"] == 1
 
 
@@ -218,7 +218,7 @@ def test_ephemeral_leaves_nothing_but_what_was_there(user: User, index: Simulato
     assert run.code == 0, run.err
     assert held(user) == {"4.1": (True, True)}
     index.forget_counts()
-    again = user.run("test", "check.py", "--versions", "4.0,4.2", "--ephemeral")
+    again = user.run("test", "check.py", "--versions", "4.0,4.2", "--ephemeral", "--no-cache")
     assert again.code == 0
     assert index.requests["toy-4.0-py3-none-any.whl"] == 1
     assert not list((user.store / "tmp").iterdir())

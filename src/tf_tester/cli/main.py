@@ -16,6 +16,7 @@ _COMMANDS = {
     "test": ("tf_tester.cli.test", "Run tests against many versions of a package."),
     "bisect": ("tf_tester.cli.bisect", "Find the version with which a test begins to fail."),
     "blame": ("tf_tester.cli.blame", "Find the dependencies that make a test fail."),
+    "diff": ("tf_tester.cli.diff", "Tell what differs between two versions, or two records."),
     "supports": ("tf_tester.cli.supports", "Tell from a record which versions work, as a range for pyproject.toml."),
     "lock": ("tf_tester.cli.lock", "Write the exact distributions of each version to files, or check such files."),
     "download": ("tf_tester.cli.download", "Bring the wheels of many versions into a folder."),

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tf_tester.flow.mirrors import Comparison
 from tf_tester.model.artifact import Artifact
@@ -24,6 +24,9 @@ from tf_tester.ports import (
     Sandbox,
     Tell,
 )
+
+if TYPE_CHECKING:
+    from tf_tester.core.surface import Surface
 
 
 class ProjectBuilder(Protocol):
@@ -51,6 +54,14 @@ class Results(Protocol):
     def recall(self, key: str) -> CellResult | None: ...
 
     def remember(self, key: str, result: CellResult) -> None: ...
+
+
+class Surfaces(Protocol):
+    """Public names of packages, read once."""
+
+    def recall(self, key: str) -> "Surface | None": ...
+
+    def remember(self, key: str, surface: "Surface") -> None: ...
 
 
 class Downloads(Protocol):
@@ -90,6 +101,8 @@ class Services:
     blobs: Blobs
     metadata: Callable[[Artifact], bytes]
     """METADATA of a wheel. Raises `DownloadFailed`, `BadWheel`."""
+    entry_points: Callable[[Artifact], bytes]
+    """`entry_points.txt` of a wheel. Raises as `metadata` does."""
     interpreters: Interpreters
     resolver: Resolver
     layers: Layers
@@ -106,6 +119,7 @@ class Services:
     projects: ProjectBuilder
     results: Results | None
     """Of earlier cells; None: none may be shown again, and none kept."""
+    surfaces: Surfaces
     peaks: Peaks
     downloads: Downloads
     memory: Memory

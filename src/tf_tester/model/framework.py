@@ -12,6 +12,10 @@ class Framework:
     """Distributions that are this framework, the usual one first."""
     import_names: tuple[str, ...] = ()
     """Empty: the top-level names of the wheel."""
+    internal: tuple[str, ...] = ()
+    """Modules that aren't meant for users, although their names don't say so."""
+    hands_on: tuple[str, ...] = ()
+    """Distributions whose names it hands on as its own, such as `keras`."""
     lts: tuple[str, ...] = ()
     """Series on which people stay, such as `1.15`."""
     memory: int = 1024**3

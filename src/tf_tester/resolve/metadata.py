@@ -33,6 +33,23 @@ class MetadataReader:
         self._memory.remember("metadata", key, metadata)
         return metadata
 
+    def entry_points(self, artifact: Artifact) -> bytes:
+        """A wheel's `entry_points.txt`, empty where it has none; raises as `read` does. No whole wheel is brought."""
+        key = artifact.sha256 or artifact.url
+        remembered = self._memory.recall("entry-points", key)
+        if remembered is not None:
+            return remembered
+        blob = self._blobs.find(artifact.sha256) if artifact.sha256 else None
+        if blob is None and artifact.size is not None and artifact.size <= _TAIL:
+            blob = self._fetcher.fetch(artifact)
+        found = from_wheel(
+            lambda: zipfile.ZipFile(blob if blob is not None else _Remote(self._fetcher, artifact)),
+            artifact,
+            "entry_points.txt",
+        )
+        self._memory.remember("entry-points", key, found)
+        return found
+
     def _find(self, artifact: Artifact) -> bytes:
         blob = self._blobs.find(artifact.sha256) if artifact.sha256 else None
         if blob is not None:
@@ -50,14 +67,16 @@ class MetadataReader:
         return from_wheel(lambda: zipfile.ZipFile(wheel), artifact)
 
 
-def from_wheel(open_archive: Callable[[], zipfile.ZipFile], artifact: Artifact) -> bytes:
-    """METADATA of the one `.dist-info` folder. Raises `BadWheel`."""
+def from_wheel(open_archive: Callable[[], zipfile.ZipFile], artifact: Artifact, name: str = "METADATA") -> bytes:
+    """A file of the one `.dist-info` folder; only METADATA has to be there. Raises `BadWheel`."""
     try:
         with open_archive() as archive:
             folder = find_dist_info(archive.namelist(), artifact.project, artifact.version)
-            member = archive.getinfo(f"{folder}/METADATA")
+            if name != "METADATA" and f"{folder}/{name}" not in archive.namelist():
+                return b""
+            member = archive.getinfo(f"{folder}/{name}")
             if member.file_size > MAX_METADATA:
-                raise BadWheel(f"its METADATA has {member.file_size} bytes")
+                raise BadWheel(f"its {name} has {member.file_size} bytes")
             return archive.read(member)
     except KeyError as error:
         raise BadWheel("it has no METADATA") from error

@@ -5,6 +5,7 @@ import os
 import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
@@ -54,6 +55,7 @@ from tf_tester.wiring.network import USER_AGENT, Network, chosen, now
 from tf_tester.wiring.store import keep_to_size, open_ledger
 
 if TYPE_CHECKING:
+    from tf_tester.core.surface import Surface
     from tf_tester.flow.doctor import Machine
 
 TOOL = f"tf-tester {__version__}"
@@ -147,6 +149,7 @@ def services(
             fetcher=network.transfer,
             blobs=blobs,
             metadata=metadata.read,
+            entry_points=metadata.entry_points,
             interpreters=pythons,
             resolver=UvResolver(
                 index=network.index,
@@ -173,6 +176,7 @@ def services(
             shelves=_Shelves(Inventory(folder, ledger), leases, layers, workplace),
             projects=builder,
             results=None if _varies(settings, sandbox) else _LedgerResults(ledger),
+            surfaces=_LedgerSurfaces(ledger),
             peaks=_LedgerPeaks(ledger),
             downloads=_LedgerDownloads(ledger),
             memory=_MachineMemory(executor),
@@ -343,6 +347,27 @@ class _LedgerResults:
             return  # it printed what is no text
         if len(value) <= self._LARGEST:
             self._ledger.remember(self._KIND, key, value)
+
+
+class _LedgerSurfaces:
+    """`flow.services.Surfaces`, compressed: TensorFlow has a hundred thousand names."""
+
+    _KIND = "surface"
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def recall(self, key: str) -> "Surface | None":
+        from tf_tester.core.surface import Entry
+
+        kept = self._ledger.recall(self._KIND, key)
+        try:
+            return None if kept is None else msgspec.json.decode(zlib.decompress(kept), type=dict[str, Entry])
+        except (msgspec.DecodeError, zlib.error):
+            return None
+
+    def remember(self, key: str, surface: "Surface") -> None:
+        self._ledger.remember(self._KIND, key, zlib.compress(msgspec.json.encode(surface), 6))
 
 
 class _LedgerPeaks:

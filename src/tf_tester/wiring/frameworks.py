@@ -23,6 +23,8 @@ def framework_of(package: str) -> Framework:
                 title=table["title"],
                 packages=tuple(table["packages"]),
                 import_names=tuple(table.get("import_names", ())),
+                internal=tuple(table.get("internal", ())),
+                hands_on=tuple(table.get("hands_on", ())),
                 lts=tuple(table.get("lts", ())),
                 memory=memory_size(table["memory"]),
             )

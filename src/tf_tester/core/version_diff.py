@@ -1,0 +1,53 @@
+"""What one version of a package has otherwise than another."""
+
+from dataclasses import dataclass
+
+from tf_tester.core.api_changes import ApiChanges
+from tf_tester.core.drift import Change
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two."""
+
+    name: str
+    """As it was asked for: `2.8.0@era`."""
+    version: str
+    python: str
+    resolution: str
+    released: str
+    """RFC 3339 date; empty: the index doesn't tell."""
+    filename: str
+    size: int | None
+    """Bytes of the wheel."""
+    with_dependencies: int | None
+    """Bytes of all wheels; None: one is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Something that has one value on each side; empty: none."""
+
+    name: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What differs."""
+
+    package: str
+    sides: tuple[Side, Side]
+    dependencies: tuple[Change, ...]
+    requirements: tuple[tuple[str, ...], tuple[str, ...]]
+    """What the package itself requires: gone, new."""
+    metadata: tuple[Fact, ...]
+    """Fields of its METADATA, the licence among them."""
+    licences: tuple[Fact, ...]
+    """Of dependencies that are on both sides."""
+    scripts: tuple[Fact, ...]
+    """Console scripts by name, with what they call."""
+    api: ApiChanges | None
+    """None: it was not asked for."""
+    remarks: tuple[str, ...] = ()
