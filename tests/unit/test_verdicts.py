@@ -110,6 +110,21 @@ def test_where_a_failure_begins_and_ends(line: str, told: str) -> None:
     assert verdict(report(rows))[1] == told
 
 
+def test_the_nearest_cell_that_passes_is_the_witness() -> None:
+    cells = [cell(version) for version in ("1", "2", "3")]
+    beside = {one: lock(toy=one.version, gear="3") for one in cells}
+    of = report(dict(zip(cells, (PASS, PASS, FAIL), strict=True)), beside)
+    assert finding(differences(of)[0][0], of).evidence.startswith("2 py3.10 passes")
+
+
+def test_a_full_stop_is_no_other_failure() -> None:
+    rows = {
+        cell("1"): row(Outcome.FAIL, exception=ExceptionFact("AttributeError", "no attribute 'object'")),
+        cell("2"): row(Outcome.FAIL, exception=ExceptionFact("AttributeError", "no attribute 'object'.\nUse object.")),
+    }
+    assert len(differences(report(rows))[0]) == 1
+
+
 # -- output
 
 

@@ -158,7 +158,7 @@ def _signature(row: TestRow, result: CellResult) -> tuple[Signature, str]:
     if row.exception is not None:
         told = headline(row.exception)
         raised_by = row.exception.function if _LIBRARY.match(row.exception.file) else ""
-        return (row.exception.type, without_varying(told), raised_by), told
+        return (row.exception.type, without_varying(told).rstrip(".:!"), raised_by), told
     exited = f"exit status {row.exit_code}" if row.exit_code else ""
     reason = row.reason or exited or result.summary
     told = f"{row.outcome}: {reason}" if reason else str(row.outcome)

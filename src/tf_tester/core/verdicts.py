@@ -59,13 +59,19 @@ def finding(difference: Difference, report: Report) -> Finding:
         (Blame.PYTHON, _other_python),
     ):
         for bad in cells:
-            for good in passing:
+            for good in sorted(passing, key=lambda one: _distance(one, bad, report)):
                 if pair(bad, good, report):
                     return Finding(verdict, f"{labels[good.key]} passes and differs in nothing else", span)
     near = [cell for cell in passing if any(cell.package == bad.package for bad in cells)]
     if not near:
         return Finding(Blame.UNKNOWN, "it passes nowhere in this run", span, enough=False)
     return Finding(Blame.UNKNOWN, "those that pass have other dependencies, too", span, enough=False)
+
+
+def _distance(one: Cell, other: Cell, report: Report) -> int:
+    """Versions that ran between the two."""
+    line = sorted({cell.version for cell in report.cells if cell.package == other.package}, key=_order)
+    return abs(line.index(one.version) - line.index(other.version)) if one.version in line else len(line)
 
 
 def _other_resolution(bad: Cell, good: Cell, report: Report) -> bool:
