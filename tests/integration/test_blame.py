@@ -209,3 +209,19 @@ def test_why_says_so_where_nothing_passes(car: User) -> None:
     run = car.run("test", "check.py", "--versions", "1.0,2.0", "--why")
     assert run.code == 1
     assert "verdict: unknown" in run.out
+
+
+def test_what_can_only_change_with_the_framework_is_the_framework(user: User, index: Simulator) -> None:
+    for version, year, engine in (("1.0", 2021, "engine<2"), ("2.0", 2025, "engine>=2")):
+        wheel = make_wheel("car", version, requires=[engine, "part01"])
+        index.add_wheel(*wheel, upload_time=f"{year}-01-01T00:00:00Z")
+    for version, year, needs in (("1.0", 2019, []), ("2.0", 2024, ["car>=2"])):
+        index.add_wheel(*make_wheel("engine", version, requires=needs), upload_time=f"{year}-01-01T00:00:00Z")
+    for version, year in (("1.0", 2019), ("2.0", 2024)):
+        index.add_wheel(*make_wheel("part01", version), upload_time=f"{year}-01-01T00:00:00Z")
+    user.env["TF_TESTER_PACKAGE"] = "car"
+    user.write("check.py", "import car, engine\nassert engine.__version__ == '1.0'\n")
+    run = user.run("test", "check.py", "--versions", "1.0,2.0", "--why")
+    assert run.code == 1
+    assert "verdict: framework, car 1.0 → 2.0 together with engine 1.0 → 2.0" in run.out, run.out
+    assert "Pin" not in run.out

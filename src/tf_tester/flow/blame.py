@@ -201,8 +201,10 @@ class Blaming:
         look: Look,
     ) -> Cause:
         changed = [differing[name] for name in sorted(culprit.changes)]
-        # What is tested is held to its version; of several that only fail together another one can give way.
-        others = [change for change in changed if change.name != era.cell.package] or changed
+        # What is tested is held to its version, and so is what can't be changed without it; another one can give way.
+        held: Changes = next((unit for unit in graph.units if self._package in unit), frozenset())
+        others = [change for change in changed if change.name not in held]
+        others = others or [change for change in changed if change.name == self._package] or changed
         leader = next((change for change in others if change.kind in ("up", "down")), others[0])
         cause = Cause(
             tuple(change.text for change in changed),
@@ -312,7 +314,7 @@ class Blaming:
     # -- small things
 
     def _is_the_package(self, cause: Cause) -> bool:
-        return cause.project == self._package
+        return any(text.split(" ")[0] == self._package for text in cause.changes)
 
     def _left(self) -> int:
         """Looks."""
