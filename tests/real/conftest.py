@@ -41,16 +41,19 @@ class Tool:
 
     store: Path
 
-    def test(self, folder: Path, *words: str, before: tuple[str, ...] = ()) -> Run:
-        record = folder / "record.jsonl"
-        done = subprocess.run(
-            [*before, sys.executable, "-m", "tf_tester", "test", *words, "--json", str(record)],
+    def run(self, folder: Path, *words: str, before: tuple[str, ...] = ()) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [*before, sys.executable, "-m", "tf_tester", *words],
             cwd=folder,
             env={**os.environ, "TF_TESTER_STORE": str(self.store)},
             capture_output=True,
             text=True,
             check=False,
         )
+
+    def test(self, folder: Path, *words: str, before: tuple[str, ...] = ()) -> Run:
+        record = folder / "record.jsonl"
+        done = self.run(folder, "test", *words, "--json", str(record), before=before)
         assert record.exists(), done.stderr
         events = [json.loads(line) for line in record.read_text().splitlines()]
 
