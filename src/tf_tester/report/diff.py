@@ -11,6 +11,9 @@ from tf_tester.core.version_diff import Difference, Fact
 _MOST = 40
 """Names that are told of one kind, unless all are wanted."""
 _NONE = "none"
+_BESIDES = "Installed besides"
+_OPEN = 60
+"""Items of a list that is unfolded on a page."""
 
 
 def diff_lines(difference: Difference, *, everything: bool = False) -> list[str]:
@@ -34,8 +37,11 @@ def diff_page(difference: Difference) -> str:
     title = f"{difference.package} {before.name} → {after.name}"
     parts = [f"<h1>{escape(title)}</h1>", _table(("", before.name, after.name), _about(difference))]
     for name, items in _sections(difference):
-        if items:
-            parts.append(_folded(f"{name} ({len(items)})", "".join(f"<li>{escape(item)}</li>" for item in items)))
+        if name == _BESIDES and items:
+            rows = ((one.name, one.before or "–", one.after or "–") for one in difference.dependencies)
+            parts.append(f"<h2>{name} ({len(items)})</h2>" + _table(("", before.name, after.name), rows))
+        elif items:
+            parts.append(_folded(f"{name} ({len(items)})", [escape(item) for item in items]))
     if difference.api is not None:
         parts += _api_parts(difference.api)
     parts += [f"<p>{escape(remark)}</p>" for remark in difference.remarks]
@@ -57,7 +63,7 @@ def _size(size: int | None) -> str:
 
 
 def _sections(difference: Difference) -> Iterator[tuple[str, list[str]]]:
-    yield "Installed besides", [_change(one) for one in difference.dependencies]
+    yield _BESIDES, [_change(one) for one in difference.dependencies]
     gone, new = difference.requirements
     yield "Requirements", [*(f"- {text}" for text in gone), *(f"+ {text}" for text in new)]
     yield "Metadata", [_fact(fact) for fact in difference.metadata]
@@ -117,21 +123,22 @@ def _api_parts(api: ApiChanges) -> Iterator[str]:
     yield f"<h2>Public names: {api.count_before} → {api.count_after}</h2>"
     for title, names in (("Gone", api.gone), ("New", api.new)):
         if names:
-            items = "".join(f"<li><code>{escape(name)}</code></li>" for name in names)
-            yield _folded(f"{title} ({len(names)})", items)
+            yield _folded(f"{title} ({len(names)})", [f"<code>{escape(name)}</code>" for name in names])
     breaking, others = _parted(api.changed)
     for title, changed in (("Changed so that calls may break", breaking), ("Changed otherwise", others)):
         if changed:
-            yield _folded(f"{title} ({len(changed)})", "".join(map(_changed_item, changed)))
+            yield _folded(f"{title} ({len(changed)})", [_changed_item(one) for one in changed])
 
 
 def _changed_item(one: Changed) -> str:
     told = escape("; ".join((*one.breaks, *one.notes)))
-    return f"<li><code>{escape(one.name)}</code>: {told}<pre>- {escape(one.before)}\n+ {escape(one.after)}</pre></li>"
+    return f"<code>{escape(one.name)}</code>: {told}<pre>- {escape(one.before)}\n+ {escape(one.after)}</pre>"
 
 
-def _folded(title: str, items: str) -> str:
-    return f"<details open><summary>{escape(title)}</summary><ul>{items}</ul></details>"
+def _folded(title: str, items: Sequence[str]) -> str:
+    unfolded = " open" if len(items) <= _OPEN else ""
+    listed = "".join(f"<li>{item}</li>" for item in items)
+    return f"<details{unfolded}><summary>{escape(title)}</summary><ul>{listed}</ul></details>"
 
 
 def _table(head: Sequence[str], rows: Iterator[tuple[str, str, str]]) -> str:
