@@ -2,11 +2,16 @@
 
 import json
 import sys
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from tests.integration.conftest import User
 from tests.simulator import Simulator
+from tf_tester.model.outcome import CellResult, Outcome
+from tf_tester.store.ledger import Ledger
+from tf_tester.wiring import LedgerResults
 
 PY = ".".join(map(str, sys.version_info[:2]))
 KEY = f"toy==1.0@py{PY}@era"
@@ -171,3 +176,32 @@ def test_bisect_goes_on_where_it_was(once: User) -> None:
     assert [bool(result["replayed"]) for result in again.results().values()] == [True, False, True]
     often = once.run("bisect", "check.py", "--good", "1.0", "--bad", "2.0", "--repeat", "2")
     assert not any(result["replayed"] for result in often.results().values())
+
+
+def test_a_folder_of_any_name_and_what_a_link_leads_to_count(once: User) -> None:
+    once.write("locks/held.py", "x = 1\n")
+    once.write("check.py", "import toy\nfrom locks.held import x\nassert x == 1 and toy.__version__ != '1.0'\n")
+    assert replayed(once) == set()
+    assert replayed(once) == {"2.0"}
+    once.write("locks/held.py", "x = 2\n")
+    assert once.run("test", "check.py", "--versions", "2.0").code == 1
+    real = once.home / "elsewhere" / "real.py"
+    real.parent.mkdir()
+    real.write_text("import toy\n")
+    (once.folder / "link.py").symlink_to(real)
+    words = ("test", "link.py", "--versions", "2.0")
+    once.run(*words)
+    real.write_text("import toy\nassert False\n")
+    assert once.run(*words).out.count("replayed") == 0
+
+
+def test_what_failed_and_passed_with_the_same_key_is_never_shown_again(tmp_path: Path) -> None:
+    with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
+        results = LedgerResults(ledger)
+        result = CellResult("toy==1.0", Outcome.PASS)
+        results.remember("key", result)
+        found = results.recall("key")
+        assert found is not None and found.replayed
+        results.distrust("key")
+        results.remember("key", result)
+        assert results.recall("key") is None

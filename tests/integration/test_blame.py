@@ -177,7 +177,7 @@ def test_why_names_the_framework_and_not_what_drifted_with_it(car: User) -> None
     run = car.run("test", "check.py", "--versions", "1.0,2.0", "--why")
     assert run.code == 1
     assert "verdict: framework, car 1.0 → 2.0" in run.out
-    assert "fail with latest dependencies, too" in run.out
+    assert "fails with latest dependencies, too" in run.out
     assert "seen from 2.0 on; not with 1.0" in run.out
     plain = car.run("test", "check.py", "--versions", "1.0,2.0")
     assert "verdict: unknown, those that pass have other dependencies, too" in plain.out
@@ -225,3 +225,55 @@ def test_what_can_only_change_with_the_framework_is_the_framework(user: User, in
     assert run.code == 1
     assert "verdict: framework, car 1.0 → 2.0 together with engine 1.0 → 2.0" in run.out, run.out
     assert "Pin" not in run.out
+
+
+def test_two_kinds_of_failure_beside_one_neighbour_are_told_apart(car: User, index: Simulator) -> None:
+    """Cells that are run twice have folders of their own, and each test is explained for itself."""
+    source = "__version__ = '3.0'\n"
+    requires = [f"{part}>=1" for part in PARTS]
+    index.add_wheel(
+        *make_wheel("car", "3.0", files={"car.py": source}, requires=requires), upload_time="2025-06-01T00:00:00Z"
+    )
+    car.write("one.py", MAJORS + "assert car.__version__ < '2', 'too new'\n")
+    car.write("two.py", MAJORS + "assert car.__version__ < '3', 'much too new'\n")
+    words = ("--versions", "1.0,2.0,3.0", "--resolve", "latest", "--why", "--no-cache")
+    run = car.run("test", "one.py", "two.py", *words)
+    assert run.code == 1
+    assert "File exists" not in run.out + run.err
+    assert run.out.count("verdict: framework") == 2, run.out
+    assert "flaky" not in run.out
+    explained = [event["explanation"] for event in run.record() if event["event"] == "cell-explained"]
+    assert [(one["cell"]["version"], one["test"]) for one in explained] == [("2.0", "one.py"), ("3.0", "two.py")]
+
+
+def test_a_test_is_explained_by_what_it_does_and_not_by_what_others_do(car: User) -> None:
+    car.write("one.py", MAJORS + "assert major(part05) < 2, 'it rattles'\n")
+    car.write("two.py", MAJORS + "car.horn\n")
+    run = car.run("test", "one.py", "two.py", "--versions", "1.0,2.0", "--why")
+    explained = {
+        event["explanation"]["test"]: event["explanation"]
+        for event in run.record()
+        if event["event"] == "cell-explained"
+    }
+    assert explained["two.py"]["verdict"] == "framework"
+    assert [cause["changes"] for cause in explained["two.py"]["causes"]] == [["car 1.0 → 2.0"]]
+    assert [cause["project"] for cause in explained["one.py"]["causes"]] == ["part05"]
+
+
+def test_locks_are_compared_with_locks_alone(car: User, index: Simulator) -> None:
+    car.write("check.py", MAJORS + "assert major(part05) < 2, 'it rattles'\n")
+    assert car.run("lock", "--versions", "1.0").code == 0
+    assert car.run("lock", "--versions", "1.0", "--resolve", "latest").code == 0
+    run = car.run("test", "check.py", "--locked", "locks", "--why")
+    assert "1 passed, 1 failed" in run.out
+    assert "verdict: dependency, part05 1.5 → 3.0" in run.out
+    assert "Pin 'part05<=1.5': it passes then." in run.out
+
+
+def test_a_dependency_with_pre_releases_alone_has_a_border_too(car: User, index: Simulator) -> None:
+    for number, year in ((1, 2019), (2, 2022), (3, 2024)):
+        wheel = make_wheel("beta", f"0.{number}b0")
+        index.add_wheel(*wheel, upload_time=f"{year}-01-01T00:00:00Z")
+    index.add_wheel(*make_wheel("part05", "3.1", requires=["beta>=0.1b0"]), upload_time="2019-02-01T00:00:00Z")
+    said, _ = blame(car, "import beta\nassert beta.__version__ != '0.3b0'\n")
+    assert "fails because of beta 0.2b0 → 0.3b0." in said[0]

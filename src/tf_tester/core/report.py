@@ -49,8 +49,7 @@ class Report:
     """Of the run as a whole."""
     locks: Mapping[str, Lock] = field(default_factory=dict)
     """By cell key."""
-    explanations: Mapping[str, Explanation] = field(default_factory=dict)
-    """By key of the cell that is explained."""
+    explanations: tuple[Explanation, ...] = ()
     transfers: Transfers = Transfers()
     interrupted: bool = True
     """Also true of a record without an end: that run was killed, or still goes on."""
@@ -72,7 +71,7 @@ def fold(events: Iterable[Event]) -> Report:
     report = Report()
     results: dict[str, CellResult] = {}
     locks: dict[str, Lock] = {}
-    explanations: dict[str, Explanation] = {}
+    explanations: list[Explanation] = []
     troubles: list[TransferTrouble] = []
     files = received = 0
     for event in events:
@@ -93,7 +92,7 @@ def fold(events: Iterable[Event]) -> Report:
             case CellFinished():
                 results[event.result.cell] = event.result
             case CellExplained():
-                explanations[event.explanation.cell.key] = event.explanation
+                explanations.append(event.explanation)
             case TransferFinished():
                 files += 1
                 received += event.received
@@ -104,7 +103,7 @@ def fold(events: Iterable[Event]) -> Report:
             case _:
                 pass  # states and progress are for those who watch
     transfers = Transfers(files, received, tuple(troubles))
-    return replace(report, results=results, locks=locks, explanations=explanations, transfers=transfers)
+    return replace(report, results=results, locks=locks, explanations=tuple(explanations), transfers=transfers)
 
 
 def exit_code(results: Iterable[CellResult], *, interrupted: bool) -> int:

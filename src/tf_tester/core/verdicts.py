@@ -42,7 +42,8 @@ def finding(difference: Difference, report: Report) -> Finding:
     """Of one kind of failure."""
     cells = (difference.cell, *difference.also)
     span = _span(cells, report)
-    explained = next((report.explanations[cell.key] for cell in cells if cell.key in report.explanations), None)
+    test = difference.row.id if difference.row is not None else ""
+    explained = next((one for one in report.explanations if one.cell in cells and one.test in ("", test)), None)
     if explained is not None:
         return Finding(explained.verdict, "", span, explained)
     outcomes = {report.result(cell).outcome for cell in cells}

@@ -13,6 +13,7 @@ from tf_tester.core.blame import Answer, Changes, Culprit, Graph, Hunt, most_tri
 from tf_tester.core.choose import Choice, choose
 from tf_tester.core.drift import Change, between, changes, entailing, requirers, upper_bound
 from tf_tester.core.lockfile import markers_of
+from tf_tester.core.report import INTERRUPTED
 from tf_tester.core.wheel_rules import BadWheel
 from tf_tester.errors import TfTesterError, UsageError
 from tf_tester.flow.cells import PREPARING, run_started
@@ -57,7 +58,9 @@ Told = Callable[[Suspects | Tried], None]
 
 
 class NotAsSaid(UsageError):
-    """The one that is to pass doesn't, or the other one passes."""
+    """The one that is to pass doesn't, or the other one passes, or one of them can't be run."""
+
+    untestable = False
 
 
 class Blaming:
@@ -104,12 +107,14 @@ class Blaming:
         for look, wanted in zip(looks, (Verdict.GOOD, Verdict.BAD), strict=True):
             if look.verdict is not wanted:
                 expected = "pass" if wanted is Verdict.GOOD else "fail"
-                raise NotAsSaid(
+                error = NotAsSaid(
                     f"{good.cell.package} {good.cell.version} does not {expected} with {look.version} dependencies: "
                     f"{(look.first_line or look.outcome).rstrip('.')}.",
                     hint="Name two ways to choose dependencies, with --good one that passes and with --bad one that "
                     "fails.",
                 )
+                error.untestable = look.verdict is Verdict.UNTESTABLE
+                raise error
         causes: list[Cause] = []
         remarks: list[str] = []
         complete, verified = True, False
@@ -121,6 +126,9 @@ class Blaming:
             causes += found
             pins = _pins(causes)
             if not found or not pins or len({cause.pin for cause in found} - {""}) < len(found):
+                break
+            if bad.lock is not None:
+                verified = self._without(ends["good"], failing, found)
                 break
             failing, look = self._with_pins(bad, pins)
             verified = look.verdict is Verdict.GOOD
@@ -143,6 +151,7 @@ class Blaming:
             self._looking.cells - first,
             complete,
             tuple(dict.fromkeys(remarks)),
+            self._looking.test,
         )
 
     # -- the search among what differs
@@ -256,8 +265,11 @@ class Blaming:
         """The last version that passes and the first that fails, in the passing cell but for it; None: not found."""
         assert leader.before is not None and leader.after is not None
         low, high = sorted((Version(leader.before), Version(leader.after)))
-        page = self._services.index.page(leader.name)
-        ordinary = choose(page, Choice("all"))
+        try:
+            page = self._services.index.page(leader.name)
+            ordinary = choose(page, Choice("all", pre=low.is_prerelease or high.is_prerelease))
+        except TfTesterError:
+            return None
         line = [low, *(one for one in ordinary if low < one < high), high]
         if leader.kind == "down":
             line.reverse()
@@ -290,10 +302,20 @@ class Blaming:
 
     def _with_pins(self, bad: PlannedCell, pins: tuple[str, ...]) -> tuple[PlannedCell, Look]:
         planned = replace(bad, cell=replace(bad.cell, also=pins), lock=None)
-        [look] = self._look([(planned, f"{_name(bad)} with {' and '.join(pins)}")])
+        [look] = self._look([(planned, f"{_name(bad)} with {' and '.join(pins)}")], anew=True)
         if look.verdict is Verdict.BAD:
             planned = self.with_lock(planned)
         return planned, look
+
+    def _without(self, good: PlannedCell, bad: PlannedCell, causes: Sequence[Cause]) -> bool:
+        """Whether a given lock passes with just what is pinned as it is in the passing cell, and what that entails."""
+        assert good.interpreter is not None
+        graph = entailing(_lock(good), _lock(bad), self._metadata, markers_of(good.interpreter))
+        rest = graph.without(graph.everything, {cause.project for cause in causes})
+        differing = {change.name: change for change in changes(_lock(good), _lock(bad))}
+        planned, _ = self._combination(good, bad, rest, differing)
+        [look] = self._look([(planned, f"{_name(bad)} with {' and '.join(_pins(causes))}")], anew=True)
+        return look.verdict is Verdict.GOOD
 
     def _needed(self, bad: PlannedCell, causes: list[Cause], remarks: list[str]) -> list[Cause]:
         """Those without whose pin it fails; what only the passing cell's own dependencies can't bear isn't one."""
@@ -320,10 +342,10 @@ class Blaming:
         """Looks."""
         return max(0, self._budget - (self._looking.cells - self._first)) // self._looking.repeat
 
-    def _look(self, wanted: Sequence[tuple[PlannedCell, str]]) -> list[Look]:
+    def _look(self, wanted: Sequence[tuple[PlannedCell, str]], *, anew: bool = False) -> list[Look]:
         def one(item: tuple[PlannedCell, str]) -> Look:
             planned, name = item
-            look = self._looking.at(planned, name)
+            look = self._looking.at(planned, name, anew=anew)
             self._told(Tried(name, look))
             return look
 
@@ -398,7 +420,9 @@ def blame(
 ) -> Explanation:
     """Explain one version on one Python. Raises `UsageError` where the ends are not what they are said to be."""
     good, remarks, page = _end(selection, services, inquiry.good)
-    bad, _, _ = _end(selection, services, inquiry.bad)
+    # With the same Python: else that would be what differs.
+    here = selection if good.interpreter is None else replace(selection, pythons=(str(good.interpreter.path),))
+    bad, _, _ = _end(here, services, inquiry.bad)
     ends = (good, bad)
     clock = services.monotonic
     begun = clock()
@@ -406,7 +430,6 @@ def blame(
     services.tell(
         run_started(selection, trial, ends, services, run_id=run_id, started=started, tool=tool, remarks=remarks)
     )
-    interrupted = False
     with ThreadPoolExecutor(PREPARING, "layers") as pool:
         preparer = Preparer(selection, trial, page, services, pool, tools=tools_of(jobs_of(trial)))
         looking = Looking(trial, preparer, services, selection.package, repeat=inquiry.repeat)
@@ -422,13 +445,13 @@ def blame(
         try:
             explanation = blaming.explain(good, bad)
         except KeyboardInterrupt:
-            interrupted = True
             services.stop()
             pool.shutdown(wait=True, cancel_futures=True)
+            services.tell(RunFinished(INTERRUPTED, True, clock() - begun))
             raise
-        finally:
-            if interrupted:
-                services.tell(RunFinished(130, True, clock() - begun))
+        except TfTesterError as error:
+            services.tell(RunFinished(error.exit_code, False, clock() - begun))
+            raise
     services.tell(CellExplained(explanation))
     services.tell(RunFinished(0 if explanation.causes else 3, False, clock() - begun))
     return explanation

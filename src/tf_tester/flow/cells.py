@@ -24,6 +24,8 @@ from tf_tester.model.outcome import CellResult, Outcome
 from tf_tester.model.request import Selection, Trial
 
 _SECRET = re.compile("token|secret|passw|key|credential|auth", re.IGNORECASE)
+_LONGEST_NAME = 150
+"""Characters of a folder's name: file systems take 255 bytes."""
 PREPARING = 8
 """Wheels that are fetched or unpacked at once; the downloads themselves are limited by the transfer."""
 
@@ -68,10 +70,9 @@ def run_cell(
     services: Services,
     leavings: Leavings | None,
     *,
-    attempt: int = 1,
     replay: Replay | None = None,
 ) -> CellResult:
-    """One cell from its plan to its result; every failure on the way is a result too. `attempt`: of several at it.
+    """One cell from its plan to its result; every failure on the way is a result too.
 
     With `replay` it isn't run where nothing has changed since it was.
     """
@@ -81,10 +82,9 @@ def run_cell(
         assert refusal is not None
         return CellResult(key, refusal.outcome, refusal.summary, refusal.hint)
     preparation = Preparation(planned, planned.interpreter)
-    name = _folder_name(key) + (f"-{attempt}" if attempt > 1 else "")
-    evidence = services.run_folder / "cells" / name
+    evidence = services.run_folder / "cells" / _folder_name(key)
     try:
-        evidence.mkdir(parents=True, exist_ok=True)
+        evidence = _own_folder(evidence)
         result = _try_cell(planned, preparation, preparer, trial, jobs, gate, services, evidence, replay)
     except CellRefused as error:
         result = CellResult(key, Outcome(error.outcome), str(error), error.hint, error.detail)
@@ -240,7 +240,21 @@ class Gate:
 
 
 def _folder_name(key: str) -> str:
-    return "".join(character if character.isalnum() or character in ".-_" else "-" for character in key)
+    name = "".join(character if character.isalnum() or character in ".-_" else "-" for character in key)
+    return name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME]
+
+
+def _own_folder(wanted: Path) -> Path:
+    """That folder, or where a cell of this run has it already, one with a number behind its name."""
+    folder, number = wanted, 1
+    while True:
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+            folder = wanted.with_name(f"{wanted.name}-{number}")
+        else:
+            return folder
 
 
 def _about_isolation(services: Services) -> tuple[str, ...]:

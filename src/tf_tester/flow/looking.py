@@ -44,23 +44,31 @@ class Looking:
         *,
         repeat: int = 1,
         failures: tuple[str, ...] = (),
+        replay: bool = True,
     ) -> None:
-        """`repeat`: how often each is run. `failures`: words of the failures that are meant; none: all are."""
+        """`repeat`: how often each is run. `failures`: words of the failures that are meant; none: all are.
+
+        `replay`: whether a pass of an earlier run will do.
+        """
         self._trial = trial
         self._preparer = preparer
         self._services = services
         self._jobs = jobs_of(trial)
         self._gate = Gate(trial, package, services)
-        self._replay = Replay(trial, self._jobs, services)
+        # Who looks several times wants to see whether it is always the same.
+        self._replay = Replay(trial, self._jobs, services) if replay and repeat == 1 else None
+        self.test = ""
+        """The test that counts; empty: all do."""
         self.repeat = repeat
         self._failures = failures
         self._lock = threading.Lock()
         self.cells = 0
         """That ran, repetitions included."""
 
-    def at(self, planned: PlannedCell, version: str) -> Look:
+    def at(self, planned: PlannedCell, version: str, *, anew: bool = False) -> Look:
+        """`anew`: no pass of an earlier run will do."""
         results = []
-        for attempt in range(1, self.repeat + 1):
+        for _ in range(self.repeat):
             with self._lock:
                 self.cells += 1
             result = run_cell(
@@ -71,15 +79,13 @@ class Looking:
                 self._gate,
                 self._services,
                 None,
-                attempt=attempt,
-                # Who looks several times wants to see whether it is always the same.
-                replay=self._replay if self.repeat == 1 else None,
+                replay=None if anew else self._replay,
             )
             self._services.tell(CellFinished(result))
             results.append(result)
             if not result.outcome.ran:
                 break
-        verdict = together([_verdict(result, self._failures) for result in results])
+        verdict = together([_verdict(result, self._failures, self.test) for result in results])
         last = next((one for one in results if str(one.outcome) != "pass"), results[-1])
         summary = last.summary if verdict is not Verdict.UNTESTABLE or len(results) == 1 else "not the same each time"
         return Look(version, planned.cell.python, verdict, str(last.outcome), summary)
@@ -89,7 +95,14 @@ class Looking:
         self._gate.close()
 
 
-def _verdict(result: CellResult, failures: Sequence[str]) -> Verdict:
+def _verdict(result: CellResult, failures: Sequence[str], test: str) -> Verdict:
+    outcomes = [row.outcome for row in result.tests if row.id == test]
+    if test and outcomes:
+        if any(outcome.is_failure_of_the_test for outcome in outcomes):
+            return Verdict.BAD
+        return Verdict.GOOD if outcomes == ["pass"] * len(outcomes) else Verdict.UNTESTABLE
+    if test and not result.outcome.is_failure_of_the_test:
+        return Verdict.UNTESTABLE  # it isn't there
     if result.outcome.is_failure_of_the_test:
         meant = not failures or any(words in result.summary for words in failures)
         return Verdict.BAD if meant else Verdict.UNTESTABLE

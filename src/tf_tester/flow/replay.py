@@ -27,11 +27,12 @@ _RULES = 1
 """Raise it when an equal key doesn't mean an equal result any more."""
 _MOST_FILES, _MOST_BYTES = 20_000, 512 << 20
 """Of the user's folders, for which it is worth reading them all."""
-_NOT_READ = frozenset(
-    {".git", ".hg", ".svn", "__pycache__", ".venv", "venv", ".tox", ".nox", "node_modules", "wheels", "locks"}
-    | {".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".ipynb_checkpoints"}
-)
-"""Folders that no test is about."""
+_NOT_READ = frozenset({"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"})
+"""Folders that are made from others."""
+_NOT_HASHED = frozenset({".git", ".hg", ".svn", ".tox", ".nox", "node_modules"})
+"""Folders of which sizes and times of change say enough; likewise virtual environments."""
+_MOST_OF_THOSE = 200_000
+"""Files."""
 _KEPT = frozenset({Outcome.PASS, Outcome.SKIP})
 
 
@@ -51,11 +52,16 @@ class Replay:
         return None if kept is None else replace(kept, cell=planned.cell.key)
 
     def keep(self, planned: PlannedCell, lock: Lock, result: CellResult) -> None:
-        """If it is worth keeping, and nobody has changed the folders while it ran."""
-        if self._results is None or result.outcome not in _KEPT or not (key := self._key(planned, lock)):
+        """If it is worth keeping, and nobody has changed the folders while it ran.
+
+        A pass beside a failure with the same key is never kept: that test is not the same every time.
+        """
+        if self._results is None or not (key := self._key(planned, lock)) or _look(self._folders) != self._seen:
             return
-        if _look(self._folders) == self._seen:
+        if result.outcome in _KEPT:
             self._results.remember(key, result)
+        elif result.outcome.is_failure_of_the_test:
+            self._results.distrust(key)
 
     def _key(self, planned: PlannedCell, lock: Lock) -> str:
         """Empty: nothing is known to be the same."""
@@ -97,29 +103,38 @@ class Replay:
         ]
         digest = hashlib.sha256(json.dumps(said, default=str).encode())
         try:
-            for file in _files([*self._folders, self._services.harness.parent]):
-                status = file.lstat()
-                content = os.fsencode(file.readlink()) if stat.S_ISLNK(status.st_mode) else _digest(file)
-                digest.update(json.dumps([os.fsencode(file).hex(), status.st_mode]).encode() + content)
+            for file, hashed in _files([*self._folders, self._services.harness.parent]):
+                digest.update(json.dumps([os.fsencode(file).hex(), *_known_of(file, hashed=hashed)]).encode())
         except OSError:
             return None
         return digest.hexdigest()
 
 
-def _digest(file: Path) -> bytes:
+def _known_of(file: Path, *, hashed: bool) -> list[str | int]:
+    """What is in a file, and where a link leads to; of those that aren't hashed its size and time of change."""
+    status = file.lstat()
+    known: list[str | int] = [status.st_mode]
+    if stat.S_ISLNK(status.st_mode):
+        known.append(os.fsencode(file.readlink()).hex())
+        if not file.is_file():
+            return known
+        status = file.stat()
+    if not hashed:
+        return [*known, status.st_size, status.st_mtime_ns]
     with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").digest()
+        return [*known, hashlib.file_digest(stream, "sha256").hexdigest()]
 
 
 def _look(folders: Iterable[Path]) -> list[tuple[str, int, int]] | None:
     """Every file with its size and time of change; None: too many, or one can't be looked at."""
     found: list[tuple[str, int, int]] = []
-    total = 0
+    count = total = 0
     try:
-        for file in _files(folders):
-            status = file.lstat()
-            total += status.st_size
-            if len(found) >= _MOST_FILES or total > _MOST_BYTES:
+        for file, hashed in _files(folders):
+            status = file.stat() if file.is_file() else file.lstat()
+            count += hashed
+            total += status.st_size * hashed
+            if count > _MOST_FILES or total > _MOST_BYTES or len(found) >= _MOST_OF_THOSE:
                 return None
             found.append((os.fsdecode(file), status.st_size, status.st_mtime_ns))
     except OSError:
@@ -127,20 +142,25 @@ def _look(folders: Iterable[Path]) -> list[tuple[str, int, int]] | None:
     return found
 
 
-def _files(places: Iterable[Path]) -> Iterator[Path]:
-    """Regular files and links, in one order; raises `OSError` for a folder that can't be read."""
+def _files(places: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
+    """Files and links, in one order, and whether their content counts; raises `OSError` for a folder that is closed."""
 
     def fail(error: OSError) -> None:
         raise error
 
     for place in places:
         if not place.is_dir():
-            yield place
+            yield place, True
             continue
+        bulky: set[str] = set()
         for folder, folders, files in os.walk(place, onerror=fail):
+            here = Path(folder)
+            if folder in bulky or here.name in _NOT_HASHED or "pyvenv.cfg" in files:
+                bulky.update(str(here / name) for name in folders)
+                bulky.add(folder)
             folders[:] = sorted(name for name in folders if name not in _NOT_READ)
-            links = [name for name in folders if (Path(folder) / name).is_symlink()]
+            links = [name for name in folders if (here / name).is_symlink()]
             for name in sorted((*files, *links)):
-                file = Path(folder) / name
+                file = here / name
                 if file.is_symlink() or file.is_file():
-                    yield file
+                    yield file, folder not in bulky

@@ -53,7 +53,13 @@ class Results(Protocol):
 
     def recall(self, key: str) -> CellResult | None: ...
 
-    def remember(self, key: str, result: CellResult) -> None: ...
+    def remember(self, key: str, result: CellResult) -> None:
+        """Unless it is distrusted."""
+        ...
+
+    def distrust(self, key: str) -> None:
+        """With this key a cell has failed: what passes with it is not the same every time."""
+        ...
 
 
 class Surfaces(Protocol):

@@ -11,7 +11,7 @@ from tf_tester.flow.looking import Looking
 from tf_tester.flow.prepare import Preparer
 from tf_tester.flow.services import Services
 from tf_tester.model.cause import Blame, Explanation
-from tf_tester.model.cell import PlannedCell
+from tf_tester.model.cell import Cell, PlannedCell
 from tf_tester.model.events import CellExplained
 from tf_tester.model.lock import Resolution
 from tf_tester.model.outcome import CellResult
@@ -30,80 +30,117 @@ def explain_failures(
     results: Mapping[str, CellResult],
     told: Told,
 ) -> None:
-    """Tell a `CellExplained` for one cell of each kind of failure, the first that shows it.
+    """Tell a `CellExplained` for one test of each kind of failure, the first that shows it.
 
-    It is compared with the same cell with other dependencies, where that passes; else with the nearest version that
-    passes on the same Python; else it is only run again.
+    Its cell is compared with the same cell with other dependencies, where the test passes with those; else with the
+    nearest version with which it passes on the same Python; else it is only run again. Nothing is taken from an earlier
+    run. Of given locks none is made anew: only with what is in the matrix they are compared.
     """
-    looking = Looking(trial, preparer, services, selection.package)
+    looking = Looking(trial, preparer, services, selection.package, replay=False)
     blaming = Blaming(selection.package, preparer, looking, services, at_once=trial.jobs, budget=_BUDGET, told=told)
-    for planned in _first_of_each_kind(cells, results):
+    asking = _Asking(cells, results, blaming, looking, told)
+    for planned, test in _one_of_each_kind(cells, results):
+        looking.test = test
         try:
-            explanation = _explain(planned, cells, results, blaming, looking, told)
-        except NotAsSaid:
-            # It was seen to pass and to fail.
-            explanation = Explanation(planned.cell, planned.cell, Blame.FLAKY, 0, (), verified=True, cells=2)
+            explanation = asking.explain(planned)
+        except NotAsSaid as error:
+            # It was seen to pass and to fail; or it could not be seen.
+            verdict = Blame.UNKNOWN if error.untestable else Blame.FLAKY
+            remarks = (f"why it fails could not be found out: {error}",) if error.untestable else ()
+            explanation = _without_causes(planned.cell, verdict, remarks, test)
         except TfTesterError as error:
             remarks = (f"why it fails could not be found out: {error}",)
-            explanation = Explanation(planned.cell, planned.cell, Blame.UNKNOWN, 0, (), False, 0, remarks=remarks)
+            explanation = _without_causes(planned.cell, Blame.UNKNOWN, remarks, test)
         services.tell(CellExplained(explanation))
 
 
-def _explain(
-    planned: PlannedCell,
-    cells: Sequence[PlannedCell],
-    results: Mapping[str, CellResult],
-    blaming: Blaming,
-    looking: Looking,
-    told: Told,
-) -> Explanation:
-    cell = planned.cell
-    other = replace(
-        cell, resolution=Resolution.LATEST if cell.resolution is Resolution.ERA else Resolution.ERA, also=()
-    )
-    counterpart = replace(planned, cell=other, lock=None)
-    look = looking.at(counterpart, str(other.resolution))
-    told(Tried(f"{cell.version} with {other.resolution} dependencies", look))
-    if look.verdict is Verdict.GOOD:
-        return blaming.explain(counterpart, planned, again=True)
-    fails_too = f"{look.outcome} with {other.resolution} dependencies, too" if look.verdict is Verdict.BAD else ""
-    neighbour = _nearest_that_passes(planned, cells, results)
-    if neighbour is not None:
-        explanation = blaming.explain(neighbour, planned, again=True)
-        return replace(explanation, remarks=(*explanation.remarks, fails_too) if fails_too else explanation.remarks)
-    again = looking.at(called(blaming.with_lock(planned), "again"), str(cell.resolution))
-    told(Tried(f"{cell.version} again", again))
-    verdict = Blame.FLAKY if again.verdict is Verdict.GOOD else Blame.UNKNOWN
-    remarks = (fails_too,) if fails_too and verdict is Blame.UNKNOWN else ()
-    return Explanation(cell, cell, verdict, 0, (), verified=verdict is Blame.FLAKY, cells=2, remarks=remarks)
+def _without_causes(cell: Cell, verdict: Blame, remarks: tuple[str, ...], test: str) -> Explanation:
+    flaky = verdict is Blame.FLAKY
+    return Explanation(cell, cell, verdict, 0, (), verified=flaky, cells=2, remarks=remarks, test=test)
 
 
-def _first_of_each_kind(cells: Sequence[PlannedCell], results: Mapping[str, CellResult]) -> Iterator[PlannedCell]:
+class _Asking:
+    """What all explanations of a run share."""
+
+    def __init__(
+        self,
+        cells: Sequence[PlannedCell],
+        results: Mapping[str, CellResult],
+        blaming: Blaming,
+        looking: Looking,
+        told: Told,
+    ) -> None:
+        self._cells = cells
+        self._results = results
+        self._blaming = blaming
+        self._looking = looking
+        self._told = told
+
+    def explain(self, planned: PlannedCell) -> Explanation:
+        cell = planned.cell
+        remarks: tuple[str, ...] = ()
+        other = self._with_other_dependencies(planned)
+        if other is not None:
+            name = f"{cell.version} with {other.cell.resolution} dependencies"
+            look = self._look(other, "other", name)
+            if look is Verdict.GOOD:
+                return self._blaming.explain(other, planned, again=True)
+            if look is Verdict.BAD:
+                remarks = (f"fails with {other.cell.resolution} dependencies, too",)
+        neighbour = self._nearest_that_passes(planned)
+        if neighbour is not None:
+            explanation = self._blaming.explain(neighbour, planned, again=True)
+            return replace(explanation, remarks=(*explanation.remarks, *remarks))
+        again = self._look(planned, "again", f"{cell.version} again")
+        verdict = Blame.FLAKY if again is Verdict.GOOD else Blame.UNKNOWN
+        return _without_causes(cell, verdict, () if verdict is Blame.FLAKY else remarks, self._looking.test)
+
+    def _look(self, planned: PlannedCell, called_so: str, name: str) -> Verdict:
+        look = self._looking.at(called(self._blaming.with_lock(planned), called_so), name)
+        self._told(Tried(name, look))
+        return look.verdict
+
+    def _with_other_dependencies(self, planned: PlannedCell) -> PlannedCell | None:
+        cell = planned.cell
+        if planned.lock is None:
+            resolution = Resolution.LATEST if cell.resolution is Resolution.ERA else Resolution.ERA
+            return replace(planned, cell=replace(cell, resolution=resolution, also=()))
+        same = [
+            one
+            for one in self._cells
+            if one is not planned and (one.cell.version, one.cell.python) == (cell.version, cell.python)
+        ]
+        return next((one for one in same if self._passes(one)), None)
+
+    def _nearest_that_passes(self, planned: PlannedCell) -> PlannedCell | None:
+        """Of the same Python and resolution; of two as near, the older one."""
+        line = [
+            one
+            for one in self._cells
+            if (one.cell.python, one.cell.resolution, one.cell.package)
+            == (planned.cell.python, planned.cell.resolution, planned.cell.package)
+        ]
+        place = line.index(planned)
+        passing = [(abs(index - place), index) for index, one in enumerate(line) if self._passes(one)]
+        return line[min(passing)[1]] if passing else None
+
+    def _passes(self, planned: PlannedCell) -> bool:
+        """The test that counts, whatever else the cell came to."""
+        result = self._results.get(planned.cell.key)
+        outcomes = [str(row.outcome) for row in result.tests if row.id == self._looking.test] if result else []
+        return bool(outcomes) and set(outcomes) == {"pass"}
+
+
+def _one_of_each_kind(
+    cells: Sequence[PlannedCell], results: Mapping[str, CellResult]
+) -> Iterator[tuple[PlannedCell, str]]:
+    """A cell and the test in it that shows a kind of failure first; empty: no test to name."""
     seen: set[Signature] = set()
     for planned in cells:
         result = results.get(planned.cell.key)
         if result is None or not result.outcome.is_failure_of_the_test:
             continue
-        kinds = set(kinds_of_failure(result))
-        if kinds - seen:
-            yield planned
-        seen |= kinds
-
-
-def _nearest_that_passes(
-    planned: PlannedCell, cells: Sequence[PlannedCell], results: Mapping[str, CellResult]
-) -> PlannedCell | None:
-    """Of the same Python and resolution; of two as near, the older one."""
-    line = [
-        one
-        for one in cells
-        if (one.cell.python, one.cell.resolution, one.cell.package)
-        == (planned.cell.python, planned.cell.resolution, planned.cell.package)
-    ]
-    place = line.index(planned)
-    passing = [
-        (abs(index - place), index)
-        for index, one in enumerate(line)
-        if one.cell.key in results and str(results[one.cell.key].outcome) == "pass"
-    ]
-    return line[min(passing)[1]] if passing else None
+        for signature, (row, _) in kinds_of_failure(result).items():
+            if signature not in seen:
+                seen.add(signature)
+                yield planned, row.id if row is not None else ""

@@ -58,6 +58,8 @@ class Explanation:
     complete: bool = True
     """False: the budget was spent before all was tried."""
     remarks: tuple[str, ...] = ()
+    test: str = ""
+    """The test whose failure is explained; empty: all of the cell's."""
 
     @property
     def pins(self) -> tuple[str, ...]:

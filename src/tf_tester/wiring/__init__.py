@@ -175,7 +175,7 @@ def services(
             compare=network.compare,
             shelves=_Shelves(Inventory(folder, ledger), leases, layers, workplace),
             projects=builder,
-            results=None if _varies(settings, sandbox) else _LedgerResults(ledger),
+            results=None if _varies(settings, sandbox) else LedgerResults(ledger),
             surfaces=_LedgerSurfaces(ledger),
             peaks=_LedgerPeaks(ledger),
             downloads=_LedgerDownloads(ledger),
@@ -324,11 +324,12 @@ def _tried(name: str, settings: Settings, workplace: Path, starter: Starter, *, 
     return sandbox
 
 
-class _LedgerResults:
+class LedgerResults:
     """`flow.services.Results`."""
 
     _KIND = "result"
     _LARGEST = 4 << 20
+    _DISTRUSTED = b"!"
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -336,7 +337,7 @@ class _LedgerResults:
     def recall(self, key: str) -> CellResult | None:
         kept = self._ledger.recall(self._KIND, key)
         try:
-            return None if kept is None else msgspec.json.decode(kept, type=CellResult)
+            return None if kept in (None, self._DISTRUSTED) else msgspec.json.decode(kept, type=CellResult)
         except msgspec.DecodeError:
             return None
 
@@ -345,8 +346,11 @@ class _LedgerResults:
             value = msgspec.json.encode(replace(result, replayed=now().isoformat(timespec="seconds")))
         except UnicodeEncodeError:
             return  # it printed what is no text
-        if len(value) <= self._LARGEST:
+        if len(value) <= self._LARGEST and self._ledger.recall(self._KIND, key) != self._DISTRUSTED:
             self._ledger.remember(self._KIND, key, value)
+
+    def distrust(self, key: str) -> None:
+        self._ledger.remember(self._KIND, key, self._DISTRUSTED)
 
 
 class _LedgerSurfaces:
