@@ -294,7 +294,7 @@ class Question:
     """Canonical names of projects for which the cutoff doesn't count."""
     constraints: tuple[str, ...] = ()
     good_for: timedelta | None = None
-    """How long an answer stays good; None: for ever, as of a day in the past."""
+    """How long an answer stays good; None: for ever, as of a day in the past. Nothing: it is asked anew, or fails."""
     allow_build: frozenset[str] = frozenset()
     """Canonical names whose source distributions may be built, besides the known ones."""
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tf_tester.cli.options import EPILOG, options, settings_from
+from tf_tester.cli.say import say, say_json
 from tf_tester.cli.selecting import FETCHING, RESOLVING, downloads_alone, selection_of
 from tf_tester.cli.test import RUNNING, Splitting, recording, trial_of
-from tf_tester.core.printable import printable
 
 if TYPE_CHECKING:
     from tf_tester.flow.bisect import Found
@@ -87,7 +87,7 @@ def command(
         left_words = f"  (at most {left} more)" if left else ""
         reason = f"  {look.summary.splitlines()[0]}" if look.summary else ""
         text = f"{look.version} py{look.python}  {look.outcome}{reason}{left_words}"
-        print(printable(text), file=sys.stderr, flush=True)
+        say([text], sys.stderr)
 
     with (
         recording(downloads_alone(settings.color)) as hear,
@@ -98,13 +98,9 @@ def command(
         found = bisect(selection, trial, world, quest, run_id=run_id, started=started, tool=TOOL, told=told)
         folder = world.run_folder
     if as_json:
-        import msgspec
-
-        print(msgspec.json.encode(found).decode())
+        say_json(found)
     else:
-        for line in _answer(found):
-            print(printable(line))
-        print(printable(f"Evidence: {folder}"))
+        say([*_answer(found), f"Evidence: {folder}"])
     return 0 if found.changes else 3
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tf_tester.cli.options import EPILOG, options, settings_from
+from tf_tester.cli.say import say, say_json
 from tf_tester.cli.selecting import FETCHING, RESOLVING, downloads_alone, selection_of
 from tf_tester.cli.test import RUNNING, Splitting, recording, trial_of
-from tf_tester.core.printable import printable
 
 if TYPE_CHECKING:
     from tf_tester.flow.blame import Suspects, Tried
@@ -110,13 +110,9 @@ def command(
         )
         folder = world.run_folder
     if as_json:
-        import msgspec
-
-        print(msgspec.json.encode(explanation).decode())
+        say_json(explanation)
     else:
-        for line in explanation_lines(explanation):
-            print(printable(line))
-        print(printable(f"Evidence: {folder}"))
+        say([*explanation_lines(explanation), f"Evidence: {folder}"])
     return 0 if explanation.causes else 3
 
 
@@ -133,4 +129,4 @@ def tell_progress(step: "Suspects | Tried") -> None:
     else:
         reason = f"  {step.look.first_line}" if step.look.first_line else ""
         text = f"{step.look.outcome}  {step.what}{reason}"
-    print(printable(text), file=sys.stderr, flush=True)
+    say([text], sys.stderr)

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from tf_tester.cli.options import EPILOG, options, settings_from
+from tf_tester.cli.say import say, say_json
 from tf_tester.cli.selecting import FETCHING, RESOLVING, downloads_alone, selection_of
-from tf_tester.core.printable import printable
 
 
 @click.command("diff", epilog=EPILOG, short_help="Tell what differs between two versions, or two records.")
@@ -64,13 +64,12 @@ def command(before: str, after: str, api: bool, everything: bool, form: str, **_
         difference = diff(selection, trial, world, (before, after), api=api)
     match form:
         case "json":
-            import msgspec
-
-            print(msgspec.json.encode(difference).decode())
+            say_json(difference)
         case "html":
-            print(diff_page(difference), end="")
+            # As bytes: a page says itself in which encoding it is.
+            click.echo(diff_page(difference).encode(), nl=False)
         case _:
-            print("\n".join(map(printable, diff_lines(difference, everything=everything))))
+            say(diff_lines(difference, everything=everything))
     return 0
 
 
@@ -81,19 +80,17 @@ def _records(before: Path, after: Path, form: str) -> int:
 
     found = record_diff(fold(read_record(before)), fold(read_record(after)))
     if form == "json":
-        import msgspec
-
-        print(msgspec.json.encode(found).decode())
+        say_json(found)
         return 0
     if not found.cells:
         print(f"{found.same} cells came to the same, with the same distributions.")
         return 0
+    lines = []
     for cell in found.cells:
-        print(printable(cell.cell))
+        lines.append(cell.cell)
         for move in cell.moves:
             test = f"{move.test}: " if move.test else ""
-            print(printable(f"  {move.kind}: {test}{' → '.join(filter(None, (move.before, move.after)))}"))
-        for change in cell.changes:
-            print(printable(f"  {change.text}"))
-    print(f"{found.same} other cells came to the same, with the same distributions.")
+            lines.append(f"  {move.kind}: {test}{' → '.join(filter(None, (move.before, move.after)))}")
+        lines += [f"  {change.text}" for change in cell.changes]
+    say([*lines, f"{found.same} other cells came to the same, with the same distributions."])
     return 0

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tf_tester.cli.options import EPILOG, options, settings_from
+from tf_tester.cli.say import say
 from tf_tester.cli.selecting import FETCHING, RESOLVING, SELECTING, downloads_alone, selection_of
 from tf_tester.cli.test import trial_of
 from tf_tester.core.lockfile import LockFormat
-from tf_tester.core.printable import printable
 
 if TYPE_CHECKING:
     from tf_tester.flow.lock import Checked, NotMade
@@ -95,11 +95,10 @@ def command(
                 return 0 if same else 1
             made, failures = make_locks(selection_of(settings), trial, world)
             names = write_locks(made, folder, chosen, TOOL)
-    for name in names:
-        print(printable(str(folder / name)))
+    say(str(folder / name) for name in names)
     for failure in failures:
         lines = [f"tf-tester: {failure.name}: {failure.error}", failure.error.hint]
-        print("\n".join(printable(text) for text in lines if text), file=sys.stderr)
+        say([text for text in lines if text], sys.stderr)
     return max((failure.error.exit_code for failure in failures), default=0)
 
 
@@ -111,4 +110,4 @@ def _tell_checked(checked: "Checked") -> None:
     else:
         lines = [f"{checked.file}: {len(checked.changes)} would be another today"]
         lines += [f"  {change.text}" for change in checked.changes]
-    print("\n".join(printable(text) for text in lines if text.strip()))
+    say([text for text in lines if text.strip()])

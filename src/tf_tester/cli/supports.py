@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tf_tester.core.printable import printable
+from tf_tester.cli.say import say, say_json
 
 if TYPE_CHECKING:
     from tf_tester.core.supports import Support
@@ -54,7 +54,10 @@ def command(record: Path, form: str, badge: Path | None) -> int:
         with folder_errors(badge.absolute().parent):
             write_file(badge, badge_svg(found[0]))
     for one in found:
-        print("\n".join(map(printable, _shown(one, form))))
+        if form == "json":
+            say_json(one)
+        else:
+            say(_shown(one, form))
     return 0 if all(one.specifier for one in found) else 1
 
 
@@ -62,10 +65,6 @@ def _shown(found: "Support", form: str) -> list[str]:
     from tf_tester.report.supports import markdown_lines, text_lines
 
     match form:
-        case "json":
-            import msgspec
-
-            return [msgspec.json.encode(found).decode()]
         case "markdown":
             return markdown_lines(found)
         case "specifier":

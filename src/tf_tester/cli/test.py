@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 
 from tf_tester.cli.baseline import Comparison
 from tf_tester.cli.options import EPILOG, options, settings_from
+from tf_tester.cli.say import say
 from tf_tester.cli.selecting import (
     FETCHING,
     RESOLVING,
@@ -22,8 +23,7 @@ from tf_tester.cli.selecting import (
     requirements_of,
     selection_of,
 )
-from tf_tester.core.printable import printable
-from tf_tester.core.settings import Settings
+from tf_tester.core.settings import BY_NAME, Settings
 from tf_tester.errors import UsageError
 from tf_tester.model.events import Event
 from tf_tester.model.request import Trial
@@ -58,6 +58,8 @@ RUNNING = (
     "cache",
 )
 
+_NOT_WITH_LOCKS = ("versions", "last", "python", "resolve", "with", "requirements", "install-python")
+"""What a lock says already."""
 _FILE_COLUMNS = 120
 """Where the report goes into a file or a log."""
 
@@ -133,8 +135,9 @@ def command(
       tf-tester test --versions minors --last 3 -- python train.py --epochs 1
     """
     settings = settings_from(ctx.params).settings
-    if locks and ctx.params.get("versions"):
-        raise UsageError("--locked and --versions both say what is tested.", hint="Give one of them.")
+    said = [name for name in _NOT_WITH_LOCKS if ctx.params.get(BY_NAME[name].field)]
+    if locks and said:
+        raise UsageError(f"--locked and --{said[0]} both say what is tested.", hint="Give one of them.")
     if update_baseline and baseline_file is None:
         raise UsageError("--update-baseline has no file to write.", hint="Name it with --baseline FILE.")
     return run_test(
@@ -221,10 +224,10 @@ def run_test(
         timings=settings.timings,
         default_package=settings_from({}).settings.package,
     )
-    if comparison is not None and code != INTERRUPTED:
-        print("\n".join(map(printable, comparison.finish(report))))
     if json_file is not None:
         shutil.copyfile(record, json_file)
+    if comparison is not None and code != INTERRUPTED:
+        say(comparison.finish(report))
     return code
 
 

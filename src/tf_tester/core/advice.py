@@ -39,8 +39,9 @@ def _advice(report: Report, default_package: str) -> Iterator[Advice]:
     if report.interrupted or Outcome.DOWNLOAD_FAILED in outcomes:
         yield Advice("", "the same command again goes on; what was downloaded is kept")
     failed = [cell for cell in report.cells if report.result(cell).outcome.is_failure_of_the_test]
-    if failed:
-        yield Advice(_shell(failed[0], report, default_package), "look around in that environment")
+    failed_here = [cell for cell in failed if cell.resolution is not Resolution.LOCK]
+    if failed_here:
+        yield Advice(_shell(failed_here[0], report, default_package), "look around in that environment")
     if any(not finding(difference, report).enough for difference in differences(report)[0]):
         yield Advice("", "the same command with --why runs more cells to find out what is to blame")
     yield from _pythons(report)

@@ -139,10 +139,7 @@ def baseline_text(baseline: Baseline) -> str:
     """As it is kept in a file: JSON, one test a line."""
     cells = [
         f"  {json.dumps(key)}: {{\n"
-        + ",\n".join(
-            f"    {json.dumps(test, ensure_ascii=False)}: {json.dumps(_plain(was), ensure_ascii=False)}"
-            for test, was in tests.items()
-        )
+        + ",\n".join(f"    {json.dumps(test)}: {json.dumps(_plain(was))}" for test, was in tests.items())
         + "\n  }"
         for key, tests in baseline.items()
     ]

@@ -20,6 +20,7 @@ from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.lock import Pin, Resolution
 
 if TYPE_CHECKING:
+    from packaging.markers import Marker
     from packaging.pylock import Pylock
 
 _TABLE = "tf-tester"
@@ -158,7 +159,7 @@ def artifacts_of(content: bytes, interpreter: Interpreter, *, shown: str) -> lis
     environment = markers_of(interpreter)
     found = []
     for package in lock.packages:
-        if package.marker is not None and not package.marker.evaluate(environment):
+        if package.marker is not None and not _marked(package.marker, environment):
             continue
         name = str(package.name)
         files = [*(package.wheels or ()), *((package.sdist,) if package.sdist else ())]
@@ -180,6 +181,12 @@ def artifacts_of(content: bytes, interpreter: Interpreter, *, shown: str) -> lis
             )
         found.append(chosen)
     return found
+
+
+def _marked(marker: "Marker", environment: dict[str, str]) -> bool:
+    """No extra and no group of dependencies is asked for."""
+    none: frozenset[str] = frozenset()
+    return marker.evaluate({**environment, "extras": none, "dependency_groups": none}, context="lock_file")
 
 
 def _pylock(content: bytes, shown: str) -> "Pylock":

@@ -1,5 +1,6 @@
 """What a run came to: a pure fold over its events, from which every report is made."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -126,11 +127,13 @@ def exit_code(results: Iterable[CellResult], *, interrupted: bool) -> int:
 def cell_labels(cells: Iterable[Cell]) -> dict[str, str]:
     """A short unambiguous name for each cell, by key: `2.16.1 py3.12`.
 
-    The package and the resolution are named only where the run has more than one of them.
+    The package and the resolution are named only where the run has more than one of them; what a cell has besides, or
+    the name of its lock, where nothing else tells it from another.
     """
     cells = tuple(cells)
     packages = len({cell.package for cell in cells}) > 1
     resolutions = len({cell.resolution for cell in cells}) > 1
+    alike = Counter((cell.package, cell.version, cell.python, cell.resolution) for cell in cells)
     labels: dict[str, str] = {}
     for cell in cells:
         words = [f"{cell.package} {cell.version}" if packages else cell.version]
@@ -138,5 +141,7 @@ def cell_labels(cells: Iterable[Cell]) -> dict[str, str]:
             words.append(f"py{cell.python}")
         if resolutions:
             words.append(str(cell.resolution))
+        if alike[cell.package, cell.version, cell.python, cell.resolution] > 1:
+            words += cell.also
         labels[cell.key] = " ".join(words)
     return labels

@@ -49,10 +49,18 @@ def _support(report: Report, package: str) -> Support:
     outcomes: dict[str, dict[str, str]] = {}
     for cell in sorted(cells, key=lambda one: Version(one.version)):
         column = f"py{cell.python}" + (f" {cell.resolution}" if several else "")
-        outcomes.setdefault(cell.version, {})[column] = str(report.result(cell).outcome)
+        row, outcome = outcomes.setdefault(cell.version, {}), str(report.result(cell).outcome)
+        # Several cells may be told in one place: the worst one counts.
+        if column not in row or _gravity(outcome) > _gravity(row[column]):
+            row[column] = outcome
     versions = {version: _works(by_column.values()) for version, by_column in outcomes.items()}
     specifier, remarks = _range(versions)
     return Support(package, versions, outcomes, specifier, remarks)
+
+
+def _gravity(outcome: str) -> int:
+    known = Outcome(outcome)
+    return 3 if known.is_failure_of_the_test else {Outcome.PASS: 2, Outcome.SKIP: 1}.get(known, 0)
 
 
 def _works(outcomes: Iterable[str]) -> Works:
@@ -80,10 +88,11 @@ def _range(versions: Mapping[str, Works]) -> tuple[str, tuple[str, ...]]:
         else:
             break
     oldest, newest = known[first][0], known[last][0]
-    parts = [f">={oldest}"]
+    # A local version (`1.13.0+cpu`) can't be a bound.
+    parts = [f">={Version(oldest).public}"]
     remarks = []
     if last + 1 < len(known):
-        bound = upper_bound(newest, known[last + 1][0])
+        bound = Version(upper_bound(newest, known[last + 1][0])).public
         parts.append(f"<{bound}")
         remarks.append(f"{newest} works and {known[last + 1][0]} doesn't; what lies between was not tested")
     else:

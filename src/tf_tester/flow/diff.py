@@ -18,6 +18,7 @@ from tf_tester.core.surface import Source, Surface, read_surface
 from tf_tester.core.version_diff import Difference, Fact, Side
 from tf_tester.core.wheel_rules import BROKEN_ARCHIVE, BadWheel, same_version
 from tf_tester.errors import InstallFailed, NoPython, NoWheel, TfTesterError, UsageError
+from tf_tester.flow.pools import interruptible
 from tf_tester.flow.prepare import Preparation, Preparer, artifact_of
 from tf_tester.flow.select import select_cells
 from tf_tester.flow.services import Services
@@ -35,7 +36,7 @@ def diff(selection: Selection, trial: Trial, services: Services, names: tuple[st
 
     Raises `UsageError`, `IndexUnreachable`, what fails when a lock is made or a wheel is brought.
     """
-    with ThreadPoolExecutor(2, "diff") as pool:
+    with interruptible(2, "diff", services.stop) as pool:
         cells = [_planned(name, selection, services) for name in names]
         locks = list(pool.map(lambda cell: _locked(cell, selection, trial, services, pool), cells))
     pins = [_own(lock, selection.package) for lock in locks]
@@ -188,7 +189,7 @@ def _licences(locks: Sequence[Lock], package: str, services: Services) -> tuple[
         except TfTesterError:
             return None
 
-    with ThreadPoolExecutor(8, "licences") as pool:
+    with interruptible(8, "licences", services.stop) as pool:
         told = list(pool.map(licence, [side[name] for name in both for side in sides]))
     facts = [
         Fact(name, before, after)

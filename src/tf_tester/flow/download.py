@@ -1,7 +1,6 @@
 """Bring wheels into a flat folder that pip understands (`--find-links`)."""
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TypeVar
 from tf_tester.core.lockfile import LockFormat, pylock_text, requirements_text
 from tf_tester.core.platforms import Platform
 from tf_tester.errors import DownloadFailed, NoPython, NoWheel, TfTesterError
+from tf_tester.flow.pools import interruptible
 from tf_tester.flow.prepare import Preparation, Preparer, artifact_of
 from tf_tester.flow.select import select_cells
 from tf_tester.flow.services import Services
@@ -103,7 +103,7 @@ def download(selection: Selection, trial: Trial, services: Services, order: Orde
     version is in the delivery.
     """
     folder = order.folder
-    with _pool(services) as pool:
+    with interruptible(_AT_ONCE, "download", services.stop) as pool:
         lists, failures = _shopping(selection, trial, services, order, pool)
         files = _delivered(_artifacts(lists), failures, services, folder, pool)
     there = {file.filename for file in files}
@@ -124,21 +124,21 @@ def download(selection: Selection, trial: Trial, services: Services, order: Orde
 def download_locked(artifacts: Sequence[Artifact], services: Services, folder: Path) -> Delivery:
     """Put just these files into a folder. Raises `OurFailure` where it can't be written."""
     failures: list[Undelivered] = []
-    with _pool(services) as pool:
+    with interruptible(_AT_ONCE, "download", services.stop) as pool:
         files = _delivered(artifacts, failures, services, folder, pool)
     return Delivery(tuple(sorted(files, key=lambda file: file.filename)), tuple(failures))
 
 
 def foresee(selection: Selection, trial: Trial, services: Services, order: Order) -> Forecast:
     """What `download` would bring and from where; nothing is written into the folder. Raises as it does."""
-    with _pool(services) as pool:
+    with interruptible(_AT_ONCE, "download", services.stop) as pool:
         lists, failures = _shopping(selection, trial, services, order, pool)
         return _foreseen(_artifacts(lists), failures, services, order.folder, pool)
 
 
 def foresee_locked(artifacts: Sequence[Artifact], services: Services, folder: Path) -> Forecast:
     """What `download_locked` would bring and from where."""
-    with _pool(services) as pool:
+    with interruptible(_AT_ONCE, "download", services.stop) as pool:
         return _foreseen(artifacts, [], services, folder, pool)
 
 
@@ -185,18 +185,6 @@ def _foreseen(
         else:
             files.append(expected)
     return Forecast(tuple(sorted(files, key=lambda file: file.filename)), tuple(failures))
-
-
-@contextlib.contextmanager
-def _pool(services: Services) -> Iterator[ThreadPoolExecutor]:
-    """Threads whose work ends at once on Ctrl-C."""
-    with ThreadPoolExecutor(_AT_ONCE, "download") as pool:
-        try:
-            yield pool
-        except KeyboardInterrupt:
-            services.stop()
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
 
 
 def _shopping(

@@ -1,22 +1,25 @@
 """The exact locks of a matrix as files, and whether they are still what would be resolved today."""
 
+import hashlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from packaging.utils import canonicalize_name
 
 from tf_tester.core.drift import Change, changes
 from tf_tester.core.lockfile import LockFormat, Origin, constraints_text, origin_of, pylock_text, requirements_text
 from tf_tester.core.report import Report
-from tf_tester.errors import NoPython, NoWheel, TfTesterError, UsageError
+from tf_tester.errors import IndexUnreachable, NoPython, NoWheel, TfTesterError, UsageError
 from tf_tester.flow.locked import lock_files, read_lock
+from tf_tester.flow.pools import interruptible
 from tf_tester.flow.prepare import Preparation, Preparer
 from tf_tester.flow.select import select_cells
 from tf_tester.flow.services import Services
 from tf_tester.flow.trial import jobs_of, tools_of
 from tf_tester.flow.wheel_folder import folder_errors, write_file
 from tf_tester.model.cell import Cell, PlannedCell
-from tf_tester.model.lock import Lock
+from tf_tester.model.lock import Lock, Resolution
 from tf_tester.model.outcome import Outcome
 from tf_tester.model.request import Selection, Trial
 
@@ -29,6 +32,8 @@ class Made:
 
     origin: Origin
     lock: Lock
+    repeatable: bool = True
+    """Whether the same question could be asked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,7 @@ def make_locks(selection: Selection, trial: Trial, services: Services) -> tuple[
     """
     tools = tools_of(jobs_of(trial)) if trial.targets else ()
     selected = select_cells(selection, services)
-    with ThreadPoolExecutor(_AT_ONCE, "lock") as pool:
+    with interruptible(_AT_ONCE, "lock", services.stop) as pool:
         preparer = Preparer(selection, trial, selected.page, services, pool, tools=tools)
 
         def made(planned: PlannedCell) -> Made | NotMade:
@@ -64,9 +69,9 @@ def make_locks(selection: Selection, trial: Trial, services: Services) -> tuple[
                 lock = _resolved(planned, preparer)
             except TfTesterError as error:
                 return NotMade(f"{cell.package} {cell.version}", error)
-            origin = Origin(
-                cell, selection.grace, trial.requirements, tuple(tools), tuple(sorted(selection.allow_build))
-            )
+            assert planned.interpreter is not None
+            needs = preparer.requirements(Preparation(planned, planned.interpreter))
+            origin = Origin(cell, selection.grace, needs, tuple(tools), tuple(sorted(selection.allow_build)))
             return Made(origin, lock)
 
         found = list(pool.map(made, selected.cells))
@@ -75,9 +80,9 @@ def make_locks(selection: Selection, trial: Trial, services: Services) -> tuple[
 
 def known_good(report: Report) -> list[Made]:
     """Locks of the cells of a record that pass. Raises `UsageError` where there are none."""
-    trial = report.request.get("trial") or {}
     found = [
-        Made(Origin(cell, requirements=tuple(map(str, trial.get("requirements") or ()))), report.locks[cell.key])
+        # Without what it answers: a record doesn't tell all of that.
+        Made(Origin(cell), report.locks[cell.key], repeatable=False)
         for cell in report.cells
         if report.result(cell).outcome is Outcome.PASS and cell.key in report.locks
     ]
@@ -101,7 +106,8 @@ def write_locks(made: Sequence[Made], folder: Path, formats: Sequence[LockFormat
             match form:
                 case LockFormat.PYLOCK:
                     python = ".".join(one.lock.python.split(".")[:2])
-                    text = pylock_text(pins, python=python, created_by=tool, origin=one.origin)
+                    origin = one.origin if one.repeatable and cell.resolution is not Resolution.LOCK else None
+                    text = pylock_text(pins, python=python, created_by=tool, origin=origin)
                 case LockFormat.CONSTRAINTS:
                     text = constraints_text(pins, header=header)
                 case _:
@@ -138,7 +144,7 @@ def _drift(file: Path, trial: Trial, services: Services) -> tuple[Change, ...]:
     cell = origin.cell
     selection = Selection(
         package=cell.package,
-        versions=f"=={cell.version}",
+        versions=cell.version,
         pre=True,
         yanked=True,
         pythons=(cell.python,),
@@ -150,10 +156,16 @@ def _drift(file: Path, trial: Trial, services: Services) -> tuple[Change, ...]:
     [planned] = selected.cells
     planned = replace(planned, cell=replace(planned.cell, also=cell.also))
     trial = replace(trial, requirements=origin.requirements, project=None)
-    with ThreadPoolExecutor(1, "lock") as pool:
+    with interruptible(1, "lock", services.stop) as pool:
         preparer = Preparer(selection, trial, selected.page, services, pool, tools=origin.tools, anew=True)
         fresh = _resolved(planned, preparer)
     assert planned.interpreter is not None
+    for page in (selected.page, *(services.index.page(str(canonicalize_name(pin.name))) for pin in fresh.pins)):
+        if page.stale:
+            raise IndexUnreachable(
+                f"the index does not answer, and what is known of {page.project} is of an earlier day",
+                hint="Check again when it does.",
+            )
     return changes(read_lock(file, planned.interpreter, services), fresh)
 
 
@@ -170,5 +182,7 @@ def _resolved(planned: PlannedCell, preparer: Preparer) -> Lock:
 def _name(cell: Cell, form: LockFormat) -> str:
     """PEP 751 takes no dots in the middle of a name."""
     how = "" if cell.resolution == "era" else f"-{cell.resolution}"
+    if cell.also:
+        how += f"-{hashlib.sha256(' '.join(cell.also).encode()).hexdigest()[:8]}"
     stem = f"{cell.package}-{cell.version}-py{cell.python}{how}"
     return f"pylock.{stem.replace('.', '-')}.toml" if form is LockFormat.PYLOCK else f"{form}-{stem}.txt"

@@ -10,7 +10,7 @@ from packaging.version import Version
 from tf_tester.core.lockfile import Exactly, artifacts_of, exact_requirements, origin_of, python_of, version_in
 from tf_tester.core.tags import best_wheel
 from tf_tester.core.wheel_rules import same_version
-from tf_tester.errors import ConfigError, UsageError
+from tf_tester.errors import CellRefused, ConfigError, UsageError
 from tf_tester.flow.select import Selected
 from tf_tester.flow.services import Services
 from tf_tester.model.artifact import Artifact, ProjectPage
@@ -99,14 +99,24 @@ def _cell_of(file: Path, package: str, interpreters: Sequence[Interpreter], serv
     else:
         version = version_in(content, package, shown=file.name)
         cell = Cell(package, version, python, Resolution.LOCK, (file.name,))
-    if interpreter is None:
-        refusal = Refusal(
-            Outcome.NO_PYTHON,
-            f"{file.name} is for Python {python}, which is not installed.",
-            f"Install it with `uv python install {python}`.",
-        )
-        return PlannedCell(replace(cell, python=python), refusal=refusal)
-    return PlannedCell(cell, interpreter, lock=read_lock(file, interpreter, services))
+    if interpreter is not None:
+        try:
+            lock = read_lock(file, interpreter, services)
+        except (CellRefused, ConfigError) as error:
+            # One bad lock doesn't cost the others.
+            outcome = Outcome(error.outcome) if isinstance(error, CellRefused) else Outcome.UNRESOLVABLE
+            return PlannedCell(cell, refusal=Refusal(outcome, str(error), error.hint))
+        if origin is None:
+            # Of several versions that one which is for this Python.
+            version = next((pin.version for pin in lock.pins if canonicalize_name(pin.name) == package), version)
+            cell = replace(cell, version=version)
+        return PlannedCell(cell, interpreter, lock=lock)
+    refusal = Refusal(
+        Outcome.NO_PYTHON,
+        f"{file.name} is for Python {python}, which is not installed.",
+        f"Install it with `uv python install {python}`.",
+    )
+    return PlannedCell(replace(cell, python=python), refusal=refusal)
 
 
 def locked_cell(planned: PlannedCell, file: Path, services: Services) -> PlannedCell:

@@ -75,9 +75,7 @@ class Preparer:
         if planned.lock is not None:
             return self._given(preparation, planned.lock), True
         also = planned.cell.also
-        requirements = [f"{planned.cell.package}=={planned.cell.version}", *also, *self._trial.requirements]
-        if project is not None:
-            requirements += self._needs_of(*project)
+        requirements = [f"{planned.cell.package}=={planned.cell.version}", *also, *self.requirements(preparation)]
         cutoff = self._cutoff(preparation)
         lock, known = self._services.resolver.lock(
             Question(
@@ -98,6 +96,11 @@ class Preparer:
             lock = replace(lock, pins=(*lock.pins, project[0]))
         preparation.lock = lock
         return lock, known
+
+    def requirements(self, preparation: Preparation) -> tuple[str, ...]:
+        """Besides the package and what a cell alone has: the trial's, and those of the user's own project."""
+        project = self._project(preparation.interpreter)
+        return (*self._trial.requirements, *(self._needs_of(*project) if project is not None else ()))
 
     def _given(self, preparation: Preparation, lock: Lock) -> Lock:
         """With the user's own project as it is now, and the test runner where the lock has none."""
@@ -165,7 +168,7 @@ class Preparer:
             resolution=Resolution.LATEST,
             cutoff=None,
             constraints=tuple(f"{pin.name}=={pin.version}" for pin in lock.pins),
-            good_for=_TOOL,
+            good_for=timedelta() if self._anew else _TOOL,
         )
         try:
             return self._services.resolver.lock(question)

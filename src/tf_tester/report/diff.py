@@ -1,10 +1,11 @@
 """What differs between two versions: text and a page."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from html import escape
+from html import escape as _escape
 
 from tf_tester.core.api_changes import ApiChanges, Changed
 from tf_tester.core.drift import Change
+from tf_tester.core.printable import printable
 from tf_tester.core.sizes import size_text
 from tf_tester.core.version_diff import Difference, Fact
 
@@ -14,6 +15,11 @@ _NONE = "none"
 _BESIDES = "Installed besides"
 _OPEN = 60
 """Items of a list that is unfolded on a page."""
+
+
+def escape(text: str) -> str:
+    """For a page: controls and what turns the direction of text are shown, not done."""
+    return _escape(printable(text))
 
 
 def diff_lines(difference: Difference, *, everything: bool = False) -> list[str]:
@@ -131,8 +137,9 @@ def _api_parts(api: ApiChanges) -> Iterator[str]:
 
 
 def _changed_item(one: Changed) -> str:
-    told = escape("; ".join((*one.breaks, *one.notes)))
-    return f"<code>{escape(one.name)}</code>: {told}<pre>- {escape(one.before)}\n+ {escape(one.after)}</pre>"
+    return (
+        f"<code>{escape(one.name)}</code>: {escape(_told(one))}<pre>- {escape(one.before)}\n+ {escape(one.after)}</pre>"
+    )
 
 
 def _folded(title: str, items: Sequence[str]) -> str:

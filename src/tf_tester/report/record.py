@@ -66,10 +66,10 @@ class RecordWriter:
         """Append one event; progress of transfers is not kept. Raises `StoreError`."""
         if isinstance(event, TransferProgress):
             return
-        body = _encode(event)
+        body = encode(event)
         with self._lock:
             head = {"event": _NAMES[type(event)], "at": _rfc3339(self._now())}
-            opening = _encode(({"format": FORMAT} if self._first else {}) | head)
+            opening = encode(({"format": FORMAT} if self._first else {}) | head)
             try:
                 self._write(opening[:-1] + b"," + body[1:] + b"\n")
             except OSError as error:
@@ -116,7 +116,8 @@ def read_record(path: Path) -> Iterator[Event]:
         raise StoreError(f"The record {path} can't be read: {error.strerror or error}") from error
 
 
-def _encode(value: object) -> bytes:
+def encode(value: object) -> bytes:
+    """JSON, whatever text is in it."""
     try:
         return msgspec.json.encode(value, enc_hook=str)
     except UnicodeEncodeError:

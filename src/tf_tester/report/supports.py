@@ -2,6 +2,7 @@
 
 from html import escape
 
+from tf_tester.core.printable import printable
 from tf_tester.core.supports import Support, Works
 
 _SIGNS = {"pass": "✓", "skip": "skip", "no-python": "–", "no-wheel": "–"}
@@ -45,7 +46,7 @@ def badge_svg(found: Support) -> str:
     if found.specifier and "<" not in found.specifier:
         told = f"≥ {found.specifier.split(',')[0].removeprefix('>=')}"
     left, right = (round(len(word) * _PER_LETTER) + 10 for word in (found.package, told))
-    label, value = escape(found.package), escape(told)
+    label, value = escape(printable(found.package)), escape(printable(told))
     width = left + right
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="20" role="img" '

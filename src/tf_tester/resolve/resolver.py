@@ -77,7 +77,7 @@ class UvResolver:
         try:
             lock = self._resolve(question)
         except IndexUnreachable:
-            if remembered is None:
+            if remembered is None or question.good_for == timedelta():
                 raise
             return remembered[0], True
         self._memory.remember_lock(key, lock)
