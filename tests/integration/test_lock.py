@@ -170,3 +170,65 @@ def test_the_matrix_of_a_lock_is_in_the_record(locked: User) -> None:
     assert run.code == 0
     started = json.loads((locked.folder / "run.jsonl").read_text().splitlines()[0])
     assert started["request"]["locks"] == [str(locked.folder / "locks")]
+
+
+def test_a_lock_for_many_pythons_and_groups_is_read_for_this_one(user: User, index: Simulator) -> None:
+    user.write("check.py", "import toy\n")
+    assert user.run("lock", "--versions", "1.1").code == 0
+    text = (user.folder / "locks" / NAME).read_text().split("[tool.tf-tester]")[0]
+    old = "\n".join(
+        [
+            "[[packages]]",
+            'name = "toy"',
+            'version = "1.0"',
+            "marker = \"python_version < '3.0'\"",
+            "[[packages.wheels]]",
+            'name = "toy-1.0-py3-none-any.whl"',
+            f'url = "{index.artifact("toy-1.0-py3-none-any.whl").url}"',
+            f'hashes = {{ sha256 = "{"0" * 64}" }}',
+            "[[packages]]",
+            'name = "absent"',
+            'version = "1"',
+            "marker = \"'dev' in dependency_groups or 'all' in extras\"",
+            "[[packages.wheels]]",
+            'name = "absent-1-py3-none-any.whl"',
+            'url = "http://127.0.0.1:9/absent-1-py3-none-any.whl"',
+            f'hashes = {{ sha256 = "{"0" * 64}" }}',
+            "",
+        ]
+    )
+    head, _, rest = text.partition("[[packages]]")
+    (user.folder / "pylock.toml").write_text(f"{head}{old}[[packages]]{rest}")
+    run = user.run("test", "check.py", "--locked", "pylock.toml")
+    assert run.code == 0, run.err + run.out
+    assert run.outcomes() == {"1.1": "pass"}
+
+
+def test_one_bad_lock_does_not_cost_the_others(locked: User) -> None:
+    file = locked.folder / "locks" / NAME
+    file.write_text(file.read_text().replace("-py3-none-any.whl", "-cp27-cp27m-win32.whl"))
+    run = locked.run("test", "check.py", "--locked", "locks")
+    assert run.code == 3
+    assert run.outcomes() == {"1.0": "pass", "1.1": "unresolvable"}
+
+
+@pytest.mark.parametrize("words", [("--with", "gear"), ("--python", "3.11"), ("--resolve", "latest"), ("--last", "1")])
+def test_what_a_lock_says_is_not_said_again(locked: User, words: tuple[str, ...]) -> None:
+    run = locked.run("test", "check.py", "--locked", "locks", *words)
+    assert run.code == 2
+    assert f"--locked and {words[0]} both say what is tested" in run.err
+
+
+def test_where_the_index_is_down_nothing_is_as_it_was(locked: User, index: Simulator) -> None:
+    index.stop()
+    other = {"TF_TESTER_STORE": str(locked.home / "other store")}
+    run = locked.run("lock", "--check", env=other)
+    assert run.code == 1
+    assert run.out.count("can't be checked") == 2
+
+
+def test_output_that_is_not_utf_8_is_no_trap(locked: User) -> None:
+    ascii_only = {"PYTHONIOENCODING": "ascii", "LANG": "C"}
+    run = locked.run("diff", "1.0", "2.0", "--no-api", env=ascii_only)
+    assert run.code == 0, run.err
+    assert "\\u2192" in run.out

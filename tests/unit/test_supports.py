@@ -87,3 +87,10 @@ def test_a_table_and_a_badge() -> None:
     assert ET.fromstring(badge_svg(of([("1", "3.8", "F")]))).attrib["aria-label"] == "toy: none"
     between = of([("1.0", "3.8", "P"), ("1.1", "3.8", "P"), ("2.0", "3.8", "F")], package="a<b")
     assert ET.fromstring(badge_svg(between)).attrib["aria-label"] == "a<b: 1.0 – 1.1"
+
+
+def test_local_versions_are_no_bounds() -> None:
+    found = of([("1.13.0+cpu", "3.10", "P"), ("2.0.0+cu118", "3.10", "F")])
+    assert found.specifier == ">=1.13.0,<2"
+    SpecifierSet(found.specifier)
+    assert of([("1.0", "3.10", "P"), ("1.0.post1+x", "3.10", "F")]).specifier == ">=1.0,<1.0.post1"

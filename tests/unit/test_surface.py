@@ -154,3 +154,19 @@ def test_of_what_is_gone_as_a_whole_the_parts_are_not_named() -> None:
     assert found.gone == ("toy.A", "toy.B.n")
     assert found.new == ("toy.C",)
     assert (found.count_before, found.count_after) == (5, 4)
+
+
+def test_modules_that_take_everything_from_one_another_end() -> None:
+    names = [f"m{number}" for number in range(12)]
+    files = {
+        f"toy/{name}.py": "".join(f"from .{other} import *\n" for other in names) + f"{name}_x = 1\n" for name in names
+    }
+    files["toy/__init__.py"] = "from .m0 import *\n"
+    assert "toy.m0_x" in surface(files)
+
+
+def test_a_source_that_the_parser_can_not_take_is_left_out() -> None:
+    assert set(surface({"toy/__init__.py": "from . import deep\n", "toy/deep.py": "~" * 100_000 + "1"})) == {
+        "toy",
+        "toy.deep",
+    }

@@ -17,6 +17,8 @@ from tf_tester.model.cell import Cell
 from tf_tester.model.outcome import Outcome, TestRow
 
 _MOST_LINES = 2_000
+_WINDOW = 100
+"""Lines from the first one on that differs."""
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _DATE = re.compile(r"\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?\b")
 _CLOCK = re.compile(r"\b\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?\b")
@@ -79,10 +81,16 @@ def _of_one_test(test: str, passing: Sequence[tuple[Cell, TestRow]]) -> list[Odd
 
 def _first_difference(mine: Sequence[tuple[str, str]], usual: Sequence[tuple[str, str]]) -> tuple[str, str]:
     """The printed lines at the first place where the compared ones differ."""
-    matcher = difflib.SequenceMatcher(None, [line for line, _ in mine], [line for line, _ in usual], autojunk=False)
+    same = next(
+        (place for place, (one, other) in enumerate(zip(mine, usual, strict=False)) if one[0] != other[0]),
+        min(len(mine), len(usual)),
+    )
+    # What follows is looked at closely: a line more is no other line.
+    near, others = mine[same : same + _WINDOW], usual[same : same + _WINDOW]
+    matcher = difflib.SequenceMatcher(None, [line for line, _ in near], [line for line, _ in others], autojunk=False)
     for kind, start, end, other_start, other_end in matcher.get_opcodes():
         if kind != "equal":
-            return mine[start][1] if start < end else "", usual[other_start][1] if other_start < other_end else ""
+            return near[start][1] if start < end else "", others[other_start][1] if other_start < other_end else ""
     return "", ""
 
 

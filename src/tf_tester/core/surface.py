@@ -79,6 +79,7 @@ class _Reader:
             self._children.setdefault(parent, []).append(child)
         self._modules: dict[str, Any] = {}
         self._packages: set[str] = set()
+        self._stars: dict[str, set[str]] = {}
 
     def read(self, tops: Collection[str]) -> Surface:
         found: dict[str, Entry] = {}
@@ -114,7 +115,7 @@ class _Reader:
         for member, value in module.members.items():
             if value.is_alias and value.wildcard:
                 if self._hands_on(name, value):
-                    for taken in self._starred(value.target_path, 0):
+                    for taken in self._starred(value.target_path):
                         if taken not in module.members:
                             yield taken, self._look_up(value.target_path, taken)
                 continue
@@ -141,8 +142,14 @@ class _Reader:
                 found |= self._exported(target, depth + 1) if isinstance(target, str) else set()
         return found
 
-    def _starred(self, name: str, depth: int) -> set[str]:
-        """What `from name import *` brings."""
+    def _starred(self, name: str) -> set[str]:
+        """What `from name import *` brings; looked for once."""
+        if name not in self._stars:
+            self._stars[name] = set()  # of modules that hold one another the inner one brings nothing
+            self._stars[name] = self._star(name)
+        return self._stars[name]
+
+    def _star(self, name: str) -> set[str]:
         module = self._module(name)
         if module is None:
             return set()
@@ -151,8 +158,7 @@ class _Reader:
         found: set[str] = set()
         for member, value in module.members.items():
             if value.is_alias and value.wildcard:
-                if depth < _DEEPEST:
-                    found |= self._starred(value.target_path, depth + 1)
+                found |= self._starred(value.target_path)
             elif not member.startswith("_") and (not value.is_alias or self._hands_on(name, value)):
                 found.add(member)
         return found
@@ -230,7 +236,7 @@ class _Reader:
             return f"{module}.{name}"
         stars = [one.target_path for one in holder.members.values() if one.is_alias and one.wildcard] if holder else []
         for star in stars if depth < _DEEPEST else ():
-            if name in self._starred(star, depth + 1):
+            if name in self._starred(star):
                 return self._member(star, name, depth + 1)
         return None
 
@@ -283,7 +289,7 @@ class _Reader:
                 try:
                     # Relative imports are understood by way of the parents.
                     module = griffe.visit(last, path, source.text, parent=self._parent(parent))
-                except (SyntaxError, ValueError, RecursionError):
+                except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last one: the parser's stack
                     module = None
                 if source.is_package:
                     self._packages.add(name)

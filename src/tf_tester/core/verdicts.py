@@ -5,7 +5,7 @@ it is `unknown`, with what is known.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
@@ -54,39 +54,38 @@ def finding(difference: Difference, report: Report) -> Finding:
         return Finding(Blame.ENVIRONMENT, f"the system says {said[0]!r}", span)
     passing = [cell for cell in report.cells if report.result(cell).outcome is Outcome.PASS]
     labels = cell_labels(report.cells)
-    for verdict, pair in (
-        (Blame.DEPENDENCY, _other_resolution),
-        (Blame.FRAMEWORK, _other_version),
-        (Blame.PYTHON, _other_python),
+    places = {version: place for place, version in enumerate(sorted({one.version for one in report.cells}, key=_order))}
+    for verdict, alike in (
+        (Blame.DEPENDENCY, _but_for_dependencies),
+        (Blame.FRAMEWORK, _but_for_the_version),
+        (Blame.PYTHON, _but_for_the_python),
     ):
+        witnesses: dict[Hashable, list[Cell]] = {}
+        for good in passing:
+            witnesses.setdefault(alike(good, report), []).append(good)
         for bad in cells:
-            for good in sorted(passing, key=lambda one: _distance(one, bad, report)):
-                if pair(bad, good, report):
-                    return Finding(verdict, f"{labels[good.key]} passes and differs in nothing else", span)
+            same = witnesses.get(key, []) if (key := alike(bad, report)) is not None else []
+            if same:
+                good = min(same, key=lambda one: abs(places[one.version] - places[bad.version]))
+                return Finding(verdict, f"{labels[good.key]} passes and differs in nothing else", span)
     near = [cell for cell in passing if any(cell.package == bad.package for bad in cells)]
     if not near:
         return Finding(Blame.UNKNOWN, "it passes nowhere in this run", span, enough=False)
     return Finding(Blame.UNKNOWN, "those that pass have other dependencies, too", span, enough=False)
 
 
-def _distance(one: Cell, other: Cell, report: Report) -> int:
-    """Versions that ran between the two."""
-    line = sorted({cell.version for cell in report.cells if cell.package == other.package}, key=_order)
-    return abs(line.index(one.version) - line.index(other.version)) if one.version in line else len(line)
+def _but_for_dependencies(cell: Cell, report: Report) -> Hashable:
+    return cell.package, cell.version, cell.python
 
 
-def _other_resolution(bad: Cell, good: Cell, report: Report) -> bool:
-    return (bad.package, bad.version, bad.python) == (good.package, good.version, good.python)
+def _but_for_the_version(cell: Cell, report: Report) -> Hashable:
+    beside = _beside(cell, report, files=True)
+    return None if beside is None else (cell.package, cell.python, beside)
 
 
-def _other_version(bad: Cell, good: Cell, report: Report) -> bool:
-    same = bad.package == good.package and bad.python == good.python and bad.version != good.version
-    return same and _beside(bad, report, files=True) == _beside(good, report, files=True) is not None
-
-
-def _other_python(bad: Cell, good: Cell, report: Report) -> bool:
-    same = (bad.package, bad.version) == (good.package, good.version) and bad.python != good.python
-    return same and _beside(bad, report, files=False) == _beside(good, report, files=False) is not None
+def _but_for_the_python(cell: Cell, report: Report) -> Hashable:
+    beside = _beside(cell, report, files=False)
+    return None if beside is None else (cell.package, cell.version, beside)
 
 
 def _beside(cell: Cell, report: Report, *, files: bool) -> frozenset[tuple[str, str]] | None:

@@ -1,8 +1,9 @@
 """Warnings of passing cells that came true: they name what a later version no longer has. Pure."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from packaging.version import InvalidVersion, Version
 
@@ -11,6 +12,8 @@ from tf_tester.core.report import Report
 from tf_tester.model.cell import Cell
 from tf_tester.model.outcome import ExceptionFact, Outcome
 
+_LONGEST = 2_000
+"""Characters of a warning that are looked at."""
 _CATEGORIES = ("Deprecat", "FutureWarning", "Pending", "Removed")
 _GONE = re.compile(
     r"has no attribute '(\w+)'|cannot import name '(\w+)'|No module named '([\w.]+)'"
@@ -36,23 +39,28 @@ class Prophecy:
 
 def prophecies(report: Report) -> tuple[Prophecy, ...]:
     """One for each name that is gone, in the order in which versions lost them."""
-    found: dict[str, Prophecy] = {}
+    found: dict[str, Prophecy | None] = {}
+    warnings = list(dict.fromkeys(_warnings(report)))
     for cell, exception in _failures(report):
         for name in _missing(exception):
-            if name in found:
-                continue
-            warned = [
-                (other, message)
-                for other, message in _warnings(report)
-                if other.package == cell.package
-                and _version(other) < _version(cell)
-                and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", message)
-            ]
-            if warned:
-                cells = tuple(dict.fromkeys(other for other, _ in warned))
-                newest = max(warned, key=lambda one: _version(one[0]))
-                found[name] = Prophecy(name, newest[1].strip().splitlines()[0], cells, cell, headline(exception))
-    return tuple(found.values())
+            if name not in found:
+                found[name] = _prophecy(name, cell, exception, warnings)
+    return tuple(prophecy for prophecy in found.values() if prophecy is not None)
+
+
+def _prophecy(name: str, cell: Cell, exception: ExceptionFact, warnings: Sequence[tuple[Cell, str]]) -> Prophecy | None:
+    """Of the first cell in which it is gone; None: nobody warned of it."""
+    word, version = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)"), _version(cell)
+    warned = [
+        (other, message)
+        for other, message in warnings
+        if other.package == cell.package and _version(other) < version and word.search(message)
+    ]
+    if not warned:
+        return None
+    cells = tuple(dict.fromkeys(other for other, _ in warned))
+    newest = max(warned, key=lambda one: _version(one[0]))
+    return Prophecy(name, newest[1].strip().splitlines()[0], cells, cell, headline(exception))
 
 
 def _failures(report: Report) -> Iterator[tuple[Cell, ExceptionFact]]:
@@ -69,7 +77,7 @@ def _warnings(report: Report) -> Iterator[tuple[Cell, str]]:
             if row.outcome is Outcome.PASS:
                 for warning in row.warnings:
                     if any(word in warning.category for word in _CATEGORIES) and warning.message.strip():
-                        yield cell, warning.message
+                        yield cell, warning.message[:_LONGEST]
 
 
 def _missing(exception: ExceptionFact) -> tuple[str, ...]:
@@ -78,7 +86,12 @@ def _missing(exception: ExceptionFact) -> tuple[str, ...]:
 
 
 def _version(cell: Cell) -> Version:
+    return _parsed(cell.version)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> Version:
     try:
-        return Version(cell.version)
+        return Version(text)
     except InvalidVersion:
         return Version("0")

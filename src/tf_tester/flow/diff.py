@@ -27,6 +27,8 @@ from tf_tester.model.lock import Lock, Pin, Resolution
 from tf_tester.model.outcome import Outcome
 from tf_tester.model.request import Selection, Trial
 
+_LARGEST_SOURCE, _MOST_SOURCE = 8 << 20, 1 << 30
+"""Bytes of one module, and of all; what is larger is not read."""
 _RULES = 1
 """Part of the key of what was read of a package: raise it when the same wheel must be read anew."""
 
@@ -237,7 +239,10 @@ def _surface(lock: Lock, pin: Pin, services: Services) -> Surface:
     tops: list[str] = []
     for one in wheels:
         with _opened(one, services) as wheel:
-            found = dict(_modules(wheel))
+            try:
+                found = dict(_modules(wheel))
+            except BROKEN_ARCHIVE as error:
+                raise _damaged(one, error) from error
         if one is pin:
             tops = list(framework.import_names) or sorted({name.partition(".")[0] for name in found})
         texts = {**found, **texts}
@@ -248,19 +253,26 @@ def _surface(lock: Lock, pin: Pin, services: Services) -> Surface:
 
 def _modules(wheel: zipfile.ZipFile) -> Iterable[tuple[str, Source]]:
     """Python sources of a wheel by module; a stub stands in where there is nothing else."""
-    names = sorted(wheel.namelist(), key=lambda name: name.endswith(".py"))  # the last one counts
-    for name in names:
+    members = sorted(wheel.infolist(), key=lambda one: one.filename.endswith(".py"))  # the last one counts
+    left = _MOST_SOURCE
+    for member in members:
+        name = member.filename
         parts = name.rpartition(".")[0].split("/")
         if not name.endswith((".py", ".pyi")) or not all(part.isidentifier() for part in parts):
             continue
         is_package = parts[-1] == "__init__"
         module = ".".join(parts[:-1] if is_package else parts)
-        if module:
-            yield module, Source(wheel.read(name).decode("utf-8", "replace"), is_package)
+        left -= member.file_size
+        if module and member.file_size <= _LARGEST_SOURCE and left >= 0:
+            yield module, Source(wheel.read(member).decode("utf-8", "replace"), is_package)
 
 
 def _opened(pin: Pin, services: Services) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(services.fetcher.fetch(artifact_of(pin)))
     except BROKEN_ARCHIVE as error:
-        raise InstallFailed(f"{pin.filename} is not an archive that can be read: {error}.") from error
+        raise _damaged(pin, error) from error
+
+
+def _damaged(pin: Pin, error: Exception) -> InstallFailed:
+    return InstallFailed(f"{pin.filename} is not an archive that can be read: {error}.")
