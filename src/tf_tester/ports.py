@@ -114,6 +114,10 @@ class Fetcher(Protocol):
         """
         ...
 
+    def arrival(self, sha256: str) -> "Arrival | None":
+        """Of a file that is being fetched by this process; None: it isn't."""
+        ...
+
     def foresee(self, artifact: Artifact) -> "Foreseen":
         """What `fetch` would have to bring and from where, without bringing it."""
         ...
@@ -128,6 +132,18 @@ class Fetcher(Protocol):
     def metadata(self, artifact: Artifact) -> bytes | None:
         """The file's advertised core metadata (PEP 658), or None where there is none or its hash is wrong."""
         ...
+
+
+@dataclass(slots=True)
+class Arrival:
+    """How much of a file has come without a gap; changes while it comes."""
+
+    path: Path
+    """Where it grows; the name changes when it has been verified, the file doesn't."""
+    frontier: int = 0
+    """Bytes from the front on, unverified."""
+    generation: int = 0
+    """Raised when bytes that were there before are brought anew: what was read of them counts no more."""
 
 
 @dataclass(frozen=True, slots=True)

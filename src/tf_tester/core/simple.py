@@ -7,6 +7,7 @@ with a hostile or malformed name, link or hash is left out; the page stands with
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from html import escape
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -16,6 +17,8 @@ from tf_tester.core.links import resolve_link
 from tf_tester.model.artifact import Artifact, ProjectPage, split_filename
 
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"
+_VERSION = "1.4"
+"""Of the simple API, as we speak it."""
 ACCEPT = f"{JSON_TYPE}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
 """What to ask an index for: JSON where it can, HTML where it must."""
 
@@ -316,8 +319,8 @@ def _unique(artifacts: Iterable[Artifact | None]) -> tuple[Artifact, ...]:
 
 
 def render_json(page: ProjectPage, rewrite: Callable[[Artifact], str]) -> bytes:
-    """The page as PEP 691 JSON 1.1 (its type is `JSON_TYPE`), each file's address as `rewrite` says."""
-    meta: dict[str, Any] = {"api-version": "1.1"}
+    """The page as PEP 691 JSON 1.4 (its type is `JSON_TYPE`), each file's address as `rewrite` says."""
+    meta: dict[str, Any] = {"api-version": _VERSION}
     if page.serial is not None:
         meta["_last-serial"] = page.serial
     if page.tracks:
@@ -351,4 +354,55 @@ def _file_of(artifact: Artifact, url: str) -> dict[str, Any]:
         hashes = {"sha256": artifact.metadata_sha256} if artifact.metadata_sha256 else True
         # PEP 714: the old name too, for clients that know only that.
         file["core-metadata"] = file["dist-info-metadata"] = hashes
+    if artifact.provenance is not None:
+        file["provenance"] = artifact.provenance
     return file
+
+
+def render_html(page: ProjectPage, rewrite: Callable[[Artifact], str]) -> bytes:
+    """The page as PEP 503 has it (PEP 629: version 1.4), with what HTML can say of PEP 592, 658, 708, 714, 740, 792."""
+    head = [f'<meta name="pypi:repository-version" content="{_VERSION}">']
+    head += [f'<meta name="pypi:tracks" content="{escape(address)}">' for address in page.tracks]
+    if page.status != "active":
+        head.append(f'<meta name="pypi:project-status" content="{escape(page.status)}">')
+    name = escape(page.project)
+    lines = [
+        f'<!DOCTYPE html>\n<html><head><meta charset="utf-8">{"".join(head)}<title>Links for {name}</title></head>',
+        f"<body><h1>Links for {name}</h1>",
+        *(_anchor(artifact, rewrite(artifact)) for artifact in page.artifacts),
+        "</body></html>",
+    ]
+    if page.serial is not None:
+        lines.append(f"<!--SERIAL {page.serial}-->")
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _anchor(artifact: Artifact, url: str) -> str:
+    fragment = f"#sha256={artifact.sha256}" if artifact.sha256 else ""
+    facts = {"href": url + fragment}
+    if artifact.requires_python:
+        facts["data-requires-python"] = artifact.requires_python
+    if artifact.yanked is not None:
+        facts["data-yanked"] = artifact.yanked
+    if artifact.metadata_sha256 is not None:
+        told = f"sha256={artifact.metadata_sha256}" if artifact.metadata_sha256 else "true"
+        facts |= {"data-core-metadata": told, "data-dist-info-metadata": told}
+    if artifact.provenance is not None:
+        facts["data-provenance"] = artifact.provenance
+    attributes = " ".join(f'{name}="{escape(value)}"' for name, value in facts.items())
+    return f"<a {attributes}>{escape(artifact.filename)}</a><br>"
+
+
+def render_names_json(names: Iterable[str]) -> bytes:
+    """The list of projects (PEP 691)."""
+    return msgspec.json.encode({"meta": {"api-version": _VERSION}, "projects": [{"name": name} for name in names]})
+
+
+def render_names_html(names: Iterable[str]) -> bytes:
+    """The list of projects (PEP 503)."""
+    links = "\n".join(f'<a href="{escape(name)}/">{escape(name)}</a><br>' for name in names)
+    meta = f'<meta name="pypi:repository-version" content="{_VERSION}">'
+    return (
+        f'<!DOCTYPE html>\n<html><head><meta charset="utf-8">{meta}<title>Simple index</title></head>\n'
+        f"<body>\n{links}\n</body></html>\n"
+    ).encode()

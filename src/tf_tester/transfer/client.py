@@ -18,7 +18,7 @@ from tf_tester.core.links import Origin, credentials, display_url, local_path, o
 from tf_tester.core.patience import Kind, Patience
 from tf_tester.errors import DownloadFailed, IndexUnreachable, TfTesterError
 from tf_tester.model.artifact import Artifact
-from tf_tester.ports import Blobs, Foreseen, Learn, PageResponse, Sample, Source, Tell
+from tf_tester.ports import Arrival, Blobs, Foreseen, Learn, PageResponse, Sample, Source, Tell
 from tf_tester.transfer.network import Network, interrupted
 from tf_tester.transfer.settings import MAX_METADATA, MAX_PAGE, Timeouts
 from tf_tester.transfer.trouble import InterruptedTransfer, Trouble, status_trouble
@@ -91,6 +91,7 @@ class Transfer:
         self._network = Network(make_session)
         self._lock = threading.Lock()
         self._underway: dict[str, Future[Path]] = {}
+        self._arrivals: dict[str, Arrival] = {}
 
     def __enter__(self) -> "Transfer":
         return self
@@ -131,6 +132,9 @@ class Transfer:
         if leads:
             self._lead(artifact, sha256, future)
         return future.result()
+
+    def arrival(self, sha256: str) -> Arrival | None:
+        return self._arrivals.get(sha256)
 
     def foresee(self, artifact: Artifact) -> Foreseen:
         """See `ports.Fetcher`; the mirrors' pages are asked for, nothing else."""
@@ -176,8 +180,13 @@ class Transfer:
                 terms=self._terms,
                 learn=self._learn or (lambda _lesson: None),
                 attested_by=self._approve(artifact),
+                arrival=Arrival(self._blobs.partial(sha256)),
             )
-            return download.run(self._sources(artifact) or from_authority(artifact))
+            self._arrivals[sha256] = download.arrival
+            try:
+                return download.run(self._sources(artifact) or from_authority(artifact))
+            finally:
+                del self._arrivals[sha256]
 
     @contextmanager
     def _alone(self, sha256: str) -> Iterator[None]:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
@@ -16,7 +16,7 @@ from tf_tester.core.sizes import duration_text
 from tf_tester.errors import DownloadFailed, TfTesterError, WrongBytes
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.events import TransferFinished, TransferProgress, TransferTrouble
-from tf_tester.ports import Blobs, Learn, Lesson, Source, Tell
+from tf_tester.ports import Arrival, Blobs, Learn, Lesson, Source, Tell
 from tf_tester.transfer.network import Network
 from tf_tester.transfer.partial import PartialFile
 from tf_tester.transfer.settings import Timeouts
@@ -56,6 +56,7 @@ class Download:
     terms: Terms | None = None
     learn: Learn = lambda _lesson: None
     attested_by: str = ""
+    arrival: Arrival = field(default_factory=lambda: Arrival(Path()))
 
     def run(self, sources: Sequence[Source]) -> Path:
         """The verified file. Raises `DownloadFailed` (also when interrupted) and `StoreError`."""
@@ -209,7 +210,7 @@ class _Course:
         if self._race.losses != self._losses:
             self._losses = self._race.losses
             self._partial.renote(self._race.segments)
-            self._follower.restart()
+            self._restart()
 
     def _received(self, claim: Claim, count: int) -> None:
         self._spent[claim.source] = self._spent.get(claim.source, 0) + count
@@ -218,9 +219,10 @@ class _Course:
         self._race.received(claim, count, self._now())
         if claim.heals:
             self._losses = self._race.losses  # the notes say who brought them last
-            self._follower.restart()  # and all is hashed when it has been brought
+            self._restart()  # and all is hashed when it has been brought
         else:
             self._follower.grown(self._race.frontier)
+            self._download.arrival.frontier = self._race.frontier
         self._report(claim.source)
         if self._following is None or self._following.done():
             loop = asyncio.get_running_loop()
@@ -229,6 +231,12 @@ class _Course:
         if self._unsynced >= _SYNC_EVERY and (self._syncing is None or self._syncing.done()):
             self._unsynced = 0
             self._syncing = asyncio.get_running_loop().run_in_executor(None, self._partial.sync)
+
+    def _restart(self) -> None:
+        """What was there is brought anew."""
+        self._follower.restart()
+        self._download.arrival.frontier = 0
+        self._download.arrival.generation += 1
 
     async def _followed(self) -> None:
         for work in (self._following, self._syncing):
