@@ -178,16 +178,16 @@ What differs
   2.8.0 py3.10  TypeError: Descriptors cannot be created directly.
     at google/protobuf/descriptor.py:561 in __new__
     verdict: unknown, those that pass have other dependencies, too
-    seen 2.8.0 only; not with 2.4.0 and 2.12.0
+    seen 2.8.0 only; not with 2.4.0; otherwise with 2.12.0
   2.12.0 py3.11  crash: signal 11 (SIGSEGV)
     verdict: unknown, those that pass have other dependencies, too
-    seen 2.12.0 only; not with 2.8.0 and 2.16.1
+    seen 2.12.0 only; otherwise with 2.8.0 and 2.16.1
   2.16.1 py3.12  ImportError: cannot import name 'Adam' from 'keras.layers'
     (/s/1/keras.py)
     at keras/src/layers/__init__.py:123 in load
     also 2.18.0
     verdict: unknown, those that pass have other dependencies, too
-    seen from 2.16.1 on; not with 2.12.0
+    seen from 2.16.1 on; otherwise with 2.12.0
 
 Could not run
   1.14.0  no-python  tensorflow 1.14.0 has wheels for Python 3.6, 3.7 only, and
@@ -237,13 +237,13 @@ What differs
   2.12.0 py3.11  …d_evaluate_with_callbacks[adam-float32]
     timeout
     verdict: unknown, those that pass have other dependencies, too
-    seen 2.12.0 only; not with 2.8.0 and 2.16.1
+    seen 2.12.0 only; otherwise with 2.16.1
   2.16.1 py3.12  …d_evaluate_with_callbacks[adam-float32]
     ImportError: cannot import name 'Adam' from 'keras.layers' (/s/1/keras.py)
     at keras/src/layers/__init__.py:123 in load
     also 2.18.0
     verdict: unknown, those that pass have other dependencies, too
-    seen from 2.16.1 on; not with 2.12.0
+    seen from 2.16.1 on; otherwise with 2.12.0
 
 Could not run
   1.15.0  no-wheel  tensorflow 1.15.0 has no wheel for linux aarch64

@@ -205,3 +205,10 @@ def test_what_failed_and_passed_with_the_same_key_is_never_shown_again(tmp_path:
         results.distrust("key")
         results.remember("key", result)
         assert results.recall("key") is None
+
+
+def test_what_the_command_writes_itself_is_no_reason_to_run_again(once: User) -> None:
+    words = ("--json", "run.jsonl", "--baseline", "base.json")
+    assert once.run("test", "check.py", "--versions", "2.0", *words, "--update-baseline").code == 0
+    assert replayed(once, *words) == {"2.0"}
+    assert replayed(once, *words) == {"2.0"}

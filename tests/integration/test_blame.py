@@ -277,3 +277,24 @@ def test_a_dependency_with_pre_releases_alone_has_a_border_too(car: User, index:
     index.add_wheel(*make_wheel("part05", "3.1", requires=["beta>=0.1b0"]), upload_time="2019-02-01T00:00:00Z")
     said, _ = blame(car, "import beta\nassert beta.__version__ != '0.3b0'\n")
     assert "fails because of beta 0.2b0 → 0.3b0." in said[0]
+
+
+def test_a_mistake_about_pythons_or_versions_is_one_sentence(car: User) -> None:
+    car.write("check.py", MAJORS + "assert major(part05) < 2\n")
+    run = car.run("blame", "check.py", "--versions", "1.0", "--python", "2.7")
+    assert run.code == 2
+    assert "Python 2.7 is not installed" in run.err
+    run = car.run("bisect", "check.py", "--good", ">=1.0", "--bad", "2.0")
+    assert run.code == 2
+    assert "means 2 versions" in run.err
+
+
+@pytest.mark.usefixtures("with_pytest")
+def test_each_test_is_judged_for_itself(car: User) -> None:
+    car.write("test_car.py", MAJORS + "def test_a(): assert car.horn\ndef test_b(): assert False\n")
+    words = ("test", "test_car.py", "--versions", "1.0,2.0", "--resolve", "latest")
+    plain = car.run(*words)
+    assert "verdict: framework, 1.0 py" in plain.out, plain.out
+    why = car.run(*words, "--why")
+    assert "verdict: framework, car 1.0 → 2.0" in why.out
+    assert "verdict: unknown, fails with era dependencies, too" in why.out.replace("\n    ", ", ")

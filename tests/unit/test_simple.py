@@ -15,7 +15,7 @@ WHEEL = "six-1.16.0-py2.py3-none-any.whl"
 
 
 def json_page(*files: dict[str, Any], name: str = "six", status: object = None) -> bytes:
-    page = {"meta": {"api-version": "1.1"}, "name": name, "files": files, "project-status": status, "x-new": 1}
+    page = {"meta": {"api-version": "1.4"}, "name": name, "files": files, "project-status": status, "x-new": 1}
     return json.dumps(page).encode()
 
 
@@ -313,7 +313,7 @@ def test_the_rendered_page_has_what_uv_needs() -> None:
     page = parse(json_page(file(upload_time="2021-05-05T14:18:17Z", size=3, core_metadata=True)))
     rendered = json.loads(render_json(page, lambda artifact: f"http://127.0.0.1:1/{artifact.sha256}"))
     assert rendered == {
-        "meta": {"api-version": "1.1"},
+        "meta": {"api-version": "1.4"},
         "name": "six",
         "versions": ["1.16.0"],
         "files": [

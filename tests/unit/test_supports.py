@@ -31,10 +31,10 @@ def of(rows: Sequence[tuple[str, str, str]], package: str = "toy") -> Support:
         ("FPP", ">=2.0.0"),
         ("PPF", ">=1.0.0,<3"),
         ("FPPF", ">=2.0.0,<4"),
-        ("PFP", ">=1.0.0,!=2.0.0"),
+        ("PFP", ">=3.0.0"),
         ("PPFFP", ">=5.0.0"),
-        ("PFPFP", ">=1.0.0,!=2.0.0,!=4.0.0"),
-        ("FPFPF", ">=2.0.0,<5,!=3.0.0"),
+        ("PFPFP", ">=5.0.0"),
+        ("FPFPF", ">=4.0.0,<5"),
         ("P-P", ">=1.0.0"),
         ("PC", ">=1.0.0,<2"),
         ("FF", ""),
@@ -87,6 +87,12 @@ def test_a_table_and_a_badge() -> None:
     assert ET.fromstring(badge_svg(of([("1", "3.8", "F")]))).attrib["aria-label"] == "toy: none"
     between = of([("1.0", "3.8", "P"), ("1.1", "3.8", "P"), ("2.0", "3.8", "F")], package="a<b")
     assert ET.fromstring(badge_svg(between)).attrib["aria-label"] == "a<b: 1.0 – 1.1"
+
+
+def test_one_bad_release_of_a_series_is_left_out() -> None:
+    rows = [(f"2.8.{number}", "3.10", letter) for number, letter in enumerate("PFPFP")]
+    assert of(rows).specifier == ">=2.8.0,!=2.8.1,!=2.8.3"
+    assert of([("2.8.0", "3.10", "P"), ("2.9.0", "3.10", "F"), ("2.9.1", "3.10", "P")]).specifier == ">=2.9.1"
 
 
 def test_local_versions_are_no_bounds() -> None:

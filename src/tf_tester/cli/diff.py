@@ -44,7 +44,7 @@ def command(before: str, after: str, api: bool, everything: bool, form: str, **_
     """
     from tf_tester.errors import UsageError
 
-    records = [Path(name).is_file() for name in (before, after)]
+    records = [Path(name).is_file() or name.endswith((".jsonl", ".json")) for name in (before, after)]
     if any(records):
         if not all(records):
             raise UsageError("A record can only be compared with a record.", hint="Give two versions, or two records.")
@@ -75,10 +75,9 @@ def command(before: str, after: str, api: bool, everything: bool, form: str, **_
 
 def _records(before: Path, after: Path, form: str) -> int:
     from tf_tester.core.record_diff import record_diff
-    from tf_tester.core.report import fold
-    from tf_tester.report.record import read_record
+    from tf_tester.report.record import report_of
 
-    found = record_diff(fold(read_record(before)), fold(read_record(after)))
+    found = record_diff(report_of(before), report_of(after))
     if form == "json":
         say_json(found)
         return 0

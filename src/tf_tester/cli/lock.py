@@ -73,10 +73,9 @@ def command(
       tf-tester lock --check
       tf-tester lock --from-record run.jsonl --format constraints
     """
-    from tf_tester.core.report import fold
     from tf_tester.errors import UsageError
     from tf_tester.flow.lock import check_locks, known_good, make_locks, write_locks
-    from tf_tester.report.record import read_record
+    from tf_tester.report.record import report_of
     from tf_tester.wiring import TOOL, new_run_id, services
 
     if check and (record is not None or formats):
@@ -84,7 +83,7 @@ def command(
     chosen = [LockFormat(one) for one in dict.fromkeys(formats or ("pylock",))]
     if record is not None:
         failures: list[NotMade] = []
-        names = write_locks(known_good(fold(read_record(record))), folder, chosen, TOOL)
+        names = write_locks(known_good(report_of(record)), folder, chosen, TOOL)
     else:
         settings = settings_from(ctx.params).settings
         trial = trial_of(settings, targets, ())

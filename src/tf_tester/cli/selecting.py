@@ -70,7 +70,8 @@ def listener(settings: Settings) -> Iterator[Tell]:
         from tf_tester.report.lines import wants_colour
         from tf_tester.report.plain import PlainPrinter
 
-        yield PlainPrinter(sys.stderr, colour=settings.color == "always" or wants_colour(sys.stderr, os.environ)).tell
+        wanted = settings.color != "never" and wants_colour(sys.stderr, os.environ)
+        yield PlainPrinter(sys.stderr, colour=settings.color == "always" or wanted).tell
 
 
 def downloads_alone(color: str) -> Tell:

@@ -38,14 +38,13 @@ def command(record: Path, form: str, badge: Path | None) -> int:
       tf-tester supports run.jsonl
       tf-tester supports run.jsonl --format markdown --badge tensorflow.svg
     """
-    from tf_tester.core.report import fold
     from tf_tester.core.supports import support
     from tf_tester.errors import UsageError
     from tf_tester.flow.wheel_folder import folder_errors, write_file
-    from tf_tester.report.record import read_record
+    from tf_tester.report.record import report_of
     from tf_tester.report.supports import badge_svg
 
-    found = support(fold(read_record(record)))
+    found = support(report_of(record))
     if not found:
         raise UsageError(f"{record} has no cells.", hint="Give the record of a `tf-tester test`.")
     if badge is not None:

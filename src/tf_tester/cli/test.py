@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,9 +141,10 @@ def command(
         raise UsageError(f"--locked and --{said[0]} both say what is tested.", hint="Give one of them.")
     if update_baseline and baseline_file is None:
         raise UsageError("--update-baseline has no file to write.", hint="Name it with --baseline FILE.")
+    own = tuple(Path(os.path.abspath(file)) for file in (json_file, baseline_file) if file is not None)  # noqa: PTH100
     return run_test(
         settings,
-        trial_of(settings, targets, ctx.meta.get("rest", ())),
+        replace(trial_of(settings, targets, ctx.meta.get("rest", ())), written=own),
         json_file,
         why=why,
         locks=locks,

@@ -65,6 +65,12 @@ def differences(report: Report) -> tuple[tuple[Difference, ...], int]:
             if signature not in shown:
                 shown[signature] = (cell, row, told)
                 break
+    # What was looked into is told in any case.
+    explained = {(one.cell.key, one.test) for one in report.explanations}
+    for cell, kinds in failures.values():
+        for signature, (row, told) in kinds.items():
+            if signature not in shown and row is not None and (cell.key, row.id) in explained:
+                shown[signature] = (cell, row, told)
     every_kind = {signature for _, kinds in failures.values() for signature in kinds}
     having = {signature: tuple(cell for cell, kinds in failures.values() if signature in kinds) for signature in shown}
     found = tuple(

@@ -58,6 +58,10 @@ def _support(report: Report, package: str) -> Support:
     return Support(package, versions, outcomes, specifier, remarks)
 
 
+def _series(version: str) -> tuple[int, ...]:
+    return Version(version).release[:2]
+
+
 def _gravity(outcome: str) -> int:
     known = Outcome(outcome)
     return 3 if known.is_failure_of_the_test else {Outcome.PASS: 2, Outcome.SKIP: 1}.get(known, 0)
@@ -72,7 +76,7 @@ def _works(outcomes: Iterable[str]) -> Works:
 
 
 def _range(versions: Mapping[str, Works]) -> tuple[str, tuple[str, ...]]:
-    """The newest stretch of versions that work; one that fails alone within it is excluded."""
+    """The newest stretch of versions that work; one that fails alone within its series (`2.10`) is excluded."""
     known = [(version, works is Works.YES) for version, works in versions.items() if works is not Works.UNKNOWN]
     good = [place for place, (_, works) in enumerate(known) if works]
     if not good:
@@ -82,7 +86,7 @@ def _range(versions: Mapping[str, Works]) -> tuple[str, tuple[str, ...]]:
     while first > 0:
         if known[first - 1][1]:
             first -= 1
-        elif first > 1 and known[first - 2][1]:
+        elif first > 1 and known[first - 2][1] and len({_series(known[first - back][0]) for back in (0, 1, 2)}) == 1:
             excluded.append(known[first - 1][0])
             first -= 2
         else:

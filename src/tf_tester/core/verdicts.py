@@ -41,8 +41,9 @@ class Finding:
 def finding(difference: Difference, report: Report) -> Finding:
     """Of one kind of failure."""
     cells = (difference.cell, *difference.also)
-    span = _span(cells, report)
     test = difference.row.id if difference.row is not None else ""
+    passing = [cell for cell in report.cells if _passes(cell, test, report)]
+    span = _span(cells, passing, report)
     explained = next((one for one in report.explanations if one.cell in cells and one.test in ("", test)), None)
     if explained is not None:
         return Finding(explained.verdict, "", span, explained)
@@ -52,7 +53,6 @@ def finding(difference: Difference, report: Report) -> Finding:
         return Finding(Blame.ENVIRONMENT, "there was not enough memory", span)
     if (said := _MACHINE.search(told)) is not None:
         return Finding(Blame.ENVIRONMENT, f"the system says {said[0]!r}", span)
-    passing = [cell for cell in report.cells if report.result(cell).outcome is Outcome.PASS]
     labels = cell_labels(report.cells)
     places = {version: place for place, version in enumerate(sorted({one.version for one in report.cells}, key=_order))}
     for verdict, alike in (
@@ -100,7 +100,14 @@ def _beside(cell: Cell, report: Report, *, files: bool) -> frozenset[tuple[str, 
     )
 
 
-def _span(cells: Sequence[Cell], report: Report) -> str:
+def _passes(cell: Cell, test: str, report: Report) -> bool:
+    """Whether a test does, whatever else the cell came to; without one, the cell."""
+    result = report.result(cell)
+    outcomes = {row.outcome for row in result.tests if row.id == test} if test else {result.outcome}
+    return outcomes == {Outcome.PASS}
+
+
+def _span(cells: Sequence[Cell], passing: Sequence[Cell], report: Report) -> str:
     """Where among the versions that ran the failure begins and ends, if it is in one stretch."""
     package = cells[0].package
     ran = [cell for cell in report.cells if cell.package == package and report.result(cell).outcome.ran]
@@ -115,12 +122,20 @@ def _span(cells: Sequence[Cell], report: Report) -> str:
     if len(places) == len(line):
         return "with every version that ran"
     begins, ends = line[first], line[last]
+    good = {cell.version for cell in passing if cell.package == package}
+    beside = [line[place] for place in (first - 1, last + 1) if 0 <= place < len(line)]
+    bad = {cell.version for cell in ran if report.result(cell).outcome.is_failure_of_the_test}
+    without = [one for one in beside if one in good]
+    otherwise = [one for one in beside if one in bad - good]
+    told = [f"not with {' and '.join(without)}"] if without else []
+    told += [f"otherwise with {' and '.join(otherwise)}"] if otherwise else []
     if first == 0:
-        return f"up to {ends}; not with {line[last + 1]}"
-    if last == len(line) - 1:
-        return f"from {begins} on; not with {line[first - 1]}"
-    only = f"{begins} to {ends}" if first != last else f"{begins} only"
-    return f"{only}; not with {line[first - 1]} and {line[last + 1]}"
+        where = f"up to {ends}"
+    elif last == len(line) - 1:
+        where = f"from {begins} on"
+    else:
+        where = f"{begins} to {ends}" if first != last else f"{begins} only"
+    return "; ".join([where, *told])
 
 
 def _order(version: str) -> tuple[bool, Version, str]:

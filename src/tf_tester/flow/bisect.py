@@ -16,6 +16,7 @@ from tf_tester.flow.prepare import Preparer
 from tf_tester.flow.select import Selected, select_cells
 from tf_tester.flow.services import Services
 from tf_tester.flow.trial import jobs_of, tools_of
+from tf_tester.model.artifact import ProjectPage
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.events import RunFinished
 from tf_tester.model.request import Selection, Trial
@@ -69,7 +70,7 @@ def bisect(
 
     Raises `UsageError` where the ends are not what they are said to be, or can't be tested.
     """
-    selected, line, versions, remarks = _line(selection, services, quest)
+    selected, line, versions, remarks, good_is_older = _line(selection, services, quest)
     clock = services.monotonic
     begun = clock()
     services.tell(
@@ -89,7 +90,7 @@ def bisect(
         preparer = Preparer(selection, trial, selected.page, services, pool, tools=tools_of(jobs))
         looking = Looking(trial, preparer, services, selection.package, repeat=quest.repeat, failures=quest.failures)
         try:
-            found = _found(quest, selection, services, looking, line, versions, told)
+            found = _found(quest, selection, services, looking, line, versions, told, good_is_older=good_is_older)
         except KeyboardInterrupt:
             services.stop()
             pool.shutdown(wait=True, cancel_futures=True)
@@ -107,6 +108,8 @@ def _found(
     line: Sequence[PlannedCell],
     versions: Sequence[str],
     told: Callable[[Look, int], None],
+    *,
+    good_is_older: bool,
 ) -> Found:
     looks: list[Look] = []
 
@@ -122,7 +125,7 @@ def _found(
         return Found(project, tuple(versions), changes, tuple(looks), looking.cells)
     last = len(line) - 1
     ends = look(0, 1 + last.bit_length()), look(last, last.bit_length())
-    wanted = (Verdict.GOOD, Verdict.BAD) if Version(versions[0]) == Version(quest.good) else (Verdict.BAD, Verdict.GOOD)
+    wanted = (Verdict.GOOD, Verdict.BAD) if good_is_older else (Verdict.BAD, Verdict.GOOD)
     for taken, verdict, expected in zip(looks, ends, wanted, strict=True):
         if verdict is not expected:
             raise UsageError(
@@ -199,13 +202,20 @@ def _about_python(
     return (f"{names[0]} ran on Python {pythons[1]}, {names[1]} on {pythons[0]}: no installed Python has both",)
 
 
+def _one_version(page: ProjectPage, text: str) -> Version:
+    found = choose(page, Choice(text))
+    if len(found) != 1:
+        raise UsageError(f"{text!r} means {len(found)} versions.", hint="Give one with --good, and one with --bad.")
+    return found[0]
+
+
 def _line(
     selection: Selection, services: Services, quest: Quest
-) -> tuple[Selected, list[PlannedCell], list[str], tuple[str, ...]]:
-    """A cell for each version between the ends, oldest first."""
+) -> tuple[Selected, list[PlannedCell], list[str], tuple[str, ...], bool]:
+    """A cell for each version between the ends, oldest first; and whether the good end is the older one."""
     over = None if quest.over is None else str(canonicalize_name(quest.over))
     page = services.index.page(over or selection.package)
-    ends = [choose(page, Choice(text))[0] for text in (quest.good, quest.bad)]
+    ends = [_one_version(page, text) for text in (quest.good, quest.bad)]
     if ends[0] == ends[1]:
         raise UsageError("--good and --bad are the same version.", hint="Name two that differ.")
     low, high = min(ends), max(ends)
@@ -216,7 +226,7 @@ def _line(
         selected = select_cells(replace(selection, versions=",".join(versions), last=None), services)
         if len(selected.cells) != len(versions):
             raise UsageError("A version can only be looked at with one Python here.", hint="Give one --python.")
-        return selected, list(selected.cells), versions, selected.remarks
+        return selected, list(selected.cells), versions, selected.remarks, ends[0] == low
     selected = select_cells(selection, services)
     if len(selected.cells) != 1 or selected.cells[0].interpreter is None:
         raise UsageError(
@@ -225,4 +235,4 @@ def _line(
         )
     held = selected.cells[0]
     cells = [replace(held, cell=replace(held.cell, also=(f"{over}=={version}",))) for version in versions]
-    return selected, cells, versions, selected.remarks
+    return selected, cells, versions, selected.remarks, ends[0] == low

@@ -95,7 +95,6 @@ class Blaming:
         already, which are to stand. Raises `NotAsSaid` where they don't pass and fail, `UsageError` where they install
         the same; what a cell raises that can't be prepared.
         """
-        assert good.interpreter is not None
         self._first = first = self._looking.cells
         ends = {name: self.with_lock(planned) for name, planned in (("good", good), ("bad", bad))}
         if again:
@@ -116,7 +115,9 @@ class Blaming:
                 error.untestable = look.verdict is Verdict.UNTESTABLE
                 raise error
         causes: list[Cause] = []
-        remarks: list[str] = []
+        remarks = [
+            text for end in ends.values() if end.cell.resolution is Resolution.LOCK for text in _lock(end).remarks
+        ]
         complete, verified = True, False
         differing = len(changes(_lock(ends["good"]), _lock(ends["bad"])))
         failing = ends["bad"]
@@ -286,7 +287,8 @@ class Blaming:
         if len(ends) > self._left():
             return None
         verdicts = [look.verdict for look in self._look(cells(ends))]
-        if verdicts[-1] is not Verdict.BAD or (not alone and verdicts[0] is not Verdict.GOOD):
+        # That the first one passes beside the others' new ones was seen, even if no resolver puts them together.
+        if verdicts[-1] is not Verdict.BAD or (not alone and verdicts[0] is Verdict.BAD):
             return None
         steps = halving(len(line), at_once=self._at_once)
         try:
@@ -420,6 +422,8 @@ def blame(
 ) -> Explanation:
     """Explain one version on one Python. Raises `UsageError` where the ends are not what they are said to be."""
     good, remarks, page = _end(selection, services, inquiry.good)
+    if good.interpreter is None and good.refusal is not None:
+        raise UsageError(good.refusal.summary, hint=good.refusal.hint)
     # With the same Python: else that would be what differs.
     here = selection if good.interpreter is None else replace(selection, pythons=(str(good.interpreter.path),))
     bad, _, _ = _end(here, services, inquiry.bad)

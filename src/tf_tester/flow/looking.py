@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tf_tester.core.bisect import Verdict, together
+from tf_tester.core.differences import headline
 from tf_tester.flow.cells import Gate, run_cell
 from tf_tester.flow.prepare import Preparer
 from tf_tester.flow.replay import Replay
@@ -87,8 +88,17 @@ class Looking:
                 break
         verdict = together([_verdict(result, self._failures, self.test) for result in results])
         last = next((one for one in results if str(one.outcome) != "pass"), results[-1])
-        summary = last.summary if verdict is not Verdict.UNTESTABLE or len(results) == 1 else "not the same each time"
-        return Look(version, planned.cell.python, verdict, str(last.outcome), summary)
+        outcome, summary = self._told(last)
+        if verdict is Verdict.UNTESTABLE and len(results) > 1:
+            summary = "not the same each time"
+        return Look(version, planned.cell.python, verdict, outcome, summary)
+
+    def _told(self, result: CellResult) -> tuple[str, str]:
+        """What the test that counts came to, else the cell."""
+        row = next((row for row in result.tests if self.test and row.id == self.test), None)
+        if row is None:
+            return str(result.outcome), result.summary
+        return str(row.outcome), headline(row.exception) if row.exception is not None else row.reason
 
     def close(self) -> None:
         """Start no other."""

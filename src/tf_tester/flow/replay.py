@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -56,7 +56,7 @@ class Replay:
 
         A pass beside a failure with the same key is never kept: that test is not the same every time.
         """
-        if self._results is None or not (key := self._key(planned, lock)) or _look(self._folders) != self._seen:
+        if self._results is None or not (key := self._key(planned, lock)) or self._look() != self._seen:
             return
         if result.outcome in _KEPT:
             self._results.remember(key, result)
@@ -83,7 +83,10 @@ class Replay:
 
     @cached_property
     def _seen(self) -> list[tuple[str, int, int]] | None:
-        return _look(self._folders)
+        return self._look()
+
+    def _look(self) -> list[tuple[str, int, int]] | None:
+        return _look(self._folders, self._trial.written)
 
     @cached_property
     def _content(self) -> str | None:
@@ -103,7 +106,7 @@ class Replay:
         ]
         digest = hashlib.sha256(json.dumps(said, default=str).encode())
         try:
-            for file, hashed in _files([*self._folders, self._services.harness.parent]):
+            for file, hashed in _files([*self._folders, self._services.harness.parent], self._trial.written):
                 digest.update(json.dumps([os.fsencode(file).hex(), *_known_of(file, hashed=hashed)]).encode())
         except OSError:
             return None
@@ -125,12 +128,12 @@ def _known_of(file: Path, *, hashed: bool) -> list[str | int]:
         return [*known, hashlib.file_digest(stream, "sha256").hexdigest()]
 
 
-def _look(folders: Iterable[Path]) -> list[tuple[str, int, int]] | None:
+def _look(folders: Iterable[Path], but: Collection[Path]) -> list[tuple[str, int, int]] | None:
     """Every file with its size and time of change; None: too many, or one can't be looked at."""
     found: list[tuple[str, int, int]] = []
     count = total = 0
     try:
-        for file, hashed in _files(folders):
+        for file, hashed in _files(folders, but):
             status = file.stat() if file.is_file() else file.lstat()
             count += hashed
             total += status.st_size * hashed
@@ -142,7 +145,7 @@ def _look(folders: Iterable[Path]) -> list[tuple[str, int, int]] | None:
     return found
 
 
-def _files(places: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
+def _files(places: Iterable[Path], but: Collection[Path] = ()) -> Iterator[tuple[Path, bool]]:
     """Files and links, in one order, and whether their content counts; raises `OSError` for a folder that is closed."""
 
     def fail(error: OSError) -> None:
@@ -162,5 +165,5 @@ def _files(places: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
             links = [name for name in folders if (here / name).is_symlink()]
             for name in sorted((*files, *links)):
                 file = here / name
-                if file.is_symlink() or file.is_file():
+                if file not in but and (file.is_symlink() or file.is_file()):
                     yield file, folder not in bulky

@@ -51,6 +51,8 @@ class Trial:
     """Seconds for one cell."""
     writable: tuple[Path, ...] = ()
     """Files and folders that the test may change although it is sandboxed."""
+    written: tuple[Path, ...] = ()
+    """Files that the command itself writes, such as a record: no test is about them."""
     scratch: str = "disk"
     """`disk` or `memory`: where what the test writes goes."""
     keep: bool = False

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import msgspec
 
+from tf_tester.core.report import Report, fold
 from tf_tester.errors import StoreError, UsageError
 from tf_tester.model.events import (
     CellExplained,
@@ -114,6 +115,16 @@ def read_record(path: Path) -> Iterator[Event]:
                     yield event
     except OSError as error:
         raise StoreError(f"The record {path} can't be read: {error.strerror or error}") from error
+
+
+def report_of(path: Path) -> Report:
+    """What a record comes to. Raises `UsageError` where the file is none, or isn't there."""
+    if not path.is_file():
+        raise UsageError(f"There is no record {path}.", hint="`tf-tester test --json FILE` writes one.")
+    report = fold(read_record(path))
+    if not report.run_id:
+        raise UsageError(f"{path} is not a record of tf-tester.", hint="`tf-tester test --json FILE` writes one.")
+    return report
 
 
 def encode(value: object) -> bytes:
