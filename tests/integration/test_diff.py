@@ -2,6 +2,9 @@
 
 import json
 import random
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -110,3 +113,19 @@ def test_a_mistake_is_one_sentence(two: User, words: tuple[str, ...], code: int,
     run = two.run("diff", *words)
     assert run.code == code
     assert said in run.err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+def test_where_there_is_no_room_for_the_output_a_sentence_says_so(two: User) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "tf_tester", "diff", "3.0", "4.0", "--no-api"],
+            cwd=two.folder,
+            env=two.env,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 4
+    assert done.stderr.startswith("tf-tester: error: there is no room left on the disk.")

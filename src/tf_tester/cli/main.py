@@ -1,7 +1,9 @@
 """The command line: words in, words out. A command's module is imported when the command is used."""
 
+import errno
 import gc
 import importlib
+import os
 import signal
 import sys
 from typing import Any, NoReturn
@@ -89,6 +91,17 @@ def _exit_code(arguments: list[str] | None) -> int:
         # Whoever read our output has gone (`| head`): nothing is left to be said to anybody.
         sys.stderr.close()
         return 141
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            return _own_mistake(error)
+        # What is left in the buffer would fail once more when Python ends, and change the exit code.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        place = f" ({error.filename})" if error.filename else ""
+        return _say(
+            f"error: there is no room left on the disk{place}.",
+            "Free some, and repeat the command: what was fetched is kept.",
+            code=4,
+        )
     except Exception as error:  # noqa: BLE001 - the one place where our own mistakes end
         return _own_mistake(error)
     return code if isinstance(code, int) else 0
