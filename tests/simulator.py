@@ -28,7 +28,7 @@ import zlib
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
@@ -189,7 +189,6 @@ class _File:
     content: bytes
     artifact: Artifact
     metadata: bytes | None
-    page_fields: dict[str, Any] = field(default_factory=dict)
 
 
 class Simulator:
@@ -217,6 +216,10 @@ class Simulator:
         self.released = threading.Event()
         """Set when the simulator ends: whoever stalls goes on."""
         self.serial = 1
+        self.page_fields: dict[str, dict[str, Any]] = {}
+        """What JSON pages say besides, by project."""
+        self.file_fields: dict[str, dict[str, Any]] = {}
+        """What JSON pages say of a file besides, or instead, by file name."""
         self._authorization = "Basic " + b64encode(":".join(user).encode()).decode() if user else None
         self._files: dict[str, _File] = {}
         self._frozen: dict[str, list[_File]] = {}
@@ -387,7 +390,7 @@ class Simulator:
                 entry["upload-time"] = artifact.upload_time.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
             if artifact.metadata_sha256:
                 entry["core-metadata"] = {"sha256": artifact.metadata_sha256}
-            listed.append(entry | file.page_fields)
+            listed.append(entry | self.file_fields.get(artifact.filename, {}))
         page: dict[str, Any] = {
             "meta": {"api-version": "1.4", "_last-serial": self.serial},
             "name": project,
@@ -396,6 +399,7 @@ class Simulator:
         }
         if project in self._statuses:
             page["project-status"] = {"status": self._statuses[project]}
+        page |= self.page_fields.get(project, {})
         return json.dumps(page).encode()
 
     def _html_page(self, project: str, files: list[_File]) -> bytes:

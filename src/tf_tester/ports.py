@@ -122,6 +122,10 @@ class Fetcher(Protocol):
         """What `fetch` would have to bring and from where, without bringing it."""
         ...
 
+    def sources(self, artifact: Artifact) -> "Sequence[Source]":
+        """Where it may be had, the first choice first; mirrors' pages may be asked for that."""
+        ...
+
     def read_range(self, artifact: Artifact, start: int, end: int) -> bytes:
         """Bytes [start, end) of an artifact at the authority, unverified; negative start counts from the end.
 
@@ -213,6 +217,21 @@ class Lesson:
 
 
 Learn = Callable[[Lesson], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Reputation:
+    """How one source has done."""
+
+    name: str
+    right: int
+    """Files that it helped to bring since it was last wrong."""
+    speed: float | None
+    """Bytes per second, of late."""
+    left_out_until: datetime | None
+    """Where it has given wrong bytes."""
+    spent: int
+    """Bytes that it sent today."""
 
 
 class GetPage(Protocol):

@@ -332,3 +332,248 @@ def test_what_was_fetched_is_there_after_a_restart_and_offline(user: User, index
         assert running.get(path).body == big
         assert time.monotonic() - began < 30
         assert running.get("/simple/toy/").status == 502
+
+
+# -- views
+
+
+def _versions(served: Served, path: str, **headers: str) -> list[str]:
+    answer = served.get(path, Accept=JSON, **headers)
+    if answer.status != 200:
+        return [str(answer.status)]
+    return [file["filename"].split("-")[1] for file in json.loads(answer.body)["files"]]
+
+
+def test_the_index_as_it_was(served: Served) -> None:
+    assert _versions(served, "/as-of/2021-03-01/simple/toy/") == ["1.0", "1.1"]
+    assert _versions(served, "/as-of/2021-02-28/simple/toy/") == ["1.0"]
+    assert _versions(served, "/as-of/2019-01-01/simple/toy/") == ["404"]
+    assert _versions(served, "/as-of/someday/simple/toy/") == ["404"]
+    [url, *_] = [
+        file["url"] for file in json.loads(served.get("/as-of/2021-03-01/simple/toy/", Accept=JSON).body)["files"]
+    ]
+    path = urlsplit(urljoin(f"{served.url}/as-of/2021-03-01/simple/toy/", url)).path
+    assert path == served.file("toy", "toy-1.0-py3-none-any.whl"), "a file has one address, whatever the view"
+
+
+def test_plain_pip_installs_what_was_current_then(served: Served, tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    words = ["--isolated", "--no-cache-dir", "--disable-pip-version-check", "--target", str(target)]
+    index = f"{served.url}/as-of/2021-06-01/simple/"
+    env = {"PATH": os.defpath, "HOME": str(tmp_path), "PIP_CONFIG_FILE": os.devnull}
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", *words, "--index-url", index, "toy"], check=True, env=env
+    )
+    assert {one.name for one in target.glob("*.dist-info")} == {"toy-1.1.dist-info", "gear-2.0.dist-info"}
+
+
+def test_only_what_a_lock_allows(user: User, index: Simulator, tmp_path: Path) -> None:
+    locks = tmp_path / "locks"
+    locks.mkdir()
+    digest = index.artifact("toy-1.1-py3-none-any.whl").sha256
+    (locks / "prod.txt").write_text(f"toy==1.1 --hash=sha256:{digest}\n")
+    (locks / "none.txt").write_text("toy==1.1\n")
+    with serving(user, "--locks", str(locks)) as running:
+        assert _versions(running, "/only/prod.txt/simple/toy/") == ["1.1"]
+        assert _versions(running, "/only/prod.txt/as-of/2020-06-01/simple/toy/") == ["404"]
+        assert _versions(running, "/only/prod.txt/simple/gear/") == ["404"]
+        assert _versions(running, "/only/absent.txt/simple/toy/") == ["404"]
+        assert _versions(running, "/only/..%2Fprod.txt/simple/toy/") == ["404"]
+        assert running.get("/only/none.txt/simple/toy/", Accept=JSON).status == 502
+        (locks / "prod.txt").write_text(f"toy==1.1 --hash=sha256:{index.artifact('toy-2.0-py3-none-any.whl').sha256}\n")
+        assert _versions(running, "/only/prod.txt/simple/toy/") == ["2.0"], "the lock is looked at anew"
+
+
+def test_what_we_do_not_know_of_is_passed_on(user: User, index: Simulator) -> None:
+    index.page_fields["toy"] = {"alternate-locations": ["https://other.example/toy/"], "x-of-the-future": {"a": [1]}}
+    index.file_fields["toy-1.0-py3-none-any.whl"] = {"x-signed": "yes", "gpg-sig": False}
+    index.add_project("toy", status="deprecated")
+    with serving(user) as running:
+        page = json.loads(running.get("/simple/toy/", Accept=JSON).body)
+        assert page["alternate-locations"] == ["https://other.example/toy/"]
+        assert page["x-of-the-future"] == {"a": [1]}
+        assert page["project-status"]["status"] == "deprecated"
+        first, second, _ = page["files"]
+        assert (first["x-signed"], first["gpg-sig"]) == ("yes", False)
+        assert "x-signed" not in second
+        assert first["url"].startswith("../../files/toy/")
+
+
+def test_pages_come_compressed_by_zstd_too(served: Served) -> None:
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+    plain = served.get("/simple/toy/", Accept=JSON)
+    packed = served.get("/simple/toy/", Accept=JSON, Accept_Encoding="gzip, zstd")
+    assert packed.headers["content-encoding"] == "zstd"
+    assert zstd.decompress(packed.body) == plain.body
+
+
+# -- private projects
+
+
+def _token(user: User, *words: str) -> str:
+    run = user.run("token", "create", *words, "--tokens", str(user.home / "tokens.json"))
+    assert run.code == 0, run.err
+    return run.out.strip()
+
+
+def _form(fields: Mapping[str, str], filename: str, content: bytes) -> tuple[bytes, str]:
+    parts = [
+        f'--frontier\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'.encode()
+        for key, value in fields.items()
+    ]
+    head = f'--frontier\r\nContent-Disposition: form-data; name="content"; filename="{filename}"\r\n\r\n'.encode()
+    return b"".join([*parts, head, content, b"\r\n--frontier--\r\n"]), "multipart/form-data; boundary=frontier"
+
+
+def _upload(served: Served, token: str, filename: str, content: bytes, **fields: str) -> tuple[int, str]:
+    told = {":action": "file_upload", "name": filename.split("-")[0], "version": filename.split("-")[1]} | fields
+    body, kind = _form(told, filename, content)
+    parts = urlsplit(served.url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
+    headers = {"Content-Type": kind}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    connection.request("POST", "/private/", body, headers)
+    answer = connection.getresponse()
+    try:
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
+def test_uploads_are_kept_and_come_first(user: User, index: Simulator, tmp_path: Path) -> None:
+    token = _token(user, "release", "--upload")
+    options = ("--private", str(tmp_path / "private"), "--uploads", "--tokens", str(user.home / "tokens.json"))
+    name, content = make_wheel("toy", "9.0", files={"toy.py": "x = 1\n"})
+    with serving(user, *options) as running:
+        assert _versions(running, "/simple/toy/") == ["1.0", "1.1", "2.0"]
+        assert _upload(running, token, name, content) == (200, "It is there.\n")
+        index.forget_counts()
+        assert _versions(running, "/simple/toy/") == ["9.0"], "whatever the public one has"
+        assert _versions(running, "/private/simple/toy/") == ["9.0"]
+        assert _versions(running, "/private/simple/gear/") == ["404"]
+        assert index.requests["toy"] == 0, "and nobody hears of it"
+        path = running.file("toy", name)
+        assert running.get(path).body == content
+        assert running.get(path, Range="bytes=-10").body == content[-10:]
+        assert b"Name: toy" in running.get(f"{path}.metadata").body
+        assert json.loads(running.get("/private/simple/", Accept=JSON).body)["projects"] == [{"name": "toy"}]
+        assert _upload(running, token, name, content)[0] == 200, "the same again"
+        other = make_wheel("toy", "9.0", files={"toy.py": "x = 2\n"})[1]
+        status, told = _upload(running, token, name, other)
+        assert (status, "already exists" in told) == (409, True)
+        assert running.get(path).body == content
+    with serving(user, *options) as running:
+        assert _versions(running, "/simple/toy/") == ["9.0"], "also after a restart"
+
+
+def test_uploads_need_the_right_token_and_a_sound_file(user: User, index: Simulator, tmp_path: Path) -> None:
+    mine = _token(user, "mine", "--upload", "--project", "toy")
+    reader = _token(user, "reader")
+    tokens = ("--tokens", str(user.home / "tokens.json"))
+    folder = tmp_path / "private"
+    name, content = make_wheel("toy", "9.0", files={"toy.py": "x = 1\n"})
+    other, others = make_wheel("gear", "9.0", files={"gear.py": "x = 1\n"})
+    with serving(user, "--private", str(folder), "--uploads", "--largest-upload", "1MB", *tokens) as running:
+        assert _upload(running, "", name, content)[0] == 401
+        assert _upload(running, "tft-00000000-" + "0" * 64, name, content)[0] == 401
+        assert _upload(running, reader, name, content)[0] == 403
+        assert _upload(running, mine, other, others)[0] == 403
+        assert _upload(running, mine, other, others, name="toy")[0] == 400
+        assert _upload(running, mine, "toy-9.0.exe", content)[0] == 400
+        assert _upload(running, mine, "../toy-9.0-py3-none-any.whl", content, name="toy")[0] == 400
+        assert _upload(running, mine, name, content[:-40])[0] == 400
+        assert _upload(running, mine, name, content, sha256_digest="0" * 64)[0] == 400
+        assert _upload(running, mine, name, content, **{":action": "submit"})[0] == 400
+        assert _upload(running, mine, name, bytes(2_000_000))[0] == 413
+        assert _versions(running, "/private/simple/toy/") == ["404"]
+        assert not list((folder / ".incoming").iterdir()), "nothing of all that is left"
+        revoked = user.run("token", "revoke", "mine", *tokens)
+        assert revoked.code == 0
+        assert _upload(running, mine, name, content)[0] == 401, "from now on"
+    with serving(user, "--private", str(folder), *tokens) as running:
+        assert _upload(running, _token(user, "late", "--upload"), name, content)[0] == 403, "they are off"
+    assert b"tft-" not in (user.home / "tokens.json").read_bytes()
+    assert (user.home / "tokens.json").stat().st_mode & 0o077 == 0
+
+
+def test_another_address_needs_a_token_to_read(user: User, index: Simulator) -> None:
+    token = _token(user, "ci")
+    with serving(user, "--host", "0.0.0.0", "--tokens", str(user.home / "tokens.json")) as running:
+        running = Served(running.url.replace("0.0.0.0", "127.0.0.1"), running.process)
+        refused = running.get("/simple/toy/")
+        assert (refused.status, refused.headers["www-authenticate"]) == (401, 'Basic realm="tf-tester"')
+        assert running.get("/status/").status == 401
+        assert running.get("/healthz").status == 200
+        answer = running.get("/simple/toy/", Authorization=f"Bearer {token}")
+        assert answer.status == 200
+        assert answer.headers["cache-control"].startswith("private")
+
+
+# -- politeness and safety
+
+
+def test_files_come_only_from_hosts_that_are_allowed(user: User, index: Simulator) -> None:
+    artifact = index.artifact("toy-1.0-py3-none-any.whl")
+    elsewhere = index.url.replace("127.0.0.1", "localhost")
+    index.file_fields[artifact.filename] = {"url": f"{elsewhere}/files/{artifact.filename}"}
+    with serving(user) as running:
+        index.forget_counts()
+        answer = running.get(running.file("toy", artifact.filename))
+        assert answer.status == 502
+        assert index.requests[artifact.filename] == 0, "nobody was asked"
+    with serving(user, "--allow-host", "localhost") as running:
+        assert running.get(running.file("toy", artifact.filename)).status == 200
+
+
+def test_files_are_asked_for_elsewhere(user: User, index: Simulator, big: bytes) -> None:
+    with serving(user, "--redirect") as running:
+        path = running.file("big", BIG)
+        index.forget_counts()
+        answer = running.get(path)
+        assert (answer.status, answer.headers["location"]) == (302, index.artifact(BIG).url)
+        assert index.requests[BIG] == 0
+
+
+def test_who_asks_too_often_waits(user: User, index: Simulator) -> None:
+    with serving(user, "--rate", "1") as running:
+        statuses = [running.get("/simple/toy/").status for _ in range(20)]
+        assert set(statuses) == {200, 429}
+        assert running.get("/healthz").status == 200
+
+
+# -- operation
+
+
+def test_it_says_how_it_goes(user: User, index: Simulator, big: bytes) -> None:
+    with serving(user, "--log", "json") as running:
+        running.get(running.file("big", BIG))
+        text = running.get("/metrics").body.decode()
+        assert 'tf_tester_http_requests_total{kind="simple",status="200"} 1.0' in text
+        assert 'tf_tester_upstream_files_total{source="authority"} 1.0' in text
+        now = json.loads(running.get("/status/now.json").body)
+        assert now["store"]["files"] == 1
+        assert [one["file"] for one in now["recent"]] == [BIG]
+        assert b"now.json" in running.get("/status/").body
+        running.process.send_signal(signal.SIGINT)
+        _, err = running.process.communicate(timeout=60)
+        lines = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
+        assert lines[0]["path"] == "/simple/big/"
+        assert lines[1]["sent"] == len(big)
+
+
+def test_several_workers_share_a_port_and_the_store(user: User, index: Simulator, big: bytes) -> None:
+    with serving(user, "--workers", "2") as running:
+        path = running.file("big", BIG)
+        index.fault(BIG, Slow(6_000_000, piece=65_536))
+        index.forget_counts()
+        with ThreadPoolExecutor(8) as pool:
+            bodies = list(pool.map(lambda _: running.get(path).body, range(8)))
+        assert all(body == big for body in bodies)
+        assert index.bytes_sent[BIG] == len(big), "one fetch, whichever worker was asked"
+        assert 'kind="files",status="200"} 8.0' in running.get("/metrics").body.decode(), "they are counted together"
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(timeout=60) == 0

@@ -74,6 +74,7 @@ def test_a_full_json_file_is_read_in_full() -> None:
                 provenance="https://somewhere.example",
             ),
         ),
+        source=body,
     )
 
 
@@ -315,6 +316,7 @@ def test_the_rendered_page_has_what_uv_needs() -> None:
     assert rendered == {
         "meta": {"api-version": "1.4"},
         "name": "six",
+        "x-new": 1,
         "versions": ["1.16.0"],
         "files": [
             {

@@ -2,8 +2,9 @@
 
 import os
 import sys
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,14 +12,19 @@ import click
 from tf_tester.cli.options import EPILOG, options, settings_from
 from tf_tester.cli.say import say
 from tf_tester.cli.selecting import FETCHING, downloads_alone
+from tf_tester.core.settings import Settings, store_size
 from tf_tester.errors import UsageError
 
 if TYPE_CHECKING:
+    import socket
+    import ssl
     from concurrent.futures import ThreadPoolExecutor
 
     from tf_tester.serve.app import App
+    from tf_tester.wiring.serving import Wishes
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command("serve", epilog=EPILOG, short_help="Serve the store, and what is behind it, as an index.")
@@ -27,20 +33,47 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="And on this port; 0: a free one."
 )
-@click.option("--public-read", is_flag=True, help="Let everybody read who can reach an address that isn't loopback.")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that answer.")
 @click.option(
-    "--tls-cert",
-    "certificate",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    metavar="FILE",
-    help="Speak https with this certificate (PEM).",
+    "--public-read", is_flag=True, help="Let everybody read who can reach an address that isn't loopback; else a token."
 )
 @click.option(
-    "--tls-key",
-    "key",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    "--tokens",
+    type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="The key that goes with it (PEM).",
+    help="Tokens, as `tf-tester token` makes them.  [default: beside tf-tester's configuration]",
+)
+@click.option("--tls-cert", "certificate", type=_FILE, metavar="FILE", help="Speak https with this certificate (PEM).")
+@click.option("--tls-key", "key", type=_FILE, metavar="FILE", help="The key that goes with it (PEM).")
+@click.option(
+    "--private",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Projects of your own; what is named in it is never asked for elsewhere.",
+)
+@click.option("--uploads", is_flag=True, help="Let twine upload to /private/, with a token that may.")
+@click.option("--largest-upload", default="2GB", show_default=True, metavar="SIZE", help="How large a file may be.")
+@click.option(
+    "--locks",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Locks; /only/NAME/simple/ shows what the one of that name has.",
+)
+@click.option("--redirect", is_flag=True, help="Send clients to the best mirror for files, keep none here.")
+@click.option(
+    "--allow-host",
+    "hosts",
+    multiple=True,
+    metavar="HOST",
+    help="Files may come from here, besides indexes and mirrors.",
+)
+@click.option("--rate", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Requests a second and client.")
+@click.option(
+    "--log",
+    type=click.Choice(["none", "text", "json"]),
+    default="none",
+    show_default=True,
+    help="A line for each request, on standard error.",
 )
 @click.pass_context
 def command(
@@ -48,46 +81,95 @@ def command(
     /,
     host: str,
     port: int,
+    workers: int,
     public_read: bool,
+    tokens: Path | None,
     certificate: Path | None,
     key: Path | None,
+    private: Path | None,
+    uploads: bool,
+    largest_upload: str,
+    locks: Path | None,
+    redirect: bool,
+    hosts: tuple[str, ...],
+    rate: float | None,
+    log: str,
     **_: Any,
 ) -> int:
     """Serve the store, and what is behind it, as an index for pip, uv and others.
 
     What is asked for is fetched once, through the mirrors, checked, kept and handed on while it comes. Where the
-    upstream is down, what is here goes on being served.
+    upstream is down, what is here goes on being served. /as-of/2021-03-01/simple/ is the index as it was that day,
+    /status/ shows how it goes, /metrics is for Prometheus.
 
     \b
     Examples:
       tf-tester serve --mirror tuna
       pip install --index-url http://127.0.0.1:8080/simple/ tensorflow
-      uv pip install --default-index http://127.0.0.1:8080/simple/ tensorflow
+      pip install --index-url http://127.0.0.1:8080/as-of/2021-03-01/simple/ tensorflow
+      tf-tester serve --private ./packages --uploads
     """
-    from tf_tester.serve.app import App
-    from tf_tester.serve.server import Place, free_port, run
-    from tf_tester.wiring import new_run_id, services
+    if workers > 1:
+        # Before the library for metrics is imported: it looks once.
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = ctx.with_resource(TemporaryDirectory(prefix="tf-tester-"))
+    from tf_tester.serve.server import Place, listen, work
+    from tf_tester.wiring.serving import Wishes, token_file
 
-    if host not in _LOOPBACK and not public_read:
+    settings = settings_from(ctx.params).settings
+    everybody = host in _LOOPBACK or public_read
+    if not everybody and not token_file(tokens).all():
         raise UsageError(
-            f"Whoever can reach {host} could read this index.", hint="Say that this is meant with --public-read."
+            f"Whoever can reach {host} could read this index.",
+            hint="Say that this is meant with --public-read, or make a token with `tf-tester token create NAME`.",
         )
     if (certificate is None) != (key is None):
         raise UsageError("A certificate needs its key.", hint="Give both --tls-cert and --tls-key.")
-    settings = settings_from(ctx.params).settings
+    if locks is not None and not locks.is_dir():
+        raise UsageError(f"There is no folder {locks}.", hint="Name the folder with the locks.")
+    if uploads and private is None:
+        raise UsageError("Uploads need a place.", hint="Name a folder with --private.")
+    if workers > 1 and sys.platform == "win32":
+        raise UsageError("Several workers need a POSIX system.", hint="Leave --workers away.")
+    try:
+        largest = store_size(largest_upload)
+    except ValueError as error:
+        raise UsageError(
+            f"--largest-upload {largest_upload!r} is no size.", hint="Write it as 500MB or 2GB."
+        ) from error
+    wishes = Wishes(everybody, tokens, rate, log, locks, private, uploads, largest, redirect, hosts, shared=workers > 1)
     place = Place(host, port, certificate, key)
-    place = replace(place, port=free_port(place))
-    tell = downloads_alone(settings.color)
-    with services(settings, lambda _: tell, environ=os.environ, run_id=new_run_id()) as world:
+    tls = place.tls()
+    listener = listen(place)
+    url = place.url(listener.getsockname()[1])
+
+    def one(ready: Callable[[], None] = lambda: None) -> None:
+        _serve(settings, wishes, listener, tls, ready)
+
+    def told() -> None:
+        say([f"Serving {url}/simple/ (Ctrl-C ends it)"], sys.stderr)
+
+    if workers == 1:
+        one(told)
+        return 0
+    told()
+    return work(workers, one)
+
+
+def _serve(
+    settings: Settings,
+    wishes: "Wishes",
+    listener: "socket.socket",
+    tls: "ssl.SSLContext | None",
+    ready: Callable[[], None],
+) -> None:
+    from tf_tester.serve.app import App
+    from tf_tester.serve.server import run
+    from tf_tester.wiring.serving import offering
+
+    with offering(settings, wishes, downloads_alone(settings.color), os.environ) as offer:
 
         def make(executor: "ThreadPoolExecutor") -> "App":
-            return App(world.index, world.fetcher, world.blobs, world.metadata, executor)
+            return App(offer, executor)
 
-        def ready() -> None:
-            say([f"Serving {place.url}/simple/ (Ctrl-C ends it)"], sys.stderr)
-
-        try:
-            run(make, place, ready)
-        finally:
-            world.stop()
-    return 0
+        ready()
+        run(make, listener, tls)

@@ -113,6 +113,7 @@ def _parse_json(body: bytes, url: str, project: str) -> ProjectPage:
         serial=_serial(page.meta.last_serial),
         status=_status(page.project_status or page.meta.project_status),
         tracks=_addresses(page.meta.tracks),
+        source=body,
     )
 
 
@@ -319,31 +320,68 @@ def _unique(artifacts: Iterable[Artifact | None]) -> tuple[Artifact, ...]:
 
 
 def render_json(page: ProjectPage, rewrite: Callable[[Artifact], str]) -> bytes:
-    """The page as PEP 691 JSON 1.4 (its type is `JSON_TYPE`), each file's address as `rewrite` says."""
-    meta: dict[str, Any] = {"api-version": _VERSION}
+    """The page as PEP 691 JSON 1.4 (its type is `JSON_TYPE`), each file's address as `rewrite` says.
+
+    What the page's source says besides, of it and of each file, is in it as it was.
+    """
+    source = _loose(page.source)
+    files = source.pop("files", None)
+    told = {
+        name: file for file in _list(files) if isinstance(file, dict) and isinstance(name := file.get("filename"), str)
+    }
+    meta: dict[str, Any] = _table(source.get("meta")) | {"api-version": _VERSION}
     if page.serial is not None:
         meta["_last-serial"] = page.serial
     if page.tracks:
         meta["tracks"] = page.tracks
-    document: dict[str, Any] = {
+    versions = dict.fromkeys(artifact.version for artifact in page.artifacts)
+    hidden = {split_filename(name, page.project) for name in told.keys() - {one.filename for one in page.artifacts}}
+    # PEP 700 lists versions without files, too: they stay, but for those of which no file is shown.
+    versions |= dict.fromkeys(
+        one for one in _list(source.get("versions")) if isinstance(one, str) and one not in hidden
+    )
+    document: dict[str, Any] = source | {
         "meta": meta,
         "name": page.project,
-        "versions": list(dict.fromkeys(artifact.version for artifact in page.artifacts)),
-        "files": [_file_of(artifact, rewrite(artifact)) for artifact in page.artifacts],
+        "versions": list(versions),
+        "files": [_file_of(one, rewrite(one), _table(told.get(one.filename))) for one in page.artifacts],
     }
     if page.status != "active":
-        document["project-status"] = {"status": page.status}
+        document["project-status"] = _table(source.get("project-status")) | {"status": page.status}
+    elif not isinstance(document.get("project-status", {}), dict):
+        del document["project-status"]
     return msgspec.json.encode(document)
 
 
-def _file_of(artifact: Artifact, url: str) -> dict[str, Any]:
-    file: dict[str, Any] = {
+def _loose(source: bytes) -> dict[str, Any]:
+    try:
+        return _table(msgspec.json.decode(source)) if source else {}
+    except (msgspec.DecodeError, RecursionError):
+        return {}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _table(value: object) -> dict[str, Any]:
+    return dict(value) if isinstance(value, dict) else {}
+
+
+def _file_of(artifact: Artifact, url: str, told: dict[str, Any]) -> dict[str, Any]:
+    """`told`: what its index says of it. Where that is a file with another hash, it counts for nothing."""
+    hashes = _table(told.get("hashes"))
+    if artifact.sha256 is None or str(hashes.get("sha256", "")).lower() != artifact.sha256:
+        told, hashes = {}, {}
+    file = told | {
         "filename": artifact.filename,
         "url": url,
-        "hashes": {"sha256": artifact.sha256} if artifact.sha256 else {},
+        "hashes": hashes | ({"sha256": artifact.sha256} if artifact.sha256 else {}),
         "requires-python": artifact.requires_python,
         "yanked": False if artifact.yanked is None else artifact.yanked or True,
     }
+    for name in ("core-metadata", "dist-info-metadata", "provenance"):
+        file.pop(name, None)  # as it was checked, below
     if artifact.size is not None:
         file["size"] = artifact.size
     if artifact.upload_time is not None:
@@ -351,9 +389,9 @@ def _file_of(artifact: Artifact, url: str) -> dict[str, Any]:
         moment = artifact.upload_time.astimezone(UTC).replace(tzinfo=None)
         file["upload-time"] = moment.isoformat(timespec="microseconds") + "Z"
     if artifact.metadata_sha256 is not None:
-        hashes = {"sha256": artifact.metadata_sha256} if artifact.metadata_sha256 else True
+        promised: object = {"sha256": artifact.metadata_sha256} if artifact.metadata_sha256 else True
         # PEP 714: the old name too, for clients that know only that.
-        file["core-metadata"] = file["dist-info-metadata"] = hashes
+        file["core-metadata"] = file["dist-info-metadata"] = promised
     if artifact.provenance is not None:
         file["provenance"] = artifact.provenance
     return file

@@ -20,6 +20,7 @@ from tf_tester.ports import (
     Index,
     Interpreters,
     Layers,
+    Reputation,
     Resolver,
     Sandbox,
     Tell,
@@ -119,6 +120,8 @@ class Services:
     """Of each cell."""
     sandbox_refusal: str
     """Why there is none, where one was wanted; empty otherwise."""
+    reputations: Callable[[], Sequence[Reputation]]
+    """Of the sources in use."""
     compare: Callable[[Sequence[Artifact], Sequence[str]], Comparison]
     """Mirrors ranked for files of one project: those named, else all that may be asked."""
     shelves: Shelves

@@ -123,6 +123,13 @@ def public_index_url() -> str:
     return PyPI.simple_url.rstrip("/")
 
 
+def public_files_host() -> str:
+    """Where the public index has its files; pip's own constant."""
+    from pip._internal.models.index import PyPI
+
+    return PyPI.file_storage_domain
+
+
 def pip_index_url(environ: Mapping[str, str]) -> str | None:
     """What pip's configuration files say of the index, as pip itself reads them; None where they say nothing.
 

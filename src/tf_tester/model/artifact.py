@@ -1,7 +1,7 @@
 """What an index promises: files and the pages that list them."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 _SEPARATORS = re.compile("[-_.]+")
@@ -61,6 +61,8 @@ class ProjectPage:
     """True when the project was seen in a newer state before."""
     stale: bool = False
     """True when it comes from the store because the index did not answer."""
+    source: bytes = field(default=b"", repr=False)
+    """The PEP 691 JSON that it was read from, where it was: what we don't know of is still in it."""
 
 
 def split_filename(filename: str, project: str) -> str | None:

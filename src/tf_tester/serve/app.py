@@ -1,259 +1,322 @@
-"""The index as an ASGI application: pages, files, nothing else.
+"""The index over HTTP: which request is answered by what.
 
 Promise: what is asked for is looked up, never joined into a path or an address; a file goes out as its index promised
 it or the connection is cut before its end; an upstream that is gone costs nothing of what is here.
 """
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import time
+from collections.abc import Callable
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, unquote
+from urllib.parse import unquote
 
-from tf_tester.core.negotiate import HTML, JSON, TEXT_HTML, byte_range, content_type, matches, takes_gzip
+from aiohttp import web
+
+from tf_tester.core.negotiate import HTML, JSON, TEXT_HTML, byte_range, content_coding, content_type, matches
 from tf_tester.core.printable import printable
+from tf_tester.core.rate import Rate
 from tf_tester.core.simple import canonical, render_names_html, render_names_json
+from tf_tester.core.tokens import Scope, Token, presented
+from tf_tester.core.views import BadView, View, split_view
 from tf_tester.core.wheel_rules import BadWheel
 from tf_tester.errors import IndexUnreachable, TfTesterError, UnknownProject
 from tf_tester.model.artifact import Artifact
 from tf_tester.ports import Blobs, Fetcher, Index
-from tf_tester.serve.files import Coming, Files, parts_of
+from tf_tester.serve.access import Access, Log
+from tf_tester.serve.answers import Answer, log, said, send
+from tf_tester.serve.files import Coming, Files
+from tf_tester.serve.metrics import Metrics
 from tf_tester.serve.pages import Body, Pages, body_of
-
-Scope = Mapping[str, Any]
-Receive = Callable[[], Awaitable[Mapping[str, Any]]]
-Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+from tf_tester.serve.private import PRIVATE, PrivateFolder
+from tf_tester.serve.status import Facts, Status
+from tf_tester.serve.uploads import receive
 
 _LONGEST_NAME = 200
 _FOR_EVER = "public, max-age=31536000, immutable"
 _FOR_A_MINUTE = "public, max-age=60"
-log = logging.getLogger("tf_tester.serve")
+_FOR_EVER_PRIVATELY = "private, max-age=31536000, immutable"
+_PRIVATELY = "private, max-age=60"
 
 
-@dataclass(slots=True)
-class Answer:
-    """One response."""
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What is served, and how."""
 
-    status: int
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytes = b""
-    path: str = ""
-    """A file that is sent as a whole in place of the body."""
-    parts: AsyncIterator[bytes] | None = None
-    """What is sent in place of the body, as it comes."""
-
-
-def _said(status: int, text: str, **headers: str) -> Answer:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer(status, {"content-type": "text/plain; charset=utf-8"} | named, f"{printable(text)}\n".encode())
+    index: Index
+    """With the private folder, where there is one, before everything else."""
+    fetcher: Fetcher
+    blobs: Blobs
+    metadata: Callable[[Artifact], bytes]
+    allowed: Callable[[str], frozenset[str] | None]
+    """Digests in the lock of a name; None where there is none."""
+    now: Callable[[], datetime]
+    facts: Callable[[], Facts]
+    """Of the store and the mirrors, for the status page; takes its time."""
+    metrics: Metrics
+    access: Access = field(default_factory=Access)
+    log: Log = field(default_factory=Log)
+    private: PrivateFolder | None = None
+    uploads: bool = False
+    largest_upload: int = 2 << 30
+    """Bytes."""
+    redirect: bool = False
+    """Files are asked for elsewhere."""
+    names: Callable[[], list[str]] = list
+    """Projects to be listed besides those that were asked for."""
 
 
 class App:
-    """One store's; used inside one event loop."""
+    """Answers requests; used inside one event loop."""
 
-    def __init__(
-        self,
-        index: Index,
-        fetcher: Fetcher,
-        blobs: Blobs,
-        metadata: Callable[[Artifact], bytes],
-        executor: Executor,
-    ) -> None:
-        self._pages = Pages(index, executor)
-        self._files = Files(blobs, fetcher, executor)
-        self._metadata = metadata
+    def __init__(self, offer: Offer, executor: Executor) -> None:
+        self._offer = offer
         self._executor = executor
+        self._pages = Pages(offer.index, offer.allowed, executor, private=PRIVATE)
+        self._files = Files(offer.blobs, offer.fetcher, executor, over=offer.metrics.forget)
+        self._status = Status(offer.metrics, offer.facts, executor)
+        self._rate = Rate(offer.access.rate) if offer.access.rate else None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
-        elif scope["type"] == "http":
-            await _send(await self._answer(scope), scope, send)
-
-    async def _answer(self, scope: Scope) -> Answer:
-        if scope["method"] not in ("GET", "HEAD"):
-            return _said(405, "This index is read only.", allow="GET, HEAD")
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        began = time.monotonic()
+        metrics = self._offer.metrics
+        metrics.begun()
+        kind, sent, status = "other", 0, 499  # nginx's number for a client that went away
         try:
-            return await self._route(scope, _headers(scope))
-        except UnknownProject as error:
-            return _said(404, str(error))
-        except IndexUnreachable as error:
-            return _said(502, f"{error}. {error.hint}", retry_after="30")
-        except TfTesterError as error:
-            log.warning("%s", printable(f"{scope['path']}: {error}"))
-            return _said(502, f"{error}. {error.hint}")
+            kind, answer = await self._answer(request, began)
+            status = answer.status
+            answer.headers.setdefault("server", "tf-tester")
+            response, sent = await send(answer, request)
+            return response
+        finally:
+            seconds = time.monotonic() - began
+            metrics.ended(kind, status, sent, seconds)
+            self._offer.log.request(request, status, sent, seconds)
 
-    async def _route(self, scope: Scope, headers: Mapping[str, str]) -> Answer:
-        raw = scope.get("raw_path") or scope["path"].encode()
-        parts = [unquote(part, errors="replace") for part in raw.split(b"?")[0].decode("latin-1").split("/")[1:]]
-        match parts:
-            case [""]:
+    async def _answer(self, request: web.BaseRequest, now: float) -> tuple[str, Answer]:
+        """Which kind of thing was asked for, as metrics call it, and the answer."""
+        parts = [unquote(part, errors="replace") for part in request.rel_url.raw_path.split("/")[1:]]
+        kind = "other"
+        try:
+            view, rest = split_view(parts)
+            kind = rest[0] if rest and rest[0] in ("simple", "files", "metrics", "healthz", "status") else "other"
+            if self._rate is not None and kind != "healthz":
+                wait = self._rate.wait(request.remote or "", now)
+                if wait:
+                    return kind, said(429, "That is too often.", retry_after=str(int(wait) + 1))
+            if request.method == "POST":
+                return "upload", await self._upload(request, view, rest)
+            if request.method not in ("GET", "HEAD"):
+                return kind, said(405, "This index is read only.", allow="GET, HEAD")
+            refused = None if kind == "healthz" else self._refused(request, Scope.READ)
+            return kind, refused or await self._route(request, view, rest)
+        except BadView as error:
+            return kind, said(404, str(error))
+        except UnknownProject as error:
+            return kind, said(404, str(error))
+        except IndexUnreachable as error:
+            return kind, said(502, f"{error}. {error.hint}", retry_after="30")
+        except TfTesterError as error:
+            log.warning("%s", printable(f"{request.path}: {error}"))
+            return kind, said(502, f"{error}. {error.hint}")
+
+    async def _route(self, request: web.BaseRequest, view: View, rest: list[str]) -> Answer:
+        match rest:
+            case [""] if view.is_whole:
                 return Answer(302, {"location": "simple/"})
-            case ["healthz"]:
-                return _said(200, "ok", cache_control="no-store")
+            case ["healthz"] if view.is_whole:
+                return said(200, "ok", cache_control="no-store")
+            case ["metrics"] if view.is_whole:
+                told = {"content-type": self._offer.metrics.content_type, "cache-control": "no-store"}
+                return Answer(200, told, self._offer.metrics.text())
+            case ["status"] | ["status", ""] if view.is_whole:
+                return self._status.page()
+            case ["status", "now.json"] if view.is_whole:
+                return await self._status.now()
             case ["simple"]:
                 return Answer(301, {"location": "simple/"})
             case ["simple", ""]:
-                return self._names(scope, headers)
+                return await self._names(request, view)
             case ["simple", name] | ["simple", name, ""] if 0 < len(name) <= _LONGEST_NAME:
                 project = canonical(name)
-                if name != project or len(parts) == 2:
-                    return _moved(scope, project, len(parts))
-                return await self._page(project, scope, headers)
-            case ["files", name, sha256, filename] if len(name) <= _LONGEST_NAME:
-                return await self._file(name, sha256, filename, headers, look=scope["method"] == "HEAD")
+                if name != project or len(rest) == 2:
+                    return _moved(request, project, len(rest))
+                return await self._page(project, request, view)
+            case ["files", name, sha256, filename] if view.is_whole and len(name) <= _LONGEST_NAME:
+                return await self._file(canonical(name), sha256, filename, request)
             case _:
-                return _said(404, "There is nothing here; the index is at /simple/.")
+                return said(404, "There is nothing here; the index is at /simple/.")
+
+    def _refused(self, request: web.BaseRequest, scope: Scope, project: str | None = None) -> Answer | None:
+        """The answer to somebody who may not; None: he may."""
+        access = self._offer.access
+        if scope is Scope.READ and access.everybody_reads:
+            return None
+        token = self._token(request)
+        if token is not None and token.allows(scope, self._offer.now(), project):
+            return None
+        if token is not None:
+            return said(403, f"This token is not for that ({scope}{f' of {project}' if project else ''}), or is over.")
+        return said(401, "A token is needed.", www_authenticate='Basic realm="tf-tester"')
+
+    def _token(self, request: web.BaseRequest) -> Token | None:
+        text = presented(request.headers.get("Authorization", ""))
+        return self._offer.access.holder(text) if text else None
 
     # -- pages
 
-    def _names(self, scope: Scope, headers: Mapping[str, str]) -> Answer:
+    async def _names(self, request: web.BaseRequest, view: View) -> Answer:
         """Those that were asked for: what the upstream has is not listed."""
-        kind = _kind(scope, headers)
+        kind = _kind(request)
         if kind is None:
             return _not_acceptable()
-        names = self._pages.names
+        private = self._offer.private.names if self._offer.private else []
+        names = private if view.private else sorted({*self._pages.names, *self._offer.names(), *private})
         body = body_of(render_names_json(names) if kind == JSON else render_names_html(names))
-        return _in_form(body, kind, headers)
+        return self._in_form(body, kind, content_coding(request.headers.get("Accept-Encoding", "")), request)
 
-    async def _page(self, project: str, scope: Scope, headers: Mapping[str, str]) -> Answer:
-        kind = _kind(scope, headers)
+    async def _page(self, project: str, request: web.BaseRequest, view: View) -> Answer:
+        kind = _kind(request)
         if kind is None:
             return _not_acceptable()
-        rendered = await self._pages.get(project)
-        answer = _in_form(rendered.json if kind == JSON else rendered.html, kind, headers)
-        if rendered.page.serial is not None:
-            answer.headers["x-pypi-last-serial"] = str(rendered.page.serial)
-        if rendered.page.stale:
+        coding = content_coding(request.headers.get("Accept-Encoding", ""))
+        page = await self._pages.get(project, view)
+        answer = self._in_form(await self._pages.body(page, kind, coding), kind, coding, request)
+        if page.page.serial is not None:
+            answer.headers["x-pypi-last-serial"] = str(page.page.serial)
+        if page.page.stale:
             answer.headers["warning"] = '110 - "the upstream does not answer: this is of an earlier time"'
         return answer
 
+    def _in_form(self, body: Body, kind: str, coding: str, request: web.BaseRequest) -> Answer:
+        etag = body.tag(coding)
+        told = {
+            "content-type": f"{kind}; charset=utf-8" if kind == TEXT_HTML else kind,
+            "etag": etag,
+            "vary": "Accept, Accept-Encoding",
+            "cache-control": _FOR_A_MINUTE if self._offer.access.everybody_reads else _PRIVATELY,
+        }
+        known = request.headers.get("If-None-Match")
+        if known is not None and matches(known, etag):
+            return Answer(304, told)
+        return Answer(200, told | {"content-encoding": coding} if coding else told, body.coded(coding))
+
     # -- files
 
-    async def _file(
-        self, project: str, sha256: str, filename: str, headers: Mapping[str, str], *, look: bool
-    ) -> Answer:
-        rendered = await self._pages.get(canonical(project))
-        artifact = rendered.artifacts.get(filename)
+    async def _file(self, project: str, sha256: str, filename: str, request: web.BaseRequest) -> Answer:
+        page = await self._pages.get(project, View())
+        artifact = page.artifacts.get(filename)
         if artifact is not None and artifact.sha256 == sha256:
-            return await self._wheel(artifact, headers, look=look)
-        artifact = rendered.artifacts.get(filename.removesuffix(".metadata"))
+            return await self._whole(artifact, request)
+        artifact = page.artifacts.get(filename.removesuffix(".metadata"))
         if artifact is not None and artifact.sha256 == sha256 and artifact.metadata_sha256 is not None:
             loop = asyncio.get_running_loop()
+            private = self._offer.private
+            read = private.metadata if private and artifact.promised_by == PRIVATE else self._offer.metadata
             try:
-                content = await loop.run_in_executor(self._executor, self._metadata, artifact)
+                content = await loop.run_in_executor(self._executor, read, artifact)
             except BadWheel as error:
-                return _said(404, str(error))
+                return said(404, str(error))
             return Answer(200, {"content-type": "application/octet-stream", "cache-control": _FOR_EVER}, content)
-        return _said(404, f"{project} has no such file.")
+        return said(404, f"{project} has no such file.")
 
-    async def _wheel(self, artifact: Artifact, headers: Mapping[str, str], *, look: bool) -> Answer:
-        """`look`: nobody wants the bytes, so that nothing need be fetched."""
+    async def _whole(self, artifact: Artifact, request: web.BaseRequest) -> Answer:
+        """A wheel or sdist, or the part of it that is asked for."""
         etag = f'"{artifact.sha256}"'
         told = {
             "content-type": "application/octet-stream",
             "accept-ranges": "bytes",
             "etag": etag,
-            "cache-control": _FOR_EVER,
+            "cache-control": _FOR_EVER
+            if self._offer.access.everybody_reads
+            else _FOR_EVER.replace("public", "private"),
         }
-        if matches(headers.get("if-none-match", ""), etag) and "if-none-match" in headers:
+        known = request.headers.get("If-None-Match")
+        if known is not None and matches(known, etag):
             return Answer(304, told)
-        if look and artifact.size is not None:
+        private = self._offer.private if artifact.promised_by == PRIVATE else None
+        if self._offer.redirect and private is None:
+            elsewhere = await self._elsewhere(artifact)
+            if elsewhere is not None:
+                return Answer(302, {"location": elsewhere, "cache-control": "no-store"})
+        if request.method == "HEAD" and artifact.size is not None:
+            # Nobody wants the bytes, so that nothing need be fetched.
             return Answer(200, told | {"content-length": str(artifact.size)})
-        found = await self._files.get(artifact)
-        size = found.size if isinstance(found, Coming) else found.path.stat().st_size
+        found: Path | Coming = private.file(artifact) if private else await self._files.get(artifact)
+        try:
+            size = found.size if isinstance(found, Coming) else found.stat().st_size
+        except OSError:
+            return said(404, f"{artifact.filename} is gone.")
         wanted: tuple[int, int] | None = None
-        if "range" in headers and headers.get("if-range", etag) == etag:
+        asked = request.headers.get("Range")
+        if asked is not None and request.headers.get("If-Range", etag) == etag:
             try:
-                wanted = byte_range(headers["range"], size)
+                wanted = byte_range(asked, size)
             except ValueError:
                 return Answer(416, told | {"content-range": f"bytes */{size}"})
         start, end = wanted or (0, size)
         if isinstance(found, Coming):
             # What fails before the first byte is told by the status.
             found = await found.begun(start)
-        told["content-length"] = str(end - start)
         if wanted is not None:
             told["content-range"] = f"bytes {start}-{end - 1}/{size}"
-        status = 206 if wanted is not None else 200
+        answer = Answer(206 if wanted is not None else 200, told, span=(start, end))
         if isinstance(found, Coming):
-            return Answer(status, told, parts=found.parts(start, end))
-        if wanted is None:
-            return Answer(status, told, path=str(found.path))
-        return Answer(status, told, parts=parts_of(found.path, start, end))
+            answer.parts = found.parts(start, end)
+        else:
+            answer.file = found
+        return answer
+
+    async def _elsewhere(self, artifact: Artifact) -> str | None:
+        """The address of a file at the best of its sources; None where none is on the network."""
+        loop = asyncio.get_running_loop()
+        sources = await loop.run_in_executor(self._executor, self._offer.fetcher.sources, artifact)
+        for source in sorted(sources, key=lambda one: (one.reserve, not one.proven, -(one.speed or 0.0))):
+            if source.url.startswith(("http://", "https://")):
+                return source.url
+        return None
+
+    # -- uploads
+
+    async def _upload(self, request: web.BaseRequest, view: View, rest: list[str]) -> Answer:
+        """What twine sends (the API of the public index, which calls it `legacy`)."""
+        private = self._offer.private
+        if not view.private or rest not in ([], [""], ["legacy"], ["legacy", ""]) or private is None:
+            return said(405, "Nothing can be written here.", allow="GET, HEAD")
+        if not self._offer.uploads:
+            return said(403, "Uploads are off: they are let in with --uploads.")
+        refused = self._refused(request, Scope.UPLOAD)
+        if refused is not None:
+            return refused
+        answer, project = await receive(
+            request,
+            private,
+            lambda project: self._refused(request, Scope.UPLOAD, project),
+            self._offer.now,
+            self._executor,
+            largest=self._offer.largest_upload,
+        )
+        if project:
+            self._pages.forget(project)
+        return answer
 
 
-def _kind(scope: Scope, headers: Mapping[str, str]) -> str | None:
-    forced = parse_qs(bytes(scope.get("query_string") or b"").decode("latin-1")).get("format", [""])[0]
-    return content_type(headers.get("accept", ""), forced=forced)
+def _kind(request: web.BaseRequest) -> str | None:
+    forced = ""
+    with suppress(ValueError):
+        forced = request.query.get("format", "")
+    return content_type(request.headers.get("Accept", ""), forced=forced)
 
 
 def _not_acceptable() -> Answer:
-    return _said(406, f"There are {JSON}, {HTML} and {TEXT_HTML}.")
+    return said(406, f"There are {JSON}, {HTML} and {TEXT_HTML}.")
 
 
-def _in_form(body: Body, kind: str, headers: Mapping[str, str]) -> Answer:
-    packed = takes_gzip(headers.get("accept-encoding", ""))
-    # Another encoding is another representation, and needs a tag of its own.
-    etag = f'{body.etag[:-1]}-gzip"' if packed else body.etag
-    told = {
-        "content-type": f"{kind}; charset=utf-8" if kind == TEXT_HTML else kind,
-        "etag": etag,
-        "vary": "Accept, Accept-Encoding",
-        "cache-control": _FOR_A_MINUTE,
-    }
-    if "if-none-match" in headers and matches(headers["if-none-match"], etag):
-        return Answer(304, told)
-    if packed:
-        return Answer(200, told | {"content-encoding": "gzip"}, body.gzip)
-    return Answer(200, told, body.plain)
-
-
-def _moved(scope: Scope, project: str, parts: int) -> Answer:
+def _moved(request: web.BaseRequest, project: str, parts: int) -> Answer:
     """To the canonical name with a slash, relative, so that it holds behind any prefix."""
-    query = bytes(scope.get("query_string") or b"").decode("latin-1")
+    query = request.rel_url.raw_query_string
     target = f"{project}/" if parts == 2 else f"../{project}/"
     return Answer(301, {"location": target + (f"?{query}" if query.isprintable() and query else "")})
-
-
-def _headers(scope: Scope) -> dict[str, str]:
-    """By lower-case name; what is repeated is joined, as lists are."""
-    found: dict[str, str] = {}
-    for name, value in scope["headers"]:
-        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-        found[key] = f"{found[key]}, {text}" if key in found else text
-    return found
-
-
-async def _send(answer: Answer, scope: Scope, send: Send) -> None:
-    headers = dict(answer.headers)
-    bodiless = answer.status == 304
-    if not bodiless:
-        headers.setdefault("content-length", str(len(answer.body)))
-    encoded = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": answer.status, "headers": encoded})
-    if scope["method"] == "HEAD" or bodiless:
-        if answer.parts is not None:
-            await answer.parts.aclose()  # type: ignore[attr-defined] # an async generator
-        await send({"type": "http.response.body", "body": b""})
-    elif answer.path and "http.response.pathsend" in (scope.get("extensions") or {}):
-        await send({"type": "http.response.pathsend", "path": answer.path})
-    elif answer.path or answer.parts is not None:
-        # A server that can't send files itself is given their bytes.
-        parts = answer.parts or parts_of(Path(answer.path), 0, int(headers["content-length"]))
-        async for chunk in parts:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
-    else:
-        await send({"type": "http.response.body", "body": answer.body})
-
-
-async def _lifespan(receive: Receive, send: Send) -> None:
-    while True:
-        message = await receive()
-        await send({"type": f"{message['type']}.complete"})
-        if message["type"] == "lifespan.shutdown":
-            return

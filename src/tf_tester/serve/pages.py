@@ -2,70 +2,179 @@
 
 import asyncio
 import hashlib
+import sys
 import zlib
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
+from tf_tester.core.negotiate import JSON
 from tf_tester.core.simple import render_html, render_json
+from tf_tester.core.views import View, shown
 from tf_tester.errors import IndexUnreachable, TfTesterError, UnknownProject
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.ports import Index
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 _PATIENCE = 1.0
 """Seconds that a client waits for a page to be asked for anew, where we have one of before."""
 _FRESH = 30.0
 """Seconds for which a page isn't looked at again."""
+_ROOM = 32 << 20
+"""Bytes of bodies that are kept; the least recently used go, and are rendered again."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Body:
     """One form of a page."""
 
     plain: bytes
-    gzip: bytes
     etag: str
     """Strong, quoted, of the plain bytes."""
+    packed: dict[str, bytes] = field(default_factory=dict)
+    """By content coding; made when first asked for."""
+
+    def __post_init__(self) -> None:
+        self.packed[""] = self.plain
+
+    def coded(self, coding: str) -> bytes:
+        found = self.packed.get(coding)
+        if found is None:
+            found = self.packed[coding] = _PACKERS[coding](self.plain)
+        return found
+
+    def tag(self, coding: str) -> str:
+        """Another coding is another representation, and needs a tag of its own."""
+        return f'{self.etag[:-1]}-{coding}"' if coding else self.etag
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
-    """One page in all its forms."""
+def _gzip(plain: bytes) -> bytes:
+    compressor = zlib.compressobj(6, zlib.DEFLATED, 31)
+    return compressor.compress(plain) + compressor.flush()
 
-    page: ProjectPage
-    json: Body
-    html: Body
-    artifacts: dict[str, Artifact]
-    """By file name: those that can be verified, which are all that is shown."""
-    checked: float
-    """Loop time."""
+
+def _zstd(plain: bytes) -> bytes:
+    return zstd.compress(plain, 9)
+
+
+_PACKERS: dict[str, Callable[[bytes], bytes]] = {"gzip": _gzip, "zstd": _zstd}
 
 
 def body_of(plain: bytes) -> Body:
-    compressor = zlib.compressobj(6, zlib.DEFLATED, 31)
-    packed = compressor.compress(plain) + compressor.flush()
-    return Body(plain, packed, f'"{hashlib.sha256(plain).hexdigest()[:32]}"')
+    return Body(plain, f'"{hashlib.sha256(plain).hexdigest()[:32]}"')
+
+
+@dataclass(slots=True, eq=False)
+class Shown:
+    """One page in one view, in the forms that were asked for."""
+
+    page: ProjectPage
+    artifacts: dict[str, Artifact]
+    """By file name: those that can be verified, which are all that is shown."""
+    depth: int
+    bodies: dict[str, Body] = field(default_factory=dict)
+    """By content type."""
+
+    def body(self, kind: str, coding: str) -> Body:
+        """Made where it isn't yet: takes milliseconds, not for the event loop."""
+        found = self.bodies.get(kind)
+        if found is None:
+            page = replace(self.page, artifacts=tuple(self.artifacts.values()))
+            plain = (render_json if kind == JSON else render_html)(page, self._address)
+            found = self.bodies[kind] = body_of(plain)
+        found.coded(coding)
+        return found
+
+    def has(self, kind: str, coding: str) -> bool:
+        return kind in self.bodies and coding in self.bodies[kind].packed
+
+    @property
+    def size(self) -> int:
+        """Bytes, roughly: an artifact takes about a KiB."""
+        bodies = sum(sum(map(len, body.packed.values())) for body in self.bodies.values())
+        return bodies + len(self.page.source) + 1024 * len(self.artifacts)
+
+    def _address(self, artifact: Artifact) -> str:
+        """Relative to its page, so that it holds behind any prefix and any host name; the same file in every view."""
+        up = "../" * (2 + self.depth)
+        return f"{up}files/{artifact.project}/{artifact.sha256}/{quote(artifact.filename)}"
+
+
+@dataclass(slots=True)
+class _Known:
+    page: ProjectPage
+    checked: float
+    """Loop time."""
 
 
 class Pages:
     """All that were asked for; used inside the event loop."""
 
-    def __init__(self, index: Index, executor: Executor) -> None:
+    def __init__(
+        self, index: Index, allowed: Callable[[str], frozenset[str] | None], executor: Executor, *, private: str
+    ) -> None:
+        """`allowed`: digests in the lock of a name. `private`: who promises files that are private."""
         self._index = index
+        self._allowed = allowed
         self._executor = executor
-        self._known: dict[str, Rendered] = {}
-        self._asking: dict[str, asyncio.Task[Rendered]] = {}
+        self._private = private
+        self._known: dict[str, _Known] = {}
+        self._asking: dict[str, asyncio.Task[ProjectPage]] = {}
+        self._shown: OrderedDict[tuple[str, View, frozenset[str] | None], Shown] = OrderedDict()
 
-    async def get(self, project: str) -> Rendered:
+    async def get(self, project: str, view: View) -> Shown:
         """The page of a project (canonical name), as fresh as it can be had at once.
 
-        Raises `UnknownProject`, `IndexUnreachable` where nothing is known of it.
+        Raises `UnknownProject` also where the view has nothing of it, `IndexUnreachable` where nothing is known of it.
         """
+        page = await self._page(project)
+        allowed = None
+        if view.only:
+            loop = asyncio.get_running_loop()
+            allowed = await loop.run_in_executor(self._executor, self._allowed, view.only)
+            if allowed is None:
+                raise UnknownProject(f"there is no lock named {view.only}", hint="Locks lie in the folder --locks.")
+        key = (project, view, allowed)
+        known = self._shown.get(key)
+        if known is None or known.page is not page:
+            of_view = page if not view.private or _is_private(page, self._private) else None
+            of_view = of_view and shown(of_view, view, allowed)
+            if of_view is None:
+                raise UnknownProject(f"there is nothing of {project} in this view")
+            artifacts = {one.filename: one for one in of_view.artifacts if one.sha256}
+            known = self._shown[key] = Shown(page, artifacts, view.depth)
+        self._shown.move_to_end(key)
+        return known
+
+    async def body(self, page: Shown, kind: str, coding: str) -> Body:
+        """One form of a page."""
+        if page.has(kind, coding):
+            return page.bodies[kind]
+        loop = asyncio.get_running_loop()
+        body = await loop.run_in_executor(self._executor, page.body, kind, coding)
+        self._make_room()
+        return body
+
+    def _make_room(self) -> None:
+        """Of what was not asked for lately."""
+        total = sum(one.size for one in self._shown.values())
+        while total > _ROOM and len(self._shown) > 1:
+            (project, *_), gone = self._shown.popitem(last=False)
+            total -= gone.size
+            if all(key[0] != project for key in self._shown):
+                self._known.pop(project, None)
+
+    async def _page(self, project: str) -> ProjectPage:
         loop = asyncio.get_running_loop()
         known = self._known.get(project)
         if known is not None and loop.time() - known.checked < _FRESH:
-            return known
+            return known.page
         task = self._asking.get(project)
         if task is None:
             task = self._asking[project] = loop.create_task(self._ask(project))
@@ -76,14 +185,18 @@ class Pages:
             # The index may be slow, or gone: what we have is served then, and the next one gets what came.
             return await asyncio.wait_for(asyncio.shield(task), _PATIENCE)
         except (TimeoutError, IndexUnreachable):
-            return known
+            return known.page
+
+    def forget(self, project: str) -> None:
+        """It has changed: whoever asks next gets it anew."""
+        self._known.pop(project, None)
 
     @property
     def names(self) -> list[str]:
-        """Projects that were asked for, in order."""
-        return sorted(self._known)
+        """Projects that were asked for."""
+        return list(self._known)
 
-    def _asked(self, project: str, task: "asyncio.Task[Rendered]") -> None:
+    def _asked(self, project: str, task: "asyncio.Task[ProjectPage]") -> None:
         del self._asking[project]
         if not task.cancelled():
             error = task.exception()
@@ -92,30 +205,15 @@ class Pages:
             elif error is not None and not isinstance(error, TfTesterError):
                 raise error
 
-    async def _ask(self, project: str) -> Rendered:
+    async def _ask(self, project: str) -> ProjectPage:
         loop = asyncio.get_running_loop()
         page = await loop.run_in_executor(self._executor, self._index.page, project)
         known = self._known.get(project)
         if known is not None and known.page == page:
-            rendered = replace(known, checked=loop.time())
-        else:
-            rendered = await loop.run_in_executor(self._executor, _rendered, page, loop.time())
-        self._known[project] = rendered
-        return rendered
+            page = known.page
+        self._known[project] = _Known(page, loop.time())
+        return page
 
 
-def _rendered(page: ProjectPage, now: float) -> Rendered:
-    shown = replace(page, artifacts=tuple(one for one in page.artifacts if one.sha256))
-    rewrite: Callable[[Artifact], str] = file_url
-    return Rendered(
-        page,
-        body_of(render_json(shown, rewrite)),
-        body_of(render_html(shown, rewrite)),
-        {one.filename: one for one in shown.artifacts},
-        now,
-    )
-
-
-def file_url(artifact: Artifact) -> str:
-    """Relative to its page, so that it holds behind any prefix and any host name."""
-    return f"../../files/{artifact.project}/{artifact.sha256}/{quote(artifact.filename)}"
+def _is_private(page: ProjectPage, promised_by: str) -> bool:
+    return any(one.promised_by == promised_by for one in page.artifacts)

@@ -1,19 +1,29 @@
-"""The application behind a port."""
+"""The application behind a port: one process, or several workers that share it."""
 
 import asyncio
+import os
 import signal
 import socket
-from collections.abc import Callable
+import ssl
+import sys
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tf_tester.errors import UsageError
+from aiohttp import web
+from prometheus_client.multiprocess import mark_process_dead
+
+from tf_tester.errors import ConfigError, UsageError
 from tf_tester.serve.app import App
 
 _THREADS = 32
 """Pages that are asked for and files that are fetched at once."""
+_WAITING = 4096
+"""Connections that the system holds until they are taken."""
+_LAST_ANSWERS = 30.0
+"""Seconds that answers under way have when it is told to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,65 +37,132 @@ class Place:
     """PEM, with its chain; with it https is spoken."""
     key: Path | None = None
 
-    @property
-    def url(self) -> str:
+    def url(self, port: int) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'https' if self.certificate else 'http'}://{host}:{self.port}"
+        return f"{'https' if self.certificate else 'http'}://{host}:{port}"
 
-
-def free_port(place: Place) -> int:
-    """The port of a place, or one that is free. Raises `UsageError` where it is taken or not ours to take."""
-    family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    def tls(self) -> ssl.SSLContext | None:
+        """Raises `ConfigError` where the certificate or its key can't be used."""
+        if self.certificate is None:
+            return None
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         try:
-            probe.bind((place.host, place.port))
-        except OSError as error:
-            raise UsageError(
-                f"{place.host} port {place.port} can't be listened on: {error.strerror or error}.",
-                hint="Choose another one with --port, or end what has it.",
+            context.load_cert_chain(self.certificate, self.key)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(
+                f"{self.certificate} and {self.key} can't be used: {error.strerror or error}.",
+                hint="Give a certificate and the key that goes with it, both as PEM.",
             ) from error
-        port: int = probe.getsockname()[1]
-        return port
+        return context
 
 
-def run(make: Callable[[ThreadPoolExecutor], App], place: Place, ready: Callable[[], None]) -> None:
+def listen(place: Place) -> socket.socket:
+    """A socket that listens there. Raises `UsageError` where the place is taken or not ours to take."""
+    family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((place.host, place.port))
+        listener.listen(_WAITING)
+    except OSError as error:
+        listener.close()
+        raise UsageError(
+            f"{place.host} port {place.port} can't be listened on: {error.strerror or error}.",
+            hint="Choose another one with --port, or end what has it.",
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+def run(make: Callable[[ThreadPoolExecutor], App], listener: socket.socket, tls: ssl.SSLContext | None) -> None:
     """Serve until SIGINT or SIGTERM; answers that are under way are ended first."""
+    _allow_many_files()
     with ThreadPoolExecutor(_THREADS, "serve") as executor:
-        asyncio.run(_serve(make(executor), place, ready))
+        asyncio.run(_serve(make(executor), listener, tls))
 
 
-async def _serve(app: App, place: Place, ready: Callable[[], None]) -> None:
-    from granian.constants import HTTPModes, Interfaces
-    from granian.server.embed import Server
-
-    server = Server(
-        app,
-        address=place.host,
-        port=place.port,
-        interface=Interfaces.ASGI,
-        http=HTTPModes.http1,
-        websockets=False,
-        log_enabled=False,
-        ssl_cert=place.certificate,
-        ssl_key=place.key,
-    )
+async def _serve(app: App, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
+    over = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         with suppress(NotImplementedError):  # Windows: Ctrl-C is an exception there
-            loop.add_signal_handler(number, server.stop)
-    serving = loop.create_task(server.serve())
-    await _until_it_listens(place, serving)
-    ready()
-    await serving
+            loop.add_signal_handler(number, over.set)
+    runner = web.ServerRunner(web.Server(app, access_log=None), shutdown_timeout=_LAST_ANSWERS)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listener, ssl_context=tls, backlog=_WAITING).start()
+        await over.wait()
+    finally:
+        await runner.cleanup()
 
 
-async def _until_it_listens(place: Place, serving: "asyncio.Task[None]") -> None:
-    while not serving.done():
-        try:
-            _, writer = await asyncio.open_connection(place.host, place.port)
-        except OSError:
-            await asyncio.sleep(0.02)
-        else:
-            writer.close()
-            return
+def work(count: int, one: Callable[[], None]) -> int:
+    """`one` in each of several processes, until it is told to end; one that dies is replaced. POSIX.
+
+    Gives the exit code. Nothing may have been opened before that processes can't share.
+    """
+    running: set[int] = set()
+    told: list[int] = []
+
+    def end(number: int, _: object) -> None:
+        told.append(number)
+        for worker in running:
+            with suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGTERM)
+
+    before = [(number, signal.signal(number, end)) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        _keep(count, running, told, before, one)
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+    return 0
+
+
+def _keep(
+    count: int, running: set[int], told: list[int], before: Sequence[tuple[int, object]], one: Callable[[], None]
+) -> None:
+    failures = 0
+    while running or not told:
+        while not told and len(running) < count:
+            child = os.fork()
+            if child == 0:
+                for number, handler in before:
+                    signal.signal(number, handler)  # type: ignore[arg-type]
+                os._exit(_outcome(one))
+            running.add(child)
+        with suppress(ChildProcessError, InterruptedError):
+            gone, status = os.waitpid(-1, 0)
+            running.discard(gone)
+            mark_process_dead(gone)  # type: ignore[no-untyped-call]
+            if status and not told:
+                failures += 1
+                if failures > 10 * count:
+                    raise ConfigError("Workers keep dying.", hint="Look at what they said, or try --workers 1.")
+                print(f"tf-tester: worker {gone} has died (status {status}); another takes its place", file=sys.stderr)
+
+
+def _outcome(one: Callable[[], None]) -> int:
+    try:
+        one()
+    except KeyboardInterrupt:
+        return 130
+    except BaseException:  # noqa: BLE001 - the end of a process
+        import traceback
+
+        traceback.print_exc()
+        return 1
+    finally:
+        sys.stderr.flush()
+    return 0
+
+
+def _allow_many_files() -> None:
+    """Each connection is one, and a thousand is the usual limit: ours is raised to what we are allowed."""
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft != resource.RLIM_INFINITY and (hard == resource.RLIM_INFINITY or soft < hard):
+            most = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))

@@ -56,13 +56,14 @@ class Transfer:
         timeouts: Timeouts | None = None,
         environ: Mapping[str, str] | None = None,
         identities: Sequence[str] = (),
+        may_ask: Callable[[str], bool] | None = None,
     ) -> None:
         """`sources`: where a file may be had, best first; `learn` hears how they did. `approve`: says who has signed a
         file, before it is brought; raises `DownloadFailed` where it isn't to be.
 
         `terms`: how files are shared out. `connections`: files on their way at once. `identities`: addresses whose
         user name and password are for every file of just that scheme, host and port. `environ`: proxies,
-        certificates and netrc are taken from it.
+        certificates and netrc are taken from it. `may_ask`: whether a host may be asked at all, redirects included.
         """
         self._blobs = blobs
         self._tell = tell
@@ -86,6 +87,7 @@ class Transfer:
                 connections=connections,
                 environ=environ,
                 identities=self._identities,
+                may_ask=may_ask,
             )
 
         self._network = Network(make_session)
@@ -136,6 +138,9 @@ class Transfer:
     def arrival(self, sha256: str) -> Arrival | None:
         return self._arrivals.get(sha256)
 
+    def sources(self, artifact: Artifact) -> Sequence[Source]:
+        return self._sources(artifact) or from_authority(artifact)
+
     def foresee(self, artifact: Artifact) -> Foreseen:
         """See `ports.Fetcher`; the mirrors' pages are asked for, nothing else."""
         sha256 = artifact.sha256
@@ -184,7 +189,7 @@ class Transfer:
             )
             self._arrivals[sha256] = download.arrival
             try:
-                return download.run(self._sources(artifact) or from_authority(artifact))
+                return download.run(self.sources(artifact))
             finally:
                 del self._arrivals[sha256]
 

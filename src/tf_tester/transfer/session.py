@@ -10,7 +10,7 @@ import shutil
 import ssl
 import subprocess
 import zlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import cached_property
 from netrc import NetrcParseError, netrc
@@ -52,8 +52,11 @@ class Session:
         connections: int,
         environ: Mapping[str, str],
         identities: dict[Origin, Credentials],
+        may_ask: Callable[[str], bool] | None = None,
     ) -> None:
+        """`may_ask`: whether a host may be asked; None: every one."""
         self.timeouts = timeouts
+        self._may_ask = may_ask
         self.places = asyncio.Semaphore(connections)
         """For files; pages are small and don't queue behind them."""
         self._environ = environ
@@ -93,6 +96,8 @@ class Session:
         target = without_credentials(url)
         try:
             for _ in range(MAX_REDIRECTS + 1):
+                if self._may_ask is not None and not self._may_ask(origin(target).host):
+                    raise Trouble(Kind.CONTENT, f"leads to {origin(target).host}, which is no host to be asked")
                 response = await self._get(target, headers, secret if origin(target) == asked else None)
                 try:
                     location = response.headers.get("Location")

@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum, auto
@@ -76,10 +76,12 @@ def services(
     environ: Mapping[str, str],
     run_id: str,
     purpose: Purpose | None = None,
+    hosts: Sequence[str] | None = None,
 ) -> Iterator[Services]:
     """One run's world; what is opened here is closed in reverse order.
 
-    The sandbox is the one that the purpose asks for, and environments go with it.
+    The sandbox is the one that the purpose asks for, and environments go with it. `hosts`: the only ones that are asked
+    besides those of indexes and mirrors; None: all.
 
     `tell` gets the run's folder and gives the listener. Raises `StoreError`, `UsageError` for an unknown mirror.
     """
@@ -99,7 +101,7 @@ def services(
         hear = tell(run_folder)
         leases = Leases(folder, workplace)
         blobs = BlobStore(folder, ledger, leases)
-        network = Network(settings, ledger, blobs, hear, environ)
+        network = Network(settings, ledger, blobs, hear, environ, hosts=hosts)
         stack.callback(network.close)
         metadata = MetadataReader(ledger, blobs, network.transfer)
         loopback = LoopbackIndex(network.index, network.transfer)
@@ -173,6 +175,7 @@ def services(
             limits=limits(settings, memory=total_memory()),
             sandbox_refusal=refusal,
             compare=network.compare,
+            reputations=network.reputations,
             shelves=_Shelves(Inventory(folder, ledger), leases, layers, workplace),
             projects=builder,
             results=None if _varies(settings, sandbox) else LedgerResults(ledger),

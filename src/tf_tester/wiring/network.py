@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from tf_tester import __version__
-from tf_tester.core.links import display_url, local_path, without_credentials
+from tf_tester.core.links import display_url, local_path, origin, without_credentials
 from tf_tester.core.settings import Settings
 from tf_tester.errors import TfTesterError
 from tf_tester.flow.mirrors import Bench, Candidate, Comparison, compare
@@ -19,6 +19,7 @@ from tf_tester.index.authority import (
     extra_index_urls,
     pip_index_url,
     pip_setting,
+    public_files_host,
     public_index_url,
     uv_default_index,
 )
@@ -30,7 +31,7 @@ from tf_tester.index.mirrors import AUTO, Mirror, known, mirror_named, roots
 from tf_tester.index.standings import Standings
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.events import MirrorsChosen, TransferTrouble
-from tf_tester.ports import Index, Lesson, Source, Tell
+from tf_tester.ports import Index, Lesson, Reputation, Source, Tell
 from tf_tester.store.blobs import BlobStore
 from tf_tester.store.ledger import Ledger, LedgerPages, LedgerSerials
 from tf_tester.transfer.client import AUTHORITY, Transfer
@@ -92,8 +93,16 @@ class Network:
     """One run's."""
 
     def __init__(
-        self, settings: Settings, ledger: Ledger, blobs: BlobStore, tell: Tell, environ: Mapping[str, str]
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        blobs: BlobStore,
+        tell: Tell,
+        environ: Mapping[str, str],
+        *,
+        hosts: Sequence[str] | None = None,
     ) -> None:
+        """`hosts`: the only ones that are asked besides those of indexes and mirrors; None: all that pages name."""
         self._ledger = ledger
         self._tell = tell
         self._chosen = chosen(settings, environ)
@@ -115,6 +124,7 @@ class Network:
             user_agent=USER_AGENT,
             environ=environ,
             identities=[url, *self._chosen.extra, *(mirror.url for mirror in self._chosen.mirrors)],
+            may_ask=None if hosts is None else frozenset((*hosts, *self._hosts())).__contains__,
         )
         self._attestations = None
         if settings.attestations != "off":
@@ -141,6 +151,22 @@ class Network:
         """Which indexes answer, without credentials: others may give another answer to the same question."""
         urls = (*self._chosen.extra, self._chosen.authority, *self._chosen.folders)
         return " ".join(without_credentials(url) for url in urls)
+
+    def reputations(self) -> list[Reputation]:
+        """Of the sources in use."""
+        found = []
+        for name in (AUTHORITY, *(mirror.name for mirror in self._chosen.mirrors)):
+            standing = self._standings.of(name)
+            spent, _ = self._standings.spent(name)
+            found.append(Reputation(name, standing.right, standing.speed, standing.left_out_until, spent))
+        return found
+
+    def _hosts(self) -> set[str]:
+        """Of indexes, of all mirrors that are known, and of the public index's files."""
+        mirrors = {*self._chosen.mirrors, *known().mirrors.values()}
+        indexes = (self._chosen.authority, *self._chosen.extra, *(mirror.url for mirror in mirrors))
+        more = {public_files_host()} if self._chosen.authority == public_index_url() else set()
+        return {origin(url).host for url in indexes if not url.startswith("file:")} | more
 
     def _approve(self, artifact: Artifact) -> str:
         return "" if self._attestations is None else self._attestations.check(artifact)

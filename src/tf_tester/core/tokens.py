@@ -1,0 +1,84 @@
+"""Tokens: who may read an index, and who may upload to it. Pure.
+
+A token is `tft-ID-SECRET`. What is kept is the SHA-256 of the secret, which has 256 random bits: nobody guesses it, so
+that a slow hash (as passwords need) would only cost time.
+"""
+
+import hashlib
+import hmac
+import re
+from base64 import b64decode
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+_FORM = re.compile(r"tft-([0-9a-f]{8})-([0-9a-f]{64})")
+
+
+class Scope(StrEnum):
+    READ = "read"
+    UPLOAD = "upload"
+
+
+class Token(msgspec.Struct, frozen=True):
+    """What is kept of one."""
+
+    id: str
+    name: str
+    digest: str
+    """SHA-256 of the secret, in lower-case hex."""
+    scopes: tuple[Scope, ...]
+    created: datetime
+    """Aware, UTC."""
+    projects: tuple[str, ...] = ()
+    """Canonical names of projects that it is for; empty: all."""
+    expires: datetime | None = None
+
+    def allows(self, scope: Scope, now: datetime, project: str | None = None) -> bool:
+        """Whether it may be used so; `project`: for which one, where that is known."""
+        if self.expires is not None and now >= self.expires:
+            return False
+        return scope in self.scopes and (project is None or not self.projects or project in self.projects)
+
+
+def spelled(id: str, secret: bytes) -> str:
+    """What the user is given. `id`: eight hex digits; `secret`: 32 random bytes."""
+    return f"tft-{id}-{secret.hex()}"
+
+
+def digest_of(secret: bytes) -> str:
+    return hashlib.sha256(secret).hexdigest()
+
+
+def id_of(text: str) -> str | None:
+    """Under which a token is kept; None where it is none.
+
+    >>> id_of(spelled("0123abcd", bytes(32)))
+    '0123abcd'
+    """
+    found = _FORM.fullmatch(text)
+    return found[1] if found else None
+
+
+def is_it(text: str, token: Token) -> bool:
+    """Whether somebody has the secret, in a time that doesn't tell how near he came."""
+    found = _FORM.fullmatch(text)
+    return found is not None and hmac.compare_digest(digest_of(bytes.fromhex(found[2])), token.digest)
+
+
+def presented(authorization: str) -> str:
+    """The token in an `Authorization` header: `Bearer`, or the password of `Basic`, whatever the user is called.
+
+    >>> presented("Basic X190b2tlbl9fOnRmdC14")
+    'tft-x'
+    """
+    scheme, _, value = authorization.strip().partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    if scheme.lower() == "basic":
+        try:
+            return b64decode(value.strip(), validate=True).decode().partition(":")[2]
+        except ValueError:
+            return ""
+    return ""

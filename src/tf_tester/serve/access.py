@@ -1,0 +1,53 @@
+"""Who may do what, and what is written down of it."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TextIO
+
+import msgspec
+from aiohttp import web
+
+from tf_tester.core.printable import printable
+from tf_tester.core.tokens import Token
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The rules."""
+
+    everybody_reads: bool = True
+    """Without a token."""
+    holder: Callable[[str], Token | None] = lambda _text: None
+    """Whose secret that is."""
+    rate: float | None = None
+    """Requests a second that one client may send; None: as many as it likes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """One line for each request."""
+
+    form: str = "none"
+    """`none`, `text` or `json`."""
+    stream: TextIO = sys.stderr
+
+    def request(self, request: web.BaseRequest, status: int, sent: int, seconds: float) -> None:
+        if self.form == "none":
+            return
+        facts = {
+            "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "client": request.remote or "",
+            "method": request.method,
+            "path": request.rel_url.raw_path,
+            "status": status,
+            "sent": sent,
+            "seconds": round(seconds, 4),
+            "agent": request.headers.get("User-Agent", "")[:200],
+        }
+        if self.form == "json":
+            line = msgspec.json.encode(facts).decode()
+        else:
+            line = "{at} {client} {method} {path} {status} {sent} {seconds}".format(**facts)
+        print(printable(line), file=self.stream, flush=True)

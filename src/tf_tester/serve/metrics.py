@@ -1,0 +1,88 @@
+"""What is counted: for Prometheus, and for the page that shows how it goes."""
+
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from tf_tester.model.events import Event, TransferFinished, TransferProgress, TransferTrouble
+
+_RECENT = 60
+
+
+class Metrics:
+    """Of one server; several workers add up where `PROMETHEUS_MULTIPROC_DIR` names a folder that they share."""
+
+    content_type = CONTENT_TYPE_LATEST
+
+    def __init__(self, *, shared: bool = False) -> None:
+        """`shared`: with other workers."""
+        self._shared = shared
+        self._registry = CollectorRegistry()
+        for_all = self._registry
+        self._requests = Counter("tf_tester_http_requests", "Requests answered.", ["kind", "status"], registry=for_all)
+        self._sent = Counter("tf_tester_http_sent_bytes", "Bytes of bodies that were sent.", ["kind"], registry=for_all)
+        self._seconds = Histogram(
+            "tf_tester_http_request_seconds", "From the request to its answer's end.", ["kind"], registry=for_all
+        )
+        self._open = Gauge(
+            "tf_tester_http_requests_open",
+            "Requests that are being answered.",
+            multiprocess_mode="livesum",
+            registry=for_all,
+        )
+        self._fetched = Counter("tf_tester_upstream_files", "Files that were fetched.", ["source"], registry=for_all)
+        self._received = Counter(
+            "tf_tester_upstream_received_bytes", "Bytes that were fetched.", ["source"], registry=for_all
+        )
+        self._troubles = Counter(
+            "tf_tester_upstream_troubles", "Times that a source failed.", ["source"], registry=for_all
+        )
+        self.began = time.time()
+        self.underway: dict[str, TransferProgress] = {}
+        """By SHA-256."""
+        self.recent: deque[Mapping[str, Any]] = deque(maxlen=_RECENT)
+        """What was fetched and what failed of late, the newest last."""
+
+    def begun(self) -> None:
+        self._open.inc()
+
+    def ended(self, kind: str, status: int, sent: int, seconds: float) -> None:
+        self._open.dec()
+        self._requests.labels(kind, str(status)).inc()
+        self._sent.labels(kind).inc(sent)
+        self._seconds.labels(kind).observe(seconds)
+
+    def hear(self, event: Event) -> None:
+        """What the transfer tells; from any thread."""
+        match event:
+            case TransferProgress():
+                self.underway[event.sha256] = event
+            case TransferFinished():
+                self.underway.pop(event.sha256, None)
+                self._fetched.labels(event.source).inc()
+                self._received.labels(event.source).inc(event.received)
+                seconds = max(event.seconds, 1e-3)
+                self._remember(event.source, event.filename, rate=event.received / seconds, size=event.size)
+            case TransferTrouble():
+                self._troubles.labels(event.source).inc()
+                self._remember(event.source, event.filename, trouble=event.reason)
+
+    def forget(self, sha256: str) -> None:
+        """It isn't underway any more."""
+        self.underway.pop(sha256, None)
+
+    def text(self) -> bytes:
+        """As Prometheus reads it."""
+        registry = self._registry
+        if self._shared:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)
+
+    def _remember(self, source: str, filename: str, **facts: object) -> None:
+        self.recent.append({"at": time.time(), "source": source, "file": filename} | facts)

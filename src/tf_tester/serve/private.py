@@ -1,0 +1,198 @@
+"""What was uploaded: a folder that is an index of its own, and the only thing here that can't be fetched again.
+
+Promise: a file is whole and on its page, or it isn't there; a name that was taken stays with its bytes. In the folder
+each project has one, with its files, their `.metadata` and `page.json`, which says all that the index tells of them.
+"""
+
+import hashlib
+import io
+import os
+import re
+import tarfile
+import zipfile
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from email.parser import BytesHeaderParser
+from pathlib import Path
+
+import filelock
+
+from tf_tester.core.simple import NotAPage, parse_page, render_json
+from tf_tester.core.wheel_rules import (
+    BROKEN_ARCHIVE,
+    MAX_METADATA,
+    BadWheel,
+    check_members,
+    check_metadata,
+    find_dist_info,
+)
+from tf_tester.errors import OurFailure, TfTesterError, UnknownProject
+from tf_tester.model.artifact import Artifact, ProjectPage, split_filename
+
+PRIVATE = "private"
+"""Whose word the hashes of uploaded files are."""
+_PAGE = "page.json"
+_FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,199}")
+_PROJECT = re.compile(r"[a-z0-9]([a-z0-9-]{0,98}[a-z0-9])?")
+
+
+class UploadRefused(TfTesterError):
+    """The file isn't taken; `status` says so to a client."""
+
+    def __init__(self, message: str, *, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One file as it came, with what was said of it."""
+
+    content: Path
+    filename: str
+    project: str
+    """Canonical name."""
+    sha256: str
+    """Of what came, in lower-case hex."""
+    size: int
+
+
+class PrivateFolder:
+    """`ports.Index` of what was uploaded; callable from many threads and processes."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def open(self) -> None:
+        """Make it. Raises `OurFailure`."""
+        try:
+            (self.root / ".incoming").mkdir(parents=True, exist_ok=True)
+            for left in (self.root / ".incoming").iterdir():
+                left.unlink()
+        except OSError as error:
+            raise OurFailure(f"{self.root} can't be used: {error.strerror}.", hint="Name another folder.") from error
+
+    @property
+    def incoming(self) -> Path:
+        """Where a file grows that is being uploaded."""
+        return self.root / ".incoming" / os.urandom(8).hex()
+
+    @property
+    def names(self) -> list[str]:
+        """Projects, in order."""
+        with suppress(OSError):
+            return sorted(one.name for one in self.root.iterdir() if _PROJECT.fullmatch(one.name) and one.is_dir())
+        return []
+
+    def page(self, project: str) -> ProjectPage:
+        """Raises `UnknownProject`, `OurFailure`."""
+        folder = self.root / project
+        if not _PROJECT.fullmatch(project):
+            raise UnknownProject(f"there is no private project named {project}")
+        try:
+            return parse_page((folder / _PAGE).read_bytes(), "application/json", f"{folder.as_uri()}/", project)
+        except (FileNotFoundError, NotADirectoryError):
+            raise UnknownProject(f"there is no private project named {project}") from None
+        except (OSError, NotAPage) as error:
+            raise OurFailure(f"the private page of {project} can't be read: {error}") from error
+
+    def file(self, artifact: Artifact) -> Path:
+        return self.root / artifact.project / artifact.filename
+
+    def metadata(self, artifact: Artifact) -> bytes:
+        """Raises `OurFailure`."""
+        try:
+            return self.file(artifact).with_name(f"{artifact.filename}.metadata").read_bytes()
+        except OSError as error:
+            raise OurFailure(f"{artifact.filename}.metadata can't be read: {error.strerror}") from error
+
+    def add(self, upload: Upload, now: datetime) -> Artifact:
+        """Take a file in; the same one again is as good. Raises `UploadRefused`, `OurFailure`."""
+        metadata = _examined(upload)
+        wheel = upload.filename.endswith(".whl")
+        folder = self.root / upload.project
+        artifact = Artifact(
+            upload.filename,
+            upload.project,
+            split_filename(upload.filename, upload.project) or "",
+            (folder / upload.filename).as_uri(),
+            upload.sha256,
+            upload.size,
+            now,
+            BytesHeaderParser().parse(io.BytesIO(metadata)).get("Requires-Python"),
+            metadata_sha256=hashlib.sha256(metadata).hexdigest() if wheel else None,
+        )
+        try:
+            folder.mkdir(exist_ok=True)
+            with filelock.FileLock(folder / ".lock", thread_local=False):
+                return self._entered(artifact, upload, metadata if wheel else None)
+        except OSError as error:
+            raise OurFailure(
+                f"{upload.filename} can't be kept: {error.strerror}.", hint="Free some space in the private folder."
+            ) from error
+
+    def _entered(self, artifact: Artifact, upload: Upload, metadata: bytes | None) -> Artifact:
+        try:
+            page = self.page(artifact.project)
+        except UnknownProject:
+            page = ProjectPage(artifact.project, ())
+        for known in page.artifacts:
+            if known.filename == artifact.filename:
+                if known.sha256 == artifact.sha256:
+                    return known
+                raise UploadRefused(f"{artifact.filename} already exists, with other contents.", status=409)
+        target = self.file(artifact)
+        if metadata is not None:
+            _write(target.with_name(f"{target.name}.metadata"), metadata)
+        with upload.content.open("rb") as stream:
+            os.fsync(stream.fileno())
+        upload.content.replace(target)
+        grown = replace(page, artifacts=(*page.artifacts, artifact), source=b"")
+        _write(target.with_name(_PAGE), render_json(grown, lambda one: one.filename))
+        return artifact
+
+
+def _examined(upload: Upload) -> bytes:
+    """Its METADATA or PKG-INFO. Raises `UploadRefused` where it isn't what it says."""
+    if not _PROJECT.fullmatch(upload.project):
+        raise UploadRefused(f"{upload.project!r} is no name of a project.")
+    version = split_filename(upload.filename, upload.project) if _FILENAME.fullmatch(upload.filename) else None
+    if not version:
+        raise UploadRefused(f"{upload.filename!r} is no file of {upload.project}.")
+    try:
+        if upload.filename.endswith(".whl"):
+            with zipfile.ZipFile(upload.content) as archive:
+                check_members(archive.infolist(), upload.size)
+                folder = find_dist_info(archive.namelist(), upload.project, version)
+                metadata = archive.read(f"{folder}/METADATA")
+        elif upload.filename.endswith(".tar.gz"):
+            metadata = _pkg_info(upload.content)
+        else:
+            raise UploadRefused("Wheels and .tar.gz source distributions are taken, nothing else.")
+        check_metadata(metadata, upload.project, version)
+    except (BadWheel, KeyError, *BROKEN_ARCHIVE, tarfile.TarError, OSError) as error:
+        raise UploadRefused(f"{upload.filename} isn't what its name says: {error}") from error
+    return metadata
+
+
+def _pkg_info(file: Path) -> bytes:
+    with tarfile.open(file, "r:gz") as archive:
+        for member in archive:
+            if member.isfile() and re.fullmatch(r"[^/]+/PKG-INFO", member.name) and member.size <= MAX_METADATA:
+                found = archive.extractfile(member)
+                return found.read() if found else b""
+    raise BadWheel("it has no PKG-INFO")
+
+
+def _write(target: Path, content: bytes) -> None:
+    temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}")
+    try:
+        with temporary.open("xb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(target)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)

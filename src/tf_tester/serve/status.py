@@ -1,0 +1,74 @@
+"""A page that shows how it goes: the store, the mirrors, what is being fetched. It keeps itself up to date."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+
+from tf_tester import __version__
+from tf_tester.core.printable import printable
+from tf_tester.ports import Reputation
+from tf_tester.serve.answers import Answer
+from tf_tester.serve.metrics import Metrics
+
+_LASTS = 30.0
+"""Seconds for which the store isn't counted again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What takes time to find out."""
+
+    files: int
+    bytes: int
+    """Of these files."""
+    free: int
+    """Bytes on its disk."""
+    mirrors: tuple[Reputation, ...] = ()
+
+
+class Status:
+    """Used inside the event loop."""
+
+    def __init__(self, metrics: Metrics, facts: Callable[[], Facts], executor: Executor) -> None:
+        self._metrics = metrics
+        self._facts = facts
+        self._executor = executor
+        self._known: tuple[float, Facts] | None = None
+
+    def page(self) -> Answer:
+        body = files("tf_tester.serve").joinpath("status.html").read_bytes()
+        told = {
+            "content-type": "text/html; charset=utf-8",
+            "cache-control": "no-store",
+            "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; "
+            "script-src 'unsafe-inline'; connect-src 'self'",
+            "x-content-type-options": "nosniff",
+        }
+        return Answer(200, told, body)
+
+    async def now(self) -> Answer:
+        loop = asyncio.get_running_loop()
+        if self._known is None or loop.time() - self._known[0] > _LASTS:
+            self._known = loop.time(), await loop.run_in_executor(self._executor, self._facts)
+        metrics = self._metrics
+        told: dict[str, Any] = {
+            "version": __version__,
+            "up": time.time() - metrics.began,
+            "store": self._known[1],
+            "underway": [
+                {"file": printable(one.filename), "done": one.done, "total": one.total, "source": one.source}
+                for one in list(metrics.underway.values())
+            ],
+            "recent": [
+                {key: printable(value) if isinstance(value, str) else value for key, value in one.items()}
+                for one in list(metrics.recent)[::-1]
+            ],
+        }
+        headers = {"content-type": "application/json", "cache-control": "no-store"}
+        return Answer(200, headers, msgspec.json.encode(told))

@@ -1,0 +1,103 @@
+"""One upload as twine sends it: a form with the file in it, straight to the disk, hashed as it comes.
+
+Source: the public index's documentation of its upload API.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import Executor
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+from aiohttp import BodyPartReader, web
+
+from tf_tester.core.simple import canonical
+from tf_tester.serve.answers import Answer, said
+from tf_tester.serve.private import PrivateFolder, Upload, UploadRefused
+
+_LONGEST_FIELD = 1 << 20
+"""Bytes: descriptions are long."""
+_MOST_FIELDS = 1000
+_WANTED = (":action", "protocol_version", "name", "version", "sha256_digest")
+
+
+async def receive(
+    request: web.BaseRequest,
+    private: PrivateFolder,
+    refused: Callable[[str], Answer | None],
+    now: Callable[[], datetime],
+    executor: Executor,
+    *,
+    largest: int,
+) -> tuple[Answer, str]:
+    """The answer, and the project (canonical name) that has changed; empty where none has.
+
+    `refused`: the answer to somebody who may not upload to a project.
+    """
+    loop = asyncio.get_running_loop()
+    place = private.incoming
+    try:
+        told, upload = await _read_form(request, place, largest)
+        if told.get(":action") != "file_upload" or upload is None:
+            return said(400, "This is no upload: a form with :action=file_upload and a file named content."), ""
+        project = canonical(told.get("name", ""))
+        no = refused(project)
+        if no is not None:
+            return no, ""
+        promised = told.get("sha256_digest", "").lower()
+        if promised and promised != upload.sha256:
+            return said(400, f"{upload.filename} has SHA-256 {upload.sha256}, said was {promised[:64]}."), ""
+        whole = Upload(place, upload.filename, project, upload.sha256, upload.size)
+        await loop.run_in_executor(executor, private.add, whole, now())
+    except UploadRefused as error:
+        return said(error.status, str(error)), ""
+    finally:
+        with suppress(OSError):
+            place.unlink(missing_ok=True)
+    return said(200, "It is there."), project
+
+
+async def _read_form(request: web.BaseRequest, place: Path, largest: int) -> tuple[dict[str, str], Upload | None]:
+    """The fields that matter, and the file; raises `UploadRefused`."""
+    told: dict[str, str] = {}
+    upload: Upload | None = None
+    try:
+        reader = await request.multipart()
+        count = 0
+        while (part := await reader.next()) is not None:
+            count += 1
+            if not isinstance(part, BodyPartReader) or count > _MOST_FIELDS:
+                raise UploadRefused("This form can't be read.")
+            if part.name == "content" and upload is None:
+                upload = await _read_file(part, place, largest)
+                continue
+            value = await _read_field(part)
+            if part.name in _WANTED:
+                told.setdefault(part.name or "", value.decode("utf-8", "replace"))
+    except (ValueError, AssertionError, KeyError, LookupError) as error:
+        raise UploadRefused("This is no form that can be read.") from error
+    return told, upload
+
+
+async def _read_field(part: BodyPartReader) -> bytes:
+    value = bytearray()
+    while chunk := await part.read_chunk():
+        value += chunk
+        if len(value) > _LONGEST_FIELD:
+            raise UploadRefused(f"A field is longer than {_LONGEST_FIELD} bytes.", status=413)
+    return bytes(value)
+
+
+async def _read_file(part: BodyPartReader, place: Path, largest: int) -> Upload:
+    digest, size = hashlib.sha256(), 0
+    loop = asyncio.get_running_loop()
+    with place.open("xb") as stream:
+        while chunk := await part.read_chunk(1 << 18):
+            size += len(chunk)
+            if size > largest:
+                raise UploadRefused(f"Files may have {largest} bytes at the most.", status=413)
+            digest.update(chunk)
+            await loop.run_in_executor(None, stream.write, chunk)
+    return Upload(place, part.filename or "", "", digest.hexdigest(), size)

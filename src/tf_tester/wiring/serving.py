@@ -1,0 +1,95 @@
+"""The index server, wired."""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tf_tester.core.settings import Settings
+from tf_tester.flow.services import Services
+from tf_tester.index.first import FirstIndex
+from tf_tester.model.events import Event
+from tf_tester.ports import Tell
+from tf_tester.serve.access import Access, Log
+from tf_tester.serve.app import Offer
+from tf_tester.serve.locks import LockFolder
+from tf_tester.serve.metrics import Metrics
+from tf_tester.serve.private import PRIVATE, PrivateFolder
+from tf_tester.serve.status import Facts
+from tf_tester.serve.tokens import TokenFile
+from tf_tester.store.folder import StoreFolder
+from tf_tester.wiring import new_run_id, services
+from tf_tester.wiring.network import now
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """How it is to be served."""
+
+    everybody_reads: bool = True
+    tokens: Path | None = None
+    """None: where `tf-tester token` puts them."""
+    rate: float | None = None
+    log: str = "none"
+    locks: Path | None = None
+    private: Path | None = None
+    uploads: bool = False
+    largest_upload: int = 2 << 30
+    redirect: bool = False
+    hosts: Sequence[str] = ()
+    """To be asked besides those of indexes and mirrors."""
+    shared: bool = False
+    """With other workers."""
+
+
+def token_file(file: Path | None) -> TokenFile:
+    if file is None:
+        import platformdirs
+
+        file = platformdirs.user_config_path("tf-tester", appauthor=False) / "tokens.json"
+    return TokenFile(file)
+
+
+@contextmanager
+def offering(settings: Settings, wishes: Wishes, tell: Tell, environ: Mapping[str, str]) -> Iterator[Offer]:
+    """What is served; what is opened here is closed in the end. Raises as `services` does."""
+    metrics = Metrics(shared=wishes.shared)
+
+    def hear(event: Event) -> None:
+        metrics.hear(event)
+        tell(event)
+
+    private = None
+    if wishes.private is not None:
+        private = PrivateFolder(wishes.private)
+        private.open()
+    with services(settings, lambda _: hear, environ=environ, run_id=new_run_id(), hosts=wishes.hosts) as world:
+        index = FirstIndex([(PRIVATE, private)], world.index, []) if private else world.index
+        try:
+            yield Offer(
+                index=index,
+                fetcher=world.fetcher,
+                blobs=world.blobs,
+                metadata=world.metadata,
+                allowed=LockFolder(wishes.locks).allowed,
+                now=now,
+                facts=lambda: _facts(settings, world),
+                metrics=metrics,
+                access=Access(wishes.everybody_reads, token_file(wishes.tokens).holder, wishes.rate),
+                log=Log(wishes.log),
+                private=private,
+                uploads=wishes.uploads,
+                largest_upload=wishes.largest_upload,
+                redirect=wishes.redirect,
+            )
+        finally:
+            world.stop()
+
+
+def _facts(settings: Settings, world: Services) -> Facts:
+    """Files are looked at one by one: 10,000 take a tenth of a second."""
+    folder = StoreFolder(settings.store)
+    sizes = [entry.stat().st_size for place in folder.blobs.glob("??") for entry in os.scandir(place)]
+    return Facts(len(sizes), sum(sizes), shutil.disk_usage(folder.root).free, tuple(world.reputations()))

@@ -1,0 +1,54 @@
+from base64 import b64encode
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tf_tester.core.rate import Rate
+from tf_tester.core.tokens import Scope, Token, digest_of, id_of, is_it, presented, spelled
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+SECRET = bytes(range(32))
+TEXT = spelled("0123abcd", SECRET)
+
+
+def token(**changes: object) -> Token:
+    facts = {"id": "0123abcd", "name": "ci", "digest": digest_of(SECRET), "scopes": (Scope.UPLOAD,), "created": NOW}
+    return Token(**(facts | changes))  # type: ignore[arg-type]
+
+
+def test_only_the_secret_itself_will_do() -> None:
+    assert is_it(TEXT, token())
+    assert not is_it(spelled("0123abcd", bytes(32)), token())
+    assert not is_it(token().digest, token()), "what is kept opens nothing"
+
+
+@given(st.text())
+def test_whatever_is_sent_is_no_token_but_raises_nothing(text: str) -> None:
+    assert id_of(text) is None
+    assert presented(text) == "" or text.strip().lower().startswith(("bearer", "basic"))
+
+
+def test_it_comes_as_password_or_bearer() -> None:
+    basic = b64encode(f"__token__:{TEXT}".encode()).decode()
+    assert presented(f"Basic {basic}") == presented(f"bearer {TEXT}") == TEXT
+
+
+def test_a_token_is_for_what_it_was_made_for() -> None:
+    assert token().allows(Scope.UPLOAD, NOW, "toy")
+    assert not token().allows(Scope.READ, NOW)
+    scoped = token(projects=("toy",))
+    assert scoped.allows(Scope.UPLOAD, NOW)
+    assert scoped.allows(Scope.UPLOAD, NOW, "toy")
+    assert not scoped.allows(Scope.UPLOAD, NOW, "gear")
+    over = token(expires=NOW + timedelta(days=1))
+    assert over.allows(Scope.UPLOAD, NOW)
+    assert not over.allows(Scope.UPLOAD, NOW + timedelta(days=1))
+
+
+def test_a_client_waits_when_it_asks_too_often() -> None:
+    rate = Rate(1)
+    assert [rate.wait("a", 0.0) for _ in range(10)] == [0.0] * 10
+    assert rate.wait("a", 0.0) == 1.0
+    assert rate.wait("b", 0.0) == 0.0, "others don't"
+    assert rate.wait("a", 1.0) == 0.0
