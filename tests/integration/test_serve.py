@@ -8,6 +8,7 @@ import os
 import random
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -444,9 +445,9 @@ def _upload(served: Served, token: str, filename: str, content: bytes, **fields:
         connection.close()
 
 
-def test_uploads_are_kept_and_come_first(user: User, index: Simulator, tmp_path: Path) -> None:
+def test_uploads_are_kept_and_come_first(user: User, index: Simulator) -> None:
     token = _token(user, "release", "--upload")
-    options = ("--private", str(tmp_path / "private"), "--uploads", "--tokens", str(user.home / "tokens.json"))
+    options = ("--private", "private", "--uploads", "--tokens", str(user.home / "tokens.json"))
     name, content = make_wheel("toy", "9.0", files={"toy.py": "x = 1\n"})
     with serving(user, *options) as running:
         assert _versions(running, "/simple/toy/") == ["1.0", "1.1", "2.0"]
@@ -577,3 +578,49 @@ def test_several_workers_share_a_port_and_the_store(user: User, index: Simulator
         assert 'kind="files",status="200"} 8.0' in running.get("/metrics").body.decode(), "they are counted together"
         running.process.send_signal(signal.SIGTERM)
         assert running.process.wait(timeout=60) == 0
+
+
+_REQUESTS = (
+    b"GET /simple/toy/ HTTP/1.1\r\nHost: x\r\nAccept: text/html;q=0.1, */*\r\nAccept-Encoding: zstd;q=1\r\n"
+    b'Range: bytes=0-1\r\nIf-None-Match: "a"\r\n',
+    b"HEAD /as-of/2021-03-01/only/x/simple/toy/?format=text/html HTTP/1.1\r\nHost: x\r\n",
+    b"GET /files/toy/%00/../x.metadata HTTP/1.1\r\nHost: x\r\nRange: bytes=-5\r\n",
+    b"GET http://[::1/simple/ HTTP/1.1\r\nHost: x\r\n",
+    b"GET /simple/%ff%fe/?%00=\xff HTTP/1.1\r\nHost: x\r\n",
+    b"POST /private/ HTTP/1.1\r\nHost: x\r\nAuthorization: Basic YTpi\r\n"
+    b"Content-Type: multipart/form-data; boundary=b\r\n",
+)
+_BITS = (b"\0", b"\r\n", b"%2e%2e/", b"\xff", b"9" * 30, b"-1", b";q=nan", b" ", b"/", b"%", b"\xd9\xa1", b"a," * 3000)
+_WORDS = (b"as-of/0001-01-01/", b"only/", b"private/", b"Transfer-Encoding: chunked\r\n", b"Content-Length: 5\r\n")
+
+
+def _mutated(chance: random.Random) -> bytes:
+    request = bytearray(chance.choice(_REQUESTS))
+    for _ in range(chance.randint(0, 4)):
+        place = chance.randrange(len(request))
+        match chance.randrange(3):
+            case 0:
+                request[place:place] = chance.choice((*_BITS, *_WORDS))
+            case 1:
+                request[place] = chance.randrange(256)
+            case _:
+                del request[place : place + chance.randint(1, 6)]
+    return bytes(request) + b"Connection: close\r\n\r\n"
+
+
+def test_no_request_brings_it_down(user: User, index: Simulator) -> None:
+    with serving(user, "--private", "private", "--uploads") as running:
+        port = urlsplit(running.url).port
+        for seed in range(400):
+            request = _mutated(random.Random(seed))
+            with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+                connection.sendall(request)
+                try:
+                    # What isn't complete gets no answer as long as the rest may come.
+                    connection.settimeout(0.5)
+                    answer = connection.recv(65536)
+                except (TimeoutError, ConnectionError):
+                    continue
+            assert not answer or answer.startswith(b"HTTP/"), request
+            assert answer[9:12] != b"500", request
+        assert running.get("/simple/toy/").status == 200

@@ -91,6 +91,9 @@ class App:
             answer.headers.setdefault("server", "tf-tester")
             response, sent = await send(answer, request)
             return response
+        except Exception:
+            status = 500
+            raise
         finally:
             seconds = time.monotonic() - began
             metrics.ended(kind, status, sent, seconds)

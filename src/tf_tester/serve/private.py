@@ -62,7 +62,7 @@ class PrivateFolder:
     """`ports.Index` of what was uploaded; callable from many threads and processes."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
+        self.root = root.absolute()
 
     def open(self) -> None:
         """Make it. Raises `OurFailure`."""

@@ -1,6 +1,7 @@
 """The application behind a port: one process, or several workers that share it."""
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client.multiprocess import mark_process_dead
 
 from tf_tester.errors import ConfigError, UsageError
@@ -87,13 +89,20 @@ async def _serve(app: App, listener: socket.socket, tls: ssl.SSLContext | None) 
     for number in (signal.SIGINT, signal.SIGTERM):
         with suppress(NotImplementedError):  # Windows: Ctrl-C is an exception there
             loop.add_signal_handler(number, over.set)
-    runner = web.ServerRunner(web.Server(app, access_log=None), shutdown_timeout=_LAST_ANSWERS)
+    logger = logging.getLogger("tf_tester.serve.http")
+    logger.addFilter(_is_ours)
+    runner = web.ServerRunner(web.Server(app, access_log=None, logger=logger), shutdown_timeout=_LAST_ANSWERS)
     await runner.setup()
     try:
         await web.SockSite(runner, listener, ssl_context=tls, backlog=_WAITING).start()
         await over.wait()
     finally:
         await runner.cleanup()
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether it is our mistake: what is no HTTP is answered with 400, and the client's."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 def work(count: int, one: Callable[[], None]) -> int:
