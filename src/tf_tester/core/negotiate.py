@@ -1,6 +1,8 @@
-"""Which form of a page a client wants (PEP 691), and which encoding. Pure."""
+"""Which form of a page a client wants (PEP 691), and which encoding. Pure; answers to what clients say are kept, for
+they all say the same."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 JSON = "application/vnd.pypi.simple.v1+json"
 HTML = "application/vnd.pypi.simple.v1+html"
@@ -12,6 +14,7 @@ _MEANT = {
 }
 
 
+@lru_cache(128)
 def content_type(accept: str, *, forced: str = "") -> str | None:
     """The type to answer with; None: none that we have is accepted (status 406).
 
@@ -40,6 +43,7 @@ def content_type(accept: str, *, forced: str = "") -> str | None:
     return found
 
 
+@lru_cache(128)
 def content_coding(accept_encoding: str) -> str:
     """In which of our codings (`zstd`, `gzip`) a body is sent; empty: as it is.
 

@@ -1,5 +1,6 @@
 """Answers, and how they go out: bytes from memory, files by the kernel, what comes as it comes."""
 
+import asyncio
 import logging
 import os
 from collections.abc import AsyncGenerator
@@ -79,7 +80,7 @@ async def _send_file(response: web.StreamResponse, request: web.BaseRequest, fil
             return position - start
         if transport.get_extra_info("sslcontext") is None:
             # By the kernel, from its own pages: a third of the CPU that reading and writing takes.
-            await request.loop.sendfile(transport, stream, position, end - position)
+            await asyncio.get_running_loop().sendfile(transport, stream, position, end - position)
             return end - start
         while position < end and (chunk := os.pread(stream.fileno(), min(CHUNK, end - position), position)):
             await response.write(chunk)

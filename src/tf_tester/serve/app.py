@@ -8,9 +8,9 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -101,10 +101,9 @@ class App:
 
     async def _answer(self, request: web.BaseRequest, now: float) -> tuple[str, Answer]:
         """Which kind of thing was asked for, as metrics call it, and the answer."""
-        parts = [unquote(part, errors="replace") for part in request.rel_url.raw_path.split("/")[1:]]
         kind = "other"
         try:
-            view, rest = split_view(parts)
+            view, rest = _parts(request.rel_url.raw_path)
             kind = rest[0] if rest and rest[0] in ("simple", "files", "metrics", "healthz", "status") else "other"
             if self._rate is not None and kind != "healthz":
                 wait = self._rate.wait(request.remote or "", now)
@@ -307,10 +306,14 @@ class App:
         return answer
 
 
+@lru_cache(512)
+def _parts(path: str) -> tuple[View, list[str]]:
+    """Raises `BadView`."""
+    return split_view([unquote(part, errors="replace") for part in path.split("/")[1:]])
+
+
 def _kind(request: web.BaseRequest) -> str | None:
-    forced = ""
-    with suppress(ValueError):
-        forced = request.query.get("format", "")
+    forced = request.query.get("format", "") if request.rel_url.raw_query_string else ""
     return content_type(request.headers.get("Accept", ""), forced=forced)
 
 

@@ -42,6 +42,7 @@ class Metrics:
         self._troubles = Counter(
             "tf_tester_upstream_troubles", "Times that a source failed.", ["source"], registry=for_all
         )
+        self._children: dict[tuple[str, int], tuple[Counter, Counter, Histogram]] = {}
         self.began = time.time()
         self.underway: dict[str, TransferProgress] = {}
         """By SHA-256."""
@@ -53,9 +54,14 @@ class Metrics:
 
     def ended(self, kind: str, status: int, sent: int, seconds: float) -> None:
         self._open.dec()
-        self._requests.labels(kind, str(status)).inc()
-        self._sent.labels(kind).inc(sent)
-        self._seconds.labels(kind).observe(seconds)
+        known = self._children.get((kind, status))
+        if known is None:
+            # Looking them up takes longer than counting.
+            known = self._requests.labels(kind, str(status)), self._sent.labels(kind), self._seconds.labels(kind)
+            self._children[kind, status] = known
+        known[0].inc()
+        known[1].inc(sent)
+        known[2].observe(seconds)
 
     def hear(self, event: Event) -> None:
         """What the transfer tells; from any thread."""
