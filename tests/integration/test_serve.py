@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
+import psutil
 import pytest
 import trustme
 import uv
@@ -624,3 +625,14 @@ def test_no_request_brings_it_down(user: User, index: Simulator) -> None:
             assert not answer or answer.startswith(b"HTTP/"), request
             assert answer[9:12] != b"500", request
         assert running.get("/simple/toy/").status == 200
+
+
+def test_a_worker_that_dies_is_replaced(user: User, index: Simulator) -> None:
+    with serving(user, "--workers", "2") as running:
+        server = psutil.Process(running.process.pid)
+        while len(before := server.children()) < 2:
+            pass
+        for worker in before:
+            worker.kill()
+        assert running.get("/simple/toy/").status == 200, "the socket is the server's, and waits for whoever comes"
+        assert not {one.pid for one in server.children()} & {one.pid for one in before}
