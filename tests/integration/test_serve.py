@@ -636,3 +636,24 @@ def test_a_worker_that_dies_is_replaced(user: User, index: Simulator) -> None:
             worker.kill()
         assert running.get("/simple/toy/").status == 200, "the socket is the server's, and waits for whoever comes"
         assert not {one.pid for one in server.children()} & {one.pid for one in before}
+
+
+def test_told_twice_it_waits_for_nobody(user: User, index: Simulator, big: bytes) -> None:
+    with serving(user) as running, ThreadPoolExecutor(1) as pool:
+        path = running.file("big", BIG)
+        index.fault(BIG, Stall(1_000_000))
+        answer = pool.submit(running.get, path)
+        while index.bytes_sent[BIG] < 1_000_000:
+            time.sleep(0.05)
+        running.process.send_signal(signal.SIGINT)
+        while socket_is_taken(running.url):
+            time.sleep(0.05)
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(timeout=60) == 0
+        assert answer.result().cut or answer.result().status == 502
+
+
+def socket_is_taken(url: str) -> bool:
+    """Whether somebody still listens there."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", urlsplit(url).port)) == 0

@@ -18,9 +18,7 @@ from tf_tester.errors import UsageError
 if TYPE_CHECKING:
     import socket
     import ssl
-    from concurrent.futures import ThreadPoolExecutor
 
-    from tf_tester.serve.app import App
     from tf_tester.wiring.serving import Wishes
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -162,14 +160,9 @@ def _serve(
     tls: "ssl.SSLContext | None",
     ready: Callable[[], None],
 ) -> None:
-    from tf_tester.serve.app import App
     from tf_tester.serve.server import run
     from tf_tester.wiring.serving import offering
 
     with offering(settings, wishes, downloads_alone(settings.color), os.environ) as offer:
-
-        def make(executor: "ThreadPoolExecutor") -> "App":
-            return App(offer, executor)
-
         ready()
-        run(make, listener, tls)
+        run(offer, listener, tls)

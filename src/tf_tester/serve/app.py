@@ -53,6 +53,8 @@ class Offer:
     metadata: Callable[[Artifact], bytes]
     allowed: Callable[[str], frozenset[str] | None]
     """Digests in the lock of a name; None where there is none."""
+    stop: Callable[[], None]
+    """Ends what is being fetched; what came of it is kept."""
     now: Callable[[], datetime]
     facts: Callable[[], Facts]
     """Of the store and the mirrors, for the status page; takes its time."""
@@ -72,11 +74,11 @@ class Offer:
 class App:
     """Answers requests; used inside one event loop."""
 
-    def __init__(self, offer: Offer, executor: Executor) -> None:
+    def __init__(self, offer: Offer, executor: Executor, fetches: Executor) -> None:
         self._offer = offer
         self._executor = executor
         self._pages = Pages(offer.index, offer.allowed, executor, private=PRIVATE)
-        self._files = Files(offer.blobs, offer.fetcher, executor, over=offer.metrics.forget)
+        self._files = Files(offer.blobs, offer.fetcher, fetches, over=offer.metrics.forget)
         self._status = Status(offer.metrics, offer.facts, executor)
         self._rate = Rate(offer.access.rate) if offer.access.rate else None
 

@@ -18,10 +18,12 @@ from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client.multiprocess import mark_process_dead
 
 from tf_tester.errors import ConfigError, UsageError
-from tf_tester.serve.app import App
+from tf_tester.serve.app import App, Offer
 
-_THREADS = 32
-"""Pages that are asked for and files that are fetched at once."""
+_THREADS = 16
+"""Pages that are asked for, rendered and packed at once."""
+_FETCHES = 64
+"""Files that are waited for at once; threads of their own, so that pages don't wait behind them."""
 _WAITING = 4096
 """Connections that the system holds until they are taken."""
 _LAST_ANSWERS = 30.0
@@ -76,19 +78,28 @@ def listen(place: Place) -> socket.socket:
     return listener
 
 
-def run(make: Callable[[ThreadPoolExecutor], App], listener: socket.socket, tls: ssl.SSLContext | None) -> None:
-    """Serve until SIGINT or SIGTERM; answers that are under way are ended first."""
+def run(offer: Offer, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
+    """Serve until SIGINT or SIGTERM; answers that are under way are ended first, unless it is told twice."""
     _allow_many_files()
-    with ThreadPoolExecutor(_THREADS, "serve") as executor:
-        asyncio.run(_serve(make(executor), listener, tls))
+    with ThreadPoolExecutor(_THREADS, "pages") as executor, ThreadPoolExecutor(_FETCHES, "files") as fetches:
+        try:
+            asyncio.run(_serve(App(offer, executor, fetches), listener, tls, offer.stop))
+        finally:
+            offer.stop()  # before their threads are waited for: a fetch may take hours
 
 
-async def _serve(app: App, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
+async def _serve(app: App, listener: socket.socket, tls: ssl.SSLContext | None, stop: Callable[[], None]) -> None:
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def told() -> None:
+        if over.is_set():
+            loop.run_in_executor(None, stop)  # whoever waits for a file gets no more of it
+        over.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
         with suppress(NotImplementedError):  # Windows: Ctrl-C is an exception there
-            loop.add_signal_handler(number, over.set)
+            loop.add_signal_handler(number, told)
     logger = logging.getLogger("tf_tester.serve.http")
     logger.addFilter(_is_ours)
     runner = web.ServerRunner(web.Server(app, access_log=None, logger=logger), shutdown_timeout=_LAST_ANSWERS)

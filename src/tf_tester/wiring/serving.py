@@ -69,6 +69,7 @@ def offering(settings: Settings, wishes: Wishes, tell: Tell, environ: Mapping[st
         index = FirstIndex([(PRIVATE, private)], world.index, []) if private else world.index
         try:
             yield Offer(
+                stop=world.stop,
                 index=index,
                 fetcher=world.fetcher,
                 blobs=world.blobs,
