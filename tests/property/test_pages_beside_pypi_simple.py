@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pypi_simple import ProjectPage as TheirPage
 
-from tf_tester.core.simple import JSON_TYPE, parse_page, render_html, render_json
+from tf_tester.core.simple import render_html, render_json
 from tf_tester.model.artifact import Artifact, ProjectPage
 
 URL = "https://index.example/simple/toy/"
@@ -70,12 +70,6 @@ def test_what_html_says(page: ProjectPage) -> None:
         assert one.is_yanked == (ours.yanked is not None)
         assert (one.yanked_reason or "") == (ours.yanked or "")
         assert (one.has_metadata or False) == (ours.metadata_sha256 is not None)
-
-
-@given(PAGES)
-def test_what_we_say_is_what_we_read(page: ProjectPage) -> None:
-    read = parse_page(render_json(page, lambda one: one.url), JSON_TYPE, URL, "toy")
-    assert (read.artifacts, read.serial, read.status) == (page.artifacts, page.serial, page.status)
 
 
 def _decoded(body: bytes) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 import html
 import json
+from dataclasses import replace
 from datetime import UTC
 
 from hypothesis import given
@@ -49,7 +50,8 @@ pages = st.builds(
 @given(pages)
 def test_what_is_rendered_reads_the_same(page: ProjectPage) -> None:
     body = render_json(page, lambda artifact: artifact.url)
-    assert parse_page(body, JSON_TYPE, f"{HOST}/simple/some-project/", "some-project") == page
+    read = parse_page(body, JSON_TYPE, f"{HOST}/simple/some-project/", "some-project")
+    assert read == replace(page, source=body)
 
 
 @given(pages)
