@@ -457,7 +457,7 @@ def test_uploads_are_kept_and_come_first(user: User, index: Simulator) -> None:
         assert _versions(running, "/simple/toy/") == ["9.0"], "whatever the public one has"
         assert _versions(running, "/private/simple/toy/") == ["9.0"]
         assert _versions(running, "/private/simple/gear/") == ["404"]
-        assert index.requests["toy"] == 0, "and nobody hears of it"
+        assert index.requests["toy"] == index.requests["gear"] == 0, "and nobody hears of either"
         path = running.file("toy", name)
         assert running.get(path).body == content
         assert running.get(path, Range="bytes=-10").body == content[-10:]
@@ -657,3 +657,12 @@ def socket_is_taken(url: str) -> bool:
     """Whether somebody still listens there."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", urlsplit(url).port)) == 0
+
+
+def test_workers_end_with_their_parent(user: User, index: Simulator) -> None:
+    with serving(user, "--workers", "2") as running:
+        server = psutil.Process(running.process.pid)
+        while len(workers := server.children()) < 2:
+            pass
+        server.kill()
+        assert not psutil.wait_procs(workers, timeout=60)[1]

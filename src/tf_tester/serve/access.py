@@ -40,14 +40,14 @@ class Log:
             "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "client": request.remote or "",
             "method": request.method,
-            "path": request.rel_url.raw_path,
+            "path": printable(request.rel_url.raw_path),
             "status": status,
             "sent": sent,
             "seconds": round(seconds, 4),
-            "agent": request.headers.get("User-Agent", "")[:200],
+            "agent": printable(request.headers.get("User-Agent", "")[:200]),
         }
         if self.form == "json":
             line = msgspec.json.encode(facts).decode()
         else:
             line = "{at} {client} {method} {path} {status} {sent} {seconds}".format(**facts)
-        print(printable(line), file=self.stream, flush=True)
+        print(line, file=self.stream, flush=True)

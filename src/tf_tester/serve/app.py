@@ -77,7 +77,7 @@ class App:
     def __init__(self, offer: Offer, executor: Executor, fetches: Executor) -> None:
         self._offer = offer
         self._executor = executor
-        self._pages = Pages(offer.index, offer.allowed, executor, private=PRIVATE)
+        self._pages = Pages(offer.index, offer.allowed, executor)
         self._files = Files(offer.blobs, offer.fetcher, fetches, over=offer.metrics.forget)
         self._status = Status(offer.metrics, offer.facts, executor)
         self._rate = Rate(offer.access.rate) if offer.access.rate else None
@@ -186,6 +186,8 @@ class App:
         kind = _kind(request)
         if kind is None:
             return _not_acceptable()
+        if view.private and project not in (self._offer.private.names if self._offer.private else ()):
+            raise UnknownProject(f"there is no private project named {project}")  # and nobody else is asked
         coding = content_coding(request.headers.get("Accept-Encoding", ""))
         page = await self._pages.get(project, view)
         answer = self._in_form(await self._pages.body(page, kind, coding), kind, coding, request)

@@ -116,14 +116,11 @@ class _Known:
 class Pages:
     """All that were asked for; used inside the event loop."""
 
-    def __init__(
-        self, index: Index, allowed: Callable[[str], frozenset[str] | None], executor: Executor, *, private: str
-    ) -> None:
-        """`allowed`: digests in the lock of a name. `private`: who promises files that are private."""
+    def __init__(self, index: Index, allowed: Callable[[str], frozenset[str] | None], executor: Executor) -> None:
+        """`allowed`: digests in the lock of a name."""
         self._index = index
         self._allowed = allowed
         self._executor = executor
-        self._private = private
         self._known: dict[str, _Known] = {}
         self._asking: dict[str, asyncio.Task[ProjectPage]] = {}
         self._shown: OrderedDict[tuple[str, View, frozenset[str] | None], Shown] = OrderedDict()
@@ -143,8 +140,7 @@ class Pages:
         key = (project, view, allowed)
         known = self._shown.get(key)
         if known is None or known.page is not page:
-            of_view = page if not view.private or _is_private(page, self._private) else None
-            of_view = of_view and shown(of_view, view, allowed)
+            of_view = shown(page, view, allowed)
             if of_view is None:
                 raise UnknownProject(f"there is nothing of {project} in this view")
             artifacts = {one.filename: one for one in of_view.artifacts if one.sha256}
@@ -213,7 +209,3 @@ class Pages:
             page = known.page
         self._known[project] = _Known(page, loop.time())
         return page
-
-
-def _is_private(page: ProjectPage, promised_by: str) -> bool:
-    return any(one.promised_by == promised_by for one in page.artifacts)

@@ -9,6 +9,7 @@ import io
 import os
 import re
 import tarfile
+import time
 import zipfile
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -33,6 +34,8 @@ from tf_tester.model.artifact import Artifact, ProjectPage, split_filename
 PRIVATE = "private"
 """Whose word the hashes of uploaded files are."""
 _PAGE = "page.json"
+_ABANDONED = 86_400
+"""Seconds after which nobody goes on with an upload."""
 _FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,199}")
 _PROJECT = re.compile(r"[a-z0-9]([a-z0-9-]{0,98}[a-z0-9])?")
 
@@ -69,7 +72,8 @@ class PrivateFolder:
         try:
             (self.root / ".incoming").mkdir(parents=True, exist_ok=True)
             for left in (self.root / ".incoming").iterdir():
-                left.unlink()
+                if time.time() - left.stat().st_mtime > _ABANDONED:  # others may be uploading
+                    left.unlink(missing_ok=True)
         except OSError as error:
             raise OurFailure(f"{self.root} can't be used: {error.strerror}.", hint="Name another folder.") from error
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import ssl
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -143,15 +144,21 @@ def _keep(
     count: int, running: set[int], told: list[int], before: Sequence[tuple[int, object]], one: Callable[[], None]
 ) -> None:
     failures = 0
+    readable, writable = os.pipe()
     while running or not told:
         while not told and len(running) < count:
             child = os.fork()
             if child == 0:
+                os.setpgrp()  # a terminal's Ctrl-C is for the parent, who passes it on
+                os.close(writable)
+                threading.Thread(target=_end_with, args=(readable,), daemon=True).start()
                 for number, handler in before:
                     signal.signal(number, handler)  # type: ignore[arg-type]
                 os._exit(_outcome(one))
             running.add(child)
-        with suppress(ChildProcessError, InterruptedError):
+            if told:
+                os.kill(child, signal.SIGTERM)  # it came while this one was being made
+        with suppress(ChildProcessError):
             gone, status = os.waitpid(-1, 0)
             running.discard(gone)
             mark_process_dead(gone)  # type: ignore[no-untyped-call]
@@ -160,6 +167,12 @@ def _keep(
                 if failures > 10 * count:
                     raise ConfigError("Workers keep dying.", hint="Look at what they said, or try --workers 1.")
                 print(f"tf-tester: worker {gone} has died (status {status}); another takes its place", file=sys.stderr)
+
+
+def _end_with(readable: int) -> None:
+    """End when the parent has, however that came: nobody else holds the other end of the pipe."""
+    os.read(readable, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _outcome(one: Callable[[], None]) -> int:
