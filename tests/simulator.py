@@ -215,12 +215,15 @@ class Simulator:
         self.log: list[Request] = []
         self.released = threading.Event()
         """Set when the simulator ends: whoever stalls goes on."""
-        self.serial = 1
+        self._serial = 1
+        self.lists = False
+        """Whether there is a list of all projects, with their serials, at `/simple/`."""
         self.page_fields: dict[str, dict[str, Any]] = {}
         """What JSON pages say besides, by project."""
         self.file_fields: dict[str, dict[str, Any]] = {}
         """What JSON pages say of a file besides, or instead, by file name."""
         self._authorization = "Basic " + b64encode(":".join(user).encode()).decode() if user else None
+        self._serials: dict[str, int] = {}
         self._files: dict[str, _File] = {}
         self._frozen: dict[str, list[_File]] = {}
         self._statuses: dict[str, str] = {}
@@ -230,6 +233,16 @@ class Simulator:
         self._tls = tls
         self._server = _Server(self, tls)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+
+    @property
+    def serial(self) -> int:
+        """Of the newest change; of each project's page that of its own last one. Set it, and all pages have it."""
+        return self._serial
+
+    @serial.setter
+    def serial(self, value: int) -> None:
+        self._serial = value
+        self._serials.clear()
 
     def __enter__(self) -> "Simulator":
         self._thread.start()
@@ -294,7 +307,8 @@ class Simulator:
         )
         with self._lock:
             self._files[filename] = _File(content, artifact, served)
-            self.serial += 1
+            self._serial += 1
+            self._serials[project] = self._serial
         return artifact
 
     add_sdist = add_wheel
@@ -304,6 +318,13 @@ class Simulator:
         self._empty.add(project)
         if status:
             self._statuses[project] = status
+
+    def remove(self, filename: str) -> None:
+        """Take a file away, from its page too."""
+        with self._lock:
+            gone = self._files.pop(filename)
+            self._serial += 1
+            self._serials[gone.artifact.project] = self._serial
 
     def replace(self, filename: str, content: bytes) -> None:
         """Serve other bytes under a name, the page unchanged."""
@@ -373,6 +394,12 @@ class Simulator:
             return self._json_page(project, files)
         return self._html_page(project, files)
 
+    def _list(self) -> bytes:
+        with self._lock:
+            projects = sorted({file.artifact.project for file in self._files.values()})
+        listed = [{"name": name, "_last-serial": self._serials.get(name, self._serial)} for name in projects]
+        return json.dumps({"meta": {"api-version": "1.4"}, "projects": listed}).encode()
+
     def _json_page(self, project: str, files: list[_File]) -> bytes:
         listed = []
         for file in files:
@@ -392,7 +419,7 @@ class Simulator:
                 entry["core-metadata"] = {"sha256": artifact.metadata_sha256}
             listed.append(entry | self.file_fields.get(artifact.filename, {}))
         page: dict[str, Any] = {
-            "meta": {"api-version": "1.4", "_last-serial": self.serial},
+            "meta": {"api-version": "1.4", "_last-serial": self._serials.get(project, self._serial)},
             "name": project,
             "versions": sorted({file.artifact.version for file in files}),
             "files": listed,
@@ -418,7 +445,7 @@ class Simulator:
             if artifact.metadata_sha256:
                 attributes.append(f'data-core-metadata="sha256={artifact.metadata_sha256}"')
             lines.append(f"<a {' '.join(attributes)}>{artifact.filename}</a><br>")
-        lines.append(f"</body></html>\n<!--SERIAL {self.serial}-->")
+        lines.append(f"</body></html>\n<!--SERIAL {self._serials.get(project, self._serial)}-->")
         return "\n".join(lines).encode()
 
 
@@ -507,6 +534,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self, path: str, name: str, headers: Mapping[str, str], faults: list[Fault]) -> None:
         simulator = self.server.simulator
+        if path == "/simple/" and simulator.lists:
+            self._serve_page(name, simulator._list(), _JSON, headers, faults)
+            return
         if path.startswith("/simple/") and path.endswith("/"):
             as_json = simulator.speaks_json and _prefers_json(headers.get("accept", ""))
             body = simulator._page(name, as_json=as_json)

@@ -237,11 +237,14 @@ class Reputation:
 class GetPage(Protocol):
     """One conditional request for an index page."""
 
-    def get_page(self, url: str, *, accept: str, etag: str | None, fresh: bool = False) -> "PageResponse":
+    def get_page(
+        self, url: str, *, accept: str, etag: str | None, fresh: bool = False, most: int | None = None
+    ) -> "PageResponse":
         """The answer with status 200, 304 (only where an `etag` was given) or 404.
 
         User name and password in `url` go to just that scheme, host and port. Raises `IndexUnreachable` for
-        every other answer and where none comes. `fresh`: caches on the way are to ask the index itself.
+        every other answer, where none comes and where it has more than `most` bytes. `fresh`: caches on the way are to
+        ask the index itself.
         """
         ...
 
@@ -288,6 +291,48 @@ class CachedPage:
     """Aware, UTC."""
     missing: bool = False
     """The index said 404."""
+
+
+class Mirror(Protocol):
+    """What one mirror of ours holds; every change is whole or absent."""
+
+    def head(self) -> "MirrorHead | None":
+        """None: it was never synced."""
+        ...
+
+    def put_head(self, head: "MirrorHead") -> None: ...
+
+    def projects(self) -> "dict[str, HeldProject]":
+        """By canonical name."""
+        ...
+
+    def project(self, name: str) -> "HeldProject | None": ...
+
+    def put(self, held: "HeldProject") -> None: ...
+
+    def drop(self, project: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorHead:
+    """How the last sync of a mirror ended."""
+
+    synced: datetime
+    """Aware, UTC."""
+    wanted: str
+    """Digest of all that said what it is to hold."""
+    complete: bool
+    """Nothing was missing, held back or left for a next time."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldProject:
+    """One project of a mirror: its page lists what is in the store, and nothing else."""
+
+    page: ProjectPage
+    """Its serial is the mirror's own: it grows with each change, as the upstream's does where it has one."""
+    mark: str
+    """Digest of the upstream's page that it was made from."""
 
 
 class Interpreters(Protocol):

@@ -108,6 +108,7 @@ def test_an_index_that_goes_back_is_behind(user: User, index: Simulator) -> None
 
 
 def test_a_mirror_that_shows_yesterday_does_not_speak_for_the_authority(user: User, index: Simulator) -> None:
+    index.serial = 10  # of all pages
     assert user.run("download", "--versions", "2.0").code == 0
     index.fault("toy", Status(503))
     _forget_pages(user)

@@ -31,7 +31,9 @@ class FakeIndex:
         self.content_type = content_type
         self.asked: list[str] = []
 
-    def get_page(self, url: str, *, accept: str, etag: str | None, fresh: bool = False) -> PageResponse:
+    def get_page(
+        self, url: str, *, accept: str, etag: str | None, fresh: bool = False, most: int | None = None
+    ) -> PageResponse:
         self.asked.append(url)
         return PageResponse(self.status, self.body, self.content_type, None, url)
 
@@ -188,7 +190,9 @@ def test_what_the_index_answers_is_told(index: FakeIndex, state: State, finding:
 
 def test_an_index_that_does_not_answer_is_a_warning_as_the_store_may_do() -> None:
     class Silent:
-        def get_page(self, url: str, *, accept: str, etag: str | None, fresh: bool = False) -> PageResponse:
+        def get_page(
+            self, url: str, *, accept: str, etag: str | None, fresh: bool = False, most: int | None = None
+        ) -> PageResponse:
             raise IndexUnreachable("no route to host")
 
     machine = replace(sound(), get=Silent)

@@ -186,6 +186,24 @@ def import_(ctx: click.Context, /, file: Path, files_only: bool, **_: Any) -> in
     return 0
 
 
+@command.command("mirrors", epilog=EPILOG, short_help="See the mirrors that `tf-tester sync` keeps here.")
+@options("store")
+@click.option("--forget", metavar="NAME", help="Keep this one no longer; its files are let go of when they are due.")
+@click.pass_context
+def mirrors(ctx: click.Context, /, forget: str | None, **_: Any) -> int:
+    """Show the mirrors in the store, and when each was last synced. What they list is never let go of."""
+    from tf_tester.wiring import mirroring
+
+    settings = settings_from(ctx.params).settings
+    if not _is_there(settings.store):
+        return 0
+    if forget is not None:
+        mirroring.forget(settings, forget)
+    for name, synced in mirroring.all_mirrors(settings).items():
+        print(printable(f"{name}  synced {synced:%Y-%m-%d %H:%M} UTC"))
+    return 0
+
+
 def _is_there(store: Path) -> bool:
     """Whether there is a store; looking at it is no reason to make one."""
     if not store.is_dir():

@@ -22,6 +22,7 @@ _COMMANDS = {
     "supports": ("tf_tester.cli.supports", "Tell from a record which versions work, as a range for pyproject.toml."),
     "lock": ("tf_tester.cli.lock", "Write the exact distributions of each version to files, or check such files."),
     "serve": ("tf_tester.cli.serve", "Serve the store, and what is behind it, as an index."),
+    "sync": ("tf_tester.cli.sync", "Fill a mirror of chosen projects, and keep it as its upstream is."),
     "token": ("tf_tester.cli.token", "Make and revoke tokens for a server that not everybody may use."),
     "download": ("tf_tester.cli.download", "Bring the wheels of many versions into a folder."),
     "versions": ("tf_tester.cli.versions", "List what exists: versions, dates, Pythons, sizes."),

@@ -57,6 +57,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     metavar="FOLDER",
     help="Locks; /only/NAME/simple/ shows what the one of that name has.",
 )
+@click.option("--synced", metavar="NAME", help="Only what a mirror holds, which `tf-tester sync` has filled.")
 @click.option("--redirect", is_flag=True, help="Send clients to the best mirror for files, keep none here.")
 @click.option(
     "--allow-host",
@@ -88,6 +89,7 @@ def command(
     uploads: bool,
     largest_upload: str,
     locks: Path | None,
+    synced: str | None,
     redirect: bool,
     hosts: tuple[str, ...],
     rate: float | None,
@@ -134,7 +136,9 @@ def command(
         raise UsageError(
             f"--largest-upload {largest_upload!r} is no size.", hint="Write it as 500MB or 2GB."
         ) from error
-    wishes = Wishes(everybody, tokens, rate, log, locks, private, uploads, largest, redirect, hosts, shared=workers > 1)
+    wishes = Wishes(
+        everybody, tokens, rate, log, locks, private, uploads, largest, redirect, synced, hosts, shared=workers > 1
+    )
     place = Place(host, port, certificate, key)
     tls = place.tls()
     listener = listen(place)

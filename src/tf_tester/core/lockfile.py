@@ -22,6 +22,7 @@ from tf_tester.model.lock import Pin, Resolution
 if TYPE_CHECKING:
     from packaging.markers import Marker
     from packaging.pylock import Pylock
+    from packaging.requirements import Requirement
 
 _TABLE = "tf-tester"
 """Of ours in a lock, below `[tool]`."""
@@ -267,6 +268,42 @@ def exact_requirements(text: str, interpreter: Interpreter, *, shown: str) -> tu
     if not found:
         raise ConfigError(f"{shown} names no distribution.", hint="Give a pylock.toml, or what `pip freeze` writes.")
     return found, tuple(f"{shown}: {line!r} was left out" for line in left_out)
+
+
+def locked_requirements(content: bytes, *, shown: str) -> list[tuple["Requirement", frozenset[str]]]:
+    """What a lock names, whatever it was made for, each with the SHA-256 of its files; none: all of that version.
+
+    A `pylock.toml`, or requirements with `==` everywhere. Raises `ConfigError` where it is neither.
+    """
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    text = content.decode("utf-8", "replace")
+    found = []
+    if re.search(r"^\s*lock-version\s*=", text, re.MULTILINE):
+        for package in _pylock(content, shown).packages:
+            files = [*(package.wheels or ()), *((package.sdist,) if package.sdist else ())]
+            digests = frozenset(one.hashes["sha256"].lower() for one in files if "sha256" in one.hashes)
+            if digests:
+                found.append((Requirement(str(package.name)), digests))
+    else:
+        for line in text.replace("\\\n", " ").splitlines():
+            words, *hashes = re.split(r"\s--hash[= ]", re.sub(r"(^|\s)#.*", "", line).strip())
+            if not words.strip() or words.startswith("-"):
+                continue
+            try:
+                requirement = Requirement(words.strip())
+            except InvalidRequirement:
+                requirement = None
+            if requirement is None or not any(one.operator in ("==", "===") for one in requirement.specifier):
+                raise ConfigError(
+                    f"{shown} is no lock: {words.strip()!r} doesn't say which version.",
+                    hint="Give a pylock.toml, or requirements with == everywhere; others belong to `requirements`.",
+                )
+            digests = frozenset(one.strip()[7:].lower() for one in hashes if one.startswith("sha256:"))
+            found.append((requirement, digests))
+    if not found:
+        raise ConfigError(f"{shown} names no file.", hint="Give a pylock.toml, or requirements with ==.")
+    return found
 
 
 def markers_of(interpreter: Interpreter) -> dict[str, str]:

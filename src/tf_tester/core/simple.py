@@ -5,7 +5,7 @@ with a hostile or malformed name, link or hash is left out; the page stands with
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from html import escape
 from typing import Any
@@ -49,6 +49,24 @@ def parse_page(body: bytes, content_type: str, url: str, project: str) -> Projec
     if body.lstrip()[:1] == b"{" or "json" in content_type.lower():
         return _parse_json(body, url, project)
     return _parse_html(body, url, project)
+
+
+class _Listed(msgspec.Struct, gc=False):
+    name: str
+    serial: int | None = msgspec.field(default=None, name="_last-serial")
+
+
+class _List(msgspec.Struct):
+    projects: list[_Listed]
+
+
+def parse_serials(body: bytes) -> dict[str, int]:
+    """The serials in a list of projects (PEP 691), as far as it has any, by canonical name. Raises `NotAPage`."""
+    try:
+        listed = msgspec.json.decode(body, type=_List).projects
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise NotAPage(f"it is no list of projects in JSON: {error}") from error
+    return {canonical(one.name): one.serial for one in listed if one.serial is not None}
 
 
 # -- PEP 691, 700, 714, 792
@@ -431,9 +449,14 @@ def _anchor(artifact: Artifact, url: str) -> str:
     return f"<a {attributes}>{escape(artifact.filename)}</a><br>"
 
 
-def render_names_json(names: Iterable[str]) -> bytes:
-    """The list of projects (PEP 691)."""
-    return msgspec.json.encode({"meta": {"api-version": _VERSION}, "projects": [{"name": name} for name in names]})
+def render_names_json(names: Iterable[str], serials: Mapping[str, int] | None = None) -> bytes:
+    """The list of projects (PEP 691), with the serials of those that have one: mirrors go by them."""
+    known = serials or {}
+    meta: dict[str, Any] = {"api-version": _VERSION}
+    if known:
+        meta["_last-serial"] = max(known.values())
+    projects = [{"name": name} | ({"_last-serial": known[name]} if name in known else {}) for name in names]
+    return msgspec.json.encode({"meta": meta, "projects": projects})
 
 
 def render_names_html(names: Iterable[str]) -> bytes:

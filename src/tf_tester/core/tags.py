@@ -12,7 +12,7 @@ from packaging import tags as packaging_tags
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
-from tf_tester.core.platforms import platform_named
+from tf_tester.core.platforms import Platform, platform_named
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.interpreter import Interpreter
 
@@ -78,6 +78,36 @@ def accepts_python(requires_python: str | None, version: str) -> bool:
     except InvalidSpecifier:
         return True
     return accepted.contains(Version(version).base_version, prereleases=True)
+
+
+def suits(artifact: Artifact, python: tuple[int, int] | None, platform: Platform | None) -> bool:
+    """Whether some CPython of that release on that platform could use a file; None: whichever there is.
+
+    >>> wheel = Artifact("toy-1.0-cp38-abi3-macosx_11_0_arm64.whl", "toy", "1.0", "")
+    >>> suits(wheel, (3, 12), None), suits(wheel, None, platform_named("win_amd64"))
+    (True, False)
+    """
+    if python is not None and not accepts_python(artifact.requires_python, f"{python[0]}.{python[1]}.99"):
+        return False
+    cut = _cut(artifact.filename)
+    if cut is None:
+        return not artifact.is_wheel
+    pairs = None if python is None else _pairs(python)
+    platforms = None if platform is None else _platform_tags(platform)
+    split = (tag.rpartition("-") for tag in cut[1])
+    return any((pairs is None or pair in pairs) and (platforms is None or name in platforms) for pair, _, name in split)
+
+
+@lru_cache(maxsize=64)
+def _pairs(python: tuple[int, int]) -> frozenset[str]:
+    """Pythons and ABIs of the wheels that a CPython takes, such as `cp38-abi3`."""
+    abi = f"cp{python[0]}{python[1]}" + ("m" if python < (3, 8) else "")
+    return frozenset(tag.rpartition("-")[0] for tag in _tags("cpython", python, abi, 64, "win_amd64"))
+
+
+@lru_cache(maxsize=64)
+def _platform_tags(platform: Platform) -> frozenset[str]:
+    return frozenset((*platform.tags, "any"))
 
 
 def _kind(interpreter: Interpreter) -> tuple[str, tuple[int, int], str, int, str]:

@@ -104,6 +104,8 @@ class Services:
     """One run's world."""
 
     index: Index
+    list_pages: Callable[[int], None]
+    """Ask the index for its list, if that has no more than so many bytes: what hasn't changed isn't asked for then."""
     fetcher: Fetcher
     blobs: Blobs
     metadata: Callable[[Artifact], bytes]

@@ -6,19 +6,20 @@ kept.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from urllib.parse import quote, urlsplit
 
 from tf_tester.core.links import display_url, local_path, without_credentials
-from tf_tester.core.simple import ACCEPT, JSON_TYPE, NotAPage, parse_page, render_json
+from tf_tester.core.simple import ACCEPT, JSON_TYPE, NotAPage, parse_page, parse_serials, render_json
 from tf_tester.errors import IndexUnreachable, TfTesterError, UnknownProject
 from tf_tester.model.artifact import ProjectPage
 from tf_tester.ports import CachedPage, GetPage, PageCache, PageResponse, Serials
 
 MAX_AGE = timedelta(minutes=10)
+_NO_LIST = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ class HttpIndex:
         self._leads = leads
         self._lock = threading.Lock()
         self._known: dict[str, _Known] = {}
+        self._listed: Mapping[str, int] = {}
+        """Serials by project, of the list that was asked for."""
         self._underway: dict[str, Future[_Known]] = {}
 
     def page(self, project: str) -> ProjectPage:
@@ -71,6 +74,35 @@ class HttpIndex:
         if leads:
             self._lead(project, future)
         return self._answer(project, future.result())
+
+    def ask_for_list(self, most: int) -> None:
+        """Ask for the list of projects: pages whose serials in it are those that the store has are not asked for.
+
+        One of more than `most` bytes, or without serials, is of no use, and for a day isn't asked for again.
+        """
+        if self._offline or self._url.startswith("file:"):
+            return
+        address = f"{self._url}/"
+        key, now = without_credentials(address), self._now()
+        cached = self._cache.get(key)
+        if cached is not None and cached.missing and timedelta(0) <= now - cached.fetched < _NO_LIST:
+            return
+        body = b""
+        try:
+            known = cached if cached is not None and not cached.missing else None
+            answer = self._get.get_page(address, accept=ACCEPT, etag=known.etag if known else None, most=most)
+            if answer.status == 304 and known is not None:
+                body = known.body
+            elif answer.status == 200:
+                body = answer.body
+            serials = parse_serials(body)
+        except (IndexUnreachable, NotAPage):
+            serials = {}
+        if not serials:
+            self._cache.put(key, CachedPage(b"", "", None, now, missing=True))
+        elif answer.status == 200:
+            self._cache.put(key, CachedPage(body, answer.content_type, answer.etag, now))
+        self._listed = serials
 
     def _lead(self, project: str, future: "Future[_Known]") -> None:
         """Learn it for all who wait, failures too."""
@@ -95,7 +127,8 @@ class HttpIndex:
         key = without_credentials(address)
         cached = self._cache.get(key)
         parsed = self._parse_cached(cached, key, project) if cached else None
-        if cached and parsed and (self._offline or self._is_fresh(cached.fetched)):
+        still = cached and (self._is_fresh(cached.fetched) or self._is_as_listed(project, parsed))
+        if cached and parsed and (self._offline or still):
             return replace(parsed, checked=cached.fetched)
         if self._offline:
             raise self._not_in_the_store(project)
@@ -141,6 +174,10 @@ class HttpIndex:
             reason = f"{self._host} answered with something that isn't an index page"
             raise self._unreachable(reason, str(error)) from error
         return replace(page, serial=page.serial if page.serial is not None else response.serial)
+
+    def _is_as_listed(self, project: str, parsed: _Known | None) -> bool:
+        page = parsed.page if parsed else None
+        return page is not None and page.serial is not None and page.serial == self._listed.get(project)
 
     def _is_behind(self, page: ProjectPage) -> bool:
         latest = None if self._serials is None else self._serials.latest(page.project)

@@ -6,7 +6,7 @@ it or the connection is cut before its end; an upstream that is gone costs nothi
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -67,8 +67,8 @@ class Offer:
     """Bytes."""
     redirect: bool = False
     """Files are asked for elsewhere."""
-    names: Callable[[], list[str]] = list
-    """Projects to be listed besides those that were asked for."""
+    listed: Callable[[], Mapping[str, int]] = dict
+    """Serials of the projects to be listed besides those that were asked for."""
 
 
 class App:
@@ -173,13 +173,14 @@ class App:
     # -- pages
 
     async def _names(self, request: web.BaseRequest, view: View) -> Answer:
-        """Those that were asked for: what the upstream has is not listed."""
+        """What a mirror holds; else those that were asked for: what the upstream has is not listed."""
         kind = _kind(request)
         if kind is None:
             return _not_acceptable()
         private = self._offer.private.names if self._offer.private else []
-        names = private if view.private else sorted({*self._pages.names, *self._offer.names(), *private})
-        body = body_of(render_names_json(names) if kind == JSON else render_names_html(names))
+        listed = {} if view.private else self._offer.listed()
+        names = private if view.private else sorted({*self._pages.names, *listed, *private})
+        body = body_of(render_names_json(names, listed) if kind == JSON else render_names_html(names))
         return self._in_form(body, kind, content_coding(request.headers.get("Accept-Encoding", "")), request)
 
     async def _page(self, project: str, request: web.BaseRequest, view: View) -> Answer:

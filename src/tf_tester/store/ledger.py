@@ -122,6 +122,11 @@ class Ledger:
         with self._database() as database:
             return database.execute("SELECT key, value FROM memo WHERE kind = ?", (kind,)).fetchall()
 
+    def keys_of(self, kind: str) -> list[str]:
+        """The keys of every remembered answer of a kind."""
+        with self._database() as database:
+            return [key for (key,) in database.execute("SELECT key FROM memo WHERE kind = ?", (kind,))]
+
     def recall(self, kind: str, key: str) -> bytes | None:
         """The remembered answer, or None."""
         with self._database() as database:

@@ -334,7 +334,9 @@ class Transfer:
 
     # -- pages
 
-    def get_page(self, url: str, *, accept: str, etag: str | None, fresh: bool = False) -> PageResponse:
+    def get_page(
+        self, url: str, *, accept: str, etag: str | None, fresh: bool = False, most: int | None = None
+    ) -> PageResponse:
         """One index page; see `ports.GetPage`."""
         if self._offline:
             raise IndexUnreachable(f"{_host(url)} is not asked, because of --offline")
@@ -355,7 +357,7 @@ class Transfer:
                     raise status_trouble(status, response.reason, response.headers.get("Retry-After"))
                 return PageResponse(
                     status=status,
-                    body=await read_body(response, MAX_PAGE) if status == 200 else b"",
+                    body=await read_body(response, most or MAX_PAGE) if status == 200 else b"",
                     content_type=response.headers.get("Content-Type", ""),
                     etag=response.headers.get("ETag"),
                     url_after_redirects=str(response.url),

@@ -176,6 +176,8 @@ async def read_body(response: aiohttp.ClientResponse, cap: int) -> bytes:
     coding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if coding not in ("identity", "", "gzip", "x-gzip", "deflate"):
         raise Trouble(Kind.CONTENT, f"answered in an encoding nobody asked for ({coding[:20]})")
+    if (response.content_length or 0) > cap:
+        raise Trouble(Kind.CONTENT, f"answered with more than {size_text(cap)}")
     decoder = None if coding in ("identity", "") else zlib.decompressobj(wbits=47)
     body = bytearray()
     while chunk := await response.content.readany():

@@ -77,11 +77,12 @@ def services(
     run_id: str,
     purpose: Purpose | None = None,
     hosts: Sequence[str] | None = None,
+    fresh: bool = False,
 ) -> Iterator[Services]:
     """One run's world; what is opened here is closed in reverse order.
 
     The sandbox is the one that the purpose asks for, and environments go with it. `hosts`: the only ones that are asked
-    besides those of indexes and mirrors; None: all.
+    besides those of indexes and mirrors; None: all. `fresh`: of the index no page of some minutes ago is good enough.
 
     `tell` gets the run's folder and gives the listener. Raises `StoreError`, `UsageError` for an unknown mirror.
     """
@@ -101,7 +102,7 @@ def services(
         hear = tell(run_folder)
         leases = Leases(folder, workplace)
         blobs = BlobStore(folder, ledger, leases)
-        network = Network(settings, ledger, blobs, hear, environ, hosts=hosts)
+        network = Network(settings, ledger, blobs, hear, environ, hosts=hosts, fresh=fresh)
         stack.callback(network.close)
         metadata = MetadataReader(ledger, blobs, network.transfer)
         loopback = LoopbackIndex(network.index, network.transfer)
@@ -148,6 +149,7 @@ def services(
 
         yield Services(
             index=network.index,
+            list_pages=network.list_pages,
             fetcher=network.transfer,
             blobs=blobs,
             metadata=metadata.read,

@@ -25,7 +25,7 @@ from tf_tester.index.authority import (
 )
 from tf_tester.index.feeds import FeedMemory
 from tf_tester.index.first import FirstIndex
-from tf_tester.index.http import HttpIndex
+from tf_tester.index.http import MAX_AGE, HttpIndex
 from tf_tester.index.mirror_urls import mirror_source
 from tf_tester.index.mirrors import AUTO, Mirror, known, mirror_named, roots
 from tf_tester.index.standings import Standings
@@ -101,8 +101,12 @@ class Network:
         environ: Mapping[str, str],
         *,
         hosts: Sequence[str] | None = None,
+        fresh: bool = False,
     ) -> None:
-        """`hosts`: the only ones that are asked besides those of indexes and mirrors; None: all that pages name."""
+        """`hosts`: the only ones that are asked besides those of indexes and mirrors; None: all that pages name.
+
+        `fresh`: indexes are asked for every page, each time; mirrors are not.
+        """
         self._ledger = ledger
         self._tell = tell
         self._chosen = chosen(settings, environ)
@@ -132,6 +136,7 @@ class Network:
                 self.transfer.small_file, ledger, tell, required=settings.attestations == "require"
             )
         self._pages = LedgerPages(ledger)
+        self._max_age = timedelta(0) if fresh else MAX_AGE
         self._indexes: dict[str, Index] = {}
         self._serials = LedgerSerials(ledger, without_credentials(url))
         self._authority = self._at(url, leads=True)
@@ -141,7 +146,7 @@ class Network:
         )
         self._private = {shown for shown, _ in (*before, *after)}
         """What vouches for files of projects that no mirror is to hear of."""
-        last = AgreedIndex(self._authority, self._witnesses(), tell, now)
+        self._last = last = AgreedIndex(self._authority, self._witnesses(), tell, now)
         self.index: Index = last
         if before or after:
             self.index = FirstIndex(before, last, after, url=without_credentials(url))
@@ -151,6 +156,11 @@ class Network:
         """Which indexes answer, without credentials: others may give another answer to the same question."""
         urls = (*self._chosen.extra, self._chosen.authority, *self._chosen.folders)
         return " ".join(without_credentials(url) for url in urls)
+
+    def list_pages(self, most: int) -> None:
+        """See `flow.services.Services`. Where several indexes speak for a project, the list of one says nothing."""
+        if self.index is self._last:
+            self._authority.ask_for_list(most)
 
     def reputations(self) -> list[Reputation]:
         """Of the sources in use."""
@@ -311,9 +321,18 @@ class Network:
             self._indexes[url] = with_index
         return with_index
 
-    def _at(self, url: str, *, leads: bool = False, private: bool = False) -> Index:
+    def _at(self, url: str, *, leads: bool = False, private: bool = False) -> HttpIndex:
         serials = None if private else self._serials
-        return HttpIndex(url, self.transfer, self._pages, now, offline=self._offline, serials=serials, leads=leads)
+        return HttpIndex(
+            url,
+            self.transfer,
+            self._pages,
+            now,
+            offline=self._offline,
+            max_age=self._max_age if leads or private else MAX_AGE,
+            serials=serials,
+            leads=leads,
+        )
 
     def _candidate(self, mirror: Mirror) -> Candidate:
         standing, index = self._standings.of(mirror.name), self._index_of(mirror)

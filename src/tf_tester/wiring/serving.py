@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from tf_tester.core.settings import Settings
 from tf_tester.flow.services import Services
 from tf_tester.index.first import FirstIndex
 from tf_tester.model.events import Event
-from tf_tester.ports import Tell
+from tf_tester.ports import Index, Tell
 from tf_tester.serve.access import Access, Log
 from tf_tester.serve.app import Offer
 from tf_tester.serve.locks import LockFolder
@@ -20,8 +20,10 @@ from tf_tester.serve.private import PRIVATE, PrivateFolder
 from tf_tester.serve.status import Facts
 from tf_tester.serve.tokens import TokenFile
 from tf_tester.store.folder import StoreFolder
+from tf_tester.store.mirrors import StoredMirror, mirror_named
 from tf_tester.wiring import new_run_id, services
 from tf_tester.wiring.network import now
+from tf_tester.wiring.store import open_ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class Wishes:
     uploads: bool = False
     largest_upload: int = 2 << 30
     redirect: bool = False
+    synced: str | None = None
+    """Name of a mirror: nothing else is served."""
     hosts: Sequence[str] = ()
     """To be asked besides those of indexes and mirrors."""
     shared: bool = False
@@ -65,8 +69,17 @@ def offering(settings: Settings, wishes: Wishes, tell: Tell, environ: Mapping[st
     if wishes.private is not None:
         private = PrivateFolder(wishes.private)
         private.open()
-    with services(settings, lambda _: hear, environ=environ, run_id=new_run_id(), hosts=wishes.hosts) as world:
-        index = FirstIndex([(PRIVATE, private)], world.index, []) if private else world.index
+    with (
+        services(settings, lambda _: hear, environ=environ, run_id=new_run_id(), hosts=wishes.hosts) as world,
+        ExitStack() as stack,
+    ):
+        synced = None
+        if wishes.synced is not None:
+            ledger = stack.enter_context(closing(open_ledger(StoreFolder(settings.store))))
+            synced = StoredMirror(ledger, mirror_named(ledger, wishes.synced))
+        index: Index = synced or world.index
+        if private is not None:
+            index = FirstIndex([(PRIVATE, private)], index, [])
         try:
             yield Offer(
                 stop=world.stop,
@@ -84,6 +97,7 @@ def offering(settings: Settings, wishes: Wishes, tell: Tell, environ: Mapping[st
                 uploads=wishes.uploads,
                 largest_upload=wishes.largest_upload,
                 redirect=wishes.redirect,
+                listed=synced.serials if synced is not None else dict,
             )
         finally:
             world.stop()

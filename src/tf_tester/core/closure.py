@@ -1,0 +1,380 @@
+"""Which files a mirror needs so that what it holds can be installed from it: roots, and what they require in turn.
+
+No resolver: a mirror is to serve whatever its users resolve. So each requirement, for each Python and platform, gets
+the newest versions that it allows there, and all requirements of a project together get the newest that satisfy them
+all, where there are such. Pure: it says which pages and which METADATA it needs, and is told what is in them.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from packaging.markers import Marker, default_environment
+from packaging.metadata import parse_email
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from tf_tester.core.choose import is_yanked, versions_of
+from tf_tester.core.era import release_date
+from tf_tester.core.platforms import Platform, platform_named
+from tf_tester.core.tags import suits
+from tf_tester.model.artifact import Artifact, ProjectPage
+
+_PYTHONS = tuple((3, minor) for minor in range(6, 16))
+_PLATFORMS = ("linux_x86_64", "linux_aarch64", "macosx_arm64", "macosx_x86_64", "win_amd64")
+"""What markers are tried with where the mirror is for all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is to be able to install from the mirror."""
+
+    python: tuple[int, int] | None = None
+    """None: every one."""
+    platform: Platform | None = None
+    """None: every one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """One requirement, for one target."""
+
+    project: str
+    """Canonical name."""
+    target: Target
+    specifier: str = ""
+    extras: frozenset[str] = frozenset()
+    newest: int | None = None
+    """How many of the versions that it allows; None: all."""
+    cutoff: datetime | None = None
+    """Versions that came out later don't count."""
+    digests: frozenset[str] = frozenset()
+    """SHA-256 of the only files that are meant; none: all of the versions are."""
+    root: bool = False
+    """It was asked for, and isn't a consequence."""
+    alone: bool = False
+    """What it requires is not to be had: a lock has named that, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How a mirror is filled."""
+
+    dependencies: bool = True
+    newest: int | None = 1
+    """Versions that a dependency's requirement gets for each target; None: all that it allows."""
+    sdists: str = "missing"
+    """`never`, `missing` (where no wheel of a version fits) or `always`."""
+    pre: bool = False
+    grace: timedelta | None = None
+    """Dependencies also as they were when a root's version came out, and so much later; None: only as they are."""
+    exclude: frozenset[str] = frozenset()
+    """Canonical names that are never taken."""
+
+
+@dataclass(slots=True)
+class _Project:
+    page: ProjectPage
+    versions: list[tuple[Version, tuple[Artifact, ...]]]
+    """Newest first."""
+    suited: dict[Target, list[tuple[Version, tuple[Artifact, ...]]]] = field(default_factory=dict)
+    """What may be taken for a target."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Need:
+    """A file was taken: what it requires is to be had, too."""
+
+    artifact: Artifact
+    key: str
+    target: Target
+    extras: frozenset[str]
+    cutoff: datetime | None
+
+
+class Closure:
+    """Ask it what it wants to know until it wants nothing more; then `chosen` is complete."""
+
+    def __init__(self, rules: Rules, roots: Iterable[Demand]) -> None:
+        self._rules = rules
+        self._projects: dict[str, _Project | None] = {}
+        """None: there is none, or its page can't be had."""
+        self._seen: set[Demand] = set()
+        self._waiting: dict[str, list[Demand]] = {}
+        """Demands by the project whose page is not known yet."""
+        self._metadata: dict[str, tuple[Requirement, ...]] = {}
+        """What is required, by key."""
+        self._needs: dict[str, list[_Need]] = {}
+        """By the key of the METADATA that is not known yet."""
+        self._met: set[_Need] = set()
+        self.chosen: dict[str, dict[str, Artifact]] = {}
+        """Files by project and file name."""
+        self.unmet: dict[str, set[str]] = {}
+        """Requirements that no version satisfies, by project, as they were written."""
+        self.opaque: set[str] = set()
+        """Versions of which there are sources alone, such as `toy 1.0`: what they require isn't known."""
+        self.addresses: set[str] = set()
+        """Requirements that name an address instead of an index; they can't be mirrored."""
+        for demand in roots:
+            self._add(demand)
+
+    @property
+    def asked(self) -> set[str]:
+        """Projects whose pages it was told."""
+        return set(self._projects)
+
+    # -- what it wants to know
+
+    def pages_wanted(self) -> list[str]:
+        """Projects, canonical names."""
+        return sorted(self._waiting)
+
+    def learn_page(self, project: str, page: ProjectPage | None) -> None:
+        """None: it has none."""
+        versions = list(versions_of(page).items())[::-1] if page is not None else []
+        self._projects[project] = _Project(page, versions) if page is not None else None
+        for demand in self._waiting.pop(project, []):
+            self._satisfy(demand)
+
+    def metadata_wanted(self) -> list[Artifact]:
+        """Wheels whose METADATA is to be read."""
+        return [needs[0].artifact for _, needs in sorted(self._needs.items())]
+
+    def learn_metadata(self, artifact: Artifact, metadata: bytes | None) -> None:
+        """None: it can't be had."""
+        key = _key(artifact)
+        self._metadata[key] = _requirements(metadata) if metadata is not None else ()
+        for need in self._needs.pop(key, []):
+            self._follow(need)
+
+    def join(self) -> bool:
+        """When nothing is wanted: demand of each project what satisfies all at once. Whether that is something new."""
+        together: dict[tuple[str, Target, datetime | None], set[Demand]] = {}
+        for demand in self._seen:
+            if not demand.digests and not demand.root:
+                together.setdefault((demand.project, demand.target, demand.cutoff), set()).add(demand)
+        before = len(self._seen)
+        for (project, target, cutoff), demands in together.items():
+            words = sorted({word for one in demands for word in one.specifier.split(",") if word})
+            if len(demands) > 1:
+                newest = next(iter(demands)).newest
+                self._add(Demand(project, target, ",".join(words), newest=newest, cutoff=cutoff), may_fail=True)
+        return len(self._seen) > before
+
+    # -- how
+
+    def _add(self, demand: Demand, *, may_fail: bool = False) -> None:
+        if demand in self._seen or demand.project in self._rules.exclude:
+            return
+        self._seen.add(demand)
+        if demand.project in self._projects:
+            self._satisfy(demand, may_fail=may_fail)
+        else:
+            self._waiting.setdefault(demand.project, []).append(demand)
+
+    def _satisfy(self, demand: Demand, *, may_fail: bool = False) -> None:
+        project = self._projects[demand.project]
+        if project is None:
+            return
+        found = False
+        for version, artifacts in self._allowed(project, demand):
+            found = True
+            taken = self.chosen.setdefault(demand.project, {})
+            taken.update({one.filename: one for one in artifacts})
+            if self._rules.dependencies and not demand.alone:
+                self._require(demand, version, artifacts, project)
+        if not found and not may_fail:
+            self.unmet.setdefault(demand.project, set()).add(demand.specifier)
+
+    def _allowed(self, project: _Project, demand: Demand) -> list[tuple[Version, tuple[Artifact, ...]]]:
+        suited = project.suited.get(demand.target)
+        if suited is None:
+            suited = project.suited[demand.target] = [
+                (version, files)
+                for version, artifacts in project.versions
+                if (files := self._suiting(artifacts, demand.target))
+            ]
+        if demand.digests:
+            return [
+                (version, files)
+                for version, artifacts in project.versions
+                if (
+                    files := tuple(
+                        one for one in artifacts if one.sha256 in demand.digests and _suits(one, demand.target)
+                    )
+                )
+            ]
+        specifiers = _specifiers(demand.specifier)
+        exact = any(one.operator in ("==", "===") and not one.version.endswith(".*") for one in specifiers)
+        out = [
+            (version, files)
+            for version, files in suited
+            if specifiers.contains(version, prereleases=True)
+            and (exact or not is_yanked(files))
+            and _was_out(project, version, files, demand.cutoff)
+        ]
+        if not (self._rules.pre or specifiers.prereleases):
+            # As pip: pre-releases only where there is nothing else.
+            out = [one for one in out if not one[0].is_prerelease] or out
+        return out if demand.newest is None else out[: demand.newest]
+
+    def _suiting(self, artifacts: Sequence[Artifact], target: Target) -> tuple[Artifact, ...]:
+        fit = [one for one in artifacts if _suits(one, target)]
+        wheels = [one for one in fit if one.is_wheel]
+        with_sources = self._rules.sdists == "always" or (self._rules.sdists == "missing" and not wheels)
+        return tuple(one for one in fit if one.is_wheel or (with_sources and one.is_sdist))
+
+    def _require(self, demand: Demand, version: Version, artifacts: Sequence[Artifact], project: _Project) -> None:
+        wheels = {_key(one): one for one in artifacts if one.is_wheel}
+        if not wheels:
+            self.opaque.add(f"{demand.project} {version}")
+        cutoffs = [demand.cutoff]
+        if demand.root and self._rules.grace is not None:
+            released = release_date(next(files for one, files in project.versions if one == version))
+            cutoffs += [released + self._rules.grace] if released is not None else []
+        for key, wheel in wheels.items():
+            for cutoff in cutoffs:
+                need = _Need(wheel, key, demand.target, demand.extras, cutoff)
+                if need in self._met:
+                    continue
+                self._met.add(need)
+                if key in self._metadata:
+                    self._follow(need)
+                else:
+                    self._needs.setdefault(key, []).append(need)
+
+    def _follow(self, need: _Need) -> None:
+        for requirement in self._metadata[need.key]:
+            if not _holds(requirement, need.extras, need.target):
+                continue
+            if requirement.url is not None:
+                self.addresses.add(str(requirement))
+                continue
+            self._add(
+                Demand(
+                    str(canonicalize_name(requirement.name)),
+                    need.target,
+                    _written(requirement.specifier),
+                    frozenset(str(canonicalize_name(one)) for one in requirement.extras),
+                    newest=self._rules.newest,
+                    cutoff=need.cutoff,
+                )
+            )
+
+
+def targets_of(pythons: Sequence[tuple[int, int]], platforms: Sequence[Platform]) -> list[Target]:
+    """Each Python on each platform."""
+    return [Target(python, platform) for python in pythons or (None,) for platform in platforms or (None,)]
+
+
+def demands_of(
+    requirement: Requirement,
+    targets: Iterable[Target],
+    *,
+    newest: int | None,
+    digests: frozenset[str] = frozenset(),
+    alone: bool = False,
+) -> list[Demand]:
+    """The roots that a requirement means, as far as its marker holds."""
+    return [
+        Demand(
+            str(canonicalize_name(requirement.name)),
+            target,
+            _written(requirement.specifier),
+            frozenset(str(canonicalize_name(one)) for one in requirement.extras),
+            newest=newest,
+            digests=digests,
+            root=True,
+            alone=alone,
+        )
+        for target in targets
+        if _holds(requirement, frozenset(), target)
+    ]
+
+
+def _is_meant(artifact: Artifact, demand: Demand) -> bool:
+    return artifact.sha256 in demand.digests and _suits(artifact, demand.target)
+
+
+def _suits(artifact: Artifact, target: Target) -> bool:
+    return suits(artifact, target.python, target.platform)
+
+
+def _written(specifiers: SpecifierSet) -> str:
+    """In one order, whoever wrote it."""
+    return ",".join(sorted(map(str, specifiers)))
+
+
+def _key(artifact: Artifact) -> str:
+    """Wheels with one key have one METADATA; where nothing is told of it, all of a version are taken to."""
+    return artifact.metadata_sha256 or f"{artifact.project} {artifact.version}"
+
+
+def _was_out(project: _Project, version: Version, files: Sequence[Artifact], cutoff: datetime | None) -> bool:
+    if cutoff is None:
+        return True
+    released = release_date(next((artifacts for one, artifacts in project.versions if one == version), files))
+    return released is None or released <= cutoff
+
+
+@lru_cache(4096)
+def _specifiers(text: str) -> SpecifierSet:
+    try:
+        return SpecifierSet(text)
+    except InvalidSpecifier:  # joined of what can't be joined
+        return SpecifierSet("<0")
+
+
+def _requirements(metadata: bytes) -> tuple[Requirement, ...]:
+    """What can be read; a requirement that breaks PEP 508 is none."""
+    raw, _ = parse_email(metadata)
+    found = []
+    for text in raw.get("requires_dist", []):
+        try:
+            found.append(Requirement(text))
+        except InvalidRequirement:
+            continue
+    return tuple(found)
+
+
+def _holds(requirement: Requirement, extras: frozenset[str], target: Target) -> bool:
+    """Whether it counts on any machine that the target means."""
+    return requirement.marker is None or _true(str(requirement.marker), extras or frozenset({""}), target)
+
+
+@lru_cache(65_536)
+def _true(marker: str, extras: frozenset[str], target: Target) -> bool:
+    parsed = Marker(marker)
+    return any(
+        parsed.evaluate({**environment, "extra": extra}) for environment in _environments(target) for extra in extras
+    )
+
+
+@lru_cache(256)
+def _environments(target: Target) -> tuple[Mapping[str, Any], ...]:
+    pythons = (target.python,) if target.python else _PYTHONS
+    platforms = (target.platform,) if target.platform else tuple(map(platform_named, _PLATFORMS))
+    base = {**default_environment()}
+    return tuple(
+        base
+        | {
+            "python_version": f"{major}.{minor}",
+            "python_full_version": f"{major}.{minor}.99",
+            "implementation_name": "cpython",
+            "platform_python_implementation": "CPython",
+        }
+        | platform.markers
+        for major, minor in pythons
+        for platform in platforms
+    )
+
+
+def merged(page: ProjectPage, artifacts: Iterable[Artifact]) -> ProjectPage:
+    """The page with just these files, in its own order; what it doesn't list any more comes last."""
+    wanted = {one.filename: one for one in artifacts}
+    listed = [wanted.pop(one.filename) for one in page.artifacts if one.filename in wanted]
+    return replace(page, artifacts=(*listed, *wanted.values()))

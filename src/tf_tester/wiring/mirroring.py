@@ -1,0 +1,57 @@
+"""Mirrors of our own, wired."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from datetime import datetime
+
+from tf_tester.core.settings import Settings
+from tf_tester.flow.services import Services
+from tf_tester.flow.sync import Came
+from tf_tester.model.events import Event, TransferFinished
+from tf_tester.ports import Tell
+from tf_tester.store.folder import StoreFolder
+from tf_tester.store.mirrors import StoredMirror, forget_mirror, mirror_named, mirror_names, syncing
+from tf_tester.wiring import new_run_id, services
+from tf_tester.wiring.store import open_ledger
+
+
+@contextmanager
+def filling(
+    settings: Settings, name: str, tell: Tell, environ: Mapping[str, str]
+) -> Iterator[tuple[StoredMirror, Services, Came]]:
+    """A mirror, what fills it and what has come; nobody else fills it meanwhile.
+
+    Raises `StoreError`, and as `services` does.
+    """
+    came = Came()
+
+    def hear(event: Event) -> None:
+        if isinstance(event, TransferFinished):
+            came.files += 1
+            came.size += event.received
+        tell(event)
+
+    folder = StoreFolder(settings.store)
+    folder.open()
+    with (
+        syncing(folder, name),
+        closing(open_ledger(folder)) as ledger,
+        services(settings, lambda _: hear, environ=environ, run_id=new_run_id(), fresh=True) as world,
+    ):
+        yield StoredMirror(ledger, name), world, came
+
+
+def all_mirrors(settings: Settings) -> dict[str, datetime]:
+    """Mirrors of a store, and when each was last synced."""
+    folder = StoreFolder(settings.store)
+    folder.open()
+    with closing(open_ledger(folder)) as ledger:
+        return mirror_names(ledger)
+
+
+def forget(settings: Settings, name: str) -> None:
+    """Raises `UsageError` where there is none of that name."""
+    folder = StoreFolder(settings.store)
+    folder.open()
+    with syncing(folder, name), closing(open_ledger(folder)) as ledger:
+        forget_mirror(ledger, mirror_named(ledger, name))
