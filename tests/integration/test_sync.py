@@ -130,6 +130,15 @@ def test_what_is_new_comes_and_nothing_else(user: User, index: Simulator, config
     assert holds(user)["toy"][-1] == new
 
 
+def test_it_says_whom_it_mirrors(user: User, index: Simulator, config: Path) -> None:
+    """PEP 708, so that installers may take it and its upstream together."""
+    sync(user)
+    with serving(user, "--synced", "team", "--offline") as served:
+        page = json.loads(served.get("/simple/toy/", Accept=JSON).body)
+        assert page["meta"]["tracks"] == [f"{index.simple_url}/toy/"]
+        assert page["versions"] == ["1.0", "1.1", "2.0"]
+
+
 def test_what_is_no_longer_required_goes(user: User, index: Simulator, config: Path) -> None:
     sync(user)
     user.write("team.toml", CONFIG + "dependencies = false\nnewest = 1\n")

@@ -328,7 +328,6 @@ def test_the_rendered_page_has_what_uv_needs() -> None:
                 "size": 3,
                 "upload-time": "2021-05-05T14:18:17.000000Z",
                 "core-metadata": True,
-                "dist-info-metadata": True,
             }
         ],
     }

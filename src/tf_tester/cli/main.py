@@ -23,6 +23,7 @@ _COMMANDS = {
     "lock": ("tf_tester.cli.lock", "Write the exact distributions of each version to files, or check such files."),
     "serve": ("tf_tester.cli.serve", "Serve the store, and what is behind it, as an index."),
     "sync": ("tf_tester.cli.sync", "Fill a mirror of chosen projects, and keep it as its upstream is."),
+    "publish": ("tf_tester.cli.publish", "Write a mirror as files, for a web server or a CDN."),
     "token": ("tf_tester.cli.token", "Make and revoke tokens for a server that not everybody may use."),
     "download": ("tf_tester.cli.download", "Bring the wheels of many versions into a folder."),
     "versions": ("tf_tester.cli.versions", "List what exists: versions, dates, Pythons, sizes."),

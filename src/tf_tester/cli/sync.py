@@ -5,6 +5,7 @@ import os
 import random
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,9 +89,10 @@ def command(
 def _once(settings: "Settings", errand: "Errand", file: Path | None) -> int:
     from tf_tester.flow.sync import sync
     from tf_tester.flow.wheel_folder import write_file
-    from tf_tester.wiring.mirroring import filling
+    from tf_tester.wiring.mirroring import filling, upstream_of
     from tf_tester.wiring.network import now
 
+    errand = replace(errand, upstream=upstream_of(settings, os.environ))
     with filling(settings, errand.mirror, downloads_alone(settings.color), os.environ) as (mirror, world, came):
         done = sync(errand, mirror, world, now, came)
     if file is not None:

@@ -21,6 +21,7 @@ from packaging.version import Version
 from tf_tester.core.choose import is_yanked, versions_of
 from tf_tester.core.era import release_date
 from tf_tester.core.platforms import Platform, platform_named
+from tf_tester.core.simple import without_versions
 from tf_tester.core.tags import suits
 from tf_tester.model.artifact import Artifact, ProjectPage
 
@@ -374,7 +375,10 @@ def _environments(target: Target) -> tuple[Mapping[str, Any], ...]:
 
 
 def merged(page: ProjectPage, artifacts: Iterable[Artifact]) -> ProjectPage:
-    """The page with just these files, in its own order; what it doesn't list any more comes last."""
+    """The page with just these files, in its own order; what it doesn't list any more comes last.
+
+    Of versions it has those of the files alone: PEP 700 would let it go on listing others.
+    """
     wanted = {one.filename: one for one in artifacts}
     listed = [wanted.pop(one.filename) for one in page.artifacts if one.filename in wanted]
-    return replace(page, artifacts=(*listed, *wanted.values()))
+    return replace(page, artifacts=(*listed, *wanted.values()), source=without_versions(page.source))

@@ -371,6 +371,12 @@ def render_json(page: ProjectPage, rewrite: Callable[[Artifact], str]) -> bytes:
     return msgspec.json.encode(document)
 
 
+def without_versions(source: bytes) -> bytes:
+    """The JSON of a page without its list of versions: it is made anew of the files."""
+    page = _loose(source)
+    return msgspec.json.encode(page) if page.pop("versions", None) is not None else source
+
+
 def _loose(source: bytes) -> dict[str, Any]:
     try:
         return _table(msgspec.json.decode(source)) if source else {}
@@ -407,9 +413,8 @@ def _file_of(artifact: Artifact, url: str, told: dict[str, Any]) -> dict[str, An
         moment = artifact.upload_time.astimezone(UTC).replace(tzinfo=None)
         file["upload-time"] = moment.isoformat(timespec="microseconds") + "Z"
     if artifact.metadata_sha256 is not None:
-        promised: object = {"sha256": artifact.metadata_sha256} if artifact.metadata_sha256 else True
-        # PEP 714: the old name too, for clients that know only that.
-        file["core-metadata"] = file["dist-info-metadata"] = promised
+        # Not under its old name, too: pip 22.3 to 23.0 crash on the right form of that (PEP 714).
+        file["core-metadata"] = {"sha256": artifact.metadata_sha256} if artifact.metadata_sha256 else True
     if artifact.provenance is not None:
         file["provenance"] = artifact.provenance
     return file

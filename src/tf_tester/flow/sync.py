@@ -46,6 +46,8 @@ class Errand:
     max_deletions: int = 100
     allow_deletions: bool = False
     dry_run: bool = False
+    upstream: str = ""
+    """Address of the index that it is a mirror of, without credentials; empty where there are several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,7 +304,7 @@ def _carry_out(
                 _note_change(name, before, [], report)
                 mirror.drop(name)
             continue
-        entry = _entry(page, there, before)
+        entry = _entry(page, there, before, errand.upstream)
         if entry != before:
             mirror.put(entry)
         _note_change(name, before, there, report)
@@ -393,16 +395,24 @@ def _metadata_digest(artifact: Artifact, services: Services) -> str | None:
     return hashlib.sha256(metadata).hexdigest() if isinstance(metadata, bytes) else None
 
 
-def _entry(page: ProjectPage, there: Sequence[Artifact], before: HeldProject | None) -> HeldProject:
+def _entry(page: ProjectPage, there: Sequence[Artifact], before: HeldProject | None, upstream: str) -> HeldProject:
     """What the mirror shows of a project; the same as before where nothing has changed."""
-    shown = replace(merged(page, there), stale=False, behind=False)
     mark = mark_of(page)
+    if before is not None and before.mark == mark and _names(before.page.artifacts) == _names(there):
+        return before
+    # PEP 708: whoever mirrors says whom, and who is mirrored by a mirror has said it.
+    tracks = page.tracks or ((f"{upstream}/{page.project}/",) if upstream else ())
+    shown = replace(merged(page, there), stale=False, behind=False, tracks=tracks)
     if before is not None:
         same = replace(shown, serial=before.page.serial)
         if render_json(same, _address) == render_json(before.page, _address):
             return before if before.mark == mark else replace(before, mark=mark)
     serial = max(page.serial or 0, 1 if before is None else (before.page.serial or 0) + 1)
     return HeldProject(replace(shown, serial=serial), mark)
+
+
+def _names(artifacts: Iterable[Artifact]) -> set[tuple[str, str | None]]:
+    return {(one.filename, one.sha256) for one in artifacts}
 
 
 def _address(artifact: Artifact) -> str:

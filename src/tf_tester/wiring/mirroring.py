@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import datetime
 
+from tf_tester.core.links import without_credentials
 from tf_tester.core.settings import Settings
 from tf_tester.flow.services import Services
 from tf_tester.flow.sync import Came
@@ -12,6 +13,7 @@ from tf_tester.ports import Tell
 from tf_tester.store.folder import StoreFolder
 from tf_tester.store.mirrors import StoredMirror, forget_mirror, mirror_named, mirror_names, syncing
 from tf_tester.wiring import new_run_id, services
+from tf_tester.wiring.network import chosen
 from tf_tester.wiring.store import open_ledger
 
 
@@ -39,6 +41,12 @@ def filling(
         services(settings, lambda _: hear, environ=environ, run_id=new_run_id(), fresh=True) as world,
     ):
         yield StoredMirror(ledger, name), world, came
+
+
+def upstream_of(settings: Settings, environ: Mapping[str, str]) -> str:
+    """The index whose word counts, without credentials; empty where others speak before it."""
+    who = chosen(settings, environ)
+    return "" if who.extra or who.folders else without_credentials(who.authority)
 
 
 def all_mirrors(settings: Settings) -> dict[str, datetime]:

@@ -1,0 +1,205 @@
+"""A tree in a folder, for a web server on this machine or one that mounts it.
+
+current -> generations/20261127T140000-ab12     what is shown, switched by one rename
+generations/ID/simple, pypi, manifest.json      pages; those that didn't change are links to earlier ones
+generations/ID/packages -> ../../packages       so that any server that follows links can serve `current` alone
+packages/                                       files, shared by generations
+"""
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import filelock
+
+from tf_tester.core.tree import MANIFEST, SIGNATURE, Manifest
+from tf_tester.errors import OurFailure, UsageError
+
+_ID = re.compile(r"\d{8}T\d{6}-[0-9a-f]{4}")
+_CURRENT = "current"
+_FILES = "packages"
+_FILE = re.compile(r"packages/[0-9a-f]{2}/[0-9a-f]{64}/[^/]+")
+_OURS = (".lock", _CURRENT)
+
+
+class FolderTarget:
+    """`flow.publish.Target`."""
+
+    packed = True
+
+    def __init__(self, root: Path, sync: Callable[[Path], None]) -> None:
+        """`sync`: makes all below a folder survive a power cut."""
+        self._root = root
+        self._sync = sync
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        with self._errors():
+            self._root.mkdir(parents=True, exist_ok=True)
+            lock = filelock.FileLock(self._root / ".lock", thread_local=False)
+            try:
+                self._check()
+                lock.acquire(blocking=False)
+            except filelock.Timeout:
+                raise OurFailure(f"Somebody else is publishing to {self._root}.", hint="Wait for it.") from None
+            try:
+                self._sweep()
+                yield
+            finally:
+                lock.release()
+
+    def current(self) -> str | None:
+        with self._errors():
+            try:
+                return (self._root / _CURRENT).readlink().name
+            except FileNotFoundError:
+                return None
+
+    def generations(self) -> list[str]:
+        with self._errors():
+            folder = self._root / "generations"
+            return sorted(one.name for one in folder.iterdir() if _ID.fullmatch(one.name)) if folder.is_dir() else []
+
+    def manifest(self, generation: str) -> tuple[bytes, bytes | None]:
+        with self._errors():
+            folder = self._generation(generation)
+            signature = folder / SIGNATURE
+            return (folder / MANIFEST).read_bytes(), signature.read_bytes() if signature.is_file() else None
+
+    def sizes(self) -> dict[str, int]:
+        found = {}
+        with self._errors():
+            for place, folders, names in os.walk(self._root / _FILES):
+                folders.sort()
+                for name in names:
+                    path = Path(place, name)
+                    shown = path.relative_to(self._root).as_posix()
+                    if _FILE.fullmatch(shown) and not name.endswith(".part"):
+                        found[shown] = path.stat().st_size
+        return found
+
+    def put_file(self, path: str, content: Path | bytes) -> None:
+        target = self._root / path
+        with self._errors(), _growing(target) as temporary:
+            if isinstance(content, bytes):
+                temporary.write_bytes(content)
+            else:
+                _link_or_copy(content, temporary)
+
+    def add(
+        self, manifest: Manifest, pages: Mapping[str, bytes], told: Mapping[str, bytes], before: Manifest | None
+    ) -> None:
+        target = self._generation(manifest.generation)
+        folder = target.with_name(f"{manifest.generation}.part")
+        known = {} if before is None else {entry: path for path, entry in before.pages.items()}
+        with self._errors():
+            for path, content in pages.items():
+                page = folder / path
+                page.parent.mkdir(parents=True, exist_ok=True)
+                same = known.get(manifest.pages[path])
+                if before is None or same is None or not _linked(self._generation(before.generation) / same, page):
+                    page.write_bytes(content)
+            for name, content in told.items():
+                (folder / name).write_bytes(content)
+            (folder / _FILES).symlink_to(Path("..", "..", _FILES))
+            (self._root / _FILES).mkdir(exist_ok=True)
+            self._sync(self._root)
+            folder.rename(target)
+
+    def show(self, manifest: Manifest) -> None:
+        with self._errors():
+            link = self._root / f".{_CURRENT}.part"
+            link.unlink(missing_ok=True)
+            link.symlink_to(Path("generations", manifest.generation))
+            link.replace(self._root / _CURRENT)
+            self._sync(self._root)
+
+    def read(self, path: str) -> bytes | None:
+        with self._errors():
+            try:
+                return (self._root / _CURRENT / path).read_bytes()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
+    def digest(self, path: str) -> str | None:
+        with self._errors():
+            try:
+                with (self._root / path).open("rb") as stream:
+                    return hashlib.file_digest(stream, "sha256").hexdigest()
+            except FileNotFoundError:
+                return None
+
+    def remove(self, generations: Iterable[str], files: Iterable[str], unused: Iterable[str]) -> None:
+        with self._errors():
+            for one in generations:
+                # First its name: what is half removed is no generation.
+                going = self._generation(f"{one}.part")
+                self._generation(one).rename(going)
+                shutil.rmtree(going)
+            for path in files:
+                gone = self._root / path
+                gone.unlink(missing_ok=True)
+                for folder in (gone.parent, gone.parent.parent):
+                    with suppress(OSError):  # others are in it
+                        folder.rmdir()
+
+    def _check(self) -> None:
+        """Raises `UsageError` where other things are: what no generation needs is deleted here."""
+        others = sorted(one.name for one in self._root.iterdir() if one.name not in _OURS)
+        if others and not (self._root / "generations").is_dir():
+            raise UsageError(
+                f"{self._root} holds other things, such as {others[0]}.", hint="Name an empty folder, or a new one."
+            )
+
+    def _generation(self, name: str) -> Path:
+        return self._root / "generations" / name
+
+    def _sweep(self) -> None:
+        """What a publisher that died has left."""
+        for folder in (self._root / "generations").glob("*.part"):
+            shutil.rmtree(folder)
+        for file in (self._root / _FILES).glob("??/*/.*.part"):
+            file.unlink()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except InterruptedError:
+            raise
+        except OSError as error:
+            raise OurFailure(
+                f"{self._root} can't be used: {error.strerror or error}.",
+                hint="Free some space, or choose another place; what is shown there is as it was.",
+            ) from error
+
+
+@contextmanager
+def _growing(target: Path) -> Iterator[Path]:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.part")
+    try:
+        temporary.unlink(missing_ok=True)
+        yield temporary
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _linked(source: Path, target: Path) -> bool:
+    try:
+        os.link(source, target)
+    except OSError:
+        return False
+    return True
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    """The store's own file where it is on the same disk: a mirror of a terabyte is there once."""
+    if not _linked(source, target):
+        shutil.copyfile(source, target)
+        target.chmod(0o444)

@@ -1,0 +1,53 @@
+"""Where mirrors are published, wired."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tf_tester.core.settings import Settings
+from tf_tester.flow.publish import Edition, Target
+from tf_tester.model.artifact import Artifact
+from tf_tester.ports import Blobs
+from tf_tester.store.folder import StoreFolder, sync_tree
+from tf_tester.store.mirrors import StoredMirror, mirror_named
+from tf_tester.wiring import TOOL, new_run_id, services
+from tf_tester.wiring.network import now
+from tf_tester.wiring.store import open_ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What is published, and from what."""
+
+    edition: Edition
+    blobs: Blobs
+    metadata: Callable[[Artifact], bytes]
+
+
+def target_of(place: str) -> Target:
+    """A folder, or the address of a bucket. Raises `UsageError`."""
+    from tf_tester.export.tree_bucket import SCHEMES, BucketTarget
+    from tf_tester.export.tree_folder import FolderTarget
+
+    if place.startswith(SCHEMES):
+        return BucketTarget(place)
+    return FolderTarget(Path(place).absolute(), sync_tree)
+
+
+@contextmanager
+def publishing(
+    settings: Settings, name: str | None, environ: Mapping[str, str], *, url: str | None, keep: int
+) -> Iterator[Source]:
+    """A mirror of the store, as it is now. None: the only one. Raises `UsageError`, `StoreError`."""
+    folder = StoreFolder(settings.store)
+    folder.open()
+    with (
+        closing(open_ledger(folder)) as ledger,
+        services(settings, lambda _: lambda _event: None, environ=environ, run_id=new_run_id()) as world,
+    ):
+        mirror = mirror_named(ledger, name)
+        pages = [held.page for held in StoredMirror(ledger, mirror).projects().values()]
+        created = now().isoformat(timespec="seconds")
+        edition = Edition(mirror, pages, new_run_id(), created, TOOL, url, keep)
+        yield Source(edition, world.blobs, world.metadata)
