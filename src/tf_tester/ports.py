@@ -160,12 +160,16 @@ class Foreseen:
     """Who would be asked, the first choice first; empty where nothing is missing."""
 
 
+AUTHORITY = "authority"
+"""Name of the source whose address the index itself gives."""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """One place to get a file from; whose word counts for what is in it is another matter."""
 
     name: str
-    """Name of a mirror, or `authority`: what events and reports call it."""
+    """Name of a mirror, or `AUTHORITY`: what events and reports call it."""
     url: str
     """Absolute, without credentials."""
     proven: bool = False
@@ -174,6 +178,8 @@ class Source:
     """Not asked while another is left."""
     speed: float | None = None
     """Bytes per second, as far as it is remembered."""
+    region: str = ""
+    """Where it is: ISO 3166 code of the country, as far as it is known."""
 
 
 @dataclass(frozen=True, slots=True)

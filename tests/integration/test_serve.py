@@ -12,7 +12,9 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,7 +28,7 @@ import trustme
 import uv
 
 from tests.integration.conftest import User
-from tests.simulator import Lie, Silent, Simulator, Slow, Stall, Status
+from tests.simulator import Cut, Fault, Lie, Silent, Simulator, Slow, Stall, Status
 from tests.wheels import make_wheel
 
 JSON = "application/vnd.pypi.simple.v1+json"
@@ -401,6 +403,20 @@ def test_what_we_do_not_know_of_is_passed_on(user: User, index: Simulator) -> No
         assert first["url"].startswith("../../files/toy/")
 
 
+def test_metadata_of_files_that_are_here_is_told(user: User, index: Simulator, big: bytes) -> None:
+    """Also where the upstream has none; and never of a file that isn't here."""
+    with serving(user) as running:
+        assert running.get(running.file("big", BIG)).status == 200
+    with serving(user) as running:
+        [file] = json.loads(running.get("/simple/big/", Accept=JSON).body)["files"]
+        metadata = running.get(f"{running.file('big', BIG)}.metadata")
+        assert hashlib.sha256(metadata.body).hexdigest() == file["core-metadata"]["sha256"]
+        assert metadata.body.startswith(b"Metadata-Version: 2.1\nName: big\n")
+        for file in json.loads(running.get("/simple/toy/", Accept=JSON).body)["files"]:
+            assert "core-metadata" not in file
+            assert running.get(f"{running.file('toy', file['filename'])}.metadata").status == 404
+
+
 def test_pages_come_compressed_by_zstd_too(served: Served) -> None:
     if sys.version_info >= (3, 14):
         from compression import zstd
@@ -540,6 +556,23 @@ def test_files_are_asked_for_elsewhere(user: User, index: Simulator, big: bytes)
         assert index.requests[BIG] == 0
 
 
+def test_the_mirror_of_ones_own_country_comes_first(user: User, index: Simulator, big: bytes) -> None:
+    with Simulator() as one, Simulator() as other:
+        for mirror in (one, other):
+            mirror.add_wheel(BIG, big)
+        told = [("near", "CN", one.simple_url), ("far", "DE", other.simple_url)]
+        lines = [f'[[mirror]]\nname = "{name}"\nurl = "{url}"\nregion = "{region}"' for name, region, url in told]
+        file = user.home / ".config" / "tf-tester" / "mirrors.toml"
+        file.parent.mkdir(parents=True)
+        file.write_text("\n".join(lines))
+        words = ["--mirror", "near", "--mirror", "far", "--redirect", "--region-header", "X-Country"]
+        with serving(user, *words) as running:
+            path = running.file("big", BIG)
+            for country, mirror in (("CN", one), ("de", other), ("CN", one)):
+                answer = running.get(path, X_Country=country)
+                assert answer.headers["location"] == mirror.artifact(BIG).url
+
+
 def test_who_asks_too_often_waits(user: User, index: Simulator) -> None:
     with serving(user, "--rate", "1") as running:
         statuses = [running.get("/simple/toy/").status for _ in range(20)]
@@ -666,3 +699,62 @@ def test_workers_end_with_their_parent(user: User, index: Simulator) -> None:
             pass
         server.kill()
         assert not psutil.wait_procs(workers, timeout=60)[1]
+
+
+def test_whatever_the_upstream_does_under_load(user: User, index: Simulator) -> None:
+    """It lies, cuts, stalls, refuses, dies and comes back while twelve clients ask: right bytes, or a clean error."""
+    contents = {}
+    for number in range(8):
+        name, content = make_wheel(f"load{number}", "1.0", files={"x.bin": random.Random(number).randbytes(400_000)})
+        index.add_wheel(name, content)
+        contents[name] = content
+    with Simulator() as mirror, serving(user, "--mirror", mirror.simple_url) as running:
+        for name, content in contents.items():
+            mirror.add_wheel(name, content)
+        paths = {name: running.file(name.split("-")[0], name) for name in contents}
+        right, wrong, over = Counter[str](), Counter[str](), threading.Event()
+
+        def client(seed: int) -> None:
+            chance = random.Random(seed)
+            while not over.is_set():
+                name = chance.choice(list(contents))
+                page = running.get(f"/simple/{name.split('-')[0]}/", Accept=JSON)
+                assert page.status in (200, 502), page.body
+                start = chance.choice([0, 0, 1000])
+                headers = {"Range": f"bytes={start}-"} if start else {}
+                answer = running.get(paths[name], **headers)
+                if answer.status in (200, 206) and not answer.cut:
+                    assert answer.body == contents[name][start:], "all of a file is all right"
+                    right[name] += 1
+                else:
+                    assert answer.cut or answer.status in (502, 503), (answer.status, answer.body)
+                    wrong[name] += 1
+
+        with ThreadPoolExecutor(12) as pool:
+            clients = [pool.submit(client, seed) for seed in range(12)]
+            chance = random.Random(1)
+            for _ in range(30):
+                for name in contents:
+                    for source in (index, mirror):
+                        faults: list[Fault] = [
+                            Lie(5000),
+                            Cut(100_000, reset=True),
+                            Silent(),
+                            Status(503),
+                            Slow(4_000_000, 16_384),
+                        ]
+                        source.fault(name, chance.choice(faults), times=chance.choice([1, 2, None]))
+                mirror.fault(chance.choice(list(contents)), Stall(200_000), times=1)
+                (index if chance.random() < 0.5 else mirror).fault(f"load{chance.randrange(8)}", Status(500))
+                time.sleep(0.25)
+                index.heal()
+                mirror.heal()
+                # What is here is let go of, so that it is fetched again.
+                for blob in (user.store / "blobs").glob("??/*"):
+                    blob.unlink()
+            over.set()
+            for one in clients:
+                one.result()
+        assert right and wrong, "there was something to see"
+        for name, content in contents.items():
+            assert running.get(paths[name]).body == content, "and all is well when it is"

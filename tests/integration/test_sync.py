@@ -274,6 +274,7 @@ def test_killed_at_any_moment_it_goes_on(user: User, index: Simulator, config: P
     for number in range(12):
         name, content = make_wheel("many", f"1.{number}", files={"many.bin": random.Random(number).randbytes(60_000)})
         index.add_wheel(name, content)
+    sync(user)
     user.write("team.toml", 'projects = ["toy", "many"]\n')
     chance = random.Random(5)
     for _ in range(6):

@@ -60,6 +60,11 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--synced", metavar="NAME", help="Only what a mirror holds, which `tf-tester sync` has filled.")
 @click.option("--redirect", is_flag=True, help="Send clients to the best mirror for files, keep none here.")
 @click.option(
+    "--region-header",
+    metavar="NAME",
+    help="With --redirect: the header in which a proxy in front tells a client's country; its mirrors come first.",
+)
+@click.option(
     "--allow-host",
     "hosts",
     multiple=True,
@@ -91,6 +96,7 @@ def command(
     locks: Path | None,
     synced: str | None,
     redirect: bool,
+    region_header: str | None,
     hosts: tuple[str, ...],
     rate: float | None,
     log: str,
@@ -126,6 +132,8 @@ def command(
         raise UsageError("A certificate needs its key.", hint="Give both --tls-cert and --tls-key.")
     if locks is not None and not locks.is_dir():
         raise UsageError(f"There is no folder {locks}.", hint="Name the folder with the locks.")
+    if region_header and not redirect:
+        raise UsageError("--region-header goes with --redirect.")
     if uploads and private is None:
         raise UsageError("Uploads need a place.", hint="Name a folder with --private.")
     if workers > 1 and sys.platform == "win32":
@@ -137,7 +145,19 @@ def command(
             f"--largest-upload {largest_upload!r} is no size.", hint="Write it as 500MB or 2GB."
         ) from error
     wishes = Wishes(
-        everybody, tokens, rate, log, locks, private, uploads, largest, redirect, synced, hosts, shared=workers > 1
+        everybody_reads=everybody,
+        tokens=tokens,
+        rate=rate,
+        log=log,
+        locks=locks,
+        private=private,
+        uploads=uploads,
+        largest_upload=largest,
+        redirect=redirect,
+        region_header=region_header or "",
+        synced=synced,
+        hosts=hosts,
+        shared=workers > 1,
     )
     place = Place(host, port, certificate, key)
     tls = place.tls()

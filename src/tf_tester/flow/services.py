@@ -110,6 +110,8 @@ class Services:
     blobs: Blobs
     metadata: Callable[[Artifact], bytes]
     """METADATA of a wheel. Raises `DownloadFailed`, `BadWheel`."""
+    metadata_digest: Callable[[Artifact], str | None]
+    """SHA-256 of a wheel's METADATA, where the wheel is or was in the store."""
     entry_points: Callable[[Artifact], bytes]
     """`entry_points.txt` of a wheel. Raises as `metadata` does."""
     interpreters: Interpreters

@@ -383,16 +383,10 @@ def _there(
         path = services.blobs.find(one.sha256)
         if path is None:
             continue  # left for the next time
-        found.append(replace(one, size=path.stat().st_size, metadata_sha256=_metadata_digest(one, services)))
+        # As the upstream promises it, or of what is in the wheel.
+        digest = one.metadata_sha256 or (services.metadata_digest(one) if one.is_wheel else None)
+        found.append(replace(one, size=path.stat().st_size, metadata_sha256=digest))
     return found
-
-
-def _metadata_digest(artifact: Artifact, services: Services) -> str | None:
-    """As the upstream promises it, or of the METADATA that is in the wheel."""
-    if artifact.metadata_sha256 or not artifact.is_wheel:
-        return artifact.metadata_sha256
-    metadata = _metadata(artifact, services)
-    return hashlib.sha256(metadata).hexdigest() if isinstance(metadata, bytes) else None
 
 
 def _entry(page: ProjectPage, there: Sequence[Artifact], before: HeldProject | None, upstream: str) -> HeldProject:

@@ -3,6 +3,7 @@
 import io
 import zipfile
 from collections.abc import Callable
+from hashlib import sha256
 
 from tf_tester.core.wheel_rules import BROKEN_ARCHIVE, MAX_METADATA, BadWheel, check_metadata, find_dist_info
 from tf_tester.errors import DownloadFailed
@@ -32,6 +33,30 @@ class MetadataReader:
         check_metadata(metadata, artifact.project, artifact.version)
         self._memory.remember("metadata", key, metadata)
         return metadata
+
+    def digest(self, artifact: Artifact) -> str | None:
+        """SHA-256 of the METADATA in a wheel that is, or was, in the store; None: it never was, or has none.
+
+        What `read` gives from then on is that METADATA: what came by ranges is verified by nobody.
+        """
+        if artifact.sha256 is None:
+            return None
+        remembered = self._memory.recall("metadata-digest", artifact.sha256)
+        if remembered is not None:
+            return remembered.decode() or None
+        blob = self._blobs.find(artifact.sha256)
+        if blob is None:
+            return None
+        try:
+            metadata = from_wheel(lambda: zipfile.ZipFile(blob), artifact)
+            check_metadata(metadata, artifact.project, artifact.version)
+        except BadWheel:
+            self._memory.remember("metadata-digest", artifact.sha256, b"")
+            return None
+        digest = sha256(metadata).hexdigest()
+        self._memory.remember("metadata", artifact.sha256, metadata)
+        self._memory.remember("metadata-digest", artifact.sha256, digest.encode())
+        return digest
 
     def entry_points(self, artifact: Artifact) -> bytes:
         """A wheel's `entry_points.txt`, empty where it has none; raises as `read` does. No whole wheel is brought."""

@@ -25,7 +25,7 @@ from tf_tester.core.views import BadView, View, split_view
 from tf_tester.core.wheel_rules import BadWheel
 from tf_tester.errors import IndexUnreachable, TfTesterError, UnknownProject
 from tf_tester.model.artifact import Artifact
-from tf_tester.ports import Blobs, Fetcher, Index
+from tf_tester.ports import AUTHORITY, Blobs, Fetcher, Index, Source
 from tf_tester.serve.access import Access, Log
 from tf_tester.serve.answers import Answer, log, said, send
 from tf_tester.serve.files import Coming, Files
@@ -67,6 +67,8 @@ class Offer:
     """Bytes."""
     redirect: bool = False
     """Files are asked for elsewhere."""
+    region_header: str = ""
+    """Of requests: in which country a client is, as whoever is in front of us tells it."""
     listed: Callable[[], Mapping[str, int]] = dict
     """Serials of the projects to be listed besides those that were asked for."""
 
@@ -246,7 +248,7 @@ class App:
             return Answer(304, told)
         private = self._offer.private if artifact.promised_by == PRIVATE else None
         if self._offer.redirect and private is None:
-            elsewhere = await self._elsewhere(artifact)
+            elsewhere = await self._elsewhere(artifact, request.headers.get(self._offer.region_header or "-", ""))
             if elsewhere is not None:
                 return Answer(302, {"location": elsewhere, "cache-control": "no-store"})
         if request.method == "HEAD" and artifact.size is not None:
@@ -256,7 +258,8 @@ class App:
         try:
             size = found.size if isinstance(found, Coming) else found.stat().st_size
         except OSError:
-            return said(404, f"{artifact.filename} is gone.")
+            # Let go of in this moment: whoever asks again gets it.
+            return said(503, f"{artifact.filename} has just gone.", retry_after="1")
         wanted: tuple[int, int] | None = None
         asked = request.headers.get("Range")
         if asked is not None and request.headers.get("If-Range", etag) == etag:
@@ -277,11 +280,21 @@ class App:
             answer.file = found
         return answer
 
-    async def _elsewhere(self, artifact: Artifact) -> str | None:
-        """The address of a file at the best of its sources; None where none is on the network."""
+    async def _elsewhere(self, artifact: Artifact, region: str) -> str | None:
+        """The address of a file at the best of its sources for a client; None where none is on the network."""
         loop = asyncio.get_running_loop()
         sources = await loop.run_in_executor(self._executor, self._offer.fetcher.sources, artifact)
-        for source in sorted(sources, key=lambda one: (one.reserve, not one.proven, -(one.speed or 0.0))):
+        country = region.strip().upper()
+
+        def rank(source: Source) -> tuple[bool, bool, bool, float]:
+            """The authority last: clients check what they get, and whoever has lied is not among them.
+
+            Speed is as it is from here: of somebody in another country it says less than where a mirror is.
+            """
+            far = bool(country) and source.region.upper() != country
+            return source.name == AUTHORITY, far, not source.proven, -(source.speed or 0.0)
+
+        for source in sorted(sources, key=rank):
             if source.url.startswith(("http://", "https://")):
                 return source.url
         return None

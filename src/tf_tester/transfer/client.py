@@ -18,16 +18,13 @@ from tf_tester.core.links import Origin, credentials, display_url, local_path, o
 from tf_tester.core.patience import Kind, Patience
 from tf_tester.errors import DownloadFailed, IndexUnreachable, TfTesterError
 from tf_tester.model.artifact import Artifact
-from tf_tester.ports import Arrival, Blobs, Foreseen, Learn, PageResponse, Sample, Source, Tell
+from tf_tester.ports import AUTHORITY, Arrival, Blobs, Foreseen, Learn, PageResponse, Sample, Source, Tell
 from tf_tester.transfer.network import Network, interrupted
 from tf_tester.transfer.settings import MAX_METADATA, MAX_PAGE, Timeouts
 from tf_tester.transfer.trouble import InterruptedTransfer, Trouble, status_trouble
 
 if TYPE_CHECKING:
     from tf_tester.transfer.session import Session
-
-AUTHORITY = "authority"
-"""Name of the source whose address the index itself gives."""
 
 T = TypeVar("T")
 Sources = Callable[[Artifact], Sequence[Source]]

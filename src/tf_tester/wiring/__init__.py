@@ -153,6 +153,7 @@ def services(
             fetcher=network.transfer,
             blobs=blobs,
             metadata=metadata.read,
+            metadata_digest=metadata.digest,
             entry_points=metadata.entry_points,
             interpreters=pythons,
             resolver=UvResolver(

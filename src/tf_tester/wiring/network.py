@@ -31,10 +31,10 @@ from tf_tester.index.mirrors import AUTO, Mirror, known, mirror_named, roots
 from tf_tester.index.standings import Standings
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.events import MirrorsChosen, TransferTrouble
-from tf_tester.ports import Index, Lesson, Reputation, Source, Tell
+from tf_tester.ports import AUTHORITY, Index, Lesson, Reputation, Source, Tell
 from tf_tester.store.blobs import BlobStore
 from tf_tester.store.ledger import Ledger, LedgerPages, LedgerSerials
-from tf_tester.transfer.client import AUTHORITY, Transfer
+from tf_tester.transfer.client import Transfer
 
 USER_AGENT = f"tf-tester/{__version__}"
 _WORTH_A_LOOK = 8 << 20
@@ -214,7 +214,7 @@ class Network:
             source = mirror_source(mirror.name, index, artifact, self._tell)
             if source is not None:
                 standing = self._standings.of(mirror.name)
-                found.append(replace(source, proven=standing.right > 0, speed=standing.speed))
+                found.append(replace(source, proven=standing.right > 0, speed=standing.speed, region=mirror.region))
         speed = self._standings.of(AUTHORITY).speed
         # Beside mirrors of which nobody knows whether they are right it runs, too: a lie costs a smaller part then.
         known_good = any(source.proven for source in found)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tf_tester.core.settings import Settings
 from tf_tester.flow.services import Services
+from tf_tester.index.described import DescribedIndex
 from tf_tester.index.first import FirstIndex
 from tf_tester.model.events import Event
 from tf_tester.ports import Index, Tell
@@ -40,6 +41,7 @@ class Wishes:
     uploads: bool = False
     largest_upload: int = 2 << 30
     redirect: bool = False
+    region_header: str = ""
     synced: str | None = None
     """Name of a mirror: nothing else is served."""
     hosts: Sequence[str] = ()
@@ -77,7 +79,7 @@ def offering(settings: Settings, wishes: Wishes, tell: Tell, environ: Mapping[st
         if wishes.synced is not None:
             ledger = stack.enter_context(closing(open_ledger(StoreFolder(settings.store))))
             synced = StoredMirror(ledger, mirror_named(ledger, wishes.synced))
-        index: Index = synced or world.index
+        index: Index = synced or DescribedIndex(world.index, world.metadata_digest)
         if private is not None:
             index = FirstIndex([(PRIVATE, private)], index, [])
         try:
@@ -97,6 +99,7 @@ def offering(settings: Settings, wishes: Wishes, tell: Tell, environ: Mapping[st
                 uploads=wishes.uploads,
                 largest_upload=wishes.largest_upload,
                 redirect=wishes.redirect,
+                region_header=wishes.region_header,
                 listed=synced.serials if synced is not None else dict,
             )
         finally:

@@ -1,0 +1,30 @@
+"""An index whose pages also tell what the store knows of the files that are in it: their core metadata and size.
+
+Mirrors and old servers leave these out; with them a resolver reads some kilobytes instead of the wheel (PEP 658).
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from tf_tester.model.artifact import Artifact, ProjectPage
+from tf_tester.ports import Index
+
+
+class DescribedIndex:
+    """`ports.Index`."""
+
+    def __init__(self, index: Index, digest: Callable[[Artifact], str | None]) -> None:
+        """`digest`: SHA-256 of a wheel's METADATA where that is in the store, verified."""
+        self._index = index
+        self._digest = digest
+
+    def page(self, project: str) -> ProjectPage:
+        page = self._index.page(project)
+        artifacts = tuple(self._described(one) for one in page.artifacts)
+        return page if artifacts == page.artifacts else replace(page, artifacts=artifacts)
+
+    def _described(self, artifact: Artifact) -> Artifact:
+        if artifact.metadata_sha256 is not None or artifact.sha256 is None or not artifact.is_wheel:
+            return artifact
+        digest = self._digest(artifact)
+        return artifact if digest is None else replace(artifact, metadata_sha256=digest)
