@@ -25,6 +25,7 @@ server {{
     }}
     default_type application/octet-stream;
     charset utf-8;
+    absolute_redirect off;
     sendfile on;
     tcp_nopush on;
 

@@ -24,6 +24,8 @@ from tf_tester.transfer.settings import MAX_METADATA, MAX_PAGE, Timeouts
 from tf_tester.transfer.trouble import InterruptedTransfer, Trouble, status_trouble
 
 if TYPE_CHECKING:
+    from aiohttp import ClientResponse
+
     from tf_tester.transfer.session import Session
 
 T = TypeVar("T")
@@ -346,20 +348,19 @@ class Transfer:
             headers["Cache-Control"] = "no-cache"
 
         async def ask(session: "Session") -> PageResponse:
-            from tf_tester.transfer.session import read_body
+            from tf_tester.transfer.session import check_length, read_body
 
+            if most is not None:
+                # What is too long fills buffers on the way before it can be refused.
+                async with session.open(address, headers, method="HEAD") as response:
+                    check_length(response, most)
+                    if response.status == 304 and etag:
+                        return _page_response(response, b"")
             async with session.open(address, headers) as response:
                 status = 404 if response.status == 410 else response.status
                 if status not in (200, 404) and not (status == 304 and etag):
                     raise status_trouble(status, response.reason, response.headers.get("Retry-After"))
-                return PageResponse(
-                    status=status,
-                    body=await read_body(response, most or MAX_PAGE) if status == 200 else b"",
-                    content_type=response.headers.get("Content-Type", ""),
-                    etag=response.headers.get("ETag"),
-                    url_after_redirects=str(response.url),
-                    serial=_serial(response.headers.get("X-PyPI-Last-Serial")),
-                )
+                return _page_response(response, await read_body(response, most or MAX_PAGE) if status == 200 else b"")
 
         patience = Patience(self._timeouts.retry_delay, self._timeouts.retry_after_cap)
         while True:
@@ -388,6 +389,17 @@ class Transfer:
         secret = credentials(url)
         if secret:
             self._identities[origin(url)] = secret
+
+
+def _page_response(response: "ClientResponse", body: bytes) -> PageResponse:
+    return PageResponse(
+        status=404 if response.status == 410 else response.status,
+        body=body,
+        content_type=response.headers.get("Content-Type", ""),
+        etag=response.headers.get("ETag"),
+        url_after_redirects=str(response.url),
+        serial=_serial(response.headers.get("X-PyPI-Last-Serial")),
+    )
 
 
 def _serial(header: str | None) -> int | None:

@@ -84,8 +84,10 @@ class Session:
         return certificates(self._environ)  # 30 ms, which plain http doesn't need
 
     @asynccontextmanager
-    async def open(self, url: str, headers: Mapping[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The answer to a GET, redirects followed; the address it came from is `str(response.url)`.
+    async def open(
+        self, url: str, headers: Mapping[str, str], *, method: str = "GET"
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer, redirects followed; the address it came from is `str(response.url)`.
 
         Raises `Trouble` for whatever goes wrong until the block is left.
         """
@@ -98,7 +100,7 @@ class Session:
             for _ in range(MAX_REDIRECTS + 1):
                 if self._may_ask is not None and not self._may_ask(origin(target).host):
                     raise Trouble(Kind.CONTENT, f"leads to {origin(target).host}, which is no host to be asked")
-                response = await self._get(target, headers, secret if origin(target) == asked else None)
+                response = await self._ask(method, target, headers, secret if origin(target) == asked else None)
                 try:
                     location = response.headers.get("Location")
                     if response.status not in _REDIRECTS or location is None:
@@ -126,7 +128,9 @@ class Session:
             self._passwords[place, user] = known
         return user, known
 
-    async def _get(self, url: str, headers: Mapping[str, str], secret: Credentials | None) -> aiohttp.ClientResponse:
+    async def _ask(
+        self, method: str, url: str, headers: Mapping[str, str], secret: Credentials | None
+    ) -> aiohttp.ClientResponse:
         if secret:
             headers = {**headers, "Authorization": _basic(secret)}
         proxy, for_proxy = proxy_for(url, self._environ), {}
@@ -137,7 +141,8 @@ class Session:
                 # Without a tunnel the proxy reads the request itself.
                 headers = {**headers, **for_proxy}
         plain = url.startswith("http:") and not (proxy or "").startswith("https:")
-        return await self._client.get(
+        return await self._client.request(
+            method,
             URL(url, encoded=True),
             headers=headers,
             allow_redirects=False,
@@ -171,13 +176,18 @@ def password_of(place: Origin, user: str, environ: Mapping[str, str]) -> str:
     return ""
 
 
+def check_length(response: aiohttp.ClientResponse, cap: int) -> None:
+    """Raises `Trouble` where it says itself that it has more than `cap` bytes."""
+    if (response.content_length or 0) > cap:
+        raise Trouble(Kind.CONTENT, f"answered with more than {size_text(cap)}")
+
+
 async def read_body(response: aiohttp.ClientResponse, cap: int) -> bytes:
     """The decoded body, `cap` bytes at most however small it was packed. Raises `Trouble`."""
     coding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if coding not in ("identity", "", "gzip", "x-gzip", "deflate"):
         raise Trouble(Kind.CONTENT, f"answered in an encoding nobody asked for ({coding[:20]})")
-    if (response.content_length or 0) > cap:
-        raise Trouble(Kind.CONTENT, f"answered with more than {size_text(cap)}")
+    check_length(response, cap)
     decoder = None if coding in ("identity", "") else zlib.decompressobj(wbits=47)
     body = bytearray()
     while chunk := await response.content.readany():
