@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -329,6 +329,9 @@ class MirrorHead:
     """Digest of all that said what it is to hold."""
     complete: bool
     """Nothing was missing, held back or left for a next time."""
+    watched: Mapping[str, str] = field(default_factory=dict)
+    """Projects of which nothing is held though something is required, with the digest of the upstream's page of each;
+    empty: it has none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,6 +221,25 @@ def test_a_project_that_the_upstream_has_no_more(user: User, index: Simulator, c
     assert "gear" not in holds(user)
 
 
+def test_what_was_required_in_vain_comes_when_it_is_there(user: User, index: Simulator, config: Path) -> None:
+    add(index, "toy", "2.1", ("cog>=2", "late"))
+    add(index, "cog", "1.0")
+    run = sync(user)
+    assert "unmet: cog>=2" in run.out and "unmet: late" in run.out
+    assert "nothing new" in sync(user).out
+    late, cog = add(index, "late"), add(index, "cog", "2.0")
+    sync(user)
+    assert holds(user)["late"] == [late] and holds(user)["cog"] == [cog]
+
+
+def test_what_is_in_quarantine_is_not_kept(user: User, index: Simulator, config: Path) -> None:
+    """PEP 792: it may be malware."""
+    sync(user)
+    index.add_project("gear", status="quarantined")
+    assert "gear is in quarantine" in sync(user).out
+    assert "gear" not in holds(user)
+
+
 def test_only_so_much_at_a_time(user: User, index: Simulator, config: Path) -> None:
     for version in ("4.0", "4.1", "4.2"):
         name, content = make_wheel("toy", version, files={"toy.bin": random.Random(version).randbytes(300_000)})

@@ -117,6 +117,8 @@ class _Plan:
     pages: dict[str, ProjectPage]
     wanted: dict[str, dict[str, Artifact]]
     """Files by project and file name."""
+    asked: set[str]
+    """Projects that are required, whether there is something of them or not."""
     certain: bool
     """All that had to be known for it is known: what isn't in it isn't wanted."""
 
@@ -139,9 +141,11 @@ def sync(errand: Errand, mirror: Mirror, services: Services, now: Callable[[], d
         if held:
             services.list_pages(max(_A_PAGE, _A_QUESTION * len(held)))
         pages = _Pages(services, pool, report)
-        pages.ask([*held, *(root.project for root in errand.roots)])
+        watched = head.watched if head is not None else {}
+        pages.ask([*held, *(root.project for root in errand.roots), *watched])
         same = head is not None and head.complete and head.wanted == errand.wanted
-        if same and _is_unchanged(pages.known, held, services):
+        marks = {name: entry.mark for name, entry in held.items()} | dict(watched)
+        if same and pages.marks() == marks and _is_whole(held.values(), services):
             plan = None
         else:
             plan = _plan(errand, pages, services, pool, report)
@@ -156,7 +160,9 @@ def sync(errand: Errand, mirror: Mirror, services: Services, now: Callable[[], d
                 raise
     if not errand.dry_run:
         complete = report.is_whole and not report.left and (plan is None or plan.certain)
-        mirror.put_head(MirrorHead(now(), errand.wanted, complete))
+        if plan is not None:
+            watched = {name: mark for name, mark in pages.marks().items() if name in plan.asked and name not in held}
+        mirror.put_head(MirrorHead(now(), errand.wanted, complete, watched))
     sizes = {one.sha256: one.size or 0 for entry in held.values() for one in entry.page.artifacts}
     report.projects, report.files, report.size = len(held), len(sizes), sum(sizes.values())
     if not errand.dry_run:
@@ -195,6 +201,11 @@ class _Pages:
                 how = "does not answer" if answer.stale else "shows an older state than was seen before"
                 self.unreachable[project] = IndexUnreachable(f"the upstream {how}", hint="Sync it again later.")
 
+    def marks(self) -> dict[str, str]:
+        """Of all that the upstream has answered for; empty where it has none."""
+        answered = {name: mark_of(page) for name, page in self.known.items() if name not in self.unreachable}
+        return answered | dict.fromkeys(self.absent, "")
+
     def _page(self, project: str) -> ProjectPage | UnknownProject | IndexUnreachable:
         try:
             return self._index.page(project)
@@ -202,15 +213,12 @@ class _Pages:
             return error
 
 
-def _is_unchanged(pages: Mapping[str, ProjectPage], held: Mapping[str, HeldProject], services: Services) -> bool:
-    return (
-        pages.keys() == held.keys()
-        and all(not page.stale and mark_of(page) == held[name].mark for name, page in pages.items())
-        and all(
-            one.sha256 is not None and services.blobs.find(one.sha256) is not None
-            for entry in held.values()
-            for one in entry.page.artifacts
-        )
+def _is_whole(held: Iterable[HeldProject], services: Services) -> bool:
+    """Whether all that it lists is in the store."""
+    return all(
+        one.sha256 is not None and services.blobs.find(one.sha256) is not None
+        for entry in held
+        for one in entry.page.artifacts
     )
 
 
@@ -231,7 +239,11 @@ def _plan(errand: Errand, pages: _Pages, services: Services, pool: ThreadPoolExe
             continue
         pages.ask(projects)
         for project in projects:
-            closure.learn_page(project, pages.known.get(project))
+            page = pages.known.get(project)
+            if page is not None and page.status == "quarantined":
+                report.remarks.append(f"{project} is in quarantine at the upstream: nothing of it is kept")
+                page = replace(page, artifacts=())
+            closure.learn_page(project, page)
         for wheel, metadata in zip(wheels, pool.map(lambda one: _metadata(one, services), wheels), strict=True):
             if isinstance(metadata, TfTesterError):
                 certain = False
@@ -261,7 +273,7 @@ def _plan(errand: Errand, pages: _Pages, services: Services, pool: ThreadPoolExe
         few = ", ".join(sorted(closure.opaque)[:3])
         report.remarks.append(f"what sources alone require is not known, such as {few} ({len(closure.opaque)})")
     report.remarks += [f"{address} can't be mirrored: it names an address" for address in sorted(closure.addresses)]
-    return _Plan(pages.known, closure.chosen, certain)
+    return _Plan(pages.known, closure.chosen, closure.asked, certain)
 
 
 def _metadata(artifact: Artifact, services: Services) -> bytes | TfTesterError | None:
