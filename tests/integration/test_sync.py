@@ -131,6 +131,13 @@ def test_what_is_new_comes_and_nothing_else(user: User, index: Simulator, config
     assert holds(user)["toy"][-1] == new
 
 
+def test_the_status_page_knows_of_it(user: User, index: Simulator, config: Path) -> None:
+    sync(user)
+    with serving(user) as served:
+        [told] = json.loads(served.get("/status/now.json").body)["synced"]
+        assert (told["name"], told["complete"]) == ("team", True)
+
+
 def test_it_says_whom_it_mirrors(user: User, index: Simulator, config: Path) -> None:
     """PEP 708, so that installers may take it and its upstream together."""
     sync(user)

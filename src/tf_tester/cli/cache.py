@@ -199,8 +199,9 @@ def mirrors(ctx: click.Context, /, forget: str | None, **_: Any) -> int:
         return 0
     if forget is not None:
         mirroring.forget(settings, forget)
-    for name, synced in mirroring.all_mirrors(settings).items():
-        print(printable(f"{name}  synced {synced:%Y-%m-%d %H:%M} UTC"))
+    for name, head in mirroring.all_mirrors(settings).items():
+        rest = "" if head.complete else "; something is missing"
+        print(printable(f"{name}  synced {head.synced:%Y-%m-%d %H:%M} UTC{rest}"))
     return 0
 
 

@@ -192,7 +192,7 @@ def _told(done: "SyncReport", *, dry_run: bool) -> list[str]:
     if dry_run:
         lines.append(f"{done.mirror} holds {holds}; {coming} would come.")
     elif not done.changes and not done.fetched:
-        lines.append(f"{done.mirror}: nothing new; {holds}.")
+        lines.append(f"{done.mirror}: nothing {'came' if done.missing else 'new'}; {holds}.")
     else:
         lines.append(f"{done.mirror}: {holds}; {coming} came in {duration_text(done.seconds)}.")
     if done.left:

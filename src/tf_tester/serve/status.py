@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
 
@@ -12,7 +12,7 @@ import msgspec
 
 from tf_tester import __version__
 from tf_tester.core.printable import printable
-from tf_tester.ports import Reputation
+from tf_tester.ports import MirrorHead, Reputation
 from tf_tester.serve.answers import Answer
 from tf_tester.serve.metrics import Metrics
 
@@ -30,6 +30,8 @@ class Facts:
     free: int
     """Bytes on its disk."""
     mirrors: tuple[Reputation, ...] = ()
+    synced: Mapping[str, MirrorHead] = field(default_factory=dict)
+    """Mirrors of our own, by name."""
 
 
 class Status:
@@ -56,11 +58,14 @@ class Status:
         loop = asyncio.get_running_loop()
         if self._known is None or loop.time() - self._known[0] > _LASTS:
             self._known = loop.time(), await loop.run_in_executor(self._executor, self._facts)
-        metrics = self._metrics
+        metrics, facts = self._metrics, self._known[1]
         told: dict[str, Any] = {
             "version": __version__,
             "up": time.time() - metrics.began,
-            "store": self._known[1],
+            "store": {"files": facts.files, "bytes": facts.bytes, "free": facts.free, "mirrors": facts.mirrors},
+            "synced": [
+                {"name": name, "at": head.synced, "complete": head.complete} for name, head in facts.synced.items()
+            ],
             "underway": [
                 {"file": printable(one.filename), "done": one.done, "total": one.total, "source": one.source}
                 for one in list(metrics.underway.values())

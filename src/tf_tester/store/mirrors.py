@@ -112,19 +112,15 @@ class StoredMirror:
         return held.page
 
 
-def mirror_names(ledger: Ledger) -> dict[str, datetime]:
-    """All mirrors, and when each was last synced."""
-    found = {}
-    for name in sorted(ledger.keys_of(_HEAD)):
-        head = StoredMirror(ledger, name).head()
-        if head is not None:
-            found[name] = head.synced
-    return found
+def mirror_heads(ledger: Ledger) -> dict[str, MirrorHead]:
+    """Of all mirrors, by name."""
+    heads = ((name, StoredMirror(ledger, name).head()) for name in sorted(ledger.keys_of(_HEAD)))
+    return {name: head for name, head in heads if head is not None}
 
 
 def mirror_named(ledger: Ledger, name: str | None) -> str:
     """The name of a mirror that there is; None: of the only one. Raises `UsageError`."""
-    known = list(mirror_names(ledger))
+    known = list(mirror_heads(ledger))
     if name is None and len(known) == 1:
         return known[0]
     if name in known:

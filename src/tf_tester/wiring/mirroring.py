@@ -2,16 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from datetime import datetime
 
 from tf_tester.core.links import without_credentials
 from tf_tester.core.settings import Settings
 from tf_tester.flow.services import Services
 from tf_tester.flow.sync import Came
 from tf_tester.model.events import Event, TransferFinished
-from tf_tester.ports import Tell
+from tf_tester.ports import MirrorHead, Tell
 from tf_tester.store.folder import StoreFolder
-from tf_tester.store.mirrors import StoredMirror, forget_mirror, mirror_named, mirror_names, syncing
+from tf_tester.store.mirrors import StoredMirror, forget_mirror, mirror_heads, mirror_named, syncing
 from tf_tester.wiring import new_run_id, services
 from tf_tester.wiring.network import chosen
 from tf_tester.wiring.store import open_ledger
@@ -49,12 +48,12 @@ def upstream_of(settings: Settings, environ: Mapping[str, str]) -> str:
     return "" if who.extra or who.folders else without_credentials(who.authority)
 
 
-def all_mirrors(settings: Settings) -> dict[str, datetime]:
-    """Mirrors of a store, and when each was last synced."""
+def all_mirrors(settings: Settings) -> dict[str, MirrorHead]:
+    """Mirrors of a store."""
     folder = StoreFolder(settings.store)
     folder.open()
     with closing(open_ledger(folder)) as ledger:
-        return mirror_names(ledger)
+        return mirror_heads(ledger)
 
 
 def forget(settings: Settings, name: str) -> None:

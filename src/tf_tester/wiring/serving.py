@@ -21,7 +21,8 @@ from tf_tester.serve.private import PRIVATE, PrivateFolder
 from tf_tester.serve.status import Facts
 from tf_tester.serve.tokens import TokenFile
 from tf_tester.store.folder import StoreFolder
-from tf_tester.store.mirrors import StoredMirror, mirror_named
+from tf_tester.store.ledger import Ledger
+from tf_tester.store.mirrors import StoredMirror, mirror_heads, mirror_named
 from tf_tester.wiring import new_run_id, services
 from tf_tester.wiring.network import now
 from tf_tester.wiring.store import open_ledger
@@ -76,8 +77,8 @@ def offering(settings: Settings, wishes: Wishes, tell: Tell, environ: Mapping[st
         ExitStack() as stack,
     ):
         synced = None
+        ledger = stack.enter_context(closing(open_ledger(StoreFolder(settings.store))))
         if wishes.synced is not None:
-            ledger = stack.enter_context(closing(open_ledger(StoreFolder(settings.store))))
             synced = StoredMirror(ledger, mirror_named(ledger, wishes.synced))
         index: Index = synced or DescribedIndex(world.index, world.metadata_digest)
         if private is not None:
@@ -91,7 +92,7 @@ def offering(settings: Settings, wishes: Wishes, tell: Tell, environ: Mapping[st
                 metadata=world.metadata,
                 allowed=LockFolder(wishes.locks).allowed,
                 now=now,
-                facts=lambda: _facts(settings, world),
+                facts=lambda: _facts(settings, world, ledger),
                 metrics=metrics,
                 access=Access(wishes.everybody_reads, token_file(wishes.tokens).holder, wishes.rate),
                 log=Log(wishes.log),
@@ -106,8 +107,9 @@ def offering(settings: Settings, wishes: Wishes, tell: Tell, environ: Mapping[st
             world.stop()
 
 
-def _facts(settings: Settings, world: Services) -> Facts:
+def _facts(settings: Settings, world: Services, ledger: Ledger) -> Facts:
     """Files are looked at one by one: 10,000 take a tenth of a second."""
     folder = StoreFolder(settings.store)
     sizes = [entry.stat().st_size for place in folder.blobs.glob("??") for entry in os.scandir(place)]
-    return Facts(len(sizes), sum(sizes), shutil.disk_usage(folder.root).free, tuple(world.reputations()))
+    free = shutil.disk_usage(folder.root).free
+    return Facts(len(sizes), sum(sizes), free, tuple(world.reputations()), mirror_heads(ledger))
