@@ -376,7 +376,8 @@ def test_only_what_a_lock_allows(user: User, index: Simulator, tmp_path: Path) -
     locks.mkdir()
     digest = index.artifact("toy-1.1-py3-none-any.whl").sha256
     (locks / "prod.txt").write_text(f"toy==1.1 --hash=sha256:{digest}\n")
-    (locks / "none.txt").write_text("toy==1.1\n")
+    (locks / "none.txt").write_text("toy==1.1.0\ngear==2.*\n")
+    (locks / "loose.txt").write_text("toy==1.1.0  # any file of it\n")
     with serving(user, "--locks", str(locks)) as running:
         assert _versions(running, "/only/prod.txt/simple/toy/") == ["1.1"]
         assert _versions(running, "/only/prod.txt/as-of/2020-06-01/simple/toy/") == ["404"]
@@ -384,6 +385,8 @@ def test_only_what_a_lock_allows(user: User, index: Simulator, tmp_path: Path) -
         assert _versions(running, "/only/absent.txt/simple/toy/") == ["404"]
         assert _versions(running, "/only/..%2Fprod.txt/simple/toy/") == ["404"]
         assert running.get("/only/none.txt/simple/toy/", Accept=JSON).status == 502
+        assert _versions(running, "/only/loose.txt/simple/toy/") == ["1.1"]
+        assert _versions(running, "/only/loose.txt/simple/gear/") == ["404"]
         (locks / "prod.txt").write_text(f"toy==1.1 --hash=sha256:{index.artifact('toy-2.0-py3-none-any.whl').sha256}\n")
         assert _versions(running, "/only/prod.txt/simple/toy/") == ["2.0"], "the lock is looked at anew"
 

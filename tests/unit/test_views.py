@@ -1,8 +1,9 @@
 from datetime import UTC, datetime
 
 import pytest
+from packaging.version import Version
 
-from tf_tester.core.views import BadView, View, moment_of, shown, split_view
+from tf_tester.core.views import Allowed, BadView, View, moment_of, shown, split_view
 from tf_tester.model.artifact import Artifact, ProjectPage
 
 
@@ -54,7 +55,10 @@ def test_an_index_without_dates_has_no_past() -> None:
 def test_only_what_was_out_and_is_allowed_is_shown() -> None:
     page = ProjectPage("toy", (_artifact("1.0", 2020, "a"), _artifact("2.0", 2020, "b"), _artifact("3.0", 2022, "c")))
     view = View(datetime(2021, 1, 1, tzinfo=UTC), "lock", depth=4)
-    found = shown(page, view, frozenset({"b" * 64, "c" * 64}))
+    found = shown(page, view, Allowed(frozenset({"b" * 64, "c" * 64})))
     assert found is not None
     assert [one.version for one in found.artifacts] == ["2.0"]
-    assert shown(page, view, frozenset({"d" * 64})) is None
+    assert shown(page, view, Allowed(frozenset({"d" * 64}), frozenset({("toy", Version("3"))}))) is None
+    loose = shown(page, view, Allowed(versions=frozenset({("toy", Version("2")), ("other", Version("1.0"))})))
+    assert loose is not None
+    assert [one.version for one in loose.artifacts] == ["2.0"]

@@ -4,7 +4,7 @@ Both name the authority's own addresses and hashes, never a mirror's: a lock is 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from packaging.markers import Marker
     from packaging.pylock import Pylock
     from packaging.requirements import Requirement
+    from packaging.specifiers import Specifier
 
 _TABLE = "tf-tester"
 """Of ours in a lock, below `[tool]`."""
@@ -273,37 +274,75 @@ def exact_requirements(text: str, interpreter: Interpreter, *, shown: str) -> tu
 def locked_requirements(content: bytes, *, shown: str) -> list[tuple["Requirement", frozenset[str]]]:
     """What a lock names, whatever it was made for, each with the SHA-256 of its files; none: all of that version.
 
-    A `pylock.toml`, or requirements with `==` everywhere. Raises `ConfigError` where it is neither.
+    A `pylock.toml`, a lock of uv, Poetry or PDM, or requirements with `==` everywhere. Raises `ConfigError` where it is
+    none of these.
     """
-    from packaging.requirements import InvalidRequirement, Requirement
+    import tomllib
 
-    text = content.decode("utf-8", "replace")
-    found = []
-    if re.search(r"^\s*lock-version\s*=", text, re.MULTILINE):
-        for package in _pylock(content, shown).packages:
-            files = [*(package.wheels or ()), *((package.sdist,) if package.sdist else ())]
-            digests = frozenset(one.hashes["sha256"].lower() for one in files if "sha256" in one.hashes)
-            if digests:
-                found.append((Requirement(str(package.name)), digests))
+    try:
+        table = tomllib.loads(content.decode())
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError):
+        table = {}
+    if "lock-version" in table:
+        found = list(_of_pylock(_pylock(content, shown)))
+    elif isinstance(table.get("package"), list):
+        found = list(_of_tools(table["package"]))
     else:
-        for line in text.replace("\\\n", " ").splitlines():
-            words, *hashes = re.split(r"\s--hash[= ]", re.sub(r"(^|\s)#.*", "", line).strip())
-            if not words.strip() or words.startswith("-"):
-                continue
-            try:
-                requirement = Requirement(words.strip())
-            except InvalidRequirement:
-                requirement = None
-            if requirement is None or not any(one.operator in ("==", "===") for one in requirement.specifier):
-                raise ConfigError(
-                    f"{shown} is no lock: {words.strip()!r} doesn't say which version.",
-                    hint="Give a pylock.toml, or requirements with == everywhere; others belong to `requirements`.",
-                )
-            digests = frozenset(one.strip()[7:].lower() for one in hashes if one.startswith("sha256:"))
-            found.append((requirement, digests))
+        found = list(_of_requirements(content.decode("utf-8", "replace"), shown))
     if not found:
         raise ConfigError(f"{shown} names no file.", hint="Give a pylock.toml, or requirements with ==.")
     return found
+
+
+def _of_pylock(lock: "Pylock") -> Iterator[tuple["Requirement", frozenset[str]]]:
+    from packaging.requirements import Requirement
+
+    for package in lock.packages:
+        files = [*(package.wheels or ()), *((package.sdist,) if package.sdist else ())]
+        digests = frozenset(one.hashes["sha256"].lower() for one in files if "sha256" in one.hashes)
+        if digests:
+            yield Requirement(str(package.name)), digests
+
+
+def _of_tools(packages: list[Any]) -> Iterator[tuple["Requirement", frozenset[str]]]:
+    """uv has `wheels` and `sdist`, Poetry and PDM have `files`; a hash is `sha256:…` in all."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    for package in packages:
+        if not isinstance(package, dict):
+            continue
+        files = [*package.get("wheels", ()), *package.get("files", ()), package.get("sdist") or {}]
+        hashes = (str(one.get("hash", "")) for one in files if isinstance(one, dict))
+        digests = frozenset(one[7:].lower() for one in hashes if one.startswith("sha256:"))
+        try:
+            requirement = Requirement(str(package.get("name", "")))
+        except InvalidRequirement:
+            continue
+        if digests:
+            yield requirement, digests
+
+
+def _of_requirements(text: str, shown: str) -> Iterator[tuple["Requirement", frozenset[str]]]:
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    for line in text.replace("\\\n", " ").splitlines():
+        words, *hashes = re.split(r"\s--hash[= ]", re.sub(r"(^|\s)#.*", "", line).strip())
+        if not words.strip() or words.startswith("-"):
+            continue
+        try:
+            requirement = Requirement(words.strip())
+        except InvalidRequirement:
+            requirement = None
+        if requirement is None or not any(_is_exact(one) for one in requirement.specifier):
+            raise ConfigError(
+                f"{shown} is no lock: {words.strip()!r} doesn't say which version.",
+                hint="Give a pylock.toml, or requirements with == everywhere, such as `pip freeze` writes.",
+            )
+        yield requirement, frozenset(one.strip()[7:].lower() for one in hashes if one.startswith("sha256:"))
+
+
+def _is_exact(specifier: "Specifier") -> bool:
+    return specifier.operator in ("==", "===") and not specifier.version.endswith(".*")
 
 
 def markers_of(interpreter: Interpreter) -> dict[str, str]:

@@ -9,8 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 
+from packaging.version import Version
+
 from tf_tester.core.era import as_of
-from tf_tester.model.artifact import ProjectPage
+from tf_tester.core.wheel_rules import same_version
+from tf_tester.model.artifact import Artifact, ProjectPage
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})")
@@ -32,6 +35,23 @@ class View:
     @property
     def is_whole(self) -> bool:
         return self.cutoff is None and not self.only and not self.private
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What a lock names."""
+
+    digests: frozenset[str] = frozenset()
+    """SHA-256 of files."""
+    versions: frozenset[tuple[str, Version]] = frozenset()
+    """Projects (canonical names) and versions of which every file is meant: the lock has no hash for them."""
+
+    def has(self, artifact: Artifact) -> bool:
+        if artifact.sha256 in self.digests:
+            return True
+        return bool(self.versions) and any(
+            artifact.project == name and same_version(artifact.version, str(version)) for name, version in self.versions
+        )
 
 
 class BadView(ValueError):
@@ -74,13 +94,13 @@ def moment_of(text: str) -> datetime:
     raise BadView("That is no day, such as 2021-03-01, and no moment, such as 2021-03-01T12:00:00Z.")
 
 
-def shown(page: ProjectPage, view: View, allowed: frozenset[str] | None) -> ProjectPage | None:
-    """The page as a view has it; None where nothing of it is in the view. `allowed`: digests, with `View.only`."""
+def shown(page: ProjectPage, view: View, allowed: Allowed | None) -> ProjectPage | None:
+    """The page as a view has it; None where nothing of it is in the view. `allowed`: with `View.only`."""
     if view.cutoff is not None:
         page, dated = as_of(page, view.cutoff)
         if not dated:
             # Without any date nobody knows how it was; all of it would be a lie.
             return None
     if allowed is not None:
-        page = replace(page, artifacts=tuple(one for one in page.artifacts if one.sha256 in allowed))
+        page = replace(page, artifacts=tuple(one for one in page.artifacts if allowed.has(one)))
     return page if page.artifacts or view.is_whole else None

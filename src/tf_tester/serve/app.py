@@ -21,7 +21,7 @@ from tf_tester.core.printable import printable
 from tf_tester.core.rate import Rate
 from tf_tester.core.simple import canonical, render_names_html, render_names_json
 from tf_tester.core.tokens import Scope, Token, presented
-from tf_tester.core.views import BadView, View, split_view
+from tf_tester.core.views import Allowed, BadView, View, split_view
 from tf_tester.core.wheel_rules import BadWheel
 from tf_tester.errors import IndexUnreachable, TfTesterError, UnknownProject
 from tf_tester.model.artifact import Artifact
@@ -51,8 +51,8 @@ class Offer:
     fetcher: Fetcher
     blobs: Blobs
     metadata: Callable[[Artifact], bytes]
-    allowed: Callable[[str], frozenset[str] | None]
-    """Digests in the lock of a name; None where there is none."""
+    allowed: Callable[[str], Allowed | None]
+    """What the lock of a name has; None where there is none."""
     stop: Callable[[], None]
     """Ends what is being fetched; what came of it is kept."""
     now: Callable[[], datetime]

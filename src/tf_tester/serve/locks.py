@@ -4,7 +4,11 @@ import re
 import threading
 from pathlib import Path
 
-from tf_tester.core.lockfile import digests_of
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from tf_tester.core.lockfile import locked_requirements
+from tf_tester.core.views import Allowed
 from tf_tester.errors import ConfigError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
@@ -17,10 +21,10 @@ class LockFolder:
         """None: there are none."""
         self._root = root
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[int, frozenset[str]]] = {}
+        self._known: dict[str, tuple[int, Allowed]] = {}
 
-    def allowed(self, name: str) -> frozenset[str] | None:
-        """The digests in a lock; None where there is none of that name. Raises `ConfigError` for one that is none."""
+    def allowed(self, name: str) -> Allowed | None:
+        """What a lock has; None where there is none of that name. Raises `ConfigError` for one that is none."""
         if self._root is None or not _NAME.fullmatch(name):
             return None
         file = self._root / name
@@ -33,8 +37,23 @@ class LockFolder:
         with self._lock:
             known = self._known.get(name)
             if known is None or known[0] != changed:
-                try:
-                    known = self._known[name] = changed, frozenset(digests_of(file))
-                except ConfigError as error:
-                    raise ConfigError(error.message.replace(str(file), name), hint=error.hint) from error
+                known = self._known[name] = changed, _read(file, name)
             return known[1]
+
+
+def _read(file: Path, name: str) -> Allowed:
+    """Raises `ConfigError`."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"The lock {name} can't be read: {error.strerror}.") from error
+    digests: set[str] = set()
+    versions: set[tuple[str, Version]] = set()
+    for requirement, hashes in locked_requirements(content, shown=name):
+        digests |= hashes
+        for one in () if hashes else requirement.specifier:
+            try:
+                versions.add((str(canonicalize_name(requirement.name)), Version(one.version)))
+            except InvalidVersion as error:
+                raise ConfigError(f"{name} is no lock: {requirement} doesn't say which version.") from error
+    return Allowed(frozenset(digests), frozenset(versions))

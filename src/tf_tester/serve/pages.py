@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from tf_tester.core.negotiate import JSON
 from tf_tester.core.simple import render_html, render_json
-from tf_tester.core.views import View, shown
+from tf_tester.core.views import Allowed, View, shown
 from tf_tester.errors import IndexUnreachable, TfTesterError, UnknownProject
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.ports import Index
@@ -116,14 +116,14 @@ class _Known:
 class Pages:
     """All that were asked for; used inside the event loop."""
 
-    def __init__(self, index: Index, allowed: Callable[[str], frozenset[str] | None], executor: Executor) -> None:
-        """`allowed`: digests in the lock of a name."""
+    def __init__(self, index: Index, allowed: Callable[[str], Allowed | None], executor: Executor) -> None:
+        """`allowed`: what the lock of a name has."""
         self._index = index
         self._allowed = allowed
         self._executor = executor
         self._known: dict[str, _Known] = {}
         self._asking: dict[str, asyncio.Task[ProjectPage]] = {}
-        self._shown: OrderedDict[tuple[str, View, frozenset[str] | None], Shown] = OrderedDict()
+        self._shown: OrderedDict[tuple[str, View, Allowed | None], Shown] = OrderedDict()
 
     async def get(self, project: str, view: View) -> Shown:
         """The page of a project (canonical name), as fresh as it can be had at once.
