@@ -171,6 +171,12 @@ def test_names_lead_to_their_canonical_form(served: Served) -> None:
         ("/simple/" + "a" * 300 + "/", 404),
         ("/simple/%00/", 404),
         ("/simple/a%2Fb/", 404),
+        ("/simple/A%0aSet-Cookie:%20a=b", 404),
+        ("/simple/http:%2F%2F2130706433:8000", 404),
+        ("/simple/%2F%2Flocalhost", 404),
+        ("/simple/%5C%5Clocalhost", 404),
+        ("/simple/A%3Fb", 404),
+        ("/simple/%C3%A9/", 404),
         ("/healthz", 200),
     ],
 )
@@ -452,9 +458,15 @@ def _form(fields: Mapping[str, str], filename: str, content: bytes) -> tuple[byt
 def _upload(served: Served, token: str, filename: str, content: bytes, **fields: str) -> tuple[int, str]:
     told = {":action": "file_upload", "name": filename.split("-")[0], "version": filename.split("-")[1]} | fields
     body, kind = _form(told, filename, content)
+    return _posted(served, token, body, kind)
+
+
+def _posted(
+    served: Served, token: str, body: bytes, kind: str = "multipart/form-data; boundary=b", **more: str
+) -> tuple[int, str]:
     parts = urlsplit(served.url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
-    headers = {"Content-Type": kind}
+    headers = {"Content-Type": kind} | more
     if token:
         headers["Authorization"] = f"Bearer {token}"
     connection.request("POST", "/private/", body, headers)
@@ -519,6 +531,42 @@ def test_uploads_need_the_right_token_and_a_sound_file(user: User, index: Simula
         assert _upload(running, _token(user, "late", "--upload"), name, content)[0] == 403, "they are off"
     assert b"tft-" not in (user.home / "tokens.json").read_bytes()
     assert (user.home / "tokens.json").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'--b\r\nContent-Disposition: form-data; name="\x02"\r\n\r\nx\r\n--b--\r\n',
+        b"--b\r\nno colon\r\n\r\nx\r\n--b--\r\n",
+        b"--b\r\nX: " + b"y" * 20_000 + b"\r\n\r\nx\r\n--b--\r\n",
+        b"--b\r\n" + b"X: y\r\n" * 5000 + b"\r\nx\r\n--b--\r\n",
+        b'--b\r\nContent-Disposition: form-data; name="_charset_"\r\n\r\n' + b"x" * 50 + b"\r\n--b--\r\n",
+        b'--b\r\nContent-Disposition: form-data; name="x"\r\nContent-Transfer-Encoding: odd\r\n\r\nx\r\n--b--\r\n',
+    ],
+)
+def test_what_is_no_form_is_the_client_s_mistake(user: User, index: Simulator, body: bytes) -> None:
+    token = _token(user, "release", "--upload")
+    with serving(user, "--private", "private", "--uploads", "--tokens", str(user.home / "tokens.json")) as running:
+        answer = _posted(running, token, body)
+        assert answer[0] == 400
+        assert _posted(running, token, body, **{"Content-Encoding": "gzip"})[0] in (400, 415)
+        assert running.get("/healthz").status == 200
+
+
+def test_a_client_that_goes_away_is_nobody_s_mistake(user: User, index: Simulator) -> None:
+    token = _token(user, "release", "--upload")
+    more = ("--log", "json", "--tokens", str(user.home / "tokens.json"))
+    with serving(user, "--private", "private", "--uploads", *more) as running:
+        head = (
+            f"POST /private/ HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Length: 1000000\r\n"
+            "Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n"
+            'Content-Disposition: form-data; name="content"; filename="x.whl"\r\n\r\n'
+        )
+        with socket.create_connection(("127.0.0.1", urlsplit(running.url).port or 0), timeout=60) as connection:
+            connection.sendall(head.encode() + b"x" * 300_000)
+        assert running.process.stderr is not None
+        assert json.loads(running.process.stderr.readline())["status"] == 499
+        assert not list((user.folder / "private" / ".incoming").glob("*"))
 
 
 def test_another_address_needs_a_token_to_read(user: User, index: Simulator) -> None:

@@ -15,6 +15,8 @@ from tf_tester.errors import TfTesterError
 CHUNK = 256 * 1024
 _WITH_HEADERS = 64 * 1024
 """Bytes of a file that go out together with the headers; a smaller file is done with that."""
+GONE = 499
+"""nginx's number for a client that went away."""
 log = logging.getLogger("tf_tester.serve")
 
 

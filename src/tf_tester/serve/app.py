@@ -5,6 +5,7 @@ it or the connection is cut before its end; an upstream that is gone costs nothi
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
@@ -27,7 +28,7 @@ from tf_tester.errors import IndexUnreachable, TfTesterError, UnknownProject
 from tf_tester.model.artifact import Artifact
 from tf_tester.ports import AUTHORITY, Blobs, Fetcher, Index, Source
 from tf_tester.serve.access import Access, Log
-from tf_tester.serve.answers import Answer, log, said, send
+from tf_tester.serve.answers import GONE, Answer, log, said, send
 from tf_tester.serve.files import Coming, Files
 from tf_tester.serve.metrics import Metrics
 from tf_tester.serve.pages import Body, Pages, body_of
@@ -35,7 +36,8 @@ from tf_tester.serve.private import PRIVATE, PrivateFolder
 from tf_tester.serve.status import Facts, Status
 from tf_tester.serve.uploads import receive
 
-_LONGEST_NAME = 200
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,198}[A-Za-z0-9])?")
+"""What a project may be called (PEP 508): nothing else ever gets into a header, or to an index."""
 _FOR_EVER = "public, max-age=31536000, immutable"
 _FOR_A_MINUTE = "public, max-age=60"
 _FOR_EVER_PRIVATELY = "private, max-age=31536000, immutable"
@@ -88,7 +90,7 @@ class App:
         began = time.monotonic()
         metrics = self._offer.metrics
         metrics.begun()
-        kind, sent, status = "other", 0, 499  # nginx's number for a client that went away
+        kind, sent, status = "other", 0, GONE
         try:
             kind, answer = await self._answer(request, began)
             status = answer.status
@@ -116,7 +118,8 @@ class App:
             if request.method == "POST":
                 return "upload", await self._upload(request, view, rest)
             if request.method not in ("GET", "HEAD"):
-                return kind, said(405, "This index is read only.", allow="GET, HEAD")
+                allow = "POST" if self._takes_uploads(view, rest) else "GET, HEAD"
+                return kind, said(405, "This can't be done here.", allow=allow)
             refused = None if kind == "healthz" else self._refused(request, Scope.READ)
             return kind, refused or await self._route(request, view, rest)
         except BadView as error:
@@ -146,13 +149,15 @@ class App:
                 return Answer(301, {"location": "simple/"})
             case ["simple", ""]:
                 return await self._names(request, view)
-            case ["simple", name] | ["simple", name, ""] if 0 < len(name) <= _LONGEST_NAME:
+            case ["simple", name] | ["simple", name, ""] if _NAME.fullmatch(name):
                 project = canonical(name)
                 if name != project or len(rest) == 2:
                     return _moved(request, project, len(rest))
                 return await self._page(project, request, view)
-            case ["files", name, sha256, filename] if view.is_whole and len(name) <= _LONGEST_NAME:
+            case ["files", name, sha256, filename] if view.is_whole and _NAME.fullmatch(name):
                 return await self._file(canonical(name), sha256, filename, request)
+            case _ if self._takes_uploads(view, rest):
+                return said(405, "Uploads come here.", allow="POST")
             case _:
                 return said(404, "There is nothing here; the index is at /simple/.")
 
@@ -301,10 +306,14 @@ class App:
 
     # -- uploads
 
+    def _takes_uploads(self, view: View, rest: list[str]) -> bool:
+        places: tuple[list[str], ...] = ([], [""], ["legacy"], ["legacy", ""])
+        return self._offer.private is not None and view.private and view.depth == 1 and rest in places
+
     async def _upload(self, request: web.BaseRequest, view: View, rest: list[str]) -> Answer:
         """What twine sends (the API of the public index, which calls it `legacy`)."""
         private = self._offer.private
-        if not view.private or rest not in ([], [""], ["legacy"], ["legacy", ""]) or private is None:
+        if private is None or not self._takes_uploads(view, rest):
             return said(405, "Nothing can be written here.", allow="GET, HEAD")
         if not self._offer.uploads:
             return said(403, "Uploads are off: they are let in with --uploads.")

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web_protocol import RequestPayloadError
 from prometheus_client.multiprocess import mark_process_dead
 
 from tf_tester.errors import ConfigError, UsageError
@@ -103,7 +104,8 @@ async def _serve(app: App, listener: socket.socket, tls: ssl.SSLContext | None, 
             loop.add_signal_handler(number, told)
     logger = logging.getLogger("tf_tester.serve.http")
     logger.addFilter(_is_ours)
-    runner = web.ServerRunner(web.Server(app, access_log=None, logger=logger), shutdown_timeout=_LAST_ANSWERS)
+    server = web.Server(app, access_log=None, logger=logger, auto_decompress=False)
+    runner = web.ServerRunner(server, shutdown_timeout=_LAST_ANSWERS)
     await runner.setup()
     try:
         await web.SockSite(runner, listener, ssl_context=tls, backlog=_WAITING).start()
@@ -114,7 +116,7 @@ async def _serve(app: App, listener: socket.socket, tls: ssl.SSLContext | None, 
 
 def _is_ours(record: logging.LogRecord) -> bool:
     """Whether it is our mistake: what is no HTTP is answered with 400, and the client's."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError | RequestPayloadError))
 
 
 def work(count: int, one: Callable[[], None]) -> int:

@@ -12,9 +12,10 @@ from datetime import datetime
 from pathlib import Path
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError, PayloadEncodingError
 
 from tf_tester.core.simple import canonical
-from tf_tester.serve.answers import Answer, said
+from tf_tester.serve.answers import GONE, Answer, said
 from tf_tester.serve.private import PrivateFolder, Upload, UploadRefused
 
 _LONGEST_FIELD = 1 << 20
@@ -36,6 +37,8 @@ async def receive(
 
     `refused`: the answer to somebody who may not upload to a project.
     """
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        return said(415, "Uploads aren't taken in an encoding.", connection="close"), ""
     loop = asyncio.get_running_loop()
     place = private.incoming
     try:
@@ -76,7 +79,10 @@ async def _read_form(request: web.BaseRequest, place: Path, largest: int) -> tup
             value = await _read_field(part)
             if part.name in _WANTED:
                 told.setdefault(part.name or "", value.decode("utf-8", "replace"))
-    except (ValueError, AssertionError, KeyError, LookupError) as error:
+    except ConnectionError as error:
+        raise UploadRefused("The client went away.", status=GONE) from error
+    except (ValueError, AssertionError, LookupError, RuntimeError, HttpProcessingError, PayloadEncodingError) as error:
+        # All that aiohttp's reader raises at what is no form.
         raise UploadRefused("This is no form that can be read.") from error
     return told, upload
 
