@@ -7,6 +7,7 @@ it or the connection is cut before its end; an upstream that is gone costs nothi
 import asyncio
 import re
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -31,13 +32,15 @@ from tf_tester.serve.access import Access, Log
 from tf_tester.serve.answers import GONE, Answer, log, said, send
 from tf_tester.serve.files import Coming, Files
 from tf_tester.serve.metrics import Metrics
-from tf_tester.serve.pages import Body, Pages, body_of
+from tf_tester.serve.pages import Body, Pages, Shown, body_of
 from tf_tester.serve.private import PRIVATE, PrivateFolder
+from tf_tester.serve.quick import Quick
 from tf_tester.serve.status import Facts, Status
 from tf_tester.serve.uploads import receive
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,198}[A-Za-z0-9])?")
 """What a project may be called (PEP 508): nothing else ever gets into a header, or to an index."""
+_SERVER = "tf-tester"
 _FOR_EVER = "public, max-age=31536000, immutable"
 _FOR_A_MINUTE = "public, max-age=60"
 _FOR_EVER_PRIVATELY = "private, max-age=31536000, immutable"
@@ -85,6 +88,9 @@ class App:
         self._files = Files(offer.blobs, offer.fetcher, fetches, over=offer.metrics.forget)
         self._status = Status(offer.metrics, offer.facts, executor)
         self._rate = Rate(offer.access.rate) if offer.access.rate else None
+        self.quick = Quick(self._told_quickly)
+        self._may_be_quick = self._rate is None and offer.access.everybody_reads and offer.log.form == "none"
+        """Whether who asks makes no difference, and nobody wants to know."""
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         began = time.monotonic()
@@ -94,7 +100,7 @@ class App:
         try:
             kind, answer = await self._answer(request, began)
             status = answer.status
-            answer.headers.setdefault("server", "tf-tester")
+            answer.headers.setdefault("server", _SERVER)
             response, sent = await send(answer, request)
             return response
         except Exception:
@@ -104,6 +110,10 @@ class App:
             seconds = time.monotonic() - began
             metrics.ended(kind, status, sent, seconds)
             self._offer.log.request(request, status, sent, seconds)
+
+    def _told_quickly(self, status: int, sent: int) -> None:
+        self._offer.metrics.begun()
+        self._offer.metrics.ended("simple", status, sent, 0.0)
 
     async def _answer(self, request: web.BaseRequest, now: float) -> tuple[str, Answer]:
         """Which kind of thing was asked for, as metrics call it, and the answer."""
@@ -203,7 +213,22 @@ class App:
             answer.headers["x-pypi-last-serial"] = str(page.page.serial)
         if page.page.stale:
             answer.headers["warning"] = '110 - "the upstream does not answer: this is of an earlier time"'
+        if self._may_be_quick and not view.only:
+            answer.headers["server"] = _SERVER
+            self.quick.keep(request, answer, self._as_shown(page, kind, coding if answer.body else None))
         return answer
+
+    def _as_shown(self, page: Shown, kind: str, coding: str | None) -> Callable[[], bytes | None]:
+        """Tells the body of an answer while the page is current; None: it has none."""
+        there = weakref.ref(page)
+
+        def body() -> bytes | None:
+            page = there()
+            if page is None or not self._pages.is_current(page):
+                return None
+            return b"" if coding is None else page.bodies[kind].coded(coding)
+
+        return body
 
     def _in_form(self, body: Body, kind: str, coding: str, request: web.BaseRequest) -> Answer:
         etag = body.tag(coding)

@@ -70,7 +70,10 @@ def body_of(plain: bytes) -> Body:
     return Body(plain, f'"{hashlib.sha256(plain).hexdigest()[:32]}"')
 
 
-@dataclass(slots=True, eq=False)
+_Key = tuple[str, View, Allowed | None]
+
+
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Shown:
     """One page in one view, in the forms that were asked for."""
 
@@ -78,6 +81,7 @@ class Shown:
     artifacts: dict[str, Artifact]
     """By file name: those that can be verified, which are all that is shown."""
     depth: int
+    key: _Key
     bodies: dict[str, Body] = field(default_factory=dict)
     """By content type."""
 
@@ -123,7 +127,7 @@ class Pages:
         self._executor = executor
         self._known: dict[str, _Known] = {}
         self._asking: dict[str, asyncio.Task[ProjectPage]] = {}
-        self._shown: OrderedDict[tuple[str, View, Allowed | None], Shown] = OrderedDict()
+        self._shown: OrderedDict[_Key, Shown] = OrderedDict()
 
     async def get(self, project: str, view: View) -> Shown:
         """The page of a project (canonical name), as fresh as it can be had at once.
@@ -144,7 +148,7 @@ class Pages:
             if of_view is None:
                 raise UnknownProject(f"there is nothing of {project} in this view")
             artifacts = {one.filename: one for one in of_view.artifacts if one.sha256}
-            known = self._shown[key] = Shown(page, artifacts, view.depth)
+            known = self._shown[key] = Shown(page, artifacts, view.depth, key)
         self._shown.move_to_end(key)
         return known
 
@@ -182,6 +186,14 @@ class Pages:
             return await asyncio.wait_for(asyncio.shield(task), _PATIENCE)
         except (TimeoutError, IndexUnreachable):
             return known.page
+
+    def is_current(self, page: Shown) -> bool:
+        """Whether it is what somebody who asks now would get, without a look at the index."""
+        known = self._known.get(page.page.project)
+        if known is None or known.page is not page.page or self._shown.get(page.key) is not page:
+            return False
+        self._shown.move_to_end(page.key)
+        return asyncio.get_running_loop().time() - known.checked < _FRESH
 
     def forget(self, project: str) -> None:
         """It has changed: whoever asks next gets it anew."""

@@ -21,6 +21,7 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from tf_tester.errors import ConfigError, UsageError
 from tf_tester.serve.app import App, Offer
+from tf_tester.serve.quick import QuickServer
 
 _THREADS = 16
 """Pages that are asked for, rendered and packed at once."""
@@ -104,7 +105,7 @@ async def _serve(app: App, listener: socket.socket, tls: ssl.SSLContext | None, 
             loop.add_signal_handler(number, told)
     logger = logging.getLogger("tf_tester.serve.http")
     logger.addFilter(_is_ours)
-    server = web.Server(app, access_log=None, logger=logger, auto_decompress=False)
+    server = QuickServer(app, app.quick, access_log=None, logger=logger, auto_decompress=False)
     runner = web.ServerRunner(server, shutdown_timeout=_LAST_ANSWERS)
     await runner.setup()
     try:

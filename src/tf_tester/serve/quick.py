@@ -1,0 +1,171 @@
+"""Pages for those who ask as somebody did before: without parsing the request, or making the answer, again.
+
+The clients of a CI farm send the same bytes for the same page. What was answered to just these bytes is kept, as long
+as the page is current; all else, and all that is unusual about a connection, is aiohttp's (bench/serve.py measures it).
+
+This knows something of how aiohttp's handler of a connection works: that it waits for requests in `_waiter`, that
+`_close` and `_force_close` tell of its end, and `_next_keepalive_close_time` of its patience.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from tf_tester.serve.answers import Answer
+
+_MOST = 4096
+"""Requests that are known."""
+_ROOM = 4 << 20
+"""Bytes of answers that are kept in one piece."""
+_LONGEST = 4096
+"""Bytes of a request that is worth it."""
+
+
+@dataclass(slots=True, eq=False)
+class _Known:
+    """An answer."""
+
+    head: bytes
+    """Without its date and end."""
+    body: Callable[[], bytes | None]
+    """None: what was answered is not current any more. It holds nothing by itself: pages are let go of elsewhere."""
+    whole: bytes = b""
+    """All of it, as of `second`; empty where there is no room."""
+    second: int = 0
+
+
+class Quick:
+    """Answers by the bytes of requests; used inside one event loop."""
+
+    def __init__(self, tell: Callable[[int, int], None]) -> None:
+        """`tell`: hears the status and the bytes of the body of each answer."""
+        self._tell = tell
+        self._known: OrderedDict[bytes, _Known] = OrderedDict()
+        self._whole: OrderedDict[int, _Known] = OrderedDict()
+        """Those in one piece, by identity, the least recently composed first."""
+        self._size = 0
+        self._second = 0
+        self._date = b""
+
+    def keep(self, request: web.BaseRequest, answer: Answer, body: Callable[[], bytes | None]) -> None:
+        """This is what such a request gets while there is a `body`; who sent it may have made no difference."""
+        raw = getattr(request.protocol, "raw", None)
+        if raw is None or request.method != "GET" or not request.keep_alive:
+            return
+        major, minor = request.version
+        lines = [f"HTTP/{major}.{minor} {answer.status} {HTTPStatus(answer.status).phrase}"]
+        if (major, minor) < (1, 1):
+            lines.append("connection: keep-alive")
+        lines += [f"{name}: {value}" for name, value in answer.headers.items()]
+        if answer.status != HTTPStatus.NOT_MODIFIED:
+            lines.append(f"content-length: {len(answer.body)}")
+        self._forget(raw)
+        self._known[raw] = _Known("\r\n".join(lines).encode(), body)
+        if len(self._known) > _MOST:
+            self._forget(next(iter(self._known)))
+
+    def answer(self, raw: bytes) -> bytes | None:
+        """All bytes of the answer; None where it takes the whole way."""
+        known = self._known.get(raw)
+        if known is None:
+            return None
+        body = known.body()
+        if body is None:
+            self._forget(raw)
+            return None
+        second = int(time.time())
+        if second != self._second:
+            self._second, self._date = second, formatdate(second, usegmt=True).encode()
+        whole = known.whole
+        if known.second != second or not whole:
+            whole = b"".join((known.head, b"\r\ndate: ", self._date, b"\r\n\r\n", body))
+            self._store(known, whole)
+        self._tell(int(known.head[9:12]), len(body))
+        return whole
+
+    def _store(self, known: _Known, whole: bytes) -> None:
+        self._drop(known)
+        if len(whole) > _ROOM:
+            return
+        known.whole, known.second = whole, self._second
+        self._whole[id(known)] = known
+        self._size += len(whole)
+        while self._size > _ROOM:
+            self._drop(next(iter(self._whole.values())))
+
+    def _forget(self, raw: bytes) -> None:
+        known = self._known.pop(raw, None)
+        if known is not None:
+            self._drop(known)
+
+    def _drop(self, known: _Known) -> None:
+        if self._whole.pop(id(known), None) is not None:
+            self._size -= len(known.whole)
+            known.whole = b""
+
+
+class QuickServer(web.Server):
+    """aiohttp's, with a look at each request's bytes first."""
+
+    def __init__(self, handler: Any, quick: Quick, **more: Any) -> None:
+        super().__init__(handler, **more)
+        self._quick = quick
+        self._more = more
+
+    def __call__(self) -> RequestHandler:
+        return _Connection(self, self._quick, loop=asyncio.get_running_loop(), **self._more)
+
+
+class _Connection(RequestHandler):
+    """One connection. Once something came on it that isn't whole requests without bodies, it is aiohttp's for good."""
+
+    def __init__(self, server: QuickServer, quick: Quick, **more: Any) -> None:
+        super().__init__(server, **more)
+        self._quick = quick
+        self._plain = True
+        self.raw: bytes | None = None
+        """Of the request that is being answered, where nothing else has come."""
+
+    def data_received(self, data: bytes) -> None:
+        self._plain = self._plain and _is_plain(data)
+        self.raw = None
+        waiter = getattr(self, "_waiter", None)
+        if self._plain and waiter is not None and not waiter.done():
+            answer = self._quick.answer(data)
+            if answer is not None and self._send(answer):
+                return
+            self.raw = data
+        super().data_received(data)
+
+    def _send(self, answer: bytes) -> bool:
+        """Whether it has gone; not to somebody who hasn't taken all of what he got before."""
+        transport = self.transport
+        if transport is None or self._close or self._force_close or transport.is_closing():
+            return False
+        if transport.get_write_buffer_size():
+            return False
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        transport.write(answer)
+        return True
+
+
+def _is_plain(data: bytes) -> bool:
+    """Whether that is one whole request, without a body."""
+    return (
+        len(data) <= _LONGEST
+        and data.startswith(b"GET /")
+        and data.endswith(b"\r\n\r\n")
+        and data.find(b"\r\n\r\n") == len(data) - 4
+        and b"\r\ncontent-length:" not in (low := data.lower())
+        and b"\r\ntransfer-encoding:" not in low
+        and b"\r\nupgrade:" not in low
+        and b"\r\nexpect:" not in low
+    )
