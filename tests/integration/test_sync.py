@@ -174,6 +174,22 @@ def test_one_bad_file_costs_no_other_one(user: User, index: Simulator, config: P
     assert "toy-1.1-py3-none-any.whl" in holds(user)["toy"]
 
 
+def test_nothing_goes_before_what_replaces_it_has_come(user: User, index: Simulator, config: Path) -> None:
+    """Nor what the older version needs."""
+    user.write("team.toml", CONFIG + "newest = 1\n")
+    sync(user)
+    before = holds(user)
+    name, content = make_wheel("toy", "3.0", requires=["cog"])
+    index.add_wheel(name, content, metadata=True)
+    cog = add(index, "cog")
+    index.fault(name, Lie(60))
+    sync(user, code=4)
+    assert holds(user) == {**before, "cog": [cog]}
+    index.heal()
+    sync(user)
+    assert holds(user) == {"cog": [cog], "toy": [name]}
+
+
 def test_an_upstream_that_is_gone_takes_nothing_along(user: User, index: Simulator, config: Path) -> None:
     sync(user)
     before = holds(user)

@@ -140,9 +140,9 @@ def sync(errand: Errand, mirror: Mirror, services: Services, now: Callable[[], d
     with interruptible(_PAGES_AT_ONCE, "pages", services.stop) as pool:
         if held:
             services.list_pages(max(_A_PAGE, _A_QUESTION * len(held)))
-        pages = _Pages(services, pool, report)
+        pages = _Pages(services, report)
         watched = head.watched if head is not None else {}
-        pages.ask([*held, *(root.project for root in errand.roots), *watched])
+        pages.ask([*held, *(root.project for root in errand.roots), *watched], pool)
         same = head is not None and head.complete and head.wanted == errand.wanted
         marks = {name: entry.mark for name, entry in held.items()} | dict(watched)
         if same and pages.marks() == marks and _is_whole(held.values(), services):
@@ -154,7 +154,7 @@ def sync(errand: Errand, mirror: Mirror, services: Services, now: Callable[[], d
             mirror.put_head(MirrorHead(now(), errand.wanted, complete=False))  # until it is done
         with interruptible(_FILES_AT_ONCE, "files", services.stop) as pool:
             try:
-                held = _carry_out(plan, errand, held, mirror, services, pool, report)
+                held = _carry_out(plan, errand, held, mirror, pages, services, pool, report)
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
@@ -174,9 +174,8 @@ def sync(errand: Errand, mirror: Mirror, services: Services, now: Callable[[], d
 class _Pages:
     """The upstream's pages, each asked for once in a run."""
 
-    def __init__(self, services: Services, pool: ThreadPoolExecutor, report: SyncReport) -> None:
+    def __init__(self, services: Services, report: SyncReport) -> None:
         self._index = services.index
-        self._pool = pool
         self._report = report
         self.known: dict[str, ProjectPage] = {}
         self.absent: dict[str, UnknownProject] = {}
@@ -184,12 +183,12 @@ class _Pages:
         self.unreachable: dict[str, IndexUnreachable] = {}
         """Nobody knows; where an earlier page is known, it is in `known` all the same."""
 
-    def ask(self, projects: Iterable[str]) -> None:
+    def ask(self, projects: Iterable[str], pool: ThreadPoolExecutor) -> None:
         """All at once; what was asked for already isn't asked for again."""
         done = self.known.keys() | self.absent.keys() | self.unreachable.keys()
         asked = [project for project in dict.fromkeys(projects) if project not in done]
         self._report.asked += len(asked)
-        for project, answer in zip(asked, self._pool.map(self._page, asked), strict=True):
+        for project, answer in zip(asked, pool.map(self._page, asked), strict=True):
             if isinstance(answer, UnknownProject):
                 self.absent[project] = answer
                 continue
@@ -237,7 +236,7 @@ def _plan(errand: Errand, pages: _Pages, services: Services, pool: ThreadPoolExe
             if not closure.join():
                 break
             continue
-        pages.ask(projects)
+        pages.ask(projects, pool)
         for project in projects:
             page = pages.known.get(project)
             if page is not None and page.status == "quarantined":
@@ -291,11 +290,12 @@ def _carry_out(
     errand: Errand,
     held: dict[str, HeldProject],
     mirror: Mirror,
+    pages: _Pages,
     services: Services,
     pool: ThreadPoolExecutor,
     report: SyncReport,
 ) -> dict[str, HeldProject]:
-    """What the mirror holds afterwards."""
+    """What the mirror holds afterwards. Nothing goes before all has come that can come."""
     stays = _stays(plan, errand, held, report)
     wanted = {name: plan.wanted.get(name, {}) | stays.get(name, {}) for name in {*plan.wanted, *stays}}
     coming = _coming(wanted, errand, services, report)
@@ -306,25 +306,71 @@ def _carry_out(
             _note_change(name, held.get(name), wanted.get(name, {}).values(), report)
         return held
     futures = {digest: pool.submit(services.fetcher.fetch, one) for digest, one in coming.items()}
-    after: dict[str, HeldProject] = {}
-    for name in sorted(wanted):
-        there = _there(wanted[name].values(), futures, services, report)
-        before = held.get(name)
-        page = plan.pages.get(name) or (before.page if before else None)
-        if not there or page is None:
-            if before is not None:
-                _note_change(name, before, [], report)
-                mirror.drop(name)
-            continue
-        entry = _entry(page, there, before, errand.upstream)
-        if entry != before:
+    after = dict(held)
+    final: dict[str, dict[str, Artifact]] = {}
+
+    def show(name: str, files: Mapping[str, Artifact]) -> None:
+        page = plan.pages.get(name) or held[name].page
+        entry = _entry(page, list(files.values()), after.get(name), errand.upstream)
+        if entry is not after.get(name):
+            after[name] = entry
             mirror.put(entry)
-        _note_change(name, before, there, report)
-        after[name] = entry
-    for name in sorted(held.keys() - wanted.keys()):
-        _note_change(name, held[name], [], report)
-        mirror.drop(name)
+
+    for name in sorted(wanted):
+        final[name] = _there(wanted[name].values(), futures, services, report)
+        if final[name].keys() - _files_of(held.get(name)).keys():
+            show(name, _listed(held.get(name), plan) | final[name])
+    for name, files in _needed_still(final, wanted, plan, errand, held, pages, services, pool).items():
+        final[name] = files | final.get(name, {})
+    for name in sorted({*final, *held}):
+        files = final.get(name, {})
+        _note_change(name, held.get(name), files.values(), report)
+        if files:
+            show(name, files)
+        elif name in after:
+            mirror.drop(name)
+            del after[name]
     return after
+
+
+def _needed_still(
+    final: Mapping[str, Mapping[str, Artifact]],
+    wanted: Mapping[str, Mapping[str, Artifact]],
+    plan: _Plan,
+    errand: Errand,
+    held: Mapping[str, HeldProject],
+    pages: _Pages,
+    services: Services,
+    pool: ThreadPoolExecutor,
+) -> dict[str, dict[str, Artifact]]:
+    """What is held and stays, because what is to replace it has not come: the older files, and what they require."""
+    short = [name for name in wanted if name in held and wanted[name].keys() - final[name].keys()]
+    older = {name: _listed(held[name], plan) for name in short}
+    versions = {(one.project, one.version) for files in older.values() for one in files.values()}
+    if not versions:
+        return older
+    targets = dict.fromkeys(root.target for root in errand.roots)
+    roots = [Demand(name, target, f"=={version}") for name, version in sorted(versions) for target in targets]
+    unheard = SyncReport(errand.mirror, "")
+    required = _plan(replace(errand, roots=(*errand.roots, *roots)), pages, services, pool, unheard).wanted
+    needed = {
+        name: {file: one for file, one in _listed(entry, plan).items() if file in required.get(name, {})}
+        for name, entry in held.items()
+    }
+    return {name: older.get(name, {}) | needed[name] for name in held if older.get(name) or needed[name]}
+
+
+def _files_of(held: HeldProject | None) -> dict[str, Artifact]:
+    return {one.filename: one for one in held.page.artifacts} if held is not None else {}
+
+
+def _listed(held: HeldProject | None, plan: _Plan) -> dict[str, Artifact]:
+    """What is held and the upstream still has."""
+    if held is None:
+        return {}
+    page = plan.pages.get(held.page.project)
+    listed = _names(page.artifacts) if page is not None else set()
+    return {one.filename: one for one in held.page.artifacts if (one.filename, one.sha256) in listed}
 
 
 def _stays(
@@ -377,9 +423,9 @@ def _coming(
 
 def _there(
     wanted: Iterable[Artifact], futures: Mapping[str, "Future[Path]"], services: Services, report: SyncReport
-) -> list[Artifact]:
+) -> dict[str, Artifact]:
     """Those that are in the store now, with what the store knows of them; the rest is reported."""
-    found = []
+    found = {}
     for one in wanted:
         if one.sha256 is None:
             reason = "the upstream promises no SHA-256 for it, so that it can't be verified"
@@ -397,7 +443,7 @@ def _there(
             continue  # left for the next time
         # As the upstream promises it, or of what is in the wheel.
         digest = one.metadata_sha256 or (services.metadata_digest(one) if one.is_wheel else None)
-        found.append(replace(one, size=path.stat().st_size, metadata_sha256=digest))
+        found[one.filename] = replace(one, size=path.stat().st_size, metadata_sha256=digest)
     return found
 
 
