@@ -5,7 +5,7 @@ the newest versions that it allows there, and all requirements of a project toge
 all, where there are such. Pure: it says which pages and which METADATA it needs, and is told what is in them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -25,7 +25,8 @@ from tf_tester.core.simple import without_versions
 from tf_tester.core.tags import suits
 from tf_tester.model.artifact import Artifact, ProjectPage
 
-_PYTHONS = tuple((3, minor) for minor in range(6, 16))
+_PYTHONS = tuple((3, minor) for minor in range(6, 15))
+"""Those for which a mirror is that names none."""
 _PLATFORMS = ("linux_x86_64", "linux_aarch64", "macosx_arm64", "macosx_x86_64", "win_amd64")
 """What markers are tried with where the mirror is for all."""
 
@@ -34,8 +35,7 @@ _PLATFORMS = ("linux_x86_64", "linux_aarch64", "macosx_arm64", "macosx_x86_64", 
 class Target:
     """What is to be able to install from the mirror."""
 
-    python: tuple[int, int] | None = None
-    """None: every one."""
+    python: tuple[int, int]
     platform: Platform | None = None
     """None: every one."""
 
@@ -84,6 +84,8 @@ class _Project:
     """Newest first."""
     suited: dict[Target, list[tuple[Version, tuple[Artifact, ...]]]] = field(default_factory=dict)
     """What may be taken for a target."""
+    sources: dict[Target, list[tuple[Version, tuple[Artifact, ...]]]] = field(default_factory=dict)
+    """What may be taken for it where that is nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +116,23 @@ class Closure:
         self._met: set[_Need] = set()
         self.chosen: dict[str, dict[str, Artifact]] = {}
         """Files by project and file name."""
-        self.unmet: dict[str, set[str]] = {}
-        """Requirements that no version satisfies, by project, as they were written."""
+        self._satisfied: set[tuple[str, str]] = set()
+        self._unsatisfied: set[tuple[str, str]] = set()
+        """Projects and specifiers, on some target each."""
         self.opaque: set[str] = set()
         """Versions of which there are sources alone, such as `toy 1.0`: what they require isn't known."""
         self.addresses: set[str] = set()
         """Requirements that name an address instead of an index; they can't be mirrored."""
         for demand in roots:
             self._add(demand)
+
+    @property
+    def unmet(self) -> dict[str, set[str]]:
+        """Requirements that no version satisfies on any target, by project, as they were written."""
+        found: dict[str, set[str]] = {}
+        for project, specifier in self._unsatisfied - self._satisfied:
+            found.setdefault(project, set()).add(specifier)
+        return found
 
     @property
     def asked(self) -> set[str]:
@@ -188,27 +199,25 @@ class Closure:
             taken.update({one.filename: one for one in artifacts})
             if self._rules.dependencies and not demand.alone:
                 self._require(demand, version, artifacts, project)
-        if not found and not may_fail:
-            self.unmet.setdefault(demand.project, set()).add(demand.specifier)
+        if found:
+            self._satisfied.add((demand.project, demand.specifier))
+        elif not may_fail:
+            self._unsatisfied.add((demand.project, demand.specifier))
 
     def _allowed(self, project: _Project, demand: Demand) -> list[tuple[Version, tuple[Artifact, ...]]]:
-        suited = project.suited.get(demand.target)
-        if suited is None:
-            suited = project.suited[demand.target] = [
-                (version, files)
-                for version, artifacts in project.versions
-                if (files := self._suiting(artifacts, demand.target))
-            ]
         if demand.digests:
-            return [
-                (version, files)
-                for version, artifacts in project.versions
-                if (
-                    files := tuple(
-                        one for one in artifacts if one.sha256 in demand.digests and _suits(one, demand.target)
-                    )
-                )
-            ]
+            return _with_files(project, lambda artifacts: [one for one in artifacts if _is_meant(one, demand)])
+        suited, sources = project.suited.get(demand.target), project.sources.get(demand.target, [])
+        if suited is None:
+            suited = _with_files(project, lambda artifacts: self._suiting(artifacts, demand.target))
+            sources = _with_files(project, lambda artifacts: self._sources(artifacts, demand.target))
+            project.suited[demand.target], project.sources[demand.target] = suited, sources
+        return self._of(suited, project, demand) or self._of(sources, project, demand)
+
+    def _of(
+        self, suited: list[tuple[Version, tuple[Artifact, ...]]], project: _Project, demand: Demand
+    ) -> list[tuple[Version, tuple[Artifact, ...]]]:
+        """Those of the versions that a demand allows, the newest first, as many as it wants."""
         specifiers = _specifiers(demand.specifier)
         exact = any(one.operator in ("==", "===") and not one.version.endswith(".*") for one in specifiers)
         out = [
@@ -223,11 +232,17 @@ class Closure:
             out = [one for one in out if not one[0].is_prerelease] or out
         return out if demand.newest is None else out[: demand.newest]
 
-    def _suiting(self, artifacts: Sequence[Artifact], target: Target) -> tuple[Artifact, ...]:
-        fit = [one for one in artifacts if _suits(one, target)]
-        wheels = [one for one in fit if one.is_wheel]
+    def _suiting(self, artifacts: Sequence[Artifact], target: Target) -> list[Artifact]:
+        wheels = any(one.is_wheel for one in artifacts)
         with_sources = self._rules.sdists == "always" or (self._rules.sdists == "missing" and not wheels)
-        return tuple(one for one in fit if one.is_wheel or (with_sources and one.is_sdist))
+        fit = [one for one in artifacts if _suits(one, target)]
+        return [one for one in fit if one.is_wheel or (with_sources and one.is_sdist)]
+
+    def _sources(self, artifacts: Sequence[Artifact], target: Target) -> list[Artifact]:
+        """Of a version that has wheels, for others."""
+        if self._rules.sdists != "missing":
+            return []
+        return [one for one in artifacts if one.is_sdist and _suits(one, target)]
 
     def _require(self, demand: Demand, version: Version, artifacts: Sequence[Artifact], project: _Project) -> None:
         wheels = {_key(one): one for one in artifacts if one.is_wheel}
@@ -268,8 +283,8 @@ class Closure:
 
 
 def targets_of(pythons: Sequence[tuple[int, int]], platforms: Sequence[Platform]) -> list[Target]:
-    """Each Python on each platform."""
-    return [Target(python, platform) for python in pythons or (None,) for platform in platforms or (None,)]
+    """Each Python on each platform; where none is named, each that there is: newer ones take other versions."""
+    return [Target(python, platform) for python in pythons or _PYTHONS for platform in platforms or (None,)]
 
 
 def demands_of(
@@ -295,6 +310,14 @@ def demands_of(
         for target in targets
         if _holds(requirement, frozenset(), target)
     ]
+
+
+def _with_files(
+    project: _Project, chosen: Callable[[Sequence[Artifact]], Sequence[Artifact]]
+) -> list[tuple[Version, tuple[Artifact, ...]]]:
+    """The versions of which something is chosen, the newest first."""
+    found = ((version, tuple(chosen(artifacts))) for version, artifacts in project.versions)
+    return [(version, files) for version, files in found if files]
 
 
 def _is_meant(artifact: Artifact, demand: Demand) -> bool:
@@ -357,7 +380,7 @@ def _true(marker: str, extras: frozenset[str], target: Target) -> bool:
 
 @lru_cache(256)
 def _environments(target: Target) -> tuple[Mapping[str, Any], ...]:
-    pythons = (target.python,) if target.python else _PYTHONS
+    major, minor = target.python
     platforms = (target.platform,) if target.platform else tuple(map(platform_named, _PLATFORMS))
     base = {**default_environment()}
     return tuple(
@@ -369,7 +392,6 @@ def _environments(target: Target) -> tuple[Mapping[str, Any], ...]:
             "platform_python_implementation": "CPython",
         }
         | platform.markers
-        for major, minor in pythons
         for platform in platforms
     )
 
