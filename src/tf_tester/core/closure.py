@@ -12,8 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from packaging.markers import Marker, default_environment
-from packaging.metadata import parse_email
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -21,6 +20,7 @@ from packaging.version import Version
 from tf_tester.core.choose import is_yanked, versions_of
 from tf_tester.core.era import release_date
 from tf_tester.core.platforms import Platform, platform_named
+from tf_tester.core.requires import requirements_of
 from tf_tester.core.simple import without_versions
 from tf_tester.core.tags import suits
 from tf_tester.model.artifact import Artifact, ProjectPage
@@ -159,7 +159,7 @@ class Closure:
     def learn_metadata(self, artifact: Artifact, metadata: bytes | None) -> None:
         """None: it can't be had."""
         key = _key(artifact)
-        self._metadata[key] = _requirements(metadata) if metadata is not None else ()
+        self._metadata[key] = requirements_of(metadata) if metadata is not None else ()
         for need in self._needs.pop(key, []):
             self._follow(need)
 
@@ -351,18 +351,6 @@ def _specifiers(text: str) -> SpecifierSet:
         return SpecifierSet(text)
     except InvalidSpecifier:  # joined of what can't be joined
         return SpecifierSet("<0")
-
-
-def _requirements(metadata: bytes) -> tuple[Requirement, ...]:
-    """What can be read; a requirement that breaks PEP 508 is none."""
-    raw, _ = parse_email(metadata)
-    found = []
-    for text in raw.get("requires_dist", []):
-        try:
-            found.append(Requirement(text))
-        except InvalidRequirement:
-            continue
-    return tuple(found)
 
 
 def _holds(requirement: Requirement, extras: frozenset[str], target: Target) -> bool:

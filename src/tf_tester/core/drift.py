@@ -3,12 +3,12 @@
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from packaging.metadata import parse_email
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from tf_tester.core.blame import Graph
+from tf_tester.core.requires import requirements_of
 from tf_tester.model.lock import Lock, Pin, Resolution
 
 
@@ -77,7 +77,7 @@ def entailing(before: Lock, after: Lock, needs: Callable[[Pin], bytes], environm
     one of the locks itself breaks are passed over.
     """
     old, new = _by_name(before), _by_name(after)
-    read = {pin.sha256: _requirements(needs(pin)) for pin in (*before.pins, *after.pins)}
+    read = {pin.sha256: requirements_of(needs(pin)) for pin in (*before.pins, *after.pins)}
     extras = _extras(read.values())
     entails: dict[str, set[str]] = {change.name: set() for change in changes(before, after)}
     for name in entails:
@@ -100,7 +100,7 @@ def entailing(before: Lock, after: Lock, needs: Callable[[Pin], bytes], environm
 
 def requirers(lock: Lock, name: str, needs: Callable[[Pin], bytes], environment: Mapping[str, str]) -> tuple[str, ...]:
     """Distributions of a lock that require one, by name."""
-    read = {pin.name: _requirements(needs(pin)) for pin in lock.pins}
+    read = {pin.name: requirements_of(needs(pin)) for pin in lock.pins}
     extras = _extras(read.values())
     return tuple(
         str(canonicalize_name(owner))
@@ -129,17 +129,6 @@ def upper_bound(good: str, bad: str) -> str:
 
 def _by_name(lock: Lock) -> dict[str, Pin]:
     return {str(canonicalize_name(pin.name)): pin for pin in lock.pins}
-
-
-def _requirements(metadata: bytes) -> list[Requirement]:
-    raw, _ = parse_email(metadata)
-    found = []
-    for text in raw.get("requires_dist", []):
-        try:
-            found.append(Requirement(text))
-        except InvalidRequirement:
-            continue  # the resolver had to make do without it, too
-    return found
 
 
 def _extras(all_requirements: Iterable[Iterable[Requirement]]) -> dict[str, frozenset[str]]:

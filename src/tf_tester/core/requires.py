@@ -1,0 +1,16 @@
+"""What a distribution requires, of its METADATA."""
+
+from packaging.metadata import parse_email
+from packaging.requirements import InvalidRequirement, Requirement
+
+
+def requirements_of(metadata: bytes) -> tuple[Requirement, ...]:
+    """Its `Requires-Dist`, as far as they can be read: a resolver has to make do without the rest, too."""
+    raw, _ = parse_email(metadata)
+    found = []
+    for text in raw.get("requires_dist", []):
+        try:
+            found.append(Requirement(text))
+        except InvalidRequirement:
+            continue
+    return tuple(found)
