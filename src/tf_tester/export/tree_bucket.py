@@ -83,21 +83,35 @@ class BucketTarget:
     def _begin(self) -> bytes:
         """Mark that somebody publishes. Raises `OurFailure` where somebody else does."""
         import obstore
-        from obstore.exceptions import AlreadyExistsError
 
         stamp = datetime.now(UTC).isoformat().encode()
-        try:
-            obstore.put(self._store, _BUSY, stamp, mode="create", use_multipart=False)
-        except AlreadyExistsError:
+        if not self._is_first(stamp):
             since = datetime.fromisoformat((self._get(_BUSY) or stamp).decode())
             if datetime.now(UTC) - since < _GIVEN_UP:
                 raise OurFailure(
                     f"Somebody else has been publishing to {self._shown} since {since:%H:%M:%S} UTC.",
                     hint=f"Wait for it; where it has died, remove the object {_BUSY}, or wait for an hour.",
-                ) from None
+                )
             obstore.put(self._store, _BUSY, stamp)
             self._interrupted = True
         return stamp
+
+    def _is_first(self, stamp: bytes) -> bool:
+        import obstore
+        from obstore.exceptions import AlreadyExistsError, GenericError, NotSupportedError
+
+        try:
+            obstore.put(self._store, _BUSY, stamp, mode="create", use_multipart=False)
+        except AlreadyExistsError:
+            return False
+        except (GenericError, NotSupportedError) as error:
+            if isinstance(error, GenericError) and "501" not in str(error):
+                raise
+            # A storage without conditional writes: two who begin in one moment don't see one another.
+            if self._get(_BUSY) is not None:
+                return False
+            obstore.put(self._store, _BUSY, stamp)
+        return True
 
     def current(self) -> str | None:
         manifest = self._live()
