@@ -316,6 +316,10 @@ class Mirror(Protocol):
 
     def drop(self, project: str) -> None: ...
 
+    def last_serial(self, project: str) -> int:
+        """Of one that was dropped, what it had then: it must never come back with that. 0: it never was here."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class MirrorHead:
@@ -330,6 +334,8 @@ class MirrorHead:
     watched: Mapping[str, str] = field(default_factory=dict)
     """Projects of which nothing is held though something is required, with the digest of the upstream's page of each;
     empty: it has none."""
+    held: str = ""
+    """Digest of the names of the projects that it holds."""
 
 
 @dataclass(frozen=True, slots=True)

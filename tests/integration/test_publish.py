@@ -235,6 +235,12 @@ def test_nothing_of_others_is_touched(synced: User) -> None:
     assert not (synced.folder / "tree/generations").exists()
 
 
+def test_a_first_time_that_failed_can_be_repeated(synced: User) -> None:
+    (synced.folder / "tree" / "generations").mkdir(parents=True)
+    (synced.folder / "tree" / "packages" / "ab").mkdir(parents=True)
+    assert "2 projects" in publish(synced).out
+
+
 def test_another_mirror_has_another_place(synced: User) -> None:
     publish(synced)
     synced.write("other.toml", 'projects = ["gear"]\n')
@@ -503,6 +509,21 @@ def test_killed_while_it_fills_a_bucket(
             obstore.put(store_of(storage), "publishing", b"2020-01-01T00:00:00+00:00")
         publish(synced, target=BUCKET)
         publish(synced, "--verify", "--deep", target=BUCKET)
+
+
+def test_what_somebody_left_half_shown_is_mended(
+    synced: User, bucket: Callable[[str], bytes | None], storage: str
+) -> None:
+    publish(synced, target=BUCKET)
+    page = bucket("simple/toy/index.html")
+    for path in ("simple/toy/index.html", "simple/absent/index.html", "switching"):
+        obstore.put(store_of(storage), path, b"of another generation")
+    assert "nothing new" not in publish(synced, target=BUCKET).out
+    assert bucket("simple/toy/index.html") == page
+    assert objects(storage, "simple/absent/index.html") is None
+    assert objects(storage, "switching") is None
+    publish(synced, "--verify", "--deep", target=BUCKET)
+    assert "nothing new" in publish(synced, target=BUCKET).out
 
 
 def test_a_bucket_that_is_not_there(synced: User, bucket: Callable[[str], bytes | None]) -> None:

@@ -3,6 +3,7 @@
 import json
 import random
 import signal
+import sqlite3
 import time
 from pathlib import Path
 
@@ -232,6 +233,54 @@ def test_the_brake_holds_what_the_upstream_has_no_more(user: User, index: Simula
     assert after == {"toy": before["toy"][1:], "gear": ["gear-2.0-py3-none-any.whl", *before["gear"]]}
     sync(user, "--allow-deletions")
     assert holds(user) == {"gear": ["gear-2.0-py3-none-any.whl"], "toy": ["toy-2.0-py3-none-any.whl"]}
+
+
+def test_the_brake_holds_what_that_requires_too(user: User, index: Simulator, config: Path) -> None:
+    user.write("team.toml", CONFIG + "max-deletions = 1\n")
+    sync(user)
+    before = holds(user)
+    for version in ("1.0", "1.1", "2.0"):
+        index.remove(f"toy-{version}-py3-none-any.whl")
+    sync(user, code=4)
+    assert holds(user) == before
+
+
+def test_a_page_of_yesterday_takes_nothing_along(user: User, index: Simulator, config: Path) -> None:
+    """Not even when it is looked at again."""
+    index.serial = 10
+    sync(user)
+    before = holds(user)
+    index.remove("toy-2.0-py3-none-any.whl")
+    index.serial = 9
+    for _ in range(2):
+        assert "an older state" in sync(user, code=4).err
+        assert holds(user) == before
+
+
+def test_a_project_that_comes_back_has_a_serial_of_its_own(user: User, index: Simulator, config: Path) -> None:
+    def serial() -> int:
+        with serving(user, "--synced", "team", "--offline") as served:
+            return int(json.loads(served.get("/simple/gear/", Accept=JSON).body)["meta"]["_last-serial"])
+
+    user.write("team.toml", 'projects = ["toy", "gear"]\n')
+    sync(user)
+    first = serial()
+    user.write("team.toml", CONFIG + "dependencies = false\n")
+    sync(user)
+    user.write("team.toml", 'projects = ["toy", "gear>=3"]\n')
+    sync(user)
+    assert serial() > first, "whoever mirrors this one must see that it is another page"
+
+
+def test_what_the_ledger_has_lost_is_made_anew(user: User, index: Simulator, config: Path) -> None:
+    sync(user)
+    before = holds(user)
+    with sqlite3.connect(user.store / "ledger.sqlite") as database:
+        database.execute("UPDATE memo SET value = x'00' WHERE kind = 'mirror team' AND key = 'gear'")
+    database.close()
+    assert "gear" not in holds(user)
+    sync(user)
+    assert holds(user) == before
 
 
 def test_a_project_that_the_upstream_has_no_more(user: User, index: Simulator, config: Path) -> None:

@@ -139,3 +139,29 @@ def test_what_is_excluded_is_never_asked_for() -> None:
     files = [wheel("a", "1"), wheel("b", "1")]
     found, closure = closed(files, {"a 1": ["b"]}, "a", rules=Rules(exclude=frozenset({"b"})))
     assert (short(found), closure.asked) == (["a-1"], {"a"})
+
+
+def test_an_extra_made_of_others_means_its_own_version() -> None:
+    files = [wheel("a", "1"), wheel("a", "2"), *(wheel(name, n) for name in ("b", "c") for n in ("1", "2"))]
+    requires = {
+        "a 1": ["a[more]; extra == 'all'", "b==1; extra == 'more'"],
+        "a 2": ["a[more]; extra == 'all'", "b==2; extra == 'more'"],
+    }
+    assert short(closed(files, requires, "a[all]==1")[0]) == ["a-1", "b-1"]
+
+
+def test_what_all_ask_for_together_has_the_extras_of_each() -> None:
+    files = [wheel("a", "1"), wheel("c", "1"), *(wheel("b", n) for n in ("1.9", "3")), *(wheel("x", n) for n in "13")]
+    requires = {"a 1": ["b[x]>=1"], "c 1": ["b<2"], "b 1.9": ["x<2; extra == 'x'"], "b 3": ["x; extra == 'x'"]}
+    assert short(closed(files, requires, "a", "c")[0]) == ["a-1", "b-1.9", "b-3", "c-1", "x-1", "x-3"]
+
+
+def test_the_first_of_a_python_counts_as_the_last() -> None:
+    files = [wheel("a", "1", requires_python=">=3.8,<=3.10"), wheel("b", "1")]
+    assert short(closed(files, {"a 1": ["b; python_full_version < '3.10.3'"]}, "a")[0]) == ["a-1", "b-1"]
+
+
+def test_odd_markers_end_nothing() -> None:
+    files = [wheel("a", "1"), wheel("b", "1")]
+    odd = ["b; os_name ~= 'x'", "b; python_version ~= 'abc'", "b; " + "(" * 3000 + "os_name == 'x'" + ")" * 3000]
+    assert short(closed(files, {"a 1": odd}, "a")[0]) == ["a-1", "b-1"]

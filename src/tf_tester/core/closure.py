@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from packaging.markers import Marker, default_environment
+from packaging.markers import Marker, UndefinedComparison, UndefinedEnvironmentName, default_environment
 from packaging.requirements import Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from tf_tester.core.choose import is_yanked, versions_of
 from tf_tester.core.era import release_date
@@ -27,6 +27,8 @@ from tf_tester.model.artifact import Artifact, ProjectPage
 
 _PYTHONS = tuple((3, minor) for minor in range(6, 15))
 """Those for which a mirror is that names none."""
+_MICROS = (0, 99)
+"""The oldest and the newest of a Python."""
 _PLATFORMS = ("linux_x86_64", "linux_aarch64", "macosx_arm64", "macosx_x86_64", "win_amd64")
 """What markers are tried with where the mirror is for all."""
 
@@ -174,7 +176,9 @@ class Closure:
             words = sorted({word for one in demands for word in one.specifier.split(",") if word})
             if len(demands) > 1:
                 newest = next(iter(demands)).newest
-                self._add(Demand(project, target, ",".join(words), newest=newest, cutoff=cutoff), may_fail=True)
+                extras = frozenset().union(*(one.extras for one in demands))
+                joined = Demand(project, target, ",".join(words), extras, newest=newest, cutoff=cutoff)
+                self._add(joined, may_fail=True)
         return len(self._seen) > before
 
     # -- how
@@ -270,11 +274,14 @@ class Closure:
             if requirement.url is not None:
                 self.addresses.add(str(requirement))
                 continue
+            name = str(canonicalize_name(requirement.name))
+            own = f"=={need.artifact.version}" if name == need.artifact.project else ""
             self._add(
                 Demand(
-                    str(canonicalize_name(requirement.name)),
+                    name,
                     need.target,
-                    _written(requirement.specifier),
+                    # An extra that is made of others names the project itself, and means this version.
+                    own or _written(requirement.specifier),
                     frozenset(str(canonicalize_name(one)) for one in requirement.extras),
                     newest=self._rules.newest,
                     cutoff=need.cutoff,
@@ -361,9 +368,14 @@ def _holds(requirement: Requirement, extras: frozenset[str], target: Target) -> 
 @lru_cache(65_536)
 def _true(marker: str, extras: frozenset[str], target: Target) -> bool:
     parsed = Marker(marker)
-    return any(
-        parsed.evaluate({**environment, "extra": extra}) for environment in _environments(target) for extra in extras
-    )
+    try:
+        return any(
+            parsed.evaluate({**environment, "extra": extra})
+            for environment in _environments(target)
+            for extra in extras
+        )
+    except (UndefinedComparison, UndefinedEnvironmentName, InvalidVersion):
+        return True  # nobody can tell
 
 
 @lru_cache(256)
@@ -375,11 +387,12 @@ def _environments(target: Target) -> tuple[Mapping[str, Any], ...]:
         base
         | {
             "python_version": f"{major}.{minor}",
-            "python_full_version": f"{major}.{minor}.99",
+            "python_full_version": f"{major}.{minor}.{micro}",
             "implementation_name": "cpython",
             "platform_python_implementation": "CPython",
         }
         | platform.markers
+        for micro in _MICROS
         for platform in platforms
     )
 

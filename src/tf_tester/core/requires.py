@@ -11,6 +11,6 @@ def requirements_of(metadata: bytes) -> tuple[Requirement, ...]:
     for text in raw.get("requires_dist", []):
         try:
             found.append(Requirement(text))
-        except InvalidRequirement:
+        except (InvalidRequirement, RecursionError):
             continue
     return tuple(found)

@@ -87,8 +87,10 @@ def suits(artifact: Artifact, python: tuple[int, int] | None, platform: Platform
     >>> suits(wheel, (3, 12), None), suits(wheel, None, platform_named("win_amd64"))
     (True, False)
     """
-    if python is not None and not accepts_python(artifact.requires_python, f"{python[0]}.{python[1]}.99"):
-        return False
+    if python is not None:
+        some = [f"{python[0]}.{python[1]}.{micro}" for micro in (0, 99)]
+        if not any(accepts_python(artifact.requires_python, one) for one in some):
+            return False
     cut = _cut(artifact.filename)
     if cut is None:
         return not artifact.is_wheel

@@ -4,7 +4,8 @@
     packages/                           files, shared by generations
     pages/SHA256                        pages of all generations that are kept
     generations/ID/manifest.json        what each consists of
-    publishing                          there while somebody publishes
+    publishing                          there while somebody publishes, with the time when he last said so
+    switching                           there while pages are copied over: where it stays, somebody has died at that
 
 A bucket has no switch. Pages that differ are copied over one by one inside the storage, lists after the projects and
 the manifest last; each page is one object and leads to files that are there, so that a reader in between is served.
@@ -13,6 +14,8 @@ the manifest last; each page is one object and leads to files that are there, so
 import hashlib
 import os
 import re
+import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -30,7 +33,10 @@ if TYPE_CHECKING:
 SCHEMES = ("s3://", "gs://", "az://")
 _FILE = re.compile(r"packages/[0-9a-f]{2}/[0-9a-f]{64}/[^/]+")
 _BUSY = "publishing"
+_TORN = "switching"
 _GIVEN_UP = timedelta(hours=1)
+_RENEWED = 300.0
+"""Seconds after which a publisher says that it is still there."""
 _AT_ONCE = 8
 _CHUNK = 1 << 20
 _FOR_EVER = "public, max-age=31536000, immutable"
@@ -58,8 +64,9 @@ class BucketTarget:
                 client_options={"allow_http": True} if plain else {},
                 retry_config={"max_retries": 5, "retry_timeout": timedelta(minutes=3)},
             )
-        self._interrupted = False
-        """Somebody has not come to the end: what is shown may be of two generations."""
+        self.is_torn = False
+        self._stamp, self._stamped = b"", 0.0
+        self._lock = threading.Lock()
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -72,15 +79,16 @@ class BucketTarget:
                     raise UsageError(
                         f"{self._shown} holds other things, such as {foreign[0]}.", hint="Name another prefix."
                     )
-            since = self._begin()
+            self._begin()
+            self.is_torn = self._get(_TORN) is not None
         try:
             yield
         finally:
             with self._errors():
-                if self._get(_BUSY) == since:
+                if self._get(_BUSY) == self._stamp:
                     obstore.delete(self._store, _BUSY)
 
-    def _begin(self) -> bytes:
+    def _begin(self) -> None:
         """Mark that somebody publishes. Raises `OurFailure` where somebody else does."""
         import obstore
 
@@ -93,8 +101,21 @@ class BucketTarget:
                     hint=f"Wait for it; where it has died, remove the object {_BUSY}, or wait for an hour.",
                 )
             obstore.put(self._store, _BUSY, stamp)
-            self._interrupted = True
-        return stamp
+        self._stamp, self._stamped = stamp, time.monotonic()
+
+    def _go_on(self, *, now: bool = False) -> None:
+        """Say that we are still here, every few minutes or at once. Raises `OurFailure` where somebody took over."""
+        import obstore
+
+        with self._lock:
+            if not now and time.monotonic() - self._stamped < _RENEWED:
+                return
+            if self._get(_BUSY) != self._stamp:
+                raise OurFailure(
+                    f"Somebody else has begun to publish to {self._shown}.", hint="Repeat it when that is over."
+                )
+            self._stamp, self._stamped = datetime.now(UTC).isoformat().encode(), time.monotonic()
+            obstore.put(self._store, _BUSY, self._stamp)
 
     def _is_first(self, stamp: bytes) -> bool:
         import obstore
@@ -135,12 +156,14 @@ class BucketTarget:
 
     def put_file(self, path: str, content: Path | bytes) -> None:
         with self._errors():
+            self._go_on()
             self._put(path, content, _FOR_EVER)
 
     def add(
         self, manifest: Manifest, pages: Mapping[str, bytes], told: Mapping[str, bytes], before: Manifest | None
     ) -> None:
         with self._errors():
+            self._go_on(now=True)
             there = {path.removeprefix("pages/") for path in self._list("pages")}
             new = {entry.sha256: path for path, entry in manifest.pages.items() if entry.sha256 not in there}
             _each(
@@ -159,18 +182,22 @@ class BucketTarget:
         with self._errors():
             live = self._live()
             before = {} if live is None else live.pages
-            changed = [path for path, entry in manifest.pages.items() if self._interrupted or before.get(path) != entry]
+            self._go_on(now=True)
+            changed = [path for path, entry in manifest.pages.items() if self.is_torn or before.get(path) != entry]
+            self._put(_TORN, b"", _FOR_A_MINUTE)
             lists = [path for path in changed if path.startswith("simple/index.")]
             for paths in ([path for path in changed if path not in lists], lists):
                 _each(lambda path: obstore.copy(self._store, f"pages/{manifest.pages[path].sha256}", path), paths)
-            obstore.delete(self._store, [path for path in before if path not in manifest.pages])
+            there = {*before, *self._list("simple"), *self._list("pypi")} if self.is_torn else {*before}
+            obstore.delete(self._store, sorted(there - manifest.pages.keys()))
             content, signature = self.manifest(manifest.generation)
             if signature is None:
                 obstore.delete(self._store, [SIGNATURE])
             else:
                 self._put(SIGNATURE, signature, _FOR_A_MINUTE)
             self._put(MANIFEST, content, _FOR_A_MINUTE)
-            self._interrupted = False
+            obstore.delete(self._store, _TORN)
+            self.is_torn = False
 
     def read(self, path: str) -> bytes | None:
         with self._errors():
@@ -195,6 +222,7 @@ class BucketTarget:
         gone = [f"generations/{one}/{name}" for one in generations for name in (MANIFEST, SIGNATURE)]
         gone += [*(f"pages/{digest}" for digest in unused), *files]
         with self._errors():
+            self._go_on(now=True)
             obstore.delete(self._store, gone)
 
     def _live(self) -> Manifest | None:
@@ -241,7 +269,7 @@ class BucketTarget:
             ) from error
 
 
-_OURS = ("simple", "pypi", "packages", "pages", "generations", _BUSY, MANIFEST, SIGNATURE)
+_OURS = ("simple", "pypi", "packages", "pages", "generations", _BUSY, _TORN, MANIFEST, SIGNATURE)
 
 
 def _each(work: Any, items: Iterable[str]) -> None:

@@ -30,6 +30,7 @@ class FolderTarget:
     """`flow.publish.Target`."""
 
     packed = True
+    is_torn = False
 
     def __init__(self, root: Path, sync: Callable[[Path], None]) -> None:
         """`sync`: makes all below a folder survive a power cut."""
@@ -43,6 +44,7 @@ class FolderTarget:
             lock = filelock.FileLock(self._root / ".lock", thread_local=False)
             try:
                 self._check()
+                (self._root / "generations").mkdir(exist_ok=True)  # with it the place is ours
                 lock.acquire(blocking=False)
             except filelock.Timeout:
                 raise OurFailure(f"Somebody else is publishing to {self._root}.", hint="Wait for it.") from None

@@ -4,6 +4,7 @@ Promise: whoever reads the tree sees one generation or the next one, page by pag
 file that is there. What a generation needs is there before it is shown, and as long as it is kept.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -25,7 +26,8 @@ from tf_tester.core.tree import (
     manifest_of,
     tree_of,
 )
-from tf_tester.errors import OurFailure, UsageError
+from tf_tester.core.wheel_rules import BadWheel
+from tf_tester.errors import CellRefused, OurFailure, UsageError
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.ports import Blobs
 
@@ -37,6 +39,11 @@ class Target(Protocol):
 
     packed: bool
     """Whether it is served by somebody who takes pages that are compressed already."""
+
+    @property
+    def is_torn(self) -> bool:
+        """Whether somebody did not come to the end of showing a generation; known while `alone`."""
+        ...
 
     def alone(self) -> AbstractContextManager[None]:
         """One writer at a time; raises `OurFailure` where there is one already."""
@@ -131,6 +138,7 @@ def publish(
     edition: Edition, blobs: Blobs, metadata: Callable[[Artifact], bytes], target: Target, signer: Signer | None
 ) -> Published:
     """Write what is new, then show it. Raises `OurFailure`; until the end everybody sees what was before."""
+    metadata = _checked(metadata)
     whole, missing = _whole(edition.pages, blobs)
     if not whole:
         raise UsageError(f"The mirror {edition.mirror} holds nothing.", hint="Sync it first.")
@@ -145,7 +153,8 @@ def publish(
             raise UsageError(
                 f"There is the mirror {before.mirror}, not {edition.mirror}.", hint="Publish to another place."
             )
-        if before is not None and _is_same(before, manifest) and _is_signed(target, before, signer):
+        same = before is not None and _is_same(before, manifest) and _is_signed(target, before, signer)
+        if before is not None and same and not target.is_torn:
             return _published(before, is_new=False, missing=missing)
         files, size = _add_files(tree, target, blobs, metadata)
         told = {MANIFEST: encode(manifest)}
@@ -213,6 +222,27 @@ def verify(target: Target, signer: Signer | None, *, deep: bool) -> tuple[Manife
         troubles += filter(None, pool.map(page_trouble, manifest.pages))
         troubles += filter(None, pool.map(file_trouble, manifest.files))
     return manifest, troubles
+
+
+def _checked(metadata: Callable[[Artifact], bytes]) -> Callable[[Artifact], bytes]:
+    """As it is promised, or `OurFailure`."""
+
+    def read(artifact: Artifact) -> bytes:
+        try:
+            content = metadata(artifact)
+        except (BadWheel, CellRefused) as error:
+            raise _other_metadata(artifact) from error
+        if hashlib.sha256(content).hexdigest() != artifact.metadata_sha256:
+            raise _other_metadata(artifact)
+        return content
+
+    return read
+
+
+def _other_metadata(artifact: Artifact) -> OurFailure:
+    return OurFailure(
+        f"The METADATA of {artifact.filename} is not what the mirror promises.", hint="Sync the mirror, and repeat it."
+    )
 
 
 def _trouble(path: str, found: Entry | None, wanted: Entry) -> str:

@@ -143,7 +143,7 @@ def sync(errand: Errand, mirror: Mirror, services: Services, now: Callable[[], d
         pages = _Pages(services, report)
         watched = head.watched if head is not None else {}
         pages.ask([*held, *(root.project for root in errand.roots), *watched], pool)
-        same = head is not None and head.complete and head.wanted == errand.wanted
+        same = head is not None and head.complete and head.wanted == errand.wanted and head.held == _digest(held)
         marks = {name: entry.mark for name, entry in held.items()} | dict(watched)
         if same and pages.marks() == marks and _is_whole(held.values(), services):
             plan = None
@@ -162,7 +162,7 @@ def sync(errand: Errand, mirror: Mirror, services: Services, now: Callable[[], d
         complete = report.is_whole and not report.left and (plan is None or plan.certain)
         if plan is not None:
             watched = {name: mark for name, mark in pages.marks().items() if name in plan.asked and name not in held}
-        mirror.put_head(MirrorHead(now(), errand.wanted, complete, watched))
+        mirror.put_head(MirrorHead(now(), errand.wanted, complete, watched, _digest(held)))
     sizes = {one.sha256: one.size or 0 for entry in held.values() for one in entry.page.artifacts}
     report.projects, report.files, report.size = len(held), len(sizes), sum(sizes.values())
     if not errand.dry_run:
@@ -196,8 +196,8 @@ class _Pages:
                 self.unreachable[project] = answer
                 continue
             self.known[project] = answer
-            if answer.stale or answer.behind:
-                how = "does not answer" if answer.stale else "shows an older state than was seen before"
+            if answer.stale or answer.behind or answer.partial:
+                how = "shows an older state than was seen before" if answer.behind else "does not answer"
                 self.unreachable[project] = IndexUnreachable(f"the upstream {how}", hint="Sync it again later.")
 
     def marks(self) -> dict[str, str]:
@@ -212,6 +212,11 @@ class _Pages:
             return error
 
 
+def _digest(held: Iterable[str]) -> str:
+    """Of the names of all projects: one that can't be read any more is missed."""
+    return hashlib.blake2b(" ".join(sorted(held)).encode(), digest_size=16).hexdigest()
+
+
 def _is_whole(held: Iterable[HeldProject], services: Services) -> bool:
     """Whether all that it lists is in the store."""
     return all(
@@ -223,8 +228,10 @@ def _is_whole(held: Iterable[HeldProject], services: Services) -> bool:
 
 def mark_of(page: ProjectPage) -> str:
     """Two pages with one mark say the same."""
-    content = page.source or render_json(page, lambda artifact: artifact.url)
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
+    digest = hashlib.blake2b(page.source or render_json(page, lambda artifact: artifact.url), digest_size=16)
+    # Where two indexes speak for a project its source is that of one.
+    digest.update("".join(f"\n{one.filename} {one.sha256}" for one in page.artifacts).encode())
+    return digest.hexdigest()
 
 
 def _plan(errand: Errand, pages: _Pages, services: Services, pool: ThreadPoolExecutor, report: SyncReport) -> _Plan:
@@ -311,7 +318,8 @@ def _carry_out(
 
     def show(name: str, files: Mapping[str, Artifact]) -> None:
         page = plan.pages.get(name) or held[name].page
-        entry = _entry(page, list(files.values()), after.get(name), errand.upstream)
+        least = 0 if name in after else mirror.last_serial(name)
+        entry = _entry(page, list(files.values()), after.get(name), errand.upstream, least)
         if entry is not after.get(name):
             after[name] = entry
             mirror.put(entry)
@@ -377,27 +385,35 @@ def _stays(
     plan: _Plan, errand: Errand, held: Mapping[str, HeldProject], report: SyncReport
 ) -> dict[str, dict[str, Artifact]]:
     """What is held and isn't wanted, and stays all the same."""
-    vanished: dict[str, dict[str, Artifact]] = {}
-    stays: dict[str, dict[str, Artifact]] = {}
+    gone_of: dict[str, dict[str, Artifact]] = {}
+    certain = plan.certain
     for name, entry in held.items():
         page = plan.pages.get(name)
-        listed = {(one.filename, one.sha256) for one in page.artifacts} if page is not None else set()
-        known = page is not None and not page.stale
+        listed = _names(page.artifacts) if page is not None else set()
         gone = {one.filename: one for one in entry.page.artifacts if (one.filename, one.sha256) not in listed}
-        if gone and (known or (page is None and plan.certain)):
-            vanished[name] = gone
-        elif gone:
+        if gone:
+            gone_of[name] = gone
+    said = {
+        name
+        for name in gone_of
+        if (page := plan.pages.get(name)) is None or not (page.stale or page.behind or page.partial)
+    }
+    vanished = {name: gone_of[name] for name in said if name in plan.pages or plan.certain}
+    braked = sum(map(len, vanished.values())) > errand.max_deletions and not errand.allow_deletions
+    if braked:
+        report.held_back += sorted(file for gone in vanished.values() for file in gone)
+    lost = any(root.project in held and root.project not in plan.pages for root in errand.roots)
+    if braked or (lost and not errand.allow_deletions):
+        certain = False  # with what has vanished all would go that it required
+    stays: dict[str, dict[str, Artifact]] = {}
+    for name, entry in held.items():
+        gone = gone_of.get(name, {})
+        # Also where another file has its name now: which of the two is right is for a person to say.
+        if gone and (braked or name not in vanished):
             stays[name] = gone
-        if not plan.certain:
-            # Who knows whether it is still required.
+        if not certain:
             rest = {one.filename: one for one in entry.page.artifacts if one.filename not in gone}
             stays[name] = stays.get(name, {}) | rest
-    count = sum(map(len, vanished.values()))
-    if count > errand.max_deletions and not errand.allow_deletions:
-        for name, gone in vanished.items():
-            # Also where another file has its name now: which of the two is right is for a person to say.
-            stays[name] = stays.get(name, {}) | gone
-            report.held_back += sorted(gone)
     return stays
 
 
@@ -441,14 +457,16 @@ def _there(
         path = services.blobs.find(one.sha256)
         if path is None:
             continue  # left for the next time
-        # As the upstream promises it, or of what is in the wheel.
-        digest = one.metadata_sha256 or (services.metadata_digest(one) if one.is_wheel else None)
+        # Of what is in the wheel, whatever the upstream promises: that is what can be handed on.
+        digest = services.metadata_digest(one) if one.is_wheel else None
         found[one.filename] = replace(one, size=path.stat().st_size, metadata_sha256=digest)
     return found
 
 
-def _entry(page: ProjectPage, there: Sequence[Artifact], before: HeldProject | None, upstream: str) -> HeldProject:
-    """What the mirror shows of a project; the same as before where nothing has changed."""
+def _entry(
+    page: ProjectPage, there: Sequence[Artifact], before: HeldProject | None, upstream: str, least: int
+) -> HeldProject:
+    """What the mirror shows of a project; as before where nothing has changed. `least`: the serial it had earlier."""
     mark = mark_of(page)
     if before is not None and before.mark == mark and _names(before.page.artifacts) == _names(there):
         return before
@@ -459,7 +477,7 @@ def _entry(page: ProjectPage, there: Sequence[Artifact], before: HeldProject | N
         same = replace(shown, serial=before.page.serial)
         if render_json(same, _address) == render_json(before.page, _address):
             return before if before.mark == mark else replace(before, mark=mark)
-    serial = max(page.serial or 0, 1 if before is None else (before.page.serial or 0) + 1)
+    serial = max(page.serial or 0, (least if before is None else before.page.serial or 0) + 1)
     return HeldProject(replace(shown, serial=serial), mark)
 
 

@@ -59,7 +59,7 @@ class AgreedIndex:
                         self._failed = (self._now(), error)
         if not self._witnesses:
             raise failure
-        return self._without_authority(project, failure)
+        return replace(self._without_authority(project, failure), partial=True)
 
     def _recent_failure(self) -> IndexUnreachable | None:
         with self._lock:

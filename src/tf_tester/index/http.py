@@ -188,7 +188,8 @@ class HttpIndex:
         if cached.missing:
             return _Known(None, cached.fetched)
         try:
-            return _Known(parse_page(cached.body, cached.content_type, key, project), cached.fetched)
+            page = parse_page(cached.body, cached.content_type, key, project)
+            return _Known(replace(page, behind=self._is_behind(page)), cached.fetched)
         except NotAPage:
             return None
 

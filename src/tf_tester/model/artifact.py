@@ -61,6 +61,8 @@ class ProjectPage:
     """True when the project was seen in a newer state before."""
     stale: bool = False
     """True when it comes from the store because the index did not answer."""
+    partial: bool = False
+    """True when others speak in place of the index: what isn't on it may exist all the same."""
     source: bytes = field(default=b"", repr=False)
     """The PEP 691 JSON that it was read from, where it was: what we don't know of is still in it."""
 

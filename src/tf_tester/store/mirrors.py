@@ -99,7 +99,14 @@ class StoredMirror:
         self._ledger.remember(self._kind, held.page.project, value)
 
     def drop(self, project: str) -> None:
+        held = self.project(project)
+        if held is not None:
+            self._ledger.remember(f"dropped from {self._kind}", project, str(held.page.serial or 0).encode())
         self._ledger.forget(self._kind, project)
+
+    def last_serial(self, project: str) -> int:
+        kept = self._ledger.recall(f"dropped from {self._kind}", project)
+        return int(kept) if kept and kept.isdigit() else 0
 
     def page(self, project: str) -> ProjectPage:
         """Raises `UnknownProject`."""
@@ -148,9 +155,9 @@ def mirrored_digests(ledger: Ledger) -> frozenset[str]:
 
 def forget_mirror(ledger: Ledger, name: str) -> None:
     """Its files stay in the store until they are let go of."""
+    ledger.forget(_HEAD, name)  # first: without it nothing of the rest counts
     for project in ledger.keys_of(_kind(name)):
         ledger.forget(_kind(name), project)
-    ledger.forget(_HEAD, name)
 
 
 @contextmanager
