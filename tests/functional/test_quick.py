@@ -21,7 +21,7 @@ class World:
         self.asked = 0
         self.told: list[tuple[int, int]] = []
         self.body: bytes | None = b"first"
-        self.quick = Quick(lambda status, sent: self.told.append((status, sent)))
+        self.quick = Quick(lambda status, sent, _seconds: self.told.append((status, sent)))
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         self.asked += 1
@@ -90,10 +90,11 @@ def test_the_second_answer_is_the_first_without_the_way_to_it() -> None:
             again = one.ask()
             assert again == (status, told | {"date": again[1]["date"]}, body)
         other.close()
-        assert world.told == [(200, 5)] * 3
         client.close()
 
     world.run(visit)
+    assert world.asked == 3
+    assert world.told == [(200, 5)] * 3
 
 
 def test_what_changed_is_asked_for_again() -> None:
@@ -105,10 +106,10 @@ def test_what_changed_is_asked_for_again() -> None:
         assert [client.ask()[2], client.ask()[2]] == [b"first", b"first"]
         world.body = b"another"
         assert [client.ask()[2], client.ask()[2]] == [b"another", b"another"]
-        assert (world.asked, len(world.told)) == (3, 2)
         client.close()
 
     world.run(visit)
+    assert (world.asked, len(world.told)) == (3, 2)
 
 
 def test_what_has_not_changed_needs_no_body() -> None:
@@ -121,11 +122,11 @@ def test_what_has_not_changed_needs_no_body() -> None:
         first, second = client.ask(ask), client.ask(ask)
         assert first[0] == second[0] == b"HTTP/1.1 304 Not Modified"
         assert second[1].keys() == first[1].keys()
-        assert world.told == [(304, 0)]
         assert client.ask()[2] == b"first", "and the next request is understood"
         client.close()
 
     world.run(visit)
+    assert world.told == [(304, 0)]
 
 
 def test_old_clients_that_stay_are_told_that_they_may() -> None:
@@ -138,10 +139,10 @@ def test_old_clients_that_stay_are_told_that_they_may() -> None:
         for _ in range(3):
             status, told, body = client.ask(ask)
             assert (status, told["connection"].lower(), body) == (b"HTTP/1.0 200 OK", "keep-alive", b"first")
-        assert len(world.told) == 2
         client.close()
 
     world.run(visit)
+    assert len(world.told) == 2
 
 
 def test_what_is_unusual_takes_the_whole_way() -> None:
@@ -166,8 +167,8 @@ def test_what_is_unusual_takes_the_whole_way() -> None:
         ending.ask(OTHER)
         status, told, _ = ending.ask(b"GET /page HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         assert (status, told["connection"]) == (b"HTTP/1.1 200 OK", "close")
-        assert not world.told
         for one in (client, split, posting, ending):
             one.close()
 
     world.run(visit)
+    assert not world.told

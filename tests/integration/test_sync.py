@@ -283,6 +283,20 @@ def test_what_the_ledger_has_lost_is_made_anew(user: User, index: Simulator, con
     assert holds(user) == before
 
 
+def test_a_file_that_the_store_has_lost_is_not_listed(user: User, index: Simulator, config: Path) -> None:
+    """Nor when it can't be brought again."""
+    sync(user)
+    lost = "toy-1.1-py3-none-any.whl"
+    [blob] = [path for path in (user.store / "blobs").glob("*/*") if b"toy-1.1.dist-info" in path.read_bytes()]
+    blob.unlink()
+    index.fault(lost, Status(404))
+    sync(user, code=4)
+    assert holds(user)["toy"] == ["toy-1.0-py3-none-any.whl", "toy-2.0-py3-none-any.whl"]
+    index.heal()
+    sync(user)
+    assert lost in holds(user)["toy"]
+
+
 def test_a_project_that_the_upstream_has_no_more(user: User, index: Simulator, config: Path) -> None:
     sync(user)
     index.remove("gear-1.0-py3-none-any.whl")

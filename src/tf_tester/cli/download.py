@@ -11,7 +11,7 @@ from tf_tester.cli.options import EPILOG, options, settings_from
 from tf_tester.cli.selecting import FETCHING, RESOLVING, SELECTING, listener, selection_of
 from tf_tester.core.lockfile import LockFormat
 from tf_tester.core.printable import printable
-from tf_tester.core.sizes import size_text
+from tf_tester.core.sizes import count_text, size_text
 from tf_tester.errors import CellRefused, UsageError
 from tf_tester.model.request import Trial
 
@@ -157,7 +157,7 @@ def _delivered(delivery: "Delivery", folder: Path) -> list[str]:
     ]
     new = [file for file in delivery.files if not file.was_there]
     size = size_text(sum(file.size for file in new))
-    lines.append(f"{_count(len(delivery.files))} in {folder}, {len(new)} of them new ({size}).")
+    lines.append(f"{count_text(len(delivery.files), 'file')} in {folder}, {len(new)} of them new ({size}).")
     if delivery.locks:
         lines.append(f"Locks: {', '.join(delivery.locks)}.")
     return lines
@@ -169,8 +169,9 @@ def _foreseen(forecast: "Forecast") -> list[str]:
     coming = [file for file in forecast.files if file.where == "sources"]
     unknown = sum(file.missing is None for file in coming)
     total = size_text(sum(file.missing or 0 for file in coming))
-    more = f" and {_count(unknown)} of unknown size" if unknown else ""
-    lines.append(f"{len(coming)} of {_count(len(forecast.files))} would come: {total}{more}. Nothing was brought.")
+    more = f" and {count_text(unknown, 'file')} of unknown size" if unknown else ""
+    files = count_text(len(forecast.files), "file")
+    lines.append(f"{len(coming)} of {files} would come: {total}{more}. Nothing was brought.")
     return lines
 
 
@@ -188,10 +189,6 @@ def _where(file: "Expected") -> str:
 
 def _size(size: int | None) -> str:
     return "size unknown" if size is None else size_text(size)
-
-
-def _count(number: int) -> str:
-    return "1 file" if number == 1 else f"{number} files"
 
 
 def _complain(failure: "Undelivered") -> None:

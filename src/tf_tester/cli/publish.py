@@ -9,7 +9,7 @@ import click
 
 from tf_tester.cli.options import EPILOG, options, settings_from
 from tf_tester.cli.say import say
-from tf_tester.core.sizes import size_text
+from tf_tester.core.sizes import count_text, size_text
 from tf_tester.errors import UsageError
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def command(
         few = ", ".join(done.missing[:3])
         say(
             [
-                f"left out: {_count(len(done.missing), 'file')} that the store has lost, such as {few}",
+                f"left out: {count_text(len(done.missing), 'file')} that the store has lost, such as {few}",
                 "  Sync the mirror.",
             ],
             sys.stderr,
@@ -124,18 +124,17 @@ def _key(file: Path | None, *, to_sign: bool = False) -> "Signer | None":
 
 
 def _told(target: str, done: "Published") -> list[str]:
-    holds = f"{_count(done.projects, 'project')}, {_count(done.all_files, 'file')} ({size_text(done.all_size)})"
+    holds = f"{count_text(done.projects, 'project')}, {count_text(done.all_files, 'file')} ({size_text(done.all_size)})"
     if not done.is_new:
         return [f"{target}: nothing new; {holds}."]
-    new = f"{_count(done.pages, 'page')} and {_count(done.files, 'file')} ({size_text(done.size)}) are new"
-    gone = f", {_count(done.removed, 'file')} went" if done.removed else ""
+    new = f"{count_text(done.pages, 'page')} and {count_text(done.files, 'file')} ({size_text(done.size)}) are new"
+    gone = f", {count_text(done.removed, 'file')} went" if done.removed else ""
     return [f"{target} shows {done.generation}: {holds}; {new}{gone}."]
 
 
 def _row(manifest: "Manifest", *, shown: bool) -> str:
-    holds = (
-        f"{_count(manifest.projects, 'project')}, {_count(manifest.distributions, 'file')} ({size_text(manifest.size)})"
-    )
+    projects, files = count_text(manifest.projects, "project"), count_text(manifest.distributions, "file")
+    holds = f"{projects}, {files} ({size_text(manifest.size)})"
     return f"{manifest.generation}  {manifest.created[:16].replace('T', ' ')}  {holds}{'  shown' if shown else ''}"
 
 
@@ -143,15 +142,11 @@ def _verified(manifest: "Manifest", troubles: list[str], *, deep: bool, signed: 
     say(troubles[:_SHOWN], sys.stderr)
     if len(troubles) > _SHOWN:
         say([f"and {len(troubles) - _SHOWN} more"], sys.stderr)
-    looked = f"{_count(len(manifest.pages), 'page')} and {_count(manifest.distributions, 'file')}"
+    looked = f"{count_text(len(manifest.pages), 'page')} and {count_text(manifest.distributions, 'file')}"
     how = "" if deep else ", files by their size alone (--deep reads them)"
     who = "" if signed else "; the signature was not looked at (--key)"
     if troubles:
-        say([f"{manifest.generation}: {_count(len(troubles), 'thing')} of {looked} not as the manifest says."])
+        say([f"{manifest.generation}: {count_text(len(troubles), 'thing')} of {looked} not as the manifest says."])
         return 4
     say([f"{manifest.generation}: {looked} are as the manifest says{how}{who}."])
     return 0
-
-
-def _count(number: int, what: str) -> str:
-    return f"1 {what}" if number == 1 else f"{number} {what}s"

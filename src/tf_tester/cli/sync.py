@@ -14,7 +14,7 @@ import click
 from tf_tester.cli.options import EPILOG, options, settings_from
 from tf_tester.cli.say import say
 from tf_tester.cli.selecting import FETCHING, downloads_alone, requirements_of
-from tf_tester.core.sizes import duration_text, size_text
+from tf_tester.core.sizes import count_text, duration_text, size_text
 from tf_tester.errors import ConfigError, TfTesterError, UsageError
 
 if TYPE_CHECKING:
@@ -187,8 +187,8 @@ def _told(done: "SyncReport", *, dry_run: bool) -> list[str]:
     if len(done.unmet) > _SHOWN:
         lines.append(f"unmet: {len(done.unmet) - _SHOWN} more (--report has them)")
     lines += done.remarks
-    holds = f"{_count(done.projects, 'project')}, {_count(done.files, 'file')} ({size_text(done.size)})"
-    coming = f"{_count(done.fetched, 'file')} ({size_text(done.fetched_size)})"
+    holds = f"{count_text(done.projects, 'project')}, {count_text(done.files, 'file')} ({size_text(done.size)})"
+    coming = f"{count_text(done.fetched, 'file')} ({size_text(done.fetched_size)})"
     if dry_run:
         lines.append(f"{done.mirror} holds {holds}; {coming} would come.")
     elif not done.changes and not done.fetched:
@@ -196,14 +196,10 @@ def _told(done: "SyncReport", *, dry_run: bool) -> list[str]:
     else:
         lines.append(f"{done.mirror}: {holds}; {coming} came in {duration_text(done.seconds)}.")
     if done.left:
-        lines.append(f"{_count(done.left, 'file')} ({size_text(done.left_size)}) are left for the next time.")
+        lines.append(f"{count_text(done.left, 'file')} ({size_text(done.left_size)}) are left for the next time.")
     return lines
 
 
 def _files(sign: str, names: tuple[str, ...]) -> str:
     shown = ", ".join(names[:_SHOWN])
     return f"{sign}{len(names)}  {shown}{', …' if len(names) > _SHOWN else ''}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"1 {what}" if number == 1 else f"{number} {what}s"

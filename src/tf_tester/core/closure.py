@@ -22,13 +22,11 @@ from tf_tester.core.era import release_date
 from tf_tester.core.platforms import Platform, platform_named
 from tf_tester.core.requires import requirements_of
 from tf_tester.core.simple import without_versions
-from tf_tester.core.tags import suits
+from tf_tester.core.tags import MICROS, suits
 from tf_tester.model.artifact import Artifact, ProjectPage
 
 _PYTHONS = tuple((3, minor) for minor in range(6, 15))
 """Those for which a mirror is that names none."""
-_MICROS = (0, 99)
-"""The oldest and the newest of a Python."""
 _PLATFORMS = ("linux_x86_64", "linux_aarch64", "macosx_arm64", "macosx_x86_64", "win_amd64")
 """What markers are tried with where the mirror is for all."""
 
@@ -392,7 +390,7 @@ def _environments(target: Target) -> tuple[Mapping[str, Any], ...]:
             "platform_python_implementation": "CPython",
         }
         | platform.markers
-        for micro in _MICROS
+        for micro in MICROS
         for platform in platforms
     )
 

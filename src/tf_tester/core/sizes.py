@@ -18,6 +18,15 @@ def size_text(count: float) -> str:
     return f"{value:.{digits}f} {_UNITS[unit]}"
 
 
+def count_text(number: int, what: str) -> str:
+    """How many there are of something.
+
+    >>> count_text(1, "file"), count_text(3, "file")
+    ('1 file', '3 files')
+    """
+    return f"1 {what}" if number == 1 else f"{number} {what}s"
+
+
 def duration_text(seconds: float) -> str:
     """Seconds in the coarsest words that still tell something.
 

@@ -24,6 +24,9 @@ _OTHER_WIDTH = {
 }
 """(bits of the interpreter, ending of this process's platform tags): the endings that interpreter takes."""
 
+MICROS = (0, 99)
+"""Of a Python of which only the minor version is known: its first and its last stand for all."""
+
 _SHORT_NAMES = {"cpython": "cp", "pypy": "pp"}
 _BUILD_TAG = re.compile(r"(\d+)(.*)", re.ASCII)
 _MOST_TAGS = 2_000
@@ -88,7 +91,7 @@ def suits(artifact: Artifact, python: tuple[int, int] | None, platform: Platform
     (True, False)
     """
     if python is not None:
-        some = [f"{python[0]}.{python[1]}.{micro}" for micro in (0, 99)]
+        some = [f"{python[0]}.{python[1]}.{micro}" for micro in MICROS]
         if not any(accepts_python(artifact.requires_python, one) for one in some):
             return False
     cut = _cut(artifact.filename)

@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from tf_tester.core.era import as_of
-from tf_tester.core.wheel_rules import same_version
 from tf_tester.model.artifact import Artifact, ProjectPage
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -49,9 +48,10 @@ class Allowed:
     def has(self, artifact: Artifact) -> bool:
         if artifact.sha256 in self.digests:
             return True
-        return bool(self.versions) and any(
-            artifact.project == name and same_version(artifact.version, str(version)) for name, version in self.versions
-        )
+        try:
+            return bool(self.versions) and (artifact.project, Version(artifact.version)) in self.versions
+        except InvalidVersion:
+            return False
 
 
 class BadView(ValueError):

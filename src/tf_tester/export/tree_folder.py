@@ -48,11 +48,12 @@ class FolderTarget:
                 lock.acquire(blocking=False)
             except filelock.Timeout:
                 raise OurFailure(f"Somebody else is publishing to {self._root}.", hint="Wait for it.") from None
-            try:
+        try:
+            with self._errors():
                 self._sweep()
-                yield
-            finally:
-                lock.release()
+            yield
+        finally:
+            lock.release()
 
     def current(self) -> str | None:
         with self._errors():

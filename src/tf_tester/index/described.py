@@ -1,6 +1,6 @@
-"""An index whose pages also tell what the store knows of the files that are in it: their core metadata and size.
+"""An index whose pages also tell the core metadata of wheels that are in the store.
 
-Mirrors and old servers leave these out; with them a resolver reads some kilobytes instead of the wheel (PEP 658).
+Mirrors and old servers leave it out; with it a resolver reads some kilobytes instead of the wheel (PEP 658).
 """
 
 from collections.abc import Callable

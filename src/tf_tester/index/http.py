@@ -87,22 +87,19 @@ class HttpIndex:
         cached = self._cache.get(key)
         if cached is not None and cached.missing and timedelta(0) <= now - cached.fetched < _NO_LIST:
             return
-        body = b""
+        known = cached if cached is not None and not cached.missing else None
+        kept, self._listed = CachedPage(b"", "", None, now, missing=True), {}
         try:
-            known = cached if cached is not None and not cached.missing else None
             answer = self._get.get_page(address, accept=ACCEPT, etag=known.etag if known else None, most=most)
-            if answer.status == 304 and known is not None:
-                body = known.body
-            elif answer.status == 200:
-                body = answer.body
-            serials = parse_serials(body)
-        except (IndexUnreachable, NotAPage):
-            serials = {}
-        if not serials:
-            self._cache.put(key, CachedPage(b"", "", None, now, missing=True))
-        elif answer.status == 200:
-            self._cache.put(key, CachedPage(body, answer.content_type, answer.etag, now))
-        self._listed = serials
+            came = CachedPage(answer.body, answer.content_type, answer.etag, now)
+            came = known if answer.status == 304 and known is not None else came
+            self._listed = parse_serials(came.body)
+            kept = came if self._listed else kept
+        except IndexUnreachable:
+            kept = known or kept  # it may be down just now
+        except NotAPage:
+            pass
+        self._cache.put(key, kept)
 
     def _lead(self, project: str, future: "Future[_Known]") -> None:
         """Learn it for all who wait, failures too."""

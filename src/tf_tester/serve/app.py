@@ -111,9 +111,9 @@ class App:
             metrics.ended(kind, status, sent, seconds)
             self._offer.log.request(request, status, sent, seconds)
 
-    def _told_quickly(self, status: int, sent: int) -> None:
+    def _told_quickly(self, status: int, sent: int, seconds: float) -> None:
         self._offer.metrics.begun()
-        self._offer.metrics.ended("simple", status, sent, 0.0)
+        self._offer.metrics.ended("simple", status, sent, seconds)
 
     async def _answer(self, request: web.BaseRequest, now: float) -> tuple[str, Answer]:
         """Which kind of thing was asked for, as metrics call it, and the answer."""
@@ -278,7 +278,8 @@ class App:
             return Answer(304, told)
         private = self._offer.private if artifact.promised_by == PRIVATE else None
         if self._offer.redirect and private is None:
-            elsewhere = await self._elsewhere(artifact, request.headers.get(self._offer.region_header or "-", ""))
+            header = self._offer.region_header
+            elsewhere = await self._elsewhere(artifact, request.headers.get(header, "") if header else "")
             if elsewhere is not None:
                 return Answer(302, {"location": elsewhere, "cache-control": "no-store"})
         if request.method == "HEAD" and artifact.size is not None:

@@ -45,8 +45,8 @@ class _Known:
 class Quick:
     """Answers by the bytes of requests; used inside one event loop."""
 
-    def __init__(self, tell: Callable[[int, int], None]) -> None:
-        """`tell`: hears the status and the bytes of the body of each answer."""
+    def __init__(self, tell: Callable[[int, int, float], None]) -> None:
+        """`tell`: hears of each answer its status, the bytes of its body and the seconds it took."""
         self._tell = tell
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
         self._whole: OrderedDict[int, _Known] = OrderedDict()
@@ -72,15 +72,16 @@ class Quick:
         if len(self._known) > _MOST:
             self._forget(next(iter(self._known)))
 
-    def answer(self, raw: bytes) -> bytes | None:
-        """All bytes of the answer; None where it takes the whole way."""
+    def answer(self, raw: bytes, send: Callable[[bytes], None]) -> bool:
+        """Whether it has been answered; else it takes the whole way."""
         known = self._known.get(raw)
         if known is None:
-            return None
+            return False
+        began = time.monotonic()
         body = known.body()
         if body is None:
             self._forget(raw)
-            return None
+            return False
         second = int(time.time())
         if second != self._second:
             self._second, self._date = second, formatdate(second, usegmt=True).encode()
@@ -88,8 +89,9 @@ class Quick:
         if known.second != second or not whole:
             whole = b"".join((known.head, b"\r\ndate: ", self._date, b"\r\n\r\n", body))
             self._store(known, whole)
-        self._tell(int(known.head[9:12]), len(body))
-        return whole
+        send(whole)
+        self._tell(int(known.head[9:12]), len(body), time.monotonic() - began)
+        return True
 
     def _store(self, known: _Known, whole: bytes) -> None:
         self._drop(known)
@@ -137,24 +139,19 @@ class _Connection(RequestHandler):
     def data_received(self, data: bytes) -> None:
         self._plain = self._plain and _is_plain(data)
         self.raw = None
-        waiter = getattr(self, "_waiter", None)
-        if self._plain and waiter is not None and not waiter.done():
-            answer = self._quick.answer(data)
-            if answer is not None and self._send(answer):
+        if self._plain and self._waiter is not None and not self._waiter.done():
+            transport = self.transport
+            # Not to somebody who hasn't taken all of what he got before: that is waited for elsewhere.
+            if (
+                transport is not None
+                and not (self._close or self._force_close or transport.is_closing())
+                and not transport.get_write_buffer_size()
+                and self._quick.answer(data, transport.write)
+            ):
+                self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
                 return
             self.raw = data
         super().data_received(data)
-
-    def _send(self, answer: bytes) -> bool:
-        """Whether it has gone; not to somebody who hasn't taken all of what he got before."""
-        transport = self.transport
-        if transport is None or self._close or self._force_close or transport.is_closing():
-            return False
-        if transport.get_write_buffer_size():
-            return False
-        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
-        transport.write(answer)
-        return True
 
 
 def _is_plain(data: bytes) -> bool:
