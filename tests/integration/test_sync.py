@@ -197,7 +197,7 @@ def test_an_upstream_that_is_gone_takes_nothing_along(user: User, index: Simulat
     index.fault("gear", Silent())
     index.fault("toy", Status(503))
     run = sync(user, code=4)
-    assert "missing: gear: the upstream does not answer" in run.err
+    assert "missing: gear, toy: the upstream does not answer" in run.err
     assert holds(user) == before
     index.heal()
     assert "nothing new" in sync(user).out

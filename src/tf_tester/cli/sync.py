@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tf_tester.flow.sync import Errand, SyncReport
 
 _SHOWN = 5
-"""Files of a project that are named one by one."""
+"""Names that stand in a line; --report has them all."""
 
 
 @click.command("sync", epilog=EPILOG, short_help="Fill a mirror of chosen projects, and keep it as its upstream is.")
@@ -101,8 +101,7 @@ def _once(settings: "Settings", errand: "Errand", file: Path | None) -> int:
         said = msgspec.to_builtins(done) | {"exit_code": done.exit_code}
         write_file(file, msgspec.json.format(msgspec.json.encode(said), indent=2).decode() + "\n")
     say(_told(done, dry_run=errand.dry_run))
-    for one in done.missing:
-        say([f"missing: {one.what}: {one.reason}", *([f"  {one.hint}"] if one.hint else [])], sys.stderr)
+    say(_missing(done), sys.stderr)
     if done.held_back:
         few = ", ".join(done.held_back[:3])
         say(
@@ -197,6 +196,18 @@ def _told(done: "SyncReport", *, dry_run: bool) -> list[str]:
         lines.append(f"{done.mirror}: {holds}; {coming} came in {duration_text(done.seconds)}.")
     if done.left:
         lines.append(f"{count_text(done.left, 'file')} ({size_text(done.left_size)}) are left for the next time.")
+    return lines
+
+
+def _missing(done: "SyncReport") -> list[str]:
+    """What is missing for one reason in one line."""
+    together: dict[tuple[str, str], list[str]] = {}
+    for one in done.missing:
+        together.setdefault((one.reason, one.hint), []).append(one.what)
+    lines = []
+    for (reason, hint), names in together.items():
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        lines += [f"missing: {', '.join(names[:_SHOWN])}{more}: {reason}", *([f"  {hint}"] if hint else [])]
     return lines
 
 
