@@ -8,9 +8,9 @@ import socket
 import ssl
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -149,18 +149,21 @@ def _keep(
     failures = 0
     readable, writable = os.pipe()
     while running or not told:
-        while not told and len(running) < count:
-            child = os.fork()
-            if child == 0:
-                os.setpgrp()  # a terminal's Ctrl-C is for the parent, who passes it on
-                os.close(writable)
-                threading.Thread(target=_end_with, args=(readable,), daemon=True).start()
-                for number, handler in before:
-                    signal.signal(number, handler)  # type: ignore[arg-type]
-                os._exit(_outcome(one))
-            running.add(child)
-            if told:
-                os.kill(child, signal.SIGTERM)  # it came while this one was being made
+        while len(running) < count:
+            # The parent must know a child to pass a signal on, and a child must not take one with its parent's handler.
+            with _held(number for number, _ in before) as mask:
+                if told:
+                    break
+                child = os.fork()
+                if child == 0:
+                    os.setpgrp()  # a terminal's Ctrl-C is for the parent, who passes it on
+                    os.close(writable)
+                    for number, handler in before:
+                        signal.signal(number, handler)  # type: ignore[arg-type]
+                    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+                    threading.Thread(target=_end_with, args=(readable,), daemon=True).start()
+                    os._exit(_outcome(one))
+                running.add(child)
         with suppress(ChildProcessError):
             gone, status = os.waitpid(-1, 0)
             running.discard(gone)
@@ -170,6 +173,16 @@ def _keep(
                 if failures > 10 * count:
                     raise ConfigError("Workers keep dying.", hint="Look at what they said, or try --workers 1.")
                 print(f"tf-tester: worker {gone} has died (status {status}); another takes its place", file=sys.stderr)
+
+
+@contextmanager
+def _held(signals: Iterable[int]) -> Iterator[set[int]]:
+    """They wait meanwhile; gives the mask as it was."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield mask
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _end_with(readable: int) -> None:
