@@ -440,6 +440,8 @@ class Command:
     supervised: bool = False
     """It is a launcher: it joins the control groups that are added to `argv`, a byte on its standard input asks the
     program to end, the input's closing ends everything at once, and where it has ended nothing is left."""
+    ahead: bytes = b""
+    """What a launcher can do before it is given this command: see `Sandbox.ahead`."""
 
 
 class Started(Protocol):
@@ -468,7 +470,23 @@ class Started(Protocol):
         ...
 
 
+class Ready(Protocol):
+    """A launcher that has gone as far as it can without knowing what it is for."""
+
+    def start(self, command: Command, stdout: int, stderr: int) -> Started:
+        """With a command of the same sandbox. Raises `OSError` where it has died meanwhile."""
+        ...
+
+    def close(self) -> None:
+        """It isn't wanted; it ends soon."""
+        ...
+
+
 class Starter(Protocol):
+    def ready(self, ahead: bytes, groups: Sequence[Path]) -> Ready:
+        """Have a launcher made in these control groups, without waiting for it. Raises `OSError`."""
+        ...
+
     def start(self, command: Command, groups: Sequence[Path], stdout: int, stderr: int) -> Started:
         """A supervised command, as a process in these control groups. Raises `OSError`."""
         ...
@@ -485,12 +503,22 @@ class Sandbox(Protocol):
         """What it can't keep a test from on this machine, a sentence each."""
         ...
 
+    @property
+    def ahead(self) -> bytes | None:
+        """What a launcher can do for any of its programs before that is known; None where there are no launchers."""
+        ...
+
     def wrap(self, command: Command, world: World) -> Command:
         """The command that starts `command` where it sees nothing but `world`."""
         ...
 
 
 class Executor(Protocol):
+    def expect(self, ahead: bytes, limits: Limits) -> None:
+        """A program of a sandbox will be run soon: what can be done for it before it is known is begun, in another
+        process. If it is not, that was in vain, and does no harm."""
+        ...
+
     def run(
         self,
         command: Command,

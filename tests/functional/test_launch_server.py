@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -35,6 +36,16 @@ class Bench:
         self.sandbox = sandbox
         self.executor = LocalExecutor(launchers=launchers)
 
+    def expect(self, limits: Limits = NONE) -> psutil.Process:
+        """Have a launcher made for a program that isn't known yet; gives it."""
+        before = {child.pid for child in server_of(self.launchers).children()}
+        assert self.sandbox.ahead is not None
+        self.executor.expect(self.sandbox.ahead, limits)
+        until(lambda: len(server_of(self.launchers).children()) > len(before))
+        [made] = [child for child in server_of(self.launchers).children() if child.pid not in before]
+        until(made.children)
+        return made
+
     def command(self, code: str) -> Command:
         prefix = Path(sys.base_prefix)
         world = World(() if prefix == Path("/usr") else (prefix,), (self.folder / "scratch",))
@@ -59,7 +70,9 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
             sandbox.check(launchers)
         except IsolationUnavailable as error:
             pytest.skip(str(error))
-        yield Bench(tmp_path, launchers, sandbox)
+        bench = Bench(tmp_path, launchers, sandbox)
+        yield bench
+        bench.executor.close()
 
 
 def until(happened: Callable[[], object]) -> None:
@@ -147,6 +160,93 @@ def test_when_it_dies_what_runs_is_ended_and_not_taken_for_passed(bench: Bench) 
         until(lambda: (bench.folder / "a.out").exists() and bench.out())
         server_of(bench.launchers).kill()
         assert running.result().signal == signal.SIGKILL
+
+
+def test_a_launcher_that_is_ready_is_taken(bench: Bench) -> None:
+    made = bench.expect()
+    asked = "import os, time; print('begun', flush=True); time.sleep(1000)"
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(bench.run, asked, timeout=None)
+        until(lambda: (bench.folder / "a.out").exists() and bench.out())
+        assert server_of(bench.launchers).children() == [made], "no other was made, and none for a next program"
+        made.kill()
+        assert running.result().signal == signal.SIGKILL
+
+
+def test_there_is_one_for_each_that_is_expected_but_one_at_a_time(bench: Bench) -> None:
+    bench.expect()
+    assert bench.sandbox.ahead is not None
+    bench.executor.expect(bench.sandbox.ahead, NONE)
+    assert len(server_of(bench.launchers).children()) == 1
+    assert bench.run("pass").code == 0
+    until(lambda: len(server_of(bench.launchers).children()) == 1)
+    assert bench.run("pass").code == 0
+    assert server_of(bench.launchers).children() == []
+
+
+def test_one_for_other_limits_is_left_for_those(bench: Bench) -> None:
+    made = bench.expect(Limits(memory=10**9))
+    assert bench.run("pass").code == 0
+    assert server_of(bench.launchers).children() == [made]
+
+
+def test_one_that_nobody_needs_leaves_nothing(bench: Bench) -> None:
+    made = bench.expect(Limits(memory=10**9, processes=100))
+    files = {file for file in bench.folder.rglob("*") if file.is_file()}
+    family = [made, *made.children(recursive=True)]
+    bench.executor.close()
+    assert psutil.wait_procs(family, timeout=60)[1] == []
+    ours = f"tf-tester-{os.getpid()}-*"
+    assert not list(Path("/sys/fs/cgroup").rglob(ours))
+    assert {file for file in bench.folder.rglob("*") if file.is_file()} == files
+
+
+@pytest.mark.parametrize("dead", ["launcher", "init", "server"])
+def test_one_that_has_died_meanwhile_is_made_up_for(bench: Bench, dead: str) -> None:
+    made = bench.expect()
+    victim = {"launcher": lambda: made, "init": lambda: made.children()[0], "server": made.parent}[dead]()
+    assert victim is not None
+    victim.kill()
+    until(lambda: not victim.is_running() or victim.status() == psutil.STATUS_ZOMBIE)
+    until(lambda: dead == "server" or not made.is_running())
+    assert bench.run("print('done')").code == 0
+    assert bench.out() == "done\n"
+
+
+def test_what_it_could_not_do_is_said_when_it_is_needed(bench: Bench) -> None:
+    assert bench.sandbox.ahead is not None
+    ready = bench.launchers.ready(bench.sandbox.ahead, [bench.folder / "no-group"])
+    with (bench.folder / "said").open("wb") as said:
+        launched = ready.start(bench.command("print('ran')"), said.fileno(), said.fileno())
+        status, _, _ = launched.reap()
+    assert status == 125
+    said_at_last = (bench.folder / "said").read_text()
+    assert said_at_last.startswith("the sandbox could not be made: ")
+    assert "No such file or directory" in said_at_last
+    assert "ran" not in said_at_last
+
+
+def test_one_that_is_ready_ends_with_whoever_had_it_made(bench: Bench) -> None:
+    program = (
+        "import os, sys\n"
+        "from tf_tester.execute.local import LocalExecutor\n"
+        "from tf_tester.model.limits import Limits\n"
+        "from tf_tester.sandbox.server import LaunchServer\n"
+        "executor = LocalExecutor(launchers=LaunchServer())\n"
+        "executor.expect(bytes.fromhex(sys.argv[1]), Limits())\n"
+        "print('expects', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    assert bench.sandbox.ahead is not None
+    words = [sys.executable, "-c", program, bench.sandbox.ahead.hex()]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        us = psutil.Process(process.pid)
+        until(lambda: len(us.children(recursive=True)) == 3)  # the server, a launcher, its init
+        family = us.children(recursive=True)
+        process.kill()
+    assert psutil.wait_procs(family, timeout=60)[1] == []
 
 
 def test_its_process_ends_with_it(tmp_path: Path) -> None:

@@ -8,14 +8,14 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tf_tester.execute.groups import ControlGroups, Group
 from tf_tester.model.exit import Exit
 from tf_tester.model.limits import Exceeded, Limit, Limits
-from tf_tester.ports import Command, Started, Starter
+from tf_tester.ports import Command, Ready, Started, Starter
 
 if TYPE_CHECKING:
     from tf_tester.execute.watch import Watch
@@ -28,6 +28,7 @@ _GRACE = 2.0
 """Seconds between asking a process to end and killing it."""
 _ENDING = 10.0
 """Seconds that a launcher may take to end what it supervises."""
+_NO_GROUP = Group((), frozenset())
 _LONGEST_POLL = 2**31 - 1
 """Milliseconds: 24 days."""
 
@@ -42,6 +43,9 @@ class LocalExecutor:
         self._lock = threading.Lock()
         self._running: dict[str, _Tree] = {}
         self._stopped = False
+        self._expected = 0
+        """Programs that were announced and have not begun."""
+        self._reserve: _Reserve | None = None
 
     def run(
         self,
@@ -57,8 +61,9 @@ class LocalExecutor:
         from tf_tester.execute.watch import Watch  # psutil, which not every command needs
 
         mark = os.urandom(8).hex()
+        reserve = self._take(command, limits)
         # Only a launcher can join a group before the program begins.
-        group = self._groups.make(limits) if command.supervised else Group((), frozenset())
+        group = reserve.group if reserve else self._groups.make(limits) if command.supervised else _NO_GROUP
         killed_before = _killed_for_memory()
         try:
             started = time.monotonic()
@@ -66,7 +71,8 @@ class LocalExecutor:
                 if self._stopped:
                     return Exit(None, signal.SIGINT, False, 0.0, 0.0, 0)
                 try:
-                    tree = _Tree(self._start(command, mark, group, stdout, stderr), mark, command.supervised)
+                    process = self._start(command, mark, group, reserve, stdout, stderr)
+                    tree = _Tree(process, mark, command.supervised)
                 except OSError as error:
                     # Of a folder that is not there, subprocess gives the name in place of the program's.
                     name = os.fsdecode(error.filename) if error.filename else command.argv[0]
@@ -74,6 +80,7 @@ class LocalExecutor:
                 except ValueError as error:
                     return _not_started(f"{command.argv[0]}: {error}")
                 self._running[mark] = tree
+            self._reserve_for_next(command.ahead, limits)
             watch = Watch(
                 tree.pid,
                 limits,
@@ -94,10 +101,54 @@ class LocalExecutor:
                 return replace(exit, exceeded=Exceeded(Limit.MEMORY, None))
             return exit
         finally:
+            if reserve is not None:
+                reserve.launcher.close()
             group.remove()
 
-    def _start(self, command: Command, mark: str, group: Group, stdout: Path, stderr: Path) -> Started:
+    def expect(self, ahead: bytes, limits: Limits) -> None:
+        with self._lock:
+            self._expected += 1
+        self._reserve_for_next(ahead, limits)
+
+    def _reserve_for_next(self, ahead: bytes, limits: Limits) -> None:
+        """Have one launcher on its way while a program is expected: what it does takes as long as all the rest."""
+        with self._lock:
+            if self._launchers is None or self._stopped or not self._expected or self._reserve is not None:
+                return
+            group = self._groups.make(limits)
+            try:
+                launcher = self._launchers.ready(ahead, group.folders)
+            except OSError:  # it is tried once more when there is a program
+                group.remove()
+            else:
+                self._reserve = _Reserve(launcher, group, ahead, limits)
+
+    def _take(self, command: Command, limits: Limits) -> "_Reserve | None":
+        """The launcher that is ready, if it is of the kind that is needed now."""
+        with self._lock:
+            self._expected = max(0, self._expected - 1)
+            reserve = self._reserve
+            if reserve is None or not command.supervised or (reserve.ahead, reserve.limits) != (command.ahead, limits):
+                return None
+            self._reserve = None
+            return reserve
+
+    def close(self) -> None:
+        """Give up the launcher that nobody has needed."""
+        with self._lock:
+            reserve, self._reserve = self._reserve, None
+            self._expected = 0
+        if reserve is not None:
+            reserve.launcher.close()
+            reserve.group.remove()
+
+    def _start(
+        self, command: Command, mark: str, group: Group, reserve: "_Reserve | None", stdout: Path, stderr: Path
+    ) -> Started:
         with stdout.open("ab") as out, stderr.open("ab") as err:
+            if reserve is not None:
+                with contextlib.suppress(OSError):  # it has died
+                    return reserve.launcher.start(command, out.fileno(), err.fileno())
             if command.supervised and self._launchers is not None:
                 with contextlib.suppress(OSError):  # it has died: what it does can be done without it
                     return self._launchers.start(command, group.folders, out.fileno(), err.fileno())
@@ -137,6 +188,17 @@ class LocalExecutor:
             running = list(self._running.values())
         for tree in running:
             tree.end(grace=0.3)
+        self.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Reserve:
+    """A launcher without a command, and what it is good for."""
+
+    launcher: Ready
+    group: Group
+    ahead: bytes
+    limits: Limits
 
 
 class _Tree:

@@ -129,6 +129,8 @@ class Preparer:
         """The cell's environment; `entered` hears of each phase."""
         clock = self._services.monotonic
         started = clock()
+        if self._services.sandbox.ahead is not None:
+            self._services.executor.expect(self._services.sandbox.ahead, self._services.limits)
         entered("downloading")
         layers = self._layers(lock, preparation, entered)
         preparation.phases["layers"] = max(0.0, clock() - started - preparation.phases["download"])

@@ -1,20 +1,27 @@
 """A process that becomes a launcher each time it is asked to: starting Python and importing is done once.
 
-It is the far end of `sandbox.server`, on its standard input: a socket that keeps messages apart. A message is an order
-and groups to join, with the descriptors of the launcher's three streams and of a report. The report gets the
-launcher's number at once, and its end when it has ended. Standard library only.
+It is the far end of `sandbox.server`, on its standard input: a socket that keeps messages apart. A message is what a
+launcher can do ahead of its order and the groups to join, with two descriptors: a socket that becomes the launcher's
+standard input, and a report. The report gets the launcher's number at once, and its end when it has ended. The order
+comes through the launcher's own socket: its file, with the descriptors of the program's two streams. Standard library
+only.
 """
 
 import _socket
 import gc
+import marshal
 import os
 import select
 import struct
 import sys
 
 from tf_tester.sandbox import calls, kernel
-from tf_tester.sandbox.launcher import REFUSED, carry_out
-from tf_tester.sandbox.messages import BEGUN, ENDED, LONGEST, STREAMS
+from tf_tester.sandbox.launcher import REFUSED, carry_out, read_order
+from tf_tester.sandbox.messages import BEGUN, DESCRIPTORS, ENDED, LONGEST
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def serve() -> None:
@@ -31,32 +38,50 @@ def serve() -> None:
                 poll.unregister(ready)
                 _report(ready, *launchers.pop(ready))
                 continue
-            message, ancillary, _, _ = requests.recvmsg(LONGEST, _socket.CMSG_SPACE(STREAMS * 4))
+            message, descriptors = _receive(requests)
             if not message:
                 os._exit(0)  # launchers go on without us, and end when their inputs close
-            streams = struct.unpack(f"={STREAMS}i", ancillary[0][2])
-            launcher = _begin(message.decode().split("\0"), *streams)
+            ahead, groups = marshal.loads(message)
+            lifeline, report = descriptors
+            launcher = _begin(marshal.loads(ahead), groups, lifeline, report)
             handle = os.pidfd_open(launcher)
-            launchers[handle] = launcher, streams[-1]
+            launchers[handle] = launcher, report
             poll.register(handle, select.POLLIN)
 
 
-def _begin(words: "list[str]", lifeline: int, output: int, errors: int, report: int) -> int:
+def _receive(asked: "_socket.socket") -> "tuple[bytes, tuple[int, ...]]":
+    """A message and its descriptors; an empty one when the other end is closed."""
+    message, ancillary, _, _ = asked.recvmsg(LONGEST, _socket.CMSG_SPACE(DESCRIPTORS * 4))
+    return message, struct.unpack(f"={DESCRIPTORS}i", ancillary[0][2]) if message else ()
+
+
+def _begin(ahead: "dict[str, Any]", groups: "list[str]", lifeline: int, report: int) -> int:
     launcher = os.fork()
     if launcher:
         _tell(report, BEGUN.pack(launcher))
-        for descriptor in (lifeline, output, errors):
-            os.close(descriptor)
+        os.close(lifeline)
         return launcher
     try:
-        for number, descriptor in enumerate((lifeline, output, errors)):
-            os.dup2(descriptor, number)
+        os.dup2(lifeline, 0)
         kernel.close_all_but_streams()
         os.setsid()
-        carry_out(words[0], words[1:])
+        carry_out(ahead, groups, _take)
     except BaseException as error:  # noqa: BLE001 - what was forked must never go on as the one that forks
         print(f"the sandbox could not be made: {error!r}", file=sys.stderr, flush=True)
     os._exit(REFUSED)
+
+
+def _take() -> "dict[str, Any]":
+    """Wait for the order and the streams; if it never comes, this process ends."""
+    asked = _socket.socket(fileno=0)
+    message, streams = _receive(asked)
+    asked.detach()
+    if not message:
+        os._exit(0)
+    for number, descriptor in enumerate(streams, start=1):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    return read_order(message.decode())
 
 
 def _report(handle: int, launcher: int, report: int) -> None:

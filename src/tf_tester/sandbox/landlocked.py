@@ -10,7 +10,7 @@ from tf_tester.model.limits import Limits
 from tf_tester.model.world import World
 from tf_tester.ports import Command, Starter
 from tf_tester.sandbox.landlock import SCOPES, version
-from tf_tester.sandbox.order import MERGED, NETWORK, SYSTEM, gpu_devices, program, start, try_out
+from tf_tester.sandbox.order import MERGED, NETWORK, SYSTEM, gpu_devices, in_short, program, start, try_out
 
 _READABLE = ("/proc", *SYSTEM, *MERGED)
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/shm")
@@ -65,6 +65,14 @@ class LandlockSandbox:
             found.append("it has no UNIX sockets but pairs (multiprocessing's managers need them)")
         return tuple(found)
 
+    @property
+    def _ahead(self) -> dict[str, object]:
+        return {"mode": self.name}
+
+    @property
+    def ahead(self) -> bytes:
+        return in_short(self._ahead)
+
     def wrap(self, command: Command, world: World) -> Command:
         self._count += 1
         self._workplace.mkdir(parents=True, exist_ok=True)
@@ -74,7 +82,6 @@ class LandlockSandbox:
             # The kernel counts all that the user has, but for root.
             processes = processes + _own_tasks() if os.getuid() else None
         order = {
-            "mode": self.name,
             "network": self._network,
             "readable": [*_READABLE, *(NETWORK if self._network else ()), *map(str, world.readable)],
             "writable": [*_DEVICES, *map(str, world.writable), *(gpu_devices() if self._gpu else ())],
@@ -83,7 +90,7 @@ class LandlockSandbox:
             "modes": self._modes,
             **program(command, self._limits, processes=processes),
         }
-        return start(order, file)
+        return start(self._ahead, order, file)
 
     def check(self, starter: Starter) -> None:
         """Run a program that would see if nothing held it. Raises `IsolationUnavailable` with the system's reason."""

@@ -1,22 +1,23 @@
 """Run one program where it can reach nothing but what an order names. Linux only, standard library only.
 
 Started as `python -I -S -c START FOLDER ORDER [GROUP...]`, see `sandbox.order`, or forked, see `sandbox.forking`. Three
-processes: the *launcher*, which
-the caller knows; *init*, its child; the *program*, init's child. In order:
+processes: the *launcher*, which the caller knows; *init*, its child; the *program*, init's child. In order:
 
 1. the launcher enters new namespaces in mode `namespace`, and puts init into the control groups it was given;
-2. init is the first process of these. It makes the world (`sandbox.world`), starts the program, reaps, and tells the
-   launcher how the program ended. In mode `landlock` there are no namespaces: init adopts whatever the program
+2. init is the first process of these. It makes what every world has (`sandbox.world`). So far nothing need be known of
+   the program: a launcher that was forked may have got this far long before it is wanted;
+3. init takes the order, furnishes the world with what this program is to see, starts it, reaps, and tells the
+   launcher how it ended. In mode `landlock` there are no namespaces: init adopts whatever the program
    leaves behind, and kills it;
-3. the program gives up all privileges, takes its limits on, and then what it may do is fixed by Landlock
+4. the program gives up all privileges, takes its limits on, and then what it may do is fixed by Landlock
    (`sandbox.landlock`; in mode `landlock`) and a filter of system calls (`sandbox.calls`).
 
 In mode `view` there is none of this, and one process: the caller's own world with overlays in it, for a shell.
 
-The caller holds the other end of the launcher's standard input: a byte there asks the program to end (SIGTERM), its
-closing ends everything at once; it closes by itself when the caller dies. The launcher ends as the program did: with
-its exit status, or by the same signal. What can't be set up ends with status 125 and a sentence on standard error:
-then the program has not run.
+The caller holds the other end of the launcher's standard input: once the order is taken, a byte there asks the program
+to end (SIGTERM); its closing ends everything at once, and it closes by itself when the caller dies. The launcher ends
+as the program did: with its exit status, or by the same signal. What can't be set up ends with status 125 and a
+sentence on standard error: then the program has not run.
 """
 
 import marshal
@@ -29,14 +30,21 @@ import sys
 from tf_tester.sandbox import kernel, landlock
 from tf_tester.sandbox.calls import AF_UNIX, FAMILIES, filter_calls
 from tf_tester.sandbox.kernel import check, libc
-from tf_tester.sandbox.world import enter_namespaces, enter_view, make_world
+from tf_tester.sandbox.world import enter_namespaces, enter_view, furnish_world, make_world
 
 TYPE_CHECKING = False  # `typing` itself costs 7 ms
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
+
+    Order = dict[str, Any]
 
 REFUSED = 125
 """Exit status when the program was not started; as `env`, `timeout` and `docker run` have it."""
+_TAKEN = b"t"
+"""Said by init when it has taken the order."""
+_JOINED = b"."
+"""Said to init when it is in its groups; anything else is the reason why not."""
 _STATUS = struct.Struct("=Bi")
 """Whether it was a signal, and its number or the exit status."""
 _CAPABILITY_VERSION_3 = 0x20080522
@@ -44,23 +52,32 @@ _LAST_CAPABILITY = 63
 
 
 def main() -> None:
-    carry_out(sys.argv[1], sys.argv[2:])
+    order = read_order(sys.argv[1])
+    carry_out(order, sys.argv[2:], lambda: order)
 
 
-def carry_out(file: str, groups: "list[str]") -> None:
-    """Run what the order in a file says, in these control groups; never returns."""
+def read_order(file: str) -> "Order":
+    """What is in a file that is there for this alone; it is gone then."""
     with open(file, "rb") as stream:
-        order = marshal.load(stream)
+        order: Order = marshal.load(stream)
     os.unlink(file)
+    return order
+
+
+def carry_out(ahead: "Order", groups: "list[str]", take: "Callable[[], Order]") -> None:
+    """Run what is ordered, in these control groups; never returns.
+
+    `ahead` is the part of the order that is known before; `take` waits for the whole, and for the streams.
+    """
+    if ahead["mode"] == "view":
+        _show_view(take())
     try:
-        if order["mode"] == "view":
-            enter_view(order)
-            _become_program(order)
         # The kernel asks whether we may when they are opened: we still are who we were.
         joining = [os.open(f"{group}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC) for group in groups]
-        if order["mode"] == "namespace":
-            enter_namespaces(network=order["network"])
+        if ahead["mode"] == "namespace":
+            enter_namespaces(network=ahead["network"])
     except OSError as error:
+        take()  # and with it the stream on which it can be said
         _refuse(error)
     kernel.on_signal(kernel.SIGUSR1, kernel.SIG_IGN)  # until there is a program to be asked
     launcher = os.getpid()
@@ -70,22 +87,11 @@ def carry_out(file: str, groups: "list[str]") -> None:
     if init == 0:
         os.close(reading)
         os.close(grouping)
-        _run_init(order, launcher, writing, grouped)
+        _run_init(ahead, take, launcher, writing, grouped)
     os.close(writing)
     os.close(grouped)
-    try:
-        # The kernel lets 10 to 20 ms pass before a process changes its group; meanwhile init makes the world.
-        for group in joining:
-            os.write(group, str(init).encode())
-            os.close(group)
-        os.write(grouping, b"g")
-    except BrokenPipeError:
-        pass  # init has died, and said why
-    except OSError as error:
-        os.kill(init, kernel.SIGKILL)
-        _refuse(OSError(error.errno, error.strerror, "joining a control group"))
-    os.close(grouping)
-    said = _said_by_init(order, init, reading)
+    _join(init, joining, grouping)
+    said = _said_by_init(ahead["mode"], init, reading)
     os.waitpid(init, 0)  # in a namespace of its own, init is gone when everything in it is
     if len(said) != _STATUS.size:
         _leave_by(kernel.SIGKILL)  # init itself was killed: by us, by the system for want of memory, by somebody
@@ -95,12 +101,39 @@ def carry_out(file: str, groups: "list[str]") -> None:
     os._exit(number)
 
 
-def _said_by_init(order: "dict[str, Any]", init: int, reading: int) -> bytes:
+def _show_view(order: "Order") -> None:
+    try:
+        enter_view(order)
+    except OSError as error:
+        _refuse(error)
+    _become_program(order)
+
+
+def _join(init: int, groups: "list[int]", grouping: int) -> None:
+    """Put init into its groups and tell it, or why not."""
+    try:
+        # The kernel lets 10 to 20 ms pass before a process changes its group; meanwhile init makes the world.
+        for group in groups:
+            os.write(group, str(init).encode())
+            os.close(group)
+        answer = _JOINED
+    except OSError as error:
+        answer = (error.strerror or "?").encode()
+    try:
+        os.write(grouping, answer)
+    except BrokenPipeError:
+        pass  # init has died, and said why
+    os.close(grouping)
+
+
+def _said_by_init(mode: str, init: int, reading: int) -> bytes:
     """What init tells at its end; meanwhile the caller's wishes are passed on."""
+    if not os.read(reading, len(_TAKEN)):  # until then standard input is init's
+        return b""
     poll = select.poll()
     poll.register(0, select.POLLIN)
     poll.register(reading, select.POLLIN)
-    end = kernel.SIGKILL if order["mode"] == "namespace" else kernel.SIGTERM
+    end = kernel.SIGKILL if mode == "namespace" else kernel.SIGTERM
     while True:
         ready = [descriptor for descriptor, _ in poll.poll()]
         if reading in ready:
@@ -112,26 +145,36 @@ def _said_by_init(order: "dict[str, Any]", init: int, reading: int) -> bytes:
             os.kill(init, end)
 
 
-def _run_init(order: "dict[str, Any]", launcher: int, writing: int, grouped: int) -> None:
+def _run_init(ahead: "Order", take: "Callable[[], Order]", launcher: int, writing: int, grouped: int) -> None:
     """Make the world, start the program when this process is in its groups, reap, report; never returns."""
-    namespace = order["mode"] == "namespace"
+    namespace = ahead["mode"] == "namespace"
+    trouble = None
     try:
         kernel.prctl(
             kernel.PR_SET_PDEATHSIG, kernel.SIGKILL if namespace else kernel.SIGTERM, "dying with the launcher"
         )
-        os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
         if namespace:
-            make_world(order)
-            protected: tuple[int, ...] = ()
+            make_world(ahead)
         else:
             kernel.on_signal(kernel.SIGTERM, lambda *_: _end_everything(ours=True))
             kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1, "adopting what is left behind")
-            protected = (order["caller"], launcher, os.getpid())
+    except OSError as error:
+        trouble = error
+    order = take()
+    os.write(writing, _TAKEN)
+    try:
+        if trouble is not None:
+            raise trouble
+        os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
+        if namespace:
+            furnish_world(order)
+        joined = os.read(grouped, 256)
+        if joined != _JOINED:
+            raise OSError(0, joined.decode() or "the launcher has died", "joining a control group")
     except OSError as error:
         os.write(writing, _STATUS.pack(0, REFUSED))
         _refuse(error)
-    if not os.read(grouped, 1):
-        os._exit(0)  # the launcher could not do it, and says why
+    protected = () if namespace else (order["caller"], launcher, os.getpid())
     program = os.fork()
     if program == 0:
         _run_program(order, protected)
@@ -194,7 +237,7 @@ def _parent(process: str) -> int:
         return 0
 
 
-def _run_program(order: "dict[str, Any]", protected: tuple[int, ...]) -> None:
+def _run_program(order: "Order", protected: tuple[int, ...]) -> None:
     """Limits, privileges, what it may do, exec; never returns."""
     try:
         os.setsid()  # no controlling terminal
@@ -210,7 +253,7 @@ def _run_program(order: "dict[str, Any]", protected: tuple[int, ...]) -> None:
     _become_program(order)
 
 
-def _become_program(order: "dict[str, Any]") -> None:
+def _become_program(order: "Order") -> None:
     """Never returns."""
     name = order["argv"][0]
     # `os.execvpe` imports a module for this search, which may be out of reach by now.
@@ -230,7 +273,7 @@ def _become_program(order: "dict[str, Any]") -> None:
     _not_started(order, reason)
 
 
-def _not_started(order: "dict[str, Any]", error: OSError) -> None:
+def _not_started(order: "Order", error: OSError) -> None:
     what = error.filename or order["argv"][0]
     print(f"the program could not be started: {what}: {error.strerror}", file=sys.stderr, flush=True)
     os._exit(REFUSED)
@@ -257,7 +300,7 @@ def _drop_privileges() -> None:
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1, "no new privileges")
 
 
-def _confine(order: "dict[str, Any]", protected: tuple[int, ...]) -> None:
+def _confine(order: "Order", protected: tuple[int, ...]) -> None:
     if order["mode"] == "namespace":
         if order["network"]:
             landlock.hide_abstract_sockets()

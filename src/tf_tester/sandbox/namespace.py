@@ -1,12 +1,13 @@
 """Programs in namespaces of their own, which see a root of their own."""
 
 import os
+from functools import cached_property
 from pathlib import Path
 
 from tf_tester.model.limits import Limits
 from tf_tester.model.world import Overlay, World
 from tf_tester.ports import Command, Starter
-from tf_tester.sandbox.order import MERGED, NETWORK, SYSTEM, gpu_devices, program, start, try_out
+from tf_tester.sandbox.order import MERGED, NETWORK, SYSTEM, gpu_devices, in_short, program, start, try_out
 
 WAYS = ("name", "descriptor", "options")
 """How layers can be given to the kernel, the cheapest first."""
@@ -38,28 +39,28 @@ class NamespaceSandbox:
         self._ways = ways
         self._count = 0
 
+    @property
+    def ahead(self) -> bytes:
+        return in_short(self._ahead)
+
     def wrap(self, command: Command, world: World) -> Command:
         self._count += 1
         file = self._workplace / f"world-{self._count}-{os.urandom(3).hex()}"
-        root = self._workplace / "root"
-        root.mkdir(parents=True, exist_ok=True)
         limits = self._limits
         # The kernel counts per user and namespace, but for root.
         processes = limits.processes if os.getuid() else None
+        binds = [(str(path), str(path), False) for path in world.readable]
+        binds += [(str(path), str(path), True) for path in world.writable]
         order = {
-            "mode": self.name,
-            "network": self._network,
-            "root": str(root),
-            **self._mounts(world),
+            "binds": binds,
             "overlays": [
                 overlay_order(overlay, number, world, file.name, size=limits.scratch, ways=self._ways)
                 for number, overlay in enumerate(world.overlays)
             ],
-            "shared_memory": str(limits.memory // _SHARED_MEMORY) if limits.memory else "50%",
-            "processes": 0 if os.getuid() else limits.processes or 0,
+            "links": self._links,
             **program(command, limits, processes=processes),
         }
-        return start(order, file)
+        return start(self._ahead, order, file)
 
     def check(self, starter: Starter) -> None:
         """Run the smallest program there is. Raises `IsolationUnavailable` with the system's reason."""
@@ -69,19 +70,28 @@ class NamespaceSandbox:
         world = World((), (), (Overlay(Path("/tf-tester/probe"), lowers),))
         try_out(self.wrap(Command(("/usr/bin/env", "true"), {"PATH": os.defpath}, Path("/")), world), starter)
 
-    def _mounts(self, world: World) -> dict[str, object]:
-        system = [*SYSTEM, *(NETWORK if self._network else ())]
-        links = []
-        for name in MERGED:
-            if Path(name).is_symlink():
-                links.append((name, str(Path(name).readlink())))
-            elif Path(name).is_dir():
-                system.append(name)
-        binds = [(name, name, False) for name in system]
-        binds += [(str(path), str(path), False) for path in world.readable]
-        binds += [(str(path), str(path), True) for path in world.writable]
-        binds += [(device, device, True) for device in (gpu_devices() if self._gpu else ())]
-        return {"binds": binds, "links": links}
+    @cached_property
+    def _ahead(self) -> dict[str, object]:
+        """What all its programs see."""
+        root = self._workplace / "root"
+        root.mkdir(parents=True, exist_ok=True)
+        limits = self._limits
+        names = [*SYSTEM, *(NETWORK if self._network else ())]
+        names += [name for name in MERGED if Path(name).is_dir() and not Path(name).is_symlink()]
+        system = [(name, name, False) for name in names]
+        system += [(device, device, True) for device in (gpu_devices() if self._gpu else ())]
+        return {
+            "mode": self.name,
+            "network": self._network,
+            "root": str(root),
+            "system": system,
+            "shared_memory": str(limits.memory // _SHARED_MEMORY) if limits.memory else "50%",
+            "processes": 0 if os.getuid() else limits.processes or 0,
+        }
+
+    @cached_property
+    def _links(self) -> list[tuple[str, str]]:
+        return [(name, str(Path(name).readlink())) for name in MERGED if Path(name).is_symlink()]
 
 
 def overlay_order(

@@ -9,6 +9,7 @@ class NoSandbox:
 
     name = "none"
     gaps: tuple[str, ...] = ()
+    ahead = None
 
     def wrap(self, command: Command, world: World) -> Command:
         return command

@@ -35,12 +35,20 @@ FOLDER = str(Path(tf_tester.__file__).parents[1])
 """From which the launcher imports itself."""
 
 
-def start(order: Mapping[str, object], file: Path) -> Command:
-    """The command that carries out an order, which is kept in a new file until it has been read."""
+def start(ahead: Mapping[str, object], order: Mapping[str, object], file: Path) -> Command:
+    """The command that carries out an order, which is kept in a new file until it has been read.
+
+    `ahead`: the part of it that is the same for all programs of a sandbox.
+    """
     with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-        marshal.dump({**order, "caller": os.getpid()}, stream)
+        marshal.dump({**ahead, **order, "caller": os.getpid()}, stream)
     argv = (sys.executable, "-I", "-S", "-c", _START, FOLDER, str(file))
-    return Command(argv, {"PATH": os.defpath}, file.parent, supervised=True)
+    return Command(argv, {"PATH": os.defpath}, file.parent, supervised=True, ahead=in_short(ahead))
+
+
+def in_short(ahead: Mapping[str, object]) -> bytes:
+    """The same bytes for the same things."""
+    return marshal.dumps(dict(ahead), 2)  # later formats depend on who else holds the things
 
 
 def order_of(command: Command) -> str:

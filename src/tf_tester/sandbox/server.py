@@ -1,6 +1,7 @@
 """Launchers, forked by a process that is kept for it: a tenth of what it costs to start one."""
 
 import contextlib
+import marshal
 import os
 import select
 import signal
@@ -26,23 +27,27 @@ class LaunchServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._requests: socket.socket | None = None
 
-    def start(self, command: Command, groups: Sequence[Path], stdout: int, stderr: int) -> "Launched":
+    def ready(self, ahead: bytes, groups: Sequence[Path]) -> "Ready":
         """Raises `OSError`."""
-        message = "\0".join((order_of(command), *map(str, groups))).encode()
-        theirs, lifeline = os.pipe()
+        message = marshal.dumps((ahead, [str(group) for group in groups]))
+        lifeline, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours, report = socket.socketpair()
         try:
             with self._lock:
                 requests = self._requests or self._begin()
-                socket.send_fds(requests, [message], [theirs, stdout, stderr, report.fileno()])
+                socket.send_fds(requests, [message], [theirs.fileno(), report.fileno()])
         except OSError:
-            os.close(lifeline)
+            lifeline.close()
             ours.close()
             raise
         finally:
-            os.close(theirs)
+            theirs.close()
             report.close()
-        return Launched(ours, lifeline)
+        return Ready(ours, lifeline)
+
+    def start(self, command: Command, groups: Sequence[Path], stdout: int, stderr: int) -> "Launched":
+        """Raises `OSError`."""
+        return self.ready(command.ahead, groups).start(command, stdout, stderr)
 
     def begin(self) -> None:
         """Start its process now: a first launcher need not wait for that."""
@@ -72,23 +77,48 @@ class LaunchServer:
         return self._requests
 
 
-class Launched:
-    """`ports.Started`: a launcher that is another process's child. Raises `OSError` where that one has died."""
+class Ready:
+    """`ports.Ready`: a launcher without an order."""
 
-    def __init__(self, report: socket.socket, lifeline: int) -> None:
+    def __init__(self, report: socket.socket, lifeline: socket.socket) -> None:
         self._report = report
-        self._lifeline: int | None = lifeline
+        self._lifeline = lifeline
+
+    def start(self, command: Command, stdout: int, stderr: int) -> "Launched":
+        """Raises `OSError` where it, or whoever could tell how it ends, has died."""
+        try:
+            said = self._report.recv(BEGUN.size)
+            if len(said) < BEGUN.size or self._is_forgotten():
+                raise ConnectionResetError("whoever starts launchers has died")
+            socket.send_fds(self._lifeline, [order_of(command).encode()], [stdout, stderr])
+        except OSError:
+            self.close()
+            raise
+        return Launched(BEGUN.unpack(said)[0], self._report, self._lifeline)
+
+    def _is_forgotten(self) -> bool:
+        try:
+            return not self._report.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+
+    def close(self) -> None:
+        self._lifeline.close()
+        self._report.close()
+
+
+class Launched:
+    """`ports.Started`: a launcher that is another process's child."""
+
+    def __init__(self, pid: int, report: socket.socket, lifeline: socket.socket) -> None:
+        self.pid = pid
+        self._report = report
+        self._lifeline = lifeline
         self._handle: int | None = None
         self._lock = threading.Lock()
         """Who ends it may not be who waits for it."""
-        said = report.recv(BEGUN.size)
-        if len(said) < BEGUN.size:
-            self.let_go()
-            report.close()
-            raise ConnectionResetError("whoever starts launchers has died")
-        self.pid: int = BEGUN.unpack(said)[0]
         with contextlib.suppress(ProcessLookupError):
-            self._handle = os.pidfd_open(self.pid)
+            self._handle = os.pidfd_open(pid)
 
     def ended(self, pause: float | None) -> bool:
         poll = select.poll()
@@ -113,14 +143,11 @@ class Launched:
 
     def ask(self) -> None:
         with self._lock, contextlib.suppress(OSError):
-            if self._lifeline is not None:
-                os.write(self._lifeline, b"e")
+            self._lifeline.send(b"e")
 
     def let_go(self) -> None:
         with self._lock:
-            if self._lifeline is not None:
-                os.close(self._lifeline)
-                self._lifeline = None
+            self._lifeline.close()
 
     def kill(self) -> None:
         with self._lock, contextlib.suppress(OSError):

@@ -16,6 +16,7 @@ class View:
 
     name = "none"
     gaps: tuple[str, ...] = ()
+    ahead = None
 
     def __init__(self, workplace: Path) -> None:
         self._workplace = workplace
@@ -25,7 +26,6 @@ class View:
         root = self._workplace / "root"
         root.mkdir(parents=True, exist_ok=True)
         order = {
-            "mode": "view",
             "root": str(root),
             "overlays": [
                 overlay_order(overlay, number, world, file.name) for number, overlay in enumerate(world.overlays)
@@ -33,7 +33,7 @@ class View:
             **program(command, Limits(), processes=None),
         }
         # It becomes the program: there is nobody to supervise it, and the terminal stays its own.
-        return replace(start(order, file), supervised=False)
+        return replace(start({"mode": "view"}, order, file), supervised=False)
 
     def check(self, starter: Starter) -> None:
         """Raises `IsolationUnavailable` with the system's reason."""

@@ -36,28 +36,38 @@ def _enter(namespaces: int) -> None:
     kernel.write("/proc/self/gid_map", f"{gid} {gid} 1")
 
 
-def make_world(order: "dict[str, Any]") -> None:
-    """A new root with what the order names and nothing else. By the first process of the namespace."""
+def make_world(ahead: "dict[str, Any]") -> None:
+    """A new root with what the system brings and nothing else. By the first process of the namespace."""
     check(libc.mount(None, b"/", None, kernel.MS_REC | kernel.MS_PRIVATE, None), "private mounts")
-    root = order["root"]
+    root = ahead["root"]
     _mount("tmpfs", root, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, _SMALL)
-    # Longer paths later: a folder is bound before what is to be bound within it.
-    for source, target, writable in sorted(order["binds"], key=lambda bind: bind[1].count("/")):
-        try:
-            _bind(source, root + target, writable=writable)
-        except FileNotFoundError:
-            pass  # not every system has it
+    _bind_all(ahead["system"], root)
+    _make_devices(root, ahead["shared_memory"])
+    _make_proc(root, ahead["processes"])
+    if not ahead["network"]:
+        _raise_loopback()
+
+
+def furnish_world(order: "dict[str, Any]") -> None:
+    """Add to that root what the order names, and enter it."""
+    root = order["root"]
+    _bind_all(order["binds"], root)
     for overlay in order["overlays"]:
         _mount_overlay(overlay, root)
-    _make_devices(root, order["shared_memory"])
-    _make_proc(root, order["processes"])
     for target, source in order["links"]:
         if not os.path.lexists(root + target):
             _make_folder(os.path.dirname(root + target))
             os.symlink(source, root + target)
     _become_root(root)
-    if not order["network"]:
-        _raise_loopback()
+
+
+def _bind_all(binds: "list[tuple[str, str, bool]]", root: str) -> None:
+    # Longer paths later: a folder is bound before what is to be bound within it.
+    for source, target, writable in sorted(binds, key=lambda bind: bind[1].count("/")):
+        try:
+            _bind(source, root + target, writable=writable)
+        except FileNotFoundError:
+            pass  # not every system has it
 
 
 def enter_view(order: "dict[str, Any]") -> None:

@@ -120,6 +120,7 @@ def services(
             exclusive=folder.exclusive,
         )
         executor = LocalExecutor(launchers=launchers)
+        stack.callback(executor.close)
         layers = LayerStore(
             folder, workplace, cpus=usable_cores(), compiler=_harness("compile_layer.py"), leases=leases, seen_at=PLACE
         )
