@@ -53,7 +53,7 @@ def overhead(folder: Path, env: dict[str, str]) -> None:
         runs: dict[int, float] = {}
         for cells in (1, 10):
             versions = ",".join(f"1.{number}" for number in range(cells))
-            command = [*TOOL, "test", "check.py", "--package", "toy", "--versions", versions, "--jobs", "1"]
+            command = [*TOOL, "test", "check.py", "--package", "toy", "--versions", versions, "--jobs", "1", "--no-cache"]
             cost(command, cwd=folder, env=env)
             runs[cells] = median(cost(command, cwd=folder, env=env)[1] for _ in range(5))
     bare = median(cost([sys.executable, "check.py"], cwd=folder, env=env)[1] for _ in range(11))
@@ -68,7 +68,7 @@ def loop(folder: Path, env: dict[str, str]) -> None:
     """Three TensorFlow versions on Python 3.10, warm, against the loop that people write today."""
     (folder / "check.py").write_text(SCRIPT)
     versions = ",".join(VERSIONS)
-    ours = [*TOOL, "test", "check.py", "--versions", versions, "--python", "3.10", "--jobs", "1"]
+    ours = [*TOOL, "test", "check.py", "--versions", versions, "--python", "3.10", "--jobs", "1", "--no-cache"]
     cost(ours, cwd=folder, env=env)
     lines = [
         f"{python_310()} -m venv env && env/bin/python -m pip install --quiet --no-index --no-deps "
