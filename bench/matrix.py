@@ -53,7 +53,18 @@ def overhead(folder: Path, env: dict[str, str]) -> None:
         runs: dict[int, float] = {}
         for cells in (1, 10):
             versions = ",".join(f"1.{number}" for number in range(cells))
-            command = [*TOOL, "test", "check.py", "--package", "toy", "--versions", versions, "--jobs", "1", "--no-cache"]
+            command = [
+                *TOOL,
+                "test",
+                "check.py",
+                "--package",
+                "toy",
+                "--versions",
+                versions,
+                "--jobs",
+                "1",
+                "--no-cache",
+            ]
             cost(command, cwd=folder, env=env)
             runs[cells] = median(cost(command, cwd=folder, env=env)[1] for _ in range(5))
     bare = median(cost([sys.executable, "check.py"], cwd=folder, env=env)[1] for _ in range(11))

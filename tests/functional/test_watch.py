@@ -159,6 +159,20 @@ def test_threads_count_as_processes(programs: Programs) -> None:
     assert look(pid, Limits(processes=6)) is None
 
 
+@needs_linux
+def test_a_tree_is_not_counted_where_the_whole_machine_has_no_more_processes(
+    programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pid, _ = programs.start(FAMILY, processes=3)
+    monkeypatch.setattr(watch, "_all_tasks", lambda: 3)
+    assert look(pid, Limits(processes=3)) is None
+    assert look(pid, Limits(processes=2)) == Exceeded(Limit.PROCESSES, 2)
+    monkeypatch.undo()
+    assert watch._all_tasks() >= len(list(Path("/proc/self/task").iterdir()))
+    monkeypatch.setattr(watch, "_tasks", pytest.fail)
+    assert look(pid, Limits(processes=1_000_000)) is None
+
+
 # -- memory
 
 

@@ -67,6 +67,8 @@ class Watch:
     def _tree(self) -> Exceeded | None:
         memory = None if Limit.MEMORY in self._grouped else self._limits.memory
         processes = None if Limit.PROCESSES in self._grouped else self._limits.processes
+        if processes is not None and _all_tasks() - self._ours <= processes:
+            processes = None
         if memory is None and processes is None:
             return None
         members = list(tree(self._pid))
@@ -113,6 +115,15 @@ def tree(pid: int) -> Iterator[int]:
 def resident(pid: int) -> int:
     """Bytes that a process and its descendants hold now; what they share counts for each."""
     return _resident(tree(pid))
+
+
+def _all_tasks() -> int:
+    """Processes and threads of the whole machine: no tree has more, and the kernel has counted them already."""
+    try:
+        with open("/proc/loadavg", "rb") as stream:
+            return int(stream.read().split()[3].partition(b"/")[2])
+    except (OSError, ValueError, IndexError):
+        return sys.maxsize
 
 
 def _tasks(members: Iterable[int]) -> int:

@@ -209,7 +209,8 @@ class Gate:
         """Waits for a place; raises `InterruptedError` when the run is given up."""
         with self._changed:
             while not self.closed and not self._admit():
-                self._changed.wait(0.25)  # memory changes without telling us
+                # Memory changes without telling us; a place is told of.
+                self._changed.wait(0.25 if self._running < self._trial.jobs else None)
             if self.closed:
                 raise InterruptedError
             self._running += 1
