@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.model.events import Event
@@ -64,8 +65,7 @@ class Blobs(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Pieces:
+class Pieces(Struct, frozen=True):
     """Sums of a file's pieces, from when all of it was right: they tell at once which piece is wrong.
 
     CRC-32, not a proof: that all is right is for the SHA-256 to say.
@@ -138,8 +138,7 @@ class Fetcher(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class Arrival:
+class Arrival(Struct):
     """How much of a file has come without a gap; changes while it comes."""
 
     path: Path
@@ -150,8 +149,7 @@ class Arrival:
     """Raised when bytes that were there before are brought anew: what was read of them counts no more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Foreseen:
+class Foreseen(Struct, frozen=True):
     """What bringing one file would take."""
 
     missing: int | None
@@ -164,8 +162,7 @@ AUTHORITY = "authority"
 """Name of the source whose address the index itself gives."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """One place to get a file from; whose word counts for what is in it is another matter."""
 
     name: str
@@ -182,8 +179,7 @@ class Source:
     """Where it is: ISO 3166 code of the country, as far as it is known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Struct, frozen=True):
     """A part of a file, taken to see how fast it comes."""
 
     content: bytes
@@ -207,8 +203,7 @@ class Sampler(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Lesson:
+class Lesson(Struct, frozen=True):
     """What one file taught about a source."""
 
     source: str
@@ -225,8 +220,7 @@ class Lesson:
 Learn = Callable[[Lesson], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Reputation:
+class Reputation(Struct, frozen=True):
     """How one source has done."""
 
     name: str
@@ -255,8 +249,7 @@ class GetPage(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class PageResponse:
+class PageResponse(Struct, frozen=True):
     """What an index answered."""
 
     status: int
@@ -286,8 +279,7 @@ class PageCache(Protocol):
     def put(self, url: str, page: "CachedPage") -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class CachedPage:
+class CachedPage(Struct, frozen=True):
     """The body of one index response."""
 
     body: bytes
@@ -321,8 +313,7 @@ class Mirror(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class MirrorHead:
+class MirrorHead(Struct, frozen=True):
     """How the last sync of a mirror ended."""
 
     synced: datetime
@@ -338,8 +329,7 @@ class MirrorHead:
     """Digest of the names of the projects that it holds."""
 
 
-@dataclass(frozen=True, slots=True)
-class HeldProject:
+class HeldProject(Struct, frozen=True):
     """One project of a mirror: its page lists what is in the store, and nothing else."""
 
     page: ProjectPage
@@ -374,8 +364,7 @@ class Resolver(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """What a lock answers."""
 
     requirements: tuple[str, ...]
@@ -392,8 +381,7 @@ class Question:
     """Canonical names whose source distributions may be built, besides the known ones."""
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
+class Environment(Struct, frozen=True):
     """A Python that sees one lock's distributions as its site-packages."""
 
     folder: Path
@@ -430,8 +418,7 @@ class Environments(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """A program to start."""
 
     argv: tuple[str, ...]

@@ -4,9 +4,10 @@ import json
 import os
 import sys
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import asdict
 
 from tf_tester.execute.groups import ControlGroups
 from tf_tester.execute.local import LocalExecutor

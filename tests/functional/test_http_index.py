@@ -3,11 +3,11 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.fakes import MemoryishBlobs, MemoryPages, Told
 from tests.simulator import Cut, Fault, Headers, Portal, Redirect, Silent, Simulator, Slow, Stall, Status

@@ -1,5 +1,6 @@
 """An environment of mounts behaves as one that an installer made, costs nothing the second time, spoils no store."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -9,13 +10,14 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.pythons import edges, find_uv, running
 from tests.wheels import make_wheel
@@ -541,7 +543,7 @@ def test_the_second_environment_of_a_lock_works_nothing_out(shop: Shop, monkeypa
     with shop.environment(TOY, ONE) as first:
         pass
     monkeypatch.setattr(plans, "arrange", forbidden)
-    layers = [replace(shop.layer(wheel), listed=forbidden) for wheel in (TOY, ONE)]
+    layers = [dataclasses.replace(shop.layer(wheel), listed=forbidden) for wheel in (TOY, ONE)]
     with shop.another().make(running(), layers, keep=None) as second:
         assert second == first
     assert shop.left == []

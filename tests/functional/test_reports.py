@@ -1,6 +1,5 @@
 """What a person reads of a run: whole texts, and that nothing hostile gets through."""
 
-import dataclasses
 import io
 import json
 import subprocess
@@ -13,6 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import msgspec.structs
 import pytest
 from inline_snapshot import snapshot
 from rich.console import Console
@@ -64,7 +64,7 @@ NO_NAME = ExceptionFact(
     123,
     "load",
 )
-NO_NAME_EITHER = dataclasses.replace(
+NO_NAME_EITHER = msgspec.structs.replace(
     NO_NAME,
     message="cannot import name 'Adam' from 'keras.layers' (/s/2/keras.py)",
     line=129,
@@ -303,7 +303,7 @@ def test_of_very_many_tests_those_that_passed_everywhere_are_folded() -> None:
 
 
 def test_python_and_resolution_are_named_where_they_tell_cells_apart() -> None:
-    era, latest = V28, dataclasses.replace(V28, resolution=Resolution.LATEST, python="3.9")
+    era, latest = V28, msgspec.structs.replace(V28, resolution=Resolution.LATEST, python="3.9")
     row = TestRow("model_test.py", FAIL, exception=PROTOBUF)
     text = shown(run({era: result(era, PASS), latest: result(latest, FAIL, row)}))
     assert "tensorflow: 2 cells, era and latest dependencies" in text
@@ -315,12 +315,12 @@ def test_the_shell_that_is_advised_has_the_python_that_was_asked_for() -> None:
     events = run({V28: result(V28, FAIL, TestRow("a", FAIL, exception=PROTOBUF))})
     assert "Next: tf-tester shell 2.8.0  #" in shown(events)
     assert isinstance(events[0], RunStarted)
-    asked = dataclasses.replace(events[0], request={"selection": {"pythons": ["3.10"]}})
+    asked = msgspec.structs.replace(events[0], request={"selection": {"pythons": ["3.10"]}})
     assert "Next: tf-tester shell 2.8.0 --python 3.10  #" in shown([asked, *events[1:]])
 
 
 def test_what_cannot_be_told_from_the_cells_leads_to_more_cells() -> None:
-    cell = dataclasses.replace(V28, resolution=Resolution.LATEST)
+    cell = msgspec.structs.replace(V28, resolution=Resolution.LATEST)
     text = shown(run({cell: result(cell, FAIL, TestRow("a", FAIL, exception=PROTOBUF))}))
     assert "verdict: unknown, it passes nowhere in this run" in text
     assert "Next: the same command with --why runs more cells to find out what is to blame" in text
@@ -428,8 +428,8 @@ def hostile(value: Any) -> Any:
         return tuple(map(hostile, value))
     if isinstance(value, dict):
         return {hostile(name): item for name, item in value.items()}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, msgspec.Struct):
+        fields = {field.name: getattr(value, field.name) for field in msgspec.structs.fields(value)}
         return type(value)(**{name: hostile(item) for name, item in fields.items()})
     return value
 
@@ -443,13 +443,13 @@ def hostile_run() -> list[Event]:
     for cell, outcome in zip(cells, [FAIL, SKIP, Outcome.NO_WHEEL], strict=True):
         rows = [TestRow("", outcome, exc, "", "", "", "", (warning,), 1.0, remarks=("",)) for exc in (None, exception)]
         rows = [hostile(row) for row in rows if outcome.ran]
-        second = [dataclasses.replace(row, id=HOSTILE + "2", outcome=PASS) for row in rows[:1]]
+        second = [msgspec.structs.replace(row, id=HOSTILE + "2", outcome=PASS) for row in rows[:1]]
         told: CellResult = hostile(CellResult("", outcome, "", "", "", (), {"": 1.0}, 1.0, 1, ("",), ""))
-        results.append(dataclasses.replace(told, cell=cell.key, tests=(*rows, *second)))
+        results.append(msgspec.structs.replace(told, cell=cell.key, tests=(*rows, *second)))
     pin = Pin("", "", "", "", 1, "")
     lock = hostile(Lock("", ERA, None, (pin,), ("",)))
     events: list[Event] = [
-        dataclasses.replace(hostile(RunStarted("", "", "", {"": ""}, (), "")), cells=tuple(cells)),
+        msgspec.structs.replace(hostile(RunStarted("", "", "", {"": ""}, (), "")), cells=tuple(cells)),
         CellState(cells[0].key, HOSTILE),
         CellLocked(cells[0].key, lock, False),
         hostile(TransferProgress("", "", 1, 2, "")),
@@ -457,10 +457,10 @@ def hostile_run() -> list[Event]:
         hostile(TransferFinished("", "", 5_000_000, 2_000_000, "", 1.0)),
     ]
     cause = hostile(Cause(("", ""), "", "", "", "", ""))
-    explained = dataclasses.replace(
+    explained = msgspec.structs.replace(
         hostile(Explanation(cells[0], cells[1], Blame.DEPENDENCY, 2, (), True, 3, remarks=("",))), causes=(cause, cause)
     )
-    explained = dataclasses.replace(explained, cell=cells[0], against=cells[1])
+    explained = msgspec.structs.replace(explained, cell=cells[0], against=cells[1])
     return [*events, *map(CellFinished, results), CellExplained(explained), RunFinished(1, False, 1.0)]
 
 

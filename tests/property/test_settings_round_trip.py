@@ -1,11 +1,11 @@
 """What `tf-tester config` shows can be written into a file again."""
 
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tf_tester.core.settings import (
     BY_NAME,

@@ -2,11 +2,11 @@
 
 import html
 import json
-from dataclasses import replace
 from datetime import UTC
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tf_tester.core.links import resolve_link
 from tf_tester.core.simple import JSON_TYPE, NotAPage, parse_page, render_json

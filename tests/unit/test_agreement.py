@@ -1,10 +1,10 @@
 """What counts when the authority can't be asked."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from tests.fakes import Told
 from tf_tester.core.agreement import Voice, agreed

@@ -1,9 +1,9 @@
 """What a mirror needs so that what it holds can be installed from it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from msgspec.structs import replace
 from packaging.requirements import Requirement
 
 from tf_tester.core.closure import Closure, Rules, demands_of, targets_of
@@ -16,7 +16,7 @@ WINDOWS = platform_named("win_amd64")
 
 def wheel(project: str, version: str, tag: str = "py3-none-any", **more: object) -> Artifact:
     name = f"{project}-{version}-{tag}.whl"
-    return replace(Artifact(name, project, version, f"https://x/{name}", "a" * 64), **more)  # type: ignore[arg-type]
+    return replace(Artifact(name, project, version, f"https://x/{name}", "a" * 64), **more)
 
 
 def sdist(project: str, version: str) -> Artifact:

@@ -1,6 +1,5 @@
 """The documentation tells of the program as it is."""
 
-import dataclasses
 import re
 import runpy
 import shlex
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import get_args
 
 import click
+import msgspec.structs
 import pytest
 
 from tf_tester.cli.main import main
@@ -126,7 +126,7 @@ def test_record_page_tells_every_event_and_field() -> None:
     written: tuple[type, ...] = get_args(events.Event)
     parts = (Cell, Lock, Pin, CellResult, TestRow, ExceptionFact, WarningFact, Explanation, Cause)
     kept = [kind for kind in (*written, *parts) if kind is not events.TransferProgress]
-    fields = {field.name for kind in kept for field in dataclasses.fields(kind)}
+    fields = {field.name for kind in kept for field in msgspec.structs.fields(kind)}
     # The package's own names, as `tf_tester.report.record` spells them.
     names = {re.sub(r"(?<=[a-z])(?=[A-Z])", "-", event.__name__).lower() for event in written} - {"transfer-progress"}
     assert fields | names | {str(outcome) for outcome in Outcome} <= told

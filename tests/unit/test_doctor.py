@@ -1,11 +1,11 @@
 """What the doctor says of machines that are made up."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tf_tester.errors import IndexUnreachable, OurFailure, UsageError
 from tf_tester.flow.doctor import Check, Machine, State, can_run, diagnose

@@ -1,10 +1,10 @@
 """What was current on a day."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tf_tester.core.era import as_of, files_by_version, release_date, settled_python
 from tf_tester.model.artifact import Artifact, ProjectPage

@@ -1,9 +1,9 @@
 """From events and the end of a process to outcomes."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tf_tester.core.judge import judge_command, judge_harness, last_exception, with_output, worst
 from tf_tester.model.exit import Exit

@@ -18,6 +18,7 @@ from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.lock import Lock, Pin, Resolution
 from tf_tester.model.request import Selection, Trial
 from tf_tester.ports import Question
+from tf_tester.sandbox.none import NoSandbox
 
 PYTHON = Interpreter(Path("/p"), "3.8.18", "cpython", "cp38", 64, "cpython-38")
 OUT = datetime(2021, 6, 1, tzinfo=UTC)
@@ -171,7 +172,7 @@ def test_a_pin_names_its_file() -> None:
 
 def test_a_built_wheel_that_is_gone_is_not_looked_for_elsewhere() -> None:
     nowhere = SimpleNamespace(find=lambda *_: None)
-    services = SimpleNamespace(blobs=nowhere, layers=nowhere, monotonic=lambda: 0.0)
+    services = SimpleNamespace(blobs=nowhere, layers=nowhere, monotonic=lambda: 0.0, sandbox=NoSandbox())
     preparation = Preparation(PlannedCell(Cell("mine", "0.1", "3.8", Resolution.ERA), PYTHON), PYTHON)
     lock = Lock(
         "3.8.18", Resolution.ERA, None, (Pin("mine", "0.1", "mine-0.1-py3-none-any.whl", "ab" * 32, 3, url=""),)

@@ -1,10 +1,10 @@
 """Which mirrors are chosen, and why not the others."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tf_tester.core.feeds import Report, State, reports
 from tf_tester.core.ranking import MOST, Observation, Ranked, Wanted, rank
@@ -16,7 +16,7 @@ AUTHORITY = Observation("authority", "authority", has=2, json=True, first_byte=0
 
 def mirror(name: str, rate: float | None = 1e7, root: str = "", **known: object) -> Observation:
     one = Observation(name, root or name, has=2, json=True, first_byte=0.05, rate=rate)
-    return replace(one, **known)  # type: ignore[arg-type]
+    return replace(one, **known)
 
 
 def ranked(*mirrors: Observation, authority: Observation = AUTHORITY) -> list[Ranked]:

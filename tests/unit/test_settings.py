@@ -1,12 +1,12 @@
 """What the table of settings makes of what is written in files, variables and flags."""
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import fields, replace
 
 from tf_tester.core.settings import (
     BY_NAME,

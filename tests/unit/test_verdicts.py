@@ -1,8 +1,8 @@
 """What the cells of a run say of a failure, of output that drifts, and of warnings that came true."""
 
-import dataclasses
 import doctest
 
+import msgspec.structs
 import pytest
 
 from tf_tester.core import bisect, blame, drift, says
@@ -39,7 +39,7 @@ def lock(**versions: str) -> Lock:
 
 def row(outcome: Outcome, **facts: object) -> TestRow:
     exception = None if outcome is Outcome.PASS else BROKEN
-    return dataclasses.replace(TestRow("t.py", outcome, exception=exception), **facts)  # type: ignore[arg-type]
+    return msgspec.structs.replace(TestRow("t.py", outcome, exception=exception), **facts)
 
 
 def report(rows: dict[Cell, TestRow], locks: dict[Cell, Lock] | None = None) -> Report:

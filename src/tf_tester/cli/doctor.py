@@ -40,7 +40,8 @@ def command(ctx: click.Context, /, as_json: bool, **_: Any) -> int:
 
 def _as_json(checks: "list[Check]", can_run: bool) -> str:
     import json
-    from dataclasses import asdict
+
+    from msgspec.structs import asdict
 
     return json.dumps({"can_run": can_run, "checks": [asdict(check) for check in checks]}, indent=2)
 

@@ -40,9 +40,9 @@ def command(ctx: click.Context, /, version: str, words: tuple[str, ...], **_: An
         print(f"tf-tester: {printable(sentence)}", file=sys.stderr)
 
     # Plain lines here: a board would be in the way of the shell's own screen.
-    import dataclasses
+    from msgspec.structs import replace
 
-    plain = dataclasses.replace(settings, color="never")
+    plain = replace(settings, color="never")
     with (
         listener(plain) as show,
         services(

@@ -5,11 +5,11 @@ import os
 import random
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec.structs import replace
 
 from tf_tester.cli.options import EPILOG, options, settings_from
 from tf_tester.cli.say import say

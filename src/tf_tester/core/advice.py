@@ -3,7 +3,8 @@
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tf_tester.core.differences import differences
 from tf_tester.core.report import Report
@@ -17,8 +18,7 @@ _COMMAND = re.compile(r"`((?:uv python install|tf-tester) [\w .@+=-]+)`")
 _MOST_INSTALLS = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Advice:
+class Advice(Struct, frozen=True):
     """One thing to do."""
 
     command: str

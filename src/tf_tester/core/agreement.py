@@ -4,13 +4,14 @@ A file counts where mirrors of at least two roots promise the same SHA-256 for i
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tf_tester.model.artifact import Artifact, ProjectPage
 
 
-@dataclass(frozen=True, slots=True)
-class Voice:
+class Voice(Struct, frozen=True):
     """One mirror's page of a project."""
 
     name: str

@@ -1,13 +1,13 @@
 """How the public names of a package differ from one version to another. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tf_tester.core.surface import Entry, Parameter, Surface
 
 
-@dataclass(frozen=True, slots=True)
-class Changed:
+class Changed(Struct, frozen=True):
     """A name whose signature is another one."""
 
     name: str
@@ -19,8 +19,7 @@ class Changed:
     """Other differences: defaults, what may be given besides."""
 
 
-@dataclass(frozen=True, slots=True)
-class ApiChanges:
+class ApiChanges(Struct, frozen=True):
     """By name. Of a module or class that is gone or new its members aren't named."""
 
     gone: tuple[str, ...]

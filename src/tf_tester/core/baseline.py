@@ -6,9 +6,10 @@ lies around, so that a change of it is read as a change of the matrix.
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
 
 from tf_tester.core.differences import gravest_first, kinds_of_failure
 from tf_tester.core.report import Report
@@ -33,8 +34,7 @@ class Kind(StrEnum):
     """Our side failed: nobody knows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Was:
+class Was(Struct, frozen=True):
     """What one test, or a cell without tests, came to."""
 
     outcome: str
@@ -42,8 +42,7 @@ class Was:
     """The kind of failure, without what varies."""
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(Struct, frozen=True):
     """One difference from the baseline."""
 
     kind: Kind

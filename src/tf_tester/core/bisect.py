@@ -6,9 +6,10 @@ can, as `git bisect skip` does it; if none is left between two that differ, the 
 
 import itertools
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from math import ceil, log2
+
+from msgspec import Struct
 
 
 class Verdict(StrEnum):
@@ -18,8 +19,7 @@ class Verdict(StrEnum):
     """It could not run, or passes at one time and fails at another."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """From one version to the next that was looked at; what lies between could not be tested."""
 
     before: int

@@ -11,17 +11,17 @@ still fails, and nothing of it can be left out.
 """
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from math import ceil, log2
+
+from msgspec import Struct
 
 from tf_tester.core.bisect import Change, Verdict, halving
 
 Changes = frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Culprit:
+class Culprit(Struct, frozen=True):
     """Changes that make the test fail together, and none of which could be left out."""
 
     changes: Changes
@@ -36,8 +36,7 @@ class Culprit:
         return self.changes | self.entailed
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What was found."""
 
     culprits: tuple[Culprit, ...]

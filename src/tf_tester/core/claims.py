@@ -1,14 +1,13 @@
 """The words in which a race for a file is run: who runs, on which terms, what is to be done, who is bringing what."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 MIB = 1 << 20
 _PACE_OVER = 1.0
 """Seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Runner:
+class Runner(Struct, frozen=True):
     """A source as the race gets to know it."""
 
     name: str
@@ -20,8 +19,7 @@ class Runner:
     """Bytes per second, remembered."""
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(Struct, frozen=True):
     """Sizes in bytes."""
 
     share: int = 4 * MIB
@@ -42,50 +40,43 @@ class Terms:
 # -- instructions
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True):
     """Bring the claim's bytes, from `claim.position` to `claim.end`; both may change meanwhile."""
 
     claim: "Claim"
 
 
-@dataclass(frozen=True, slots=True)
-class Drop:
+class Drop(Struct, frozen=True):
     """Bring no more of it."""
 
     claim: "Claim"
 
 
-@dataclass(frozen=True, slots=True)
-class Judge:
+class Judge(Struct, frozen=True):
     """Compare the whole file with its hash, and call `judged`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(Struct, frozen=True):
     """Nothing can be asked before; call `tick` then."""
 
     until: float
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(Struct, frozen=True):
     """The file is right."""
 
     sources: tuple[str, ...]
     """Who brought it, the largest part first."""
 
 
-@dataclass(frozen=True, slots=True)
-class GaveUp:
+class GaveUp(Struct, frozen=True):
     """No source is left that could bring what is missing."""
 
 
 Instruction = Ask | Drop | Judge | Wait | Finished | GaveUp
 
 
-@dataclass(eq=False, slots=True)
-class Claim:
+class Claim(Struct, eq=False):
     """A span that a source is bringing."""
 
     source: str

@@ -6,11 +6,12 @@ all, where there are such. Pure: it says which pages and which METADATA it needs
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+from msgspec import Struct, field
+from msgspec.structs import replace
 from packaging.markers import Marker, UndefinedComparison, UndefinedEnvironmentName, default_environment
 from packaging.requirements import Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -31,8 +32,7 @@ _PLATFORMS = ("linux_x86_64", "linux_aarch64", "macosx_arm64", "macosx_x86_64", 
 """What markers are tried with where the mirror is for all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """What is to be able to install from the mirror."""
 
     python: tuple[int, int]
@@ -40,8 +40,7 @@ class Target:
     """None: every one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(Struct, frozen=True):
     """One requirement, for one target."""
 
     project: str
@@ -61,8 +60,7 @@ class Demand:
     """What it requires is not to be had: a lock has named that, too."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(Struct, frozen=True):
     """How a mirror is filled."""
 
     dependencies: bool = True
@@ -77,8 +75,7 @@ class Rules:
     """Canonical names that are never taken."""
 
 
-@dataclass(slots=True)
-class _Project:
+class _Project(Struct):
     page: ProjectPage
     versions: list[tuple[Version, tuple[Artifact, ...]]]
     """Newest first."""
@@ -88,8 +85,7 @@ class _Project:
     """What may be taken for it where that is nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Need:
+class _Need(Struct, frozen=True):
     """A file was taken: what it requires is to be had, too."""
 
     artifact: Artifact

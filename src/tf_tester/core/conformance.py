@@ -1,9 +1,10 @@
 """What an index keeps of the authority's page of a project, and what it loses. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 from tf_tester.core.simple import JSON_TYPE
 from tf_tester.model.artifact import Artifact, ProjectPage
@@ -17,8 +18,7 @@ class Verdict(StrEnum):
     """It says something else than the authority."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One thing that was looked at."""
 
     what: str

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tf_tester.core.report import Report
 from tf_tester.model.cell import Cell
@@ -27,8 +28,7 @@ Files and lines move from one version to the next: of a library it is the functi
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """One way to fail, as seen in one cell, and who else failed in that way."""
 
     cell: Cell
@@ -38,8 +38,7 @@ class Difference:
     also: tuple[Cell, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Obstacle:
+class Obstacle(Struct, frozen=True):
     """One reason why cells could not run."""
 
     cell: Cell

@@ -1,8 +1,9 @@
 """What differs between two locks, which of the differences entail which, and the locks between the two. Pure."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
 
+from msgspec import Struct
+from msgspec.structs import replace
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -12,8 +13,7 @@ from tf_tester.core.requires import requirements_of
 from tf_tester.model.lock import Lock, Pin, Resolution
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """One distribution that isn't the same in two locks."""
 
     name: str

@@ -1,9 +1,9 @@
 """What was current on a day: the view of an index as it was."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from msgspec.structs import replace
 from packaging.version import InvalidVersion, Version
 
 from tf_tester.model.artifact import Artifact, ProjectPage

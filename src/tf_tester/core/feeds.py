@@ -5,12 +5,12 @@ members without a site; what can't be read is left out.
 """
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec import Struct
 
 _STATUS = re.compile(r"([A-Z])(\d{0,12})", re.ASCII)
 _PROJECT = "pypi"
@@ -36,8 +36,7 @@ _STATES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """Of one mirror."""
 
     state: State

@@ -7,8 +7,9 @@ that file too: an event that is none is left out, and none of them can be an exc
 import re
 import signal
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, TypeVar
+
+from msgspec.structs import replace
 
 from tf_tester.core.settings import memory_words
 from tf_tester.core.sizes import size_text

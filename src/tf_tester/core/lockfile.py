@@ -5,11 +5,12 @@ Both name the authority's own addresses and hashes, never a mirror's: a lock is 
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from tf_tester.core.platforms import platform_named
 from tf_tester.core.tags import best_wheel
@@ -29,8 +30,7 @@ _TABLE = "tf-tester"
 """Of ours in a lock, below `[tool]`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """What a lock answers; with it the same question can be asked again."""
 
     cell: Cell
@@ -221,8 +221,7 @@ def version_in(content: bytes, package: str, *, shown: str) -> str:
     return str(found)
 
 
-@dataclass(frozen=True, slots=True)
-class Exactly:
+class Exactly(Struct, frozen=True):
     """One line of requirements that is exact."""
 
     name: str

@@ -8,10 +8,10 @@ platforms = ["linux_x86_64"]
 import re
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import timedelta
 
 import msgspec
+from msgspec import Struct
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
@@ -43,8 +43,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="keb
     max_deletions: int = 100
 
 
-@dataclass(frozen=True, slots=True)
-class MirrorConfig:
+class MirrorConfig(Struct, frozen=True):
     """What one mirror is to hold."""
 
     name: str

@@ -1,7 +1,9 @@
 """Whether to ask the same source again: a table of what is worth it, pure."""
 
-from dataclasses import dataclass, field, replace
 from enum import Enum, auto
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 
 class Kind(Enum):
@@ -34,8 +36,7 @@ _SERVER_ERRORS = 3
 """That one source is forgiven, with a longer pause each time: a gateway may need some seconds to be well again."""
 
 
-@dataclass(slots=True)
-class Patience:
+class Patience(Struct):
     """What one source may still do wrong for one file. Seconds."""
 
     retry_delay: float = 1.0

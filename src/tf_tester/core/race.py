@@ -16,8 +16,10 @@ too small to be shared out is brought by one source at a time, in the order give
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from enum import Enum, auto
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tf_tester.core.claims import Ask, Claim, Drop, Finished, GaveUp, Instruction, Judge, Runner, Terms, Wait
 from tf_tester.core.patience import Kind, Patience
@@ -33,8 +35,7 @@ class _State(Enum):
     OVER = auto()
 
 
-@dataclass(slots=True)
-class _Entrant:
+class _Entrant(Struct):
     """What the race knows of a source."""
 
     runner: Runner

@@ -5,8 +5,9 @@ rate. A file that it lacks comes from the authority, so that lacking files makes
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from tf_tester.core.feeds import Report, State
 from tf_tester.core.sizes import duration_text, size_text
@@ -18,8 +19,7 @@ _WORTH = 0.2
 _STALE = timedelta(days=2)
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """Files that are to be had."""
 
     count: int
@@ -27,8 +27,7 @@ class Wanted:
     """Bytes of all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(Struct, frozen=True):
     """What was seen of one mirror, or of the authority."""
 
     name: str
@@ -60,8 +59,7 @@ class Observation:
     feed: Report | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ranked:
+class Ranked(Struct, frozen=True):
     """One place in the ranking."""
 
     observation: Observation

@@ -1,14 +1,13 @@
 """What two records of the same matrix differ in. Pure."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from tf_tester.core.baseline import Move, baseline_of, moves
 from tf_tester.core.drift import Change, changes
 from tf_tester.core.report import Report
 
 
-@dataclass(frozen=True, slots=True)
-class CellDiff:
+class CellDiff(Struct, frozen=True):
     """One cell that isn't as it was."""
 
     cell: str
@@ -18,8 +17,7 @@ class CellDiff:
     """What it has otherwise than before."""
 
 
-@dataclass(frozen=True, slots=True)
-class RecordDiff:
+class RecordDiff(Struct, frozen=True):
     """All of them, in the order of the later record; what is gone comes last."""
 
     cells: tuple[CellDiff, ...]

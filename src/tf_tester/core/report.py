@@ -2,8 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tf_tester.model.cause import Explanation
 from tf_tester.model.cell import Cell
@@ -23,8 +25,7 @@ from tf_tester.model.outcome import CellResult, Outcome
 INTERRUPTED = 130
 
 
-@dataclass(frozen=True, slots=True)
-class Transfers:
+class Transfers(Struct, frozen=True):
     """What was brought, all cells together."""
 
     files: int = 0
@@ -33,8 +34,7 @@ class Transfers:
     troubles: tuple[TransferTrouble, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """One run, finished or not."""
 
     run_id: str = ""

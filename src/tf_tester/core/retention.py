@@ -1,9 +1,10 @@
 """What leaves a store that has become too large. Pure."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+
+from msgspec import Struct
 
 PACKED_EARLIER = timedelta(days=30)
 """A file whose unpacked layer is there is only needed to be handed on, or for another kind of Python: it leaves before
@@ -19,8 +20,7 @@ class Kind(StrEnum):
     """What has arrived of a file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One thing in the store that can be fetched or made again."""
 
     kind: Kind

@@ -1,14 +1,14 @@
 """What is on the disk of one file, and who brought it."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 EARLIER = "an earlier run"
 """Brought bytes of which it is not known who brought them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(Struct, frozen=True):
     """Bytes that are on the disk."""
 
     start: int

@@ -6,11 +6,12 @@ the environment, flags. Nothing is guessed: a misspelt name or a value of a wron
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from tf_tester.core.links import display_url
 from tf_tester.errors import ConfigError
@@ -28,8 +29,7 @@ ISOLATIONS = ("auto", "namespace", "landlock", "none")
 SCRATCHES = ("disk", "memory")
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """What a command does, all sources taken together."""
 
     package: str
@@ -89,8 +89,7 @@ class Settings:
     timings: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(Struct, frozen=True):
     """The settings, and for each name who said so."""
 
     settings: Settings
@@ -98,8 +97,7 @@ class Resolved:
     """By the setting's name: `default`, `flag --jobs`, `TF_TESTER_JOBS`, or the file's path."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """What a relative path in a value is relative to."""
 
     folder: Path
@@ -116,8 +114,7 @@ class Place:
         return self.folder / text
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True):
     """What defaults depend on."""
 
     store: Path
@@ -128,8 +125,7 @@ Takes = Callable[[object, Place], Any]
 """Makes a value of what TOML or a text gave; raises `ValueError` with what it must be."""
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """One row of the table."""
 
     name: str
@@ -172,8 +168,7 @@ class Level(StrEnum):
     FLAG = "flag"
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(Struct, frozen=True):
     """One value that somebody gave."""
 
     setting: Setting

@@ -1,9 +1,9 @@
 """Which versions work, as a range that packaging tools understand. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
+from msgspec import Struct
 from packaging.version import Version
 
 from tf_tester.core.drift import upper_bound
@@ -23,8 +23,7 @@ class Works(StrEnum):
     """It never ran, or tested nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Support:
+class Support(Struct, frozen=True):
     """What a record says of one package."""
 
     package: str

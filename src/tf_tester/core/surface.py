@@ -8,8 +8,9 @@ condition count. What is made at run time only is not seen, but for modules that
 import re
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     import griffe
@@ -23,8 +24,7 @@ _PATHS = 2
 _DUNDERS = frozenset({"__init__", "__call__", "__enter__", "__exit__", "__getitem__", "__iter__", "__len__", "__new__"})
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Struct, frozen=True):
     """One of a function's."""
 
     name: str
@@ -34,8 +34,7 @@ class Parameter:
     """As it is written; None: it must be given."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One public name."""
 
     kind: str
@@ -44,8 +43,7 @@ class Entry:
     """Of a function; of a class those it is made with. None: not known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """One module."""
 
     text: str

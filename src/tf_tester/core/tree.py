@@ -12,11 +12,11 @@ Pages link to files relatively, so that the tree may be served below any prefix.
 import gzip
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
+from msgspec import Struct
 from packaging.metadata import parse_email
 from packaging.version import InvalidVersion, Version
 
@@ -70,8 +70,7 @@ class NotAManifest(ValueError):
     """The sentence that says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tree:
+class Tree(Struct, frozen=True):
     """What one generation has."""
 
     pages: dict[str, bytes]

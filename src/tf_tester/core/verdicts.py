@@ -6,8 +6,8 @@ it is `unknown`, with what is known.
 
 import re
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
@@ -24,8 +24,7 @@ _MACHINE = re.compile(
 """What a system says of itself: a library, room or an instruction that it doesn't have."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """What is known of one kind of failure."""
 
     verdict: Blame

@@ -1,13 +1,12 @@
 """What one version of a package has otherwise than another."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from tf_tester.core.api_changes import ApiChanges
 from tf_tester.core.drift import Change
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
+class Side(Struct, frozen=True):
     """One of the two."""
 
     name: str
@@ -24,8 +23,7 @@ class Side:
     """Bytes of all wheels; None: one is not known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(Struct, frozen=True):
     """Something that has one value on each side; empty: none."""
 
     name: str
@@ -33,8 +31,7 @@ class Fact:
     after: str
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """What differs."""
 
     package: str

@@ -6,9 +6,10 @@ order. A view takes away and adds nothing.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 
+from msgspec import Struct
+from msgspec.structs import replace
 from packaging.version import InvalidVersion, Version
 
 from tf_tester.core.era import as_of
@@ -18,8 +19,7 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})")
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(Struct, frozen=True):
     """What is shown of an index."""
 
     cutoff: datetime | None = None
@@ -36,8 +36,7 @@ class View:
         return self.cutoff is None and not self.only and not self.private
 
 
-@dataclass(frozen=True, slots=True)
-class Allowed:
+class Allowed(Struct, frozen=True):
     """What a lock names."""
 
     digests: frozenset[str] = frozenset()

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
+from msgspec import Struct
 from packaging.version import InvalidVersion, Version
 
 from tf_tester.core.differences import headline
@@ -22,8 +22,7 @@ _GONE = re.compile(
 """What an exception says is missing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prophecy:
+class Prophecy(Struct, frozen=True):
     """A warning, and the version with which it came true."""
 
     name: str

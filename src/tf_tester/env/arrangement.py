@@ -5,8 +5,9 @@ their contents differ a sentence says so.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from tf_tester.env.records import installed_record, record_name
 from tf_tester.env.scripts import entry_script, rewritten
@@ -14,8 +15,7 @@ from tf_tester.model.layer import Layer
 from tf_tester.model.layout import Layout
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Struct, frozen=True):
     """One file of an environment."""
 
     layer: Layer
@@ -37,8 +37,7 @@ class Piece:
         return self.path.read_bytes() if self.content is None else self.content
 
 
-@dataclass(frozen=True, slots=True)
-class Arrangement:
+class Arrangement(Struct, frozen=True):
     """The decision, for one list of layers."""
 
     pieces: dict[str, Piece]

@@ -12,11 +12,12 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, assert_never
+
+from msgspec import Struct
 
 from tf_tester.env.arrangement import Arrangement, Piece, arrange
 from tf_tester.env.scripts import write_new
@@ -127,8 +128,7 @@ class DiskEnvironments:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
+class _File(Struct, frozen=True):
     """Something to be put at a place in an environment."""
 
     source: str | Piece

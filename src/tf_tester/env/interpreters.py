@@ -16,9 +16,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tf_tester.errors import NoPython, UsageError
 from tf_tester.model.interpreter import BrokenInterpreter, Interpreter
@@ -334,8 +336,7 @@ def _path_folders(environ: Mapping[str, str]) -> Iterator[Path]:
     yield from map(Path, folders)
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
+class _Answer(Struct, frozen=True):
     """What an executable said of itself, or why it said nothing."""
 
     fields: Mapping[str, Any]

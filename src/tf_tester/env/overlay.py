@@ -6,7 +6,8 @@ writes is in the memory of its own world.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from tf_tester.env.plans import PLACE, Plan, Plans
 from tf_tester.errors import TfTesterError

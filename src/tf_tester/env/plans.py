@@ -20,9 +20,10 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from tf_tester.env.arrangement import Arrangement, arrange
 from tf_tester.env.scripts import write_new
@@ -38,8 +39,7 @@ _READ_BYTES = 65_536
 """Larger files of a face are links to a layer's; of them the size is checked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """The answer for one list of layers and one interpreter."""
 
     face: Path

@@ -8,8 +8,9 @@ import contextlib
 import os
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from tf_tester.model.limits import Limit, Limits
 
@@ -22,8 +23,7 @@ _LEAVING = 2.0
 """Seconds; a group can be removed when its last process has gone, which the kernel may take its time for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """The groups of one process tree."""
 
     folders: tuple[Path, ...]

@@ -8,9 +8,11 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tf_tester.execute.groups import ControlGroups, Group
 from tf_tester.model.exit import Exit
@@ -191,8 +193,7 @@ class LocalExecutor:
         self.close()
 
 
-@dataclass(frozen=True, slots=True)
-class _Reserve:
+class _Reserve(Struct, frozen=True):
     """A launcher without a command, and what it is good for."""
 
     launcher: Ready

@@ -3,9 +3,10 @@
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from tf_tester.core.links import display_url
 from tf_tester.errors import ConfigError, TfTesterError, UsageError
@@ -14,8 +15,7 @@ from tf_tester.export.places import PIP_KEYS, Scope, Surroundings, Target, Tool,
 from tf_tester.export.undo import Kept, UndoFolder, fingerprint, read_settings, write_atomically
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What is to be set."""
 
     url: str
@@ -28,8 +28,7 @@ class Wanted:
     """Address of the mirror's copy of conda's channels."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """What was done to one file."""
 
     tool: Tool
@@ -41,8 +40,7 @@ class Change:
     """What a person must know for it to work."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """One setting that is there."""
 
     tool: Tool

@@ -8,9 +8,10 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+from msgspec import Struct
 
 from tf_tester.errors import ConfigError, UsageError
 from tf_tester.export.editing import BlockEditor, Editor, IndexEditor, IniEditor, SourceEditor, TomlEditor
@@ -32,8 +33,7 @@ class Scope(StrEnum):
     GLOBAL = "global"
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True):
     """What the places depend on."""
 
     environ: Mapping[str, str]
@@ -62,8 +62,7 @@ class Surroundings:
         return Path(self.environ.get("PROGRAMDATA") or "C:/ProgramData")
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """One file of one tool."""
 
     tool: Tool

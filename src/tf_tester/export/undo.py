@@ -8,10 +8,10 @@ import hashlib
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from tf_tester.errors import ConfigError, OurFailure
 
@@ -31,8 +31,7 @@ class Kept(msgspec.Struct, frozen=True):
     new: dict[str, str | None]
 
 
-@dataclass(frozen=True, slots=True)
-class UndoFolder:
+class UndoFolder(Struct, frozen=True):
     """One file for each file that was changed; the user's alone, for settings may hold passwords."""
 
     folder: Path

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 
+from msgspec import Struct
+from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -22,8 +23,7 @@ from tf_tester.model.events import RunFinished
 from tf_tester.model.request import Selection, Trial
 
 
-@dataclass(frozen=True, slots=True)
-class Quest:
+class Quest(Struct, frozen=True):
     """What is asked."""
 
     good: str
@@ -38,8 +38,7 @@ class Quest:
     """Look at every version, and tell every change."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """The answer."""
 
     project: str

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from pathlib import Path
 
+from msgspec import Struct
+from msgspec.structs import replace
 from packaging.version import Version
 
 from tf_tester.core.bisect import Change as Step
@@ -34,8 +35,7 @@ _ROUNDS = 3
 """How often what still fails with the pins is looked into again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Suspects:
+class Suspects(Struct, frozen=True):
     """What is known before the search, and what it will take."""
 
     changes: tuple[Change, ...]
@@ -46,8 +46,7 @@ class Suspects:
     budget: int
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
+class Tried(Struct, frozen=True):
     """One look, as it is told to somebody who waits."""
 
     what: str
@@ -396,8 +395,7 @@ def _pins(causes: Sequence[Cause]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(cause.pin for cause in causes if cause.pin))
 
 
-@dataclass(frozen=True, slots=True)
-class Inquiry:
+class Inquiry(Struct, frozen=True):
     """What is asked."""
 
     good: str = "era"

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 from packaging.utils import canonicalize_name
 
 from tf_tester.core.choose import Choice, choose
@@ -17,8 +17,7 @@ from tf_tester.model.lock import Lock, Pin
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True)
-class Packer:
+class Packer(Struct, frozen=True):
     """What is packed from."""
 
     locks: Callable[[], Iterable[tuple[str, Lock]]]
@@ -29,8 +28,7 @@ class Packer:
     """Into a file: blobs, the answers of the kinds and keys that are wanted, the tool; bytes, and how many answers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
+class Packed(Struct, frozen=True):
     files: int
     answers: int
     size: int

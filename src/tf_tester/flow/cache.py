@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+from msgspec import Struct
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
@@ -35,8 +35,7 @@ class Contents(Protocol):
     def total(self) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Cabinet:
+class Cabinet(Struct, frozen=True):
     """What these use cases need."""
 
     contents: Callable[[], Contents]
@@ -57,8 +56,7 @@ class Cabinet:
     cores: int
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One version of one project that the store holds."""
 
     project: str
@@ -75,8 +73,7 @@ class Row:
         return self.packed + self.unpacked
 
 
-@dataclass(frozen=True, slots=True)
-class Collected:
+class Collected(Struct, frozen=True):
     """What a clean-up did, or would do."""
 
     gone: tuple[Entry, ...]
@@ -90,8 +87,7 @@ class Collected:
         return sum(entry.size for entry in self.gone)
 
 
-@dataclass(frozen=True, slots=True)
-class Damaged:
+class Damaged(Struct, frozen=True):
     entry: Entry
     trouble: str
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from configparser import ConfigParser
 from configparser import Error as ConfigParserError
-from dataclasses import replace
 from email.parser import HeaderParser
 
+from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 
 from tf_tester.core.api_changes import compare

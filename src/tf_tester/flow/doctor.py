@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+from msgspec import Struct
 
 from tf_tester.core.links import display_url
 from tf_tester.core.simple import ACCEPT, NotAPage, parse_page
@@ -29,8 +30,7 @@ class State(StrEnum):
     BAD = "bad"
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """What was found about one thing."""
 
     name: str
@@ -43,8 +43,7 @@ class Check:
     """One a line, for those who want to know more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(Struct, frozen=True):
     """All that is asked; each answer may raise."""
 
     tool: str

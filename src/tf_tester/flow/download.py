@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+
+from msgspec import Struct
 
 from tf_tester.core.lockfile import LockFormat, pylock_text, requirements_text
 from tf_tester.core.platforms import Platform
@@ -25,8 +26,7 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Struct, frozen=True):
     """What is wanted, and in which shape."""
 
     folder: Path
@@ -38,8 +38,7 @@ class Order:
     """What calls itself the author of locks."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
+class Delivered(Struct, frozen=True):
     """One file that is now in the folder."""
 
     filename: str
@@ -47,16 +46,14 @@ class Delivered:
     was_there: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Undelivered:
+class Undelivered(Struct, frozen=True):
     """What could not be brought, and why."""
 
     what: str
     error: TfTesterError
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(Struct, frozen=True):
     """Sorted by file name."""
 
     files: tuple[Delivered, ...]
@@ -65,8 +62,7 @@ class Delivery:
     """Names of the lock files that were written."""
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
+class Expected(Struct, frozen=True):
     """One file that would be delivered."""
 
     filename: str
@@ -79,16 +75,14 @@ class Expected:
     """Who would be asked, the first choice first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Forecast:
+class Forecast(Struct, frozen=True):
     """What a download would do; sorted by file name."""
 
     files: tuple[Expected, ...]
     failures: tuple[Undelivered, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Shopping:
+class _Shopping(Struct, frozen=True):
     """What has to be had for one cell."""
 
     planned: PlannedCell

@@ -2,9 +2,10 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
+from msgspec import Struct
+from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 
 from tf_tester.core.drift import Change, changes
@@ -26,8 +27,7 @@ from tf_tester.model.request import Selection, Trial
 _AT_ONCE = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(Struct, frozen=True):
     """One lock, and what it answers."""
 
     origin: Origin
@@ -36,16 +36,14 @@ class Made:
     """Whether the same question could be asked again."""
 
 
-@dataclass(frozen=True, slots=True)
-class NotMade:
+class NotMade(Struct, frozen=True):
     """A cell without a lock, and why."""
 
     name: str
     error: TfTesterError
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(Struct, frozen=True):
     """One file, and what would be another today."""
 
     file: str

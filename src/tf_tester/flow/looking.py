@@ -2,7 +2,8 @@
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tf_tester.core.bisect import Verdict, together
 from tf_tester.core.differences import headline
@@ -17,8 +18,7 @@ from tf_tester.model.outcome import CellResult
 from tf_tester.model.request import Trial
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Struct, frozen=True):
     """One cell that was looked at."""
 
     version: str

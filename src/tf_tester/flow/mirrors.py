@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import quote
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tf_tester.core.conformance import Finding, Verdict, of_answer, of_page
 from tf_tester.core.feeds import Report
@@ -24,8 +26,7 @@ _PART = 1024
 """Bytes that a server is asked for, to see whether it does ranges."""
 
 
-@dataclass(frozen=True, slots=True)
-class MirrorRow:
+class MirrorRow(Struct, frozen=True):
     """A mirror that we know by name."""
 
     name: str
@@ -43,8 +44,7 @@ class MirrorRow:
     """What its own operator says of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """A mirror that may be chosen, and what is known of it."""
 
     name: str
@@ -56,8 +56,7 @@ class Candidate:
     feed: Report | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Bench:
+class Bench(Struct, frozen=True):
     """What a comparison needs."""
 
     authority: Index
@@ -74,8 +73,7 @@ class Bench:
     """Bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """Mirrors ranked for given files."""
 
     wanted: Wanted
@@ -236,8 +234,7 @@ def _agree(one: bytes, other: bytes) -> bool:
     return one[:length] == other[:length]
 
 
-@dataclass(frozen=True, slots=True)
-class Examiner:
+class Examiner(Struct, frozen=True):
     """What an examination needs."""
 
     authority: Index

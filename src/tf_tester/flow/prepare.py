@@ -4,9 +4,10 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor as Pool
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from msgspec import Struct, field
+from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 
 from tf_tester.core.era import release_date
@@ -27,8 +28,7 @@ _TOOL = timedelta(days=30)
 """How long the test runner stays the same, so that a run tomorrow is the run of today."""
 
 
-@dataclass
-class Preparation:
+class Preparation(Struct):
     """One cell on its way; phases and remarks gather here."""
 
     planned: PlannedCell

@@ -8,9 +8,11 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tf_tester.core.tree import (
     MANIFEST,
@@ -98,8 +100,7 @@ class Signer(Protocol):
     def verifies(self, content: bytes, signature: bytes) -> bool: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(Struct, frozen=True):
     """What became of a publication."""
 
     generation: str
@@ -120,8 +121,7 @@ class Published:
     """Files that the mirror lists and the store has lost: they are left out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Edition:
+class Edition(Struct, frozen=True):
     """What is published, and as what."""
 
     mirror: str

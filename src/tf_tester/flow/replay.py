@@ -11,9 +11,10 @@ import json
 import os
 import stat
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
+
+from msgspec.structs import asdict, replace
 
 from tf_tester.flow.services import Services
 from tf_tester.flow.surroundings import PASSED_ON, folders_of

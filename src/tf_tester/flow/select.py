@@ -1,7 +1,8 @@
 """From a selection to planned cells."""
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from tf_tester.core.choose import Choice, choose, versions_of
 from tf_tester.core.matrix import PYTHONS, hypothetical, plan, wheels_for_pythons
@@ -18,8 +19,7 @@ _FEW = 3
 """Versions that are tested when nothing was said."""
 
 
-@dataclass(frozen=True, slots=True)
-class Selected:
+class Selected(Struct, frozen=True):
     """What a selection means on this machine, today."""
 
     page: ProjectPage

@@ -1,9 +1,10 @@
 """Everything a use case may ask of the world, handed over by `wiring`."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 from tf_tester.flow.mirrors import Comparison
 from tf_tester.model.artifact import Artifact
@@ -99,8 +100,7 @@ class Memory(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Services:
+class Services(Struct, frozen=True):
     """One run's world."""
 
     index: Index

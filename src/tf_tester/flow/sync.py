@@ -8,9 +8,11 @@ upstream could not be asked, nor much of it because the upstream says so.
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tf_tester.core.closure import Demand, Rules, merged
 from tf_tester.core.simple import render_json
@@ -33,8 +35,7 @@ Files = Mapping[str, Artifact]
 """By file name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Errand:
+class Errand(Struct, frozen=True):
     """What a mirror is to hold, and how far a sync may go."""
 
     mirror: str
@@ -52,8 +53,7 @@ class Errand:
     """Address of the index that it is a mirror of, without credentials; empty where there are several."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """What became of one project."""
 
     project: str
@@ -63,8 +63,7 @@ class Change:
     """Likewise."""
 
 
-@dataclass(slots=True)
-class SyncReport:
+class SyncReport(Struct):
     """How a sync ended."""
 
     mirror: str
@@ -102,8 +101,7 @@ class SyncReport:
         return 0 if self.is_whole else 4
 
 
-@dataclass(slots=True)
-class Came:
+class Came(Struct):
     """What has come over the network, counted while it comes."""
 
     files: int = 0
@@ -164,8 +162,7 @@ def _is_whole(held: Iterable[HeldProject], services: Services) -> bool:
     )
 
 
-@dataclass(slots=True)
-class _Run:
+class _Run(Struct):
     """What becomes of a plan."""
 
     errand: Errand

@@ -3,7 +3,9 @@
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tf_tester.core.closure import Closure, Demand, Rules
 from tf_tester.core.simple import render_json
@@ -13,8 +15,7 @@ from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.ports import Index
 
 
-@dataclass(frozen=True, slots=True)
-class Absent:
+class Absent(Struct, frozen=True):
     """Something that the mirror should hold and doesn't."""
 
     what: str
@@ -23,8 +24,7 @@ class Absent:
     hint: str = ""
 
 
-@dataclass(slots=True)
-class Plan:
+class Plan(Struct):
     """What each project is to be."""
 
     wanted: dict[str, dict[str, Artifact]]

@@ -5,9 +5,11 @@ import os
 import re
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tf_tester.core.judge import judge_command, judge_harness, with_output
 from tf_tester.core.runner import Runner, runner_of, runner_of_all
@@ -34,8 +36,7 @@ _RESTARTS = 20
 _TEST_FILE = re.compile(r"(test_.*|.*_test)\.py")
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """One process (or a few, if it dies) of a trial."""
 
     runner: Runner
@@ -43,8 +44,7 @@ class Job:
     """Empty for a command."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ran:
+class Ran(Struct, frozen=True):
     """Everything one cell's trial said."""
 
     rows: tuple[TestRow, ...]
@@ -141,8 +141,7 @@ def run_trial(
     return Ran(tuple(rows), max(imports, default=None), peak, _identity_remarks(events, planned))
 
 
-@dataclass(frozen=True, slots=True)
-class _Stage:
+class _Stage(Struct, frozen=True):
     """Where the programs of one cell run."""
 
     services: Services

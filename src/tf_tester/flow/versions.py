@@ -1,7 +1,8 @@
 """What exists of a package: version, date, Pythons on this platform, size, yanked."""
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from tf_tester.core.choose import Choice, choose, is_yanked, versions_of
 from tf_tester.core.era import release_date
@@ -10,8 +11,7 @@ from tf_tester.flow.services import Services
 from tf_tester.model.request import Selection
 
 
-@dataclass(frozen=True, slots=True)
-class VersionRow:
+class VersionRow(Struct, frozen=True):
     version: str
     released: datetime | None
     """Earliest upload of its files."""

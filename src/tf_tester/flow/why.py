@@ -1,7 +1,8 @@
 """Why cells of a finished matrix fail: each kind of failure is looked into once."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from tf_tester.core.bisect import Verdict
 from tf_tester.core.differences import Signature, kinds_of_failure

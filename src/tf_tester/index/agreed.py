@@ -8,8 +8,10 @@ Nothing is asked of mirrors while the authority answers, or the store has its pa
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tf_tester.core.agreement import Voice, agreed
 from tf_tester.errors import IndexUnreachable, UnknownProject
@@ -23,8 +25,7 @@ _WORTH_ASKING = 6
 """Mirrors that are asked at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Witness:
+class Witness(Struct, frozen=True):
     """A mirror that may be asked what the authority would say."""
 
     name: str

@@ -4,7 +4,8 @@ Mirrors and old servers leave it out; with it a resolver reads some kilobytes in
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.ports import Index

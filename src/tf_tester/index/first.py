@@ -10,7 +10,8 @@ dates, so that they could not be told to be of an era.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from tf_tester.errors import UnknownProject
 from tf_tester.model.artifact import ProjectPage

@@ -8,9 +8,11 @@ kept.
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from urllib.parse import quote, urlsplit
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tf_tester.core.links import display_url, local_path, without_credentials
 from tf_tester.core.simple import ACCEPT, JSON_TYPE, NotAPage, parse_page, parse_serials, render_json
@@ -22,8 +24,7 @@ MAX_AGE = timedelta(minutes=10)
 _NO_LIST = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(Struct, frozen=True):
     """What this process has learnt of a project."""
 
     page: ProjectPage | None

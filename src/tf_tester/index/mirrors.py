@@ -1,12 +1,12 @@
 """The mirrors we know by name: data in `mirrors.toml`, ours and the user's, read when first asked for."""
 
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec import Struct
 
 from tf_tester.core.links import display_url
 from tf_tester.errors import ConfigError, UsageError
@@ -63,8 +63,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     feeds: _Feeds = _Feeds()
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """What the files say."""
 
     mirrors: dict[str, Mirror]

@@ -1,15 +1,15 @@
 """What an index promises: files and the pages that list them."""
 
 import re
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from msgspec import Struct
 
 _SEPARATORS = re.compile("[-_.]+")
 _SDIST_ENDINGS = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz")
 
 
-@dataclass(frozen=True, slots=True)
-class Artifact:
+class Artifact(Struct, frozen=True):
     """One file of a project page (PEP 503, 691, 700, 592, 714)."""
 
     filename: str
@@ -44,8 +44,7 @@ class Artifact:
         return self.filename.endswith(_SDIST_ENDINGS)
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectPage:
+class ProjectPage(Struct, frozen=True):
     """Everything one index says of one project."""
 
     project: str
@@ -63,7 +62,7 @@ class ProjectPage:
     """True when it comes from the store because the index did not answer."""
     partial: bool = False
     """True when others speak in place of the index: what isn't on it may exist all the same."""
-    source: bytes = field(default=b"", repr=False)
+    source: bytes = b""
     """The PEP 691 JSON that it was read from, where it was: what we don't know of is still in it."""
 
 

@@ -1,7 +1,8 @@
 """Why a cell fails that passes with other dependencies."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from tf_tester.model.cell import Cell
 
@@ -20,8 +21,7 @@ class Blame(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(Struct, frozen=True):
     """Changes of which none can be left out for the failure."""
 
     changes: tuple[str, ...]
@@ -39,8 +39,7 @@ class Cause:
     """False: some of the changes may be innocent; what would have told could not be run."""
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(Struct, frozen=True):
     """What was found out about one cell, by experiment."""
 
     cell: Cell

@@ -1,6 +1,6 @@
 """One column of the matrix."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.interpreter import Interpreter
@@ -8,8 +8,7 @@ from tf_tester.model.lock import Lock, Resolution
 from tf_tester.model.outcome import Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """One (package version, Python, resolution) to be tested."""
 
     package: str
@@ -26,8 +25,7 @@ class Cell:
         return f"{self.package}=={self.version}@py{self.python}@{self.resolution}{also}"
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """Why a cell can't run, known before anything is downloaded."""
 
     outcome: Outcome
@@ -35,8 +33,7 @@ class Refusal:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedCell:
+class PlannedCell(Struct, frozen=True):
     """A cell with what it takes to run it, or with the reason why it can't be."""
 
     cell: Cell

@@ -3,8 +3,9 @@
 The live board and the plain printer listen to the same events while they happen.
 """
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from tf_tester.model.cause import Explanation
 from tf_tester.model.cell import Cell
@@ -12,8 +13,7 @@ from tf_tester.model.lock import Lock
 from tf_tester.model.outcome import CellResult
 
 
-@dataclass(frozen=True, slots=True)
-class RunStarted:
+class RunStarted(Struct, frozen=True):
     run_id: str
     """Sortable by time, unique in the store."""
     started: str
@@ -30,8 +30,7 @@ class RunStarted:
     """What a person should know of the run as a whole: how versions were chosen, a Python that is broken."""
 
 
-@dataclass(frozen=True, slots=True)
-class CellState:
+class CellState(Struct, frozen=True):
     """A cell has entered a phase."""
 
     cell: str
@@ -39,16 +38,14 @@ class CellState:
     """resolving, downloading, unpacking, waiting, running."""
 
 
-@dataclass(frozen=True, slots=True)
-class CellLocked:
+class CellLocked(Struct, frozen=True):
     cell: str
     lock: Lock
     from_store: bool
     """True: an earlier run's lock was used as it is."""
 
 
-@dataclass(frozen=True, slots=True)
-class TransferProgress:
+class TransferProgress(Struct, frozen=True):
     """Bytes of one artifact so far; the board makes speed and time left of it. Not in the record."""
 
     sha256: str
@@ -60,8 +57,7 @@ class TransferProgress:
     """Name of the mirror, or `authority`."""
 
 
-@dataclass(frozen=True, slots=True)
-class TransferFinished:
+class TransferFinished(Struct, frozen=True):
     sha256: str
     filename: str
     size: int
@@ -77,8 +73,7 @@ class TransferFinished:
     """Who has signed the file, where that was verified."""
 
 
-@dataclass(frozen=True, slots=True)
-class TransferTrouble:
+class TransferTrouble(Struct, frozen=True):
     """A source failed and another way was tried."""
 
     filename: str
@@ -86,8 +81,7 @@ class TransferTrouble:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class MirrorsChosen:
+class MirrorsChosen(Struct, frozen=True):
     """`--mirror auto` has looked around."""
 
     names: tuple[str, ...]
@@ -96,20 +90,17 @@ class MirrorsChosen:
     """In a few words, why."""
 
 
-@dataclass(frozen=True, slots=True)
-class CellFinished:
+class CellFinished(Struct, frozen=True):
     result: CellResult
 
 
-@dataclass(frozen=True, slots=True)
-class CellExplained:
+class CellExplained(Struct, frozen=True):
     """Blame has been laid."""
 
     explanation: Explanation
 
 
-@dataclass(frozen=True, slots=True)
-class RunFinished:
+class RunFinished(Struct, frozen=True):
     exit_code: int
     interrupted: bool
     wall_s: float

@@ -1,12 +1,11 @@
 """How a process tree ended."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from tf_tester.model.limits import Exceeded
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(Struct, frozen=True):
     """How a process tree ended."""
 
     code: int | None

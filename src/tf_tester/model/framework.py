@@ -1,10 +1,9 @@
 """What is known of a framework, as data."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Framework:
+class Framework(Struct, frozen=True):
     """One file of `frameworks/`; a package that has none gets the defaults."""
 
     title: str

@@ -1,11 +1,11 @@
 """A Python that is installed on this machine."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Interpreter:
+
+class Interpreter(Struct, frozen=True):
     """What was learnt by starting it once."""
 
     path: Path
@@ -48,8 +48,7 @@ class Interpreter:
         return f"{self.release[0]}.{self.release[1]}{flag}" if self.implementation == "cpython" else self.abi
 
 
-@dataclass(frozen=True, slots=True)
-class BrokenInterpreter:
+class BrokenInterpreter(Struct, frozen=True):
     """An executable that calls itself Python and does not run."""
 
     path: Path

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class EntryPoint:
+
+class EntryPoint(Struct, frozen=True):
     """A script that an environment gets (entry-points specification)."""
 
     name: str
@@ -58,8 +59,7 @@ class Layer:
         return Path(f"{self.tree}/{self.place}/{rest}") if room == "site" else self.folder / name
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(Struct, frozen=True):
     """The names of a layer's files."""
 
     files: tuple[str, ...]

@@ -1,13 +1,13 @@
 """Where an environment has its rooms."""
 
 import sys
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tf_tester.model.interpreter import Interpreter
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """Relative to the environment's folder, `/` between the parts."""
 
     site: str

@@ -1,7 +1,8 @@
 """How much the programs of one cell may use, all together where nothing else is said."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Limit(StrEnum):
@@ -20,8 +21,7 @@ class Limit(StrEnum):
         return self in (Limit.PROCESSES, Limit.OPEN_FILES)
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """None: no limit."""
 
     memory: int | None = None
@@ -38,8 +38,7 @@ class Limits:
     """Of one process."""
 
 
-@dataclass(frozen=True, slots=True)
-class Exceeded:
+class Exceeded(Struct, frozen=True):
     """Which limit ended a program."""
 
     limit: Limit

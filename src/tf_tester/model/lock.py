@@ -1,8 +1,9 @@
 """The exact distributions of one cell."""
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from tf_tester.model.artifact import Artifact
 
@@ -18,8 +19,7 @@ class Resolution(StrEnum):
     """Those of a given lock."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pin:
+class Pin(Struct, frozen=True):
     """One distribution of a lock."""
 
     name: str
@@ -55,8 +55,7 @@ def pin_of(artifact: Artifact, sha256: str) -> Pin:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Lock:
+class Lock(Struct, frozen=True):
     """What one cell installs; the same lock always makes the same environment."""
 
     python: str

@@ -1,11 +1,11 @@
 """What a machine lets us do."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Ability:
+
+class Ability(Struct, frozen=True):
     """One thing a sandbox is made of, tried for real."""
 
     name: str
@@ -17,8 +17,7 @@ class Ability:
     """Name of the error it failed with, such as `EPERM`; empty where there was none."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoreFacts:
+class StoreFacts(Struct, frozen=True):
     """What the store's folder, or where it would be made, can do."""
 
     folder: Path
@@ -32,8 +31,7 @@ class StoreFacts:
     hard_links: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Isolation:
+class Isolation(Struct, frozen=True):
     """What tests would be run in, all that the settings say taken into account."""
 
     name: str

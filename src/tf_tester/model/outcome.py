@@ -1,7 +1,8 @@
 """What happened in a cell, with the evidence."""
 
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 
 class Outcome(StrEnum):
@@ -40,8 +41,7 @@ _BAD = frozenset({Outcome.FAIL, Outcome.ERROR, Outcome.CRASH, Outcome.TIMEOUT, O
 _RAN = _BAD | {Outcome.PASS, Outcome.SKIP}
 
 
-@dataclass(frozen=True, slots=True)
-class ExceptionFact:
+class ExceptionFact(Struct, frozen=True):
     """The exception that ended a test."""
 
     type: str
@@ -57,8 +57,7 @@ class ExceptionFact:
         return f"{self.type}: {text[0]}" if text else self.type
 
 
-@dataclass(frozen=True, slots=True)
-class WarningFact:
+class WarningFact(Struct, frozen=True):
     """A warning that a test caused, with how often it was seen."""
 
     category: str
@@ -68,8 +67,7 @@ class WarningFact:
     count: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class TestRow:
+class TestRow(Struct, frozen=True):
     """One test in one cell."""
 
     __test__ = False  # not a test class, whatever pytest thinks of the name
@@ -90,8 +88,7 @@ class TestRow:
     remarks: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class CellResult:
+class CellResult(Struct, frozen=True):
     """All that is known of one cell when it is over."""
 
     cell: str

@@ -1,14 +1,14 @@
 """What a person asked for."""
 
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from tf_tester.model.lock import Resolution
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """Which cells."""
 
     package: str
@@ -26,8 +26,7 @@ class Selection:
     install_python: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
+class Trial(Struct, frozen=True):
     """What runs in each cell."""
 
     targets: tuple[Path, ...] = ()

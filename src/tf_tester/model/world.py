@@ -1,19 +1,18 @@
 """What a sandboxed program sees."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Overlay:
+
+class Overlay(Struct, frozen=True):
     """Folders seen as one; the first one wins, and what is written is gone with the program."""
 
     target: Path
     lowers: tuple[Path, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(Struct, frozen=True):
     """Everything but the system's own folders."""
 
     readable: tuple[Path, ...]

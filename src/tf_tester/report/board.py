@@ -6,10 +6,10 @@ This is the only module that imports rich, whose import costs more than everythi
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+from msgspec import Struct, field
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
@@ -42,8 +42,7 @@ _SPINNER_ASCII = "|/-\\"
 _COLOURS = {"GOOD": "green", "BAD": "bold red", "ODD": "yellow"}
 
 
-@dataclass(slots=True)
-class _Transfer:
+class _Transfer(Struct):
     filename: str
     done: int
     total: int | None

@@ -2,9 +2,11 @@
 
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import TextIO
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from tf_tester.core.printable import printable
 
@@ -20,15 +22,14 @@ class Style(Enum):
     ODD = "33"
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """Text of one style; never holds a raw control, wherever it comes from."""
 
     text: str
     style: Style = Style.PLAIN
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "text", printable(self.text))
+        force_setattr(self, "text", printable(self.text))
 
 
 Line = tuple[Span, ...]
@@ -37,8 +38,7 @@ Line = tuple[Span, ...]
 _LONGEST_PATH = 300
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """What the place of output allows."""
 
     width: int = 80

@@ -8,10 +8,11 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 from packaging.utils import canonicalize_name
 
 from tf_tester.core.wheel_rules import BadWheel, check_metadata
@@ -34,8 +35,7 @@ _ATTEMPTS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class BuiltWheel:
+class BuiltWheel(Struct, frozen=True):
     filename: str
     sha256: str
     size: int

@@ -8,11 +8,13 @@ view `build` serves build requirements, files included: the cut-off binds what r
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tf_tester.core.era import as_of, files_by_version
 from tf_tester.core.simple import render_json
@@ -29,8 +31,7 @@ if TYPE_CHECKING:
 _JSON = "application/vnd.pypi.simple.v1+json"
 
 
-@dataclass(eq=False)
-class View:
+class View(Struct, eq=False):
     """What one question may see, and what came up while it was answered."""
 
     interpreter: Interpreter
@@ -139,8 +140,7 @@ class LoopbackIndex:
         return 404, "text/plain", b"this view has metadata only"
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(Struct, frozen=True):
     artifacts: tuple[Artifact, ...]
     hidden: bool
     """Some version has only source distributions that may not be built."""

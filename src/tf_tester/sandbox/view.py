@@ -1,8 +1,9 @@
 """Programs in the caller's own world, in which an environment is mounted: for a person at a shell. No sandbox."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from tf_tester.model.limits import Limits
 from tf_tester.model.world import Overlay, World

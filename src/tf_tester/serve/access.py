@@ -2,19 +2,18 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TextIO
 
 import msgspec
 from aiohttp import web
+from msgspec import Struct
 
 from tf_tester.core.printable import printable
 from tf_tester.core.tokens import Token
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(Struct, frozen=True):
     """The rules."""
 
     everybody_reads: bool = True
@@ -25,8 +24,7 @@ class Access:
     """Requests a second that one client may send; None: as many as it likes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Log:
+class Log(Struct, frozen=True):
     """One line for each request."""
 
     form: str = "none"

@@ -4,10 +4,10 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from aiohttp import web
+from msgspec import Struct, field
 
 from tf_tester.core.printable import printable
 from tf_tester.errors import TfTesterError
@@ -20,8 +20,7 @@ GONE = 499
 log = logging.getLogger("tf_tester.serve")
 
 
-@dataclass(slots=True)
-class Answer:
+class Answer(Struct):
     """One response."""
 
     status: int

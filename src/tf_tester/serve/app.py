@@ -10,13 +10,13 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote
 
 from aiohttp import web
+from msgspec import Struct, field
 
 from tf_tester.core.negotiate import HTML, JSON, TEXT_HTML, byte_range, content_coding, content_type, matches
 from tf_tester.core.printable import printable
@@ -47,8 +47,7 @@ _FOR_EVER_PRIVATELY = "private, max-age=31536000, immutable"
 _PRIVATELY = "private, max-age=60"
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(Struct, frozen=True):
     """What is served, and how."""
 
     index: Index

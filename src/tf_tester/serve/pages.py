@@ -7,8 +7,10 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, field, replace
 from urllib.parse import quote
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tf_tester.core.negotiate import JSON
 from tf_tester.core.simple import render_html, render_json
@@ -30,8 +32,7 @@ _ROOM = 32 << 20
 """Bytes of bodies that are kept; the least recently used go, and are rendered again."""
 
 
-@dataclass(slots=True)
-class Body:
+class Body(Struct):
     """One form of a page."""
 
     plain: bytes
@@ -73,8 +74,7 @@ def body_of(plain: bytes) -> Body:
 _Key = tuple[str, View, Allowed | None]
 
 
-@dataclass(slots=True, eq=False, weakref_slot=True)
-class Shown:
+class Shown(Struct, eq=False, weakref=True):
     """One page in one view, in the forms that were asked for."""
 
     page: ProjectPage
@@ -110,8 +110,7 @@ class Shown:
         return f"{up}files/{artifact.project}/{artifact.sha256}/{quote(artifact.filename)}"
 
 
-@dataclass(slots=True)
-class _Known:
+class _Known(Struct):
     page: ProjectPage
     checked: float
     """Loop time."""

@@ -12,12 +12,13 @@ import tarfile
 import time
 import zipfile
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import datetime
 from email.parser import BytesHeaderParser
 from pathlib import Path
 
 import filelock
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tf_tester.core.simple import NotAPage, parse_page, render_json
 from tf_tester.core.wheel_rules import (
@@ -48,8 +49,7 @@ class UploadRefused(TfTesterError):
         self.status = status
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
+class Upload(Struct, frozen=True):
     """One file as it came, with what was said of it."""
 
     content: Path

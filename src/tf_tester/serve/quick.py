@@ -11,13 +11,13 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
+from msgspec import Struct
 
 from tf_tester.serve.answers import Answer
 
@@ -29,8 +29,7 @@ _LONGEST = 4096
 """Bytes of a request that is worth it."""
 
 
-@dataclass(slots=True, eq=False)
-class _Known:
+class _Known(Struct, eq=False):
     """An answer."""
 
     head: bytes

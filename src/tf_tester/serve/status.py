@@ -4,11 +4,11 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
 
 import msgspec
+from msgspec import Struct, field
 
 from tf_tester import __version__
 from tf_tester.core.printable import printable
@@ -20,8 +20,7 @@ _LASTS = 30.0
 """Seconds for which the store isn't counted again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """What takes time to find out."""
 
     files: int

@@ -14,11 +14,11 @@ import re
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 import msgspec
+from msgspec import Struct
 
 from tf_tester.errors import OurFailure, UsageError, WrongBytes
 from tf_tester.ports import Blobs
@@ -40,8 +40,7 @@ class _Head(msgspec.Struct, frozen=True):
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Carried:
+class Carried(Struct, frozen=True):
     """What a bundle has brought."""
 
     files: int

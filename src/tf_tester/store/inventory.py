@@ -4,12 +4,12 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
+from msgspec import Struct
 
 from tf_tester.core.retention import Entry, Kind
 from tf_tester.model.artifact import split_filename
@@ -32,8 +32,7 @@ class Names(Protocol):
     def remember(self, kind: str, key: str, value: bytes) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(Struct, frozen=True):
     """Everything, in bytes on the disk."""
 
     entries: tuple[Entry, ...]

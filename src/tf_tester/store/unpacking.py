@@ -12,10 +12,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from msgspec import Struct
 from packaging.utils import canonicalize_name
 from zlib_ng import zlib_ng as zlib
 
@@ -105,8 +105,7 @@ def _taken(left: deque["File"]) -> Iterator["File"]:
         yield file
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(Struct, frozen=True):
     """One that will be written."""
 
     path: str

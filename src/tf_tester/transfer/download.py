@@ -3,9 +3,10 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
+
+from msgspec import Struct, field
 
 from tf_tester.core.claims import Ask, Claim, Drop, Finished, GaveUp, Instruction, Judge, Runner, Terms, Wait
 from tf_tester.core.links import display_url
@@ -43,8 +44,7 @@ _HINTS = {
 _HINT = "Run again: what has arrived is kept, and the transfer goes on from there; or try another --mirror."
 
 
-@dataclass(frozen=True, slots=True)
-class Download:
+class Download(Struct, frozen=True):
     """Brings one blob while its caller holds it exclusively."""
 
     artifact: Artifact

@@ -1,10 +1,9 @@
 """How long to wait, and for what."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
+class Timeouts(Struct, frozen=True):
     """All in seconds but `slow_rate`; tests set them small."""
 
     connect: float = 15.0

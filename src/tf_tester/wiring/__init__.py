@@ -8,7 +8,6 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import cache
 from importlib.resources import files
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tf_tester import __version__
 from tf_tester.core.retention import Entry, Kind
@@ -411,8 +412,7 @@ class _LedgerDownloads:
         self._ledger.remember("downloaded", package, json.dumps(together).encode())
 
 
-@dataclass(frozen=True, slots=True)
-class _Shelves:
+class _Shelves(Struct, frozen=True):
     """What one process may let go of itself."""
 
     inventory: Inventory

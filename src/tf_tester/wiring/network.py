@@ -2,10 +2,11 @@
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tf_tester import __version__
 from tf_tester.core.links import display_url, local_path, origin, without_credentials
@@ -42,8 +43,7 @@ _WORTH_A_LOOK = 8 << 20
 _CHOICE_LASTS = timedelta(hours=6)
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
+class Chosen(Struct, frozen=True):
     """Whom the settings, and what pip and uv are set to, let us ask."""
 
     authority: str

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from tf_tester.core.settings import Settings
 from tf_tester.flow.publish import Edition, Target
@@ -16,8 +17,7 @@ from tf_tester.wiring.network import now
 from tf_tester.wiring.store import open_ledger
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """What is published, and from what."""
 
     edition: Edition

@@ -4,8 +4,9 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from tf_tester.core.settings import Settings
 from tf_tester.flow.services import Services
@@ -28,8 +29,7 @@ from tf_tester.wiring.network import now
 from tf_tester.wiring.store import open_ledger
 
 
-@dataclass(frozen=True, slots=True)
-class Wishes:
+class Wishes(Struct, frozen=True):
     """How it is to be served."""
 
     everybody_reads: bool = True
