@@ -4,6 +4,7 @@ Promise: what comes out of `resolve_link` is plain ASCII, holds no user name, no
 never leads from https to http, or from the network to the local disk.
 """
 
+import os
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -118,6 +119,9 @@ def local_path(url: str) -> Path:
     >>> local_path("file:///srv/my%20index").as_posix()
     '/srv/my index'
     """
-    from urllib.request import url2pathname  # 60 ms, for what few need
+    path = urlsplit(url).path
+    if os.name == "posix":
+        return Path(unquote(path))
+    from urllib.request import url2pathname  # 60 ms
 
-    return Path(url2pathname(urlsplit(url).path))
+    return Path(url2pathname(path))
