@@ -15,6 +15,8 @@ import pytest
 from tests.integration.conftest import User, finish
 from tests.simulator import Cut, Lie, Simulator, Slow
 from tests.wheels import make_sdist, make_wheel
+from tf_tester.store.folder import StoreFolder
+from tf_tester.store.ledger import Ledger
 
 GOOD = "import toy\nassert toy.spin() in (1, 2)\nprint('spun', toy.__version__)\n"
 
@@ -30,6 +32,15 @@ def test_a_script_runs_in_every_version_and_the_second_run_needs_no_network(user
     locks = [event for event in second.record() if event["event"] == "cell-locked"]
     assert all(lock["from_store"] for lock in locks)
     assert "downloaded" not in second.out
+
+
+def test_how_long_a_cell_ran_is_known_next_time(user: User) -> None:
+    user.write("check.py", GOOD)
+    results = user.run("test", "check.py", "--versions", "1.0,1.1").results().values()
+    ledger = Ledger(StoreFolder(user.store).ledger)
+    took = {result["cell"]: float(ledger.recall("took", result["cell"]) or "nan") for result in results}
+    ledger.close()
+    assert took == {result["cell"]: pytest.approx(result["phases"]["run"], abs=0.01) for result in results}
 
 
 def test_an_index_that_is_gone_does_not_stop_what_the_store_has(user: User, index: Simulator) -> None:

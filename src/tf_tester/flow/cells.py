@@ -1,9 +1,11 @@
 """One cell from its plan to its result, and what all cells of a run share: the first event, the places to run."""
 
+import math
 import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +146,7 @@ def _try_cell(
     keep = _folder_name(key) if trial.keep else None
     with preparer.environment(preparation, lock, entered, keep=keep) as environment:
         entered("waiting")
-        with gate.slot():
+        with gate.slot(services.durations.seconds(key)):
             entered("running")
             begun = clock()
             scratch = services.workplace / f"scratch-{evidence.name}"
@@ -163,6 +165,7 @@ def _try_cell(
             preparation.remarks.append(f"the environment is kept; enter it with: . {environment.scripts / 'activate'}")
     if ran.peak_rss_kib:
         services.peaks.learn(planned.cell.package, ran.peak_rss_kib * 1024)
+    services.durations.learn(key, preparation.phases["run"])
     if gate.closed and any(row.outcome is Outcome.CRASH for row in ran.rows):
         return CellResult(key, Outcome.INTERRUPTED, "interrupted")
     result = _result(key, ran)
@@ -194,23 +197,34 @@ def _result(key: str, ran: Ran) -> CellResult:
 
 
 class Gate:
-    """Lets as many cells run as there are jobs and memory for."""
+    """Lets as many cells run as there are jobs and memory for; of those that wait, whichever will take longest.
+
+    A long one that begins last runs alone at the end. What has never run may be the longest.
+    """
 
     def __init__(self, trial: Trial, package: str, services: Services) -> None:
         self._trial = trial
         self._package = package
         self._services = services
         self._running = 0
+        self._waiting: list[tuple[float, int]] = []
+        self._numbers = count()
         self._changed = threading.Condition()
         self.closed = False
 
     @contextmanager
-    def slot(self) -> Iterator[None]:
-        """Waits for a place; raises `InterruptedError` when the run is given up."""
+    def slot(self, seconds: float | None = None) -> Iterator[None]:
+        """Waits for a place; raises `InterruptedError` when the run is given up. `seconds`: as long as it will take."""
         with self._changed:
-            while not self.closed and not self._admit():
-                # Memory changes without telling us; a place is told of.
-                self._changed.wait(0.25 if self._running < self._trial.jobs else None)
+            place = (-math.inf if seconds is None else -seconds, next(self._numbers))
+            self._waiting.append(place)
+            try:
+                while not self.closed and not (place == min(self._waiting) and self._admit()):
+                    # Memory changes without telling us; a place is told of.
+                    self._changed.wait(0.25 if self._running < self._trial.jobs else None)
+            finally:
+                self._waiting.remove(place)
+                self._changed.notify_all()  # another one is the next now
             if self.closed:
                 raise InterruptedError
             self._running += 1

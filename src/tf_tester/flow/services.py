@@ -50,6 +50,14 @@ class Peaks(Protocol):
     def learn(self, package: str, peak: int) -> None: ...
 
 
+class Durations(Protocol):
+    """How long cells ran last time, whatever was tested: so that the longest don't come last."""
+
+    def seconds(self, cell: str) -> float | None: ...
+
+    def learn(self, cell: str, seconds: float) -> None: ...
+
+
 class Results(Protocol):
     """Results by what they depend on."""
 
@@ -134,6 +142,7 @@ class Services(Struct, frozen=True):
     """Of earlier cells; None: none may be shown again, and none kept."""
     surfaces: Surfaces
     peaks: Peaks
+    durations: Durations
     downloads: Downloads
     memory: Memory
     framework: Framework

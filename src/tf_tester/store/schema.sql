@@ -16,7 +16,8 @@ CREATE TABLE blob (
     verified TEXT NOT NULL           -- RFC 3339, UTC
 ) WITHOUT ROWID;
 
--- Answers worth remembering: metadata by wheel, locks by question, interpreters by file, peaks by package.
+-- Answers worth remembering: metadata by wheel, locks by question, interpreters by file, peaks by package, durations
+-- by cell.
 CREATE TABLE memo (
     kind  TEXT NOT NULL,
     key   TEXT NOT NULL,

@@ -186,6 +186,7 @@ def services(
             results=None if _varies(settings, sandbox) else LedgerResults(ledger),
             surfaces=_LedgerSurfaces(ledger),
             peaks=_LedgerPeaks(ledger),
+            durations=_LedgerDurations(ledger),
             downloads=_LedgerDownloads(ledger),
             memory=_MachineMemory(executor),
             framework=framework_of(settings.package),
@@ -395,6 +396,22 @@ class _LedgerPeaks:
     def learn(self, package: str, peak: int) -> None:
         if peak > (self.peak(package) or 0):
             self._ledger.remember("peak", package, str(peak).encode())
+
+
+class _LedgerDurations:
+    """How long cells ran, in the ledger; what is a tenth off is not written anew."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def seconds(self, cell: str) -> float | None:
+        known = self._ledger.recall("took", cell)
+        return float(known) if known else None
+
+    def learn(self, cell: str, seconds: float) -> None:
+        known = self.seconds(cell)
+        if known is None or abs(seconds - known) > known / 10:
+            self._ledger.remember("took", cell, f"{seconds:.2f}".encode())
 
 
 class _LedgerDownloads:
