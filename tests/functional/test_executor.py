@@ -5,8 +5,7 @@ import os
 import signal
 import sys
 import textwrap
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.waiting import until
 from tf_tester.execute import local
 from tf_tester.execute.local import MARK, LocalExecutor
 from tf_tester.model.exit import Exit
@@ -93,15 +93,6 @@ def is_dead(pid: int) -> bool:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
-
-
-def until(happened: Callable[[], object]) -> None:
-    """Wait for what another process is about to do."""
-    for _ in range(12_000):
-        if happened():
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError("it never happened")
 
 
 # -- how it ended

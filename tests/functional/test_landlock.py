@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +12,7 @@ import psutil
 import pytest
 
 from tests.functional.test_sandbox import carried_out, succeeded
+from tests.waiting import until
 from tf_tester.errors import IsolationUnavailable
 from tf_tester.model.limits import Limits
 from tf_tester.model.world import World
@@ -197,11 +197,3 @@ def test_nothing_outlives_it(run: Run, folder: Path, how: str) -> None:
     if how == "the launcher is killed":  # then its child does it, and nobody waits for that
         until(lambda: living(mark) == [])
     assert living(mark) == []
-
-
-def until(happened: Callable[[], bool]) -> None:
-    for _ in range(6_000):
-        if happened():
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError("it never happened")

@@ -4,8 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 if sys.platform != "linux":
     pytest.skip("the sandboxes are Linux's", allow_module_level=True)
 
+from tests.waiting import until
 from tf_tester.errors import IsolationUnavailable
 from tf_tester.execute.local import LocalExecutor
 from tf_tester.model.exit import Exit
@@ -73,14 +73,6 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
         bench = Bench(tmp_path, launchers, sandbox)
         yield bench
         bench.executor.close()
-
-
-def until(happened: Callable[[], object]) -> None:
-    for _ in range(6_000):
-        if happened():
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError("it never happened")
 
 
 def server_of(launchers: LaunchServer) -> psutil.Process:

@@ -4,8 +4,6 @@ import contextlib
 import socket
 import subprocess
 import sys
-import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -13,6 +11,7 @@ import pytest
 
 from tests.integration.conftest import Run, User
 from tests.simulator import Simulator
+from tests.waiting import until
 from tests.wheels import make_sdist
 
 SANDBOXES = ["namespace", "landlock"]
@@ -258,11 +257,3 @@ def tagged(tag: str) -> list[int]:
             if process.status() != psutil.STATUS_ZOMBIE and tag in process.cmdline():
                 found.append(process.pid)
     return found
-
-
-def until(happened: Callable[[], bool]) -> None:
-    for _ in range(3_000):
-        if happened():
-            return
-        threading.Event().wait(0.02)
-    raise AssertionError("it never happened")

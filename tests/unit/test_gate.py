@@ -1,7 +1,7 @@
 """Who runs next."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import SimpleNamespace
@@ -9,6 +9,7 @@ from typing import cast
 
 import pytest
 
+from tests.waiting import until
 from tf_tester.flow.cells import Gate
 from tf_tester.flow.services import Services
 from tf_tester.model.request import Trial
@@ -28,14 +29,6 @@ def gate(jobs: int) -> Gate:
         memory=SimpleNamespace(available=lambda: LARGEST, resident=lambda: 0),
     )
     return Gate(Trial(jobs=jobs), "toy", cast(Services, services))
-
-
-def until(happened: Callable[[], object]) -> None:
-    for _ in range(6_000):
-        if happened():
-            return
-        threading.Event().wait(0.01)
-    raise AssertionError("it never happened")
 
 
 def _wait(gates: Gate, number: int) -> bool:
