@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from msgspec.structs import asdict
+import msgspec
 
 from tf_tester.execute.groups import ControlGroups
 from tf_tester.execute.local import LocalExecutor
@@ -67,7 +67,7 @@ def main() -> None:
             limits=limits,
             scratch=(base / "scratch",),
         )
-    print(json.dumps(asdict(end)))
+    print(msgspec.json.encode(end).decode())
 
 
 if __name__ == "__main__":

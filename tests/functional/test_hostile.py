@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 import pytest
 
@@ -48,7 +49,8 @@ def stage() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="tf-tester-hostile-"))
     folder.chmod(0o755)
     shutil.copytree(Path(tf_tester.__file__).parent, folder / "tf_tester", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(Path(psutil.__file__).parent, folder / "psutil", ignore=shutil.ignore_patterns("tests"))
+    for source in (Path(str(package.__file__)).parent for package in (msgspec, psutil)):
+        shutil.copytree(source, folder / source.name, ignore=shutil.ignore_patterns("tests", "__pycache__"))
     shutil.copyfile(HERE / "attack.py", folder / "attack.py")
     yield folder
     shutil.rmtree(folder)
@@ -173,7 +175,7 @@ class Scene:
 def scene(request: pytest.FixtureRequest, stage: Path) -> Iterator[Scene]:
     python = _python_for(request.param)
     if python is None:
-        pytest.skip("there is no Python 3.11 that every user can start")
+        pytest.skip("there is no Python of this version that every user can start")
     base = Path(tempfile.mkdtemp(prefix="tf-tester-hostile-"))
     base.chmod(0o755)
     made = Scene(base, request.param, stage, python)
@@ -187,8 +189,9 @@ def _python_for(user: str) -> str | None:
     for python in (os.path.realpath(sys.executable), "/usr/bin/python3"):
         folders = [Path(python), *Path(python).parents]
         if (user == "root" or all(folder.stat().st_mode & 0o005 for folder in folders)) and Path(python).exists():
-            said = subprocess.run([python, "-c", "import sys; print(sys.version_info >= (3, 11))"], capture_output=True)
-            if said.stdout.strip() == b"True":
+            # What is compiled of the driver's packages is for this version.
+            said = subprocess.run([python, "-c", "import sys; print(sys.version_info[:2])"], capture_output=True)
+            if said.stdout.decode().strip() == str(sys.version_info[:2]):
                 return python
     return None
 

@@ -75,6 +75,13 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
         bench.executor.close()
 
 
+def is_dead(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 def server_of(launchers: LaunchServer) -> psutil.Process:
     assert launchers._process is not None
     return psutil.Process(launchers._process.pid)
@@ -199,8 +206,7 @@ def test_one_that_has_died_meanwhile_is_made_up_for(bench: Bench, dead: str) -> 
     victim = {"launcher": lambda: made, "init": lambda: made.children()[0], "server": made.parent}[dead]()
     assert victim is not None
     victim.kill()
-    until(lambda: not victim.is_running() or victim.status() == psutil.STATUS_ZOMBIE)
-    until(lambda: dead == "server" or not made.is_running())
+    until(lambda: is_dead(victim) and (dead == "server" or is_dead(made)))
     assert bench.run("print('done')").code == 0
     assert bench.out() == "done\n"
 
