@@ -327,6 +327,11 @@ def test_who_goes_beyond_a_limit_is_ended(bench: Bench, limits: Limits, body: st
     until(lambda: bench.running == [])
 
 
+def test_who_ends_before_anybody_looked_has_gone_beyond_it_too(bench: Bench) -> None:
+    exit = bench.run("print('x' * 200_000)", limits=Limits(output=100_000))
+    assert (exit.code, exit.exceeded) == (0, Exceeded(Limit.OUTPUT, 100_000))
+
+
 def test_who_stays_within_them_is_not(bench: Bench) -> None:
     limits = Limits(memory=10**10, output=100_000, processes=100, scratch=10**9)
     exit = bench.run("x = b'x' * 100_000_000; print('x' * 90_000); import time; time.sleep(0.5)", limits=limits)

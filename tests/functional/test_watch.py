@@ -305,6 +305,7 @@ def test_what_others_take_of_the_disk_is_not_the_scratchs(tmp_path: Path, disk: 
 def test_files_are_not_counted_while_the_disk_has_lost_little(
     tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(watch, "_SUMS", 3600)
     monkeypatch.delattr(watch, "_taken")
     watched = scratch_watch((tmp_path,))
     for change in (-2 * MIB, +300 * MIB, -2 * MIB):
@@ -319,6 +320,27 @@ def test_a_loss_counts_from_when_the_disk_was_emptiest(tmp_path: Path, disk: Dis
     fill(tmp_path / "a", 9 * MIB)
     disk.free -= 9 * MIB
     assert watched.look() == Exceeded(Limit.SCRATCH, 8 * MIB)
+
+
+def test_a_scratch_is_counted_though_others_have_freed_as_much(
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "_SUMS", 0)
+    watched = scratch_watch((tmp_path,))
+    fill(tmp_path / "a", 9 * MIB)
+    disk.free += 300 * MIB
+    assert watched.look() == Exceeded(Limit.SCRATCH, 8 * MIB)
+
+
+def test_what_was_exceeded_right_before_the_end_is_seen(tmp_path: Path, disk: Disk) -> None:
+    output = tmp_path / "out"
+    watched = Watch(os.getpid(), Limits(output=100, scratch=8 * MIB), (tmp_path / "s",), (output,), grouped=NOTHING)
+    assert watched.last() is None
+    (tmp_path / "s").mkdir()
+    fill(tmp_path / "s" / "a", 9 * MIB)
+    assert watched.last() == Exceeded(Limit.SCRATCH, 8 * MIB)
+    output.write_bytes(b"x" * 101)
+    assert watched.last() == Exceeded(Limit.OUTPUT, 100)
 
 
 def test_only_what_is_on_the_disk_below_the_scratch_counts(tmp_path: Path, disk: Disk) -> None:

@@ -161,6 +161,8 @@ class LocalExecutor:
             timed_out, exceeded = _wait(tree.process, timeout, watch)
             if timed_out or exceeded is not None:
                 tree.end(grace=_GRACE if timed_out else 0.0)
+            else:
+                exceeded = watch.last()
             # Before it is reaped: until then no other session can have its number.
             leftovers = tree.end_strays()
             status, cpu_s, peak = tree.process.reap()

@@ -17,7 +17,7 @@ from tf_tester.model.limits import Exceeded, Limit, Limits
 
 _SHORTEST, _LONGEST = 0.1, 0.5
 """Seconds between two looks."""
-_SUMS = 5.0
+_SUMS = 1.0
 """Seconds between two sums of sizes, at the least, where the disk tells of nothing."""
 _SHARE = 20
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
@@ -58,6 +58,10 @@ class Watch:
         finally:
             self.pause = min(max(_SHORTEST, _SHARE * (time.perf_counter() - started)), _LONGEST)
 
+    def last(self) -> Exceeded | None:
+        """What was exceeded since the last look by a program that has ended: its pace mustn't decide what is seen."""
+        return self._output() or self._room(sure=True)
+
     def _output(self) -> Exceeded | None:
         allowed = self._limits.output
         if allowed is not None and any(_size(path) - self._before[path] > allowed for path in self._written):
@@ -78,14 +82,14 @@ class Watch:
             return Exceeded(Limit.MEMORY, memory)
         return None
 
-    def _room(self) -> Exceeded | None:
+    def _room(self, *, sure: bool = False) -> Exceeded | None:
         """Sizes are added up when the disk has lost enough for it, and now and then: others may have freed as much."""
         allowed = self._limits.scratch
         if allowed is None or not self._scratch:
             return None
         free = _free(self._scratch)
         started = time.monotonic()
-        if self._free - free <= allowed // 4 and started < self._sum_at:
+        if not sure and self._free - free <= allowed // 4 and started < self._sum_at:
             self._free = max(self._free, free)
             return None
         taken = _taken(self._scratch)
