@@ -9,18 +9,15 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from tf_tester.execute.groups import ControlGroups, Group
+from tf_tester.execute.watch import Watch, resident
 from tf_tester.model.exit import Exit
 from tf_tester.model.limits import Exceeded, Limit, Limits
 from tf_tester.ports import Command, Ready, Started, Starter
-
-if TYPE_CHECKING:
-    from tf_tester.execute.watch import Watch
 
 MARK = "TF_TESTER_CELL"
 """Every process of a cell carries this variable, so that one that left the tree (double fork) is found."""
@@ -60,8 +57,6 @@ class LocalExecutor:
         scratch: Sequence[Path] = (),
         written: Sequence[Path] = (),
     ) -> Exit:
-        from tf_tester.execute.watch import Watch  # psutil, which not every command needs
-
         mark = os.urandom(8).hex()
         reserve = self._take(command, limits)
         # Only a launcher can join a group before the program begins.
@@ -156,7 +151,7 @@ class LocalExecutor:
                     return self._launchers.start(command, group.folders, out.fileno(), err.fileno())
             return _Spawned(command, mark, group.folders, out.fileno(), err.fileno())
 
-    def _attend(self, tree: "_Tree", watch: "Watch", timeout: float | None, started: float) -> Exit:
+    def _attend(self, tree: "_Tree", watch: Watch, timeout: float | None, started: float) -> Exit:
         try:
             timed_out, exceeded = _wait(tree.process, timeout, watch)
             if timed_out or exceeded is not None:
@@ -179,10 +174,6 @@ class LocalExecutor:
         """Bytes that all running trees hold now."""
         with self._lock:
             pids = [tree.pid for tree in self._running.values()]
-        if not pids:
-            return 0
-        from tf_tester.execute.watch import resident
-
         return sum(map(resident, pids))
 
     def stop(self) -> None:
@@ -328,7 +319,7 @@ def _signal_group(pid: int, number: int) -> None:
         os.kill(pid, number)
 
 
-def _wait(process: Started, timeout: float | None, watch: "Watch") -> tuple[bool, Exceeded | None]:
+def _wait(process: Started, timeout: float | None, watch: Watch) -> tuple[bool, Exceeded | None]:
     """Whether the time ran out before the end, and the limit that was exceeded before."""
     deadline = None if timeout is None else time.monotonic() + timeout
     while True:

@@ -8,12 +8,14 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-
-import psutil
+from typing import TYPE_CHECKING
 
 from tf_tester.model.limits import Exceeded, Limit, Limits
+
+if TYPE_CHECKING:
+    import psutil
 
 _SHORTEST, _LONGEST = 0.1, 0.5
 """Seconds between two looks."""
@@ -102,6 +104,8 @@ class Watch:
 def tree(pid: int) -> Iterator[int]:
     """A process and all that descends from it; fast where the kernel keeps lists of children."""
     if not sys.platform.startswith("linux") or not os.path.exists(f"/proc/{os.getpid()}/task/{os.getpid()}/children"):
+        import psutil
+
         with contextlib.suppress(psutil.Error):
             yield pid
             yield from (child.pid for child in psutil.Process(pid).children(recursive=True))
@@ -132,26 +136,33 @@ def _all_tasks() -> int:
 
 def _tasks(members: Iterable[int]) -> int:
     """Processes and their threads."""
+    if not sys.platform.startswith("linux"):
+        return _by_psutil(members, lambda process: process.num_threads())
     count = 0
     for pid in members:
-        with contextlib.suppress(OSError, psutil.Error):
-            if sys.platform.startswith("linux"):
-                count += os.stat(f"/proc/{pid}/task").st_nlink - 2
-            else:
-                count += psutil.Process(pid).num_threads()
+        with contextlib.suppress(OSError):
+            count += os.stat(f"/proc/{pid}/task").st_nlink - 2
     return count
 
 
 def _resident(members: Iterable[int]) -> int:
+    if not sys.platform.startswith("linux"):
+        return _by_psutil(members, lambda process: process.memory_info().rss)
     held = 0
     for pid in members:
-        with contextlib.suppress(OSError, psutil.Error):
-            if sys.platform.startswith("linux"):
-                with open(f"/proc/{pid}/statm", "rb") as stream:
-                    held += int(stream.read().split()[1]) * _PAGE
-            else:
-                held += psutil.Process(pid).memory_info().rss
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/statm", "rb") as stream:
+            held += int(stream.read().split()[1]) * _PAGE
     return held
+
+
+def _by_psutil(members: Iterable[int], ask: "Callable[[psutil.Process], int]") -> int:
+    import psutil  # it would cost each start on Linux 20 ms
+
+    total = 0
+    for pid in members:
+        with contextlib.suppress(OSError, psutil.Error):
+            total += ask(psutil.Process(pid))
+    return total
 
 
 def _proportional(members: Iterable[int]) -> int:
