@@ -42,3 +42,31 @@ def test_a_signal_reaches_a_worker_that_is_being_made(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("has died (status 15)") == 1
+
+
+_TOLD_WHILE_IT_STARTS = """
+import asyncio, os, signal
+from types import SimpleNamespace
+from tf_tester.serve import server
+
+make = asyncio.events.new_event_loop
+
+def told():
+    os.kill(os.getpid(), signal.SIGTERM)
+    return make()
+
+asyncio.events.new_event_loop = told
+signal.signal(signal.SIGTERM, signal.default_int_handler)  # as the command line has it
+server.App = lambda *_: SimpleNamespace(quick=None)
+server.run(SimpleNamespace(stop=lambda: None), server.listen(server.Place(port=0)), None)
+assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+print("ended")
+"""
+
+
+def test_a_signal_while_it_starts_ends_it_in_good_order() -> None:
+    """As an exception it leaves a loop behind that is half made, which says so with a traceback."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", _TOLD_WHILE_IT_STARTS], capture_output=True, text=True, timeout=60
+    )
+    assert (done.stdout, done.stderr) == ("ended\n", "")

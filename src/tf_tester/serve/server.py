@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -29,6 +30,8 @@ _FETCHES = 64
 """Files that are waited for at once; threads of their own, so that pages don't wait behind them."""
 _WAITING = 4096
 """Connections that the system holds until they are taken."""
+_ENDING = () if os.name == "nt" else (signal.SIGINT, signal.SIGTERM)
+"""Signals that end it in good order; on Windows Ctrl-C is an exception."""
 _LAST_ANSWERS = 30.0
 """Seconds that answers under way have when it is told to end."""
 
@@ -85,23 +88,28 @@ def run(offer: Offer, listener: socket.socket, tls: ssl.SSLContext | None) -> No
     _allow_many_files()
     with ThreadPoolExecutor(_THREADS, "pages") as executor, ThreadPoolExecutor(_FETCHES, "files") as fetches:
         try:
-            asyncio.run(_serve(App(offer, executor, fetches), listener, tls, offer.stop))
+            with _noted() as told:
+                asyncio.run(_serve(App(offer, executor, fetches), listener, tls, offer.stop, told))
         finally:
             offer.stop()  # before their threads are waited for: a fetch may take hours
 
 
-async def _serve(app: App, listener: socket.socket, tls: ssl.SSLContext | None, stop: Callable[[], None]) -> None:
+async def _serve(
+    app: App, listener: socket.socket, tls: ssl.SSLContext | None, stop: Callable[[], None], told: list[int]
+) -> None:
+    """`told`: the signals that came before there was somebody to hear them."""
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def told() -> None:
+    def end() -> None:
         if over.is_set():
             loop.run_in_executor(None, stop)  # whoever waits for a file gets no more of it
         over.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with suppress(NotImplementedError):  # Windows: Ctrl-C is an exception there
-            loop.add_signal_handler(number, told)
+    for number in _ENDING:
+        loop.add_signal_handler(number, end)
+    for _ in told:
+        end()
     logger = logging.getLogger("tf_tester.serve.http")
     logger.addFilter(_is_ours)
     server = QuickServer(app, app.quick, access_log=None, logger=logger, auto_decompress=False)
@@ -112,6 +120,18 @@ async def _serve(app: App, listener: socket.socket, tls: ssl.SSLContext | None, 
         await over.wait()
     finally:
         await runner.cleanup()
+
+
+@contextmanager
+def _noted() -> Iterator[list[int]]:
+    """The signals that come meanwhile: as exceptions they would leave things half made, the loop above all."""
+    told: list[int] = []
+    before = [(number, signal.signal(number, lambda number, _: told.append(number))) for number in _ENDING]
+    try:
+        yield told
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
@@ -133,7 +153,7 @@ def work(count: int, one: Callable[[], None]) -> int:
             with suppress(ProcessLookupError):
                 os.kill(worker, signal.SIGTERM)
 
-    before = [(number, signal.signal(number, end)) for number in (signal.SIGINT, signal.SIGTERM)]
+    before = [(number, signal.signal(number, end)) for number in _ENDING]
     try:
         _keep(count, running, told, before, one)
     finally:
@@ -155,13 +175,8 @@ def _keep(
                     break
                 child = os.fork()
                 if child == 0:
-                    os.setpgrp()  # a terminal's Ctrl-C is for the parent, who passes it on
                     os.close(writable)
-                    for number, handler in before:
-                        signal.signal(number, handler)  # type: ignore[arg-type]
-                    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-                    threading.Thread(target=_end_with, args=(readable,), daemon=True).start()
-                    os._exit(_outcome(one))
+                    os._exit(_outcome(partial(_be_worker, readable, before, mask, one)))
                 running.add(child)
         with suppress(ChildProcessError):
             gone, status = os.waitpid(-1, 0)
@@ -172,6 +187,15 @@ def _keep(
                 if failures > 10 * count:
                     raise ConfigError("Workers keep dying.", hint="Look at what they said, or try --workers 1.")
                 print(f"tf-tester: worker {gone} has died (status {status}); another takes its place", file=sys.stderr)
+
+
+def _be_worker(readable: int, before: Sequence[tuple[int, object]], mask: set[int], one: Callable[[], None]) -> None:
+    os.setpgrp()  # a terminal's Ctrl-C is for the parent, who passes it on
+    for number, handler in before:
+        signal.signal(number, handler)  # type: ignore[arg-type]
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    threading.Thread(target=_end_with, args=(readable,), daemon=True).start()
+    one()
 
 
 @contextmanager
