@@ -327,6 +327,20 @@ def test_who_goes_beyond_a_limit_is_ended(bench: Bench, limits: Limits, body: st
     until(lambda: bench.running == [])
 
 
+def test_what_is_printed_before_the_watch_begins_counts(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may begin the program long before the thread that watches it goes on."""
+    start = LocalExecutor._start
+
+    def started(*words: Any) -> Any:
+        process = start(*words)
+        until(lambda: (bench.folder / "a.out").stat().st_size >= 200_000)
+        return process
+
+    monkeypatch.setattr(LocalExecutor, "_start", started)
+    exit = bench.run("print('x' * 200_000, flush=True); import time; time.sleep(1000)", limits=Limits(output=100_000))
+    assert exit.exceeded == Exceeded(Limit.OUTPUT, 100_000)
+
+
 def test_who_ends_before_anybody_looked_has_gone_beyond_it_too(bench: Bench) -> None:
     exit = bench.run("print('x' * 200_000)", limits=Limits(output=100_000))
     assert (exit.code, exit.exceeded) == (0, Exceeded(Limit.OUTPUT, 100_000))

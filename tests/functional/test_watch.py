@@ -70,7 +70,7 @@ def programs() -> Iterator[Programs]:
 
 
 def look(pid: int, limits: Limits, *, grouped: frozenset[Limit] = NOTHING) -> Exceeded | None:
-    return Watch(pid, limits, (), (), grouped=grouped).look()
+    return Watch(limits, (), (), grouped=grouped).look(pid)
 
 
 @pytest.fixture(params=["lists of children", "no lists of children"])
@@ -234,23 +234,23 @@ def test_what_the_kernel_sees_to_is_not_looked_at(programs: Programs, monkeypatc
 
 def test_more_output_than_allowed_is_seen_in_any_file(tmp_path: Path) -> None:
     files = (tmp_path / "out", tmp_path / "err")
-    watched = Watch(os.getpid(), Limits(output=100), (), files, grouped=NOTHING)
-    assert watched.look() is None  # there are none yet
+    watched = Watch(Limits(output=100), (), files, grouped=NOTHING)
+    assert watched.look(os.getpid()) is None  # there are none yet
     for file in files:
         file.write_bytes(b"x" * 100)
-    assert watched.look() is None
+    assert watched.look(os.getpid()) is None
     files[1].write_bytes(b"x" * 101)
-    assert watched.look() == Exceeded(Limit.OUTPUT, 100)
+    assert watched.look(os.getpid()) == Exceeded(Limit.OUTPUT, 100)
 
 
 def test_what_others_had_written_before_does_not_count(tmp_path: Path) -> None:
     file = tmp_path / "out"
     file.write_bytes(b"x" * 1_000)
-    watched = Watch(os.getpid(), Limits(output=100), (), (file,), grouped=NOTHING)
+    watched = Watch(Limits(output=100), (), (file,), grouped=NOTHING)
     file.write_bytes(b"x" * 1_100)
-    assert watched.look() is None
+    assert watched.look(os.getpid()) is None
     file.write_bytes(b"x" * 1_101)
-    assert watched.look() == Exceeded(Limit.OUTPUT, 100)
+    assert watched.look(os.getpid()) == Exceeded(Limit.OUTPUT, 100)
 
 
 # -- scratch
@@ -280,7 +280,7 @@ def fill(file: Path, size: int) -> None:
 
 
 def scratch_watch(folders: Sequence[Path], allowed: int | None = 8 * MIB) -> Watch:
-    return Watch(os.getpid(), Limits(scratch=allowed), folders, (), grouped=NOTHING)
+    return Watch(Limits(scratch=allowed), folders, (), grouped=NOTHING)
 
 
 def test_a_scratch_that_grows_beyond_its_limit_is_seen(tmp_path: Path, disk: Disk) -> None:
@@ -289,17 +289,17 @@ def test_a_scratch_that_grows_beyond_its_limit_is_seen(tmp_path: Path, disk: Dis
     other.mkdir()
     watched = scratch_watch((one, other))
     for file in (one / "inner" / "a", other / "b"):
-        assert watched.look() is None
+        assert watched.look(os.getpid()) is None
         fill(file, 5 * MIB)
         disk.free -= 5 * MIB
-    assert watched.look() == Exceeded(Limit.SCRATCH, 8 * MIB)
+    assert watched.look(os.getpid()) == Exceeded(Limit.SCRATCH, 8 * MIB)
 
 
 def test_what_others_take_of_the_disk_is_not_the_scratchs(tmp_path: Path, disk: Disk) -> None:
     watched = scratch_watch((tmp_path,))
     fill(tmp_path / "a", MIB)
     disk.free -= 500 * MIB
-    assert watched.look() is None
+    assert watched.look(os.getpid()) is None
 
 
 def test_files_are_not_counted_while_the_disk_has_lost_little(
@@ -310,16 +310,16 @@ def test_files_are_not_counted_while_the_disk_has_lost_little(
     watched = scratch_watch((tmp_path,))
     for change in (-2 * MIB, +300 * MIB, -2 * MIB):
         disk.free += change
-        assert watched.look() is None
+        assert watched.look(os.getpid()) is None
 
 
 def test_a_loss_counts_from_when_the_disk_was_emptiest(tmp_path: Path, disk: Disk) -> None:
     watched = scratch_watch((tmp_path,))
     disk.free += 300 * MIB
-    assert watched.look() is None
+    assert watched.look(os.getpid()) is None
     fill(tmp_path / "a", 9 * MIB)
     disk.free -= 9 * MIB
-    assert watched.look() == Exceeded(Limit.SCRATCH, 8 * MIB)
+    assert watched.look(os.getpid()) == Exceeded(Limit.SCRATCH, 8 * MIB)
 
 
 def test_a_scratch_is_counted_though_others_have_freed_as_much(
@@ -329,12 +329,12 @@ def test_a_scratch_is_counted_though_others_have_freed_as_much(
     watched = scratch_watch((tmp_path,))
     fill(tmp_path / "a", 9 * MIB)
     disk.free += 300 * MIB
-    assert watched.look() == Exceeded(Limit.SCRATCH, 8 * MIB)
+    assert watched.look(os.getpid()) == Exceeded(Limit.SCRATCH, 8 * MIB)
 
 
 def test_what_was_exceeded_right_before_the_end_is_seen(tmp_path: Path, disk: Disk) -> None:
     output = tmp_path / "out"
-    watched = Watch(os.getpid(), Limits(output=100, scratch=8 * MIB), (tmp_path / "s",), (output,), grouped=NOTHING)
+    watched = Watch(Limits(output=100, scratch=8 * MIB), (tmp_path / "s",), (output,), grouped=NOTHING)
     assert watched.last() is None
     (tmp_path / "s").mkdir()
     fill(tmp_path / "s" / "a", 9 * MIB)
@@ -354,20 +354,20 @@ def test_only_what_is_on_the_disk_below_the_scratch_counts(tmp_path: Path, disk:
         stream.truncate(1000 * MIB)
     watched = scratch_watch((scratch,))
     disk.free -= 500 * MIB
-    assert watched.look() is None
+    assert watched.look(os.getpid()) is None
 
 
 @pytest.mark.parametrize("folders", [(), ("absent",)])
 def test_a_scratch_that_is_not_there_takes_nothing(tmp_path: Path, disk: Disk, folders: tuple[str, ...]) -> None:
     watched = scratch_watch([tmp_path / folder for folder in folders])
     disk.free = 0
-    assert watched.look() is None
+    assert watched.look(os.getpid()) is None
 
 
 def test_a_scratch_without_a_limit_may_grow(tmp_path: Path, disk: Disk) -> None:
     watched = scratch_watch((tmp_path,), None)
     disk.free = 0
-    assert watched.look() is None
+    assert watched.look(os.getpid()) is None
 
 
 # -- the price
@@ -377,9 +377,9 @@ def test_a_scratch_without_a_limit_may_grow(tmp_path: Path, disk: Disk) -> None:
 def test_looks_that_cost_more_are_rarer_but_never_rare(
     monkeypatch: pytest.MonkeyPatch, took: float, pause: float
 ) -> None:
-    watched = Watch(os.getpid(), Limits(), (), (), grouped=NOTHING)
+    watched = Watch(Limits(), (), (), grouped=NOTHING)
     assert watched.pause == 0.1
     moments = iter([10.0, 10.0 + took])
     monkeypatch.setattr(watch, "time", SimpleNamespace(perf_counter=lambda: next(moments)))
-    watched.look()
+    watched.look(os.getpid())
     assert watched.pause == pytest.approx(pause)

@@ -63,6 +63,13 @@ class LocalExecutor:
         group = reserve.group if reserve else self._groups.make(limits) if command.supervised else _NO_GROUP
         killed_before = _killed_for_memory()
         try:
+            watch = Watch(
+                limits,
+                scratch,
+                (stdout, stderr, *written),
+                grouped=group.held,
+                ours=_OURS * command.supervised,
+            )
             started = time.monotonic()
             with self._lock:
                 if self._stopped:
@@ -78,14 +85,6 @@ class LocalExecutor:
                     return _not_started(f"{command.argv[0]}: {error}")
                 self._running[mark] = tree
             self._reserve_for_next(command.ahead, limits)
-            watch = Watch(
-                tree.pid,
-                limits,
-                scratch,
-                (stdout, stderr, *written),
-                grouped=group.held,
-                ours=_OURS * command.supervised,
-            )
             try:
                 exit = self._attend(tree, watch, timeout, started)
             finally:
@@ -153,7 +152,7 @@ class LocalExecutor:
 
     def _attend(self, tree: "_Tree", watch: Watch, timeout: float | None, started: float) -> Exit:
         try:
-            timed_out, exceeded = _wait(tree.process, timeout, watch)
+            timed_out, exceeded = _wait(tree, timeout, watch)
             if timed_out or exceeded is not None:
                 tree.end(grace=_GRACE if timed_out else 0.0)
             else:
@@ -319,14 +318,14 @@ def _signal_group(pid: int, number: int) -> None:
         os.kill(pid, number)
 
 
-def _wait(process: Started, timeout: float | None, watch: Watch) -> tuple[bool, Exceeded | None]:
+def _wait(tree: _Tree, timeout: float | None, watch: Watch) -> tuple[bool, Exceeded | None]:
     """Whether the time ran out before the end, and the limit that was exceeded before."""
     deadline = None if timeout is None else time.monotonic() + timeout
     while True:
         left = watch.pause if deadline is None else min(watch.pause, deadline - time.monotonic())
-        if process.ended(left):
+        if tree.process.ended(left):
             return False, None
         if deadline is not None and time.monotonic() >= deadline:
             return True, None
-        if (exceeded := watch.look()) is not None:
+        if (exceeded := watch.look(tree.pid)) is not None:
             return False, exceeded

@@ -26,11 +26,10 @@ _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
 class Watch:
-    """One tree's; `look` is called again and again."""
+    """One tree's; `look` is called again and again. Made before it begins: what there is by then isn't its."""
 
     def __init__(
         self,
-        pid: int,
         limits: Limits,
         scratch: Sequence[Path],
         written: Sequence[Path],
@@ -38,7 +37,6 @@ class Watch:
         grouped: frozenset[Limit],
         ours: int = 0,
     ) -> None:
-        self._pid = pid
         self._limits = limits
         self._scratch = scratch
         self._written = written
@@ -52,11 +50,11 @@ class Watch:
         self.pause = _SHORTEST
         """Seconds until the next look."""
 
-    def look(self) -> Exceeded | None:
-        """The first limit that is exceeded now."""
+    def look(self, pid: int) -> Exceeded | None:
+        """The first limit that is exceeded now. `pid`: the root of the tree."""
         started = time.perf_counter()
         try:
-            return self._output() or self._tree() or self._room()
+            return self._output() or self._tree(pid) or self._room()
         finally:
             self.pause = min(max(_SHORTEST, _SHARE * (time.perf_counter() - started)), _LONGEST)
 
@@ -70,14 +68,14 @@ class Watch:
             return Exceeded(Limit.OUTPUT, allowed)
         return None
 
-    def _tree(self) -> Exceeded | None:
+    def _tree(self, pid: int) -> Exceeded | None:
         memory = None if Limit.MEMORY in self._grouped else self._limits.memory
         processes = None if Limit.PROCESSES in self._grouped else self._limits.processes
         if processes is not None and _all_tasks() - self._ours <= processes:
             processes = None
         if memory is None and processes is None:
             return None
-        members = list(tree(self._pid))
+        members = list(tree(pid))
         if processes is not None and _tasks(members) - self._ours > processes:
             return Exceeded(Limit.PROCESSES, processes)
         if memory is not None and _resident(members) > memory and _proportional(members) > memory:
