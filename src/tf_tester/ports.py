@@ -444,6 +444,10 @@ class Started(Protocol):
         """Status (negative: a signal), CPU seconds and peak KiB of it and all it waited for; waits for the end."""
         ...
 
+    def begun(self) -> bool:
+        """Whether the command was taken at all; to be asked when it has ended."""
+        ...
+
     def ask(self) -> None:
         """Ask a launcher's program to end."""
         ...

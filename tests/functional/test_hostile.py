@@ -275,7 +275,7 @@ def _shared_memory_bomb(scene: Scene, isolation: str) -> bool:
         scene.attack("shared_memory_bomb", isolation)
         return "all written" in scene.out
     finally:
-        for file in Path("/dev/shm").glob("tf-tester-hostile-*"):
+        for file in Path("/dev/shm").glob(f"{scene.mark}-*"):
             file.unlink()
 
 

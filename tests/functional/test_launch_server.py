@@ -211,6 +211,20 @@ def test_one_that_has_died_meanwhile_is_made_up_for(bench: Bench, dead: str) -> 
     assert bench.out() == "done\n"
 
 
+def test_one_that_dies_with_its_order_unread_is_made_up_for(bench: Bench) -> None:
+    made = bench.expect()
+    family = [made, *made.children()]
+    for process in family:
+        process.suspend()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(bench.run, "print('done')")
+        until(bench.executor.resident)
+        for process in family:
+            process.kill()
+        assert running.result().code == 0
+    assert bench.out() == "done\n"
+
+
 def test_what_it_could_not_do_is_said_when_it_is_needed(bench: Bench) -> None:
     assert bench.sandbox.ahead is not None
     ready = bench.launchers.ready(bench.sandbox.ahead, [bench.folder / "no-group"])

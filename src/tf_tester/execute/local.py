@@ -90,6 +90,18 @@ class LocalExecutor:
             finally:
                 with self._lock:
                     del self._running[mark]
+            ended_by_us = self._stopped or exit.timed_out or exit.exceeded is not None
+            if reserve is not None and not ended_by_us and not tree.process.begun():
+                # It died of whatever it was before the command reached it: nothing has run yet.
+                return self.run(
+                    command,
+                    stdout=stdout,
+                    stderr=stderr,
+                    timeout=timeout,
+                    limits=limits,
+                    scratch=scratch,
+                    written=written,
+                )
             if group.ran_out():
                 return replace(exit, exceeded=Exceeded(Limit.MEMORY, limits.memory))
             unknown = exit.signal == signal.SIGKILL and exit.exceeded is None and Limit.MEMORY not in group.held
@@ -282,6 +294,9 @@ class _Spawned:
         self._process.returncode = code
         unit = 1024 if sys.platform == "darwin" else 1
         return code, usage.ru_utime + usage.ru_stime, usage.ru_maxrss // unit
+
+    def begun(self) -> bool:
+        return True
 
     def ask(self) -> None:
         if self._process.stdin is not None:

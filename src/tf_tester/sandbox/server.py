@@ -94,7 +94,7 @@ class Ready:
         except OSError:
             self.close()
             raise
-        return Launched(BEGUN.unpack(said)[0], self._report, self._lifeline)
+        return Launched(BEGUN.unpack(said)[0], self._report, self._lifeline, order_of(command))
 
     def _is_forgotten(self) -> bool:
         try:
@@ -110,8 +110,9 @@ class Ready:
 class Launched:
     """`ports.Started`: a launcher that is another process's child."""
 
-    def __init__(self, pid: int, report: socket.socket, lifeline: socket.socket) -> None:
+    def __init__(self, pid: int, report: socket.socket, lifeline: socket.socket, order: str) -> None:
         self.pid = pid
+        self._order = order
         self._report = report
         self._lifeline = lifeline
         self._handle: int | None = None
@@ -140,6 +141,10 @@ class Launched:
             return -signal.SIGKILL, 0.0, 0  # whoever could have told has died
         status, cpu_s, peak = ENDED.unpack(said)
         return os.waitstatus_to_exitcode(status), cpu_s, peak
+
+    def begun(self) -> bool:
+        # Whoever takes an order removes its file. One that was sent to a dying launcher stays.
+        return not os.path.exists(self._order)
 
     def ask(self) -> None:
         with self._lock, contextlib.suppress(OSError):
