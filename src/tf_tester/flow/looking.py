@@ -82,6 +82,8 @@ class Looking:
                 None,
                 replay=None if anew else self._replay,
             )
+            if self._replay is not None:
+                self._replay.settle()  # the next may be long in coming
             self._services.tell(CellFinished(result))
             results.append(result)
             if not result.outcome.ran:

@@ -10,9 +10,11 @@ import hashlib
 import json
 import os
 import stat
+import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from msgspec.structs import asdict, replace
 
@@ -34,6 +36,8 @@ _NOT_HASHED = frozenset({".git", ".hg", ".svn", ".tox", ".nox", "node_modules"})
 """Folders of which sizes and times of change say enough; likewise virtual environments."""
 _MOST_OF_THOSE = 200_000
 """Files."""
+_SHARE = 20
+"""Looking at the folders takes this part of the time at the most (a virtual environment in them: 0.1 s each)."""
 _KEPT = frozenset({Outcome.PASS, Outcome.SKIP})
 
 
@@ -45,6 +49,9 @@ class Replay:
         self._trial = trial
         self._jobs = jobs
         self._services = services
+        self._lock = threading.Lock()
+        self._unsettled: list[tuple[str, CellResult]] = []
+        self._next_look = 0.0
 
     def find(self, planned: PlannedCell, lock: Lock) -> CellResult | None:
         if self._results is None or not (key := self._key(planned, lock)):
@@ -53,16 +60,33 @@ class Replay:
         return None if kept is None else replace(kept, cell=planned.cell.key)
 
     def keep(self, planned: PlannedCell, lock: Lock, result: CellResult) -> None:
-        """If it is worth keeping, and nobody has changed the folders while it ran.
+        """Have it kept if it is worth it: at once, or, where the last look at the folders is fresh, with others soon.
 
         A pass beside a failure with the same key is never kept: that test is not the same every time.
         """
-        if self._results is None or not (key := self._key(planned, lock)) or self._look() != self._seen:
+        if self._results is None or not (key := self._key(planned, lock)):
             return
-        if result.outcome in _KEPT:
-            self._results.remember(key, result)
-        elif result.outcome.is_failure_of_the_test:
-            self._results.distrust(key)
+        with self._lock:
+            self._unsettled.append((key, result))
+            if self._services.monotonic() < self._next_look:
+                return
+        self.settle()
+
+    def settle(self) -> None:
+        """Keep what has ended, if nobody has changed the folders while it ran. To be called when all have ended."""
+        clock = self._services.monotonic
+        with self._lock:
+            ended, self._unsettled = self._unsettled, []
+            if self._results is None or not ended:
+                return
+            begun = clock()
+            unchanged = self._look() == self._seen
+            self._next_look = clock() + _SHARE * (clock() - begun)
+        for key, result in ended if unchanged else ():
+            if result.outcome in _KEPT:
+                self._results.remember(key, result)
+            elif result.outcome.is_failure_of_the_test:
+                self._results.distrust(key)
 
     def _key(self, planned: PlannedCell, lock: Lock) -> str:
         """Empty: nothing is known to be the same."""
@@ -83,10 +107,10 @@ class Replay:
         return folders_of(self._trial, self._services.environ)
 
     @cached_property
-    def _seen(self) -> list[tuple[str, int, int]] | None:
+    def _seen(self) -> "list[_File] | None":
         return self._look()
 
-    def _look(self) -> list[tuple[str, int, int]] | None:
+    def _look(self) -> "list[_File] | None":
         return _look(self._folders, self._trial.written)
 
     @cached_property
@@ -107,64 +131,90 @@ class Replay:
         ]
         digest = hashlib.sha256(json.dumps(said, default=str).encode())
         try:
-            for file, hashed in _files([*self._folders, self._services.harness.parent], self._trial.written):
-                digest.update(json.dumps([os.fsencode(file).hex(), *_known_of(file, hashed=hashed)]).encode())
+            for file in (*self._seen, *_files([self._services.harness.parent])):
+                digest.update(json.dumps([os.fsencode(file.path).hex(), *_known_of(file)]).encode())
         except OSError:
             return None
         return digest.hexdigest()
 
 
-def _known_of(file: Path, *, hashed: bool) -> list[str | int]:
+class _File(NamedTuple):
+    """A file or a link below the user's folders; equal to itself while nobody has changed it."""
+
+    path: str
+    mode: int
+    size: int
+    changed: int
+    """Nanoseconds. These three are those of what a link leads to, where that is a file."""
+    is_link: bool
+    is_file: bool
+    """Whether it is one, or leads to one."""
+    hashed: bool
+    """Whether its content counts, not only its size and time."""
+
+
+def _known_of(file: _File) -> list[str | int]:
     """What is in a file, and where a link leads to; of those that aren't hashed its size and time of change."""
-    status = file.lstat()
-    known: list[str | int] = [status.st_mode]
-    if stat.S_ISLNK(status.st_mode):
-        known.append(os.fsencode(file.readlink()).hex())
-        if not file.is_file():
+    known: list[str | int] = [file.mode]
+    if file.is_link:
+        known = [os.lstat(file.path).st_mode, os.fsencode(os.readlink(file.path)).hex()]  # noqa: PTH115
+        if not file.is_file:
             return known
-        status = file.stat()
-    if not hashed:
-        return [*known, status.st_size, status.st_mtime_ns]
-    with file.open("rb") as stream:
+    if not file.hashed:
+        return [*known, file.size, file.changed]
+    with open(file.path, "rb") as stream:  # noqa: PTH123
         return [*known, hashlib.file_digest(stream, "sha256").hexdigest()]
 
 
-def _look(folders: Iterable[Path], but: Collection[Path]) -> list[tuple[str, int, int]] | None:
-    """Every file with its size and time of change; None: too many, or one can't be looked at."""
-    found: list[tuple[str, int, int]] = []
+def _look(folders: Iterable[Path], but: Collection[Path]) -> list[_File] | None:
+    """Every file; None: too many, or one can't be looked at."""
+    found: list[_File] = []
     count = total = 0
     try:
-        for file, hashed in _files(folders, but):
-            status = file.stat() if file.is_file() else file.lstat()
-            count += hashed
-            total += status.st_size * hashed
+        for file in _files(folders, but):
+            count += file.hashed
+            total += file.size * file.hashed
             if count > _MOST_FILES or total > _MOST_BYTES or len(found) >= _MOST_OF_THOSE:
                 return None
-            found.append((os.fsdecode(file), status.st_size, status.st_mtime_ns))
+            found.append(file)
     except OSError:
         return None
     return found
 
 
-def _files(places: Iterable[Path], but: Collection[Path] = ()) -> Iterator[tuple[Path, bool]]:
-    """Files and links, in one order, and whether their content counts; raises `OSError` for a folder that is closed."""
+def _files(places: Iterable[Path], but: Collection[Path] = ()) -> Iterator[_File]:
+    """Files and links, in one order. Raises `OSError` for a folder that is closed.
 
-    def fail(error: OSError) -> None:
-        raise error
-
+    By names and `os.scandir`: most projects have a virtual environment of 20,000 files beside their tests, at which
+    every cell looks once.
+    """
+    left_out = {str(path) for path in but}
     for place in places:
         if not place.is_dir():
-            yield place, True
+            yield _file(str(place), place.stat() if place.is_file() else place.lstat(), place.is_symlink(), hashed=True)
             continue
-        bulky: set[str] = set()
-        for folder, folders, files in os.walk(place, onerror=fail):
-            here = Path(folder)
-            if folder in bulky or here.name in _NOT_HASHED or "pyvenv.cfg" in files:
-                bulky.update(str(here / name) for name in folders)
-                bulky.add(folder)
-            folders[:] = sorted(name for name in folders if name not in _NOT_READ)
-            links = [name for name in folders if (here / name).is_symlink()]
-            for name in sorted((*files, *links)):
-                file = here / name
-                if file not in but and (file.is_symlink() or file.is_file()):
-                    yield file, folder not in bulky
+        todo = [(str(place), True)]
+        while todo:
+            folder, hashed = todo.pop()
+            with os.scandir(folder) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+            if os.path.basename(folder) in _NOT_HASHED or any(entry.name == "pyvenv.cfg" for entry in entries):  # noqa: PTH119
+                hashed = False
+            inner = []
+            for entry in entries:
+                is_link = entry.is_symlink()
+                if entry.is_dir():
+                    if entry.name in _NOT_READ:
+                        continue
+                    if not is_link:
+                        inner.append((entry.path, hashed))
+                        continue
+                is_file = entry.is_file()
+                if (is_link or is_file) and entry.path not in left_out:
+                    yield _file(entry.path, entry.stat(follow_symlinks=is_file), is_link, hashed=hashed)
+            todo += reversed(inner)
+
+
+def _file(path: str, status: os.stat_result, is_link: bool, *, hashed: bool) -> _File:
+    mode = status.st_mode
+    return _File(path, mode, status.st_size, status.st_mtime_ns, is_link, stat.S_ISREG(mode), hashed)

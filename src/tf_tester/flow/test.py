@@ -103,6 +103,7 @@ def test(
                 services.stop()
                 workers.shutdown(wait=True, cancel_futures=True)
                 raise
+        replay.settle()
         if after is not None and not interrupted:
             try:
                 after(preparer, cells, results)
