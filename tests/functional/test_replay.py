@@ -113,6 +113,7 @@ def test_what_is_looked_at(tmp_path: Path) -> None:
     (tmp_path / "folder-link").symlink_to("a")
     (tmp_path / "file-link").symlink_to("b.py")
     (tmp_path / "broken-link").symlink_to("nowhere")
+    (tmp_path / "endless-link").symlink_to("endless-link")
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "own.json").write_text("{}")
     found = replay._look([tmp_path], {tmp_path / "own.json"})
@@ -120,6 +121,7 @@ def test_what_is_looked_at(tmp_path: Path) -> None:
     assert [(os.path.relpath(file.path, tmp_path), file.hashed) for file in found] == [
         ("b.py", True),
         ("broken-link", True),
+        ("endless-link", True),
         ("file-link", True),
         ("folder-link", True),
         (".git/o/1", False),

@@ -185,8 +185,7 @@ def _look(folders: Iterable[Path], but: Collection[Path]) -> list[_File] | None:
 def _files(places: Iterable[Path], but: Collection[Path] = ()) -> Iterator[_File]:
     """Files and links, in one order. Raises `OSError` for a folder that is closed.
 
-    By names and `os.scandir`: most projects have a virtual environment of 20,000 files beside their tests, at which
-    every cell looks once.
+    By names and `os.scandir`: many projects have a virtual environment of 20,000 files beside their tests.
     """
     left_out = {str(path) for path in but}
     for place in places:
@@ -202,14 +201,15 @@ def _files(places: Iterable[Path], but: Collection[Path] = ()) -> Iterator[_File
                 hashed = False
             inner = []
             for entry in entries:
+                # A link may lead to itself, at which only `os.path` doesn't raise.
                 is_link = entry.is_symlink()
-                if entry.is_dir():
+                if os.path.isdir(entry.path) if is_link else entry.is_dir():  # noqa: PTH112
                     if entry.name in _NOT_READ:
                         continue
                     if not is_link:
                         inner.append((entry.path, hashed))
                         continue
-                is_file = entry.is_file()
+                is_file = os.path.isfile(entry.path) if is_link else entry.is_file()  # noqa: PTH113
                 if (is_link or is_file) and entry.path not in left_out:
                     yield _file(entry.path, entry.stat(follow_symlinks=is_file), is_link, hashed=hashed)
             todo += reversed(inner)
