@@ -127,7 +127,7 @@ def _tries_hard_link(place: Path) -> bool:
     try:
         os.link(first, second)
         return first.stat().st_nlink == 2
-    except (OSError, NotImplementedError):
+    except OSError:
         return False
     finally:
         for file in (first, second):
