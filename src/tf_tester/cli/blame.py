@@ -1,19 +1,15 @@
 """`tf-tester blame`."""
 
 import os
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from tf_tester.cli.options import EPILOG, options, settings_from
 from tf_tester.cli.say import say, say_json
 from tf_tester.cli.selecting import FETCHING, RESOLVING, downloads_alone, selection_of
-from tf_tester.cli.test import RUNNING, Splitting, recording, trial_of
-
-if TYPE_CHECKING:
-    from tf_tester.flow.blame import Suspects, Tried
+from tf_tester.cli.test import RUNNING, Splitting, recording, tell_progress, trial_of
 
 
 @click.command(
@@ -114,19 +110,3 @@ def command(
     else:
         say([*explanation_lines(explanation), f"Evidence: {folder}"])
     return 0 if explanation.causes else 3
-
-
-def tell_progress(step: "Suspects | Tried") -> None:
-    """A line on standard error for each cell."""
-    from tf_tester.flow.blame import Suspects
-
-    if isinstance(step, Suspects):
-        groups = f" in {step.groups} groups" if step.groups != len(step.changes) else ""
-        text = (
-            f"{len(step.changes)} distributions differ{groups}: a culprit takes {step.one} cells at the most, "
-            f"its border some more; {step.budget} may be run"
-        )
-    else:
-        reason = f"  {step.look.first_line}" if step.look.first_line else ""
-        text = f"{step.look.outcome}  {step.what}{reason}"
-    say([text], sys.stderr)

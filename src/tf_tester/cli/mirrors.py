@@ -12,7 +12,8 @@ from tf_tester.cli.selecting import selection_of
 
 if TYPE_CHECKING:
     from tf_tester.core.conformance import Finding
-    from tf_tester.flow.mirrors import Comparison, MirrorRow
+    from tf_tester.core.ranking import Comparison
+    from tf_tester.flow.mirrors import MirrorRow
     from tf_tester.report.lines import Line
 
 

@@ -30,6 +30,7 @@ from tf_tester.model.events import Event
 from tf_tester.model.request import Trial
 
 if TYPE_CHECKING:
+    from tf_tester.flow.blame import Suspects, Tried
     from tf_tester.flow.prepare import Preparer
     from tf_tester.flow.services import Services
     from tf_tester.flow.test import After
@@ -234,13 +235,28 @@ def run_test(
 
 
 def _explaining(selection: "Selection", trial: Trial, world: "Services") -> "After":
-    from tf_tester.cli.blame import tell_progress
     from tf_tester.flow.why import explain_failures
 
     def after(preparer: "Preparer", cells: "Sequence[PlannedCell]", results: "Mapping[str, CellResult]") -> None:
         explain_failures(selection, trial, world, preparer, cells, results, tell_progress)
 
     return after
+
+
+def tell_progress(step: "Suspects | Tried") -> None:
+    """A line on standard error for each cell."""
+    from tf_tester.flow.blame import Suspects
+
+    if isinstance(step, Suspects):
+        groups = f" in {step.groups} groups" if step.groups != len(step.changes) else ""
+        text = (
+            f"{len(step.changes)} distributions differ{groups}: a culprit takes {step.one} cells at the most, "
+            f"its border some more; {step.budget} may be run"
+        )
+    else:
+        reason = f"  {step.look.first_line}" if step.look.first_line else ""
+        text = f"{step.look.outcome}  {step.what}{reason}"
+    say([text], sys.stderr)
 
 
 def trial_of(settings: Settings, targets: tuple[Path, ...], rest: tuple[str, ...]) -> Trial:

@@ -69,6 +69,19 @@ class Ranked(Struct, frozen=True):
     chosen: bool = False
 
 
+class Comparison(Struct, frozen=True):
+    """Mirrors ranked for given files."""
+
+    wanted: Wanted
+    authority: Observation
+    ranked: tuple[Ranked, ...]
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """Names, the fastest first; none where the authority is faster."""
+        return tuple(one.observation.name for one in self.ranked if one.chosen)
+
+
 def rank(observations: Sequence[Observation], wanted: Wanted, authority: Observation, now: datetime) -> list[Ranked]:
     """The fastest first, those that can't be asked last; `chosen` are those that are to be raced.
 

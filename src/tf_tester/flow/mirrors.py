@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from tf_tester.core.conformance import Finding, Verdict, of_answer, of_page
 from tf_tester.core.feeds import Report
 from tf_tester.core.links import without_credentials
-from tf_tester.core.ranking import Observation, Ranked, Wanted, rank
+from tf_tester.core.ranking import Comparison, Observation, Wanted, rank
 from tf_tester.core.simple import ACCEPT, NotAPage, parse_page
 from tf_tester.errors import DownloadFailed, IndexUnreachable, NoWheel, TfTesterError, UnknownProject
 from tf_tester.model.artifact import Artifact, ProjectPage
@@ -71,19 +71,6 @@ class Bench(Struct, frozen=True):
     """Seconds for one sample."""
     sample_size: int = 2 << 20
     """Bytes."""
-
-
-class Comparison(Struct, frozen=True):
-    """Mirrors ranked for given files."""
-
-    wanted: Wanted
-    authority: Observation
-    ranked: tuple[Ranked, ...]
-
-    @property
-    def chosen(self) -> tuple[str, ...]:
-        """Names, the fastest first; none where the authority is faster."""
-        return tuple(one.observation.name for one in self.ranked if one.chosen)
 
 
 def read_feeds(urls: Sequence[str], get: GetPage, learn: Callable[[bytes], int]) -> None:

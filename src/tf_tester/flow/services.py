@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
-from tf_tester.flow.mirrors import Comparison
+from tf_tester.core.ranking import Comparison
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.framework import Framework
 from tf_tester.model.interpreter import Interpreter

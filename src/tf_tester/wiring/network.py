@@ -10,9 +10,10 @@ from msgspec.structs import replace
 
 from tf_tester import __version__
 from tf_tester.core.links import display_url, local_path, origin, without_credentials
+from tf_tester.core.ranking import Comparison
 from tf_tester.core.settings import Settings
 from tf_tester.errors import TfTesterError
-from tf_tester.flow.mirrors import Bench, Candidate, Comparison, compare
+from tf_tester.flow.mirrors import Bench, Candidate, compare
 from tf_tester.index.agreed import AgreedIndex, Witness
 from tf_tester.index.attestations import Attestations
 from tf_tester.index.authority import (
