@@ -58,7 +58,7 @@ def told():
 asyncio.events.new_event_loop = told
 signal.signal(signal.SIGTERM, signal.default_int_handler)  # as the command line has it
 server.App = lambda *_: SimpleNamespace(quick=None)
-server.run(SimpleNamespace(stop=lambda: None), server.listen(server.Place(port=0)), None)
+server.run(SimpleNamespace(stop=lambda: None), server.listen(server.Place(port=0)), None, lambda: print("ready"))
 assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
 print("ended")
 """
@@ -69,4 +69,4 @@ def test_a_signal_while_it_starts_ends_it_in_good_order() -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", _TOLD_WHILE_IT_STARTS], capture_output=True, text=True, timeout=60
     )
-    assert (done.stdout, done.stderr) == ("ended\n", "")
+    assert (done.stdout, done.stderr) == ("ready\nended\n", "")

@@ -188,5 +188,4 @@ def _serve(
     from tf_tester.wiring.serving import offering
 
     with offering(settings, wishes, downloads_alone(settings.color), os.environ) as offer:
-        ready()
-        run(offer, listener, tls)
+        run(offer, listener, tls, ready)

@@ -83,19 +83,27 @@ def listen(place: Place) -> socket.socket:
     return listener
 
 
-def run(offer: Offer, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
-    """Serve until SIGINT or SIGTERM; answers that are under way are ended first, unless it is told twice."""
+def run(offer: Offer, listener: socket.socket, tls: ssl.SSLContext | None, ready: Callable[[], None]) -> None:
+    """Serve until SIGINT or SIGTERM; answers that are under way are ended first, unless it is told twice.
+
+    `ready` is called when it answers and can be told to end.
+    """
     _allow_many_files()
     with ThreadPoolExecutor(_THREADS, "pages") as executor, ThreadPoolExecutor(_FETCHES, "files") as fetches:
         try:
             with _noted() as told:
-                asyncio.run(_serve(App(offer, executor, fetches), listener, tls, offer.stop, told))
+                asyncio.run(_serve(App(offer, executor, fetches), listener, tls, offer.stop, told, ready))
         finally:
             offer.stop()  # before their threads are waited for: a fetch may take hours
 
 
 async def _serve(
-    app: App, listener: socket.socket, tls: ssl.SSLContext | None, stop: Callable[[], None], told: list[int]
+    app: App,
+    listener: socket.socket,
+    tls: ssl.SSLContext | None,
+    stop: Callable[[], None],
+    told: list[int],
+    ready: Callable[[], None],
 ) -> None:
     """`told`: the signals that came before there was somebody to hear them."""
     over = asyncio.Event()
@@ -117,6 +125,7 @@ async def _serve(
     await runner.setup()
     try:
         await web.SockSite(runner, listener, ssl_context=tls, backlog=_WAITING).start()
+        ready()
         await over.wait()
     finally:
         await runner.cleanup()
