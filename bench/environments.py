@@ -33,7 +33,7 @@ from tf_tester.model.cell import PlannedCell
 from tf_tester.model.lock import Lock
 from tf_tester.model.outcome import Outcome, TestRow
 from tf_tester.model.request import Trial
-from tf_tester.ports import Environment
+from tf_tester.ports.environment import Environment
 from tf_tester.wiring import Purpose, new_run_id, services
 
 TOOL = (sys.executable, "-m", "tf_tester")

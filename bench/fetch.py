@@ -17,7 +17,7 @@ gc.set_threshold(GARBAGE)  # before the other imports, as the command does
 def main(words: list[str]) -> None:
     from tf_tester.model.artifact import Artifact
     from tf_tester.model.events import Event, TransferFinished
-    from tf_tester.ports import Lesson, Source
+    from tf_tester.ports.fetch import Lesson, Source
     from tf_tester.store.blobs import BlobStore
     from tf_tester.store.folder import StoreFolder
     from tf_tester.store.ledger import Ledger

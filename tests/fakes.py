@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from tf_tester.errors import WrongBytes
 from tf_tester.model.events import Event
-from tf_tester.ports import CachedPage, Follower, Pieces
+from tf_tester.ports.index import CachedPage
+from tf_tester.ports.store import Follower, Pieces
 from tf_tester.store.blobs import Following
 
 E = TypeVar("E")

@@ -13,7 +13,7 @@ from tf_tester.execute.groups import ControlGroups
 from tf_tester.execute.local import LocalExecutor
 from tf_tester.model.limits import Limits
 from tf_tester.model.world import Overlay, World
-from tf_tester.ports import Command, Sandbox
+from tf_tester.ports.execute import Command, Sandbox
 from tf_tester.sandbox.landlocked import LandlockSandbox
 from tf_tester.sandbox.namespace import NamespaceSandbox
 from tf_tester.sandbox.none import NoSandbox

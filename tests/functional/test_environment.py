@@ -20,7 +20,7 @@ from tf_tester.env.disk import DiskEnvironments, Placement
 from tf_tester.errors import InstallFailed, StoreError
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.layer import Layer
-from tf_tester.ports import Environment
+from tf_tester.ports.environment import Environment
 from tf_tester.store.folder import StoreFolder, remove_tree, translate
 from tf_tester.store.layers import LayerStore
 

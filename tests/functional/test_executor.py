@@ -19,7 +19,7 @@ from tf_tester.execute import local
 from tf_tester.execute.local import MARK, LocalExecutor
 from tf_tester.model.exit import Exit
 from tf_tester.model.limits import Exceeded, Limit, Limits
-from tf_tester.ports import Command
+from tf_tester.ports.execute import Command
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="speaks of sessions and signals")
 

@@ -435,7 +435,7 @@ def test_no_descriptor_comes_along(isolation: str, scene: Scene) -> None:
     """By the launcher itself: the executor passes none on."""
     from tf_tester.model.limits import Limits
     from tf_tester.model.world import World
-    from tf_tester.ports import Command
+    from tf_tester.ports.execute import Command
     from tf_tester.sandbox.landlocked import LandlockSandbox
     from tf_tester.sandbox.namespace import NamespaceSandbox
     from tf_tester.sandbox.none import NoSandbox

@@ -14,7 +14,7 @@ from tests.simulator import Cut, Fault, Headers, Portal, Redirect, Silent, Simul
 from tests.wheels import make_wheel
 from tf_tester.errors import IndexUnreachable, UnknownProject
 from tf_tester.index.http import HttpIndex
-from tf_tester.ports import CachedPage
+from tf_tester.ports.index import CachedPage
 from tf_tester.transfer.client import Transfer
 from tf_tester.transfer.settings import Timeouts
 

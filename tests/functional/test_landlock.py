@@ -16,7 +16,7 @@ from tests.waiting import until
 from tf_tester.errors import IsolationUnavailable
 from tf_tester.model.limits import Limits
 from tf_tester.model.world import World
-from tf_tester.ports import Command
+from tf_tester.ports.execute import Command
 
 if sys.platform != "linux":
     pytest.skip("Landlock is Linux's", allow_module_level=True)

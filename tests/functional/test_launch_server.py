@@ -21,7 +21,7 @@ from tf_tester.execute.local import LocalExecutor
 from tf_tester.model.exit import Exit
 from tf_tester.model.limits import Exceeded, Limit, Limits
 from tf_tester.model.world import World
-from tf_tester.ports import Command
+from tf_tester.ports.execute import Command
 from tf_tester.sandbox.landlocked import LandlockSandbox
 from tf_tester.sandbox.namespace import NamespaceSandbox
 from tf_tester.sandbox.server import LaunchServer

@@ -31,7 +31,8 @@ from tf_tester.model.layer import Layer
 from tf_tester.model.layout import Layout, layout_of
 from tf_tester.model.limits import Limits
 from tf_tester.model.world import World
-from tf_tester.ports import Command, Environment, Environments
+from tf_tester.ports.environment import Environment, Environments
+from tf_tester.ports.execute import Command
 from tf_tester.sandbox.namespace import NamespaceSandbox
 from tf_tester.sandbox.server import LaunchServer
 from tf_tester.store.folder import StoreFolder, remove_tree, translate

@@ -13,7 +13,7 @@ from tests.wheels import make_wheel
 from tf_tester.core.claims import MIB
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.events import TransferFinished
-from tf_tester.ports import Lesson, Source
+from tf_tester.ports.fetch import Lesson, Source
 from tf_tester.store.blobs import BlobStore
 from tf_tester.store.folder import StoreFolder
 from tf_tester.store.ledger import Ledger

@@ -19,7 +19,7 @@ from tf_tester.core.claims import Terms
 from tf_tester.errors import DownloadFailed
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.events import TransferFinished, TransferTrouble
-from tf_tester.ports import Lesson, Source
+from tf_tester.ports.fetch import Lesson, Source
 from tf_tester.transfer.client import Transfer
 from tf_tester.transfer.settings import Timeouts
 
@@ -170,7 +170,7 @@ DYING = """
     from tests.fakes import MemoryishBlobs
     from tf_tester.core.claims import Terms
     from tf_tester.model.artifact import Artifact
-    from tf_tester.ports import Source
+    from tf_tester.ports.fetch import Source
     from tf_tester.transfer.client import Transfer
     name, sha256, size, folder, *urls = sys.argv[1:]
     artifact = Artifact(name, "toy", "1.0", urls[0], sha256=sha256, size=int(size))

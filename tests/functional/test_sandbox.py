@@ -14,7 +14,7 @@ import pytest
 from tf_tester.errors import IsolationUnavailable
 from tf_tester.model.limits import Limits
 from tf_tester.model.world import Overlay, World
-from tf_tester.ports import Command
+from tf_tester.ports.execute import Command
 from tf_tester.sandbox.namespace import WAYS, NamespaceSandbox
 from tf_tester.sandbox.server import LaunchServer
 

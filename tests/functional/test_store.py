@@ -30,7 +30,7 @@ from tests.wheels import make_wheel, record_text, zip_of
 from tf_tester.errors import InstallFailed, StoreError, WrongBytes
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.layer import EntryPoint, Layer
-from tf_tester.ports import CachedPage
+from tf_tester.ports.index import CachedPage
 from tf_tester.store import unpacking
 from tf_tester.store.blobs import BlobStore
 from tf_tester.store.compiling import Compilers

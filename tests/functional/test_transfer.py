@@ -35,7 +35,7 @@ from tests.wheels import make_wheel
 from tf_tester.errors import DownloadFailed, StoreError
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.events import TransferFinished, TransferProgress, TransferTrouble
-from tf_tester.ports import Source
+from tf_tester.ports.fetch import Source
 from tf_tester.transfer.client import Transfer
 from tf_tester.transfer.settings import Timeouts
 from tf_tester.transfer.trouble import InterruptedTransfer

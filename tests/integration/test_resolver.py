@@ -25,7 +25,7 @@ from tf_tester.index.http import HttpIndex
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.lock import Lock, Pin, Resolution
-from tf_tester.ports import Question
+from tf_tester.ports.resolve import Question
 from tf_tester.resolve.builder import Builder
 from tf_tester.resolve.loopback import LoopbackIndex, View
 from tf_tester.resolve.memory import LockMemory

@@ -11,7 +11,7 @@ from tf_tester.errors import IndexUnreachable, OurFailure, UsageError
 from tf_tester.flow.doctor import Check, Machine, State, can_run, diagnose
 from tf_tester.model.interpreter import BrokenInterpreter, Interpreter
 from tf_tester.model.machine import Ability, Isolation, StoreFacts
-from tf_tester.ports import PageResponse
+from tf_tester.ports.index import PageResponse
 
 GB = 10**9
 JSON = "application/vnd.pypi.simple.v1+json"

@@ -17,7 +17,7 @@ from tf_tester.model.cell import Cell, PlannedCell
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.lock import Lock, Pin, Resolution
 from tf_tester.model.request import Selection, Trial
-from tf_tester.ports import Question
+from tf_tester.ports.resolve import Question
 from tf_tester.sandbox.none import NoSandbox
 
 PYTHON = Interpreter(Path("/p"), "3.8.18", "cpython", "cp38", 64, "cpython-38")

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from tf_tester.index.standings import QUARANTINE, Standing, Standings
-from tf_tester.ports import Lesson
+from tf_tester.ports.fetch import Lesson
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 

@@ -26,7 +26,7 @@ from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.lock import Resolution
 from tf_tester.model.outcome import Outcome, TestRow
 from tf_tester.model.request import Trial
-from tf_tester.ports import Environment
+from tf_tester.ports.environment import Environment
 
 SCRIPT = "print('hello')\n"
 TESTS = "def test_it(): pass\n"

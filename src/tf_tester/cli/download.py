@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tf_tester.core.platforms import Platform
     from tf_tester.flow.download import Delivery, Expected, Forecast, Undelivered
     from tf_tester.model.artifact import Artifact
-    from tf_tester.ports import Interpreters
+    from tf_tester.ports.environment import Interpreters
 
 
 @click.command("download", epilog=EPILOG, short_help="Bring the wheels of many versions into a folder.")

@@ -12,7 +12,7 @@ from tf_tester.core.settings import Settings
 from tf_tester.errors import UsageError
 from tf_tester.model.events import Event, MirrorsChosen, TransferFinished, TransferTrouble
 from tf_tester.model.request import Selection
-from tf_tester.ports import Tell
+from tf_tester.ports.tell import Tell
 
 SELECTING = ("package", "versions", "last", "pre", "yanked")
 """Settings that say which versions."""

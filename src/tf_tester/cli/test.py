@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from tf_tester.model.cell import PlannedCell
     from tf_tester.model.outcome import CellResult
     from tf_tester.model.request import Selection
-    from tf_tester.ports import Tell
+    from tf_tester.ports.tell import Tell
 
 RUNNING = (
     "jobs",

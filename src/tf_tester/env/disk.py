@@ -25,7 +25,7 @@ from tf_tester.errors import InstallFailed, OurFailure, TfTesterError
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.layer import Layer
 from tf_tester.model.layout import Layout, layout_of
-from tf_tester.ports import Environment
+from tf_tester.ports.environment import Environment
 
 _FICLONE = 0x40049409
 _COPIERS = 4

@@ -15,7 +15,7 @@ from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.layer import Layer
 from tf_tester.model.layout import layout_of
 from tf_tester.model.world import Overlay
-from tf_tester.ports import Environment, Environments
+from tf_tester.ports.environment import Environment, Environments
 
 _MOST_LOWERS = 480
 """overlayfs takes 500."""

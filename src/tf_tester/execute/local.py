@@ -17,7 +17,7 @@ from tf_tester.execute.groups import ControlGroups, Group
 from tf_tester.execute.watch import Watch, resident
 from tf_tester.model.exit import Exit
 from tf_tester.model.limits import Exceeded, Limit, Limits
-from tf_tester.ports import Command, Ready, Started, Starter
+from tf_tester.ports.execute import Command, Ready, Started, Starter
 
 MARK = "TF_TESTER_CELL"
 """Every process of a cell carries this variable, so that one that left the tree (double fork) is found."""

@@ -13,7 +13,7 @@ from tf_tester.core.sizes import duration_text, size_text
 from tf_tester.errors import IndexUnreachable, TfTesterError
 from tf_tester.model.interpreter import BrokenInterpreter, Interpreter
 from tf_tester.model.machine import Ability, Isolation, StoreFacts
-from tf_tester.ports import GetPage
+from tf_tester.ports.index import GetPage
 
 SCARCE_DISK = 5 * 10**9
 """Bytes; a TensorFlow takes up to 0.6 GB as a wheel and 2 GB unpacked, with all that it needs."""

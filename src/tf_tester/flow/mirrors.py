@@ -17,7 +17,8 @@ from tf_tester.core.simple import ACCEPT, NotAPage, parse_page
 from tf_tester.errors import DownloadFailed, IndexUnreachable, NoWheel, TfTesterError, UnknownProject
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.model.request import Selection
-from tf_tester.ports import Fetcher, GetPage, Index, Sample, Sampler
+from tf_tester.ports.fetch import Fetcher, Sample, Sampler
+from tf_tester.ports.index import GetPage, Index
 
 if TYPE_CHECKING:
     from tf_tester.flow.services import Services

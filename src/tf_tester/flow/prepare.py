@@ -20,7 +20,8 @@ from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.layer import Layer
 from tf_tester.model.lock import Lock, Pin, Resolution
 from tf_tester.model.request import Selection, Trial
-from tf_tester.ports import Environment, Question
+from tf_tester.ports.environment import Environment
+from tf_tester.ports.resolve import Question
 
 _TODAY = timedelta(hours=1)
 """How long today's dependencies count as today's."""

@@ -31,7 +31,7 @@ from tf_tester.core.tree import (
 from tf_tester.core.wheel_rules import BadWheel
 from tf_tester.errors import CellRefused, OurFailure, UsageError
 from tf_tester.model.artifact import Artifact, ProjectPage
-from tf_tester.ports import Blobs
+from tf_tester.ports.store import Blobs
 
 _AT_ONCE = 8
 

@@ -1,111 +1,22 @@
 """Everything a use case may ask of the world, handed over by `wiring`."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
 from tf_tester.core.ranking import Comparison
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.framework import Framework
-from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.limits import Limits
-from tf_tester.model.lock import Pin
-from tf_tester.model.outcome import CellResult
-from tf_tester.ports import (
-    Blobs,
-    Environments,
-    Executor,
-    Fetcher,
-    Index,
-    Interpreters,
-    Layers,
-    Reputation,
-    Resolver,
-    Sandbox,
-    Tell,
-)
-
-if TYPE_CHECKING:
-    from tf_tester.core.surface import Surface
-
-
-class ProjectBuilder(Protocol):
-    def project_wheel(self, folder: Path, interpreter: Interpreter) -> tuple[Pin, bytes]:
-        """The user's own project as a wheel in the store, and its METADATA; built once for each Python.
-
-        Raises `BuildFailed`.
-        """
-        ...
-
-
-class Peaks(Protocol):
-    """What cells of a package needed so far, so that not too many start at once."""
-
-    def peak(self, package: str) -> int | None:
-        """Bytes."""
-        ...
-
-    def learn(self, package: str, peak: int) -> None: ...
-
-
-class Durations(Protocol):
-    """How long cells ran last time, whatever was tested: so that the longest don't come last."""
-
-    def seconds(self, cell: str) -> float | None: ...
-
-    def learn(self, cell: str, seconds: float) -> None: ...
-
-
-class Results(Protocol):
-    """Results by what they depend on."""
-
-    def recall(self, key: str) -> CellResult | None: ...
-
-    def remember(self, key: str, result: CellResult) -> None:
-        """Unless it is distrusted."""
-        ...
-
-    def distrust(self, key: str) -> None:
-        """With this key a cell has failed: what passes with it is not the same every time."""
-        ...
-
-
-class Surfaces(Protocol):
-    """Public names of packages, read once."""
-
-    def recall(self, key: str) -> "Surface | None": ...
-
-    def remember(self, key: str, surface: "Surface") -> None: ...
-
-
-class Downloads(Protocol):
-    """Which versions of a package somebody brought here on purpose."""
-
-    def versions(self, package: str) -> tuple[str, ...]: ...
-
-    def add(self, package: str, versions: Iterable[str]) -> None: ...
-
-
-class Shelves(Protocol):
-    """The store's files and layers by their digests."""
-
-    def holds(self, digest: str) -> bool: ...
-
-    def discard(self, digests: set[str]) -> None:
-        """Delete these; what another job needs stays. Raises `StoreError`."""
-        ...
-
-
-class Memory(Protocol):
-    def available(self) -> int:
-        """Bytes that the system could give now."""
-        ...
-
-    def resident(self) -> int:
-        """Bytes that running cells hold now."""
-        ...
+from tf_tester.ports.environment import Environments, Interpreters
+from tf_tester.ports.execute import Executor, Memory, Sandbox
+from tf_tester.ports.fetch import Fetcher, Reputation
+from tf_tester.ports.index import Index
+from tf_tester.ports.memory import Downloads, Durations, Peaks, Results, Surfaces
+from tf_tester.ports.resolve import ProjectBuilder, Resolver
+from tf_tester.ports.store import Blobs, Layers, Shelves
+from tf_tester.ports.tell import Tell
 
 
 class Services(Struct, frozen=True):

@@ -14,7 +14,8 @@ from tf_tester.flow.select import select_cells
 from tf_tester.flow.services import Services
 from tf_tester.model.request import Selection, Trial
 from tf_tester.model.world import World
-from tf_tester.ports import Command, Environment
+from tf_tester.ports.environment import Environment
+from tf_tester.ports.execute import Command
 
 
 def shell(

@@ -10,7 +10,7 @@ from tf_tester.flow.services import Services
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.request import Trial
 from tf_tester.model.world import Overlay, World
-from tf_tester.ports import Environment
+from tf_tester.ports.environment import Environment
 
 IN_MEMORY = "memory"
 """The word of `--scratch` for a scratch that never comes to the disk."""

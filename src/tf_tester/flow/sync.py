@@ -21,7 +21,7 @@ from tf_tester.flow.pools import interruptible
 from tf_tester.flow.services import Services
 from tf_tester.flow.sync_plan import Absent, Pages, Plan, mark_of, plan
 from tf_tester.model.artifact import Artifact, ProjectPage
-from tf_tester.ports import HeldProject, Mirror, MirrorHead
+from tf_tester.ports.replica import HeldProject, Mirror, MirrorHead
 
 _FILES_AT_ONCE = 6
 _PAGES_AT_ONCE = 12

@@ -12,7 +12,7 @@ from tf_tester.core.simple import render_json
 from tf_tester.core.wheel_rules import BadWheel
 from tf_tester.errors import CellRefused, IndexUnreachable, TfTesterError, UnknownProject
 from tf_tester.model.artifact import Artifact, ProjectPage
-from tf_tester.ports import Index
+from tf_tester.ports.index import Index
 
 
 class Absent(Struct, frozen=True):

@@ -22,7 +22,8 @@ from tf_tester.model.exit import Exit
 from tf_tester.model.outcome import Outcome, TestRow
 from tf_tester.model.request import Trial
 from tf_tester.model.world import World
-from tf_tester.ports import Command, Environment
+from tf_tester.ports.environment import Environment
+from tf_tester.ports.execute import Command
 
 LIMIT = 65_536
 """Characters kept of one stream or traceback; head and tail."""

@@ -17,7 +17,8 @@ from tf_tester.core.agreement import Voice, agreed
 from tf_tester.errors import IndexUnreachable, UnknownProject
 from tf_tester.model.artifact import ProjectPage
 from tf_tester.model.events import TransferTrouble
-from tf_tester.ports import Index, Tell
+from tf_tester.ports.index import Index
+from tf_tester.ports.tell import Tell
 
 _REST = timedelta(minutes=5)
 """How long an authority that could not be reached is not asked again: each question may take a minute to fail."""

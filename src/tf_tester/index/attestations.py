@@ -14,7 +14,7 @@ from typing import Protocol
 from tf_tester.errors import ConfigError, DownloadFailed
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.events import TransferTrouble
-from tf_tester.ports import Tell
+from tf_tester.ports.tell import Tell
 
 EXTRA = "pip install 'tf-tester[attestations]'"
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from tf_tester.model.artifact import Artifact, ProjectPage
-from tf_tester.ports import Index
+from tf_tester.ports.index import Index
 
 
 class DescribedIndex:

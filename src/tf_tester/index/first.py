@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from tf_tester.errors import UnknownProject
 from tf_tester.model.artifact import ProjectPage
-from tf_tester.ports import Index
+from tf_tester.ports.index import Index
 
 
 class FirstIndex:

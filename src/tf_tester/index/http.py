@@ -18,7 +18,7 @@ from tf_tester.core.links import display_url, local_path, without_credentials
 from tf_tester.core.simple import ACCEPT, JSON_TYPE, NotAPage, parse_page, parse_serials, render_json
 from tf_tester.errors import IndexUnreachable, TfTesterError, UnknownProject
 from tf_tester.model.artifact import ProjectPage
-from tf_tester.ports import CachedPage, GetPage, PageCache, PageResponse, Serials
+from tf_tester.ports.index import CachedPage, GetPage, PageCache, PageResponse, Serials
 
 MAX_AGE = timedelta(minutes=10)
 _NO_LIST = timedelta(days=1)

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import msgspec
 
-from tf_tester.ports import Lesson
+from tf_tester.ports.fetch import Lesson
 
 QUARANTINE = timedelta(days=7)
 _SPEED_LASTS = timedelta(hours=12)

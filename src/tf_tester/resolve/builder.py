@@ -21,7 +21,9 @@ from tf_tester.model.artifact import Artifact
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.lock import Pin
 from tf_tester.model.world import World
-from tf_tester.ports import Blobs, Command, Fetcher, Sandbox
+from tf_tester.ports.execute import Command, Sandbox
+from tf_tester.ports.fetch import Fetcher
+from tf_tester.ports.store import Blobs
 from tf_tester.resolve.loopback import LoopbackIndex, View
 from tf_tester.resolve.memory import Memory
 from tf_tester.resolve.metadata import MetadataReader, from_wheel

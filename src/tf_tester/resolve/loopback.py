@@ -23,7 +23,8 @@ from tf_tester.core.wheel_rules import BadWheel
 from tf_tester.errors import BuildFailed, OurFailure, TfTesterError, UnknownProject
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.model.interpreter import Interpreter
-from tf_tester.ports import Fetcher, Index
+from tf_tester.ports.fetch import Fetcher
+from tf_tester.ports.index import Index
 
 if TYPE_CHECKING:
     from tf_tester.resolve.loopback_server import Server

@@ -8,7 +8,8 @@ from hashlib import sha256
 from tf_tester.core.wheel_rules import BROKEN_ARCHIVE, MAX_METADATA, BadWheel, check_metadata, find_dist_info
 from tf_tester.errors import DownloadFailed
 from tf_tester.model.artifact import Artifact
-from tf_tester.ports import Blobs, Fetcher
+from tf_tester.ports.fetch import Fetcher
+from tf_tester.ports.store import Blobs
 from tf_tester.resolve.memory import Memory
 
 _TAIL = 256 * 1024

@@ -17,7 +17,9 @@ from tf_tester.errors import IndexUnreachable, OurFailure, TfTesterError, Unreso
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.lock import Lock, Pin, Resolution, pin_of
-from tf_tester.ports import Blobs, Index, Question
+from tf_tester.ports.index import Index
+from tf_tester.ports.resolve import Question
+from tf_tester.ports.store import Blobs
 from tf_tester.resolve.builder import Builder
 from tf_tester.resolve.loopback import LoopbackIndex, View
 from tf_tester.resolve.memory import LockMemory

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tf_tester.errors import OurFailure
-from tf_tester.ports import Command
+from tf_tester.ports.execute import Command
 
 
 class Uv:

@@ -8,7 +8,7 @@ from pathlib import Path
 from tf_tester.errors import IsolationUnavailable
 from tf_tester.model.limits import Limits
 from tf_tester.model.world import World
-from tf_tester.ports import Command, Starter
+from tf_tester.ports.execute import Command, Starter
 from tf_tester.sandbox.landlock import SCOPES, version
 from tf_tester.sandbox.order import MERGED, NETWORK, SYSTEM, gpu_devices, in_short, program, start, try_out
 

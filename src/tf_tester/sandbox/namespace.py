@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tf_tester.model.limits import Limits
 from tf_tester.model.world import Overlay, World
-from tf_tester.ports import Command, Starter
+from tf_tester.ports.execute import Command, Starter
 from tf_tester.sandbox.order import MERGED, NETWORK, SYSTEM, gpu_devices, in_short, program, start, try_out
 
 WAYS = ("name", "descriptor", "options")

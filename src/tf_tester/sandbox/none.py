@@ -1,7 +1,7 @@
 """No sandbox."""
 
 from tf_tester.model.world import World
-from tf_tester.ports import Command
+from tf_tester.ports.execute import Command
 
 
 class NoSandbox:

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from tf_tester.ports import Command
+from tf_tester.ports.execute import Command
 from tf_tester.sandbox.messages import BEGUN, ENDED
 from tf_tester.sandbox.order import FOLDER, order_of
 

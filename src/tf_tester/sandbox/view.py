@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from tf_tester.model.limits import Limits
 from tf_tester.model.world import Overlay, World
-from tf_tester.ports import Command, Starter
+from tf_tester.ports.execute import Command, Starter
 from tf_tester.sandbox.namespace import overlay_order
 from tf_tester.sandbox.order import program, start, try_out
 

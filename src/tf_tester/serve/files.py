@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tf_tester.errors import DownloadFailed
 from tf_tester.model.artifact import Artifact
-from tf_tester.ports import Arrival, Blobs, Fetcher
+from tf_tester.ports.fetch import Arrival, Fetcher
+from tf_tester.ports.store import Blobs
 from tf_tester.serve.answers import CHUNK
 
 _HELD_BACK = 64 * 1024

@@ -17,7 +17,7 @@ from tf_tester.core.simple import render_html, render_json
 from tf_tester.core.views import Allowed, View, shown
 from tf_tester.errors import IndexUnreachable, TfTesterError, UnknownProject
 from tf_tester.model.artifact import Artifact, ProjectPage
-from tf_tester.ports import Index
+from tf_tester.ports.index import Index
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -12,7 +12,8 @@ from msgspec import Struct, field
 
 from tf_tester import __version__
 from tf_tester.core.printable import printable
-from tf_tester.ports import MirrorHead, Reputation
+from tf_tester.ports.fetch import Reputation
+from tf_tester.ports.replica import MirrorHead
 from tf_tester.serve.answers import Answer
 from tf_tester.serve.metrics import Metrics
 

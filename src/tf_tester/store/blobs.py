@@ -10,7 +10,7 @@ from pathlib import Path
 from zlib_ng.zlib_ng import crc32
 
 from tf_tester.errors import WrongBytes
-from tf_tester.ports import Follower, Pieces
+from tf_tester.ports.store import Follower, Pieces
 from tf_tester.store.folder import StoreFolder, store_errors, sync_folder, used_now
 from tf_tester.store.leases import Leases
 from tf_tester.store.ledger import Ledger

@@ -21,7 +21,7 @@ import msgspec
 from msgspec import Struct
 
 from tf_tester.errors import OurFailure, UsageError, WrongBytes
-from tf_tester.ports import Blobs
+from tf_tester.ports.store import Blobs
 from tf_tester.store.ledger import Answer
 
 _HEAD = "tf-tester-bundle.json"

@@ -13,7 +13,7 @@ import filelock
 import msgspec
 
 from tf_tester.errors import StoreError
-from tf_tester.ports import CachedPage
+from tf_tester.ports.index import CachedPage
 from tf_tester.store.folder import store_errors
 
 _VERSION = 1

@@ -12,7 +12,7 @@ import msgspec
 from tf_tester.core.simple import JSON_TYPE, NotAPage, parse_page, render_json
 from tf_tester.errors import StoreError, UnknownProject, UsageError
 from tf_tester.model.artifact import ProjectPage
-from tf_tester.ports import HeldProject, MirrorHead
+from tf_tester.ports.replica import HeldProject, MirrorHead
 from tf_tester.store.folder import StoreFolder, store_errors
 from tf_tester.store.ledger import Ledger
 

@@ -18,7 +18,10 @@ from tf_tester.core.links import Origin, credentials, display_url, local_path, o
 from tf_tester.core.patience import Kind, Patience
 from tf_tester.errors import DownloadFailed, IndexUnreachable, TfTesterError
 from tf_tester.model.artifact import Artifact
-from tf_tester.ports import AUTHORITY, Arrival, Blobs, Foreseen, Learn, PageResponse, Sample, Source, Tell
+from tf_tester.ports.fetch import AUTHORITY, Arrival, Foreseen, Learn, Sample, Source
+from tf_tester.ports.index import PageResponse
+from tf_tester.ports.store import Blobs
+from tf_tester.ports.tell import Tell
 from tf_tester.transfer.network import Network, interrupted
 from tf_tester.transfer.settings import MAX_METADATA, MAX_PAGE, Timeouts
 from tf_tester.transfer.trouble import InterruptedTransfer, Trouble, status_trouble

@@ -17,7 +17,9 @@ from tf_tester.core.sizes import duration_text
 from tf_tester.errors import DownloadFailed, TfTesterError, WrongBytes
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.events import TransferFinished, TransferProgress, TransferTrouble
-from tf_tester.ports import Arrival, Blobs, Learn, Lesson, Source, Tell
+from tf_tester.ports.fetch import Arrival, Learn, Lesson, Source
+from tf_tester.ports.store import Blobs
+from tf_tester.ports.tell import Tell
 from tf_tester.transfer.network import Network
 from tf_tester.transfer.partial import PartialFile
 from tf_tester.transfer.settings import Timeouts

@@ -9,7 +9,7 @@ from tf_tester.core.claims import Claim
 from tf_tester.core.links import local_path
 from tf_tester.core.patience import Kind
 from tf_tester.core.sizes import size_text
-from tf_tester.ports import Source
+from tf_tester.ports.fetch import Source
 from tf_tester.transfer.partial import PartialFile
 from tf_tester.transfer.settings import MIB, Timeouts
 from tf_tester.transfer.trouble import Trouble, status_trouble, translate

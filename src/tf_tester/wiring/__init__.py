@@ -33,7 +33,9 @@ from tf_tester.execute.probe import abilities, store_facts, uv_version
 from tf_tester.flow.services import Services
 from tf_tester.model.machine import Isolation
 from tf_tester.model.outcome import CellResult
-from tf_tester.ports import GetPage, Sandbox, Starter, Tell
+from tf_tester.ports.execute import Sandbox, Starter
+from tf_tester.ports.index import GetPage
+from tf_tester.ports.tell import Tell
 from tf_tester.resolve.builder import Builder
 from tf_tester.resolve.loopback import LoopbackIndex
 from tf_tester.resolve.memory import LockMemory

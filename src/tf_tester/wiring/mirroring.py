@@ -8,7 +8,8 @@ from tf_tester.core.settings import Settings
 from tf_tester.flow.services import Services
 from tf_tester.flow.sync import Came
 from tf_tester.model.events import Event, TransferFinished
-from tf_tester.ports import MirrorHead, Tell
+from tf_tester.ports.replica import MirrorHead
+from tf_tester.ports.tell import Tell
 from tf_tester.store.folder import StoreFolder
 from tf_tester.store.mirrors import StoredMirror, forget_mirror, mirror_heads, mirror_named, syncing
 from tf_tester.wiring import new_run_id, services

@@ -33,7 +33,9 @@ from tf_tester.index.mirrors import AUTO, Mirror, known, mirror_named, roots
 from tf_tester.index.standings import Standings
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.events import MirrorsChosen, TransferTrouble
-from tf_tester.ports import AUTHORITY, Index, Lesson, Reputation, Source, Tell
+from tf_tester.ports.fetch import AUTHORITY, Lesson, Reputation, Source
+from tf_tester.ports.index import Index
+from tf_tester.ports.tell import Tell
 from tf_tester.store.blobs import BlobStore
 from tf_tester.store.ledger import Ledger, LedgerPages, LedgerSerials
 from tf_tester.transfer.client import Transfer

@@ -9,7 +9,7 @@ from msgspec import Struct
 from tf_tester.core.settings import Settings
 from tf_tester.flow.publish import Edition, Target
 from tf_tester.model.artifact import Artifact
-from tf_tester.ports import Blobs
+from tf_tester.ports.store import Blobs
 from tf_tester.store.folder import StoreFolder, sync_tree
 from tf_tester.store.mirrors import StoredMirror, mirror_named
 from tf_tester.wiring import TOOL, new_run_id, services

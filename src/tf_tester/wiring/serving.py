@@ -13,7 +13,8 @@ from tf_tester.flow.services import Services
 from tf_tester.index.described import DescribedIndex
 from tf_tester.index.first import FirstIndex
 from tf_tester.model.events import Event
-from tf_tester.ports import Index, Tell
+from tf_tester.ports.index import Index
+from tf_tester.ports.tell import Tell
 from tf_tester.serve.access import Access, Log
 from tf_tester.serve.app import Offer
 from tf_tester.serve.locks import LockFolder

@@ -1,0 +1,1 @@
+"""What the flow needs from the world, in our words, by subject; `wiring` says who provides it."""

@@ -1,0 +1,132 @@
+"""Programs that are run, sandboxed and limited, and the machine's memory."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from msgspec import Struct
+
+from tf_tester.model.exit import Exit
+from tf_tester.model.limits import Limits
+from tf_tester.model.world import World
+
+
+class Command(Struct, frozen=True):
+    """A program to start."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    cwd: Path
+    supervised: bool = False
+    """It is a launcher: it joins the control groups that are added to `argv`, a byte on its standard input asks the
+    program to end, the input's closing ends everything at once, and where it has ended nothing is left."""
+    ahead: bytes = b""
+    """What a launcher can do before it is given this command: see `Sandbox.ahead`."""
+
+
+class Started(Protocol):
+    """A process that was started."""
+
+    pid: int
+
+    def ended(self, pause: float | None) -> bool:
+        """Whether it ends within so many seconds (None: however long it takes)."""
+        ...
+
+    def reap(self) -> tuple[int, float, int]:
+        """Status (negative: a signal), CPU seconds and peak KiB of it and all it waited for; waits for the end."""
+        ...
+
+    def begun(self) -> bool:
+        """Whether the command was taken at all; to be asked when it has ended."""
+        ...
+
+    def ask(self) -> None:
+        """Ask a launcher's program to end."""
+        ...
+
+    def let_go(self) -> None:
+        """Let a launcher end everything at once."""
+        ...
+
+    def kill(self) -> None:
+        """Kill it, as a last resort."""
+        ...
+
+
+class Ready(Protocol):
+    """A launcher that has gone as far as it can without knowing what it is for."""
+
+    def start(self, command: Command, stdout: int, stderr: int) -> Started:
+        """With a command of the same sandbox. Raises `OSError` where it has died meanwhile."""
+        ...
+
+    def close(self) -> None:
+        """It isn't wanted; it ends soon."""
+        ...
+
+
+class Starter(Protocol):
+    def ready(self, ahead: bytes, groups: Sequence[Path]) -> Ready:
+        """Have a launcher made in these control groups, without waiting for it. Raises `OSError`."""
+        ...
+
+    def start(self, command: Command, groups: Sequence[Path], stdout: int, stderr: int) -> Started:
+        """A supervised command, as a process in these control groups. Raises `OSError`."""
+        ...
+
+
+class Sandbox(Protocol):
+    @property
+    def name(self) -> str:
+        """`namespace`, `landlock` or `none`, as the record has it."""
+        ...
+
+    @property
+    def gaps(self) -> tuple[str, ...]:
+        """What it can't keep a test from on this machine, a sentence each."""
+        ...
+
+    @property
+    def ahead(self) -> bytes | None:
+        """What a launcher can do for any of its programs before that is known; None where there are no launchers."""
+        ...
+
+    def wrap(self, command: Command, world: World) -> Command:
+        """The command that starts `command` where it sees nothing but `world`."""
+        ...
+
+
+class Executor(Protocol):
+    def expect(self, ahead: bytes, limits: Limits) -> None:
+        """A program of a sandbox will be run soon: what can be done for it before it is known is begun, in another
+        process. If it is not, that was in vain, and does no harm."""
+        ...
+
+    def run(
+        self,
+        command: Command,
+        *,
+        stdout: Path,
+        stderr: Path,
+        timeout: float | None,
+        limits: Limits,
+        scratch: Sequence[Path] = (),
+        written: Sequence[Path] = (),
+    ) -> Exit:
+        """Run a program with nothing but its `env`, both streams into files; its whole tree is dead afterwards.
+
+        It is ended, too, where it goes beyond a limit: `scratch` are the folders that count as such, `written` are
+        files that count as output besides the streams.
+        """
+        ...
+
+
+class Memory(Protocol):
+    def available(self) -> int:
+        """Bytes that the system could give now."""
+        ...
+
+    def resident(self) -> int:
+        """Bytes that running cells hold now."""
+        ...

@@ -1,0 +1,56 @@
+"""What one mirror of ours holds."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Protocol
+
+from msgspec import Struct, field
+
+from tf_tester.model.artifact import ProjectPage
+
+
+class Mirror(Protocol):
+    """What one mirror of ours holds; every change is whole or absent."""
+
+    def head(self) -> "MirrorHead | None":
+        """None: it was never synced."""
+        ...
+
+    def put_head(self, head: "MirrorHead") -> None: ...
+
+    def projects(self) -> "dict[str, HeldProject]":
+        """By canonical name."""
+        ...
+
+    def put(self, held: "HeldProject") -> None: ...
+
+    def drop(self, project: str) -> None: ...
+
+    def last_serial(self, project: str) -> int:
+        """Of one that was dropped, what it had then: it must never come back with that. 0: it never was here."""
+        ...
+
+
+class MirrorHead(Struct, frozen=True):
+    """How the last sync of a mirror ended."""
+
+    synced: datetime
+    """Aware, UTC."""
+    wanted: str
+    """Digest of all that said what it is to hold."""
+    complete: bool
+    """Nothing was missing, held back or left for a next time."""
+    watched: Mapping[str, str] = field(default_factory=dict)
+    """Projects of which nothing is held though something is required, with the digest of the upstream's page of each;
+    empty: it has none."""
+    held: str = ""
+    """Digest of the names of the projects that it holds."""
+
+
+class HeldProject(Struct, frozen=True):
+    """One project of a mirror: its page lists what is in the store, and nothing else."""
+
+    page: ProjectPage
+    """Its serial is the mirror's own: it grows with each change, as the upstream's does where it has one."""
+    mark: str
+    """Digest of the upstream's page that it was made from."""

@@ -1,0 +1,50 @@
+"""Which distributions a cell gets, exactly."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from msgspec import Struct
+
+from tf_tester.model.artifact import Artifact
+from tf_tester.model.interpreter import Interpreter
+from tf_tester.model.lock import Lock, Pin, Resolution
+
+
+class Resolver(Protocol):
+    """Which distributions, exactly."""
+
+    def lock(self, question: "Question") -> tuple[Lock, bool]:
+        """The lock, and whether it came from the store. Raises `Unresolvable`, `BuildFailed`, `IndexUnreachable`."""
+        ...
+
+    def pins(self, artifacts: Sequence[Artifact], interpreter: Interpreter) -> tuple[Pin, ...]:
+        """Pins of just these files; source distributions are built. Raises `BuildFailed`, `DownloadFailed`."""
+        ...
+
+
+class Question(Struct, frozen=True):
+    """What a lock answers."""
+
+    requirements: tuple[str, ...]
+    """PEP 508, the package under test pinned first."""
+    interpreter: Interpreter
+    resolution: Resolution
+    cutoff: datetime | None
+    undated: frozenset[str] = frozenset()
+    """Canonical names of projects for which the cutoff doesn't count."""
+    constraints: tuple[str, ...] = ()
+    good_for: timedelta | None = None
+    """How long an answer stays good; None: for ever, as of a day in the past. Nothing: it is asked anew, or fails."""
+    allow_build: frozenset[str] = frozenset()
+    """Canonical names whose source distributions may be built, besides the known ones."""
+
+
+class ProjectBuilder(Protocol):
+    def project_wheel(self, folder: Path, interpreter: Interpreter) -> tuple[Pin, bytes]:
+        """The user's own project as a wheel in the store, and its METADATA; built once for each Python.
+
+        Raises `BuildFailed`.
+        """
+        ...

@@ -1,0 +1,105 @@
+"""Verified files and unpacked wheels by their digests."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+from msgspec import Struct
+
+from tf_tester.model.interpreter import Interpreter
+from tf_tester.model.layer import Layer
+
+
+class Blobs(Protocol):
+    """Verified files by their SHA-256 (lower-case hex)."""
+
+    def find(self, sha256: str) -> Path | None:
+        """The file, if it is there."""
+        ...
+
+    def partial(self, sha256: str) -> Path:
+        """Where the bytes of a transfer grow; what an earlier one left is still there."""
+        ...
+
+    def exclusive(self, sha256: str) -> AbstractContextManager[None]:
+        """Hold this while bringing a blob: one process and thread at a time; blocks. Freed by death."""
+        ...
+
+    def pieces(self, sha256: str) -> "Pieces | None":
+        """Sums of the pieces of a file that was right before, whether it still is there or not."""
+        ...
+
+    def follow(self, sha256: str) -> "Follower":
+        """Something that hashes `partial(sha256)` while it grows."""
+        ...
+
+    def adopt(self, sha256: str, filename: str, source: str, follower: "Follower | None" = None) -> Path:
+        """Verify `partial(sha256)` against its name and give it that name.
+
+        Hashes the bytes that are on the disk (those that the follower has not read), syncs, renames: the blob is
+        right or absent. Raises `WrongBytes` (the partial file stays: what is wrong may be a part of it), `StoreError`.
+        """
+        ...
+
+
+class Pieces(Struct, frozen=True):
+    """Sums of a file's pieces, from when all of it was right: they tell at once which piece is wrong.
+
+    CRC-32, not a proof: that all is right is for the SHA-256 to say.
+    """
+
+    size: int
+    """Bytes of each but the last."""
+    sums: tuple[int, ...]
+
+    def span(self, number: int, end: int) -> tuple[int, int]:
+        """Where a piece lies in a file that ends there."""
+        return number * self.size, min((number + 1) * self.size, end)
+
+
+class Follower(Protocol):
+    """The hash of a file that grows, as far as it has grown without a hole."""
+
+    def grown(self, end: int) -> None:
+        """All bytes before `end` are there now."""
+        ...
+
+    def restart(self) -> None:
+        """Something that was read has changed, or will: nothing is there until `grown` says so again."""
+        ...
+
+    def catch_up(self) -> None:
+        """Read what has grown. In one thread at a time, whatever others call meanwhile."""
+        ...
+
+    def digest(self) -> str:
+        """SHA-256 of the whole file, in lower-case hex; reads what is left of it."""
+        ...
+
+    def sums(self) -> Sequence[int]:
+        """CRC-32 of each piece of what was read; see `Pieces`."""
+        ...
+
+
+class Layers(Protocol):
+    def find(self, sha256: str, interpreter: Interpreter) -> Layer | None:
+        """The wheel unpacked, with bytecode for the interpreter, if both are there. Raises `StoreError`."""
+        ...
+
+    def layer(self, filename: str, sha256: str, wheel: Path, interpreter: Interpreter) -> Layer:
+        """The wheel unpacked, with bytecode for the interpreter; made once, whoever asks and however many.
+
+        Raises `InstallFailed` where the wheel breaks the rules, `StoreError`.
+        """
+        ...
+
+
+class Shelves(Protocol):
+    """The store's files and layers by their digests."""
+
+    def holds(self, digest: str) -> bool: ...
+
+    def discard(self, digests: set[str]) -> None:
+        """Delete these; what another job needs stays. Raises `StoreError`."""
+        ...
