@@ -10,16 +10,21 @@ $(VENV)/ready: requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-.PHONY: demo test check real lock bench clean
+.PHONY: demo test lint unit real lock clean
 demo: $(VENV)/ready  ## three real TensorFlow versions, the newest that the Pythons of this machine can run
 	$(BIN)/tf-tester test examples/savedmodel_roundtrip.py --package tensorflow-cpu --versions minors --last 3
 
-test: $(VENV)/ready  ## everything that needs no network
+test: lint  ## everything that needs no network
+	$(BIN)/pytest --numprocesses auto
+
+lint: $(VENV)/ready  ## ruff, types, import rules
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest --numprocesses auto
+
+unit: $(VENV)/ready  ## the quick tests
+	$(BIN)/pytest --quiet --numprocesses auto tests/unit
 
 real: $(VENV)/ready  ## the slower tests, on real wheels
 	$(BIN)/pytest -m real
@@ -28,5 +33,5 @@ lock: $(VENV)/ready  ## pin the newest of everything that we depend on
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --extra dev \
 	    --custom-compile-command "make lock" --no-annotate --upgrade pyproject.toml --output-file requirements.txt
 
-clean:
-	rm -rf $(VENV)
+clean:  ## forget the virtual environment and what tools remember
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
