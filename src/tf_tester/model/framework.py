@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 
-class Framework(Struct, frozen=True):
+class Framework(Struct, frozen=True, forbid_unknown_fields=True):
     """One file of `frameworks/`; a package that has none gets the defaults."""
 
     title: str

@@ -1,38 +1,64 @@
 """What is known of frameworks: data, one file each."""
 
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any
 
+import msgspec
+
 from tf_tester.core.settings import memory_size
+from tf_tester.errors import ConfigError
 from tf_tester.model.framework import Framework
+
+_SDISTS = "sdists.toml"
+
+
+def framework_files() -> list[Traversable]:
+    """Return the files of `frameworks/` that describe one framework each, by name."""
+    found = files("tf_tester.frameworks").iterdir()
+    return sorted((file for file in found if file.name.endswith(".toml") and file.name != _SDISTS), key=str)
 
 
 def framework_of(package: str) -> Framework:
-    """What is known of a package's framework; sensible defaults where nothing is."""
-    import tomllib
-
-    for file in sorted(files("tf_tester.frameworks").iterdir(), key=lambda entry: entry.name):
-        if not file.name.endswith(".toml") or file.name == "sdists.toml":
-            continue
+    """Return what is known of a package's framework; sensible defaults where nothing is."""
+    for file in framework_files():
         text = file.read_text("utf-8")
         if f'"{package}"' not in text:
-            continue
-        table: dict[str, Any] = tomllib.loads(text)
-        if package in table["packages"]:
-            return Framework(
-                title=table["title"],
-                packages=tuple(table["packages"]),
-                import_names=tuple(table.get("import_names", ())),
-                internal=tuple(table.get("internal", ())),
-                hands_on=tuple(table.get("hands_on", ())),
-                lts=tuple(table.get("lts", ())),
-                memory=memory_size(table["memory"]),
-            )
+            continue  # spares the parsing
+        framework = parse_framework(text, file.name)
+        if package in framework.packages:
+            return framework
     return Framework(title=package, packages=(package,))
 
 
-def known_sdists() -> frozenset[str]:
-    """Names whose source distributions may be built without asking."""
+def parse_framework(text: str, name: str) -> Framework:
+    """Return the framework that a TOML text describes; `name` is the file's, for errors.
+
+    Raises `ConfigError` for what is no TOML, for a key that isn't a field of `Framework`, and for a wrong type.
+    """
     import tomllib
 
-    return frozenset(tomllib.loads(files("tf_tester.frameworks").joinpath("sdists.toml").read_text("utf-8"))["names"])
+    try:
+        table: dict[str, Any] = tomllib.loads(text)
+        return msgspec.convert(table | _memory(table.get("memory")), Framework)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise ConfigError(
+            f"{name}: {error}", hint="docs/reference/frameworks.md tells what a framework's file may hold."
+        ) from error
+
+
+def _memory(given: object) -> dict[str, int]:
+    """Return the size in bytes where it is written as text. Raises `msgspec.ValidationError`."""
+    if not isinstance(given, str):
+        return {}
+    try:
+        return {"memory": memory_size(given)}
+    except ValueError as error:
+        raise msgspec.ValidationError(f"{given!r} is not {error} - at `$.memory`") from error
+
+
+def known_sdists() -> frozenset[str]:
+    """Return the names whose source distributions may be built without asking."""
+    import tomllib
+
+    return frozenset(tomllib.loads(files("tf_tester.frameworks").joinpath(_SDISTS).read_text("utf-8"))["names"])
