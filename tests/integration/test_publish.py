@@ -165,6 +165,30 @@ def test_going_back(synced: User, index: Simulator) -> None:
     assert "no generation" in publish(synced, "--rollback", "absent", code=2).err
 
 
+@pytest.mark.parametrize("name", ["28261127T140026-a9c1", "28261127T140026.482913-5e0f92a1"])
+def test_it_comes_after_what_is_there_also_where_the_clock_was_set_back(
+    synced: User, index: Simulator, name: str
+) -> None:
+    publish(synced)
+    tree = synced.folder / "tree"
+    before = shown(tree)
+    current = tree / "current"
+    folder = current.resolve()
+    manifest = folder / "manifest.json"
+    manifest.write_text(manifest.read_text().replace(folder.name, name))
+    folder.rename(folder.with_name(name))
+    current.unlink()
+    current.symlink_to(Path("generations", name))
+    add(index, "2.1")
+    sync(synced)
+    publish(synced)
+    assert shown(tree) != before
+    listed = publish(synced, "--list").out.splitlines()
+    assert [(line.startswith(name), line.endswith("shown")) for line in listed] == [(True, False), (False, True)]
+    publish(synced, "--rollback")
+    assert shown(tree) == before
+
+
 def test_old_generations_go_and_what_they_alone_needed(synced: User, index: Simulator) -> None:
     publish(synced)
     index.remove("toy-1.0-py3-none-any.whl")
@@ -490,6 +514,27 @@ def test_old_generations_of_a_bucket_go(synced: User, index: Simulator, bucket: 
     assert bucket(path) is None
     assert len(publish(synced, "--list", target=BUCKET).out.splitlines()) == 1
     publish(synced, "--verify", "--deep", target=BUCKET)
+
+
+def test_in_a_bucket_it_comes_after_what_is_there(
+    synced: User, index: Simulator, bucket: Callable[[str], bytes | None], storage: str
+) -> None:
+    name = "28261127T140026-a9c1"
+    publish(synced, target=BUCKET)
+    content = bucket("manifest.json")
+    assert content is not None
+    generation = json.loads(content)["generation"].encode()
+    for path in ("manifest.json", f"generations/{name}/manifest.json"):
+        attributes = {"Content-Type": "application/json", "Cache-Control": "public, max-age=60"}
+        obstore.put(store_of(storage), path, content.replace(generation, name.encode()), attributes=attributes)
+    obstore.delete(store_of(storage), f"generations/{generation.decode()}/manifest.json")
+    add(index, "2.1")
+    sync(synced)
+    publish(synced, target=BUCKET)
+    listed = publish(synced, "--list", target=BUCKET).out.splitlines()
+    assert [(line.startswith(name), line.endswith("shown")) for line in listed] == [(True, False), (False, True)]
+    publish(synced, "--rollback", target=BUCKET)
+    publish(synced, "--verify", target=BUCKET)
 
 
 def test_killed_while_it_fills_a_bucket(

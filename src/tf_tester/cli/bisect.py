@@ -81,7 +81,7 @@ def command(
     settings = settings_from(ctx.params).settings
     selection = selection_of(settings, versions=(settings.versions or "") if over else "latest")
     trial = trial_of(settings, targets, ctx.meta.get("rest", ()))
-    run_id = new_run_id()
+    run_id = new_run_id(settings)
 
     def told(look: "Look", left: int) -> None:
         left_words = f"  (at most {left} more)" if left else ""

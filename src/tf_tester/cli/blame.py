@@ -89,7 +89,7 @@ def command(
     settings = settings_from(ctx.params).settings
     selection = selection_of(settings)
     trial = trial_of(settings, targets, ctx.meta.get("rest", ()))
-    run_id = new_run_id()
+    run_id = new_run_id(settings)
     with (
         recording(downloads_alone(settings.color)) as hear,
         services(settings, hear, environ=os.environ, run_id=run_id, purpose=Purpose.TEST) as world,

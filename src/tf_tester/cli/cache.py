@@ -158,7 +158,7 @@ def export(ctx: click.Context, /, file: Path, **_: Any) -> int:
     settings = settings_from(ctx.params).settings
     with (
         listener(settings) as show,
-        services(settings, lambda _folder: show, environ=os.environ, run_id=new_run_id()) as world,
+        services(settings, lambda _folder: show, environ=os.environ, run_id=new_run_id(settings)) as world,
         packing(settings) as packer,
     ):
         packed = pack(file, world, packer, package=settings.package, versions=settings.versions, tool=TOOL)

@@ -60,7 +60,7 @@ def command(before: str, after: str, api: bool, everything: bool, form: str, **_
     selection = selection_of(settings, versions="latest")
     trial = Trial(cwd=Path.cwd(), requirements=settings.with_)
     tell = downloads_alone(settings.color)
-    with services(settings, lambda _: tell, environ=os.environ, run_id=new_run_id()) as world:
+    with services(settings, lambda _: tell, environ=os.environ, run_id=new_run_id(settings)) as world:
         difference = diff(selection, trial, world, (before, after), api=api)
     match form:
         case "json":

@@ -99,7 +99,7 @@ def command(
     outcome: Delivery | Forecast
     with (
         listener(settings) as show,
-        services(settings, lambda _folder: show, environ=os.environ, run_id=new_run_id()) as world,
+        services(settings, lambda _folder: show, environ=os.environ, run_id=new_run_id(settings)) as world,
     ):
         if lock_files:
             locked = _locked(lock_files, settings.python, where, world.interpreters)

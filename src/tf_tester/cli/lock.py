@@ -88,7 +88,7 @@ def command(
         settings = settings_from(ctx.params).settings
         trial = trial_of(settings, targets, ())
         tell = downloads_alone(settings.color)
-        with services(settings, lambda _: tell, environ=os.environ, run_id=new_run_id()) as world:
+        with services(settings, lambda _: tell, environ=os.environ, run_id=new_run_id(settings)) as world:
             if check:
                 same = check_locks([folder], trial, world, _tell_checked)
                 return 0 if same else 1

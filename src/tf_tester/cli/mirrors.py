@@ -58,7 +58,9 @@ def bench(ctx: click.Context, /, names: tuple[str, ...], as_json: bool, **_: Any
 
     settings = settings_from(ctx.params).settings
     selection = selection_of(settings, versions=settings.versions or "latest")
-    with services(settings, lambda _folder: lambda _event: None, environ=os.environ, run_id=new_run_id()) as world:
+    with services(
+        settings, lambda _folder: lambda _event: None, environ=os.environ, run_id=new_run_id(settings)
+    ) as world:
         comparison = world.compare(wheels_of(selection, world), names)
     if as_json:
         _print_json([comparison])

@@ -46,7 +46,7 @@ def command(ctx: click.Context, /, version: str, words: tuple[str, ...], **_: An
     with (
         listener(plain) as show,
         services(
-            settings, lambda _folder: show, environ=os.environ, run_id=new_run_id(), purpose=Purpose.SHELL
+            settings, lambda _folder: show, environ=os.environ, run_id=new_run_id(settings), purpose=Purpose.SHELL
         ) as world,
     ):
         return shell(selection, trial, world, command=words, announce=announce)

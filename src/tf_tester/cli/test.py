@@ -198,7 +198,7 @@ def run_test(
     from tf_tester.wiring import TOOL, Purpose, new_run_id, services
 
     selection = selection_of(settings, versions=settings.versions or "")
-    run_id = new_run_id()
+    run_id = new_run_id(settings)
     if json_file is not None and not json_file.absolute().parent.is_dir():
         raise UsageError(f"There is no folder {json_file.absolute().parent} for --json.", hint="Make it first.")
     with (

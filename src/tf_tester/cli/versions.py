@@ -30,7 +30,7 @@ def command(ctx: click.Context, /, project: str | None, as_json: bool, **_: Any)
     selection = selection_of(settings, versions=settings.versions or "all")
     with (
         listener(settings) as show,
-        services(settings, lambda _folder: show, environ=os.environ, run_id=new_run_id()) as world,
+        services(settings, lambda _folder: show, environ=os.environ, run_id=new_run_id(settings)) as world,
     ):
         rows = list_versions(selection, world)
     if as_json:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tf_tester.core.links import display_url
+from tf_tester.core.timed_names import is_timed_name
 from tf_tester.core.tree import MANIFEST, SIGNATURE, Manifest, NotAManifest, content_type, decode
 from tf_tester.errors import OurFailure, UsageError
 
@@ -141,7 +142,8 @@ class BucketTarget:
     def generations(self) -> list[str]:
         with self._errors():
             found = self._list("generations")
-        return sorted({path.split("/")[1] for path in found if path.endswith(f"/{MANIFEST}")})
+        names = {path.split("/")[1] for path in found if path.endswith(f"/{MANIFEST}")}
+        return sorted(filter(is_timed_name, names))
 
     def manifest(self, generation: str) -> tuple[bytes, bytes | None]:
         with self._errors():

@@ -1,6 +1,6 @@
 """A tree in a folder, for a web server on this machine or one that mounts it.
 
-current -> generations/20261127T140000-ab12     what is shown, switched by one rename
+current -> generations/ID                       what is shown, switched by one rename (ID: see `core.timed_names`)
 generations/ID/simple, pypi, manifest.json      pages; those that didn't change are links to earlier ones
 generations/ID/packages -> ../../packages       so that any server that follows links can serve `current` alone
 packages/                                       files, shared by generations
@@ -16,10 +16,10 @@ from pathlib import Path
 
 import filelock
 
+from tf_tester.core.timed_names import is_timed_name
 from tf_tester.core.tree import MANIFEST, SIGNATURE, Manifest
 from tf_tester.errors import OurFailure, UsageError
 
-_ID = re.compile(r"\d{8}T\d{6}-[0-9a-f]{4}")
 _CURRENT = "current"
 _FILES = "packages"
 _FILE = re.compile(r"packages/[0-9a-f]{2}/[0-9a-f]{64}/[^/]+")
@@ -65,7 +65,7 @@ class FolderTarget:
     def generations(self) -> list[str]:
         with self._errors():
             folder = self._root / "generations"
-            return sorted(one.name for one in folder.iterdir() if _ID.fullmatch(one.name)) if folder.is_dir() else []
+            return sorted(one.name for one in folder.iterdir() if is_timed_name(one.name)) if folder.is_dir() else []
 
     def manifest(self, generation: str) -> tuple[bytes, bytes | None]:
         with self._errors():

@@ -126,9 +126,11 @@ class Edition(Struct, frozen=True):
 
     mirror: str
     pages: Sequence[ProjectPage]
-    generation: str
     created: str
+    """RFC 3339, UTC."""
     tool: str
+    name_after: Callable[[Iterable[str]], str]
+    """A name for a new generation that sorts after those that exist."""
     url: str | None = None
     keep: int = 3
     """Generations."""
@@ -144,8 +146,10 @@ def publish(
         raise UsageError(f"The mirror {edition.mirror} holds nothing.", hint="Sync it first.")
     with target.alone():
         tree = tree_of(whole, metadata, url=edition.url, packed=target.packed)
+        # Chosen while nobody else publishes here: it must sort after what has been published meanwhile.
+        generation = edition.name_after(target.generations())
         manifest = manifest_of(
-            tree, mirror=edition.mirror, generation=edition.generation, created=edition.created, tool=edition.tool
+            tree, mirror=edition.mirror, generation=generation, created=edition.created, tool=edition.tool
         )
         shown = target.current()
         before = None if shown is None else _manifest(target, shown)

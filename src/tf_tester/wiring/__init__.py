@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from tf_tester import __version__
 from tf_tester.core.retention import Entry, Kind
 from tf_tester.core.settings import Settings, limits
+from tf_tester.core.timed_names import RANDOM_BYTES, name_after
 from tf_tester.env.disk import DiskEnvironments, Placement
 from tf_tester.env.interpreters import FoundInterpreters, NoMemory
 from tf_tester.env.overlay import OverlayEnvironments
@@ -47,7 +48,7 @@ from tf_tester.sandbox.none import NoSandbox
 from tf_tester.sandbox.server import LaunchServer
 from tf_tester.sandbox.view import View
 from tf_tester.store.blobs import BlobStore
-from tf_tester.store.folder import StoreFolder, remove_tree, translate
+from tf_tester.store.folder import StoreFolder, remove_tree, store_errors, translate
 from tf_tester.store.inventory import Inventory
 from tf_tester.store.layers import LayerStore
 from tf_tester.store.leases import Leases
@@ -251,9 +252,19 @@ def _isolation(settings: Settings) -> Isolation:
     return Isolation(sandbox.name, sandbox.gaps, refusal, tuple(sorted(group.held)))
 
 
-def new_run_id() -> str:
-    """Sortable by time, unique enough for a store shared by machines."""
-    return f"{now():%Y%m%dT%H%M%S}-{os.urandom(2).hex()}"
+def new_run_id(settings: Settings) -> str:
+    """Return a name that sorts after those of all runs in the store; unique also where machines share it.
+
+    Raises `StoreError` where the store can't be read.
+    """
+    runs = StoreFolder(settings.store).runs
+    with store_errors(settings.store):
+        return new_name([run.name for run in runs.iterdir()] if runs.is_dir() else ())
+
+
+def new_name(existing: Iterable[str]) -> str:
+    """Return a name for what is made now, which sorts after all existing ones."""
+    return name_after(existing, now(), os.urandom(RANDOM_BYTES))
 
 
 def interpreters(settings: Settings, ledger: Ledger, uv: Uv, environ: Mapping[str, str]) -> FoundInterpreters:

@@ -38,7 +38,7 @@ def filling(
     with (
         syncing(folder, name),
         closing(open_ledger(folder)) as ledger,
-        services(settings, lambda _: hear, environ=environ, run_id=new_run_id(), fresh=True) as world,
+        services(settings, lambda _: hear, environ=environ, run_id=new_run_id(settings), fresh=True) as world,
     ):
         yield StoredMirror(ledger, name), world, came
 

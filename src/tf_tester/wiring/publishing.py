@@ -12,7 +12,7 @@ from tf_tester.model.artifact import Artifact
 from tf_tester.ports.store import Blobs
 from tf_tester.store.folder import StoreFolder, sync_tree
 from tf_tester.store.mirrors import StoredMirror, mirror_named
-from tf_tester.wiring import TOOL, new_run_id, services
+from tf_tester.wiring import TOOL, new_name, new_run_id, services
 from tf_tester.wiring.network import now
 from tf_tester.wiring.store import open_ledger
 
@@ -44,10 +44,10 @@ def publishing(
     folder.open()
     with (
         closing(open_ledger(folder)) as ledger,
-        services(settings, lambda _: lambda _event: None, environ=environ, run_id=new_run_id()) as world,
+        services(settings, lambda _: lambda _event: None, environ=environ, run_id=new_run_id(settings)) as world,
     ):
         mirror = mirror_named(ledger, name)
         pages = [held.page for held in StoredMirror(ledger, mirror).projects().values()]
         created = now().isoformat(timespec="seconds")
-        edition = Edition(mirror, pages, new_run_id(), created, TOOL, url, keep)
+        edition = Edition(mirror, pages, created, TOOL, new_name, url, keep)
         yield Source(edition, world.blobs, world.metadata)

@@ -74,7 +74,7 @@ def offering(settings: Settings, wishes: Wishes, tell: Tell, environ: Mapping[st
         private = PrivateFolder(wishes.private)
         private.open()
     with (
-        services(settings, lambda _: hear, environ=environ, run_id=new_run_id(), hosts=wishes.hosts) as world,
+        services(settings, lambda _: hear, environ=environ, run_id=new_run_id(settings), hosts=wishes.hosts) as world,
         ExitStack() as stack,
     ):
         synced = None
