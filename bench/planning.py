@@ -55,15 +55,18 @@ def plan_once() -> None:
     from tf_tester.core.choose import Choice, choose
     from tf_tester.core.matrix import hypothetical, plan
     from tf_tester.core.simple import JSON_TYPE, parse_page
+    from tf_tester.env.host import this_platform
     from tf_tester.model.lock import Resolution
 
     project = parse_page(body, JSON_TYPE, "https://index.example/simple/tensorflow/", "tensorflow")
     versions = choose(project, Choice("all"))
-    interpreters = [hypothetical((3, python)) for python in PYTHONS]
+    here = this_platform()
+    interpreters = [hypothetical((3, python), here) for python in PYTHONS]
     cells = plan(
         project,
         versions,
         interpreters,
+        platform=here,
         pythons=[interpreter.label for interpreter in interpreters],
         resolution=Resolution.ERA,
     )

@@ -10,10 +10,12 @@ from packaging import tags as packaging_tags
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from tf_tester.core.tags import best_wheel, compatible_tags
+from tf_tester.env.host import this_platform
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.interpreter import Interpreter
 
 OURS = [str(tag) for tag in packaging_tags.sys_tags()]
+HERE = this_platform()
 OTHERS = [
     "cp27-cp27mu-manylinux1_x86_64",
     "cp36-cp36m-win_amd64",
@@ -34,6 +36,7 @@ def running() -> Interpreter:
         abi=first.abi,
         bits=sys.maxsize.bit_length() + 1,
         cache_tag=str(sys.implementation.cache_tag),
+        platform=HERE,
     )
 
 

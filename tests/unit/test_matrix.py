@@ -1,12 +1,11 @@
 """Each version gets the Python that it needs, or a reason and what to do about it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from tf_tester.core import tags
 from tf_tester.core.choose import versions_of
 from tf_tester.core.matrix import hypothetical, plan, wheels_for_pythons
 from tf_tester.model.artifact import Artifact, ProjectPage
@@ -14,25 +13,19 @@ from tf_tester.model.cell import PlannedCell
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.lock import Resolution
 from tf_tester.model.outcome import Outcome
+from tf_tester.model.platform import Platform
 
 LINUX = "manylinux_2_17_x86_64.manylinux2014_x86_64"
 
 
-@pytest.fixture(autouse=True)
-def a_64_bit_linux(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    platforms = ["manylinux_2_36_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64", "manylinux2010_x86_64"]
-    monkeypatch.setattr("packaging.tags.platform_tags", lambda: iter(platforms))
-    for cached in (tags._platforms, tags._tags, tags._ranks):
-        cached.cache_clear()
-    yield
-    for cached in (tags._platforms, tags._tags, tags._ranks):
-        cached.cache_clear()
+HERE = Platform(tags=("manylinux_2_36_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64", "manylinux2010_x86_64"))
+"""A 64-bit Linux."""
 
 
 def python(version: str, abi: str = "") -> Interpreter:
     major, minor = version.split(".")[:2]
-    abi = abi or hypothetical((int(major), int(minor))).abi
-    return Interpreter(Path(f"/python{version}"), version, "cpython", abi, 64, f"cpython-{major}{minor}")
+    abi = abi or hypothetical((int(major), int(minor)), HERE).abi
+    return Interpreter(Path(f"/python{version}"), version, "cpython", abi, 64, f"cpython-{major}{minor}", platform=HERE)
 
 
 PYTHONS = [python(version) for version in ("3.13.0", "3.12.1", "3.11.7", "3.10.13", "3.9.18", "3.8.18", "3.7.16")]
@@ -47,7 +40,7 @@ def file(
 
 
 def wheels(version: str, *releases: str, platform: str = LINUX, requires: str | None = None) -> list[Artifact]:
-    abis = (hypothetical((3, int(release.removeprefix("3.")))).abi for release in releases)
+    abis = (hypothetical((3, int(release.removeprefix("3."))), HERE).abi for release in releases)
     return [
         file(f"tensorflow-{version}-{abi.removesuffix('m')}-{abi}-{platform}.whl", requires=requires) for abi in abis
     ]
@@ -64,7 +57,9 @@ def planned(
     """The only cell of a page with one version."""
     page = ProjectPage("tensorflow", tuple(artifacts))
     versions = list(versions_of(page))
-    [cell] = plan(page, versions, interpreters, pythons=pythons, resolution=resolution, may_build=may_build)
+    [cell] = plan(
+        page, versions, interpreters, platform=HERE, pythons=pythons, resolution=resolution, may_build=may_build
+    )
     return cell
 
 
@@ -89,7 +84,7 @@ def test_each_version_gets_its_own_python() -> None:
         "tensorflow",
         (*wheels("2.4.0", "3.6", "3.7", "3.8"), *wheels("2.16.1", "3.9", "3.10", "3.11", "3.12")),
     )
-    cells = plan(page, list(versions_of(page)), PYTHONS, pythons=(), resolution=Resolution.ERA)
+    cells = plan(page, list(versions_of(page)), PYTHONS, platform=HERE, pythons=(), resolution=Resolution.ERA)
     assert [cell.cell.python for cell in cells] == ["3.8", "3.12"]
 
 
@@ -140,7 +135,9 @@ def test_dependencies_of_today_go_with_the_newest_python(resolution: Resolution)
 
 def test_a_version_gets_a_cell_for_each_python_asked_for() -> None:
     page = ProjectPage("tensorflow", (*wheels("2.4.0", "3.7", "3.8"), *wheels("2.8.0", "3.7", "3.8", "3.9")))
-    cells = plan(page, list(versions_of(page)), PYTHONS, pythons=("3.8", "3.7"), resolution=Resolution.ERA)
+    cells = plan(
+        page, list(versions_of(page)), PYTHONS, platform=HERE, pythons=("3.8", "3.7"), resolution=Resolution.ERA
+    )
     assert [(cell.cell.version, cell.cell.python) for cell in cells] == [
         ("2.4.0", "3.8"),
         ("2.4.0", "3.7"),
@@ -257,9 +254,9 @@ def test_a_source_that_no_python_here_may_build() -> None:
 
 def test_the_wheels_of_a_version_by_python() -> None:
     artifacts = [*wheels("2.16.1", "3.9", "3.10", "3.11", "3.12"), *wheels("2.16.1", "3.12", platform="win_amd64")]
-    assert list(wheels_for_pythons(artifacts)) == ["3.9", "3.10", "3.11", "3.12"]
+    assert list(wheels_for_pythons(artifacts, HERE)) == ["3.9", "3.10", "3.11", "3.12"]
 
 
 def test_a_pure_wheel_is_there_for_every_python_that_it_allows() -> None:
-    labels = list(wheels_for_pythons([file("tensorflow-1.0-py3-none-any.whl", requires=">=3.9,<3.13")]))
+    labels = list(wheels_for_pythons([file("tensorflow-1.0-py3-none-any.whl", requires=">=3.9,<3.13")], HERE))
     assert labels == ["3.9", "3.10", "3.11", "3.12"]

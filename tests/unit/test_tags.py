@@ -1,38 +1,36 @@
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from packaging.tags import sys_tags
 
-from tf_tester.core import tags
 from tf_tester.core.tags import accepts_python, best_wheel, compatible_tags
+from tf_tester.env.host import of_width
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.interpreter import Interpreter
+from tf_tester.model.platform import Platform
+
+PLATFORM_TAGS = ["linux_x86_64", "manylinux_2_36_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64"]
+"""Of a 64-bit Linux."""
 
 
 def interpreter(
     version: str = "3.8.18", *, abi: str = "", implementation: str = "cpython", bits: int = 64
 ) -> Interpreter:
     digits = "".join(version.split(".")[:2])
-    return Interpreter(Path("/python"), version, implementation, abi or f"cp{digits}", bits, f"cpython-{digits}")
+    return Interpreter(
+        Path("/python"),
+        version,
+        implementation,
+        abi or f"cp{digits}",
+        bits,
+        f"cpython-{digits}",
+        platform=Platform(tags=of_width(PLATFORM_TAGS, bits), bits=bits),
+    )
 
 
 def wheel(tag: str, *, requires_python: str | None = None, build: str = "") -> Artifact:
     name = f"tensorflow-2.4.0-{build}{tag}.whl"
     return Artifact(name, "tensorflow", "2.4.0", f"https://host/{name}", requires_python=requires_python)
-
-
-@pytest.fixture(autouse=True)
-def a_64_bit_linux(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    platforms = ["linux_x86_64", "manylinux_2_36_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64"]
-    monkeypatch.setattr("packaging.tags.platform_tags", lambda: iter(platforms))
-    forget()
-    yield
-    forget()
-
-
-def forget() -> None:
-    for cached in (tags._platforms, tags._tags, tags._ranks):
-        cached.cache_clear()
 
 
 def test_the_wheel_of_the_interpreters_own_version_is_taken() -> None:
@@ -83,6 +81,13 @@ def test_a_32_bit_python_on_a_64_bit_machine_takes_32_bit_wheels() -> None:
     page = [wheel("cp38-cp38-manylinux2014_x86_64"), wheel("cp38-cp38-manylinux2014_i686")]
     assert best_wheel(page, interpreter(bits=32)) == page[1]
     assert best_wheel(page, interpreter()) == page[0]
+
+
+def test_a_platform_of_which_no_tags_are_known_takes_wheels_for_any_alone() -> None:
+    python = Interpreter(Path("/python"), "3.8.18", "cpython", "cp38", 64, "cpython-38")
+    page = [wheel(f"cp38-cp38-{tag.platform}") for tag in sys_tags() if tag.platform != "any"]
+    assert best_wheel(page, python) is None
+    assert best_wheel([*page, pure := wheel("py3-none-any")], python) == pure
 
 
 def test_requires_python_is_honoured_for_each_file() -> None:

@@ -16,9 +16,9 @@ from tf_tester.errors import CellRefused, UsageError
 from tf_tester.model.request import Trial
 
 if TYPE_CHECKING:
-    from tf_tester.core.platforms import Platform
     from tf_tester.flow.download import Delivery, Expected, Forecast, Undelivered
     from tf_tester.model.artifact import Artifact
+    from tf_tester.model.platform import Platform
     from tf_tester.ports.environment import Interpreters
 
 
@@ -138,8 +138,11 @@ def _locked(
             raise UsageError(f"The lock {file} can't be read: {error.strerror}.") from error
         for python in pythons or (".".join(map(str, sys.version_info[:2])),):
             for platform in platforms:
-                here = platform is None and os.sep in python
-                interpreter = interpreters.probe(Path(python)) if here else hypothetical(_release(python), platform)
+                interpreter = (
+                    interpreters.probe(Path(python))
+                    if platform is None and os.sep in python
+                    else hypothetical(_release(python), platform or interpreters.platform())
+                )
                 found |= {one.filename: one for one in artifacts_of(content, interpreter, shown=str(file))}
     return list(found.values())
 

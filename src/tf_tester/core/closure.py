@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Struct, field
 from msgspec.structs import replace
-from packaging.markers import Marker, UndefinedComparison, UndefinedEnvironmentName, default_environment
+from packaging.markers import Marker, UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
@@ -20,11 +20,13 @@ from packaging.version import InvalidVersion, Version
 
 from tf_tester.core.choose import is_yanked, versions_of
 from tf_tester.core.era import release_date
-from tf_tester.core.platforms import Platform, platform_named
+from tf_tester.core.markers import marker_environment
+from tf_tester.core.platforms import platform_named
 from tf_tester.core.requires import requirements_of
 from tf_tester.core.simple import without_versions
 from tf_tester.core.tags import MICROS, suits
 from tf_tester.model.artifact import Artifact, ProjectPage
+from tf_tester.model.platform import Platform
 
 _PYTHONS = tuple((3, minor) for minor in range(6, 15))
 """Those for which a mirror is that names none."""
@@ -376,16 +378,8 @@ def _true(marker: str, extras: frozenset[str], target: Target) -> bool:
 def _environments(target: Target) -> tuple[Mapping[str, Any], ...]:
     major, minor = target.python
     platforms = (target.platform,) if target.platform else tuple(map(platform_named, _PLATFORMS))
-    base = {**default_environment()}
     return tuple(
-        base
-        | {
-            "python_version": f"{major}.{minor}",
-            "python_full_version": f"{major}.{minor}.{micro}",
-            "implementation_name": "cpython",
-            "platform_python_implementation": "CPython",
-        }
-        | platform.markers
+        marker_environment(f"{major}.{minor}.{micro}", "cpython", platform)
         for micro in MICROS
         for platform in platforms
     )

@@ -7,12 +7,11 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from tf_tester.core.platforms import platform_named
+from tf_tester.core.markers import markers_of
 from tf_tester.core.tags import best_wheel
 from tf_tester.errors import ConfigError
 from tf_tester.model.artifact import Artifact
@@ -344,26 +343,13 @@ def _is_exact(specifier: "Specifier") -> bool:
     return specifier.operator in ("==", "===") and not specifier.version.endswith(".*")
 
 
-def markers_of(interpreter: Interpreter) -> dict[str, str]:
-    """The environment markers of PEP 508 of an interpreter, on this machine or another one."""
-    from packaging.markers import default_environment
+def digests_of(content: bytes, *, shown: str) -> set[str]:
+    """Return every SHA-256 in a `pylock.toml`, or in requirements with hashes.
 
-    environment: dict[str, str] = {**default_environment()}  # type: ignore[dict-item]
-    environment |= {
-        "python_version": ".".join(map(str, interpreter.release)),
-        "python_full_version": interpreter.version,
-        "implementation_name": interpreter.implementation,
-    }
-    return environment | (platform_named(interpreter.platform).markers if interpreter.platform else {})
-
-
-def digests_of(file: Path) -> set[str]:
-    """Every SHA-256 in a `pylock.toml`, or in requirements with hashes. Raises `ConfigError` where there is none."""
-    try:
-        text = file.read_text("utf-8", "replace")
-    except OSError as error:
-        raise ConfigError(f"The lock {file} can't be read: {error.strerror}.") from error
-    found = set(re.findall(r"\bsha256[\"']?\s*[:=]\s*[\"']?([0-9a-f]{64})\b", text.lower()))
+    Raises `ConfigError` where there is none; `shown`: the file's name.
+    """
+    text = content.decode("utf-8", "replace").lower()
+    found = set(re.findall(r"\bsha256[\"']?\s*[:=]\s*[\"']?([0-9a-f]{64})\b", text))
     if not found:
-        raise ConfigError(f"{file} names no SHA-256.", hint="Give a pylock.toml, or requirements with hashes.")
+        raise ConfigError(f"{shown} names no SHA-256.", hint="Give a pylock.toml, or requirements with hashes.")
     return found

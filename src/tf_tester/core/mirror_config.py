@@ -16,9 +16,10 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from tf_tester.core.closure import Demand, Rules, demands_of, targets_of
-from tf_tester.core.platforms import Platform, platform_named
+from tf_tester.core.platforms import platform_named
 from tf_tester.core.settings import duration, store_size
 from tf_tester.errors import ConfigError, UsageError
+from tf_tester.model.platform import Platform
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _PYTHON = re.compile(r"3\.(\d{1,2})")

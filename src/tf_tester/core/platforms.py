@@ -1,12 +1,12 @@
 """Platforms by name, also others than this machine's: which wheels fit them, and what the resolver calls them."""
 
 import re
-from dataclasses import dataclass, field
 from functools import lru_cache
 
 from packaging import tags as packaging_tags
 
 from tf_tester.errors import UsageError
+from tf_tester.model.platform import Platform
 
 EXAMPLES = "linux_x86_64, linux_aarch64, macosx_arm64, macosx_x86_64, win_amd64"
 _GLIBC = 28
@@ -27,21 +27,6 @@ _WINDOWS_MACHINES = {"win_amd64": "AMD64", "win32": "x86", "win_arm64": "ARM64"}
 _ARCHITECTURES = ("x86_64", "aarch64", "i686", "armv7l", "ppc64le", "s390x", "riscv64")
 
 
-@dataclass(frozen=True, slots=True)
-class Platform:
-    """A kind of machine."""
-
-    name: str
-    """As in a wheel's tag, such as `linux_x86_64` or `manylinux_2_28_x86_64`."""
-    tags: tuple[str, ...]
-    """Platform tags of the wheels that it takes, best first."""
-    resolver_name: str | None
-    """What uv calls the newest of that kind; None where it knows none. Which wheels fit is decided by `tags`."""
-    bits: int
-    markers: dict[str, str] = field(default_factory=dict, hash=False)
-    """Environment markers that are others there (PEP 508)."""
-
-
 @lru_cache
 def platform_named(text: str) -> Platform:
     """The platform that a name means; dashes and dots are as good as underscores. Raises `UsageError`.
@@ -57,12 +42,13 @@ def platform_named(text: str) -> Platform:
     if name in _WINDOWS:
         resolver_name = f"{_WINDOWS[name]}-pc-windows-msvc"
         markers = _markers("nt", "win32", "Windows", _WINDOWS_MACHINES[name])
-        return Platform(name, (name,), resolver_name, 32 if name == "win32" else 64, markers)
+        return Platform(name, (name,), 32 if name == "win32" else 64, markers, resolver_name)
     if match := _MAC.fullmatch(name):
         version = (int(match["major"] or _MACOS), int(match["minor"] or 0))
         tags = tuple(packaging_tags.mac_platforms(version, match["arch"]))
         arch = "aarch64" if match["arch"] == "arm64" else "x86_64"
-        return Platform(name, tags, f"{arch}-apple-darwin", 64, _markers("posix", "darwin", "Darwin", match["arch"]))
+        markers = _markers("posix", "darwin", "Darwin", match["arch"])
+        return Platform(name, tags, 64, markers, f"{arch}-apple-darwin")
     match = _LINUX.fullmatch(name)
     if match is None or match["arch"] not in _ARCHITECTURES:
         raise UsageError(
@@ -79,18 +65,18 @@ def platform_named(text: str) -> Platform:
         tags = _glibc_tags(int(match["glibc"] or _GLIBC), arch)
         newest = f"{arch}-manylinux_2_40"
     markers = _markers("posix", "linux", "Linux", arch)
-    return Platform(name, (*tags, f"linux_{arch}"), newest if known else None, bits, markers)
+    return Platform(name, (*tags, f"linux_{arch}"), bits, markers, newest if known else None)
 
 
-def _markers(os_name: str, sys_platform: str, system: str, machine: str) -> dict[str, str]:
-    return {
-        "os_name": os_name,
-        "sys_platform": sys_platform,
-        "platform_system": system,
-        "platform_machine": machine,
-        "platform_release": "",
-        "platform_version": "",
-    }
+def _markers(os_name: str, sys_platform: str, system: str, machine: str) -> tuple[tuple[str, str], ...]:
+    return (
+        ("os_name", os_name),
+        ("sys_platform", sys_platform),
+        ("platform_system", system),
+        ("platform_machine", machine),
+        ("platform_release", ""),
+        ("platform_version", ""),
+    )
 
 
 def _glibc_tags(glibc: int, arch: str) -> tuple[str, ...]:

@@ -12,17 +12,9 @@ from packaging import tags as packaging_tags
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
-from tf_tester.core.platforms import Platform, platform_named
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.interpreter import Interpreter
-
-_OTHER_WIDTH = {
-    (32, "_x86_64"): ("_i686",),
-    (32, "_aarch64"): ("_armv8l", "_armv7l"),
-    (64, "_i686"): ("_x86_64",),
-    (64, "_armv8l"): ("_aarch64",),
-}
-"""(bits of the interpreter, ending of this process's platform tags): the endings that interpreter takes."""
+from tf_tester.model.platform import Platform
 
 MICROS = (0, 99)
 """Of a Python of which only the minor version is known: its first and its last stand for all."""
@@ -86,8 +78,9 @@ def accepts_python(requires_python: str | None, version: str) -> bool:
 def suits(artifact: Artifact, python: tuple[int, int] | None, platform: Platform | None) -> bool:
     """Whether some CPython of that release on that platform could use a file; None: whichever there is.
 
+    >>> windows = Platform("win_amd64", ("win_amd64",))
     >>> wheel = Artifact("toy-1.0-cp38-abi3-macosx_11_0_arm64.whl", "toy", "1.0", "")
-    >>> suits(wheel, (3, 12), None), suits(wheel, None, platform_named("win_amd64"))
+    >>> suits(wheel, (3, 12), None), suits(wheel, None, windows)
     (True, False)
     """
     if python is not None:
@@ -98,7 +91,7 @@ def suits(artifact: Artifact, python: tuple[int, int] | None, platform: Platform
     if cut is None:
         return not artifact.is_wheel
     pairs = None if python is None else _pairs(python)
-    platforms = None if platform is None else _platform_tags(platform)
+    platforms = None if platform is None else _with_any(platform.tags)
     split = (tag.rpartition("-") for tag in cut[1])
     return any((pairs is None or pair in pairs) and (platforms is None or name in platforms) for pair, _, name in split)
 
@@ -107,22 +100,22 @@ def suits(artifact: Artifact, python: tuple[int, int] | None, platform: Platform
 def _pairs(python: tuple[int, int]) -> frozenset[str]:
     """Pythons and ABIs of the wheels that a CPython takes, such as `cp38-abi3`."""
     abi = f"cp{python[0]}{python[1]}" + ("m" if python < (3, 8) else "")
-    return frozenset(tag.rpartition("-")[0] for tag in _tags("cpython", python, abi, 64, "win_amd64"))
+    return frozenset(tag.rpartition("-")[0] for tag in _tags("cpython", python, abi, ("win_amd64",)))
 
 
 @lru_cache(maxsize=64)
-def _platform_tags(platform: Platform) -> frozenset[str]:
-    return frozenset((*platform.tags, "any"))
+def _with_any(platforms: tuple[str, ...]) -> frozenset[str]:
+    return frozenset((*platforms, "any"))
 
 
-def _kind(interpreter: Interpreter) -> tuple[str, tuple[int, int], str, int, str]:
+def _kind(interpreter: Interpreter) -> tuple[str, tuple[int, int], str, tuple[str, ...]]:
     """All that decides which wheels fit."""
-    return (interpreter.implementation, interpreter.release, interpreter.abi, interpreter.bits, interpreter.platform)
+    return (interpreter.implementation, interpreter.release, interpreter.abi, interpreter.platform.tags)
 
 
 @lru_cache(maxsize=256)
-def _tags(implementation: str, release: tuple[int, int], abi: str, bits: int, platform: str) -> tuple[str, ...]:
-    platforms = platform_named(platform).tags if platform else _platforms(bits)
+def _tags(implementation: str, release: tuple[int, int], abi: str, platforms: tuple[str, ...]) -> tuple[str, ...]:
+    platforms = platforms or ("no_platform",)  # of none at all `packaging` would make this machine's
     name = f"{_SHORT_NAMES.get(implementation, implementation)}{release[0]}{release[1]}"
     if implementation == "cpython":
         abis = [abi]
@@ -137,24 +130,10 @@ def _tags(implementation: str, release: tuple[int, int], abi: str, bits: int, pl
 
 
 @lru_cache(maxsize=256)
-def _ranks(implementation: str, release: tuple[int, int], abi: str, bits: int, platform: str) -> dict[str, int]:
+def _ranks(implementation: str, release: tuple[int, int], abi: str, platforms: tuple[str, ...]) -> dict[str, int]:
     """Each compatible tag with its rank, the best one the highest."""
-    tags = _tags(implementation, release, abi, bits, platform)
+    tags = _tags(implementation, release, abi, platforms)
     return {tag: len(tags) - place for place, tag in enumerate(tags)}
-
-
-@lru_cache(maxsize=4)
-def _platforms(bits: int) -> tuple[str, ...]:
-    """This machine's platform tags for an interpreter of that width, which may not be our own."""
-    platforms = []
-    for tag in packaging_tags.platform_tags():
-        for (width, ending), others in _OTHER_WIDTH.items():
-            if width == bits and "linux" in tag and tag.endswith(ending):
-                platforms += [tag.removesuffix(ending) + other for other in others]
-                break
-        else:
-            platforms.append(tag)
-    return tuple(dict.fromkeys(platforms))
 
 
 @lru_cache(maxsize=16_384)

@@ -22,8 +22,10 @@ from typing import Any, Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tf_tester.env.host import OWN_BITS, this_platform
 from tf_tester.errors import NoPython, UsageError
 from tf_tester.model.interpreter import BrokenInterpreter, Interpreter
+from tf_tester.model.platform import Platform
 
 OLDEST = (3, 6)
 """Older Pythons can't run the harness."""
@@ -107,6 +109,8 @@ class FoundInterpreters:
         self._patience_s = patience_s
         self._now = now
         self._build_mirrors = build_mirrors
+        self._platforms: dict[int, Platform] = {}
+        """By the width of the interpreters."""
 
     def find(self) -> tuple[Sequence[Interpreter], Sequence[BrokenInterpreter]]:
         """All Pythons of this machine, newest first; of several with one version and ABI, the first found."""
@@ -164,6 +168,16 @@ class FoundInterpreters:
         except UsageError as error:
             raise NoPython(f"uv installed Python {python}, but {error}", detail=said) from error
 
+    def platform(self) -> Platform:
+        """Return what Pythons of our own width run on here."""
+        return self._platform(OWN_BITS)
+
+    def _platform(self, bits: int) -> Platform:
+        found = self._platforms.get(bits)
+        if found is None:
+            found = self._platforms[bits] = this_platform(bits)
+        return found
+
     def _places(self) -> Iterator[tuple[str, Path]]:
         for path in self._given:
             yield "given", outside_environment(path.absolute())
@@ -189,7 +203,7 @@ class FoundInterpreters:
                 # What a script leads to may change without the script: only its failures are remembered.
                 if key and (answer.reason or not _is_script(path)):
                     self._memory.put(key, answer.as_json(self._now()))
-        return {path: answers[path].of(path) for path in executables}
+        return {path: answers[path].of(path, self._platform) for path in executables}
 
     def _start(self, executables: Sequence[Path]) -> list["_Answer"]:
         pool = ThreadPoolExecutor(max_workers=_AT_ONCE)
@@ -361,7 +375,8 @@ class _Answer(Struct, frozen=True):
             {"broken": self.reason, "until": now + _BROKEN_REMEMBERED_S} if self.reason else dict(self.fields)
         )
 
-    def of(self, path: Path) -> Interpreter | BrokenInterpreter | None:
+    def of(self, path: Path, platform: Callable[[int], Platform]) -> Interpreter | BrokenInterpreter | None:
+        """`platform`: what Pythons of so many bits run on."""
         if self.reason:
             return BrokenInterpreter(path, self.reason)
         version = self.fields["version"]
@@ -374,6 +389,7 @@ class _Answer(Struct, frozen=True):
             abi=self.fields["abi"],
             bits=self.fields["bits"],
             cache_tag=self.fields["cache_tag"],
+            platform=platform(self.fields["bits"]),
         )
 
 

@@ -13,7 +13,7 @@ from tf_tester.core.bisect import Verdict, halving
 from tf_tester.core.blame import Answer, Changes, Culprit, Graph, Hunt, most_trials
 from tf_tester.core.choose import Choice, choose
 from tf_tester.core.drift import Change, between, changes, entailing, requirers, upper_bound
-from tf_tester.core.lockfile import markers_of
+from tf_tester.core.markers import markers_of
 from tf_tester.core.report import INTERRUPTED
 from tf_tester.core.wheel_rules import BadWheel
 from tf_tester.errors import TfTesterError, UsageError

@@ -13,7 +13,7 @@ from packaging.version import InvalidVersion, Version
 from tf_tester.core.choose import WORDS, Choice, choose
 from tf_tester.core.lockfile import digests_of
 from tf_tester.core.retention import Entry, Kind, victims
-from tf_tester.errors import UsageError
+from tf_tester.errors import ConfigError, UsageError
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.model.lock import Lock
 
@@ -148,7 +148,7 @@ def kept_digests(keep: Sequence[str], package: str, entries: Sequence[Entry], ca
     words = []
     for word in keep:
         if word.endswith(".toml") or "/" in word:
-            found |= digests_of(Path(word))
+            found |= digests_of(_content(Path(word)), shown=word)
         else:
             words += [part for part in word.split(",") if part.strip()]
     if not words:
@@ -159,6 +159,13 @@ def kept_digests(keep: Sequence[str], package: str, entries: Sequence[Entry], ca
         if any(pin.name == package and pin.version in versions for pin in lock.pins):
             found |= {digest for pin in lock.pins for digest in (pin.sha256, pin.built_from) if digest}
     return found
+
+
+def _content(lock: Path) -> bytes:
+    try:
+        return lock.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"The lock {lock} can't be read: {error.strerror}.") from error
 
 
 def verify(cabinet: Cabinet, tell: Callable[[Damaged], None]) -> tuple[int, list[Damaged]]:

@@ -8,7 +8,6 @@ from typing import TypeVar
 from msgspec import Struct
 
 from tf_tester.core.lockfile import LockFormat, pylock_text, requirements_text
-from tf_tester.core.platforms import Platform
 from tf_tester.errors import DownloadFailed, NoPython, NoWheel, TfTesterError
 from tf_tester.flow.pools import interruptible
 from tf_tester.flow.prepare import Preparation, Preparer, artifact_of
@@ -19,6 +18,7 @@ from tf_tester.model.artifact import Artifact
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.lock import Pin, pin_of
 from tf_tester.model.outcome import Outcome
+from tf_tester.model.platform import Platform
 from tf_tester.model.request import Selection, Trial
 
 _AT_ONCE = 6

@@ -5,14 +5,14 @@ from pathlib import Path
 from msgspec import Struct
 
 from tf_tester.core.choose import Choice, choose, versions_of
-from tf_tester.core.matrix import PYTHONS, hypothetical, plan, wheels_for_pythons
-from tf_tester.core.platforms import Platform
+from tf_tester.core.matrix import every_python, plan, wheels_for_pythons
 from tf_tester.errors import NoPython, UsageError
 from tf_tester.flow.services import Services
 from tf_tester.model.artifact import ProjectPage
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.outcome import Outcome
+from tf_tester.model.platform import Platform
 from tf_tester.model.request import Selection
 
 _FEW = 3
@@ -58,18 +58,19 @@ def select_cells(
         labels = _labels(selection)
     else:
         interpreters, labels = _interpreters(selection, services, remarks)
-    if not installed_only:
-        interpreters += [hypothetical(release) for release in reversed(PYTHONS)]
+    target = platform or services.interpreters.platform()
+    if platform is not None or not installed_only:
+        interpreters += every_python(target)
 
     def planned() -> tuple[PlannedCell, ...]:
         return plan(
             page,
             versions,
             interpreters,
+            platform=target,
             pythons=labels,
             resolution=selection.resolution,
             may_build=platform is None and bool({selection.package, "all"} & selection.allow_build),
-            platform=platform,
         )
 
     cells = planned()
@@ -144,7 +145,7 @@ def _install_missing(cells: tuple[PlannedCell, ...], interpreters: list[Interpre
         if planned.cell.python == "-":
             page = versions_of(services.index.page(planned.cell.package))
             artifacts = next(files for files in page.values() if files[0].version == planned.cell.version)
-            wanted = list(reversed(wheels_for_pythons(artifacts)))
+            wanted = list(reversed(wheels_for_pythons(artifacts, services.interpreters.platform())))
         if installed & set(wanted):
             continue
         for label in wanted:

@@ -31,12 +31,13 @@ def list_versions(selection: Selection, services: Services) -> tuple[VersionRow,
     page = services.index.page(selection.package)
     choice = Choice(selection.versions, selection.last, selection.pre, selection.yanked, services.framework.lts)
     found, _ = services.interpreters.find()
+    platform = services.interpreters.platform()
     here = {interpreter.label for interpreter in found}
     known = versions_of(page)
     rows = []
     for version in choose(page, choice):
         artifacts = known[version]
-        wheels = wheels_for_pythons(artifacts)
+        wheels = wheels_for_pythons(artifacts, platform)
         rows.append(
             VersionRow(
                 version=artifacts[0].version,

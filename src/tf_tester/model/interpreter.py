@@ -4,6 +4,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from tf_tester.model.platform import Platform
+
 
 class Interpreter(Struct, frozen=True):
     """What was learnt by starting it once."""
@@ -22,8 +24,8 @@ class Interpreter(Struct, frozen=True):
     """Of its bytecode, such as `cpython-38`."""
     provider: str = ""
     """Where it was found: `pyenv`, `path`, `asdf`, `uv`, `conda`, `given`, …"""
-    platform: str = ""
-    """What it would run on, such as `win_amd64`; empty: this machine."""
+    platform: Platform = Platform()
+    """What it runs on, or would run on; the default takes wheels for any platform alone."""
 
     @property
     def is_here(self) -> bool:

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from tf_tester.model.interpreter import BrokenInterpreter, Interpreter
 from tf_tester.model.layer import Layer
+from tf_tester.model.platform import Platform
 from tf_tester.model.world import Overlay
 
 
@@ -23,6 +24,10 @@ class Interpreters(Protocol):
 
     def install(self, python: str) -> Interpreter:
         """Let uv fetch a Python such as `3.8`. Raises `NoPython`."""
+        ...
+
+    def platform(self) -> Platform:
+        """Return what Pythons run on here."""
         ...
 
 

@@ -10,13 +10,13 @@ from msgspec.structs import replace
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tf_tester.core.platforms import platform_named
 from tf_tester.core.tags import best_wheel, compatible_tags
 from tf_tester.core.wheel_rules import same_version
 from tf_tester.errors import IndexUnreachable, OurFailure, TfTesterError, Unresolvable
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.lock import Lock, Pin, Resolution, pin_of
+from tf_tester.model.platform import Platform
 from tf_tester.ports.index import Index
 from tf_tester.ports.resolve import Question
 from tf_tester.ports.store import Blobs
@@ -140,7 +140,7 @@ class UvResolver:
             words = ["pip", "compile", "--python", str(self._here(interpreter).path)]
             if not interpreter.is_here:
                 words += ["--python-version", interpreter.version]
-            if interpreter.platform:
+            if interpreter.platform.name:
                 words += ["--python-platform", _resolver_name(interpreter.platform)]
             words += ["--no-header", "--no-annotate", "--quiet", "--only-binary", ":all:"]
             if question.resolution is Resolution.LOWEST:
@@ -218,14 +218,13 @@ class UvResolver:
         )
 
 
-def _resolver_name(platform: str) -> str:
-    name = platform_named(platform).resolver_name
-    if name is None:
+def _resolver_name(platform: Platform) -> str:
+    if platform.resolver_name is None:
         raise Unresolvable(
-            f"What is needed on {platform} can't be found out: the resolver doesn't know that platform.",
+            f"What is needed on {platform.name} can't be found out: the resolver doesn't know that platform.",
             hint="Use --no-deps, or a platform of x86_64 or aarch64.",
         )
-    return name
+    return platform.resolver_name
 
 
 def question_key(question: Question, known_sdists: frozenset[str], authority: str) -> str:
