@@ -74,6 +74,7 @@ def fake_python(path: Path, version: str, **other: object) -> Path:
         "bits": 64,
         "cache_tag": f"cpython-{digits}",
         "prefix": "/usr",
+        "build": {"version": f"{version} (main)"},
         **other,
     }
     return script(path, f"echo '{json.dumps(answer)}'")
@@ -398,3 +399,48 @@ def test_a_python_that_uv_does_not_have_is_refused_with_its_words(tmp_path: Path
 def test_uv_is_never_given_anything_but_a_version(tmp_path: Path, request_: str) -> None:
     with pytest.raises(NoPython, match="is no Python version"):
         finder(tmp_path).install(request_)
+
+
+def built(home: Path, name: str, **build: str) -> str:
+    """The digest of a Python that says this of its build."""
+    version = "3.8.18 (main, Oct  5 2023, 12:00:00) [GCC 12.2.0]"
+    said = {"version": version, "CONFIG_ARGS": f"--prefix={home}/{name} --with-lto LIBS=-L{home}/{name}/lib", **build}
+    path = fake_python(home / name / "bin/python3.8", "3.8.18", build=said, prefix=f"{home}/{name}")
+    return finder(home).probe(path).build
+
+
+def test_a_build_is_the_same_wherever_it_lies(tmp_path: Path) -> None:
+    assert built(tmp_path, "one") == built(tmp_path, "other/place") != ""
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"version": "3.8.18 (main, Oct  6 2023, 12:00:00) [GCC 12.2.0]"},
+        {"CONFIG_ARGS": "--prefix=/usr --with-pydebug"},
+        {"Py_ENABLE_SHARED": "1"},
+        {"platform": "linux-aarch64"},
+    ],
+)
+def test_another_build_has_another_digest(tmp_path: Path, other: dict[str, str]) -> None:
+    assert built(tmp_path, "one") != built(tmp_path, "other", **other)
+
+
+def test_a_copy_of_a_real_python_is_the_same_build(tmp_path: Path) -> None:
+    """A copied executable finds its library by its old place, and its build's settings there."""
+    real = Path(sys.base_prefix)
+    for folder in ("bin", "lib"):
+        (tmp_path / folder).mkdir()
+    python = outside_environment(Path(sys.executable))
+    copy = tmp_path / "bin" / python.name
+    copy.write_bytes(python.read_bytes())
+    copy.chmod(0o755)
+    library = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    (tmp_path / "lib" / library).symlink_to(real / "lib" / library)
+    found = finder(tmp_path).probe(copy)
+    assert (found.path, found.build) == (copy, finder(tmp_path).probe(python).build)
+
+
+def test_each_python_of_this_machine_tells_its_build(tmp_path: Path) -> None:
+    found = finder(tmp_path, running=Path(sys.executable), path=[Path("/usr/bin")]).find()[0]
+    assert len({one.build for one in found} - {""}) == len(found) > 0

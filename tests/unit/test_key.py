@@ -13,7 +13,7 @@ from tf_tester.core.key import (
     KeyedJob,
     KeyedPin,
     KeyedTrial,
-    Platform,
+    MachineClass,
     cpu_class,
     key_of,
     tree_digest,
@@ -29,7 +29,7 @@ FILES = (
 )
 TRIAL = KeyedTrial(
     tool="tf-tester 1.0",
-    platform=Platform("linux", "x86_64", "x86-64-v3", "glibc 2.36", "debian 12"),
+    machine=MachineClass("linux", "x86_64", "x86-64-v3", "glibc 2.36", "debian 12"),
     sandbox="namespace",
     harness="dd",
     files=tree_digest(FILES),
@@ -50,8 +50,8 @@ CELL = KeyedCell(
 )
 
 
-def with_platform(**changes: str) -> KeyedTrial:
-    return replace(TRIAL, platform=replace(TRIAL.platform, **changes))
+def with_machine(**changes: str) -> KeyedTrial:
+    return replace(TRIAL, machine=replace(TRIAL.machine, **changes))
 
 
 @pytest.mark.parametrize(
@@ -69,11 +69,11 @@ def with_platform(**changes: str) -> KeyedTrial:
         *(
             replace(CELL, trial=trial)
             for trial in (
-                with_platform(system="darwin"),
-                with_platform(machine="aarch64"),
-                with_platform(cpu="x86-64-v4"),
-                with_platform(libc="glibc 2.39"),
-                with_platform(distribution="ubuntu 24.04"),
+                with_machine(system="darwin"),
+                with_machine(architecture="aarch64"),
+                with_machine(cpu="x86-64-v4"),
+                with_machine(libc="glibc 2.39"),
+                with_machine(distribution="ubuntu 24.04"),
             )
         ),
     ],
@@ -84,7 +84,7 @@ def test_any_other_cell_has_another_key(changed: KeyedCell) -> None:
 
 CHANGES: dict[str, Any] = {
     "tool": "tf-tester 1.1",
-    "platform": replace(TRIAL.platform, cpu="x86-64-v2"),
+    "machine": replace(TRIAL.machine, cpu="x86-64-v2"),
     "sandbox": "landlock 6",
     "harness": "de",
     "files": tree_digest(FILES[1:]),
@@ -152,8 +152,9 @@ def test_the_key_is_what_the_reference_says() -> None:
         '{"name":"toy","sha256":"00","version":"1.0"}],"python":"ee","requirements":["toy==1.0"],'
         '"trial":{"arguments":["-k","one"],"command":[],"files":"FILES","harness":"dd",'
         '"jobs":[{"runner":"pytest","targets":["test.py"]}],"limits":{"file_size":null,"memory":null,'
-        '"open_files":null,"output":null,"processes":4096,"scratch":null},"platform":{"cpu":"x86-64-v3",'
-        '"distribution":"debian 12","libc":"glibc 2.36","machine":"x86_64","system":"linux"},'
+        '"open_files":null,"output":null,"processes":4096,"scratch":null},"machine":{'
+        '"architecture":"x86_64","cpu":"x86-64-v3","distribution":"debian 12","libc":"glibc 2.36",'
+        '"system":"linux"},'
         '"pythonpath":["../lib"],"sandbox":"namespace","scratch":"disk","timeout":900.0,'
         '"tool":"tf-tester 1.0","variables":[["LANG","C.UTF-8"]]}}]'
     ).replace("FILES", TRIAL.files)

@@ -55,12 +55,12 @@ class KeyedFile(Struct, frozen=True, order=True):
     """SHA-256 of a file in hexadecimal digits; what a link says; empty for a folder."""
 
 
-class Platform(Struct, frozen=True):
+class MachineClass(Struct, frozen=True):
     """What the machine brings to a result, by class."""
 
     system: str
     """As in `sys.platform`."""
-    machine: str
+    architecture: str
     """As in `uname -m`."""
     cpu: str
     """As `cpu_class` gives it."""
@@ -91,7 +91,7 @@ class KeyedTrial(Struct, frozen=True):
 
     tool: str
     """Name and version of this program: another one may judge otherwise."""
-    platform: Platform
+    machine: MachineClass
     sandbox: str
     """What a test can tell of it: `ports.Sandbox.category`."""
     harness: str
@@ -141,21 +141,21 @@ def canonical(value: object) -> bytes:
     return json.dumps(plain, ensure_ascii=True, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
-def cpu_class(machine: str, features: Collection[str]) -> str:
-    """Return the level that a processor reaches: `x86-64-v3`, `arm-v8.2`, `arm-v8.4+sve`; else the machine's name.
+def cpu_class(architecture: str, features: Collection[str]) -> str:
+    """Return the level that a processor reaches: `x86-64-v3`, `arm-v8.2`, `arm-v8.4+sve`; else the architecture.
 
     `features`: as /proc/cpuinfo lists them.
 
     >>> cpu_class("x86_64", {"cx16", "lahf_lm", "pni", "popcnt", "sse4_1", "sse4_2", "ssse3", "avx"})
     'x86-64-v2'
     """
-    if machine not in _LEVELS:
-        return machine
-    family, level, levels = _LEVELS[machine]
+    if architecture not in _LEVELS:
+        return architecture
+    family, level, levels = _LEVELS[architecture]
     for name, needed in levels:
-        if not features >= frozenset(needed):
+        if not set(features).issuperset(needed):
             break
         level = name
     # Libraries choose other kernels where there is SVE, which no version before 9 requires.
-    scalable = "+sve" if "sve" in features and level != "v9.0" and machine == "aarch64" else ""
+    scalable = "+sve" if "sve" in features and level != "v9.0" and architecture == "aarch64" else ""
     return f"{family}-{level}{scalable}"

@@ -5,9 +5,11 @@
 the same: a warm `find` starts no process.
 """
 
+import hashlib
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -57,9 +59,17 @@ if name == "cpython":
 else:
     parts = (EXTENSION_SUFFIXES[0] + ".").split(".")[1].split("-")
     abi = "_".join(parts[: 2 if name == "pypy" else 3])
+build = {"version": sys.version, "byteorder": sys.byteorder}
+try:
+    import sysconfig
+    build["platform"] = sysconfig.get_platform()
+    for known in "CONFIG_ARGS", "SOABI", "HOST_GNU_TYPE", "Py_DEBUG", "Py_GIL_DISABLED", "Py_ENABLE_SHARED":
+        build[known] = str(sysconfig.get_config_var(known))
+except Exception:
+    pass  # a Python without its build's settings runs all the same
 print(json.dumps({"version": version, "implementation": name, "abi": abi,
                   "bits": sys.maxsize.bit_length() + 1, "cache_tag": sys.implementation.cache_tag or "",
-                  "prefix": sys.prefix}))
+                  "prefix": sys.prefix, "build": build}))
 """
 
 
@@ -390,11 +400,35 @@ class _Answer(Struct, frozen=True):
             bits=self.fields["bits"],
             cache_tag=self.fields["cache_tag"],
             platform=platform(self.fields["bits"]),
+            build=build_digest(self.fields),
         )
 
 
+def build_digest(fields: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of what an executable said of its build; a copy of it elsewhere has the same.
+
+    Of what it was configured with, words that name places are left out: where it was to lie, where libraries were.
+    """
+    said = {name: str(value) for name, value in fields["build"].items()}
+    try:
+        words = shlex.split(said.get("CONFIG_ARGS", ""))
+    except ValueError:
+        words = []
+    said["CONFIG_ARGS"] = " ".join(word for word in words if "/" not in word)
+    told = {name: fields[name] for name in ("implementation", "abi", "bits", "cache_tag")} | {"build": said}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
 _PYTHON_2 = _Answer({"version": "2.7"})
-_FIELDS = {"version": str, "implementation": str, "abi": str, "bits": int, "cache_tag": str, "prefix": str}
+_FIELDS = {
+    "version": str,
+    "implementation": str,
+    "abi": str,
+    "bits": int,
+    "cache_tag": str,
+    "prefix": str,
+    "build": dict,
+}
 _VERSION = re.compile(r"\d+\.\d+\.\d+(?:(?:a|b|rc)\d+)?")
 
 
@@ -477,7 +511,7 @@ def _key(path: Path) -> str:
         stat = path.stat()
     except OSError:
         return ""
-    return f"python-1:{path}:{stat.st_mtime_ns}:{stat.st_size}"
+    return f"python-2:{path}:{stat.st_mtime_ns}:{stat.st_size}"
 
 
 def _is_script(path: Path) -> bool:

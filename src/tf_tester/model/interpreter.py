@@ -26,6 +26,8 @@ class Interpreter(Struct, frozen=True):
     """Where it was found: `pyenv`, `path`, `asdf`, `uv`, `conda`, `given`, …"""
     platform: Platform = Platform()
     """What it runs on, or would run on; the default takes wheels for any platform alone."""
+    build: str = ""
+    """Digest of what it says of its build, wherever it lies; empty: not known."""
 
     @property
     def is_here(self) -> bool:
