@@ -300,7 +300,7 @@ def offer_wheels(bench: Bench, room: Room) -> Path:
     for planned in room.cells:
         lock = room.lock(planned)
         for pin in lock.pins:
-            blob, link = room.world.blobs.find(pin.sha256), wheels / pin.filename
+            blob, link = room.world.storage.blobs.find(pin.sha256), wheels / pin.filename
             assert blob is not None, pin
             if not link.is_symlink():
                 link.symlink_to(blob)
@@ -501,10 +501,10 @@ def disk(bench: Bench) -> None:
             for planned in mine.cells:
                 made = held.enter_context(mine.environment(planned, mine.lock(planned)))
                 hold(mine, planned, made, programs)
-                sizes.append(usage(mine.world.workplace, bench.folder / "cells"))
+                sizes.append(usage(mine.world.run.workplace, bench.folder / "cells"))
             house, layers = usage(store, without="blobs"), usage(store / "layers", counts=_is_file)
         finally:
-            mine.world.stop()
+            mine.world.run.stop()
     uv_environment(bench, ELEVEN[-1], python, bench.folder / "eleventh")
     uvs = usage(bench.folder / "eleventh", counts=lambda status: not _is_file(status) or status.st_nlink == 1)
     rows = [

@@ -28,7 +28,9 @@ class Run:
             remember=lambda key, _: self.kept.append(key),
             distrust=self.distrusted.append,
         )
-        services: Any = SimpleNamespace(results=results, environ={}, monotonic=self._clock)
+        services: Any = SimpleNamespace(
+            history=SimpleNamespace(results=results), run=SimpleNamespace(environ={}, monotonic=self._clock)
+        )
         look = replay._look
 
         def counted(*words: Any) -> Any:

@@ -25,8 +25,8 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 def gate(jobs: int) -> Gate:
     services = SimpleNamespace(
-        peaks=SimpleNamespace(peak=lambda _package: 1),
-        memory=SimpleNamespace(available=lambda: LARGEST, resident=lambda: 0),
+        history=SimpleNamespace(peaks=SimpleNamespace(peak=lambda _package: 1)),
+        execution=SimpleNamespace(memory=SimpleNamespace(available=lambda: LARGEST, resident=lambda: 0)),
     )
     return Gate(Trial(jobs=jobs), "toy", cast(Services, services))
 

@@ -96,7 +96,7 @@ def command(
         quest = Quest(good, bad, over, repeat, failures, everywhere)
         started = datetime.now(UTC).isoformat()
         found = bisect(selection, trial, world, quest, run_id=run_id, started=started, tool=TOOL, told=told)
-        folder = world.run_folder
+        folder = world.run.folder
     if as_json:
         say_json(found)
     else:

@@ -104,7 +104,7 @@ def command(
             tool=TOOL,
             told=tell_progress,
         )
-        folder = world.run_folder
+        folder = world.run.folder
     if as_json:
         say_json(explanation)
     else:

@@ -102,7 +102,7 @@ def command(
         services(settings, lambda _folder: show, environ=os.environ, run_id=new_run_id(settings)) as world,
     ):
         if lock_files:
-            locked = _locked(lock_files, settings.python, where, world.interpreters)
+            locked = _locked(lock_files, settings.python, where, world.provisioning.interpreters)
             outcome = (foresee_locked if dry_run else download_locked)(locked, world, folder)
         else:
             outcome = (foresee if dry_run else download)(selection, trial, world, order)

@@ -61,7 +61,7 @@ def bench(ctx: click.Context, /, names: tuple[str, ...], as_json: bool, **_: Any
     with services(
         settings, lambda _folder: lambda _event: None, environ=os.environ, run_id=new_run_id(settings)
     ) as world:
-        comparison = world.compare(wheels_of(selection, world), names)
+        comparison = world.packages.compare(wheels_of(selection, world), names)
     if as_json:
         _print_json([comparison])
     else:

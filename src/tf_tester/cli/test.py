@@ -217,7 +217,7 @@ def run_test(
             locks=locks,
             judged=comparison.judge if comparison is not None else None,
         )
-        record = world.run_folder / "record.jsonl"
+        record = world.run.folder / "record.jsonl"
     report = fold(read_record(record))
     print_report(
         report,

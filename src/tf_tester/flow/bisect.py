@@ -70,9 +70,9 @@ def bisect(
     Raises `UsageError` where the ends are not what they are said to be, or can't be tested.
     """
     selected, line, versions, remarks, good_is_older = _line(selection, services, quest)
-    clock = services.monotonic
+    clock = services.run.monotonic
     begun = clock()
-    services.tell(
+    services.run.tell(
         run_started(
             selection,
             trial,
@@ -91,11 +91,11 @@ def bisect(
         try:
             found = _found(quest, selection, services, looking, line, versions, told, good_is_older=good_is_older)
         except KeyboardInterrupt:
-            services.stop()
+            services.run.stop()
             pool.shutdown(wait=True, cancel_futures=True)
-            services.tell(RunFinished(130, True, clock() - begun))
+            services.run.tell(RunFinished(130, True, clock() - begun))
             raise
-    services.tell(RunFinished(0, False, clock() - begun))
+    services.run.tell(RunFinished(0, False, clock() - begun))
     return replace(found, remarks=(*remarks, *found.remarks))
 
 
@@ -213,7 +213,7 @@ def _line(
 ) -> tuple[Selected, list[PlannedCell], list[str], tuple[str, ...], bool]:
     """A cell for each version between the ends, oldest first; and whether the good end is the older one."""
     over = None if quest.over is None else str(canonicalize_name(quest.over))
-    page = services.index.page(over or selection.package)
+    page = services.packages.index.page(over or selection.package)
     ends = [_one_version(page, text) for text in (quest.good, quest.bad)]
     if ends[0] == ends[1]:
         raise UsageError("--good and --bad are the same version.", hint="Name two that differ.")

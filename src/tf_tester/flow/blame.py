@@ -266,7 +266,7 @@ class Blaming:
         assert leader.before is not None and leader.after is not None
         low, high = sorted((Version(leader.before), Version(leader.after)))
         try:
-            page = self._services.index.page(leader.name)
+            page = self._services.packages.index.page(leader.name)
             ordinary = choose(page, Choice("all", pre=low.is_prerelease or high.is_prerelease))
         except TfTesterError:
             return None
@@ -357,7 +357,7 @@ class Blaming:
             return list(pool.map(one, wanted))
         except BaseException:
             self._looking.close()
-            self._services.stop()
+            self._services.run.stop()
             raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -371,7 +371,7 @@ class Blaming:
 
     def _metadata(self, pin: Pin) -> bytes:
         try:
-            return self._services.metadata(artifact_of(pin))
+            return self._services.packages.metadata(artifact_of(pin))
         except (TfTesterError, BadWheel):
             return b""  # no requirements are known then; a combination that doesn't fit together is tried at worst
 
@@ -426,10 +426,10 @@ def blame(
     here = selection if good.interpreter is None else replace(selection, pythons=(str(good.interpreter.path),))
     bad, _, _ = _end(here, services, inquiry.bad)
     ends = (good, bad)
-    clock = services.monotonic
+    clock = services.run.monotonic
     begun = clock()
     remarks = (*remarks, *trial.remarks)
-    services.tell(
+    services.run.tell(
         run_started(selection, trial, ends, services, run_id=run_id, started=started, tool=tool, remarks=remarks)
     )
     with ThreadPoolExecutor(PREPARING, "layers") as pool:
@@ -447,15 +447,15 @@ def blame(
         try:
             explanation = blaming.explain(good, bad)
         except KeyboardInterrupt:
-            services.stop()
+            services.run.stop()
             pool.shutdown(wait=True, cancel_futures=True)
-            services.tell(RunFinished(INTERRUPTED, True, clock() - begun))
+            services.run.tell(RunFinished(INTERRUPTED, True, clock() - begun))
             raise
         except TfTesterError as error:
-            services.tell(RunFinished(error.exit_code, False, clock() - begun))
+            services.run.tell(RunFinished(error.exit_code, False, clock() - begun))
             raise
-    services.tell(CellExplained(explanation))
-    services.tell(RunFinished(0 if explanation.causes else 3, False, clock() - begun))
+    services.run.tell(CellExplained(explanation))
+    services.run.tell(RunFinished(0 if explanation.causes else 3, False, clock() - begun))
     return explanation
 
 

@@ -46,8 +46,8 @@ def pack(file: Path, services: Services, packer: Packer, *, package: str, versio
         size, answers = packer.write(file, chosen.items(), lambda kind, _key: kind in _KINDS, tool)
         return Packed(len(chosen), answers, size)
     name = str(canonicalize_name(package))
-    page = services.index.page(name)
-    wanted = [str(one) for one in choose(page, Choice(versions, lts=services.framework.lts))]
+    page = services.packages.index.page(name)
+    wanted = [str(one) for one in choose(page, Choice(versions, lts=services.packages.framework.lts))]
     locks = [
         (key, lock)
         for key, lock in packer.locks()
@@ -86,7 +86,7 @@ _SMALL = 20_000_000
 
 
 def _blob(pin: Pin, services: Services, *, must: bool) -> Path | None:
-    path = services.blobs.find(pin.sha256)
+    path = services.storage.blobs.find(pin.sha256)
     if path is not None:
         return path
     if not pin.url or pin.built_from:
@@ -95,4 +95,4 @@ def _blob(pin: Pin, services: Services, *, must: bool) -> Path | None:
                 f"{pin.filename} was built here and is no longer in the store.", hint="Test that version once more."
             )
         return None
-    return services.fetcher.fetch(artifact_of(pin)) if must else None
+    return services.packages.fetcher.fetch(artifact_of(pin)) if must else None

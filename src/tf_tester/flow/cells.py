@@ -46,8 +46,8 @@ def run_started(
 ) -> RunStarted:
     """The first event of a record."""
     request = {
-        "isolation": services.sandbox.name,
-        "limits": asdict(services.limits),
+        "isolation": services.execution.sandbox.name,
+        "limits": asdict(services.execution.limits),
         "selection": asdict(selection),
         "trial": asdict(replace(trial, env=_without_secrets(trial.env))),
         "locks": [file.absolute() for file in locks],
@@ -58,7 +58,7 @@ def run_started(
         tool,
         _plain(request),
         tuple(planned.cell for planned in cells),
-        str(services.run_folder),
+        str(services.run.folder),
         (*remarks, *_about_isolation(services)),
     )
 
@@ -84,7 +84,7 @@ def run_cell(
         assert refusal is not None
         return CellResult(key, refusal.outcome, refusal.summary, refusal.hint)
     preparation = Preparation(planned, planned.interpreter)
-    evidence = services.run_folder / "cells" / _folder_name(key)
+    evidence = services.run.folder / "cells" / _folder_name(key)
     try:
         evidence = _own_folder(evidence)
         result = _try_cell(planned, preparation, preparer, trial, jobs, gate, services, evidence, replay)
@@ -130,7 +130,7 @@ def _try_cell(
     evidence: Path,
     replay: Replay | None,
 ) -> CellResult:
-    key, tell, clock = planned.cell.key, services.tell, services.monotonic
+    key, tell, clock = planned.cell.key, services.run.tell, services.run.monotonic
 
     def entered(state: str) -> None:
         tell(CellState(key, state))
@@ -146,10 +146,10 @@ def _try_cell(
     keep = _folder_name(key) if trial.keep else None
     with preparer.environment(preparation, lock, entered, keep=keep) as environment:
         entered("waiting")
-        with gate.slot(services.durations.seconds(key)):
+        with gate.slot(services.history.durations.seconds(key)):
             entered("running")
             begun = clock()
-            scratch = services.workplace / f"scratch-{evidence.name}"
+            scratch = services.run.workplace / f"scratch-{evidence.name}"
             ran = run_trial(
                 trial,
                 jobs,
@@ -164,8 +164,8 @@ def _try_cell(
         if keep is not None:
             preparation.remarks.append(f"the environment is kept; enter it with: . {environment.scripts / 'activate'}")
     if ran.peak_rss_kib:
-        services.peaks.learn(planned.cell.package, ran.peak_rss_kib * 1024)
-    services.durations.learn(key, preparation.phases["run"])
+        services.history.peaks.learn(planned.cell.package, ran.peak_rss_kib * 1024)
+    services.history.durations.learn(key, preparation.phases["run"])
     if gate.closed and any(row.outcome is Outcome.CRASH for row in ran.rows):
         return CellResult(key, Outcome.INTERRUPTED, "interrupted")
     result = _result(key, ran)
@@ -241,15 +241,19 @@ class Gate:
             self._changed.notify_all()
 
     def _admit(self) -> bool:
-        need = self._trial.memory or self._services.peaks.peak(self._package) or self._services.framework.memory
+        need = (
+            self._trial.memory
+            or self._services.history.peaks.peak(self._package)
+            or self._services.packages.framework.memory
+        )
         if not self._running or self._running >= self._trial.jobs:
             return admit(running=self._running, jobs=self._trial.jobs, need=need, available=0, promised=0)
-        promised = max(0, self._running * need - self._services.memory.resident())
+        promised = max(0, self._running * need - self._services.execution.memory.resident())
         return admit(
             running=self._running,
             jobs=self._trial.jobs,
             need=need,
-            available=self._services.memory.available(),
+            available=self._services.execution.memory.available(),
             promised=promised,
         )
 
@@ -274,13 +278,13 @@ def _own_folder(wanted: Path) -> Path:
 
 def _about_isolation(services: Services) -> tuple[str, ...]:
     """A word where a sandbox was wanted and none, or one with gaps, was to be had."""
-    if services.sandbox.name == "none":
-        return (f"tests ran with your rights and your network: {services.sandbox_refusal}",) * bool(
-            services.sandbox_refusal
+    if services.execution.sandbox.name == "none":
+        return (f"tests ran with your rights and your network: {services.execution.sandbox_refusal}",) * bool(
+            services.execution.sandbox_refusal
         )
-    gaps = services.sandbox.gaps
+    gaps = services.execution.sandbox.gaps
     return (
-        f"the sandbox was {services.sandbox.name}, in which a test is not kept from all: {'; '.join(gaps)}",
+        f"the sandbox was {services.execution.sandbox.name}, in which a test is not kept from all: {'; '.join(gaps)}",
     ) * bool(gaps)
 
 

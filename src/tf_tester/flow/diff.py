@@ -38,7 +38,7 @@ def diff(selection: Selection, trial: Trial, services: Services, names: tuple[st
 
     Raises `UsageError`, `IndexUnreachable`, what fails when a lock is made or a wheel is brought.
     """
-    with interruptible(2, "diff", services.stop) as pool:
+    with interruptible(2, "diff", services.run.stop) as pool:
         cells = [_planned(name, selection, services) for name in names]
         locks = list(pool.map(lambda cell: _locked(cell, selection, trial, services, pool), cells))
     pins = [_own(lock, selection.package) for lock in locks]
@@ -97,7 +97,7 @@ def _locked(
     planned: PlannedCell, selection: Selection, trial: Trial, services: Services, pool: ThreadPoolExecutor
 ) -> Lock:
     assert planned.interpreter is not None
-    page = services.index.page(selection.package)
+    page = services.packages.index.page(selection.package)
     preparer = Preparer(selection, trial, page, services, pool, tools=())
     return preparer.locked(Preparation(planned, planned.interpreter))[0]
 
@@ -107,7 +107,7 @@ def _own(lock: Lock, package: str) -> Pin:
 
 
 def _side(name: str, planned: PlannedCell, lock: Lock, pin: Pin, services: Services) -> Side:
-    page = services.index.page(planned.cell.package)
+    page = services.packages.index.page(planned.cell.package)
     released = release_date(one for one in page.artifacts if same_version(one.version, pin.version))
     sizes = [one.size for one in lock.pins]
     return Side(
@@ -128,7 +128,7 @@ def _side(name: str, planned: PlannedCell, lock: Lock, pin: Pin, services: Servi
 def _metadata(pin: Pin, services: Services) -> dict[str, list[str]]:
     """Fields of METADATA by lower-case name; none where it can't be read."""
     try:
-        text = services.metadata(artifact_of(pin)).decode("utf-8", "replace")
+        text = services.packages.metadata(artifact_of(pin)).decode("utf-8", "replace")
     except BadWheel:
         return {}
     found: dict[str, list[str]] = {}
@@ -191,7 +191,7 @@ def _licences(locks: Sequence[Lock], package: str, services: Services) -> tuple[
         except TfTesterError:
             return None
 
-    with interruptible(8, "licences", services.stop) as pool:
+    with interruptible(8, "licences", services.run.stop) as pool:
         told = list(pool.map(licence, [side[name] for name in both for side in sides]))
     facts = [
         Fact(name, before, after)
@@ -213,7 +213,7 @@ def _scripts(pins: Sequence[Pin], services: Services) -> tuple[Fact, ...]:
 
 def _console_scripts(pin: Pin, services: Services) -> dict[str, str]:
     try:
-        text = services.entry_points(artifact_of(pin)).decode("utf-8", "replace")
+        text = services.packages.entry_points(artifact_of(pin)).decode("utf-8", "replace")
     except BadWheel:
         return {}
     parser = ConfigParser(delimiters=("=",), interpolation=None)
@@ -227,12 +227,12 @@ def _console_scripts(pin: Pin, services: Services) -> dict[str, str]:
 
 def _surface(lock: Lock, pin: Pin, services: Services) -> Surface:
     """Read once for a wheel and those whose names it hands on."""
-    framework = services.framework
+    framework = services.packages.framework
     companions = [one for one in lock.pins if canonicalize_name(one.name) in framework.hands_on]
     wheels = [pin, *companions]
     parts = "\n".join([str(_RULES), *(one.sha256 for one in wheels), *framework.import_names, *framework.internal])
     key = hashlib.sha256(parts.encode()).hexdigest()
-    known = services.surfaces.recall(key)
+    known = services.history.surfaces.recall(key)
     if known is not None:
         return known
     texts: dict[str, Source] = {}
@@ -247,7 +247,7 @@ def _surface(lock: Lock, pin: Pin, services: Services) -> Surface:
             tops = list(framework.import_names) or sorted({name.partition(".")[0] for name in found})
         texts = {**found, **texts}
     surface = read_surface(tops, texts.keys(), texts.get, internal=framework.internal)
-    services.surfaces.remember(key, surface)
+    services.history.surfaces.remember(key, surface)
     return surface
 
 
@@ -269,7 +269,7 @@ def _modules(wheel: zipfile.ZipFile) -> Iterable[tuple[str, Source]]:
 
 def _opened(pin: Pin, services: Services) -> zipfile.ZipFile:
     try:
-        return zipfile.ZipFile(services.fetcher.fetch(artifact_of(pin)))
+        return zipfile.ZipFile(services.packages.fetcher.fetch(artifact_of(pin)))
     except BROKEN_ARCHIVE as error:
         raise _damaged(pin, error) from error
 

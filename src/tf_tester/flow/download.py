@@ -97,7 +97,7 @@ def download(selection: Selection, trial: Trial, services: Services, order: Orde
     version is in the delivery.
     """
     folder = order.folder
-    with interruptible(_AT_ONCE, "download", services.stop) as pool:
+    with interruptible(_AT_ONCE, "download", services.run.stop) as pool:
         lists, failures = _shopping(selection, trial, services, order, pool)
         files = _delivered(_artifacts(lists), failures, services, folder, pool)
     there = {file.filename for file in files}
@@ -111,28 +111,28 @@ def download(selection: Selection, trial: Trial, services: Services, order: Orde
     if None in order.platforms:
         cells = [one.planned for one in lists if one.platform is None]
         brought_versions = [one.cell.version for one in cells if one.artifact and one.artifact.filename in there]
-        services.downloads.add(selection.package, brought_versions)
+        services.history.downloads.add(selection.package, brought_versions)
     return Delivery(tuple(sorted(files, key=lambda file: file.filename)), tuple(failures), tuple(sorted(locks)))
 
 
 def download_locked(artifacts: Sequence[Artifact], services: Services, folder: Path) -> Delivery:
     """Put just these files into a folder. Raises `OurFailure` where it can't be written."""
     failures: list[Undelivered] = []
-    with interruptible(_AT_ONCE, "download", services.stop) as pool:
+    with interruptible(_AT_ONCE, "download", services.run.stop) as pool:
         files = _delivered(artifacts, failures, services, folder, pool)
     return Delivery(tuple(sorted(files, key=lambda file: file.filename)), tuple(failures))
 
 
 def foresee(selection: Selection, trial: Trial, services: Services, order: Order) -> Forecast:
     """What `download` would bring and from where; nothing is written into the folder. Raises as it does."""
-    with interruptible(_AT_ONCE, "download", services.stop) as pool:
+    with interruptible(_AT_ONCE, "download", services.run.stop) as pool:
         lists, failures = _shopping(selection, trial, services, order, pool)
         return _foreseen(_artifacts(lists), failures, services, order.folder, pool)
 
 
 def foresee_locked(artifacts: Sequence[Artifact], services: Services, folder: Path) -> Forecast:
     """What `download_locked` would bring and from where."""
-    with interruptible(_AT_ONCE, "download", services.stop) as pool:
+    with interruptible(_AT_ONCE, "download", services.run.stop) as pool:
         return _foreseen(artifacts, [], services, folder, pool)
 
 
@@ -259,7 +259,7 @@ def _expect(artifact: Artifact, folder: Path, services: Services) -> Expected:
     target = folder / artifact.filename
     if holds(target, artifact.sha256):
         return Expected(artifact.filename, artifact.size, "folder", 0, ())
-    foreseen = services.fetcher.foresee(artifact)
+    foreseen = services.packages.fetcher.foresee(artifact)
     where = "store" if foreseen.missing == 0 and not foreseen.sources else "sources"
     return Expected(artifact.filename, artifact.size, where, foreseen.missing, foreseen.sources)
 
@@ -268,7 +268,7 @@ def _bring(artifact: Artifact, folder: Path, services: Services) -> Delivered:
     target = folder / artifact.filename
     if holds(target, artifact.sha256):
         return Delivered(artifact.filename, target.stat().st_size, was_there=True)
-    blob = services.fetcher.fetch(artifact)
+    blob = services.packages.fetcher.fetch(artifact)
     copy_into(blob, target)
     return Delivered(artifact.filename, blob.stat().st_size, was_there=False)
 

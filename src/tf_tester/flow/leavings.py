@@ -27,7 +27,7 @@ class Leavings:
 
         self._needs = {planned.cell.key: needs for planned, needs in zip(cells, pool.map(needs_of, cells), strict=True)}
         everything = set().union(*self._needs.values())
-        self._before = {digest for digest in everything if services.shelves.holds(digest)}
+        self._before = {digest for digest in everything if services.storage.shelves.holds(digest)}
 
     def tested(self, key: str) -> None:
         """A cell is over."""
@@ -41,7 +41,7 @@ class Leavings:
 
     def _discard(self, digests: set[str]) -> None:
         if gone := digests - self._before:
-            self._services.shelves.discard(gone)
+            self._services.storage.shelves.discard(gone)
 
 
 def _digests(lock: Lock) -> set[str]:

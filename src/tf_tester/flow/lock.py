@@ -58,7 +58,7 @@ def make_locks(selection: Selection, trial: Trial, services: Services) -> tuple[
     """
     tools = tools_of(jobs_of(trial)) if trial.targets else ()
     selected = select_cells(selection, services)
-    with interruptible(_AT_ONCE, "lock", services.stop) as pool:
+    with interruptible(_AT_ONCE, "lock", services.run.stop) as pool:
         preparer = Preparer(selection, trial, selected.page, services, pool, tools=tools)
 
         def made(planned: PlannedCell) -> Made | NotMade:
@@ -154,11 +154,14 @@ def _drift(file: Path, trial: Trial, services: Services) -> tuple[Change, ...]:
     [planned] = selected.cells
     planned = replace(planned, cell=replace(planned.cell, also=cell.also))
     trial = replace(trial, requirements=origin.requirements, project=None)
-    with interruptible(1, "lock", services.stop) as pool:
+    with interruptible(1, "lock", services.run.stop) as pool:
         preparer = Preparer(selection, trial, selected.page, services, pool, tools=origin.tools, anew=True)
         fresh = _resolved(planned, preparer)
     assert planned.interpreter is not None
-    for page in (selected.page, *(services.index.page(str(canonicalize_name(pin.name))) for pin in fresh.pins)):
+    for page in (
+        selected.page,
+        *(services.packages.index.page(str(canonicalize_name(pin.name))) for pin in fresh.pins),
+    ):
         if page.stale:
             raise IndexUnreachable(
                 f"the index does not answer, and what is known of {page.project} is of an earlier day",

@@ -45,7 +45,7 @@ def read_lock(file: Path, interpreter: Interpreter, services: Services) -> Lock:
     else:
         wanted, remarks = exact_requirements(content.decode("utf-8-sig", "replace"), interpreter, shown=file.name)
         artifacts = [_artifact(one, interpreter, services, file.name) for one in wanted]
-    pins = services.resolver.pins(artifacts, interpreter)
+    pins = services.provisioning.resolver.pins(artifacts, interpreter)
     return Lock(interpreter.version, Resolution.LOCK, None, tuple(sorted(pins, key=lambda pin: pin.name)), remarks)
 
 
@@ -56,7 +56,7 @@ def select_locked(places: Sequence[Path], services: Services, package: str) -> S
     `UsageError` where there is no lock, what `read_lock` raises.
     """
     files = [file for place in places for file in lock_files(place)]
-    interpreters, broken = services.interpreters.find()
+    interpreters, broken = services.provisioning.interpreters.find()
     cells: dict[str, PlannedCell] = {}
     for file in files:
         planned = _cell_of(file, package, interpreters, services)
@@ -139,7 +139,7 @@ def locked_cell(planned: PlannedCell, file: Path, services: Services) -> Planned
 def _artifact(exactly: Exactly, interpreter: Interpreter, services: Services, shown: str) -> Artifact:
     files = [
         one
-        for one in services.index.page(exactly.name).artifacts
+        for one in services.packages.index.page(exactly.name).artifacts
         if same_version(one.version, exactly.version)
         and one.sha256
         and (not exactly.hashes or one.sha256 in exactly.hashes)

@@ -84,7 +84,7 @@ class Looking:
             )
             if self._replay is not None:
                 self._replay.settle()  # the next may be long in coming
-            self._services.tell(CellFinished(result))
+            self._services.run.tell(CellFinished(result))
             results.append(result)
             if not result.outcome.ran:
                 break

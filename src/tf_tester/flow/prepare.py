@@ -78,7 +78,7 @@ class Preparer:
         also = planned.cell.also
         requirements = [f"{planned.cell.package}=={planned.cell.version}", *also, *self.requirements(preparation)]
         cutoff = self._cutoff(preparation)
-        lock, known = self._services.resolver.lock(
+        lock, known = self._services.provisioning.resolver.lock(
             Question(
                 requirements=tuple(requirements),
                 interpreter=interpreter,
@@ -128,18 +128,19 @@ class Preparer:
         self, preparation: Preparation, lock: Lock, entered: Callable[[str], None], *, keep: str | None
     ) -> Iterator[Environment]:
         """The cell's environment; `entered` hears of each phase."""
-        clock = self._services.monotonic
+        clock = self._services.run.monotonic
         started = clock()
-        if self._services.sandbox.ahead is not None:
-            self._services.executor.expect(self._services.sandbox.ahead, self._services.limits)
+        execution = self._services.execution
+        if execution.sandbox.ahead is not None:
+            execution.executor.expect(execution.sandbox.ahead, execution.limits)
         entered("downloading")
         layers = self._layers(lock, preparation, entered)
         preparation.phases["layers"] = max(0.0, clock() - started - preparation.phases["download"])
         made = clock()
-        preparation.import_names = self._services.framework.import_names or next(
+        preparation.import_names = self._services.packages.framework.import_names or next(
             layer.import_names for layer in layers if layer.name == preparation.planned.cell.package
         )
-        with self._services.environments.make(preparation.interpreter, layers, keep=keep) as environment:
+        with self._services.provisioning.environments.make(preparation.interpreter, layers, keep=keep) as environment:
             preparation.phases["environment"] = clock() - made
             preparation.remarks += environment.clashes
             yield environment
@@ -174,16 +175,16 @@ class Preparer:
             good_for=timedelta() if self._anew else _TOOL,
         )
         try:
-            return self._services.resolver.lock(question)
+            return self._services.provisioning.resolver.lock(question)
         except Unresolvable:
-            return self._services.resolver.lock(replace(question, constraints=()))
+            return self._services.provisioning.resolver.lock(replace(question, constraints=()))
 
     def _project(self, interpreter: Interpreter) -> tuple[Pin, bytes] | None:
         """The user's own project as a pin and its METADATA, built once for each Python that needs it."""
         if self._trial.project is None:
             return None
         with self._project_lock:
-            return self._services.projects.project_wheel(self._trial.project, interpreter)
+            return self._services.provisioning.projects.project_wheel(self._trial.project, interpreter)
 
     def _needs_of(self, pin: Pin, metadata: bytes) -> list[str]:
         from packaging.metadata import parse_email  # 25 ms, for --project alone
@@ -207,7 +208,7 @@ class Preparer:
         """In the order of the lock; what isn't there is fetched and unpacked, several at once."""
         python = preparation.interpreter
         # Looking for 40 that are there takes 10 ms; handing each to a thread takes three times as long.
-        found = {pin: self._services.layers.find(pin.sha256, python) for pin in lock.pins}
+        found = {pin: self._services.storage.layers.find(pin.sha256, python) for pin in lock.pins}
         # The largest first: what takes longest to bring and to unpack must not be alone at the end.
         absent = sorted((pin for pin in lock.pins if found[pin] is None), key=lambda pin: -(pin.size or 0))
         missing = _CountDown(len(absent), lambda: entered("unpacking"))
@@ -218,19 +219,19 @@ class Preparer:
 
     def _layer(self, pin: Pin, interpreter: Interpreter, missing: "_CountDown") -> tuple[Layer, float]:
         """Fetched and unpacked; how long the fetching took."""
-        clock = self._services.monotonic
+        clock = self._services.run.monotonic
         started = clock()
-        blob = self._services.blobs.find(pin.sha256)
+        blob = self._services.storage.blobs.find(pin.sha256)
         if blob is None:
             if not pin.url or pin.built_from:
                 raise DownloadFailed(
                     f"{pin.filename} was built here and is no longer in the store.",
                     hint="Repeat the command.",
                 )
-            blob = self._services.fetcher.fetch(artifact_of(pin))
+            blob = self._services.packages.fetcher.fetch(artifact_of(pin))
         fetched = clock() - started
         missing.one_less()
-        return self._services.layers.layer(pin.filename, pin.sha256, blob, interpreter), fetched
+        return self._services.storage.layers.layer(pin.filename, pin.sha256, blob, interpreter), fetched
 
 
 class _CountDown:

@@ -45,7 +45,7 @@ class Replay:
     """What one run may show again, and keeps for later ones."""
 
     def __init__(self, trial: Trial, jobs: Sequence[Job], services: Services) -> None:
-        self._results = None if trial.writable or trial.keep else services.results
+        self._results = None if trial.writable or trial.keep else services.history.results
         self._trial = trial
         self._jobs = jobs
         self._services = services
@@ -68,13 +68,13 @@ class Replay:
             return
         with self._lock:
             self._unsettled.append((key, result))
-            if self._services.monotonic() < self._next_look:
+            if self._services.run.monotonic() < self._next_look:
                 return
         self.settle()
 
     def settle(self) -> None:
         """Keep what has ended, if nobody has changed the folders while it ran. To be called when all have ended."""
-        clock = self._services.monotonic
+        clock = self._services.run.monotonic
         with self._lock:
             ended, self._unsettled = self._unsettled, []
             if self._results is None or not ended:
@@ -104,7 +104,7 @@ class Replay:
 
     @cached_property
     def _folders(self) -> tuple[Path, ...]:
-        return folders_of(self._trial, self._services.environ)
+        return folders_of(self._trial, self._services.run.environ)
 
     @cached_property
     def _seen(self) -> "list[_File] | None":
@@ -118,7 +118,7 @@ class Replay:
         """Digest of all that is the same for every cell; None where something of it can't be told."""
         if self._seen is None:
             return None
-        trial, environ = self._trial, self._services.environ
+        trial, environ = self._trial, self._services.run.environ
         said = [
             _RULES,
             [(str(job.runner), [str(target) for target in job.targets]) for job in self._jobs],
@@ -126,12 +126,12 @@ class Replay:
             [*map(str, trial.pythonpath)],
             sorted(trial.env),
             sorted((name, environ[name]) for name in PASSED_ON if name in environ),
-            self._services.sandbox.name,
-            asdict(self._services.limits),
+            self._services.execution.sandbox.name,
+            asdict(self._services.execution.limits),
         ]
         digest = hashlib.sha256(json.dumps(said, default=str).encode())
         try:
-            for file in (*self._seen, *_files([self._services.harness.parent])):
+            for file in (*self._seen, *_files([self._services.execution.harness.parent])):
                 digest.update(json.dumps([os.fsencode(file.path).hex(), *_known_of(file)]).encode())
         except OSError:
             return None

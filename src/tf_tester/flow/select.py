@@ -38,7 +38,7 @@ def select_cells(
     Raises `UsageError` for what can't be meant, `IndexUnreachable`.
     """
     remarks: list[str] = []
-    page = services.index.page(selection.package)
+    page = services.packages.index.page(selection.package)
     if page.status == "quarantined":
         raise UsageError(
             f"{page.project} is in quarantine: its index suspects it of doing harm.",
@@ -58,7 +58,7 @@ def select_cells(
         labels = _labels(selection)
     else:
         interpreters, labels = _interpreters(selection, services, remarks)
-    target = platform or services.interpreters.platform()
+    target = platform or services.provisioning.interpreters.platform()
     if platform is not None or not installed_only:
         interpreters += every_python(target)
 
@@ -82,14 +82,14 @@ def select_cells(
 def _choice(selection: Selection, services: Services, remarks: list[str]) -> Choice:
     text, last = selection.versions, selection.last
     if not text:
-        downloaded = services.downloads.versions(selection.package)
+        downloaded = services.history.downloads.versions(selection.package)
         text, last = (",".join(downloaded), None) if downloaded else ("minors", last or _FEW)
         remarks.append(
             f"no --versions: the {len(downloaded)} that were downloaded"
             if downloaded
             else f"no --versions, and none were downloaded: the newest {last} minor versions"
         )
-    return Choice(text, last, selection.pre, selection.yanked, services.framework.lts)
+    return Choice(text, last, selection.pre, selection.yanked, services.packages.framework.lts)
 
 
 def _interpreters(
@@ -100,7 +100,7 @@ def _interpreters(
     labels: list[str] = []
     for python in selection.pythons:
         if "/" in python or "\\" in python:
-            interpreter = services.interpreters.probe(Path(python))
+            interpreter = services.provisioning.interpreters.probe(Path(python))
             given.append(interpreter)
             labels.append(interpreter.label)
         elif _is_label(python):
@@ -112,7 +112,7 @@ def _interpreters(
             )
     if labels and len(given) == len(labels):
         return given, tuple(dict.fromkeys(labels))
-    found, broken = services.interpreters.find()
+    found, broken = services.provisioning.interpreters.find()
     remarks += [f"{one.path} is skipped: {one.reason}" for one in broken]
     full = {interpreter.version: interpreter for interpreter in found if interpreter.version in labels}
     given.extend(full.values())
@@ -143,14 +143,14 @@ def _install_missing(cells: tuple[PlannedCell, ...], interpreters: list[Interpre
             continue
         wanted = [planned.cell.python]
         if planned.cell.python == "-":
-            page = versions_of(services.index.page(planned.cell.package))
+            page = versions_of(services.packages.index.page(planned.cell.package))
             artifacts = next(files for files in page.values() if files[0].version == planned.cell.version)
-            wanted = list(reversed(wheels_for_pythons(artifacts, services.interpreters.platform())))
+            wanted = list(reversed(wheels_for_pythons(artifacts, services.provisioning.interpreters.platform())))
         if installed & set(wanted):
             continue
         for label in wanted:
             try:
-                interpreters.append(services.interpreters.install(label))
+                interpreters.append(services.provisioning.interpreters.install(label))
             except NoPython:
                 continue  # the cell's own refusal stays, with the command that says why
             installed.add(label)

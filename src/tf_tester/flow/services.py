@@ -1,4 +1,4 @@
-"""Everything a use case may ask of the world, handed over by `wiring`."""
+"""Everything a use case may ask of the world, by what it is for; handed over by `wiring`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,54 +19,91 @@ from tf_tester.ports.store import Blobs, Layers, Shelves
 from tf_tester.ports.tell import Tell
 
 
-class Services(Struct, frozen=True):
-    """One run's world."""
+class Packages(Struct, frozen=True):
+    """Where packages come from, and what is known of them."""
 
     index: Index
     list_pages: Callable[[int], None]
     """Ask the index for its list, if that has no more than so many bytes: what hasn't changed isn't asked for then."""
     fetcher: Fetcher
-    blobs: Blobs
     metadata: Callable[[Artifact], bytes]
     """METADATA of a wheel. Raises `DownloadFailed`, `BadWheel`."""
     metadata_digest: Callable[[Artifact], str | None]
     """SHA-256 of a wheel's METADATA, where the wheel is or was in the store."""
     entry_points: Callable[[Artifact], bytes]
     """`entry_points.txt` of a wheel. Raises as `metadata` does."""
-    interpreters: Interpreters
-    resolver: Resolver
-    layers: Layers
-    environments: Environments
-    executor: Executor
-    sandbox: Sandbox
-    limits: Limits
-    """Of each cell."""
-    sandbox_refusal: str
-    """Why there is none, where one was wanted; empty otherwise."""
-    reputations: Callable[[], Sequence[Reputation]]
-    """Of the sources in use."""
     compare: Callable[[Sequence[Artifact], Sequence[str]], Comparison]
     """Mirrors ranked for files of one project: those named, else all that may be asked."""
+    reputations: Callable[[], Sequence[Reputation]]
+    """Of the sources in use."""
+    framework: Framework
+    """The package under test."""
+
+
+class Storage(Struct, frozen=True):
+    """The store's files and unpacked wheels."""
+
+    blobs: Blobs
+    layers: Layers
     shelves: Shelves
+
+
+class Provisioning(Struct, frozen=True):
+    """From requirements to environments."""
+
+    interpreters: Interpreters
+    resolver: Resolver
     projects: ProjectBuilder
+    environments: Environments
+
+
+class Execution(Struct, frozen=True):
+    """How programs run."""
+
+    executor: Executor
+    sandbox: Sandbox
+    sandbox_refusal: str
+    """Why there is none, where one was wanted; empty otherwise."""
+    limits: Limits
+    """Of each cell."""
+    memory: Memory
+    harness: Path
+    """The script that runs inside the tested interpreter."""
+
+
+class History(Struct, frozen=True):
+    """What earlier runs left for later ones."""
+
     results: Results | None
     """Of earlier cells; None: none may be shown again, and none kept."""
     surfaces: Surfaces
     peaks: Peaks
     durations: Durations
     downloads: Downloads
-    memory: Memory
-    framework: Framework
-    tell: Tell
-    run_folder: Path
-    """Of this run: record and evidence."""
+
+
+class RunContext(Struct, frozen=True):
+    """This run's own folders, caller and clock."""
+
+    folder: Path
+    """Record and evidence; made by whoever writes into it."""
     workplace: Path
     """Gone at the end."""
-    harness: Path
-    """The script that runs inside the tested interpreter."""
     environ: Mapping[str, str]
     """The caller's variables."""
     monotonic: Callable[[], float]
     """Seconds."""
+    tell: Tell
     stop: Callable[[], None]
     """End every process and transfer at once, and start no other."""
+
+
+class Services(Struct, frozen=True):
+    """One run's world."""
+
+    packages: Packages
+    storage: Storage
+    provisioning: Provisioning
+    execution: Execution
+    history: History
+    run: RunContext

@@ -54,17 +54,17 @@ def shell(
 
 
 def _run(command: Sequence[str], environment: Environment, services: Services) -> int:
-    environ = services.environ
+    environ = services.run.environ
     env = {name: value for name, value in environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
     # Not our own environment's programs: its pip would change us instead of what the user looks at.
     ours = str(Path(sys.prefix, environment.scripts.name)) if sys.prefix != sys.base_prefix else ""
     others = [part for part in environ.get("PATH", os.defpath).split(os.pathsep) if part != ours]
     env["PATH"] = os.pathsep.join((str(environment.scripts), *others))
     env["VIRTUAL_ENV"] = str(environment.folder)
-    command = command or _shell(env, services.workplace)
-    caught = services.workplace / "caught"
+    command = command or _shell(env, services.run.workplace)
+    caught = services.run.workplace / "caught"
     caught.mkdir()
-    wrapped = services.sandbox.wrap(
+    wrapped = services.execution.sandbox.wrap(
         Command(tuple(command), env, Path.cwd()), World((), (), environment.overlays, catch=caught)
     )
     try:

@@ -82,12 +82,12 @@ def world_of(
     trial: Trial, planned: PlannedCell, environment: Environment, services: Services, scratch: Scratch
 ) -> World:
     """What a cell's programs see: their Python, the test's folders, a scratch; nobody's home."""
-    readable = [services.harness.parent]
+    readable = [services.execution.harness.parent]
     if planned.interpreter is not None:
         readable += planned.interpreter.folders
     if not environment.overlays:
         readable.append(environment.folder)
-    readable += folders_of(trial, services.environ)
+    readable += folders_of(trial, services.run.environ)
     readable.append(scratch.order)
     overlays, writable = environment.overlays, [scratch.events, *trial.writable]
     if scratch.in_memory:

@@ -111,25 +111,25 @@ class Came(Struct):
 
 def sync(errand: Errand, mirror: Mirror, services: Services, now: Callable[[], datetime], came: Came) -> SyncReport:
     """Bring what is missing, then show it; raises `StoreError`. What else fails is in the report."""
-    began = services.monotonic()
+    began = services.run.monotonic()
     report = SyncReport(errand.mirror, now().astimezone(UTC).isoformat(timespec="seconds"))
     head, held = mirror.head(), mirror.projects()
-    pages = Pages(services.index)
-    with interruptible(_PAGES_AT_ONCE, "pages", services.stop) as pool:
+    pages = Pages(services.packages.index)
+    with interruptible(_PAGES_AT_ONCE, "pages", services.run.stop) as pool:
         if held:
-            services.list_pages(max(_A_PAGE, _A_QUESTION * len(held)))
+            services.packages.list_pages(max(_A_PAGE, _A_QUESTION * len(held)))
         watched = head.watched if head is not None else {}
         pages.ask([*held, *(root.project for root in errand.roots), *watched], pool)
         same = head is not None and head.complete and head.wanted == errand.wanted and head.held == _digest(held)
         marks = {name: entry.mark for name, entry in held.items()} | dict(watched)
         wanted = None
         if not (same and pages.marks() == marks and _is_whole(held.values(), services)):
-            wanted = plan(errand.roots, errand.rules, pages, services.metadata, pool)
+            wanted = plan(errand.roots, errand.rules, pages, services.packages.metadata, pool)
     if wanted is not None:
         report.missing, report.unmet, report.remarks = wanted.missing, wanted.unmet, wanted.remarks
         if not errand.dry_run:
             mirror.put_head(MirrorHead(now(), errand.wanted, complete=False))  # until it is done
-        with interruptible(_FILES_AT_ONCE, "files", services.stop) as pool:
+        with interruptible(_FILES_AT_ONCE, "files", services.run.stop) as pool:
             run = _Run(errand, held, wanted, pages, mirror, services, pool, report)
             try:
                 held = run.foresee() if errand.dry_run else run.carry_out()
@@ -144,7 +144,7 @@ def sync(errand: Errand, mirror: Mirror, services: Services, now: Callable[[], d
     sizes = {one.sha256: one.size or 0 for entry in held.values() for one in entry.page.artifacts}
     report.projects, report.files, report.size = len(held), len(sizes), sum(sizes.values())
     report.asked = pages.count
-    report.seconds = round(services.monotonic() - began, 3)
+    report.seconds = round(services.run.monotonic() - began, 3)
     return report
 
 
@@ -156,7 +156,7 @@ def _digest(held: Iterable[str]) -> str:
 def _is_whole(held: Iterable[HeldProject], services: Services) -> bool:
     """Whether all that it lists is in the store."""
     return all(
-        one.sha256 is not None and services.blobs.find(one.sha256) is not None
+        one.sha256 is not None and services.storage.blobs.find(one.sha256) is not None
         for entry in held
         for one in entry.page.artifacts
     )
@@ -190,7 +190,8 @@ class _Run(Struct):
         """What the mirror holds afterwards. Nothing goes before all has come that can come."""
         wanted = self._wanted()
         fetched = {
-            digest: self.pool.submit(self.services.fetcher.fetch, one) for digest, one in self._coming(wanted).items()
+            digest: self.pool.submit(self.services.packages.fetcher.fetch, one)
+            for digest, one in self._coming(wanted).items()
         }
         self.after = dict(self.held)
         final: dict[str, Files] = {}
@@ -229,7 +230,7 @@ class _Run(Struct):
 
     def _still(self, name: str) -> Files:
         """What is held, in the store as in the upstream."""
-        gone, find = self._gone(name), self.services.blobs.find
+        gone, find = self._gone(name), self.services.storage.blobs.find
         kept = ((file, one) for file, one in self._held(name).items() if file not in gone)
         return {file: one for file, one in kept if one.sha256 is not None and find(one.sha256) is not None}
 
@@ -268,7 +269,7 @@ class _Run(Struct):
         targets = dict.fromkeys(root.target for root in self.errand.roots)
         roots = [Demand(name, target, f"=={version}") for name, version in sorted(versions) for target in targets]
         required = plan(
-            (*self.errand.roots, *roots), self.errand.rules, self.pages, self.services.metadata, self.pool
+            (*self.errand.roots, *roots), self.errand.rules, self.pages, self.services.packages.metadata, self.pool
         ).wanted
         needed: dict[str, Files] = {}
         for name in self.held:
@@ -284,7 +285,11 @@ class _Run(Struct):
         total = 0
         for name in sorted(wanted):
             for one in sorted(wanted[name].values(), key=lambda one: (-(one.size or 0), one.filename)):
-                if one.sha256 is None or one.sha256 in coming or self.services.blobs.find(one.sha256) is not None:
+                if (
+                    one.sha256 is None
+                    or one.sha256 in coming
+                    or self.services.storage.blobs.find(one.sha256) is not None
+                ):
                     continue
                 size = one.size or 0
                 if self.errand.most is not None and coming and total + size > self.errand.most:
@@ -309,11 +314,11 @@ class _Run(Struct):
             except CellRefused as error:
                 self.report.missing.append(Absent(one.filename, str(error), error.hint))
                 continue
-            path = self.services.blobs.find(one.sha256)
+            path = self.services.storage.blobs.find(one.sha256)
             if path is None:
                 continue  # left for the next time
             # Of what is in the wheel, whatever the upstream promises: that is what can be handed on.
-            digest = self.services.metadata_digest(one) if one.is_wheel else None
+            digest = self.services.packages.metadata_digest(one) if one.is_wheel else None
             found[one.filename] = replace(one, size=path.stat().st_size, metadata_sha256=digest)
         return found
 

@@ -50,7 +50,7 @@ def test(
     jobs = jobs_of(trial)
     selected = select_locked(locks, services, selection.package) if locks else select_cells(selection, services)
     page, cells = selected.page, selected.cells
-    tell, clock = services.tell, services.monotonic
+    tell, clock = services.run.tell, services.run.monotonic
     begun = clock()
     remarks = (*selected.remarks, *trial.remarks)
     tell(
@@ -90,7 +90,7 @@ def test(
             except KeyboardInterrupt:
                 interrupted = True
                 gate.close()
-                services.stop()
+                services.run.stop()
                 workers.shutdown(wait=True, cancel_futures=True)
                 for future, planned in futures.items():
                     if planned.cell.key not in results:
@@ -100,7 +100,7 @@ def test(
             except BaseException:
                 # A mistake of ours in one cell: don't let the user wait for the others.
                 gate.close()
-                services.stop()
+                services.run.stop()
                 workers.shutdown(wait=True, cancel_futures=True)
                 raise
         replay.settle()
@@ -109,7 +109,7 @@ def test(
                 after(preparer, cells, results)
             except KeyboardInterrupt:
                 interrupted = True
-                services.stop()
+                services.run.stop()
     code = exit_code(tuple(results.values()), interrupted=interrupted)
     if judged is not None and not interrupted:
         code = judged([planned.cell for planned in cells], results)

@@ -113,11 +113,11 @@ def run_trial(
     folders.make(trial.cwd)
     stage = _Stage(
         services=services,
-        env=clean_environment(trial, environment, folders.home, folders.temporary, services.environ),
+        env=clean_environment(trial, environment, folders.home, folders.temporary, services.run.environ),
         cwd=folders.cwd,
         world=world_of(trial, planned, environment, services, folders),
         scratch=folders,
-        deadline=None if trial.timeout is None else services.monotonic() + trial.timeout,
+        deadline=None if trial.timeout is None else services.run.monotonic() + trial.timeout,
     )
     rows: list[TestRow] = []
     events: list[dict[str, Any]] = []
@@ -154,15 +154,15 @@ class _Stage(Struct, frozen=True):
 
     def start(self, argv: Sequence[str], place: Path) -> Exit:
         """Run a program in the sandbox, its streams into `place`. Raises `InstallFailed` where there can't be one."""
-        left = None if self.deadline is None else max(0.0, self.deadline - self.services.monotonic())
-        command = self.services.sandbox.wrap(Command(tuple(argv), self.env, self.cwd), self.world)
+        left = None if self.deadline is None else max(0.0, self.deadline - self.services.run.monotonic())
+        command = self.services.execution.sandbox.wrap(Command(tuple(argv), self.env, self.cwd), self.world)
         stdout, stderr = place / "stdout", place / "stderr"
-        end = self.services.executor.run(
+        end = self.services.execution.executor.run(
             command,
             stdout=stdout,
             stderr=stderr,
             timeout=left,
-            limits=self.services.limits,
+            limits=self.services.execution.limits,
             scratch=self.scratch.on_disk,
             written=(self.scratch.events,),
         )
@@ -206,7 +206,7 @@ def _run_harness(
         stage.scratch.order.write_text(json.dumps(spec), encoding="utf-8")
         stdout, stderr = place / "stdout", place / "stderr"
         printed = _size(stdout), _size(stderr)
-        argv = [str(environment.python), str(stage.services.harness), str(stage.scratch.order)]
+        argv = [str(environment.python), str(stage.services.execution.harness), str(stage.scratch.order)]
         seen = len(all_events)
         end = stage.start(argv, place)
         said = read_safely(events_file)

@@ -28,10 +28,11 @@ class VersionRow(Struct, frozen=True):
 
 def list_versions(selection: Selection, services: Services) -> tuple[VersionRow, ...]:
     """One row a version, oldest first. Raises `UsageError`, `IndexUnreachable`."""
-    page = services.index.page(selection.package)
-    choice = Choice(selection.versions, selection.last, selection.pre, selection.yanked, services.framework.lts)
-    found, _ = services.interpreters.find()
-    platform = services.interpreters.platform()
+    page = services.packages.index.page(selection.package)
+    lts = services.packages.framework.lts
+    choice = Choice(selection.versions, selection.last, selection.pre, selection.yanked, lts)
+    found, _ = services.provisioning.interpreters.find()
+    platform = services.provisioning.interpreters.platform()
     here = {interpreter.label for interpreter in found}
     known = versions_of(page)
     rows = []

@@ -52,7 +52,7 @@ def explain_failures(
         except TfTesterError as error:
             remarks = (f"why it fails could not be found out: {error}",)
             explanation = _without_causes(planned.cell, Blame.UNKNOWN, remarks, test)
-        services.tell(CellExplained(explanation))
+        services.run.tell(CellExplained(explanation))
 
 
 def _without_causes(cell: Cell, verdict: Blame, remarks: tuple[str, ...], test: str) -> Explanation:

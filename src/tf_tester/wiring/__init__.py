@@ -31,9 +31,10 @@ from tf_tester.execute.groups import ControlGroups
 from tf_tester.execute.local import LocalExecutor
 from tf_tester.execute.machine import memory, total_memory, usable_cores
 from tf_tester.execute.probe import abilities, store_facts, uv_version
-from tf_tester.flow.services import Services
+from tf_tester.flow.services import Execution, History, Packages, Provisioning, RunContext, Services, Storage
 from tf_tester.model.machine import Isolation
 from tf_tester.model.outcome import CellResult
+from tf_tester.ports.environment import Environments
 from tf_tester.ports.execute import Sandbox, Starter
 from tf_tester.ports.index import GetPage
 from tf_tester.ports.tell import Tell
@@ -108,43 +109,15 @@ def services(
         blobs = BlobStore(folder, ledger, leases)
         network = Network(settings, ledger, blobs, hear, environ, hosts=hosts, fresh=fresh)
         stack.callback(network.close)
+        ground = _Ground(settings, environ, folder, workplace, launchers, ledger, blobs, network)
         metadata = MetadataReader(ledger, blobs, network.transfer)
-        loopback = LoopbackIndex(network.index, network.transfer)
-        stack.callback(loopback.close)
         uv = Uv(workplace / "uv")
-        builder = Builder(
-            memory=ledger,
-            blobs=blobs,
-            fetcher=network.transfer,
-            loopback=loopback,
-            metadata=metadata,
-            uv=uv,
-            workplace=workplace,
-            sandbox=cache(lambda: _build_sandbox(settings, workplace, launchers)),
-            exclusive=folder.exclusive,
-        )
         executor = LocalExecutor(launchers=launchers)
         stack.callback(executor.close)
         layers = LayerStore(
             folder, workplace, cpus=usable_cores(), compiler=_harness("compile_layer.py"), leases=leases, seen_at=PLACE
         )
         sandbox, refusal = _for(purpose, settings, workplace, launchers)
-
-        on_disk = DiskEnvironments(
-            workplace,
-            folder.kept,
-            placement=Placement.COPY if isinstance(sandbox, NoSandbox) else Placement.LINK,
-            uv=lambda: uv.path,
-            remove_tree=remove_tree,
-            translate=lambda error: translate(error, folder.root),
-        )
-        overlay = OverlayEnvironments(
-            Plans(folder.root / "plans", workplace, exclusive=folder.exclusive),
-            on_disk,
-            translate=lambda error: translate(error, folder.root),
-        )
-
-        pythons = interpreters(settings, ledger, uv, environ)
 
         def stop() -> None:
             uv.stop()
@@ -153,54 +126,119 @@ def services(
             network.close()
 
         yield Services(
-            index=network.index,
-            list_pages=network.list_pages,
-            fetcher=network.transfer,
-            blobs=blobs,
-            metadata=metadata.read,
-            metadata_digest=metadata.digest,
-            entry_points=metadata.entry_points,
-            interpreters=pythons,
-            resolver=UvResolver(
-                index=network.index,
-                loopback=loopback,
-                metadata=metadata,
-                builder=builder,
-                uv=uv,
-                blobs=blobs,
-                memory=LockMemory(ledger),
-                known_sdists=known_sdists(),
-                workplace=workplace,
-                interpreters=lambda: pythons.find()[0],
-                authority=network.identity,
-                now=now,
-                offline=settings.offline,
+            packages=_packages(settings, network, metadata),
+            storage=Storage(blobs, layers, _Shelves(Inventory(folder, ledger), leases, layers, workplace)),
+            provisioning=_provisioning(ground, metadata, uv, sandbox, stack),
+            execution=Execution(
+                executor=executor,
+                sandbox=sandbox,
+                sandbox_refusal=refusal,
+                limits=limits(settings, memory=total_memory()),
+                memory=_MachineMemory(executor),
+                harness=_harness("run.py"),
             ),
-            layers=layers,
-            environments=overlay if isinstance(sandbox, NamespaceSandbox | View) else on_disk,
-            executor=executor,
-            sandbox=sandbox,
-            limits=limits(settings, memory=total_memory()),
-            sandbox_refusal=refusal,
-            compare=network.compare,
-            reputations=network.reputations,
-            shelves=_Shelves(Inventory(folder, ledger), leases, layers, workplace),
-            projects=builder,
-            results=None if _varies(settings, sandbox) else LedgerResults(ledger),
-            surfaces=_LedgerSurfaces(ledger),
-            peaks=_LedgerPeaks(ledger),
-            durations=_LedgerDurations(ledger),
-            downloads=_LedgerDownloads(ledger),
-            memory=_MachineMemory(executor),
-            framework=framework_of(settings.package),
-            tell=hear,
-            run_folder=run_folder,
-            workplace=workplace,
-            harness=_harness("run.py"),
-            environ=environ,
-            monotonic=time.monotonic,
-            stop=stop,
+            history=_history(settings, ledger, sandbox),
+            run=RunContext(
+                folder=run_folder,
+                workplace=workplace,
+                environ=environ,
+                monotonic=time.monotonic,
+                tell=hear,
+                stop=stop,
+            ),
         )
+
+
+class _Ground(Struct, frozen=True):
+    """What is open before anything is built on it."""
+
+    settings: Settings
+    environ: Mapping[str, str]
+    folder: StoreFolder
+    workplace: Path
+    launchers: LaunchServer
+    ledger: Ledger
+    blobs: BlobStore
+    network: Network
+
+
+def _packages(settings: Settings, network: Network, metadata: MetadataReader) -> Packages:
+    return Packages(
+        index=network.index,
+        list_pages=network.list_pages,
+        fetcher=network.transfer,
+        metadata=metadata.read,
+        metadata_digest=metadata.digest,
+        entry_points=metadata.entry_points,
+        compare=network.compare,
+        reputations=network.reputations,
+        framework=framework_of(settings.package),
+    )
+
+
+def _provisioning(
+    ground: _Ground, metadata: MetadataReader, uv: Uv, sandbox: Sandbox, stack: ExitStack
+) -> Provisioning:
+    settings, workplace, network = ground.settings, ground.workplace, ground.network
+    loopback = LoopbackIndex(network.index, network.transfer)
+    stack.callback(loopback.close)
+    builder = Builder(
+        memory=ground.ledger,
+        blobs=ground.blobs,
+        fetcher=network.transfer,
+        loopback=loopback,
+        metadata=metadata,
+        uv=uv,
+        workplace=workplace,
+        sandbox=cache(lambda: _build_sandbox(settings, workplace, ground.launchers)),
+        exclusive=ground.folder.exclusive,
+    )
+    pythons = interpreters(settings, ground.ledger, uv, ground.environ)
+    resolver = UvResolver(
+        index=network.index,
+        loopback=loopback,
+        metadata=metadata,
+        builder=builder,
+        uv=uv,
+        blobs=ground.blobs,
+        memory=LockMemory(ground.ledger),
+        known_sdists=known_sdists(),
+        workplace=workplace,
+        interpreters=lambda: pythons.find()[0],
+        authority=network.identity,
+        now=now,
+        offline=settings.offline,
+    )
+    return Provisioning(pythons, resolver, builder, _environments(ground, uv, sandbox))
+
+
+def _environments(ground: _Ground, uv: Uv, sandbox: Sandbox) -> Environments:
+    folder, workplace = ground.folder, ground.workplace
+    on_disk = DiskEnvironments(
+        workplace,
+        folder.kept,
+        placement=Placement.COPY if isinstance(sandbox, NoSandbox) else Placement.LINK,
+        uv=lambda: uv.path,
+        remove_tree=remove_tree,
+        translate=lambda error: translate(error, folder.root),
+    )
+    if not isinstance(sandbox, NamespaceSandbox | View):
+        return on_disk
+    return OverlayEnvironments(
+        Plans(folder.root / "plans", workplace, exclusive=folder.exclusive),
+        on_disk,
+        translate=lambda error: translate(error, folder.root),
+    )
+
+
+def _history(settings: Settings, ledger: Ledger, sandbox: Sandbox) -> History:
+    return History(
+        results=None if _varies(settings, sandbox) else LedgerResults(ledger),
+        surfaces=_LedgerSurfaces(ledger),
+        peaks=_LedgerPeaks(ledger),
+        durations=_LedgerDurations(ledger),
+        downloads=_LedgerDownloads(ledger),
+    )
 
 
 @contextmanager
@@ -347,7 +385,7 @@ def _tried(name: str, settings: Settings, workplace: Path, starter: Starter, *, 
 
 
 class LedgerResults:
-    """`flow.services.Results`."""
+    """`ports.memory.Results`."""
 
     _KIND = "result"
     _LARGEST = 4 << 20
@@ -376,7 +414,7 @@ class LedgerResults:
 
 
 class _LedgerSurfaces:
-    """`flow.services.Surfaces`, compressed: TensorFlow has a hundred thousand names."""
+    """`ports.memory.Surfaces`, compressed: TensorFlow has a hundred thousand names."""
 
     _KIND = "surface"
 

@@ -161,7 +161,7 @@ class Network:
         return " ".join(without_credentials(url) for url in urls)
 
     def list_pages(self, most: int) -> None:
-        """See `flow.services.Services`. Where several indexes speak for a project, the list of one says nothing."""
+        """See `flow.services.Packages`. Where several indexes speak for a project, the list of one says nothing."""
         if self.index is self._last:
             self._authority.ask_for_list(most)
 

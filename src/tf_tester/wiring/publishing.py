@@ -50,4 +50,4 @@ def publishing(
         pages = [held.page for held in StoredMirror(ledger, mirror).projects().values()]
         created = now().isoformat(timespec="seconds")
         edition = Edition(mirror, pages, created, TOOL, new_name, url, keep)
-        yield Source(edition, world.blobs, world.metadata)
+        yield Source(edition, world.storage.blobs, world.packages.metadata)

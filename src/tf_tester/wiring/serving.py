@@ -81,16 +81,16 @@ def offering(settings: Settings, wishes: Wishes, tell: Tell, environ: Mapping[st
         ledger = stack.enter_context(closing(open_ledger(StoreFolder(settings.store))))
         if wishes.synced is not None:
             synced = StoredMirror(ledger, mirror_named(ledger, wishes.synced))
-        index: Index = synced or DescribedIndex(world.index, world.metadata_digest)
+        index: Index = synced or DescribedIndex(world.packages.index, world.packages.metadata_digest)
         if private is not None:
             index = FirstIndex([(PRIVATE, private)], index, [])
         try:
             yield Offer(
-                stop=world.stop,
+                stop=world.run.stop,
                 index=index,
-                fetcher=world.fetcher,
-                blobs=world.blobs,
-                metadata=world.metadata,
+                fetcher=world.packages.fetcher,
+                blobs=world.storage.blobs,
+                metadata=world.packages.metadata,
                 allowed=LockFolder(wishes.locks).allowed,
                 now=now,
                 facts=lambda: _facts(settings, world, ledger),
@@ -105,7 +105,7 @@ def offering(settings: Settings, wishes: Wishes, tell: Tell, environ: Mapping[st
                 listed=synced.serials if synced is not None else dict,
             )
         finally:
-            world.stop()
+            world.run.stop()
 
 
 def _facts(settings: Settings, world: Services, ledger: Ledger) -> Facts:
@@ -113,4 +113,4 @@ def _facts(settings: Settings, world: Services, ledger: Ledger) -> Facts:
     folder = StoreFolder(settings.store)
     sizes = [entry.stat().st_size for place in folder.blobs.glob("??") for entry in os.scandir(place)]
     free = shutil.disk_usage(folder.root).free
-    return Facts(len(sizes), sum(sizes), free, tuple(world.reputations()), mirror_heads(ledger))
+    return Facts(len(sizes), sum(sizes), free, tuple(world.packages.reputations()), mirror_heads(ledger))
