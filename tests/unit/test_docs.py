@@ -1,5 +1,6 @@
 """The documentation tells of the program as it is."""
 
+import pkgutil
 import re
 import runpy
 import shlex
@@ -58,6 +59,22 @@ SHOWN = [
     for path in HAND_WRITTEN
     for command in dict.fromkeys(commands(path))
 ]
+
+
+GLOSSARY = ROOT / "docs" / "explanation" / "glossary.md"
+TERMS = [
+    cells for line in text_of(GLOSSARY).splitlines() if len(cells := line.split(" | ")) == 5 and cells[0] != "| term"
+]
+
+
+@pytest.mark.parametrize("place", sorted({place for cells in TERMS for place in re.findall(r"`([^`]+)`", cells[2])}))
+def test_every_place_that_the_glossary_names_is_there(place: str) -> None:
+    assert pkgutil.resolve_name(f"tf_tester.{place}")
+
+
+def test_the_glossary_explains_each_term_once() -> None:
+    terms = [term for cells in TERMS for term in cells[0].removeprefix("| ").split(", ")]
+    assert len(terms) == len(set(terms)) > 50
 
 
 def test_settings_page_is_up_to_date() -> None:
