@@ -46,7 +46,7 @@ ERA = Resolution.ERA
 PASS, FAIL, SKIP, TIMEOUT = Outcome.PASS, Outcome.FAIL, Outcome.SKIP, Outcome.TIMEOUT
 
 V24, V28, V212, V216, V218 = (
-    Cell("tensorflow", version, python, ERA)
+    Cell.of("tensorflow", version, python, ERA)
     for version, python in [
         ("2.4.0", "3.8"),
         ("2.8.0", "3.10"),
@@ -55,7 +55,7 @@ V24, V28, V212, V216, V218 = (
         ("2.18.0", "3.12"),
     ]
 )
-V114, V115 = Cell("tensorflow", "1.14.0", "-", ERA), Cell("tensorflow", "1.15.0", "-", ERA)
+V114, V115 = Cell.of("tensorflow", "1.14.0", "-", ERA), Cell.of("tensorflow", "1.15.0", "-", ERA)
 
 NO_NAME = ExceptionFact(
     "ImportError",
@@ -287,7 +287,7 @@ test in that cell, or not reached
 
 
 def test_very_many_columns_become_one_line_a_cell() -> None:
-    cells = [Cell("torch", f"2.{minor}.0", "3.11", ERA) for minor in range(60)]
+    cells = [Cell.of("torch", f"2.{minor}.0", "3.11", ERA) for minor in range(60)]
     rows = [TestRow(name, PASS) for name in SUITE[:2]] + [TestRow(SUITE[2], FAIL)]
     text = shown(run({cell: result(cell, FAIL, *rows) for cell in cells}))
     assert "\n2.7.0    3.11    FAIL     4.2 s  2 passed, 1 failed\n" in text
@@ -436,7 +436,7 @@ def hostile(value: Any) -> Any:
 
 def hostile_run() -> list[Event]:
     """Every event and every field, in cells of each outcome."""
-    cells = [hostile(Cell("", "", "", resolution)) for resolution in (ERA, Resolution.LATEST, Resolution.LOWEST)]
+    cells = [hostile(Cell.of("", "", "", resolution)) for resolution in (ERA, Resolution.LATEST, Resolution.LOWEST)]
     warning = WarningFact("", "", "")
     exception = ExceptionFact("", "", "", 1, "")
     results = []
@@ -524,7 +524,7 @@ def write(path: Path, events: list[Event]) -> None:
 def test_the_first_line_says_the_format_and_each_line_its_event_and_time(tmp_path: Path) -> None:
     write(tmp_path / "record.jsonl", script_run())
     lines = [json.loads(line) for line in (tmp_path / "record.jsonl").read_text().splitlines()]
-    assert lines[0]["format"] == 1
+    assert lines[0]["format"] == 2
     assert (lines[0]["event"], lines[0]["at"]) == ("run-started", "2026-11-22T10:00:00.123Z")
     assert [line["event"] for line in lines[1:4]] == ["transfer-trouble"] + ["transfer-finished"] * 2
     assert lines[-1]["event"] == "run-finished"
@@ -547,7 +547,7 @@ def test_what_a_later_version_wrote_is_skipped(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [('{"event":"cell-state","format":2}\n', "has format 2"), ('{"a":1}\n', "is not a record")],
+    [('{"event":"cell-state","format":3}\n', "has format 3"), ('{"a":1}\n', "is not a record")],
 )
 def test_other_files_are_refused(tmp_path: Path, content: str, said: str) -> None:
     (tmp_path / "record.jsonl").write_text(content)
@@ -588,7 +588,7 @@ def test_threads_do_not_mix_their_lines(tmp_path: Path) -> None:
 def board_of(cells: int, *, width: int = 80, height: int = 16, clock: Any = lambda: 0.0) -> Board:
     console = Console(file=io.StringIO(), force_terminal=True, width=width, height=height)
     board = Board(console, clock)
-    chosen = tuple(Cell("tensorflow", f"2.{number}.0", "3.11", ERA) for number in range(cells))
+    chosen = tuple(Cell.of("tensorflow", f"2.{number}.0", "3.11", ERA) for number in range(cells))
     board.tell(RunStarted("1", "", "", {}, chosen, FOLDER))
     return board
 
@@ -602,7 +602,7 @@ def test_the_board_shows_what_is_in_flight_and_where_each_cell_is() -> None:
         board.tell(
             TransferProgress("a", "tensorflow-2.0.0-cp311-cp311-any.whl", second * 10_000_000, 100_000_000, "tuna")
         )
-    failed = result(Cell("tensorflow", "2.1.0", "3.11", ERA), FAIL, summary="ImportError: no")
+    failed = result(Cell.of("tensorflow", "2.1.0", "3.11", ERA), FAIL, summary="ImportError: no")
     board.tell(CellFinished(failed))
     board.tell(TransferTrouble("numpy-1.22.0-cp311-cp311-any.whl", "tuna", "cut off"))
     assert board.render().plain == snapshot("""\

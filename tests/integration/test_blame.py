@@ -243,7 +243,8 @@ def test_two_kinds_of_failure_beside_one_neighbour_are_told_apart(car: User, ind
     assert run.out.count("verdict: framework") == 2, run.out
     assert "flaky" not in run.out
     explained = [event["explanation"] for event in run.record() if event["event"] == "cell-explained"]
-    assert [(one["cell"]["version"], one["test"]) for one in explained] == [("2.0", "one.py"), ("3.0", "two.py")]
+    cells = [one["cell"]["requirements"][0]["version"] for one in explained]
+    assert list(zip(cells, [one["test"] for one in explained], strict=True)) == [("2.0", "one.py"), ("3.0", "two.py")]
 
 
 def test_a_test_is_explained_by_what_it_does_and_not_by_what_others_do(car: User) -> None:

@@ -35,7 +35,7 @@ seconds = st.floats(0, 1e6)
 count = st.integers(0, 2**53)
 moments = st.datetimes(min_value=datetime(1990, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 
-cells = st.builds(Cell, text, text, text, st.sampled_from(Resolution))
+cells = st.builds(Cell.of, text, text, text, st.sampled_from(Resolution))
 exceptions = st.builds(ExceptionFact, text, text, text, count, text)
 warnings = st.builds(WarningFact, text, text, text, count, count)
 rows = st.builds(

@@ -19,7 +19,7 @@ from tf_tester.cli.settings import read_settings
 from tf_tester.core.settings import from_file
 from tf_tester.model import events
 from tf_tester.model.cause import Cause, Explanation
-from tf_tester.model.cell import Cell
+from tf_tester.model.cell import Cell, CellRequirement
 from tf_tester.model.lock import Lock, Pin
 from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow, WarningFact
 from tf_tester.report.record import RecordWriter
@@ -141,7 +141,7 @@ def test_record_page_tells_every_event_and_field() -> None:
     page = text_of(ROOT / "docs" / "reference" / "record.md")
     told = set(re.findall(r"`([\w-]+)`", page)) | set(re.findall(r"^### ([\w-]+)$", page, re.MULTILINE))
     written: tuple[type, ...] = get_args(events.Event)
-    parts = (Cell, Lock, Pin, CellResult, TestRow, ExceptionFact, WarningFact, Explanation, Cause)
+    parts = (Cell, CellRequirement, Lock, Pin, CellResult, TestRow, ExceptionFact, WarningFact, Explanation, Cause)
     kept = [kind for kind in (*written, *parts) if kind is not events.TransferProgress]
     fields = {field.name for kind in kept for field in msgspec.structs.fields(kind)}
     # The package's own names, as `tf_tester.report.record` spells them.
@@ -154,8 +154,8 @@ def test_record_page_names_events_as_the_writer_does(tmp_path: Path) -> None:
         writer.tell(events.RunFinished(0, interrupted=False, wall_s=1.0))
     line = (tmp_path / "record.jsonl").read_text()
     assert '"event":"run-finished"' in line
-    assert '"format":1' in line
-    assert "Today's format is 1." in text_of(ROOT / "docs" / "reference" / "record.md")
+    assert '"format":2' in line
+    assert "Today's format is 2." in text_of(ROOT / "docs" / "reference" / "record.md")
 
 
 def test_store_page_tells_every_place() -> None:

@@ -59,7 +59,7 @@ def prepared(
     projects = SimpleNamespace(project_wheel=lambda _folder, _python: project)
     services = cast(Services, SimpleNamespace(provisioning=SimpleNamespace(resolver=resolver, projects=projects)))
     selection = Selection("toy", "1.0", grace=timedelta(days=14), allow_build=frozenset({"gear"}))
-    preparation = Preparation(PlannedCell(Cell("toy", "1.0", "3.8", resolution), PYTHON, WHEEL), PYTHON)
+    preparation = Preparation(PlannedCell(Cell.of("toy", "1.0", "3.8", resolution), PYTHON, WHEEL), PYTHON)
     with ThreadPoolExecutor(1) as pool:
         preparer = Preparer(selection, trial or Trial(), ProjectPage("toy", page), services, pool, tools=tools)
         lock, known = preparer.locked(preparation)
@@ -177,7 +177,7 @@ def test_a_built_wheel_that_is_gone_is_not_looked_for_elsewhere() -> None:
         run=SimpleNamespace(monotonic=lambda: 0.0),
         execution=SimpleNamespace(sandbox=NoSandbox()),
     )
-    preparation = Preparation(PlannedCell(Cell("mine", "0.1", "3.8", Resolution.ERA), PYTHON), PYTHON)
+    preparation = Preparation(PlannedCell(Cell.of("mine", "0.1", "3.8", Resolution.ERA), PYTHON), PYTHON)
     lock = Lock(
         "3.8.18", Resolution.ERA, None, (Pin("mine", "0.1", "mine-0.1-py3-none-any.whl", "ab" * 32, 3, url=""),)
     )

@@ -18,7 +18,7 @@ LETTERS = {"P": Outcome.PASS, "F": Outcome.FAIL, "S": Outcome.SKIP, "-": Outcome
 
 def of(rows: Sequence[tuple[str, str, str]], package: str = "toy") -> Support:
     """Rows of version, Python and letter."""
-    cells = {Cell(package, version, python, Resolution.ERA): LETTERS[letter] for version, python, letter in rows}
+    cells = {Cell.of(package, version, python, Resolution.ERA): LETTERS[letter] for version, python, letter in rows}
     results = {cell.key: CellResult(cell.key, outcome) for cell, outcome in cells.items()}
     [found] = support(Report(cells=tuple(cells), results=results))
     return found

@@ -230,7 +230,7 @@ def test_what_a_test_may_have_made_is_read_only_where_it_is_a_file_of_its_own(tm
 
 
 PLANNED = PlannedCell(
-    Cell("toy", "1.0", "3.8", Resolution.ERA), Interpreter(Path("/p"), "3.8.18", "cpython", "cp38", 64, "cpython-38")
+    Cell.of("toy", "1.0", "3.8", Resolution.ERA), Interpreter(Path("/p"), "3.8.18", "cpython", "cp38", 64, "cpython-38")
 )
 
 

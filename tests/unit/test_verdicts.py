@@ -27,7 +27,7 @@ def test_examples(module: object) -> None:
 
 
 def cell(version: str, python: str = "3.10", resolution: Resolution = ERA) -> Cell:
-    return Cell("toy", version, python, resolution)
+    return Cell.of("toy", version, python, resolution)
 
 
 def lock(**versions: str) -> Lock:

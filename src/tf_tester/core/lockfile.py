@@ -15,7 +15,7 @@ from tf_tester.core.markers import markers_of
 from tf_tester.core.tags import best_wheel
 from tf_tester.errors import ConfigError
 from tf_tester.model.artifact import Artifact
-from tf_tester.model.cell import Cell
+from tf_tester.model.cell import Cell, CellRequirement
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.lock import Pin, Resolution
 
@@ -119,7 +119,7 @@ def _table(origin: Origin) -> dict[str, Any]:
         "resolution": str(cell.resolution),
     }
     lists = {
-        "also": cell.also,
+        "also": tuple(one.text for one in cell.besides),
         "requirements": origin.requirements,
         "tools": origin.tools,
         "allow-build": origin.allow_build,
@@ -134,12 +134,12 @@ def origin_of(content: bytes) -> Origin | None:
     try:
         table = tomllib.loads(content.decode())["tool"][_TABLE]
         return Origin(
-            Cell(
+            Cell.of(
                 str(table["package"]),
                 str(table["version"]),
                 str(table["python"]),
                 Resolution(table["resolution"]),
-                tuple(map(str, table.get("also", ()))),
+                besides=tuple(CellRequirement.parse(str(text)) for text in table.get("also", ())),
             ),
             timedelta(seconds=int(table.get("grace-seconds", 0))),
             tuple(map(str, table.get("requirements", ()))),

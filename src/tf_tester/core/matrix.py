@@ -45,11 +45,11 @@ def plan(
         artifacts = known[version]
         name = artifacts[0].version
         if not pythons:
-            cell = Cell(page.project, name, "-", resolution)
+            cell = Cell.of(page.project, name, "-", resolution, platform=platform.name)
             cells.append(_cell_for_any_python(cell, artifacts, interpreters, platform, may_build=may_build))
         for label in pythons:
             fitting = by_label.get(label, [])
-            cell = Cell(page.project, name, label, resolution)
+            cell = Cell.of(page.project, name, label, resolution, platform=platform.name)
             cells.append(_cell_for_python(cell, artifacts, fitting, platform, may_build=may_build))
     return tuple(cells)
 

@@ -127,21 +127,29 @@ def exit_code(results: Iterable[CellResult], *, interrupted: bool) -> int:
 def cell_labels(cells: Iterable[Cell]) -> dict[str, str]:
     """A short unambiguous name for each cell, by key: `2.16.1 py3.12`.
 
-    The package and the resolution are named only where the run has more than one of them; what a cell has besides, or
-    the name of its lock, where nothing else tells it from another.
+    The package, the resolution and the platform are named only where the run has more than one of them; what a cell
+    has besides, or the name of its lock, where nothing else tells it from another.
     """
     cells = tuple(cells)
-    packages = len({cell.package for cell in cells}) > 1
+    packages = len({tuple(one.name for one in cell.tested) for cell in cells}) > 1
+    platforms = len({cell.platform for cell in cells}) > 1
     resolutions = len({cell.resolution for cell in cells}) > 1
-    alike = Counter((cell.package, cell.version, cell.python, cell.resolution) for cell in cells)
-    labels: dict[str, str] = {}
+    words_of: dict[str, list[str]] = {}
     for cell in cells:
-        words = [f"{cell.package} {cell.version}" if packages else cell.version]
+        words = [" ".join(f"{one.name} {one.version}" if packages else one.version for one in cell.tested)]
         if cell.python != "-":
             words.append(f"py{cell.python}")
         if resolutions:
             words.append(str(cell.resolution))
-        if alike[cell.package, cell.version, cell.python, cell.resolution] > 1:
-            words += cell.also
-        labels[cell.key] = " ".join(words)
-    return labels
+        if platforms and cell.platform:
+            words.append(cell.platform)
+        words_of[cell.key] = words
+    alike = Counter(map(tuple, words_of.values()))
+    return {cell.key: " ".join(_told_apart(cell, words_of[cell.key], alike)) for cell in cells}
+
+
+def _told_apart(cell: Cell, words: list[str], alike: Counter[tuple[str, ...]]) -> list[str]:
+    """Return the words for a cell, with its extras, origins and details where others have the same words."""
+    if alike[tuple(words)] == 1:
+        return words
+    return [*words, *(one.label for one in cell.tested if one.extras or one.origin), *cell.details]

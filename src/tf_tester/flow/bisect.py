@@ -18,7 +18,7 @@ from tf_tester.flow.select import Selected, select_cells
 from tf_tester.flow.services import Services
 from tf_tester.flow.trial import jobs_of, tools_of
 from tf_tester.model.artifact import ProjectPage
-from tf_tester.model.cell import PlannedCell
+from tf_tester.model.cell import CellRequirement, PlannedCell
 from tf_tester.model.events import RunFinished
 from tf_tester.model.request import Selection, Trial
 
@@ -233,5 +233,5 @@ def _line(
             hint=f"Give one version of {selection.package} with --versions, and one --python.",
         )
     held = selected.cells[0]
-    cells = [replace(held, cell=replace(held.cell, also=(f"{over}=={version}",))) for version in versions]
+    cells = [replace(held, cell=held.cell.beside((CellRequirement(over, version),))) for version in versions]
     return selected, cells, versions, selected.remarks, ends[0] == low

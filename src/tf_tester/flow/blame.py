@@ -26,7 +26,7 @@ from tf_tester.flow.services import Services
 from tf_tester.flow.trial import jobs_of, tools_of
 from tf_tester.model.artifact import ProjectPage
 from tf_tester.model.cause import Blame, Cause, Explanation
-from tf_tester.model.cell import PlannedCell
+from tf_tester.model.cell import CellRequirement, PlannedCell
 from tf_tester.model.events import CellExplained, RunFinished
 from tf_tester.model.lock import Lock, Pin, Resolution
 from tf_tester.model.request import Selection, Trial
@@ -192,7 +192,8 @@ class Blaming:
         self, good: PlannedCell, bad: PlannedCell, tried: Changes, differing: dict[str, Change]
     ) -> tuple[PlannedCell, str]:
         self._number += 1
-        cell = replace(good.cell, resolution=Resolution.LOCK, also=(f"combination {self._number}",))
+        name = f"combination {self._number}"
+        cell = replace(good.cell.beside(()), resolution=Resolution.LOCK, lock_name=name, attempt="")
         planned = replace(good, cell=cell, lock=between(_lock(good), _lock(bad), tried))
         texts = [differing[name].text for name in sorted(tried)]
         return planned, ", ".join(texts) if len(texts) <= 3 else f"{len(texts)} of {len(differing)} changes"
@@ -277,8 +278,8 @@ class Blaming:
         def cells(indexes: Sequence[int]) -> list[tuple[PlannedCell, str]]:
             found = []
             for index in indexes:
-                also = (f"{leader.name}=={line[index]}", *others)
-                cell = replace(era, cell=replace(era.cell, also=also), lock=None)
+                besides = (CellRequirement(leader.name, str(line[index])), *map(CellRequirement.parse, others))
+                cell = replace(era, cell=era.cell.beside(besides), lock=None)
                 found.append((cell, f"{leader.name} {line[index]}"))
             return found
 
@@ -302,7 +303,7 @@ class Blaming:
     # -- whether the pins are enough, and each is needed
 
     def _with_pins(self, bad: PlannedCell, pins: tuple[str, ...]) -> tuple[PlannedCell, Look]:
-        planned = replace(bad, cell=replace(bad.cell, also=pins), lock=None)
+        planned = replace(bad, cell=bad.cell.beside(map(CellRequirement.parse, pins)), lock=None)
         [look] = self._look([(planned, f"{_name(bad)} with {' and '.join(pins)}")], anew=True)
         if look.verdict is Verdict.BAD:
             planned = self.with_lock(planned)
@@ -378,7 +379,7 @@ class Blaming:
 
 def called(planned: PlannedCell, name: str) -> PlannedCell:
     """A cell that has its lock, under another name in the record."""
-    return replace(planned, cell=replace(planned.cell, also=(*planned.cell.also, name)))
+    return replace(planned, cell=replace(planned.cell, attempt=name))
 
 
 def _lock(planned: PlannedCell) -> Lock:
@@ -388,7 +389,7 @@ def _lock(planned: PlannedCell) -> Lock:
 
 def _name(planned: PlannedCell) -> str:
     """How its dependencies were chosen."""
-    return planned.cell.also[0] if planned.cell.resolution is Resolution.LOCK else str(planned.cell.resolution)
+    return planned.cell.lock_name if planned.cell.resolution is Resolution.LOCK else str(planned.cell.resolution)
 
 
 def _pins(causes: Sequence[Cause]) -> tuple[str, ...]:

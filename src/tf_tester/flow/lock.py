@@ -152,7 +152,7 @@ def _drift(file: Path, trial: Trial, services: Services) -> tuple[Change, ...]:
     )
     selected = select_cells(selection, services)
     [planned] = selected.cells
-    planned = replace(planned, cell=replace(planned.cell, also=cell.also))
+    planned = replace(planned, cell=planned.cell.beside(cell.besides))
     trial = replace(trial, requirements=origin.requirements, project=None)
     with interruptible(1, "lock", services.run.stop) as pool:
         preparer = Preparer(selection, trial, selected.page, services, pool, tools=origin.tools, anew=True)
@@ -183,7 +183,7 @@ def _resolved(planned: PlannedCell, preparer: Preparer) -> Lock:
 def _name(cell: Cell, form: LockFormat) -> str:
     """PEP 751 takes no dots in the middle of a name."""
     how = "" if cell.resolution == "era" else f"-{cell.resolution}"
-    if cell.also:
-        how += f"-{hashlib.sha256(' '.join(cell.also).encode()).hexdigest()[:8]}"
+    if cell.details:
+        how += f"-{hashlib.sha256(' '.join(cell.details).encode()).hexdigest()[:8]}"
     stem = f"{cell.package}-{cell.version}-py{cell.python}{how}"
     return f"pylock.{stem.replace('.', '-')}.toml" if form is LockFormat.PYLOCK else f"{form}-{stem}.txt"

@@ -98,7 +98,7 @@ def _cell_of(file: Path, package: str, interpreters: Sequence[Interpreter], serv
         cell = origin.cell
     else:
         version = version_in(content, package, shown=file.name)
-        cell = Cell(package, version, python, Resolution.LOCK, (file.name,))
+        cell = Cell.of(package, version, python, Resolution.LOCK, lock_name=file.name)
     if interpreter is not None:
         try:
             lock = read_lock(file, interpreter, services)
@@ -109,7 +109,7 @@ def _cell_of(file: Path, package: str, interpreters: Sequence[Interpreter], serv
         if origin is None:
             # Of several versions that one which is for this Python.
             version = next((pin.version for pin in lock.pins if canonicalize_name(pin.name) == package), version)
-            cell = replace(cell, version=version)
+            cell = Cell.of(package, version, python, Resolution.LOCK, lock_name=file.name)
         return PlannedCell(cell, interpreter, lock=lock)
     refusal = Refusal(
         Outcome.NO_PYTHON,
@@ -121,7 +121,7 @@ def _cell_of(file: Path, package: str, interpreters: Sequence[Interpreter], serv
 
 def locked_cell(planned: PlannedCell, file: Path, services: Services) -> PlannedCell:
     """The cell with what a file names. Raises as `read_lock` does, and where it has another version of the package."""
-    cell = replace(planned.cell, resolution=Resolution.LOCK, also=(file.name,))
+    cell = replace(planned.cell.beside(()), resolution=Resolution.LOCK, lock_name=file.name)
     if planned.interpreter is None:
         return replace(planned, cell=cell)
     lock = read_lock(file, planned.interpreter, services)

@@ -75,8 +75,7 @@ class Preparer:
         project = self._project(interpreter)
         if planned.lock is not None:
             return self._given(preparation, planned.lock), True
-        also = planned.cell.also
-        requirements = [f"{planned.cell.package}=={planned.cell.version}", *also, *self.requirements(preparation)]
+        requirements = [*(one.text for one in planned.cell.requirements), *self.requirements(preparation)]
         cutoff = self._cutoff(preparation)
         lock, known = self._services.provisioning.resolver.lock(
             Question(
@@ -84,7 +83,7 @@ class Preparer:
                 interpreter=interpreter,
                 resolution=planned.cell.resolution,
                 cutoff=cutoff,
-                undated=frozenset(_project_of(text) for text in also),
+                undated=frozenset(one.name for one in planned.cell.besides),
                 good_for=self._good_for(planned.cell.resolution),
                 allow_build=self._selection.allow_build,
             )

@@ -105,7 +105,7 @@ class _Asking:
         cell = planned.cell
         if planned.lock is None:
             resolution = Resolution.LATEST if cell.resolution is Resolution.ERA else Resolution.ERA
-            return replace(planned, cell=replace(cell, resolution=resolution, also=()))
+            return replace(planned, cell=replace(cell.beside(()), resolution=resolution))
         same = [
             one
             for one in self._cells

@@ -45,7 +45,7 @@ def pins_line(explanation: Explanation) -> str:
 
 def dependencies(cell: Cell) -> str:
     """`era dependencies`, `those of frozen.txt`."""
-    return f"those of {cell.also[0]}" if cell.resolution is Resolution.LOCK else f"{cell.resolution} dependencies"
+    return f"those of {cell.lock_name}" if cell.resolution is Resolution.LOCK else f"{cell.resolution} dependencies"
 
 
 def _evidence(cause: Cause) -> list[str]:

@@ -48,7 +48,7 @@ def _cell_list(report: Report, facts: Callable[[CellResult], Mapping[str, str]],
         row |= {"version": Span(cell.version), "python": Span(cell.python)}
         if resolutions:
             row["resolution"] = Span(str(cell.resolution))
-        row["besides"] = Span(" ".join(cell.also))
+        row["besides"] = Span(" ".join(cell.details))
         row["outcome"] = Span(word(result.outcome), style(result.outcome))
         if result.replayed:
             row["outcome"] = Span(f"{word(result.outcome)}, {REPLAYED}", style(result.outcome))

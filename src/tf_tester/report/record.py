@@ -30,8 +30,9 @@ from tf_tester.model.events import (
     TransferProgress,
     TransferTrouble,
 )
+from tf_tester.report.format1 import modernized
 
-FORMAT = 1
+FORMAT = 2
 
 _EVENTS: dict[str, type[Event]] = {
     "run-started": RunStarted,
@@ -104,13 +105,13 @@ def read_record(path: Path) -> Iterator[Event]:
     """
     try:
         with path.open("rb") as lines:
-            known = False
+            written: int | None = None
             for line in lines:
                 entry = _decode(line)
                 if entry is None:
                     continue
-                known = _check_format(path, entry, known=known)
-                event = _event(entry)
+                written = _format_of(path, entry, written)
+                event = _event(entry, written)
                 if event is not None:
                     yield event
     except OSError as error:
@@ -150,29 +151,29 @@ def _decode(line: bytes) -> dict[str, Any] | None:
     return entry if isinstance(entry, dict) else None
 
 
-def _event(entry: dict[str, Any]) -> Event | None:
+def _event(entry: dict[str, Any], written: int) -> Event | None:
     kind = _EVENTS.get(str(entry.get("event")))
     if kind is None:
         return None
     try:
-        return msgspec.convert(entry, kind)
-    except (msgspec.ValidationError, RecursionError):
+        return msgspec.convert(modernized(entry) if written == 1 else entry, kind)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):  # msgspec's own is a ValueError
         return None
 
 
-def _check_format(path: Path, entry: dict[str, Any], *, known: bool) -> bool:
-    """True; the first line of each writer says which format it writes."""
+def _format_of(path: Path, entry: dict[str, Any], before: int | None) -> int:
+    """Return the format of a line: the first line of each writer names it, `before` is that of the line before."""
     version = entry.get("format")
-    if version is None and known:
-        return True
-    if not isinstance(version, int):
+    if version is None:
+        version = before
+    if not isinstance(version, int) or version < 1:
         raise UsageError(f"{path} is not a record of tf-tester")
     if version > FORMAT:
         raise UsageError(
             f"The record {path} has format {version}; this version reads up to {FORMAT}",
             hint="Upgrade tf-tester.",
         )
-    return True
+    return version
 
 
 def _rfc3339(moment: datetime) -> str:
