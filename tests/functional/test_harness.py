@@ -13,9 +13,11 @@ import sys
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+
+from tf_tester.core.harness_events import HarnessEvent, read_log
 
 HARNESS = Path(__file__).parents[2] / "src" / "tf_tester" / "harness"
 VERSIONS = [f"3.{minor}" for minor in range(6, 15)]
@@ -113,9 +115,10 @@ class Bench:
         *targets: str,
         environment: dict[str, str] | None = None,
         flags: tuple[str, ...] = (),
+        foreign: tuple[str, ...] = (),
         **order: Any,
     ) -> Ran:
-        """Start the harness with an order."""
+        """Start the harness with an order. Events that the user's code writes itself are `foreign`."""
         work = self.folder.parent
         events = work / "events.jsonl"
         events.unlink(missing_ok=True)
@@ -133,8 +136,10 @@ class Bench:
         }
         (work / "order.json").write_text(json.dumps(order))
         ran = self._start([python, *flags, str(self.harness / "run.py"), str(work / "order.json")], environment)
-        lines = events.read_bytes().decode("ascii").splitlines() if events.exists() else []
-        return Ran(ran.returncode, ran.stdout, ran.stderr, [json.loads(line) for line in lines])
+        written = events.read_bytes() if events.exists() else b""
+        lines = [json.loads(line) for line in written.decode("ascii").splitlines()]
+        _hold_the_contract(written, [line for line in lines if line["event"] not in foreign])
+        return Ran(ran.returncode, ran.stdout, ran.stderr, lines)
 
     def script(self, python: str, text: str, **order: Any) -> Ran:
         """Run a text as ``script.py``."""
@@ -160,6 +165,15 @@ class Bench:
             check=False,
             timeout=60,
         )
+
+
+def _hold_the_contract(written: bytes, lines: list[dict[str, Any]]) -> None:
+    """Every event of the harness is one of the parent's, field by field."""
+    log = read_log(written)
+    assert len(log.events) == len(lines)
+    for event, line in zip(log.events, lines, strict=True):
+        assert line.keys() == {"event", *event.__struct_fields__}
+        assert line["event"] == event.__struct_config__.tag
 
 
 @pytest.fixture
@@ -188,6 +202,33 @@ def test_the_harness_imports_the_standard_library_only() -> None:
     assert imported - set(sys.stdlib_module_names) == {"pytest", "_tf_tester_harness"}
 
 
+def test_one_session_writes_every_kind_of_event(bench: Bench, python: str) -> None:
+    bench.write(
+        watched="", test_it="import watched, unittest\nclass T(unittest.TestCase):\n    def test_it(self): pass"
+    )
+    ran = bench.run(python, "unittest", "test_it.py", watch=["watched"])
+    assert set(ran.kinds) == {kind.__struct_config__.tag for kind in get_args(HarnessEvent)}
+
+
+@pytest.mark.parametrize("line", ["'many'", "10 ** 400", "-1", "True", "None"])
+def test_a_syntax_error_may_have_any_line(bench: Bench, edge: str, line: str) -> None:
+    ran = bench.script(edge, f"raise SyntaxError('m', ('/x.py', {line}, 1, 5))")
+    exception = ran.row["exception"]
+    assert (exception["type"], exception["file"], exception["text"]) == ("SyntaxError", "/x.py", None)
+    assert exception["line"] == (1 if line == "True" else None)
+
+
+def test_a_reason_to_skip_may_be_any_object(bench: Bench, edge: str) -> None:
+    text = """
+        import unittest
+        class T(unittest.TestCase):
+            @unittest.skip(5)
+            def test_skip(self): pass
+        """
+    ran = bench.write(test_it=text).run(edge, "unittest", "test_it.py")
+    assert (ran.row["status"], ran.row["reason"]) == ("skip", "5")
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # script: outcomes
 
@@ -209,7 +250,7 @@ def test_a_row_has_exactly_the_promised_fields(bench: Bench, edge: str) -> None:
     row = bench.script(edge, "raise ValueError('x')").row
     assert set(row) == {
         *("event", "id", "status", "exception", "traceback", "stdout", "stderr", "reason", "warnings", "remarks"),
-        *("wall_s", "cpu_s", "peak_rss_kib", "exit_code"),
+        *("wall_s", "cpu_s", "peak_rss_kib", "exit_code", "could_not_begin"),
     }
     assert set(row["exception"]) == {"type", "message", "file", "line", "function", "text", "in_package"}
 
@@ -384,7 +425,7 @@ def test_the_end_comes_after_the_users_exit_handlers_and_threads(bench: Bench, e
         threading.Thread(target=late).start()
         """
     environment = {"EVENTS": str(bench.folder.parent / "events.jsonl")}
-    ran = bench.script(edge, text, environment=environment)
+    ran = bench.script(edge, text, environment=environment, foreign=("thread", "handler"))
     assert ran.kinds == ["start", "test-start", "test", "thread", "handler", "end"]
 
 
@@ -1304,6 +1345,9 @@ def test_pytest_that_refuses_to_begin_is_an_error_of_the_target(bench: Bench) ->
     bench.write(test_good="def test_it(): pass")
     ran = bench.run(sys.executable, "pytest", "test_good.py", args=["--no-such-option"])
     assert (ran.exit_code, ran.statuses) == (4, {"test_good.py": "error"})
+    assert (ran.row["could_not_begin"], ran.row["exception"], ran.row["remarks"]) == (True, None, [])
+    ran = bench.run(sys.executable, "pytest", "test_good.py")
+    assert ran.row["could_not_begin"] is False
     ran = bench.run(sys.executable, "pytest", "absent.py")
     assert (ran.exit_code, ran.statuses) == (4, {"absent.py": "error"})
     assert "file or directory not found" in ran.row["exception"]["message"]

@@ -121,6 +121,20 @@ def test_nothing_is_left_of_a_cell(user: User, isolation: str) -> None:
     assert [entry.name for entry in (user.store / "tmp").iterdir() if entry.is_dir()] == []
 
 
+def test_what_a_test_writes_into_the_events_costs_that_line_alone(user: User, isolation: str) -> None:
+    user.write(
+        "check.py",
+        "import os, toy\n"
+        "events = open(os.path.join(os.environ['TMPDIR'], '../../events.jsonl'), 'a')\n"
+        """events.write('{"event": "import", "wall_s": 1' + '0' * 400 + '}\\n{"event": "collected", "ids": 5}\\n')\n""",
+    )
+    run = user.run("test", "check.py", "--versions", "1.0,2.0", "--isolation", isolation)
+    assert (run.code, run.outcomes()) == (0, {"1.0": "pass", "2.0": "pass"}), run.err
+    for result in run.results().values():
+        assert "2 lines in the harness's event file" in " ".join(result["remarks"])
+        assert 0 < result["import_s"] < 60
+
+
 def test_an_isolation_that_cannot_be_had_is_an_error(user: User, tmp_path: Path) -> None:
     run = user.run("test", "check.py", "--versions", "2.0", "--isolation", "vault")
     assert run.code == 2

@@ -1,5 +1,6 @@
 """Laws of choosing versions, of eras, and of judging."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from packaging.version import Version
 
 from tf_tester.core.choose import Choice, choose
 from tf_tester.core.era import as_of, files_by_version, release_date
+from tf_tester.core.harness_events import read_log
 from tf_tester.core.judge import judge_command, judge_harness, last_exception, worst
 from tf_tester.core.runner import Runner, runner_of
 from tf_tester.errors import UsageError
@@ -130,10 +132,19 @@ exits = st.builds(
 @unhurried
 @given(st.lists(events, max_size=8), exits)
 def test_whatever_a_test_writes_into_the_events_there_is_an_outcome(written: list[dict[str, Any]], end: Exit) -> None:
-    rows = judge_harness(written, end, target="t", stdout="", stderr="")
+    log = read_log("\n".join(map(json.dumps, written)).encode())
+    assert len(log.events) + log.dropped == len(written)
+    rows = judge_harness(log.events, end, target="t", stdout="", stderr="")
     assert worst(rows).ran
     if end.signal or end.timed_out or end.spawn_error:
         assert worst(rows).is_failure_of_the_test
+
+
+@unhurried
+@given(st.binary() | st.lists(st.sampled_from([*b'{}[]",:\n', *b"event test-start id"])).map(bytes))
+def test_any_bytes_are_events_or_are_left_out(written: bytes) -> None:
+    log = read_log(written)
+    assert len(log.events) + log.dropped <= written.count(b"\n") + 1
 
 
 @unhurried

@@ -1,10 +1,12 @@
 """From events and the end of a process to outcomes."""
 
+import json
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from tf_tester.core.harness_events import HarnessEvent, read_log
 from tf_tester.core.judge import judge_command, judge_harness, last_exception, with_output, worst
 from tf_tester.model.exit import Exit
 from tf_tester.model.limits import Exceeded, Limit
@@ -49,8 +51,12 @@ def end(exit_code: int | None = 0) -> dict[str, Any]:
     return {"event": "end", "exit_code": exit_code, "collected": 1}
 
 
-def judged(events: list[dict[str, Any]], exit: Exit, stderr: str = "") -> dict[str, tuple[Outcome, str]]:
-    rows = judge_harness(events, exit, target="test_toy.py", stdout="out", stderr=stderr)
+def read(*written: dict[str, Any]) -> tuple[HarnessEvent, ...]:
+    return read_log("\n".join(map(json.dumps, written)).encode()).events
+
+
+def judged(written: list[dict[str, Any]], exit: Exit, stderr: str = "") -> dict[str, tuple[Outcome, str]]:
+    rows = judge_harness(read(*written), exit, target="test_toy.py", stdout="out", stderr=stderr)
     return {row.id: (row.outcome, row.reason) for row in rows}
 
 
@@ -72,7 +78,7 @@ def test_rows_are_what_the_harness_wrote() -> None:
         peak_rss_kib=1000,
         exit_code=1,
     )
-    [row] = judge_harness([START, started("t::a"), event, end(1)], left(1), target="t", stdout="", stderr="")
+    [row] = judge_harness(read(START, started("t::a"), event, end(1)), left(1), target="t", stdout="", stderr="")
     assert row == TestRow(
         "t::a",
         Outcome.FAIL,
@@ -98,13 +104,40 @@ def test_the_frame_inside_the_package_says_where() -> None:
         "in_package": {"file": "/env/toy.py", "line": 3, "function": "f"},
     }
     [row] = judge_harness(
-        [START, ended("t", "fail", exception=exception), end()], left(), target="t", stdout="", stderr=""
+        read(START, ended("t", "fail", exception=exception), end()), left(), target="t", stdout="", stderr=""
     )
     assert row.exception == ExceptionFact("E", "", "/env/toy.py", 3, "f")
 
 
 def test_no_tests_at_all_are_no_rows() -> None:
     assert judged([START, end(5)], left(5)) == {}
+
+
+REFUSED = ended("t", "error", could_not_begin=True)
+
+
+@pytest.mark.parametrize(
+    ("stderr", "reason"),
+    [
+        ("usage: pytest\npytest: error: no such option: --x\nmore\n", "no such option: --x"),
+        ("first\nSomeError: in the configuration\nlast\n", "SomeError: in the configuration"),
+        ("first\n\nlast\n\n", "last"),
+        ("", "see its output"),
+    ],
+)
+def test_why_pytest_refuses_to_begin_stands_in_what_it_printed(stderr: str, reason: str) -> None:
+    [row] = judge_harness(read(START, REFUSED, end(4)), left(4), target="t", stdout="", stderr=stderr)
+    assert row == TestRow("t", Outcome.ERROR, reason=f"pytest could not begin: {reason}", stderr=stderr)
+
+
+def test_an_exception_says_more_than_what_pytest_printed() -> None:
+    event = REFUSED | {"exception": {"type": "E", "message": "m"}}
+    assert judged([START, event, end(4)], left(4), "pytest: error: x") == {"t": (Outcome.ERROR, "")}
+
+
+def test_a_remark_is_the_reason_where_there_is_no_other() -> None:
+    event = ended("t", "error", remarks=["no tests were found"])
+    assert judged([START, event, end(5)], left(5)) == {"t": (Outcome.ERROR, "no tests were found")}
 
 
 # -- other ends
@@ -116,7 +149,7 @@ def test_a_signal_is_the_crash_of_the_test_that_was_running() -> None:
 
 
 def test_a_crash_keeps_what_the_process_printed() -> None:
-    [row] = judge_harness([START, started("b")], killed(6), target="t", stdout="out", stderr="err")
+    [row] = judge_harness(read(START, started("b")), killed(6), target="t", stdout="out", stderr="err")
     assert (row.stdout, row.stderr, row.exit_code, row.wall_s) == ("out", "err", None, 1.5)
 
 

@@ -1,12 +1,18 @@
 """What runs in a cell, what it sees, and what is read of it afterwards."""
 
-import json
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tf_tester.core.harness_events import (
+    HarnessEvent,
+    HarnessLog,
+    InstalledDistribution,
+    PackageImported,
+    SessionCollected,
+    SessionStarted,
+)
 from tf_tester.core.runner import Runner
 from tf_tester.errors import UsageError
 from tf_tester.flow.surroundings import _mirror_folder, clean_environment
@@ -14,9 +20,9 @@ from tf_tester.flow.trial import (
     LIMIT,
     Job,
     _bounded,
-    _events,
     _identity_remarks,
     _may_go_on,
+    _remarks_on,
     jobs_of,
     read_safely,
     tools_of,
@@ -200,20 +206,10 @@ def test_long_output_keeps_its_head_and_tail(tmp_path: Path) -> None:
     assert _bounded(tmp_path / "out") == "c" * LIMIT
 
 
-def test_events_that_are_none_are_left_out() -> None:
-    lines = [
-        b'{"event": "start"}',
-        b"[1]",
-        b"3",
-        b"hello",
-        b"\xff\xfe",
-        b"[" * 100_000,
-        b"",
-        b'{"event": "end"}',
-        b'{"e": "te',
-    ]
-    assert _events(b"\n".join(lines)) == [{"event": "start"}, {"event": "end"}]
-    assert _events(b"") == []
+def test_lines_that_are_no_events_are_told() -> None:
+    assert _remarks_on(HarnessLog(dropped=0)) == ()
+    assert _remarks_on(HarnessLog(dropped=1))[0].startswith("1 line in the harness's event file")
+    assert _remarks_on(HarnessLog(dropped=7_654))[0].startswith("7,654 lines in the harness's event file")
 
 
 def test_what_a_test_may_have_made_is_read_only_where_it_is_a_file_of_its_own(tmp_path: Path) -> None:
@@ -235,38 +231,33 @@ PLANNED = PlannedCell(
 
 
 @pytest.mark.parametrize(
-    ("event", "remarks"),
+    ("python", "installed", "remarks"),
     [
-        ({"python": "3.8.18", "distribution": {"name": "toy", "version": "1.0.0"}}, []),
-        (
-            {"python": "3.8.18", "distribution": {"name": "toy", "version": "2.0"}},
-            ["toy 1.0 was asked for, 2.0 was installed"],
-        ),
-        ({"python": "3.8.18", "distribution": None}, ["toy 1.0 was asked for, none was installed"]),
-        (
-            {"python": "3.9.1", "distribution": {"name": "toy", "version": "1.0"}},
-            ["Python 3.8.18 was asked for, 3.9.1 ran"],
-        ),
-        ({"python": "3.8.18", "distribution": "toy"}, ["toy 1.0 was asked for, none was installed"]),
+        ("3.8.18", "1.0.0", []),
+        ("3.8.18", "2.0", ["toy 1.0 was asked for, 2.0 was installed"]),
+        ("3.8.18", None, ["toy 1.0 was asked for, none was installed"]),
+        ("3.9.1", "1.0", ["Python 3.8.18 was asked for, 3.9.1 ran"]),
     ],
 )
-def test_what_ran_is_compared_with_what_was_asked_for(event: dict[str, Any], remarks: list[str]) -> None:
-    assert list(_identity_remarks([{"event": "import"}, {"event": "start", **event}] * 2, PLANNED)) == remarks
+def test_what_ran_is_compared_with_what_was_asked_for(python: str, installed: str | None, remarks: list[str]) -> None:
+    distribution = None if installed is None else InstalledDistribution("toy", installed)
+    start = SessionStarted(python=python, distribution=distribution)
+    assert list(_identity_remarks([PackageImported(0.5), start] * 2, PLANNED)) == remarks
 
 
 @pytest.mark.parametrize(
     ("runner", "outcome", "events", "goes_on"),
     [
-        (Runner.PYTEST, Outcome.CRASH, [{"event": "collected", "ids": ["a", "b"]}], True),
-        (Runner.PYTEST, Outcome.CRASH, [{"event": "collected", "ids": ["a"]}], False),
-        (Runner.PYTEST, Outcome.CRASH, [{"event": "collected"}], False),
+        (Runner.PYTEST, Outcome.CRASH, [SessionCollected(("a", "b"))], True),
+        (Runner.PYTEST, Outcome.CRASH, [SessionCollected(("a",))], False),
+        (Runner.PYTEST, Outcome.CRASH, [SessionCollected()], False),
         (Runner.PYTEST, Outcome.CRASH, [], False),
-        (Runner.PYTEST, Outcome.FAIL, [{"event": "collected", "ids": ["a", "b"]}], False),
-        (Runner.UNITTEST, Outcome.CRASH, [{"event": "collected", "ids": ["a", "b"]}], False),
+        (Runner.PYTEST, Outcome.FAIL, [SessionCollected(("a", "b"))], False),
+        (Runner.UNITTEST, Outcome.CRASH, [SessionCollected(("a", "b"))], False),
     ],
 )
 def test_only_a_crash_with_tests_left_is_gone_on_with(
-    runner: Runner, outcome: Outcome, events: list[dict[str, Any]], goes_on: bool
+    runner: Runner, outcome: Outcome, events: list[HarnessEvent], goes_on: bool
 ) -> None:
     row = TestRow("a", outcome)
-    assert _may_go_on([row], json.loads(json.dumps(events)), Job(runner, ()), {"a": row}) is goes_on
+    assert _may_go_on([row], events, Job(runner, ()), {"a": row}) is goes_on

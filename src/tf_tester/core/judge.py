@@ -1,26 +1,30 @@
 """From what the harness wrote and how the process ended, to outcomes.
 
-The verdict comes from the exit status and the event file, never from what the test prints. The test can write into
-that file too: an event that is none is left out, and none of them can be an exception of ours.
+The verdict comes from the exit status and the event file, never from what the test prints.
 """
 
 import re
 import signal
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from tf_tester.core.harness_events import (
+    HarnessEvent,
+    ReportedException,
+    RowFinished,
+    RowStarted,
+    SessionEnded,
+    SessionStarted,
+)
 from tf_tester.core.settings import memory_words
 from tf_tester.core.sizes import size_text
 from tf_tester.model.exit import Exit
 from tf_tester.model.limits import Exceeded, Limit
 from tf_tester.model.outcome import ExceptionFact, Outcome, TestRow, WarningFact
 
-_COULD_NOT_BEGIN = "pytest could not begin: see its output"
 TRACEBACK = "Traceback (most recent call last)"
 _FRAME = re.compile(r'  File "(.*)", line ([0-9]{1,9})(?:, in (.*))?')
-_N = TypeVar("_N", int, float)
 _GRAVEST_FIRST = (
     Outcome.OOM,
     Outcome.CRASH,
@@ -39,48 +43,31 @@ def worst(rows: Sequence[TestRow]) -> Outcome:
 
 
 def judge_harness(
-    events: Sequence[Mapping[str, Any]], end: Exit, *, target: str, stdout: str, stderr: str
+    events: Sequence[HarnessEvent], end: Exit, *, target: str, stdout: str, stderr: str
 ) -> tuple[TestRow, ...]:
-    """Rows of a run under the harness. `target` names the row where no test was reached.
+    """Return the rows of a run under the harness. `target` names the row where no test was reached.
 
     `stdout` and `stderr` are the process's own (already bounded); a script's row gets them, and so does the
     row of a test during which the process died.
     """
-    rows = [row for event in events if event.get("event") == "test" if (row := _row(event)) is not None]
-    last = next((event for event in reversed(events) if event.get("event") == "end"), None)
+    rows = [_row(event, stderr) for event in events if isinstance(event, RowFinished)]
+    last = next((event for event in reversed(events) if isinstance(event, SessionEnded)), None)
     unfinished = _unfinished(events)
-    death = _death(end, started=any(event.get("event") == "start" for event in events), stderr=stderr)
+    death = _death(end, started=any(isinstance(event, SessionStarted) for event in events), stderr=stderr)
     if death is None and last is None:
         death = Outcome.CRASH, f"the process left through os._exit({end.code}) without ending its tests"
-    elif death is None and last is not None and _differs(last.get("exit_code"), end.code):
-        death = Outcome.CRASH, f"its shutdown changed the exit status from {last['exit_code']} to {end.code}"
-    if death is not None:
-        outcome, reason = death
-        named = unfinished or target
-        if last is not None:
-            reason += " after the tests had ended"
-        elif unfinished is None and rows:
-            reason += f", after {rows[-1].id} had ended"
-        victim = TestRow(
-            named, outcome, reason=reason, stdout=stdout, stderr=stderr, wall_s=end.wall_s, exit_code=end.code
-        )
-        rows = [row for row in rows if row.id != named] + [victim]
-    return tuple(_with_output_of_pytest(row, stderr) for row in rows)
-
-
-def _with_output_of_pytest(row: TestRow, stderr: str) -> TestRow:
-    """Where pytest itself gave up, what it said is the reason."""
-    if row.exception is not None or _COULD_NOT_BEGIN not in row.remarks:
-        return replace(row, reason=row.reason or row.remarks[0]) if _is_bare_error(row) else row
-    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    told = [line.partition(": error: ")[2] for line in lines if ": error: " in line]
-    told = told or [line for line in lines if "error" in line.lower()] or lines[-1:] or ["see its output"]
-    remarks = tuple(remark for remark in row.remarks if remark != _COULD_NOT_BEGIN)
-    return replace(row, reason=f"pytest could not begin: {told[0]}", stderr=stderr, remarks=remarks)
-
-
-def _is_bare_error(row: TestRow) -> bool:
-    return row.outcome is Outcome.ERROR and row.exception is None and not row.reason and bool(row.remarks)
+    elif death is None and last is not None and _differs(last.exit_code, end.code):
+        death = Outcome.CRASH, f"its shutdown changed the exit status from {last.exit_code} to {end.code}"
+    if death is None:
+        return tuple(rows)
+    outcome, reason = death
+    named = unfinished or target
+    if last is not None:
+        reason += " after the tests had ended"
+    elif unfinished is None and rows:
+        reason += f", after {rows[-1].id} had ended"
+    victim = TestRow(named, outcome, reason=reason, stdout=stdout, stderr=stderr, wall_s=end.wall_s, exit_code=end.code)
+    return (*(row for row in rows if row.id != named), victim)
 
 
 def judge_command(end: Exit, *, target: str, stdout: str, stderr: str) -> tuple[TestRow, ...]:
@@ -137,64 +124,52 @@ def last_exception(stderr: str) -> ExceptionFact | None:
     return None
 
 
-def _row(event: Mapping[str, Any]) -> TestRow | None:
-    """The row of an event, or None where it isn't one that the harness writes."""
-    try:
-        outcome = Outcome(event["status"])
-        exception = event.get("exception")
-        row = TestRow(
-            id=str(event["id"]),
-            outcome=outcome,
-            exception=_exception(exception) if exception else None,
-            traceback=str(event.get("traceback") or ""),
-            stdout=str(event.get("stdout") or ""),
-            stderr=str(event.get("stderr") or ""),
-            reason=str(event.get("reason") or ""),
-            warnings=tuple(map(_warning, event.get("warnings") or ())),
-            wall_s=_number(event.get("wall_s"), float),
-            cpu_s=_number(event.get("cpu_s"), float),
-            peak_rss_kib=_number(event.get("peak_rss_kib"), int),
-            exit_code=_number(event.get("exit_code"), int),
-            remarks=tuple(map(str, event.get("remarks") or ())),
-        )
-    except (KeyError, ValueError, TypeError, AttributeError, OverflowError):
-        return None
-    return row if outcome.ran else None
+def _row(event: RowFinished, stderr: str) -> TestRow:
+    row = TestRow(
+        id=event.id,
+        outcome=event.status,
+        exception=None if event.exception is None else _exception(event.exception),
+        traceback=event.traceback,
+        stdout=event.stdout,
+        stderr=event.stderr,
+        reason=event.reason or "",
+        warnings=tuple(WarningFact(one.category, one.message, one.file, one.line, one.count) for one in event.warnings),
+        wall_s=event.wall_s,
+        cpu_s=event.cpu_s,
+        peak_rss_kib=event.peak_rss_kib,
+        exit_code=event.exit_code,
+        remarks=event.remarks,
+    )
+    if row.exception is not None:
+        return row
+    if event.could_not_begin:
+        return replace(row, reason=f"pytest could not begin: {_complaint(stderr)}", stderr=stderr)
+    if row.outcome is Outcome.ERROR and not row.reason and row.remarks:
+        return replace(row, reason=row.remarks[0])
+    return row
 
 
-def _exception(exception: Mapping[str, Any]) -> ExceptionFact:
+def _complaint(stderr: str) -> str:
+    """Return the line in which pytest says why it gives up."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    told = [line.partition(": error: ")[2] for line in lines if ": error: " in line]
+    told = told or [line for line in lines if "error" in line.lower()] or lines[-1:] or ["see its output"]
+    return told[0]
+
+
+def _exception(exception: ReportedException) -> ExceptionFact:
     # The frame inside the package says more than the one in the standard library below it.
-    frame = exception.get("in_package") or exception
-    return ExceptionFact(
-        str(exception.get("type", "")),
-        str(exception.get("message", "")),
-        str(frame.get("file") or ""),
-        int(frame.get("line") or 0),
-        str(frame.get("function") or ""),
-    )
+    frame = exception.in_package or exception
+    return ExceptionFact(exception.type, exception.message, frame.file or "", frame.line or 0, frame.function or "")
 
 
-def _warning(warning: Mapping[str, Any]) -> WarningFact:
-    return WarningFact(
-        str(warning.get("category", "")),
-        str(warning.get("message", "")),
-        str(warning.get("file") or ""),
-        int(warning.get("line") or 0),
-        int(warning.get("count") or 1),
-    )
-
-
-def _number(value: Any, kind: Callable[[Any], _N]) -> _N | None:
-    return None if value is None else kind(value)
-
-
-def _unfinished(events: Sequence[Mapping[str, Any]]) -> str | None:
-    """The test that was running when the process ended."""
+def _unfinished(events: Sequence[HarnessEvent]) -> str | None:
+    """Return the test that was running when the process ended."""
     running: str | None = None
     for event in events:
-        if event.get("event") == "test-start":
-            running = str(event.get("id"))
-        elif event.get("event") == "test" and str(event.get("id")) == running:
+        if isinstance(event, RowStarted):
+            running = event.id
+        elif isinstance(event, RowFinished) and event.id == running:
             running = None
     return running
 
@@ -239,9 +214,9 @@ def _as_given(size: int) -> str:
     return size_text(size) if words.endswith("K") else words
 
 
-def _differs(promised: object, code: int | None) -> bool:
-    """Whether a process left with another status than Python meant to; C++ destructors and `atexit` can do that."""
-    return isinstance(promised, int) and code is not None and promised & 0xFF != code & 0xFF
+def _differs(promised: int | None, code: int | None) -> bool:
+    """Tell whether a process left with another status than Python meant; C++ destructors and `atexit` can do that."""
+    return promised is not None and code is not None and promised & 0xFF != code & 0xFF
 
 
 def _signal_name(number: int) -> str:

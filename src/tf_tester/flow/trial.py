@@ -4,13 +4,20 @@ import json
 import os
 import re
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tf_tester.core.harness_events import (
+    HarnessEvent,
+    HarnessLog,
+    PackageImported,
+    SessionCollected,
+    SessionStarted,
+    read_log,
+)
 from tf_tester.core.judge import judge_command, judge_harness, with_output
 from tf_tester.core.runner import Runner, runner_of, runner_of_all
 from tf_tester.core.wheel_rules import same_version
@@ -112,42 +119,33 @@ def run_trial(
     folders = Scratch(scratch, in_memory=trial.scratch == IN_MEMORY)
     folders.make(trial.cwd)
     stage = _Stage(
+        trial=trial,
+        planned=planned,
+        environment=environment,
+        import_names=tuple(import_names),
         services=services,
         env=clean_environment(trial, environment, folders.home, folders.temporary, services.run.environ),
-        cwd=folders.cwd,
         world=world_of(trial, planned, environment, services, folders),
         scratch=folders,
         deadline=None if trial.timeout is None else services.run.monotonic() + trial.timeout,
     )
-    rows: list[TestRow] = []
-    events: list[dict[str, Any]] = []
-    peak = 0
+    parts: list[Ran] = []
     for number, job in enumerate(jobs):
         place = evidence if len(jobs) == 1 else evidence / f"job-{number + 1}"
         place.mkdir(parents=True, exist_ok=True)
-        if job.runner is Runner.COMMAND:
-            end = stage.start(list(trial.command), place)
-            name = " ".join(trial.command)
-            rows += judge_command(
-                end, target=name, stdout=_bounded(place / "stdout"), stderr=_bounded(place / "stderr")
-            )
-            peak = max(peak, end.peak_rss_kib)
-        else:
-            job_rows, job_events, job_peak = _run_harness(trial, job, planned, environment, import_names, stage, place)
-            rows += job_rows
-            events += job_events
-            peak = max(peak, job_peak)
-    seconds = [event.get("wall_s") for event in events if event.get("event") == "import"]
-    imports = [float(wall_s) for wall_s in seconds if isinstance(wall_s, int | float)]
-    return Ran(tuple(rows), max(imports, default=None), peak, _identity_remarks(events, planned))
+        parts.append(_run_command(stage, place) if job.runner is Runner.COMMAND else _run_harness(stage, job, place))
+    return _together(parts)
 
 
 class _Stage(Struct, frozen=True):
     """Where the programs of one cell run."""
 
+    trial: Trial
+    planned: PlannedCell
+    environment: Environment
+    import_names: tuple[str, ...]
     services: Services
     env: Mapping[str, str]
-    cwd: Path
     world: World
     scratch: "Scratch"
     deadline: float | None
@@ -155,7 +153,7 @@ class _Stage(Struct, frozen=True):
     def start(self, argv: Sequence[str], place: Path) -> Exit:
         """Run a program in the sandbox, its streams into `place`. Raises `InstallFailed` where there can't be one."""
         left = None if self.deadline is None else max(0.0, self.deadline - self.services.run.monotonic())
-        command = self.services.execution.sandbox.wrap(Command(tuple(argv), self.env, self.cwd), self.world)
+        command = self.services.execution.sandbox.wrap(Command(tuple(argv), self.env, self.scratch.cwd), self.world)
         stdout, stderr = place / "stdout", place / "stderr"
         end = self.services.execution.executor.run(
             command,
@@ -175,63 +173,84 @@ class _Stage(Struct, frozen=True):
         return end
 
 
-def _run_harness(
-    trial: Trial,
-    job: Job,
-    planned: PlannedCell,
-    environment: Environment,
-    import_names: Sequence[str],
-    stage: "_Stage",
-    place: Path,
-) -> tuple[list[TestRow], list[dict[str, Any]], int]:
-    events_file = stage.scratch.events
-    events_file.write_bytes(b"")
-    root = trial.cwd if all(target.is_relative_to(trial.cwd) for target in job.targets) else job.targets[0].parent
+def _together(parts: Sequence[Ran]) -> Ran:
+    """Return what all jobs of one cell said, as if it had been one."""
+    imports = [part.import_s for part in parts if part.import_s is not None]
+    return Ran(
+        tuple(row for part in parts for row in part.rows),
+        max(imports, default=None),
+        max((part.peak_rss_kib for part in parts), default=0),
+        tuple(dict.fromkeys(remark for part in parts for remark in part.remarks)),
+    )
+
+
+def _run_command(stage: _Stage, place: Path) -> Ran:
+    command = stage.trial.command
+    end = stage.start(command, place)
+    out, err = _bounded(place / "stdout"), _bounded(place / "stderr")
+    return Ran(judge_command(end, target=" ".join(command), stdout=out, stderr=err), None, end.peak_rss_kib, ())
+
+
+def _run_harness(stage: _Stage, job: Job, place: Path) -> Ran:
+    """Run one job under the harness, and behind a test that killed its process once more."""
+    cwd = stage.trial.cwd
+    root = cwd if all(target.is_relative_to(cwd) for target in job.targets) else job.targets[0].parent
     target = os.path.relpath(job.targets[0], root)
     done: dict[str, TestRow] = {}
-    all_events: list[dict[str, Any]] = []
-    peak = 0
+    parts: list[Ran] = []
     for attempt in range(_RESTARTS):
-        spec = {
-            "mode": str(job.runner),
-            "targets": [str(path) for path in job.targets],
-            "args": list(trial.arguments),
-            "events": str(events_file),
-            "watch": list(import_names),
-            "distribution": planned.cell.package,
-            "limit": LIMIT,
-            "deselect": sorted(done),
-            "rootdir": str(root),
-        }
-        stage.scratch.order.write_text(json.dumps(spec), encoding="utf-8")
-        stdout, stderr = place / "stdout", place / "stderr"
-        printed = _size(stdout), _size(stderr)
-        argv = [str(environment.python), str(stage.services.execution.harness), str(stage.scratch.order)]
-        seen = len(all_events)
-        end = stage.start(argv, place)
-        said = read_safely(events_file)
-        (place / "events.jsonl").write_bytes(said)
-        all_events = _events(said)
-        out, err = _bounded(stdout, printed[0]), _bounded(stderr, printed[1])
-        rows = judge_harness(all_events[seen:], end, target=target, stdout=out, stderr=err)
+        printed = _size(place / "stdout"), _size(place / "stderr")
+        end, log = _start_harness(stage, job, root, place, left_out=done.keys())
+        out, err = _bounded(place / "stdout", printed[0]), _bounded(place / "stderr", printed[1])
+        rows = judge_harness(log.events, end, target=target, stdout=out, stderr=err)
         # The process's own figure where it told one: the system's starts at what its parent held (ru_maxrss).
         figures = [row.peak_rss_kib for row in rows if row.peak_rss_kib]
-        peak = max(peak, *(figures or [end.peak_rss_kib]))
+        peak = max(figures, default=end.peak_rss_kib)
+        remarks = (*_identity_remarks(log.events, stage.planned), *_remarks_on(log))
+        parts.append(Ran((), _longest_import(log.events), peak, remarks))
         if job.runner is Runner.SCRIPT:
-            return [with_output(row, out, err) for row in rows], all_events, peak
+            return replace(parts[0], rows=tuple(with_output(row, out, err) for row in rows))
         before = len(done)
         done |= {row.id: row for row in rows if attempt == 0 or not _only_says_nothing_left(row, target)}
-        if not _may_go_on(rows, all_events[seen:], job, done) or len(done) == before:
+        if not _may_go_on(rows, log.events, job, done) or len(done) == before:
             break
-    return list(done.values()), all_events, peak
+    return replace(_together(parts), rows=tuple(done.values()))
 
 
-def _may_go_on(
-    rows: Sequence[TestRow], events: Sequence[Mapping[str, Any]], job: Job, done: Mapping[str, TestRow]
-) -> bool:
-    """A crash of one test must not cost the others: go on behind it, if it is known which are left."""
+def _start_harness(
+    stage: _Stage, job: Job, root: Path, place: Path, *, left_out: Collection[str]
+) -> tuple[Exit, HarnessLog]:
+    """Run the tests of a job in one process, but those that are left out; its events are added to the evidence."""
+    events, order = stage.scratch.events, stage.scratch.order
+    events.unlink(missing_ok=True)  # an earlier process may have made anything of it
+    events.touch()
+    spec = {
+        "mode": str(job.runner),
+        "targets": [str(path) for path in job.targets],
+        "args": list(stage.trial.arguments),
+        "events": str(events),
+        "watch": list(stage.import_names),
+        "distribution": stage.planned.cell.package,
+        "limit": LIMIT,
+        "deselect": sorted(left_out),
+        "rootdir": str(root),
+    }
+    order.write_text(json.dumps(spec), encoding="utf-8")
+    end = stage.start([str(stage.environment.python), str(stage.services.execution.harness), str(order)], place)
+    written = read_safely(events)
+    with (place / "events.jsonl").open("ab") as kept:
+        kept.write(written)
+    return end, read_log(written)
+
+
+def _longest_import(events: Sequence[HarnessEvent]) -> float | None:
+    return max((event.wall_s for event in events if isinstance(event, PackageImported)), default=None)
+
+
+def _may_go_on(rows: Sequence[TestRow], events: Sequence[HarnessEvent], job: Job, done: Mapping[str, TestRow]) -> bool:
+    """Tell whether to go on behind a crash, which must not cost the other tests: if it is known which are left."""
     crashed = any(row.outcome is Outcome.CRASH for row in rows)
-    collected = {str(name) for event in events if event.get("event") == "collected" for name in event.get("ids") or ()}
+    collected = {name for event in events if isinstance(event, SessionCollected) for name in event.ids}
     return crashed and job.runner is Runner.PYTEST and bool(collected - done.keys())
 
 
@@ -239,21 +258,26 @@ def _only_says_nothing_left(row: TestRow, target: str) -> bool:
     return row.id == target and row.outcome is Outcome.ERROR
 
 
-def _identity_remarks(events: Sequence[Mapping[str, Any]], planned: PlannedCell) -> tuple[str, ...]:
-    """Whether that which ran is that which was asked for; continuous integrations ran wrong versions for months."""
+def _identity_remarks(events: Sequence[HarnessEvent], planned: PlannedCell) -> tuple[str, ...]:
+    """Compare what ran with what was asked for; continuous integrations ran wrong versions for months."""
     remarks = []
-    for event in events:
-        if event.get("event") != "start":
+    cell = planned.cell
+    for start in events:
+        if not isinstance(start, SessionStarted):
             continue
-        found = event.get("distribution")
-        version = str(found.get("version")) if isinstance(found, dict) else None
-        if version is None or not same_version(version, planned.cell.version):
-            remarks.append(
-                f"{planned.cell.package} {planned.cell.version} was asked for, {version or 'none'} was installed"
-            )
-        if planned.interpreter is not None and event.get("python") != planned.interpreter.version:
-            remarks.append(f"Python {planned.interpreter.version} was asked for, {event.get('python')} ran")
+        version = None if start.distribution is None else start.distribution.version
+        if version is None or not same_version(version, cell.version):
+            remarks.append(f"{cell.package} {cell.version} was asked for, {version or 'none'} was installed")
+        if planned.interpreter is not None and start.python != planned.interpreter.version:
+            remarks.append(f"Python {planned.interpreter.version} was asked for, {start.python} ran")
     return tuple(dict.fromkeys(remarks))
+
+
+def _remarks_on(log: HarnessLog) -> tuple[str, ...]:
+    if not log.dropped:
+        return ()
+    found = "1 line" if log.dropped == 1 else f"{log.dropped:,} lines"
+    return (f"{found} in the harness's event file, where the tests can write too, had to be left out: no event",)
 
 
 def _runner_of_target(target: Path) -> Runner:
@@ -306,19 +330,6 @@ def read_safely(path: Path, most: int = 64 * 1024 * 1024) -> bytes:
         return b""
     with os.fdopen(descriptor, "rb") as stream:
         return stream.read(most)
-
-
-def _events(said: bytes) -> list[dict[str, Any]]:
-    """The harness's events; a last line that a dying process cut off, or a stranger's line, is left out."""
-    found: list[dict[str, Any]] = []
-    for line in said.split(b"\n"):
-        try:
-            event = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(event, dict):
-            found.append(event)
-    return found
 
 
 def _size(path: Path) -> int:

@@ -8,15 +8,17 @@ relative to it), ``events`` (the file to append to), and, where wanted, ``args``
 first import is timed), ``distribution`` (whose version is read), ``limit`` (characters kept of each text) and
 ``deselect`` (ids that ran before).
 
-The events, one JSON object a line, in this order (``import`` may come anywhere):
+The events, one JSON object a line, in this order (``import`` may come anywhere); `tf_tester.core.harness_events` has
+their types:
 
 ``start``       once: ``python implementation executable prefix distribution pid``
 ``loading``     a module of tests is about to be imported: ``id``
 ``collected``   pytest and unittest, once: ``ids``, and ``warnings`` of loading them
 ``test-start``  a test begins: ``id``
 ``import``      a watched package has been imported: ``name wall_s cpu_s ok``
-``test``        a row: ``id status exception traceback stdout stderr reason warnings remarks exit_code wall_s cpu_s
-                peak_rss_kib``; ``exception`` has ``type message file line function text in_package``
+``test``        a row: ``id status exception traceback stdout stderr reason warnings remarks exit_code could_not_begin
+                wall_s cpu_s peak_rss_kib``; ``exception`` has ``type message file line function text in_package``;
+                ``could_not_begin``: pytest refused its command line or configuration
 ``end``         the interpreter is about to leave: ``exit_code`` (null: the harness itself failed) and ``collected``
 
 A process that dies writes no ``end``; the last ``test-start`` or ``loading`` without a row says what it was doing.

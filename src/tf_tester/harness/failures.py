@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 MESSAGE_LIMIT = 2000
+LAST_LINE = 2**31
 HARNESS = ("_tf_tester_harness",)
 MACHINERY = (*HARNESS, "unittest", "_pytest", "pluggy", "importlib", "_frozen_importlib", "_frozen_importlib_external")
 """Top-level modules whose frames stand between the harness and the user's code, or below a user's ``import_module``."""
@@ -27,7 +28,8 @@ def describe(error: BaseException, trace: "TracebackType | None", folders: "list
     place = _place(steps[len(steps) - trailing - 1] if leading + trailing < len(steps) else None)
     if _lies_in_file(error):
         assert isinstance(error, SyntaxError)
-        place = {"file": error.filename, "line": error.lineno, "function": None, "text": _one_line(error.text)}
+        line, text = line_number(error.lineno), _one_line(error.text)
+        place = {"file": error.filename, "line": line, "function": None, "text": text}
     inside = [step for step in steps if _is_below(step[0], folders)]
     package_place = _place(inside[-1]) if inside else None
     if package_place:
@@ -87,6 +89,11 @@ def message_of(error: object) -> str:
         return "<exception str() failed>"
 
 
+def line_number(line: object) -> "int | None":
+    """Return what may be a line's number; whoever raises a SyntaxError may give it anything."""
+    return int(line) if isinstance(line, int) and 0 <= line <= LAST_LINE else None
+
+
 def _steps(trace: "TracebackType | None") -> "list[tuple[str, int, str, dict[str, Any]]]":
     steps = []
     while trace:
@@ -125,8 +132,8 @@ def _place(step: "tuple[str, int, str, dict[str, Any]] | None") -> "dict[str, An
     return {"file": file, "line": line, "function": function, "text": _one_line(text)}
 
 
-def _one_line(text: "str | None") -> "str | None":
-    return text.strip()[:MESSAGE_LIMIT] if text and text.strip() else None
+def _one_line(text: object) -> "str | None":
+    return text.strip()[:MESSAGE_LIMIT] if isinstance(text, str) and text.strip() else None
 
 
 def _is_below(file: str, folders: "list[str]") -> bool:

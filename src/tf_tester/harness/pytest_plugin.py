@@ -43,8 +43,7 @@ def run(session: "Session") -> int:
     except BaseException as error:  # a conftest.py that calls sys.exit, or a plugin that fails
         plugin.tests.stop(error, error.__traceback__)
         session.exit_code = INTERNAL_ERROR
-    refused = session.exit_code == USAGE_ERROR
-    plugin.tests.conclude("pytest could not begin: see its output" if refused else "no tests were found")
+    plugin.tests.conclude(could_not_begin=session.exit_code == USAGE_ERROR)
     return session.exit_code
 
 
@@ -229,8 +228,9 @@ def _join(file: str, nodeid: str) -> str:
     return file + separator + rest
 
 
-def _reason(report: "Any", expected: "str | None") -> str:
+def _reason(report: "Any", expected: object) -> str:
     if expected is not None:
+        expected = str(expected)
         prefix = "reason: "  # pytest 7 and 8 put it before the reason of an imperative pytest.xfail
         reason = expected[len(prefix) :] if expected.startswith(prefix) else expected
         return f"xfail: {reason}" if reason else "xfail"

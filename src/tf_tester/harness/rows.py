@@ -1,7 +1,7 @@
 """A row: what becomes of one test, from its start to the event ``test``."""
 
 from .events import clip
-from .failures import describe, format_traceback
+from .failures import describe, format_traceback, message_of
 from .measure import Stopwatch, peak_memory
 from .warned import Warned
 
@@ -32,6 +32,7 @@ class Row:
         self.warned = warned or Warned()
         self.remarks = []  # type: list[str]
         self.exit_code = None  # type: int | None
+        self.could_not_begin = False
         self._session = session
         self._stopwatch = Stopwatch()
 
@@ -41,12 +42,13 @@ class Row:
         self._stopwatch = Stopwatch()
         return self
 
-    def judge(self, status: str, reason: "str | None" = None) -> bool:
+    def judge(self, status: str, reason: object = None) -> bool:
         """Take a status if it is stronger than the one so far; the evidence then belongs to it."""
         stronger = STATUSES.index(status) > STATUSES.index(self.status)
         if stronger:
             self.status = status
-            self.reason = reason
+            # unittest takes any object for one
+            self.reason = reason if reason is None or isinstance(reason, str) else message_of(reason)
             self.exception, self.traceback = None, ""
         return stronger
 
@@ -86,5 +88,6 @@ class Row:
             warnings=self.warned.take(),
             remarks=self.remarks,
             exit_code=self.exit_code,
+            could_not_begin=self.could_not_begin,
             **measured,
         )

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from .session import Session
     from .warned import Warned
 
+NOTHING_FOUND = "no tests were found"
+
 
 class Tests:
     """What was collected, what is running and what has a row."""
@@ -72,8 +74,8 @@ class Tests:
         for target in self._session.targets:
             self._write_error(self._identify(target), remark)
 
-    def conclude(self, remark: str = "no tests were found") -> None:
-        """Write the rows that an early end left out; ``remark`` is for targets of which nothing was heard."""
+    def conclude(self, could_not_begin: bool = False) -> None:
+        """Write the rows that an early end left out; ``could_not_begin`` if pytest refused what it was given."""
         for row in list(self._running.values()):
             if self._error:
                 row.blame("fail", *self._error)
@@ -94,10 +96,12 @@ class Tests:
         for target in self._session.targets:
             folder = os.path.realpath(_file_of(target))
             if not any(file == folder or file.startswith(os.path.join(folder, "")) for file in files):
-                self._write_error(self._identify(target), None if self._error else remark)
+                remark = None if self._error or could_not_begin else NOTHING_FOUND
+                self._write_error(self._identify(target), remark, could_not_begin)
 
-    def _write_error(self, id: str, remark: "str | None") -> None:
+    def _write_error(self, id: str, remark: "str | None", could_not_begin: bool = False) -> None:
         row = Row(self._session, id)
+        row.could_not_begin = could_not_begin
         if self._error:
             row.blame("error", *self._error)
         else:

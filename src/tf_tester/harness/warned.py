@@ -2,7 +2,7 @@
 
 import warnings
 
-from .failures import MESSAGE_LIMIT, message_of, type_name
+from .failures import MESSAGE_LIMIT, line_number, message_of, type_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ class Warned:
     def add(self, warning: "Any") -> None:
         """Count a ``warnings.WarningMessage``."""
         message = message_of(warning.message)[:MESSAGE_LIMIT]
-        key = (type_name(warning.category), message, str(warning.filename), warning.lineno)
+        key = (type_name(warning.category), message, str(warning.filename), line_number(warning.lineno) or 0)
         if key in self._counts or len(self._counts) < DISTINCT_LIMIT:
             self._counts[key] = self._counts.get(key, 0) + 1
 

@@ -1,0 +1,163 @@
+"""The events that the harness writes inside the tested interpreter (`harness/__init__.py`), as values.
+
+The test can write into the same file: a line that is no event of the harness is left out and counted, and can't be an
+exception of ours.
+"""
+
+from functools import cache
+from io import BytesIO
+from itertools import islice
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from tf_tester.model.outcome import Outcome
+
+MOST_LINES = 500_000
+"""Lines that are read of one process's events; an honest run's file is too big long before it has so many."""
+_Count = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+"""What the record, too, can hold as an integer."""
+_Memory = Annotated[int, Meta(ge=0, le=2**40)]
+_STATUSES = frozenset({Outcome.PASS, Outcome.SKIP, Outcome.ERROR, Outcome.FAIL})
+
+
+class CodePlace(Struct, frozen=True, gc=False):
+    file: str | None = None
+    line: _Count | None = None
+    function: str | None = None
+
+
+class ReportedException(Struct, frozen=True):
+    """What a test raised, and where."""
+
+    type: str = ""
+    message: str = ""
+    file: str | None = None
+    line: _Count | None = None
+    function: str | None = None
+    text: str | None = None
+    """The line of source."""
+    in_package: CodePlace | None = None
+    """The last frame within the package under test."""
+
+
+class ReportedWarning(Struct, frozen=True, gc=False):
+    category: str
+    message: str
+    file: str = ""
+    line: _Count = 0
+    count: _Count = 1
+
+
+class InstalledDistribution(Struct, frozen=True, gc=False):
+    name: str
+    version: str
+
+
+class SessionStarted(Struct, frozen=True, tag_field="event", tag="start"):
+    """The interpreter runs, and the harness in it."""
+
+    python: str = ""
+    implementation: str = ""
+    executable: str | None = None
+    prefix: str = ""
+    distribution: InstalledDistribution | None = None
+    """The package under test as it is installed; None where it isn't."""
+    pid: _Count | None = None
+
+
+class ModuleLoading(Struct, frozen=True, gc=False, tag_field="event", tag="loading"):
+    """A module of tests is about to be imported, which may kill the process."""
+
+    id: str
+
+
+class SessionCollected(Struct, frozen=True, tag_field="event", tag="collected"):
+    """The tests that are about to run."""
+
+    ids: tuple[str, ...] = ()
+    warnings: tuple[ReportedWarning, ...] = ()
+
+
+class RowStarted(Struct, frozen=True, gc=False, tag_field="event", tag="test-start"):
+    """A test begins."""
+
+    id: str
+
+
+class PackageImported(Struct, frozen=True, gc=False, tag_field="event", tag="import"):
+    """The first import of a watched package has ended."""
+
+    wall_s: float
+    name: str = ""
+    cpu_s: float | None = None
+    ok: bool = True
+
+
+class RowFinished(Struct, frozen=True, tag_field="event", tag="test"):
+    """A test has ended."""
+
+    id: str
+    status: Outcome
+    """`pass`, `skip`, `error` or `fail`: others are the parent's to tell."""
+    exception: ReportedException | None = None
+    traceback: str = ""
+    stdout: str = ""
+    stderr: str = ""
+    reason: str | None = None
+    warnings: tuple[ReportedWarning, ...] = ()
+    remarks: tuple[str, ...] = ()
+    wall_s: float | None = None
+    cpu_s: float | None = None
+    peak_rss_kib: _Memory | None = None
+    exit_code: _Count | None = None
+    could_not_begin: bool = False
+    """pytest refused its command line or configuration; why stands in what the process printed."""
+
+    def __post_init__(self) -> None:
+        if self.status not in _STATUSES:
+            raise ValueError(f"the harness writes no {self.status}")
+
+
+class SessionEnded(Struct, frozen=True, gc=False, tag_field="event", tag="end"):
+    """The interpreter is about to leave."""
+
+    exit_code: _Count | None = None
+    """None: the harness itself failed."""
+    collected: _Count = 0
+
+
+HarnessEvent = (
+    SessionStarted | ModuleLoading | SessionCollected | RowStarted | PackageImported | RowFinished | SessionEnded
+)
+
+
+class HarnessLog(Struct, frozen=True):
+    """What one process's event file holds."""
+
+    events: tuple[HarnessEvent, ...] = ()
+    dropped: int = 0
+    """Lines that are no events."""
+
+
+def read_log(written: bytes) -> HarnessLog:
+    """Decode the events in an event file, in order; whatever the other lines are, they are only counted.
+
+    A line that a dying process has cut off is among these, and so are all beyond `MOST_LINES`.
+    """
+    decode = _decoder().decode
+    events: list[HarnessEvent] = []
+    dropped = 0
+    lines = BytesIO(written)
+    for line in islice(lines, MOST_LINES):
+        try:
+            events.append(decode(line))
+        except (msgspec.DecodeError, ValueError, RecursionError):
+            dropped += not line.isspace()
+    return HarnessLog(tuple(events), dropped + written.count(b"\n", lines.tell()))
+
+
+@cache
+def _decoder() -> "msgspec.json.Decoder[HarnessEvent]":
+    return msgspec.json.Decoder(HarnessEvent)
