@@ -17,7 +17,7 @@ gc.set_threshold(GARBAGE)  # before the other imports, as the command does
 def main(words: list[str]) -> None:
     from tf_tester.model.artifact import Artifact
     from tf_tester.model.events import Event, TransferFinished
-    from tf_tester.ports.fetch import Lesson, Source
+    from tf_tester.model.source import Source, SourceUse
     from tf_tester.store.blobs import BlobStore
     from tf_tester.store.folder import StoreFolder
     from tf_tester.store.ledger import Ledger
@@ -27,7 +27,7 @@ def main(words: list[str]) -> None:
     parts = [mirror.split("|") for mirror in mirrors]
     sources = [Source(n, url, proven=p == "1", reserve=r == "1") for n, p, r, url in parts]
     events: list[Event] = []
-    lessons: list[Lesson] = []
+    uses: list[SourceUse] = []
     store = StoreFolder(Path(folder))
     store.open()
     blobs = BlobStore(store, Ledger(store.ledger))
@@ -35,11 +35,11 @@ def main(words: list[str]) -> None:
     import tf_tester.transfer.session  # noqa: F401 - what importing costs is not a matter of the link
 
     began = time.monotonic()
-    with Transfer(blobs, events.append, sources=lambda _: sources, learn=lessons.append, environ={}) as transfer:
+    with Transfer(blobs, events.append, sources=lambda _: sources, learn=uses.append, environ={}) as transfer:
         transfer.fetch(artifact)
     wall = time.monotonic() - began
     [finished] = [event for event in events if isinstance(event, TransferFinished)]
-    liars = [lesson.source for lesson in lessons if lesson.right is False]
+    liars = [use.source for use in uses if use.right is False]
     print(json.dumps([wall, finished.received, liars]))
 
 

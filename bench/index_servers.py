@@ -631,9 +631,9 @@ async def install_many(
         except (Unusable, aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError) as error:
             errors[re.sub(r"\S*//\S+", "…", f"{type(error).__name__}: {error}")[:120]] += 1
 
-    patience = aiohttp.ClientTimeout(total=None, sock_connect=60, sock_read=120)
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=60, sock_read=120)
     connector = aiohttp.TCPConnector(limit=connections)
-    async with aiohttp.ClientSession(connector=connector, timeout=patience) as session:
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
         await asyncio.gather(*(attempt(session) for _ in range(count)))
     return errors, waits
 

@@ -41,7 +41,7 @@ def finder(
     uv: Callable[[], Path] = no_uv,
     environ: Mapping[str, str] | None = None,
     running: Path | None = None,
-    patience_s: float = 10,
+    timeout_s: float = 10,
     now: Callable[[], float] = lambda: 0.0,
     build_mirrors: Callable[[], Sequence[str]] = tuple,
 ) -> FoundInterpreters:
@@ -51,7 +51,7 @@ def finder(
         uv,
         {"HOME": str(home), "PATH": os.pathsep.join(map(str, path)), **(environ or {})},
         running=running,
-        patience_s=patience_s,
+        timeout_s=timeout_s,
         now=now,
         build_mirrors=build_mirrors,
     )
@@ -246,7 +246,7 @@ def test_one_that_can_not_be_started_is_reported(tmp_path: Path) -> None:
 
 def test_one_that_hangs_is_given_up_and_its_children_with_it(tmp_path: Path) -> None:
     script(tmp_path / "a/python3", f"/bin/sleep 60 & echo $! > {tmp_path}/child; wait")
-    (broken,) = broken_in(tmp_path, finder(tmp_path, path=[tmp_path / "a"], patience_s=0.5))
+    (broken,) = broken_in(tmp_path, finder(tmp_path, path=[tmp_path / "a"], timeout_s=0.5))
     assert broken.reason == "it did not answer within 0.5 s"
     child = int((tmp_path / "child").read_text())
     assert gone(child)

@@ -13,7 +13,7 @@ from tests.wheels import make_wheel
 from tf_tester.core.claims import MIB
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.events import TransferFinished
-from tf_tester.ports.fetch import Lesson, Source
+from tf_tester.model.source import Source, SourceUse
 from tf_tester.store.blobs import BlobStore
 from tf_tester.store.folder import StoreFolder
 from tf_tester.store.ledger import Ledger
@@ -35,7 +35,7 @@ class World:
         self.blobs = BlobStore(store, ledger)
         self.mirrors = [stack.enter_context(Simulator()) for _ in range(3)]
         self.artifacts = [mirror.add_wheel(NAME, CONTENT) for mirror in self.mirrors]
-        self.lessons: list[Lesson] = []
+        self.uses: list[SourceUse] = []
         self.received = 0
 
     @property
@@ -54,7 +54,7 @@ class World:
             self.blobs,
             told,
             sources=lambda _: sources,
-            learn=self.lessons.append,
+            learn=self.uses.append,
             timeouts=Timeouts(retry_delay=0.01),
             environ={},
         ) as transfer:
@@ -65,7 +65,7 @@ class World:
 
     @property
     def liars(self) -> list[str]:
-        return [lesson.source for lesson in self.lessons if lesson.right is False]
+        return [use.source for use in self.uses if use.right is False]
 
     def damage(self, *places: int) -> None:
         """Flip bytes of the blob and set it aside."""

@@ -19,7 +19,7 @@ from tf_tester.core.claims import Terms
 from tf_tester.errors import DownloadFailed
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.events import TransferFinished, TransferTrouble
-from tf_tester.ports.fetch import Lesson, Source
+from tf_tester.model.source import Source, SourceUse
 from tf_tester.transfer.client import Transfer
 from tf_tester.transfer.settings import Timeouts
 
@@ -36,7 +36,7 @@ class Course:
         self.mirrors = mirrors
         self.blobs = MemoryishBlobs(folder)
         self.told = Told()
-        self.lessons: list[Lesson] = []
+        self.uses: list[SourceUse] = []
         self.proven: set[int] = set()
         artifacts = [mirror.add_wheel(*WHEEL) for mirror in mirrors]
         self.artifact: Artifact = artifacts[0]
@@ -52,7 +52,7 @@ class Course:
             self.blobs,
             self.told,
             sources=self.sources,
-            learn=self.lessons.append,
+            learn=self.uses.append,
             terms=TERMS,
             timeouts=timeouts,
             environ={},
@@ -74,7 +74,7 @@ class Course:
 
     @property
     def liars(self) -> list[str]:
-        return [lesson.source for lesson in self.lessons if lesson.right is False]
+        return [use.source for use in self.uses if use.right is False]
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_all_bring_a_part_and_no_byte_comes_twice(course: Course) -> None:
     (finished,) = course.told.of(TransferFinished)
     assert sorted(finished.source.split("+")) == ["m0", "m1", "m2", "m3"]
     assert finished.received == len(CONTENT)
-    assert {lesson.source for lesson in course.lessons if lesson.right} == {"m0", "m1", "m2", "m3"}
+    assert {use.source for use in course.uses if use.right} == {"m0", "m1", "m2", "m3"}
     assert course.reasons == []
 
 
@@ -170,7 +170,7 @@ DYING = """
     from tests.fakes import MemoryishBlobs
     from tf_tester.core.claims import Terms
     from tf_tester.model.artifact import Artifact
-    from tf_tester.ports.fetch import Source
+    from tf_tester.model.source import Source
     from tf_tester.transfer.client import Transfer
     name, sha256, size, folder, *urls = sys.argv[1:]
     artifact = Artifact(name, "toy", "1.0", urls[0], sha256=sha256, size=int(size))

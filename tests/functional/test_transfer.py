@@ -35,7 +35,7 @@ from tests.wheels import make_wheel
 from tf_tester.errors import DownloadFailed, StoreError
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.events import TransferFinished, TransferProgress, TransferTrouble
-from tf_tester.ports.fetch import Source
+from tf_tester.model.source import Source
 from tf_tester.transfer.client import Transfer
 from tf_tester.transfer.settings import Timeouts
 from tf_tester.transfer.trouble import InterruptedTransfer
@@ -331,7 +331,7 @@ def test_when_all_fail_each_has_a_line_and_nothing_wrong_is_kept(rig: Rig) -> No
     assert rig.blobs.adopted == []
 
 
-# -- patience
+# -- retries
 
 
 @pytest.mark.parametrize("code", [429, 500, 502, 503])

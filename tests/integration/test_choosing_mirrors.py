@@ -95,7 +95,7 @@ def test_a_mirror_s_share_of_a_day_is_kept(user: User, index: Simulator, mirrors
     mirrors[0].forget_counts()
     run = user.run("download", "--versions", "3.1", "--mirror", "near")
     assert run.code == 0
-    assert "from near: is left out until tomorrow: what it may be asked for in a day is used up" in run.err
+    assert "from near: isn't asked until tomorrow: what it may be asked for in a day is used up" in run.err
     assert not [name for name in mirrors[0].requests if name.endswith(".whl")]
 
 

@@ -32,7 +32,7 @@ def test_the_known_mirrors_are_listed(user: User) -> None:
     assert {"tuna", "aliyun", "huawei"} <= {row["name"] for row in rows}
 
 
-def test_three_mirrors_bring_a_file_and_the_liar_is_left_out_next_time(
+def test_three_mirrors_bring_a_file_and_the_liar_has_a_cooldown(
     user: User, index: Simulator, mirrors: list[Simulator]
 ) -> None:
     index.add_wheel(*BIG, upload_time="2024-01-01T00:00:00Z", metadata=True)
@@ -59,7 +59,7 @@ def test_three_mirrors_bring_a_file_and_the_liar_is_left_out_next_time(
     before = index.requests[BIG[0]]
     again = user.run("download", "--versions", "3.0", "--no-deps", *words)
     assert again.code == 0
-    assert f"from {liar}: is left out until 2" in again.err
+    assert f"from {liar}: has a cooldown until 2" in again.err
     assert mirrors[0].requests[BIG[0]] == 0
     assert index.requests[BIG[0]] == before, "the authority is a reserve"
 

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from tf_tester.core.claims import Ask, Claim, Drop, Finished, GaveUp, Instruction, Judge, Runner, Terms, Wait
-from tf_tester.core.patience import Kind, Patience
 from tf_tester.core.race import Race
+from tf_tester.core.retries import Retries, TroubleKind
 from tf_tester.core.segments import EARLIER, Segment
 
 TERMS = Terms(share=100, steal=20)
@@ -66,7 +66,7 @@ class Play:
     def __post_init__(self) -> None:
         runners = [Runner(m.name, proven=m.proven, reserve=m.reserve) for m in self.mirrors]
         size = self.size if self.told_size else None
-        self.race = Race(size, runners, held=self.held, terms=self.terms, patience=Patience())
+        self.race = Race(size, runners, held=self.held, terms=self.terms, retries=Retries())
         self.disk = bytearray(4 * self.size + 10)
         self.by_name = {mirror.name: mirror for mirror in self.mirrors}
         for segment in self.held:
@@ -135,19 +135,19 @@ class Play:
         """What the adapter does, with pauses in place of waiting."""
         yield mirror.latency
         if mirror.refuses:
-            raise _Failure(Kind.REFUSED)
+            raise _Failure(TroubleKind.REFUSED)
         ranged = not (claim.whole or mirror.ignores_ranges)
         if not self.race.opened(claim, self.size, self.time, ranged=ranged):
-            raise _Failure(Kind.RANGES)
+            raise _Failure(TroubleKind.RANGES)
         sent = 0
         reading = claim.position if ranged else 0
         while claim.end is None or claim.position < claim.end:
             step = min(10, claim.left)
             if reading < claim.position:
                 step = min(10, claim.position - reading)
-            for limit, kind in ((mirror.cuts_after, Kind.CUT), (mirror.stalls_after, Kind.STALLED)):
+            for limit, kind in ((mirror.cuts_after, TroubleKind.CUT), (mirror.stalls_after, TroubleKind.STALLED)):
                 if limit and sent >= limit:
-                    yield 5.0 if kind is Kind.STALLED else 0.0
+                    yield 5.0 if kind is TroubleKind.STALLED else 0.0
                     raise _Failure(kind)
             yield step / mirror.pace
             sent += step
@@ -165,7 +165,7 @@ class Play:
 
 
 class _Failure(Exception):
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: TroubleKind) -> None:
         super().__init__(kind)
         self.kind = kind
 

@@ -14,7 +14,7 @@ from tf_tester.index.mirror_urls import mirror_source
 from tf_tester.index.mirrors import known_mirrors, mirror_named
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.model.events import TransferTrouble
-from tf_tester.ports.fetch import Source
+from tf_tester.model.source import Source
 
 
 def never() -> str | None:

@@ -50,7 +50,7 @@ def test_copies_of_one_mirror_leave_a_place_for_another_voice() -> None:
 
 def test_who_cannot_be_asked_is_named_with_the_reason() -> None:
     places = ranked(
-        mirror("liar", left_out_until=NOW + timedelta(days=1)),
+        mirror("liar", cooldown_until=NOW + timedelta(days=1)),
         mirror("other", wrong_bytes=True),
         mirror("spent", budget_left=0),
         mirror("dead", None, trouble="did not answer"),
@@ -58,7 +58,7 @@ def test_who_cannot_be_asked_is_named_with_the_reason() -> None:
         mirror("odd", None),
     )
     assert [one.reasons[0].split(":")[0] for one in places] == [
-        "left out until 2026-11-02",
+        "cooldown until 2026-11-02",
         "what it sent is not what the authority has",
         "today's share of it is used up",
         "did not answer",

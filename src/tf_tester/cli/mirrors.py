@@ -134,8 +134,8 @@ def _rows_as_lines(rows: "list[MirrorRow]") -> "list[Line]":
             f"  {where}",
             f"; {', '.join(seen)}" if seen else "",
         ]
-        if row.left_out_until is not None:
-            parts.append(Span(f"  left out until {row.left_out_until:%Y-%m-%d}: it gave wrong bytes", Style.BAD))
+        if row.cooldown_until is not None:
+            parts.append(Span(f"  cooldown until {row.cooldown_until:%Y-%m-%d}: it gave wrong bytes", Style.BAD))
         if row.feed is not None:
             when = f" {row.feed.filled:%Y-%m-%d %H:%M} UTC" if row.feed.filled else ""
             bad = row.feed.state in (State.FAILED, State.PAUSED)

@@ -32,7 +32,7 @@ class Terms(Struct, frozen=True):
     """A file is brought in so many pieces at the most, but for what is taken over from others."""
     trial: int = 16
     """In a file of so many shares, sources that nobody knows are tried: a share of their first piece comes twice."""
-    patience: float = 40.0
+    latencies: float = 40.0
     """A piece takes so many times as long as its source needs to begin with it, so that little time is lost between
     pieces."""
 

@@ -22,7 +22,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tf_tester.core.claims import Ask, Claim, Drop, Finished, GaveUp, Instruction, Judge, Runner, Terms, Wait
-from tf_tester.core.patience import Kind, Patience
+from tf_tester.core.retries import Retries, TroubleKind
 from tf_tester.core.segments import Segment, Segments
 
 _REST = 1.0
@@ -39,7 +39,7 @@ class _Entrant(Struct):
     """What the race knows of a source."""
 
     runner: Runner
-    patience: Patience
+    retries: Retries
     speed: float | None
     latency: float | None = None
     """Seconds from a question to the beginning of the answer."""
@@ -65,13 +65,13 @@ class Race:
         *,
         held: Iterable[Segment] = (),
         terms: Terms | None = None,
-        patience: Patience | None = None,
+        retries: Retries | None = None,
     ) -> None:
-        """`runners`: the most wanted first. `held`: what earlier runs brought. `patience`: with each source."""
+        """`runners`: the most wanted first. `held`: what earlier runs brought. `retries`: of each source."""
         self.size = size or None  # nobody would publish an empty file
         self._terms = terms or Terms()
-        patience = patience or Patience()
-        self._entrants = {one.name: _Entrant(one, patience.fresh(), one.speed, vouched=one.proven) for one in runners}
+        retries = retries or Retries()
+        self._entrants = {one.name: _Entrant(one, retries, one.speed, vouched=one.proven) for one in runners}
         self._quarrel: tuple[str, str, int, int] | None = None
         """Two that have sent different bytes for a piece, of which the second one's are there: a third is to decide."""
         self._asked_again = False
@@ -104,7 +104,7 @@ class Race:
     def opened(self, claim: Claim, size: int | None, now: float, *, ranged: bool) -> bool:
         """An answer begins: the file's size as its sender says, and whether it keeps to the range asked for.
 
-        False: it is of no use here; the claim is to be given up as `failed` with `Kind.RANGES`.
+        False: it is of no use here; the claim is to be given up as `failed` with `TroubleKind.RANGES`.
         """
         self._entrants[claim.source].latency = now - claim.begun
         if self.size is None and size is not None:
@@ -143,7 +143,9 @@ class Race:
         self._confirmed = self._confirmed and not claim.differs
         return self._go_on(now)
 
-    def failed(self, claim: Claim, kind: Kind, now: float, *, retry_after: float | None = None) -> list[Instruction]:
+    def failed(
+        self, claim: Claim, kind: TroubleKind, now: float, *, retry_after: float | None = None
+    ) -> list[Instruction]:
         """A source has failed; what it brought stays."""
         if claim not in self._claims:
             return []
@@ -154,10 +156,12 @@ class Race:
             self._entrants[claim.tries].first, self._quarrel = None, None
         else:
             self._confirmed = self._confirmed and not claim.differs
-        if kind is Kind.RANGES and not claim.whole:
+        if kind is TroubleKind.RANGES and not claim.whole:
             entrant.ranges = False  # it is asked for everything when nobody else is left
             return self._go_on(now)
-        pause = entrant.patience.after(kind, progressed=claim.position > claim.start, retry_after=retry_after)
+        entrant.retries, pause = entrant.retries.after(
+            kind, progressed=claim.position > claim.start, retry_after=retry_after
+        )
         if pause is None:
             entrant.out = True
         else:
@@ -339,7 +343,7 @@ class Race:
         least = max(self._terms.share, (self.size or 0) // self._terms.pieces)
         if entrant.latency is None or entrant.speed is None:
             return least
-        return max(least, int(entrant.speed * entrant.latency * self._terms.patience))
+        return max(least, int(entrant.speed * entrant.latency * self._terms.latencies))
 
     def _stolen(self, entrant: _Entrant, now: float, allowed: int) -> list[Instruction]:
         """A part of what the slowest has still to bring."""

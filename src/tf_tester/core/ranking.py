@@ -51,7 +51,7 @@ class Observation(Struct, frozen=True):
     """Bytes per second."""
     wrong_bytes: bool = False
     """Its sample is not the authority's."""
-    left_out_until: datetime | None = None
+    cooldown_until: datetime | None = None
     budget_left: int | None = None
     """Bytes that it may still be asked for today; None: no limit."""
     right: int = 0
@@ -108,8 +108,8 @@ def rank(observations: Sequence[Observation], wanted: Wanted, authority: Observa
 def _refusal(one: Observation, wanted: Wanted, now: datetime) -> str:
     if one.wrong_bytes:
         return "what it sent is not what the authority has"
-    if one.left_out_until is not None and one.left_out_until > now:
-        return f"left out until {one.left_out_until:%Y-%m-%d}: it gave wrong bytes"
+    if one.cooldown_until is not None and one.cooldown_until > now:
+        return f"cooldown until {one.cooldown_until:%Y-%m-%d}: it gave wrong bytes"
     if one.budget_left is not None and one.budget_left < min(wanted.size, 1 << 20):
         return "today's share of it is used up"
     if one.trouble:

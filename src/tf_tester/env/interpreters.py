@@ -32,7 +32,7 @@ from tf_tester.model.platform import Platform
 OLDEST = (3, 6)
 """Older Pythons can't run the harness."""
 
-_PATIENCE_S = 10.0
+_TIMEOUT_S = 10.0
 _AT_ONCE = 8
 _BROKEN_REMEMBERED_S = 3600.0
 """A library that is missing today may be there tomorrow, with the executable's file unchanged."""
@@ -106,7 +106,7 @@ class FoundInterpreters:
         environ: Mapping[str, str],
         *,
         running: Path | None = Path(sys.executable),
-        patience_s: float = _PATIENCE_S,
+        timeout_s: float = _TIMEOUT_S,
         now: Callable[[], float] = time.time,
         build_mirrors: Callable[[], Sequence[str]] = tuple,
     ) -> None:
@@ -116,7 +116,7 @@ class FoundInterpreters:
         self._uv = uv
         self._environ = dict(environ)
         self._running = running
-        self._patience_s = patience_s
+        self._timeout_s = timeout_s
         self._now = now
         self._build_mirrors = build_mirrors
         self._platforms: dict[int, Platform] = {}
@@ -218,7 +218,7 @@ class FoundInterpreters:
     def _start(self, executables: Sequence[Path]) -> list["_Answer"]:
         pool = ThreadPoolExecutor(max_workers=_AT_ONCE)
         try:
-            return list(pool.map(lambda path: _start_once(path, self._environ, self._patience_s), executables))
+            return list(pool.map(lambda path: _start_once(path, self._environ, self._timeout_s), executables))
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -432,7 +432,7 @@ _FIELDS = {
 _VERSION = re.compile(r"\d+\.\d+\.\d+(?:(?:a|b|rc)\d+)?")
 
 
-def _start_once(path: Path, environ: Mapping[str, str], patience_s: float) -> _Answer:
+def _start_once(path: Path, environ: Mapping[str, str], timeout_s: float) -> _Answer:
     # Files, not pipes: a wrapper's child that outlives it would hold a pipe open, and us with it.
     with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as complained:
         try:
@@ -447,9 +447,9 @@ def _start_once(path: Path, environ: Mapping[str, str], patience_s: float) -> _A
         except OSError as error:
             return _Answer.broken(f"it can't be started: {error.strerror}")
         try:
-            code = process.wait(patience_s)
+            code = process.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            return _Answer.broken(f"it did not answer within {patience_s:g} s")
+            return _Answer.broken(f"it did not answer within {timeout_s:g} s")
         finally:
             _end(process)
         said.seek(0)

@@ -40,7 +40,7 @@ class MirrorRow(Struct, frozen=True):
     """Files that it helped to bring since it was last wrong."""
     speed: float | None
     """Bytes per second, of late."""
-    left_out_until: datetime | None
+    cooldown_until: datetime | None
     feed: Report | None = None
     """What its own operator says of it."""
 
@@ -51,7 +51,7 @@ class Candidate(Struct, frozen=True):
     name: str
     root: str
     index: Index
-    left_out_until: datetime | None = None
+    cooldown_until: datetime | None = None
     budget_left: int | None = None
     right: int = 0
     feed: Report | None = None
@@ -115,7 +115,7 @@ def compare(artifacts: Sequence[Artifact], bench: Bench) -> Comparison:
     """
     wanted = Wanted(len(artifacts), sum(artifact.size or 0 for artifact in artifacts))
     promised = bench.authority.page(artifacts[0].project)
-    with_pages = [one for one in bench.candidates if one.left_out_until is None]
+    with_pages = [one for one in bench.candidates if one.cooldown_until is None]
     pages = _within(bench.pages_within, len(with_pages), lambda one: one.index.page(promised.project), with_pages)
     largest = sorted(artifacts, key=lambda artifact: -(artifact.size or 0))
     own = _sampled(largest[0], bench)
@@ -125,7 +125,7 @@ def compare(artifacts: Sequence[Artifact], bench: Bench) -> Comparison:
         seen = Observation(
             one.name,
             one.root,
-            left_out_until=one.left_out_until,
+            cooldown_until=one.cooldown_until,
             budget_left=one.budget_left,
             right=one.right,
             feed=one.feed,

@@ -9,9 +9,10 @@ from tf_tester.core.ranking import Comparison
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.framework import Framework
 from tf_tester.model.limits import Limits
+from tf_tester.model.source import SourceHistory
 from tf_tester.ports.environment import Environments, Interpreters
 from tf_tester.ports.execute import Executor, Memory, Sandbox
-from tf_tester.ports.fetch import Fetcher, Reputation
+from tf_tester.ports.fetch import Fetcher
 from tf_tester.ports.index import Index
 from tf_tester.ports.memory import Downloads, Durations, Peaks, Results, Surfaces
 from tf_tester.ports.resolve import ProjectBuilder, Resolver
@@ -34,7 +35,7 @@ class Packages(Struct, frozen=True):
     """`entry_points.txt` of a wheel. Raises as `metadata` does."""
     compare: Callable[[Sequence[Artifact], Sequence[str]], Comparison]
     """Mirrors ranked for files of one project: those named, else all that may be asked."""
-    reputations: Callable[[], Sequence[Reputation]]
+    source_histories: Callable[[], Sequence[SourceHistory]]
     """Of the sources in use."""
     framework: Framework
     """The package under test."""

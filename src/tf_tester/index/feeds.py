@@ -7,7 +7,7 @@ import msgspec
 
 from tf_tester.core.feeds import Report, State, reports
 from tf_tester.index.mirrors import Mirror
-from tf_tester.index.standings import Memory
+from tf_tester.index.source_histories import Memory
 
 
 class _Kept(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ authority. A mirror that doesn't answer costs nothing but its help.
 from tf_tester.errors import IndexUnreachable, UnknownProject
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.events import TransferTrouble
-from tf_tester.ports.fetch import Source
+from tf_tester.model.source import Source
 from tf_tester.ports.index import Index
 from tf_tester.ports.tell import Tell
 

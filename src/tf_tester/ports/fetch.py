@@ -1,13 +1,13 @@
 """How bytes of artifacts enter, from which sources, and what those are known for."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from msgspec import Struct
 
 from tf_tester.model.artifact import Artifact
+from tf_tester.model.source import Source, SourceUse
 
 
 class Fetcher(Protocol):
@@ -28,7 +28,7 @@ class Fetcher(Protocol):
         """What `fetch` would have to bring and from where, without bringing it."""
         ...
 
-    def sources(self, artifact: Artifact) -> "Sequence[Source]":
+    def sources(self, artifact: Artifact) -> Sequence[Source]:
         """Where it may be had, the first choice first; mirrors' pages may be asked for that."""
         ...
 
@@ -64,27 +64,6 @@ class Foreseen(Struct, frozen=True):
     """Who would be asked, the first choice first; empty where nothing is missing."""
 
 
-AUTHORITY = "authority"
-"""Name of the source whose address the index itself gives."""
-
-
-class Source(Struct, frozen=True):
-    """One place to get a file from; whose word counts for what is in it is another matter."""
-
-    name: str
-    """Name of a mirror, or `AUTHORITY`: what events and reports call it."""
-    url: str
-    """Absolute, without credentials."""
-    proven: bool = False
-    """A file to which it contributed was right before."""
-    reserve: bool = False
-    """Not asked while another is left."""
-    speed: float | None = None
-    """Bytes per second, as far as it is remembered."""
-    region: str = ""
-    """Where it is: ISO 3166 code of the country, as far as it is known."""
-
-
 class Sample(Struct, frozen=True):
     """A part of a file, taken to see how fast it comes."""
 
@@ -109,32 +88,5 @@ class Sampler(Protocol):
         ...
 
 
-class Lesson(Struct, frozen=True):
-    """What one file taught about a source."""
-
-    source: str
-    right: bool | None
-    """False: it gave wrong bytes, and that is proven. None: nobody knows."""
-    speed: float | None
-    """Bytes per second."""
-    spent: int = 0
-    """Bytes that it sent."""
-    requests: int = 0
-    """That it got."""
-
-
-Learn = Callable[[Lesson], None]
-
-
-class Reputation(Struct, frozen=True):
-    """How one source has done."""
-
-    name: str
-    right: int
-    """Files that it helped to bring since it was last wrong."""
-    speed: float | None
-    """Bytes per second, of late."""
-    left_out_until: datetime | None
-    """Where it has given wrong bytes."""
-    spent: int
-    """Bytes that it sent today."""
+Learn = Callable[[SourceUse], None]
+"""Takes how a source did with one file."""

@@ -27,7 +27,8 @@ from tf_tester.core.views import Allowed, BadView, View, split_view
 from tf_tester.core.wheel_rules import BadWheel
 from tf_tester.errors import IndexUnreachable, TfTesterError, UnknownProject
 from tf_tester.model.artifact import Artifact
-from tf_tester.ports.fetch import AUTHORITY, Fetcher, Source
+from tf_tester.model.source import AUTHORITY, Source
+from tf_tester.ports.fetch import Fetcher
 from tf_tester.ports.index import Index
 from tf_tester.ports.store import Blobs
 from tf_tester.serve.access import Access, Log

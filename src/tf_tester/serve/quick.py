@@ -4,7 +4,7 @@ The clients of a CI farm send the same bytes for the same page. What was answere
 as the page is current; all else, and all that is unusual about a connection, is aiohttp's (bench/serve.py measures it).
 
 This knows something of how aiohttp's handler of a connection works: that it waits for requests in `_waiter`, that
-`_close` and `_force_close` tell of its end, and `_next_keepalive_close_time` of its patience.
+`_close` and `_force_close` tell of its end, and `_next_keepalive_close_time` of how long it waits.
 """
 
 import asyncio

@@ -12,7 +12,7 @@ from msgspec import Struct, field
 
 from tf_tester import __version__
 from tf_tester.core.printable import printable
-from tf_tester.ports.fetch import Reputation
+from tf_tester.model.source import SourceHistory
 from tf_tester.ports.replica import MirrorHead
 from tf_tester.serve.answers import Answer
 from tf_tester.serve.metrics import Metrics
@@ -29,7 +29,7 @@ class Facts(Struct, frozen=True):
     """Of these files."""
     free: int
     """Bytes on its disk."""
-    mirrors: tuple[Reputation, ...] = ()
+    mirrors: tuple[SourceHistory, ...] = ()
     synced: Mapping[str, MirrorHead] = field(default_factory=dict)
     """Mirrors of our own, by name."""
 

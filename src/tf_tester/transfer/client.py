@@ -15,10 +15,11 @@ from urllib.parse import urlsplit
 
 from tf_tester.core.claims import Terms
 from tf_tester.core.links import Origin, credentials, display_url, local_path, origin, without_credentials
-from tf_tester.core.patience import Kind, Patience
+from tf_tester.core.retries import Retries, TroubleKind
 from tf_tester.errors import DownloadFailed, IndexUnreachable, TfTesterError
 from tf_tester.model.artifact import Artifact
-from tf_tester.ports.fetch import AUTHORITY, Arrival, Foreseen, Learn, Sample, Source
+from tf_tester.model.source import AUTHORITY, Source
+from tf_tester.ports.fetch import Arrival, Foreseen, Learn, Sample
 from tf_tester.ports.index import PageResponse
 from tf_tester.ports.store import Blobs
 from tf_tester.ports.tell import Tell
@@ -185,7 +186,7 @@ class Transfer:
                 self._tell,
                 self._timeouts,
                 terms=self._terms,
-                learn=self._learn or (lambda _lesson: None),
+                learn=self._learn or (lambda _use: None),
                 attested_by=self._approve(artifact),
                 arrival=Arrival(self._blobs.partial(sha256)),
             )
@@ -249,11 +250,11 @@ class Transfer:
             async with session.open(artifact.url, headers) as response:
                 if response.status != 206:
                     if response.status == 200:
-                        raise Trouble(Kind.RANGES, "doesn't do ranges")
+                        raise Trouble(TroubleKind.RANGES, "doesn't do ranges")
                     raise status_trouble(response.status, response.reason)
                 given = response.headers.get("Content-Range", "")
                 if not from_end and not given.startswith(f"bytes {start}-"):
-                    raise Trouble(Kind.RANGES, "answered with another range than asked for")
+                    raise Trouble(TroubleKind.RANGES, "answered with another range than asked for")
                 return await read_body(response, -start if from_end else wanted)
 
         try:
@@ -279,18 +280,18 @@ class Transfer:
                     headers = {"Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"}
                     async with session.open(url, headers) as response:
                         if response.status == 200 and start:
-                            raise Trouble(Kind.RANGES, "doesn't do ranges")
+                            raise Trouble(TroubleKind.RANGES, "doesn't do ranges")
                         if response.status not in (200, 206):
                             raise status_trouble(response.status, response.reason, response.headers.get("Retry-After"))
                         given = response.headers.get("Content-Range", "")
                         if response.status == 206 and not given.startswith(f"bytes {start}-"):
-                            raise Trouble(Kind.RANGES, "answered with another range than asked for")
+                            raise Trouble(TroubleKind.RANGES, "answered with another range than asked for")
                         while len(body) < end - start and (chunk := await response.content.readany()):
                             first = first if body else now()
                             body += chunk
             except TimeoutError as error:
                 if not body:
-                    raise Trouble(Kind.STALLED, f"did not answer within {within:g} s") from error
+                    raise Trouble(TroubleKind.STALLED, f"did not answer within {within:g} s") from error
             return Sample(bytes(body[: end - start]), first - began, now() - first)
 
         try:
@@ -365,12 +366,12 @@ class Transfer:
                     raise status_trouble(status, response.reason, response.headers.get("Retry-After"))
                 return _page_response(response, await read_body(response, most or MAX_PAGE) if status == 200 else b"")
 
-        patience = Patience(self._timeouts.retry_delay, self._timeouts.retry_after_cap)
+        retries = Retries(self._timeouts.retry_delay, self._timeouts.retry_after_cap)
         while True:
             try:
                 return self._timed(ask)
             except Trouble as trouble:
-                pause = patience.after(trouble.kind, progressed=False, retry_after=trouble.retry_after)
+                retries, pause = retries.after(trouble.kind, progressed=False, retry_after=trouble.retry_after)
                 if pause is None:
                     raise IndexUnreachable(f"{_host(url)} {trouble.reason}", detail=display_url(url)) from trouble
             self._network.pause(pause)
@@ -384,7 +385,7 @@ class Transfer:
                 async with asyncio.timeout(self._timeouts.page):
                     return await ask(session)
             except TimeoutError as error:
-                raise Trouble(Kind.STALLED, f"did not answer within {self._timeouts.page:g} s") from error
+                raise Trouble(TroubleKind.STALLED, f"did not answer within {self._timeouts.page:g} s") from error
 
         return self._network.run(within)
 

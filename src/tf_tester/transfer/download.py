@@ -10,14 +10,15 @@ from msgspec import Struct, field
 
 from tf_tester.core.claims import Ask, Claim, Drop, Finished, GaveUp, Instruction, Judge, Runner, Terms, Wait
 from tf_tester.core.links import display_url
-from tf_tester.core.patience import Kind, Patience
 from tf_tester.core.race import Race
+from tf_tester.core.retries import Retries, TroubleKind
 from tf_tester.core.segments import EARLIER
 from tf_tester.core.sizes import duration_text
 from tf_tester.errors import DownloadFailed, TfTesterError, WrongBytes
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.events import TransferFinished, TransferProgress, TransferTrouble
-from tf_tester.ports.fetch import Arrival, Learn, Lesson, Source
+from tf_tester.model.source import Source, SourceUse
+from tf_tester.ports.fetch import Arrival, Learn
 from tf_tester.ports.store import Blobs
 from tf_tester.ports.tell import Tell
 from tf_tester.transfer.network import Network
@@ -38,10 +39,10 @@ _SYNC_EVERY = 8 << 20
 in which four mirrors of 10 MB/s bring them."""
 _WRONG = "gave other bytes than the index promises"
 _HINTS = {
-    Kind.WRONG: "Nothing of it was kept. Ask whoever runs that source, or choose another one with --mirror.",
-    Kind.CONNECT: "Check the network and the proxy settings, or choose another source with --mirror.",
-    Kind.REFUSED: "Choose another source with --mirror, or ask whoever runs it why it refuses.",
-    Kind.BUSY: "Wait a while, or choose another source with --mirror.",
+    TroubleKind.WRONG: "Nothing of it was kept. Ask whoever runs that source, or choose another one with --mirror.",
+    TroubleKind.CONNECT: "Check the network and the proxy settings, or choose another source with --mirror.",
+    TroubleKind.REFUSED: "Choose another source with --mirror, or ask whoever runs it why it refuses.",
+    TroubleKind.BUSY: "Wait a while, or choose another source with --mirror.",
 }
 _HINT = "Run again: what has arrived is kept, and the transfer goes on from there; or try another --mirror."
 
@@ -56,7 +57,7 @@ class Download(Struct, frozen=True):
     tell: Tell
     timeouts: Timeouts
     terms: Terms | None = None
-    learn: Learn = lambda _lesson: None
+    learn: Learn = lambda _use: None
     attested_by: str = ""
     arrival: Arrival = field(default_factory=lambda: Arrival(Path()))
 
@@ -81,7 +82,7 @@ class _Course:
             [Runner(one.name, proven=one.proven, reserve=one.reserve, speed=one.speed) for one in sources],
             held=partial.held(),
             terms=download.terms,
-            patience=Patience(retry_delay=timeouts.retry_delay, retry_after_cap=timeouts.retry_after_cap),
+            retries=Retries(retry_delay=timeouts.retry_delay, retry_after_cap=timeouts.retry_after_cap),
         )
         self._follower = download.blobs.follow(download.sha256)
         self._tasks: dict[Claim, asyncio.Task[None]] = {}
@@ -124,7 +125,7 @@ class _Course:
                 await self._followed()
                 for name, asked in self._asked.items():
                     spent = self._spent.get(name, 0)
-                    self._download.learn(Lesson(name, right=None, speed=None, spent=spent, requests=asked))
+                    self._download.learn(SourceUse(name, right=None, speed=None, bytes=spent, requests=asked))
         match self._over:
             case Finished(sources):
                 return self._finished(sources)
@@ -171,7 +172,9 @@ class _Course:
             liars = len(self._race.liars)
             instructions = self._race.disproved(start, end, self._now())
             for liar in self._race.liars[liars:]:
-                self._fail(liar, Trouble(Kind.WRONG, f"{_WRONG}: one of its pieces was another when all was right"))
+                self._fail(
+                    liar, Trouble(TroubleKind.WRONG, f"{_WRONG}: one of its pieces was another when all was right")
+                )
             await self._obey(instructions)
 
     async def _obey(self, instructions: Sequence[Instruction]) -> None:
@@ -264,13 +267,13 @@ class _Course:
             for asking in self._askings.values():
                 asking.fresh, asking.etag = True, None
             if len(contributors) == 1 and names in self._askings:
-                self._fail(names, Trouble(Kind.WRONG, _WRONG))
+                self._fail(names, Trouble(TroubleKind.WRONG, _WRONG))
             else:
                 self._say(names, f"together {_WRONG}")
         else:
             following = self._race.judged(True, self._now())
             for liar in self._race.liars[suspects:]:
-                self._fail(liar, Trouble(Kind.WRONG, f"{_WRONG}: with its part from others the file is right"))
+                self._fail(liar, Trouble(TroubleKind.WRONG, f"{_WRONG}: with its part from others the file is right"))
         await self._obey(following)
 
     async def _stop(self, claims: Sequence[Claim]) -> None:
@@ -322,16 +325,16 @@ class _Course:
 
     def _learn_of(self, sources: Sequence[str]) -> None:
         for name in self._race.liars:
-            self._download.learn(Lesson(name, right=False, speed=None))
+            self._download.learn(SourceUse(name, right=False, speed=None))
         for name in sources:
             if name in self._askings:
-                self._download.learn(Lesson(name, right=True, speed=self._race.speed(name)))
+                self._download.learn(SourceUse(name, right=True, speed=self._race.speed(name)))
 
     def _failed(self) -> DownloadFailed:
         if not self._race.segments:
             self._partial.remove()
         for name in self._race.liars:
-            self._download.learn(Lesson(name, right=False, speed=None))
+            self._download.learn(SourceUse(name, right=False, speed=None))
         name, last = self._failures[-1]
         return DownloadFailed(
             f"{self._artifact.filename} can't be had: {name} {last.reason}",

@@ -21,7 +21,7 @@ from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined
 from yarl import URL
 
 from tf_tester.core.links import Origin, credentials, origin, resolve_link, without_credentials
-from tf_tester.core.patience import Kind
+from tf_tester.core.retries import TroubleKind
 from tf_tester.core.sizes import size_text
 from tf_tester.errors import ConfigError
 from tf_tester.transfer.settings import MAX_REDIRECTS, MIB, Timeouts
@@ -99,7 +99,7 @@ class Session:
         try:
             for _ in range(MAX_REDIRECTS + 1):
                 if self._may_ask is not None and not self._may_ask(origin(target).host):
-                    raise Trouble(Kind.CONTENT, f"leads to {origin(target).host}, which is no host to be asked")
+                    raise Trouble(TroubleKind.CONTENT, f"leads to {origin(target).host}, which is no host to be asked")
                 response = await self._ask(method, target, headers, secret if origin(target) == asked else None)
                 try:
                     location = response.headers.get("Location")
@@ -110,11 +110,11 @@ class Session:
                     response.close() if not response.content.at_eof() else response.release()
                 following = resolve_link(target, location)
                 if following is None:
-                    raise Trouble(Kind.CONTENT, "redirects to an address that may not be followed")
+                    raise Trouble(TroubleKind.CONTENT, "redirects to an address that may not be followed")
                 target = following
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise translate(error) from error
-        raise Trouble(Kind.CONTENT, f"redirects more than {MAX_REDIRECTS} times")
+        raise Trouble(TroubleKind.CONTENT, f"redirects more than {MAX_REDIRECTS} times")
 
     async def _from_keyring(self, place: Origin, user: str) -> Credentials:
         """The password of a user whose name stands in the address, as `keyring` has it; asked for once.
@@ -179,14 +179,14 @@ def password_of(place: Origin, user: str, environ: Mapping[str, str]) -> str:
 def check_length(response: aiohttp.ClientResponse, cap: int) -> None:
     """Raises `Trouble` where it says itself that it has more than `cap` bytes."""
     if (response.content_length or 0) > cap:
-        raise Trouble(Kind.CONTENT, f"answered with more than {size_text(cap)}")
+        raise Trouble(TroubleKind.CONTENT, f"answered with more than {size_text(cap)}")
 
 
 async def read_body(response: aiohttp.ClientResponse, cap: int) -> bytes:
     """The decoded body, `cap` bytes at most however small it was packed. Raises `Trouble`."""
     coding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if coding not in ("identity", "", "gzip", "x-gzip", "deflate"):
-        raise Trouble(Kind.CONTENT, f"answered in an encoding nobody asked for ({coding[:20]})")
+        raise Trouble(TroubleKind.CONTENT, f"answered in an encoding nobody asked for ({coding[:20]})")
     check_length(response, cap)
     decoder = None if coding in ("identity", "") else zlib.decompressobj(wbits=47)
     body = bytearray()
@@ -194,11 +194,11 @@ async def read_body(response: aiohttp.ClientResponse, cap: int) -> bytes:
         try:
             body += decoder.decompress(chunk, cap + 1 - len(body)) if decoder else chunk
         except zlib.error as error:
-            raise Trouble(Kind.CONTENT, "answered with damaged compression") from error
+            raise Trouble(TroubleKind.CONTENT, "answered with damaged compression") from error
         if len(body) > cap:
-            raise Trouble(Kind.CONTENT, f"answered with more than {size_text(cap)}")
+            raise Trouble(TroubleKind.CONTENT, f"answered with more than {size_text(cap)}")
     if decoder and not decoder.eof:
-        raise Trouble(Kind.CUT, "cut the connection")
+        raise Trouble(TroubleKind.CUT, "cut the connection")
     return bytes(body)
 
 

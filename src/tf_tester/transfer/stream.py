@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from tf_tester.core.claims import Claim
 from tf_tester.core.links import local_path
-from tf_tester.core.patience import Kind
+from tf_tester.core.retries import TroubleKind
 from tf_tester.core.sizes import size_text
-from tf_tester.ports.fetch import Source
+from tf_tester.model.source import Source
 from tf_tester.transfer.partial import PartialFile
 from tf_tester.transfer.settings import MIB, Timeouts
 from tf_tester.transfer.trouble import Trouble, status_trouble, translate
@@ -67,13 +67,13 @@ async def bring(
         total = _check(response, asking, headers.get("Range"), start, partial.expected)
         ranged = response.status == 206 or ("Range" not in headers and not claim.whole)
         if not opened(claim, total, ranged):
-            raise Trouble(Kind.RANGES, "sends the whole file for a part of it")
+            raise Trouble(TroubleKind.RANGES, "sends the whole file for a part of it")
         sent_from = start if response.status == 206 else 0
         await _take(
             _chunks(response, session.timeouts), sink, claim, skip=claim.position - sent_from, timeouts=session.timeouts
         )
     if claim.end is not None and claim.position < claim.end:
-        raise Trouble(Kind.CUT, _cut_at(claim))
+        raise Trouble(TroubleKind.CUT, _cut_at(claim))
 
 
 def _check(
@@ -82,21 +82,23 @@ def _check(
     """The whole file's size where it is known, if this answer can be used. Raises `Trouble`."""
     status, headers = response.status, response.headers
     if status == 416 and asked:
-        raise Trouble(Kind.RANGES, "has no bytes after those we have")
+        raise Trouble(TroubleKind.RANGES, "has no bytes after those we have")
     if status not in (200, 206) or (status == 206 and asked is None):
         raise status_trouble(status, response.reason, headers.get("Retry-After"))
     if response.content_type in ("text/html", "application/xhtml+xml"):
-        raise Trouble(Kind.CONTENT, "sent an HTML page instead of the file (a login page or a block?)")
+        raise Trouble(TroubleKind.CONTENT, "sent an HTML page instead of the file (a login page or a block?)")
     etag = headers.get("ETag")
     asking.etag = etag if etag and not etag.startswith("W/") else None
     if status == 206:
         total = _range_total(headers.get("Content-Range", ""), start, asked or "", expected)
         if total == -1:
-            raise Trouble(Kind.RANGES, "answered with another range than asked for")
+            raise Trouble(TroubleKind.RANGES, "answered with another range than asked for")
     else:
         total = response.content_length
     if expected is not None and total is not None and total != expected:
-        raise Trouble(Kind.CONTENT, f"has a file of {total} bytes under this name, the index promises {expected}")
+        raise Trouble(
+            TroubleKind.CONTENT, f"has a file of {total} bytes under this name, the index promises {expected}"
+        )
     return expected if expected is not None else total
 
 
@@ -125,15 +127,15 @@ async def _take(chunks: AsyncIterator[bytes], sink: "_Sink", claim: Claim, *, sk
             chunk, skip = chunk[skip:], 0
             room = None if claim.end is None else claim.end - sink.end
             if room is not None and len(chunk) > room and claim.end == sink.size:
-                raise Trouble(Kind.CONTENT, "sent more bytes than the index promises")
+                raise Trouble(TroubleKind.CONTENT, "sent more bytes than the index promises")
             await sink.put(chunk if room is None else chunk[: max(0, room)])
             # It may have been shortened meanwhile; at the end of the file a little more is waited for.
             if claim.end is not None and sink.end >= claim.end and claim.end != sink.size:
                 break
     except Trouble as trouble:
         await sink.flush()
-        if trouble.kind is Kind.CUT:
-            raise Trouble(Kind.CUT, _cut_at(claim)) from trouble
+        if trouble.kind is TroubleKind.CUT:
+            raise Trouble(TroubleKind.CUT, _cut_at(claim)) from trouble
         raise
     except asyncio.CancelledError:
         await sink.settle()
@@ -148,7 +150,7 @@ async def _chunks(response: "aiohttp.ClientResponse", timeouts: Timeouts) -> Asy
         try:
             chunk = await response.content.readany()
         except TimeoutError as error:
-            raise Trouble(Kind.STALLED, f"sent nothing for {timeouts.stall:g} s") from error
+            raise Trouble(TroubleKind.STALLED, f"sent nothing for {timeouts.stall:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
             if left := _left_over(response):
                 yield left
@@ -177,10 +179,10 @@ async def _copy(sink: "_Sink", claim: Claim, asking: Asking, opened: Opened) -> 
             while chunk := origin.read(MIB if claim.end is None else min(MIB, claim.end - sink.end)):
                 await sink.put(chunk)
     except OSError as error:
-        raise Trouble(Kind.REFUSED, f"can't be read: {error.strerror}") from error
+        raise Trouble(TroubleKind.REFUSED, f"can't be read: {error.strerror}") from error
     await sink.flush()
     if claim.end is not None and claim.position < claim.end:
-        raise Trouble(Kind.CONTENT, f"has a file of {claim.position} bytes under this name, not {claim.end}")
+        raise Trouble(TroubleKind.CONTENT, f"has a file of {claim.position} bytes under this name, not {claim.end}")
 
 
 def _cut_at(claim: Claim) -> str:
@@ -203,7 +205,7 @@ class _Rate:
             return
         if self._bytes < elapsed * self._timeouts.slow_rate:
             speed = size_text(self._bytes / elapsed)
-            raise Trouble(Kind.SLOW, f"sent only {speed} a second over {elapsed:.0f} s")
+            raise Trouble(TroubleKind.SLOW, f"sent only {speed} a second over {elapsed:.0f} s")
         self._since, self._bytes = self._now(), 0
 
 

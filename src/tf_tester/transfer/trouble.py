@@ -3,14 +3,14 @@
 import errno
 from http import HTTPStatus
 
-from tf_tester.core.patience import Kind
+from tf_tester.core.retries import TroubleKind
 from tf_tester.errors import DownloadFailed
 
 
 class Trouble(Exception):
     """One attempt at one source failed."""
 
-    def __init__(self, kind: Kind, reason: str, *, retry_after: float | None = None) -> None:
+    def __init__(self, kind: TroubleKind, reason: str, *, retry_after: float | None = None) -> None:
         super().__init__(reason)
         self.kind = kind
         self.reason = reason
@@ -37,10 +37,10 @@ def status_trouble(status: int, reason: str | None, retry_after: str | None = No
         phrase = (reason or "")[:60]
     said = f"answered {status} {phrase}".rstrip()
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return Trouble(Kind.BUSY, said, retry_after=_seconds(retry_after))
+        return Trouble(TroubleKind.BUSY, said, retry_after=_seconds(retry_after))
     if status >= 500:
-        return Trouble(Kind.SERVER, said)
-    return Trouble(Kind.REFUSED, said)
+        return Trouble(TroubleKind.SERVER, said)
+    return Trouble(TroubleKind.REFUSED, said)
 
 
 def _seconds(retry_after: str | None) -> float | None:
@@ -59,32 +59,32 @@ def translate(error: Exception) -> Trouble:
         case Trouble():
             return error
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError() | ssl.SSLError():
-            return Trouble(Kind.CONNECT, f"can't be trusted: {_tls_reason(error)}")
+            return Trouble(TroubleKind.CONNECT, f"can't be trusted: {_tls_reason(error)}")
         case aiohttp.ClientConnectorDNSError():
-            return Trouble(Kind.CONNECT, f"can't be found: no address for {error.host}")
+            return Trouble(TroubleKind.CONNECT, f"can't be found: no address for {error.host}")
         case aiohttp.ClientProxyConnectionError():
-            return Trouble(Kind.CONNECT, f"is behind a proxy that can't be reached: {_os_reason(error)}")
+            return Trouble(TroubleKind.CONNECT, f"is behind a proxy that can't be reached: {_os_reason(error)}")
         case aiohttp.ClientHttpProxyError():
-            return Trouble(Kind.CONNECT, f"is behind a proxy that answered {error.status}")
+            return Trouble(TroubleKind.CONNECT, f"is behind a proxy that answered {error.status}")
         case aiohttp.ClientConnectorError():
             if error.os_error.errno == errno.ECONNREFUSED:
-                return Trouble(Kind.CONNECT, "refused the connection")
-            return Trouble(Kind.CONNECT, f"can't be reached: {_os_reason(error)}")
+                return Trouble(TroubleKind.CONNECT, "refused the connection")
+            return Trouble(TroubleKind.CONNECT, f"can't be reached: {_os_reason(error)}")
         case aiohttp.ConnectionTimeoutError():
-            return Trouble(Kind.CONNECT, "did not take the connection in time")
+            return Trouble(TroubleKind.CONNECT, "did not take the connection in time")
         case aiohttp.InvalidURL():
-            return Trouble(Kind.CONTENT, "has an address that can't be asked")
+            return Trouble(TroubleKind.CONTENT, "has an address that can't be asked")
         case TimeoutError():  # aiohttp's SocketTimeoutError among them
-            return Trouble(Kind.STALLED, "sent nothing for too long")
+            return Trouble(TroubleKind.STALLED, "sent nothing for too long")
         case aiohttp.ServerDisconnectedError():
-            return Trouble(Kind.CUT, "closed the connection without an answer")
+            return Trouble(TroubleKind.CUT, "closed the connection without an answer")
         case ConnectionResetError() | aiohttp.ClientPayloadError():
-            return Trouble(Kind.CUT, "cut the connection")
+            return Trouble(TroubleKind.CUT, "cut the connection")
         case aiohttp.ClientResponseError():
-            return Trouble(Kind.CONTENT, "answered with something that isn't HTTP")
+            return Trouble(TroubleKind.CONTENT, "answered with something that isn't HTTP")
         case OSError():
-            return Trouble(Kind.CUT, f"lost the connection: {_os_reason(error)}")
-    return Trouble(Kind.CUT, f"failed: {type(error).__name__}")
+            return Trouble(TroubleKind.CUT, f"lost the connection: {_os_reason(error)}")
+    return Trouble(TroubleKind.CUT, f"failed: {type(error).__name__}")
 
 
 def _tls_reason(error: Exception) -> str:

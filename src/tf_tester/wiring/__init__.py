@@ -171,7 +171,7 @@ def _packages(settings: Settings, network: Network, metadata: MetadataReader) ->
         metadata_digest=metadata.digest,
         entry_points=metadata.entry_points,
         compare=network.compare,
-        reputations=network.reputations,
+        source_histories=network.source_histories,
         framework=framework_of(settings.package),
     )
 

@@ -9,7 +9,8 @@ from tf_tester.core.settings import Settings
 from tf_tester.index.feeds import FeedMemory
 from tf_tester.index.http import HttpIndex
 from tf_tester.index.mirrors import known, known_mirrors
-from tf_tester.index.standings import Standing, Standings
+from tf_tester.index.source_histories import SourceHistories
+from tf_tester.model.source import SourceHistory
 from tf_tester.store.blobs import BlobStore
 from tf_tester.store.folder import StoreFolder
 from tf_tester.store.ledger import LedgerPages
@@ -27,13 +28,13 @@ def mirror_rows(settings: Settings) -> "list[MirrorRow]":
 
     ledger = open_ledger(StoreFolder(settings.store)) if settings.store.is_dir() else None
     try:
-        standings = None if ledger is None else Standings(ledger, now)
+        histories = None if ledger is None else SourceHistories(ledger, now)
         rows = []
         for mirror in known_mirrors().values():
-            standing = Standing() if standings is None else standings.of(mirror.name)
+            history = SourceHistory(mirror.name) if histories is None else histories.of(mirror.name)
             told = (mirror.name, mirror.operator or mirror.title, mirror.region, mirror.copies, mirror.notes)
             feed = None if ledger is None else FeedMemory(ledger).of(mirror.name)
-            rows.append(MirrorRow(*told, standing.right, standing.speed, standing.left_out_until, feed))
+            rows.append(MirrorRow(*told, history.right, history.speed, history.cooldown_until, feed))
         return rows
     finally:
         if ledger is not None:

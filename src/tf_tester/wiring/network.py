@@ -30,10 +30,10 @@ from tf_tester.index.first import FirstIndex
 from tf_tester.index.http import MAX_AGE, HttpIndex
 from tf_tester.index.mirror_urls import mirror_source
 from tf_tester.index.mirrors import AUTO, Mirror, known, mirror_named, roots
-from tf_tester.index.standings import Standings
+from tf_tester.index.source_histories import SourceHistories
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.events import MirrorsChosen, TransferTrouble
-from tf_tester.ports.fetch import AUTHORITY, Lesson, Reputation, Source
+from tf_tester.model.source import AUTHORITY, Source, SourceHistory, SourceUse
 from tf_tester.ports.index import Index
 from tf_tester.ports.tell import Tell
 from tf_tester.store.blobs import BlobStore
@@ -114,11 +114,11 @@ class Network:
         self._tell = tell
         self._chosen = chosen(settings, environ)
         url = self._chosen.authority
-        self._standings = Standings(ledger, now)
+        self._histories = SourceHistories(ledger, now)
         self._feeds = FeedMemory(ledger)
         self._offline = settings.offline
         self._said: set[str] = set()
-        """Mirrors of which it was told that they are left out."""
+        """Mirrors of which it was told that they aren't asked."""
         self._lock = threading.Lock()
         self._automatic: tuple[str, ...] | None = None
         self.transfer = Transfer(
@@ -165,14 +165,9 @@ class Network:
         if self.index is self._last:
             self._authority.ask_for_list(most)
 
-    def reputations(self) -> list[Reputation]:
+    def source_histories(self) -> list[SourceHistory]:
         """Of the sources in use."""
-        found = []
-        for name in (AUTHORITY, *(mirror.name for mirror in self._chosen.mirrors)):
-            standing = self._standings.of(name)
-            spent, _ = self._standings.spent(name)
-            found.append(Reputation(name, standing.right, standing.speed, standing.left_out_until, spent))
-        return found
+        return [self._histories.of(name) for name in (AUTHORITY, *(mirror.name for mirror in self._chosen.mirrors))]
 
     def _hosts(self) -> set[str]:
         """Of indexes, of all mirrors that are known, and of the public index's files."""
@@ -195,7 +190,7 @@ class Network:
             candidates=tuple(self._candidate(mirror) for mirror in mirrors if self._index_of(mirror)),
             sampler=self.transfer,
             now=now,
-            learn=lambda name, rate: self._standings.learn(Lesson(name, right=None, speed=rate)),
+            learn=lambda name, rate: self._histories.learn(SourceUse(name, right=None, speed=rate)),
         )
         return compare(artifacts, bench)
 
@@ -212,13 +207,13 @@ class Network:
             mirrors += [mirror for mirror in automatic if mirror is not None and mirror not in mirrors]
         for mirror in mirrors:
             index = self._index_of(mirror)
-            if index is None or self._left_out(mirror, artifact):
+            if index is None or self._is_not_asked(mirror, artifact):
                 continue
             source = mirror_source(mirror.name, index, artifact, self._tell)
             if source is not None:
-                standing = self._standings.of(mirror.name)
-                found.append(replace(source, proven=standing.right > 0, speed=standing.speed, region=mirror.region))
-        speed = self._standings.of(AUTHORITY).speed
+                history = self._histories.of(mirror.name)
+                found.append(replace(source, proven=history.right > 0, speed=history.speed, region=mirror.region))
+        speed = self._histories.of(AUTHORITY).speed
         # Beside mirrors of which nobody knows whether they are right it runs, too: a lie costs a smaller part then.
         known_good = any(source.proven for source in found)
         own = Source(AUTHORITY, artifact.url, proven=True, reserve=known_good, speed=speed)
@@ -226,14 +221,14 @@ class Network:
             return found  # without an authority there is no address of its own
         return [*found, own]
 
-    def _left_out(self, mirror: Mirror, artifact: Artifact) -> bool:
+    def _is_not_asked(self, mirror: Mirror, artifact: Artifact) -> bool:
         """Whether a mirror isn't asked now; told once."""
         reason = ""
-        until = self._standings.of(mirror.name).left_out_until
+        until = self._histories.of(mirror.name).cooldown_until
         if until is not None:
-            reason = f"is left out until {until:%Y-%m-%d}: it has given wrong bytes"
+            reason = f"has a cooldown until {until:%Y-%m-%d}: it has given wrong bytes"
         elif self._is_spent(mirror):
-            reason = "is left out until tomorrow: what it may be asked for in a day is used up"
+            reason = "isn't asked until tomorrow: what it may be asked for in a day is used up"
         if reason and mirror.name not in self._said:
             self._said.add(mirror.name)
             self._tell(TransferTrouble(artifact.filename, mirror.name, reason))
@@ -241,7 +236,7 @@ class Network:
 
     def _is_spent(self, mirror: Mirror) -> bool:
         left = self._budget_left(mirror)
-        _, requests = self._standings.spent(mirror.name)
+        requests = self._histories.of(mirror.name).requests_today
         return (left is not None and left <= 0) or (
             mirror.daily_requests is not None and requests >= mirror.daily_requests
         )
@@ -249,12 +244,12 @@ class Network:
     def _budget_left(self, mirror: Mirror) -> int | None:
         if mirror.daily_gb is None:
             return None
-        return max(0, int(mirror.daily_gb * 1e9) - self._standings.spent(mirror.name)[0])
+        return max(0, int(mirror.daily_gb * 1e9) - self._histories.of(mirror.name).bytes_today)
 
-    def _learn(self, lesson: Lesson) -> None:
-        # The authority can't be left out: what it promises and what it gives may differ for a while after an upload.
-        if lesson.right is not False or lesson.source != AUTHORITY:
-            self._standings.learn(lesson)
+    def _learn(self, use: SourceUse) -> None:
+        # The authority gets no cooldown: what it promises and what it gives may differ for a while after an upload.
+        if use.right is not False or use.source != AUTHORITY:
+            self._histories.learn(use)
 
     # -- --mirror auto
 
@@ -338,15 +333,15 @@ class Network:
         )
 
     def _candidate(self, mirror: Mirror) -> Candidate:
-        standing, index = self._standings.of(mirror.name), self._index_of(mirror)
+        history, index = self._histories.of(mirror.name), self._index_of(mirror)
         assert index is not None
         return Candidate(
             mirror.name,
             roots(known().mirrors, mirror.name),
             index,
-            standing.left_out_until,
+            history.cooldown_until,
             self._budget_left(mirror),
-            standing.right,
+            history.right,
             self._feeds.of(mirror.name),
         )
 

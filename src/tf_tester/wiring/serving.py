@@ -113,4 +113,4 @@ def _facts(settings: Settings, world: Services, ledger: Ledger) -> Facts:
     folder = StoreFolder(settings.store)
     sizes = [entry.stat().st_size for place in folder.blobs.glob("??") for entry in os.scandir(place)]
     free = shutil.disk_usage(folder.root).free
-    return Facts(len(sizes), sum(sizes), free, tuple(world.packages.reputations()), mirror_heads(ledger))
+    return Facts(len(sizes), sum(sizes), free, tuple(world.packages.source_histories()), mirror_heads(ledger))
