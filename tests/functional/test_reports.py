@@ -19,7 +19,7 @@ from rich.console import Console
 
 from tf_tester.core.report import exit_code, fold
 from tf_tester.errors import StoreError, UsageError
-from tf_tester.model.cause import Blame, Cause, Explanation
+from tf_tester.model.cause import Cause, Explanation, Verdict
 from tf_tester.model.cell import Cell
 from tf_tester.model.events import (
     CellExplained,
@@ -458,7 +458,8 @@ def hostile_run() -> list[Event]:
     ]
     cause = hostile(Cause(("", ""), "", "", "", "", ""))
     explained = msgspec.structs.replace(
-        hostile(Explanation(cells[0], cells[1], Blame.DEPENDENCY, 2, (), True, 3, remarks=("",))), causes=(cause, cause)
+        hostile(Explanation(cells[0], cells[1], Verdict.DEPENDENCY, 2, (), True, 3, remarks=("",))),
+        causes=(cause, cause),
     )
     explained = msgspec.structs.replace(explained, cell=cells[0], against=cells[1])
     return [*events, *map(CellFinished, results), CellExplained(explained), RunFinished(1, False, 1.0)]

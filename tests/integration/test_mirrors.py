@@ -82,7 +82,7 @@ def test_what_an_index_loses_and_says_wrongly_is_told(user: User, index: Simulat
         mirror.fault("toy-4.0-py3-none-any.whl", NoRanges())
         run = user.run("mirrors", "check", mirror.simple_url, "--json")
     assert run.code == 1
-    found = {row["what"]: (row["verdict"], row["told"]) for row in map(json.loads, run.out.splitlines())}
+    found = {row["what"]: (row["grade"], row["told"]) for row in map(json.loads, run.out.splitlines())}
     assert found["JSON (PEP 691)"][0] == "less"
     assert found["ETag"][0] == "less"
     assert found["files"][0] == "less"

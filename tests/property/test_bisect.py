@@ -6,13 +6,13 @@ from math import ceil, log2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tf_tester.core.bisect import Change, Search, Verdict, together, transitions
+from tf_tester.core.bisect import Change, Mark, Search, together, transitions
 
-GOOD, BAD, UNTESTABLE = Verdict.GOOD, Verdict.BAD, Verdict.UNTESTABLE
+GOOD, BAD, UNTESTABLE = Mark.GOOD, Mark.BAD, Mark.UNTESTABLE
 
 
 @st.composite
-def lines(draw: st.DrawFn) -> tuple[list[Verdict], int]:
+def lines(draw: st.DrawFn) -> tuple[list[Mark], int]:
     """A line that changes once, some of it untestable, and where it changes."""
     count = draw(st.integers(2, 200))
     first_other = draw(st.integers(1, count - 1))
@@ -25,7 +25,7 @@ def lines(draw: st.DrawFn) -> tuple[list[Verdict], int]:
     return line, first_other
 
 
-def searched(line: list[Verdict]) -> tuple[Search, list[int]]:
+def searched(line: list[Mark]) -> tuple[Search, list[int]]:
     search = Search(len(line), line[0])
     looked_at = []
     while (index := search.next()) is not None:
@@ -37,7 +37,7 @@ def searched(line: list[Verdict]) -> tuple[Search, list[int]]:
 
 
 @given(lines())
-def test_the_change_is_found(case: tuple[list[Verdict], int]) -> None:
+def test_the_change_is_found(case: tuple[list[Mark], int]) -> None:
     line, first_other = case
     search, looked_at = searched(line)
     change = search.change
@@ -61,13 +61,13 @@ def test_where_all_can_be_tested_it_takes_no_more_than_the_logarithm(count: int,
 
 
 @given(st.lists(st.sampled_from([GOOD, BAD, UNTESTABLE])))
-def test_every_transition_is_told_and_nothing_else(line: list[Verdict]) -> None:
+def test_every_transition_is_told_and_nothing_else(line: list[Mark]) -> None:
     changes = transitions(line)
     for change in changes:
         assert line[change.after] is change.becomes
         assert line[change.before] not in (change.becomes, UNTESTABLE)
         assert all(line[index] is UNTESTABLE for index in range(change.before + 1, change.after))
-    tested = [verdict for verdict in line if verdict is not UNTESTABLE]
+    tested = [mark for mark in line if mark is not UNTESTABLE]
     assert len(changes) == sum(a is not b for a, b in itertools.pairwise(tested))
 
 

@@ -6,16 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tf_tester.core.bisect import Verdict
+from tf_tester.core.bisect import Mark
 from tf_tester.core.blame import Answer, Changes, Graph, Hunt, most_trials
 
-GOOD, BAD, UNTESTABLE = Verdict.GOOD, Verdict.BAD, Verdict.UNTESTABLE
+GOOD, BAD, UNTESTABLE = Mark.GOOD, Mark.BAD, Mark.UNTESTABLE
 NAMES = [f"p{number:02}" for number in range(40)]
 
 
-def hunted(
-    graph: Graph, verdict: Callable[[Changes], Verdict], *, at_once: int = 1, budget: int | None = None
-) -> Answer:
+def hunted(graph: Graph, mark: Callable[[Changes], Mark], *, at_once: int = 1, budget: int | None = None) -> Answer:
     steps = Hunt(graph, at_once=at_once, budget=budget).steps()
     seen: set[Changes] = set()
     try:
@@ -27,7 +25,7 @@ def hunted(
                 assert one not in seen, "nothing is tried twice"
                 assert one not in (frozenset(), graph.everything), "the ends are known"
                 seen.add(one)
-            batch = steps.send([verdict(one) for one in batch])
+            batch = steps.send([mark(one) for one in batch])
     except StopIteration as stop:
         answer: Answer = stop.value
     assert answer.tried == len(seen)
@@ -104,12 +102,12 @@ def test_what_cannot_be_tried_makes_an_answer_wider_never_wrong(
     graph, enough = case
     untestable: dict[Changes, bool] = {}
 
-    def verdict(tried: Changes) -> Verdict:
+    def mark(tried: Changes) -> Mark:
         if untestable.setdefault(tried, random.random() < 0.3):
             return UNTESTABLE
         return BAD if any(one <= tried for one in enough) else GOOD
 
-    answer = hunted(graph, verdict, at_once=at_once)
+    answer = hunted(graph, mark, at_once=at_once)
     assert answer.complete
     assert answer.culprits
     for culprit in answer.culprits:
@@ -123,7 +121,7 @@ def test_whatever_a_test_does_each_answer_fails_and_has_no_failing_part_that_was
     random: "st.random.Random",  # type: ignore[name-defined]
 ) -> None:
     """Also where one change repairs what another one broke."""
-    said: dict[Changes, Verdict] = {frozenset(): GOOD, graph.everything: BAD}
+    said: dict[Changes, Mark] = {frozenset(): GOOD, graph.everything: BAD}
     answer = hunted(graph, lambda tried: said.setdefault(tried, random.choice([GOOD, BAD])), at_once=2)
     for culprit in answer.culprits:
         assert said[culprit.all] is BAD

@@ -11,7 +11,7 @@ from tf_tester.core.report import Report
 from tf_tester.core.says import normalised, odd_ones
 from tf_tester.core.verdicts import finding
 from tf_tester.core.warned import prophecies
-from tf_tester.model.cause import Blame
+from tf_tester.model.cause import Verdict
 from tf_tester.model.cell import Cell
 from tf_tester.model.lock import Lock, Pin, Resolution
 from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow, WarningFact
@@ -53,31 +53,33 @@ def report(rows: dict[Cell, TestRow], locks: dict[Cell, Lock] | None = None) -> 
 PASS, FAIL = row(Outcome.PASS), row(Outcome.FAIL)
 
 
-def verdict(of: Report) -> tuple[Blame, str]:
+def verdict(of: Report) -> tuple[Verdict, str]:
     [difference] = differences(of)[0]
     found = finding(difference, of)
     return found.verdict, found.span
 
 
 def test_the_same_cell_with_other_dependencies_is_a_dependency() -> None:
-    assert verdict(report({cell("1"): PASS, cell("1", resolution=LATEST): FAIL}))[0] is Blame.DEPENDENCY
+    assert verdict(report({cell("1"): PASS, cell("1", resolution=LATEST): FAIL}))[0] is Verdict.DEPENDENCY
 
 
 def test_another_version_beside_the_same_files_is_the_framework() -> None:
     old, new = cell("1"), cell("2")
     beside = {old: lock(toy="1", gear="3"), new: lock(toy="2", gear="3")}
-    assert verdict(report({old: PASS, new: FAIL}, beside))[0] is Blame.FRAMEWORK
+    assert verdict(report({old: PASS, new: FAIL}, beside))[0] is Verdict.FRAMEWORK
     beside[new] = lock(toy="2", gear="4")
-    assert verdict(report({old: PASS, new: FAIL}, beside))[0] is Blame.UNKNOWN
-    assert verdict(report({old: PASS, new: FAIL}))[0] is Blame.UNKNOWN, "without locks nothing is known to be the same"
+    assert verdict(report({old: PASS, new: FAIL}, beside))[0] is Verdict.UNKNOWN
+    assert verdict(report({old: PASS, new: FAIL}))[0] is Verdict.UNKNOWN, (
+        "without locks nothing is known to be the same"
+    )
 
 
 def test_another_python_beside_the_same_versions_is_python() -> None:
     old, new = cell("1"), cell("1", "3.12")
     beside = {old: lock(toy="1", gear="3"), new: lock(toy="1", gear="3")}
-    assert verdict(report({old: PASS, new: FAIL}, beside))[0] is Blame.PYTHON
+    assert verdict(report({old: PASS, new: FAIL}, beside))[0] is Verdict.PYTHON
     beside[new] = lock(toy="1", gear="4")
-    assert verdict(report({old: PASS, new: FAIL}, beside))[0] is Blame.UNKNOWN
+    assert verdict(report({old: PASS, new: FAIL}, beside))[0] is Verdict.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -89,8 +91,8 @@ def test_another_python_beside_the_same_versions_is_python() -> None:
     ],
 )
 def test_what_the_machine_lacks_is_the_environment(exception: ExceptionFact) -> None:
-    assert verdict(report({cell("1"): row(Outcome.FAIL, exception=exception)}))[0] is Blame.ENVIRONMENT
-    assert verdict(report({cell("1"): row(Outcome.OOM, exception=None)}))[0] is Blame.ENVIRONMENT
+    assert verdict(report({cell("1"): row(Outcome.FAIL, exception=exception)}))[0] is Verdict.ENVIRONMENT
+    assert verdict(report({cell("1"): row(Outcome.OOM, exception=None)}))[0] is Verdict.ENVIRONMENT
 
 
 @pytest.mark.parametrize(

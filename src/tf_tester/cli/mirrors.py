@@ -79,7 +79,7 @@ def check(ctx: click.Context, /, mirror: str, as_json: bool, **_: Any) -> int:
 
     The exit code is 1 where it says something else than the authority.
     """
-    from tf_tester.core.conformance import Verdict
+    from tf_tester.core.conformance import Grade
     from tf_tester.core.simple import canonical
     from tf_tester.errors import UsageError
     from tf_tester.flow.mirrors import examine
@@ -96,7 +96,7 @@ def check(ctx: click.Context, /, mirror: str, as_json: bool, **_: Any) -> int:
         _print_json(findings)
     else:
         _show(_findings_as_lines(findings), settings.color)
-    return int(any(finding.verdict is Verdict.WRONG for finding in findings))
+    return int(any(finding.grade is Grade.WRONG for finding in findings))
 
 
 command.add_command(use)
@@ -178,11 +178,9 @@ def _comparison_as_lines(comparison: "Comparison") -> "list[Line]":
 
 
 def _findings_as_lines(findings: "list[Finding]") -> "list[Line]":
-    from tf_tester.core.conformance import Verdict
+    from tf_tester.core.conformance import Grade
     from tf_tester.report.lines import Span, Style, line
 
-    styles = {Verdict.OK: Style.GOOD, Verdict.LESS: Style.ODD, Verdict.WRONG: Style.BAD}
+    styles = {Grade.OK: Style.GOOD, Grade.LESS: Style.ODD, Grade.WRONG: Style.BAD}
     width = max(len(finding.what) for finding in findings)
-    return [
-        line(Span(f"{one.verdict:<5}", styles[one.verdict]), f"  {one.what:{width}}  {one.told}") for one in findings
-    ]
+    return [line(Span(f"{one.grade:<5}", styles[one.grade]), f"  {one.what:{width}}  {one.told}") for one in findings]

@@ -12,7 +12,9 @@ from math import ceil, log2
 from msgspec import Struct
 
 
-class Verdict(StrEnum):
+class Mark(StrEnum):
+    """What one version is marked as, in the words of `git bisect`."""
+
     GOOD = "good"
     BAD = "bad"
     UNTESTABLE = "untestable"
@@ -24,7 +26,7 @@ class Change(Struct, frozen=True):
 
     before: int
     after: int
-    becomes: Verdict
+    becomes: Mark
     """What it is from `after` on."""
 
     @property
@@ -35,7 +37,7 @@ class Change(Struct, frozen=True):
 class Search:
     """Between the first and the last of a line, which are known to differ."""
 
-    def __init__(self, count: int, first: Verdict) -> None:
+    def __init__(self, count: int, first: Mark) -> None:
         """`count`: versions, both ends included, at least two. `first`: what the first one is; the last is not."""
         self._low, self._high = 0, count - 1
         self._first = first
@@ -52,11 +54,11 @@ class Search:
         open_ones = [one for one in range(self._low + 1, self._high) if one not in self._untestable]
         return min(open_ones, key=lambda one: (abs(one - middle), one), default=None)
 
-    def tell(self, index: int, verdict: Verdict) -> None:
+    def tell(self, index: int, mark: Mark) -> None:
         """What one turned out to be."""
-        if verdict is Verdict.UNTESTABLE:
+        if mark is Mark.UNTESTABLE:
             self._untestable.add(index)
-        elif verdict is self._first:
+        elif mark is self._first:
             self._low = index
         else:
             self._high = index
@@ -64,12 +66,12 @@ class Search:
     @property
     def change(self) -> Change:
         """The narrowest that is known now."""
-        becomes = Verdict.BAD if self._first is Verdict.GOOD else Verdict.GOOD
+        becomes = Mark.BAD if self._first is Mark.GOOD else Mark.GOOD
         return Change(self._low, self._high, becomes)
 
 
-def halving(count: int, *, at_once: int = 1) -> Generator[list[int], list[Verdict], Change]:
-    """The same between a good first and a bad last one, several looks at a time; yields indexes, takes their verdicts.
+def halving(count: int, *, at_once: int = 1) -> Generator[list[int], list[Mark], Change]:
+    """The same between a good first and a bad last one, several looks at a time; yields indexes, takes their marks.
 
     With `at_once` looks together fewer rounds are needed, and more looks in all.
     """
@@ -77,16 +79,16 @@ def halving(count: int, *, at_once: int = 1) -> Generator[list[int], list[Verdic
     untestable: set[int] = set()
     while open_ones := [index for index in range(low + 1, high) if index not in untestable]:
         points = _spread(open_ones, at_once)
-        verdicts = yield points
-        for index, verdict in zip(points, verdicts, strict=True):
-            if verdict is Verdict.BAD:
+        marks = yield points
+        for index, mark in zip(points, marks, strict=True):
+            if mark is Mark.BAD:
                 high = index
                 break
-            if verdict is Verdict.GOOD:
+            if mark is Mark.GOOD:
                 low = index
             else:
                 untestable.add(index)
-    return Change(low, high, Verdict.BAD)
+    return Change(low, high, Mark.BAD)
 
 
 def _spread(numbers: Sequence[int], count: int) -> list[int]:
@@ -99,17 +101,17 @@ def _spread(numbers: Sequence[int], count: int) -> list[int]:
     return [numbers[place] for place in sorted(places) if 0 <= place < len(numbers)] or [numbers[len(numbers) // 2]]
 
 
-def transitions(verdicts: Sequence[Verdict]) -> list[Change]:
+def transitions(marks: Sequence[Mark]) -> list[Change]:
     """Every change along a line of which all were looked at."""
-    known = [(index, verdict) for index, verdict in enumerate(verdicts) if verdict is not Verdict.UNTESTABLE]
+    known = [(index, mark) for index, mark in enumerate(marks) if mark is not Mark.UNTESTABLE]
     pairs = itertools.pairwise(known)
-    return [Change(before, after, verdict) for (before, earlier), (after, verdict) in pairs if verdict is not earlier]
+    return [Change(before, after, mark) for (before, earlier), (after, mark) in pairs if mark is not earlier]
 
 
-def together(verdicts: Sequence[Verdict]) -> Verdict:
+def together(marks: Sequence[Mark]) -> Mark:
     """Of several looks at one version: what all of them say.
 
-    >>> together([Verdict.GOOD, Verdict.GOOD]), together([Verdict.GOOD, Verdict.BAD])
-    (<Verdict.GOOD: 'good'>, <Verdict.UNTESTABLE: 'untestable'>)
+    >>> together([Mark.GOOD, Mark.GOOD]), together([Mark.GOOD, Mark.BAD])
+    (<Mark.GOOD: 'good'>, <Mark.UNTESTABLE: 'untestable'>)
     """
-    return verdicts[0] if len(set(verdicts)) == 1 else Verdict.UNTESTABLE
+    return marks[0] if len(set(marks)) == 1 else Mark.UNTESTABLE

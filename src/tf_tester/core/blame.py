@@ -16,7 +16,7 @@ from math import ceil, log2
 
 from msgspec import Struct
 
-from tf_tester.core.bisect import Change, Verdict, halving
+from tf_tester.core.bisect import Change, Mark, halving
 
 Changes = frozenset[str]
 
@@ -102,11 +102,11 @@ class Hunt:
         self._graph = graph
         self._at_once = at_once
         self._budget = budget
-        self._known = {frozenset[str](): Verdict.GOOD, graph.everything: Verdict.BAD}
+        self._known = {frozenset[str](): Mark.GOOD, graph.everything: Mark.BAD}
         self.tried = 0
 
-    def steps(self) -> Generator[list[Changes], list[Verdict], Answer]:
-        """Yields sets of changes to try together, takes their verdicts in the same order, returns the answer."""
+    def steps(self) -> Generator[list[Changes], list[Mark], Answer]:
+        """Yields sets of changes to try together, takes their marks in the same order, returns the answer."""
         found: list[Culprit] = []
         try:
             yield from self._all(found)
@@ -114,15 +114,15 @@ class Hunt:
             return Answer(tuple(found), self.tried, complete=False)
         return Answer(tuple(found), self.tried, complete=True)
 
-    def _all(self, found: list[Culprit]) -> Generator[list[Changes], list[Verdict], None]:
+    def _all(self, found: list[Culprit]) -> Generator[list[Changes], list[Mark], None]:
         level: list[Changes] = [frozenset()]
         harmless: list[Changes] = []
         while level:
             # Those of which it isn't known yet that something fails without them are tried together.
             rests = {gone: self._graph.without(self._graph.everything, gone) for gone in level}
             unknown = [gone for gone in level if _within(found, rests[gone]) is None]
-            verdicts = yield from self._ask([rests[gone] for gone in unknown])
-            harmless += [gone for gone, verdict in zip(unknown, verdicts, strict=True) if verdict is not Verdict.BAD]
+            marks = yield from self._ask([rests[gone] for gone in unknown])
+            harmless += [gone for gone, mark in zip(unknown, marks, strict=True) if mark is not Mark.BAD]
             following: dict[Changes, None] = {}
             for gone in level:
                 if any(enough <= gone for enough in harmless):
@@ -135,15 +135,15 @@ class Hunt:
                 following.update(dict.fromkeys(gone | unit for unit in units))
             level = [gone for gone in following if not any(enough <= gone for enough in harmless)]
 
-    def _smallest(self, universe: Changes) -> Generator[list[Changes], list[Verdict], Culprit]:
+    def _smallest(self, universe: Changes) -> Generator[list[Changes], list[Mark], Culprit]:
         """Of a closed set that fails."""
         graph = self._graph
         needed: Changes = frozenset()
         chosen: list[Changes] = []
         exact = True
         while needed != universe:
-            [verdict] = yield from self._ask([needed])
-            if verdict is Verdict.BAD:
+            [mark] = yield from self._ask([needed])
+            if mark is Mark.BAD:
                 break
             rest = [unit for unit in graph.units if unit <= universe and not unit <= needed]
             low, high = yield from self._border(needed, rest)
@@ -159,15 +159,15 @@ class Hunt:
             if unit <= graph.closure(others):
                 changes -= unit
         smaller = [part for unit in chosen if unit <= changes and (part := graph.without(needed, unit))]
-        verdicts = yield from self._ask(smaller)
-        for part, verdict in zip(smaller, verdicts, strict=True):
-            if verdict is Verdict.BAD:
+        marks = yield from self._ask(smaller)
+        for part, mark in zip(smaller, marks, strict=True):
+            if mark is Mark.BAD:
                 return (yield from self._smallest(part))
         return Culprit(changes, needed - changes, exact)
 
     def _border(
         self, needed: Changes, rest: Sequence[Changes]
-    ) -> Generator[list[Changes], list[Verdict], tuple[int, int]]:
+    ) -> Generator[list[Changes], list[Mark], tuple[int, int]]:
         """How many of the rest may be there without a failure, and how many with one, as near as can be found."""
         steps = halving(len(rest) + 1, at_once=self._at_once)
         try:
@@ -178,8 +178,8 @@ class Hunt:
             change: Change = stop.value
         return change.before, change.after
 
-    def _ask(self, wanted: Sequence[Changes]) -> Generator[list[Changes], list[Verdict], list[Verdict]]:
-        """Verdicts; what was tried before isn't tried again."""
+    def _ask(self, wanted: Sequence[Changes]) -> Generator[list[Changes], list[Mark], list[Mark]]:
+        """Marks; what was tried before isn't tried again."""
         new = list(dict.fromkeys(one for one in wanted if one not in self._known))
         while new:
             room = len(new) if self._budget is None else self._budget - self.tried
@@ -187,8 +187,8 @@ class Hunt:
                 raise _SpentError
             batch, new = new[: min(room, self._at_once)], new[min(room, self._at_once) :]
             self.tried += len(batch)
-            verdicts = yield batch
-            self._known.update(zip(batch, verdicts, strict=True))
+            marks = yield batch
+            self._known.update(zip(batch, marks, strict=True))
         return [self._known[one] for one in wanted]
 
 

@@ -10,7 +10,9 @@ from tf_tester.core.simple import JSON_TYPE
 from tf_tester.model.artifact import Artifact, ProjectPage
 
 
-class Verdict(StrEnum):
+class Grade(StrEnum):
+    """How an index does in one respect, beside the authority."""
+
     OK = "ok"
     LESS = "less"
     """It does without something that others have; we get it from the authority."""
@@ -22,7 +24,7 @@ class Finding(Struct, frozen=True):
     """One thing that was looked at."""
 
     what: str
-    verdict: Verdict
+    grade: Grade
     told: str
 
 
@@ -34,16 +36,16 @@ def of_answer(content_type: str, body: bytes, revalidated: int | None) -> list[F
     kind = content_type.partition(";")[0].strip() or "nothing"
     as_json = body.lstrip()[:1] == b"{"
     if as_json and kind == JSON_TYPE:
-        form = Finding("JSON (PEP 691)", Verdict.OK, kind)
+        form = Finding("JSON (PEP 691)", Grade.OK, kind)
     elif as_json:
-        form = Finding("JSON (PEP 691)", Verdict.LESS, f"sent as {kind}")
+        form = Finding("JSON (PEP 691)", Grade.LESS, f"sent as {kind}")
     else:
-        form = Finding("JSON (PEP 691)", Verdict.LESS, f"HTML only ({kind})")
+        form = Finding("JSON (PEP 691)", Grade.LESS, f"HTML only ({kind})")
     if revalidated is None:
-        return [form, Finding("ETag", Verdict.LESS, "none: each look at a page is a download of it")]
+        return [form, Finding("ETag", Grade.LESS, "none: each look at a page is a download of it")]
     if revalidated != 304:
-        return [form, Finding("ETag", Verdict.LESS, f"there, but asked with it the answer is {revalidated}")]
-    return [form, Finding("ETag", Verdict.OK, "answers 304 where nothing has changed")]
+        return [form, Finding("ETag", Grade.LESS, f"there, but asked with it the answer is {revalidated}")]
+    return [form, Finding("ETag", Grade.OK, "answers 304 where nothing has changed")]
 
 
 def of_page(page: ProjectPage, authority: ProjectPage) -> list[Finding]:
@@ -68,10 +70,10 @@ def _files(mine: dict[str, Artifact], theirs: dict[str, Artifact]) -> Finding:
     more = len(mine.keys() - theirs.keys())
     besides = f"; {more} that the authority doesn't list" if more else ""
     if not missing:
-        return Finding("files", Verdict.WRONG if more else Verdict.OK, f"all {len(theirs)}{besides}")
+        return Finding("files", Grade.WRONG if more else Grade.OK, f"all {len(theirs)}{besides}")
     newest = _newest(missing)
     when = f", the newest of {newest:%Y-%m-%d %H:%M} UTC" if newest else ""
-    return Finding("files", Verdict.LESS, f"{len(missing)} of {len(theirs)} missing{when}{besides}")
+    return Finding("files", Grade.LESS, f"{len(missing)} of {len(theirs)} missing{when}{besides}")
 
 
 def _newest(artifacts: Sequence[Artifact]) -> datetime | None:
@@ -81,19 +83,19 @@ def _newest(artifacts: Sequence[Artifact]) -> datetime | None:
 def _hashes(both: Sequence[tuple[Artifact, Artifact]]) -> Finding:
     other = [one.filename for one, its in both if one.sha256 and its.sha256 and one.sha256 != its.sha256]
     if other:
-        return Finding("SHA-256", Verdict.WRONG, f"{len(other)} are not the authority's: {other[0]}")
+        return Finding("SHA-256", Grade.WRONG, f"{len(other)} are not the authority's: {other[0]}")
     none = sum(one.sha256 is None for one, _ in both)
     if none:
-        return Finding("SHA-256", Verdict.LESS, f"{none} of {len(both)} files have none")
-    return Finding("SHA-256", Verdict.OK, f"the authority's for all {len(both)}")
+        return Finding("SHA-256", Grade.LESS, f"{none} of {len(both)} files have none")
+    return Finding("SHA-256", Grade.OK, f"the authority's for all {len(both)}")
 
 
 def _told(what: str, given: Sequence[bool]) -> Finding:
     if not given:
-        return Finding(what, Verdict.OK, "the authority has none either")
+        return Finding(what, Grade.OK, "the authority has none either")
     if all(given):
-        return Finding(what, Verdict.OK, "for every file")
-    return Finding(what, Verdict.LESS, f"for {sum(given)} of {len(given)} files" if any(given) else "none")
+        return Finding(what, Grade.OK, "for every file")
+    return Finding(what, Grade.LESS, f"for {sum(given)} of {len(given)} files" if any(given) else "none")
 
 
 def _yanks(both: Sequence[tuple[Artifact, Artifact]]) -> Finding:
@@ -103,9 +105,7 @@ def _yanks(both: Sequence[tuple[Artifact, Artifact]]) -> Finding:
     made_up = sum(one.yanked is not None and its.yanked is None for one, its in both)
     reasons = sum(bool(its.yanked) and not one.yanked for one, its in yanked if one.yanked is not None)
     if lost or made_up:
-        return Finding(
-            what, Verdict.WRONG, f"{lost} of {len(yanked)} yanked files are not marked, {made_up} others are"
-        )
+        return Finding(what, Grade.WRONG, f"{lost} of {len(yanked)} yanked files are not marked, {made_up} others are")
     if reasons:
-        return Finding(what, Verdict.LESS, f"all {len(yanked)} marked, {reasons} without the reason")
-    return Finding(what, Verdict.OK, f"all {len(yanked)} marked" if yanked else "there are none")
+        return Finding(what, Grade.LESS, f"all {len(yanked)} marked, {reasons} without the reason")
+    return Finding(what, Grade.OK, f"all {len(yanked)} marked" if yanked else "there are none")

@@ -13,7 +13,7 @@ from packaging.version import InvalidVersion, Version
 
 from tf_tester.core.differences import Difference
 from tf_tester.core.report import Report, cell_labels
-from tf_tester.model.cause import Blame, Explanation
+from tf_tester.model.cause import Explanation, Verdict
 from tf_tester.model.cell import Cell
 from tf_tester.model.outcome import Outcome
 
@@ -27,7 +27,7 @@ _MACHINE = re.compile(
 class Finding(Struct, frozen=True):
     """What is known of one kind of failure."""
 
-    verdict: Blame
+    verdict: Verdict
     evidence: str
     """In half a sentence, which cells say so."""
     span: str
@@ -49,15 +49,15 @@ def finding(difference: Difference, report: Report) -> Finding:
     outcomes = {report.result(cell).outcome for cell in cells}
     told = f"{difference.headline}\n{difference.row.stderr if difference.row else ''}"
     if outcomes == {Outcome.OOM}:
-        return Finding(Blame.ENVIRONMENT, "there was not enough memory", span)
+        return Finding(Verdict.ENVIRONMENT, "there was not enough memory", span)
     if (said := _MACHINE.search(told)) is not None:
-        return Finding(Blame.ENVIRONMENT, f"the system says {said[0]!r}", span)
+        return Finding(Verdict.ENVIRONMENT, f"the system says {said[0]!r}", span)
     labels = cell_labels(report.cells)
     places = {version: place for place, version in enumerate(sorted({one.version for one in report.cells}, key=_order))}
     for verdict, alike in (
-        (Blame.DEPENDENCY, _but_for_dependencies),
-        (Blame.FRAMEWORK, _but_for_the_version),
-        (Blame.PYTHON, _but_for_the_python),
+        (Verdict.DEPENDENCY, _but_for_dependencies),
+        (Verdict.FRAMEWORK, _but_for_the_version),
+        (Verdict.PYTHON, _but_for_the_python),
     ):
         witnesses: dict[Hashable, list[Cell]] = {}
         for good in passing:
@@ -69,8 +69,8 @@ def finding(difference: Difference, report: Report) -> Finding:
                 return Finding(verdict, f"{labels[good.key]} passes and differs in nothing else", span)
     near = [cell for cell in passing if any(cell.package == bad.package for bad in cells)]
     if not near:
-        return Finding(Blame.UNKNOWN, "it passes nowhere in this run", span, enough=False)
-    return Finding(Blame.UNKNOWN, "those that pass have other dependencies, too", span, enough=False)
+        return Finding(Verdict.UNKNOWN, "it passes nowhere in this run", span, enough=False)
+    return Finding(Verdict.UNKNOWN, "those that pass have other dependencies, too", span, enough=False)
 
 
 def _but_for_dependencies(cell: Cell, report: Report) -> Hashable:

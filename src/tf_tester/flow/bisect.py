@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tf_tester.core.bisect import Change, Search, Verdict, transitions
+from tf_tester.core.bisect import Change, Mark, Search, transitions
 from tf_tester.core.choose import Choice, choose
 from tf_tester.errors import UsageError
 from tf_tester.flow.cells import PREPARING, run_started
@@ -112,23 +112,23 @@ def _found(
 ) -> Found:
     looks: list[Look] = []
 
-    def look(index: int, left: int) -> Verdict:
+    def look(index: int, left: int) -> Mark:
         looks.append(looking.at(line[index], versions[index]))
         told(looks[-1], left)
-        return looks[-1].verdict
+        return looks[-1].mark
 
     project = quest.over or selection.package
     if quest.everywhere:
-        verdicts = [look(index, len(line) - index - 1) for index in range(len(line))]
-        changes = tuple(transitions(verdicts))
+        marks = [look(index, len(line) - index - 1) for index in range(len(line))]
+        changes = tuple(transitions(marks))
         return Found(project, tuple(versions), changes, tuple(looks), looking.cells)
     last = len(line) - 1
     ends = look(0, 1 + last.bit_length()), look(last, last.bit_length())
-    wanted = (Verdict.GOOD, Verdict.BAD) if good_is_older else (Verdict.BAD, Verdict.GOOD)
-    for taken, verdict, expected in zip(looks, ends, wanted, strict=True):
-        if verdict is not expected:
+    wanted = (Mark.GOOD, Mark.BAD) if good_is_older else (Mark.BAD, Mark.GOOD)
+    for taken, mark, expected in zip(looks, ends, wanted, strict=True):
+        if mark is not expected:
             raise UsageError(
-                f"{project} {taken.version} is {_words(verdict)}, not {expected}: "
+                f"{project} {taken.version} is {_words(mark)}, not {expected}: "
                 f"{(taken.summary or taken.outcome).rstrip('.')}.",
                 hint="Name ends that differ; --all-transitions looks at every version between them.",
             )
@@ -136,7 +136,7 @@ def _found(
     while (index := search.next()) is not None:
         search.tell(index, look(index, max(0, search.most - 1)))
     change = search.change
-    remarks = _about_failures(looks, versions, change, ends_bad=ends[0] is Verdict.BAD)
+    remarks = _about_failures(looks, versions, change, ends_bad=ends[0] is Mark.BAD)
     if not quest.over:
         remarks += _about_python(selection, services, looking, versions, line, change)
     return Found(project, tuple(versions), (change,), tuple(looks), looking.cells, remarks)
@@ -166,8 +166,8 @@ def _first(summary: str) -> str:
     return next(iter(summary.strip().splitlines()), "")
 
 
-def _words(verdict: Verdict) -> str:
-    return {Verdict.GOOD: "good", Verdict.BAD: "bad"}.get(verdict, "not to be tested here")
+def _words(mark: Mark) -> str:
+    return {Mark.GOOD: "good", Mark.BAD: "bad"}.get(mark, "not to be tested here")
 
 
 def _about_python(
@@ -189,8 +189,8 @@ def _about_python(
         cells = select_cells(on_one, services).cells
         if len(cells) != 2 or any(planned.interpreter is None for planned in cells):
             continue
-        same = [looking.at(planned, name).verdict for planned, name in zip(cells, names, strict=True)]
-        if Verdict.UNTESTABLE in same:
+        same = [looking.at(planned, name).mark for planned, name in zip(cells, names, strict=True)]
+        if Mark.UNTESTABLE in same:
             continue
         if same[0] is same[1]:
             return (

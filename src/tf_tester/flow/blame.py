@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from packaging.version import Version
 
 from tf_tester.core.bisect import Change as Step
-from tf_tester.core.bisect import Verdict, halving
+from tf_tester.core.bisect import Mark, halving
 from tf_tester.core.blame import Answer, Changes, Culprit, Graph, Hunt, most_trials
 from tf_tester.core.choose import Choice, choose
 from tf_tester.core.drift import Change, between, changes, entailing, requirers, upper_bound
@@ -25,7 +25,7 @@ from tf_tester.flow.select import select_cells
 from tf_tester.flow.services import Services
 from tf_tester.flow.trial import jobs_of, tools_of
 from tf_tester.model.artifact import ProjectPage
-from tf_tester.model.cause import Blame, Cause, Explanation
+from tf_tester.model.cause import Cause, Explanation, Verdict
 from tf_tester.model.cell import CellRequirement, PlannedCell
 from tf_tester.model.events import CellExplained, RunFinished
 from tf_tester.model.lock import Lock, Pin, Resolution
@@ -102,16 +102,16 @@ class Blaming:
         if good.cell.version != bad.cell.version:
             names = [f"{good.cell.version} with {names[0]}", f"{bad.cell.version} with {names[1]}"]
         looks = self._look([(ends["good"], names[0]), (ends["bad"], names[1])])
-        for look, wanted in zip(looks, (Verdict.GOOD, Verdict.BAD), strict=True):
-            if look.verdict is not wanted:
-                expected = "pass" if wanted is Verdict.GOOD else "fail"
+        for look, wanted in zip(looks, (Mark.GOOD, Mark.BAD), strict=True):
+            if look.mark is not wanted:
+                expected = "pass" if wanted is Mark.GOOD else "fail"
                 error = NotAsSaid(
                     f"{good.cell.package} {good.cell.version} does not {expected} with {look.version} dependencies: "
                     f"{(look.first_line or look.outcome).rstrip('.')}.",
                     hint="Name two ways to choose dependencies, with --good one that passes and with --bad one that "
                     "fails.",
                 )
-                error.untestable = look.verdict is Verdict.UNTESTABLE
+                error.untestable = look.mark is Mark.UNTESTABLE
                 raise error
         causes: list[Cause] = []
         remarks = [
@@ -131,12 +131,12 @@ class Blaming:
                 verified = self._without(ends["good"], failing, found)
                 break
             failing, look = self._with_pins(bad, pins)
-            verified = look.verdict is Verdict.GOOD
+            verified = look.mark is Mark.GOOD
             if verified:
                 if len(causes) > 1:
                     causes = self._needed(bad, causes, remarks)
                 break
-            if look.verdict is Verdict.UNTESTABLE or not self._left():
+            if look.mark is Mark.UNTESTABLE or not self._left():
                 remarks.append(f"with {' and '.join(pins)} alone it is {look.outcome}: {look.first_line}")
                 break
         if not verified and causes and _pins(causes):
@@ -144,7 +144,7 @@ class Blaming:
         return Explanation(
             bad.cell,
             good.cell,
-            Blame.FRAMEWORK if causes and all(map(self._is_the_package, causes)) else Blame.DEPENDENCY,
+            Verdict.FRAMEWORK if causes and all(map(self._is_the_package, causes)) else Verdict.DEPENDENCY,
             differing,
             tuple(causes),
             verified,
@@ -178,7 +178,7 @@ class Blaming:
             while True:
                 looks = self._look([self._combination(good, bad, tried, differing) for tried in batch])
                 seen.update(zip(batch, looks, strict=True))
-                batch = steps.send([look.verdict for look in looks])
+                batch = steps.send([look.mark for look in looks])
         except StopIteration as stop:
             answer: Answer = stop.value
         if not answer.complete:
@@ -286,15 +286,15 @@ class Blaming:
         ends = [len(line) - 1] if alone else [0, len(line) - 1]
         if len(ends) > self._left():
             return None
-        verdicts = [look.verdict for look in self._look(cells(ends))]
+        marks = [look.mark for look in self._look(cells(ends))]
         # That the first one passes beside the others' new ones was seen, even if no resolver puts them together.
-        if verdicts[-1] is not Verdict.BAD or (not alone and verdicts[0] is Verdict.BAD):
+        if marks[-1] is not Mark.BAD or (not alone and marks[0] is Mark.BAD):
             return None
         steps = halving(len(line), at_once=self._at_once)
         try:
             indexes = next(steps)
             while len(indexes) <= self._left():
-                indexes = steps.send([look.verdict for look in self._look(cells(indexes))])
+                indexes = steps.send([look.mark for look in self._look(cells(indexes))])
         except StopIteration as stop:
             change: Step = stop.value
             return str(line[change.before]), str(line[change.after])
@@ -305,7 +305,7 @@ class Blaming:
     def _with_pins(self, bad: PlannedCell, pins: tuple[str, ...]) -> tuple[PlannedCell, Look]:
         planned = replace(bad, cell=bad.cell.beside(map(CellRequirement.parse, pins)), lock=None)
         [look] = self._look([(planned, f"{_name(bad)} with {' and '.join(pins)}")], anew=True)
-        if look.verdict is Verdict.BAD:
+        if look.mark is Mark.BAD:
             planned = self.with_lock(planned)
         return planned, look
 
@@ -317,7 +317,7 @@ class Blaming:
         differing = {change.name: change for change in changes(_lock(good), _lock(bad))}
         planned, _ = self._combination(good, bad, rest, differing)
         [look] = self._look([(planned, f"{_name(bad)} with {' and '.join(_pins(causes))}")], anew=True)
-        return look.verdict is Verdict.GOOD
+        return look.mark is Mark.GOOD
 
     def _needed(self, bad: PlannedCell, causes: list[Cause], remarks: list[str]) -> list[Cause]:
         """Those without whose pin it fails; what only the passing cell's own dependencies can't bear isn't one."""
@@ -327,7 +327,7 @@ class Blaming:
             if not rest or cause.pin in rest:
                 continue
             _, look = self._with_pins(bad, rest)
-            if look.verdict is Verdict.GOOD:
+            if look.mark is Mark.GOOD:
                 kept.remove(cause)
                 remarks.append(
                     f"{' and '.join(cause.changes)} alone fails beside the passing cell's other dependencies, "

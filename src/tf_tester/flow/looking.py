@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from tf_tester.core.bisect import Verdict, together
+from tf_tester.core.bisect import Mark, together
 from tf_tester.core.differences import headline
 from tf_tester.flow.cells import Gate, run_cell
 from tf_tester.flow.prepare import Preparer
@@ -24,7 +24,7 @@ class Look(Struct, frozen=True):
     version: str
     """Or what else it is called by."""
     python: str
-    verdict: Verdict
+    mark: Mark
     outcome: str
     summary: str
 
@@ -88,12 +88,12 @@ class Looking:
             results.append(result)
             if not result.outcome.ran:
                 break
-        verdict = together([_verdict(result, self._failures, self.test) for result in results])
+        mark = together([_mark(result, self._failures, self.test) for result in results])
         last = next((one for one in results if str(one.outcome) != "pass"), results[-1])
         outcome, summary = self._told(last)
-        if verdict is Verdict.UNTESTABLE and len(results) > 1:
+        if mark is Mark.UNTESTABLE and len(results) > 1:
             summary = "not the same each time"
-        return Look(version, planned.cell.python, verdict, outcome, summary)
+        return Look(version, planned.cell.python, mark, outcome, summary)
 
     def _told(self, result: CellResult) -> tuple[str, str]:
         """What the test that counts came to, else the cell."""
@@ -107,15 +107,15 @@ class Looking:
         self._gate.close()
 
 
-def _verdict(result: CellResult, failures: Sequence[str], test: str) -> Verdict:
+def _mark(result: CellResult, failures: Sequence[str], test: str) -> Mark:
     outcomes = [row.outcome for row in result.tests if row.id == test]
     if test and outcomes:
         if any(outcome.is_failure_of_the_test for outcome in outcomes):
-            return Verdict.BAD
-        return Verdict.GOOD if outcomes == ["pass"] * len(outcomes) else Verdict.UNTESTABLE
+            return Mark.BAD
+        return Mark.GOOD if outcomes == ["pass"] * len(outcomes) else Mark.UNTESTABLE
     if test and not result.outcome.is_failure_of_the_test:
-        return Verdict.UNTESTABLE  # it isn't there
+        return Mark.UNTESTABLE  # it isn't there
     if result.outcome.is_failure_of_the_test:
         meant = not failures or any(words in result.summary for words in failures)
-        return Verdict.BAD if meant else Verdict.UNTESTABLE
-    return Verdict.GOOD if str(result.outcome) == "pass" else Verdict.UNTESTABLE
+        return Mark.BAD if meant else Mark.UNTESTABLE
+    return Mark.GOOD if str(result.outcome) == "pass" else Mark.UNTESTABLE

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tf_tester.core.conformance import Finding, Verdict, of_answer, of_page
+from tf_tester.core.conformance import Finding, Grade, of_answer, of_page
 from tf_tester.core.feeds import Report
 from tf_tester.core.links import without_credentials
 from tf_tester.core.ranking import Comparison, Observation, Wanted, rank
@@ -258,7 +258,7 @@ def examine(url: str, project: str, world: Examiner) -> list[Finding]:
         again = world.get.get_page(address, accept=ACCEPT, etag=response.etag).status
     size = f"{len(response.body) / 1000:.0f} kB in {took * 1000:.0f} ms"
     return [
-        Finding("page", Verdict.OK, size),
+        Finding("page", Grade.OK, size),
         *of_answer(response.content_type, response.body, again),
         *of_page(page, promised),
         *_of_files(page, promised, world.fetcher),
@@ -279,8 +279,8 @@ def _ranges(artifact: Artifact, fetcher: Fetcher) -> Finding:
     try:
         fetcher.read_range(artifact, 0, _PART)
     except DownloadFailed as error:
-        return Finding("ranges of files", Verdict.LESS, str(error))
-    return Finding("ranges of files", Verdict.OK, f"asked of {artifact.filename}")
+        return Finding("ranges of files", Grade.LESS, str(error))
+    return Finding("ranges of files", Grade.OK, f"asked of {artifact.filename}")
 
 
 def _metadata(artifact: Artifact, promised: Artifact, fetcher: Fetcher) -> list[Finding]:
@@ -289,5 +289,5 @@ def _metadata(artifact: Artifact, promised: Artifact, fetcher: Fetcher) -> list[
     body = fetcher.metadata(replace(artifact, metadata_sha256=promised.metadata_sha256 or artifact.metadata_sha256))
     if body is None:
         told = f"of {artifact.filename} it is advertised, and can't be had or is another one"
-        return [Finding("metadata itself", Verdict.WRONG, told)]
-    return [Finding("metadata itself", Verdict.OK, f"of {artifact.filename}")]
+        return [Finding("metadata itself", Grade.WRONG, told)]
+    return [Finding("metadata itself", Grade.OK, f"of {artifact.filename}")]

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
-from tf_tester.core.bisect import Verdict
+from tf_tester.core.bisect import Mark
 from tf_tester.core.differences import Signature, kinds_of_failure
 from tf_tester.errors import TfTesterError
 from tf_tester.flow.blame import Blaming, NotAsSaid, Told, Tried, called
 from tf_tester.flow.looking import Looking
 from tf_tester.flow.prepare import Preparer
 from tf_tester.flow.services import Services
-from tf_tester.model.cause import Blame, Explanation
+from tf_tester.model.cause import Explanation, Verdict
 from tf_tester.model.cell import Cell, PlannedCell
 from tf_tester.model.events import CellExplained
 from tf_tester.model.lock import Resolution
@@ -46,17 +46,17 @@ def explain_failures(
             explanation = asking.explain(planned)
         except NotAsSaid as error:
             # It was seen to pass and to fail; or it could not be seen.
-            verdict = Blame.UNKNOWN if error.untestable else Blame.FLAKY
+            verdict = Verdict.UNKNOWN if error.untestable else Verdict.FLAKY
             remarks = (f"why it fails could not be found out: {error}",) if error.untestable else ()
             explanation = _without_causes(planned.cell, verdict, remarks, test)
         except TfTesterError as error:
             remarks = (f"why it fails could not be found out: {error}",)
-            explanation = _without_causes(planned.cell, Blame.UNKNOWN, remarks, test)
+            explanation = _without_causes(planned.cell, Verdict.UNKNOWN, remarks, test)
         services.run.tell(CellExplained(explanation))
 
 
-def _without_causes(cell: Cell, verdict: Blame, remarks: tuple[str, ...], test: str) -> Explanation:
-    flaky = verdict is Blame.FLAKY
+def _without_causes(cell: Cell, verdict: Verdict, remarks: tuple[str, ...], test: str) -> Explanation:
+    flaky = verdict is Verdict.FLAKY
     return Explanation(cell, cell, verdict, 0, (), verified=flaky, cells=2, remarks=remarks, test=test)
 
 
@@ -84,22 +84,22 @@ class _Asking:
         if other is not None:
             name = f"{cell.version} with {other.cell.resolution} dependencies"
             look = self._look(other, "other", name)
-            if look is Verdict.GOOD:
+            if look is Mark.GOOD:
                 return self._blaming.explain(other, planned, again=True)
-            if look is Verdict.BAD:
+            if look is Mark.BAD:
                 remarks = (f"fails with {other.cell.resolution} dependencies, too",)
         neighbour = self._nearest_that_passes(planned)
         if neighbour is not None:
             explanation = self._blaming.explain(neighbour, planned, again=True)
             return replace(explanation, remarks=(*explanation.remarks, *remarks))
         again = self._look(planned, "again", f"{cell.version} again")
-        verdict = Blame.FLAKY if again is Verdict.GOOD else Blame.UNKNOWN
-        return _without_causes(cell, verdict, () if verdict is Blame.FLAKY else remarks, self._looking.test)
+        verdict = Verdict.FLAKY if again is Mark.GOOD else Verdict.UNKNOWN
+        return _without_causes(cell, verdict, () if verdict is Verdict.FLAKY else remarks, self._looking.test)
 
-    def _look(self, planned: PlannedCell, called_so: str, name: str) -> Verdict:
+    def _look(self, planned: PlannedCell, called_so: str, name: str) -> Mark:
         look = self._looking.at(called(self._blaming.with_lock(planned), called_so), name)
         self._told(Tried(name, look))
-        return look.verdict
+        return look.mark
 
     def _with_other_dependencies(self, planned: PlannedCell) -> PlannedCell | None:
         cell = planned.cell

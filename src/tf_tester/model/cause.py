@@ -7,8 +7,8 @@ from msgspec import Struct
 from tf_tester.model.cell import Cell
 
 
-class Blame(StrEnum):
-    """Who is to blame for a failure."""
+class Verdict(StrEnum):
+    """Why a test fails in a cell."""
 
     FRAMEWORK = "framework"
     """The package under test changed."""
@@ -46,7 +46,7 @@ class Explanation(Struct, frozen=True):
     """The one that fails."""
     against: Cell
     """The one that passes."""
-    verdict: Blame
+    verdict: Verdict
     differing: int
     """Distributions that the two don't have in common."""
     causes: tuple[Cause, ...]
