@@ -269,13 +269,13 @@ def test_a_first_time_that_was_killed_can_be_repeated(synced: User) -> None:
     publish(synced, "--verify", "--deep")
 
 
-def test_another_mirror_has_another_place(synced: User) -> None:
+def test_another_replica_has_another_place(synced: User) -> None:
     publish(synced)
     synced.write("other.toml", 'projects = ["gear"]\n')
     assert synced.run("sync", "other.toml").code == 0
-    assert "It is not said which mirror." in publish(synced, code=2).err
-    assert "There is the mirror team, not other." in publish(synced, "--name", "other", code=2).err
-    assert "no mirror named absent" in publish(synced, "--name", "absent", code=2).err
+    assert "It is not said which replica." in publish(synced, code=2).err
+    assert "There is the replica team, not other." in publish(synced, "--name", "other", code=2).err
+    assert "no replica named absent" in publish(synced, "--name", "absent", code=2).err
 
 
 def test_killed_at_any_moment_it_shows_what_was_there(synced: User, index: Simulator) -> None:
@@ -589,6 +589,6 @@ def test_nothing_of_others_in_a_bucket_is_touched(
 def test_mistakes_are_one_sentence(user: User) -> None:
     assert "exclude one another" in publish(user, "--list", "--verify", code=2).err
     assert "go with --verify" in publish(user, "--deep", code=2).err
-    assert "This store holds no mirror." in publish(user, code=2).err
+    assert "This store holds no replica." in publish(user, code=2).err
     assert "Nothing is published there." in publish(user, "--verify", code=2).err
     assert "There is no earlier generation." in publish(user, "--rollback", code=2).err

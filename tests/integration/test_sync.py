@@ -37,7 +37,7 @@ def shown(served: Served, project: str) -> list[str]:
 
 
 def holds(user: User) -> dict[str, list[str]]:
-    """Files by project, as the mirror is served with no upstream at all; each of them is there, whole."""
+    """Files by project, as the replica is served with no upstream at all; each of them is there, whole."""
     with serving(user, "--synced", "team", "--offline") as served:
         names = [one["name"] for one in json.loads(served.get("/simple/", Accept=JSON).body)["projects"]]
         found = {name: shown(served, name) for name in names}
@@ -364,7 +364,7 @@ def test_requirements_and_locks(user: User, index: Simulator, config: Path) -> N
     }
 
 
-def test_the_mirror_survives_the_cleaning_of_the_store(user: User, index: Simulator, config: Path) -> None:
+def test_the_replica_survives_the_cleaning_of_the_store(user: User, index: Simulator, config: Path) -> None:
     sync(user)
     assert user.run("cache", "gc", "--max-size", "0B").code == 0
     assert len(holds(user)["toy"]) == 3
@@ -373,7 +373,7 @@ def test_the_mirror_survives_the_cleaning_of_the_store(user: User, index: Simula
     assert user.run("cache", "gc", "--max-size", "0B").code == 0
     run = user.run("serve", "--synced", "team")
     assert run.code == 2
-    assert "no mirror" in run.err
+    assert "no replica" in run.err
 
 
 def test_killed_at_any_moment_it_goes_on(user: User, index: Simulator, config: Path) -> None:

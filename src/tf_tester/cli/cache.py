@@ -186,20 +186,20 @@ def import_(ctx: click.Context, /, file: Path, files_only: bool, **_: Any) -> in
     return 0
 
 
-@command.command("mirrors", epilog=EPILOG, short_help="See the mirrors that `tf-tester sync` keeps here.")
+@command.command("mirrors", epilog=EPILOG, short_help="See the replicas that `tf-tester sync` keeps here.")
 @options("store")
 @click.option("--forget", metavar="NAME", help="Keep this one no longer; its files are let go of when they are due.")
 @click.pass_context
 def mirrors(ctx: click.Context, /, forget: str | None, **_: Any) -> int:
-    """Show the mirrors in the store, and when each was last synced. What they list is never let go of."""
-    from tf_tester.wiring import mirroring
+    """Show the replicas in the store, and when each was last synced. What they list is never let go of."""
+    from tf_tester.wiring import replicas
 
     settings = settings_from(ctx.params).settings
     if not _is_there(settings.store):
         return 0
     if forget is not None:
-        mirroring.forget(settings, forget)
-    for name, head in mirroring.all_mirrors(settings).items():
+        replicas.forget(settings, forget)
+    for name, head in replicas.all_replicas(settings).items():
         rest = "" if head.complete else "; something is missing"
         print(printable(f"{name}  synced {head.synced:%Y-%m-%d %H:%M} UTC{rest}"))
     return 0

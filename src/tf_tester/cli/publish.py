@@ -21,10 +21,10 @@ _SHOWN = 20
 """Troubles that are told one by one."""
 
 
-@click.command("publish", epilog=EPILOG, short_help="Write a mirror as files, for a web server or a CDN.")
+@click.command("publish", epilog=EPILOG, short_help="Write a replica as files, for a web server or a CDN.")
 @click.argument("target", metavar="FOLDER|s3://BUCKET/PREFIX")
 @options("store")
-@click.option("--name", metavar="NAME", help="Which mirror of the store.  [default: the only one]")
+@click.option("--name", metavar="NAME", help="Which replica of the store.  [default: the only one]")
 @click.option("--url", metavar="URL", help="Where the tree will be; with it bandersnatch can mirror it.")
 @click.option("--keep", "kept", type=click.IntRange(1), default=3, show_default=True, help="Generations that stay.")
 @click.option("--sign", type=_FILE, metavar="KEY", help="Sign the manifest with this Ed25519 key (PEM).")
@@ -62,7 +62,7 @@ def command(
     printed: str | None,
     **_: Any,
 ) -> int:
-    """Write a mirror, which `tf-tester sync` has filled, as files that nginx, Caddy or a CDN serve without us.
+    """Write a replica, which `tf-tester sync` has filled, as files that nginx, Caddy or a CDN serve without us.
 
     What is new is written beside what is there, then shown at once; earlier generations stay to go back to. Files are
     links to those of the store where they can be. The manifest has the SHA-256 of all.
@@ -110,7 +110,7 @@ def command(
         say(
             [
                 f"left out: {count_text(len(done.missing), 'file')} that the store has lost, such as {few}",
-                "  Sync the mirror.",
+                "  Sync the replica.",
             ],
             sys.stderr,
         )

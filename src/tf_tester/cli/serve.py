@@ -57,7 +57,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     metavar="FOLDER",
     help="Locks; /only/NAME/simple/ shows what the one of that name has.",
 )
-@click.option("--synced", metavar="NAME", help="Only what a mirror holds, which `tf-tester sync` has filled.")
+@click.option("--synced", metavar="NAME", help="Only what a replica holds, which `tf-tester sync` has filled.")
 @click.option("--redirect", is_flag=True, help="Send clients to the best mirror for files, keep none here.")
 @click.option(
     "--region-header",

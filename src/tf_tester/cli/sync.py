@@ -25,7 +25,7 @@ _SHOWN = 5
 """Names that stand in a line; --report has them all."""
 
 
-@click.command("sync", epilog=EPILOG, short_help="Fill a mirror of chosen projects, and keep it as its upstream is.")
+@click.command("sync", epilog=EPILOG, short_help="Fill a replica of chosen projects, and keep it as its upstream is.")
 @click.argument("config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE")
 @options(*FETCHING, "color")
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Also as JSON.")
@@ -50,11 +50,11 @@ def command(
     printed: str | None,
     **_: Any,
 ) -> int:
-    """Fill a mirror of chosen projects and what they require, and keep it as its upstream is.
+    """Fill a replica of chosen projects and what they require, and keep it as its upstream is.
 
     FILE says which projects, Pythons and platforms. What is new is fetched through the mirrors and verified against the
     index; what was there is not looked at again. A file that can't be had costs no other one: it is told, and the exit
-    code is 4. `tf-tester serve --synced NAME` serves the mirror, `tf-tester publish` writes it for nginx or a CDN.
+    code is 4. `tf-tester serve --synced NAME` serves the replica, `tf-tester publish` writes it for nginx or a CDN.
 
     \b
     Examples:
@@ -70,7 +70,7 @@ def command(
         from tf_tester.export.schedule import cronjob, systemd
 
         words = [*_repeated(ctx), str(config.resolve())]
-        print((systemd if printed == "systemd" else cronjob)(errand.mirror, words, pause or 3600.0), end="")
+        print((systemd if printed == "systemd" else cronjob)(errand.replica, words, pause or 3600.0), end="")
         return 0
     if pause is None:
         return _once(settings, errand, report)
@@ -89,12 +89,12 @@ def command(
 def _once(settings: "Settings", errand: "Errand", file: Path | None) -> int:
     from tf_tester.flow.sync import sync
     from tf_tester.flow.wheel_folder import write_file
-    from tf_tester.wiring.mirroring import filling, upstream_of
     from tf_tester.wiring.network import now
+    from tf_tester.wiring.replicas import filling, upstream_of
 
     errand = replace(errand, upstream=upstream_of(settings, os.environ))
-    with filling(settings, errand.mirror, downloads_alone(settings.color), os.environ) as (mirror, world, came):
-        done = sync(errand, mirror, world, now, came)
+    with filling(settings, errand.replica, downloads_alone(settings.color), os.environ) as (replica, world, came):
+        done = sync(errand, replica, world, now, came)
     if file is not None:
         import msgspec
 
@@ -119,7 +119,7 @@ def _errand(config: Path, *, allow_deletions: bool, dry_run: bool) -> "Errand":
     from packaging.requirements import Requirement
 
     from tf_tester.core.lockfile import locked_requirements
-    from tf_tester.core.mirror_config import read_config, roots_of
+    from tf_tester.core.replica_config import read_config, roots_of
     from tf_tester.flow.sync import Errand
 
     content = _read(config)
@@ -189,11 +189,11 @@ def _told(done: "SyncReport", *, dry_run: bool) -> list[str]:
     holds = f"{count_text(done.projects, 'project')}, {count_text(done.files, 'file')} ({size_text(done.size)})"
     coming = f"{count_text(done.fetched, 'file')} ({size_text(done.fetched_size)})"
     if dry_run:
-        lines.append(f"{done.mirror} holds {holds}; {coming} would come.")
+        lines.append(f"{done.replica} holds {holds}; {coming} would come.")
     elif not done.changes and not done.fetched:
-        lines.append(f"{done.mirror}: nothing {'came' if done.missing else 'new'}; {holds}.")
+        lines.append(f"{done.replica}: nothing {'came' if done.missing else 'new'}; {holds}.")
     else:
-        lines.append(f"{done.mirror}: {holds}; {coming} came in {duration_text(done.seconds)}.")
+        lines.append(f"{done.replica}: {holds}; {coming} came in {duration_text(done.seconds)}.")
     if done.left:
         lines.append(f"{count_text(done.left, 'file')} ({size_text(done.left_size)}) are left for the next time.")
     return lines

@@ -1,6 +1,6 @@
-"""Which files a mirror needs so that what it holds can be installed from it: roots, and what they require in turn.
+"""Which files a replica needs so that what it holds can be installed from it: roots, and what they require in turn.
 
-No resolver: a mirror is to serve whatever its users resolve. So each requirement, for each Python and platform, gets
+No resolver: a replica is to serve whatever its users resolve. So each requirement, for each Python and platform, gets
 the newest versions that it allows there, and all requirements of a project together get the newest that satisfy them
 all, where there are such. Pure: it says which pages and which METADATA it needs, and is told what is in them.
 """
@@ -29,13 +29,13 @@ from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.model.platform import Platform
 
 _PYTHONS = tuple((3, minor) for minor in range(6, 15))
-"""Those for which a mirror is that names none."""
+"""Those for which a replica is that names none."""
 _PLATFORMS = ("linux_x86_64", "linux_aarch64", "macosx_arm64", "macosx_x86_64", "win_amd64")
-"""What markers are tried with where the mirror is for all."""
+"""What markers are tried with where the replica is for all."""
 
 
 class Target(Struct, frozen=True):
-    """What is to be able to install from the mirror."""
+    """What is to be able to install from the replica."""
 
     python: tuple[int, int]
     platform: Platform | None = None
@@ -63,7 +63,7 @@ class Demand(Struct, frozen=True):
 
 
 class Rules(Struct, frozen=True):
-    """How a mirror is filled."""
+    """How a replica is filled."""
 
     dependencies: bool = True
     newest: int | None = 1

@@ -1,4 +1,4 @@
-"""A mirror as files that any web server can serve. Pure: what lies where, and what is in it.
+"""A replica as files that any web server can serve. Pure: what lies where, and what is in it.
 
     simple/index.html, simple/index.v1_json                 the projects (PEP 503, 691; the last with serials)
     simple/NAME/index.html, simple/NAME/index.v1_json       their pages
@@ -40,7 +40,8 @@ class Manifest(msgspec.Struct, frozen=True):
     """All of one generation of a tree."""
 
     format: int
-    mirror: str
+    replica: str = msgspec.field(name="mirror")
+    """Its name. In the file it is `mirror`, as replicas were once called."""
     generation: str
     """Sortable by time."""
     created: str
@@ -118,9 +119,9 @@ def tree_of(
     return Tree(content, files, artifacts, of_wheels)
 
 
-def manifest_of(tree: Tree, *, mirror: str, generation: str, created: str, tool: str) -> Manifest:
+def manifest_of(tree: Tree, *, replica: str, generation: str, created: str, tool: str) -> Manifest:
     pages = {path: entry_of(body) for path, body in sorted(tree.pages.items())}
-    return Manifest(_FORMAT, mirror, generation, created, tool, pages, dict(sorted(tree.files.items())))
+    return Manifest(_FORMAT, replica, generation, created, tool, pages, dict(sorted(tree.files.items())))
 
 
 def entry_of(content: bytes) -> Entry:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 _SYSTEMD = """\
 # ~/.config/systemd/user/tf-tester-{name}.service, or /etc/systemd/system with User= added
 [Unit]
-Description=Sync the package mirror {name}
+Description=Sync the package replica {name}
 Wants=network-online.target
 After=network-online.target
 
@@ -20,7 +20,7 @@ IOSchedulingClass=idle
 
 # ~/.config/systemd/user/tf-tester-{name}.timer, then: systemctl --user enable --now tf-tester-{name}.timer
 [Unit]
-Description=Sync the package mirror {name} again and again
+Description=Sync the package replica {name} again and again
 
 [Timer]
 OnActiveSec=0

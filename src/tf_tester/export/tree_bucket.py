@@ -149,7 +149,7 @@ class BucketTarget:
         with self._errors():
             content = self._get(f"generations/{generation}/{MANIFEST}")
             if content is None:
-                raise OurFailure(f"The generation {generation} has no manifest.", hint="Publish the mirror again.")
+                raise OurFailure(f"The generation {generation} has no manifest.", hint="Publish the replica again.")
             return content, self._get(f"generations/{generation}/{SIGNATURE}")
 
     def sizes(self) -> dict[str, int]:

@@ -202,7 +202,7 @@ def _linked(source: Path, target: Path) -> bool:
 
 
 def _link_or_copy(source: Path, target: Path) -> None:
-    """The store's own file where it is on the same disk: a mirror of a terabyte is there once."""
+    """The store's own file where it is on the same disk: a replica of a terabyte is there once."""
     if not _linked(source, target):
         shutil.copyfile(source, target)
         target.chmod(0o444)

@@ -46,8 +46,8 @@ class Cabinet(Struct, frozen=True):
     sweep_plans: Callable[[datetime], None]
     locks: Callable[[], Iterable[Lock]]
     """Every lock that is remembered."""
-    mirrored: Callable[[], frozenset[str]]
-    """Digests of what mirrors list: it is kept."""
+    replicated: Callable[[], frozenset[str]]
+    """Digests of what replicas list: it is kept."""
     trouble: Callable[[Entry], str]
     """Why a blob or layer is not what it should be; empty where it is."""
     lts: tuple[str, ...]
@@ -124,10 +124,10 @@ def collect(
     """Let go of the least recently used until no more than `most` bytes are left (None: of rubbish alone).
 
     `keep`: versions of `package` as `--versions` takes them, with all that their locks need; or lock files. What a
-    running job needs stays, and so does what a mirror lists. Raises `UsageError`, `StoreError`.
+    running job needs stays, and so does what a replica lists. Raises `UsageError`, `StoreError`.
     """
     contents, now = cabinet.contents(), cabinet.now()
-    kept = kept_digests(keep, package, contents.entries, cabinet) | cabinet.mirrored()
+    kept = kept_digests(keep, package, contents.entries, cabinet) | cabinet.replicated()
     rubbish = [entry for entry in contents.entries if entry.kind is Kind.PARTIAL and now - entry.used > _HALF_DONE]
     rest = [entry for entry in contents.entries if entry not in rubbish]
     others = contents.runs + contents.kept + contents.others

@@ -1,4 +1,4 @@
-"""Write a mirror where a web server or a CDN serves it; go back to an earlier state; check what is there.
+"""Write a replica where a web server or a CDN serves it; go back to an earlier state; check what is there.
 
 Promise: whoever reads the tree sees one generation or the next one, page by page at the worst, and each link leads to a
 file that is there. What a generation needs is there before it is shown, and as long as it is kept.
@@ -118,13 +118,13 @@ class Published(Struct, frozen=True):
     all_files: int
     all_size: int
     missing: tuple[str, ...] = ()
-    """Files that the mirror lists and the store has lost: they are left out."""
+    """Files that the replica lists and the store has lost: they are left out."""
 
 
 class Edition(Struct, frozen=True):
     """What is published, and as what."""
 
-    mirror: str
+    replica: str
     pages: Sequence[ProjectPage]
     created: str
     """RFC 3339, UTC."""
@@ -143,19 +143,19 @@ def publish(
     metadata = _checked(metadata)
     whole, missing = _whole(edition.pages, blobs)
     if not whole:
-        raise UsageError(f"The mirror {edition.mirror} holds nothing.", hint="Sync it first.")
+        raise UsageError(f"The replica {edition.replica} holds nothing.", hint="Sync it first.")
     with target.alone():
         tree = tree_of(whole, metadata, url=edition.url, packed=target.packed)
         # Chosen while nobody else publishes here: it must sort after what has been published meanwhile.
         generation = edition.name_after(target.generations())
         manifest = manifest_of(
-            tree, mirror=edition.mirror, generation=generation, created=edition.created, tool=edition.tool
+            tree, replica=edition.replica, generation=generation, created=edition.created, tool=edition.tool
         )
         shown = target.current()
         before = None if shown is None else _manifest(target, shown)
-        if before is not None and before.mirror != edition.mirror:
+        if before is not None and before.replica != edition.replica:
             raise UsageError(
-                f"There is the mirror {before.mirror}, not {edition.mirror}.", hint="Publish to another place."
+                f"There is the replica {before.replica}, not {edition.replica}.", hint="Publish to another place."
             )
         same = before is not None and _is_same(before, manifest) and _is_signed(target, before, signer)
         if before is not None and same and not target.is_torn:
@@ -245,7 +245,8 @@ def _checked(metadata: Callable[[Artifact], bytes]) -> Callable[[Artifact], byte
 
 def _other_metadata(artifact: Artifact) -> OurFailure:
     return OurFailure(
-        f"The METADATA of {artifact.filename} is not what the mirror promises.", hint="Sync the mirror, and repeat it."
+        f"The METADATA of {artifact.filename} is not what the replica promises.",
+        hint="Sync the replica, and repeat it.",
     )
 
 
@@ -282,7 +283,7 @@ def _add_files(tree: Tree, target: Target, blobs: Blobs, metadata: Callable[[Art
             return
         blob = blobs.find(artifact.sha256 or "")
         if blob is None:
-            raise OurFailure(f"{artifact.filename} has just left the store.", hint="Sync the mirror, and repeat it.")
+            raise OurFailure(f"{artifact.filename} has just left the store.", hint="Sync the replica, and repeat it.")
         target.put_file(path, blob)
 
     with ThreadPoolExecutor(_AT_ONCE, "publish") as pool:

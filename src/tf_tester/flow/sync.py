@@ -1,6 +1,6 @@
-"""Fill a mirror, and keep it as its upstream is.
+"""Fill a replica, and keep it as its upstream is.
 
-Promise: what the mirror lists is in the store, verified. One file or project that can't be had costs no other one; a
+Promise: what the replica lists is in the store, verified. One file or project that can't be had costs no other one; a
 run that ends in the middle has done a part of the work, and the next one does the rest. Nothing vanishes because the
 upstream could not be asked, nor much of it because the upstream says so.
 """
@@ -21,7 +21,7 @@ from tf_tester.flow.pools import interruptible
 from tf_tester.flow.services import Services
 from tf_tester.flow.sync_plan import Absent, Pages, Plan, mark_of, plan
 from tf_tester.model.artifact import Artifact, ProjectPage
-from tf_tester.ports.replica import HeldProject, Mirror, MirrorHead
+from tf_tester.ports.replica import HeldProject, Replica, ReplicaHead
 
 _FILES_AT_ONCE = 6
 _PAGES_AT_ONCE = 12
@@ -36,9 +36,9 @@ Files = Mapping[str, Artifact]
 
 
 class Errand(Struct, frozen=True):
-    """What a mirror is to hold, and how far a sync may go."""
+    """What a replica is to hold, and how far a sync may go."""
 
-    mirror: str
+    replica: str
     """Its name."""
     roots: tuple[Demand, ...]
     rules: Rules
@@ -50,7 +50,7 @@ class Errand(Struct, frozen=True):
     allow_deletions: bool = False
     dry_run: bool = False
     upstream: str = ""
-    """Address of the index that it is a mirror of, without credentials; empty where there are several."""
+    """Address of the index that it is a replica of, without credentials; empty where there are several."""
 
 
 class Change(Struct, frozen=True):
@@ -66,12 +66,13 @@ class Change(Struct, frozen=True):
 class SyncReport(Struct):
     """How a sync ended."""
 
-    mirror: str
+    replica: str = field(name="mirror")
+    """Its name. In the file it is `mirror`, as replicas were once called."""
     began: str
     """RFC 3339, UTC."""
     seconds: float = 0.0
     projects: int = 0
-    """That the mirror holds now."""
+    """That the replica holds now."""
     files: int = 0
     size: int = 0
     """Bytes of them."""
@@ -109,11 +110,11 @@ class Came(Struct):
     """Bytes."""
 
 
-def sync(errand: Errand, mirror: Mirror, services: Services, now: Callable[[], datetime], came: Came) -> SyncReport:
+def sync(errand: Errand, replica: Replica, services: Services, now: Callable[[], datetime], came: Came) -> SyncReport:
     """Bring what is missing, then show it; raises `StoreError`. What else fails is in the report."""
     began = services.run.monotonic()
-    report = SyncReport(errand.mirror, now().astimezone(UTC).isoformat(timespec="seconds"))
-    head, held = mirror.head(), mirror.projects()
+    report = SyncReport(errand.replica, now().astimezone(UTC).isoformat(timespec="seconds"))
+    head, held = replica.head(), replica.projects()
     pages = Pages(services.packages.index)
     with interruptible(_PAGES_AT_ONCE, "pages", services.run.stop) as pool:
         if held:
@@ -128,9 +129,9 @@ def sync(errand: Errand, mirror: Mirror, services: Services, now: Callable[[], d
     if wanted is not None:
         report.missing, report.unmet, report.remarks = wanted.missing, wanted.unmet, wanted.remarks
         if not errand.dry_run:
-            mirror.put_head(MirrorHead(now(), errand.wanted, complete=False))  # until it is done
+            replica.put_head(ReplicaHead(now(), errand.wanted, complete=False))  # until it is done
         with interruptible(_FILES_AT_ONCE, "files", services.run.stop) as pool:
-            run = _Run(errand, held, wanted, pages, mirror, services, pool, report)
+            run = _Run(errand, held, wanted, pages, replica, services, pool, report)
             try:
                 held = run.foresee() if errand.dry_run else run.carry_out()
             except BaseException:
@@ -139,7 +140,7 @@ def sync(errand: Errand, mirror: Mirror, services: Services, now: Callable[[], d
         watched = {name: mark for name, mark in pages.marks().items() if name in wanted.asked and name not in held}
     if not errand.dry_run:
         complete = report.is_whole and not report.left and (wanted is None or wanted.certain)
-        mirror.put_head(MirrorHead(now(), errand.wanted, complete, watched, _digest(held)))
+        replica.put_head(ReplicaHead(now(), errand.wanted, complete, watched, _digest(held)))
         report.fetched, report.fetched_size = came.files, came.size
     sizes = {one.sha256: one.size or 0 for entry in held.values() for one in entry.page.artifacts}
     report.projects, report.files, report.size = len(held), len(sizes), sum(sizes.values())
@@ -169,12 +170,12 @@ class _Run(Struct):
     held: dict[str, HeldProject]
     plan: Plan
     pages: Pages
-    mirror: Mirror
+    replica: Replica
     services: Services
     pool: ThreadPoolExecutor
     report: SyncReport
     after: dict[str, HeldProject] = field(default_factory=dict)
-    """What the mirror holds, as it changes."""
+    """What the replica holds, as it changes."""
 
     def foresee(self) -> dict[str, HeldProject]:
         """Only say what would come and go."""
@@ -187,7 +188,7 @@ class _Run(Struct):
         return self.held
 
     def carry_out(self) -> dict[str, HeldProject]:
-        """What the mirror holds afterwards. Nothing goes before all has come that can come."""
+        """What the replica holds afterwards. Nothing goes before all has come that can come."""
         wanted = self._wanted()
         fetched = {
             digest: self.pool.submit(self.services.packages.fetcher.fetch, one)
@@ -207,7 +208,7 @@ class _Run(Struct):
             if files:
                 self._show(name, files)
             elif name in self.after:
-                self.mirror.drop(name)
+                self.replica.drop(name)
                 del self.after[name]
         return self.after
 
@@ -327,11 +328,11 @@ class _Run(Struct):
     def _show(self, name: str, files: Files) -> None:
         page = self.pages.known.get(name) or self.held[name].page
         before = self.after.get(name)
-        least = self.mirror.last_serial(name) if before is None else 0
+        least = self.replica.last_serial(name) if before is None else 0
         entry = _entry(page, list(files.values()), before, self.errand.upstream, least)
         if entry is not before:
             self.after[name] = entry
-            self.mirror.put(entry)
+            self.replica.put(entry)
 
     def _note(self, name: str, files: Files) -> None:
         old = self._held(name)
@@ -343,11 +344,11 @@ class _Run(Struct):
 def _entry(
     page: ProjectPage, there: Sequence[Artifact], before: HeldProject | None, upstream: str, least: int
 ) -> HeldProject:
-    """What the mirror shows of a project; as before where nothing has changed. `least`: the serial it had earlier."""
+    """What the replica shows of a project; as before where nothing has changed. `least`: the serial it had earlier."""
     mark = mark_of(page)
     if before is not None and before.mark == mark and _names(before.page.artifacts) == _names(there):
         return before
-    # PEP 708: whoever mirrors says whom, and who is mirrored by a mirror has said it.
+    # PEP 708: whoever copies an index names it; a copy of a copy hands that name on.
     tracks = page.tracks or ((f"{upstream}/{page.project}/",) if upstream else ())
     shown = replace(merged(page, there), stale=False, behind=False, tracks=tracks)
     if before is not None:

@@ -1,4 +1,4 @@
-"""What a mirror is to hold: asked of its upstream, and nothing brought yet."""
+"""What a replica is to hold: asked of its upstream, and nothing brought yet."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
@@ -16,7 +16,7 @@ from tf_tester.ports.index import Index
 
 
 class Absent(Struct, frozen=True):
-    """Something that the mirror should hold and doesn't."""
+    """Something that the replica should hold and doesn't."""
 
     what: str
     """A file name, or a project."""

@@ -1,4 +1,4 @@
-"""What one mirror of ours holds."""
+"""What one replica holds."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,14 +9,14 @@ from msgspec import Struct, field
 from tf_tester.model.artifact import ProjectPage
 
 
-class Mirror(Protocol):
-    """What one mirror of ours holds; every change is whole or absent."""
+class Replica(Protocol):
+    """What one replica holds; every change is whole or absent."""
 
-    def head(self) -> "MirrorHead | None":
+    def head(self) -> "ReplicaHead | None":
         """None: it was never synced."""
         ...
 
-    def put_head(self, head: "MirrorHead") -> None: ...
+    def put_head(self, head: "ReplicaHead") -> None: ...
 
     def projects(self) -> "dict[str, HeldProject]":
         """By canonical name."""
@@ -31,8 +31,8 @@ class Mirror(Protocol):
         ...
 
 
-class MirrorHead(Struct, frozen=True):
-    """How the last sync of a mirror ended."""
+class ReplicaHead(Struct, frozen=True):
+    """How the last sync of a replica ended."""
 
     synced: datetime
     """Aware, UTC."""
@@ -48,9 +48,9 @@ class MirrorHead(Struct, frozen=True):
 
 
 class HeldProject(Struct, frozen=True):
-    """One project of a mirror: its page lists what is in the store, and nothing else."""
+    """One project of a replica: its page lists what is in the store, and nothing else."""
 
     page: ProjectPage
-    """Its serial is the mirror's own: it grows with each change, as the upstream's does where it has one."""
+    """Its serial is the replica's own: it grows with each change, as the upstream's does where it has one."""
     mark: str
     """Digest of the upstream's page that it was made from."""

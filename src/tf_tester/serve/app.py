@@ -192,7 +192,7 @@ class App:
     # -- pages
 
     async def _names(self, request: web.BaseRequest, view: View) -> Answer:
-        """What a mirror holds; else those that were asked for: what the upstream has is not listed."""
+        """What a replica holds; else those that were asked for: what the upstream has is not listed."""
         kind = _kind(request)
         if kind is None:
             return _not_acceptable()

@@ -13,7 +13,7 @@ from msgspec import Struct, field
 from tf_tester import __version__
 from tf_tester.core.printable import printable
 from tf_tester.model.source import SourceHistory
-from tf_tester.ports.replica import MirrorHead
+from tf_tester.ports.replica import ReplicaHead
 from tf_tester.serve.answers import Answer
 from tf_tester.serve.metrics import Metrics
 
@@ -30,8 +30,8 @@ class Facts(Struct, frozen=True):
     free: int
     """Bytes on its disk."""
     mirrors: tuple[SourceHistory, ...] = ()
-    synced: Mapping[str, MirrorHead] = field(default_factory=dict)
-    """Mirrors of our own, by name."""
+    synced: Mapping[str, ReplicaHead] = field(default_factory=dict)
+    """Replicas, by name."""
 
 
 class Status:

@@ -1,4 +1,4 @@
-"""Where mirrors are published, wired."""
+"""Where replicas are published, wired."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -11,7 +11,7 @@ from tf_tester.flow.publish import Edition, Target
 from tf_tester.model.artifact import Artifact
 from tf_tester.ports.store import Blobs
 from tf_tester.store.folder import StoreFolder, sync_tree
-from tf_tester.store.mirrors import StoredMirror, mirror_named
+from tf_tester.store.replicas import StoredReplica, replica_named
 from tf_tester.wiring import TOOL, new_name, new_run_id, services
 from tf_tester.wiring.network import now
 from tf_tester.wiring.store import open_ledger
@@ -39,15 +39,15 @@ def target_of(place: str) -> Target:
 def publishing(
     settings: Settings, name: str | None, environ: Mapping[str, str], *, url: str | None, keep: int
 ) -> Iterator[Source]:
-    """A mirror of the store, as it is now. None: the only one. Raises `UsageError`, `StoreError`."""
+    """A replica of the store, as it is now. None: the only one. Raises `UsageError`, `StoreError`."""
     folder = StoreFolder(settings.store)
     folder.open()
     with (
         closing(open_ledger(folder)) as ledger,
         services(settings, lambda _: lambda _event: None, environ=environ, run_id=new_run_id(settings)) as world,
     ):
-        mirror = mirror_named(ledger, name)
-        pages = [held.page for held in StoredMirror(ledger, mirror).projects().values()]
+        replica = replica_named(ledger, name)
+        pages = [held.page for held in StoredReplica(ledger, replica).projects().values()]
         created = now().isoformat(timespec="seconds")
-        edition = Edition(mirror, pages, created, TOOL, new_name, url, keep)
+        edition = Edition(replica, pages, created, TOOL, new_name, url, keep)
         yield Source(edition, world.storage.blobs, world.packages.metadata)

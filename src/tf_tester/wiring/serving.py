@@ -24,7 +24,7 @@ from tf_tester.serve.status import Facts
 from tf_tester.serve.tokens import TokenFile
 from tf_tester.store.folder import StoreFolder
 from tf_tester.store.ledger import Ledger
-from tf_tester.store.mirrors import StoredMirror, mirror_heads, mirror_named
+from tf_tester.store.replicas import StoredReplica, replica_heads, replica_named
 from tf_tester.wiring import new_run_id, services
 from tf_tester.wiring.network import now
 from tf_tester.wiring.store import open_ledger
@@ -45,7 +45,7 @@ class Wishes(Struct, frozen=True):
     redirect: bool = False
     region_header: str = ""
     synced: str | None = None
-    """Name of a mirror: nothing else is served."""
+    """Name of a replica: nothing else is served."""
     hosts: Sequence[str] = ()
     """To be asked besides those of indexes and mirrors."""
     shared: bool = False
@@ -80,7 +80,7 @@ def offering(settings: Settings, wishes: Wishes, tell: Tell, environ: Mapping[st
         synced = None
         ledger = stack.enter_context(closing(open_ledger(StoreFolder(settings.store))))
         if wishes.synced is not None:
-            synced = StoredMirror(ledger, mirror_named(ledger, wishes.synced))
+            synced = StoredReplica(ledger, replica_named(ledger, wishes.synced))
         index: Index = synced or DescribedIndex(world.packages.index, world.packages.metadata_digest)
         if private is not None:
             index = FirstIndex([(PRIVATE, private)], index, [])
@@ -113,4 +113,4 @@ def _facts(settings: Settings, world: Services, ledger: Ledger) -> Facts:
     folder = StoreFolder(settings.store)
     sizes = [entry.stat().st_size for place in folder.blobs.glob("??") for entry in os.scandir(place)]
     free = shutil.disk_usage(folder.root).free
-    return Facts(len(sizes), sum(sizes), free, tuple(world.packages.source_histories()), mirror_heads(ledger))
+    return Facts(len(sizes), sum(sizes), free, tuple(world.packages.source_histories()), replica_heads(ledger))

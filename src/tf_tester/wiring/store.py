@@ -18,7 +18,7 @@ from tf_tester.store.folder import StoreFolder
 from tf_tester.store.inventory import Inventory
 from tf_tester.store.leases import Leases
 from tf_tester.store.ledger import Ledger
-from tf_tester.store.mirrors import mirrored_digests
+from tf_tester.store.replicas import replica_digests
 from tf_tester.wiring.frameworks import framework_of
 from tf_tester.wiring.network import now
 
@@ -63,7 +63,7 @@ def cabinet(settings: Settings) -> "Iterator[Cabinet]":
             set_aside=lambda entry: BlobStore(folder, ledger).set_aside(entry.digest),
             sweep_plans=inventory.sweep_plans,
             locks=lambda: [lock for _, lock in LockMemory(ledger).every()],
-            mirrored=lambda: mirrored_digests(ledger),
+            replicated=lambda: replica_digests(ledger),
             trouble=trouble,
             lts=framework_of(str(canonicalize_name(settings.package))).lts,
             now=now,

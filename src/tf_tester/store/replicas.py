@@ -1,4 +1,4 @@
-"""What mirrors hold, in the ledger: a page for each project, as the mirror shows it."""
+"""What replicas hold, in the ledger: a page for each project, as the replica shows it."""
 
 import re
 import zlib
@@ -12,7 +12,7 @@ import msgspec
 from tf_tester.core.simple import JSON_TYPE, NotAPage, parse_page, render_json
 from tf_tester.errors import StoreError, UnknownProject, UsageError
 from tf_tester.model.artifact import ProjectPage
-from tf_tester.ports.replica import HeldProject, MirrorHead
+from tf_tester.ports.replica import HeldProject, ReplicaHead
 from tf_tester.store.folder import StoreFolder, store_errors
 from tf_tester.store.ledger import Ledger
 
@@ -54,8 +54,8 @@ class _Digests(msgspec.Struct):
     page: _Files
 
 
-class StoredMirror:
-    """`ports.Mirror`, and `ports.Index` of what it holds."""
+class StoredReplica:
+    """`ports.Replica`, and `ports.Index` of what it holds."""
 
     def __init__(self, ledger: Ledger, name: str) -> None:
         self._ledger = ledger
@@ -63,14 +63,14 @@ class StoredMirror:
         self._kind = _kind(name)
         self._serials: tuple[datetime | None, dict[str, int]] | None = None
 
-    def head(self) -> MirrorHead | None:
+    def head(self) -> ReplicaHead | None:
         kept = self._ledger.recall(_HEAD, self._name)
         try:
-            return None if kept is None else msgspec.json.decode(kept, type=MirrorHead)
+            return None if kept is None else msgspec.json.decode(kept, type=ReplicaHead)
         except msgspec.DecodeError:
             return None
 
-    def put_head(self, head: MirrorHead) -> None:
+    def put_head(self, head: ReplicaHead) -> None:
         self._ledger.remember(_HEAD, self._name, msgspec.json.encode(head))
 
     def projects(self) -> dict[str, HeldProject]:
@@ -82,7 +82,7 @@ class StoredMirror:
         return None if value is None else _read(name, value)
 
     def serials(self) -> dict[str, int]:
-        """Each project's, as its page has it; read anew when the mirror was synced."""
+        """Each project's, as its page has it; read anew when the replica was synced."""
         synced = self._ledger.recalled_at(_HEAD, self._name)
         if self._serials is None or self._serials[0] != synced:
             found = {}
@@ -113,35 +113,35 @@ class StoredMirror:
         held = self.project(project)
         if held is None:
             raise UnknownProject(
-                f"the mirror {self._name} has no project named {project}",
-                hint="Add it to the mirror's file, and sync it again.",
+                f"the replica {self._name} has no project named {project}",
+                hint="Add it to the replica's file, and sync it again.",
             )
         return held.page
 
 
-def mirror_heads(ledger: Ledger) -> dict[str, MirrorHead]:
-    """Of all mirrors, by name."""
-    heads = ((name, StoredMirror(ledger, name).head()) for name in sorted(ledger.keys_of(_HEAD)))
+def replica_heads(ledger: Ledger) -> dict[str, ReplicaHead]:
+    """Of all replicas, by name."""
+    heads = ((name, StoredReplica(ledger, name).head()) for name in sorted(ledger.keys_of(_HEAD)))
     return {name: head for name, head in heads if head is not None}
 
 
-def mirror_named(ledger: Ledger, name: str | None) -> str:
-    """The name of a mirror that there is; None: of the only one. Raises `UsageError`."""
-    known = list(mirror_heads(ledger))
+def replica_named(ledger: Ledger, name: str | None) -> str:
+    """The name of a replica that there is; None: of the only one. Raises `UsageError`."""
+    known = list(replica_heads(ledger))
     if name is None and len(known) == 1:
         return known[0]
     if name in known:
         return name
     if not known:
-        raise UsageError("This store holds no mirror.", hint="Make one with `tf-tester sync FILE`.")
+        raise UsageError("This store holds no replica.", hint="Make one with `tf-tester sync FILE`.")
     raise UsageError(
-        f"This store holds no mirror named {name}." if name else "It is not said which mirror.",
+        f"This store holds no replica named {name}." if name else "It is not said which replica.",
         hint=f"There are: {', '.join(known)}.",
     )
 
 
-def mirrored_digests(ledger: Ledger) -> frozenset[str]:
-    """SHA-256 of every file that some mirror lists."""
+def replica_digests(ledger: Ledger) -> frozenset[str]:
+    """SHA-256 of every file that some replica lists."""
     found: set[str] = set()
     for name in ledger.keys_of(_HEAD):
         for _, value in ledger.all_of(_kind(name)):
@@ -153,7 +153,7 @@ def mirrored_digests(ledger: Ledger) -> frozenset[str]:
     return frozenset(found)
 
 
-def forget_mirror(ledger: Ledger, name: str) -> None:
+def forget_replica(ledger: Ledger, name: str) -> None:
     """Its files stay in the store until they are let go of."""
     ledger.forget(_HEAD, name)  # first: without it nothing of the rest counts
     for project in ledger.keys_of(_kind(name)):
@@ -162,9 +162,9 @@ def forget_mirror(ledger: Ledger, name: str) -> None:
 
 @contextmanager
 def syncing(folder: StoreFolder, name: str) -> Iterator[None]:
-    """Alone with a mirror. Raises `StoreError` where somebody else syncs it now."""
+    """Alone with a replica. Raises `StoreError` where somebody else syncs it now."""
     with store_errors(folder.root):
-        lock = filelock.FileLock(folder.claims / f"mirror-{name}.lock", thread_local=False)
+        lock = filelock.FileLock(folder.claims / f"replica-{name}.lock", thread_local=False)
         try:
             lock.acquire(blocking=False)
         except filelock.Timeout:

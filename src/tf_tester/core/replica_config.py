@@ -1,4 +1,4 @@
-"""The file that says what a mirror holds, read. Pure: files that it names are read by whoever asks.
+"""The file that says what a replica holds, read. Pure: files that it names are read by whoever asks.
 
 projects = ["tensorflow>=2.8,<2.13", "numpy"]
 pythons = ["3.9", "3.10"]
@@ -44,8 +44,8 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="keb
     max_deletions: int = 100
 
 
-class MirrorConfig(Struct, frozen=True):
-    """What one mirror is to hold."""
+class ReplicaConfig(Struct, frozen=True):
+    """What one replica is to hold."""
 
     name: str
     projects: tuple[Requirement, ...]
@@ -64,8 +64,8 @@ class MirrorConfig(Struct, frozen=True):
     """Files that may vanish in one run because the upstream has them no more."""
 
 
-def read_config(content: bytes, *, shown: str, stem: str) -> MirrorConfig:
-    """`shown`: what the file is called in messages, `stem`: the mirror where it names none. Raises `ConfigError`."""
+def read_config(content: bytes, *, shown: str, stem: str) -> ReplicaConfig:
+    """`shown`: what the file is called in messages, `stem`: the replica where it names none. Raises `ConfigError`."""
     try:
         file = msgspec.convert(tomllib.loads(content.decode()), _File)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
@@ -85,7 +85,7 @@ def read_config(content: bytes, *, shown: str, stem: str) -> MirrorConfig:
     if file.max_deletions < 0:
         raise ConfigError(f"{shown}: max-deletions is {file.max_deletions}.", hint="It is a number of files.")
     try:
-        return MirrorConfig(
+        return ReplicaConfig(
             name=name,
             projects=tuple(_requirement(one) for one in file.projects),
             requirements=tuple(file.requirements),
@@ -109,7 +109,7 @@ def read_config(content: bytes, *, shown: str, stem: str) -> MirrorConfig:
 
 
 def roots_of(
-    config: MirrorConfig, requirements: Iterable[Requirement], locked: Iterable[tuple[Requirement, frozenset[str]]]
+    config: ReplicaConfig, requirements: Iterable[Requirement], locked: Iterable[tuple[Requirement, frozenset[str]]]
 ) -> tuple[Demand, ...]:
     """What is asked for. `requirements`: of the files that it names; `locked`: of its locks, with files' SHA-256."""
     targets = targets_of(config.pythons, config.platforms)
@@ -129,7 +129,7 @@ def _requirement(text: str) -> Requirement:
     except InvalidRequirement as error:
         raise ValueError(f"{text!r} is no requirement, such as numpy or tensorflow>=2.8,<2.13.") from error
     if requirement.url is not None:
-        raise ValueError(f"{text!r} names an address; a mirror takes what an index has.")
+        raise ValueError(f"{text!r} names an address; a replica takes what an index has.")
     return requirement
 
 

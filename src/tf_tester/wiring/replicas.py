@@ -1,4 +1,4 @@
-"""Mirrors of our own, wired."""
+"""Replicas, wired."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -8,10 +8,10 @@ from tf_tester.core.settings import Settings
 from tf_tester.flow.services import Services
 from tf_tester.flow.sync import Came
 from tf_tester.model.events import Event, TransferFinished
-from tf_tester.ports.replica import MirrorHead
+from tf_tester.ports.replica import ReplicaHead
 from tf_tester.ports.tell import Tell
 from tf_tester.store.folder import StoreFolder
-from tf_tester.store.mirrors import StoredMirror, forget_mirror, mirror_heads, mirror_named, syncing
+from tf_tester.store.replicas import StoredReplica, forget_replica, replica_heads, replica_named, syncing
 from tf_tester.wiring import new_run_id, services
 from tf_tester.wiring.network import chosen
 from tf_tester.wiring.store import open_ledger
@@ -20,8 +20,8 @@ from tf_tester.wiring.store import open_ledger
 @contextmanager
 def filling(
     settings: Settings, name: str, tell: Tell, environ: Mapping[str, str]
-) -> Iterator[tuple[StoredMirror, Services, Came]]:
-    """A mirror, what fills it and what has come; nobody else fills it meanwhile.
+) -> Iterator[tuple[StoredReplica, Services, Came]]:
+    """A replica, what fills it and what has come; nobody else fills it meanwhile.
 
     Raises `StoreError`, and as `services` does.
     """
@@ -40,7 +40,7 @@ def filling(
         closing(open_ledger(folder)) as ledger,
         services(settings, lambda _: hear, environ=environ, run_id=new_run_id(settings), fresh=True) as world,
     ):
-        yield StoredMirror(ledger, name), world, came
+        yield StoredReplica(ledger, name), world, came
 
 
 def upstream_of(settings: Settings, environ: Mapping[str, str]) -> str:
@@ -49,12 +49,12 @@ def upstream_of(settings: Settings, environ: Mapping[str, str]) -> str:
     return "" if who.extra or who.folders else without_credentials(who.authority)
 
 
-def all_mirrors(settings: Settings) -> dict[str, MirrorHead]:
-    """Mirrors of a store."""
+def all_replicas(settings: Settings) -> dict[str, ReplicaHead]:
+    """Return how the last sync of each replica in the store ended, by name."""
     folder = StoreFolder(settings.store)
     folder.open()
     with closing(open_ledger(folder)) as ledger:
-        return mirror_heads(ledger)
+        return replica_heads(ledger)
 
 
 def forget(settings: Settings, name: str) -> None:
@@ -62,4 +62,4 @@ def forget(settings: Settings, name: str) -> None:
     folder = StoreFolder(settings.store)
     folder.open()
     with syncing(folder, name), closing(open_ledger(folder)) as ledger:
-        forget_mirror(ledger, mirror_named(ledger, name))
+        forget_replica(ledger, replica_named(ledger, name))
