@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.functional.test_sandbox import carried_out, succeeded
+from tests.functional.test_sandbox import carried_out, hidden_in, project, succeeded
 from tests.waiting import until
 from tf_tester.errors import IsolationUnavailable
 from tf_tester.model.limits import Limits
@@ -197,3 +197,27 @@ def test_nothing_outlives_it(run: Run, folder: Path, how: str) -> None:
     if how == "the launcher is killed":  # then its child does it, and nobody waits for that
         until(lambda: living(mark) == [])
     assert living(mark) == []
+
+
+def test_what_is_hidden_can_not_be_read_and_all_beside_it_can(run: Run, folder: Path) -> None:
+    made = project(folder)
+    (made / "venv/lib").mkdir()
+    (made / "venv/lib/harness.py").write_text("it")
+    sandbox = LandlockSandbox(folder / "work", limits=Limits())
+    world = World((made, made / "venv/lib"), (folder / "scratch",), hidden=hidden_in(made))
+
+    def seen(code: str) -> "subprocess.CompletedProcess[str]":
+        code = f"import os; os.chdir({str(made)!r}); {code}"
+        program = Command(("/usr/bin/python3", "-c", code), {"PATH": os.defpath}, folder / "scratch")
+        return carried_out(sandbox.wrap(program, world))
+
+    for name in (".git/HEAD", "venv/bin/python", "src/__pycache__/mine.pyc", "src/deep/er/.git"):
+        assert "PermissionError" in seen(f"open({name!r})").stderr, name
+    assert succeeded(seen("print(open('src/mine.py').read(), open('run').read(), open('link').read())")) == (
+        "src/mine.py run src/mine.py"
+    )
+    assert succeeded(seen("print(open('venv/lib/harness.py').read())")) == "it"
+    assert succeeded(seen("print(sorted(os.listdir()), os.listdir('empty'), sorted(os.listdir('src')))")) == (
+        "['.git', 'empty', 'link', 'run', 'src', 'venv'] [] ['__pycache__', 'deep', 'mine.py']"
+    ), "names are seen everywhere"
+    assert "PermissionError" in seen("open('new', 'w')").stderr

@@ -1,6 +1,7 @@
 """What a sandboxed program can't do, and what it can. Skipped where this system allows no sandbox."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 
 from tf_tester.errors import IsolationUnavailable
 from tf_tester.model.limits import Limits
-from tf_tester.model.world import Overlay, World
+from tf_tester.model.world import Moved, Overlay, World
 from tf_tester.ports.execute import Command
 from tf_tester.sandbox.namespace import WAYS, NamespaceSandbox
 from tf_tester.sandbox.server import LaunchServer
@@ -272,3 +273,100 @@ def test_hundreds_of_layers_are_one_folder(run: Run, folder: Path, way: str) -> 
     command = sandbox.wrap(Command(("/usr/bin/env", "ls", "/tf-tester/env"), {"PATH": os.defpath}, Path("/")), world)
     done = carried_out(command)
     assert len(succeeded(done).split()) == 450
+
+
+# -- what is hidden, and what is shown elsewhere
+
+
+def project(folder: Path) -> Path:
+    """A folder with something to hide, with names that mount options don't like."""
+    made = folder / "my, own:project"
+    for name in (".git/HEAD", "venv/bin/python", "src/mine.py", "src/__pycache__/mine.pyc", "src/deep/er/.git", "run"):
+        (made / name).parent.mkdir(parents=True, exist_ok=True)
+        (made / name).write_text(name)
+    (made / "run").chmod(0o755)
+    (made / "empty").mkdir(mode=0o711)
+    (made / "src").chmod(0o750)
+    (made / "link").symlink_to("src/mine.py")
+    return made
+
+
+def hidden_in(made: Path) -> tuple[Path, ...]:
+    return tuple(made / name for name in (".git", "venv", "src/__pycache__", "src/deep/er/.git"))
+
+
+_TREE = """
+import os, sys
+for place, folders, names in os.walk(sys.argv[1]):
+    for path in [place] + [os.path.join(place, name) for name in names]:
+        status = os.lstat(path)
+        told = os.readlink(path) if os.path.islink(path) else "" if path == place else open(path).read()
+        changed = status.st_mtime_ns if os.path.isfile(path) and not os.path.islink(path) else ""
+        print(oct(status.st_mode), changed, told, os.path.relpath(path, sys.argv[1]))
+"""
+
+
+def seen(folder: Path, world: World, *words: str, ways: tuple[str, ...] = WAYS) -> "subprocess.CompletedProcess[str]":
+    """Run the system's Python, with these words, in a world."""
+    sandbox = NamespaceSandbox(folder / "work", limits=Limits(), ways=ways)
+    return carried_out(sandbox.wrap(Command(("/usr/bin/python3", *words), {"PATH": os.defpath}, Path("/")), world))
+
+
+@pytest.mark.skipif(not Path("/usr/bin/python3").exists(), reason="the system has no Python")
+@pytest.mark.usefixtures("run")
+class TestHidden:
+    """Whatever way the kernel takes; without any, each thing that isn't hidden is bound by itself."""
+
+    @pytest.mark.parametrize("ways", [WAYS, ("name",), ("descriptor",), ("options",), ()])
+    def test_it_is_as_if_it_were_not_there(self, folder: Path, ways: tuple[str, ...]) -> None:
+        made = project(folder)
+        shown = seen(folder, World((made,), (), hidden=hidden_in(made)), "-c", _TREE, str(made), ways=ways)
+        for path in hidden_in(made):
+            remove(path)
+        expected = subprocess.run(["/usr/bin/python3", "-c", _TREE, made], capture_output=True, text=True, check=True)
+        assert sorted(succeeded(shown).splitlines()) == sorted(expected.stdout.strip().splitlines())
+
+    @pytest.mark.parametrize("ways", [WAYS, ()])
+    def test_nothing_tells_that_it_is_there(self, folder: Path, ways: tuple[str, ...]) -> None:
+        made = project(folder)
+        code = "import os, sys; print(os.listdir('/tf-tester') if os.path.exists('/tf-tester') else [])"
+        assert succeeded(seen(folder, World((made,), (), hidden=hidden_in(made)), "-c", code, ways=ways)) == "[]"
+        code = f"import os; os.mkdir({str(made)!r} + '/new')"
+        assert "Errno 30" in seen(folder, World((made,), (), hidden=hidden_in(made)), "-c", code, ways=ways).stderr
+
+    @pytest.mark.parametrize("ways", [WAYS, ()])
+    def test_what_else_is_to_be_shown_there_is_shown_alone(self, folder: Path, ways: tuple[str, ...]) -> None:
+        made = project(folder)
+        (made / "venv/lib").mkdir()
+        (made / "venv/lib/harness.py").write_text("it")
+        world = World((made, made / "venv/lib"), (made / ".git",), hidden=hidden_in(made))
+        code = (
+            f"import os; os.chdir({str(made)!r}); print(os.listdir('venv'), os.listdir('venv/lib'), os.listdir('.git'))"
+        )
+        assert succeeded(seen(folder, world, "-c", code, ways=ways)) == "['lib'] ['harness.py'] ['HEAD']"
+        code = f"import os; os.chdir({str(made)!r}); open('.git/new', 'w'); open('venv/new', 'w')"
+        assert "Errno 30" in seen(folder, world, "-c", code, ways=ways).stderr
+        assert (made / ".git/new").exists()
+
+    def test_a_thousand_are_one_mount(self, folder: Path) -> None:
+        made = folder / "many"
+        for number in range(1000):
+            (made / f"package{number}" / "__pycache__").mkdir(parents=True)
+        hidden = tuple(made.glob("*/__pycache__"))
+        code = (
+            "import os, sys; mounts = open('/proc/self/mountinfo').readlines();"
+            "print(sum('many' in line for line in mounts), os.listdir(sys.argv[1]))"
+        )
+        world = World((made,), (), hidden=hidden)
+        assert succeeded(seen(folder, world, "-c", code, str(made / "package7"))) == "1 []"
+
+    def test_a_folder_can_be_shown_at_another_place(self, folder: Path) -> None:
+        made = project(folder)
+        code = "open('/tf-tester/source/x/new', 'w').write('kept'); import os; print(os.path.exists(sys.argv[1]))"
+        world = World((), (), moved=(Moved(made, Path("/tf-tester/source/x")),))
+        assert succeeded(seen(folder, world, "-c", f"import sys; {code}", str(made))) == "False"
+        assert (made / "new").read_text() == "kept"
+
+
+def remove(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -12,6 +12,13 @@ class Overlay(Struct, frozen=True):
     lowers: tuple[Path, ...]
 
 
+class Moved(Struct, frozen=True):
+    """A folder that is shown at another place than its own, where `Sandbox.moves`."""
+
+    folder: Path
+    seen_at: Path
+
+
 class World(Struct, frozen=True):
     """Everything but the system's own folders."""
 
@@ -23,3 +30,8 @@ class World(Struct, frozen=True):
     """An overlay within another comes after it."""
     catch: Path | None = None
     """An empty folder for what is written into overlays; None: memory."""
+    moved: tuple[Moved, ...] = ()
+    """What is written there stays."""
+    hidden: tuple[Path, ...] = ()
+    """What lies below readable folders and isn't shown, unless it is named above. In namespaces it isn't there; under
+    Landlock its name can be seen."""

@@ -92,6 +92,11 @@ class Sandbox(Protocol):
         """What a launcher can do for any of its programs before that is known; None where there are no launchers."""
         ...
 
+    @property
+    def moves(self) -> bool:
+        """Whether it can show folders at other places than their own."""
+        ...
+
     def wrap(self, command: Command, world: World) -> Command:
         """The command that starts `command` where it sees nothing but `world`."""
         ...

@@ -33,16 +33,18 @@ def version() -> int:
     return check(libc.syscall(LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(1)), "Landlock")
 
 
-def restrict(readable: "Iterable[str]", writable: "Iterable[str]", abi: int) -> None:
+def restrict(readable: "Iterable[str]", listed: "Iterable[str]", writable: "Iterable[str]", abi: int) -> None:
     """From now on nothing but `readable` can be read and run, and nothing but `writable` changed.
 
-    Both are files and folders with all below them; those that aren't there are passed over. For this process and all
-    that it starts, for good. Raises `OSError`.
+    Both are files and folders with all below them, and so are `listed`, of which names can be read and nothing else.
+    Those that aren't there are passed over. For this process and all that it starts, for good. Raises `OSError`.
     """
     handled = (1 << {1: 13, 2: 14, 3: 15, 4: 15}.get(abi, 16)) - 1
     rules = _ruleset(handled, _ABSTRACT_SOCKETS | _SIGNALS if abi >= SCOPES else 0)
     for path in readable:
         _allow(rules, path, handled & (_EXECUTE | _READ | _LIST))
+    for path in listed:
+        _allow(rules, path, handled & _LIST)
     for path in writable:
         _allow(rules, path, handled & ~_MAKES_DEVICES)
     _seal(rules)

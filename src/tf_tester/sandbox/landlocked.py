@@ -22,6 +22,7 @@ class LandlockSandbox:
     """`ports.Sandbox`; what it needs on disk is made in `workplace`."""
 
     name = "landlock"
+    moves = False
 
     def __init__(
         self,
@@ -81,9 +82,11 @@ class LandlockSandbox:
         if processes is not None:
             # The kernel counts all that the user has, but for root.
             processes = processes + _own_tasks() if os.getuid() else None
+        readable, listed = readable_around(world)
         order = {
             "network": self._network,
-            "readable": [*_READABLE, *(NETWORK if self._network else ()), *map(str, world.readable)],
+            "readable": [*_READABLE, *(NETWORK if self._network else ()), *readable],
+            "listed": listed,
             "writable": [*_DEVICES, *map(str, world.writable), *(gpu_devices() if self._gpu else ())],
             "abi": self._abi,
             "unix_sockets": self._unix_sockets,
@@ -104,6 +107,38 @@ class LandlockSandbox:
             raise IsolationUnavailable(
                 f"Tests can't be sandboxed here: {error.strerror}.", hint="Use --isolation none."
             ) from error
+
+
+def readable_around(world: World) -> tuple[list[str], list[str]]:
+    """Return what can be read without what is hidden, and the folders that are listed for it.
+
+    Rights of a folder are those of all below it: where something is hidden, what lies beside it is named instead. A
+    link needs no rights, and would give them to what it leads to.
+    """
+    hidden = set(map(str, world.hidden))
+    opened = {str(parent) for path in world.hidden for parent in path.parents}
+    readable, listed = [], []
+    for place in map(str, world.readable):
+        if place not in opened:
+            readable.append(place)
+            continue
+        listed.append(place)
+        todo = [place]
+        while todo:
+            for entry in _entries(todo.pop()):
+                if entry.path in hidden or entry.is_symlink():
+                    continue
+                (todo if entry.path in opened else readable).append(entry.path)
+    return readable, listed
+
+
+def _entries(folder: str) -> "list[os.DirEntry[str]]":
+    """What is in a folder; nothing where it is closed or gone."""
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except OSError:
+        return []
 
 
 def _own_tasks() -> int:

@@ -307,7 +307,7 @@ def _confine(order: "Order", protected: tuple[int, ...]) -> None:
         filter_calls(FAMILIES, files_are_mounts=True, truncates=True)
         return
     abi = min(landlock.version(), order["abi"])
-    landlock.restrict(order["readable"], order["writable"], abi)
+    landlock.restrict(order["readable"], order["listed"], order["writable"], abi)
     families = (AF_UNIX,) if order["unix_sockets"] else ()
     filter_calls(
         FAMILIES if order["network"] else families,

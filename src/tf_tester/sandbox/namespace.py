@@ -21,6 +21,7 @@ class NamespaceSandbox:
     """`ports.Sandbox`; what it needs on disk is made in `workplace`."""
 
     name = "namespace"
+    moves = True
     gaps: tuple[str, ...] = ()
 
     def __init__(
@@ -49,8 +50,10 @@ class NamespaceSandbox:
         limits = self._limits
         # The kernel counts per user and namespace, but for root.
         processes = limits.processes if os.getuid() else None
-        binds = [(str(path), str(path), False) for path in world.readable]
+        trees, emptied = trees_of(world)
+        binds = [(str(path), str(path), False) for path in world.readable if str(path) not in trees]
         binds += [(str(path), str(path), True) for path in world.writable]
+        binds += [(str(moved.folder), str(moved.seen_at), True) for moved in world.moved]
         order = {
             "binds": binds,
             "overlays": [
@@ -58,6 +61,9 @@ class NamespaceSandbox:
                 for number, overlay in enumerate(world.overlays)
             ],
             "links": self._links,
+            "trees": list(trees.items()),
+            "emptied": emptied,
+            "ways": self._ways,
             **program(command, limits, processes=processes),
         }
         return start(self._ahead, order, file)
@@ -92,6 +98,26 @@ class NamespaceSandbox:
     @cached_property
     def _links(self) -> list[tuple[str, str]]:
         return [(name, str(Path(name).readlink())) for name in MERGED if Path(name).is_symlink()]
+
+
+def trees_of(world: World) -> tuple[dict[str, list[str]], list[str]]:
+    """Return readable folders with what is hidden in each, relative to it, and hidden folders to be seen empty.
+
+    These are such in which something else is shown.
+    """
+    shown = {str(path) for path in (*world.readable, *world.writable, *(overlay.target for overlay in world.overlays))}
+    above = {str(parent) for path in shown for parent in Path(path).parents}
+    folders = sorted(map(str, world.readable), key=len, reverse=True)
+    trees: dict[str, list[str]] = {}
+    emptied = []
+    for path in map(str, world.hidden):
+        if path in shown:
+            continue
+        if path in above:
+            emptied.append(path)
+        elif (folder := next((one for one in folders if path.startswith(f"{one}/")), None)) is not None:
+            trees.setdefault(folder, []).append(path.removeprefix(f"{folder}/"))
+    return trees, emptied
 
 
 def overlay_order(

@@ -9,7 +9,11 @@ from tf_tester.sandbox.kernel import check, libc
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
+
+    Step = tuple[str, Callable[..., None], tuple[object, ...]]
+    """A place, what shows something there, and its words besides the place and the root."""
 
 _NAMESPACES = 0x00020000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000
 """Mounts, host name, IPC, users, processes."""
@@ -51,23 +55,40 @@ def make_world(ahead: "dict[str, Any]") -> None:
 def furnish_world(order: "dict[str, Any]") -> None:
     """Add to that root what the order names, and enter it."""
     root = order["root"]
-    _bind_all(order["binds"], root)
+    aside = f"{root}/tf-tester/hidden"
+    if order["trees"]:
+        _make_folder(aside)
+        _mount("tmpfs", aside, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, _SMALL)
+    steps: list[Step] = [(target, _show_bind, (source, writable)) for source, target, writable in order["binds"]]
+    steps += [(folder, _show_tree, (hidden, order["ways"], aside)) for folder, hidden in order["trees"]]
+    steps += [(folder, _show_empty, ()) for folder in order["emptied"]]
+    # Longer paths later: a folder is shown before what is to be shown within it.
+    for target, show, words in sorted(steps, key=lambda step: step[0].count("/")):
+        show(target, root, *words)
     for overlay in order["overlays"]:
         _mount_overlay(overlay, root)
     for target, source in order["links"]:
         if not os.path.lexists(root + target):
             _make_folder(os.path.dirname(root + target))
             os.symlink(source, root + target)
+    for folder in order["emptied"]:
+        _set_attributes(root + folder, kernel.MOUNT_ATTR_RDONLY)
+    if order["trees"]:
+        check(libc.umount2(aside.encode(), kernel.MNT_DETACH), "putting away what hides")
+        os.rmdir(aside)
     _become_root(root)
 
 
 def _bind_all(binds: "list[tuple[str, str, bool]]", root: str) -> None:
-    # Longer paths later: a folder is bound before what is to be bound within it.
-    for source, target, writable in sorted(binds, key=lambda bind: bind[1].count("/")):
-        try:
-            _bind(source, root + target, writable=writable)
-        except FileNotFoundError:
-            pass  # not every system has it
+    for source, target, writable in binds:
+        _show_bind(target, root, source, writable)
+
+
+def _show_bind(target: str, root: str, source: str, writable: bool) -> None:
+    try:
+        _bind(source, root + target, writable=writable)
+    except FileNotFoundError:
+        pass  # not every system has it
 
 
 def enter_view(order: "dict[str, Any]") -> None:
@@ -89,7 +110,7 @@ def enter_view(order: "dict[str, Any]") -> None:
 def _bind(source: str, target: str, *, writable: bool) -> None:
     """Show a file or folder, with everything mounted below it, read-only unless it is writable."""
     flags = kernel.OPEN_TREE_CLONE | os.O_CLOEXEC | kernel.AT_RECURSIVE
-    tree = check(libc.syscall(kernel.OPEN_TREE, kernel.AT_FDCWD, source.encode(), flags), f"binding {source}")
+    tree = check(libc.syscall(kernel.OPEN_TREE, kernel.AT_FDCWD, os.fsencode(source), flags), f"binding {source}")
     if os.path.isdir(source):
         _make_folder(target)
     elif not os.path.lexists(target):
@@ -114,7 +135,7 @@ def _make_folder(path: str) -> None:
 
 
 def _show(mounted: int, target: str) -> None:
-    where = kernel.AT_FDCWD, target.encode(), kernel.MOVE_MOUNT_F_EMPTY_PATH
+    where = kernel.AT_FDCWD, os.fsencode(target), kernel.MOVE_MOUNT_F_EMPTY_PATH
     check(libc.syscall(kernel.MOVE_MOUNT, mounted, b"", *where), f"showing {target}")
     os.close(mounted)
 
@@ -125,6 +146,97 @@ def _become_root(folder: str) -> None:
     check(libc.umount2(b".", kernel.MNT_DETACH), "leaving the old root")
     os.chdir("/")
     _set_attributes("/", kernel.MOUNT_ATTR_RDONLY)
+
+
+# -- folders without some of what is in them
+
+
+def _show_tree(folder: str, root: str, hidden: "list[str]", ways: "tuple[str, ...]", aside: str) -> None:
+    """Show a folder at its own place, read-only, without what is hidden in it: paths relative to it.
+
+    As an overlay of whiteouts over the folder: one mount, however much is hidden. Where its file system can't be below
+    one, or another is mounted within it, everything that is shown is bound by itself.
+    """
+    if not _has_mounts(folder, hidden, root):
+        above = f"{aside}/{len(os.listdir(aside))}"
+        _make_whiteouts(folder, above, hidden)
+        target = root + folder
+        _make_folder(target)
+        try:
+            return _mount_lowers([above, folder], target, ways, f"{above}-names")
+        except OSError:
+            pass
+    paths = {f"{folder}/{name}" for name in hidden}
+    return _show_parts(folder, root + folder, paths, {parent for path in paths for parent in _parents(path, folder)})
+
+
+def _show_empty(folder: str, root: str) -> None:
+    """Show nothing there but what is to be shown within it."""
+    _make_folder(root + folder)
+    _mount("tmpfs", root + folder, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, _SMALL)
+
+
+def _make_whiteouts(folder: str, above: str, hidden: "list[str]") -> None:
+    """Make a folder that, laid over the other, takes what is hidden out of it and changes nothing else."""
+    made = {""}
+    _make_like(above, folder)
+    for name in hidden:
+        for parent in reversed(_parents(name, "")):
+            if parent not in made:
+                made.add(parent)
+                _make_like(f"{above}/{parent}", f"{folder}/{parent}")
+        os.mknod(f"{above}/{name}", kernel.WHITEOUT)
+
+
+def _make_like(path: str, other: str) -> None:
+    """Of folders that are laid over one another, the topmost tells mode and times."""
+    status = os.stat(other)
+    os.mkdir(path)
+    os.chmod(path, status.st_mode & 0o7777)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _parents(path: str, top: str) -> "list[str]":
+    """The folders above a path, up to `top` and without it."""
+    parents = []
+    path = os.path.dirname(path)
+    while path != top:
+        parents.append(path)
+        path = os.path.dirname(path)
+    return parents
+
+
+def _show_parts(source: str, target: str, hidden: "set[str]", opened: "set[str]") -> None:
+    """Show each thing in a folder by itself. `opened`: folders in which something is hidden."""
+    _make_folder(target)
+    with os.scandir(source) as found:
+        entries = list(found)
+    for entry in entries:
+        there = f"{target}/{entry.name}"
+        if entry.path in hidden:
+            continue
+        if entry.is_symlink():
+            os.symlink(os.readlink(entry.path), there)
+        elif entry.path in opened:
+            _show_parts(entry.path, there, hidden, opened)
+        else:
+            _show_bind(there, "", entry.path, False)
+    os.chmod(target, os.stat(source).st_mode & 0o7777)
+
+
+def _has_mounts(folder: str, hidden: "list[str]", root: str) -> bool:
+    """Whether something is mounted within a folder, but for what is hidden and for our own root."""
+    left_out = tuple(f"{path}/" for path in (root, *(f"{folder}/{name}" for name in hidden)))
+    with open("/proc/self/mountinfo", "rb") as stream:
+        places = [_unescaped(line.split(b" ", 5)[4]) for line in stream]
+    return any(place.startswith(f"{folder}/") and not f"{place}/".startswith(left_out) for place in places)
+
+
+def _unescaped(place: bytes) -> str:
+    """A path as proc_pid_mountinfo(5) writes it."""
+    for code, character in ((b"\\040", b" "), (b"\\011", b"\t"), (b"\\012", b"\n"), (b"\\134", b"\\")):
+        place = place.replace(code, character)
+    return os.fsdecode(place)
 
 
 # -- layers
@@ -150,29 +262,40 @@ def _mount_overlay(overlay: "dict[str, Any]", root: str) -> None:
 
 
 def _mount_on(overlay: "dict[str, Any]", target: str, above: str) -> None:
-    """By name (255 bytes, Linux 6.8), else by descriptor (6.13; three calls a layer), else as one option string."""
     upper, work = f"{above}-up", f"{above}-work"
     _make_folder(upper)
     _make_folder(work)
-    for way in overlay["ways"]:
+    # Volatile: nothing of it is wanted afterwards, and without that the whole file system is synced at its end.
+    options = {"upperdir": upper, "workdir": work, "userxattr": None, "volatile": None}
+    return _mount_lowers(overlay["lowers"], target, overlay["ways"], f"{upper}-names", options)
+
+
+def _mount_lowers(
+    lowers: list[str], target: str, ways: "tuple[str, ...]", names: str, options: "dict[str, str | None] | None" = None
+) -> None:
+    """By name (255 bytes, Linux 6.8), else by descriptor (6.13; three calls a layer), else as one option string.
+
+    `names`: a folder that can be made for short names. Without `options` nothing can be written.
+    """
+    options = options or {"userxattr": None}
+    for way in ways:
         try:
             if way == "options":
-                return _mount_by_options(overlay, target, upper, work)
-            return _mount_by_parts(overlay["lowers"], target, upper, work, by_name=way == "name")
+                return _mount_by_options(lowers, target, names, options)
+            return _mount_by_parts(lowers, target, options, by_name=way == "name")
         except _Unsupported:
             continue
     raise OSError(95, "this kernel takes layers in no way that is known", "the overlay")
 
 
-def _mount_by_parts(lowers: list[str], target: str, upper: str, work: str, *, by_name: bool) -> None:
+def _mount_by_parts(lowers: list[str], target: str, options: "dict[str, str | None]", *, by_name: bool) -> None:
     context = libc.syscall(kernel.FSOPEN, b"overlay", 1)
     if context < 0:
         raise _Unsupported
     try:
         for lower in lowers:
             _add_name(context, lower) if by_name else _add_descriptor(context, lower)
-        # Volatile: nothing of it is wanted afterwards, and without that the whole file system is synced at its end.
-        for key, value in (("upperdir", upper), ("workdir", work), ("userxattr", None), ("volatile", None)):
+        for key, value in options.items():
             command = kernel.FSCONFIG_SET_FLAG if value is None else kernel.FSCONFIG_SET_STRING
             text = None if value is None else value.encode()
             check(libc.syscall(kernel.FSCONFIG, context, command, key.encode(), text, 0), f"the overlay's {key}")
@@ -193,25 +316,24 @@ def _add_descriptor(context: int, lower: str) -> None:
 
 
 def _add_name(context: int, lower: str) -> None:
-    text = lower.encode()
+    text = os.fsencode(lower)
     if libc.syscall(kernel.FSCONFIG, context, kernel.FSCONFIG_SET_STRING, b"lowerdir+", text, 0) < 0:
         raise _Unsupported
 
 
-def _mount_by_options(overlay: "dict[str, Any]", target: str, upper: str, work: str) -> None:
+def _mount_by_options(lowers: list[str], target: str, names: str, options: "dict[str, str | None]") -> None:
     """mount(2) takes 4,096 bytes of options: the layers get links with short names, and are named by these."""
-    names = f"{upper}-names"
     _make_folder(names)
-    for number, lower in enumerate(overlay["lowers"]):
+    for number, lower in enumerate(lowers):
         os.symlink(lower, f"{names}/{number:x}")
     os.chdir(names)
     try:
-        lowers = ":".join(f"{number:x}" for number in range(len(overlay["lowers"])))
-        options = f"lowerdir={lowers},upperdir={_escaped(upper)},workdir={_escaped(work)},userxattr,volatile"
-        _mount("overlay", target, "overlay", kernel.MS_NOSUID | kernel.MS_NODEV, options)
+        words = ["lowerdir=" + ":".join(f"{number:x}" for number in range(len(lowers)))]
+        words += [key if value is None else f"{key}={_escaped(value)}" for key, value in options.items()]
+        _mount("overlay", target, "overlay", kernel.MS_NOSUID | kernel.MS_NODEV, ",".join(words))
     finally:
         os.chdir("/")
-        for number in range(len(overlay["lowers"])):
+        for number in range(len(lowers)):
             os.unlink(f"{names}/{number:x}")
         os.rmdir(names)
 
