@@ -25,6 +25,7 @@ from tf_tester.index.http import HttpIndex
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.lock import Lock, Pin, Resolution
+from tf_tester.model.platform import Platform
 from tf_tester.ports.resolve import Question
 from tf_tester.resolve.builder import Builder
 from tf_tester.resolve.loopback import LoopbackIndex, View
@@ -366,7 +367,9 @@ def test_every_part_of_a_question_counts() -> None:
         replace(question, constraints=("gear==1",)),
         replace(question, interpreter=replace(running(), version="3.99.1")),
         replace(question, interpreter=replace(running(), abi="cp399")),
-        replace(question, interpreter=replace(running(), bits=32)),
+        replace(
+            question, interpreter=replace(running(), bits=32, platform=Platform("linux-i686", ("linux_i686",), 32))
+        ),
         replace(question, resolution=Resolution.LOWEST),
         replace(question, cutoff=None),
         replace(question, allow_build=frozenset({"toy"})),
@@ -573,6 +576,51 @@ def test_the_users_project_becomes_a_wheel(process: Process, tmp_path: Path) -> 
     assert process.blobs.find(pin.sha256) is not None
     assert process.builder.project_wheel(project, replace(running(), abi="cp399")) == (pin, metadata)
     assert process.uv.calls == ["build"]
+
+
+_TELLTALE = '''
+"""A build backend whose wheel holds all it can see of its source: names, modes, times, the umask."""
+import os, zipfile
+
+
+def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
+    mask = os.umask(0)
+    seen = ["umask %o" % mask]
+    for folder, folders, names in os.walk("."):
+        folders[:] = sorted(name for name in folders if name != "__pycache__")
+        for path in [folder] + [os.path.join(folder, name) for name in sorted(names)]:
+            status = os.lstat(path)
+            seen.append("%s %o %d" % (path, status.st_mode, 0 if os.path.isdir(path) else status.st_mtime))
+    with zipfile.ZipFile(wheel_directory + "/mine-0.1-py3-none-any.whl", "w") as archive:
+        for name, text in (("mine.txt", "\\n".join(seen)), ("mine-0.1.dist-info/METADATA", METADATA)):
+            archive.writestr(zipfile.ZipInfo(name), text)
+    return "mine-0.1-py3-none-any.whl"
+
+
+METADATA = "Metadata-Version: 2.1\\nName: mine\\nVersion: 0.1\\n"
+'''
+
+
+def test_a_projects_wheel_is_the_same_from_another_checkout(process: Process, tmp_path: Path) -> None:
+    digests = []
+    for checkout, mode, changed in (("one", 0o644, 1_000_000_000), ("other/place", 0o664, 1_500_000_000)):
+        project = tmp_path / checkout / "mine"
+        (project / "sub").mkdir(parents=True)
+        (project / "pyproject.toml").write_text(
+            '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+        )
+        (project / "backend.py").write_text(_TELLTALE)
+        (project / "sub/program").write_text("#!/bin/sh\n")
+        (project / "sub").chmod(mode | 0o111)
+        for path in ("pyproject.toml", "backend.py", "sub/program"):
+            (project / path).chmod(mode | 0o100 * path.endswith("program"))
+            os.utime(project / path, (changed, changed))
+        before = os.umask(0o777 & ~(mode | 0o100))
+        try:
+            digests.append(process.builder.project_wheel(project, running())[0].sha256)
+        finally:
+            os.umask(before)
+    assert digests[0] == digests[1]
 
 
 # -- the loopback index

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 import shutil
+import stat
 import tarfile
 import tempfile
 import zipfile
@@ -20,16 +22,18 @@ from tf_tester.errors import BuildFailed, DownloadFailed
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.lock import Pin
-from tf_tester.model.world import World
-from tf_tester.ports.execute import Command, Sandbox
+from tf_tester.model.world import Moved, World
+from tf_tester.ports.execute import Sandbox
 from tf_tester.ports.fetch import Fetcher
 from tf_tester.ports.store import Blobs
 from tf_tester.resolve.loopback import LoopbackIndex, View
 from tf_tester.resolve.memory import Memory
 from tf_tester.resolve.metadata import MetadataReader, from_wheel
-from tf_tester.resolve.uv import Uv
+from tf_tester.resolve.uv import SOURCE_DATE, Uv
 
 _NOT_SOURCE = (".venv", "venv", ".tox", ".nox", "node_modules", "__pycache__", "build", "dist", "*.egg-info")
+_SEEN_AT = Path("/tf-tester/source")
+"""Compilers write the place of what they compile into what comes of it."""
 _ATTEMPTS = (
     "",
     # setuptools 58 dropped `use_2to3`, 72 the `test` command: what older setup.py files may still need.
@@ -101,7 +105,8 @@ class Builder:
             # A copy: builds leave traces, and setuptools packs again what an earlier build left.
             source = self._fresh("source") / folder.name
             shutil.copytree(folder, source, symlinks=True, ignore=shutil.ignore_patterns(*_NOT_SOURCE))
-            self._build(source, out, interpreter, folder.name)
+            _make_plain(source)
+            self._build(source, out, interpreter, folder.name, seen_at=_SEEN_AT / folder.name)
             wheel = _only_wheel(out, folder.name)
             name, version = wheel.name.split("-")[:2]
             project = str(canonicalize_name(name))
@@ -143,7 +148,13 @@ class Builder:
                 self._blobs.adopt(digest, made.name, "built here")
         return BuiltWheel(made.name, digest, size), metadata
 
-    def _build(self, source: Path, out: Path, interpreter: Interpreter, name: str) -> None:
+    def _build(
+        self, source: Path, out: Path, interpreter: Interpreter, name: str, *, seen_at: Path | None = None
+    ) -> None:
+        """`seen_at`: where the build finds the source, if its sandbox can show it there."""
+        sandbox = self._sandbox()
+        place = seen_at if seen_at is not None and sandbox.moves else source
+        moved = () if place == source else (Moved(source, place),)
         view = View(interpreter, None, lambda _name: False, self._metadata.read, serves_files=True)
         url = self._loopback.url(view)
         try:
@@ -156,13 +167,15 @@ class Builder:
                     words += ["--build-constraints", str(limits)]
                 # A cache of its own: what a build leaves there, nobody else uses.
                 home = self._fresh("home")
-                world = World((self._uv.path, *interpreter.folders), (out, source, home))
+                world = World(
+                    (self._uv.path, *interpreter.folders), (out, home, *(() if moved else (source,))), moved=moved
+                )
                 done = self._uv.run(
-                    [*words, "--", str(source)],
+                    [*words, "--", str(place)],
                     cwd=out,
                     index=url,
                     home=home,
-                    confine=partial(self._confined, world),
+                    confine=partial(sandbox.wrap, world=world),
                 )
                 shutil.rmtree(home, ignore_errors=True)
                 if done.returncode == 0:
@@ -178,11 +191,19 @@ class Builder:
         finally:
             self._loopback.forget(view)
 
-    def _confined(self, world: World, command: Command) -> Command:
-        return self._sandbox().wrap(command, world)
-
     def _fresh(self, word: str) -> Path:
         return Path(tempfile.mkdtemp(prefix=f"{word}-", dir=self._workplace))
+
+
+def _make_plain(tree: Path) -> None:
+    """Take from files what a checkout decides and not the project: times, and modes but whether they are programs."""
+    for folder, _, names in os.walk(tree):
+        Path(folder).chmod(0o755)
+        for path in (Path(folder, name) for name in names):
+            if path.is_symlink():
+                continue
+            path.chmod(0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644)
+            os.utime(path, (SOURCE_DATE, SOURCE_DATE))
 
 
 def _is_for_any_python(wheel: str) -> bool:

@@ -11,6 +11,9 @@ from pathlib import Path
 from tf_tester.errors import OurFailure
 from tf_tester.ports.execute import Command
 
+SOURCE_DATE = 1_577_836_800
+"""What builds take for the time (https://reproducible-builds.org/specs/source-date-epoch): 1 January 2020, UTC."""
+
 
 class Uv:
     """The uv that was installed with us."""
@@ -71,8 +74,8 @@ class Uv:
             "UV_HTTP_RETRIES": "0",
             # A page may wait for the network and metadata for a build; whether that takes too long is judged there.
             "UV_HTTP_TIMEOUT": "86400",
-            # The same source gives the same wheel, whenever and wherever it is built.
-            "SOURCE_DATE_EPOCH": "1577836800",
+            # The same source gives the same wheel, whenever it is built.
+            "SOURCE_DATE_EPOCH": str(SOURCE_DATE),
             "LANG": "C.UTF-8",
         }
         if "SYSTEMROOT" in os.environ:  # Windows' sockets don't work without it
@@ -94,6 +97,8 @@ class Uv:
                 errors="replace",
                 # Ctrl-C belongs to us: we end uv when we are asked to, not the terminal.
                 start_new_session=True,
+                # Modes of files go into wheels.
+                umask=0o022,
             )
             self._running.add(process)
         lifeline = None
