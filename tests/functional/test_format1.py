@@ -60,6 +60,13 @@ def test_a_dependency_that_was_bisected() -> None:
     )
 
 
+def test_what_found_no_tests_is_empty() -> None:
+    report = old("nothing")
+    [result] = report.results.values()
+    assert result.outcome is Outcome.EMPTY
+    assert [row.outcome for row in result.tests] == [Outcome.EMPTY]
+
+
 def test_explanations() -> None:
     [explained] = old("blame").explanations
     assert (explained.cell, explained.against) == (
@@ -106,9 +113,11 @@ def test_what_is_made_of_a_record_is_made_of_an_old_one() -> None:
     assert record_diff(report, report).cells == ()
 
 
-def test_an_old_baseline_compares_with_a_record() -> None:
-    baseline = read_baseline((OLD / "baseline.json").read_text("utf-8"), shown="baseline.json")
-    assert moves(baseline, old("test")) == ()
+@pytest.mark.parametrize(("baseline", "record"), [("baseline", "test"), ("baseline-nothing", "nothing")])
+def test_an_old_baseline_compares_with_a_record(baseline: str, record: str) -> None:
+    known = read_baseline((OLD / f"{baseline}.json").read_text("utf-8"), shown="baseline.json")
+    assert known
+    assert moves(known, old(record)) == ()
 
 
 def test_lines_of_both_formats_in_one_file(tmp_path: Path) -> None:

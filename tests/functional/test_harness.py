@@ -1041,17 +1041,17 @@ def test_a_unittest_folder_has_a_row_for_each_file_it_cannot_load(bench: Bench, 
     assert ran.rows["test_skip.py"]["reason"] == "no device"
 
 
-def test_a_unittest_target_without_tests_is_an_error(bench: Bench, edge: str) -> None:
+def test_a_unittest_target_without_tests_is_empty(bench: Bench, edge: str) -> None:
     bench.write(test_good=ONE_TEST, test_empty="x = 1")
     (bench.folder / "nothing").mkdir()
     ran = bench.run(edge, "unittest", "test_good.py", "test_empty.py", "nothing", "absent.py")
     assert ran.statuses == {
         "test_good.py::T::test_it": "pass",
-        "test_empty.py": "error",
-        "nothing": "error",
+        "test_empty.py": "empty",
+        "nothing": "empty",
         "absent.py": "error",
     }
-    assert ran.rows["test_empty.py"]["remarks"] == ran.rows["nothing"]["remarks"] == ["no tests were found"]
+    assert ran.rows["test_empty.py"]["reason"] == ran.rows["nothing"]["reason"] == "no tests were found"
     assert ran.rows["absent.py"]["exception"]["type"] == "FileNotFoundError"
     assert ran.exit_code == 1
 
@@ -1334,11 +1334,11 @@ def test_what_follows_the_first_failure_under_dash_x_was_not_run(bench: Bench) -
     assert ran.rows["test_it.py::test_2"]["reason"] == "was not run: the session was stopped: stopping after 1 failures"
 
 
-def test_pytest_without_tests_is_an_error_of_the_target(bench: Bench) -> None:
+def test_pytest_without_tests_is_empty(bench: Bench) -> None:
     bench.write(test_empty="x = 1", test_good="def test_it(): pass")
     ran = bench.run(sys.executable, "pytest", "test_empty.py", "test_good.py")
-    assert ran.statuses == {"test_good.py::test_it": "pass", "test_empty.py": "error"}
-    assert ran.rows["test_empty.py"]["remarks"] == ["no tests were found"]
+    assert ran.statuses == {"test_good.py::test_it": "pass", "test_empty.py": "empty"}
+    assert ran.rows["test_empty.py"]["reason"] == "no tests were found"
 
 
 def test_pytest_that_refuses_to_begin_is_an_error_of_the_target(bench: Bench) -> None:
@@ -1374,7 +1374,7 @@ def test_a_target_whose_tests_the_user_deselects_is_empty_only_if_nothing_runs(b
     ran = bench.run(sys.executable, "pytest", "test_a.py", "test_b.py", args=["-k", "one"])
     assert ran.statuses == {"test_a.py::test_one": "pass"}
     ran = bench.run(sys.executable, "pytest", "test_a.py", "test_b.py", args=["-k", "three"])
-    assert ran.statuses == {"test_a.py": "error", "test_b.py": "error"}
+    assert ran.statuses == {"test_a.py": "empty", "test_b.py": "empty"}
 
 
 def test_ids_are_relative_to_our_root_folder_and_not_to_pytests(bench: Bench) -> None:

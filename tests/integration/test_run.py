@@ -141,6 +141,21 @@ def test_a_script_that_hides_its_exception_passes_with_a_remark(user: User) -> N
     assert "passed, but printed a traceback" in run.out
 
 
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [("x = 1\n", ()), ("def test_it(): pass\n", ("--", "-k", "absent"))],
+    ids=["none", "deselected"],
+)
+def test_where_no_tests_are_found_the_cell_is_empty_and_the_run_fails(
+    user: User, with_pytest: None, source: str, words: tuple[str, ...]
+) -> None:
+    user.write("tests/test_toy.py", source)
+    run = user.run("test", "tests", "--versions", "2.0", *words)
+    assert (run.code, run.outcomes()) == (1, {"2.0": "empty"})
+    assert "no tests were found" in run.out
+    assert "1 empty" in run.out
+
+
 def test_a_file_whose_tests_are_all_skipped_tested_nothing(user: User, with_pytest: None) -> None:
     user.write("test_toy.py", "import pytest\n@pytest.mark.skip(reason='not now')\ndef test_it(): pass\n")
     run = user.run("test", "test_toy.py", "--versions", "2.0")

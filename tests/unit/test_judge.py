@@ -136,8 +136,13 @@ def test_an_exception_says_more_than_what_pytest_printed() -> None:
 
 
 def test_a_remark_is_the_reason_where_there_is_no_other() -> None:
-    event = ended("t", "error", remarks=["no tests were found"])
-    assert judged([START, event, end(5)], left(5)) == {"t": (Outcome.ERROR, "no tests were found")}
+    event = ended("t", "error", remarks=["was not run"])
+    assert judged([START, event, end(1)], left(1)) == {"t": (Outcome.ERROR, "was not run")}
+
+
+def test_a_target_without_tests_is_empty() -> None:
+    event = ended("t", "empty", reason="no tests were found")
+    assert judged([START, event, end(5)], left(5)) == {"t": (Outcome.EMPTY, "no tests were found")}
 
 
 # -- other ends
@@ -403,7 +408,7 @@ def test_the_last_exception_of_an_output(text: str, expected: ExceptionFact | No
 
 
 def test_a_cell_is_as_bad_as_its_worst_test() -> None:
-    order = ["skip", "pass", "fail", "error", "timeout", "crash", "oom"]
+    order = ["skip", "pass", "empty", "fail", "error", "timeout", "crash", "oom"]
     rows = [TestRow(word, Outcome(word)) for word in order]
     for count in range(1, len(order) + 1):
         assert worst(rows[:count]) == worst(list(reversed(rows[:count]))) == Outcome(order[count - 1])
@@ -413,5 +418,5 @@ def test_only_skipped_tests_are_a_skip() -> None:
     assert worst([TestRow("a", Outcome.SKIP)]) is Outcome.SKIP
 
 
-def test_no_test_at_all_is_an_error() -> None:
-    assert worst([]) is Outcome.ERROR
+def test_no_test_at_all_is_empty() -> None:
+    assert worst([]) is Outcome.EMPTY

@@ -13,7 +13,14 @@ from tf_tester.model.lock import Resolution
 from tf_tester.model.outcome import CellResult, Outcome
 from tf_tester.report.supports import badge_svg, markdown_lines, text_lines
 
-LETTERS = {"P": Outcome.PASS, "F": Outcome.FAIL, "S": Outcome.SKIP, "-": Outcome.NO_PYTHON, "C": Outcome.CRASH}
+LETTERS = {
+    "P": Outcome.PASS,
+    "F": Outcome.FAIL,
+    "S": Outcome.SKIP,
+    "-": Outcome.NO_PYTHON,
+    "C": Outcome.CRASH,
+    "E": Outcome.EMPTY,
+}
 
 
 def of(rows: Sequence[tuple[str, str, str]], package: str = "toy") -> Support:
@@ -39,6 +46,8 @@ def of(rows: Sequence[tuple[str, str, str]], package: str = "toy") -> Support:
         ("PC", ">=1.0.0,<2"),
         ("FF", ""),
         ("SS", ""),
+        ("EE", ""),
+        ("PEP", ">=1.0.0"),
         ("--", ""),
     ],
 )

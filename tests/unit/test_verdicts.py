@@ -6,6 +6,7 @@ import msgspec.structs
 import pytest
 
 from tf_tester.core import bisect, blame, drift, says
+from tf_tester.core.advice import advice
 from tf_tester.core.differences import differences
 from tf_tester.core.report import Report
 from tf_tester.core.says import normalised, odd_ones
@@ -93,6 +94,12 @@ def test_another_python_beside_the_same_versions_is_python() -> None:
 def test_what_the_machine_lacks_is_the_environment(exception: ExceptionFact) -> None:
     assert verdict(report({cell("1"): row(Outcome.FAIL, exception=exception)}))[0] is Verdict.ENVIRONMENT
     assert verdict(report({cell("1"): row(Outcome.OOM, exception=None)}))[0] is Verdict.ENVIRONMENT
+
+
+def test_where_nothing_was_tested_no_other_cell_tells_why() -> None:
+    empty = report({cell("1"): row(Outcome.EMPTY, exception=None), cell("1", resolution=LATEST): PASS})
+    assert verdict(empty)[0] is Verdict.UNKNOWN
+    assert not [one for one in advice(empty) if "--why" in one.purpose]
 
 
 @pytest.mark.parametrize(

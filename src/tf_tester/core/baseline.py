@@ -146,6 +146,12 @@ def baseline_text(baseline: Baseline) -> str:
     return f'{{\n"format": {FORMAT},\n"cells": {{\n{body}\n}}\n}}\n'
 
 
+def _as_today(was: Was) -> Was:
+    """Return an entry in today's words: that no tests were found was an `error` before record format 2."""
+    empty = Was(str(Outcome.EMPTY), f"{Outcome.EMPTY}: no tests were found")
+    return empty if was == Was(str(Outcome.ERROR), f"{Outcome.ERROR}: no tests were found") else was
+
+
 def _plain(was: Was) -> list[str]:
     return [was.outcome, was.told] if was.told else [was.outcome]
 
@@ -159,7 +165,7 @@ def read_baseline(text: str, *, shown: str) -> Baseline:
                 f"{shown} is a baseline of a later tf-tester (format {content['format']}).", hint="Upgrade tf-tester."
             )
         return {
-            str(key): {str(test): Was(*map(str, was)) for test, was in tests.items()}
+            str(key): {str(test): _as_today(Was(*map(str, was))) for test, was in tests.items()}
             for key, tests in content["cells"].items()
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

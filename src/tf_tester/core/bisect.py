@@ -11,6 +11,8 @@ from math import ceil, log2
 
 from msgspec import Struct
 
+from tf_tester.model.outcome import CellResult, Outcome
+
 
 class Mark(StrEnum):
     """What one version is marked as, in the words of `git bisect`."""
@@ -115,3 +117,20 @@ def together(marks: Sequence[Mark]) -> Mark:
     (<Mark.GOOD: 'good'>, <Mark.UNTESTABLE: 'untestable'>)
     """
     return marks[0] if len(set(marks)) == 1 else Mark.UNTESTABLE
+
+
+def mark_of(result: CellResult, failures: Sequence[str], test: str) -> Mark:
+    """Return what one cell shows of its version.
+
+    `failures`: words of the failures that are meant; none: every failure is. `test`: the only one that counts; empty:
+    all do. Where nothing was tested, nothing is shown.
+    """
+    of_test = {row.outcome for row in result.tests if row.id == test} if test else set()
+    outcomes = of_test or {result.outcome}
+    if Outcome.EMPTY in outcomes:
+        return Mark.UNTESTABLE
+    if any(outcome.is_failure_of_the_test for outcome in outcomes):
+        meant = bool(of_test) or not failures or any(words in result.summary for words in failures)
+        return Mark.BAD if meant else Mark.UNTESTABLE
+    is_there = bool(of_test) or not test
+    return Mark.GOOD if outcomes == {Outcome.PASS} and is_there else Mark.UNTESTABLE

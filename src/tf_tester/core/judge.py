@@ -31,15 +31,16 @@ _GRAVEST_FIRST = (
     Outcome.TIMEOUT,
     Outcome.ERROR,
     Outcome.FAIL,
+    Outcome.EMPTY,
     Outcome.PASS,
     Outcome.SKIP,
 )
 
 
 def worst(rows: Sequence[TestRow]) -> Outcome:
-    """A cell is as bad as its worst test; no test at all is an error, and only skipped tests are `skip`."""
+    """Return the outcome of a cell: that of its worst row. Without any it is empty; it is `skip` if all rows are."""
     outcomes = {row.outcome for row in rows}
-    return next((outcome for outcome in _GRAVEST_FIRST if outcome in outcomes), Outcome.ERROR)
+    return next((outcome for outcome in _GRAVEST_FIRST if outcome in outcomes), Outcome.EMPTY)
 
 
 def judge_harness(

@@ -68,7 +68,7 @@ def _gravity(outcome: str) -> int:
 
 def _works(outcomes: Iterable[str]) -> Works:
     found = {Outcome(one) for one in outcomes}
-    bad = any(one.is_failure_of_the_test for one in found)
+    bad = any(one.is_failure_of_the_test and one is not Outcome.EMPTY for one in found)
     if Outcome.PASS in found:
         return Works.PARTLY if bad else Works.YES
     return Works.NO if bad else Works.UNKNOWN

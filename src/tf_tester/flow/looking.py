@@ -1,11 +1,10 @@
 """Single cells that are run to learn one thing: good or bad."""
 
 import threading
-from collections.abc import Sequence
 
 from msgspec import Struct
 
-from tf_tester.core.bisect import Mark, together
+from tf_tester.core.bisect import Mark, mark_of, together
 from tf_tester.core.differences import headline
 from tf_tester.flow.cells import Gate, run_cell
 from tf_tester.flow.prepare import Preparer
@@ -88,7 +87,7 @@ class Looking:
             results.append(result)
             if not result.outcome.ran:
                 break
-        mark = together([_mark(result, self._failures, self.test) for result in results])
+        mark = together([mark_of(result, self._failures, self.test) for result in results])
         last = next((one for one in results if str(one.outcome) != "pass"), results[-1])
         outcome, summary = self._told(last)
         if mark is Mark.UNTESTABLE and len(results) > 1:
@@ -105,17 +104,3 @@ class Looking:
     def close(self) -> None:
         """Start no other."""
         self._gate.close()
-
-
-def _mark(result: CellResult, failures: Sequence[str], test: str) -> Mark:
-    outcomes = [row.outcome for row in result.tests if row.id == test]
-    if test and outcomes:
-        if any(outcome.is_failure_of_the_test for outcome in outcomes):
-            return Mark.BAD
-        return Mark.GOOD if outcomes == ["pass"] * len(outcomes) else Mark.UNTESTABLE
-    if test and not result.outcome.is_failure_of_the_test:
-        return Mark.UNTESTABLE  # it isn't there
-    if result.outcome.is_failure_of_the_test:
-        meant = not failures or any(words in result.summary for words in failures)
-        return Mark.BAD if meant else Mark.UNTESTABLE
-    return Mark.GOOD if str(result.outcome) == "pass" else Mark.UNTESTABLE

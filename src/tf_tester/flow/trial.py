@@ -255,7 +255,7 @@ def _may_go_on(rows: Sequence[TestRow], events: Sequence[HarnessEvent], job: Job
 
 
 def _only_says_nothing_left(row: TestRow, target: str) -> bool:
-    return row.id == target and row.outcome is Outcome.ERROR
+    return row.id == target and row.outcome in (Outcome.EMPTY, Outcome.ERROR)
 
 
 def _identity_remarks(events: Sequence[HarnessEvent], planned: PlannedCell) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from tf_tester.model.cause import Explanation, Verdict
 from tf_tester.model.cell import Cell, PlannedCell
 from tf_tester.model.events import CellExplained
 from tf_tester.model.lock import Resolution
-from tf_tester.model.outcome import CellResult
+from tf_tester.model.outcome import CellResult, Outcome
 from tf_tester.model.request import Selection, Trial
 
 _BUDGET = 60
@@ -142,6 +142,7 @@ def _one_of_each_kind(
         if result is None or not result.outcome.is_failure_of_the_test:
             continue
         for signature, (row, _) in kinds_of_failure(result).items():
-            if signature not in seen:
+            outcome = result.outcome if row is None else row.outcome
+            if signature not in seen and outcome is not Outcome.EMPTY:  # there is nothing to explain
                 seen.add(signature)
                 yield planned, row.id if row is not None else ""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from .session import Session
 
-STATUSES = ("pass", "skip", "error", "fail")
+STATUSES = ("pass", "skip", "empty", "error", "fail")
 """From weak to strong: of the judgements of one test (setup, call, teardown, subtests) the strongest stays."""
 
 

@@ -56,7 +56,7 @@ class Tests:
         self._running.pop(row.id, None)
         self._seen.add(_file_of(row.id))
         self._waiting.pop(row.id, None)
-        self.has_failed = self.has_failed or row.status in ("fail", "error")
+        self.has_failed = self.has_failed or row.status in ("fail", "error", "empty")
         row.finish()
 
     def waiting(self, prefix: str) -> "list[str]":
@@ -96,8 +96,12 @@ class Tests:
         for target in self._session.targets:
             folder = os.path.realpath(_file_of(target))
             if not any(file == folder or file.startswith(os.path.join(folder, "")) for file in files):
-                remark = None if self._error or could_not_begin else NOTHING_FOUND
-                self._write_error(self._identify(target), remark, could_not_begin)
+                if self._error or could_not_begin:
+                    self._write_error(self._identify(target), None, could_not_begin)
+                else:
+                    row = Row(self._session, self._identify(target))
+                    row.judge("empty", NOTHING_FOUND)
+                    self.finish(row)
 
     def _write_error(self, id: str, remark: "str | None", could_not_begin: bool = False) -> None:
         row = Row(self._session, id)

@@ -13,7 +13,9 @@ class Outcome(StrEnum):
     FAIL = "fail"
     """The test's code raised, or left with another status than 0."""
     ERROR = "error"
-    """The test could not be run: syntax, collection, a fixture, no tests found."""
+    """The test could not be run: syntax, collection, a fixture."""
+    EMPTY = "empty"
+    """Nothing was tested: no test was found in a file or folder that was given."""
     CRASH = "crash"
     """The process died: a signal, `os._exit`, an interpreter that could not start."""
     TIMEOUT = "timeout"
@@ -37,7 +39,7 @@ class Outcome(StrEnum):
         return self in _BAD
 
 
-_BAD = frozenset({Outcome.FAIL, Outcome.ERROR, Outcome.CRASH, Outcome.TIMEOUT, Outcome.OOM})
+_BAD = frozenset({Outcome.FAIL, Outcome.ERROR, Outcome.EMPTY, Outcome.CRASH, Outcome.TIMEOUT, Outcome.OOM})
 _RAN = _BAD | {Outcome.PASS, Outcome.SKIP}
 
 

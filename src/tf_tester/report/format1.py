@@ -11,16 +11,29 @@ def modernized(entry: dict[str, Any]) -> dict[str, Any]:
     """Return an event of format 1 as one of format 2. Raises what Python raises for fields that are missing or damaged.
 
     A cell was `package`, `version`, `python`, `resolution` and `also`, a list of texts that were requirements, the name
-    of a lock, or a word for a repeated run. Its key stays the same.
+    of a lock, or a word for a repeated run. Its key stays the same. Where no tests were found, the outcome was `error`.
     """
     match entry.get("event"):
         case "run-started":
             return entry | {"cells": [_cell(cell) for cell in entry["cells"]]}
+        case "cell-finished":
+            return entry | {"result": _result(entry["result"])}
         case "cell-explained":
             told = entry["explanation"]
             return entry | {"explanation": told | {"cell": _cell(told["cell"]), "against": _cell(told["against"])}}
         case _:
             return entry
+
+
+def _result(old: dict[str, Any]) -> dict[str, Any]:
+    """Where no tests were found, that was an error of the file or folder."""
+    tests = [row | {"outcome": "empty"} if _is_empty(row) else row for row in old.get("tests", ())]
+    broken = any(row["outcome"] == "error" for row in tests)
+    return old | {"tests": tests, "outcome": "empty" if old["outcome"] == "error" and not broken else old["outcome"]}
+
+
+def _is_empty(row: dict[str, Any]) -> bool:
+    return bool(row["outcome"] == "error" and row.get("reason") == "no tests were found")
 
 
 def _cell(old: dict[str, Any]) -> dict[str, Any]:

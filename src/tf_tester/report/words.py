@@ -10,6 +10,7 @@ _MARKS = {Outcome.FAIL: "FAIL", Outcome.TIMEOUT: "time"}
 _MEANINGS = {
     Outcome.FAIL: "the test raised or left with a status other than 0",
     Outcome.ERROR: "it could not be collected or set up",
+    Outcome.EMPTY: "no tests were found in it",
     Outcome.CRASH: "its process died",
     Outcome.TIMEOUT: "over the time limit",
     Outcome.OOM: "over the memory limit",
@@ -25,6 +26,7 @@ _COUNTED = {
     Outcome.PASS: "passed",
     Outcome.FAIL: "failed",
     Outcome.ERROR: "broken",
+    Outcome.EMPTY: "empty",
     Outcome.CRASH: "crashed",
     Outcome.TIMEOUT: "timed out",
     Outcome.OOM: "out of memory",
