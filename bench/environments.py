@@ -34,7 +34,7 @@ from tf_tester.model.lock import Lock
 from tf_tester.model.outcome import Outcome, TestRow
 from tf_tester.model.request import Trial
 from tf_tester.ports.environment import Environment
-from tf_tester.wiring import Purpose, new_run_id, services
+from tf_tester.wiring import Purpose, services
 
 TOOL = (sys.executable, "-m", "tf_tester")
 PYTHON = "3.10"
@@ -268,11 +268,11 @@ def room(bench: Bench, versions: Sequence[str]) -> Iterator[Room]:
     settings = read_settings(flags, cwd=bench.folder, environ=bench.environ).settings
     selection = selection_of(settings, versions=",".join(versions))
     with (
-        services(settings, _deaf, environ=bench.environ, run_id=new_run_id(), purpose=Purpose.TEST) as world,
+        services(settings, _deaf, environ=bench.environ, purpose=Purpose.TEST) as world,
         ThreadPoolExecutor(8) as pool,
     ):
         selected = select_cells(selection, world)
-        preparer = Preparer(selection, Trial(), selected.page, world, pool, tools=())
+        preparer = Preparer(selection, Trial(), selected.page, world, pool)
         yield Room(world, preparer, selected.cells, bench.folder)
 
 

@@ -23,6 +23,12 @@
 What the user's own code does wrong is never an exception of ours: it is an outcome.
 """
 
+INTERRUPTED = 130
+"""Exit code of a process that Ctrl-C, or a cancelled job, has ended: 128 and the signal's number."""
+BROKEN_PIPE = 141
+"""Likewise where nobody reads its output any more."""
+OWN_FAILURE = 4
+
 
 class TfTesterError(Exception):
     """Something that a person can act on."""
@@ -125,3 +131,16 @@ class IsolationUnavailable(OurFailure):
 
 class WrongBytes(TfTesterError):
     """A source gave other bytes than the authority promised; nothing of them was kept."""
+
+
+def exit_code_of(error: BaseException) -> int:
+    """Return the exit code of a process that ends with an exception, as a run's record has it, too."""
+    match error:
+        case TfTesterError():
+            return error.exit_code
+        case KeyboardInterrupt():
+            return INTERRUPTED
+        case BrokenPipeError():
+            return BROKEN_PIPE
+        case _:
+            return OWN_FAILURE

@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from tests.waiting import until
-from tf_tester.flow.cells import Gate
+from tf_tester.flow.run.gate import Gate
 from tf_tester.flow.services import Services
 from tf_tester.model.request import Trial
 

@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from tf_tester.errors import BuildFailed, DownloadFailed, Unresolvable
-from tf_tester.flow.prepare import Preparation, Preparer, artifact_of
+from tf_tester.flow.prepare import LockPolicy, Preparation, Preparer, artifact_of
 from tf_tester.flow.services import Services
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.model.cell import Cell, PlannedCell
@@ -61,7 +61,7 @@ def prepared(
     selection = Selection("toy", "1.0", grace=timedelta(days=14), allow_build=frozenset({"gear"}))
     preparation = Preparation(PlannedCell(Cell.of("toy", "1.0", "3.8", resolution), PYTHON, WHEEL), PYTHON)
     with ThreadPoolExecutor(1) as pool:
-        preparer = Preparer(selection, trial or Trial(), ProjectPage("toy", page), services, pool, tools=tools)
+        preparer = Preparer(selection, trial or Trial(), ProjectPage("toy", page), services, pool, LockPolicy(tools))
         lock, known = preparer.locked(preparation)
     assert preparation.lock == lock
     return lock, known, preparation
@@ -184,7 +184,7 @@ def test_a_built_wheel_that_is_gone_is_not_looked_for_elsewhere() -> None:
     entered: list[str] = []
     with ThreadPoolExecutor(1) as pool:
         page = ProjectPage("toy", (WHEEL,))
-        preparer = Preparer(Selection("toy", "1.0"), Trial(), page, cast(Services, services), pool, tools=())
+        preparer = Preparer(Selection("toy", "1.0"), Trial(), page, cast(Services, services), pool)
         refused = pytest.raises(DownloadFailed, match="was built here and is no longer in the store")
         with refused as caught, preparer.environment(preparation, lock, entered.append, keep=None):
             pass

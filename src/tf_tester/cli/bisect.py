@@ -1,6 +1,5 @@
 """`tf-tester bisect`."""
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tf_tester.cli.options import EPILOG, options, settings_from
+from tf_tester.cli.running import RUNNING, Splitting, recorded, trial_of
 from tf_tester.cli.say import say, say_json
 from tf_tester.cli.selecting import FETCHING, RESOLVING, downloads_alone, selection_of
-from tf_tester.cli.test import RUNNING, Splitting, recording, trial_of
 
 if TYPE_CHECKING:
     from tf_tester.flow.bisect import Found
@@ -73,15 +72,11 @@ def command(
       tf-tester bisect my_test.py --good 2.4.0 --bad 2.16.1
       tf-tester bisect my_test.py --over numpy --good 1.21.0 --bad 1.26.4 --package tensorflow --versions 2.8.0
     """
-    from datetime import UTC, datetime
-
     from tf_tester.flow.bisect import Quest, bisect
-    from tf_tester.wiring import TOOL, Purpose, new_run_id, services
 
     settings = settings_from(ctx.params).settings
     selection = selection_of(settings, versions=(settings.versions or "") if over else "latest")
     trial = trial_of(settings, targets, ctx.meta.get("rest", ()))
-    run_id = new_run_id(settings)
 
     def told(look: "Look", left: int) -> None:
         left_words = f"  (at most {left} more)" if left else ""
@@ -89,19 +84,15 @@ def command(
         text = f"{look.version} py{look.python}  {look.outcome}{reason}{left_words}"
         say([text], sys.stderr)
 
-    with (
-        recording(downloads_alone(settings.color)) as hear,
-        services(settings, hear, environ=os.environ, run_id=run_id, purpose=Purpose.TEST) as world,
-    ):
-        quest = Quest(good, bad, over, repeat, failures, everywhere)
-        started = datetime.now(UTC).isoformat()
-        found = bisect(selection, trial, world, quest, run_id=run_id, started=started, tool=TOOL, told=told)
+    quest = Quest(good, bad, over, repeat, failures, everywhere)
+    with recorded(settings, downloads_alone(settings.color)) as world:
+        found = bisect(selection, trial, world, quest, told)
         folder = world.run.folder
     if as_json:
         say_json(found)
     else:
         say([*_answer(found), f"Evidence: {folder}"])
-    return 0 if found.changes else 3
+    return found.exit_code
 
 
 def _answer(found: "Found") -> list[str]:

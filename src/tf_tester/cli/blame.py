@@ -1,15 +1,14 @@
 """`tf-tester blame`."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import click
 
 from tf_tester.cli.options import EPILOG, options, settings_from
+from tf_tester.cli.running import RUNNING, Splitting, recorded, tell_progress, trial_of
 from tf_tester.cli.say import say, say_json
 from tf_tester.cli.selecting import FETCHING, RESOLVING, downloads_alone, selection_of
-from tf_tester.cli.test import RUNNING, Splitting, recording, tell_progress, trial_of
 
 
 @click.command(
@@ -80,33 +79,17 @@ def command(
       tf-tester blame my_test.py --versions 2.8.0 --python 3.10
       tf-tester blame tests/ --versions 2.8.0 --bad frozen.txt
     """
-    from datetime import UTC, datetime
-
     from tf_tester.flow.blame import Inquiry, blame
     from tf_tester.report.causes import explanation_lines
-    from tf_tester.wiring import TOOL, Purpose, new_run_id, services
 
     settings = settings_from(ctx.params).settings
     selection = selection_of(settings)
     trial = trial_of(settings, targets, ctx.meta.get("rest", ()))
-    run_id = new_run_id(settings)
-    with (
-        recording(downloads_alone(settings.color)) as hear,
-        services(settings, hear, environ=os.environ, run_id=run_id, purpose=Purpose.TEST) as world,
-    ):
-        explanation = blame(
-            selection,
-            trial,
-            world,
-            Inquiry(good, bad, budget, repeat),
-            run_id=run_id,
-            started=datetime.now(UTC).isoformat(),
-            tool=TOOL,
-            told=tell_progress,
-        )
+    with recorded(settings, downloads_alone(settings.color)) as world:
+        explanation = blame(selection, trial, world, Inquiry(good, bad, budget, repeat), tell_progress)
         folder = world.run.folder
     if as_json:
         say_json(explanation)
     else:
         say([*explanation_lines(explanation), f"Evidence: {folder}"])
-    return 0 if explanation.causes else 3
+    return explanation.exit_code

@@ -152,13 +152,13 @@ def export(ctx: click.Context, /, file: Path, **_: Any) -> int:
     """
     from tf_tester.cli.selecting import listener
     from tf_tester.flow.bundle import pack
-    from tf_tester.wiring import TOOL, new_run_id, services
+    from tf_tester.wiring import TOOL, services
     from tf_tester.wiring.store import packing
 
     settings = settings_from(ctx.params).settings
     with (
         listener(settings) as show,
-        services(settings, lambda _folder: show, environ=os.environ, run_id=new_run_id(settings)) as world,
+        services(settings, lambda _folder: show, environ=os.environ) as world,
         packing(settings) as packer,
     ):
         packed = pack(file, world, packer, package=settings.package, versions=settings.versions, tool=TOOL)

@@ -54,13 +54,13 @@ def command(before: str, after: str, api: bool, everything: bool, form: str, **_
     from tf_tester.flow.diff import diff
     from tf_tester.model.request import Trial
     from tf_tester.report.diff import diff_lines, diff_page
-    from tf_tester.wiring import new_run_id, services
+    from tf_tester.wiring import services
 
     settings = settings_from(click.get_current_context().params).settings
     selection = selection_of(settings, versions="latest")
     trial = Trial(cwd=Path.cwd(), requirements=settings.with_)
     tell = downloads_alone(settings.color)
-    with services(settings, lambda _: tell, environ=os.environ, run_id=new_run_id(settings)) as world:
+    with services(settings, lambda _: tell, environ=os.environ) as world:
         difference = diff(selection, trial, world, (before, after), api=api)
     match form:
         case "json":

@@ -89,7 +89,7 @@ def command(
       pip install --no-index --find-links wheels tensorflow==2.8.0
     """
     from tf_tester.flow.download import Delivery, Order, download, download_locked, foresee, foresee_locked
-    from tf_tester.wiring import TOOL, new_run_id, services
+    from tf_tester.wiring import TOOL, services
 
     settings = settings_from(ctx.params).settings
     where = _platforms(platforms)
@@ -99,7 +99,7 @@ def command(
     outcome: Delivery | Forecast
     with (
         listener(settings) as show,
-        services(settings, lambda _folder: show, environ=os.environ, run_id=new_run_id(settings)) as world,
+        services(settings, lambda _folder: show, environ=os.environ) as world,
     ):
         if lock_files:
             locked = _locked(lock_files, settings.python, where, world.provisioning.interpreters)

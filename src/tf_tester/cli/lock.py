@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tf_tester.cli.options import EPILOG, options, settings_from
+from tf_tester.cli.running import trial_of
 from tf_tester.cli.say import say
 from tf_tester.cli.selecting import FETCHING, RESOLVING, SELECTING, downloads_alone, selection_of
-from tf_tester.cli.test import trial_of
 from tf_tester.core.lockfile import LockFormat
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def command(
     from tf_tester.errors import UsageError
     from tf_tester.flow.lock import check_locks, known_good, make_locks, write_locks
     from tf_tester.report.record import report_of
-    from tf_tester.wiring import TOOL, new_run_id, services
+    from tf_tester.wiring import TOOL, services
 
     if check and (record is not None or formats):
         raise UsageError("--check writes nothing.", hint="Leave --from-record and --format away.")
@@ -88,7 +88,7 @@ def command(
         settings = settings_from(ctx.params).settings
         trial = trial_of(settings, targets, ())
         tell = downloads_alone(settings.color)
-        with services(settings, lambda _: tell, environ=os.environ, run_id=new_run_id(settings)) as world:
+        with services(settings, lambda _: tell, environ=os.environ) as world:
             if check:
                 same = check_locks([folder], trial, world, _tell_checked)
                 return 0 if same else 1

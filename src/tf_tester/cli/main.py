@@ -6,12 +6,14 @@ import importlib
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import click
 
 from tf_tester import __version__
-from tf_tester.errors import TfTesterError
+from tf_tester.errors import TfTesterError, exit_code_of
 
 _COMMANDS = {
     # name: module, what it does (here, so that --help imports no command)
@@ -38,8 +40,33 @@ GARBAGE = 100_000
 """Objects that may be made before garbage is looked for: imports make many and leave none (a tenth of a start)."""
 
 
+class _PastClick(Exception):
+    """Carries an error past click."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+@contextmanager
+def _past_click() -> Iterator[None]:
+    """Keep from click what it would end by rules of its own: the one as Ctrl-C, the other as a test that fails."""
+    try:
+        yield
+    except (EOFError, BrokenPipeError) as error:
+        raise _PastClick(error) from error
+
+
 class _Lazy(click.Group):
     """A group whose commands are imported one by one."""
+
+    def make_context(self, *words: Any, **options: Any) -> click.Context:
+        with _past_click():
+            return super().make_context(*words, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _past_click():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -84,32 +111,46 @@ def _exit_code(arguments: list[str] | None) -> int:
     except click.exceptions.Exit as left:
         return left.exit_code
     except click.Abort:
-        return _say("interrupted", code=130)
+        return _ended_by(KeyboardInterrupt())
     except click.ClickException as error:
         error.show()
         return 2
-    except TfTesterError as error:
-        return _say(f"error: {error}", error.hint, error.detail, code=error.exit_code)
-    except KeyboardInterrupt:
-        return _say("interrupted", code=130)
-    except BrokenPipeError:
-        # Whoever read our output has gone (`| head`): nothing is left to be said to anybody.
-        sys.stderr.close()
-        return 141
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            return _own_mistake(error)
-        # What is left in the buffer would fail once more when Python ends, and change the exit code.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        place = f" ({error.filename})" if error.filename else ""
-        return _say(
-            f"error: there is no room left on the disk{place}.",
-            "Free some, and repeat the command: what was fetched is kept.",
-            code=4,
-        )
-    except Exception as error:  # noqa: BLE001 - the one place where our own mistakes end
-        return _own_mistake(error)
+    except _PastClick as past:
+        return _ended_by(past.error)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one place where our own mistakes end
+        return _ended_by(error)
     return code if isinstance(code, int) else 0
+
+
+def _ended_by(error: BaseException) -> int:
+    """Say what has ended the process, and return its exit code."""
+    code = exit_code_of(error)
+    match error:
+        case TfTesterError():
+            return _say(f"error: {error}", error.hint, error.detail, code=code)
+        case KeyboardInterrupt():
+            return _say("interrupted", code=code)
+        case BrokenPipeError():
+            # Whoever read our output has gone (`| head`): nothing is left to be said to anybody.
+            _discard_output(1, 2)
+            return code
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
+            _discard_output(1)
+            place = f" ({error.filename})" if error.filename else ""
+            return _say(
+                f"error: there is no room left on the disk{place}.",
+                "Free some, and repeat the command: what was fetched is kept.",
+                code=code,
+            )
+        case _:
+            return _own_mistake(error, code)
+
+
+def _discard_output(*descriptors: int) -> None:
+    """What is left in a buffer would fail once more when Python ends, and change the exit code."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in descriptors:
+        os.dup2(nowhere, descriptor)
 
 
 def _say(message: str, hint: str = "", detail: str = "", *, code: int) -> int:
@@ -122,7 +163,7 @@ def _say(message: str, hint: str = "", detail: str = "", *, code: int) -> int:
     return code
 
 
-def _own_mistake(error: Exception) -> int:
+def _own_mistake(error: BaseException, code: int) -> int:
     import tempfile
     import traceback
 
@@ -131,5 +172,5 @@ def _own_mistake(error: Exception) -> int:
     return _say(
         f"error: something went wrong inside tf-tester ({type(error).__name__}: {error}).",
         f"This is a mistake of ours; please report it with {file.name}.",
-        code=4,
+        code=code,
     )

@@ -54,13 +54,11 @@ def bench(ctx: click.Context, /, names: tuple[str, ...], as_json: bool, **_: Any
     2 MB come from each.
     """
     from tf_tester.flow.mirrors import wheels_of
-    from tf_tester.wiring import new_run_id, services
+    from tf_tester.wiring import services
 
     settings = settings_from(ctx.params).settings
     selection = selection_of(settings, versions=settings.versions or "latest")
-    with services(
-        settings, lambda _folder: lambda _event: None, environ=os.environ, run_id=new_run_id(settings)
-    ) as world:
+    with services(settings, lambda _folder: lambda _event: None, environ=os.environ) as world:
         comparison = world.packages.compare(wheels_of(selection, world), names)
     if as_json:
         _print_json([comparison])

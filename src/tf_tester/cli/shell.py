@@ -26,7 +26,7 @@ def command(ctx: click.Context, /, version: str, words: tuple[str, ...], **_: An
     """
     from tf_tester.core.printable import printable
     from tf_tester.flow.shell import shell
-    from tf_tester.wiring import Purpose, new_run_id, services
+    from tf_tester.wiring import Purpose, services
 
     settings = settings_from(ctx.params).settings
     selection = selection_of(settings, versions=version)
@@ -45,8 +45,6 @@ def command(ctx: click.Context, /, version: str, words: tuple[str, ...], **_: An
     plain = replace(settings, color="never")
     with (
         listener(plain) as show,
-        services(
-            settings, lambda _folder: show, environ=os.environ, run_id=new_run_id(settings), purpose=Purpose.SHELL
-        ) as world,
+        services(settings, lambda _folder: show, environ=os.environ, purpose=Purpose.SHELL) as world,
     ):
         return shell(selection, trial, world, command=words, announce=announce)

@@ -3,78 +3,31 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from msgspec.structs import replace
-from packaging.utils import canonicalize_name
 
 from tf_tester.cli.baseline import Comparison
 from tf_tester.cli.options import EPILOG, options, settings_from
+from tf_tester.cli.running import RUNNING, Splitting, recorded, tell_progress, trial_of
 from tf_tester.cli.say import say
-from tf_tester.cli.selecting import (
-    FETCHING,
-    RESOLVING,
-    SELECTING,
-    hashes_remark,
-    listener,
-    requirements_of,
-    selection_of,
-)
+from tf_tester.cli.selecting import FETCHING, RESOLVING, SELECTING, listener, selection_of
 from tf_tester.core.settings import BY_NAME, Settings
 from tf_tester.errors import UsageError
-from tf_tester.model.events import Event
 from tf_tester.model.request import Trial
 
 if TYPE_CHECKING:
-    from tf_tester.flow.blame import Suspects, Tried
-    from tf_tester.flow.prepare import Preparer
-    from tf_tester.flow.services import Services
-    from tf_tester.flow.test import After
-    from tf_tester.model.cell import PlannedCell
+    from tf_tester.core.report import Report
+    from tf_tester.flow.run.frame import Run
     from tf_tester.model.outcome import CellResult
-    from tf_tester.model.request import Selection
-    from tf_tester.ports.tell import Tell
-
-RUNNING = (
-    "jobs",
-    "timeout",
-    "memory",
-    "runner",
-    "with",
-    "requirements",
-    "project",
-    "env",
-    "pythonpath",
-    "isolation",
-    "network",
-    "gpu",
-    "writable",
-    "scratch",
-    "limit",
-    "keep",
-    "ephemeral",
-    "cache",
-)
 
 _NOT_WITH_LOCKS = ("versions", "last", "python", "resolve", "with", "requirements", "install-python")
 """What a lock says already."""
 _FILE_COLUMNS = 120
 """Where the report goes into a file or a log."""
-
-
-class Splitting(click.Command):
-    """What follows `--` is not ours: a command, or arguments for the test."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if "--" in args:
-            cut = args.index("--")
-            ctx.meta["rest"] = tuple(args[cut + 1 :])
-            args = args[:cut]
-        return super().parse_args(ctx, args)
 
 
 @click.command(
@@ -143,7 +96,7 @@ def command(
     if update_baseline and baseline_file is None:
         raise UsageError("--update-baseline has no file to write.", hint="Name it with --baseline FILE.")
     own = tuple(Path(os.path.abspath(file)) for file in (json_file, baseline_file) if file is not None)  # noqa: PTH100
-    return run_test(
+    return _run(
         settings,
         replace(trial_of(settings, targets, ctx.meta.get("rest", ())), written=own),
         json_file,
@@ -153,80 +106,35 @@ def command(
     )
 
 
-@contextmanager
-def recording(show: "Tell") -> "Iterator[Callable[[Path], Tell]]":
-    """Gives the listener of a run's folder: it writes the record, from the first event on, and shows it."""
-    from datetime import UTC, datetime
-
-    from tf_tester.report.record import RecordWriter
-
-    writers: list[RecordWriter] = []
-
-    def listening(run_folder: Path) -> "Tell":
-        def tell(event: Event) -> None:
-            if not writers:
-                run_folder.mkdir(parents=True, exist_ok=True)
-                writers.append(RecordWriter(run_folder / "record.jsonl", lambda: datetime.now(UTC)))
-            writers[0].tell(event)
-            show(event)
-
-        return tell
-
-    try:
-        yield listening
-    finally:
-        for writer in writers:
-            writer.close()
-
-
-def run_test(
+def _run(
     settings: Settings,
     trial: Trial,
     json_file: Path | None,
     *,
-    why: bool = False,
-    locks: tuple[Path, ...] = (),
-    comparison: Comparison | None = None,
+    why: bool,
+    locks: tuple[Path, ...],
+    comparison: Comparison | None,
 ) -> int:
-    """Run the matrix and print its report; the exit code."""
-    from datetime import UTC, datetime
-
-    from tf_tester.core.report import INTERRUPTED, fold
+    """Run the matrix, print its report and return the exit code."""
+    from tf_tester.errors import INTERRUPTED
     from tf_tester.flow.test import test
-    from tf_tester.report.matrix import print_report
-    from tf_tester.report.record import read_record
-    from tf_tester.wiring import TOOL, Purpose, new_run_id, services
+    from tf_tester.report.record import report_of
 
     selection = selection_of(settings, versions=settings.versions or "")
-    run_id = new_run_id(settings)
     if json_file is not None and not json_file.absolute().parent.is_dir():
         raise UsageError(f"There is no folder {json_file.absolute().parent} for --json.", hint="Make it first.")
-    with (
-        listener(settings) as show,
-        recording(show) as hear,
-        services(settings, hear, environ=os.environ, run_id=run_id, purpose=Purpose.TEST) as world,
-    ):
+    with listener(settings) as show, recorded(settings, show) as world:
         code = test(
             selection,
             trial,
             world,
-            run_id=run_id,
-            started=datetime.now(UTC).isoformat(),
-            tool=TOOL,
-            after=_explaining(selection, trial, world) if why else None,
+            after=_explain if why else None,
             locks=locks,
             judged=comparison.judge if comparison is not None else None,
         )
         record = world.run.folder / "record.jsonl"
-    report = fold(read_record(record))
-    print_report(
-        report,
-        sys.stdout,
-        environ=_colours(settings),
-        width=shutil.get_terminal_size().columns if sys.stdout.isatty() else _FILE_COLUMNS,
-        timings=settings.timings,
-        default_package=settings_from({}).settings.package,
-    )
+    report = report_of(record)
+    _print(report, settings)
     if json_file is not None:
         shutil.copyfile(record, json_file)
     if comparison is not None and code != INTERRUPTED:
@@ -234,52 +142,22 @@ def run_test(
     return code
 
 
-def _explaining(selection: "Selection", trial: Trial, world: "Services") -> "After":
+def _explain(run: "Run", results: "Mapping[str, CellResult]") -> None:
     from tf_tester.flow.why import explain_failures
 
-    def after(preparer: "Preparer", cells: "Sequence[PlannedCell]", results: "Mapping[str, CellResult]") -> None:
-        explain_failures(selection, trial, world, preparer, cells, results, tell_progress)
-
-    return after
+    explain_failures(run, results, tell_progress)
 
 
-def tell_progress(step: "Suspects | Tried") -> None:
-    """A line on standard error for each cell."""
-    from tf_tester.flow.blame import Suspects
+def _print(report: "Report", settings: Settings) -> None:
+    from tf_tester.report.matrix import print_report
 
-    if isinstance(step, Suspects):
-        groups = f" in {step.groups} groups" if step.groups != len(step.changes) else ""
-        text = (
-            f"{len(step.changes)} distributions differ{groups}: a culprit takes {step.one} cells at the most, "
-            f"its border some more; {step.budget} may be run"
-        )
-    else:
-        reason = f"  {step.look.first_line}" if step.look.first_line else ""
-        text = f"{step.look.outcome}  {step.what}{reason}"
-    say([text], sys.stderr)
-
-
-def trial_of(settings: Settings, targets: tuple[Path, ...], rest: tuple[str, ...]) -> Trial:
-    cwd = Path.cwd()
-    package = str(canonicalize_name(settings.package))
-    return Trial(
-        targets=tuple(Path(os.path.abspath(target)) for target in targets),  # noqa: PTH100 - links keep their names
-        command=() if targets else rest,
-        arguments=rest if targets else (),
-        runner=settings.runner,
-        cwd=cwd,
-        requirements=(*settings.with_, *requirements_of(settings.requirements, package)),
-        remarks=hashes_remark(settings.requirements),
-        project=settings.project,
-        env=tuple(settings.env.items()),
-        pythonpath=settings.pythonpath,
-        writable=settings.writable,
-        scratch=settings.scratch,
-        timeout=settings.timeout.total_seconds(),
-        keep=settings.keep,
-        ephemeral=settings.ephemeral,
-        jobs=settings.jobs,
-        memory=settings.memory,
+    print_report(
+        report,
+        sys.stdout,
+        environ=_colours(settings),
+        width=shutil.get_terminal_size().columns if sys.stdout.isatty() else _FILE_COLUMNS,
+        timings=settings.timings,
+        default_package=settings_from({}).settings.package,
     )
 
 

@@ -24,13 +24,13 @@ def command(ctx: click.Context, /, project: str | None, as_json: bool, **_: Any)
     from tf_tester.core.printable import printable
     from tf_tester.core.sizes import size_text
     from tf_tester.flow.versions import VersionRow, list_versions
-    from tf_tester.wiring import new_run_id, services
+    from tf_tester.wiring import services
 
     settings = settings_from({**ctx.params, "package": project or ctx.params["package"]}).settings
     selection = selection_of(settings, versions=settings.versions or "all")
     with (
         listener(settings) as show,
-        services(settings, lambda _folder: show, environ=os.environ, run_id=new_run_id(settings)) as world,
+        services(settings, lambda _folder: show, environ=os.environ) as world,
     ):
         rows = list_versions(selection, world)
     if as_json:

@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from tf_tester.errors import INTERRUPTED
 from tf_tester.model.cause import Explanation
 from tf_tester.model.cell import Cell
 from tf_tester.model.events import (
@@ -21,8 +22,6 @@ from tf_tester.model.events import (
 )
 from tf_tester.model.lock import Lock
 from tf_tester.model.outcome import CellResult, Outcome
-
-INTERRUPTED = 130
 
 
 class Transfers(Struct, frozen=True):

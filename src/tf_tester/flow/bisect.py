@@ -1,7 +1,6 @@
 """Which version of a package, or of one of its dependencies, a test begins to fail with."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -11,15 +10,14 @@ from packaging.version import Version
 from tf_tester.core.bisect import Change, Mark, Search, transitions
 from tf_tester.core.choose import Choice, choose
 from tf_tester.errors import UsageError
-from tf_tester.flow.cells import PREPARING, run_started
 from tf_tester.flow.looking import Look, Looking
-from tf_tester.flow.prepare import Preparer
-from tf_tester.flow.select import Selected, select_cells
+from tf_tester.flow.run.frame import Run, carry_out
+from tf_tester.flow.run.plan import RunPlan
+from tf_tester.flow.select import select_cells
 from tf_tester.flow.services import Services
-from tf_tester.flow.trial import jobs_of, tools_of
+from tf_tester.flow.trial import jobs_of
 from tf_tester.model.artifact import ProjectPage
 from tf_tester.model.cell import CellRequirement, PlannedCell
-from tf_tester.model.events import RunFinished
 from tf_tester.model.request import Selection, Trial
 
 
@@ -53,102 +51,86 @@ class Found(Struct, frozen=True):
     """That ran for it, repetitions included."""
     remarks: tuple[str, ...] = ()
 
+    @property
+    def exit_code(self) -> int:
+        """0 where something changes between the ends; else 3."""
+        return 0 if self.changes else 3
 
-def bisect(
-    selection: Selection,
-    trial: Trial,
-    services: Services,
-    quest: Quest,
-    *,
-    run_id: str,
-    started: str,
-    tool: str,
-    told: Callable[[Look, int], None],
-) -> Found:
-    """Look at the two ends, then halve what is between; `told` hears of each look, and how many more there may be.
+
+class Line(Struct, frozen=True):
+    """A cell for each version between the ends."""
+
+    page: ProjectPage
+    """Of the package under test."""
+    cells: tuple[PlannedCell, ...]
+    """Oldest first."""
+    versions: tuple[str, ...]
+    """Theirs."""
+    remarks: tuple[str, ...]
+    good_is_older: bool
+
+
+Told = Callable[[Look, int], None]
+"""Hears of each look, and how many more there may be."""
+
+
+def bisect(selection: Selection, trial: Trial, services: Services, quest: Quest, told: Told) -> Found:
+    """Look at the two ends, then halve what is between.
 
     Raises `UsageError` where the ends are not what they are said to be, or can't be tested.
     """
-    selected, line, versions, remarks, good_is_older = _line(selection, services, quest)
-    clock = services.run.monotonic
-    begun = clock()
-    services.run.tell(
-        run_started(
-            selection,
-            trial,
-            line,
-            services,
-            run_id=run_id,
-            started=started,
-            tool=tool,
-            remarks=(*remarks, *trial.remarks),
-        )
-    )
-    with ThreadPoolExecutor(PREPARING, "layers") as pool:
-        jobs = jobs_of(trial)
-        preparer = Preparer(selection, trial, selected.page, services, pool, tools=tools_of(jobs))
-        looking = Looking(trial, preparer, services, selection.package, repeat=quest.repeat, failures=quest.failures)
-        try:
-            found = _found(quest, selection, services, looking, line, versions, told, good_is_older=good_is_older)
-        except KeyboardInterrupt:
-            services.run.stop()
-            pool.shutdown(wait=True, cancel_futures=True)
-            services.run.tell(RunFinished(130, True, clock() - begun))
-            raise
-    services.run.tell(RunFinished(0, False, clock() - begun))
-    return replace(found, remarks=(*remarks, *found.remarks))
+    jobs = jobs_of(trial)
+    line = _line(selection, services, quest)
+    plan = RunPlan(selection, trial, jobs, line.page, line.cells, line.remarks)
+    return carry_out(plan, services, lambda run: _found(run, quest, line, told))
 
 
-def _found(
-    quest: Quest,
-    selection: Selection,
-    services: Services,
-    looking: Looking,
-    line: Sequence[PlannedCell],
-    versions: Sequence[str],
-    told: Callable[[Look, int], None],
-    *,
-    good_is_older: bool,
-) -> Found:
+def _found(run: Run, quest: Quest, line: Line, told: Told) -> Found:
+    looking = Looking(run, repeat=quest.repeat, failures=quest.failures)
     looks: list[Look] = []
 
     def look(index: int, left: int) -> Mark:
-        looks.append(looking.at(line[index], versions[index]))
+        looks.append(looking.at(line.cells[index], line.versions[index]))
         told(looks[-1], left)
         return looks[-1].mark
 
-    project = quest.over or selection.package
+    remarks = line.remarks
     if quest.everywhere:
-        marks = [look(index, len(line) - index - 1) for index in range(len(line))]
-        changes = tuple(transitions(marks))
-        return Found(project, tuple(versions), changes, tuple(looks), looking.cells)
-    last = len(line) - 1
+        last = len(line.cells) - 1
+        changes = tuple(transitions([look(index, last - index) for index in range(last + 1)]))
+    else:
+        change = _halved(run, quest, line, look, looks)
+        changes = (change,)
+        remarks += _about_failures(looks, line, change)
+        if not quest.over:
+            remarks += _about_python(run, looking, line, change)
+    project = quest.over or run.plan.selection.package
+    return Found(project, line.versions, changes, tuple(looks), looking.cells, remarks)
+
+
+def _halved(run: Run, quest: Quest, line: Line, look: Callable[[int, int], Mark], looks: Sequence[Look]) -> Change:
+    """Return the one change between the ends. Raises `UsageError` where they are not what they are said to be."""
+    last = len(line.cells) - 1
     ends = look(0, 1 + last.bit_length()), look(last, last.bit_length())
-    wanted = (Mark.GOOD, Mark.BAD) if good_is_older else (Mark.BAD, Mark.GOOD)
+    wanted = (Mark.GOOD, Mark.BAD) if line.good_is_older else (Mark.BAD, Mark.GOOD)
     for taken, mark, expected in zip(looks, ends, wanted, strict=True):
         if mark is not expected:
             raise UsageError(
-                f"{project} {taken.version} is {_words(mark)}, not {expected}: "
+                f"{quest.over or run.plan.selection.package} {taken.version} is {_words(mark)}, not {expected}: "
                 f"{(taken.summary or taken.outcome).rstrip('.')}.",
                 hint="Name ends that differ; --all-transitions looks at every version between them.",
             )
-    search = Search(len(line), ends[0])
+    search = Search(len(line.cells), ends[0])
     while (index := search.next()) is not None:
         search.tell(index, look(index, max(0, search.most - 1)))
-    change = search.change
-    remarks = _about_failures(looks, versions, change, ends_bad=ends[0] is Mark.BAD)
-    if not quest.over:
-        remarks += _about_python(selection, services, looking, versions, line, change)
-    return Found(project, tuple(versions), (change,), tuple(looks), looking.cells, remarks)
+    return search.change
 
 
-def _about_failures(
-    looks: Sequence[Look], versions: Sequence[str], change: Change, *, ends_bad: bool
-) -> tuple[str, ...]:
+def _about_failures(looks: Sequence[Look], line: Line, change: Change) -> tuple[str, ...]:
     """A word where the failure at the change is another one than at the end: it may have another cause."""
     by_version = {look.version: look for look in looks}
-    end = by_version[versions[0 if ends_bad else -1]]
-    at = by_version[versions[change.before if ends_bad else change.after]]
+    end = by_version[line.versions[-1 if line.good_is_older else 0]]
+    at = by_version[line.versions[change.after if line.good_is_older else change.before]]
     if _kind(end.summary) == _kind(at.summary):
         return ()
     return (
@@ -170,23 +152,16 @@ def _words(mark: Mark) -> str:
     return {Mark.GOOD: "good", Mark.BAD: "bad"}.get(mark, "not to be tested here")
 
 
-def _about_python(
-    selection: Selection,
-    services: Services,
-    looking: Looking,
-    versions: Sequence[str],
-    line: Sequence[PlannedCell],
-    change: Change,
-) -> tuple[str, ...]:
+def _about_python(run: Run, looking: Looking, line: Line, change: Change) -> tuple[str, ...]:
     """Two neighbours that ran on different Pythons: whether they differ on one, too."""
-    before, after = line[change.before], line[change.after]
+    before, after = line.cells[change.before], line.cells[change.after]
     pythons = (after.cell.python, before.cell.python)
     if pythons[0] == pythons[1]:
         return ()
-    names = (versions[change.before], versions[change.after])
+    names = (line.versions[change.before], line.versions[change.after])
     for python in pythons:
-        on_one = replace(selection, versions=",".join(names), pythons=(python,), last=None)
-        cells = select_cells(on_one, services).cells
+        on_one = replace(run.plan.selection, versions=",".join(names), pythons=(python,), last=None)
+        cells = select_cells(on_one, run.services).cells
         if len(cells) != 2 or any(planned.interpreter is None for planned in cells):
             continue
         same = [looking.at(planned, name).mark for planned, name in zip(cells, names, strict=True)]
@@ -208,10 +183,8 @@ def _one_version(page: ProjectPage, text: str) -> Version:
     return found[0]
 
 
-def _line(
-    selection: Selection, services: Services, quest: Quest
-) -> tuple[Selected, list[PlannedCell], list[str], tuple[str, ...], bool]:
-    """A cell for each version between the ends, oldest first; and whether the good end is the older one."""
+def _line(selection: Selection, services: Services, quest: Quest) -> Line:
+    """Raises `UsageError` where the ends are no two versions, or one of those between them is not one cell."""
     over = None if quest.over is None else str(canonicalize_name(quest.over))
     page = services.packages.index.page(over or selection.package)
     ends = [_one_version(page, text) for text in (quest.good, quest.bad)]
@@ -220,12 +193,13 @@ def _line(
     low, high = min(ends), max(ends)
     ordinary = choose(page, Choice("all", pre=selection.pre, yanked=selection.yanked))
     between = [version for version in ordinary if low < version < high]
-    versions = [str(one) for one in sorted({low, high, *between})]
+    versions = tuple(str(one) for one in sorted({low, high, *between}))
+    good_is_older = ends[0] == low
     if over is None:
         selected = select_cells(replace(selection, versions=",".join(versions), last=None), services)
         if len(selected.cells) != len(versions):
             raise UsageError("A version can only be looked at with one Python here.", hint="Give one --python.")
-        return selected, list(selected.cells), versions, selected.remarks, ends[0] == low
+        return Line(selected.page, selected.cells, versions, selected.remarks, good_is_older)
     selected = select_cells(selection, services)
     if len(selected.cells) != 1 or selected.cells[0].interpreter is None:
         raise UsageError(
@@ -233,5 +207,5 @@ def _line(
             hint=f"Give one version of {selection.package} with --versions, and one --python.",
         )
     held = selected.cells[0]
-    cells = [replace(held, cell=held.cell.beside((CellRequirement(over, version),))) for version in versions]
-    return selected, cells, versions, selected.remarks, ends[0] == low
+    cells = tuple(replace(held, cell=held.cell.beside((CellRequirement(over, version),))) for version in versions)
+    return Line(selected.page, cells, versions, selected.remarks, good_is_older)

@@ -1,10 +1,9 @@
 """Which distributions make a cell fail that passes with others, found by running cells between the two."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 from packaging.version import Version
 
@@ -14,20 +13,20 @@ from tf_tester.core.blame import Answer, Changes, Culprit, Graph, Hunt, most_tri
 from tf_tester.core.choose import Choice, choose
 from tf_tester.core.drift import Change, between, changes, entailing, requirers, upper_bound
 from tf_tester.core.markers import markers_of
-from tf_tester.core.report import INTERRUPTED
 from tf_tester.core.wheel_rules import BadWheel
 from tf_tester.errors import TfTesterError, UsageError
-from tf_tester.flow.cells import PREPARING, run_started
 from tf_tester.flow.locked import is_file_of_lock, locked_cell
 from tf_tester.flow.looking import Look, Looking
-from tf_tester.flow.prepare import Preparation, Preparer, artifact_of
+from tf_tester.flow.prepare import Preparation, artifact_of
+from tf_tester.flow.run.frame import Run, carry_out
+from tf_tester.flow.run.plan import RunPlan
 from tf_tester.flow.select import select_cells
 from tf_tester.flow.services import Services
-from tf_tester.flow.trial import jobs_of, tools_of
+from tf_tester.flow.trial import jobs_of
 from tf_tester.model.artifact import ProjectPage
 from tf_tester.model.cause import Cause, Explanation, Verdict
 from tf_tester.model.cell import CellRequirement, PlannedCell
-from tf_tester.model.events import CellExplained, RunFinished
+from tf_tester.model.events import CellExplained
 from tf_tester.model.lock import Lock, Pin, Resolution
 from tf_tester.model.request import Selection, Trial
 
@@ -62,46 +61,81 @@ class NotAsSaid(UsageError):
     untestable = False
 
 
+class _Pair(Struct, frozen=True):
+    """Two cells that differ in what they install, the first of which passes."""
+
+    good: PlannedCell
+    bad: PlannedCell
+    """Both with their locks."""
+    era: PlannedCell
+    """The passing one as it was planned."""
+    differing: dict[str, Change]
+    graph: Graph
+    """Of what differs."""
+
+
+class _SoFar(Struct):
+    """What an explanation has come to."""
+
+    remarks: list[str]
+    causes: list[Cause] = field(default_factory=list)
+    complete: bool = True
+    """All was tried that there was budget for."""
+    verified: bool = False
+    """The pins were seen to be enough."""
+
+
 class Blaming:
     """What one explanation needs."""
 
-    def __init__(
-        self,
-        package: str,
-        preparer: Preparer,
-        looking: Looking,
-        services: Services,
-        *,
-        at_once: int,
-        budget: int,
-        told: Told,
-    ) -> None:
-        """`at_once`: cells that may run together. `budget`: cells of one explanation, but for the last check."""
-        self._preparer = preparer
+    def __init__(self, run: Run, looking: Looking, *, budget: int, told: Told) -> None:
+        """`budget`: cells of one explanation, but for the last check."""
+        self._run = run
+        self._services = run.services
         self._looking = looking
-        self._services = services
-        self._at_once = at_once
+        self._at_once = run.plan.trial.jobs
         self._budget = budget
         self._told = told
-        self._package = package
+        self._package = run.plan.selection.package
         self._number = 0
         self._first = 0
 
     def explain(self, good: PlannedCell, bad: PlannedCell, *, again: bool = False) -> Explanation:
-        """Two cells of one Python, the first of which is to pass and the second to fail.
+        """Explain two cells of one Python, the first of which is to pass and the second to fail.
 
         Of two versions the package under test is one of the changes. `again`: the record has results of these cells
         already, which are to stand. Raises `NotAsSaid` where they don't pass and fail, `UsageError` where they install
         the same; what a cell raises that can't be prepared.
         """
-        self._first = first = self._looking.cells
-        ends = {name: self.with_lock(planned) for name, planned in (("good", good), ("bad", bad))}
+        self._first = self._looking.cells
+        ends = (self.with_lock(good), self.with_lock(bad))
         if again:
-            ends = {name: called(planned, "again") for name, planned in ends.items()}
-        names = [_name(planned) for planned in (good, bad)]
+            ends = (called(ends[0], "again"), called(ends[1], "again"))
+        at_end = self._seen_to_fail(good, bad, ends)
+        so_far = _SoFar([text for end in ends if end.cell.resolution is Resolution.LOCK for text in _lock(end).remarks])
+        self._rounds(ends, good, bad, at_end, so_far)
+        causes = so_far.causes
+        if not so_far.verified and _pins(causes):
+            so_far.remarks.append("the pins were not seen to be enough")
+        return Explanation(
+            bad.cell,
+            good.cell,
+            Verdict.FRAMEWORK if causes and all(map(self._is_the_package, causes)) else Verdict.DEPENDENCY,
+            len(changes(_lock(ends[0]), _lock(ends[1]))),
+            tuple(causes),
+            so_far.verified,
+            self._looking.cells - self._first,
+            so_far.complete,
+            tuple(dict.fromkeys(so_far.remarks)),
+            self._looking.test,
+        )
+
+    def _seen_to_fail(self, good: PlannedCell, bad: PlannedCell, ends: tuple[PlannedCell, PlannedCell]) -> Look:
+        """Return how the second one fails. Raises `NotAsSaid` where it doesn't, or the first one doesn't pass."""
+        names = [_name(good), _name(bad)]
         if good.cell.version != bad.cell.version:
             names = [f"{good.cell.version} with {names[0]}", f"{bad.cell.version} with {names[1]}"]
-        looks = self._look([(ends["good"], names[0]), (ends["bad"], names[1])])
+        looks = self._look(list(zip(ends, names, strict=True)))
         for look, wanted in zip(looks, (Mark.GOOD, Mark.BAD), strict=True):
             if look.mark is not wanted:
                 expected = "pass" if wanted is Mark.GOOD else "fail"
@@ -113,52 +147,43 @@ class Blaming:
                 )
                 error.untestable = look.mark is Mark.UNTESTABLE
                 raise error
-        causes: list[Cause] = []
-        remarks = [
-            text for end in ends.values() if end.cell.resolution is Resolution.LOCK for text in _lock(end).remarks
-        ]
-        complete, verified = True, False
-        differing = len(changes(_lock(ends["good"]), _lock(ends["bad"])))
-        failing = ends["bad"]
+        return looks[1]
+
+    def _rounds(
+        self,
+        ends: tuple[PlannedCell, PlannedCell],
+        good: PlannedCell,
+        bad: PlannedCell,
+        at_end: Look,
+        so_far: _SoFar,
+    ) -> None:
+        """Look for causes until their pins are enough; what still fails with the pins is looked into again."""
+        passing, failing = ends
         for _ in range(_ROUNDS):
-            answer, found = self._round(ends["good"], failing, good, looks[1], remarks)
-            complete = answer.complete
-            causes += found
-            pins = _pins(causes)
+            pair = self._pair(passing, failing, good)
+            answer, found = self._round(pair, at_end, so_far.remarks)
+            so_far.complete = answer.complete
+            so_far.causes += found
+            pins = _pins(so_far.causes)
             if not found or not pins or len({cause.pin for cause in found} - {""}) < len(found):
-                break
+                return
             if bad.lock is not None:
-                verified = self._without(ends["good"], failing, found)
-                break
+                so_far.verified = self._without(pair, found)
+                return
             failing, look = self._with_pins(bad, pins)
-            verified = look.mark is Mark.GOOD
-            if verified:
-                if len(causes) > 1:
-                    causes = self._needed(bad, causes, remarks)
-                break
+            so_far.verified = look.mark is Mark.GOOD
+            if so_far.verified:
+                if len(so_far.causes) > 1:
+                    so_far.causes = self._needed(bad, so_far.causes, so_far.remarks)
+                return
             if look.mark is Mark.UNTESTABLE or not self._left():
-                remarks.append(f"with {' and '.join(pins)} alone it is {look.outcome}: {look.first_line}")
-                break
-        if not verified and causes and _pins(causes):
-            remarks.append("the pins were not seen to be enough")
-        return Explanation(
-            bad.cell,
-            good.cell,
-            Verdict.FRAMEWORK if causes and all(map(self._is_the_package, causes)) else Verdict.DEPENDENCY,
-            differing,
-            tuple(causes),
-            verified,
-            self._looking.cells - first,
-            complete,
-            tuple(dict.fromkeys(remarks)),
-            self._looking.test,
-        )
+                so_far.remarks.append(f"with {' and '.join(pins)} alone it is {look.outcome}: {look.first_line}")
+                return
 
     # -- the search among what differs
 
-    def _round(
-        self, good: PlannedCell, bad: PlannedCell, era: PlannedCell, at_end: Look, remarks: list[str]
-    ) -> tuple[Answer, list[Cause]]:
+    def _pair(self, good: PlannedCell, bad: PlannedCell, era: PlannedCell) -> _Pair:
+        """Raises `UsageError` where both install the same."""
         before, after = _lock(good), _lock(bad)
         differing = {change.name: change for change in changes(before, after)}
         if not differing:
@@ -168,51 +193,43 @@ class Blaming:
             )
         assert good.interpreter is not None
         graph = entailing(before, after, self._metadata, markers_of(good.interpreter))
+        return _Pair(good, bad, era, differing, graph)
+
+    def _round(self, pair: _Pair, at_end: Look, remarks: list[str]) -> tuple[Answer, list[Cause]]:
+        graph = pair.graph
         groups = len(graph.units)
-        self._told(Suspects(tuple(differing.values()), groups, most_trials(groups), self._left()))
+        self._told(Suspects(tuple(pair.differing.values()), groups, most_trials(groups), self._left()))
         seen: dict[Changes, Look] = {graph.everything: at_end}
         hunt = Hunt(graph, at_once=self._at_once, budget=self._left())
         steps = hunt.steps()
         try:
             batch = next(steps)
             while True:
-                looks = self._look([self._combination(good, bad, tried, differing) for tried in batch])
+                looks = self._look([self._combination(pair, tried) for tried in batch])
                 seen.update(zip(batch, looks, strict=True))
                 batch = steps.send([look.mark for look in looks])
         except StopIteration as stop:
             answer: Answer = stop.value
         if not answer.complete:
             remarks.append(f"--budget {self._budget} was spent before all was tried: there may be other causes")
-        causes = [
-            self._cause(culprit, graph, good, bad, era, differing, seen[culprit.all]) for culprit in answer.culprits
-        ]
-        return answer, causes
+        return answer, [self._cause(culprit, pair, seen[culprit.all]) for culprit in answer.culprits]
 
-    def _combination(
-        self, good: PlannedCell, bad: PlannedCell, tried: Changes, differing: dict[str, Change]
-    ) -> tuple[PlannedCell, str]:
+    def _combination(self, pair: _Pair, tried: Changes) -> tuple[PlannedCell, str]:
         self._number += 1
+        good, differing = pair.good, pair.differing
         name = f"combination {self._number}"
         cell = replace(good.cell.beside(()), resolution=Resolution.LOCK, lock_name=name, attempt="")
-        planned = replace(good, cell=cell, lock=between(_lock(good), _lock(bad), tried))
+        planned = replace(good, cell=cell, lock=between(_lock(good), _lock(pair.bad), tried))
         texts = [differing[name].text for name in sorted(tried)]
         return planned, ", ".join(texts) if len(texts) <= 3 else f"{len(texts)} of {len(differing)} changes"
 
     # -- from a culprit to a pin
 
-    def _cause(
-        self,
-        culprit: Culprit,
-        graph: Graph,
-        good: PlannedCell,
-        bad: PlannedCell,
-        era: PlannedCell,
-        differing: dict[str, Change],
-        look: Look,
-    ) -> Cause:
+    def _cause(self, culprit: Culprit, pair: _Pair, look: Look) -> Cause:
+        differing, era = pair.differing, pair.era
         changed = [differing[name] for name in sorted(culprit.changes)]
         # What is tested is held to its version, and so is what can't be changed without it; another one can give way.
-        held: Changes = next((unit for unit in graph.units if self._package in unit), frozenset())
+        held: Changes = next((unit for unit in pair.graph.units if self._package in unit), frozenset())
         others = [change for change in changed if change.name not in held]
         others = others or [change for change in changed if change.name == self._package] or changed
         leader = next((change for change in others if change.kind in ("up", "down")), others[0])
@@ -220,7 +237,7 @@ class Blaming:
             tuple(change.text for change in changed),
             leader.name,
             summary=look.first_line,
-            pin=self._plain_pin(leader, bad, differing),
+            pin=self._plain_pin(leader, pair),
             exact=culprit.exact,
         )
         if leader.name == era.cell.package:
@@ -243,7 +260,7 @@ class Blaming:
         )
         return replace(cause, last_good=last_good, first_bad=first_bad, pin=pin)
 
-    def _plain_pin(self, leader: Change, bad: PlannedCell, differing: dict[str, Change]) -> str:
+    def _plain_pin(self, leader: Change, pair: _Pair) -> str:
         match leader.kind:
             case "up":
                 return f"{leader.name}<={leader.before}"
@@ -253,6 +270,7 @@ class Blaming:
                 return f"{leader.name}=={leader.before}"
             case "added":
                 # What nobody needs isn't installed: the one that needs it must be an older one.
+                bad, differing = pair.bad, pair.differing
                 assert bad.interpreter is not None
                 bringing = requirers(_lock(bad), leader.name, self._metadata, markers_of(bad.interpreter))
                 older = [differing[name] for name in bringing if name in differing and differing[name].before]
@@ -309,14 +327,11 @@ class Blaming:
             planned = self.with_lock(planned)
         return planned, look
 
-    def _without(self, good: PlannedCell, bad: PlannedCell, causes: Sequence[Cause]) -> bool:
+    def _without(self, pair: _Pair, causes: Sequence[Cause]) -> bool:
         """Whether a given lock passes with just what is pinned as it is in the passing cell, and what that entails."""
-        assert good.interpreter is not None
-        graph = entailing(_lock(good), _lock(bad), self._metadata, markers_of(good.interpreter))
-        rest = graph.without(graph.everything, {cause.project for cause in causes})
-        differing = {change.name: change for change in changes(_lock(good), _lock(bad))}
-        planned, _ = self._combination(good, bad, rest, differing)
-        [look] = self._look([(planned, f"{_name(bad)} with {' and '.join(_pins(causes))}")], anew=True)
+        rest = pair.graph.without(pair.graph.everything, {cause.project for cause in causes})
+        planned, _ = self._combination(pair, rest)
+        [look] = self._look([(planned, f"{_name(pair.bad)} with {' and '.join(_pins(causes))}")], anew=True)
         return look.mark is Mark.GOOD
 
     def _needed(self, bad: PlannedCell, causes: list[Cause], remarks: list[str]) -> list[Cause]:
@@ -353,21 +368,14 @@ class Blaming:
 
         if len(wanted) == 1:
             return [one(wanted[0])]
-        pool = ThreadPoolExecutor(self._at_once, "blame")
-        try:
+        with self._run.threads(self._at_once, "blame") as pool:
             return list(pool.map(one, wanted))
-        except BaseException:
-            self._looking.close()
-            self._services.run.stop()
-            raise
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
 
     def with_lock(self, planned: PlannedCell) -> PlannedCell:
         if planned.interpreter is None:
             assert planned.refusal is not None
             raise UsageError(planned.refusal.summary, hint=planned.refusal.hint)
-        lock, _ = self._preparer.locked(Preparation(planned, planned.interpreter))
+        lock, _ = self._run.preparer.locked(Preparation(planned, planned.interpreter))
         return replace(planned, lock=lock)
 
     def _metadata(self, pin: Pin) -> bytes:
@@ -408,56 +416,24 @@ class Inquiry(Struct, frozen=True):
     repeat: int = 1
 
 
-def blame(
-    selection: Selection,
-    trial: Trial,
-    services: Services,
-    inquiry: Inquiry,
-    *,
-    run_id: str,
-    started: str,
-    tool: str,
-    told: Told,
-) -> Explanation:
+def blame(selection: Selection, trial: Trial, services: Services, inquiry: Inquiry, told: Told) -> Explanation:
     """Explain one version on one Python. Raises `UsageError` where the ends are not what they are said to be."""
+    jobs = jobs_of(trial)
     good, remarks, page = _end(selection, services, inquiry.good)
     if good.interpreter is None and good.refusal is not None:
         raise UsageError(good.refusal.summary, hint=good.refusal.hint)
     # With the same Python: else that would be what differs.
     here = selection if good.interpreter is None else replace(selection, pythons=(str(good.interpreter.path),))
     bad, _, _ = _end(here, services, inquiry.bad)
-    ends = (good, bad)
-    clock = services.run.monotonic
-    begun = clock()
-    remarks = (*remarks, *trial.remarks)
-    services.run.tell(
-        run_started(selection, trial, ends, services, run_id=run_id, started=started, tool=tool, remarks=remarks)
-    )
-    with ThreadPoolExecutor(PREPARING, "layers") as pool:
-        preparer = Preparer(selection, trial, page, services, pool, tools=tools_of(jobs_of(trial)))
-        looking = Looking(trial, preparer, services, selection.package, repeat=inquiry.repeat)
-        blaming = Blaming(
-            selection.package,
-            preparer,
-            looking,
-            services,
-            at_once=trial.jobs,
-            budget=inquiry.budget,
-            told=told,
-        )
-        try:
-            explanation = blaming.explain(good, bad)
-        except KeyboardInterrupt:
-            services.run.stop()
-            pool.shutdown(wait=True, cancel_futures=True)
-            services.run.tell(RunFinished(INTERRUPTED, True, clock() - begun))
-            raise
-        except TfTesterError as error:
-            services.run.tell(RunFinished(error.exit_code, False, clock() - begun))
-            raise
-    services.run.tell(CellExplained(explanation))
-    services.run.tell(RunFinished(0 if explanation.causes else 3, False, clock() - begun))
-    return explanation
+    plan = RunPlan(selection, trial, jobs, page, (good, bad), remarks)
+
+    def explained(run: Run) -> Explanation:
+        looking = Looking(run, repeat=inquiry.repeat)
+        explanation = Blaming(run, looking, budget=inquiry.budget, told=told).explain(good, bad)
+        services.run.tell(CellExplained(explanation))
+        return explanation
+
+    return carry_out(plan, services, explained)
 
 
 def _end(selection: Selection, services: Services, how: str) -> tuple[PlannedCell, tuple[str, ...], ProjectPage]:

@@ -98,7 +98,7 @@ def _locked(
 ) -> Lock:
     assert planned.interpreter is not None
     page = services.packages.index.page(selection.package)
-    preparer = Preparer(selection, trial, page, services, pool, tools=())
+    preparer = Preparer(selection, trial, page, services, pool)
     return preparer.locked(Preparation(planned, planned.interpreter))[0]
 
 

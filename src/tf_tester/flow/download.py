@@ -189,7 +189,7 @@ def _shopping(
     failures: list[Undelivered] = []
     for platform in order.platforms:
         selected = select_cells(selection, services, installed_only=False, platform=platform)
-        preparer = Preparer(selection, trial, selected.page, services, pool, tools=())
+        preparer = Preparer(selection, trial, selected.page, services, pool)
 
         def pins_of(planned: PlannedCell, preparer: Preparer = preparer) -> tuple[Pin, ...]:
             return _pins_of(planned, preparer if order.with_dependencies else None)

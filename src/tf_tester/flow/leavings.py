@@ -1,11 +1,8 @@
 """`--ephemeral`: what a version brought is deleted when it has been tested, as far as no later version needs it."""
 
-from collections.abc import Sequence
-from concurrent.futures import Executor as Pool
-
 from tf_tester.errors import TfTesterError
-from tf_tester.flow.prepare import Preparation, Preparer
-from tf_tester.flow.services import Services
+from tf_tester.flow.prepare import Preparation
+from tf_tester.flow.run.frame import Run
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.lock import Lock
 
@@ -13,21 +10,24 @@ from tf_tester.model.lock import Lock
 class Leavings:
     """Knows what the cells of a run need, and what was there before them."""
 
-    def __init__(self, cells: Sequence[PlannedCell], preparer: Preparer, services: Services, pool: Pool) -> None:
-        """Resolves all of them: nothing but metadata is fetched for it."""
-        self._services = services
+    def __init__(self, run: Run) -> None:
+        """Resolve all of them: nothing but metadata is fetched for it."""
+        self._shelves = run.services.storage.shelves
+        cells = run.plan.cells
 
         def needs_of(planned: PlannedCell) -> set[str]:
             if planned.interpreter is None:
                 return set()
             try:
-                return _digests(preparer.locked(Preparation(planned, planned.interpreter))[0])
+                return _digests(run.preparer.locked(Preparation(planned, planned.interpreter))[0])
             except TfTesterError:
                 return set()  # the cell itself will say so
 
-        self._needs = {planned.cell.key: needs for planned, needs in zip(cells, pool.map(needs_of, cells), strict=True)}
+        self._needs = {
+            planned.cell.key: needs for planned, needs in zip(cells, run.pool.map(needs_of, cells), strict=True)
+        }
         everything = set().union(*self._needs.values())
-        self._before = {digest for digest in everything if services.storage.shelves.holds(digest)}
+        self._before = {digest for digest in everything if self._shelves.holds(digest)}
 
     def tested(self, key: str) -> None:
         """A cell is over."""
@@ -41,7 +41,7 @@ class Leavings:
 
     def _discard(self, digests: set[str]) -> None:
         if gone := digests - self._before:
-            self._services.storage.shelves.discard(gone)
+            self._shelves.discard(gone)
 
 
 def _digests(lock: Lock) -> set[str]:

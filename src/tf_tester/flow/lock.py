@@ -14,7 +14,7 @@ from tf_tester.core.report import Report
 from tf_tester.errors import IndexUnreachable, NoPython, NoWheel, TfTesterError, UsageError
 from tf_tester.flow.locked import lock_files, read_lock
 from tf_tester.flow.pools import interruptible
-from tf_tester.flow.prepare import Preparation, Preparer
+from tf_tester.flow.prepare import LockPolicy, Preparation, Preparer
 from tf_tester.flow.select import select_cells
 from tf_tester.flow.services import Services
 from tf_tester.flow.trial import jobs_of, tools_of
@@ -59,7 +59,7 @@ def make_locks(selection: Selection, trial: Trial, services: Services) -> tuple[
     tools = tools_of(jobs_of(trial)) if trial.targets else ()
     selected = select_cells(selection, services)
     with interruptible(_AT_ONCE, "lock", services.run.stop) as pool:
-        preparer = Preparer(selection, trial, selected.page, services, pool, tools=tools)
+        preparer = Preparer(selection, trial, selected.page, services, pool, LockPolicy(tools))
 
         def made(planned: PlannedCell) -> Made | NotMade:
             cell = planned.cell
@@ -155,7 +155,8 @@ def _drift(file: Path, trial: Trial, services: Services) -> tuple[Change, ...]:
     planned = replace(planned, cell=planned.cell.beside(cell.besides))
     trial = replace(trial, requirements=origin.requirements, project=None)
     with interruptible(1, "lock", services.run.stop) as pool:
-        preparer = Preparer(selection, trial, selected.page, services, pool, tools=origin.tools, anew=True)
+        policy = LockPolicy(origin.tools, anew=True)
+        preparer = Preparer(selection, trial, selected.page, services, pool, policy)
         fresh = _resolved(planned, preparer)
     assert planned.interpreter is not None
     for page in (

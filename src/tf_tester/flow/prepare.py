@@ -1,10 +1,11 @@
 """From a planned cell to an environment: lock, fetch, unpack, make."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor as Pool
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from enum import Enum, auto
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -29,15 +30,44 @@ _TOOL = timedelta(days=30)
 """How long the test runner stays the same, so that a run tomorrow is the run of today."""
 
 
+class Step(Enum):
+    """What is being done to a cell."""
+
+    RESOLVE = auto()
+    """Its lock is made, with all that takes: pages, metadata, builds."""
+    DOWNLOAD = auto()
+    UNPACK = auto()
+    ENVIRONMENT = auto()
+    """The environment is made or taken away."""
+    RUN = auto()
+    """Of what is in the environment."""
+
+
 class Preparation(Struct):
     """One cell on its way; phases and remarks gather here."""
 
     planned: PlannedCell
     interpreter: Interpreter
     lock: Lock | None = None
+    step: Step = Step.RESOLVE
+    """What is being done; where it has failed, what was."""
     phases: dict[str, float] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     import_names: tuple[str, ...] = ()
+
+
+class LockPolicy(Struct, frozen=True):
+    """What is in locks besides what was asked for, and where they may come from."""
+
+    tools: tuple[str, ...] = ()
+    """Requirements of the test runner, such as `pytest`."""
+    only_given: bool = False
+    """To a given lock nothing is added, whatever the test runner needs."""
+    anew: bool = False
+    """No lock of an earlier run is good enough."""
+
+
+_AS_ASKED = LockPolicy()
 
 
 class Preparer:
@@ -50,23 +80,14 @@ class Preparer:
         page: ProjectPage,
         services: Services,
         pool: Pool,
-        *,
-        tools: Sequence[str],
-        only_given: bool = False,
-        anew: bool = False,
+        policy: LockPolicy = _AS_ASKED,
     ) -> None:
-        """`only_given`: to a given lock nothing is added, whatever the test runner needs. `anew`: no lock of an earlier
-        run is good enough.
-        """
         self._selection = selection
         self._trial = trial
         self._page = page
         self._services = services
         self._pool = pool
-        self._tools = tuple(tools)
-        """Requirements of the test runner, such as `pytest`."""
-        self._only_given = only_given
-        self._anew = anew
+        self._policy = policy
         self._project_lock = threading.Lock()
 
     def locked(self, preparation: Preparation) -> tuple[Lock, bool]:
@@ -89,7 +110,7 @@ class Preparer:
             )
         )
         preparation.remarks += lock.remarks
-        if self._tools:
+        if self._policy.tools:
             tools, tools_known = self._tool_lock(preparation, lock)
             lock, known = _joined(lock, tools, preparation.remarks), known and tools_known
         if project is not None:
@@ -105,8 +126,8 @@ class Preparer:
     def _given(self, preparation: Preparation, lock: Lock) -> Lock:
         """With the user's own project as it is now, and the test runner where the lock has none."""
         names = {canonicalize_name(pin.name) for pin in lock.pins}
-        missing = [text for text in self._tools if _project_of(text) not in names]
-        if missing and self._only_given:
+        missing = [text for text in self._policy.tools if _project_of(text) not in names]
+        if missing and self._policy.only_given:
             raise Unresolvable(
                 f"The lock has no {' and no '.join(missing)}, which these tests need.",
                 hint="Make the lock for the tests (`tf-tester lock tests/`), or with --with.",
@@ -132,22 +153,26 @@ class Preparer:
         execution = self._services.execution
         if execution.sandbox.ahead is not None:
             execution.executor.expect(execution.sandbox.ahead, execution.limits)
+        preparation.step = Step.DOWNLOAD
         entered("downloading")
         layers = self._layers(lock, preparation, entered)
         preparation.phases["layers"] = max(0.0, clock() - started - preparation.phases["download"])
         made = clock()
+        preparation.step = Step.ENVIRONMENT
         preparation.import_names = self._services.packages.framework.import_names or next(
             layer.import_names for layer in layers if layer.name == preparation.planned.cell.package
         )
         with self._services.provisioning.environments.make(preparation.interpreter, layers, keep=keep) as environment:
             preparation.phases["environment"] = clock() - made
             preparation.remarks += environment.clashes
+            preparation.step = Step.RUN
             yield environment
+            preparation.step = Step.ENVIRONMENT
             made = clock()
         preparation.phases["cleanup"] = clock() - made
 
     def _good_for(self, resolution: Resolution) -> timedelta | None:
-        if self._anew:
+        if self._policy.anew:
             return timedelta()
         return None if resolution is Resolution.ERA else _TODAY
 
@@ -166,12 +191,12 @@ class Preparer:
     def _tool_lock(self, preparation: Preparation, lock: Lock) -> tuple[Lock, bool]:
         """The test runner that fits beside the lock; only where none does, one that changes it."""
         question = Question(
-            requirements=self._tools,
+            requirements=self._policy.tools,
             interpreter=preparation.interpreter,
             resolution=Resolution.LATEST,
             cutoff=None,
             constraints=tuple(f"{pin.name}=={pin.version}" for pin in lock.pins),
-            good_for=timedelta() if self._anew else _TOOL,
+            good_for=timedelta() if self._policy.anew else _TOOL,
         )
         try:
             return self._services.provisioning.resolver.lock(question)
@@ -211,13 +236,19 @@ class Preparer:
         # The largest first: what takes longest to bring and to unpack must not be alone at the end.
         absent = sorted((pin for pin in lock.pins if found[pin] is None), key=lambda pin: -(pin.size or 0))
         missing = _CountDown(len(absent), lambda: entered("unpacking"))
-        work = {pin: self._pool.submit(self._layer, pin, python, missing) for pin in absent}
-        made = {pin: job.result() for pin, job in work.items()}
-        preparation.phases["download"] = max((took for _, took in made.values()), default=0.0)
-        return [layer if (layer := found[pin]) is not None else made[pin][0] for pin in lock.pins]
+        coming = {pin: _Coming() for pin in absent}
+        work = {pin: self._pool.submit(self._layer, pin, python, coming[pin], missing) for pin in absent}
+        for pin, job in work.items():
+            try:
+                found[pin] = job.result()
+            except BaseException:
+                preparation.step = coming[pin].step
+                raise
+        preparation.phases["download"] = max((one.seconds for one in coming.values()), default=0.0)
+        return [layer for pin in lock.pins if (layer := found[pin]) is not None]
 
-    def _layer(self, pin: Pin, interpreter: Interpreter, missing: "_CountDown") -> tuple[Layer, float]:
-        """Fetched and unpacked; how long the fetching took."""
+    def _layer(self, pin: Pin, interpreter: Interpreter, coming: "_Coming", missing: "_CountDown") -> Layer:
+        """Fetch and unpack one wheel."""
         clock = self._services.run.monotonic
         started = clock()
         blob = self._services.storage.blobs.find(pin.sha256)
@@ -228,9 +259,18 @@ class Preparer:
                     hint="Repeat the command.",
                 )
             blob = self._services.packages.fetcher.fetch(artifact_of(pin))
-        fetched = clock() - started
+        coming.seconds = clock() - started
+        coming.step = Step.UNPACK
         missing.one_less()
-        return self._services.storage.layers.layer(pin.filename, pin.sha256, blob, interpreter), fetched
+        return self._services.storage.layers.layer(pin.filename, pin.sha256, blob, interpreter)
+
+
+class _Coming(Struct):
+    """One wheel that wasn't there."""
+
+    step: Step = Step.DOWNLOAD
+    seconds: float = 0.0
+    """That fetching it took."""
 
 
 class _CountDown:

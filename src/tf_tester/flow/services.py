@@ -84,8 +84,14 @@ class History(Struct, frozen=True):
 
 
 class RunContext(Struct, frozen=True):
-    """This run's own folders, caller and clock."""
+    """This run's own name, folders, caller and clock."""
 
+    id: str
+    """Sortable by time, unique in the store."""
+    started: str
+    """RFC 3339, UTC."""
+    tool: str
+    """`tf-tester 0.1.0`."""
     folder: Path
     """Record and evidence; made by whoever writes into it."""
     workplace: Path

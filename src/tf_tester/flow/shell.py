@@ -42,7 +42,7 @@ def shell(
         raise NoPython(summary, hint=planned.refusal.hint if planned.refusal else "")
     preparation = Preparation(planned, planned.interpreter)
     with ThreadPoolExecutor(6, "layers") as pool:
-        preparer = Preparer(selection, trial, selected.page, services, pool, tools=())
+        preparer = Preparer(selection, trial, selected.page, services, pool)
         lock, _ = preparer.locked(preparation)
         keep = f"{planned.cell.package}-{planned.cell.version}-py{planned.cell.python}" if trial.keep else None
         with preparer.environment(preparation, lock, lambda _state: None, keep=keep) as environment:

@@ -1,21 +1,25 @@
 """Run a trial in every cell of a matrix."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
+from msgspec import Struct
+
 from tf_tester.core.report import exit_code
-from tf_tester.flow.cells import PREPARING, Gate, run_cell, run_started
+from tf_tester.errors import INTERRUPTED
+from tf_tester.flow.cells import run_cell
 from tf_tester.flow.leavings import Leavings
 from tf_tester.flow.locked import select_locked
-from tf_tester.flow.prepare import Preparer
-from tf_tester.flow.replay import Replay
+from tf_tester.flow.run.frame import Run, carry_out
+from tf_tester.flow.run.plan import RunPlan
 from tf_tester.flow.select import select_cells
 from tf_tester.flow.services import Services
-from tf_tester.flow.trial import jobs_of, tools_of
+from tf_tester.flow.trial import jobs_of
 from tf_tester.model.cell import Cell, PlannedCell
-from tf_tester.model.events import CellFinished, RunFinished
+from tf_tester.model.events import CellFinished
 from tf_tester.model.outcome import CellResult, Outcome
 from tf_tester.model.request import Selection, Trial
 
@@ -23,11 +27,17 @@ _AHEAD = 4
 """Cells that are prepared while `jobs` others run."""
 
 
-After = Callable[[Preparer, Sequence[PlannedCell], Mapping[str, CellResult]], None]
+After = Callable[[Run, Mapping[str, CellResult]], None]
 """What is done when all cells are finished, with their results by key."""
 
 
 Judged = Callable[[Sequence[Cell], Mapping[str, CellResult]], int]
+
+
+class Tested(Struct, frozen=True):
+    """What a matrix came to."""
+
+    exit_code: int
 
 
 def test(
@@ -35,95 +45,80 @@ def test(
     trial: Trial,
     services: Services,
     *,
-    run_id: str,
-    started: str,
-    tool: str,
     after: After | None = None,
     locks: Sequence[Path] = (),
     judged: Judged | None = None,
 ) -> int:
-    """Run the matrix, telling events as they happen; the exit code.
+    """Run the matrix, telling events as they happen, and return the exit code.
 
     `locks`: these are the cells, and nothing else. `judged` gives another exit code where the run wasn't interrupted.
     Raises `UsageError` and `IndexUnreachable` before the first event; after it everything is an event.
     """
     jobs = jobs_of(trial)
     selected = select_locked(locks, services, selection.package) if locks else select_cells(selection, services)
-    page, cells = selected.page, selected.cells
-    tell, clock = services.run.tell, services.run.monotonic
-    begun = clock()
-    remarks = (*selected.remarks, *trial.remarks)
-    tell(
-        run_started(
-            selection,
-            trial,
-            cells,
-            services,
-            run_id=run_id,
-            started=started,
-            tool=tool,
-            remarks=remarks,
-            locks=locks,
-        )
-    )
+    plan = RunPlan(selection, trial, jobs, selected.page, selected.cells, selected.remarks, tuple(locks))
+    return carry_out(plan, services, partial(_matrix, after=after, judged=judged)).exit_code
+
+
+def _matrix(run: Run, *, after: After | None, judged: Judged | None) -> Tested:
+    """Run all cells, then what comes after them. Interrupted, it tells of each cell all the same."""
     results: dict[str, CellResult] = {}
-    interrupted = False
-    gate = Gate(trial, selection.package, services)
-    replay = Replay(trial, jobs, services)
-    with ThreadPoolExecutor(PREPARING, "layers") as pool:
-        preparer = Preparer(selection, trial, page, services, pool, tools=tools_of(jobs), only_given=bool(locks))
-        leavings = Leavings(cells, preparer, services, pool) if trial.ephemeral else None
+    try:
+        try:
+            _run_all(run, results)
+        finally:
+            run.replay.settle()
+        if after is not None:
+            after(run, results)
+    except KeyboardInterrupt:
+        run.stop()
+        return Tested(INTERRUPTED)
+    if judged is not None:
+        return Tested(judged([planned.cell for planned in run.plan.cells], results))
+    return Tested(exit_code(results.values(), interrupted=False))
+
+
+def _run_all(run: Run, results: dict[str, CellResult]) -> None:
+    """Run the cells, as many at once as are allowed, and put what they come to into `results`."""
+
+    def finished(result: CellResult) -> None:
+        results[result.cell] = result
+        run.services.run.tell(CellFinished(result))
+
+    def one(planned: PlannedCell) -> CellResult:
+        result = run_cell(run, planned, replay=run.replay)
+        if leavings is not None:
+            leavings.tested(planned.cell.key)
+        return result
+
+    with _left_clean(run) as leavings:
         # One version after another, where the disk has no room for two.
-        at_once = 1 if trial.ephemeral else trial.jobs + _AHEAD
-        with ThreadPoolExecutor(at_once, "cell") as workers, _left_clean(leavings):
-            futures = {
-                workers.submit(
-                    run_cell, planned, preparer, trial, jobs, gate, services, leavings, replay=replay
-                ): planned
-                for planned in cells
-            }
+        at_once = 1 if leavings is not None else run.plan.trial.jobs + _AHEAD
+        with run.threads(at_once, "cell") as workers:
+            futures = {workers.submit(one, planned): planned for planned in run.plan.cells}
             try:
                 for future in _as_they_end(futures):
-                    result = future.result()
-                    results[result.cell] = result
-                    tell(CellFinished(result))
+                    finished(future.result())
             except KeyboardInterrupt:
-                interrupted = True
-                gate.close()
-                services.run.stop()
+                run.stop()
                 workers.shutdown(wait=True, cancel_futures=True)
                 for future, planned in futures.items():
                     if planned.cell.key not in results:
-                        result = _result_after_interrupt(future, planned)
-                        results[result.cell] = result
-                        tell(CellFinished(result))
-            except BaseException:
-                # A mistake of ours in one cell: don't let the user wait for the others.
-                gate.close()
-                services.run.stop()
-                workers.shutdown(wait=True, cancel_futures=True)
+                        finished(_result_after_interrupt(future, planned))
                 raise
-        replay.settle()
-        if after is not None and not interrupted:
-            try:
-                after(preparer, cells, results)
-            except KeyboardInterrupt:
-                interrupted = True
-                services.run.stop()
-    code = exit_code(tuple(results.values()), interrupted=interrupted)
-    if judged is not None and not interrupted:
-        code = judged([planned.cell for planned in cells], results)
-    tell(RunFinished(code, interrupted, clock() - begun))
-    return code
 
 
 @contextmanager
-def _left_clean(leavings: Leavings | None) -> Iterator[None]:
+def _left_clean(run: Run) -> Iterator[Leavings | None]:
+    """Yield what cleans up behind each cell where that is wanted; and clean up at the end."""
+    if not run.plan.trial.ephemeral:
+        yield None
+        return
+    leavings = Leavings(run)
     try:
-        yield
+        yield leavings
     finally:
-        if leavings is not None:
-            leavings.rest()
+        leavings.rest()
 
 
 def _as_they_end(futures: dict[Future[CellResult], PlannedCell]) -> Iterator[Future[CellResult]]:

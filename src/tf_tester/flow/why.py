@@ -9,36 +9,27 @@ from tf_tester.core.differences import Signature, kinds_of_failure
 from tf_tester.errors import TfTesterError
 from tf_tester.flow.blame import Blaming, NotAsSaid, Told, Tried, called
 from tf_tester.flow.looking import Looking
-from tf_tester.flow.prepare import Preparer
-from tf_tester.flow.services import Services
+from tf_tester.flow.run.frame import Run
 from tf_tester.model.cause import Explanation, Verdict
 from tf_tester.model.cell import Cell, PlannedCell
 from tf_tester.model.events import CellExplained
 from tf_tester.model.lock import Resolution
 from tf_tester.model.outcome import CellResult, Outcome
-from tf_tester.model.request import Selection, Trial
 
 _BUDGET = 60
 """Cells for one kind of failure."""
 
 
-def explain_failures(
-    selection: Selection,
-    trial: Trial,
-    services: Services,
-    preparer: Preparer,
-    cells: Sequence[PlannedCell],
-    results: Mapping[str, CellResult],
-    told: Told,
-) -> None:
+def explain_failures(run: Run, results: Mapping[str, CellResult], told: Told) -> None:
     """Tell a `CellExplained` for one test of each kind of failure, the first that shows it.
 
     Its cell is compared with the same cell with other dependencies, where the test passes with those; else with the
     nearest version with which it passes on the same Python; else it is only run again. Nothing is taken from an earlier
     run. Of given locks none is made anew: only with what is in the matrix they are compared.
     """
-    looking = Looking(trial, preparer, services, selection.package, replay=False)
-    blaming = Blaming(selection.package, preparer, looking, services, at_once=trial.jobs, budget=_BUDGET, told=told)
+    cells = run.plan.cells
+    looking = Looking(run, replay=False)
+    blaming = Blaming(run, looking, budget=_BUDGET, told=told)
     asking = _Asking(cells, results, blaming, looking, told)
     for planned, test in _one_of_each_kind(cells, results):
         looking.test = test
@@ -52,7 +43,7 @@ def explain_failures(
         except TfTesterError as error:
             remarks = (f"why it fails could not be found out: {error}",)
             explanation = _without_causes(planned.cell, Verdict.UNKNOWN, remarks, test)
-        services.run.tell(CellExplained(explanation))
+        run.services.run.tell(CellExplained(explanation))
 
 
 def _without_causes(cell: Cell, verdict: Verdict, remarks: tuple[str, ...], test: str) -> Explanation:
@@ -128,8 +119,8 @@ class _Asking:
     def _passes(self, planned: PlannedCell) -> bool:
         """The test that counts, whatever else the cell came to."""
         result = self._results.get(planned.cell.key)
-        outcomes = [str(row.outcome) for row in result.tests if row.id == self._looking.test] if result else []
-        return bool(outcomes) and set(outcomes) == {"pass"}
+        outcomes = {row.outcome for row in result.tests if row.id == self._looking.test} if result else set()
+        return outcomes == {Outcome.PASS}
 
 
 def _one_of_each_kind(

@@ -79,7 +79,6 @@ def services(
     tell: Callable[[Path], Tell],
     *,
     environ: Mapping[str, str],
-    run_id: str,
     purpose: Purpose | None = None,
     hosts: Sequence[str] | None = None,
     fresh: bool = False,
@@ -93,6 +92,7 @@ def services(
     """
     folder = StoreFolder(settings.store)
     folder.open()
+    run_id = new_run_id(settings)
     run_folder = folder.runs / run_id
     with ExitStack() as stack:
         if settings.store_size is not None:
@@ -139,6 +139,9 @@ def services(
             ),
             history=_history(settings, ledger, sandbox),
             run=RunContext(
+                id=run_id,
+                started=now().isoformat(),
+                tool=TOOL,
                 folder=run_folder,
                 workplace=workplace,
                 environ=environ,

@@ -12,7 +12,7 @@ from tf_tester.model.artifact import Artifact
 from tf_tester.ports.store import Blobs
 from tf_tester.store.folder import StoreFolder, sync_tree
 from tf_tester.store.replicas import StoredReplica, replica_named
-from tf_tester.wiring import TOOL, new_name, new_run_id, services
+from tf_tester.wiring import TOOL, new_name, services
 from tf_tester.wiring.network import now
 from tf_tester.wiring.store import open_ledger
 
@@ -44,7 +44,7 @@ def publishing(
     folder.open()
     with (
         closing(open_ledger(folder)) as ledger,
-        services(settings, lambda _: lambda _event: None, environ=environ, run_id=new_run_id(settings)) as world,
+        services(settings, lambda _: lambda _event: None, environ=environ) as world,
     ):
         replica = replica_named(ledger, name)
         pages = [held.page for held in StoredReplica(ledger, replica).projects().values()]

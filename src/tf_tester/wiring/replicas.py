@@ -12,7 +12,7 @@ from tf_tester.ports.replica import ReplicaHead
 from tf_tester.ports.tell import Tell
 from tf_tester.store.folder import StoreFolder
 from tf_tester.store.replicas import StoredReplica, forget_replica, replica_heads, replica_named, syncing
-from tf_tester.wiring import new_run_id, services
+from tf_tester.wiring import services
 from tf_tester.wiring.network import chosen
 from tf_tester.wiring.store import open_ledger
 
@@ -38,7 +38,7 @@ def filling(
     with (
         syncing(folder, name),
         closing(open_ledger(folder)) as ledger,
-        services(settings, lambda _: hear, environ=environ, run_id=new_run_id(settings), fresh=True) as world,
+        services(settings, lambda _: hear, environ=environ, fresh=True) as world,
     ):
         yield StoredReplica(ledger, name), world, came
 

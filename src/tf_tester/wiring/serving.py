@@ -25,7 +25,7 @@ from tf_tester.serve.tokens import TokenFile
 from tf_tester.store.folder import StoreFolder
 from tf_tester.store.ledger import Ledger
 from tf_tester.store.replicas import StoredReplica, replica_heads, replica_named
-from tf_tester.wiring import new_run_id, services
+from tf_tester.wiring import services
 from tf_tester.wiring.network import now
 from tf_tester.wiring.store import open_ledger
 
@@ -74,7 +74,7 @@ def offering(settings: Settings, wishes: Wishes, tell: Tell, environ: Mapping[st
         private = PrivateFolder(wishes.private)
         private.open()
     with (
-        services(settings, lambda _: hear, environ=environ, run_id=new_run_id(settings), hosts=wishes.hosts) as world,
+        services(settings, lambda _: hear, environ=environ, hosts=wishes.hosts) as world,
         ExitStack() as stack,
     ):
         synced = None

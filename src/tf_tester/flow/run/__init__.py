@@ -1,0 +1,1 @@
+"""One run: how it begins and ends, and what all its cells share."""

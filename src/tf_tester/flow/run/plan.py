@@ -1,0 +1,27 @@
+"""What a run is about to do, decided before its first event."""
+
+from pathlib import Path
+
+from msgspec import Struct
+
+from tf_tester.flow.trial import Job
+from tf_tester.model.artifact import ProjectPage
+from tf_tester.model.cell import PlannedCell
+from tf_tester.model.request import Selection, Trial
+
+
+class RunPlan(Struct, frozen=True):
+    """Which cells, and what runs in each."""
+
+    selection: Selection
+    trial: Trial
+    jobs: tuple[Job, ...]
+    """The trial's programs."""
+    page: ProjectPage
+    """Of the package under test."""
+    cells: tuple[PlannedCell, ...]
+    """In the order in which they are shown; a search may run others besides."""
+    remarks: tuple[str, ...] = ()
+    """How the selection was understood."""
+    locks: tuple[Path, ...] = ()
+    """Given locks: they are the cells, and nothing is added to what they have."""

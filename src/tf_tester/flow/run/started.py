@@ -1,0 +1,56 @@
+"""The first event of a record: what was asked for, and how it was understood."""
+
+import re
+from typing import Any
+
+from msgspec.structs import asdict, replace
+
+from tf_tester.flow.run.plan import RunPlan
+from tf_tester.flow.services import Execution, Services
+from tf_tester.model.events import RunStarted
+
+_SECRET = re.compile("token|secret|passw|key|credential|auth", re.IGNORECASE)
+
+
+def run_started(plan: RunPlan, services: Services) -> RunStarted:
+    """Return the event that opens the record of a run."""
+    request = {
+        "isolation": services.execution.sandbox.name,
+        "limits": asdict(services.execution.limits),
+        "selection": asdict(plan.selection),
+        "trial": asdict(replace(plan.trial, env=_without_secrets(plan.trial.env))),
+        "locks": [file.absolute() for file in plan.locks],
+    }
+    return RunStarted(
+        services.run.id,
+        services.run.started,
+        services.run.tool,
+        _plain(request),
+        tuple(planned.cell for planned in plan.cells),
+        str(services.run.folder),
+        (*plan.remarks, *plan.trial.remarks, *_about_isolation(services.execution)),
+    )
+
+
+def _about_isolation(execution: Execution) -> tuple[str, ...]:
+    """Tell where a sandbox was wanted and none, or one with gaps, was to be had."""
+    sandbox, refusal = execution.sandbox, execution.sandbox_refusal
+    if sandbox.name == "none":
+        return (f"tests ran with your rights and your network: {refusal}",) * bool(refusal)
+    return (f"the sandbox was {sandbox.name}, in which a test is not kept from all: {'; '.join(sandbox.gaps)}",) * bool(
+        sandbox.gaps
+    )
+
+
+def _without_secrets(env: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """Return the user's variables as the record may have them: what sounds like a credential is left out."""
+    return tuple((name, "(not recorded)" if _SECRET.search(name) else value) for name, value in env)
+
+
+def _plain(value: Any) -> Any:
+    """Return built-in types only, paths as text."""
+    if isinstance(value, dict):
+        return {str(name): _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(part) for part in value]
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
