@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+from tests.forking import PYTHONPATH, Process, start
 from tests.simulator import Simulator
 from tests.wheels import make_wheel
 
-_REPOSITORY = Path(__file__).parents[2]
 _PYTEST = ("pytest", "pluggy", "iniconfig", "packaging", "pygments")
 
 
@@ -54,7 +54,7 @@ class User:
             "PATH": os.defpath,
             "HOME": str(home),
             "LANG": "C.UTF-8",
-            "PYTHONPATH": os.pathsep.join((str(_REPOSITORY / "src"), str(_REPOSITORY))),
+            "PYTHONPATH": PYTHONPATH,
             "TF_TESTER_STORE": str(self.store),
             "TF_TESTER_INDEX_URL": index.simple_url,
             "TF_TESTER_PACKAGE": "toy",
@@ -67,31 +67,20 @@ class User:
         path.write_text(text)
         return path
 
-    def start(self, *words: str, env: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            [sys.executable, "-m", "tf_tester", *words],
-            cwd=self.folder,
-            env={**self.env, **(env or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            # Who runs the tests in the background may ignore Ctrl-C, and children inherit that.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
+    def start(self, *words: str, env: Mapping[str, str] | None = None) -> Process:
+        return start(words, cwd=self.folder, env={**self.env, **(env or {})})
 
     def run(self, *words: str, env: Mapping[str, str] | None = None) -> Run:
         return finish(self.start(*words, env=env))
 
 
-def finish(process: "subprocess.Popen[str]") -> Run:
+def finish(process: Process) -> Run:
     try:
         out, err = process.communicate(timeout=120)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         raise
-    run = Run(process.returncode, out, err)
+    run = Run(process.wait(), out, err)
     assert "Traceback" not in err, err
     return run
 

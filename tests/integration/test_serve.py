@@ -27,6 +27,7 @@ import pytest
 import trustme
 import uv
 
+from tests.forking import Process
 from tests.integration.conftest import User
 from tests.simulator import Cut, Fault, Lie, Silent, Simulator, Slow, Stall, Status
 from tests.wheels import make_wheel
@@ -50,7 +51,7 @@ class Served:
     """A server that runs."""
 
     url: str
-    process: "subprocess.Popen[str]"
+    process: Process
 
     def get(self, path: str, *, method: str = "GET", **headers: str) -> Got:
         parts = urlsplit(self.url)

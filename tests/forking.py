@@ -1,0 +1,221 @@
+"""Commands in processes that needn't import tf-tester: forked from one that has.
+
+    process = start(["test", "check.py"], cwd=folder, env=env)
+    out, err = process.communicate(timeout=120)
+
+Most of what a short command takes is its imports, and the tests start more than a thousand commands. Each is a process
+of its own all the same, with its own session, folder, variables and pipes, runs the package as `python -m tf_tester`
+does, and ends as every Python program ends. Only what Python reads from its variables at its start is not read again:
+who changes that starts Python itself.
+"""
+
+import atexit
+import contextlib
+import functools
+import gc
+import importlib
+import itertools
+import json
+import os
+import pkgutil
+import runpy
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+_REPOSITORY = Path(__file__).parents[1]
+PYTHONPATH = os.pathsep.join((str(_REPOSITORY / "src"), str(_REPOSITORY)))
+_VARIABLES = {"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONPATH": PYTHONPATH}
+_LARGEST = 1 << 20
+"""Bytes of a request."""
+
+
+class Forked:
+    """A running command, used as `subprocess.Popen` is."""
+
+    def __init__(self, pid: int, status: socket.socket, stdout: IO[str], stderr: IO[str]) -> None:
+        self.pid = pid
+        self.stdout = stdout
+        self.stderr = stderr
+        self.returncode: int | None = None
+        self._status = status
+
+    def poll(self) -> int | None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait(timeout=0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self.returncode is None:
+            if not select.select([self._status], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired("tf-tester", timeout or 0)
+            self.returncode = int(self._status.recv(100))
+            self._status.close()
+        return self.returncode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        outputs = {self.stdout: "", self.stderr: ""}
+
+        def read(stream: IO[str]) -> None:
+            with stream:
+                outputs[stream] = stream.read()
+
+        readers = [threading.Thread(target=read, args=(stream,), daemon=True) for stream in outputs]
+        for reader in readers:
+            reader.start()
+        for reader in readers:
+            reader.join(timeout)
+            if reader.is_alive():
+                raise subprocess.TimeoutExpired("tf-tester", timeout or 0)
+        self.wait(timeout)
+        return outputs[self.stdout], outputs[self.stderr]
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+Process = Forked | subprocess.Popen[str]
+
+
+def start(words: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> Process:
+    """Start `tf-tester` with these words, nothing on its standard input, and pipes for its output.
+
+    Python itself starts where one of its own variables is another, and where the system can't tell of a grandchild.
+    """
+    if _read_at_start(env) != _read_at_start(_VARIABLES) or not hasattr(os, "pidfd_open"):
+        return _start_python([sys.executable, "-m", "tf_tester", *words], cwd=cwd, env=env)
+    ours, status = socket.socketpair()
+    reading_out, out = os.pipe()
+    reading_err, err = os.pipe()
+    with Path(os.devnull).open() as nothing, status:
+        request = json.dumps({"words": words, "cwd": str(cwd), "env": dict(env)}).encode()
+        pid = next(_forkers())(request, [nothing.fileno(), out, err, status.fileno()])
+    os.close(out)
+    os.close(err)
+    return Forked(pid, ours, os.fdopen(reading_out, encoding="utf-8"), os.fdopen(reading_err, encoding="utf-8"))
+
+
+def _read_at_start(env: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in env.items() if name.startswith(("PYTHON", "LANG", "LC_", "TZ"))}
+
+
+def _start_python(
+    words: Sequence[str], *, cwd: Path, env: Mapping[str, str], pass_fds: Sequence[int] = ()
+) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        words,
+        cwd=cwd,
+        env=env,
+        pass_fds=pass_fds,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # Who runs the tests in the background may ignore Ctrl-C, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+@functools.cache
+def _forkers() -> Iterator[Callable[[bytes, list[int]], int]]:
+    """Return two in turn: each has its own seed of hashes, so what depends on the order of a set still shows."""
+    return itertools.cycle([_forker(), _forker()])
+
+
+def _forker() -> Callable[[bytes, list[int]], int]:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        words = [sys.executable, "-m", "tests.forking", str(theirs.fileno())]
+        process = _start_python(words, cwd=_REPOSITORY, env=_VARIABLES, pass_fds=[theirs.fileno()])
+
+    one_at_a_time = threading.Lock()
+
+    def fork(request: bytes, descriptors: list[int]) -> int:
+        with one_at_a_time:
+            socket.send_fds(ours, [request], descriptors)
+            return int(ours.recv(100))
+
+    def end() -> None:
+        ours.close()
+        process.communicate()
+
+    atexit.register(end)
+    return fork
+
+
+# -- in the process that is forked from
+
+
+def _serve(requests: socket.socket) -> None:
+    """Answer each request with a process id, and send its exit code when it has ended; return in each child."""
+    running: dict[int, tuple[int, int]] = {}
+    poll = select.poll()  # has no descriptor of its own that children would have to close
+    poll.register(requests, select.POLLIN)
+    while True:
+        for ready, _ in poll.poll():
+            if ready != requests.fileno():
+                poll.unregister(ready)
+                pid, status = running.pop(ready)
+                code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+                with socket.socket(fileno=status) as answer:
+                    answer.send(str(code).encode())
+                os.close(ready)
+                continue
+            request, descriptors, _, _ = socket.recv_fds(requests, _LARGEST, 4)
+            if not request:
+                sys.exit()
+            pid = os.fork()
+            if not pid:
+                requests.close()
+                _become(json.loads(request), descriptors)
+                return
+            for descriptor in descriptors[:3]:
+                os.close(descriptor)
+            ending = os.pidfd_open(pid)
+            running[ending] = pid, descriptors[3]
+            poll.register(ending, select.POLLIN)
+            requests.send(str(pid).encode())
+
+
+def _become(request: dict[str, Any], descriptors: list[int]) -> None:
+    os.setsid()
+    for target, descriptor in enumerate(descriptors[:3]):
+        os.dup2(descriptor, target)
+    os.closerange(3, 1024)
+    os.environ.clear()
+    os.environ.update(request["env"])
+    os.chdir(request["cwd"])
+    sys.path[0] = request["cwd"]
+    sys.argv[1:] = request["words"]
+
+
+def _import_everything() -> None:
+    import tf_tester
+
+    for module in pkgutil.walk_packages(tf_tester.__path__, "tf_tester."):
+        if not module.name.startswith(("tf_tester.harness", "tf_tester.__main__")):
+            importlib.import_module(module.name)
+    for name in ("findpython", "platformdirs", "uv"):  # what commands import when they need it
+        importlib.import_module(name)
+
+
+if __name__ == "__main__":
+    _import_everything()
+    gc.collect()
+    gc.freeze()
+    _serve(socket.socket(fileno=int(sys.argv[1])))
+    runpy.run_module("tf_tester", run_name="__main__", alter_sys=True)
