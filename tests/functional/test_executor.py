@@ -111,6 +111,13 @@ def test_streams_are_added_to(bench: Bench) -> None:
     assert bench.out() == "one\ntwo\n"
 
 
+def test_a_program_may_close_its_streams_files_to_us(bench: Bench) -> None:
+    for word in ("one", "two"):
+        bench.run(f"import os; print({word!r}, flush=True); os.fchmod(1, 0); os.fchmod(2, 0o444)")
+    assert bench.out() == "one\ntwo\n"
+    assert all((bench.folder / name).stat().st_mode & 0o600 == 0o600 for name in ("a.out", "a.err"))
+
+
 def test_a_signal_is_told(bench: Bench) -> None:
     exit = bench.run("import os; os.abort()")
     assert (exit.code, exit.signal, exit.timed_out) == (None, signal.SIGABRT, False)

@@ -159,7 +159,8 @@ class Scene:
         )
         assert done.returncode == 0, done.stderr
         end: dict[str, Any] = json.loads(done.stdout)
-        assert "could not be" not in self.err, self.err  # a sandbox that did not start blocks nothing
+        assert not end["sandbox_error"], end  # a sandbox that did not start blocks nothing
+        assert not end["spawn_error"], end
         return end
 
     @property
@@ -460,8 +461,15 @@ def test_no_descriptor_comes_along(isolation: str, scene: Scene) -> None:
     assert ((scene.base / "victim" / "open").read_bytes() == b"stolen") is (isolation == "none")
 
 
+@pytest.mark.parametrize("isolation", ["namespace", "landlock"])
+def test_no_program_can_say_that_it_was_never_started(isolation: str, scene: Scene) -> None:
+    end = scene.attack("say_refused", isolation)
+    assert (end["code"], end["signal"], end["sandbox_error"], end["spawn_error"]) == (125, None, "", "")
+    assert "could not be started: forged\n" in scene.err
+
+
 def test_every_hostile_script_is_tried() -> None:
-    scripts = {file.stem for file in SCRIPTS.glob("*.py")} - {"inherited_descriptor"}
+    scripts = {file.stem for file in SCRIPTS.glob("*.py")} - {"inherited_descriptor", "say_refused"}
     assert scripts == {name.removesuffix("_uncounted") for name in ATTACKS}
 
 

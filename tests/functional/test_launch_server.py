@@ -17,6 +17,7 @@ if sys.platform != "linux":
 
 from tests.waiting import until
 from tf_tester.errors import IsolationUnavailable
+from tf_tester.execute.groups import ControlGroups, Group
 from tf_tester.execute.local import LocalExecutor
 from tf_tester.model.exit import Exit
 from tf_tester.model.limits import Exceeded, Limit, Limits
@@ -53,8 +54,11 @@ class Bench:
         return self.sandbox.wrap(Command((python, "-c", code), {"PATH": os.defpath}, self.folder / "scratch"), world)
 
     def run(self, code: str, *, name: str = "a", timeout: float | None = 60, limits: Limits = NONE) -> Exit:
+        return self.start(self.command(code), name=name, timeout=timeout, limits=limits)
+
+    def start(self, command: Command, *, name: str = "a", timeout: float | None = 60, limits: Limits = NONE) -> Exit:
         out, err = self.folder / f"{name}.out", self.folder / f"{name}.err"
-        return self.executor.run(self.command(code), stdout=out, stderr=err, timeout=timeout, limits=limits)
+        return self.executor.run(command, stdout=out, stderr=err, timeout=timeout, limits=limits)
 
     def out(self, name: str = "a") -> str:
         return (self.folder / f"{name}.out").read_text()
@@ -229,13 +233,42 @@ def test_what_it_could_not_do_is_said_when_it_is_needed(bench: Bench) -> None:
     assert bench.sandbox.ahead is not None
     ready = bench.launchers.ready(bench.sandbox.ahead, [bench.folder / "no-group"])
     with (bench.folder / "said").open("wb") as said:
-        launched = ready.start(bench.command("print('ran')"), said.fileno(), said.fileno())
-        status, _, _ = launched.reap()
-    assert status == 125
-    said_at_last = (bench.folder / "said").read_text()
-    assert said_at_last.startswith("the sandbox could not be made: ")
-    assert "No such file or directory" in said_at_last
-    assert "ran" not in said_at_last
+        end = ready.start(bench.command("print('ran')"), said.fileno(), said.fileno()).reap()
+    assert (end.status, end.spawn_error) == (125, "")
+    assert end.sandbox_error == f"{bench.folder}/no-group/cgroup.procs: No such file or directory"
+    assert (bench.folder / "said").read_text() == ""
+
+
+def test_a_sandbox_that_cannot_be_made_is_told_apart_from_a_program_that_ended(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = Group((bench.folder / "no-group",), frozenset())
+    monkeypatch.setattr(ControlGroups, "make", lambda self, limits: group)
+    end = bench.run("print('ran')")
+    assert (end.code, end.signal, end.spawn_error, bench.out()) == (None, None, "", "")
+    assert end.sandbox_error == f"{bench.folder}/no-group/cgroup.procs: No such file or directory"
+
+
+def test_limits_that_cannot_be_set_are_the_sandboxes_fault(bench: Bench) -> None:
+    bench.sandbox = type(bench.sandbox)(bench.folder / "work", limits=Limits(open_files=-5))
+    end = bench.run("print('ran')")
+    assert (end.code, end.signal, end.spawn_error, bench.out()) == (None, None, "", "")
+    assert end.sandbox_error
+
+
+@pytest.mark.parametrize(
+    ("argv", "reason"),
+    [
+        (("/nowhere/at-all",), "/nowhere/at-all: No such file or directory"),
+        (("/etc/passwd",), "/etc/passwd: Permission denied"),
+        (("/bin/true", "a\0b"), "/bin/true: embedded null byte"),
+    ],
+)
+def test_a_program_that_cannot_be_started_is_told_apart_from_one_that_ended(
+    bench: Bench, argv: tuple[str, ...], reason: str
+) -> None:
+    end = bench.start(bench.sandbox.wrap(Command(argv, {}, Path("/")), World((), ())))
+    assert (end.code, end.signal, end.sandbox_error, end.spawn_error) == (None, None, "", reason)
 
 
 def test_one_that_is_ready_ends_with_whoever_had_it_made(bench: Bench) -> None:

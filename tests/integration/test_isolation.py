@@ -121,6 +121,22 @@ def test_nothing_is_left_of_a_cell(user: User, isolation: str) -> None:
     assert [entry.name for entry in (user.store / "tmp").iterdir() if entry.is_dir()] == []
 
 
+def test_a_program_that_ends_as_a_launcher_does_has_failed(user: User, isolation: str) -> None:
+    sentence = "the sandbox could not be made: x"
+    user.write(
+        "check.py", f"import os, sys, toy\nos.fchmod(2, 0)\nprint({sentence!r}, file=sys.stderr)\nsys.exit(125)\n"
+    )
+    run = user.run("test", "check.py", "--versions", "2.0", "--isolation", isolation)
+    assert (run.code, run.outcomes()) == (1, {"2.0": "fail"})
+    run = user.run(
+        "test", "--versions", "2.0", "--isolation", isolation, "--", "sh", "-c", f"echo {sentence}>&2; exit 125"
+    )
+    assert (run.code, run.outcomes()) == (1, {"2.0": "fail"})
+    run = user.run("test", "--versions", "2.0", "--isolation", isolation, "--", "no-such-program")
+    assert (run.code, run.outcomes()) == (1, {"2.0": "crash"})
+    assert "it could not be started: no-such-program: No such file or directory" in run.out
+
+
 def test_what_a_test_writes_into_the_events_costs_that_line_alone(user: User, isolation: str) -> None:
     user.write(
         "check.py",

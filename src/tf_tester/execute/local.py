@@ -3,11 +3,12 @@
 import contextlib
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -15,7 +16,7 @@ from msgspec.structs import replace
 
 from tf_tester.execute.groups import ControlGroups, Group
 from tf_tester.execute.watch import Watch, resident
-from tf_tester.model.exit import Exit
+from tf_tester.model.exit import Exit, ProcessEnd
 from tf_tester.model.limits import Exceeded, Limit, Limits
 from tf_tester.ports.execute import Command, Ready, Started, Starter
 
@@ -25,8 +26,7 @@ _OURS = 2
 """Processes of a supervised command that aren't the program's: the launcher and its init."""
 _GRACE = 2.0
 """Seconds between asking a process to end and killing it."""
-_ENDING = 10.0
-"""Seconds that a launcher may take to end what it supervises."""
+_OURS_TO_USE = stat.S_IRUSR | stat.S_IWUSR
 _NO_GROUP = Group((), frozenset())
 _LONGEST_POLL = 2**31 - 1
 """Milliseconds: 24 days."""
@@ -38,9 +38,9 @@ class LocalExecutor:
     def __init__(self, groups: ControlGroups | None = None, launchers: Starter | None = None) -> None:
         self._groups = groups or ControlGroups()
         self._launchers = launchers
-        """Starts supervised commands, faster than we."""
+        """Starts supervised commands; needed for these."""
         self._lock = threading.Lock()
-        self._running: dict[str, _Tree] = {}
+        self._running: list[Started] = []
         self._stopped = False
         self._expected = 0
         """Programs that were announced and have not begun."""
@@ -57,57 +57,37 @@ class LocalExecutor:
         scratch: Sequence[Path] = (),
         written: Sequence[Path] = (),
     ) -> Exit:
-        mark = os.urandom(8).hex()
-        reserve = self._take(command, limits)
+        task = _Task(command, stdout, stderr, timeout, limits, tuple(scratch), tuple(written))
+        while (exit := self._try(task)) is None:
+            pass  # the launcher that was ready has died of whatever it was before the command reached it
+        return exit
+
+    def _try(self, task: "_Task") -> Exit | None:
+        """Run a program; None where nothing has run yet and it can be tried once more."""
+        reserve = self._take(task)
         # Only a launcher can join a group before the program begins.
-        group = reserve.group if reserve else self._groups.make(limits) if command.supervised else _NO_GROUP
+        supervised = task.command.supervised
+        group = reserve.group if reserve else self._groups.make(task.limits) if supervised else _NO_GROUP
         killed_before = _killed_for_memory()
         try:
-            watch = Watch(
-                limits,
-                scratch,
-                (stdout, stderr, *written),
-                grouped=group.held,
-                ours=_OURS * command.supervised,
-            )
+            streams = (task.stdout, task.stderr)
+            ours = _OURS * supervised
+            watch = Watch(task.limits, task.scratch, (*streams, *task.written), grouped=group.held, ours=ours)
             started = time.monotonic()
-            with self._lock:
-                if self._stopped:
-                    return Exit(None, signal.SIGINT, False, 0.0, 0.0, 0)
-                try:
-                    process = self._start(command, mark, group, reserve, stdout, stderr)
-                    tree = _Tree(process, mark, command.supervised)
-                except OSError as error:
-                    # Of a folder that is not there, subprocess gives the name in place of the program's.
-                    name = os.fsdecode(error.filename) if error.filename else command.argv[0]
-                    return _not_started(f"{name}: {error.strerror or error}")
-                except ValueError as error:
-                    return _not_started(f"{command.argv[0]}: {error}")
-                self._running[mark] = tree
-            self._reserve_for_next(command.ahead, limits)
+            process = self._begin(task, group, reserve)
+            if isinstance(process, Exit):
+                return process
+            self._reserve_for_next(task.command.ahead, task.limits)
             try:
-                exit = self._attend(tree, watch, timeout, started)
+                exit = self._attend(process, watch, task.timeout, started)
             finally:
                 with self._lock:
-                    del self._running[mark]
+                    self._running.remove(process)
+                _make_ours(streams)
             ended_by_us = self._stopped or exit.timed_out or exit.exceeded is not None
-            if reserve is not None and not ended_by_us and not tree.process.begun():
-                # It died of whatever it was before the command reached it: nothing has run yet.
-                return self.run(
-                    command,
-                    stdout=stdout,
-                    stderr=stderr,
-                    timeout=timeout,
-                    limits=limits,
-                    scratch=scratch,
-                    written=written,
-                )
-            if group.ran_out():
-                return replace(exit, exceeded=Exceeded(Limit.MEMORY, limits.memory))
-            unknown = exit.signal == signal.SIGKILL and exit.exceeded is None and Limit.MEMORY not in group.held
-            if unknown and _killed_for_memory() > killed_before:
-                return replace(exit, exceeded=Exceeded(Limit.MEMORY, None))
-            return exit
+            if reserve is not None and not ended_by_us and not process.begun():
+                return None
+            return _with_memory(exit, group, task.limits, killed_before)
         finally:
             if reserve is not None:
                 reserve.launcher.close()
@@ -131,12 +111,14 @@ class LocalExecutor:
             else:
                 self._reserve = _Reserve(launcher, group, ahead, limits)
 
-    def _take(self, command: Command, limits: Limits) -> "_Reserve | None":
-        """The launcher that is ready, if it is of the kind that is needed now."""
+    def _take(self, task: "_Task") -> "_Reserve | None":
+        """Return the launcher that is ready, if it is of the kind that is needed now."""
         with self._lock:
             self._expected = max(0, self._expected - 1)
-            reserve = self._reserve
-            if reserve is None or not command.supervised or (reserve.ahead, reserve.limits) != (command.ahead, limits):
+            reserve, command = self._reserve, task.command
+            if reserve is None or not command.supervised:
+                return None
+            if (reserve.ahead, reserve.limits) != (command.ahead, task.limits):
                 return None
             self._reserve = None
             return reserve
@@ -150,51 +132,90 @@ class LocalExecutor:
             reserve.launcher.close()
             reserve.group.remove()
 
-    def _start(
-        self, command: Command, mark: str, group: Group, reserve: "_Reserve | None", stdout: Path, stderr: Path
-    ) -> Started:
-        with stdout.open("ab") as out, stderr.open("ab") as err:
+    def _begin(self, task: "_Task", group: Group, reserve: "_Reserve | None") -> "Started | Exit":
+        """Start a program that `stop` can end from then on, or return why there is none."""
+        name = task.command.argv[0]
+        with self._lock:
+            if self._stopped:
+                return Exit(None, signal.SIGINT, False, 0.0, 0.0, 0)
+            try:
+                process = self._start(task, group, reserve)
+            except OSError as error:
+                # Of a folder that is not there, subprocess gives the name in place of the program's.
+                name = os.fsdecode(error.filename) if error.filename else name
+                return _not_started(f"{name}: {error.strerror or error}")
+            except ValueError as error:
+                return _not_started(f"{name}: {error}")
+            self._running.append(process)
+            return process
+
+    def _start(self, task: "_Task", group: Group, reserve: "_Reserve | None") -> Started:
+        command = task.command
+        with task.stdout.open("ab") as out, task.stderr.open("ab") as err:
+            if not command.supervised:
+                return _Spawned(command, out.fileno(), err.fileno())
             if reserve is not None:
                 with contextlib.suppress(OSError):  # it has died
                     return reserve.launcher.start(command, out.fileno(), err.fileno())
-            if command.supervised and self._launchers is not None:
-                with contextlib.suppress(OSError):  # it has died: what it does can be done without it
-                    return self._launchers.start(command, group.folders, out.fileno(), err.fileno())
-            return _Spawned(command, mark, group.folders, out.fileno(), err.fileno())
+            assert self._launchers is not None
+            return self._launchers.start(command, group.folders, out.fileno(), err.fileno())
 
-    def _attend(self, tree: "_Tree", watch: Watch, timeout: float | None, started: float) -> Exit:
+    def _attend(self, process: Started, watch: Watch, timeout: float | None, started: float) -> Exit:
         try:
-            timed_out, exceeded = _wait(tree, timeout, watch)
+            timed_out, exceeded = _wait(process, timeout, watch)
             if timed_out or exceeded is not None:
-                tree.end(grace=_GRACE if timed_out else 0.0)
+                process.end(_GRACE if timed_out else 0.0)
             else:
                 exceeded = watch.last()
             # Before it is reaped: until then no other session can have its number.
-            leftovers = tree.end_strays()
-            status, cpu_s, peak = tree.process.reap()
+            leftovers = process.end_strays()
+            end = process.reap()
         except BaseException:
-            tree.end(grace=0.0)
+            process.end(0.0)
             with contextlib.suppress(ChildProcessError):
-                tree.process.reap()
+                process.reap()
             raise
         wall = time.monotonic() - started
-        code, number = (None, -status) if status < 0 else (status, None)
-        return Exit(code, number, timed_out, wall, cpu_s, peak, leftovers=leftovers, exceeded=exceeded)
+        has_run = not (end.spawn_error or end.sandbox_error)
+        return Exit(
+            code=end.status if has_run and end.status >= 0 else None,
+            signal=-end.status if has_run and end.status < 0 else None,
+            timed_out=timed_out,
+            wall_s=wall,
+            cpu_s=end.cpu_s,
+            peak_rss_kib=end.peak_rss_kib,
+            spawn_error=end.spawn_error,
+            sandbox_error=end.sandbox_error,
+            leftovers=leftovers,
+            exceeded=exceeded,
+        )
 
     def resident(self) -> int:
         """Bytes that all running trees hold now."""
         with self._lock:
-            pids = [tree.pid for tree in self._running.values()]
+            pids = [process.pid for process in self._running]
         return sum(map(resident, pids))
 
     def stop(self) -> None:
         """End every running tree at once, and start no other."""
         with self._lock:
             self._stopped = True
-            running = list(self._running.values())
-        for tree in running:
-            tree.end(grace=0.3)
+            running = list(self._running)
+        for process in running:
+            process.end(0.3)
         self.close()
+
+
+class _Task(Struct, frozen=True):
+    """What `run` was asked for."""
+
+    command: Command
+    stdout: Path
+    stderr: Path
+    timeout: float | None
+    limits: Limits
+    scratch: tuple[Path, ...]
+    written: tuple[Path, ...]
 
 
 class _Reserve(Struct, frozen=True):
@@ -206,55 +227,18 @@ class _Reserve(Struct, frozen=True):
     limits: Limits
 
 
-class _Tree:
-    """A program with all that it started."""
-
-    def __init__(self, process: Started, mark: str, supervised: bool) -> None:
-        self.process = process
-        self.pid = process.pid
-        self._mark = mark
-        self._supervised = supervised
-
-    def end(self, *, grace: float) -> None:
-        """Ask it to end, then end all of it; returns when it is dead."""
-        if self._supervised:
-            if grace:
-                self.process.ask()
-                self.process.ended(grace)
-            self.process.let_go()
-            if not self.process.ended(_ENDING):
-                self.process.kill()
-            return
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            _signal_group(self.pid, signal.SIGTERM)
-            self.process.ended(grace)
-            _signal_group(self.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
-        self._kill_strays(session=None)
-
-    def end_strays(self) -> int:
-        """Kill what the main process, which has ended, left behind; how many there were."""
-        if self._supervised:
-            return 0
-        return self._kill_strays(session=self.pid)
-
-    def _kill_strays(self, *, session: int | None) -> int:
-        from tf_tester.execute.strays import kill_strays
-
-        return kill_strays((MARK, self._mark), session=session)
-
-
 class _Spawned:
-    """`ports.Started`: a child of this process."""
+    """`ports.Started`: a child of this process, with all that it started."""
 
-    def __init__(self, command: Command, mark: str, groups: Sequence[Path], stdout: int, stderr: int) -> None:
+    def __init__(self, command: Command, stdout: int, stderr: int) -> None:
+        self._mark = os.urandom(8).hex()
         self._process = subprocess.Popen(
-            [*command.argv, *map(str, groups)],
-            env={**command.env, MARK: mark},
+            command.argv,
+            env={**command.env, MARK: self._mark},
             cwd=command.cwd,
-            stdin=subprocess.PIPE if command.supervised else subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,
-            bufsize=0,
             start_new_session=True,
         )
         self.pid = self._process.pid
@@ -280,37 +264,56 @@ class _Spawned:
             time.sleep(0.02)
         return True
 
-    def reap(self) -> tuple[int, float, int]:
+    def end(self, grace: float) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            _signal_group(self.pid, signal.SIGTERM)
+            self.ended(grace)
+            _signal_group(self.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+        self._kill_strays(session=None)
+
+    def end_strays(self) -> int:
+        return self._kill_strays(session=self.pid)
+
+    def _kill_strays(self, *, session: int | None) -> int:
+        from tf_tester.execute.strays import kill_strays
+
+        return kill_strays((MARK, self._mark), session=session)
+
+    def reap(self) -> ProcessEnd:
+        if not hasattr(os, "wait4"):
+            return ProcessEnd(self._process.wait(), 0.0, 0)
         try:
-            if not hasattr(os, "wait4"):
-                return self._process.wait(), 0.0, 0
             _, status, usage = os.wait4(self.pid, 0)
         finally:
-            self.let_go()
             if self._handle is not None:
                 os.close(self._handle)
                 self._handle = None
         code = os.waitstatus_to_exitcode(status)
         self._process.returncode = code
         unit = 1024 if sys.platform == "darwin" else 1
-        return code, usage.ru_utime + usage.ru_stime, usage.ru_maxrss // unit
+        return ProcessEnd(code, usage.ru_utime + usage.ru_stime, usage.ru_maxrss // unit)
 
     def begun(self) -> bool:
         return True
 
-    def ask(self) -> None:
-        if self._process.stdin is not None:
-            with contextlib.suppress(OSError, ValueError):
-                self._process.stdin.write(b"e")
 
-    def let_go(self) -> None:
-        if self._process.stdin is not None:
-            with contextlib.suppress(OSError):
-                self._process.stdin.close()
+def _make_ours(files: Iterable[Path]) -> None:
+    """Let us read the streams and add to them, though a program may have changed their modes (`os.fchmod(1, 0)`)."""
+    for file in files:
+        with contextlib.suppress(OSError):
+            mode = file.lstat().st_mode
+            if stat.S_ISREG(mode) and mode & _OURS_TO_USE != _OURS_TO_USE:
+                file.chmod(stat.S_IMODE(mode) | _OURS_TO_USE)
 
-    def kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            _signal_group(self.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+
+def _with_memory(exit: Exit, group: Group, limits: Limits, killed_before: int) -> Exit:
+    """Add that memory ran out, where the kernel has counted it; so many it had killed for that before."""
+    if group.ran_out():
+        return replace(exit, exceeded=Exceeded(Limit.MEMORY, limits.memory))
+    unknown = exit.signal == signal.SIGKILL and exit.exceeded is None and Limit.MEMORY not in group.held
+    if unknown and _killed_for_memory() > killed_before:
+        return replace(exit, exceeded=Exceeded(Limit.MEMORY, None))
+    return exit
 
 
 def _not_started(reason: str) -> Exit:
@@ -333,14 +336,14 @@ def _signal_group(pid: int, number: int) -> None:
         os.kill(pid, number)
 
 
-def _wait(tree: _Tree, timeout: float | None, watch: Watch) -> tuple[bool, Exceeded | None]:
-    """Whether the time ran out before the end, and the limit that was exceeded before."""
+def _wait(process: Started, timeout: float | None, watch: Watch) -> tuple[bool, Exceeded | None]:
+    """Return whether the time ran out before the end, and the limit that was exceeded before."""
     deadline = None if timeout is None else time.monotonic() + timeout
     while True:
         left = watch.pause if deadline is None else min(watch.pause, deadline - time.monotonic())
-        if tree.process.ended(left):
+        if process.ended(left):
             return False, None
         if deadline is not None and time.monotonic() >= deadline:
             return True, None
-        if (exceeded := watch.look(tree.pid)) is not None:
+        if (exceeded := watch.look(process.pid)) is not None:
             return False, exceeded

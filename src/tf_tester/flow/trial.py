@@ -34,10 +34,6 @@ from tf_tester.ports.execute import Command
 
 LIMIT = 65_536
 """Characters kept of one stream or traceback; head and tail."""
-REFUSED = 125
-"""Status of a launcher whose program has not run; its last line begins with one of the next two."""
-NO_SANDBOX = "the sandbox could not be made"
-NO_PROGRAM = "the program could not be started: "
 _PROJECT_FILES = ("pyproject.toml", "setup.py")
 _RESTARTS = 20
 """How often a test run that died is gone on with behind the test that killed it."""
@@ -154,22 +150,20 @@ class _Stage(Struct, frozen=True):
         """Run a program in the sandbox, its streams into `place`. Raises `InstallFailed` where there can't be one."""
         left = None if self.deadline is None else max(0.0, self.deadline - self.services.run.monotonic())
         command = self.services.execution.sandbox.wrap(Command(tuple(argv), self.env, self.scratch.cwd), self.world)
-        stdout, stderr = place / "stdout", place / "stderr"
         end = self.services.execution.executor.run(
             command,
-            stdout=stdout,
-            stderr=stderr,
+            stdout=place / "stdout",
+            stderr=place / "stderr",
             timeout=left,
             limits=self.services.execution.limits,
             scratch=self.scratch.on_disk,
             written=(self.scratch.events,),
         )
-        if command.supervised and end.code == REFUSED:
-            last = (_bounded(stderr).strip().splitlines() or [""])[-1]
-            if last.startswith(NO_SANDBOX):
-                raise InstallFailed(f"{last}.", hint="`tf-tester doctor` shows what this system allows.")
-            if last.startswith(NO_PROGRAM):
-                return replace(end, code=None, spawn_error=last.removeprefix(NO_PROGRAM))
+        if end.sandbox_error:
+            raise InstallFailed(
+                f"the sandbox could not be made: {end.sandbox_error}.",
+                hint="`tf-tester doctor` shows what this system allows.",
+            )
         return end
 
 

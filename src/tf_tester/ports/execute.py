@@ -6,7 +6,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from tf_tester.model.exit import Exit
+from tf_tester.model.exit import Exit, ProcessEnd
 from tf_tester.model.limits import Limits
 from tf_tester.model.world import World
 
@@ -33,24 +33,23 @@ class Started(Protocol):
         """Whether it ends within so many seconds (None: however long it takes)."""
         ...
 
-    def reap(self) -> tuple[int, float, int]:
-        """Status (negative: a signal), CPU seconds and peak KiB of it and all it waited for; waits for the end."""
+    def end(self, grace: float) -> None:
+        """Ask the program to end, wait so many seconds, then end all that it started; return when that is dead.
+
+        From any thread. Without a `grace` nobody is asked.
+        """
+        ...
+
+    def end_strays(self) -> int:
+        """End what the program, which has ended, left behind; return how many processes these were."""
+        ...
+
+    def reap(self) -> ProcessEnd:
+        """Wait for the end and return how it ended."""
         ...
 
     def begun(self) -> bool:
-        """Whether the command was taken at all; to be asked when it has ended."""
-        ...
-
-    def ask(self) -> None:
-        """Ask a launcher's program to end."""
-        ...
-
-    def let_go(self) -> None:
-        """Let a launcher end everything at once."""
-        ...
-
-    def kill(self) -> None:
-        """Kill it, as a last resort."""
+        """Return whether the command was taken at all; to be asked when it has ended."""
         ...
 
 

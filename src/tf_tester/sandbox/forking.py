@@ -3,8 +3,8 @@
 It is the far end of `sandbox.server`, on its standard input: a socket that keeps messages apart. A message is what a
 launcher can do ahead of its order and the groups to join, with two descriptors: a socket that becomes the launcher's
 standard input, and a report. The report gets the launcher's number at once, and its end when it has ended. The order
-comes through the launcher's own socket: its file, with the descriptors of the program's two streams. Standard library
-only.
+comes through the launcher's own socket: its file, with the descriptors of the program's two streams. Through the same
+socket the launcher says if the program could not be run, and why. Standard library only.
 """
 
 import _socket
@@ -13,11 +13,10 @@ import marshal
 import os
 import select
 import struct
-import sys
 
 from tf_tester.sandbox import calls, kernel
 from tf_tester.sandbox.launcher import REFUSED, carry_out, read_order
-from tf_tester.sandbox.messages import BEGUN, DESCRIPTORS, ENDED, LONGEST
+from tf_tester.sandbox.messages import BEGUN, DESCRIPTORS, ENDED, LONGEST, NO_SANDBOX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,12 +62,19 @@ def _begin(ahead: "dict[str, Any]", groups: "list[str]", lifeline: int, report: 
         return launcher
     try:
         os.dup2(lifeline, 0)
-        kernel.close_all_but_streams()
+        kernel.close_from(3)
         os.setsid()
-        carry_out(ahead, groups, _take)
+        carry_out(ahead, groups, _take, _say)
     except BaseException as error:  # noqa: BLE001 - what was forked must never go on as the one that forks
-        print(f"the sandbox could not be made: {error!r}", file=sys.stderr, flush=True)
+        _say(NO_SANDBOX, repr(error).encode())
     os._exit(REFUSED)
+
+
+def _say(kind: bytes, reason: bytes) -> None:
+    try:
+        os.write(0, kind + reason)
+    except OSError:
+        pass  # nobody listens any more
 
 
 def _take() -> "dict[str, Any]":

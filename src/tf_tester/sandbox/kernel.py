@@ -63,11 +63,11 @@ def write(path: str, text: str) -> None:
         os.close(descriptor)
 
 
-def close_all_but_streams() -> None:
-    """No descriptor of anybody else comes along (CVE-2024-21626)."""
-    if libc.syscall(CLOSE_RANGE, ctypes.c_uint(3), ctypes.c_uint(0xFFFFFFFF), 0) < 0:
+def close_from(first: int) -> None:
+    """Close this descriptor and all beyond: none of anybody else comes along (CVE-2024-21626)."""
+    if libc.syscall(CLOSE_RANGE, ctypes.c_uint(first), ctypes.c_uint(0xFFFFFFFF), 0) < 0:
         for name in os.listdir("/proc/self/fd"):
-            if int(name) > 2:
+            if int(name) >= first:
                 try:
                     os.close(int(name))
                 except OSError:

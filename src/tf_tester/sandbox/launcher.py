@@ -16,8 +16,9 @@ In mode `view` there is none of this, and one process: the caller's own world wi
 
 The caller holds the other end of the launcher's standard input: once the order is taken, a byte there asks the program
 to end (SIGTERM); its closing ends everything at once, and it closes by itself when the caller dies. The launcher ends
-as the program did: with its exit status, or by the same signal. What can't be set up ends with status 125 and a
-sentence on standard error: then the program has not run.
+as the program did: with its exit status, or by the same signal. Where the program has not run, because something can't
+be set up, it ends with status 125 after it has said why: on its input if it was forked (`sandbox.messages`), which the
+program never holds, else on standard error.
 """
 
 import marshal
@@ -30,6 +31,7 @@ import sys
 from tf_tester.sandbox import kernel, landlock
 from tf_tester.sandbox.calls import AF_UNIX, FAMILIES, filter_calls
 from tf_tester.sandbox.kernel import check, libc
+from tf_tester.sandbox.messages import LONGEST_REASON, NO_PROGRAM, NO_SANDBOX
 from tf_tester.sandbox.world import enter_namespaces, enter_view, furnish_world, make_world
 
 TYPE_CHECKING = False  # `typing` itself costs 7 ms
@@ -38,22 +40,32 @@ if TYPE_CHECKING:
     from typing import Any
 
     Order = dict[str, Any]
+    Say = Callable[[bytes, bytes], None]
 
 REFUSED = 125
-"""Exit status when the program was not started; as `env`, `timeout` and `docker run` have it."""
+"""Exit status when the program was not started, as `env` and `docker run` have it; a program may have it, too."""
+_SENTENCES = {NO_SANDBOX: b"the sandbox could not be made", NO_PROGRAM: b"the program could not be started"}
 _TAKEN = b"t"
 """Said by init when it has taken the order."""
 _JOINED = b"."
 """Said to init when it is in its groups; anything else is the reason why not."""
-_STATUS = struct.Struct("=Bi")
-"""Whether it was a signal, and its number or the exit status."""
+_EXITED, _SIGNALLED = b"e", b"k"
+_END = struct.Struct("=ci")
+"""What init says at its end: one of these and the status or the signal, or how the program failed to start; the reason
+follows then."""
+_FAILURE = 3
+"""The descriptor on which the program's process says why it could not become the program; a program has closed it."""
 _CAPABILITY_VERSION_3 = 0x20080522
 _LAST_CAPABILITY = 63
 
 
 def main() -> None:
     order = read_order(sys.argv[1])
-    carry_out(order, sys.argv[2:], lambda: order)
+    carry_out(order, sys.argv[2:], lambda: order, _print)
+
+
+def _print(kind: bytes, reason: bytes) -> None:
+    os.write(2, _SENTENCES[kind] + b": " + reason + b"\n")
 
 
 def read_order(file: str) -> "Order":
@@ -64,13 +76,14 @@ def read_order(file: str) -> "Order":
     return order
 
 
-def carry_out(ahead: "Order", groups: "list[str]", take: "Callable[[], Order]") -> None:
+def carry_out(ahead: "Order", groups: "list[str]", take: "Callable[[], Order]", say: "Say") -> None:
     """Run what is ordered, in these control groups; never returns.
 
-    `ahead` is the part of the order that is known before; `take` waits for the whole, and for the streams.
+    `ahead` is the part of the order that is known before; `take` waits for the whole, and for the streams; `say` tells
+    the caller if the program has not run.
     """
     if ahead["mode"] == "view":
-        _show_view(take())
+        _show_view(take(), say)
     try:
         # The kernel asks whether we may when they are opened: we still are who we were.
         joining = [os.open(f"{group}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC) for group in groups]
@@ -78,7 +91,7 @@ def carry_out(ahead: "Order", groups: "list[str]", take: "Callable[[], Order]") 
             enter_namespaces(network=ahead["network"])
     except OSError as error:
         take()  # and with it the stream on which it can be said
-        _refuse(error)
+        _refuse(say, NO_SANDBOX, _reason(error))
     kernel.on_signal(kernel.SIGUSR1, kernel.SIG_IGN)  # until there is a program to be asked
     launcher = os.getpid()
     reading, writing = os.pipe()
@@ -93,20 +106,36 @@ def carry_out(ahead: "Order", groups: "list[str]", take: "Callable[[], Order]") 
     _join(init, joining, grouping)
     said = _said_by_init(ahead["mode"], init, reading)
     os.waitpid(init, 0)  # in a namespace of its own, init is gone when everything in it is
-    if len(said) != _STATUS.size:
+    if len(said) < _END.size:
         _leave_by(kernel.SIGKILL)  # init itself was killed: by us, by the system for want of memory, by somebody
-    signalled, number = _STATUS.unpack(said)
-    if signalled:
+    how, number = _END.unpack_from(said)
+    if how == _SIGNALLED:
         _leave_by(number)
-    os._exit(number)
+    if how == _EXITED:
+        os._exit(number)
+    _refuse(say, how, said[_END.size :])
 
 
-def _show_view(order: "Order") -> None:
+def _show_view(order: "Order", say: "Say") -> None:
     try:
         enter_view(order)
     except OSError as error:
-        _refuse(error)
-    _become_program(order)
+        _refuse(say, NO_SANDBOX, _reason(error))
+    _refuse(say, NO_PROGRAM, _reason(_become_program(order), order["argv"][0]))
+
+
+def _refuse(say: "Say", kind: bytes, reason: bytes) -> None:
+    say(kind, reason)
+    os._exit(REFUSED)
+
+
+def _reason(error: BaseException, what: str = "") -> bytes:
+    """Return what failed and why; `what` is for errors that don't name it."""
+    if isinstance(error, OSError):
+        told = f"{error.filename or what}: {error.strerror}"
+    else:
+        told = f"{what}: {error}" if isinstance(error, ValueError) else repr(error)
+    return told.encode("utf-8", "backslashreplace")[:LONGEST_REASON]
 
 
 def _join(init: int, groups: "list[int]", grouping: int) -> None:
@@ -137,7 +166,7 @@ def _said_by_init(mode: str, init: int, reading: int) -> bytes:
     while True:
         ready = [descriptor for descriptor, _ in poll.poll()]
         if reading in ready:
-            return os.read(reading, 64)
+            return os.read(reading, _END.size + LONGEST_REASON)
         if os.read(0, 1):
             os.kill(init, kernel.SIGUSR1)
         else:
@@ -172,19 +201,26 @@ def _run_init(ahead: "Order", take: "Callable[[], Order]", launcher: int, writin
         if joined != _JOINED:
             raise OSError(0, joined.decode() or "the launcher has died", "joining a control group")
     except OSError as error:
-        os.write(writing, _STATUS.pack(0, REFUSED))
-        _refuse(error)
+        os.write(writing, _END.pack(NO_SANDBOX, 0) + _reason(error))
+        os._exit(REFUSED)
     protected = () if namespace else (order["caller"], launcher, os.getpid())
+    failed, failing = os.pipe()
     program = os.fork()
     if program == 0:
-        _run_program(order, protected)
+        _run_program(order, protected, failing)
+    os.close(failing)
     kernel.on_signal(kernel.SIGUSR1, lambda *_: _ask(program))
     while True:
         pid, status = os.wait()  # orphans come here too
         if pid == program:
             break
-    signalled = os.WIFSIGNALED(status)
-    said = _STATUS.pack(signalled, os.WTERMSIG(status) if signalled else os.WEXITSTATUS(status))
+    failure = os.read(failed, 1 + LONGEST_REASON)  # closed by whoever became the program
+    if failure:
+        said = _END.pack(failure[:1], 0) + failure[1:]
+    elif os.WIFSIGNALED(status):
+        said = _END.pack(_SIGNALLED, os.WTERMSIG(status))
+    else:
+        said = _END.pack(_EXITED, os.WEXITSTATUS(status))
     if not namespace:
         _end_everything(ours=False)
     os.write(writing, said)
@@ -237,8 +273,12 @@ def _parent(process: str) -> int:
         return 0
 
 
-def _run_program(order: "Order", protected: tuple[int, ...]) -> None:
-    """Limits, privileges, what it may do, exec; never returns."""
+def _run_program(order: "Order", protected: tuple[int, ...], failing: int) -> None:
+    """Limits, privileges, what it may do, exec; never returns. How it fails and why is written to `failing`."""
+    if failing != _FAILURE:
+        os.dup2(failing, _FAILURE, inheritable=False)
+    kernel.close_from(_FAILURE + 1)
+    kind = NO_SANDBOX
     try:
         os.setsid()  # no controlling terminal
         kernel.prctl(kernel.PR_SET_PDEATHSIG, kernel.SIGKILL, "dying with init")
@@ -246,19 +286,21 @@ def _run_program(order: "Order", protected: tuple[int, ...]) -> None:
             kernel.on_signal(number, kernel.SIG_DFL)
         _take_limits(order["limits"])
         _drop_privileges()
-        kernel.close_all_but_streams()
         _confine(order, protected)
-    except OSError as error:
-        _not_started(order, error)
-    _become_program(order)
+        kind = NO_PROGRAM
+        reason: BaseException = _become_program(order)
+    except BaseException as error:  # noqa: BLE001 - what was forked must never go on as init
+        reason = error
+    os.write(_FAILURE, kind + _reason(reason, order["argv"][0]))
+    os._exit(REFUSED)
 
 
-def _become_program(order: "Order") -> None:
-    """Never returns."""
+def _become_program(order: "Order") -> "OSError | ValueError":
+    """Return why not, or never."""
     name = order["argv"][0]
     # `os.execvpe` imports a module for this search, which may be out of reach by now.
     folders = [""] if "/" in name else [f"{folder}/" for folder in order["env"].get("PATH", os.defpath).split(":")]
-    reason = OSError(2, "No such file or directory", name)
+    reason: OSError | ValueError = OSError(2, "No such file or directory", name)
     try:
         os.chdir(order["cwd"])
         for folder in folders:
@@ -268,15 +310,9 @@ def _become_program(order: "Order") -> None:
                 continue
             except PermissionError as error:
                 reason = error
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a NUL in a word
         reason = error
-    _not_started(order, reason)
-
-
-def _not_started(order: "Order", error: OSError) -> None:
-    what = error.filename or order["argv"][0]
-    print(f"the program could not be started: {what}: {error.strerror}", file=sys.stderr, flush=True)
-    os._exit(REFUSED)
+    return reason
 
 
 def _take_limits(limits: dict[str, int]) -> None:
@@ -316,11 +352,6 @@ def _confine(order: "Order", protected: tuple[int, ...]) -> None:
         truncates=abi >= landlock.TRUNCATES,
         protected=() if abi >= landlock.SCOPES else protected,
     )
-
-
-def _refuse(error: OSError) -> None:
-    print(f"the sandbox could not be made: {error.filename}: {error.strerror}", file=sys.stderr, flush=True)
-    os._exit(REFUSED)
 
 
 def _leave_by(number: int) -> None:

@@ -1,4 +1,4 @@
-"""What is said between us and the process that forks launchers; standard library only."""
+"""What is said between us, the process that forks launchers, and the launchers; standard library only."""
 
 import struct
 
@@ -9,3 +9,10 @@ ENDED = struct.Struct("=idq")
 DESCRIPTORS = 2
 """In each message: a launcher's input and its report, or its program's output and errors."""
 LONGEST = 1 << 16
+NO_SANDBOX, NO_PROGRAM = b"s", b"p"
+"""What a launcher says on its input if the program has not run: one of these, and the reason.
+
+Neither an exit status nor the output could say it: both are the program's own, too.
+"""
+LONGEST_REASON = 1000
+"""Bytes."""

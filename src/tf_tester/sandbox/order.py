@@ -80,9 +80,10 @@ def try_out(command: Command, starter: Starter) -> None:
         finally:
             os.close(writing)
         said = stream.read().strip().splitlines()
-    status = launched.reap()[0]
-    if status != 0:
+    end = launched.reap()
+    if end.status != 0:
+        reason = end.sandbox_error or end.spawn_error or (said[-1] if said else f"status {end.status}")
         raise IsolationUnavailable(
-            f"Tests can't be sandboxed here: {said[-1] if said else f'status {status}'}.",
+            f"Tests can't be sandboxed here: {reason}.",
             hint="`tf-tester doctor` shows what this system allows; --isolation none runs tests without.",
         )

@@ -12,15 +12,18 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from tf_tester.model.exit import ProcessEnd
 from tf_tester.ports.execute import Command
-from tf_tester.sandbox.messages import BEGUN, ENDED
+from tf_tester.sandbox.messages import BEGUN, ENDED, LONGEST_REASON, NO_PROGRAM, NO_SANDBOX
 from tf_tester.sandbox.order import FOLDER, order_of
 
 _START = "import sys; sys.path.append(sys.argv.pop(1)); from tf_tester.sandbox.forking import serve; serve()"
+_ENDING = 10.0
+"""Seconds that a launcher may take to end what it supervises."""
 
 
 class LaunchServer:
-    """`ports.Starter` for launchers; its process is started when the first one is wanted."""
+    """`ports.Starter` for launchers; its process is started when one is wanted and there is none, or none any more."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -28,14 +31,12 @@ class LaunchServer:
         self._requests: socket.socket | None = None
 
     def ready(self, ahead: bytes, groups: Sequence[Path]) -> "Ready":
-        """Raises `OSError`."""
+        """Raise `OSError` where its process can't be started."""
         message = marshal.dumps((ahead, [str(group) for group in groups]))
         lifeline, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours, report = socket.socketpair()
         try:
-            with self._lock:
-                requests = self._requests or self._begin()
-                socket.send_fds(requests, [message], [theirs.fileno(), report.fileno()])
+            self._ask(message, [theirs.fileno(), report.fileno()])
         except OSError:
             lifeline.close()
             ours.close()
@@ -46,8 +47,11 @@ class LaunchServer:
         return Ready(ours, lifeline)
 
     def start(self, command: Command, groups: Sequence[Path], stdout: int, stderr: int) -> "Launched":
-        """Raises `OSError`."""
-        return self.ready(command.ahead, groups).start(command, stdout, stderr)
+        """Raise `OSError` as `ready` does."""
+        try:
+            return self.ready(command.ahead, groups).start(command, stdout, stderr)
+        except ConnectionError:  # the process has died between the two
+            return self.ready(command.ahead, groups).start(command, stdout, stderr)
 
     def begin(self) -> None:
         """Start its process now: a first launcher need not wait for that."""
@@ -63,7 +67,19 @@ class LaunchServer:
             if self._process is not None:
                 self._process.wait()
 
+    def _ask(self, message: bytes, descriptors: Sequence[int]) -> None:
+        with self._lock:
+            try:
+                socket.send_fds(self._requests or self._begin(), [message], descriptors)
+            except ConnectionError:
+                socket.send_fds(self._begin(), [message], descriptors)
+
     def _begin(self) -> socket.socket:
+        """Start the process, or another one in place of one that has died."""
+        if self._requests is not None:
+            self._requests.close()
+        if self._process is not None:
+            self._process.wait()
         self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
@@ -129,32 +145,47 @@ class Launched:
             return True  # it has been reaped
         return bool(poll.poll(None if pause is None else max(0, min(pause * 1000, 2**31 - 1))))
 
-    def reap(self) -> tuple[int, float, int]:
-        said = self._report.recv(ENDED.size)
-        self._report.close()
-        self.let_go()
+    def end(self, grace: float) -> None:
+        if grace:
+            with self._lock, contextlib.suppress(OSError):
+                self._lifeline.send(b"e")
+            self.ended(grace)
         with self._lock:
+            self._lifeline.close()
+        if not self.ended(_ENDING):
+            with self._lock, contextlib.suppress(OSError):
+                if self._handle is not None:
+                    signal.pidfd_send_signal(self._handle, signal.SIGKILL)
+
+    def end_strays(self) -> int:
+        return 0  # it has done so itself
+
+    def reap(self) -> ProcessEnd:
+        told = self._report.recv(ENDED.size)
+        self._report.close()
+        kind, reason = self._refusal()
+        with self._lock:
+            self._lifeline.close()
             if self._handle is not None:
                 os.close(self._handle)
                 self._handle = None
-        if len(said) < ENDED.size:
-            return -signal.SIGKILL, 0.0, 0  # whoever could have told has died
-        status, cpu_s, peak = ENDED.unpack(said)
-        return os.waitstatus_to_exitcode(status), cpu_s, peak
+        # Whoever could have told of its end may have died.
+        status, cpu_s, peak = ENDED.unpack(told) if len(told) == ENDED.size else (signal.SIGKILL, 0.0, 0)
+        return ProcessEnd(
+            os.waitstatus_to_exitcode(status),
+            cpu_s,
+            peak,
+            spawn_error=reason if kind == NO_PROGRAM else "",
+            sandbox_error=reason if kind == NO_SANDBOX else "",
+        )
+
+    def _refusal(self) -> tuple[bytes, str]:
+        """Return what the launcher, which has ended, has said of a program that it did not run."""
+        with self._lock, contextlib.suppress(OSError):
+            said = self._lifeline.recv(1 + LONGEST_REASON, socket.MSG_DONTWAIT)
+            return said[:1], said[1:].decode("utf-8", "replace")
+        return b"", ""
 
     def begun(self) -> bool:
         # Whoever takes an order removes its file. One that was sent to a dying launcher stays.
         return not os.path.exists(self._order)
-
-    def ask(self) -> None:
-        with self._lock, contextlib.suppress(OSError):
-            self._lifeline.send(b"e")
-
-    def let_go(self) -> None:
-        with self._lock:
-            self._lifeline.close()
-
-    def kill(self) -> None:
-        with self._lock, contextlib.suppress(OSError):
-            if self._handle is not None:
-                signal.pidfd_send_signal(self._handle, signal.SIGKILL)
