@@ -254,7 +254,9 @@ class Room:
         (self.folder / "empty").mkdir(exist_ok=True)
         scratch = evidence.parent / "scratch"
         trial = Trial(command=command, cwd=self.folder / "empty")
-        ran = run_trial(trial, jobs_of(trial), planned, made, (), self.world, evidence=evidence, scratch=scratch)
+        ran = run_trial(
+            trial, jobs_of(trial), _preparation(planned), made, self.world, evidence=evidence, scratch=scratch
+        )
         return ran.rows[0]
 
     def said(self, name: str = "cell") -> Path:

@@ -104,6 +104,11 @@ def command(
     settings = settings_from(ctx.params).settings
     with publishing(settings, name, os.environ, url=url, keep=kept) as source:
         done = publish(source.edition, source.blobs, source.metadata, place, signer)
+    return _published(target, done)
+
+
+def _published(target: str, done: "Published") -> int:
+    """Tell what is new and what is missing, and return the exit code."""
     say(_told(target, done))
     if done.missing:
         few = ", ".join(done.missing[:3])

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -86,20 +86,8 @@ def command(
     host: str,
     port: int,
     workers: int,
-    public_read: bool,
-    tokens: Path | None,
     certificate: Path | None,
     key: Path | None,
-    private: Path | None,
-    uploads: bool,
-    largest_upload: str,
-    locks: Path | None,
-    synced: str | None,
-    redirect: bool,
-    region_header: str | None,
-    hosts: tuple[str, ...],
-    rate: float | None,
-    log: str,
     **_: Any,
 ) -> int:
     """Serve the store, and what is behind it, as an index for pip, uv and others.
@@ -119,46 +107,15 @@ def command(
         # Before the library for metrics is imported: it looks once.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = ctx.with_resource(TemporaryDirectory(prefix="tf-tester-"))
     from tf_tester.serve.server import Place, listen, work
-    from tf_tester.wiring.serving import Wishes, token_file
+    from tf_tester.wiring.serving import check
 
     settings = settings_from(ctx.params).settings
-    everybody = host in _LOOPBACK or public_read
-    if not everybody and not token_file(tokens).all():
-        raise UsageError(
-            f"Whoever can reach {host} could read this index.",
-            hint="Say that this is meant with --public-read, or make a token with `tf-tester token create NAME`.",
-        )
+    wishes = _wishes(ctx.params)
+    check(wishes, host)
     if (certificate is None) != (key is None):
         raise UsageError("A certificate needs its key.", hint="Give both --tls-cert and --tls-key.")
-    if locks is not None and not locks.is_dir():
-        raise UsageError(f"There is no folder {locks}.", hint="Name the folder with the locks.")
-    if region_header and not redirect:
-        raise UsageError("--region-header goes with --redirect.")
-    if uploads and private is None:
-        raise UsageError("Uploads need a place.", hint="Name a folder with --private.")
     if workers > 1 and sys.platform == "win32":
         raise UsageError("Several workers need a POSIX system.", hint="Leave --workers away.")
-    try:
-        largest = store_size(largest_upload)
-    except ValueError as error:
-        raise UsageError(
-            f"--largest-upload {largest_upload!r} is no size.", hint="Write it as 500MB or 2GB."
-        ) from error
-    wishes = Wishes(
-        everybody_reads=everybody,
-        tokens=tokens,
-        rate=rate,
-        log=log,
-        locks=locks,
-        private=private,
-        uploads=uploads,
-        largest_upload=largest,
-        redirect=redirect,
-        region_header=region_header or "",
-        synced=synced,
-        hosts=hosts,
-        shared=workers > 1,
-    )
     place = Place(host, port, certificate, key)
     tls = place.tls()
     listener = listen(place)
@@ -175,6 +132,33 @@ def command(
         return 0
     told()
     return work(workers, one)
+
+
+def _wishes(given: Mapping[str, Any]) -> "Wishes":
+    """Return what the options say of how it is to be served. Raises `UsageError` for a size that is none."""
+    from tf_tester.wiring.serving import Wishes
+
+    try:
+        largest = store_size(given["largest_upload"])
+    except ValueError as error:
+        raise UsageError(
+            f"--largest-upload {given['largest_upload']!r} is no size.", hint="Write it as 500MB or 2GB."
+        ) from error
+    return Wishes(
+        everybody_reads=given["host"] in _LOOPBACK or given["public_read"],
+        tokens=given["tokens"],
+        rate=given["rate"],
+        log=given["log"],
+        locks=given["locks"],
+        private=given["private"],
+        uploads=given["uploads"],
+        largest_upload=largest,
+        redirect=given["redirect"],
+        region_header=given["region_header"] or "",
+        synced=given["synced"],
+        hosts=given["hosts"],
+        shared=given["workers"] > 1,
+    )
 
 
 def _serve(

@@ -95,9 +95,8 @@ def _try_cell(run: Run, preparation: Preparation, evidence: Path, replay: Replay
             ran = run_trial(
                 run.plan.trial,
                 run.plan.jobs,
-                planned,
+                preparation,
                 environment,
-                preparation.import_names,
                 services,
                 evidence=evidence,
                 scratch=scratch,

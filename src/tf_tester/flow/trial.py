@@ -22,6 +22,7 @@ from tf_tester.core.judge import judge_command, judge_harness, with_output
 from tf_tester.core.runner import Runner, runner_of, runner_of_all
 from tf_tester.core.wheel_rules import same_version
 from tf_tester.errors import InstallFailed, UsageError
+from tf_tester.flow.prepare import Preparation
 from tf_tester.flow.services import Services
 from tf_tester.flow.surroundings import IN_MEMORY, Scratch, clean_environment, world_of
 from tf_tester.model.cell import PlannedCell
@@ -103,9 +104,8 @@ def tools_of(jobs: Sequence[Job]) -> tuple[str, ...]:
 def run_trial(
     trial: Trial,
     jobs: Sequence[Job],
-    planned: PlannedCell,
+    preparation: Preparation,
     environment: Environment,
-    import_names: Sequence[str],
     services: Services,
     *,
     evidence: Path,
@@ -116,12 +116,12 @@ def run_trial(
     folders.make(trial.cwd)
     stage = _Stage(
         trial=trial,
-        planned=planned,
+        planned=preparation.planned,
         environment=environment,
-        import_names=tuple(import_names),
+        import_names=preparation.import_names,
         services=services,
         env=clean_environment(trial, environment, folders.home, folders.temporary, services.run.environ),
-        world=world_of(trial, planned, environment, services, folders),
+        world=world_of(trial, preparation.planned, environment, services, folders),
         scratch=folders,
         deadline=None if trial.timeout is None else services.run.monotonic() + trial.timeout,
     )

@@ -95,29 +95,16 @@ def services(
     run_id = new_run_id(settings)
     run_folder = folder.runs / run_id
     with ExitStack() as stack:
-        if settings.store_size is not None:
-            stack.callback(keep_to_size, settings)  # the last thing: when nothing is held any more
-        workplace = stack.enter_context(folder.workplace())
-        launchers = LaunchServer()
-        stack.callback(launchers.close)
-        if purpose is not None and sys.platform == "linux":
-            launchers.begin()  # it starts up while we go on
-        ledger = open_ledger(folder)
-        stack.callback(ledger.close)
         hear = tell(run_folder)
-        leases = Leases(folder, workplace)
-        blobs = BlobStore(folder, ledger, leases)
-        network = Network(settings, ledger, blobs, hear, environ, hosts=hosts, fresh=fresh)
+        ground = _opened(settings, environ, folder, stack, early=purpose is not None)
+        network = Network(settings, ground.ledger, ground.blobs, hear, environ, hosts=hosts, fresh=fresh)
         stack.callback(network.close)
-        ground = _Ground(settings, environ, folder, workplace, launchers, ledger, blobs, network)
-        metadata = MetadataReader(ledger, blobs, network.transfer)
-        uv = Uv(workplace / "uv")
-        executor = LocalExecutor(launchers=launchers)
+        metadata = MetadataReader(ground.ledger, ground.blobs, network.transfer)
+        uv = Uv(ground.workplace / "uv")
+        executor = LocalExecutor(launchers=ground.launchers)
         stack.callback(executor.close)
-        layers = LayerStore(
-            folder, workplace, cpus=usable_cores(), compiler=_harness("compile_layer.py"), leases=leases, seen_at=PLACE
-        )
-        sandbox, refusal = _for(purpose, settings, workplace, launchers)
+        layers = _layers(ground)
+        sandbox, refusal = _for(purpose, settings, ground.workplace, ground.launchers)
 
         def stop() -> None:
             uv.stop()
@@ -127,23 +114,16 @@ def services(
 
         yield Services(
             packages=_packages(settings, network, metadata),
-            storage=Storage(blobs, layers, _Shelves(Inventory(folder, ledger), leases, layers, workplace)),
-            provisioning=_provisioning(ground, metadata, uv, sandbox, stack),
-            execution=Execution(
-                executor=executor,
-                sandbox=sandbox,
-                sandbox_refusal=refusal,
-                limits=limits(settings, memory=total_memory()),
-                memory=_MachineMemory(executor),
-                harness=_harness("run.py"),
-            ),
-            history=_history(settings, ledger, sandbox),
+            storage=_storage(ground, layers),
+            provisioning=_provisioning(ground, network, metadata, uv, sandbox, stack),
+            execution=_execution(settings, executor, sandbox, refusal),
+            history=_history(settings, ground.ledger, sandbox),
             run=RunContext(
                 id=run_id,
                 started=now().isoformat(),
                 tool=TOOL,
                 folder=run_folder,
-                workplace=workplace,
+                workplace=ground.workplace,
                 environ=environ,
                 monotonic=time.monotonic,
                 tell=hear,
@@ -161,8 +141,52 @@ class _Ground(Struct, frozen=True):
     workplace: Path
     launchers: LaunchServer
     ledger: Ledger
+    leases: Leases
     blobs: BlobStore
-    network: Network
+
+
+def _opened(
+    settings: Settings, environ: Mapping[str, str], folder: StoreFolder, stack: ExitStack, *, early: bool
+) -> _Ground:
+    """Return what is open now; `stack` closes it. `early`: the launch server begins to start up."""
+    if settings.store_size is not None:
+        stack.callback(keep_to_size, settings)  # the last thing: when nothing is held any more
+    workplace = stack.enter_context(folder.workplace())
+    launchers = LaunchServer()
+    stack.callback(launchers.close)
+    if early and sys.platform == "linux":
+        launchers.begin()  # it starts up while we go on
+    ledger = open_ledger(folder)
+    stack.callback(ledger.close)
+    leases = Leases(folder, workplace)
+    return _Ground(settings, environ, folder, workplace, launchers, ledger, leases, BlobStore(folder, ledger, leases))
+
+
+def _layers(ground: _Ground) -> LayerStore:
+    return LayerStore(
+        ground.folder,
+        ground.workplace,
+        cpus=usable_cores(),
+        compiler=_harness("compile_layer.py"),
+        leases=ground.leases,
+        seen_at=PLACE,
+    )
+
+
+def _storage(ground: _Ground, layers: LayerStore) -> Storage:
+    inventory = Inventory(ground.folder, ground.ledger)
+    return Storage(ground.blobs, layers, _Shelves(inventory, ground.leases, layers, ground.workplace))
+
+
+def _execution(settings: Settings, executor: LocalExecutor, sandbox: Sandbox, refusal: str) -> Execution:
+    return Execution(
+        executor=executor,
+        sandbox=sandbox,
+        sandbox_refusal=refusal,
+        limits=limits(settings, memory=total_memory()),
+        memory=_MachineMemory(executor),
+        harness=_harness("run.py"),
+    )
 
 
 def _packages(settings: Settings, network: Network, metadata: MetadataReader) -> Packages:
@@ -180,9 +204,9 @@ def _packages(settings: Settings, network: Network, metadata: MetadataReader) ->
 
 
 def _provisioning(
-    ground: _Ground, metadata: MetadataReader, uv: Uv, sandbox: Sandbox, stack: ExitStack
+    ground: _Ground, network: Network, metadata: MetadataReader, uv: Uv, sandbox: Sandbox, stack: ExitStack
 ) -> Provisioning:
-    settings, workplace, network = ground.settings, ground.workplace, ground.network
+    settings, workplace = ground.settings, ground.workplace
     loopback = LoopbackIndex(network.index, network.transfer)
     stack.callback(loopback.close)
     builder = Builder(

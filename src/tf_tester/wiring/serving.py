@@ -9,6 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from tf_tester.core.settings import Settings
+from tf_tester.errors import UsageError
 from tf_tester.flow.services import Services
 from tf_tester.index.described import DescribedIndex
 from tf_tester.index.first import FirstIndex
@@ -58,6 +59,21 @@ def token_file(file: Path | None) -> TokenFile:
 
         file = platformdirs.user_config_path("tf-tester", appauthor=False) / "tokens.json"
     return TokenFile(file)
+
+
+def check(wishes: Wishes, host: str) -> None:
+    """Raise `UsageError` where the wishes contradict one another, or strangers on `host` could read without a token."""
+    if not wishes.everybody_reads and not token_file(wishes.tokens).all():
+        raise UsageError(
+            f"Whoever can reach {host} could read this index.",
+            hint="Say that this is meant with --public-read, or make a token with `tf-tester token create NAME`.",
+        )
+    if wishes.locks is not None and not wishes.locks.is_dir():
+        raise UsageError(f"There is no folder {wishes.locks}.", hint="Name the folder with the locks.")
+    if wishes.region_header and not wishes.redirect:
+        raise UsageError("--region-header goes with --redirect.")
+    if wishes.uploads and wishes.private is None:
+        raise UsageError("Uploads need a place.", hint="Name a folder with --private.")
 
 
 @contextmanager
