@@ -1,7 +1,23 @@
 """For all tests."""
 
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import settings
+
+from tests.record_schema import check_record, records_below
 
 # A busy machine is not a mistake: no test depends on a clock.
 settings.register_profile("no clock", deadline=None)
 settings.load_profile("no clock")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """Hold every record that a test's commands wrote against the schema, before the test's folder may be gone."""
+    folder = getattr(item, "funcargs", {}).get("tmp_path")
+    try:
+        for record in records_below(folder) if folder is not None else ():
+            check_record(record)
+    finally:
+        yield

@@ -13,6 +13,7 @@ from tests.integration.conftest import Run, User
 from tests.simulator import Simulator
 from tests.waiting import until
 from tests.wheels import make_sdist
+from tf_tester.env.host import this_platform
 
 SANDBOXES = ["namespace", "landlock"]
 
@@ -33,6 +34,7 @@ def test_the_record_says_which_sandbox_it_was(user: User, isolation: str) -> Non
     run = user.run("test", "check.py", "--versions", "2.0", "--isolation", isolation)
     assert run.record()[0]["request"]["isolation"] == isolation
     assert run.record()[0]["request"]["limits"]["processes"] == 4096
+    assert run.record()[0]["platform"] == this_platform().tags[0]
 
 
 def test_what_a_sandbox_cannot_keep_a_test_from_is_said(user: User, isolation: str) -> None:

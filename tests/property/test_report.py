@@ -8,6 +8,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.record_schema import check_record
 from tf_tester.core.differences import differences, obstacles, without_varying
 from tf_tester.core.report import cell_labels, exit_code, fold
 from tf_tester.core.sizes import duration_text, size_text
@@ -130,6 +131,7 @@ def test_a_record_reads_back_what_was_told_but_progress(told: list[Event]) -> No
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "record.jsonl")
         write(path, told)
+        check_record(path)
         assert list(read_record(path)) == kept(told)
         assert path.read_bytes().count(b"\n") == len(kept(told))
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.record_schema import check_record
 from tf_tester.index.authority import authority_url, pip_index_url
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -55,6 +56,7 @@ class Tool:
         record = folder / "record.jsonl"
         done = self.run(folder, "test", *words, "--json", str(record), before=before)
         assert record.exists(), done.stderr
+        check_record(record)
         events = [json.loads(line) for line in record.read_text().splitlines()]
 
         def version(cell: str) -> str:

@@ -8,7 +8,6 @@ import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import get_args
 
 import click
 import msgspec.structs
@@ -18,11 +17,11 @@ from tf_tester.cli.main import main
 from tf_tester.cli.settings import read_settings
 from tf_tester.core.settings import from_file
 from tf_tester.model import events
-from tf_tester.model.cause import Cause, Explanation
+from tf_tester.model.cause import Cause, Explanation, Verdict
 from tf_tester.model.cell import Cell, CellRequirement
 from tf_tester.model.lock import Lock, Pin
 from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow, WarningFact
-from tf_tester.report.record import RecordWriter
+from tf_tester.report.record import EVENTS, RecordWriter
 from tf_tester.store.folder import StoreFolder
 
 ROOT = Path(__file__).parents[2]
@@ -137,16 +136,43 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), target
 
 
-def test_record_page_tells_every_event_and_field() -> None:
+RECORD_PARTS = {
+    "result": CellResult,
+    "explanation": Explanation,
+    "cell": Cell,
+    "requirement": CellRequirement,
+    "cause": Cause,
+    "lock": Lock,
+    "pin": Pin,
+    "test": TestRow,
+    "exception": ExceptionFact,
+    "warning": WarningFact,
+}
+
+
+def test_record_page_has_a_table_for_each_event_and_part_with_its_fields() -> None:
     page = text_of(ROOT / "docs" / "reference" / "record.md")
-    told = set(re.findall(r"`([\w-]+)`", page)) | set(re.findall(r"^### ([\w-]+)$", page, re.MULTILINE))
-    written: tuple[type, ...] = get_args(events.Event)
-    parts = (Cell, CellRequirement, Lock, Pin, CellResult, TestRow, ExceptionFact, WarningFact, Explanation, Cause)
-    kept = [kind for kind in (*written, *parts) if kind is not events.TransferProgress]
-    fields = {field.name for kind in kept for field in msgspec.structs.fields(kind)}
-    # The package's own names, as `tf_tester.report.record` spells them.
-    names = {re.sub(r"(?<=[a-z])(?=[A-Z])", "-", event.__name__).lower() for event in written} - {"transfer-progress"}
-    assert fields | names | {str(outcome) for outcome in Outcome} <= told
+    tables = {
+        heading.lower(): re.findall(r"`(\w+)`", "".join(re.findall(r"^\|([^|]*)\|", table, re.MULTILINE)))
+        for heading, table in re.findall(r"^### ([\w-]+)\n(?:(?!#|\| field).*\n)*((?:\|.*\n)+)", page, re.MULTILINE)
+    }
+    kinds: dict[str, type] = {**EVENTS, **RECORD_PARTS}
+    assert tables == {name: [field.name for field in msgspec.structs.fields(kind)] for name, kind in kinds.items()}
+
+
+def test_record_page_tells_every_outcome_and_verdict() -> None:
+    page = text_of(ROOT / "docs" / "reference" / "record.md")
+    rows = re.findall(r"^\| `([\w-]+)` \|", page[page.index("## Outcomes") : page.index("## Reserved")], re.MULTILINE)
+    assert sorted(rows) == sorted(map(str, Outcome))
+    [verdicts] = re.findall(r"^\| `verdict` \|(.*)\|$", page, re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", verdicts)) == sorted(map(str, Verdict))
+
+
+def test_record_schema_is_up_to_date() -> None:
+    generator = runpy.run_path(str(ROOT / "docs" / "generate_record_schema.py"))
+    assert text_of(ROOT / "docs" / "reference" / "record.schema.json") == generator["text"](), (
+        "run: python docs/generate_record_schema.py"
+    )
 
 
 def test_record_page_names_events_as_the_writer_does(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tf_tester.core.choose import versions_of
-from tf_tester.core.matrix import hypothetical, plan, wheels_for_pythons
+from tf_tester.core.matrix import every_python, hypothetical, plan, wheels_for_pythons
+from tf_tester.core.platforms import platform_named
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.interpreter import Interpreter
@@ -260,3 +261,19 @@ def test_the_wheels_of_a_version_by_python() -> None:
 def test_a_pure_wheel_is_there_for_every_python_that_it_allows() -> None:
     labels = list(wheels_for_pythons([file("tensorflow-1.0-py3-none-any.whl", requires=">=3.9,<3.13")], HERE))
     assert labels == ["3.9", "3.10", "3.11", "3.12"]
+
+
+def test_a_cell_names_its_platform_unless_it_is_this_machine() -> None:
+    elsewhere = platform_named("win_amd64")
+    page = ProjectPage("tensorflow", tuple(wheels("2.16.1", "3.12", platform="win_amd64")))
+    for platform, key in ((elsewhere, "tensorflow==2.16.1@py3.12@era@win_amd64"), (HERE, "tensorflow==2.16.1@py-@era")):
+        [one] = plan(
+            page,
+            list(versions_of(page)),
+            every_python(platform),
+            platform=platform,
+            pythons=(),
+            resolution=Resolution.ERA,
+        )
+        assert one.cell.key == key
+    assert (elsewhere.label, HERE.label) == ("win_amd64", HERE.tags[0])

@@ -28,6 +28,8 @@ class RunStarted(Struct, frozen=True):
     """Where the record and the evidence are."""
     remarks: tuple[str, ...] = ()
     """What a person should know of the run as a whole: how versions were chosen, a Python that is broken."""
+    platform: str = ""
+    """The platform tag of this machine, such as `manylinux_2_36_x86_64`."""
 
 
 class CellState(Struct, frozen=True):

@@ -18,3 +18,8 @@ class Platform(Struct, frozen=True):
     resolver_name: str | None = None
     """What uv calls the newest of that kind; None: this machine, or uv knows none. Which wheels fit is decided by
     `tags`."""
+
+    @property
+    def label(self) -> str:
+        """The name, of this machine its newest platform tag (PEP 600, 656), such as `manylinux_2_36_x86_64`."""
+        return self.name or next(iter(self.tags), "")

@@ -34,7 +34,7 @@ from tf_tester.report.format1 import modernized
 
 FORMAT = 2
 
-_EVENTS: dict[str, type[Event]] = {
+EVENTS: dict[str, type[Event]] = {
     "run-started": RunStarted,
     "cell-state": CellState,
     "cell-locked": CellLocked,
@@ -45,7 +45,7 @@ _EVENTS: dict[str, type[Event]] = {
     "cell-explained": CellExplained,
     "run-finished": RunFinished,
 }
-_NAMES = {event: name for name, event in _EVENTS.items()}
+_NAMES = {event: name for name, event in EVENTS.items()}
 
 
 class RecordWriter:
@@ -152,7 +152,7 @@ def _decode(line: bytes) -> dict[str, Any] | None:
 
 
 def _event(entry: dict[str, Any], written: int) -> Event | None:
-    kind = _EVENTS.get(str(entry.get("event")))
+    kind = EVENTS.get(str(entry.get("event")))
     if kind is None:
         return None
     try:

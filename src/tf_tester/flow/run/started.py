@@ -29,6 +29,7 @@ def run_started(plan: RunPlan, services: Services) -> RunStarted:
         tuple(planned.cell for planned in plan.cells),
         str(services.run.folder),
         (*plan.remarks, *plan.trial.remarks, *_about_isolation(services.execution)),
+        services.provisioning.interpreters.platform().label,
     )
 
 
