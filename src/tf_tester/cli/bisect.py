@@ -96,13 +96,14 @@ def command(
 
 
 def _answer(found: "Found") -> list[str]:
+    from tf_tester.core.bisect import Mark
+
     looks = {look.version: look for look in found.looks}
     lines = []
     for change in found.changes:
         before, after = found.versions[change.before], found.versions[change.after]
-        verb = {"bad": "fails", "good": "passes"}
-        was = verb["good" if change.becomes == "bad" else "bad"]
-        now = verb[str(change.becomes)]
+        fails_now = change.becomes is Mark.BAD
+        was, now = ("passes", "fails") if fails_now else ("fails", "passes")
         if change.is_exact:
             lines.append(f"{found.project} {after} is the first that {now}; {before} {was}.")
         else:
@@ -111,7 +112,7 @@ def _answer(found: "Found") -> list[str]:
                 f"{found.project} {now} from one of {', '.join((*between, after))} on; {before} {was}, "
                 f"and what lies between can't be tested here."
             )
-        failing = looks.get(after if str(change.becomes) == "bad" else before)
+        failing = looks.get(after if fails_now else before)
         if failing is not None and failing.summary:
             lines.append(f"  {failing.summary.splitlines()[0]}")
     if not found.changes:

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from tf_tester.core.report import Report
 from tf_tester.model.cell import Cell
-from tf_tester.model.outcome import CellResult, ExceptionFact, TestRow
+from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow
 
 _LONGEST = 2_000
 """Characters of a message that are looked at: a tensor printed in full can have millions."""
@@ -84,7 +84,7 @@ def obstacles(report: Report) -> tuple[Obstacle, ...]:
     groups: dict[Signature, list[tuple[Cell, CellResult]]] = {}
     for cell in report.cells:
         result = report.result(cell)
-        if result.outcome.ran or result.outcome == "interrupted":
+        if result.outcome.ran or result.outcome is Outcome.INTERRUPTED:
             continue
         groups.setdefault((result.outcome, without_varying(result.summary), ""), []).append((cell, result))
     return tuple(

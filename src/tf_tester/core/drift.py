@@ -1,6 +1,7 @@
 """What differs between two locks, which of the differences entail which, and the locks between the two. Pure."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from enum import StrEnum
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -11,6 +12,17 @@ from packaging.version import InvalidVersion, Version
 from tf_tester.core.blame import Graph
 from tf_tester.core.requires import requirements_of
 from tf_tester.model.lock import Lock, Pin, Resolution
+
+
+class LockChangeKind(StrEnum):
+    """How a distribution differs between two locks."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    UP = "up"
+    DOWN = "down"
+    OTHER = "other"
+    """The same version, but another file."""
 
 
 class Change(Struct, frozen=True):
@@ -35,17 +47,19 @@ class Change(Struct, frozen=True):
                 return f"{self.name} {before} → {after}"
 
     @property
-    def kind(self) -> str:
-        """`added`, `removed`, `up`, `down`, or `other`: the same version, but another file."""
+    def kind(self) -> LockChangeKind:
+        """Return how it differs; `OTHER`, too, where a version is none of PEP 440."""
         if self.before is None:
-            return "added"
+            return LockChangeKind.ADDED
         if self.after is None:
-            return "removed"
+            return LockChangeKind.REMOVED
         try:
             before, after = Version(self.before), Version(self.after)
         except InvalidVersion:
-            return "other"
-        return "up" if before < after else "down" if after < before else "other"
+            return LockChangeKind.OTHER
+        if before == after:
+            return LockChangeKind.OTHER
+        return LockChangeKind.UP if before < after else LockChangeKind.DOWN
 
 
 def changes(before: Lock, after: Lock) -> tuple[Change, ...]:

@@ -29,7 +29,7 @@ class Support(Struct, frozen=True):
     package: str
     versions: Mapping[str, Works]
     """Oldest first."""
-    outcomes: Mapping[str, Mapping[str, str]]
+    outcomes: Mapping[str, Mapping[str, Outcome]]
     """By version and column (`py3.10`, or `py3.10 latest` where there are several resolutions): the gravest outcome."""
     specifier: str
     """PEP 440, such as `>=2.4.0,<2.12`; empty where no version works."""
@@ -45,10 +45,10 @@ def support(report: Report) -> tuple[Support, ...]:
 def _support(report: Report, package: str) -> Support:
     cells = [cell for cell in report.cells if cell.package == package]
     several = len({cell.resolution for cell in cells}) > 1
-    outcomes: dict[str, dict[str, str]] = {}
+    outcomes: dict[str, dict[str, Outcome]] = {}
     for cell in sorted(cells, key=lambda one: Version(one.version)):
         column = f"py{cell.python}" + (f" {cell.resolution}" if several else "")
-        row, outcome = outcomes.setdefault(cell.version, {}), str(report.result(cell).outcome)
+        row, outcome = outcomes.setdefault(cell.version, {}), report.result(cell).outcome
         # Several cells may be told in one place: the worst one counts.
         if column not in row or _gravity(outcome) > _gravity(row[column]):
             row[column] = outcome
@@ -61,13 +61,12 @@ def _series(version: str) -> tuple[int, ...]:
     return Version(version).release[:2]
 
 
-def _gravity(outcome: str) -> int:
-    known = Outcome(outcome)
-    return 3 if known.is_failure_of_the_test else {Outcome.PASS: 2, Outcome.SKIP: 1}.get(known, 0)
+def _gravity(outcome: Outcome) -> int:
+    return 3 if outcome.is_failure_of_the_test else {Outcome.PASS: 2, Outcome.SKIP: 1}.get(outcome, 0)
 
 
-def _works(outcomes: Iterable[str]) -> Works:
-    found = {Outcome(one) for one in outcomes}
+def _works(outcomes: Iterable[Outcome]) -> Works:
+    found = set(outcomes)
     bad = any(one.is_failure_of_the_test and one is not Outcome.EMPTY for one in found)
     if Outcome.PASS in found:
         return Works.PARTLY if bad else Works.YES

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import assert_never
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -11,7 +12,7 @@ from tf_tester.core.bisect import Change as Step
 from tf_tester.core.bisect import Mark, halving
 from tf_tester.core.blame import Answer, Changes, Culprit, Graph, Hunt, most_trials
 from tf_tester.core.choose import Choice, choose
-from tf_tester.core.drift import Change, between, changes, entailing, requirers, upper_bound
+from tf_tester.core.drift import Change, LockChangeKind, between, changes, entailing, requirers, upper_bound
 from tf_tester.core.markers import markers_of
 from tf_tester.core.wheel_rules import BadWheel
 from tf_tester.errors import TfTesterError, UsageError
@@ -30,6 +31,8 @@ from tf_tester.model.events import CellExplained
 from tf_tester.model.lock import Lock, Pin, Resolution
 from tf_tester.model.request import Selection, Trial
 
+_BETWEEN = (LockChangeKind.UP, LockChangeKind.DOWN)
+"""Changes with versions between the two."""
 _ROUNDS = 3
 """How often what still fails with the pins is looked into again."""
 
@@ -232,7 +235,7 @@ class Blaming:
         held: Changes = next((unit for unit in pair.graph.units if self._package in unit), frozenset())
         others = [change for change in changed if change.name not in held]
         others = others or [change for change in changed if change.name == self._package] or changed
-        leader = next((change for change in others if change.kind in ("up", "down")), others[0])
+        leader = next((change for change in others if change.kind in _BETWEEN), others[0])
         cause = Cause(
             tuple(change.text for change in changed),
             leader.name,
@@ -242,7 +245,7 @@ class Blaming:
         )
         if leader.name == era.cell.package:
             return replace(cause, pin="")  # it is what is tested
-        if leader.kind not in ("up", "down") or era.lock is not None:
+        if leader.kind not in _BETWEEN or era.lock is not None:
             return cause
         beside = tuple(f"{one.name}=={one.after}" for one in changed if one is not leader and one.after is not None)
         # Of what these entail, whatever version they need, of any day.
@@ -255,28 +258,30 @@ class Blaming:
         last_good, first_bad = border
         pin = (
             f"{leader.name}<{upper_bound(last_good, first_bad)}"
-            if leader.kind == "up"
+            if leader.kind is LockChangeKind.UP
             else f"{leader.name}>={last_good}"
         )
         return replace(cause, last_good=last_good, first_bad=first_bad, pin=pin)
 
     def _plain_pin(self, leader: Change, pair: _Pair) -> str:
         match leader.kind:
-            case "up":
+            case LockChangeKind.UP:
                 return f"{leader.name}<={leader.before}"
-            case "down":
+            case LockChangeKind.DOWN:
                 return f"{leader.name}>={leader.before}"
-            case "removed":
+            case LockChangeKind.REMOVED:
                 return f"{leader.name}=={leader.before}"
-            case "added":
+            case LockChangeKind.ADDED:
                 # What nobody needs isn't installed: the one that needs it must be an older one.
                 bad, differing = pair.bad, pair.differing
                 assert bad.interpreter is not None
                 bringing = requirers(_lock(bad), leader.name, self._metadata, markers_of(bad.interpreter))
                 older = [differing[name] for name in bringing if name in differing and differing[name].before]
                 return f"{older[0].name}=={older[0].before}" if older else ""
-            case _:
+            case LockChangeKind.OTHER:
                 return ""
+            case kind:
+                assert_never(kind)
 
     def _border(
         self, leader: Change, others: tuple[str, ...], era: PlannedCell, *, alone: bool
@@ -290,7 +295,7 @@ class Blaming:
         except TfTesterError:
             return None
         line = [low, *(one for one in ordinary if low < one < high), high]
-        if leader.kind == "down":
+        if leader.kind is LockChangeKind.DOWN:
             line.reverse()
 
         def cells(indexes: Sequence[int]) -> list[tuple[PlannedCell, str]]:

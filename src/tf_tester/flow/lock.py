@@ -183,7 +183,7 @@ def _resolved(planned: PlannedCell, preparer: Preparer) -> Lock:
 
 def _name(cell: Cell, form: LockFormat) -> str:
     """PEP 751 takes no dots in the middle of a name."""
-    how = "" if cell.resolution == "era" else f"-{cell.resolution}"
+    how = "" if cell.resolution is Resolution.ERA else f"-{cell.resolution}"
     if cell.details:
         how += f"-{hashlib.sha256(' '.join(cell.details).encode()).hexdigest()[:8]}"
     stem = f"{cell.package}-{cell.version}-py{cell.python}{how}"

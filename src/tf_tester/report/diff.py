@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape as _escape
 
 from tf_tester.core.api_changes import ApiChanges, Changed
-from tf_tester.core.drift import Change
+from tf_tester.core.drift import Change, LockChangeKind
 from tf_tester.core.printable import printable
 from tf_tester.core.sizes import size_text
 from tf_tester.core.version_diff import Difference, Fact
@@ -78,7 +78,7 @@ def _sections(difference: Difference) -> Iterator[tuple[str, list[str]]]:
 
 
 def _change(change: Change) -> str:
-    return f"{change.text}  {change.kind}" if change.kind in ("up", "down") else change.text
+    return f"{change.text}  {change.kind}" if change.kind in (LockChangeKind.UP, LockChangeKind.DOWN) else change.text
 
 
 def _fact(fact: Fact) -> str:

@@ -4,8 +4,9 @@ from html import escape
 
 from tf_tester.core.printable import printable
 from tf_tester.core.supports import Support, Works
+from tf_tester.model.outcome import Outcome
 
-_SIGNS = {"pass": "✓", "skip": "skip", "no-python": "–", "no-wheel": "–"}
+_SIGNS = {Outcome.PASS: "✓", Outcome.SKIP: "skip", Outcome.NO_PYTHON: "–", Outcome.NO_WHEEL: "–"}
 _COLOURS = {True: "#2e7d32", False: "#8a8a8a"}
 _PER_LETTER = 6.6
 """Pixels of a letter of 11 px Verdana, on the average."""
@@ -34,7 +35,7 @@ def markdown_lines(found: Support) -> list[str]:
         "|---" * (len(columns) + 1) + "|",
     ]
     for version, row in reversed(list(found.outcomes.items())):
-        told = (_SIGNS.get(row.get(column, ""), row.get(column, "")) for column in columns)
+        told = (_SIGNS.get(row[column], row[column]) if column in row else "" for column in columns)
         lines.append(f"| {version} | " + " | ".join(told) + " |")
     return lines
 

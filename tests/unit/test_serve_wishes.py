@@ -1,0 +1,27 @@
+"""What may not be served so."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tf_tester.errors import UsageError
+from tf_tester.wiring.serving import Wishes, check
+
+
+@pytest.mark.parametrize(
+    ("wishes", "said"),
+    [
+        ({"everybody_reads": False}, "Whoever can reach 10.0.0.1"),
+        ({"locks": Path("/no/such/folder")}, "There is no folder"),
+        ({"region_header": "X-Country"}, "goes with --redirect"),
+        ({"uploads": True}, "Uploads need a place"),
+    ],
+)
+def test_wishes_that_contradict_one_another_are_told(tmp_path: Path, wishes: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        check(Wishes(tokens=tmp_path / "tokens.json", **wishes), "10.0.0.1")
+
+
+def test_what_goes_together_is_accepted(tmp_path: Path) -> None:
+    check(Wishes(locks=tmp_path, redirect=True, region_header="X-Country", uploads=True, private=tmp_path), "10.0.0.1")
