@@ -12,11 +12,12 @@ from packaging.version import Version
 from tf_tester.core.choose import Choice, choose
 from tf_tester.core.era import as_of, files_by_version, release_date
 from tf_tester.core.harness_events import read_log
-from tf_tester.core.judge import judge_command, judge_harness, last_exception, worst
+from tf_tester.core.judge import judge_command, judge_harness, last_exception
 from tf_tester.core.runner import Runner, runner_of
 from tf_tester.errors import UsageError
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.model.exit import Exit
+from tf_tester.model.outcome import worst
 
 unhurried = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 """The machine may be busy."""
@@ -135,9 +136,10 @@ def test_whatever_a_test_writes_into_the_events_there_is_an_outcome(written: lis
     log = read_log("\n".join(map(json.dumps, written)).encode())
     assert len(log.events) + log.dropped == len(written)
     rows = judge_harness(log.events, end, target="t", stdout="", stderr="")
-    assert worst(rows).ran
+    outcome = worst({row.outcome for row in rows})
+    assert outcome.ran
     if end.signal or end.timed_out or end.spawn_error:
-        assert worst(rows).is_failure_of_the_test
+        assert outcome.is_failure_of_the_test
 
 
 @unhurried

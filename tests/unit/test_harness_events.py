@@ -135,7 +135,7 @@ def test_memory_does_not_grow_with_the_lines_beyond(line: bytes, monkeypatch: py
 def test_a_row_is_one_that_the_harness_judges_itself() -> None:
     read = read_log("\n".join(json.dumps(ROW | {"status": str(outcome)}) for outcome in Outcome).encode()).events
     statuses = [event.status for event in read if isinstance(event, RowFinished)]
-    assert statuses == [Outcome.PASS, Outcome.SKIP, Outcome.FAIL, Outcome.ERROR, Outcome.EMPTY]
+    assert set(statuses) == {Outcome.PASS, Outcome.SKIP, Outcome.FAIL, Outcome.ERROR, Outcome.EMPTY}
 
 
 def test_what_was_collected_is_in_order() -> None:

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from tf_tester.core.harness_events import HarnessEvent, read_log
-from tf_tester.core.judge import judge_command, judge_harness, last_exception, with_output, worst
+from tf_tester.core.judge import judge_command, judge_harness, last_exception, with_output
 from tf_tester.model.exit import Exit
 from tf_tester.model.limits import Exceeded, Limit
 from tf_tester.model.outcome import ExceptionFact, Outcome, TestRow, WarningFact
@@ -402,21 +402,3 @@ def test_a_failed_script_prints_its_traceback_by_right() -> None:
 )
 def test_the_last_exception_of_an_output(text: str, expected: ExceptionFact | None) -> None:
     assert last_exception(text) == expected
-
-
-# -- the worst
-
-
-def test_a_cell_is_as_bad_as_its_worst_test() -> None:
-    order = ["skip", "pass", "empty", "fail", "error", "timeout", "crash", "oom"]
-    rows = [TestRow(word, Outcome(word)) for word in order]
-    for count in range(1, len(order) + 1):
-        assert worst(rows[:count]) == worst(list(reversed(rows[:count]))) == Outcome(order[count - 1])
-
-
-def test_only_skipped_tests_are_a_skip() -> None:
-    assert worst([TestRow("a", Outcome.SKIP)]) is Outcome.SKIP
-
-
-def test_no_test_at_all_is_empty() -> None:
-    assert worst([]) is Outcome.EMPTY

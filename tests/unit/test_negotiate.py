@@ -1,18 +1,10 @@
 """What a client says it wants."""
 
-import doctest
-
 import pytest
 
-from tf_tester.core import negotiate
 from tf_tester.core.negotiate import HTML, JSON, TEXT_HTML, byte_range, content_type, matches
 
 PIP = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html; q=0.1, text/html; q=0.01"
-
-
-def test_examples() -> None:
-    failed, tried = doctest.testmod(negotiate)
-    assert tried and not failed
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,8 @@
 """What the cells of a run say of a failure, of output that drifts, and of warnings that came true."""
 
-import doctest
-
 import msgspec.structs
 import pytest
 
-from tf_tester.core import bisect, blame, drift, says
 from tf_tester.core.advice import advice
 from tf_tester.core.differences import differences
 from tf_tester.core.report import Report
@@ -19,12 +16,6 @@ from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow,
 
 ERA, LATEST = Resolution.ERA, Resolution.LATEST
 BROKEN = ExceptionFact("TypeError", "no such thing")
-
-
-@pytest.mark.parametrize("module", [bisect, blame, drift, says], ids=lambda module: module.__name__)
-def test_examples(module: object) -> None:
-    failed, tried = doctest.testmod(module)  # type: ignore[arg-type]
-    assert tried and not failed
 
 
 def cell(version: str, python: str = "3.10", resolution: Resolution = ERA) -> Cell:

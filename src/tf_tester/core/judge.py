@@ -25,22 +25,6 @@ from tf_tester.model.outcome import ExceptionFact, Outcome, TestRow, WarningFact
 
 TRACEBACK = "Traceback (most recent call last)"
 _FRAME = re.compile(r'  File "(.*)", line ([0-9]{1,9})(?:, in (.*))?')
-_GRAVEST_FIRST = (
-    Outcome.OOM,
-    Outcome.CRASH,
-    Outcome.TIMEOUT,
-    Outcome.ERROR,
-    Outcome.FAIL,
-    Outcome.EMPTY,
-    Outcome.PASS,
-    Outcome.SKIP,
-)
-
-
-def worst(rows: Sequence[TestRow]) -> Outcome:
-    """Return the outcome of a cell: that of its worst row. Without any it is empty; it is `skip` if all rows are."""
-    outcomes = {row.outcome for row in rows}
-    return next((outcome for outcome in _GRAVEST_FIRST if outcome in outcomes), Outcome.EMPTY)
 
 
 def judge_harness(

@@ -6,7 +6,6 @@ from typing import assert_never
 import msgspec
 from msgspec.structs import replace
 
-from tf_tester.core.judge import worst
 from tf_tester.errors import CellRefused, OurFailure, TfTesterError
 from tf_tester.flow.prepare import Preparation, Step
 from tf_tester.flow.replay import Replay
@@ -14,7 +13,7 @@ from tf_tester.flow.run.frame import Run
 from tf_tester.flow.trial import Ran, run_trial
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.events import CellLocked, CellState
-from tf_tester.model.outcome import CellResult, Outcome
+from tf_tester.model.outcome import CellResult, Outcome, worst
 
 _LONGEST_NAME = 150
 """Characters of a folder's name: file systems take 255 bytes."""
@@ -116,7 +115,7 @@ def _try_cell(run: Run, preparation: Preparation, evidence: Path, replay: Replay
 
 
 def _result(key: str, ran: Ran) -> CellResult:
-    outcome = worst(ran.rows)
+    outcome = worst({row.outcome for row in ran.rows})
     summary = ""
     if outcome.is_failure_of_the_test:
         first = next((row for row in ran.rows if row.outcome is outcome), None)

@@ -1,25 +1,27 @@
 """What happened in a cell, with the evidence."""
 
+from collections.abc import Collection
 from enum import StrEnum
 
 from msgspec import Struct, field
 
 
 class Outcome(StrEnum):
-    """Of one test, or of a whole cell (the gravest of its tests)."""
+    """Of one test, or of a whole cell: the gravest of its tests. Those of what ran come first, the gravest in front."""
 
-    PASS = "pass"
-    SKIP = "skip"
-    FAIL = "fail"
-    """The test's code raised, or left with another status than 0."""
-    ERROR = "error"
-    """The test could not be run: syntax, collection, a fixture."""
-    EMPTY = "empty"
-    """Nothing was tested: no test was found in a file or folder that was given."""
+    OOM = "oom"
+    """It needed more memory than it may have."""
     CRASH = "crash"
     """The process died: a signal, `os._exit`, an interpreter that could not start."""
     TIMEOUT = "timeout"
-    OOM = "oom"
+    ERROR = "error"
+    """The test could not be run: syntax, collection, a fixture."""
+    FAIL = "fail"
+    """The test's code raised, or left with another status than 0."""
+    EMPTY = "empty"
+    """Nothing was tested: no test was found in a file or folder that was given."""
+    PASS = "pass"
+    SKIP = "skip"
     # A cell that never ran:
     NO_PYTHON = "no-python"
     NO_WHEEL = "no-wheel"
@@ -32,15 +34,26 @@ class Outcome(StrEnum):
 
     @property
     def ran(self) -> bool:
+        """Whether something was run for it."""
         return self in _RAN
 
     @property
     def is_failure_of_the_test(self) -> bool:
+        """Whether it makes the run's exit code 1."""
         return self in _BAD
 
 
-_BAD = frozenset({Outcome.FAIL, Outcome.ERROR, Outcome.EMPTY, Outcome.CRASH, Outcome.TIMEOUT, Outcome.OOM})
+_BAD = frozenset({Outcome.OOM, Outcome.CRASH, Outcome.TIMEOUT, Outcome.ERROR, Outcome.FAIL, Outcome.EMPTY})
 _RAN = _BAD | {Outcome.PASS, Outcome.SKIP}
+
+
+def worst(outcomes: Collection[Outcome]) -> Outcome:
+    """Return the gravest of some tests' outcomes, which is their cell's; of none, that nothing was tested.
+
+    >>> worst([Outcome.PASS, Outcome.FAIL, Outcome.SKIP]).value, worst([]).value
+    ('fail', 'empty')
+    """
+    return next((outcome for outcome in Outcome if outcome.ran and outcome in outcomes), Outcome.EMPTY)
 
 
 class ExceptionFact(Struct, frozen=True):

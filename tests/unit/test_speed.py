@@ -1,18 +1,6 @@
-"""The examples in docstrings are true."""
+"""Speed from byte counts."""
 
-import doctest
-from types import ModuleType
-
-import pytest
-
-from tf_tester.core import differences, printable, sizes, speed
 from tf_tester.core.speed import Speed
-
-
-@pytest.mark.parametrize("module", [differences, printable, sizes, speed], ids=lambda module: module.__name__)
-def test_examples(module: ModuleType) -> None:
-    failed, tried = doctest.testmod(module)
-    assert tried and not failed
 
 
 def test_a_count_that_begins_anew_does_not_make_a_negative_speed() -> None:
