@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from tf_tester.errors import WrongBytes
 from tf_tester.model.events import Event
@@ -16,6 +16,20 @@ from tf_tester.ports.store import Follower, Pieces
 from tf_tester.store.blobs import Following
 
 E = TypeVar("E")
+V = TypeVar("V")
+
+
+class KeptMemos(Generic[V]):
+    """`ports.memory.Memos` in a dictionary."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, V] = {}
+
+    def recall(self, key: str) -> V | None:
+        return self.kept.get(key)
+
+    def remember(self, key: str, value: V) -> None:
+        self.kept[key] = value
 
 
 class MemoryishBlobs:

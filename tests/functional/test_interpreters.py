@@ -10,22 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes import KeptMemos
 from tf_tester.env.interpreters import FoundInterpreters, NoMemory, identity, outside_environment
 from tf_tester.errors import NoPython, UsageError
 from tf_tester.model.interpreter import BrokenInterpreter, Interpreter
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the fakes are shell scripts")
-
-
-class Memory:
-    def __init__(self) -> None:
-        self.kept: dict[str, str] = {}
-
-    def get(self, key: str) -> str | None:
-        return self.kept.get(key)
-
-    def put(self, key: str, json: str) -> None:
-        self.kept[key] = json
 
 
 def no_uv() -> Path:
@@ -37,7 +27,7 @@ def finder(
     *,
     path: Sequence[Path] = (),
     given: Sequence[Path] = (),
-    memory: Memory | None = None,
+    memory: KeptMemos[str] | None = None,
     uv: Callable[[], Path] = no_uv,
     environ: Mapping[str, str] | None = None,
     running: Path | None = None,
@@ -47,7 +37,7 @@ def finder(
 ) -> FoundInterpreters:
     return FoundInterpreters(
         given,
-        memory or Memory(),
+        memory or KeptMemos(),
         uv,
         {"HOME": str(home), "PATH": os.pathsep.join(map(str, path)), **(environ or {})},
         running=running,
@@ -274,7 +264,7 @@ def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
 
 def test_a_warm_find_starts_no_process(tmp_path: Path, nothing_starts: Callable[[], None]) -> None:
-    memory = Memory()
+    memory = KeptMemos[str]()
     link = tmp_path / "a/python3"
     link.parent.mkdir()
     link.symlink_to(outside_environment(Path(sys.executable)))
@@ -294,7 +284,7 @@ def test_without_memory_every_find_looks_anew(tmp_path: Path) -> None:
 
 
 def test_a_failure_is_forgotten_after_an_hour(tmp_path: Path) -> None:
-    memory = Memory()
+    memory = KeptMemos[str]()
     body = f"test -e {tmp_path}/libpython || exit 1\n"
     answer = fake_python(tmp_path / "b/python3", "3.8.18").read_text().splitlines()[1]
     script(tmp_path / "a/python3", body + answer)
@@ -311,7 +301,7 @@ def test_a_failure_is_forgotten_after_an_hour(tmp_path: Path) -> None:
 
 
 def test_a_changed_executable_is_asked_again(tmp_path: Path) -> None:
-    memory = Memory()
+    memory = KeptMemos[str]()
     script(tmp_path / "a/python3", "exit 1")
     assert found_in(tmp_path, finder(tmp_path, path=[tmp_path / "a"], memory=memory)) == []
     fake_python(tmp_path / "a/python3", "3.9.18")
@@ -322,8 +312,8 @@ def test_a_changed_executable_is_asked_again(tmp_path: Path) -> None:
 def test_spoilt_memory_is_no_harm(tmp_path: Path, spoilt: str) -> None:
     fake_python(tmp_path / "a/python3", "3.9.18")
 
-    class Spoilt(Memory):
-        def get(self, key: str) -> str | None:
+    class Spoilt(KeptMemos[str]):
+        def recall(self, key: str) -> str | None:
             return spoilt
 
     found = found_in(tmp_path, finder(tmp_path, path=[tmp_path / "a"], memory=Spoilt()))

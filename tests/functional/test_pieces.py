@@ -17,6 +17,7 @@ from tf_tester.model.source import Source, SourceUse
 from tf_tester.store.blobs import BlobStore
 from tf_tester.store.folder import StoreFolder
 from tf_tester.store.ledger import Ledger
+from tf_tester.store.memos.table import PIECES
 from tf_tester.transfer.client import Transfer
 from tf_tester.transfer.settings import Timeouts
 
@@ -108,7 +109,7 @@ def test_of_a_damaged_file_only_the_wrong_pieces_come_again(world: World) -> Non
 
 def test_a_file_without_sums_comes_again_as_a_whole(world: World) -> None:
     world.fetch(0)
-    world.blobs._ledger.forget("pieces", world.sha256)
+    world.blobs._ledger.forget(PIECES, world.sha256)
     world.damage(5 * MIB)
     assert world.fetch(0) == CONTENT
     assert world.received >= len(CONTENT)

@@ -36,7 +36,8 @@ from tf_tester.store.blobs import BlobStore
 from tf_tester.store.compiling import Compilers
 from tf_tester.store.folder import StoreFolder, _c_function, remove_tree, store_errors, sync_tree, translate
 from tf_tester.store.layers import LayerStore
-from tf_tester.store.ledger import Ledger, LedgerPages, LedgerProbes
+from tf_tester.store.ledger import Ledger, LedgerPages
+from tf_tester.store.memos.table import ENTRY_POINTS, INTERPRETER, PEAK
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="speaks of POSIX permissions and signals")
 
@@ -412,54 +413,50 @@ def test_pages_come_back_as_they_went(ledger: Ledger) -> None:
 
 
 def test_answers_are_remembered_by_kind_and_key_over_processes(ledger: Ledger, folder: StoreFolder) -> None:
-    ledger.remember("lock", "a", b"\0one")
-    ledger.remember("lock", "a", b"\0two")
-    ledger.remember("peak", "a", b"three")
-    LedgerProbes(ledger).put("python", '{"é": 1}')
+    ledger.remember(ENTRY_POINTS, "a", b"\0one")
+    ledger.remember(ENTRY_POINTS, "a", b"\0two")
+    ledger.remember(PEAK, "a", 3)
+    ledger.remember(INTERPRETER, "python", '{"é": 1}')
     ledger.close()
-    assert (ledger.recall("lock", "a"), ledger.recall("peak", "a"), ledger.recall("lock", "b")) == (
-        b"\0two",
-        b"three",
-        None,
-    )
-    assert LedgerProbes(ledger).get("python") == '{"é": 1}'
-    assert LedgerProbes(ledger).get("other") is None
-    at = ledger.recalled_at("lock", "a")
-    assert at is not None
-    assert at.utcoffset() is not None
-    ledger.forget("lock", "a")
-    assert (ledger.recall("lock", "a"), ledger.recalled_at("lock", "a")) == (None, None)
+    assert (ledger.recall(ENTRY_POINTS, "a"), ledger.recall(PEAK, "a")) == (b"\0two", 3)
+    assert ledger.recall(ENTRY_POINTS, "b") is None
+    assert ledger.recall(INTERPRETER, "python") == '{"é": 1}'
+    dated = ledger.recall_dated(ENTRY_POINTS, "a")
+    assert dated is not None
+    assert dated[1].utcoffset() is not None
+    ledger.forget(ENTRY_POINTS, "a")
+    assert ledger.recall(ENTRY_POINTS, "a") is None
 
 
 def test_many_threads_may_use_one_ledger(ledger: Ledger) -> None:
-    def work(number: int) -> bytes | None:
-        ledger.remember("n", str(number), str(number).encode())
-        return ledger.recall("n", str(number))
+    def work(number: int) -> int | None:
+        ledger.remember(PEAK, str(number), number)
+        return ledger.recall(PEAK, str(number))
 
     with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(work, range(100))) == [str(number).encode() for number in range(100)]
+        assert list(pool.map(work, range(100))) == list(range(100))
 
 
 def test_a_ledger_that_machines_share_keeps_no_memory_beside_it(folder: StoreFolder) -> None:
     """WAL works among the processes of one machine alone."""
     for _ in range(2):
         with contextlib.closing(Ledger(folder.ledger, shared=True)) as shared:
-            shared.remember("metadata", "a", b"1")
-            assert shared.recall("metadata", "a") == b"1"
+            shared.remember(ENTRY_POINTS, "a", b"1")
+            assert shared.recall(ENTRY_POINTS, "a") == b"1"
             assert not list(folder.root.glob("ledger.sqlite-*m"))
             assert not list(folder.root.glob("ledger.sqlite-wal"))
     with contextlib.closing(Ledger(folder.ledger)) as alone:
-        assert alone.recall("metadata", "a") == b"1"
+        assert alone.recall(ENTRY_POINTS, "a") == b"1"
 
 
 def test_a_ledger_of_another_version_is_left_alone(ledger: Ledger, folder: StoreFolder) -> None:
-    ledger.remember("kind", "key", b"value")
+    ledger.remember(ENTRY_POINTS, "key", b"value")
     ledger.close()
     with contextlib.closing(sqlite3.connect(folder.ledger)) as database:
-        database.execute("PRAGMA user_version = 2")
+        database.execute("PRAGMA user_version = 3")
     for _ in range(2):
         with pytest.raises(StoreError, match="another version of tf-tester") as caught:
-            ledger.recall("kind", "key")
+            ledger.recall(ENTRY_POINTS, "key")
         assert "--store" in caught.value.hint
     with contextlib.closing(sqlite3.connect(folder.ledger)) as database:
         assert database.execute("SELECT value FROM memo").fetchall() == [(b"value",)]
@@ -471,24 +468,24 @@ def test_a_ledger_that_is_none_is_an_error_that_says_what_to_do(folder: StoreFol
         contextlib.closing(Ledger(folder.ledger)) as ledger,
         pytest.raises(StoreError, match="can't be used") as caught,
     ):
-        ledger.recall("kind", "key")
+        ledger.recall(ENTRY_POINTS, "key")
     assert "move it away" in caught.value.hint
 
 
 def test_a_ledger_that_cannot_be_opened_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     with contextlib.closing(Ledger(tmp_path / "none/ledger")) as ledger, pytest.raises(StoreError) as caught:
-        ledger.recall("kind", "key")
+        ledger.recall(ENTRY_POINTS, "key")
     assert "--store" in caught.value.hint
 
 
 def test_a_full_disk_is_told_by_the_ledger_too(ledger: Ledger) -> None:
-    ledger.remember("kind", "key", b"value")
+    ledger.remember(ENTRY_POINTS, "key", b"value")
     with ledger._database() as database:
         database.execute("PRAGMA max_page_count = 1")
     with pytest.raises(StoreError, match="full") as caught:
-        ledger.remember("kind", "big", os.urandom(100_000))
+        ledger.remember(ENTRY_POINTS, "big", os.urandom(100_000))
     assert "Free some space" in caught.value.hint
-    assert ledger.recall("kind", "key") == b"value"
+    assert ledger.recall(ENTRY_POINTS, "key") == b"value"
 
 
 def test_processes_that_open_a_new_ledger_at_once_all_get_one(tmp_path: Path) -> None:
@@ -496,17 +493,18 @@ def test_processes_that_open_a_new_ledger_at_once_all_get_one(tmp_path: Path) ->
         import sys
         from pathlib import Path
         from tf_tester.store.ledger import Ledger
+        from tf_tester.store.memos.table import ENTRY_POINTS
         print("ready", flush=True)
         sys.stdin.read()
         for number in range(8):
             ledger = Ledger(Path(sys.argv[1], f"{number}.sqlite"))
-            ledger.remember("from", sys.argv[2], b"here")
+            ledger.remember(ENTRY_POINTS, sys.argv[2], b"here")
             ledger.close()
     """
     together(*(script(body, tmp_path, number) for number in range(3)))
     for number in range(8):
         with contextlib.closing(Ledger(tmp_path / f"{number}.sqlite")) as ledger:
-            assert [ledger.recall("from", str(process)) for process in range(3)] == [b"here"] * 3
+            assert [ledger.recall(ENTRY_POINTS, str(process)) for process in range(3)] == [b"here"] * 3
 
 
 # -- layers

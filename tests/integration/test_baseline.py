@@ -3,6 +3,7 @@
 import json
 import sys
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from tests.integration.conftest import User
 from tests.simulator import Simulator
 from tf_tester.model.outcome import CellResult, Outcome
 from tf_tester.store.ledger import Ledger
-from tf_tester.wiring import LedgerResults
+from tf_tester.store.memos.cells import CellResults
 
 PY = ".".join(map(str, sys.version_info[:2]))
 KEY = f"toy==1.0@py{PY}@era"
@@ -197,7 +198,7 @@ def test_a_folder_of_any_name_and_what_a_link_leads_to_count(once: User) -> None
 
 def test_what_failed_and_passed_with_the_same_key_is_never_shown_again(tmp_path: Path) -> None:
     with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
-        results = LedgerResults(ledger)
+        results = CellResults(ledger, lambda: datetime(2026, 11, 1, tzinfo=UTC))
         result = CellResult("toy==1.0", Outcome.PASS)
         results.remember("key", result)
         found = results.recall("key")

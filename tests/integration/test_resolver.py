@@ -29,14 +29,15 @@ from tf_tester.model.platform import Platform
 from tf_tester.ports.resolve import Question
 from tf_tester.resolve.builder import Builder
 from tf_tester.resolve.loopback import LoopbackIndex, View
-from tf_tester.resolve.memory import LockMemory
 from tf_tester.resolve.metadata import MetadataReader
 from tf_tester.resolve.resolver import UvResolver, question_key
 from tf_tester.resolve.uv import Uv
 from tf_tester.sandbox.none import NoSandbox
 from tf_tester.store.blobs import BlobStore
 from tf_tester.store.folder import StoreFolder
-from tf_tester.store.ledger import Ledger, LedgerPages
+from tf_tester.store.ledger import Ledger, LedgerMemos, LedgerPages
+from tf_tester.store.memos.packages import KeptLocks, wheel_memos
+from tf_tester.store.memos.table import BUILT
 from tf_tester.transfer.client import Transfer
 from tf_tester.transfer.settings import Timeouts
 
@@ -69,13 +70,13 @@ class Process:
         self.index = HttpIndex(
             world.simulator.simple_url, self.transfer, LedgerPages(self.ledger), lambda: world.now, offline=offline
         )
-        self.metadata = MetadataReader(self.ledger, self.blobs, self.transfer)
+        self.metadata = MetadataReader(wheel_memos(self.ledger), self.blobs, self.transfer)
         self.loopback = LoopbackIndex(self.index, self.transfer)
         stack.callback(self.loopback.close)
         self.uv = CountingUv(world.uv_home)
         self.builder = Builder(
             sandbox=NoSandbox,
-            memory=self.ledger,
+            memory=LedgerMemos(self.ledger, BUILT),
             blobs=self.blobs,
             fetcher=self.transfer,
             loopback=self.loopback,
@@ -92,7 +93,7 @@ class Process:
             builder=self.builder,
             uv=self.uv,
             blobs=self.blobs,
-            memory=LockMemory(self.ledger),
+            memory=KeptLocks(self.ledger),
             known_sdists=frozenset({"known"}),
             workplace=self.workplace,
             now=lambda: world.now,

@@ -17,6 +17,7 @@ from tests.simulator import Cut, Lie, Simulator, Slow
 from tests.wheels import make_sdist, make_wheel
 from tf_tester.store.folder import StoreFolder
 from tf_tester.store.ledger import Ledger
+from tf_tester.store.memos.table import DURATION
 
 GOOD = "import toy\nassert toy.spin() in (1, 2)\nprint('spun', toy.__version__)\n"
 
@@ -38,7 +39,7 @@ def test_how_long_a_cell_ran_is_known_next_time(user: User) -> None:
     user.write("check.py", GOOD)
     results = user.run("test", "check.py", "--versions", "1.0,1.1").results().values()
     ledger = Ledger(StoreFolder(user.store).ledger)
-    took = {result["cell"]: float(ledger.recall("took", result["cell"]) or "nan") for result in results}
+    took = {result["cell"]: ledger.recall(DURATION, result["cell"]) for result in results}
     ledger.close()
     assert took == {result["cell"]: pytest.approx(result["phases"]["run"], abs=0.01) for result in results}
 

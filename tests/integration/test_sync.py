@@ -276,7 +276,7 @@ def test_what_the_ledger_has_lost_is_made_anew(user: User, index: Simulator, con
     sync(user)
     before = holds(user)
     with sqlite3.connect(user.store / "ledger.sqlite") as database:
-        database.execute("UPDATE memo SET value = x'00' WHERE kind = 'mirror team' AND key = 'gear'")
+        database.execute("UPDATE memo SET value = x'00' WHERE kind = 'replica-project' AND key = 'team/gear'")
     database.close()
     assert "gear" not in holds(user)
     sync(user)

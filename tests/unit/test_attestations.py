@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.fakes import Told
+from tests.fakes import KeptMemos, Told
 from tf_tester.core.simple import JSON_TYPE, parse_page
 from tf_tester.errors import ConfigError, DownloadFailed
 from tf_tester.index import attestations
@@ -15,17 +15,6 @@ from tf_tester.model.events import TransferTrouble
 NAME = "toy-1.0-py3-none-any.whl"
 SIGNED = Artifact(NAME, "toy", "1.0", "https://i/f", "a" * 64, provenance="https://i/integrity")
 PLAIN = Artifact(NAME, "toy", "1.0", "https://i/f", "a" * 64)
-
-
-class Memory:
-    def __init__(self) -> None:
-        self.kept: dict[tuple[str, str], bytes] = {}
-
-    def recall(self, kind: str, key: str) -> bytes | None:
-        return self.kept.get((kind, key))
-
-    def remember(self, kind: str, key: str, value: bytes) -> None:
-        self.kept[kind, key] = value
 
 
 def signed_by(name: str) -> Verify:
@@ -40,12 +29,12 @@ def looking(
     verify: Verify | None = None,
     *,
     get: Callable[[str], bytes] = str.encode,
-    memory: Memory | None = None,
+    memory: KeptMemos[str] | None = None,
     required: bool = False,
 ) -> tuple[Attestations, Told]:
     told = Told()
     return Attestations(
-        get, memory or Memory(), told, required=required, verify=verify or signed_by("GitHub a/b")
+        get, memory or KeptMemos(), told, required=required, verify=verify or signed_by("GitHub a/b")
     ), told
 
 
@@ -57,7 +46,7 @@ def test_who_has_signed_is_said() -> None:
 
 
 def test_another_publisher_than_before_is_told() -> None:
-    memory = Memory()
+    memory = KeptMemos[str]()
     looking(lambda *_: "GitHub a/b", memory=memory)[0].check(SIGNED)
     found, told = looking(lambda *_: "GitHub evil/b", memory=memory)
     found.check(SIGNED)
@@ -86,9 +75,9 @@ def test_one_that_cannot_be_had_is_told_and_only_refused_where_it_is_required() 
 
 def test_without_the_extra_nothing_is_asked_and_requiring_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attestations, "is_installed", lambda: False)
-    assert Attestations(never, Memory(), Told(), required=False).check(SIGNED) == ""
+    assert Attestations(never, KeptMemos(), Told(), required=False).check(SIGNED) == ""
     with pytest.raises(ConfigError) as caught:
-        Attestations(never, Memory(), Told(), required=True)
+        Attestations(never, KeptMemos(), Told(), required=True)
     assert "attestations" in caught.value.hint
 
 

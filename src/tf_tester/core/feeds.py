@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
+from tf_tester.model.moment import Moment
+
 _STATUS = re.compile(r"([A-Z])(\d{0,12})", re.ASCII)
 _PROJECT = "pypi"
 
@@ -40,7 +42,7 @@ class Report(Struct, frozen=True):
     """Of one mirror."""
 
     state: State
-    filled: datetime | None
+    filled: Moment | None
     """When it was last filled, as far as that is told."""
 
 

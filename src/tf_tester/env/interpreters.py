@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -28,6 +28,7 @@ from tf_tester.env.host import OWN_BITS, this_platform
 from tf_tester.errors import NoPython, UsageError
 from tf_tester.model.interpreter import BrokenInterpreter, Interpreter
 from tf_tester.model.platform import Platform
+from tf_tester.ports.memory import Memos
 
 OLDEST = (3, 6)
 """Older Pythons can't run the harness."""
@@ -73,21 +74,13 @@ print(json.dumps({"version": version, "implementation": name, "abi": abi,
 """
 
 
-class ProbeMemory(Protocol):
-    """What executables said of themselves, kept between runs."""
-
-    def get(self, key: str) -> str | None: ...
-
-    def put(self, key: str, json: str) -> None: ...
-
-
 class NoMemory:
-    """A `ProbeMemory` that makes every `find` look anew."""
+    """Memos that make every `find` look anew."""
 
-    def get(self, key: str) -> str | None:
+    def recall(self, key: str) -> str | None:
         return None
 
-    def put(self, key: str, json: str) -> None:
+    def remember(self, key: str, value: str) -> None:
         return None
 
 
@@ -101,7 +94,7 @@ class FoundInterpreters:
     def __init__(
         self,
         given: Sequence[Path],
-        memory: ProbeMemory,
+        memory: Memos[str],
         uv: Callable[[], Path],
         environ: Mapping[str, str],
         *,
@@ -201,7 +194,7 @@ class FoundInterpreters:
         keys = {path: _key(path) for path in executables}
         unknown = []
         for path, key in keys.items():
-            answer = _read(self._memory.get(key), self._now()) if key else None
+            answer = _read(self._memory.recall(key), self._now()) if key else None
             if answer is None:
                 unknown.append(path)
             else:
@@ -212,7 +205,7 @@ class FoundInterpreters:
                 key = keys[path]
                 # What a script leads to may change without the script: only its failures are remembered.
                 if key and (answer.reason or not _is_script(path)):
-                    self._memory.put(key, answer.as_json(self._now()))
+                    self._memory.remember(key, answer.as_json(self._now()))
         return {path: answers[path].of(path, self._platform) for path in executables}
 
     def _start(self, executables: Sequence[Path]) -> list["_Answer"]:

@@ -1,6 +1,5 @@
 """Pack what versions need into one file."""
 
-import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -13,8 +12,7 @@ from tf_tester.errors import DownloadFailed, UsageError
 from tf_tester.flow.prepare import artifact_of
 from tf_tester.flow.services import Services
 from tf_tester.model.lock import Lock, Pin
-
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+from tf_tester.ports.memory import Needed
 
 
 class Packer(Struct, frozen=True):
@@ -24,8 +22,8 @@ class Packer(Struct, frozen=True):
     """Every lock that is remembered, by its key."""
     blobs: Callable[[], dict[str, Path]]
     """Every file, by digest."""
-    write: Callable[[Path, Iterable[tuple[str, Path]], Callable[[str, str], bool], str], tuple[int, int]]
-    """Into a file: blobs, the answers of the kinds and keys that are wanted, the tool; bytes, and how many answers."""
+    write: Callable[[Path, Iterable[tuple[str, Path]], Needed | None, str], tuple[int, int]]
+    """Into a file: blobs, the answers that are needed (None: all), the tool; bytes, and how many answers."""
 
 
 class Packed(Struct, frozen=True):
@@ -43,7 +41,7 @@ def pack(file: Path, services: Services, packer: Packer, *, package: str, versio
     """
     if versions is None:
         chosen = packer.blobs()
-        size, answers = packer.write(file, chosen.items(), lambda kind, _key: kind in _KINDS, tool)
+        size, answers = packer.write(file, chosen.items(), None, tool)
         return Packed(len(chosen), answers, size)
     name = str(canonicalize_name(package))
     page = services.packages.index.page(name)
@@ -66,22 +64,15 @@ def pack(file: Path, services: Services, packer: Packer, *, package: str, versio
     pins = {pin.sha256: pin for _, lock in (*locks, *runners) for pin in lock.pins}
     own = {pin.sha256 for _, lock in locks for pin in lock.pins}
     blobs = {digest: path for digest, pin in pins.items() if (path := _blob(pin, services, must=digest in own))}
-    keys = {key for key, _ in (*locks, *runners)}
-    projects = {pin.name for pin in pins.values()}
-
-    def is_wanted(kind: str, key: str) -> bool:
-        if kind == "page":
-            return key.rstrip("/").rpartition("/")[2] in projects
-        if kind == "lock":
-            return key in keys
-        return kind in _KINDS and (not _DIGEST.match(key) or key[:64] in pins or kind == "built")
-
-    size, answers = packer.write(file, blobs.items(), is_wanted, tool)
+    needed = Needed(
+        locks=frozenset(key for key, _ in (*locks, *runners)),
+        digests=frozenset(pins),
+        projects=frozenset(pin.name for pin in pins.values()),
+    )
+    size, answers = packer.write(file, blobs.items(), needed, tool)
     return Packed(len(blobs), answers, size)
 
 
-_KINDS = ("page", "metadata", "lock", "built", "downloaded", "peak", "name")
-"""What another machine can use: nothing about this one's interpreters, mirrors and disk."""
 _SMALL = 20_000_000
 
 

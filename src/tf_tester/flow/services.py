@@ -6,6 +6,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from tf_tester.core.ranking import Comparison
+from tf_tester.core.surface import Surface
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.framework import Framework
 from tf_tester.model.limits import Limits
@@ -14,7 +15,7 @@ from tf_tester.ports.environment import Environments, Interpreters
 from tf_tester.ports.execute import Executor, Memory, Sandbox
 from tf_tester.ports.fetch import Fetcher
 from tf_tester.ports.index import Index
-from tf_tester.ports.memory import Downloads, Durations, Peaks, Results, Surfaces
+from tf_tester.ports.memory import Downloads, Durations, Memos, Peaks, Results
 from tf_tester.ports.resolve import ProjectBuilder, Resolver
 from tf_tester.ports.store import Blobs, Layers, Shelves
 from tf_tester.ports.tell import Tell
@@ -77,7 +78,7 @@ class History(Struct, frozen=True):
 
     results: Results | None
     """Of earlier cells; None: none may be shown again, and none kept."""
-    surfaces: Surfaces
+    surfaces: Memos[Surface]
     peaks: Peaks
     durations: Durations
     downloads: Downloads

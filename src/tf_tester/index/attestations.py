@@ -9,20 +9,14 @@ needs 46 MB and is therefore an extra: `pip install 'tf-tester[attestations]'`.
 import importlib.util
 import logging
 from collections.abc import Callable
-from typing import Protocol
 
 from tf_tester.errors import ConfigError, DownloadFailed
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.events import TransferTrouble
+from tf_tester.ports.memory import Memos
 from tf_tester.ports.tell import Tell
 
 EXTRA = "pip install 'tf-tester[attestations]'"
-
-
-class Memory(Protocol):
-    def recall(self, kind: str, key: str) -> bytes | None: ...
-
-    def remember(self, kind: str, key: str, value: bytes) -> None: ...
 
 
 class Unverified(Exception):
@@ -39,16 +33,18 @@ class Attestations:
     def __init__(
         self,
         get: Callable[[str], bytes],
-        memory: Memory,
+        publishers: Memos[str],
         tell: Tell,
         *,
         required: bool,
         verify: Verify | None = None,
     ) -> None:
-        """`get`: a small file by its address; raises `DownloadFailed`. Raises `ConfigError` where they are required
-        and nothing is there that could verify them."""
+        """`get`: a small file by its address; raises `DownloadFailed`. `publishers`: by project.
+
+        Raises `ConfigError` where they are required and nothing is there that could verify them.
+        """
         self._get = get
-        self._memory = memory
+        self._publishers = publishers
         self._tell = tell
         self._required = required
         self._verify = verify or (verified_by if is_installed() else None)
@@ -77,10 +73,10 @@ class Attestations:
                 hint="Ask the project; with --attestations off it is taken for its hash alone.",
                 detail=str(error),
             ) from error
-        before = (self._memory.recall("publisher", artifact.project) or b"").decode()
+        before = self._publishers.recall(artifact.project)
         if before and before != signer:
             self._say(artifact, f"signed by {signer}; earlier files of {artifact.project} by {before}")
-        self._memory.remember("publisher", artifact.project, signer.encode())
+        self._publishers.remember(artifact.project, signer)
         return signer
 
     def _say(self, artifact: Artifact, reason: str) -> None:

@@ -1,8 +1,8 @@
 """A place that bytes of files come from, and what is remembered of it."""
 
-from datetime import datetime
-
 from msgspec import Struct
+
+from tf_tester.model.moment import Moment
 
 AUTHORITY = "authority"
 """Name of the source whose address the index itself gives."""
@@ -48,9 +48,9 @@ class SourceHistory(Struct, frozen=True):
     """Files that it helped to bring since it was last wrong."""
     speed: float | None = None
     """Bytes per second, of late."""
-    measured: datetime | None = None
+    measured: Moment | None = None
     """When its speed was; aware, UTC."""
-    cooldown_until: datetime | None = None
+    cooldown_until: Moment | None = None
     """It gave wrong bytes, and isn't asked before; aware, UTC."""
     day: str = ""
     """`2026-11-01`, UTC: what the next two are of."""

@@ -1,12 +1,53 @@
 """What earlier runs left for later ones."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Protocol
+from datetime import datetime
+from typing import Protocol, TypeVar
 
+from msgspec import Struct
+
+from tf_tester.model.lock import Lock
 from tf_tester.model.outcome import CellResult
 
-if TYPE_CHECKING:
-    from tf_tester.core.surface import Surface
+V = TypeVar("V")
+
+
+class Memos(Protocol[V]):
+    """Answers of one kind, by key."""
+
+    def recall(self, key: str) -> V | None: ...
+
+    def remember(self, key: str, value: V) -> None: ...
+
+
+class WheelMemos(Struct, frozen=True):
+    """What was read out of wheels, by SHA-256, or by address where nobody promises one."""
+
+    metadata: Memos[bytes]
+    digests: Memos[str]
+    """SHA-256 of METADATA; empty: there is none that is right."""
+    entry_points: Memos[bytes]
+
+
+class Locks(Protocol):
+    """Locks by the digest of what was asked."""
+
+    def recall(self, key: str) -> tuple[Lock, datetime] | None:
+        """And when it was made (UTC)."""
+        ...
+
+    def remember(self, key: str, lock: Lock) -> None: ...
+
+
+class Needed(Struct, frozen=True):
+    """What of all answers some versions need on another machine."""
+
+    locks: frozenset[str]
+    """Keys."""
+    digests: frozenset[str]
+    """SHA-256 of their files."""
+    projects: frozenset[str]
+    """Canonical names."""
 
 
 class Peaks(Protocol):
@@ -39,14 +80,6 @@ class Results(Protocol):
     def distrust(self, key: str) -> None:
         """With this key a cell has failed: what passes with it is not the same every time."""
         ...
-
-
-class Surfaces(Protocol):
-    """Public names of packages, read once."""
-
-    def recall(self, key: str) -> "Surface | None": ...
-
-    def remember(self, key: str, surface: "Surface") -> None: ...
 
 
 class Downloads(Protocol):

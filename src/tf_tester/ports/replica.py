@@ -1,12 +1,12 @@
 """What one replica holds."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Protocol
 
 from msgspec import Struct, field
 
 from tf_tester.model.artifact import ProjectPage
+from tf_tester.model.moment import Moment
 
 
 class Replica(Protocol):
@@ -34,8 +34,8 @@ class Replica(Protocol):
 class ReplicaHead(Struct, frozen=True):
     """How the last sync of a replica ended."""
 
-    synced: datetime
-    """Aware, UTC."""
+    synced: Moment
+    """UTC."""
     wanted: str
     """Digest of all that said what it is to hold."""
     complete: bool

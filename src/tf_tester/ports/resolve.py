@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Protocol
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.interpreter import Interpreter
@@ -39,6 +39,14 @@ class Question(Struct, frozen=True):
     """How long an answer stays good; None: for ever, as of a day in the past. Nothing: it is asked anew, or fails."""
     allow_build: frozenset[str] = frozenset()
     """Canonical names whose source distributions may be built, besides the known ones."""
+
+
+class BuiltWheel(Struct, frozen=True):
+    """What a source distribution was built into."""
+
+    filename: str
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    size: int
 
 
 class ProjectBuilder(Protocol):

@@ -1,7 +1,6 @@
 """A source distribution becomes a wheel once for each Python, with build requirements of today."""
 
 import hashlib
-import json
 import os
 import shutil
 import stat
@@ -13,8 +12,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
-from msgspec import Struct
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 
 from tf_tester.core.wheel_rules import BadWheel, check_metadata
@@ -25,9 +23,10 @@ from tf_tester.model.lock import Pin
 from tf_tester.model.world import Moved, World
 from tf_tester.ports.execute import Sandbox
 from tf_tester.ports.fetch import Fetcher
+from tf_tester.ports.memory import Memos
+from tf_tester.ports.resolve import BuiltWheel
 from tf_tester.ports.store import Blobs
 from tf_tester.resolve.loopback import LoopbackIndex, View
-from tf_tester.resolve.memory import Memory
 from tf_tester.resolve.metadata import MetadataReader, from_wheel
 from tf_tester.resolve.uv import SOURCE_DATE, Uv
 
@@ -41,19 +40,13 @@ _ATTEMPTS = (
 )
 
 
-class BuiltWheel(Struct, frozen=True):
-    filename: str
-    sha256: str
-    size: int
-
-
 class Builder:
     """Builds with uv against the undated view of the loopback index; results are blobs like any other."""
 
     def __init__(
         self,
         *,
-        memory: Memory,
+        memory: Memos[BuiltWheel],
         blobs: Blobs,
         fetcher: Fetcher,
         loopback: LoopbackIndex,
@@ -81,15 +74,13 @@ class Builder:
             raise DownloadFailed(f"The index promises no hash for {sdist.filename}.", hint="Use another index.")
         key = f"{sdist.sha256}@{interpreter.abi}"
         with self._exclusive(f"build-{sdist.sha256}"):
-            known = self._memory.recall("built", key) or self._memory.recall("built", sdist.sha256)
-            if known is not None:
-                wheel = BuiltWheel(**json.loads(known))
-                if self._blobs.find(wheel.sha256) is not None:
-                    return wheel
+            known = self._memory.recall(key) or self._memory.recall(sdist.sha256)
+            if known is not None and self._blobs.find(known.sha256) is not None:
+                return known
             wheel = self._make(sdist, interpreter)
             # A pure wheel serves every Python; one with an extension serves the ABI it was built for.
             scope = sdist.sha256 if _is_for_any_python(wheel.filename) else key
-            self._memory.remember("built", scope, json.dumps(asdict(wheel)).encode())
+            self._memory.remember(scope, wheel)
             return wheel
 
     def project_wheel(self, folder: Path, interpreter: Interpreter) -> tuple[Pin, bytes]:

@@ -9,8 +9,8 @@ from tf_tester.core.wheel_rules import BROKEN_ARCHIVE, MAX_METADATA, BadWheel, c
 from tf_tester.errors import DownloadFailed
 from tf_tester.model.artifact import Artifact
 from tf_tester.ports.fetch import Fetcher
+from tf_tester.ports.memory import WheelMemos
 from tf_tester.ports.store import Blobs
-from tf_tester.resolve.memory import Memory
 
 _TAIL = 256 * 1024
 """Enough for the central directory of nearly every wheel in one request."""
@@ -19,20 +19,20 @@ _TAIL = 256 * 1024
 class MetadataReader:
     """A wheel's METADATA: from the store, else the advertised file, else ranges of the wheel, else the wheel."""
 
-    def __init__(self, memory: Memory, blobs: Blobs, fetcher: Fetcher) -> None:
-        self._memory = memory
+    def __init__(self, memos: WheelMemos, blobs: Blobs, fetcher: Fetcher) -> None:
+        self._memos = memos
         self._blobs = blobs
         self._fetcher = fetcher
 
     def read(self, artifact: Artifact) -> bytes:
         """Raises `DownloadFailed` where no way leads to it, `BadWheel` where it contradicts the file name."""
         key = artifact.sha256 or artifact.url
-        remembered = self._memory.recall("metadata", key)
+        remembered = self._memos.metadata.recall(key)
         if remembered is not None:
             return remembered
         metadata = self._find(artifact)
         check_metadata(metadata, artifact.project, artifact.version)
-        self._memory.remember("metadata", key, metadata)
+        self._memos.metadata.remember(key, metadata)
         return metadata
 
     def digest(self, artifact: Artifact) -> str | None:
@@ -42,9 +42,9 @@ class MetadataReader:
         """
         if artifact.sha256 is None:
             return None
-        remembered = self._memory.recall("metadata-digest", artifact.sha256)
+        remembered = self._memos.digests.recall(artifact.sha256)
         if remembered is not None:
-            return remembered.decode() or None
+            return remembered or None
         blob = self._blobs.find(artifact.sha256)
         if blob is None:
             return None
@@ -52,17 +52,17 @@ class MetadataReader:
             metadata = from_wheel(lambda: zipfile.ZipFile(blob), artifact)
             check_metadata(metadata, artifact.project, artifact.version)
         except BadWheel:
-            self._memory.remember("metadata-digest", artifact.sha256, b"")
+            self._memos.digests.remember(artifact.sha256, "")
             return None
         digest = sha256(metadata).hexdigest()
-        self._memory.remember("metadata", artifact.sha256, metadata)
-        self._memory.remember("metadata-digest", artifact.sha256, digest.encode())
+        self._memos.metadata.remember(artifact.sha256, metadata)
+        self._memos.digests.remember(artifact.sha256, digest)
         return digest
 
     def entry_points(self, artifact: Artifact) -> bytes:
         """A wheel's `entry_points.txt`, empty where it has none; raises as `read` does. No whole wheel is brought."""
         key = artifact.sha256 or artifact.url
-        remembered = self._memory.recall("entry-points", key)
+        remembered = self._memos.entry_points.recall(key)
         if remembered is not None:
             return remembered
         blob = self._blobs.find(artifact.sha256) if artifact.sha256 else None
@@ -73,7 +73,7 @@ class MetadataReader:
             artifact,
             "entry_points.txt",
         )
-        self._memory.remember("entry-points", key, found)
+        self._memos.entry_points.remember(key, found)
         return found
 
     def _find(self, artifact: Artifact) -> bytes:

@@ -18,11 +18,11 @@ from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.lock import Lock, Pin, Resolution, pin_of
 from tf_tester.model.platform import Platform
 from tf_tester.ports.index import Index
+from tf_tester.ports.memory import Locks
 from tf_tester.ports.resolve import Question
 from tf_tester.ports.store import Blobs
 from tf_tester.resolve.builder import Builder
 from tf_tester.resolve.loopback import LoopbackIndex, View
-from tf_tester.resolve.memory import LockMemory
 from tf_tester.resolve.metadata import MetadataReader
 from tf_tester.resolve.uv import Uv
 
@@ -44,7 +44,7 @@ class UvResolver:
         builder: Builder,
         uv: Uv,
         blobs: Blobs,
-        memory: LockMemory,
+        memory: Locks,
         known_sdists: frozenset[str],
         workplace: Path,
         interpreters: Callable[[], Sequence[Interpreter]],
@@ -70,7 +70,7 @@ class UvResolver:
 
     def lock(self, question: Question) -> tuple[Lock, bool]:
         key = question_key(question, self._known_sdists, self._authority)
-        remembered = self._memory.recall_lock(key)
+        remembered = self._memory.recall(key)
         if remembered is not None:
             lock, at = remembered
             fresh = question.good_for is None or self._now() - at < question.good_for
@@ -82,7 +82,7 @@ class UvResolver:
             if remembered is None or question.good_for == timedelta():
                 raise
             return remembered[0], True
-        self._memory.remember_lock(key, lock)
+        self._memory.remember(key, lock)
         return lock, False
 
     def pins(self, artifacts: Sequence[Artifact], interpreter: Interpreter) -> tuple[Pin, ...]:

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import struct
 from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ from tf_tester.ports.store import Follower, Pieces
 from tf_tester.store.folder import StoreFolder, store_errors, sync_folder, used_now
 from tf_tester.store.leases import Leases
 from tf_tester.store.ledger import Ledger
+from tf_tester.store.memos.table import PIECES
 
 _CHUNK = 1 << 20
 _PIECE = 4 << 20
@@ -49,11 +49,7 @@ class BlobStore:
         return self._folder.exclusive(_checked(sha256))
 
     def pieces(self, sha256: str) -> Pieces | None:
-        kept = self._ledger.recall("pieces", sha256)
-        if kept is None or len(kept) < 4 or len(kept) % 4:
-            return None
-        size, *sums = struct.unpack(f"<{len(kept) // 4}I", kept)
-        return Pieces(size, tuple(sums)) if size else None
+        return self._ledger.recall(PIECES, sha256)
 
     def set_aside(self, sha256: str) -> None:
         """A damaged blob becomes what has arrived of a file: what of it is right needn't be fetched again."""
@@ -89,7 +85,7 @@ class BlobStore:
         self._ledger.remember_blob(sha256, filename, size, source, datetime.now(UTC))
         sums = follower.sums()
         if len(sums) > 1:
-            self._ledger.remember("pieces", sha256, struct.pack(f"<{len(sums) + 1}I", _PIECE, *sums))
+            self._ledger.remember(PIECES, sha256, Pieces(_PIECE, tuple(sums)))
         return path
 
     def _path(self, sha256: str) -> Path:

@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from tf_tester.errors import OurFailure, UsageError, WrongBytes
 from tf_tester.ports.store import Blobs
-from tf_tester.store.ledger import Answer
+from tf_tester.store.ledger import LedgerAnswer
 
 _HEAD = "tf-tester-bundle.json"
 _ANSWERS = "answers.jsonl"
@@ -50,7 +50,7 @@ class Carried(Struct, frozen=True):
     answers: int
 
 
-def write_bundle(target: Path, blobs: Iterable[tuple[str, Path]], answers: Iterable[Answer], *, tool: str) -> int:
+def write_bundle(target: Path, blobs: Iterable[tuple[str, Path]], answers: Iterable[LedgerAnswer], *, tool: str) -> int:
     """Make the file, whole or not at all; its size in bytes. Raises `OurFailure`."""
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
     chosen = sorted(blobs)
@@ -77,7 +77,7 @@ def write_bundle(target: Path, blobs: Iterable[tuple[str, Path]], answers: Itera
             temporary.unlink(missing_ok=True)
 
 
-def read_bundle(source: Path, blobs: Blobs, learn: Callable[[Answer], bool], *, files_only: bool) -> Carried:
+def read_bundle(source: Path, blobs: Blobs, learn: Callable[[LedgerAnswer], bool], *, files_only: bool) -> Carried:
     """Take a bundle in. `learn`: whether an answer was new. What was taken in before a failure stays.
 
     Raises `UsageError` where it is no bundle, `OurFailure` where a file in it is damaged, `StoreError`.
@@ -132,12 +132,12 @@ def _check_head(member: tarfile.TarInfo, stream: IO[bytes], source: Path) -> Non
         raise UsageError(f"{source} was made by {head.tool}, in a form that this version doesn't know.")
 
 
-def _lines(member: tarfile.TarInfo, stream: IO[bytes], source: Path) -> Iterator[Answer]:
+def _lines(member: tarfile.TarInfo, stream: IO[bytes], source: Path) -> Iterator[LedgerAnswer]:
     if member.size > _MOST:
         raise _no_bundle(source, "its answers are too large")
     for line in stream:
         try:
-            yield msgspec.json.decode(line, type=Answer)
+            yield msgspec.json.decode(line, type=LedgerAnswer)
         except msgspec.DecodeError as error:
             raise _no_bundle(source, str(error)) from error
 

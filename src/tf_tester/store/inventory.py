@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 from msgspec import Struct
@@ -15,21 +14,11 @@ from tf_tester.core.retention import Entry, Kind
 from tf_tester.model.artifact import split_filename
 from tf_tester.store.folder import StoreFolder, remove_tree, store_errors
 from tf_tester.store.leases import eviction, needed
+from tf_tester.store.ledger import Ledger
+from tf_tester.store.memos.table import LAYER_SIZE
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _PART = re.compile(r"([0-9a-f]{64})\.part")
-
-
-class Names(Protocol):
-    """What files were called, and answers worth remembering."""
-
-    def blob_names(self) -> dict[str, str]:
-        """File names by digest."""
-        ...
-
-    def recall(self, kind: str, key: str) -> bytes | None: ...
-
-    def remember(self, kind: str, key: str, value: bytes) -> None: ...
 
 
 class Contents(Struct, frozen=True):
@@ -51,15 +40,15 @@ class Contents(Struct, frozen=True):
 class Inventory:
     """Looks at a store, and takes things out of it."""
 
-    def __init__(self, folder: StoreFolder, names: Names) -> None:
+    def __init__(self, folder: StoreFolder, ledger: Ledger) -> None:
         self._folder = folder
-        self._names = names
+        self._ledger = ledger
 
     def contents(self) -> Contents:
         """Raises `StoreError`."""
         folder = self._folder
         with store_errors(folder.root):
-            names = self._names.blob_names()
+            names = self._ledger.blob_names()
             entries = [*self._blobs(names), *self._layers(names), *self._partials()]
             work = [folder.root / name for name in ("plans", "tmp", "claims")]
             ledger = sum(_size(folder.root / f"ledger.sqlite{end}") for end in ("", "-wal", "-shm"))
@@ -145,11 +134,10 @@ class Inventory:
     def _layer_size(self, entry: "os.DirEntry[str]") -> int:
         """Counted once for each set of Pythons that a layer serves: there are 15,000 files in a TensorFlow's."""
         key = f"{entry.name} {','.join(sorted(one.name for one in _entries(Path(entry.path)) if one.is_dir()))}"
-        known = self._names.recall("layer-size", key)
-        if known is not None and known.isdigit():
-            return int(known)
-        size = tree_size(Path(entry.path))
-        self._names.remember("layer-size", key, str(size).encode())
+        size = self._ledger.recall(LAYER_SIZE, key)
+        if size is None:
+            size = tree_size(Path(entry.path))
+            self._ledger.remember(LAYER_SIZE, key, size)
         return size
 
 

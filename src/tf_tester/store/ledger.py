@@ -5,21 +5,28 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 import filelock
 import msgspec
 
 from tf_tester.errors import StoreError
+from tf_tester.model.moment import moment_of
 from tf_tester.ports.index import CachedPage
+from tf_tester.ports.memory import Needed
 from tf_tester.store.folder import store_errors
+from tf_tester.store.memos.carry import PORTABLE, goes_along
+from tf_tester.store.memos.migrate import to_version_2
+from tf_tester.store.memos.table import KINDS, MemoKind
 
-_VERSION = 1
+_VERSION = 2
+V = TypeVar("V")
 
 
-class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+class LedgerAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     """One thing that a ledger knows, as it is carried to another one."""
 
     kind: str
@@ -32,25 +39,28 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     missing: bool = False
 
 
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 class Ledger:
     """Opened at first use; callable from any thread."""
 
-    def __init__(self, path: Path, *, shared: bool = False) -> None:
-        """`shared`: other machines may have it open, too."""
+    def __init__(self, path: Path, *, shared: bool = False, now: Callable[[], datetime] = _utc_now) -> None:
+        """`shared`: other machines may have it open, too. `now`: aware."""
         self._path = path
         self._shared = shared
+        self._now = now
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
 
     def get_page(self, url: str) -> CachedPage | None:
+        """Return the page; None: there is none that can be read."""
         with self._database() as database:
             row = database.execute(
                 "SELECT body, content_type, etag, fetched, missing FROM page WHERE url = ?", (url,)
             ).fetchone()
-            if row is None:
-                return None
-            body, content_type, etag, fetched, missing = row
-            return CachedPage(zlib.decompress(body), content_type, etag, datetime.fromisoformat(fetched), bool(missing))
+        return None if row is None else _page_of(*row)
 
     def put_page(self, url: str, page: CachedPage) -> None:
         # Level 1: a page of 780 kB becomes 140 kB in 6 ms.
@@ -77,78 +87,129 @@ class Ledger:
         with self._database() as database:
             return dict(database.execute("SELECT sha256, filename FROM blob").fetchall())
 
-    def answers(self, wanted: Callable[[str, str], bool]) -> "Iterator[Answer]":
-        """Pages and memos, to be carried elsewhere. `wanted`: by kind and key, pages being of the kind `page`."""
+    def answers(self, needed: Needed | None) -> "Iterator[LedgerAnswer]":
+        """Yield pages, memos and names of files for another machine: what is needed, or everything."""
+        marks = ", ".join("?" * len(PORTABLE))
         with self._database() as database:
             pages = database.execute("SELECT url, body, content_type, etag, fetched, missing FROM page").fetchall()
-            memos = database.execute("SELECT kind, key, value, at FROM memo").fetchall()
-            files = database.execute("SELECT sha256, filename FROM blob").fetchall()
+            memos = database.execute(
+                f"SELECT kind, key, value, at FROM memo WHERE kind IN ({marks})", PORTABLE
+            ).fetchall()
+            names = database.execute("SELECT sha256, filename FROM blob").fetchall()
         for url, body, content_type, etag, fetched, missing in pages:
-            if wanted("page", url):
-                yield Answer("page", url, body, fetched, content_type, etag, bool(missing))
+            if needed is None or url.rstrip("/").rpartition("/")[2] in needed.projects:
+                yield LedgerAnswer("page", url, body, fetched, content_type, etag, bool(missing))
         for kind, key, value, at in memos:
-            if wanted(kind, key):
-                yield Answer(kind, key, value, at)
-        for digest, filename in files:
-            if wanted("name", digest):
-                yield Answer("name", digest, filename.encode(), "")
+            if goes_along(kind, key, needed) and KINDS[kind].read(value) is not None:
+                yield LedgerAnswer(kind, key, value, at)
+        for digest, filename in names:
+            if needed is None or digest in needed.digests:
+                yield LedgerAnswer("name", digest, filename.encode(), "")
 
-    def learn(self, answer: "Answer") -> bool:
-        """Take an answer of another ledger in, unless ours is as new; whether it was."""
+    def learn(self, answer: "LedgerAnswer") -> bool:
+        """Take in an answer of another ledger; False: ours is as new, or it is nothing that a bundle carries."""
+        row: tuple[object, ...]
+        match answer.kind:
+            case "page":
+                if _page_of(answer.value, answer.content_type, answer.etag, answer.at, answer.missing) is None:
+                    return False
+                statement, row = (
+                    "INSERT INTO page VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (url) DO UPDATE SET "
+                    "body=excluded.body, content_type=excluded.content_type, etag=excluded.etag, "
+                    "fetched=excluded.fetched, missing=excluded.missing WHERE excluded.fetched > page.fetched",
+                    (answer.key, answer.value, answer.content_type, answer.etag, answer.at, int(answer.missing)),
+                )
+            case "name":
+                statement, row = (
+                    "UPDATE blob SET filename = ?1 WHERE sha256 = ?2 AND filename <> ?1",
+                    (answer.value.decode("utf-8", "replace"), answer.key),
+                )
+            case kind:
+                if kind not in PORTABLE or KINDS[kind].read(answer.value) is None or moment_of(answer.at) is None:
+                    return False
+                statement, row = (
+                    "INSERT INTO memo VALUES (?, ?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET "
+                    "value=excluded.value, at=excluded.at WHERE excluded.at > memo.at",
+                    (kind, answer.key, answer.value, answer.at),
+                )
         with self._database() as database:
-            match answer.kind:
-                case "page":
-                    done = database.execute(
-                        "INSERT INTO page VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (url) DO UPDATE SET "
-                        "body=excluded.body, content_type=excluded.content_type, etag=excluded.etag, "
-                        "fetched=excluded.fetched, missing=excluded.missing WHERE excluded.fetched > page.fetched",
-                        (answer.key, answer.value, answer.content_type, answer.etag, answer.at, int(answer.missing)),
-                    )
-                case "name":
-                    done = database.execute(
-                        "UPDATE blob SET filename = ?1 WHERE sha256 = ?2 AND filename <> ?1",
-                        (answer.value.decode(), answer.key),
-                    )
-                case _:
-                    done = database.execute(
-                        "INSERT INTO memo VALUES (?, ?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET "
-                        "value=excluded.value, at=excluded.at WHERE excluded.at > memo.at",
-                        (answer.kind, answer.key, answer.value, answer.at),
-                    )
-            return done.rowcount > 0
+            return database.execute(statement, row).rowcount > 0
 
-    def all_of(self, kind: str) -> list[tuple[str, bytes]]:
-        """Every remembered answer of a kind, by key."""
-        with self._database() as database:
-            return database.execute("SELECT key, value FROM memo WHERE kind = ?", (kind,)).fetchall()
+    # -- memos
 
-    def keys_of(self, kind: str) -> list[str]:
-        """The keys of every remembered answer of a kind."""
-        with self._database() as database:
-            return [key for (key,) in database.execute("SELECT key FROM memo WHERE kind = ?", (kind,))]
+    def recall(self, kind: MemoKind[V], key: str) -> V | None:
+        """Return what was remembered; None: nothing, nothing that can be read, or nothing that counts any more."""
+        dated = self.recall_dated(kind, key)
+        return None if dated is None else dated[0]
 
-    def recall(self, kind: str, key: str) -> bytes | None:
-        """The remembered answer, or None."""
+    def recall_dated(self, kind: MemoKind[V], key: str) -> tuple[V, datetime] | None:
+        """Return what `recall` does, and when it was remembered (UTC)."""
+        _check(kind)
         with self._database() as database:
-            row = database.execute("SELECT value FROM memo WHERE kind = ? AND key = ?", (kind, key)).fetchone()
-        return None if row is None else row[0]
+            row = database.execute("SELECT value, at FROM memo WHERE kind = ? AND key = ?", (kind.name, key)).fetchone()
+        if row is None:
+            return None
+        value, at = kind.read(row[0]), moment_of(row[1])
+        if value is None or at is None:
+            self._drop(kind, key, row[0])
+            return None
+        # Nor before it was remembered: a clock that was set back must not make it last for ever.
+        expired = kind.lifetime is not None and not timedelta(0) <= self._now() - at < kind.lifetime
+        return None if expired else (value, at)
 
-    def recalled_at(self, kind: str, key: str) -> datetime | None:
-        """When that answer was remembered."""
-        with self._database() as database:
-            row = database.execute("SELECT at FROM memo WHERE kind = ? AND key = ?", (kind, key)).fetchone()
-        return None if row is None else datetime.fromisoformat(row[0])
+    def every(self, kind: MemoKind[V], *, under: str = "") -> list[tuple[str, V]]:
+        """Return all values of a kind that can be read, with their keys; `under`: those with keys `UNDER/…` alone."""
+        found = []
+        for key, content in self.contents(kind, under=under):
+            value = kind.read(content)
+            if value is None:
+                self._drop(kind, key, content)
+            else:
+                found.append((key, value))
+        return found
 
-    def remember(self, kind: str, key: str, value: bytes) -> None:
+    def contents(self, kind: MemoKind[Any], *, under: str = "") -> list[tuple[str, bytes]]:
+        """Return what `every` does, unread: for whoever wants a small part of many large values."""
+        _check(kind)
         with self._database() as database:
-            database.execute(
-                "INSERT OR REPLACE INTO memo VALUES (?, ?, ?, ?)",
-                (kind, key, value, datetime.now(UTC).isoformat()),
-            )
+            return database.execute(
+                f"SELECT key, value FROM memo WHERE {_WHERE} ORDER BY key", (kind.name, *_range(under))
+            ).fetchall()
 
-    def forget(self, kind: str, key: str) -> None:
+    def keys(self, kind: MemoKind[Any]) -> list[str]:
+        """Return the keys of a kind, sorted."""
+        _check(kind)
         with self._database() as database:
-            database.execute("DELETE FROM memo WHERE kind = ? AND key = ?", (kind, key))
+            return [
+                key for (key,) in database.execute("SELECT key FROM memo WHERE kind = ? ORDER BY key", (kind.name,))
+            ]
+
+    def remember(self, kind: MemoKind[V], key: str, value: V) -> None:
+        """Keep a value in place of an earlier one. One that is too large, or can't be written, isn't kept."""
+        _check(kind)
+        content = kind.write(value)
+        if content is not None:
+            with self._database() as database:
+                database.execute(
+                    "INSERT OR REPLACE INTO memo VALUES (?, ?, ?, ?)",
+                    (kind.name, key, content, self._now().isoformat()),
+                )
+
+    def forget(self, kind: MemoKind[Any], key: str) -> None:
+        _check(kind)
+        with self._database() as database:
+            database.execute("DELETE FROM memo WHERE kind = ? AND key = ?", (kind.name, key))
+
+    def forget_all(self, kind: MemoKind[Any], *, under: str) -> None:
+        """Forget everything with keys `UNDER/…`."""
+        _check(kind)
+        with self._database() as database:
+            database.execute(f"DELETE FROM memo WHERE {_WHERE}", (kind.name, *_range(under)))
+
+    def _drop(self, kind: MemoKind[Any], key: str, content: object) -> None:
+        """Forget what can't be read, unless somebody has made it anew meanwhile."""
+        with self._database() as database:
+            database.execute("DELETE FROM memo WHERE kind = ? AND key = ? AND value IS ?", (kind.name, key, content))
 
     def close(self) -> None:
         with self._lock:
@@ -182,11 +243,16 @@ class Ledger:
         # (https://sqlite.org/wal.html); a journal that is truncated can, and costs a sync more a write.
         connection.execute(f"PRAGMA journal_mode = {'TRUNCATE' if self._shared else 'WAL'}")
         connection.execute(f"PRAGMA synchronous = {'FULL' if self._shared else 'NORMAL'}")
-        if _user_version(connection) == 0:
+        if _user_version(connection) < _VERSION:
             connection.execute("BEGIN IMMEDIATE")
-            for statement in files("tf_tester.store").joinpath("schema.sql").read_text("utf-8").split(";\n"):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {_VERSION}")
+            match _user_version(connection):  # asked again: another machine may have been before us
+                case 0:
+                    for statement in files("tf_tester.store").joinpath("schema.sql").read_text("utf-8").split(";\n"):
+                        connection.execute(statement)
+                    connection.execute(f"PRAGMA user_version = {_VERSION}")
+                case 1:
+                    to_version_2(connection)
+                    connection.execute(f"PRAGMA user_version = {_VERSION}")
             connection.execute("COMMIT")
         if _user_version(connection) != _VERSION:
             raise StoreError(
@@ -208,35 +274,43 @@ class LedgerPages:
         self._ledger.put_page(url, page)
 
 
-class LedgerSerials:
-    """`ports.Serials` of one authority and its copies, in the ledger."""
+class LedgerMemos(Generic[V]):
+    """`ports.memory.Memos`: those of one kind."""
 
-    def __init__(self, ledger: Ledger, authority: str) -> None:
-        """`authority`: its address, without credentials."""
+    def __init__(self, ledger: Ledger, kind: MemoKind[V]) -> None:
         self._ledger = ledger
-        self._authority = authority
+        self._kind = kind
 
-    def latest(self, project: str) -> int | None:
-        kept = self._ledger.recall("serial", f"{project} {self._authority}")
-        return int(kept) if kept else None
+    def recall(self, key: str) -> V | None:
+        return self._ledger.recall(self._kind, key)
 
-    def seen(self, project: str, serial: int) -> None:
-        if serial > (self.latest(project) or 0):
-            self._ledger.remember("serial", f"{project} {self._authority}", str(serial).encode())
+    def remember(self, key: str, value: V) -> None:
+        self._ledger.remember(self._kind, key, value)
 
 
-class LedgerProbes:
-    """What was learnt about interpreters, in the ledger."""
+def _check(kind: MemoKind[Any]) -> None:
+    if KINDS.get(kind.name) is not kind:
+        raise ValueError(f"{kind.name!r} is not in the table of memos")
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
 
-    def get(self, key: str) -> str | None:
-        value = self._ledger.recall("interpreter", key)
-        return None if value is None else value.decode()
+_WHERE = "kind = ? AND key >= ? AND key < ?"
 
-    def put(self, key: str, json: str) -> None:
-        self._ledger.remember("interpreter", key, json.encode())
+
+def _range(under: str) -> tuple[str, str]:
+    """Return bounds of the keys `UNDER/…`, or of all: the second is not one of them."""
+    return (f"{under}/", f"{under}0") if under else ("", "\U0010ffff")
+
+
+def _page_of(body: object, content_type: object, etag: object, fetched: object, missing: object) -> CachedPage | None:
+    """Return a page as it is kept; None where the row is damaged."""
+    at = moment_of(fetched)
+    try:
+        content = zlib.decompress(body) if isinstance(body, bytes) else None
+    except zlib.error:
+        return None
+    if content is None or at is None or not isinstance(content_type, str) or not isinstance(etag, str | None):
+        return None
+    return CachedPage(content, content_type, etag, at, bool(missing))
 
 
 def _hint(error: Exception) -> str:

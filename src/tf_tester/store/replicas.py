@@ -1,6 +1,5 @@
 """What replicas hold, in the ledger: a page for each project, as the replica shows it."""
 
-import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -8,50 +7,37 @@ from datetime import datetime
 
 import filelock
 import msgspec
+from msgspec import Struct, field
 
-from tf_tester.core.simple import JSON_TYPE, NotAPage, parse_page, render_json
 from tf_tester.errors import StoreError, UnknownProject, UsageError
 from tf_tester.model.artifact import ProjectPage
 from tf_tester.ports.replica import HeldProject, ReplicaHead
 from tf_tester.store.folder import StoreFolder, store_errors
 from tf_tester.store.ledger import Ledger
-
-_HEAD = "mirror"
-_URL = "file:///"
-"""Links in pages that are kept are absolute; this is never seen."""
+from tf_tester.store.memos.table import DROPPED_SERIAL, HELD_PROJECT, REPLICA
 
 
-class _Kept(msgspec.Struct):
-    mark: str
-    page: msgspec.Raw
-
-
-class _Hashes(msgspec.Struct):
+class _Hashes(Struct):
     sha256: str = ""
 
 
-class _File(msgspec.Struct):
+class _File(Struct):
     hashes: _Hashes
 
 
-class _Files(msgspec.Struct):
+class _Meta(Struct):
+    serial: int = field(default=0, name="_last-serial")
+
+
+class _Page(Struct):
     files: list[_File]
-
-
-class _Meta(msgspec.Struct):
-    serial: int = msgspec.field(default=0, name="_last-serial")
-
-
-class _Told(msgspec.Struct):
     meta: _Meta
 
 
-class _Serial(msgspec.Struct):
-    page: _Told
+class _Part(Struct):
+    """What of a `HELD_PROJECT` is wanted of many at once."""
 
-
-class _Digests(msgspec.Struct):
-    page: _Files
+    page: _Page
 
 
 class StoredReplica:
@@ -60,53 +46,43 @@ class StoredReplica:
     def __init__(self, ledger: Ledger, name: str) -> None:
         self._ledger = ledger
         self._name = name
-        self._kind = _kind(name)
         self._serials: tuple[datetime | None, dict[str, int]] | None = None
 
     def head(self) -> ReplicaHead | None:
-        kept = self._ledger.recall(_HEAD, self._name)
-        try:
-            return None if kept is None else msgspec.json.decode(kept, type=ReplicaHead)
-        except msgspec.DecodeError:
-            return None
+        return self._ledger.recall(REPLICA, self._name)
 
     def put_head(self, head: ReplicaHead) -> None:
-        self._ledger.remember(_HEAD, self._name, msgspec.json.encode(head))
+        self._ledger.remember(REPLICA, self._name, head)
 
     def projects(self) -> dict[str, HeldProject]:
-        found = ((name, _read(name, value)) for name, value in self._ledger.all_of(self._kind))
-        return {name: held for name, held in found if held is not None}
+        return {held.page.project: held for _, held in self._ledger.every(HELD_PROJECT, under=self._name)}
 
     def project(self, name: str) -> HeldProject | None:
-        value = self._ledger.recall(self._kind, name)
-        return None if value is None else _read(name, value)
+        return self._ledger.recall(HELD_PROJECT, self._key(name))
 
     def serials(self) -> dict[str, int]:
         """Each project's, as its page has it; read anew when the replica was synced."""
-        synced = self._ledger.recalled_at(_HEAD, self._name)
+        head = self._ledger.recall_dated(REPLICA, self._name)
+        synced = None if head is None else head[1]
         if self._serials is None or self._serials[0] != synced:
-            found = {}
-            for name, value in self._ledger.all_of(self._kind):
-                with suppress(zlib.error, msgspec.DecodeError):
-                    found[name] = msgspec.json.decode(zlib.decompress(value), type=_Serial).page.meta.serial
-            self._serials = synced, dict(sorted(found.items()))
+            parts = _parts(self._ledger, self._name)
+            self._serials = synced, {name: part.page.meta.serial for name, part in parts}
         return self._serials[1]
 
     def put(self, held: HeldProject) -> None:
-        body = msgspec.Raw(render_json(held.page, lambda artifact: artifact.url))
-        # Level 1, as pages of others.
-        value = zlib.compress(msgspec.json.encode(_Kept(held.mark, body)), 1)
-        self._ledger.remember(self._kind, held.page.project, value)
+        self._ledger.remember(HELD_PROJECT, self._key(held.page.project), held)
 
     def drop(self, project: str) -> None:
         held = self.project(project)
         if held is not None:
-            self._ledger.remember(f"dropped from {self._kind}", project, str(held.page.serial or 0).encode())
-        self._ledger.forget(self._kind, project)
+            self._ledger.remember(DROPPED_SERIAL, self._key(project), held.page.serial or 0)
+        self._ledger.forget(HELD_PROJECT, self._key(project))
 
     def last_serial(self, project: str) -> int:
-        kept = self._ledger.recall(f"dropped from {self._kind}", project)
-        return int(kept) if kept and kept.isdigit() else 0
+        return self._ledger.recall(DROPPED_SERIAL, self._key(project)) or 0
+
+    def _key(self, project: str) -> str:
+        return f"{self._name}/{project}"
 
     def page(self, project: str) -> ProjectPage:
         """Raises `UnknownProject`."""
@@ -120,9 +96,8 @@ class StoredReplica:
 
 
 def replica_heads(ledger: Ledger) -> dict[str, ReplicaHead]:
-    """Of all replicas, by name."""
-    heads = ((name, StoredReplica(ledger, name).head()) for name in sorted(ledger.keys_of(_HEAD)))
-    return {name: head for name, head in heads if head is not None}
+    """Return how the last sync of each replica ended, by name."""
+    return dict(sorted(ledger.every(REPLICA)))
 
 
 def replica_named(ledger: Ledger, name: str | None) -> str:
@@ -141,23 +116,19 @@ def replica_named(ledger: Ledger, name: str | None) -> str:
 
 
 def replica_digests(ledger: Ledger) -> frozenset[str]:
-    """SHA-256 of every file that some replica lists."""
-    found: set[str] = set()
-    for name in ledger.keys_of(_HEAD):
-        for _, value in ledger.all_of(_kind(name)):
-            try:
-                page = msgspec.json.decode(zlib.decompress(value), type=_Digests).page
-            except (zlib.error, msgspec.DecodeError):
-                continue
-            found.update(file.hashes.sha256 for file in page.files)
-    return frozenset(found)
+    """Return the SHA-256 of every file that some replica lists."""
+    return frozenset(
+        file.hashes.sha256
+        for name in ledger.keys(REPLICA)
+        for _, part in _parts(ledger, name)
+        for file in part.page.files
+    )
 
 
 def forget_replica(ledger: Ledger, name: str) -> None:
-    """Its files stay in the store until they are let go of."""
-    ledger.forget(_HEAD, name)  # first: without it nothing of the rest counts
-    for project in ledger.keys_of(_kind(name)):
-        ledger.forget(_kind(name), project)
+    """Forget what it holds; its files stay in the store until they are evicted."""
+    ledger.forget(REPLICA, name)  # first: without it nothing of the rest counts
+    ledger.forget_all(HELD_PROJECT, under=name)
 
 
 @contextmanager
@@ -177,14 +148,8 @@ def syncing(folder: StoreFolder, name: str) -> Iterator[None]:
         lock.release()
 
 
-def _kind(name: str) -> str:
-    return f"mirror {re.sub('[^a-z0-9._-]', '-', name)}"
-
-
-def _read(project: str, value: bytes) -> HeldProject | None:
-    """None where it can't be read: then it is made anew."""
-    try:
-        kept = msgspec.json.decode(zlib.decompress(value), type=_Kept)
-        return HeldProject(parse_page(bytes(kept.page), JSON_TYPE, _URL, project), kept.mark)
-    except (zlib.error, msgspec.DecodeError, NotAPage):
-        return None
+def _parts(ledger: Ledger, name: str) -> Iterator[tuple[str, _Part]]:
+    """Yield a part of what each project of a replica has, by the project's name, sorted."""
+    for key, content in ledger.contents(HELD_PROJECT, under=name):
+        with suppress(zlib.error, msgspec.DecodeError):
+            yield key.removeprefix(f"{name}/"), msgspec.json.decode(zlib.decompress(content), type=_Part)

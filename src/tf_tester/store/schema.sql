@@ -1,4 +1,4 @@
--- The ledger, version 1. What is in it can be fetched or made again; blobs do not depend on it.
+-- The ledger, version 2. What is in it can be fetched or made again; blobs do not depend on it.
 CREATE TABLE page (
     url          TEXT PRIMARY KEY,
     body         BLOB NOT NULL,      -- zlib
@@ -16,8 +16,7 @@ CREATE TABLE blob (
     verified TEXT NOT NULL           -- RFC 3339, UTC
 ) WITHOUT ROWID;
 
--- Answers worth remembering: metadata by wheel, locks by question, interpreters by file, peaks by package, durations
--- by cell.
+-- Answers worth remembering; src/tf_tester/store/memos/table.py has every kind.
 CREATE TABLE memo (
     kind  TEXT NOT NULL,
     key   TEXT NOT NULL,

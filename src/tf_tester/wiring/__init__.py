@@ -1,11 +1,9 @@
 """The only module that knows every adapter: settings to services."""
 
-import json
 import os
 import sys
 import tempfile
 import time
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from enum import Enum, auto
@@ -14,7 +12,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -33,14 +30,12 @@ from tf_tester.execute.machine import memory, total_memory, usable_cores
 from tf_tester.execute.probe import abilities, store_facts, uv_version
 from tf_tester.flow.services import Execution, History, Packages, Provisioning, RunContext, Services, Storage
 from tf_tester.model.machine import Isolation
-from tf_tester.model.outcome import CellResult
 from tf_tester.ports.environment import Environments
 from tf_tester.ports.execute import Sandbox, Starter
 from tf_tester.ports.index import GetPage
 from tf_tester.ports.tell import Tell
 from tf_tester.resolve.builder import Builder
 from tf_tester.resolve.loopback import LoopbackIndex
-from tf_tester.resolve.memory import LockMemory
 from tf_tester.resolve.metadata import MetadataReader
 from tf_tester.resolve.resolver import UvResolver
 from tf_tester.resolve.uv import Uv
@@ -53,14 +48,16 @@ from tf_tester.store.folder import StoreFolder, remove_tree, store_errors, trans
 from tf_tester.store.inventory import Inventory
 from tf_tester.store.layers import LayerStore
 from tf_tester.store.leases import Leases
-from tf_tester.store.ledger import Ledger, LedgerProbes
+from tf_tester.store.ledger import Ledger, LedgerMemos
+from tf_tester.store.memos.cells import CellDurations, CellPeaks, CellResults
+from tf_tester.store.memos.packages import KeptDownloads, KeptLocks, wheel_memos
+from tf_tester.store.memos.table import BUILT, INTERPRETER, SURFACE
 from tf_tester.transfer.client import Transfer
 from tf_tester.wiring.frameworks import framework_of, known_sdists
 from tf_tester.wiring.network import USER_AGENT, Network, chosen, now
 from tf_tester.wiring.store import keep_to_size, open_ledger
 
 if TYPE_CHECKING:
-    from tf_tester.core.surface import Surface
     from tf_tester.flow.doctor import Machine
 
 TOOL = f"tf-tester {__version__}"
@@ -99,7 +96,7 @@ def services(
         ground = _opened(settings, environ, folder, stack, early=purpose is not None)
         network = Network(settings, ground.ledger, ground.blobs, hear, environ, hosts=hosts, fresh=fresh)
         stack.callback(network.close)
-        metadata = MetadataReader(ground.ledger, ground.blobs, network.transfer)
+        metadata = MetadataReader(wheel_memos(ground.ledger), ground.blobs, network.transfer)
         uv = Uv(ground.workplace / "uv")
         executor = LocalExecutor(launchers=ground.launchers)
         stack.callback(executor.close)
@@ -210,7 +207,7 @@ def _provisioning(
     loopback = LoopbackIndex(network.index, network.transfer)
     stack.callback(loopback.close)
     builder = Builder(
-        memory=ground.ledger,
+        memory=LedgerMemos(ground.ledger, BUILT),
         blobs=ground.blobs,
         fetcher=network.transfer,
         loopback=loopback,
@@ -228,7 +225,7 @@ def _provisioning(
         builder=builder,
         uv=uv,
         blobs=ground.blobs,
-        memory=LockMemory(ground.ledger),
+        memory=KeptLocks(ground.ledger),
         known_sdists=known_sdists(),
         workplace=workplace,
         interpreters=lambda: pythons.find()[0],
@@ -260,11 +257,11 @@ def _environments(ground: _Ground, uv: Uv, sandbox: Sandbox) -> Environments:
 
 def _history(settings: Settings, ledger: Ledger, sandbox: Sandbox) -> History:
     return History(
-        results=None if _varies(settings, sandbox) else LedgerResults(ledger),
-        surfaces=_LedgerSurfaces(ledger),
-        peaks=_LedgerPeaks(ledger),
-        durations=_LedgerDurations(ledger),
-        downloads=_LedgerDownloads(ledger),
+        results=None if _varies(settings, sandbox) else CellResults(ledger, now),
+        surfaces=LedgerMemos(ledger, SURFACE),
+        peaks=CellPeaks(ledger),
+        durations=CellDurations(ledger),
+        downloads=KeptDownloads(ledger),
     )
 
 
@@ -336,7 +333,7 @@ def interpreters(settings: Settings, ledger: Ledger, uv: Uv, environ: Mapping[st
     """The Pythons of this machine."""
     return FoundInterpreters(
         (),
-        LedgerProbes(ledger),
+        LedgerMemos(ledger, INTERPRETER),
         lambda: uv.path,
         environ,
         build_mirrors=lambda: [mirror.pythons for mirror in chosen(settings, environ).mirrors if mirror.pythons],
@@ -409,102 +406,6 @@ def _tried(name: str, settings: Settings, workplace: Path, starter: Starter, *, 
     sandbox = NamespaceSandbox(workplace, limits=allowed, network=settings.network, gpu=settings.gpu)
     sandbox.check(starter)
     return sandbox
-
-
-class LedgerResults:
-    """`ports.memory.Results`."""
-
-    _KIND = "result"
-    _LARGEST = 4 << 20
-    _DISTRUSTED = b"!"
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-
-    def recall(self, key: str) -> CellResult | None:
-        kept = self._ledger.recall(self._KIND, key)
-        try:
-            return None if kept in (None, self._DISTRUSTED) else msgspec.json.decode(kept, type=CellResult)
-        except msgspec.DecodeError:
-            return None
-
-    def remember(self, key: str, result: CellResult) -> None:
-        try:
-            value = msgspec.json.encode(replace(result, replayed=now().isoformat(timespec="seconds")))
-        except UnicodeEncodeError:
-            return  # it printed what is no text
-        if len(value) <= self._LARGEST and self._ledger.recall(self._KIND, key) != self._DISTRUSTED:
-            self._ledger.remember(self._KIND, key, value)
-
-    def distrust(self, key: str) -> None:
-        self._ledger.remember(self._KIND, key, self._DISTRUSTED)
-
-
-class _LedgerSurfaces:
-    """`ports.memory.Surfaces`, compressed: TensorFlow has a hundred thousand names."""
-
-    _KIND = "surface"
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-
-    def recall(self, key: str) -> "Surface | None":
-        from tf_tester.core.surface import Entry
-
-        kept = self._ledger.recall(self._KIND, key)
-        try:
-            return None if kept is None else msgspec.json.decode(zlib.decompress(kept), type=dict[str, Entry])
-        except (msgspec.DecodeError, zlib.error):
-            return None
-
-    def remember(self, key: str, surface: "Surface") -> None:
-        self._ledger.remember(self._KIND, key, zlib.compress(msgspec.json.encode(surface), 6))
-
-
-class _LedgerPeaks:
-    """What cells of a package needed, in the ledger; the highest counts."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-
-    def peak(self, package: str) -> int | None:
-        known = self._ledger.recall("peak", package)
-        return int(known) if known else None
-
-    def learn(self, package: str, peak: int) -> None:
-        if peak > (self.peak(package) or 0):
-            self._ledger.remember("peak", package, str(peak).encode())
-
-
-class _LedgerDurations:
-    """How long cells ran, in the ledger; what is a tenth off is not written anew."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-
-    def seconds(self, cell: str) -> float | None:
-        known = self._ledger.recall("took", cell)
-        return float(known) if known else None
-
-    def learn(self, cell: str, seconds: float) -> None:
-        known = self.seconds(cell)
-        if known is None or abs(seconds - known) > known / 10:
-            self._ledger.remember("took", cell, f"{seconds:.2f}".encode())
-
-
-class _LedgerDownloads:
-    """Versions that `download` brought, in the ledger."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-
-    def versions(self, package: str) -> tuple[str, ...]:
-        known = self._ledger.recall("downloaded", package)
-        return tuple(json.loads(known)) if known else ()
-
-    def add(self, package: str, versions: Iterable[str]) -> None:
-        together = sorted({*self.versions(package), *versions})
-        self._ledger.remember("downloaded", package, json.dumps(together).encode())
 
 
 class _Shelves(Struct, frozen=True):

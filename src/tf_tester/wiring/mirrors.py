@@ -6,14 +6,15 @@ from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING
 
 from tf_tester.core.settings import Settings
-from tf_tester.index.feeds import FeedMemory
+from tf_tester.index.feeds import reports_of
 from tf_tester.index.http import HttpIndex
 from tf_tester.index.mirrors import known, known_mirrors
-from tf_tester.index.source_histories import SourceHistories
 from tf_tester.model.source import SourceHistory
 from tf_tester.store.blobs import BlobStore
 from tf_tester.store.folder import StoreFolder
 from tf_tester.store.ledger import LedgerPages
+from tf_tester.store.memos.sources import SourceHistories
+from tf_tester.store.memos.table import FEED
 from tf_tester.transfer.client import Transfer
 from tf_tester.wiring.network import USER_AGENT, chosen, now
 from tf_tester.wiring.store import open_ledger
@@ -33,7 +34,7 @@ def mirror_rows(settings: Settings) -> "list[MirrorRow]":
         for mirror in known_mirrors().values():
             history = SourceHistory(mirror.name) if histories is None else histories.of(mirror.name)
             told = (mirror.name, mirror.operator or mirror.title, mirror.region, mirror.copies, mirror.notes)
-            feed = None if ledger is None else FeedMemory(ledger).of(mirror.name)
+            feed = None if ledger is None else ledger.recall(FEED, mirror.name)
             rows.append(MirrorRow(*told, history.right, history.speed, history.cooldown_until, feed))
         return rows
     finally:
@@ -51,7 +52,14 @@ def refresh_feeds(settings: Settings, *, environ: Mapping[str, str]) -> None:
         closing(open_ledger(folder)) as ledger,
         Transfer(BlobStore(folder, ledger), lambda _event: None, user_agent=USER_AGENT, environ=environ) as transfer,
     ):
-        read_feeds(known().feeds, transfer, lambda content: FeedMemory(ledger).learn(content, known_mirrors()))
+
+        def learn(content: bytes) -> int:
+            told = reports_of(content, known_mirrors().values())
+            for name, report in told.items():
+                ledger.remember(FEED, name, report)
+            return len(told)
+
+        read_feeds(known().feeds, transfer, learn)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ import threading
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -25,25 +24,24 @@ from tf_tester.index.authority import (
     public_index_url,
     uv_default_index,
 )
-from tf_tester.index.feeds import FeedMemory
 from tf_tester.index.first import FirstIndex
 from tf_tester.index.http import MAX_AGE, HttpIndex
 from tf_tester.index.mirror_urls import mirror_source
 from tf_tester.index.mirrors import AUTO, Mirror, known, mirror_named, roots
-from tf_tester.index.source_histories import SourceHistories
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.events import MirrorsChosen, TransferTrouble
 from tf_tester.model.source import AUTHORITY, Source, SourceHistory, SourceUse
 from tf_tester.ports.index import Index
 from tf_tester.ports.tell import Tell
 from tf_tester.store.blobs import BlobStore
-from tf_tester.store.ledger import Ledger, LedgerPages, LedgerSerials
+from tf_tester.store.ledger import Ledger, LedgerMemos, LedgerPages
+from tf_tester.store.memos.sources import ProjectSerials, SourceHistories
+from tf_tester.store.memos.table import FASTEST, FEED, PUBLISHER
 from tf_tester.transfer.client import Transfer
 
 USER_AGENT = f"tf-tester/{__version__}"
 _WORTH_A_LOOK = 8 << 20
 """Bytes of a file for which `--mirror auto` looks around; smaller ones have come before it would be done."""
-_CHOICE_LASTS = timedelta(hours=6)
 
 
 class Chosen(Struct, frozen=True):
@@ -115,7 +113,6 @@ class Network:
         self._chosen = chosen(settings, environ)
         url = self._chosen.authority
         self._histories = SourceHistories(ledger, now)
-        self._feeds = FeedMemory(ledger)
         self._offline = settings.offline
         self._said: set[str] = set()
         """Mirrors of which it was told that they aren't asked."""
@@ -136,12 +133,15 @@ class Network:
         self._attestations = None
         if settings.attestations != "off":
             self._attestations = Attestations(
-                self.transfer.small_file, ledger, tell, required=settings.attestations == "require"
+                self.transfer.small_file,
+                LedgerMemos(ledger, PUBLISHER),
+                tell,
+                required=settings.attestations == "require",
             )
         self._pages = LedgerPages(ledger)
         self._max_age = timedelta(0) if fresh else MAX_AGE
         self._indexes: dict[str, Index] = {}
-        self._serials = LedgerSerials(ledger, without_credentials(url))
+        self._serials = ProjectSerials(ledger, without_credentials(url))
         self._authority = self._at(url, leads=True)
         before, after = (
             [(display_url(one), self._at(one, private=True)) for one in urls]
@@ -263,14 +263,11 @@ class Network:
             return self._automatic or ()
 
     def _remembered_choice(self) -> tuple[str, ...] | None:
-        kept, at = (
-            self._ledger.recall("auto", self._chosen.authority),
-            self._ledger.recalled_at("auto", self._chosen.authority),
-        )
-        if kept is None or at is None or not timedelta(0) <= now() - at < _CHOICE_LASTS:
+        names = self._ledger.recall(FASTEST, without_credentials(self._chosen.authority))
+        if names is None:
             return None
         known_now = {mirror.name for mirror in self._all()}
-        return tuple(name for name in msgspec.json.decode(kept, type=list[str]) if name in known_now)
+        return tuple(name for name in names if name in known_now)
 
     def _fresh_choice(self, artifact: Artifact) -> tuple[str, ...]:
         if not self._all():
@@ -290,7 +287,7 @@ class Network:
         elif all(one.seconds is None for one in comparison.ranked):
             told = f"none of {len(comparison.ranked)} can be used"
         self._tell(MirrorsChosen(names, told))
-        self._ledger.remember("auto", self._chosen.authority, msgspec.json.encode(names))
+        self._ledger.remember(FASTEST, without_credentials(self._chosen.authority), names)
         return names
 
     # -- who may be asked
@@ -342,7 +339,7 @@ class Network:
             history.cooldown_until,
             self._budget_left(mirror),
             history.right,
-            self._feeds.of(mirror.name),
+            self._ledger.recall(FEED, mirror.name),
         )
 
     def _witnesses(self) -> list[Witness]:

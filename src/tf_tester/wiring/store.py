@@ -1,6 +1,6 @@
 """What looks after a store, wired."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +12,13 @@ from tf_tester.core.settings import Settings
 from tf_tester.errors import TfTesterError
 from tf_tester.execute.machine import usable_cores
 from tf_tester.execute.probe import is_network_file_system
-from tf_tester.resolve.memory import LockMemory
+from tf_tester.ports.memory import Needed
 from tf_tester.store.blobs import BlobStore
 from tf_tester.store.folder import StoreFolder
 from tf_tester.store.inventory import Inventory
 from tf_tester.store.leases import Leases
 from tf_tester.store.ledger import Ledger
+from tf_tester.store.memos.packages import KeptLocks
 from tf_tester.store.replicas import replica_digests
 from tf_tester.wiring.frameworks import framework_of
 from tf_tester.wiring.network import now
@@ -62,7 +63,7 @@ def cabinet(settings: Settings) -> "Iterator[Cabinet]":
             evict=lambda entries: inventory.evict(entries, workplace=workplace),
             set_aside=lambda entry: BlobStore(folder, ledger).set_aside(entry.digest),
             sweep_plans=inventory.sweep_plans,
-            locks=lambda: [lock for _, lock in LockMemory(ledger).every()],
+            locks=lambda: [lock for _, lock in KeptLocks(ledger).every()],
             replicated=lambda: replica_digests(ledger),
             trouble=trouble,
             lts=framework_of(str(canonicalize_name(settings.package))).lts,
@@ -82,14 +83,12 @@ def packing(settings: Settings) -> "Iterator[Packer]":
     with folder.workplace() as workplace, closing(open_ledger(folder)) as ledger:
         blobs = BlobStore(folder, ledger, Leases(folder, workplace))
 
-        def write(
-            file: Path, chosen: Iterable[tuple[str, Path]], wanted: Callable[[str, str], bool], tool: str
-        ) -> tuple[int, int]:
-            answers = list(ledger.answers(wanted))
+        def write(file: Path, chosen: Iterable[tuple[str, Path]], needed: Needed | None, tool: str) -> tuple[int, int]:
+            answers = list(ledger.answers(needed))
             return write_bundle(file, chosen, answers, tool=tool), len(answers)
 
         yield Packer(
-            locks=LockMemory(ledger).every,
+            locks=KeptLocks(ledger).every,
             blobs=lambda: {digest: path for digest in blobs.every() if (path := blobs.find(digest))},
             write=write,
         )
