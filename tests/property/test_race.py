@@ -1,6 +1,7 @@
 """Whatever the sources do, in whatever order: the file that comes out is right, and nobody is wronged."""
 
 import heapq
+import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -9,10 +10,32 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from tf_tester.core.claims import Ask, Claim, Drop, Finished, GaveUp, Instruction, Judge, Runner, Terms, Wait
+from tf_tester.core.claims import (
+    Arrived,
+    Ask,
+    Claim,
+    Drop,
+    Ended,
+    Failed,
+    Finished,
+    GaveUp,
+    Instruction,
+    Judge,
+    Judged,
+    Opened,
+    RaceEvent,
+    Refuse,
+    Shorten,
+    Stored,
+    Take,
+    Terms,
+    Tick,
+    Wait,
+)
 from tf_tester.core.race import Race
 from tf_tester.core.retries import Retries, TroubleKind
 from tf_tester.core.segments import EARLIER, Segment
+from tf_tester.model.source import Source
 
 TERMS = Terms(share=100, steal=20)
 
@@ -48,6 +71,21 @@ class Mirror:
         return (position * 7 + 3) % 251 + (1 if position in self.lies_at else 0)
 
 
+class _Failure(Exception):
+    def __init__(self, kind: TroubleKind) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
+@dataclass
+class Fetch:
+    """What the adapter knows of a claim: what it was told, and how far it is."""
+
+    claim: Claim
+    position: int
+    end: int | None
+
+
 @dataclass
 class Play:
     """A race in a world of its own, with its own time."""
@@ -62,11 +100,11 @@ class Play:
     """Bytes that came from each."""
     end: Finished | GaveUp | None = None
     judgements: int = 0
+    told: list[tuple[float, RaceEvent, list[Instruction]]] = field(default_factory=list)
+    """All events, and what the race said to each."""
 
     def __post_init__(self) -> None:
-        runners = [Runner(m.name, proven=m.proven, reserve=m.reserve) for m in self.mirrors]
-        size = self.size if self.told_size else None
-        self.race = Race(size, runners, held=self.held, terms=self.terms, retries=Retries())
+        self.race = self.fresh_race()
         self.disk = bytearray(4 * self.size + 10)
         self.by_name = {mirror.name: mirror for mirror in self.mirrors}
         for segment in self.held:
@@ -75,10 +113,16 @@ class Play:
                 self.disk[position] = writer.byte(position)
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
-        self._active: dict[Claim, Iterator[float]] = {}
+        self._fetches: dict[int, Fetch] = {}
+        self._steps: dict[int, Iterator[float]] = {}
+
+    def fresh_race(self) -> Race:
+        sources = [Source(m.name, "", proven=m.proven, reserve=m.reserve) for m in self.mirrors]
+        size = self.size if self.told_size else None
+        return Race(size, sources, held=self.held, terms=self.terms, retries=Retries())
 
     def run(self) -> "Play":
-        self._obey(self.race.begin(0.0))
+        self._decide(Tick())
         self._at(0.5, self._tick)
         for _ in range(200_000):
             if self.end is not None:
@@ -91,60 +135,78 @@ class Play:
     def is_right(self) -> bool:
         return all(self.disk[position] == Mirror("").byte(position) for position in range(self.size))
 
+    def tell(self, event: RaceEvent) -> list[Instruction]:
+        instructions = self.race.handle(event, self.time)
+        self.told.append((self.time, event, instructions))
+        return instructions
+
     def _at(self, time: float, happen: Callable[[], None]) -> None:
         heapq.heappush(self._queue, (time, next(self._order), happen))
 
     def _tick(self) -> None:
-        self._obey(self.race.tick(self.time))
+        self._decide(Tick())
         if self.end is None:
             self._at(self.time + 0.5, self._tick)
 
-    def _obey(self, instructions: Sequence[Instruction]) -> None:
-        for instruction in instructions:
+    def _decide(self, event: RaceEvent) -> None:
+        for fetch in self._fetches.values():
+            self.tell(Arrived(fetch.claim, fetch.position))
+        for instruction in self.tell(event):
             match instruction:
                 case Ask(claim):
-                    assert self.by_name[claim.source].name not in {c.source for c in self._active}, "one at a time"
-                    self._active[claim] = self._bring(claim, self.by_name[claim.source])
-                    self._at(self.time, lambda claim=claim: self._step(claim))  # type: ignore[misc]
+                    assert claim.source not in {one.claim.source for one in self._fetches.values()}, "one at a time"
+                    fetch = self._fetches[claim.number] = Fetch(claim, claim.start, claim.end)
+                    self._steps[claim.number] = self._bring(fetch, self.by_name[claim.source])
+                    self._at(self.time, lambda fetch=fetch: self._step(fetch))  # type: ignore[misc]
+                case Shorten(claim, end):
+                    fetch = self._fetches[claim.number]
+                    assert fetch.position <= end < (fetch.end or self.size + 1), "what has come is never cut off"
+                    fetch.end = end
                 case Drop(claim):
-                    del self._active[claim]
+                    del self._fetches[claim.number]
                 case Judge():
                     self.judgements += 1
-                    assert not self._active
-                    self._at(self.time, lambda: self._obey(self.race.judged(self.is_right, self.time)))
+                    assert not self._fetches
+                    self._at(self.time, lambda: self._decide(Judged(self.is_right)))
                 case Wait(until):
                     assert until > self.time
-                    self._at(until, lambda: self._obey(self.race.tick(self.time)))
+                    self._at(until, lambda: self._decide(Tick()))
                 case Finished() | GaveUp():
                     assert self.end is None
                     self.end = instruction
+                case Take() | Refuse():
+                    raise AssertionError("these answer `Opened` alone")
 
-    def _step(self, claim: Claim) -> None:
-        if claim not in self._active:
+    def _step(self, fetch: Fetch) -> None:
+        number = fetch.claim.number
+        if number not in self._fetches:
             return
         try:
-            self._at(self.time + next(self._active[claim]), lambda: self._step(claim))
+            self._at(self.time + next(self._steps[number]), lambda: self._step(fetch))
         except StopIteration:
-            del self._active[claim]
-            self._obey(self.race.ended(claim, self.time))
+            del self._fetches[number]
+            self._decide(Ended(fetch.claim))
         except _Failure as failure:
-            del self._active[claim]
-            self._obey(self.race.failed(claim, failure.kind, self.time))
+            del self._fetches[number]
+            self._decide(Failed(fetch.claim, failure.kind))
 
-    def _bring(self, claim: Claim, mirror: Mirror) -> Iterator[float]:
+    def _bring(self, fetch: Fetch, mirror: Mirror) -> Iterator[float]:
         """What the adapter does, with pauses in place of waiting."""
+        claim = fetch.claim
         yield mirror.latency
         if mirror.refuses:
             raise _Failure(TroubleKind.REFUSED)
         ranged = not (claim.whole or mirror.ignores_ranges)
-        if not self.race.opened(claim, self.size, self.time, ranged=ranged):
+        [answer] = self.tell(Opened(claim, self.size, ranged))
+        if not isinstance(answer, Take):
             raise _Failure(TroubleKind.RANGES)
+        fetch.position, fetch.end = answer.start, answer.end
         sent = 0
-        reading = claim.position if ranged else 0
-        while claim.end is None or claim.position < claim.end:
-            step = min(10, claim.left)
-            if reading < claim.position:
-                step = min(10, claim.position - reading)
+        reading = fetch.position if ranged else 0
+        while fetch.end is None or fetch.position < fetch.end:
+            step = 10 if fetch.end is None else min(10, fetch.end - fetch.position)
+            if reading < fetch.position:
+                step = min(10, fetch.position - reading)
             for limit, kind in ((mirror.cuts_after, TroubleKind.CUT), (mirror.stalls_after, TroubleKind.STALLED)):
                 if limit and sent >= limit:
                     yield 5.0 if kind is TroubleKind.STALLED else 0.0
@@ -152,22 +214,22 @@ class Play:
             yield step / mirror.pace
             sent += step
             self.moved[mirror.name] = self.moved.get(mirror.name, 0) + step
-            if reading >= claim.position:
-                step = min(step, claim.left)  # it may have been shortened
+            if reading >= fetch.position:
+                if fetch.end is not None:
+                    step = min(step, fetch.end - fetch.position)  # it may have been shortened
                 if step <= 0:
                     break
-                for position in range(claim.position, claim.position + step):
-                    value = mirror.byte(position)
-                    claim.differs = claim.differs or (claim.heals and self.disk[position] != value)
-                    self.disk[position] = value
-                self.race.received(claim, step, self.time)
+                self._store(fetch, mirror, step)
             reading += step
 
-
-class _Failure(Exception):
-    def __init__(self, kind: TroubleKind) -> None:
-        super().__init__(kind)
-        self.kind = kind
+    def _store(self, fetch: Fetch, mirror: Mirror, step: int) -> None:
+        differs = False
+        for position in range(fetch.position, fetch.position + step):
+            value = mirror.byte(position)
+            differs = differs or (fetch.claim.heals and self.disk[position] != value)
+            self.disk[position] = value
+        fetch.position += step
+        self.tell(Stored(fetch.claim, step, differs))
 
 
 def mirrors_of(size: int) -> st.SearchStrategy[list[Mirror]]:
@@ -266,6 +328,24 @@ def test_one_that_lies_everywhere_is_found_at_its_first_piece(size: int, honest:
         assert play.judgements == 1
     # What was tried, and what the liar brought until it was found: some pieces, however large the file.
     assert sum(play.moved.values()) <= size + 12 * max(TERMS.share, size // TERMS.pieces)
+
+
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@given(plays(), st.integers(0, 1000))
+def test_the_same_events_bring_the_same_instructions(play: Play, seed: int) -> None:
+    """Claims are values: the race knows what it is told, and what a claim that is over still tells is nothing to it."""
+    play.run()
+    dice = random.Random(seed)
+    again = play.fresh_race()
+    over: list[Claim] = []
+    for time, event_, instructions in play.told:
+        if over and dice.random() < 0.1:
+            claim = dice.choice(over)
+            late: list[RaceEvent] = [Stored(claim, 1, differs=True), Failed(claim, TroubleKind.CUT), Ended(claim)]
+            assert again.handle(dice.choice(late), time) == []
+        assert again.handle(event_, time) == instructions
+        over += [event_.claim] if isinstance(event_, Ended | Failed) else []
+        over += [one.claim for one in instructions if isinstance(one, Drop)]
 
 
 def test_two_that_lie_alike_do_not_keep_out_an_honest_one() -> None:

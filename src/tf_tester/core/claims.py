@@ -1,22 +1,10 @@
-"""The words in which a race for a file is run: who runs, on which terms, what is to be done, who is bringing what."""
+"""The words of a race for a file, all of them values: its terms, what happens in it, and what is to be done."""
 
 from msgspec import Struct
 
+from tf_tester.core.retries import TroubleKind
+
 MIB = 1 << 20
-_PACE_OVER = 1.0
-"""Seconds."""
-
-
-class Runner(Struct, frozen=True):
-    """A source as the race gets to know it."""
-
-    name: str
-    proven: bool = False
-    """A file to which it contributed was right before."""
-    reserve: bool = False
-    """Not asked while another source is left."""
-    speed: float | None = None
-    """Bytes per second, remembered."""
 
 
 class Terms(Struct, frozen=True):
@@ -37,27 +25,129 @@ class Terms(Struct, frozen=True):
     pieces."""
 
 
+class Claim(Struct, frozen=True):
+    """A span that a source is to bring, as it was asked for; a later `Take` or `Shorten` changes its end."""
+
+    number: int
+    """Of this race, each once."""
+    source: str
+    """Its name."""
+    start: int
+    end: int | None
+    """None: to the end of the file, wherever that is."""
+    whole: bool = False
+    """To be asked without a range: the source can't do them."""
+    heals: bool = False
+    """Its bytes are there, from somebody else: they are to be compared, then replaced."""
+
+
+# -- events
+
+
+class Tick(Struct, frozen=True):
+    """The race begins, or time has passed: a source may be asked again, a slow one relieved."""
+
+
+class Opened(Struct, frozen=True):
+    """An answer begins. Answered by `Take` or `Refuse`."""
+
+    claim: Claim
+    size: int | None
+    """Of the whole file, as its sender tells."""
+    ranged: bool
+    """It keeps to the range that was asked for."""
+
+
+class Arrived(Struct, frozen=True):
+    """How far a claim has come, told just before whatever makes the race decide: nobody else need bring these bytes."""
+
+    claim: Claim
+    position: int
+    """All bytes of the claim before it have come; some are still on their way to the disk."""
+
+
+class Stored(Struct, frozen=True):
+    """So many more bytes of a claim are on the disk, from where the last ones ended."""
+
+    claim: Claim
+    count: int
+    differs: bool = False
+    """Others were there before; told of a claim that heals."""
+
+
+class Ended(Struct, frozen=True):
+    """A claim is complete; one whose end was not known ends where its source says that the file ends."""
+
+    claim: Claim
+
+
+class Failed(Struct, frozen=True):
+    """A source has failed; what it brought stays."""
+
+    claim: Claim
+    kind: TroubleKind
+    retry_after: float | None = None
+    """Seconds that it wants us to wait."""
+
+
+class Judged(Struct, frozen=True):
+    """The whole file was compared with its hash."""
+
+    right: bool
+
+
+class Disproved(Struct, frozen=True):
+    """Bytes are not what they were when the file was right: they have to come again, and whoever brought them lied."""
+
+    start: int
+    end: int
+
+
+RaceEvent = Tick | Opened | Arrived | Stored | Ended | Failed | Judged | Disproved
+
+
 # -- instructions
 
 
 class Ask(Struct, frozen=True):
-    """Bring the claim's bytes, from `claim.position` to `claim.end`; both may change meanwhile."""
+    """Bring a claim's bytes."""
 
-    claim: "Claim"
+    claim: Claim
+
+
+class Take(Struct, frozen=True):
+    """Keep what an answer sends, from `start` on."""
+
+    claim: Claim
+    start: int
+    end: int | None
+
+
+class Refuse(Struct, frozen=True):
+    """Close an answer, which is of no use here: it has `Failed` with `TroubleKind.RANGES`."""
+
+    claim: Claim
+
+
+class Shorten(Struct, frozen=True):
+    """Bring no more than this of a claim; it is never less than what has `Arrived`."""
+
+    claim: Claim
+    end: int
 
 
 class Drop(Struct, frozen=True):
-    """Bring no more of it."""
+    """Bring no more of a claim. What is told of it from now on changes nothing."""
 
-    claim: "Claim"
+    claim: Claim
 
 
 class Judge(Struct, frozen=True):
-    """Compare the whole file with its hash, and call `judged`."""
+    """Compare the whole file with its hash, and tell `Judged`."""
 
 
 class Wait(Struct, frozen=True):
-    """Nothing can be asked before; call `tick` then."""
+    """Nothing can be asked before; tell `Tick` then."""
 
     until: float
 
@@ -73,49 +163,4 @@ class GaveUp(Struct, frozen=True):
     """No source is left that could bring what is missing."""
 
 
-Instruction = Ask | Drop | Judge | Wait | Finished | GaveUp
-
-
-class Claim(Struct, eq=False):
-    """A span that a source is bringing."""
-
-    source: str
-    start: int
-    end: int | None
-    """None: to the end of the file, wherever that is."""
-    whole: bool = False
-    """To be asked without a range: the source can't do them."""
-    heals: bool = False
-    """Its bytes are there, from somebody else: they are to be compared, then replaced."""
-    differs: bool = False
-    """They were not the same."""
-    tries: str = ""
-    """Whose first piece it is, brought again to see what it is worth."""
-    position: int = 0
-    """Where its next byte belongs; those before are on the disk."""
-    reached: int = 0
-    """Bytes before it have come, and are on their way to the disk: nobody else need bring them."""
-    begun: float = 0.0
-    """When it was asked for."""
-    asked: float = 0.0
-    """The same; later, from when on its pace is measured."""
-    measured: int = 0
-    """Where it was then."""
-    pace: float | None = None
-    """Bytes per second, of the last seconds."""
-
-    @property
-    def left(self) -> int:
-        assert self.end is not None
-        return self.end - max(self.position, self.reached)
-
-    def measure(self, now: float) -> float | None:
-        """Its pace; None where it is too early to tell."""
-        passed, here = now - self.asked, max(self.position, self.reached)
-        if passed >= _PACE_OVER:
-            fresh = (here - self.measured) / passed
-            self.pace = fresh if self.pace is None else (self.pace + fresh) / 2
-            self.asked, self.measured = now, here
-        elif self.pace is None and here > self.start and passed >= _PACE_OVER / 10:
-            return (here - self.start) / passed
-        return self.pace
+Instruction = Ask | Take | Refuse | Shorten | Drop | Judge | Wait | Finished | GaveUp

@@ -7,46 +7,74 @@ are brought again by others and compared: the source whose replacement makes the
 more than its share. Nobody is named without that proof. In a large file sources that nobody knows are tried by one
 piece first, which comes from another one, too.
 
-Events come in as calls, instructions go out as their results; times are seconds of any steady clock. A file that is
-too small to be shared out is brought by one source at a time, in the order given.
+Events go in, instructions come out (`core.claims`), both as values: nothing is shared with whoever carries them out,
+and the same events bring the same instructions. Times are seconds of any steady clock. A file that is too small to be
+shared out is brought by one source at a time, in the order given.
 
-    ended/failed/received ─► claims, segments ─► Ask, Shorten, Drop ─► … ─► Judge ─► judged ─► Finished
-                                                                             ▲                    │ wrong
-                                                                             └── spans of one ◄───┘
+    Tick, Ended, Failed ─► lanes, segments ─► Ask, Shorten, Drop, Wait ─► … ─► Judge ─► Judged ─► Finished, GaveUp
+    Opened ─► Take, Refuse                                                       ▲         │ wrong
+    Arrived, Stored ─► (noted)                                                   └─────────┘ spans of one again
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum, auto
+from typing import assert_never
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tf_tester.core.claims import Ask, Claim, Drop, Finished, GaveUp, Instruction, Judge, Runner, Terms, Wait
+from tf_tester.core.claims import (
+    Arrived,
+    Ask,
+    Claim,
+    Disproved,
+    Drop,
+    Ended,
+    Failed,
+    Finished,
+    GaveUp,
+    Instruction,
+    Judge,
+    Judged,
+    Opened,
+    RaceEvent,
+    Refuse,
+    Shorten,
+    Stored,
+    Take,
+    Terms,
+    Tick,
+    Wait,
+)
 from tf_tester.core.retries import Retries, TroubleKind
 from tf_tester.core.segments import Segment, Segments
+from tf_tester.model.source import Source
 
 _REST = 1.0
 """Seconds that a slow source is left alone after its span was given to another one."""
+_PACE_OVER = 1.0
+"""Seconds over which the pace of a claim is measured."""
 
 
-class _State(Enum):
+class _Phase(Enum):
     RUNNING = auto()
     JUDGING = auto()
     OVER = auto()
 
 
-class _Entrant(Struct):
-    """What the race knows of a source."""
+class _Lane(Struct, eq=False):
+    """The part of the race that one source runs."""
 
-    runner: Runner
+    source: Source
     retries: Retries
     speed: float | None
+    """Bytes per second: remembered, then measured."""
+    vouched: bool
+    """It was right before, or another one has sent the same."""
     latency: float | None = None
     """Seconds from a question to the beginning of the answer."""
     out: bool = False
     """For this file."""
-    vouched: bool = False
-    """It was right before, or another one has sent the same."""
     doubted: bool = False
     """Others agree on something else than it has sent: not asked while one is left that isn't doubted."""
     first: tuple[int, int] | None = None
@@ -55,23 +83,64 @@ class _Entrant(Struct):
     ranges: bool = True
 
 
+class _Progress(Struct, eq=False):
+    """How far a claim has come."""
+
+    claim: Claim
+    start: int
+    end: int | None
+    """None: to the end of the file, wherever that is."""
+    position: int
+    """Where its next byte belongs; those before are on the disk."""
+    begun: float
+    """When it was asked for."""
+    asked: float
+    """The same; later, from when on its pace is measured."""
+    measured: int
+    """Where it was then."""
+    tries: str = ""
+    """Whose first piece it is, brought again to see what it is worth."""
+    reached: int = 0
+    """Bytes before it have come, and are on their way to the disk: nobody else need bring them."""
+    differs: bool = False
+    """Others were there before."""
+    pace: float | None = None
+    """Bytes per second, of the last seconds."""
+
+    @property
+    def left(self) -> int:
+        assert self.end is not None
+        return self.end - max(self.position, self.reached)
+
+    def measure(self, now: float) -> float | None:
+        """Return its pace; None where it is too early to tell."""
+        passed, here = now - self.asked, max(self.position, self.reached)
+        if passed >= _PACE_OVER:
+            fresh = (here - self.measured) / passed
+            self.pace = fresh if self.pace is None else (self.pace + fresh) / 2
+            self.asked, self.measured = now, here
+        elif self.pace is None and here > self.start and passed >= _PACE_OVER / 10:
+            return (here - self.start) / passed
+        return self.pace
+
+
 class Race:
-    """One file's; every method returns what is to be done now."""
+    """One file's."""
 
     def __init__(
         self,
         size: int | None,
-        runners: Sequence[Runner],
+        sources: Sequence[Source],
         *,
         held: Iterable[Segment] = (),
         terms: Terms | None = None,
         retries: Retries | None = None,
     ) -> None:
-        """`runners`: the most wanted first. `held`: what earlier runs brought. `retries`: of each source."""
+        """`sources`: the most wanted first. `held`: what earlier runs brought. `retries`: of each source."""
         self.size = size or None  # nobody would publish an empty file
         self._terms = terms or Terms()
         retries = retries or Retries()
-        self._entrants = {one.name: _Entrant(one, retries, one.speed, vouched=one.proven) for one in runners}
+        self._lanes = {one.name: _Lane(one, retries, one.speed, one.proven) for one in sources}
         self._quarrel: tuple[str, str, int, int] | None = None
         """Two that have sent different bytes for a piece, of which the second one's are there: a third is to decide."""
         self._asked_again = False
@@ -80,8 +149,11 @@ class Race:
         self._segments = Segments(held)
         if size is not None and self._segments.end > size:
             self._segments.clear()
-        self._claims: list[Claim] = []
-        self._state = _State.RUNNING
+        self._running: dict[int, _Progress] = {}
+        """By the claims' numbers."""
+        self._asked = 0
+        """Claims so far."""
+        self._phase = _Phase.RUNNING
         self._suspect: str | None = None
         """Whose spans are being brought again."""
         self._confirmed = True
@@ -91,97 +163,116 @@ class Race:
         self.liars: list[str] = []
         """Sources that gave wrong bytes, proven."""
 
+    def handle(self, event: RaceEvent, now: float) -> list[Instruction]:
+        """Return what is to be done now; what is told of a claim that is no longer running changes nothing."""
+        match event:
+            case Tick():
+                return self._go_on(now)
+            case Opened(claim) | Arrived(claim) | Stored(claim) | Ended(claim) | Failed(claim):
+                progress = self._running.get(claim.number)
+                return [] if progress is None else self._told(progress, event, now)
+            case Judged(right):
+                return self._judged(now, right=right)
+            case Disproved(start, end):
+                return self._disproved(start, end, now)
+            case _:
+                assert_never(event)
+
     # -- events
 
-    def begin(self, now: float) -> list[Instruction]:
-        """The first instructions."""
-        return self._go_on(now)
-
-    def tick(self, now: float) -> list[Instruction]:
-        """Time has passed: a source may be asked again, a slow one relieved."""
-        return self._go_on(now) if self._state is _State.RUNNING else []
-
-    def opened(self, claim: Claim, size: int | None, now: float, *, ranged: bool) -> bool:
-        """An answer begins: the file's size as its sender says, and whether it keeps to the range asked for.
-
-        False: it is of no use here; the claim is to be given up as `failed` with `TroubleKind.RANGES`.
-        """
-        self._entrants[claim.source].latency = now - claim.begun
-        if self.size is None and size is not None:
-            self.size = size
-            if self._segments.end > size:
-                self._segments.clear()
-                claim.start = claim.position = 0
-            if claim.end is None:
-                claim.end = size
-        if not ranged:
-            self._entrants[claim.source].ranges = False
-            # It sends everything: worth it where it is the only one, or it was asked from the beginning.
-            return claim.whole or claim.start == 0 or not self._others(claim.source)
-        return True
-
-    def received(self, claim: Claim, count: int, now: float) -> None:
-        """So many more bytes of a claim are on the disk."""
-        if claim.heals:
-            self._segments.remove(claim.position, claim.position + count)
-        self._segments.add(Segment(claim.position, claim.position + count, claim.source))
-        claim.position += count
-        self._measure(claim, now)
-
-    def ended(self, claim: Claim, now: float) -> list[Instruction]:
-        """A claim is complete; one whose end was not known ends where its source says that the file ends."""
-        if claim not in self._claims:
-            return []
-        self._claims.remove(claim)
-        if self.size is None:
-            self.size = claim.position
-        if claim.tries:
-            return self._tried_piece(claim) + self._go_on(now)
-        entrant = self._entrants[claim.source]
-        if entrant.first is None and not entrant.vouched and self._suspect is None:
-            entrant.first = (claim.start, min(claim.position, claim.start + self._terms.share))
-        self._confirmed = self._confirmed and not claim.differs
-        return self._go_on(now)
-
-    def failed(
-        self, claim: Claim, kind: TroubleKind, now: float, *, retry_after: float | None = None
+    def _told(
+        self, progress: _Progress, event: Opened | Arrived | Stored | Ended | Failed, now: float
     ) -> list[Instruction]:
-        """A source has failed; what it brought stays."""
-        if claim not in self._claims:
-            return []
-        self._claims.remove(claim)
-        entrant = self._entrants[claim.source]
-        if claim.tries:
+        match event:
+            case Opened():
+                return [self._opened(progress, event, now)]
+            case Arrived():
+                progress.reached = event.position
+                return []
+            case Stored():
+                self._stored(progress, event, now)
+                return []
+            case Ended():
+                return self._ended(progress, now)
+            case Failed():
+                return self._failed(progress, event, now)
+            case _:
+                assert_never(event)
+
+    def _opened(self, progress: _Progress, event: Opened, now: float) -> Take | Refuse:
+        claim = progress.claim
+        lane = self._lanes[claim.source]
+        lane.latency = now - progress.begun
+        if self.size is None and event.size is not None:
+            self.size = event.size
+            if self._segments.end > event.size:
+                self._segments.clear()
+                progress.start = progress.position = 0
+            if progress.end is None:
+                progress.end = event.size
+        if not event.ranged:
+            lane.ranges = False
+            # It sends everything: worth it where it is the only one, or it was asked from the beginning.
+            if not (claim.whole or progress.start == 0 or not self._others(claim.source)):
+                return Refuse(claim)
+        return Take(claim, progress.position, progress.end)
+
+    def _stored(self, progress: _Progress, event: Stored, now: float) -> None:
+        span = Segment(progress.position, progress.position + event.count, progress.claim.source)
+        if progress.claim.heals:
+            self._segments.remove(span.start, span.end)
+        self._segments.add(span)
+        progress.position = span.end
+        progress.differs = progress.differs or event.differs
+        self._measure(progress, now)
+
+    def _ended(self, progress: _Progress, now: float) -> list[Instruction]:
+        claim = progress.claim
+        del self._running[claim.number]
+        if self.size is None:
+            self.size = progress.position
+        if progress.tries:
+            return self._tried_piece(progress) + self._go_on(now)
+        lane = self._lanes[claim.source]
+        if lane.first is None and not lane.vouched and self._suspect is None:
+            lane.first = (progress.start, min(progress.position, progress.start + self._terms.share))
+        self._confirmed = self._confirmed and not progress.differs
+        return self._go_on(now)
+
+    def _failed(self, progress: _Progress, event: Failed, now: float) -> list[Instruction]:
+        claim = progress.claim
+        del self._running[claim.number]
+        lane = self._lanes[claim.source]
+        if progress.tries:
             # The piece is of two sources now: nothing can be learnt from it any more.
-            self._entrants[claim.tries].first, self._quarrel = None, None
+            self._lanes[progress.tries].first, self._quarrel = None, None
         else:
-            self._confirmed = self._confirmed and not claim.differs
-        if kind is TroubleKind.RANGES and not claim.whole:
-            entrant.ranges = False  # it is asked for everything when nobody else is left
+            self._confirmed = self._confirmed and not progress.differs
+        if event.kind is TroubleKind.RANGES and not claim.whole:
+            lane.ranges = False  # it is asked for everything when nobody else is left
             return self._go_on(now)
-        entrant.retries, pause = entrant.retries.after(
-            kind, progressed=claim.position > claim.start, retry_after=retry_after
+        lane.retries, pause = lane.retries.after(
+            event.kind, progressed=progress.position > progress.start, retry_after=event.retry_after
         )
         if pause is None:
-            entrant.out = True
+            lane.out = True
         else:
-            entrant.rests_until = now + pause
+            lane.rests_until = now + pause
         return self._go_on(now)
 
-    def judged(self, right: bool, now: float) -> list[Instruction]:
-        """The whole file's hash was compared."""
+    def _judged(self, now: float, *, right: bool) -> list[Instruction]:
         if right:
-            self._state = _State.OVER
+            self._phase = _Phase.OVER
             if self._suspect is not None:
                 self._caught(self._suspect)
-            for entrant in self._entrants.values() if self._undisturbed else ():
-                if entrant.doubted and entrant.runner.name not in self.liars:
-                    self._caught(entrant.runner.name)  # the file is right, and that wasn't what it has sent
+            for lane in self._lanes.values() if self._undisturbed else ():
+                if lane.doubted and lane.source.name not in self.liars:
+                    self._caught(lane.source.name)  # the file is right, and that wasn't what it has sent
             return [Finished(self._by_share())]
-        self._state = _State.RUNNING
+        self._phase = _Phase.RUNNING
         self._undisturbed, self._quarrel = False, None
-        for entrant in self._entrants.values():
-            entrant.doubted, entrant.first = False, None
+        for lane in self._lanes.values():
+            lane.doubted, lane.first = False, None
         contributors = self._by_share()
         if len(contributors) == 1:
             self._segments.clear()
@@ -194,17 +285,14 @@ class Race:
             self._suspect_next()
         return self._go_on(now)
 
-    def disproved(self, start: int, end: int, now: float) -> list[Instruction]:
-        """A piece is not what it was when the file was right: it has to come again, and whoever brought it has lied."""
+    def _disproved(self, start: int, end: int, now: float) -> list[Instruction]:
         names = {segment.source for segment in self._segments.within(start, end)}
         self._segments.remove(start, end)
         self._undisturbed = False
         dropped: list[Instruction] = []
-        if len(names) == 1 and (name := names.pop()) in self._entrants and name not in self.liars:
+        if len(names) == 1 and (name := names.pop()) in self._lanes and name not in self.liars:
             self._caught(name)
-            for claim in [claim for claim in self._claims if claim.source == name]:
-                self._claims.remove(claim)
-                dropped.append(Drop(claim))
+            dropped = self._dropped(name)
         return dropped + self._go_on(now)
 
     # -- what is known
@@ -213,8 +301,8 @@ class Race:
         """Whether all bytes of a piece are there, and nobody is bringing any of them anew."""
         there = sum(min(one.end, end) - max(one.start, start) for one in self._segments.within(start, end))
         return there == end - start and not any(
-            claim.start < end and (claim.end is None or claim.end > start) and claim.position < end
-            for claim in self._claims
+            one.start < end and (one.end is None or one.end > start) and one.position < end
+            for one in self._running.values()
         )
 
     @property
@@ -237,7 +325,7 @@ class Race:
         return tuple(self._segments)
 
     def speed(self, source: str) -> float | None:
-        return self._entrants[source].speed
+        return self._lanes[source].speed
 
     def _by_share(self) -> tuple[str, ...]:
         shares: dict[str, int] = {}
@@ -249,22 +337,22 @@ class Race:
 
     def _go_on(self, now: float) -> list[Instruction]:
         instructions: list[Instruction] = []
-        while self._state is _State.RUNNING and len(self._claims) < self._places():
+        while self._phase is _Phase.RUNNING and len(self._running) < self._places():
             order = self._next(now)
             if order is None:
                 break
             instructions += order
-        if self._state is not _State.RUNNING or self._claims:
+        if self._phase is not _Phase.RUNNING or self._running:
             return instructions
         if self.size is not None and next(self._gaps(), None) is None:
             return instructions + self._complete(now)
-        resting = [one.rests_until for one in self._entrants.values() if not one.out and one.rests_until > now]
+        resting = [one.rests_until for one in self._lanes.values() if not one.out and one.rests_until > now]
         if resting:
             return [*instructions, Wait(min(resting))]
         if self._suspect is not None:
             self._suspect_next()  # nobody is left who could replace what it brought
             return instructions + self._go_on(now)
-        self._state = _State.OVER
+        self._phase = _Phase.OVER
         return [*instructions, GaveUp()]
 
     def _complete(self, now: float) -> list[Instruction]:
@@ -273,54 +361,54 @@ class Race:
             # Others say the same: the file is what it was, and it was wrong.
             self._suspect_next()
             return self._go_on(now)
-        self._state = _State.JUDGING
+        self._phase = _Phase.JUDGING
         return [Judge()]
 
     def _next(self, now: float) -> list[Instruction] | None:
         """One more claim, if anybody is free and there is something for him."""
         free = self._free(now)
-        for entrant in free:
-            if order := self._trial(entrant, now):
+        for lane in free:
+            if order := self._trial(lane, now):
                 return order
-            if order := self._work_for(entrant, now, self._allowance(entrant)):
+            if order := self._work_for(lane, now, self._allowance(lane)):
                 return order
-        if free and not self._claims:
+        if free and not self._running:
             return self._work_for(free[0], now, 1 << 62) or None  # better an unproven one than none
         return None
 
-    def _free(self, now: float) -> list[_Entrant]:
+    def _free(self, now: float) -> list[_Lane]:
         """The sources that may be asked now, the most wanted first."""
-        usable = [one for one in self._entrants.values() if not one.out and one.runner.name != self._suspect]
+        usable = [one for one in self._lanes.values() if not one.out and one.source.name != self._suspect]
         if any(not one.doubted for one in usable):
             usable = [one for one in usable if not one.doubted]
-        if any(not one.runner.reserve for one in usable):
-            usable = [one for one in usable if not one.runner.reserve]
-        busy = {claim.source for claim in self._claims}
-        free = [one for one in usable if one.runner.name not in busy and one.rests_until <= now]
+        if any(not one.source.reserve for one in usable):
+            usable = [one for one in usable if not one.source.reserve]
+        busy = {one.claim.source for one in self._running.values()}
+        free = [one for one in usable if one.source.name not in busy and one.rests_until <= now]
         return sorted(free, key=lambda one: not one.ranges)
 
     def _others(self, name: str) -> bool:
-        return any(one.runner.name not in (name, self._suspect) and not one.out for one in self._entrants.values())
+        return any(one.source.name not in (name, self._suspect) and not one.out for one in self._lanes.values())
 
     def _places(self) -> int:
         return 1 if self.size is None else max(1, self.size // self._terms.share)
 
-    def _work_for(self, entrant: _Entrant, now: float, allowed: int) -> list[Instruction]:
+    def _work_for(self, lane: _Lane, now: float, allowed: int) -> list[Instruction]:
         gap = next(self._gaps(), None)
         if gap is None:
-            return self._stolen(entrant, now, allowed) if entrant.ranges else []
+            return self._stolen(lane, now, allowed) if lane.ranges else []
         start, end = gap
-        if not entrant.ranges and start > 0 and self._claims:
+        if not lane.ranges and start > 0 and self._running:
             return []
         if end is not None:
-            part = min(self._part(entrant, end - start, now), allowed)
+            part = min(self._part(lane, end - start, now), allowed)
             if part <= 0:
                 return []
             # What is left over must be worth a request.
             end = end if end - start - part < self._terms.steal else start + part
-        return [self._claim(entrant, start, end, now)]
+        return [self._ask(lane, start, end, now)]
 
-    def _part(self, entrant: _Entrant, gap: int, now: float) -> int:
+    def _part(self, lane: _Lane, gap: int, now: float) -> int:
         """What a source gets of a gap, as it would be shared out among all that are free; a piece at the most.
 
         Pieces from the front on, not one long span for each: a hash goes from the front, too, and would have most of
@@ -328,168 +416,169 @@ class Race:
         """
         if gap <= self._terms.share:
             return gap
-        places = self._places() - len(self._claims)
+        places = self._places() - len(self._running)
         together = self._free(now)[: max(1, places)]
-        if entrant not in together or len(together) == 1:
-            return min(gap, self._piece(entrant)) if self._claims else gap
+        if lane not in together or len(together) == 1:
+            return min(gap, self._piece(lane)) if self._running else gap
         known = [one.speed for one in together if one.speed]
         usual = sum(known) / len(known) if known else 1.0
-        speeds = {one.runner.name: one.speed or usual for one in together}
-        part = int(gap * speeds[entrant.runner.name] / sum(speeds.values()))
-        return min(gap, max(part, self._terms.steal), self._piece(entrant))
+        speeds = {one.source.name: one.speed or usual for one in together}
+        part = int(gap * speeds[lane.source.name] / sum(speeds.values()))
+        return min(gap, max(part, self._terms.steal), self._piece(lane))
 
-    def _piece(self, entrant: _Entrant) -> int:
+    def _piece(self, lane: _Lane) -> int:
         """What is asked of a source at once while others run, too."""
         least = max(self._terms.share, (self.size or 0) // self._terms.pieces)
-        if entrant.latency is None or entrant.speed is None:
+        if lane.latency is None or lane.speed is None:
             return least
-        return max(least, int(entrant.speed * entrant.latency * self._terms.latencies))
+        return max(least, int(lane.speed * lane.latency * self._terms.latencies))
 
-    def _stolen(self, entrant: _Entrant, now: float, allowed: int) -> list[Instruction]:
+    def _stolen(self, lane: _Lane, now: float, allowed: int) -> list[Instruction]:
         """A part of what the slowest has still to bring."""
-        paces = {claim: self._measure(claim, now) for claim in self._claims}
-        victims = [claim for claim in paces if claim.end is not None and not claim.whole and not claim.tries]
-        victims = [claim for claim in victims if claim.left > 0]
+        paces = [(one, self._measure(one, now)) for one in self._running.values()]
+        # Who has not said anything yet is taken to be as fast as others until his time is over.
+        usual = lane.speed or max((pace for _, pace in paces if pace), default=1.0)
+        victims = [
+            (one, usual if pace is None else pace)
+            for one, pace in paces
+            if one.end is not None and not one.claim.whole and not one.tries and one.left > 0
+        ]
         if not victims:
             return []
-        # Who has not said anything yet is taken to be as fast as others until his time is over.
-        usual = entrant.speed or max((pace for pace in paces.values() if pace), default=1.0)
-        its = {claim: usual if pace is None else pace for claim, pace in paces.items()}
-        victim = max(victims, key=lambda claim: claim.left / its[claim])
+        victim, slow = max(victims, key=lambda pair: pair[0].left / pair[1])
         assert victim.end is not None
-        end, slow = victim.end, its[victim]
+        end, claim = victim.end, victim.claim
         keeps = int(victim.left * slow / (slow + usual))
         # What is brought again is compared with what was there: not with what a dropped one left on its way out.
-        if keeps < self._terms.steal and slow < usual / 2 and allowed >= victim.left and not victim.heals:
-            self._claims.remove(victim)
-            self._entrants[victim.source].rests_until = now + _REST  # not to take it back at once
-            return [Drop(victim), self._claim(entrant, victim.position, end, now)]
+        if keeps < self._terms.steal and slow < usual / 2 and allowed >= victim.left and not claim.heals:
+            del self._running[claim.number]
+            self._lanes[claim.source].rests_until = now + _REST  # not to take it back at once
+            return [Drop(claim), self._ask(lane, victim.position, end, now)]
         takes = min(victim.left - keeps, allowed)
         if takes < self._terms.steal:
             return []
         victim.end = end - takes
-        return [self._claim(entrant, end - takes, end, now)]
+        return [Shorten(claim, victim.end), self._ask(lane, victim.end, end, now)]
 
-    def _measure(self, claim: Claim, now: float) -> float | None:
-        pace = claim.measure(now)
+    def _measure(self, progress: _Progress, now: float) -> float | None:
+        lane = self._lanes[progress.claim.source]
+        pace = progress.measure(now)
         if pace is None:
-            return self._entrants[claim.source].speed
-        self._entrants[claim.source].speed = max(pace, 1.0)
-        return max(pace, 1.0)
+            return lane.speed
+        lane.speed = max(pace, 1.0)
+        return lane.speed
 
-    def _claim(self, entrant: _Entrant, start: int, end: int | None, now: float, *, tries: str = "") -> Ask:
+    def _ask(self, lane: _Lane, start: int, end: int | None, now: float, *, tries: str = "") -> Ask:
         """`tries`: whose piece it is, brought again."""
         again = self._suspect is not None and bool(self._segments.within(start, start + 1))
-        claim = Claim(
-            entrant.runner.name,
-            start,
-            end,
-            whole=not entrant.ranges,
-            heals=again or bool(tries),
-            tries=tries,
-            position=start,
-            begun=now,
-            asked=now,
-            measured=start,
+        self._asked += 1
+        claim = Claim(self._asked, lane.source.name, start, end, whole=not lane.ranges, heals=again or bool(tries))
+        self._running[claim.number] = _Progress(
+            claim, start, end, position=start, begun=now, asked=now, measured=start, tries=tries
         )
-        self._claims.append(claim)
         return Ask(claim)
 
-    def _allowance(self, entrant: _Entrant) -> int:
+    def _allowance(self, lane: _Lane) -> int:
         """Bytes that it may still bring: what one that lies has brought has to be brought again."""
-        if self.size is None or self._places() == 1 or entrant.vouched:
+        if self.size is None or self._places() == 1 or lane.vouched:
             return 1 << 62
         proven = [
             one.speed
-            for one in self._entrants.values()
-            if one.vouched and not (one.out or one.doubted or one.runner.reserve or one.runner.name == self._suspect)
+            for one in self._lanes.values()
+            if one.vouched and not (one.out or one.doubted or one.source.reserve or one.source.name == self._suspect)
         ]
         known = [speed for speed in proven if speed is not None]
-        if not proven or (entrant.speed and len(known) == len(proven) and sum(known) < entrant.speed / 2):
+        if not proven or (lane.speed and len(known) == len(proven) and sum(known) < lane.speed / 2):
             return 1 << 62
-        has = sum(segment.size for segment in self._segments if segment.source == entrant.runner.name)
+        has = sum(segment.size for segment in self._segments if segment.source == lane.source.name)
         return max(0, int(self.size * self._terms.unproven) - has)
 
     # -- trials of sources that nobody knows
 
-    def _trial(self, entrant: _Entrant, now: float) -> list[Instruction] | None:
+    def _trial(self, lane: _Lane, now: float) -> list[Instruction] | None:
         """A piece to be brought again by this one, if that can tell something; one at a time."""
-        busy = self._suspect is not None or any(claim.tries for claim in self._claims)
-        if busy or self._places() < self._terms.trial or not entrant.ranges:
+        busy = self._suspect is not None or any(one.tries for one in self._running.values())
+        if busy or self._places() < self._terms.trial or not lane.ranges:
             return None
-        name = entrant.runner.name
+        name = lane.source.name
         if self._quarrel is not None:
             first, second, start, end = self._quarrel
-            return None if name in (first, second) else [self._claim(entrant, start, end, now, tries=second)]
-        for other in self._entrants.values():
-            if other is entrant or other.vouched or other.doubted or other.first is None:
+            return None if name in (first, second) else [self._ask(lane, start, end, now, tries=second)]
+        for other in self._lanes.values():
+            if other is lane or other.vouched or other.doubted or other.first is None:
                 continue
             start, end = other.first
-            own = [one for one in self._segments.within(start, end) if one.source == other.runner.name]
+            own = [one for one in self._segments.within(start, end) if one.source == other.source.name]
             if sum(min(one.end, end) - max(one.start, start) for one in own) != end - start:
                 other.first = None
-            elif not self._is_worth_it(other) or (entrant.vouched and self._unknown(other)):
+            elif not self._is_worth_it(other) or (lane.vouched and self._unknown(other)):
                 continue  # with two that nobody knows, one piece tells of both
-            elif entrant.vouched or self._third(entrant, other):
-                return [self._claim(entrant, start, end, now, tries=other.runner.name)]
+            elif lane.vouched or self._third(lane, other):
+                return [self._ask(lane, start, end, now, tries=other.source.name)]
         return None
 
-    def _is_worth_it(self, other: _Entrant) -> bool:
+    def _is_worth_it(self, other: _Lane) -> bool:
         """A slow one brings little: what it may spoil is less than what trying it costs."""
-        fastest = max((one.speed or 0.0 for one in self._entrants.values()), default=0.0)
+        fastest = max((one.speed or 0.0 for one in self._lanes.values()), default=0.0)
         return (other.speed or 0.0) >= fastest / 4
 
-    def _unknown(self, besides: _Entrant) -> bool:
+    def _unknown(self, besides: _Lane) -> bool:
         """Whether another one is there that nobody knows."""
         return any(
-            not (one is besides or one.vouched or one.out or one.doubted or one.runner.reserve)
+            not (one is besides or one.vouched or one.out or one.doubted or one.source.reserve)
             and one.ranges
             and self._is_worth_it(one)
-            for one in self._entrants.values()
+            for one in self._lanes.values()
         )
 
-    def _third(self, one: _Entrant, other: _Entrant) -> bool:
+    def _third(self, one: _Lane, other: _Lane) -> bool:
         """Whether somebody is there who could decide between two."""
         return any(
             third not in (one, other) and not third.out and not third.doubted and third.ranges
-            for third in self._entrants.values()
+            for third in self._lanes.values()
         )
 
-    def _tried_piece(self, claim: Claim) -> list[Instruction]:
+    def _tried_piece(self, progress: _Progress) -> list[Instruction]:
         """What a piece that came twice tells."""
-        tried, other = self._entrants[claim.tries], self._entrants[claim.source]
+        source = progress.claim.source
+        tried, other = self._lanes[progress.tries], self._lanes[source]
         tried.first = None
         if self._quarrel is not None:
             first, second, _, _ = self._quarrel
             self._quarrel = None
-            if claim.differs:
+            if progress.differs:
                 return self._doubt(second)
             tried.vouched = other.vouched = True
             return self._doubt(first)
-        if not claim.differs:
+        if not progress.differs:
             tried.vouched = other.vouched = True
         elif other.vouched:
-            return self._doubt(claim.tries)
+            return self._doubt(progress.tries)
         else:
-            self._quarrel = (claim.tries, claim.source, claim.start, claim.position)
+            self._quarrel = (progress.tries, source, progress.start, progress.position)
         return []
 
     def _doubt(self, name: str) -> list[Instruction]:
         """Do without a source, and without what it has brought, as long as that is possible."""
-        self._entrants[name].doubted = True
+        self._lanes[name].doubted = True
         for segment in [one for one in self._segments if one.source == name]:
             self._segments.remove(segment.start, segment.end)
-        dropped = [claim for claim in self._claims if claim.source == name]
-        self._claims = [claim for claim in self._claims if claim.source != name]
-        return [Drop(claim) for claim in dropped]
+        return self._dropped(name)
+
+    def _dropped(self, name: str) -> list[Instruction]:
+        """Drop what a source is bringing."""
+        claims = [one.claim for one in self._running.values() if one.claim.source == name]
+        for claim in claims:
+            del self._running[claim.number]
+        return [Drop(claim) for claim in claims]
 
     def _gaps(self) -> Iterator[tuple[int, int | None]]:
         """Spans that nobody has brought or is bringing, in order; the last may have no end yet."""
         if self.size is None:
-            if not self._claims:
+            if not self._running:
                 yield self._segments.end, None
             return
-        claimed = [Segment(c.position, c.end or self.size, c.source) for c in self._claims]
+        claimed = [Segment(one.position, one.end or self.size, one.claim.source) for one in self._running.values()]
         there = [s for s in self._segments if s.source != self._suspect]
         taken = sorted([*there, *claimed], key=lambda span: span.start)
         position = 0
@@ -515,14 +604,14 @@ class Race:
             return
 
         def suspicion(name: str) -> tuple[bool, bool, int]:
-            entrant = self._entrants.get(name)
-            known = entrant is not None
-            return known, entrant is not None and entrant.runner.proven, -shares.index(name)
+            lane = self._lanes.get(name)
+            known = lane is not None
+            return known, lane is not None and lane.source.proven, -shares.index(name)
 
         self._suspect = min(candidates, key=suspicion)
 
     def _caught(self, name: str) -> None:
-        entrant = self._entrants.get(name)
-        if entrant is not None:
-            entrant.out = True
+        lane = self._lanes.get(name)
+        if lane is not None:
+            lane.out = True
             self.liars.append(name)

@@ -8,7 +8,29 @@ from typing import TYPE_CHECKING, assert_never
 
 from msgspec import Struct, field
 
-from tf_tester.core.claims import Ask, Claim, Drop, Finished, GaveUp, Instruction, Judge, Runner, Terms, Wait
+from tf_tester.core.claims import (
+    Arrived,
+    Ask,
+    Claim,
+    Disproved,
+    Drop,
+    Ended,
+    Failed,
+    Finished,
+    GaveUp,
+    Instruction,
+    Judge,
+    Judged,
+    Opened,
+    RaceEvent,
+    Refuse,
+    Shorten,
+    Stored,
+    Take,
+    Terms,
+    Tick,
+    Wait,
+)
 from tf_tester.core.links import display_url
 from tf_tester.core.race import Race
 from tf_tester.core.retries import Retries, TroubleKind
@@ -24,7 +46,7 @@ from tf_tester.ports.tell import Tell
 from tf_tester.transfer.network import Network
 from tf_tester.transfer.partial import PartialFile
 from tf_tester.transfer.settings import Timeouts
-from tf_tester.transfer.stream import Asking, bring
+from tf_tester.transfer.stream import ClaimFetch, Validators
 from tf_tester.transfer.trouble import Trouble
 
 if TYPE_CHECKING:
@@ -64,10 +86,10 @@ class Download(Struct, frozen=True):
     def run(self, sources: Sequence[Source]) -> Path:
         """The verified file. Raises `DownloadFailed` (also when interrupted) and `StoreError`."""
         with PartialFile(self.blobs.partial(self.sha256), self.artifact.size) as partial:
-            return self.network.run(lambda session: _Course(self, partial, sources, session).run())
+            return self.network.run(lambda session: _RunningDownload(self, partial, sources, session).run())
 
 
-class _Course:
+class _RunningDownload:
     """One download while it runs; all of it in the event loop, but for the disk."""
 
     def __init__(self, download: Download, partial: PartialFile, sources: Sequence[Source], session: "Session") -> None:
@@ -75,17 +97,21 @@ class _Course:
         self._artifact = download.artifact
         self._partial = partial
         self._session = session
-        self._askings = {source.name: Asking(source) for source in sources}
+        self._sources = {source.name: source for source in sources}
+        self._validators = {source.name: Validators() for source in sources}
         timeouts = download.timeouts
         self._race = Race(
             self._artifact.size,
-            [Runner(one.name, proven=one.proven, reserve=one.reserve, speed=one.speed) for one in sources],
+            sources,
             held=partial.held(),
             terms=download.terms,
             retries=Retries(retry_delay=timeouts.retry_delay, retry_after_cap=timeouts.retry_after_cap),
         )
         self._follower = download.blobs.follow(download.sha256)
-        self._tasks: dict[Claim, asyncio.Task[None]] = {}
+        self._fetches: dict[int, ClaimFetch] = {}
+        """What is being brought, by the claims' numbers."""
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        """The same, as it runs."""
         self._ends: asyncio.Queue[tuple[Claim, Trouble | TfTesterError | None]] = asyncio.Queue()
         self._following: asyncio.Future[None] | None = None
         self._syncing: asyncio.Future[None] | None = None
@@ -112,7 +138,7 @@ class _Course:
                 async with asyncio.timeout(self._download.timeouts.whole):
                     await self._check_pieces()
                     if self._over is None:
-                        await self._obey(self._race.begin(self._now()))
+                        await self._decide(Tick())
                     while self._over is None:
                         await self._next()
             except TimeoutError as error:
@@ -121,7 +147,7 @@ class _Course:
                     hint=_HINT,
                 ) from error
             finally:
-                await self._stop(list(self._tasks))
+                await self._stop(list(self._fetches))
                 await self._followed()
                 for name, asked in self._asked.items():
                     spent = self._spent.get(name, 0)
@@ -143,18 +169,19 @@ class _Course:
                 claim, trouble = await self._ends.get()
         except TimeoutError:
             self._wait_until = None
-            await self._obey(self._race.tick(self._now()))
+            await self._decide(Tick())
             return
-        self._tasks.pop(claim, None)
+        self._fetches.pop(claim.number, None)
+        self._tasks.pop(claim.number, None)
         if isinstance(trouble, TfTesterError):
             raise trouble
         if trouble is None:
             await self._check_pieces()
             if self._over is None:
-                await self._obey(self._race.ended(claim, self._now()))
+                await self._decide(Ended(claim))
             return
         self._fail(claim.source, trouble)
-        await self._obey(self._race.failed(claim, trouble.kind, self._now(), retry_after=trouble.retry_after))
+        await self._decide(Failed(claim, trouble.kind, trouble.retry_after))
 
     async def _check_pieces(self) -> None:
         """Compare what is there with the sums of an earlier day: what is wrong comes again at once."""
@@ -170,45 +197,79 @@ class _Course:
                 self._checked.add(number)
                 continue
             liars = len(self._race.liars)
-            instructions = self._race.disproved(start, end, self._now())
+            instructions = self._told(Disproved(start, end))
             for liar in self._race.liars[liars:]:
                 self._fail(
                     liar, Trouble(TroubleKind.WRONG, f"{_WRONG}: one of its pieces was another when all was right")
                 )
             await self._obey(instructions)
 
+    async def _decide(self, event: RaceEvent) -> None:
+        """Tell the race what has happened, and do what it says."""
+        await self._obey(self._told(event))
+
+    def _told(self, event: RaceEvent) -> list[Instruction]:
+        """Return what the race says to an event, when it knows how far everybody is."""
+        now = self._now()
+        for fetch in self._fetches.values():
+            self._race.handle(Arrived(fetch.claim, fetch.position), now)
+        return self._race.handle(event, now)
+
     async def _obey(self, instructions: Sequence[Instruction]) -> None:
         self._keep_up()
+        # Before anything is waited for: meanwhile bytes would come that others are asked for.
         for instruction in instructions:
             match instruction:
                 case Ask(claim):
-                    self._tasks[claim] = asyncio.create_task(self._bring(claim))
+                    self._fetches[claim.number] = self._fetch_of(claim)
+                case Shorten(claim, end):
+                    self._fetches[claim.number].shorten(end)
+                case _:
+                    pass
+        for instruction in instructions:
+            match instruction:
+                case Ask(claim):
+                    self._tasks[claim.number] = asyncio.create_task(self._bring(self._fetches[claim.number]))
                 case Drop(claim):
                     # Its last write is over before another begins at the same place.
-                    await self._stop([claim])
+                    await self._stop([claim.number])
                 case Judge():
                     await self._judge()
                 case Wait(until):
                     self._wait_until = until
                 case Finished() | GaveUp():
                     self._over = instruction
+                case Shorten() | Take() | Refuse():
+                    pass  # done above; the others answer `Opened` alone
                 case _:
                     assert_never(instruction)
 
-    async def _bring(self, claim: Claim) -> None:
+    def _fetch_of(self, claim: Claim) -> ClaimFetch:
+        source, validators = self._sources[claim.source], self._validators[claim.source]
+        return ClaimFetch(self._session, source, validators, claim, self._partial, self._hear)
+
+    async def _bring(self, fetch: ClaimFetch) -> None:
+        claim = fetch.claim
         trouble: Trouble | TfTesterError | None = None
         try:
-            asking = self._askings[claim.source]
             self._asked[claim.source] = self._asked.get(claim.source, 0) + 1
-            await bring(self._session, asking, claim, self._partial, self._race.size, self._opened, self._received)
+            await fetch.run(self._race.size)
         except (Trouble, TfTesterError) as error:
             trouble = error
         self._ends.put_nowait((claim, trouble))
 
-    def _opened(self, claim: Claim, size: int | None, ranged: bool) -> bool:
-        useful = self._race.opened(claim, size, self._now(), ranged=ranged)
-        self._keep_up()
-        return useful
+    def _hear(self, event: Opened | Stored) -> Sequence[Instruction]:
+        """What happens to a claim while its bytes come."""
+        match event:
+            case Opened():
+                answer = self._race.handle(event, self._now())
+                self._keep_up()
+                return answer
+            case Stored():
+                self._stored(event)
+                return ()
+            case _:
+                assert_never(event)
 
     def _keep_up(self) -> None:
         """What is no longer held is neither noted nor hashed."""
@@ -217,11 +278,12 @@ class _Course:
             self._partial.renote(self._race.segments)
             self._restart()
 
-    def _received(self, claim: Claim, count: int) -> None:
-        self._spent[claim.source] = self._spent.get(claim.source, 0) + count
-        if claim not in self._tasks:
+    def _stored(self, event: Stored) -> None:
+        claim = event.claim
+        self._spent[claim.source] = self._spent.get(claim.source, 0) + event.count
+        if claim.number not in self._fetches:
             return  # it was dropped: others bring these bytes
-        self._race.received(claim, count, self._now())
+        self._race.handle(event, self._now())
         if claim.heals:
             self._losses = self._race.losses  # the notes say who brought them last
             self._restart()  # and all is hashed when it has been brought
@@ -232,7 +294,7 @@ class _Course:
         if self._following is None or self._following.done():
             loop = asyncio.get_running_loop()
             self._following = loop.run_in_executor(None, self._follower.catch_up)
-        self._unsynced += count
+        self._unsynced += event.count
         if self._unsynced >= _SYNC_EVERY and (self._syncing is None or self._syncing.done()):
             self._unsynced = 0
             self._syncing = asyncio.get_running_loop().run_in_executor(None, self._partial.sync)
@@ -263,21 +325,23 @@ class _Course:
                 None, blobs.adopt, sha256, self._artifact.filename, name, self._follower
             )
         except WrongBytes:
-            following = self._race.judged(False, self._now())
-            for asking in self._askings.values():
-                asking.fresh, asking.etag = True, None
-            if len(contributors) == 1 and names in self._askings:
+            following = self._told(Judged(right=False))
+            for validators in self._validators.values():
+                validators.fresh, validators.etag = True, None
+            if len(contributors) == 1 and names in self._sources:
                 self._fail(names, Trouble(TroubleKind.WRONG, _WRONG))
             else:
                 self._say(names, f"together {_WRONG}")
         else:
-            following = self._race.judged(True, self._now())
+            following = self._told(Judged(right=True))
             for liar in self._race.liars[suspects:]:
                 self._fail(liar, Trouble(TroubleKind.WRONG, f"{_WRONG}: with its part from others the file is right"))
         await self._obey(following)
 
-    async def _stop(self, claims: Sequence[Claim]) -> None:
-        tasks = [self._tasks.pop(claim) for claim in claims if claim in self._tasks]
+    async def _stop(self, numbers: Sequence[int]) -> None:
+        for number in numbers:
+            self._fetches.pop(number, None)
+        tasks = [self._tasks.pop(number) for number in numbers if number in self._tasks]
         for task in tasks:
             task.cancel()
         for result in await asyncio.gather(*tasks, return_exceptions=True):
@@ -327,7 +391,7 @@ class _Course:
         for name in self._race.liars:
             self._download.learn(SourceUse(name, right=False, speed=None))
         for name in sources:
-            if name in self._askings:
+            if name in self._sources:
                 self._download.learn(SourceUse(name, right=True, speed=self._race.speed(name)))
 
     def _failed(self) -> DownloadFailed:
@@ -340,7 +404,7 @@ class _Course:
             f"{self._artifact.filename} can't be had: {name} {last.reason}",
             hint=_HINTS.get(last.kind, _HINT),
             detail="\n".join(
-                f"{name}: {trouble.reason} ({display_url(self._askings[name].source.url)})"
+                f"{name}: {trouble.reason} ({display_url(self._sources[name].url)})"
                 for name, trouble in _last_of_each(self._failures)
             ),
         )

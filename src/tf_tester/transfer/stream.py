@@ -2,10 +2,12 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING
 
-from tf_tester.core.claims import Claim
+from msgspec import Struct
+
+from tf_tester.core.claims import Claim, Instruction, Opened, Stored, Take
 from tf_tester.core.links import local_path
 from tf_tester.core.retries import TroubleKind
 from tf_tester.core.sizes import size_text
@@ -23,61 +25,121 @@ _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 _MAX_CHUNKS = 256
 _LONGEST_HELD = 0.2
 """Seconds that bytes are held back from the disk at the most: whoever is killed loses no more of a slow transfer."""
-Opened = Callable[[Claim, int | None, bool], bool]
-"""Told the file's size as the source says, and whether it keeps to the range; says whether to go on."""
-Received = Callable[[Claim, int], None]
-"""Told of bytes that are on the disk."""
+Hear = Callable[[Opened | Stored], Sequence[Instruction]]
+"""Told what happens to a claim; returns what the race says to it."""
 
 
-class Asking:
-    """What is known of one source while one file is fetched from it."""
+class Validators(Struct):
+    """What the next request to one source says of the file, besides the range (RFC 9110, section 8.8)."""
 
-    def __init__(self, source: Source) -> None:
-        self.source = source
-        self.etag: str | None = None
-        """Strong, of an earlier answer of this source: the rest must be of the same file."""
-        self.fresh = False
-        """Whether caches on the way are to ask the source itself: what they gave was wrong."""
+    etag: str | None = None
+    """Strong, of an earlier answer of this source: the rest must be of the same file."""
+    fresh: bool = False
+    """Whether caches on the way are to ask the source itself: what they gave was wrong."""
 
 
-async def bring(
-    session: "Session",
-    asking: Asking,
-    claim: Claim,
-    partial: PartialFile,
-    size: int | None,
-    opened: Opened,
-    received: Received,
-) -> None:
-    """Bring a claim's bytes. Raises `Trouble`, `StoreError`; what came is kept. `size`: as far as it is known."""
-    sink = _Sink(partial, claim, received)
-    if asking.source.url.startswith("file:"):
-        await _copy(sink, claim, asking, opened)
-        return
-    headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
-    if asking.fresh:
-        headers["Cache-Control"] = "no-cache"
-    start = 0 if claim.whole else claim.position
-    to_the_end = claim.end is None or claim.end == size
-    if not claim.whole and (start or not to_the_end):
-        headers["Range"] = f"bytes={start}-" if to_the_end else f"bytes={start}-{(claim.end or 0) - 1}"
-        if asking.etag:
-            headers["If-Range"] = asking.etag
-    async with session.open(asking.source.url, headers) as response:
-        total = _check(response, asking, headers.get("Range"), start, partial.expected)
-        ranged = response.status == 206 or ("Range" not in headers and not claim.whole)
-        if not opened(claim, total, ranged):
-            raise Trouble(TroubleKind.RANGES, "sends the whole file for a part of it")
-        sent_from = start if response.status == 206 else 0
-        await _take(
-            _chunks(response, session.timeouts), sink, claim, skip=claim.position - sent_from, timeouts=session.timeouts
-        )
-    if claim.end is not None and claim.position < claim.end:
-        raise Trouble(TroubleKind.CUT, _cut_at(claim))
+class ClaimFetch:
+    """Brings one claim's bytes from its source, once."""
+
+    def __init__(
+        self, session: "Session", source: Source, validators: Validators, claim: Claim, partial: PartialFile, hear: Hear
+    ) -> None:
+        self.claim = claim
+        self._session = session
+        self._source = source
+        self._validators = validators
+        self._partial = partial
+        self._hear = hear
+        self._end = claim.end
+        self._sink = _Sink(partial, claim, hear)
+
+    @property
+    def position(self) -> int:
+        """All bytes of the claim before it have come, to the disk or on their way to it."""
+        return self._sink.reached
+
+    def shorten(self, end: int) -> None:
+        """Bring no more than this; what has come already is never cut off."""
+        self._end = end
+
+    async def run(self, size: int | None) -> None:
+        """Bring them. Raises `Trouble`, `StoreError`; what came is kept. `size`: of the file, as far as it is known."""
+        if self._source.url.startswith("file:"):
+            await self._copy()
+            return
+        claim, headers = self.claim, {"Accept": "*/*", "Accept-Encoding": "identity"}
+        if self._validators.fresh:
+            headers["Cache-Control"] = "no-cache"
+        start = 0 if claim.whole else claim.start
+        to_the_end = self._end is None or self._end == size
+        if not claim.whole and (start or not to_the_end):
+            headers["Range"] = f"bytes={start}-" if to_the_end else f"bytes={start}-{(self._end or 0) - 1}"
+            if self._validators.etag:
+                headers["If-Range"] = self._validators.etag
+        async with self._session.open(self._source.url, headers) as response:
+            total = _check(response, self._validators, headers.get("Range"), start, self._partial.expected)
+            self._open(total, ranged=response.status == 206 or ("Range" not in headers and not claim.whole))
+            sent_from = start if response.status == 206 else 0
+            await self._take(_chunks(response, self._session.timeouts), skip=self._sink.position - sent_from)
+        if self._end is not None and self._sink.position < self._end:
+            raise Trouble(TroubleKind.CUT, self._cut())
+
+    def _open(self, size: int | None, *, ranged: bool) -> None:
+        """Tell that an answer begins. Raises `Trouble` where it is of no use."""
+        for instruction in self._hear(Opened(self.claim, size, ranged)):
+            if isinstance(instruction, Take):
+                self._sink.position, self._end = instruction.start, instruction.end
+                return
+        raise Trouble(TroubleKind.RANGES, "sends the whole file for a part of it")
+
+    async def _take(self, chunks: AsyncIterator[bytes], *, skip: int) -> None:
+        """Until the claim is full or the answer ends, with at most one MiB read ahead of the disk."""
+        sink, rate = self._sink, _Rate(self._session.timeouts)
+        try:
+            async for chunk in chunks:
+                rate.saw(len(chunk))
+                if skip >= len(chunk):
+                    skip -= len(chunk)
+                    continue
+                chunk, skip = chunk[skip:], 0
+                left = None if self._end is None else self._end - sink.reached
+                if left is not None and len(chunk) > left and self._end == sink.size:
+                    raise Trouble(TroubleKind.CONTENT, "sent more bytes than the index promises")
+                await sink.put(chunk if left is None else chunk[: max(0, left)])
+                # It may have been shortened meanwhile; at the end of the file a little more is waited for.
+                if self._end is not None and sink.reached >= self._end and self._end != sink.size:
+                    break
+        except Trouble as trouble:
+            await sink.flush()
+            if trouble.kind is TroubleKind.CUT:
+                raise Trouble(TroubleKind.CUT, self._cut()) from trouble
+            raise
+        except asyncio.CancelledError:
+            await sink.settle()
+            raise
+        await sink.flush()
+
+    async def _copy(self) -> None:
+        """From a file of this machine: an index may be a folder."""
+        sink = self._sink
+        try:
+            with local_path(self._source.url).open("rb") as origin:
+                self._open(None if sink.size is not None else origin.seek(0, 2), ranged=True)
+                origin.seek(sink.position)
+                while chunk := origin.read(MIB if self._end is None else min(MIB, self._end - sink.reached)):
+                    await sink.put(chunk)
+        except OSError as error:
+            raise Trouble(TroubleKind.REFUSED, f"can't be read: {error.strerror}") from error
+        await sink.flush()
+        if self._end is not None and sink.position < self._end:
+            raise Trouble(TroubleKind.CONTENT, f"has a file of {sink.position} bytes under this name, not {self._end}")
+
+    def _cut(self) -> str:
+        return f"cut the connection at {size_text(self._sink.position)}"
 
 
 def _check(
-    response: "aiohttp.ClientResponse", asking: Asking, asked: str | None, start: int, expected: int | None
+    response: "aiohttp.ClientResponse", validators: Validators, asked: str | None, start: int, expected: int | None
 ) -> int | None:
     """The whole file's size where it is known, if this answer can be used. Raises `Trouble`."""
     status, headers = response.status, response.headers
@@ -88,7 +150,7 @@ def _check(
     if response.content_type in ("text/html", "application/xhtml+xml"):
         raise Trouble(TroubleKind.CONTENT, "sent an HTML page instead of the file (a login page or a block?)")
     etag = headers.get("ETag")
-    asking.etag = etag if etag and not etag.startswith("W/") else None
+    validators.etag = etag if etag and not etag.startswith("W/") else None
     if status == 206:
         total = _range_total(headers.get("Content-Range", ""), start, asked or "", expected)
         if total == -1:
@@ -113,34 +175,6 @@ def _range_total(header: str, start: int, asked: str, expected: int | None) -> i
     total = int(match[3])
     last = min(int(wanted), total - 1) if wanted else total - 1
     return total if int(match[2]) == last else -1
-
-
-async def _take(chunks: AsyncIterator[bytes], sink: "_Sink", claim: Claim, *, skip: int, timeouts: Timeouts) -> None:
-    """Until the claim is full or the answer ends, with at most one MiB read ahead of the disk."""
-    rate = _Rate(timeouts)
-    try:
-        async for chunk in chunks:
-            rate.saw(len(chunk))
-            if skip >= len(chunk):
-                skip -= len(chunk)
-                continue
-            chunk, skip = chunk[skip:], 0
-            room = None if claim.end is None else claim.end - sink.end
-            if room is not None and len(chunk) > room and claim.end == sink.size:
-                raise Trouble(TroubleKind.CONTENT, "sent more bytes than the index promises")
-            await sink.put(chunk if room is None else chunk[: max(0, room)])
-            # It may have been shortened meanwhile; at the end of the file a little more is waited for.
-            if claim.end is not None and sink.end >= claim.end and claim.end != sink.size:
-                break
-    except Trouble as trouble:
-        await sink.flush()
-        if trouble.kind is TroubleKind.CUT:
-            raise Trouble(TroubleKind.CUT, _cut_at(claim)) from trouble
-        raise
-    except asyncio.CancelledError:
-        await sink.settle()
-        raise
-    await sink.flush()
 
 
 async def _chunks(response: "aiohttp.ClientResponse", timeouts: Timeouts) -> AsyncIterator[bytes]:
@@ -170,25 +204,6 @@ def _left_over(response: "aiohttp.ClientResponse") -> bytes:
     return bytes(read(-1)) if read is not None else b""
 
 
-async def _copy(sink: "_Sink", claim: Claim, asking: Asking, opened: Opened) -> None:
-    """From a file of this machine: an index may be a folder."""
-    try:
-        with local_path(asking.source.url).open("rb") as origin:
-            opened(claim, None if sink.size is not None else origin.seek(0, 2), True)
-            origin.seek(claim.position)
-            while chunk := origin.read(MIB if claim.end is None else min(MIB, claim.end - sink.end)):
-                await sink.put(chunk)
-    except OSError as error:
-        raise Trouble(TroubleKind.REFUSED, f"can't be read: {error.strerror}") from error
-    await sink.flush()
-    if claim.end is not None and claim.position < claim.end:
-        raise Trouble(TroubleKind.CONTENT, f"has a file of {claim.position} bytes under this name, not {claim.end}")
-
-
-def _cut_at(claim: Claim) -> str:
-    return f"cut the connection at {size_text(claim.position)}"
-
-
 class _Rate:
     """Notices a source that drips."""
 
@@ -212,10 +227,12 @@ class _Rate:
 class _Sink:
     """Collects chunks and writes them, a MiB at a time if they come fast, in a thread while the next ones come in."""
 
-    def __init__(self, partial: PartialFile, claim: Claim, received: Received) -> None:
+    def __init__(self, partial: PartialFile, claim: Claim, hear: Hear) -> None:
         self._partial = partial
         self._claim = claim
-        self._received = received
+        self._hear = hear
+        self.position = claim.start
+        """Where the next byte that is written belongs; those before are on the disk."""
         self._chunks: list[bytes] = []
         self._held = 0
         self._underway = 0
@@ -229,14 +246,13 @@ class _Sink:
         return self._partial.expected
 
     @property
-    def end(self) -> int:
-        """Where the next byte belongs."""
-        return self._claim.position + self._underway + self._held
+    def reached(self) -> int:
+        """Where the next byte that comes belongs."""
+        return self.position + self._underway + self._held
 
     async def put(self, chunk: bytes) -> None:
         self._chunks.append(chunk)
         self._held += len(chunk)
-        self._claim.reached = self.end
         late = self._now() - self._written >= _LONGEST_HELD
         if self._held >= MIB or len(self._chunks) >= _MAX_CHUNKS or late:
             await self.settle()
@@ -256,14 +272,13 @@ class _Sink:
             writing, self._writing = self._writing, None
             written, differs = await asyncio.shield(writing)
             self._underway = 0
-            self._claim.differs = self._claim.differs or differs
-            self._received(self._claim, written)
+            self.position += written
+            self._hear(Stored(self._claim, written, differs))
 
     def _write(self) -> None:
-        claim = self._claim
         loop = asyncio.get_running_loop()
         self._written = self._now()
-        self._writing = loop.run_in_executor(None, self._to_disk, claim.position, self._chunks)
+        self._writing = loop.run_in_executor(None, self._to_disk, self.position, self._chunks)
         self._chunks, self._held, self._underway = [], 0, self._held
 
     def _to_disk(self, position: int, chunks: list[bytes]) -> tuple[int, bool]:
