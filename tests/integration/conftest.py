@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.forking import PYTHONPATH, Process, start
+from tests.forking import PYTHONPATH, Death, Process, start
 from tests.simulator import Simulator
 from tests.wheels import make_wheel
 
@@ -67,11 +67,12 @@ class User:
         path.write_text(text)
         return path
 
-    def start(self, *words: str, env: Mapping[str, str] | None = None) -> Process:
-        return start(words, cwd=self.folder, env={**self.env, **(env or {})})
+    def start(self, *words: str, env: Mapping[str, str] | None = None, dies_at: Death | None = None) -> Process:
+        """Start a command; see `forking.start`."""
+        return start(words, cwd=self.folder, env={**self.env, **(env or {})}, dies_at=dies_at)
 
-    def run(self, *words: str, env: Mapping[str, str] | None = None) -> Run:
-        return finish(self.start(*words, env=env))
+    def run(self, *words: str, env: Mapping[str, str] | None = None, dies_at: Death | None = None) -> Run:
+        return finish(self.start(*words, env=env, dies_at=dies_at))
 
 
 def finish(process: Process) -> Run:

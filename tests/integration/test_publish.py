@@ -5,7 +5,6 @@ import gzip
 import hashlib
 import json
 import os
-import random
 import shutil
 import signal
 import socket
@@ -260,11 +259,8 @@ def test_nothing_of_others_is_touched(synced: User) -> None:
 
 
 def test_a_first_time_that_was_killed_can_be_repeated(synced: User) -> None:
-    process = synced.start("publish", "tree")
-    while not (synced.folder / "tree" / "packages").exists() and process.poll() is None:
-        pass
-    process.kill()
-    process.communicate(timeout=60)
+    assert synced.run("publish", "tree", dies_at=("os.link", 1)).code == -signal.SIGKILL
+    assert (synced.folder / "tree" / "packages").exists()
     publish(synced)
     publish(synced, "--verify", "--deep")
 
@@ -281,19 +277,15 @@ def test_another_replica_has_another_place(synced: User) -> None:
 def test_killed_at_any_moment_it_shows_what_was_there(synced: User, index: Simulator) -> None:
     publish(synced)
     tree = synced.folder / "tree"
-    chance = random.Random(3)
-    for number in range(6):
+    for number in range(8):
         add(index, f"3.{number}")
         sync(synced)
-        process = synced.start("publish", "tree")
-        time.sleep(chance.uniform(0.2, 0.7))
-        process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=60)
+        assert synced.run("publish", "tree", dies_at=("", 10 + 25 * number)).code == -signal.SIGKILL
         publish(synced, "--verify", "--deep")
     publish(synced)
     publish(synced, "--verify", "--deep")
     assert not list((tree / "generations").glob("*.part"))
-    assert len(shown(tree)) == 9
+    assert len(shown(tree)) == 11
 
 
 def test_what_the_store_has_lost_is_left_out(synced: User) -> None:
@@ -541,14 +533,10 @@ def test_killed_while_it_fills_a_bucket(
     synced: User, index: Simulator, bucket: Callable[[str], bytes | None], storage: str
 ) -> None:
     publish(synced, target=BUCKET)
-    chance = random.Random(4)
-    for number in range(4):
-        add(index, f"3.{number}")
+    for at in (4, 13, 21, 27):
+        add(index, f"3.{at}")
         sync(synced)
-        process = synced.start("publish", BUCKET)
-        time.sleep(chance.uniform(0.3, 0.8))
-        process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=60)
+        assert synced.run("publish", BUCKET, dies_at=("obstore.", at)).code == -signal.SIGKILL
         page = json.loads(bucket("simple/toy/index.v1_json") or b"")
         assert all(bucket(file["url"].removeprefix("../../")) for file in page["files"]), "each link leads somewhere"
         if objects(storage, "publishing") is not None:
