@@ -187,13 +187,13 @@ def bench(tmp_path: Path, harness: Path) -> Bench:
 
 
 def test_every_file_of_the_harness_is_python_3_6() -> None:
-    for file in HARNESS.glob("*.py"):
+    for file in HARNESS.rglob("*.py"):
         ast.parse(file.read_text(encoding="utf-8"), feature_version=(3, 6))
 
 
 def test_the_harness_imports_the_standard_library_only() -> None:
     imported = set()
-    for file in HARNESS.glob("*.py"):
+    for file in HARNESS.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 imported |= {alias.name.partition(".")[0] for alias in node.names}

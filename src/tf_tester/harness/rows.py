@@ -1,4 +1,4 @@
-"""A row: what becomes of one test, from its start to the event ``test``."""
+"""What becomes of one test, from its start to the event ``test``."""
 
 from .events import clip
 from .failures import describe, format_traceback, message_of
@@ -16,8 +16,8 @@ STATUSES = ("pass", "skip", "empty", "error", "fail")
 """From weak to strong: of the judgements of one test (setup, call, teardown, subtests) the strongest stays."""
 
 
-class Row:
-    """One test while it runs; ``finish`` writes it."""
+class OpenRow:
+    """The row of one test until it is written."""
 
     def __init__(self, session: "Session", id: str, warned: "Warned | None" = None) -> None:
         self.id = id
@@ -36,7 +36,7 @@ class Row:
         self._session = session
         self._stopwatch = Stopwatch()
 
-    def start(self) -> "Row":
+    def start(self) -> "OpenRow":
         """Announce the test, so that the parent knows what ran when the process dies."""
         self._session.events.write("test-start", id=self.id)
         self._stopwatch = Stopwatch()

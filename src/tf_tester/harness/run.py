@@ -18,9 +18,9 @@ def main(order: str, folder: str) -> object:
     package = type(sys)("_tf_tester_harness")
     package.__path__ = [folder]
     sys.modules[package.__name__] = package
-    from _tf_tester_harness import session  # type: ignore[import-not-found]
+    from _tf_tester_harness import dispatch  # type: ignore[import-not-found]
 
-    return session.main(order, before, adds_folder)
+    return dispatch.main(order, before, adds_folder)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,5 @@
-"""One run of the harness: the order, the events, and the way out."""
+"""One run of the harness: its order, and what the runners share."""
 
-import atexit
-import faulthandler
-import json
 import os
 import sys
 
@@ -21,49 +18,8 @@ IMPLEMENTATIONS = {"cpython": "CPython", "pypy": "PyPy"}
 """The names that ``platform.python_implementation`` gives; importing ``platform`` costs 7 ms on 3.6."""
 
 
-def main(order: str, before: "frozenset[str]", adds_folder: bool) -> object:
-    """Run the order in a JSON file and return what the process leaves with.
-
-    ``before`` are the modules that were there before ours, ``adds_folder`` is whether Python puts a script's folder on
-    ``sys.path``.
-    """
-    leave = Leave()  # first of all: what is registered first with atexit runs last
-    try:
-        faulthandler.enable(file=2)
-    except (OSError, ValueError, RuntimeError):  # descriptor 2 is closed
-        pass
-    with open(order, encoding="utf-8") as file:
-        session = Session(json.load(file), frozenset(sys.modules) - before, adds_folder)
-    leave.session = session
-    session.announce()
-    session.user_folders.spare()
-    if session.mode == "script":
-        from . import script
-
-        return script.run(session)
-    if session.mode == "unittest":
-        from . import unittest_runner
-
-        return unittest_runner.run(session)
-    from . import pytest_plugin
-
-    return pytest_plugin.run(session)
-
-
-class Leave:
-    """Writes the event ``end`` as the last thing that Python code does in this process."""
-
-    def __init__(self) -> None:
-        self.session = None  # type: Session | None
-        atexit.register(self._end)
-
-    def _end(self) -> None:
-        if self.session:
-            self.session.events.write("end", exit_code=self.session.exit_code, collected=self.session.collected)
-
-
 class Session:
-    """What the modes share: the order, the events and the watches."""
+    """The order, the events and the watches of this process."""
 
     def __init__(self, order: "dict[str, Any]", brought: "frozenset[str]", adds_folder: bool) -> None:
         self.mode = order["mode"]  # type: str
@@ -104,7 +60,7 @@ class Session:
         """Return the id of a file: its path relative to the root folder."""
         return os.path.relpath(file, self.rootdir).replace(os.sep, "/")
 
-    def make_room(self, folder: str) -> None:
+    def put_on_path(self, folder: str) -> None:
         """Put a folder first on ``sys.path``, where Python itself would have put it.
 
         A module of the standard library that only the harness has imported is forgotten if the folder has one of that
@@ -120,10 +76,3 @@ class Session:
         for module in self._brought:
             if module.partition(".")[0] in names:
                 sys.modules.pop(module, None)
-
-
-def exit_status(code: object) -> int:
-    """Return the status that a process has after ``sys.exit(code)``."""
-    if code is None:
-        return 0
-    return code & 0xFF if isinstance(code, int) else 1

@@ -4,8 +4,8 @@ import os
 import sys
 import unittest
 
+from ..rows import OpenRow
 from .capture import Capture
-from .rows import Row
 from .tests import Tests
 
 TYPE_CHECKING = False
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from types import ModuleType, TracebackType
     from typing import Any
 
-    from .session import Session
+    from ..session import Session
 
 INTERRUPTED = 130
 UNEXPECTED_PASS = "passed, but was expected to fail"
@@ -25,7 +25,7 @@ SETUP = ("_callSetUp", "setUp")
 
 def run(session: "Session") -> int:
     """Run the targets; return 1 if a test failed or could not be run."""
-    session.make_room(os.getcwd())
+    session.put_on_path(os.getcwd())
     sys.argv[:] = ["python -m unittest", *session.args]
     session.warned.watch()
     tests = Tests(session)
@@ -131,7 +131,7 @@ class Loaded(unittest.TestLoader):
         return suite
 
     def _give_up(self, file: str, error: BaseException) -> None:
-        row = Row(self._session, self._session.identify(file), self._session.warned)
+        row = OpenRow(self._session, self._session.identify(file), self._session.warned)
         if isinstance(error, unittest.SkipTest):
             row.judge("skip", str(error))
         else:
@@ -158,7 +158,7 @@ class Result(unittest.TextTestResult):
         self._tests = tests
         self._loaded = loaded
         self._capture = Capture(session.limit)
-        self._row = None  # type: Row | None
+        self._row = None  # type: OpenRow | None
 
     def release(self) -> None:
         """Give the streams back if a test has left without ``stopTest``."""
@@ -168,7 +168,7 @@ class Result(unittest.TextTestResult):
     def startTest(self, test: unittest.TestCase) -> None:
         super().startTest(test)
         self._session.warned.take()
-        self._row = self._tests.start(Row(self._session, self._id(test), self._session.warned))
+        self._row = self._tests.start(OpenRow(self._session, self._id(test), self._session.warned))
         self._capture.start()
 
     def stopTest(self, test: unittest.TestCase) -> None:
@@ -228,10 +228,10 @@ class Result(unittest.TextTestResult):
     def _id(self, test: "Any") -> str:
         return self._loaded.ids.get(id(test)) or f"{type(test).__module__}::{test.id()}"
 
-    def _rows_of(self, holder: "Any") -> "Iterator[Row]":
+    def _rows_of(self, holder: "Any") -> "Iterator[OpenRow]":
         """Yield a row for each test that will not run for this reason, or one for the class or module itself."""
         if isinstance(holder, unittest.TestCase):  # Python 3.12.1 skips a test without starting it
-            yield Row(self._session, self._id(holder), self._session.warned)
+            yield OpenRow(self._session, self._id(holder), self._session.warned)
             return
         action, _, name = holder.id().partition(" ")
         name = name.strip("()")
@@ -240,7 +240,7 @@ class Result(unittest.TextTestResult):
         place = file if module == name else f"{file}::{name[len(module) + 1 :]}"
         waiting = self._tests.waiting(place) if action.startswith("setUp") else []
         for row_id in waiting or [place]:
-            yield Row(self._session, row_id, self._session.warned)
+            yield OpenRow(self._session, row_id, self._session.warned)
 
 
 def _flat(suite: "Any") -> "Iterator[Any]":

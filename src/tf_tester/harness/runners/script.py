@@ -4,15 +4,14 @@ import builtins
 import os
 import sys
 
-from .failures import without_harness
-from .rows import Row
-from .session import exit_status
+from ..failures import without_harness
+from ..rows import OpenRow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
 
-    from .session import Session
+    from ..session import Session
 
 INTERRUPTED = 130
 
@@ -22,7 +21,7 @@ def run(session: "Session") -> object:
     target = session.targets[0]
     file = os.path.join(target, "__main__.py") if os.path.isdir(target) else target
     session.warned.watch()
-    row = Row(session, session.identify(target), session.warned).start()
+    row = OpenRow(session, session.identify(target), session.warned).start()
     session.collected = 1
     try:
         code = _compile(file)
@@ -31,7 +30,7 @@ def run(session: "Session") -> object:
     module = _fresh_main(file)
     sys.modules["__main__"] = module
     sys.argv[:] = [target, *session.args]
-    session.make_room(os.path.dirname(os.path.realpath(file)))
+    session.put_on_path(os.path.dirname(os.path.realpath(file)))
     try:
         exec(code, module.__dict__)
     except SystemExit as leaving:
@@ -62,8 +61,8 @@ def _fresh_main(file: str):  # type: ignore[no-untyped-def]
     return module
 
 
-def _leave_by_request(session: "Session", row: Row, leaving: SystemExit) -> object:
-    row.exit_code = session.exit_code = exit_status(leaving.code)
+def _leave_by_request(session: "Session", row: OpenRow, leaving: SystemExit) -> object:
+    row.exit_code = session.exit_code = _exit_status(leaving.code)
     if session.exit_code:
         row.blame("fail", leaving, without_harness(leaving.__traceback__))
         row.traceback = ""  # Python prints none
@@ -71,7 +70,14 @@ def _leave_by_request(session: "Session", row: Row, leaving: SystemExit) -> obje
     return leaving.code
 
 
-def _leave(session: "Session", row: Row, status: str, error: BaseException, exit_code: int) -> int:
+def _exit_status(code: object) -> int:
+    """Return the status that a process has after ``sys.exit(code)``."""
+    if code is None:
+        return 0
+    return code & 0xFF if isinstance(code, int) else 1
+
+
+def _leave(session: "Session", row: OpenRow, status: str, error: BaseException, exit_code: int) -> int:
     """Write the row before the user's ``sys.excepthook`` runs, because that may do anything."""
     row.blame(status, error, error.__traceback__, whole=True)
     row.exit_code = session.exit_code = exit_code

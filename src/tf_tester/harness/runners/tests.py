@@ -2,14 +2,14 @@
 
 import os
 
-from .rows import Row
+from ..rows import OpenRow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from .session import Session
-    from .warned import Warned
+    from ..session import Session
+    from ..warned import Warned
 
 NOTHING_FOUND = "no tests were found"
 
@@ -22,7 +22,7 @@ class Tests:
         self.has_failed = False
         self._session = session
         self._waiting = {}  # type: dict[str, None]
-        self._running = {}  # type: dict[str, Row]
+        self._running = {}  # type: dict[str, OpenRow]
         self._loading = None  # type: str | None
         self._error = None  # type: tuple[BaseException, TracebackType | None] | None
         self._seen = {_file_of(id) for id in session.deselect}
@@ -46,12 +46,12 @@ class Tests:
         """Note what the user deselected: a target is not empty if something else runs."""
         self._left_out.update(_file_of(id) for id in ids)
 
-    def start(self, row: Row) -> Row:
+    def start(self, row: OpenRow) -> OpenRow:
         """Announce that a test begins."""
         self._running[row.id] = row
         return row.start()
 
-    def finish(self, row: Row) -> None:
+    def finish(self, row: OpenRow) -> None:
         """Write a row."""
         self._running.pop(row.id, None)
         self._seen.add(_file_of(row.id))
@@ -86,7 +86,7 @@ class Tests:
             self._write_error(self._loading, None)
         for id in list(self._waiting):
             if self.stopped:
-                row = Row(self._session, id)
+                row = OpenRow(self._session, id)
                 row.judge("skip", f"was not run: {self.stopped}")
                 self.finish(row)
             else:
@@ -99,12 +99,12 @@ class Tests:
                 if self._error or could_not_begin:
                     self._write_error(self._identify(target), None, could_not_begin)
                 else:
-                    row = Row(self._session, self._identify(target))
+                    row = OpenRow(self._session, self._identify(target))
                     row.judge("empty", NOTHING_FOUND)
                     self.finish(row)
 
     def _write_error(self, id: str, remark: "str | None", could_not_begin: bool = False) -> None:
-        row = Row(self._session, id)
+        row = OpenRow(self._session, id)
         row.could_not_begin = could_not_begin
         if self._error:
             row.blame("error", *self._error)

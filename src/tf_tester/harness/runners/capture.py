@@ -31,11 +31,11 @@ class Capture:
         return [kept.take() for kept in self._kept]  # type: ignore[attr-defined]
 
     def _stream(self) -> io.TextIOWrapper:
-        kept = Kept(self._limit)  # type: Any
+        kept = HeadAndTail(self._limit)  # type: Any
         return io.TextIOWrapper(kept, encoding="utf-8", errors="backslashreplace", write_through=True)
 
 
-class Kept(io.BufferedIOBase):
+class HeadAndTail(io.BufferedIOBase):
     """A binary stream that keeps the first and the last ``limit`` bytes written to it."""
 
     def __init__(self, limit: int) -> None:

@@ -1,0 +1,162 @@
+"""The plugin through which pytest tells what it does; only hooks that exist from pytest 6 to 9 are used."""
+
+import os
+
+import pytest
+
+from ..rows import OpenRow
+from ..warned import Warned
+from .pytest_reports import attach, cause_of, judge
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..session import Session
+    from .tests import Tests
+
+
+class Plugin:
+    """Writes rows while pytest collects and runs."""
+
+    def __init__(self, session: "Session", tests: "Tests") -> None:
+        self._session = session
+        self._tests = tests
+        self._ids = {}  # type: dict[str, str]
+        self._rootpath = session.rootdir
+        self._running = {}  # type: dict[str, OpenRow]
+        self._inside = set()  # type: set[str]
+        self._warned = Warned()
+
+    # -- before and during collection
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_load_initial_conftests(self) -> "Any":
+        outcome = yield
+        if outcome.excinfo:
+            error = cause_of(outcome.excinfo[1])
+            self._tests.stop(error, error.__traceback__)
+
+    def pytest_configure(self, config: "Any") -> None:
+        self._rootpath = str(getattr(config, "rootpath", None) or config.rootdir)
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_collection(self, session: "Any") -> "Any":
+        outcome = yield
+        if outcome.excinfo:
+            self._tests.stop(outcome.excinfo[1], outcome.excinfo[2])
+        self._tests.collect([self._id(item.nodeid) for item in getattr(session, "items", None) or []], self._warned)
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_make_collect_report(self, collector: "Any") -> "Any":
+        is_module = isinstance(collector, pytest.Module)
+        if is_module:
+            self._tests.load(self._id(collector.nodeid))
+        outcome = yield
+        if is_module and not outcome.excinfo:
+            self._tests.loaded()
+
+    def pytest_exception_interact(self, node: "Any", call: "Any", report: "Any") -> None:
+        if isinstance(node, pytest.Collector):
+            attach(report, call.excinfo, self._session)
+
+    def pytest_collectreport(self, report: "Any") -> None:
+        if report.passed:
+            return
+        row = OpenRow(self._session, self._id(report.nodeid))
+        judge(row, report, "error")
+        self._tests.finish(row)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, config: "Any", items: "list[Any]") -> None:
+        for item in items:
+            path = getattr(item, "path", None) or item.fspath
+            self._ids[item.nodeid] = _join(self._session.identify(str(path)), item.nodeid)
+        done = [item for item in items if self._id(item.nodeid) in self._session.deselect]
+        if done:
+            items[:] = [item for item in items if self._id(item.nodeid) not in self._session.deselect]
+            config.hook.pytest_deselected(items=done)
+
+    def pytest_deselected(self, items: "list[Any]") -> None:
+        self._tests.leave_out([self._id(item.nodeid) for item in items])
+
+    # -- running
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: "Any") -> "Any":
+        self._inside.add(item.nodeid)
+        self._start(item.nodeid)
+        outcome = yield
+        self._inside.discard(item.nodeid)
+        if not outcome.excinfo:
+            self._finish(item.nodeid)
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self._start(nodeid)
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_makereport(self, item: "Any", call: "Any") -> "Any":
+        outcome = yield
+        if call.excinfo is not None and not outcome.excinfo:
+            attach(outcome.get_result(), call.excinfo, self._session)
+
+    def pytest_runtest_logreport(self, report: "Any") -> None:
+        row = self._running.get(report.nodeid)
+        if row is None:
+            return
+        is_part = hasattr(report, "context")  # a subtest, of pytest 9 or of the plugin pytest-subtests
+        if report.outcome == "rerun":
+            row.remarks.append("was run again after a failure")
+        elif report.failed:
+            judge(row, report, "error" if report.when in ("setup", "teardown") else "fail")
+        elif not is_part:
+            judge(row, report, "skip" if report.skipped else "pass")
+        if is_part:
+            row.add_part(report.capstdout, report.capstderr)
+        else:
+            row.stdout, row.stderr = report.capstdout, report.capstderr
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        if nodeid not in self._inside:  # inside, the warnings are still to come
+            self._finish(nodeid)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_warning_recorded(self, warning_message: "Any", nodeid: str) -> None:
+        row = self._running.get(nodeid)
+        (row.warned if row else self._warned).add(warning_message)
+
+    # -- an early end
+
+    def pytest_keyboard_interrupt(self, excinfo: "Any") -> None:
+        why = f"the session was stopped: {excinfo.value or excinfo.typename}"
+        self._tests.stop(excinfo.value, excinfo.tb, why)
+
+    def pytest_internalerror(self, excinfo: "Any") -> None:
+        self._tests.stop(excinfo.value, excinfo.tb)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: "Any") -> None:
+        why = getattr(session, "shouldfail", False) or getattr(session, "shouldstop", False)
+        if why:
+            self._tests.stopped = f"the session was stopped: {why}"
+
+    # -- rows
+
+    def _id(self, nodeid: str) -> str:
+        file = os.path.join(self._rootpath, nodeid.partition("::")[0])
+        return self._ids.get(nodeid) or _join(self._session.identify(file), nodeid)
+
+    def _start(self, nodeid: str) -> None:
+        if nodeid not in self._running:
+            self._running[nodeid] = self._tests.start(OpenRow(self._session, self._id(nodeid)))
+
+    def _finish(self, nodeid: str) -> None:
+        row = self._running.pop(nodeid, None)
+        if row:
+            self._tests.finish(row)
+
+
+def _join(file: str, nodeid: str) -> str:
+    """Return our id of a node: its file as we name it, and what pytest adds to that."""
+    _, separator, rest = nodeid.partition("::")
+    return file + separator + rest

@@ -1,0 +1,64 @@
+"""What pytest's reports say of a test, where nothing of its text is read that the exception itself can tell."""
+
+from ..failures import describe, format_traceback
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..rows import OpenRow
+    from ..session import Session
+
+UNEXPECTED_PASS = "passed, but was expected to fail"
+
+
+def cause_of(error: BaseException) -> BaseException:
+    """Return the user's exception behind the ones in which pytest wraps it, with its own traceback."""
+    if type(error).__name__ == "ConftestImportFailure":
+        return getattr(error, "cause", None) or error.excinfo[1]  # type: ignore[attr-defined, no-any-return]
+    if type(error).__name__ == "CollectError" and error.__cause__ is not None:
+        return error.__cause__
+    return error
+
+
+def attach(report: "Any", excinfo: "Any", session: "Session") -> None:
+    """Put the exception's description on the report, because makereport and logreport see the same object."""
+    error, trace = cause_of(excinfo.value), excinfo.tb
+    if error is not excinfo.value:
+        trace = error.__traceback__
+    report.tf_tester_exception = describe(error, trace, session.imports.folders())
+    report.tf_tester_traceback = format_traceback(error, trace, session.limit)
+
+
+def judge(row: "OpenRow", report: "Any", status: str) -> None:
+    """Judge a row by a report; ``status`` is for one that failed."""
+    expected = getattr(report, "wasxfail", None)
+    if report.skipped:
+        row.judge("skip", _reason(report, expected))
+    elif report.failed:
+        _judge_failure(row, report, status)
+    elif expected is not None:
+        row.remarks.append(UNEXPECTED_PASS)
+
+
+def _judge_failure(row: "OpenRow", report: "Any", status: str) -> None:
+    if row.judge(status):
+        row.exception = getattr(report, "tf_tester_exception", None)
+        row.traceback = getattr(report, "tf_tester_traceback", "")
+        if row.exception is None or row.exception["file"] is None:
+            row.traceback = report.longreprtext
+        if "[XPASS(strict)]" in report.longreprtext and row.exception is None:
+            row.remarks.append(UNEXPECTED_PASS)
+    elif row.status == "fail" and status == "error":
+        row.remarks.append(f"its {report.when} failed too")
+
+
+def _reason(report: "Any", expected: object) -> str:
+    if expected is not None:
+        text = str(expected)
+        prefix = "reason: "  # pytest 7 and 8 put it before the reason of an imperative pytest.xfail
+        reason = text[len(prefix) :] if text.startswith(prefix) else text
+        return f"xfail: {reason}" if reason else "xfail"
+    longrepr = report.longrepr
+    text = str(longrepr[2] if isinstance(longrepr, tuple) else longrepr)
+    return text[len("Skipped: ") :] if text.startswith("Skipped: ") else text

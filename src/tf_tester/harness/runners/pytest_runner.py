@@ -1,0 +1,42 @@
+"""Run pytest with the user's own configuration and write one row for each test id.
+
+pytest's own output goes where it always goes.
+"""
+
+import os
+import sys
+
+from .tests import Tests
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..session import Session
+
+USAGE_ERROR = 4
+INTERNAL_ERROR = 3
+OPTIONS = ["-q", "-p", "no:cacheprovider", "--continue-on-collection-errors"]
+"""A broken module must not hide the others, and the cache would be written into the user's folder."""
+
+
+def run(session: "Session") -> int:
+    """Run the targets and return pytest's exit code."""
+    tests = Tests(session)
+    try:
+        import pytest
+    except BaseException as error:  # broken installations raise anything
+        tests.refuse(error, error.__traceback__, "pytest cannot be imported in this environment")
+        session.exit_code = USAGE_ERROR
+        return USAGE_ERROR
+    from .pytest_plugin import Plugin
+
+    session.user_folders.spare_from_pytest()
+    session.put_on_path(os.getcwd())
+    arguments = OPTIONS + session.args + session.targets
+    sys.argv[:] = ["pytest", *arguments]
+    try:
+        session.exit_code = int(pytest.main(arguments, plugins=[Plugin(session, tests)])) & 0xFF
+    except BaseException as error:  # a conftest.py that calls sys.exit, or a plugin that fails
+        tests.stop(error, error.__traceback__)
+        session.exit_code = INTERNAL_ERROR
+    tests.conclude(could_not_begin=session.exit_code == USAGE_ERROR)
+    return session.exit_code
