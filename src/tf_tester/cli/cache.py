@@ -161,7 +161,15 @@ def export(ctx: click.Context, /, file: Path, **_: Any) -> int:
         services(settings, lambda _folder: show, environ=os.environ) as world,
         packing(settings) as packer,
     ):
-        packed = pack(file, world, packer, package=settings.package, versions=settings.versions, tool=TOOL)
+        packed = pack(
+            file,
+            world.packages,
+            world.storage.blobs,
+            packer,
+            package=settings.package,
+            versions=settings.versions,
+            tool=TOOL,
+        )
     print(printable(f"{packed.files} files and {packed.answers} answers in {file}, {size_text(packed.size)}."))
     return 0
 

@@ -32,7 +32,7 @@ def command(ctx: click.Context, /, project: str | None, as_json: bool, **_: Any)
         listener(settings) as show,
         services(settings, lambda _folder: show, environ=os.environ) as world,
     ):
-        rows = list_versions(selection, world)
+        rows = list_versions(selection, world.packages, world.provisioning.interpreters)
     if as_json:
         for row in rows:
             print(msgspec.json.encode(row).decode())

@@ -10,9 +10,10 @@ from tf_tester.core.choose import Choice, choose
 from tf_tester.core.wheel_rules import same_version
 from tf_tester.errors import DownloadFailed, UsageError
 from tf_tester.flow.prepare import artifact_of
-from tf_tester.flow.services import Services
+from tf_tester.flow.services import Packages
 from tf_tester.model.lock import Lock, Pin
 from tf_tester.ports.memory import Needed
+from tf_tester.ports.store import Blobs
 
 
 class Packer(Struct, frozen=True):
@@ -33,7 +34,9 @@ class Packed(Struct, frozen=True):
     """Bytes of the bundle."""
 
 
-def pack(file: Path, services: Services, packer: Packer, *, package: str, versions: str | None, tool: str) -> Packed:
+def pack(
+    file: Path, packages: Packages, blobs: Blobs, packer: Packer, *, package: str, versions: str | None, tool: str
+) -> Packed:
     """Everything, or what these versions of a package need as far as they were ever resolved here.
 
     Raises `UsageError` where they were not, `DownloadFailed` where a file that is wanted is not here any more and can't
@@ -44,8 +47,8 @@ def pack(file: Path, services: Services, packer: Packer, *, package: str, versio
         size, answers = packer.write(file, chosen.items(), None, tool)
         return Packed(len(chosen), answers, size)
     name = str(canonicalize_name(package))
-    page = services.packages.index.page(name)
-    wanted = [str(one) for one in choose(page, Choice(versions, lts=services.packages.framework.lts))]
+    page = packages.index.page(name)
+    wanted = [str(one) for one in choose(page, Choice(versions, lts=packages.framework.lts))]
     locks = [
         (key, lock)
         for key, lock in packer.locks()
@@ -63,21 +66,21 @@ def pack(file: Path, services: Services, packer: Packer, *, package: str, versio
     runners = [(key, lock) for key, lock in tools if sum(pin.size or 0 for pin in lock.pins) < _SMALL]
     pins = {pin.sha256: pin for _, lock in (*locks, *runners) for pin in lock.pins}
     own = {pin.sha256 for _, lock in locks for pin in lock.pins}
-    blobs = {digest: path for digest, pin in pins.items() if (path := _blob(pin, services, must=digest in own))}
+    chosen = {d: path for d, pin in pins.items() if (path := _blob(pin, packages, blobs, must=d in own))}
     needed = Needed(
         locks=frozenset(key for key, _ in (*locks, *runners)),
         digests=frozenset(pins),
         projects=frozenset(pin.name for pin in pins.values()),
     )
-    size, answers = packer.write(file, blobs.items(), needed, tool)
-    return Packed(len(blobs), answers, size)
+    size, answers = packer.write(file, chosen.items(), needed, tool)
+    return Packed(len(chosen), answers, size)
 
 
 _SMALL = 20_000_000
 
 
-def _blob(pin: Pin, services: Services, *, must: bool) -> Path | None:
-    path = services.storage.blobs.find(pin.sha256)
+def _blob(pin: Pin, packages: Packages, blobs: Blobs, *, must: bool) -> Path | None:
+    path = blobs.find(pin.sha256)
     if path is not None:
         return path
     if not pin.url or pin.built_from:
@@ -86,4 +89,4 @@ def _blob(pin: Pin, services: Services, *, must: bool) -> Path | None:
                 f"{pin.filename} was built here and is no longer in the store.", hint="Test that version once more."
             )
         return None
-    return services.packages.fetcher.fetch(artifact_of(pin)) if must else None
+    return packages.fetcher.fetch(artifact_of(pin)) if must else None

@@ -20,6 +20,7 @@ from tf_tester.model.lock import Pin, pin_of
 from tf_tester.model.outcome import Outcome
 from tf_tester.model.platform import Platform
 from tf_tester.model.request import Selection, Trial
+from tf_tester.ports.fetch import Fetcher
 
 _AT_ONCE = 6
 _T = TypeVar("_T")
@@ -99,7 +100,7 @@ def download(selection: Selection, trial: Trial, services: Services, order: Orde
     folder = order.folder
     with interruptible(_AT_ONCE, "download", services.run.stop) as pool:
         lists, failures = _shopping(selection, trial, services, order, pool)
-        files = _delivered(_artifacts(lists), failures, services, folder, pool)
+        files = _delivered(_artifacts(lists), failures, services.packages.fetcher, folder, pool)
     there = {file.filename for file in files}
     locks = []
     with folder_errors(folder):
@@ -119,7 +120,7 @@ def download_locked(artifacts: Sequence[Artifact], services: Services, folder: P
     """Put just these files into a folder. Raises `OurFailure` where it can't be written."""
     failures: list[Undelivered] = []
     with interruptible(_AT_ONCE, "download", services.run.stop) as pool:
-        files = _delivered(artifacts, failures, services, folder, pool)
+        files = _delivered(artifacts, failures, services.packages.fetcher, folder, pool)
     return Delivery(tuple(sorted(files, key=lambda file: file.filename)), tuple(failures))
 
 
@@ -127,19 +128,19 @@ def foresee(selection: Selection, trial: Trial, services: Services, order: Order
     """What `download` would bring and from where; nothing is written into the folder. Raises as it does."""
     with interruptible(_AT_ONCE, "download", services.run.stop) as pool:
         lists, failures = _shopping(selection, trial, services, order, pool)
-        return _foreseen(_artifacts(lists), failures, services, order.folder, pool)
+        return _foreseen(_artifacts(lists), failures, services.packages.fetcher, order.folder, pool)
 
 
 def foresee_locked(artifacts: Sequence[Artifact], services: Services, folder: Path) -> Forecast:
     """What `download_locked` would bring and from where."""
     with interruptible(_AT_ONCE, "download", services.run.stop) as pool:
-        return _foreseen(artifacts, [], services, folder, pool)
+        return _foreseen(artifacts, [], services.packages.fetcher, folder, pool)
 
 
 def _delivered(
     artifacts: Sequence[Artifact],
     failures: list[Undelivered],
-    services: Services,
+    fetcher: Fetcher,
     folder: Path,
     pool: ThreadPoolExecutor,
 ) -> list[Delivered]:
@@ -148,7 +149,7 @@ def _delivered(
         folder.mkdir(parents=True, exist_ok=True)
 
     def bring(artifact: Artifact) -> Delivered:
-        return _bring(artifact, folder, services)
+        return _bring(artifact, folder, fetcher)
 
     files: list[Delivered] = []
     sums: dict[str, str] = {}
@@ -165,12 +166,12 @@ def _delivered(
 def _foreseen(
     artifacts: Sequence[Artifact],
     failures: list[Undelivered],
-    services: Services,
+    fetcher: Fetcher,
     folder: Path,
     pool: ThreadPoolExecutor,
 ) -> Forecast:
     def expect(artifact: Artifact) -> Expected:
-        return _expect(artifact, folder, services)
+        return _expect(artifact, folder, fetcher)
 
     files: list[Expected] = []
     for artifact, expected in zip(artifacts, _each(pool, expect, artifacts), strict=True):
@@ -255,20 +256,20 @@ def _lock_text(one: _Shopping, order: Order) -> str:
     return requirements_text(one.pins, header=(f"{what}, made by {order.tool}.", f"{command} {name}"))
 
 
-def _expect(artifact: Artifact, folder: Path, services: Services) -> Expected:
+def _expect(artifact: Artifact, folder: Path, fetcher: Fetcher) -> Expected:
     target = folder / artifact.filename
     if holds(target, artifact.sha256):
         return Expected(artifact.filename, artifact.size, "folder", 0, ())
-    foreseen = services.packages.fetcher.foresee(artifact)
+    foreseen = fetcher.foresee(artifact)
     where = "store" if foreseen.missing == 0 and not foreseen.sources else "sources"
     return Expected(artifact.filename, artifact.size, where, foreseen.missing, foreseen.sources)
 
 
-def _bring(artifact: Artifact, folder: Path, services: Services) -> Delivered:
+def _bring(artifact: Artifact, folder: Path, fetcher: Fetcher) -> Delivered:
     target = folder / artifact.filename
     if holds(target, artifact.sha256):
         return Delivered(artifact.filename, target.stat().st_size, was_there=True)
-    blob = services.packages.fetcher.fetch(artifact)
+    blob = fetcher.fetch(artifact)
     copy_into(blob, target)
     return Delivered(artifact.filename, blob.stat().st_size, was_there=False)
 

@@ -18,6 +18,7 @@ from tf_tester.model.cell import Cell, PlannedCell, Refusal
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.lock import Lock, Resolution
 from tf_tester.model.outcome import Outcome
+from tf_tester.ports.index import Index
 
 
 def is_file_of_lock(text: str) -> bool:
@@ -44,7 +45,7 @@ def read_lock(file: Path, interpreter: Interpreter, services: Services) -> Lock:
         artifacts = artifacts_of(content, interpreter, shown=file.name)
     else:
         wanted, remarks = exact_requirements(content.decode("utf-8-sig", "replace"), interpreter, shown=file.name)
-        artifacts = [_artifact(one, interpreter, services, file.name) for one in wanted]
+        artifacts = [_artifact(one, interpreter, services.packages.index, file.name) for one in wanted]
     pins = services.provisioning.resolver.pins(artifacts, interpreter)
     return Lock(interpreter.version, Resolution.LOCK, None, tuple(sorted(pins, key=lambda pin: pin.name)), remarks)
 
@@ -136,10 +137,10 @@ def locked_cell(planned: PlannedCell, file: Path, services: Services) -> Planned
     return replace(planned, cell=cell, lock=lock)
 
 
-def _artifact(exactly: Exactly, interpreter: Interpreter, services: Services, shown: str) -> Artifact:
+def _artifact(exactly: Exactly, interpreter: Interpreter, index: Index, shown: str) -> Artifact:
     files = [
         one
-        for one in services.packages.index.page(exactly.name).artifacts
+        for one in index.page(exactly.name).artifacts
         if same_version(one.version, exactly.version)
         and one.sha256
         and (not exactly.hashes or one.sha256 in exactly.hashes)

@@ -22,6 +22,7 @@ from tf_tester.flow.services import Services
 from tf_tester.flow.sync_plan import Absent, Pages, Plan, mark_of, plan
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.ports.replica import HeldProject, Replica, ReplicaHead
+from tf_tester.ports.store import Blobs
 
 _FILES_AT_ONCE = 6
 _PAGES_AT_ONCE = 12
@@ -124,7 +125,7 @@ def sync(errand: Errand, replica: Replica, services: Services, now: Callable[[],
         same = head is not None and head.complete and head.wanted == errand.wanted and head.held == _digest(held)
         marks = {name: entry.mark for name, entry in held.items()} | dict(watched)
         wanted = None
-        if not (same and pages.marks() == marks and _is_whole(held.values(), services)):
+        if not (same and pages.marks() == marks and _is_whole(held.values(), services.storage.blobs)):
             wanted = plan(errand.roots, errand.rules, pages, services.packages.metadata, pool)
     if wanted is not None:
         report.missing, report.unmet, report.remarks = wanted.missing, wanted.unmet, wanted.remarks
@@ -154,12 +155,10 @@ def _digest(held: Iterable[str]) -> str:
     return hashlib.blake2b(" ".join(sorted(held)).encode(), digest_size=16).hexdigest()
 
 
-def _is_whole(held: Iterable[HeldProject], services: Services) -> bool:
+def _is_whole(held: Iterable[HeldProject], blobs: Blobs) -> bool:
     """Whether all that it lists is in the store."""
     return all(
-        one.sha256 is not None and services.storage.blobs.find(one.sha256) is not None
-        for entry in held
-        for one in entry.page.artifacts
+        one.sha256 is not None and blobs.find(one.sha256) is not None for entry in held for one in entry.page.artifacts
     )
 
 

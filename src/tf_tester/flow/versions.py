@@ -7,8 +7,9 @@ from msgspec import Struct
 from tf_tester.core.choose import Choice, choose, is_yanked, versions_of
 from tf_tester.core.era import release_date
 from tf_tester.core.matrix import wheels_for_pythons
-from tf_tester.flow.services import Services
+from tf_tester.flow.services import Packages
 from tf_tester.model.request import Selection
+from tf_tester.ports.environment import Interpreters
 
 
 class VersionRow(Struct, frozen=True):
@@ -26,13 +27,13 @@ class VersionRow(Struct, frozen=True):
     """None: no; otherwise the reason, which may be empty."""
 
 
-def list_versions(selection: Selection, services: Services) -> tuple[VersionRow, ...]:
+def list_versions(selection: Selection, packages: Packages, interpreters: Interpreters) -> tuple[VersionRow, ...]:
     """One row a version, oldest first. Raises `UsageError`, `IndexUnreachable`."""
-    page = services.packages.index.page(selection.package)
-    lts = services.packages.framework.lts
+    page = packages.index.page(selection.package)
+    lts = packages.framework.lts
     choice = Choice(selection.versions, selection.last, selection.pre, selection.yanked, lts)
-    found, _ = services.provisioning.interpreters.find()
-    platform = services.provisioning.interpreters.platform()
+    found, _ = interpreters.find()
+    platform = interpreters.platform()
     here = {interpreter.label for interpreter in found}
     known = versions_of(page)
     rows = []
