@@ -120,7 +120,7 @@ class Closure:
         self.opaque: set[str] = set()
         """Versions of which there are sources alone, such as `toy 1.0`: what they require isn't known."""
         self.addresses: set[str] = set()
-        """Requirements that name an address instead of an index; they can't be mirrored."""
+        """Requirements that name an address instead of an index; they can't be copied."""
         for demand in roots:
             self._add(demand)
 

@@ -162,4 +162,4 @@ def _tell_of_requirements(found: Plan, closure: Closure, roots: Sequence[Demand]
     if closure.opaque:
         few = ", ".join(sorted(closure.opaque)[:3])
         found.remarks.append(f"what sources alone require is not known, such as {few} ({len(closure.opaque)})")
-    found.remarks += [f"{address} can't be mirrored: it names an address" for address in sorted(closure.addresses)]
+    found.remarks += [f"{address} can't be copied: it names an address" for address in sorted(closure.addresses)]

@@ -1,4 +1,4 @@
-"""What tells of mirrors, wired."""
+"""Mirrors: those that are known, what is remembered of them, and the examination of one, wired."""
 
 import time
 from collections.abc import Iterator, Mapping
