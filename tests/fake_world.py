@@ -64,7 +64,7 @@ class FakeWorld:
             ),
             storage=Storage(_Blobs(), _Layers(self), _Shelves()),
             provisioning=Provisioning(_Interpreters(self), _Resolver(self), _NoProjects(), _Environments(self)),
-            execution=Execution(_Executor(self), NoSandbox(), "", Limits(), _Memory(), Path("/harness/run.py")),
+            execution=Execution(_Executor(self), NoSandbox(), "", True, Limits(), _Memory(), Path("/harness/run.py")),
             history=History(None, _Nothing(), _Nothing(), _Nothing(self), _Nothing()),
             run=RunContext(
                 id="20260101T000000-0001",

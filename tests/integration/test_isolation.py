@@ -66,6 +66,15 @@ def test_a_test_sees_no_home_and_no_network_and_writes_only_into_its_scratch(use
     assert not (user.folder / "new").exists()
 
 
+def test_what_fails_for_want_of_a_network_has_the_sandbox_as_its_verdict(user: User, isolation: str) -> None:
+    user.write("check.py", "import socket, toy\nsocket.create_connection(('192.0.2.1', 80), 5)\n")
+    run = user.run("test", "check.py", "--versions", "2.0", "--isolation", isolation)
+    assert run.outcomes() == {"2.0": "fail"}
+    assert "verdict: sandbox, the system says" in run.out
+    assert "--network" in run.out
+    assert run.record()[0]["request"]["network"] is False
+
+
 def test_a_test_leaves_the_store_as_it_was(user: User, isolation: str) -> None:
     user.write(
         "check.py",

@@ -290,6 +290,24 @@ def test_memory_that_ran_out_is_told_though_the_tests_had_passed() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("exceeded", "limit"),
+    [
+        (Exceeded(Limit.PROCESSES, 10), Limit.PROCESSES),
+        (Exceeded(Limit.MEMORY, 10**9), Limit.MEMORY),
+        (Exceeded(Limit.MEMORY, None), None),
+        (None, None),
+    ],
+)
+def test_a_row_names_the_limit_that_ended_it_but_not_what_the_machine_ran_out_of(
+    exceeded: Exceeded | None, limit: Limit | None
+) -> None:
+    exit = replace(killed(9), exceeded=exceeded)
+    [of_harness] = judge_harness(read(START, started("a")), exit, target="t", stdout="", stderr="")
+    [of_command] = judge_command(exit, target="t", stdout="", stderr="")
+    assert (of_harness.limit, of_command.limit) == (limit, limit)
+
+
 def test_a_limit_says_more_than_the_time_and_the_signal_that_followed() -> None:
     exit = replace(TIMED_OUT, exceeded=Exceeded(Limit.OUTPUT, 10**6))
     assert judged([START, started("a")], exit) == {

@@ -11,6 +11,7 @@ from tf_tester.core.verdicts import finding
 from tf_tester.core.warned import prophecies
 from tf_tester.model.cause import Verdict
 from tf_tester.model.cell import Cell
+from tf_tester.model.limits import Limit
 from tf_tester.model.lock import Lock, Pin, Resolution
 from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow, WarningFact
 
@@ -85,6 +86,33 @@ def test_another_python_beside_the_same_versions_is_python() -> None:
 def test_what_the_machine_lacks_is_the_environment(exception: ExceptionFact) -> None:
     assert verdict(report({cell("1"): row(Outcome.FAIL, exception=exception)}))[0] is Verdict.ENVIRONMENT
     assert verdict(report({cell("1"): row(Outcome.OOM, exception=None)}))[0] is Verdict.ENVIRONMENT
+
+
+NO_NAME = ExceptionFact("gaierror", "[Errno -3] Temporary failure in name resolution")
+READ_ONLY = ExceptionFact("OSError", "[Errno 30] Read-only file system: '/data/cache'")
+
+
+@pytest.mark.parametrize(
+    ("facts", "isolation", "network", "expected"),
+    [
+        ({"exception": NO_NAME}, "namespace", False, Verdict.SANDBOX),
+        ({"exception": NO_NAME}, "landlock", False, Verdict.SANDBOX),
+        ({"exception": NO_NAME}, "namespace", True, Verdict.UNKNOWN),
+        ({"exception": NO_NAME}, "none", True, Verdict.UNKNOWN),
+        ({"traceback": "OSError: [Errno 101] Network is unreachable"}, "namespace", False, Verdict.SANDBOX),
+        ({"stderr": "tried to report: Network is unreachable"}, "namespace", False, Verdict.UNKNOWN),
+        ({"exception": READ_ONLY}, "namespace", False, Verdict.SANDBOX),
+        ({"exception": READ_ONLY}, "none", True, Verdict.UNKNOWN),
+        ({"limit": Limit.PROCESSES}, "none", True, Verdict.SANDBOX),
+        ({"limit": Limit.MEMORY}, "namespace", False, Verdict.UNKNOWN),
+    ],
+)
+def test_what_the_sandbox_keeps_from_a_test_is_the_sandbox(
+    facts: dict[str, object], isolation: str, network: bool, expected: Verdict
+) -> None:
+    plain = report({cell("1"): row(Outcome.FAIL, **facts)})
+    told = msgspec.structs.replace(plain, request={"isolation": isolation, "network": network})
+    assert verdict(told)[0] is expected
 
 
 def test_where_nothing_was_tested_no_other_cell_tells_why() -> None:

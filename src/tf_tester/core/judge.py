@@ -51,7 +51,16 @@ def judge_harness(
         reason += " after the tests had ended"
     elif unfinished is None and rows:
         reason += f", after {rows[-1].id} had ended"
-    victim = TestRow(named, outcome, reason=reason, stdout=stdout, stderr=stderr, wall_s=end.wall_s, exit_code=end.code)
+    victim = TestRow(
+        named,
+        outcome,
+        reason=reason,
+        stdout=stdout,
+        stderr=stderr,
+        wall_s=end.wall_s,
+        exit_code=end.code,
+        limit=_limit(end),
+    )
     return (*(row for row in rows if row.id != named), victim)
 
 
@@ -77,6 +86,7 @@ def judge_command(end: Exit, *, target: str, stdout: str, stderr: str) -> tuple[
             peak_rss_kib=end.peak_rss_kib,
             exit_code=end.code,
             remarks=printed_traceback(stdout, stderr) if outcome is Outcome.PASS else (),
+            limit=_limit(end),
         ),
     )
 
@@ -191,6 +201,11 @@ def _beyond(exceeded: Exceeded) -> tuple[Outcome, str]:
             return Outcome.CRASH, f"stopped: it printed more than {amount} (--limit output=…)"
         case _:
             return Outcome.CRASH, f"stopped: beyond the limit of {limit}, {amount}"
+
+
+def _limit(end: Exit) -> Limit | None:
+    """Return the limit that ended a process, unless the machine itself ran out."""
+    return end.exceeded.limit if end.exceeded is not None and end.exceeded.allowed is not None else None
 
 
 def _as_given(size: int) -> str:

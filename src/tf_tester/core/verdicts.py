@@ -15,6 +15,7 @@ from tf_tester.core.differences import Difference
 from tf_tester.core.report import Report, cell_labels
 from tf_tester.model.cause import Explanation, Verdict
 from tf_tester.model.cell import Cell
+from tf_tester.model.limits import Limit
 from tf_tester.model.outcome import Outcome
 
 _MACHINE = re.compile(
@@ -22,6 +23,12 @@ _MACHINE = re.compile(
     r"|Illegal instruction|SIGILL"
 )
 """What a system says of itself: a library, room or an instruction that it doesn't have."""
+_NO_NETWORK = re.compile(
+    "Network is unreachable|Temporary failure in name resolution|Name or service not known"
+    "|Address family not supported by protocol"
+)
+"""What it says where a sandbox has no network."""
+_READ_ONLY = "Read-only file system"
 
 
 class Finding(Struct, frozen=True):
@@ -53,6 +60,8 @@ def finding(difference: Difference, report: Report) -> Finding:
     told = f"{difference.headline}\n{difference.row.stderr if difference.row else ''}"
     if outcomes == {Outcome.OOM}:
         return Finding(Verdict.ENVIRONMENT, "there was not enough memory", span)
+    if (sandboxed := _sandboxed(difference, report)) is not None:
+        return Finding(Verdict.SANDBOX, sandboxed, span)
     if (said := _MACHINE.search(told)) is not None:
         return Finding(Verdict.ENVIRONMENT, f"the system says {said[0]!r}", span)
     labels = cell_labels(report.cells)
@@ -74,6 +83,23 @@ def finding(difference: Difference, report: Report) -> Finding:
     if not near:
         return Finding(Verdict.UNKNOWN, "it passes nowhere in this run", span, enough=False)
     return Finding(Verdict.UNKNOWN, "those that pass have other dependencies, too", span, enough=False)
+
+
+def _sandboxed(difference: Difference, report: Report) -> str | None:
+    """Return how the sandbox kept a test from passing; None where nothing shows that it did.
+
+    Of the limits that of memory is left out: where nobody has set it, it is the machine's.
+    """
+    row = difference.row
+    if row is not None and row.limit not in (None, Limit.MEMORY):
+        return f"it went beyond a limit (--limit {row.limit}=…)"
+    # With all exceptions that led to it; what else was printed may be about something that didn't matter.
+    told = f"{difference.headline}\n{row.traceback if row is not None else ''}"
+    if report.request.get("network") is False and (said := _NO_NETWORK.search(told)) is not None:
+        return f"the system says {said[0]!r}: there is no network (--network)"
+    if report.request.get("isolation") == "namespace" and _READ_ONLY in told:
+        return f"the system says {_READ_ONLY!r}: only its own folders can be written (--writable)"
+    return None
 
 
 def _but_for_dependencies(cell: Cell, report: Report) -> Hashable:

@@ -66,6 +66,8 @@ class Execution(Struct, frozen=True):
     sandbox: Sandbox
     sandbox_refusal: str
     """Why there is none, where one was wanted; empty otherwise."""
+    network: bool
+    """Whether programs may use the network."""
     limits: Limits
     """Of each cell."""
     memory: Memory

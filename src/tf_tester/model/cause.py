@@ -14,6 +14,8 @@ class Verdict(StrEnum):
     """The package under test changed."""
     DEPENDENCY = "dependency"
     PYTHON = "python"
+    SANDBOX = "sandbox"
+    """A limit ended it, or it asked for what a sandbox keeps from it."""
     FLAKY = "flaky"
     """It does not always fail."""
     ENVIRONMENT = "environment"

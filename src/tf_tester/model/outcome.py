@@ -5,6 +5,8 @@ from enum import StrEnum
 
 from msgspec import Struct, field
 
+from tf_tester.model.limits import Limit
+
 
 class Outcome(StrEnum):
     """Of one test, or of a whole cell: the gravest of its tests. Those of what ran come first, the gravest in front."""
@@ -101,6 +103,8 @@ class TestRow(Struct, frozen=True):
     peak_rss_kib: int | None = None
     exit_code: int | None = None
     remarks: tuple[str, ...] = ()
+    limit: Limit | None = None
+    """The limit (`--limit`) beyond which it was ended."""
 
 
 class CellResult(Struct, frozen=True):

@@ -180,6 +180,7 @@ def _execution(settings: Settings, executor: LocalExecutor, sandbox: Sandbox, re
         executor=executor,
         sandbox=sandbox,
         sandbox_refusal=refusal,
+        network=settings.network or isinstance(sandbox, NoSandbox),
         limits=limits(settings, memory=total_memory()),
         memory=_MachineMemory(executor),
         harness=_harness("run.py"),

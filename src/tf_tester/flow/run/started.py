@@ -16,6 +16,7 @@ def run_started(plan: RunPlan, services: Services) -> RunStarted:
     """Return the event that opens the record of a run."""
     request = {
         "isolation": services.execution.sandbox.name,
+        "network": services.execution.network,
         "limits": asdict(services.execution.limits),
         "selection": asdict(plan.selection),
         "trial": asdict(replace(plan.trial, env=_without_secrets(plan.trial.env))),
