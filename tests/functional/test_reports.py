@@ -230,8 +230,8 @@ test_import                      pass   skip    pass    pass    FAIL    no-wheel
 test_save                        pass   skip    -       FAIL    pass    no-wheel
 test_gpu                         skip   skip    -       skip    skip    no-wheel
 
-FAIL: the test raised or left with a status other than 0; time: over the time
-limit; -: no such test in that cell, or not reached
+time: over the time limit; FAIL: the test raised or left with a status other
+than 0; -: no such test in that cell, or not reached
 
 What differs
   2.12.0 py3.11  …d_evaluate_with_callbacks[adam-float32]
@@ -279,8 +279,8 @@ test_import           pass    FAIL    no-wheel
 test_save             FAIL    pass    no-wheel
 test_gpu              skip    skip    no-wheel
 
-FAIL: the test raised or left with a status other
-than 0; time: over the time limit; -: no such
+time: over the time limit; FAIL: the test raised
+or left with a status other than 0; -: no such
 test in that cell, or not reached
 
 """)
