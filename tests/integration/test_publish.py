@@ -22,7 +22,6 @@ from urllib.error import URLError
 import obstore
 import pytest
 import uv
-from moto.server import ThreadedMotoServer
 from obstore.store import S3Store
 
 from tests.integration.conftest import Run, User
@@ -419,6 +418,8 @@ def test_the_function_for_a_cdn_chooses_as_servers_do(user: User) -> None:
 @pytest.fixture(scope="module")
 def storage() -> Iterator[str]:
     """A server that speaks S3."""
+    from moto.server import ThreadedMotoServer  # takes most of a second
+
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     _, port = server.get_host_and_port()
