@@ -1,5 +1,6 @@
 """A small world: an index with a framework called toy, and the command line as a user starts it."""
 
+import functools
 import importlib.metadata
 import json
 import os
@@ -8,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from tests.simulator import Simulator
 from tests.wheels import make_wheel
 
 _PYTEST = ("pytest", "pluggy", "iniconfig", "packaging", "pygments")
+_PYGMENTS = ("__init__", "_mapping", "default", "diff", "python", "special", "terminal")
 
 
 @dataclass(frozen=True)
@@ -111,12 +113,25 @@ def user(tmp_path: Path, index: Simulator) -> User:
 @pytest.fixture
 def with_pytest(index: Simulator) -> None:
     """Put the pytest that runs these tests on the index, so that the tested environments can have it."""
+    for wheel in _pytest_wheels():
+        index.add_wheel(*wheel)
+
+
+@functools.cache
+def _pytest_wheels() -> list[tuple[str, bytes]]:
+    made = []
     for name in _PYTEST:
         distribution = importlib.metadata.distribution(name)
         files = {
             str(path): path.read_binary()
             for path in distribution.files or ()
-            if path.suffix != ".pyc" and ".." not in path.parts and ".dist-info" not in str(path)
+            if path.suffix != ".pyc" and ".." not in path.parts and ".dist-info" not in str(path) and _is_used(path)
         }
         requires = [text for text in distribution.requires or () if "extra" not in text]
-        index.add_wheel(*make_wheel(name, distribution.version, files=files, requires=requires))
+        made.append(make_wheel(name, distribution.version, files=files, requires=requires))
+    return made
+
+
+def _is_used(path: PurePath) -> bool:
+    """Return whether pytest needs it: three hundred files of pygments, for other languages and looks, it doesn't."""
+    return path.parts[0] != "pygments" or path.parent.name == "pygments" or path.stem in _PYGMENTS
