@@ -6,21 +6,31 @@
     ├── UsageError                the command line or the configuration is wrong        exit 2
     │   ├── UnknownVersion
     │   ├── UnknownProject
-    │   └── ConfigError
+    │   ├── ConfigError
+    │   └── NotAsSaid             what the user says of two versions isn't so
     ├── CellRefused               one cell can't run; the others go on                  outcome
     │   ├── NoPython
     │   ├── NoWheel
     │   ├── Unresolvable
     │   ├── DownloadFailed
+    │   │   └── InterruptedTransfer
     │   ├── BuildFailed
     │   └── InstallFailed
+    ├── Malformed                 others' bytes break the rules of their format; who asked for them says whose
+    │   ├── BadWheel
+    │   ├── NotAPage
+    │   ├── NotAManifest
+    │   └── BadView
     ├── WrongBytes                a source lied; the fetcher tries the next, so nobody else sees it
+    ├── Unverified                a signature doesn't hold; the index decides what follows
+    ├── UploadRefused             the server doesn't take a client's file
     └── OurFailure                the world or we ourselves failed                      exit 4
         ├── IndexUnreachable
         ├── StoreError            no permission, disk full, damaged
         └── IsolationUnavailable
 
-What the user's own code does wrong is never an exception of ours: it is an outcome.
+What the user's own code does wrong is never an exception of ours: it is an outcome. Beside the tree stand a few
+exceptions that never leave the module or, as `transfer.trouble.Trouble`, the package that raises them.
 """
 
 INTERRUPTED = 130
@@ -65,6 +75,13 @@ class ConfigError(UsageError):
     """A configuration file or environment variable is wrong."""
 
 
+class NotAsSaid(UsageError):
+    """The version that is to pass doesn't, or the other one passes, or one of them can't be run."""
+
+    untestable = False
+    """True: one of them can't be run."""
+
+
 class CellRefused(TfTesterError):
     """One cell can't run; `outcome` is the word of `model.outcome.Outcome` that the matrix shows for it."""
 
@@ -97,6 +114,12 @@ class DownloadFailed(CellRefused):
     exit_code = 4
 
     outcome = "download-failed"
+
+
+class InterruptedTransfer(DownloadFailed):
+    """The transfer was closed (Ctrl-C, another failure) before the file was complete; what came is kept."""
+
+    outcome = "interrupted"
 
 
 class BuildFailed(CellRefused):
@@ -144,3 +167,35 @@ def exit_code_of(error: BaseException) -> int:
             return BROKEN_PIPE
         case _:
             return OWN_FAILURE
+
+
+class Malformed(TfTesterError):
+    """Bytes that somebody else wrote break the rules of their format; the message says which, as a clause."""
+
+
+class BadWheel(Malformed):
+    """A wheel breaks a rule of its format, or of ours for what is unpacked."""
+
+
+class NotAPage(Malformed):
+    """The bytes aren't the page of that project: a login form, another project, a later major version."""
+
+
+class NotAManifest(Malformed):
+    """The bytes aren't a manifest of what was published, or one that this version doesn't know."""
+
+
+class BadView(Malformed):
+    """An address asks for a view of the index that can't be; the message is a sentence."""
+
+
+class Unverified(TfTesterError):
+    """An attestation is there and doesn't fit the file, or can't be read."""
+
+
+class UploadRefused(TfTesterError):
+    """The server doesn't take a file; `status` is what HTTP says to the client."""
+
+    def __init__(self, message: str, *, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status

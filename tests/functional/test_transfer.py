@@ -32,13 +32,12 @@ from tests.simulator import (
     WrongRange,
 )
 from tests.wheels import make_wheel
-from tf_tester.errors import DownloadFailed, StoreError
+from tf_tester.errors import DownloadFailed, InterruptedTransfer, StoreError
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.events import TransferFinished, TransferProgress, TransferTrouble
 from tf_tester.model.source import Source
 from tf_tester.transfer.client import Transfer
 from tf_tester.transfer.settings import Timeouts
-from tf_tester.transfer.trouble import InterruptedTransfer
 
 NOISE = os.urandom(400_000)
 WHEEL = make_wheel("toy", "1.0", files={"toy.bin": NOISE})

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tf_tester.core.links import resolve_link
-from tf_tester.core.simple import JSON_TYPE, NotAPage, parse_page, render_json
+from tf_tester.core.simple import JSON_TYPE, parse_page, render_json
+from tf_tester.errors import NotAPage
 from tf_tester.model.artifact import Artifact, ProjectPage
 
 HOST = "https://index.example"

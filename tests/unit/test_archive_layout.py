@@ -10,7 +10,7 @@ import pytest
 
 from tests.wheels import make_wheel, zip_of
 from tf_tester.core.archive_layout import check_layout
-from tf_tester.core.wheel_rules import BadWheel
+from tf_tester.errors import BadWheel
 
 GOOD = zip_of({"toy/a.py": b"A = 1\n" * 20, "toy/b.py": b"B = 2\n", "toy/ü.txt": b""})
 

@@ -6,9 +6,9 @@ import pytest
 
 from tests.fakes import KeptMemos, Told
 from tf_tester.core.simple import JSON_TYPE, parse_page
-from tf_tester.errors import ConfigError, DownloadFailed
+from tf_tester.errors import ConfigError, DownloadFailed, Unverified
 from tf_tester.index import attestations
-from tf_tester.index.attestations import Attestations, Unverified, Verify
+from tf_tester.index.attestations import Attestations, Verify
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.events import TransferTrouble
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tf_tester.core.simple import JSON_TYPE, NotAPage, parse_page, render_json
+from tf_tester.core.simple import JSON_TYPE, parse_page, render_json
+from tf_tester.errors import NotAPage
 from tf_tester.model.artifact import Artifact, ProjectPage
 
 URL = "https://index.example/simple/six/"

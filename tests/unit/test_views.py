@@ -3,7 +3,8 @@ from datetime import UTC, datetime
 import pytest
 from packaging.version import Version
 
-from tf_tester.core.views import Allowed, BadView, View, moment_of, shown, split_view
+from tf_tester.core.views import Allowed, View, moment_of, shown, split_view
+from tf_tester.errors import BadView
 from tf_tester.model.artifact import Artifact, ProjectPage
 
 

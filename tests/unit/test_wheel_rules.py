@@ -13,7 +13,6 @@ import pytest
 from tf_tester.core.wheel_rules import (
     MAX_FILES,
     MAX_METADATA,
-    BadWheel,
     check_folders,
     check_members,
     check_metadata,
@@ -25,6 +24,7 @@ from tf_tester.core.wheel_rules import (
     read_record,
     same_version,
 )
+from tf_tester.errors import BadWheel
 from tf_tester.model.layer import EntryPoint
 
 MEGABYTE = 1024**2

@@ -9,7 +9,7 @@ import struct
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 
-from tf_tester.core.wheel_rules import BadWheel
+from tf_tester.errors import BadWheel
 
 _LOCAL = struct.Struct("<4s5H3L2H")
 _END = struct.Struct("<4s4H2LH")

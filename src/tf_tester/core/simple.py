@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from tf_tester.core.links import resolve_link
+from tf_tester.errors import NotAPage
 from tf_tester.model.artifact import Artifact, ProjectPage, split_filename
 
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"
@@ -26,10 +27,6 @@ _FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,254}")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _SERIAL = re.compile(rb"<!--\s*SERIAL\s+(\d+)\s*-->")
 _STATUSES = frozenset({"active", "archived", "quarantined", "deprecated"})
-
-
-class NotAPage(ValueError):
-    """These bytes aren't the page of that project: a login form, another project, a later major version."""
 
 
 def canonical(name: str) -> str:

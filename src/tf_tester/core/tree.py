@@ -22,6 +22,7 @@ from packaging.version import InvalidVersion, Version
 
 from tf_tester.core.negotiate import JSON, TEXT_HTML
 from tf_tester.core.simple import render_html, render_json, render_names_html, render_names_json
+from tf_tester.errors import NotAManifest
 from tf_tester.model.artifact import Artifact, ProjectPage
 
 MANIFEST = "manifest.json"
@@ -65,10 +66,6 @@ class Manifest(msgspec.Struct, frozen=True):
     @property
     def projects(self) -> int:
         return sum(path.startswith("simple/") and path.endswith("/index.html") for path in self.pages) - 1
-
-
-class NotAManifest(ValueError):
-    """The sentence that says why."""
 
 
 class Tree(Struct, frozen=True):

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from packaging.version import InvalidVersion, Version
 
 from tf_tester.core.era import as_of
+from tf_tester.errors import BadView
 from tf_tester.model.artifact import Artifact, ProjectPage
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -51,10 +52,6 @@ class Allowed(Struct, frozen=True):
             return bool(self.versions) and (artifact.project, Version(artifact.version)) in self.versions
         except InvalidVersion:
             return False
-
-
-class BadView(ValueError):
-    """The sentence that says what is wrong with an address."""
 
 
 def split_view(parts: Sequence[str]) -> tuple[View, list[str]]:

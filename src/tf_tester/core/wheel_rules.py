@@ -21,6 +21,7 @@ from configparser import Error as ConfigParserError
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from tf_tester.errors import BadWheel
 from tf_tester.model.layer import EntryPoint
 
 MAX_FILES = 60_000
@@ -35,10 +36,6 @@ _SIGNATURES = (".jws", ".p7s")
 
 BROKEN_ARCHIVE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError)
 """What zipfile raises for an archive that it can't read."""
-
-
-class BadWheel(ValueError):
-    """The sentence that says which rule is broken."""
 
 
 def check_members(members: Sequence[zipfile.ZipInfo], compressed: int) -> None:

@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any
 
 from tf_tester.core.links import display_url
 from tf_tester.core.timed_names import is_timed_name
-from tf_tester.core.tree import MANIFEST, SIGNATURE, Manifest, NotAManifest, content_type, decode
-from tf_tester.errors import OurFailure, UsageError
+from tf_tester.core.tree import MANIFEST, SIGNATURE, Manifest, content_type, decode
+from tf_tester.errors import NotAManifest, OurFailure, UsageError
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore

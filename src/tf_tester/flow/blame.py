@@ -14,8 +14,7 @@ from tf_tester.core.blame import Answer, Changes, Culprit, Graph, Hunt, most_tri
 from tf_tester.core.choose import Choice, choose
 from tf_tester.core.drift import Change, LockChangeKind, between, changes, entailing, requirers, upper_bound
 from tf_tester.core.markers import markers_of
-from tf_tester.core.wheel_rules import BadWheel
-from tf_tester.errors import TfTesterError, UsageError
+from tf_tester.errors import NotAsSaid, TfTesterError, UsageError
 from tf_tester.flow.locked import is_file_of_lock, locked_cell
 from tf_tester.flow.looking import Look, Looking
 from tf_tester.flow.prepare import Preparation, artifact_of
@@ -56,12 +55,6 @@ class Tried(Struct, frozen=True):
 
 
 Told = Callable[[Suspects | Tried], None]
-
-
-class NotAsSaid(UsageError):
-    """The one that is to pass doesn't, or the other one passes, or one of them can't be run."""
-
-    untestable = False
 
 
 class _Pair(Struct, frozen=True):
@@ -386,7 +379,7 @@ class Blaming:
     def _metadata(self, pin: Pin) -> bytes:
         try:
             return self._services.packages.metadata(artifact_of(pin))
-        except (TfTesterError, BadWheel):
+        except TfTesterError:
             return b""  # no requirements are known then; a combination that doesn't fit together is tried at worst
 
 

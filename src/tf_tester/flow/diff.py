@@ -16,8 +16,8 @@ from tf_tester.core.drift import changes
 from tf_tester.core.era import release_date
 from tf_tester.core.surface import Source, Surface, read_surface
 from tf_tester.core.version_diff import Difference, Fact, Side
-from tf_tester.core.wheel_rules import BROKEN_ARCHIVE, BadWheel, same_version
-from tf_tester.errors import InstallFailed, NoPython, NoWheel, TfTesterError, UsageError
+from tf_tester.core.wheel_rules import BROKEN_ARCHIVE, same_version
+from tf_tester.errors import BadWheel, InstallFailed, NoPython, NoWheel, TfTesterError, UsageError
 from tf_tester.flow.pools import interruptible
 from tf_tester.flow.prepare import Preparation, Preparer, artifact_of
 from tf_tester.flow.select import select_cells

@@ -8,9 +8,9 @@ from pathlib import Path
 from msgspec import Struct
 
 from tf_tester.core.links import display_url
-from tf_tester.core.simple import ACCEPT, NotAPage, parse_page
+from tf_tester.core.simple import ACCEPT, parse_page
 from tf_tester.core.sizes import duration_text, size_text
-from tf_tester.errors import IndexUnreachable, TfTesterError
+from tf_tester.errors import IndexUnreachable, NotAPage, TfTesterError
 from tf_tester.model.interpreter import BrokenInterpreter, Interpreter
 from tf_tester.model.machine import Ability, Isolation, StoreFacts
 from tf_tester.ports.index import GetPage

@@ -13,8 +13,8 @@ from tf_tester.core.conformance import Finding, Grade, of_answer, of_page
 from tf_tester.core.feeds import Report
 from tf_tester.core.links import without_credentials
 from tf_tester.core.ranking import Comparison, Observation, Wanted, rank
-from tf_tester.core.simple import ACCEPT, NotAPage, parse_page
-from tf_tester.errors import DownloadFailed, IndexUnreachable, NoWheel, TfTesterError, UnknownProject
+from tf_tester.core.simple import ACCEPT, parse_page
+from tf_tester.errors import DownloadFailed, IndexUnreachable, NotAPage, NoWheel, TfTesterError, UnknownProject
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.model.request import Selection
 from tf_tester.ports.fetch import Fetcher, Sample, Sampler

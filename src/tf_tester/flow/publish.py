@@ -19,7 +19,6 @@ from tf_tester.core.tree import (
     SIGNATURE,
     Entry,
     Manifest,
-    NotAManifest,
     Tree,
     decode,
     encode,
@@ -28,8 +27,7 @@ from tf_tester.core.tree import (
     manifest_of,
     tree_of,
 )
-from tf_tester.core.wheel_rules import BadWheel
-from tf_tester.errors import CellRefused, OurFailure, UsageError
+from tf_tester.errors import BadWheel, CellRefused, NotAManifest, OurFailure, UsageError
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.ports.store import Blobs
 

@@ -9,8 +9,7 @@ from msgspec.structs import replace
 
 from tf_tester.core.closure import Closure, Demand, Rules
 from tf_tester.core.simple import render_json
-from tf_tester.core.wheel_rules import BadWheel
-from tf_tester.errors import CellRefused, IndexUnreachable, TfTesterError, UnknownProject
+from tf_tester.errors import BadWheel, CellRefused, IndexUnreachable, TfTesterError, UnknownProject
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.ports.index import Index
 

@@ -6,8 +6,8 @@ from msgspec.structs import replace
 
 from tf_tester.core.bisect import Mark
 from tf_tester.core.differences import Signature, kinds_of_failure
-from tf_tester.errors import TfTesterError
-from tf_tester.flow.blame import Blaming, NotAsSaid, Told, Tried, called
+from tf_tester.errors import NotAsSaid, TfTesterError
+from tf_tester.flow.blame import Blaming, Told, Tried, called
 from tf_tester.flow.looking import Looking
 from tf_tester.flow.run.frame import Run
 from tf_tester.model.cause import Explanation, Verdict

@@ -10,17 +10,13 @@ import importlib.util
 import logging
 from collections.abc import Callable
 
-from tf_tester.errors import ConfigError, DownloadFailed
+from tf_tester.errors import ConfigError, DownloadFailed, Unverified
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.events import TransferTrouble
 from tf_tester.ports.memory import Memos
 from tf_tester.ports.tell import Tell
 
 EXTRA = "pip install 'tf-tester[attestations]'"
-
-
-class Unverified(Exception):
-    """It is there and doesn't fit, or can't be read; the reason."""
 
 
 Verify = Callable[[bytes, str, str], str]

@@ -15,8 +15,8 @@ from pathlib import Path
 from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 
-from tf_tester.core.wheel_rules import BadWheel, check_metadata
-from tf_tester.errors import BuildFailed, DownloadFailed
+from tf_tester.core.wheel_rules import check_metadata
+from tf_tester.errors import BadWheel, BuildFailed, DownloadFailed
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.lock import Pin

@@ -23,9 +23,8 @@ from tf_tester.core.printable import printable
 from tf_tester.core.rate import Rate
 from tf_tester.core.simple import canonical, render_names_html, render_names_json
 from tf_tester.core.tokens import Scope, Token, presented
-from tf_tester.core.views import Allowed, BadView, View, split_view
-from tf_tester.core.wheel_rules import BadWheel
-from tf_tester.errors import IndexUnreachable, TfTesterError, UnknownProject
+from tf_tester.core.views import Allowed, View, split_view
+from tf_tester.errors import BadView, BadWheel, IndexUnreachable, TfTesterError, UnknownProject
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.source import AUTHORITY, Source
 from tf_tester.ports.fetch import Fetcher

@@ -20,16 +20,9 @@ import filelock
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tf_tester.core.simple import NotAPage, parse_page, render_json
-from tf_tester.core.wheel_rules import (
-    BROKEN_ARCHIVE,
-    MAX_METADATA,
-    BadWheel,
-    check_members,
-    check_metadata,
-    find_dist_info,
-)
-from tf_tester.errors import OurFailure, TfTesterError, UnknownProject
+from tf_tester.core.simple import parse_page, render_json
+from tf_tester.core.wheel_rules import BROKEN_ARCHIVE, MAX_METADATA, check_members, check_metadata, find_dist_info
+from tf_tester.errors import BadWheel, NotAPage, OurFailure, UnknownProject, UploadRefused
 from tf_tester.model.artifact import Artifact, ProjectPage, split_filename
 
 PRIVATE = "private"
@@ -39,14 +32,6 @@ _ABANDONED = 86_400
 """Seconds after which nobody goes on with an upload."""
 _FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,199}")
 _PROJECT = re.compile(r"[a-z0-9]([a-z0-9-]{0,98}[a-z0-9])?")
-
-
-class UploadRefused(TfTesterError):
-    """The file isn't taken; `status` says so to a client."""
-
-    def __init__(self, message: str, *, status: int = 400) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 class Upload(Struct, frozen=True):

@@ -15,8 +15,9 @@ from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError, PayloadEncodingError
 
 from tf_tester.core.simple import canonical
+from tf_tester.errors import UploadRefused
 from tf_tester.serve.answers import GONE, Answer, said
-from tf_tester.serve.private import PrivateFolder, Upload, UploadRefused
+from tf_tester.serve.private import PrivateFolder, Upload
 
 _LONGEST_FIELD = 1 << 20
 """Bytes: descriptions are long."""

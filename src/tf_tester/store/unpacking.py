@@ -22,7 +22,6 @@ from zlib_ng import zlib_ng as zlib
 from tf_tester.core.archive_layout import check_layout
 from tf_tester.core.wheel_rules import (
     BROKEN_ARCHIVE,
-    BadWheel,
     check_folders,
     check_members,
     check_metadata,
@@ -33,7 +32,7 @@ from tf_tester.core.wheel_rules import (
     read_record,
     same_version,
 )
-from tf_tester.errors import InstallFailed
+from tf_tester.errors import BadWheel, InstallFailed
 from tf_tester.model.layer import EntryPoint, Layer, Listing
 from tf_tester.store.folder import start_writing
 

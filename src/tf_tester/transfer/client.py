@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from tf_tester.core.claims import Terms
 from tf_tester.core.links import Origin, credentials, display_url, local_path, origin, without_credentials
 from tf_tester.core.retries import Retries, TroubleKind
-from tf_tester.errors import DownloadFailed, IndexUnreachable, TfTesterError
+from tf_tester.errors import DownloadFailed, IndexUnreachable, InterruptedTransfer, TfTesterError
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.source import AUTHORITY, Source
 from tf_tester.ports.fetch import Arrival, Foreseen, Learn, Sample
@@ -25,7 +25,7 @@ from tf_tester.ports.store import Blobs
 from tf_tester.ports.tell import Tell
 from tf_tester.transfer.network import Network, interrupted
 from tf_tester.transfer.settings import MAX_METADATA, MAX_PAGE, Timeouts
-from tf_tester.transfer.trouble import InterruptedTransfer, Trouble, status_trouble
+from tf_tester.transfer.trouble import Trouble, status_trouble
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse

@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tf_tester.transfer.trouble import InterruptedTransfer
+from tf_tester.errors import InterruptedTransfer
 
 if TYPE_CHECKING:
     import asyncio

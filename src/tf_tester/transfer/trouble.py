@@ -4,7 +4,6 @@ import errno
 from http import HTTPStatus
 
 from tf_tester.core.retries import TroubleKind
-from tf_tester.errors import DownloadFailed
 
 
 class Trouble(Exception):
@@ -17,12 +16,6 @@ class Trouble(Exception):
         """What the source did: `answered 404 Not Found`."""
         self.retry_after = retry_after
         """Seconds it wants us to wait."""
-
-
-class InterruptedTransfer(DownloadFailed):
-    """The transfer was closed (Ctrl-C, another failure) before the file was complete; what came is kept."""
-
-    outcome = "interrupted"
 
 
 def status_trouble(status: int, reason: str | None, retry_after: str | None = None) -> Trouble:

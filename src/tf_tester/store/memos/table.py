@@ -16,8 +16,9 @@ import msgspec
 from msgspec import Meta, Struct
 
 from tf_tester.core.feeds import Report
-from tf_tester.core.simple import JSON_TYPE, NotAPage, parse_page, render_json
+from tf_tester.core.simple import JSON_TYPE, parse_page, render_json
 from tf_tester.core.surface import Entry, Surface
+from tf_tester.errors import NotAPage
 from tf_tester.model.lock import Lock
 from tf_tester.model.outcome import CellResult
 from tf_tester.model.source import SourceHistory
