@@ -1,6 +1,7 @@
 """One column of the matrix."""
 
 from collections.abc import Iterable
+from functools import cached_property
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -60,7 +61,7 @@ class CellRequirement(Struct, frozen=True):
         return f"{self.origin}::{self.text}" if self.origin else self.text
 
 
-class Cell(Struct, frozen=True):
+class Cell(Struct, frozen=True, dict=True):  # `dict` is where cached properties are kept
     """An ordered set of requirements, a Python, a resolution and a platform: what one column of results is of."""
 
     requirements: tuple[CellRequirement, ...]
@@ -99,7 +100,7 @@ class Cell(Struct, frozen=True):
         """Return the cell with other requirements beside those under test."""
         return replace(self, requirements=(*self.tested, *requirements))
 
-    @property
+    @cached_property
     def tested(self) -> tuple[CellRequirement, ...]:
         """The requirements under test."""
         return tuple(one for one in self.requirements if one.under_test)
@@ -125,7 +126,7 @@ class Cell(Struct, frozen=True):
         words = (*(one.label for one in self.besides), self.lock_name, self.attempt)
         return tuple(word for word in words if word)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """How events, baselines and folders name it, the shorter the less it has: `tensorflow==2.8.0@py3.10@era`."""
         tested = ",".join(one.label for one in self.tested)
