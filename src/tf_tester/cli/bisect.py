@@ -12,8 +12,8 @@ from tf_tester.cli.say import say, say_json
 from tf_tester.cli.selecting import FETCHING, RESOLVING, downloads_alone, selection_of
 
 if TYPE_CHECKING:
-    from tf_tester.flow.bisect import Found
-    from tf_tester.flow.looking import Look
+    from tf_tester.flow.bisect import Bisection
+    from tf_tester.flow.probes import Probe
 
 
 @click.command(
@@ -78,10 +78,10 @@ def command(
     selection = selection_of(settings, versions=(settings.versions or "") if over else "latest")
     trial = trial_of(settings, targets, ctx.meta.get("rest", ()))
 
-    def told(look: "Look", left: int) -> None:
+    def told(probe: "Probe", left: int) -> None:
         left_words = f"  (at most {left} more)" if left else ""
-        reason = f"  {look.summary.splitlines()[0]}" if look.summary else ""
-        text = f"{look.version} py{look.python}  {look.outcome}{reason}{left_words}"
+        reason = f"  {probe.summary.splitlines()[0]}" if probe.summary else ""
+        text = f"{probe.version} py{probe.python}  {probe.outcome}{reason}{left_words}"
         say([text], sys.stderr)
 
     quest = Quest(good, bad, over, repeat, failures, everywhere)
@@ -95,10 +95,10 @@ def command(
     return found.exit_code
 
 
-def _answer(found: "Found") -> list[str]:
+def _answer(found: "Bisection") -> list[str]:
     from tf_tester.core.bisect import Mark
 
-    looks = {look.version: look for look in found.looks}
+    probes = {probe.version: probe for probe in found.probes}
     lines = []
     for change in found.changes:
         before, after = found.versions[change.before], found.versions[change.after]
@@ -112,7 +112,7 @@ def _answer(found: "Found") -> list[str]:
                 f"{found.project} {now} from one of {', '.join((*between, after))} on; {before} {was}, "
                 f"and what lies between can't be tested here."
             )
-        failing = looks.get(after if fails_now else before)
+        failing = probes.get(after if fails_now else before)
         if failing is not None and failing.summary:
             lines.append(f"  {failing.summary.splitlines()[0]}")
     if not found.changes:

@@ -94,7 +94,7 @@ def main() -> None:
 
 
 def run(arguments: list[str] | None = None) -> NoReturn:
-    """The console script."""
+    """Run a command, and end the process with its exit code: the console script."""
     gc.set_threshold(GARBAGE)
     code = _exit_code(arguments)
     gc.freeze()  # all of it goes now: looking through it for garbage first would take a tenth of a second
@@ -147,7 +147,7 @@ def _ended_by(error: BaseException) -> int:
 
 
 def _discard_output(*descriptors: int) -> None:
-    """What is left in a buffer would fail once more when Python ends, and change the exit code."""
+    """Write nothing any more: what is left in a buffer would fail once more when Python ends, and change the code."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for descriptor in descriptors:
         os.dup2(nowhere, descriptor)

@@ -102,6 +102,6 @@ def tell_progress(step: "Suspects | Tried") -> None:
             f"its border some more; {step.budget} may be run"
         )
     else:
-        reason = f"  {step.look.first_line}" if step.look.first_line else ""
-        text = f"{step.look.outcome}  {step.what}{reason}"
+        reason = f"  {step.probe.first_line}" if step.probe.first_line else ""
+        text = f"{step.probe.outcome}  {step.what}{reason}"
     say([text], sys.stderr)

@@ -10,7 +10,7 @@ from packaging.version import Version
 from tf_tester.core.bisect import Change, Mark, Search, transitions
 from tf_tester.core.choose import Choice, choose
 from tf_tester.errors import UsageError
-from tf_tester.flow.looking import Look, Looking
+from tf_tester.flow.probes import Probe, Prober
 from tf_tester.flow.run.frame import Run, carry_out
 from tf_tester.flow.run.plan import RunPlan
 from tf_tester.flow.select import select_cells
@@ -29,14 +29,14 @@ class Quest(Struct, frozen=True):
     over: str | None = None
     """A dependency whose versions these are; the package under test is held then."""
     repeat: int = 1
-    """How often each version is looked at: one that isn't the same each time can't be relied on."""
+    """How often each version is run: one that isn't the same each time can't be relied on."""
     failures: tuple[str, ...] = ()
     """Words of the failures that are meant; another failure makes a version untestable. None: every failure is."""
     everywhere: bool = False
-    """Look at every version, and tell every change."""
+    """Run every version, and tell every change."""
 
 
-class Found(Struct, frozen=True):
+class Bisection(Struct, frozen=True):
     """The answer."""
 
     project: str
@@ -45,8 +45,8 @@ class Found(Struct, frozen=True):
     """All between the ends, oldest first."""
     changes: tuple[Change, ...]
     """By number of version."""
-    looks: tuple[Look, ...]
-    """In the order in which they were taken."""
+    probes: tuple[Probe, ...]
+    """In the order in which they were run."""
     cells: int
     """That ran for it, repetitions included."""
     remarks: tuple[str, ...] = ()
@@ -70,12 +70,12 @@ class Line(Struct, frozen=True):
     good_is_older: bool
 
 
-Told = Callable[[Look, int], None]
-"""Hears of each look, and how many more there may be."""
+Told = Callable[[Probe, int], None]
+"""Is called with each probe, and how many more there may be."""
 
 
-def bisect(selection: Selection, trial: Trial, services: Services, quest: Quest, told: Told) -> Found:
-    """Look at the two ends, then halve what is between.
+def bisect(selection: Selection, trial: Trial, services: Services, quest: Quest, told: Told) -> Bisection:
+    """Return where the mark of a version changes: run the two ends, then halve what is between.
 
     Raises `UsageError` where the ends are not what they are said to be, or can't be tested.
     """
@@ -85,35 +85,35 @@ def bisect(selection: Selection, trial: Trial, services: Services, quest: Quest,
     return carry_out(plan, services, lambda run: _found(run, quest, line, told))
 
 
-def _found(run: Run, quest: Quest, line: Line, told: Told) -> Found:
-    looking = Looking(run, repeat=quest.repeat, failures=quest.failures)
-    looks: list[Look] = []
+def _found(run: Run, quest: Quest, line: Line, told: Told) -> Bisection:
+    prober = Prober(run, repeat=quest.repeat, failures=quest.failures)
+    probes: list[Probe] = []
 
-    def look(index: int, left: int) -> Mark:
-        looks.append(looking.at(line.cells[index], line.versions[index]))
-        told(looks[-1], left)
-        return looks[-1].mark
+    def probe(index: int, left: int) -> Mark:
+        probes.append(prober.probe(line.cells[index], line.versions[index]))
+        told(probes[-1], left)
+        return probes[-1].mark
 
     remarks = line.remarks
     if quest.everywhere:
         last = len(line.cells) - 1
-        changes = tuple(transitions([look(index, last - index) for index in range(last + 1)]))
+        changes = tuple(transitions([probe(index, last - index) for index in range(last + 1)]))
     else:
-        change = _halved(run, quest, line, look, looks)
+        change = _halved(run, quest, line, probe, probes)
         changes = (change,)
-        remarks += _about_failures(looks, line, change)
+        remarks += _about_failures(probes, line, change)
         if not quest.over:
-            remarks += _about_python(run, looking, line, change)
+            remarks += _about_python(run, prober, line, change)
     project = quest.over or run.plan.selection.package
-    return Found(project, line.versions, changes, tuple(looks), looking.cells, remarks)
+    return Bisection(project, line.versions, changes, tuple(probes), prober.cells, remarks)
 
 
-def _halved(run: Run, quest: Quest, line: Line, look: Callable[[int, int], Mark], looks: Sequence[Look]) -> Change:
+def _halved(run: Run, quest: Quest, line: Line, probe: Callable[[int, int], Mark], probes: Sequence[Probe]) -> Change:
     """Return the one change between the ends. Raises `UsageError` where they are not what they are said to be."""
     last = len(line.cells) - 1
-    ends = look(0, 1 + last.bit_length()), look(last, last.bit_length())
+    ends = probe(0, 1 + last.bit_length()), probe(last, last.bit_length())
     wanted = (Mark.GOOD, Mark.BAD) if line.good_is_older else (Mark.BAD, Mark.GOOD)
-    for taken, mark, expected in zip(looks, ends, wanted, strict=True):
+    for taken, mark, expected in zip(probes, ends, wanted, strict=True):
         if mark is not expected:
             raise UsageError(
                 f"{quest.over or run.plan.selection.package} {taken.version} is {_words(mark)}, not {expected}: "
@@ -122,13 +122,13 @@ def _halved(run: Run, quest: Quest, line: Line, look: Callable[[int, int], Mark]
             )
     search = Search(len(line.cells), ends[0])
     while (index := search.next()) is not None:
-        search.tell(index, look(index, max(0, search.most - 1)))
+        search.tell(index, probe(index, max(0, search.most - 1)))
     return search.change
 
 
-def _about_failures(looks: Sequence[Look], line: Line, change: Change) -> tuple[str, ...]:
-    """A word where the failure at the change is another one than at the end: it may have another cause."""
-    by_version = {look.version: look for look in looks}
+def _about_failures(probes: Sequence[Probe], line: Line, change: Change) -> tuple[str, ...]:
+    """Tell where the failure at the change is another one than at the end: it may have another cause."""
+    by_version = {probe.version: probe for probe in probes}
     end = by_version[line.versions[-1 if line.good_is_older else 0]]
     at = by_version[line.versions[change.after if line.good_is_older else change.before]]
     if _kind(end.summary) == _kind(at.summary):
@@ -140,7 +140,7 @@ def _about_failures(looks: Sequence[Look], line: Line, change: Change) -> tuple[
 
 
 def _kind(summary: str) -> str:
-    """The exception's name."""
+    """Return the exception's name."""
     return _first(summary).partition(":")[0]
 
 
@@ -152,8 +152,8 @@ def _words(mark: Mark) -> str:
     return {Mark.GOOD: "good", Mark.BAD: "bad"}.get(mark, "not to be tested here")
 
 
-def _about_python(run: Run, looking: Looking, line: Line, change: Change) -> tuple[str, ...]:
-    """Two neighbours that ran on different Pythons: whether they differ on one, too."""
+def _about_python(run: Run, prober: Prober, line: Line, change: Change) -> tuple[str, ...]:
+    """Run two neighbours that had different Pythons on one, and tell whether they differ there, too."""
     before, after = line.cells[change.before], line.cells[change.after]
     pythons = (after.cell.python, before.cell.python)
     if pythons[0] == pythons[1]:
@@ -164,7 +164,7 @@ def _about_python(run: Run, looking: Looking, line: Line, change: Change) -> tup
         cells = select_cells(on_one, run.services).cells
         if len(cells) != 2 or any(planned.interpreter is None for planned in cells):
             continue
-        same = [looking.at(planned, name).mark for planned, name in zip(cells, names, strict=True)]
+        same = [prober.probe(planned, name).mark for planned, name in zip(cells, names, strict=True)]
         if Mark.UNTESTABLE in same:
             continue
         if same[0] is same[1]:
@@ -184,7 +184,10 @@ def _one_version(page: ProjectPage, text: str) -> Version:
 
 
 def _line(selection: Selection, services: Services, quest: Quest) -> Line:
-    """Raises `UsageError` where the ends are no two versions, or one of those between them is not one cell."""
+    """Return the versions from end to end, each with its cell.
+
+    Raises `UsageError` where the ends are no two versions, or one of those between them is not one cell.
+    """
     over = None if quest.over is None else str(canonicalize_name(quest.over))
     page = services.packages.index.page(over or selection.package)
     ends = [_one_version(page, text) for text in (quest.good, quest.bad)]

@@ -16,8 +16,8 @@ from tf_tester.core.drift import Change, LockChangeKind, between, changes, entai
 from tf_tester.core.markers import markers_of
 from tf_tester.errors import NotAsSaid, TfTesterError, UsageError
 from tf_tester.flow.locked import is_file_of_lock, locked_cell
-from tf_tester.flow.looking import Look, Looking
 from tf_tester.flow.prepare import Preparation, artifact_of
+from tf_tester.flow.probes import Probe, Prober
 from tf_tester.flow.run.frame import Run, carry_out
 from tf_tester.flow.run.plan import RunPlan
 from tf_tester.flow.select import select_cells
@@ -33,7 +33,7 @@ from tf_tester.model.request import Selection, Trial
 _BETWEEN = (LockChangeKind.UP, LockChangeKind.DOWN)
 """Changes with versions between the two."""
 _ROUNDS = 3
-"""How often what still fails with the pins is looked into again."""
+"""How often what still fails with the pins is searched again."""
 
 
 class Suspects(Struct, frozen=True):
@@ -48,10 +48,10 @@ class Suspects(Struct, frozen=True):
 
 
 class Tried(Struct, frozen=True):
-    """One look, as it is told to somebody who waits."""
+    """One probe, as it is told to somebody who waits."""
 
     what: str
-    look: Look
+    probe: Probe
 
 
 Told = Callable[[Suspects | Tried], None]
@@ -84,11 +84,11 @@ class _SoFar(Struct):
 class Blaming:
     """What one explanation needs."""
 
-    def __init__(self, run: Run, looking: Looking, *, budget: int, told: Told) -> None:
-        """`budget`: cells of one explanation, but for the last check."""
+    def __init__(self, run: Run, prober: Prober, *, budget: int, told: Told) -> None:
+        """Take at most `budget` cells for one explanation, but for the last check."""
         self._run = run
         self._services = run.services
-        self._looking = looking
+        self._prober = prober
         self._at_once = run.plan.trial.jobs
         self._budget = budget
         self._told = told
@@ -103,7 +103,7 @@ class Blaming:
         already, which are to stand. Raises `NotAsSaid` where they don't pass and fail, `UsageError` where they install
         the same; what a cell raises that can't be prepared.
         """
-        self._first = self._looking.cells
+        self._first = self._prober.cells
         ends = (self.with_lock(good), self.with_lock(bad))
         if again:
             ends = (called(ends[0], "again"), called(ends[1], "again"))
@@ -120,40 +120,40 @@ class Blaming:
             len(changes(_lock(ends[0]), _lock(ends[1]))),
             tuple(causes),
             so_far.verified,
-            self._looking.cells - self._first,
+            self._prober.cells - self._first,
             so_far.complete,
             tuple(dict.fromkeys(so_far.remarks)),
-            self._looking.test,
+            self._prober.test,
         )
 
-    def _seen_to_fail(self, good: PlannedCell, bad: PlannedCell, ends: tuple[PlannedCell, PlannedCell]) -> Look:
+    def _seen_to_fail(self, good: PlannedCell, bad: PlannedCell, ends: tuple[PlannedCell, PlannedCell]) -> Probe:
         """Return how the second one fails. Raises `NotAsSaid` where it doesn't, or the first one doesn't pass."""
         names = [_name(good), _name(bad)]
         if good.cell.version != bad.cell.version:
             names = [f"{good.cell.version} with {names[0]}", f"{bad.cell.version} with {names[1]}"]
-        looks = self._look(list(zip(ends, names, strict=True)))
-        for look, wanted in zip(looks, (Mark.GOOD, Mark.BAD), strict=True):
-            if look.mark is not wanted:
+        probes = self._probe(list(zip(ends, names, strict=True)))
+        for probe, wanted in zip(probes, (Mark.GOOD, Mark.BAD), strict=True):
+            if probe.mark is not wanted:
                 expected = "pass" if wanted is Mark.GOOD else "fail"
                 error = NotAsSaid(
-                    f"{good.cell.package} {good.cell.version} does not {expected} with {look.version} dependencies: "
-                    f"{(look.first_line or look.outcome).rstrip('.')}.",
+                    f"{good.cell.package} {good.cell.version} does not {expected} with {probe.version} dependencies: "
+                    f"{(probe.first_line or probe.outcome).rstrip('.')}.",
                     hint="Name two ways to choose dependencies, with --good one that passes and with --bad one that "
                     "fails.",
                 )
-                error.untestable = look.mark is Mark.UNTESTABLE
+                error.untestable = probe.mark is Mark.UNTESTABLE
                 raise error
-        return looks[1]
+        return probes[1]
 
     def _rounds(
         self,
         ends: tuple[PlannedCell, PlannedCell],
         good: PlannedCell,
         bad: PlannedCell,
-        at_end: Look,
+        at_end: Probe,
         so_far: _SoFar,
     ) -> None:
-        """Look for causes until their pins are enough; what still fails with the pins is looked into again."""
+        """Search for causes until their pins are enough; what still fails with the pins is searched again."""
         passing, failing = ends
         for _ in range(_ROUNDS):
             pair = self._pair(passing, failing, good)
@@ -166,20 +166,20 @@ class Blaming:
             if bad.lock is not None:
                 so_far.verified = self._without(pair, found)
                 return
-            failing, look = self._with_pins(bad, pins)
-            so_far.verified = look.mark is Mark.GOOD
+            failing, probe = self._with_pins(bad, pins)
+            so_far.verified = probe.mark is Mark.GOOD
             if so_far.verified:
                 if len(so_far.causes) > 1:
                     so_far.causes = self._needed(bad, so_far.causes, so_far.remarks)
                 return
-            if look.mark is Mark.UNTESTABLE or not self._left():
-                so_far.remarks.append(f"with {' and '.join(pins)} alone it is {look.outcome}: {look.first_line}")
+            if probe.mark is Mark.UNTESTABLE or not self._left():
+                so_far.remarks.append(f"with {' and '.join(pins)} alone it is {probe.outcome}: {probe.first_line}")
                 return
 
     # -- the search among what differs
 
     def _pair(self, good: PlannedCell, bad: PlannedCell, era: PlannedCell) -> _Pair:
-        """Raises `UsageError` where both install the same."""
+        """Compare what the two install. Raises `UsageError` where that is the same."""
         before, after = _lock(good), _lock(bad)
         differing = {change.name: change for change in changes(before, after)}
         if not differing:
@@ -191,19 +191,19 @@ class Blaming:
         graph = entailing(before, after, self._metadata, markers_of(good.interpreter))
         return _Pair(good, bad, era, differing, graph)
 
-    def _round(self, pair: _Pair, at_end: Look, remarks: list[str]) -> tuple[Answer, list[Cause]]:
+    def _round(self, pair: _Pair, at_end: Probe, remarks: list[str]) -> tuple[Answer, list[Cause]]:
         graph = pair.graph
         groups = len(graph.units)
         self._told(Suspects(tuple(pair.differing.values()), groups, most_trials(groups), self._left()))
-        seen: dict[Changes, Look] = {graph.everything: at_end}
+        seen: dict[Changes, Probe] = {graph.everything: at_end}
         hunt = Hunt(graph, at_once=self._at_once, budget=self._left())
         steps = hunt.steps()
         try:
             batch = next(steps)
             while True:
-                looks = self._look([self._combination(pair, tried) for tried in batch])
-                seen.update(zip(batch, looks, strict=True))
-                batch = steps.send([look.mark for look in looks])
+                probes = self._probe([self._combination(pair, tried) for tried in batch])
+                seen.update(zip(batch, probes, strict=True))
+                batch = steps.send([probe.mark for probe in probes])
         except StopIteration as stop:
             answer: Answer = stop.value
         if not answer.complete:
@@ -221,7 +221,7 @@ class Blaming:
 
     # -- from a culprit to a pin
 
-    def _cause(self, culprit: Culprit, pair: _Pair, look: Look) -> Cause:
+    def _cause(self, culprit: Culprit, pair: _Pair, probe: Probe) -> Cause:
         differing, era = pair.differing, pair.era
         changed = [differing[name] for name in sorted(culprit.changes)]
         # What is tested is held to its version, and so is what can't be changed without it; another one can give way.
@@ -232,7 +232,7 @@ class Blaming:
         cause = Cause(
             tuple(change.text for change in changed),
             leader.name,
-            summary=look.first_line,
+            summary=probe.first_line,
             pin=self._plain_pin(leader, pair),
             exact=culprit.exact,
         )
@@ -279,7 +279,7 @@ class Blaming:
     def _border(
         self, leader: Change, others: tuple[str, ...], era: PlannedCell, *, alone: bool
     ) -> tuple[str, str] | None:
-        """The last version that passes and the first that fails, in the passing cell but for it; None: not found."""
+        """Find the last version that passes and the first that fails in the passing cell; None: not found."""
         assert leader.before is not None and leader.after is not None
         low, high = sorted((Version(leader.before), Version(leader.after)))
         try:
@@ -302,7 +302,7 @@ class Blaming:
         ends = [len(line) - 1] if alone else [0, len(line) - 1]
         if len(ends) > self._left():
             return None
-        marks = [look.mark for look in self._look(cells(ends))]
+        marks = [probe.mark for probe in self._probe(cells(ends))]
         # That the first one passes beside the others' new ones was seen, even if no resolver puts them together.
         if marks[-1] is not Mark.BAD or (not alone and marks[0] is Mark.BAD):
             return None
@@ -310,7 +310,7 @@ class Blaming:
         try:
             indexes = next(steps)
             while len(indexes) <= self._left():
-                indexes = steps.send([look.mark for look in self._look(cells(indexes))])
+                indexes = steps.send([probe.mark for probe in self._probe(cells(indexes))])
         except StopIteration as stop:
             change: Step = stop.value
             return str(line[change.before]), str(line[change.after])
@@ -318,29 +318,29 @@ class Blaming:
 
     # -- whether the pins are enough, and each is needed
 
-    def _with_pins(self, bad: PlannedCell, pins: tuple[str, ...]) -> tuple[PlannedCell, Look]:
+    def _with_pins(self, bad: PlannedCell, pins: tuple[str, ...]) -> tuple[PlannedCell, Probe]:
         planned = replace(bad, cell=bad.cell.beside(map(CellRequirement.parse, pins)), lock=None)
-        [look] = self._look([(planned, f"{_name(bad)} with {' and '.join(pins)}")], anew=True)
-        if look.mark is Mark.BAD:
+        [probe] = self._probe([(planned, f"{_name(bad)} with {' and '.join(pins)}")], anew=True)
+        if probe.mark is Mark.BAD:
             planned = self.with_lock(planned)
-        return planned, look
+        return planned, probe
 
     def _without(self, pair: _Pair, causes: Sequence[Cause]) -> bool:
-        """Whether a given lock passes with just what is pinned as it is in the passing cell, and what that entails."""
+        """Tell whether a given lock passes with just what is pinned as in the passing cell, and what that entails."""
         rest = pair.graph.without(pair.graph.everything, {cause.project for cause in causes})
         planned, _ = self._combination(pair, rest)
-        [look] = self._look([(planned, f"{_name(pair.bad)} with {' and '.join(_pins(causes))}")], anew=True)
-        return look.mark is Mark.GOOD
+        [probe] = self._probe([(planned, f"{_name(pair.bad)} with {' and '.join(_pins(causes))}")], anew=True)
+        return probe.mark is Mark.GOOD
 
     def _needed(self, bad: PlannedCell, causes: list[Cause], remarks: list[str]) -> list[Cause]:
-        """Those without whose pin it fails; what only the passing cell's own dependencies can't bear isn't one."""
+        """Keep those without whose pin it fails; what only the passing cell's own dependencies can't bear isn't one."""
         kept = list(causes)
         for cause in causes:
             rest = _pins([one for one in kept if one is not cause])
             if not rest or cause.pin in rest:
                 continue
-            _, look = self._with_pins(bad, rest)
-            if look.mark is Mark.GOOD:
+            _, probe = self._with_pins(bad, rest)
+            if probe.mark is Mark.GOOD:
                 kept.remove(cause)
                 remarks.append(
                     f"{' and '.join(cause.changes)} alone fails beside the passing cell's other dependencies, "
@@ -354,15 +354,15 @@ class Blaming:
         return any(text.split(" ")[0] == self._package for text in cause.changes)
 
     def _left(self) -> int:
-        """Looks."""
-        return max(0, self._budget - (self._looking.cells - self._first)) // self._looking.repeat
+        """Return how many probes the budget has left."""
+        return max(0, self._budget - (self._prober.cells - self._first)) // self._prober.repeat
 
-    def _look(self, wanted: Sequence[tuple[PlannedCell, str]], *, anew: bool = False) -> list[Look]:
-        def one(item: tuple[PlannedCell, str]) -> Look:
+    def _probe(self, wanted: Sequence[tuple[PlannedCell, str]], *, anew: bool = False) -> list[Probe]:
+        def one(item: tuple[PlannedCell, str]) -> Probe:
             planned, name = item
-            look = self._looking.at(planned, name, anew=anew)
-            self._told(Tried(name, look))
-            return look
+            probe = self._prober.probe(planned, name, anew=anew)
+            self._told(Tried(name, probe))
+            return probe
 
         if len(wanted) == 1:
             return [one(wanted[0])]
@@ -384,7 +384,7 @@ class Blaming:
 
 
 def called(planned: PlannedCell, name: str) -> PlannedCell:
-    """A cell that has its lock, under another name in the record."""
+    """Return a cell that has its lock, under another name in the record."""
     return replace(planned, cell=replace(planned.cell, attempt=name))
 
 
@@ -394,7 +394,7 @@ def _lock(planned: PlannedCell) -> Lock:
 
 
 def _name(planned: PlannedCell) -> str:
-    """How its dependencies were chosen."""
+    """Return how its dependencies were chosen."""
     return planned.cell.lock_name if planned.cell.resolution is Resolution.LOCK else str(planned.cell.resolution)
 
 
@@ -426,8 +426,8 @@ def blame(selection: Selection, trial: Trial, services: Services, inquiry: Inqui
     plan = RunPlan(selection, trial, jobs, page, (good, bad), remarks)
 
     def explained(run: Run) -> Explanation:
-        looking = Looking(run, repeat=inquiry.repeat)
-        explanation = Blaming(run, looking, budget=inquiry.budget, told=told).explain(good, bad)
+        prober = Prober(run, repeat=inquiry.repeat)
+        explanation = Blaming(run, prober, budget=inquiry.budget, told=told).explain(good, bad)
         services.run.tell(CellExplained(explanation))
         return explanation
 

@@ -142,7 +142,7 @@ def _folder_name(key: str) -> str:
 
 
 def _own_folder(wanted: Path) -> Path:
-    """That folder, or where a cell of this run has it already, one with a number behind its name."""
+    """Make that folder, or where a cell of this run has it already, one with a number behind its name."""
     folder, number = wanted, 1
     while True:
         try:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from tf_tester.core.report import exit_code
 from tf_tester.errors import INTERRUPTED
 from tf_tester.flow.cells import run_cell
-from tf_tester.flow.leavings import Leavings
+from tf_tester.flow.ephemeral import Ephemeral
 from tf_tester.flow.locked import select_locked
 from tf_tester.flow.run.frame import Run, carry_out
 from tf_tester.flow.run.plan import RunPlan
@@ -87,13 +87,13 @@ def _run_all(run: Run, results: dict[str, CellResult]) -> None:
 
     def one(planned: PlannedCell) -> CellResult:
         result = run_cell(run, planned, replay=run.replay)
-        if leavings is not None:
-            leavings.tested(planned.cell.key)
+        if ephemeral is not None:
+            ephemeral.tested(planned.cell.key)
         return result
 
-    with _left_clean(run) as leavings:
+    with _left_clean(run) as ephemeral:
         # One version after another, where the disk has no room for two.
-        at_once = 1 if leavings is not None else run.plan.trial.jobs + _AHEAD
+        at_once = 1 if ephemeral is not None else run.plan.trial.jobs + _AHEAD
         with run.threads(at_once, "cell") as workers:
             futures = {workers.submit(one, planned): planned for planned in run.plan.cells}
             try:
@@ -109,16 +109,16 @@ def _run_all(run: Run, results: dict[str, CellResult]) -> None:
 
 
 @contextmanager
-def _left_clean(run: Run) -> Iterator[Leavings | None]:
+def _left_clean(run: Run) -> Iterator[Ephemeral | None]:
     """Yield what cleans up behind each cell where that is wanted; and clean up at the end."""
     if not run.plan.trial.ephemeral:
         yield None
         return
-    leavings = Leavings(run)
+    ephemeral = Ephemeral(run)
     try:
-        yield leavings
+        yield ephemeral
     finally:
-        leavings.rest()
+        ephemeral.finish()
 
 
 def _as_they_end(futures: dict[Future[CellResult], PlannedCell]) -> Iterator[Future[CellResult]]:

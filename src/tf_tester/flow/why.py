@@ -8,7 +8,7 @@ from tf_tester.core.bisect import Mark
 from tf_tester.core.differences import Signature, kinds_of_failure
 from tf_tester.errors import NotAsSaid, TfTesterError
 from tf_tester.flow.blame import Blaming, Told, Tried, called
-from tf_tester.flow.looking import Looking
+from tf_tester.flow.probes import Prober
 from tf_tester.flow.run.frame import Run
 from tf_tester.model.cause import Explanation, Verdict
 from tf_tester.model.cell import Cell, PlannedCell
@@ -28,11 +28,11 @@ def explain_failures(run: Run, results: Mapping[str, CellResult], told: Told) ->
     run. Of given locks none is made anew: only with what is in the matrix they are compared.
     """
     cells = run.plan.cells
-    looking = Looking(run, replay=False)
-    blaming = Blaming(run, looking, budget=_BUDGET, told=told)
-    asking = _Asking(cells, results, blaming, looking, told)
+    prober = Prober(run, replay=False)
+    blaming = Blaming(run, prober, budget=_BUDGET, told=told)
+    asking = _Asking(cells, results, blaming, prober, told)
     for planned, test in _one_of_each_kind(cells, results):
-        looking.test = test
+        prober.test = test
         try:
             explanation = asking.explain(planned)
         except NotAsSaid as error:
@@ -59,13 +59,13 @@ class _Asking:
         cells: Sequence[PlannedCell],
         results: Mapping[str, CellResult],
         blaming: Blaming,
-        looking: Looking,
+        prober: Prober,
         told: Told,
     ) -> None:
         self._cells = cells
         self._results = results
         self._blaming = blaming
-        self._looking = looking
+        self._prober = prober
         self._told = told
 
     def explain(self, planned: PlannedCell) -> Explanation:
@@ -74,23 +74,23 @@ class _Asking:
         other = self._with_other_dependencies(planned)
         if other is not None:
             name = f"{cell.version} with {other.cell.resolution} dependencies"
-            look = self._look(other, "other", name)
-            if look is Mark.GOOD:
+            probe = self._probe(other, "other", name)
+            if probe is Mark.GOOD:
                 return self._blaming.explain(other, planned, again=True)
-            if look is Mark.BAD:
+            if probe is Mark.BAD:
                 remarks = (f"fails with {other.cell.resolution} dependencies, too",)
         neighbour = self._nearest_that_passes(planned)
         if neighbour is not None:
             explanation = self._blaming.explain(neighbour, planned, again=True)
             return replace(explanation, remarks=(*explanation.remarks, *remarks))
-        again = self._look(planned, "again", f"{cell.version} again")
+        again = self._probe(planned, "again", f"{cell.version} again")
         verdict = Verdict.FLAKY if again is Mark.GOOD else Verdict.UNKNOWN
-        return _without_causes(cell, verdict, () if verdict is Verdict.FLAKY else remarks, self._looking.test)
+        return _without_causes(cell, verdict, () if verdict is Verdict.FLAKY else remarks, self._prober.test)
 
-    def _look(self, planned: PlannedCell, called_so: str, name: str) -> Mark:
-        look = self._looking.at(called(self._blaming.with_lock(planned), called_so), name)
-        self._told(Tried(name, look))
-        return look.mark
+    def _probe(self, planned: PlannedCell, called_so: str, name: str) -> Mark:
+        probe = self._prober.probe(called(self._blaming.with_lock(planned), called_so), name)
+        self._told(Tried(name, probe))
+        return probe.mark
 
     def _with_other_dependencies(self, planned: PlannedCell) -> PlannedCell | None:
         cell = planned.cell
@@ -105,7 +105,7 @@ class _Asking:
         return next((one for one in same if self._passes(one)), None)
 
     def _nearest_that_passes(self, planned: PlannedCell) -> PlannedCell | None:
-        """Of the same Python and resolution; of two as near, the older one."""
+        """Return the nearest cell of the same Python and resolution that passes; of two as near, the older one."""
         line = [
             one
             for one in self._cells
@@ -117,16 +117,16 @@ class _Asking:
         return line[min(passing)[1]] if passing else None
 
     def _passes(self, planned: PlannedCell) -> bool:
-        """The test that counts, whatever else the cell came to."""
+        """Tell whether the test that counts passes, whatever else the cell came to."""
         result = self._results.get(planned.cell.key)
-        outcomes = {row.outcome for row in result.tests if row.id == self._looking.test} if result else set()
+        outcomes = {row.outcome for row in result.tests if row.id == self._prober.test} if result else set()
         return outcomes == {Outcome.PASS}
 
 
 def _one_of_each_kind(
     cells: Sequence[PlannedCell], results: Mapping[str, CellResult]
 ) -> Iterator[tuple[PlannedCell, str]]:
-    """A cell and the test in it that shows a kind of failure first; empty: no test to name."""
+    """Yield a cell and the test in it that shows a kind of failure first; empty: no test to name."""
     seen: set[Signature] = set()
     for planned in cells:
         result = results.get(planned.cell.key)

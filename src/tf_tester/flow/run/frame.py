@@ -45,7 +45,7 @@ class Run(Struct, frozen=True):
         return _threads(count, name, self.stop)
 
 
-class Ended(Protocol):
+class RunResult(Protocol):
     """What a run came to."""
 
     @property
@@ -54,7 +54,7 @@ class Ended(Protocol):
         ...
 
 
-Result = TypeVar("Result", bound=Ended)
+Result = TypeVar("Result", bound=RunResult)
 
 
 def carry_out(plan: RunPlan, services: Services, work: Callable[[Run], Result]) -> Result:

@@ -29,7 +29,10 @@ class Gate:
 
     @contextmanager
     def slot(self, seconds: float | None = None) -> Iterator[None]:
-        """Waits for a place; raises `InterruptedError` when the run is given up. `seconds`: as long as it will take."""
+        """Wait for a place, and hold it in the block. `seconds`: as long as that will take; None: nobody knows.
+
+        Raises `InterruptedError` when the run is given up.
+        """
         with self._changed:
             place = (-math.inf if seconds is None else -seconds, next(self._numbers))
             self._waiting.append(place)

@@ -13,11 +13,11 @@ from tf_tester.model.events import CellFinished
 from tf_tester.model.outcome import CellResult, Outcome
 
 
-class Look(Struct, frozen=True):
-    """One cell that was looked at."""
+class Probe(Struct, frozen=True):
+    """What one cell came to, as far as it counts for a search."""
 
     version: str
-    """Or what else it is called by."""
+    """Or another name that tells the cell from others."""
     python: str
     mark: Mark
     outcome: Outcome
@@ -28,16 +28,16 @@ class Look(Struct, frozen=True):
         return next(iter(self.summary.strip().splitlines()), "")
 
 
-class Looking:
-    """Runs them; callable from several threads."""
+class Prober:
+    """Runs cells of a search; callable from several threads."""
 
     def __init__(self, run: Run, *, repeat: int = 1, failures: tuple[str, ...] = (), replay: bool = True) -> None:
-        """`repeat`: how often each is run. `failures`: words of the failures that are meant; none: all are.
+        """Run each cell `repeat` times. `failures`: words of the failures that are meant; none: all are.
 
         `replay`: whether a pass of an earlier run will do.
         """
         self._run = run
-        # Who looks several times wants to see whether it is always the same.
+        # Who probes several times wants to see whether it is always the same.
         self._replay = run.replay if replay and repeat == 1 else None
         self.test = ""
         """The test that counts; empty: all do."""
@@ -47,8 +47,8 @@ class Looking:
         self.cells = 0
         """That ran, repetitions included."""
 
-    def at(self, planned: PlannedCell, version: str, *, anew: bool = False) -> Look:
-        """`anew`: no pass of an earlier run will do."""
+    def probe(self, planned: PlannedCell, version: str, *, anew: bool = False) -> Probe:
+        """Run a cell, tell of it, and return what it came to. `anew`: no pass of an earlier run will do."""
         results = []
         for _ in range(self.repeat):
             with self._lock:
@@ -65,7 +65,7 @@ class Looking:
         outcome, summary = self._what_counts(last)
         if mark is Mark.UNTESTABLE and len(results) > 1:
             summary = "not the same each time"
-        return Look(version, planned.cell.python, mark, outcome, summary)
+        return Probe(version, planned.cell.python, mark, outcome, summary)
 
     def _what_counts(self, result: CellResult) -> tuple[Outcome, str]:
         """Return what the test that counts came to, else the cell."""

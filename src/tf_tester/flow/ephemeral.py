@@ -7,7 +7,7 @@ from tf_tester.model.cell import PlannedCell
 from tf_tester.model.lock import Lock
 
 
-class Leavings:
+class Ephemeral:
     """Knows what the cells of a run need, and what was there before them."""
 
     def __init__(self, run: Run) -> None:
@@ -30,12 +30,12 @@ class Leavings:
         self._before = {digest for digest in everything if self._shelves.holds(digest)}
 
     def tested(self, key: str) -> None:
-        """A cell is over."""
+        """Delete what a cell that is over has brought and no other one needs."""
         own = self._needs.pop(key, set())
         self._discard(own - set().union(*self._needs.values()))
 
-    def rest(self) -> None:
-        """The run is over: cells that never ran have brought something, too."""
+    def finish(self) -> None:
+        """Delete the rest when the run is over: cells that never ran have brought something, too."""
         self._discard(set().union(*self._needs.values()))
         self._needs.clear()
 
