@@ -51,13 +51,13 @@ class CellRequirement(Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """As a requirement (PEP 508); that has no place for the origin."""
+        """Return the requirement as PEP 508 writes it, which has no place for the origin."""
         extras = f"[{','.join(self.extras)}]" if self.extras else ""
         return f"{self.name}{extras}{f'=={self.version}' if self.version else self.specifier}"
 
     @property
     def label(self) -> str:
-        """The requirement after its origin, as conda writes it: `nightly::torch==2.8.0`."""
+        """Return the text after its origin, as conda writes it: `nightly::torch==2.8.0`."""
         return f"{self.origin}::{self.text}" if self.origin else self.text
 
 
@@ -102,33 +102,33 @@ class Cell(Struct, frozen=True, dict=True):  # `dict` is where cached properties
 
     @cached_property
     def tested(self) -> tuple[CellRequirement, ...]:
-        """The requirements under test."""
+        """Return the requirements under test."""
         return tuple(one for one in self.requirements if one.under_test)
 
     @property
     def besides(self) -> tuple[CellRequirement, ...]:
-        """The requirements that are not under test, such as `numpy==1.24.0` in a bisection of NumPy."""
+        """Return the requirements that are not under test, such as `numpy==1.24.0` in a bisection of NumPy."""
         return tuple(one for one in self.requirements if not one.under_test)
 
     @property
     def package(self) -> str:
-        """The name of the first requirement under test; today a cell has no other one under test."""
+        """Return the name of the first requirement under test; today a cell has no other one under test."""
         return self.tested[0].name
 
     @property
     def version(self) -> str:
-        """The version of the first requirement under test."""
+        """Return the version of the first requirement under test."""
         return self.tested[0].version
 
     @property
     def details(self) -> tuple[str, ...]:
-        """What tells it from others with the same requirements under test, Python, resolution and platform."""
+        """Return what tells it from cells with the same requirements under test, Python, resolution and platform."""
         words = (*(one.label for one in self.besides), self.lock_name, self.attempt)
         return tuple(word for word in words if word)
 
     @cached_property
     def key(self) -> str:
-        """How events, baselines and folders name it, the shorter the less it has: `tensorflow==2.8.0@py3.10@era`."""
+        """Return how events, baselines and folders name it, such as `tensorflow==2.8.0@py3.10@era`."""
         tested = ",".join(one.label for one in self.tested)
         platform = f"@{self.platform}" if self.platform else ""
         return f"{tested}@py{self.python}@{self.resolution}{platform}" + "".join(f"+{word}" for word in self.details)

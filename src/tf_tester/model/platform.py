@@ -21,5 +21,5 @@ class Platform(Struct, frozen=True):
 
     @property
     def label(self) -> str:
-        """The name, of this machine its newest platform tag (PEP 600, 656), such as `manylinux_2_36_x86_64`."""
+        """Return the name, of this machine its newest platform tag (PEP 600, 656), such as `manylinux_2_36_x86_64`."""
         return self.name or next(iter(self.tags), "")

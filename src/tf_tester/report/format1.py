@@ -26,7 +26,7 @@ def modernized(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _result(old: dict[str, Any]) -> dict[str, Any]:
-    """Where no tests were found, that was an error of the file or folder."""
+    """Return a result in which a file or folder without tests is empty."""
     tests = [row | {"outcome": "empty"} if _is_empty(row) else row for row in old.get("tests", ())]
     broken = any(row["outcome"] == "error" for row in tests)
     return old | {"tests": tests, "outcome": "empty" if old["outcome"] == "error" and not broken else old["outcome"]}
