@@ -38,6 +38,7 @@ from tf_tester.store.folder import StoreFolder, _c_function, remove_tree, store_
 from tf_tester.store.layers import LayerStore
 from tf_tester.store.ledger import Ledger, LedgerPages
 from tf_tester.store.memos.table import ENTRY_POINTS, INTERPRETER, PEAK
+from tf_tester.store.verifying import layer_trouble
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="speaks of POSIX permissions and signals")
 
@@ -859,9 +860,9 @@ def test_a_big_wheel_is_unpacked_by_many_threads_as_by_one(
     writers = set()
     write_file = unpacking._write_file
 
-    def written(*words: Any) -> None:
+    def written(*words: Any) -> bool:
         writers.add(threading.get_ident())
-        write_file(*words)
+        return write_file(*words)
 
     monkeypatch.setattr(unpacking, "_write_file", written)
     layers = LayerStore(folder, workplace, cpus=4, compiler=COMPILER)
@@ -872,7 +873,7 @@ def test_a_big_wheel_is_unpacked_by_many_threads_as_by_one(
         assert (layer.site / name).read_bytes() == expected
 
 
-def test_one_wrong_file_of_a_big_wheel_ends_the_other_threads_and_leaves_nothing(
+def test_all_wrong_files_of_a_big_wheel_are_told_and_leave_nothing(
     folder: StoreFolder, workplace: Path, tmp_path: Path
 ) -> None:
     def change(files: dict[str, bytes]) -> None:
@@ -881,10 +882,13 @@ def test_one_wrong_file_of_a_big_wheel_ends_the_other_threads_and_leaves_nothing
     name, content = bad_wheel(change)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         contents = {member: archive.read(member) for member in archive.namelist()}
-    contents["toy/00.bin"] = b"\1" + bytes(1_499_999)
+    wrong = ["toy.py", *(f"toy/{number:02}.bin" for number in range(0, 30, 2))]
+    contents |= {one: b"\1" + contents[one][1:] for one in wrong}
     layers = LayerStore(folder, workplace, cpus=4, compiler=COMPILER)
-    with pytest.raises(InstallFailed, match=r"'toy/00\.bin' is not what its RECORD promises"):
+    with pytest.raises(InstallFailed) as caught:
         unpacked(layers, tmp_path, (name, zip_of(contents)))
+    told = "; ".join(f"'{one}' is not what its RECORD promises" for one in wrong[:10])
+    assert f"is not a correct wheel: {told}; and 6 more." in str(caught.value)
     assert list(folder.layers.iterdir()) == list(workplace.iterdir()) == []
 
 
@@ -1043,3 +1047,19 @@ def test_kill_9_at_any_moment_leaves_the_store_right(tmp_path: Path) -> None:
     assert process.returncode == 0
     died, _, of, _ = said.split()
     assert int(died) >= int(of) - 5 > 25
+
+
+def test_all_that_is_damaged_in_a_layer_is_told(layers: LayerStore, tmp_path: Path) -> None:
+    names = [f"toy{number:02}.py" for number in range(14)]
+    layer = unpacked(layers, tmp_path, make_wheel("toy", "1.0", files=dict.fromkeys(names, "x = 1\n")))
+    assert layer_trouble(layer.folder) == ""
+    (layer.site / layer.bytecode[0]).unlink()
+    for name in names[1:3]:
+        (layer.site / name).chmod(0o600)
+        (layer.site / name).write_text("x = 2\n")
+    assert layer_trouble(layer.folder) == f"toy01.py was changed; toy02.py was changed; {layer.bytecode[0]} is missing"
+    for name in names:
+        (layer.site / name).unlink()
+    assert layer_trouble(layer.folder).endswith("toy09.py is missing; and 5 more")
+    (layer.site / "toy-1.0.dist-info" / "RECORD").unlink()
+    assert layer_trouble(layer.folder).startswith("its RECORD can't be read: ")

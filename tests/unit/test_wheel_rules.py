@@ -245,6 +245,35 @@ def test_a_size_that_record_gets_wrong_is_refused() -> None:
         read_record(text, RECORD, NAMES, {"toy.py": 6, RECORD: 70})
 
 
+def test_all_that_is_wrong_with_a_record_is_told_at_once() -> None:
+    text = (
+        row("twice.py", b"a") + row("twice.py", b"a") + "weak.py,md5=x,1\n" + row("long.py", b"abc") + row("gone", b"")
+    )
+    names = ["twice.py", "weak.py", "long.py", "new.py", RECORD]
+    with pytest.raises(BadWheel) as caught:
+        read_record(text.encode(), RECORD, names, dict.fromkeys(names, 1))
+    assert str(caught.value).split("; ") == [
+        "RECORD lists 'twice.py' twice",
+        "RECORD gives no SHA-256 for 'weak.py'",
+        "RECORD says that 'long.py' has 3 bytes, it has 1",
+        "'new.py' is in it, but not in its RECORD",
+        "'gone' is in its RECORD, but not in it",
+    ]
+
+
+def test_of_many_faults_ten_are_told_and_how_many_more_there_are() -> None:
+    names = [f"{number:02}.py" for number in range(25)]
+    said = record_refused(f"{RECORD},,\n", [*names, RECORD])
+    assert said.startswith("'00.py' is in it, but not in its RECORD; '01.py'")
+    assert said.endswith("'09.py' is in it, but not in its RECORD; and 15 more")
+    assert record_refused(f"{RECORD},,\n", [*names[:10], RECORD]).endswith("'09.py' is in it, but not in its RECORD")
+
+
+def test_a_name_is_told_in_short() -> None:
+    said = record_refused(row("x" * 100_000, b"") + f"toy.py,{'y' * 100_000},\n")
+    assert len(said) < 1000
+
+
 def test_only_the_records_own_signatures_need_no_row() -> None:
     rows = row("toy.py", b"").encode()
     read_record(rows, RECORD, [*NAMES, f"{RECORD}.jws", f"{RECORD}.p7s"])

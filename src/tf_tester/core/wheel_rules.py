@@ -26,6 +26,10 @@ from tf_tester.model.layer import EntryPoint
 
 MAX_FILES = 60_000
 MAX_METADATA = 4 * 1024 * 1024
+MOST_TOLD = 10
+"""Faults of one wheel that are told in words."""
+LONGEST_TOLD = 200
+"""Characters of a name in them."""
 _PLAIN = re.compile(r"[A-Za-z0-9_.+-]+(/[A-Za-z0-9_.+-]+)*")
 _DOTS = re.compile(r"(^|/)\.\.?(/|$)")
 _SCRIPT_NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -134,34 +138,64 @@ def check_metadata(metadata: bytes, project: str, version: str) -> None:
 def read_record(
     record: bytes, record_name: str, names: Iterable[str], sizes: Mapping[str, int] | None = None
 ) -> dict[str, str]:
-    """`sha256:` and the hex digest by name, for every file but RECORD itself; the two sets must be equal.
+    """Return `sha256:` and the hex digest by name, for every file but RECORD itself; the two sets must be equal.
 
-    `sizes`: what the files have, if RECORD's sizes are to be compared.
+    `sizes`: what the files have, if RECORD's sizes are to be compared. Raises `BadWheel` with all that is wrong.
     """
     promised: dict[str, str] = {}
+    faults: list[str] = []
     unlisted = {record_name, *(record_name + ending for ending in _SIGNATURES)}
+    for name, digest, size in _rows(record):
+        if name in unlisted:
+            continue
+        if name in promised:
+            faults.append(f"RECORD lists {_quoted(name)} twice")
+        promised[name], fault = _digest(name, digest)
+        if fault:
+            faults.append(fault)
+        if sizes is not None and size and name in sizes and size != str(sizes[name]):
+            faults.append(f"RECORD says that {_quoted(name)} has {size[:20]} bytes, it has {sizes[name]}")
+    actual = set(names) - unlisted
+    faults += [f"{_quoted(name)} is in it, but not in its RECORD" for name in sorted(actual - promised.keys())]
+    faults += [f"{_quoted(name)} is in its RECORD, but not in it" for name in sorted(promised.keys() - actual)]
+    refuse(faults)
+    return promised
+
+
+def refuse(faults: Sequence[str]) -> None:
+    """Raise `BadWheel` if there are any faults."""
+    if faults:
+        raise BadWheel(together(faults))
+
+
+def together(faults: Sequence[str]) -> str:
+    """Return the first ten faults, and how many more there are; an empty text for none."""
+    more = len(faults) - MOST_TOLD
+    return "; ".join([*faults[:MOST_TOLD], *([f"and {more} more"] if more > 0 else [])])
+
+
+def _rows(record: bytes) -> list[tuple[str, str, str]]:
+    """Return name, digest and size of each row, empty where it has none. Raises `BadWheel`."""
     try:
         rows = list(csv.reader(io.StringIO(record.decode("utf-8"))))
     except (UnicodeDecodeError, csv.Error) as error:
         raise BadWheel(f"its RECORD can't be read: {error}") from error
-    for row in rows:
-        if not row:
-            continue
-        name, digest = row[0], row[1] if len(row) > 1 else ""
-        if name in unlisted:
-            continue
-        if name in promised:
-            raise BadWheel(f"RECORD lists {name!r} twice")
-        promised[name] = _hex(name, digest)
-        size = row[2] if len(row) > 2 else ""
-        if sizes is not None and size and name in sizes and size != str(sizes[name]):
-            raise BadWheel(f"RECORD says that {name!r} has {size} bytes, it has {sizes[name]}")
-    actual = set(names) - unlisted
-    for missing in sorted(actual - promised.keys()):
-        raise BadWheel(f"{missing!r} is in it, but not in its RECORD")
-    for missing in sorted(promised.keys() - actual):
-        raise BadWheel(f"{missing!r} is in its RECORD, but not in it")
-    return promised
+    return [(name, digest, size) for name, digest, size, *_ in ([*row, "", ""] for row in rows if row)]
+
+
+def _digest(name: str, written: str) -> tuple[str, str]:
+    """Return the algorithm and the hex digest, or an empty text and what is wrong."""
+    algorithm, _, value = written.partition("=")
+    if algorithm not in ("sha256", "sha384", "sha512"):
+        return "", f"RECORD gives no SHA-256 for {_quoted(name)}"
+    try:
+        return f"{algorithm}:{base64.urlsafe_b64decode(value + '=' * (-len(value) % 4)).hex()}", ""
+    except (binascii.Error, ValueError):
+        return "", f"RECORD's digest of {_quoted(name)} can't be read"
+
+
+def _quoted(name: str) -> str:
+    return repr(name if len(name) <= LONGEST_TOLD else f"{name[:LONGEST_TOLD]}…")
 
 
 def read_entry_points(text: str) -> tuple[EntryPoint, ...]:
@@ -209,14 +243,3 @@ def same_version(one: str, other: str) -> bool:
         return Version(one) == Version(other)
     except InvalidVersion:
         return one == other
-
-
-def _hex(name: str, digest: str) -> str:
-    algorithm, _, value = digest.partition("=")
-    if algorithm not in ("sha256", "sha384", "sha512"):
-        raise BadWheel(f"RECORD gives no SHA-256 for {name!r}")
-    try:
-        raw = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4))
-    except (binascii.Error, ValueError) as error:
-        raise BadWheel(f"RECORD's digest of {name!r} can't be read") from error
-    return f"{algorithm}:{raw.hex()}"

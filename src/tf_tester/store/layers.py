@@ -30,7 +30,7 @@ from tf_tester.model.layout import is_free_threaded, layout_of
 from tf_tester.store.compiling import Compilers
 from tf_tester.store.folder import StoreFolder, link_or_copy, remove_tree, store_errors, sync_tree, used_now
 from tf_tester.store.leases import Leases
-from tf_tester.store.unpacking import Unpacker
+from tf_tester.store.unpacking import Destination, Unpacker, Wheel
 
 
 class LayerStore:
@@ -81,7 +81,7 @@ class LayerStore:
         layer = self.find(sha256, interpreter)
         if layer is None:
             with store_errors(self._folder.root):
-                layer = self._made(filename, sha256, wheel, interpreter)
+                layer = self._made(Wheel(filename, sha256, wheel), interpreter)
             self._known[sha256, _place(interpreter)] = layer
         return layer
 
@@ -116,9 +116,9 @@ class LayerStore:
             metadata_sha256=manifest.metadata_sha256,
         )
 
-    def _made(self, filename: str, sha256: str, wheel: Path, interpreter: Interpreter) -> Layer:
-        """Whatever of it is missing is made, by one among all threads and processes."""
-        place = _place(interpreter)
+    def _made(self, wheel: Wheel, interpreter: Interpreter) -> Layer:
+        """Make whatever of it is missing, one among all threads and processes at a time."""
+        place, sha256 = _place(interpreter), wheel.sha256
         self._leases.hold(sha256)
         with self._folder.exclusive(f"layer-{sha256}"):
             layer = self._load(sha256, place)
@@ -126,7 +126,7 @@ class LayerStore:
                 other = self._of_another_interpreter(sha256)
                 with self._place(f"layer-{sha256}-{place.name}") as target:
                     if other is None:
-                        self._make(filename, sha256, wheel, target, interpreter)
+                        self._make(wheel, target, interpreter)
                         self._publish(target, self._folder.layers / sha256)
                     else:
                         self._make_from(other, target, interpreter)
@@ -144,19 +144,20 @@ class LayerStore:
                 return layer
         return None
 
-    def _make(self, filename: str, sha256: str, wheel: Path, target: Path, interpreter: Interpreter) -> None:
+    def _make(self, wheel: Wheel, target: Path, interpreter: Interpreter) -> None:
         """Sources first: they are compiled while the rest, which may be one library of 900 MB, is written.
 
         That is one wait for the disk, too, for the layer and its first bytecode.
         """
         place = _place(interpreter)
-        tree = target / place.name / "tree"
-        layer, files = self._unpacker.judge(filename, sha256, wheel, target, tree, place.site)
-        self._unpacker.write(filename, wheel, [file for file in files if file.is_source])
+        unpacking = self._unpacker.begin(wheel, Destination(target, target / place.name / "tree", place.site))
+        layer = unpacking.layer
+        unpacking.write(sources=True)
         with ThreadPoolExecutor(1, "unpack") as pool:
-            rest = pool.submit(self._unpacker.write, filename, wheel, [file for file in files if not file.is_source])
-            compiled = self._compile(layer.files, layer.site, interpreter)
+            rest = pool.submit(unpacking.write, sources=False)
+            compiled = self._compile(layer.files, layer.site, interpreter) if unpacking.is_as_promised else []
             rest.result()
+        unpacking.conclude()
         _write(layer.tree.parent / "bytecode.json", _Own(place.site, tuple(compiled)))
         _write(target / "files.json", layer.files)
         _write(target / "layer.json", _manifest_of(layer))

@@ -9,7 +9,7 @@ import struct
 import threading
 import zipfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +30,7 @@ from tf_tester.core.wheel_rules import (
     import_names,
     read_entry_points,
     read_record,
+    refuse,
     same_version,
 )
 from tf_tester.errors import BadWheel, InstallFailed
@@ -47,65 +48,28 @@ _MAKING_A_FILE = 64 * 1024
 _LOCAL_HEADER = 30
 
 
-class Unpacker:
-    """Unpacks many wheels at once with as many threads at work as there are cores."""
+class Wheel(Struct, frozen=True):
+    """A wheel on this machine."""
 
-    def __init__(self, cpus: int, go_on: Callable[[], None]) -> None:
-        self._cpus = cpus
-        self._go_on = go_on
-        """Raises where the work is to end."""
-        # In the order in which they came: the first cell is ready first.
-        self._at_work = threading.BoundedSemaphore(cpus)
-
-    def judge(
-        self, filename: str, sha256: str, wheel: Path, target: Path, tree: Path, site: str
-    ) -> tuple[Layer, list["File"]]:
-        """What there will be below `target`, and the files to be written. Raises `InstallFailed` for a wrong wheel.
-
-        Files for site-packages go into the folder `site` of the folder `tree`.
-        """
-        with self._at_work, _refusals(filename):
-            return _judged(filename, sha256, wheel, target, tree, site)
-
-    def write(self, filename: str, wheel: Path, files: Iterable["File"]) -> None:
-        """Write these files of a wheel. Raises `InstallFailed` where one is not what was promised, `OSError`."""
-        with _refusals(filename):
-            for folder in sorted({os.path.dirname(file.path) for file in files}):  # noqa: PTH120
-                Path(folder).mkdir(parents=True, exist_ok=True)
-            self._write(wheel, files)
-
-    def _write(self, wheel: Path, files: Iterable["File"]) -> None:
-        # The biggest first, so that no thread begins one when the others are ready; small ones as they lie.
-        left = deque(sorted(files, key=lambda file: (-(file.member.file_size // _CHUNK), file.path)))
-        work = sum(_MAKING_A_FILE + file.member.file_size for file in left)
-
-        def some() -> None:
-            try:
-                with self._at_work, wheel.open("rb") as stream:
-                    for file in _taken(left):
-                        _write_file(stream, file, self._go_on)
-            except BaseException:
-                left.clear()  # the other threads need not go on
-                raise
-
-        threads = min(self._cpus, work // _A_THREAD_FOR + 1)
-        with ThreadPoolExecutor(threads, "unpack") as pool:
-            for share in [pool.submit(some) for _ in range(threads)]:
-                share.result()
+    filename: str
+    sha256: str
+    """Of its bytes, which are those that the index promised."""
+    path: Path
 
 
-def _taken(left: deque["File"]) -> Iterator["File"]:
-    """One after the other, each by one thread only."""
-    while True:
-        try:
-            file = left.popleft()
-        except IndexError:
-            return
-        yield file
+class Destination(Struct, frozen=True):
+    """Where a wheel's files go."""
+
+    layer: Path
+    """The folder of the layer, with `bin/` and `data/`."""
+    tree: Path
+    """The folder within it that one kind of interpreter has."""
+    site: str
+    """Site-packages, relative to `tree`."""
 
 
 class File(Struct, frozen=True):
-    """One that will be written."""
+    """A file that will be written."""
 
     path: str
     member: zipfile.ZipInfo
@@ -118,60 +82,168 @@ class File(Struct, frozen=True):
         return self.path.endswith(".py")
 
 
-def _judged(filename: str, sha256: str, wheel: Path, target: Path, tree: Path, site: str) -> tuple[Layer, list[File]]:
-    """What there will be below `target`, if the wheel breaks no rule. Raises `BadWheel`."""
-    project, version = filename.split("-")[:2]
-    project = str(canonicalize_name(project))
-    with zipfile.ZipFile(wheel) as archive:
-        members = archive.infolist()
-        size = wheel.stat().st_size
-        check_members(members, size)
-        with wheel.open("rb") as stream:
-            check_layout(members, archive.start_dir, size, lambda start, length: _read(stream, start, length))
-        wanted = [member for member in members if not member.is_dir()]
-        names = [member.filename for member in wanted]
-        dist_info = find_dist_info(names, project, version)
-        if f"{dist_info}/METADATA" not in names or f"{dist_info}/RECORD" not in names:
-            raise BadWheel("it has no METADATA or no RECORD")
-        metadata = archive.read(f"{dist_info}/METADATA")
-        check_metadata(metadata, project, version)
-        record_name = f"{dist_info}/RECORD"
-        sizes = {member.filename: member.file_size for member in wanted}
-        promised = read_record(archive.read(record_name), record_name, names, sizes)
-        scripts: tuple[EntryPoint, ...] = ()
-        if f"{dist_info}/entry_points.txt" in names:
-            scripts = read_entry_points(archive.read(f"{dist_info}/entry_points.txt").decode("utf-8"))
-    placed: dict[str, zipfile.ZipInfo] = {}
-    for member in wanted:
-        place = _place(member.filename, project, version)
-        if place in placed:
-            raise BadWheel(f"two of its files would be {place!r}")
-        if place is not None:
-            placed[place] = member
-    check_folders(placed)
+class Unpacker:
+    """Unpacks many wheels at once with as many threads at work as there are cores."""
+
+    def __init__(self, cpus: int, go_on: Callable[[], None]) -> None:
+        self._cpus = cpus
+        self._go_on = go_on
+        """Raises where the work is to end."""
+        # In the order in which they came: the first cell is ready first.
+        self._at_work = threading.BoundedSemaphore(cpus)
+
+    def begin(self, wheel: Wheel, destination: Destination) -> "Unpacking":
+        """Judge a wheel by its names, sizes and metadata before anything is made. Raises `InstallFailed`."""
+        with self._at_work, _refusals(wheel.filename):
+            layer, files = _judged(wheel, destination)
+        return Unpacking(self, wheel, layer, files)
+
+    def write(self, wheel: Path, files: Iterable[File]) -> list[str]:
+        """Write these files of a wheel and return what is wrong with those that RECORD doesn't promise so.
+
+        Raises `BadWheel` where a file can't be read, `OSError`.
+        """
+        for folder in sorted({os.path.dirname(file.path) for file in files}):  # noqa: PTH120
+            Path(folder).mkdir(parents=True, exist_ok=True)
+        # The biggest first, so that no thread begins one when the others are ready; small ones as they lie.
+        left = deque(sorted(files, key=lambda file: (-(file.member.file_size // _CHUNK), file.path)))
+        work = sum(_MAKING_A_FILE + file.member.file_size for file in left)
+        faults: list[str] = []
+
+        def some() -> None:
+            try:
+                with self._at_work, wheel.open("rb") as stream:
+                    for file in _taken(left):
+                        if not _write_file(stream, file, self._go_on):
+                            faults.append(f"{file.member.filename!r} is not what its RECORD promises")
+            except BaseException:
+                left.clear()  # the other threads need not go on
+                raise
+
+        threads = min(self._cpus, work // _A_THREAD_FOR + 1)
+        with ThreadPoolExecutor(threads, "unpack") as pool:
+            for share in [pool.submit(some) for _ in range(threads)]:
+                share.result()
+        return faults
+
+
+class Unpacking:
+    """A wheel that has broken no rule so far, on its way to being files."""
+
+    def __init__(self, unpacker: Unpacker, wheel: Wheel, layer: Layer, files: Sequence[File]) -> None:
+        self._unpacker = unpacker
+        self._wheel = wheel
+        self._files = files
+        self._faults: list[str] = []
+        self.layer = layer
+        """What there will be."""
+
+    def write(self, *, sources: bool) -> None:
+        """Write the Python sources, or all else. Raises `InstallFailed` where a file can't be read, `OSError`."""
+        with _refusals(self._wheel.filename):
+            chosen = [file for file in self._files if file.is_source is sources]
+            self._faults += self._unpacker.write(self._wheel.path, chosen)
+
+    @property
+    def is_as_promised(self) -> bool:
+        """Whether all that is written so far is what RECORD promises."""
+        return not self._faults
+
+    def conclude(self) -> None:
+        """Raise `InstallFailed` with all files that are not what RECORD promises."""
+        with _refusals(self._wheel.filename):
+            refuse(sorted(self._faults))
+
+
+def _taken(left: deque[File]) -> Iterator[File]:
+    """Yield one after the other, each to one thread only."""
+    while True:
+        try:
+            file = left.popleft()
+        except IndexError:
+            return
+        yield file
+
+
+class _Description(Struct, frozen=True):
+    """What a wheel says that it has."""
+
+    project: str
+    """Canonical."""
+    version: str
+    members: list[zipfile.ZipInfo]
+    """Files alone."""
+    promised: dict[str, str]
+    """`sha256:` and the hex digest of each but RECORD."""
+    scripts: tuple[EntryPoint, ...]
+    metadata_sha256: str
+
+
+def _judged(wheel: Wheel, destination: Destination) -> tuple[Layer, list[File]]:
+    """Return what there will be, and the files to be written, if the wheel breaks no rule. Raises `BadWheel`."""
+    described = _description(wheel)
+    placed = _placed(described)
     places = tuple(sorted(placed))
     listing = Listing(places)
     layer = Layer(
-        sha256=sha256,
-        name=project,
-        folder=target,
-        tree=tree,
-        place=site,
+        sha256=wheel.sha256,
+        name=described.project,
+        folder=destination.layer,
+        tree=destination.tree,
+        place=destination.site,
         listed=lambda: listing,
-        entry_points=scripts,
+        entry_points=described.scripts,
         import_names=import_names(place.removeprefix("site/") for place in places if place.startswith("site/")),
-        metadata_sha256=hashlib.sha256(metadata).hexdigest(),
+        metadata_sha256=described.metadata_sha256,
     )
     files = [
         File(
             path=str(layer.path(place)),
             member=member,
-            promised=promised.get(member.filename, ""),
+            promised=described.promised.get(member.filename, ""),
             executable=bool((member.external_attr >> 16) & 0o111) or place.startswith("bin/"),
         )
         for place, member in placed.items()
     ]
     return layer, files
+
+
+def _description(wheel: Wheel) -> _Description:
+    """Read what a wheel says of itself. Raises `BadWheel` where that contradicts itself or its file name."""
+    project, version = wheel.filename.split("-")[:2]
+    project = str(canonicalize_name(project))
+    with zipfile.ZipFile(wheel.path) as archive:
+        members = archive.infolist()
+        size = wheel.path.stat().st_size
+        check_members(members, size)
+        with wheel.path.open("rb") as stream:
+            check_layout(members, archive.start_dir, size, lambda start, length: _read(stream, start, length))
+        wanted = [member for member in members if not member.is_dir()]
+        sizes = {member.filename: member.file_size for member in wanted}
+        dist_info = find_dist_info(sizes, project, version)
+        metadata_name, record_name = f"{dist_info}/METADATA", f"{dist_info}/RECORD"
+        if metadata_name not in sizes or record_name not in sizes:
+            raise BadWheel("it has no METADATA or no RECORD")
+        metadata = archive.read(metadata_name)
+        check_metadata(metadata, project, version)
+        promised = read_record(archive.read(record_name), record_name, sizes, sizes)
+        scripts: tuple[EntryPoint, ...] = ()
+        if f"{dist_info}/entry_points.txt" in sizes:
+            scripts = read_entry_points(archive.read(f"{dist_info}/entry_points.txt").decode("utf-8"))
+    return _Description(project, version, wanted, promised, scripts, hashlib.sha256(metadata).hexdigest())
+
+
+def _placed(described: _Description) -> dict[str, zipfile.ZipInfo]:
+    """Return the files that are unpacked by their place in the layer (see `Layer.files`). Raises `BadWheel`."""
+    placed: dict[str, zipfile.ZipInfo] = {}
+    for member in described.members:
+        place = _place(member.filename, described.project, described.version)
+        if place in placed:
+            raise BadWheel(f"two of its files would be {place!r}")
+        if place is not None:
+            placed[place] = member
+    check_folders(placed)
+    return placed
 
 
 def _read(stream: BinaryIO, start: int, length: int) -> bytes:
@@ -213,7 +285,8 @@ def _is_data_folder(folder: str, project: str, version: str) -> bool:
     return canonicalize_name(name) == project and same_version(its_version, version)
 
 
-def _write_file(stream: BinaryIO, file: File, go_on: Callable[[], None]) -> None:
+def _write_file(stream: BinaryIO, file: File, go_on: Callable[[], None]) -> bool:
+    """Write one file; return whether it is what RECORD promises. Raises `BadWheel`, `OSError`."""
     member = file.member
     algorithm, _, wanted = (file.promised or "sha256:").partition(":")
     digest, size, crc = hashlib.new(algorithm), 0, 0
@@ -233,10 +306,9 @@ def _write_file(stream: BinaryIO, file: File, go_on: Callable[[], None]) -> None
             start_writing(sink.fileno())
     if (size, crc) != (member.file_size, member.CRC):
         raise BadWheel(f"{member.filename!r} is not what its directory says")
-    if file.promised and digest.hexdigest() != wanted:
-        raise BadWheel(f"{member.filename!r} is not what its RECORD promises")
     os.utime(file.path, (_SOURCE_TIME, _SOURCE_TIME))
     os.chmod(file.path, 0o555 if file.executable else 0o444)  # noqa: PTH101
+    return not file.promised or digest.hexdigest() == wanted
 
 
 def _contents(stream: BinaryIO, member: zipfile.ZipInfo) -> Iterator[bytes]:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+from tf_tester.core.wheel_rules import together
+
 _CHUNK = 1 << 20
 
 
@@ -23,7 +25,7 @@ def blob_trouble(path: Path) -> str:
 
 
 def layer_trouble(folder: Path) -> str:
-    """What is wrong with a layer, its first damaged file; empty where nothing is.
+    """Return what is wrong with a layer, its first ten damaged files; empty where nothing is.
 
     Of bytecode it is checked that it is there and begins as bytecode does: what it means only its own Python could
     tell, by compiling anew.
@@ -39,24 +41,31 @@ def layer_trouble(folder: Path) -> str:
     if not trees:
         return "it serves no Python"
     record = next((name for name in names if name.count("/") == 2 and name.endswith(".dist-info/RECORD")), None)
+    if record is None:
+        return "it has no RECORD"
     seen: set[tuple[int, int]] = set()
+    faults: list[str] = []
     for tree, own in trees:
         site = tree / "tree" / str(own.get("site"))
-        if record is None:
-            return "it has no RECORD"
-        try:
-            rows = list(_rows(site / record.removeprefix("site/")))
-        except (OSError, ValueError, csv.Error) as error:
-            return f"its RECORD can't be read: {error}"
-        for name, digest in rows:
-            path = _place(folder, site, name)
-            if path is not None and digest and (trouble := _file_trouble(path, digest, seen)):
-                return f"{name} {trouble}"
+        faults += _differing(folder, site, record.removeprefix("site/"), seen)
         compiled = own.get("bytecode")
         for name in compiled if isinstance(compiled, list) else ():
             if trouble := _bytecode_trouble(site / str(name)):
-                return f"{name} {trouble}"
-    return ""
+                faults.append(f"{name} {trouble}")
+    return together(list(dict.fromkeys(faults)))
+
+
+def _differing(folder: Path, site: Path, record: str, seen: set[tuple[int, int]]) -> Iterator[str]:
+    """Yield what is wrong with the files of one tree by its RECORD; those in `seen` were read for another."""
+    try:
+        rows = list(_rows(site / record))
+    except (OSError, ValueError, csv.Error) as error:
+        yield f"its RECORD can't be read: {error}"
+        return
+    for name, digest in rows:
+        path = _place(folder, site, name)
+        if path is not None and digest and (trouble := _file_trouble(path, digest, seen)):
+            yield f"{name} {trouble}"
 
 
 def _rows(record: Path) -> Iterator[tuple[str, str]]:
@@ -75,8 +84,8 @@ def _place(folder: Path, site: Path, name: str) -> Path | None:
     first, _, rest = name.partition("/")
     if not first.endswith(".data"):
         return site / name
-    room, _, rest = rest.partition("/")
-    match room:
+    scheme, _, rest = rest.partition("/")
+    match scheme:
         case "purelib" | "platlib":
             return site / rest
         case "data":
