@@ -17,7 +17,7 @@ BOUNDS = (
     "import cycles",
     "core modules that no test imports",
 )
-NOT_YET = frozenset(BOUNDS) - {"import cycles"}
+NOT_YET = frozenset(BOUNDS) - {"import cycles", "long functions"}
 """Bounds that the code doesn't keep so far."""
 
 

@@ -53,35 +53,27 @@ class Uv:
         home: Path | None = None,
         confine: Callable[[Command], Command] = lambda command: command,
     ) -> subprocess.CompletedProcess[str]:
-        """One call, quiet, in a clean environment, with `index` as the only one; the caller judges the exit status.
+        """Run uv once, quietly, in a clean environment, with `index` as its only one; whoever calls judges the status.
 
         `home` stands for the one that calls share, `confine` puts the call into a sandbox (then without `stdin`).
         Raises `InterruptedError` where `stop` came first.
         """
         home = home or self._home
         home.mkdir(exist_ok=True)
-        env = {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "HOME": str(home),
-            "TMPDIR": str(home),
-            "UV_CACHE_DIR": str(home / "cache"),
-            "UV_PYTHON_DOWNLOADS": "never",
-            "UV_LINK_MODE": "hardlink",
-            "NO_PROXY": "*",
-            # Here and not among the words: those every user of the machine can read.
-            "UV_DEFAULT_INDEX": index,
-            # It only talks to our loopback: what we can't serve now, we can't serve a second later either.
-            "UV_HTTP_RETRIES": "0",
-            # A page may wait for the network and metadata for a build; whether that takes too long is judged there.
-            "UV_HTTP_TIMEOUT": "86400",
-            # The same source gives the same wheel, whenever it is built.
-            "SOURCE_DATE_EPOCH": str(SOURCE_DATE),
-            "LANG": "C.UTF-8",
-        }
-        if "SYSTEMROOT" in os.environ:  # Windows' sockets don't work without it
-            env["SYSTEMROOT"] = os.environ["SYSTEMROOT"]
         argv = (str(self.path), *words[:1], "--no-config", "--no-progress", "--color=never", *words[1:])
-        command = confine(Command(argv, env, cwd))
+        command = confine(Command(argv, _environment(home, index), cwd))
+        process = self._start(command)
+        try:
+            stdout, stderr = _communicate(process, None if command.supervised else stdin)
+        finally:
+            with self._lock:
+                self._running.discard(process)
+        if self._stopped:
+            raise InterruptedError
+        return subprocess.CompletedProcess(argv, process.returncode, stdout, stderr)
+
+    def _start(self, command: Command) -> subprocess.Popen[str]:
+        """Start a process that `stop` ends from then on."""
         with self._lock:
             if self._stopped:
                 raise InterruptedError
@@ -101,24 +93,7 @@ class Uv:
                 umask=0o022,
             )
             self._running.add(process)
-        lifeline = None
-        if command.supervised:
-            # Its closing would end what the launcher supervises; `communicate` closes whatever there is.
-            lifeline, process.stdin = process.stdin, None
-        try:
-            stdout, stderr = process.communicate(None if lifeline else stdin)
-        except BaseException:
-            _kill(process)
-            process.wait()
-            raise
-        finally:
-            if lifeline is not None:
-                lifeline.close()
-            with self._lock:
-                self._running.discard(process)
-        if self._stopped:
-            raise InterruptedError
-        return subprocess.CompletedProcess(argv, process.returncode, stdout, stderr)
+            return process
 
     def stop(self) -> None:
         """End what runs, builds included, and start no other; waiting callers get `InterruptedError`."""
@@ -127,6 +102,48 @@ class Uv:
             running = list(self._running)
         for process in running:
             _kill(process)
+
+
+def _environment(home: Path, index: str) -> dict[str, str]:
+    """Return all variables of uv."""
+    env = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(home),
+        "TMPDIR": str(home),
+        "UV_CACHE_DIR": str(home / "cache"),
+        "UV_PYTHON_DOWNLOADS": "never",
+        "UV_LINK_MODE": "hardlink",
+        "NO_PROXY": "*",
+        # Here and not among the words: those every user of the machine can read.
+        "UV_DEFAULT_INDEX": index,
+        # It only talks to our loopback: what we can't serve now, we can't serve a second later either.
+        "UV_HTTP_RETRIES": "0",
+        # A page may wait for the network and metadata for a build; whether that takes too long is judged there.
+        "UV_HTTP_TIMEOUT": "86400",
+        # The same source gives the same wheel, whenever it is built.
+        "SOURCE_DATE_EPOCH": str(SOURCE_DATE),
+        "LANG": "C.UTF-8",
+    }
+    if "SYSTEMROOT" in os.environ:  # Windows' sockets don't work without it
+        env["SYSTEMROOT"] = os.environ["SYSTEMROOT"]
+    return env
+
+
+def _communicate(process: subprocess.Popen[str], stdin: str | None) -> tuple[str, str]:
+    """Return what a process prints until it ends. None: its input stays open, as a launcher's must."""
+    lifeline = None
+    if stdin is None:
+        # Its closing would end what the launcher supervises; `communicate` closes whatever there is.
+        lifeline, process.stdin = process.stdin, None
+    try:
+        return process.communicate(stdin)
+    except BaseException:
+        _kill(process)
+        process.wait()
+        raise
+    finally:
+        if lifeline is not None:
+            lifeline.close()
 
 
 def _kill(process: subprocess.Popen[str]) -> None:
