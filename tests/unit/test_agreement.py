@@ -11,7 +11,7 @@ from tf_tester.core.agreement import Voice, agreed
 from tf_tester.errors import IndexUnreachable, UnknownProject
 from tf_tester.index.agreed import AgreedIndex, Witness
 from tf_tester.index.first import FirstIndex
-from tf_tester.model.artifact import Artifact, ProjectPage
+from tf_tester.model.artifact import Artifact, ProjectPage, Promise, Promiser
 
 GOOD, BAD = "a" * 64, "b" * 64
 WHEN = datetime(2021, 1, 1, tzinfo=UTC)
@@ -69,7 +69,7 @@ def test_a_file_counts_where_two_roots_promise_the_same() -> None:
     ]
     found = agreed("toy", voices)
     assert names(found) == ["1"]
-    assert found.artifacts[0].promised_by == "tuna and bfsu and aliyun"
+    assert found.artifacts[0].promise == Promise(Promiser.MIRROR, "tuna and bfsu and aliyun")
 
 
 def test_one_that_says_otherwise_is_enough_against_a_file() -> None:
@@ -126,7 +126,7 @@ def test_copies_of_one_mirror_are_one_voice() -> None:
 
 def test_one_mirror_may_be_trusted_alone() -> None:
     found = index(DOWN, Witness("a", "a", Mirror(page(file("1"))), trusted=True)).page("toy")
-    assert found.artifacts[0].promised_by == "a (trusted)"
+    assert found.artifacts[0].promise == Promise(Promiser.MIRROR, "a (trusted)")
 
 
 def test_without_mirrors_the_failure_is_what_it_was() -> None:
@@ -153,14 +153,17 @@ def test_an_authority_that_could_not_be_reached_is_left_in_peace_for_a_while() -
     assert names(found.page("toy")) == ["1", "2"]
 
 
+OWN = Promise(Promiser.EXTRA_INDEX, "own")
+
+
 def test_an_index_that_follows_the_authority_adds_to_it_and_another_one_stands_alone() -> None:
     """PEP 708."""
     authority = Mirror(page(file("1"), file("2")))
     own = page(file("2", BAD), file("3"))
     follows = Mirror(replace(own, tracks=("https://index.example/simple/toy/",)))
     for before, expected in ((follows, ["1", "2", "3"]), (Mirror(own), ["2", "3"])):
-        found = FirstIndex([("own", before)], authority, [], url="https://index.example/simple").page("toy")
+        found = FirstIndex([(OWN, before)], authority, [], url="https://index.example/simple").page("toy")
         assert names(found) == expected
-    together = FirstIndex([("own", follows)], authority, [], url="https://index.example/simple").page("toy")
+    together = FirstIndex([(OWN, follows)], authority, [], url="https://index.example/simple").page("toy")
     assert [one.sha256 for one in together.artifacts] == [GOOD, GOOD, GOOD]
-    assert names(FirstIndex([("own", follows)], authority, [], url="https://other.example").page("toy")) == ["2", "3"]
+    assert names(FirstIndex([(OWN, follows)], authority, [], url="https://other.example").page("toy")) == ["2", "3"]

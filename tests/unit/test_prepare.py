@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from tf_tester.errors import BuildFailed, DownloadFailed, Unresolvable
-from tf_tester.flow.prepare import LockPolicy, Preparation, Preparer, artifact_of
+from tf_tester.flow.prepare import LockPolicy, Preparation, Preparer
 from tf_tester.flow.services import Services
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.model.cell import Cell, PlannedCell
@@ -165,7 +165,7 @@ def test_a_project_whose_needs_cannot_be_read_is_told() -> None:
 
 
 def test_a_pin_names_its_file() -> None:
-    wheel = artifact_of(pin("gear"))
+    wheel = pin("gear").artifact
     assert (wheel.filename, wheel.project, wheel.version) == ("gear-1.0-py3-none-any.whl", "gear", "1.0")
     assert (wheel.url, wheel.sha256, wheel.size) == ("https://host/gear", "ab" * 32, 10)
 

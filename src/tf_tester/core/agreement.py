@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tf_tester.model.artifact import Artifact, ProjectPage
+from tf_tester.model.artifact import Artifact, ProjectPage, Promise, Promiser
 
 
 class Voice(Struct, frozen=True):
@@ -56,5 +56,5 @@ def _together(offers: Sequence[tuple[Voice, Artifact]]) -> Artifact | None:
         requires_python=next((one.requires_python for one in artifacts if one.requires_python), None),
         yanked=max(yanked, key=len) if yanked else None,
         metadata_sha256=next(iter(metadata)) if len(metadata) == 1 else None,
-        promised_by=" and ".join(voice.name for voice, _ in offers),
+        promise=Promise(Promiser.MIRROR, " and ".join(voice.name for voice, _ in offers)),
     )

@@ -14,7 +14,7 @@ from msgspec import Struct
 from tf_tester.core.markers import markers_of
 from tf_tester.core.tags import best_wheel
 from tf_tester.errors import ConfigError
-from tf_tester.model.artifact import Artifact
+from tf_tester.model.artifact import Artifact, Promise, Promiser
 from tf_tester.model.cell import Cell, CellRequirement
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.lock import Pin, Resolution
@@ -170,9 +170,8 @@ def artifacts_of(content: bytes, interpreter: Interpreter, *, shown: str) -> lis
             sha256 = file.hashes.get("sha256")
             if file.url is not None and sha256 is not None:
                 version = str(package.version or "")
-                offered.append(
-                    Artifact(filename, name, version, file.url, sha256.lower(), file.size, promised_by=f"lock {shown}")
-                )
+                promise = Promise(Promiser.LOCK, f"lock {shown}")
+                offered.append(Artifact(filename, name, version, file.url, sha256.lower(), file.size, promise=promise))
         wheels = [artifact for artifact in offered if artifact.is_wheel]
         chosen = best_wheel(wheels, interpreter) or next((one for one in offered if one.is_sdist), None)
         if chosen is None:

@@ -16,7 +16,7 @@ from tf_tester.core.drift import Change, LockChangeKind, between, changes, entai
 from tf_tester.core.markers import markers_of
 from tf_tester.errors import NotAsSaid, TfTesterError, UsageError
 from tf_tester.flow.locked import is_file_of_lock, locked_cell
-from tf_tester.flow.prepare import Preparation, artifact_of
+from tf_tester.flow.prepare import Preparation
 from tf_tester.flow.probes import Probe, Prober
 from tf_tester.flow.run.frame import Run, carry_out
 from tf_tester.flow.run.plan import RunPlan
@@ -378,7 +378,7 @@ class Blaming:
 
     def _metadata(self, pin: Pin) -> bytes:
         try:
-            return self._services.packages.metadata(artifact_of(pin))
+            return self._services.packages.metadata(pin.artifact)
         except TfTesterError:
             return b""  # no requirements are known then; a combination that doesn't fit together is tried at worst
 

@@ -9,7 +9,6 @@ from packaging.utils import canonicalize_name
 from tf_tester.core.choose import Choice, choose
 from tf_tester.core.wheel_rules import same_version
 from tf_tester.errors import DownloadFailed, UsageError
-from tf_tester.flow.prepare import artifact_of
 from tf_tester.flow.services import Packages
 from tf_tester.model.lock import Lock, Pin
 from tf_tester.ports.memory import Needed
@@ -89,4 +88,4 @@ def _blob(pin: Pin, packages: Packages, blobs: Blobs, *, must: bool) -> Path | N
                 f"{pin.filename} was built here and is no longer in the store.", hint="Test that version once more."
             )
         return None
-    return packages.fetcher.fetch(artifact_of(pin)) if must else None
+    return packages.fetcher.fetch(pin.artifact) if must else None

@@ -19,7 +19,7 @@ from tf_tester.core.version_diff import Difference, Fact, Side
 from tf_tester.core.wheel_rules import BROKEN_ARCHIVE, same_version
 from tf_tester.errors import BadWheel, InstallFailed, NoPython, NoWheel, TfTesterError, UsageError
 from tf_tester.flow.pools import interruptible
-from tf_tester.flow.prepare import Preparation, Preparer, artifact_of
+from tf_tester.flow.prepare import Preparation, Preparer
 from tf_tester.flow.select import select_cells
 from tf_tester.flow.services import Services
 from tf_tester.model.cell import PlannedCell
@@ -128,7 +128,7 @@ def _side(name: str, planned: PlannedCell, lock: Lock, pin: Pin, services: Servi
 def _metadata(pin: Pin, services: Services) -> dict[str, list[str]]:
     """Fields of METADATA by lower-case name; none where it can't be read."""
     try:
-        text = services.packages.metadata(artifact_of(pin)).decode("utf-8", "replace")
+        text = services.packages.metadata(pin.artifact).decode("utf-8", "replace")
     except BadWheel:
         return {}
     found: dict[str, list[str]] = {}
@@ -213,7 +213,7 @@ def _scripts(pins: Sequence[Pin], services: Services) -> tuple[Fact, ...]:
 
 def _console_scripts(pin: Pin, services: Services) -> dict[str, str]:
     try:
-        text = services.packages.entry_points(artifact_of(pin)).decode("utf-8", "replace")
+        text = services.packages.entry_points(pin.artifact).decode("utf-8", "replace")
     except BadWheel:
         return {}
     parser = ConfigParser(delimiters=("=",), interpolation=None)
@@ -269,7 +269,7 @@ def _modules(wheel: zipfile.ZipFile) -> Iterable[tuple[str, Source]]:
 
 def _opened(pin: Pin, services: Services) -> zipfile.ZipFile:
     try:
-        return zipfile.ZipFile(services.packages.fetcher.fetch(artifact_of(pin)))
+        return zipfile.ZipFile(services.packages.fetcher.fetch(pin.artifact))
     except BROKEN_ARCHIVE as error:
         raise _damaged(pin, error) from error
 

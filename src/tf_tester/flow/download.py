@@ -10,13 +10,13 @@ from msgspec import Struct
 from tf_tester.core.lockfile import LockFormat, pylock_text, requirements_text
 from tf_tester.errors import DownloadFailed, NoPython, NoWheel, TfTesterError
 from tf_tester.flow.pools import interruptible
-from tf_tester.flow.prepare import Preparation, Preparer, artifact_of
+from tf_tester.flow.prepare import Preparation, Preparer
 from tf_tester.flow.select import select_cells
 from tf_tester.flow.services import Services
 from tf_tester.flow.wheel_folder import add_sums, copy_into, folder_errors, holds, write_file
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.cell import PlannedCell
-from tf_tester.model.lock import Pin, pin_of
+from tf_tester.model.lock import Pin
 from tf_tester.model.outcome import Outcome
 from tf_tester.model.platform import Platform
 from tf_tester.model.request import Selection, Trial
@@ -211,7 +211,7 @@ def _name(planned: PlannedCell, platform: Platform | None) -> str:
 
 def _artifacts(lists: Sequence[_Shopping]) -> list[Artifact]:
     """Each once; the largest first, so that what takes longest is not alone at the end."""
-    wanted = {pin.filename: artifact_of(pin) for one in lists for pin in one.pins}
+    wanted = {pin.filename: pin.artifact for one in lists for pin in one.pins}
     return sorted(wanted.values(), key=lambda artifact: -(artifact.size or 0))
 
 
@@ -227,7 +227,7 @@ def _pins_of(planned: PlannedCell, preparer: Preparer | None) -> tuple[Pin, ...]
                 f"{one.filename} can't be verified: the index promises no SHA-256 for it",
                 hint="Name an index that gives hashes with --index-url.",
             )
-        return (pin_of(one, one.sha256),)
+        return (Pin.of(one, one.sha256),)
     lock, _ = preparer.locked(Preparation(planned, planned.interpreter))
     return lock.pins
 

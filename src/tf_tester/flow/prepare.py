@@ -15,7 +15,7 @@ from tf_tester.core.era import release_date
 from tf_tester.core.wheel_rules import same_version
 from tf_tester.errors import BuildFailed, DownloadFailed, Unresolvable
 from tf_tester.flow.services import Services
-from tf_tester.model.artifact import Artifact, ProjectPage
+from tf_tester.model.artifact import ProjectPage
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.layer import Layer
@@ -258,7 +258,7 @@ class Preparer:
                     f"{pin.filename} was built here and is no longer in the store.",
                     hint="Repeat the command.",
                 )
-            blob = self._services.packages.fetcher.fetch(artifact_of(pin))
+            blob = self._services.packages.fetcher.fetch(pin.artifact)
         coming.seconds = clock() - started
         coming.step = Step.UNPACK
         missing.one_less()
@@ -304,18 +304,3 @@ def _joined(lock: Lock, tools: Lock, remarks: list[str]) -> Lock:
             remarks.append(f"the test runner needs {tool.name} {tool.version}: {pin.version} was replaced")
         own[tool.name] = tool
     return replace(lock, pins=tuple(sorted(own.values(), key=lambda pin: pin.name)))
-
-
-def artifact_of(pin: Pin) -> Artifact:
-    """The file that a pin names, as the fetcher takes it."""
-    return Artifact(
-        filename=pin.filename,
-        project=pin.name,
-        version=pin.version,
-        url=pin.url,
-        sha256=pin.sha256,
-        size=pin.size,
-        upload_time=pin.upload_time,
-        provenance=pin.provenance,
-        promised_by=pin.promised_by,
-    )

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from tf_tester.core.agreement import Voice, agreed
 from tf_tester.errors import IndexUnreachable, UnknownProject
-from tf_tester.model.artifact import ProjectPage
+from tf_tester.model.artifact import ProjectPage, Promise, Promiser
 from tf_tester.model.events import TransferTrouble
 from tf_tester.ports.index import Index
 from tf_tester.ports.tell import Tell
@@ -75,7 +75,7 @@ class AgreedIndex:
                 page = _page(witness, project)
                 if isinstance(page, ProjectPage):
                     self._say(project, f"{witness.name}, as --trust says")
-                    return _promised_by(page, f"{witness.name} (trusted)")
+                    return page.promised(Promise(Promiser.MIRROR, f"{witness.name} (trusted)"))
         with ThreadPoolExecutor(_WORTH_ASKING, "witness") as pool:
             answers = list(pool.map(lambda witness: _page(witness, project), self._witnesses))
         voices = [
@@ -114,10 +114,6 @@ def _page(witness: Witness, project: str) -> ProjectPage | IndexUnreachable | Un
         return IndexUnreachable("it shows an older state than was seen before") if page.behind else page
     except (IndexUnreachable, UnknownProject) as error:
         return error
-
-
-def _promised_by(page: ProjectPage, who: str) -> ProjectPage:
-    return replace(page, artifacts=tuple(replace(one, promised_by=who) for one in page.artifacts))
 
 
 def _told(answer: ProjectPage | IndexUnreachable | UnknownProject) -> str:

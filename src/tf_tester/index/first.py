@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from tf_tester.errors import UnknownProject
-from tf_tester.model.artifact import ProjectPage
+from tf_tester.model.artifact import ProjectPage, Promise
 from tf_tester.ports.index import Index
 
 
@@ -23,13 +23,13 @@ class FirstIndex:
 
     def __init__(
         self,
-        before: Sequence[tuple[str, Index]],
+        before: Sequence[tuple[Promise, Index]],
         authority: Index,
-        after: Sequence[tuple[str, Index]],
+        after: Sequence[tuple[Promise, Index]],
         *,
         url: str = "",
     ) -> None:
-        """`before`, `after`: addresses without credentials, and indexes, in the order in which they are asked.
+        """`before`, `after`: indexes in the order in which they are asked, each with what its files are promised by.
 
         `url`: the authority's own address, without credentials.
         """
@@ -63,11 +63,11 @@ class FirstIndex:
         return replace(followed, artifacts=(*followed.artifacts, *more))
 
 
-def _first(indexes: Sequence[tuple[str, Index]], project: str) -> ProjectPage | None:
-    for shown, index in indexes:
+def _first(indexes: Sequence[tuple[Promise, Index]], project: str) -> ProjectPage | None:
+    for promise, index in indexes:
         try:
             page = index.page(project)
         except UnknownProject:
             continue
-        return replace(page, artifacts=tuple(replace(one, promised_by=shown) for one in page.artifacts))
+        return page.promised(promise)
     return None

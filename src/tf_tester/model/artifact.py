@@ -2,11 +2,35 @@
 
 import re
 from datetime import datetime
+from enum import StrEnum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 _SEPARATORS = re.compile("[-_.]+")
 _SDIST_ENDINGS = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz")
+
+
+class Promiser(StrEnum):
+    """Who promised a file's hash."""
+
+    AUTHORITY = "authority"
+    EXTRA_INDEX = "extra-index"
+    """An index or folder of the user's beside the authority: no mirror is to hear of its projects."""
+    MIRROR = "mirror"
+    """A mirror that the user trusts, or several that agree, in place of an authority that can't be reached."""
+    PRIVATE = "private"
+    """Whoever uploaded it to an index that is served here."""
+    LOCK = "lock"
+    """A lock that the user gave."""
+
+
+class Promise(Struct, frozen=True):
+    """Whose word a hash is."""
+
+    by: Promiser = Promiser.AUTHORITY
+    name: str = ""
+    """As people and records read it; empty for the authority."""
 
 
 class Artifact(Struct, frozen=True):
@@ -32,8 +56,8 @@ class Artifact(Struct, frozen=True):
     """None: no metadata file is advertised (PEP 714). Empty: advertised without a hash."""
     provenance: str | None = None
     """Address of its attestations (PEP 740); None where the index names none."""
-    promised_by: str = ""
-    """Whose word its hash is, where it isn't the authority's."""
+    promise: Promise = Promise()
+    """Whose word its hash is."""
 
     @property
     def is_wheel(self) -> bool:
@@ -64,6 +88,10 @@ class ProjectPage(Struct, frozen=True):
     """True when others speak in place of the index: what isn't on it may exist all the same."""
     source: bytes = b""
     """The PEP 691 JSON that it was read from, where it was: what we don't know of is still in it."""
+
+    def promised(self, promise: Promise) -> "ProjectPage":
+        """Return it with somebody else's word for its hashes."""
+        return replace(self, artifacts=tuple(replace(one, promise=promise) for one in self.artifacts))
 
 
 def split_filename(filename: str, project: str) -> str | None:

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from msgspec import Struct, field
 
-from tf_tester.model.artifact import Artifact
+from tf_tester.model.artifact import Artifact, Promise, Promiser
 
 
 class Resolution(StrEnum):
@@ -37,22 +37,52 @@ class Pin(Struct, frozen=True):
     provenance: str | None = None
     """Address of its attestations (PEP 740)."""
     promised_by: str = ""
-    """Whose word the hash is, where it isn't the authority's."""
+    """Whose word the hash is, as people read it, where it isn't the authority's."""
+    promiser: Promiser = Promiser.AUTHORITY
+    """Who that is, for those who decide by it; see `promise`."""
 
+    @classmethod
+    def of(cls, artifact: Artifact, sha256: str) -> "Pin":
+        """Return a file as it is; `sha256`: the artifact's own, which a pin must have."""
+        return cls(
+            name=artifact.project,
+            version=artifact.version,
+            filename=artifact.filename,
+            sha256=sha256,
+            size=artifact.size,
+            url=artifact.url,
+            upload_time=artifact.upload_time,
+            provenance=artifact.provenance,
+            promised_by=artifact.promise.name,
+            promiser=artifact.promise.by,
+        )
 
-def pin_of(artifact: Artifact, sha256: str) -> Pin:
-    """A file as it is; `sha256`: the artifact's own, which a pin must have."""
-    return Pin(
-        artifact.project,
-        artifact.version,
-        artifact.filename,
-        sha256,
-        artifact.size,
-        artifact.url,
-        upload_time=artifact.upload_time,
-        provenance=artifact.provenance,
-        promised_by=artifact.promised_by,
-    )
+    @property
+    def artifact(self) -> Artifact:
+        """The file, as a fetcher takes it."""
+        return Artifact(
+            filename=self.filename,
+            project=self.name,
+            version=self.version,
+            url=self.url,
+            sha256=self.sha256,
+            size=self.size,
+            upload_time=self.upload_time,
+            provenance=self.provenance,
+            promise=self.promise,
+        )
+
+    @property
+    def promise(self) -> Promise:
+        """Whose word the hash is.
+
+        What versions before `promiser` wrote has the text alone: it is taken for an index whose projects nobody else
+        is to hear of, which is right for that and costs others a mirror.
+        """
+        told = self.promiser
+        if self.promised_by and told is Promiser.AUTHORITY:
+            told = Promiser.EXTRA_INDEX
+        return Promise(told, self.promised_by)
 
 
 class Lock(Struct, frozen=True):

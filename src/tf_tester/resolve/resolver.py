@@ -15,7 +15,7 @@ from tf_tester.core.wheel_rules import same_version
 from tf_tester.errors import IndexUnreachable, OurFailure, TfTesterError, Unresolvable
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.interpreter import Interpreter
-from tf_tester.model.lock import Lock, Pin, Resolution, pin_of
+from tf_tester.model.lock import Lock, Pin, Resolution
 from tf_tester.model.platform import Platform
 from tf_tester.ports.index import Index
 from tf_tester.ports.memory import Locks
@@ -87,7 +87,7 @@ class UvResolver:
 
     def pins(self, artifacts: Sequence[Artifact], interpreter: Interpreter) -> tuple[Pin, ...]:
         return tuple(
-            self._built(one, interpreter) if one.is_sdist else pin_of(one, one.sha256)
+            self._built(one, interpreter) if one.is_sdist else Pin.of(one, one.sha256)
             for one in artifacts
             if one.sha256 is not None
         )
@@ -193,28 +193,25 @@ class UvResolver:
         artifacts = [a for a in self._index.page(name).artifacts if same_version(a.version, version)]
         wheel = best_wheel([a for a in artifacts if a.is_wheel and a.sha256], question.interpreter)
         if wheel is not None and wheel.sha256 is not None:
-            return replace(pin_of(wheel, wheel.sha256), name=name, version=version)
+            return replace(Pin.of(wheel, wheel.sha256), name=name, version=version)
         sdist = next((a for a in artifacts if a.is_sdist and a.sha256), None)
         if sdist is None:
             raise Unresolvable(f"{name} {version} has no wheel for Python {question.interpreter.label}.")
         assert sdist.sha256 is not None
         if not question.interpreter.is_here:
             # What is built for another Python may not fit: whoever installs it builds it.
-            return replace(pin_of(sdist, sdist.sha256), name=name, version=version)
+            return replace(Pin.of(sdist, sdist.sha256), name=name, version=version)
         return replace(self._built(sdist, question.interpreter), name=name, version=version)
 
     def _built(self, sdist: Artifact, interpreter: Interpreter) -> Pin:
         built = self._builder.built(sdist, interpreter)
-        return Pin(
-            sdist.project,
-            sdist.version,
-            built.filename,
-            built.sha256,
-            built.size,
-            sdist.url,
-            sdist.sha256,
-            sdist.upload_time,
-            promised_by=sdist.promised_by,
+        assert sdist.sha256 is not None
+        return replace(
+            Pin.of(sdist, built.sha256),
+            filename=built.filename,
+            size=built.size,
+            built_from=sdist.sha256,
+            provenance=None,  # of the source distribution, not of what was built
         )
 
 

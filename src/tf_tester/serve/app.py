@@ -25,7 +25,7 @@ from tf_tester.core.simple import canonical, render_names_html, render_names_jso
 from tf_tester.core.tokens import Scope, Token, presented
 from tf_tester.core.views import Allowed, View, split_view
 from tf_tester.errors import BadView, BadWheel, IndexUnreachable, TfTesterError, UnknownProject
-from tf_tester.model.artifact import Artifact
+from tf_tester.model.artifact import Artifact, Promiser
 from tf_tester.model.source import AUTHORITY, Source
 from tf_tester.ports.fetch import Fetcher
 from tf_tester.ports.index import Index
@@ -35,7 +35,7 @@ from tf_tester.serve.answers import GONE, Answer, log, said, send
 from tf_tester.serve.files import Coming, Files
 from tf_tester.serve.metrics import Metrics
 from tf_tester.serve.pages import Body, Pages, Shown, body_of
-from tf_tester.serve.private import PRIVATE, PrivateFolder
+from tf_tester.serve.private import PrivateFolder
 from tf_tester.serve.quick import Quick
 from tf_tester.serve.status import Facts, Status
 from tf_tester.serve.uploads import receive
@@ -255,7 +255,7 @@ class App:
         if artifact is not None and artifact.sha256 == sha256 and artifact.metadata_sha256 is not None:
             loop = asyncio.get_running_loop()
             private = self._offer.private
-            read = private.metadata if private and artifact.promised_by == PRIVATE else self._offer.metadata
+            read = private.metadata if private and artifact.promise.by is Promiser.PRIVATE else self._offer.metadata
             try:
                 content = await loop.run_in_executor(self._executor, read, artifact)
             except BadWheel as error:
@@ -277,7 +277,7 @@ class App:
         known = request.headers.get("If-None-Match")
         if known is not None and matches(known, etag):
             return Answer(304, told)
-        private = self._offer.private if artifact.promised_by == PRIVATE else None
+        private = self._offer.private if artifact.promise.by is Promiser.PRIVATE else None
         if self._offer.redirect and private is None:
             header = self._offer.region_header
             elsewhere = await self._elsewhere(artifact, request.headers.get(header, "") if header else "")

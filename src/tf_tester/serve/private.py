@@ -25,8 +25,6 @@ from tf_tester.core.wheel_rules import BROKEN_ARCHIVE, MAX_METADATA, check_membe
 from tf_tester.errors import BadWheel, NotAPage, OurFailure, UnknownProject, UploadRefused
 from tf_tester.model.artifact import Artifact, ProjectPage, split_filename
 
-PRIVATE = "private"
-"""Whose word the hashes of uploaded files are."""
 _PAGE = "page.json"
 _ABANDONED = 86_400
 """Seconds after which nobody goes on with an upload."""

@@ -381,7 +381,7 @@ class _RunningDownload:
                 received=self._partial.received,
                 source=_named(sources),
                 seconds=seconds,
-                promised_by=self._artifact.promised_by,
+                promised_by=self._artifact.promise.name,
                 attested_by=self._download.attested_by,
             )
         )

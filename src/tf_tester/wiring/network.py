@@ -28,7 +28,7 @@ from tf_tester.index.first import FirstIndex
 from tf_tester.index.http import MAX_AGE, HttpIndex
 from tf_tester.index.mirror_urls import mirror_source
 from tf_tester.index.mirrors import AUTO, Mirror, known, mirror_named, roots
-from tf_tester.model.artifact import Artifact
+from tf_tester.model.artifact import Artifact, Promise, Promiser
 from tf_tester.model.events import MirrorsChosen, TransferTrouble
 from tf_tester.model.source import AUTHORITY, Source, SourceHistory, SourceUse
 from tf_tester.ports.index import Index
@@ -144,11 +144,9 @@ class Network:
         self._serials = ProjectSerials(ledger, without_credentials(url))
         self._authority = self._at(url, leads=True)
         before, after = (
-            [(display_url(one), self._at(one, private=True)) for one in urls]
+            [(Promise(Promiser.EXTRA_INDEX, display_url(one)), self._at(one, private=True)) for one in urls]
             for urls in (self._chosen.extra, self._chosen.folders)
         )
-        self._private = {shown for shown, _ in (*before, *after)}
-        """What vouches for files of projects that no mirror is to hear of."""
         self._last = last = AgreedIndex(self._authority, self._witnesses(), tell, now)
         self.index: Index = last
         if before or after:
@@ -198,7 +196,7 @@ class Network:
 
     def _sources(self, artifact: Artifact) -> list[Source]:
         """The chosen mirrors in their order; the authority itself where these fail."""
-        if artifact.promised_by in self._private:
+        if artifact.promise.by in (Promiser.EXTRA_INDEX, Promiser.PRIVATE):
             return [Source(AUTHORITY, artifact.url, proven=True)]
         found: list[Source] = []
         mirrors = list(self._chosen.mirrors)
@@ -217,7 +215,7 @@ class Network:
         # Beside mirrors of which nobody knows whether they are right it runs, too: a lie costs a smaller part then.
         known_good = any(source.proven for source in found)
         own = Source(AUTHORITY, artifact.url, proven=True, reserve=known_good, speed=speed)
-        if artifact.promised_by and any(source.url == artifact.url for source in found):
+        if artifact.promise.by is not Promiser.AUTHORITY and any(source.url == artifact.url for source in found):
             return found  # without an authority there is no address of its own
         return [*found, own]
 

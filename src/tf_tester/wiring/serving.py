@@ -13,6 +13,7 @@ from tf_tester.errors import UsageError
 from tf_tester.flow.services import Services
 from tf_tester.index.described import DescribedIndex
 from tf_tester.index.first import FirstIndex
+from tf_tester.model.artifact import Promise, Promiser
 from tf_tester.model.events import Event
 from tf_tester.ports.index import Index
 from tf_tester.ports.tell import Tell
@@ -20,7 +21,7 @@ from tf_tester.serve.access import Access, Log
 from tf_tester.serve.app import Offer
 from tf_tester.serve.locks import LockFolder
 from tf_tester.serve.metrics import Metrics
-from tf_tester.serve.private import PRIVATE, PrivateFolder
+from tf_tester.serve.private import PrivateFolder
 from tf_tester.serve.status import Facts
 from tf_tester.serve.tokens import TokenFile
 from tf_tester.store.folder import StoreFolder
@@ -99,7 +100,7 @@ def offering(settings: Settings, wishes: Wishes, tell: Tell, environ: Mapping[st
             synced = StoredReplica(ledger, replica_named(ledger, wishes.synced))
         index: Index = synced or DescribedIndex(world.packages.index, world.packages.metadata_digest)
         if private is not None:
-            index = FirstIndex([(PRIVATE, private)], index, [])
+            index = FirstIndex([(Promise(Promiser.PRIVATE, "private"), private)], index, [])
         try:
             yield Offer(
                 stop=world.run.stop,
