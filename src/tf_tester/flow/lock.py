@@ -52,7 +52,7 @@ class Checked(Struct, frozen=True):
 
 
 def make_locks(selection: Selection, trial: Trial, services: Services) -> tuple[list[Made], list[NotMade]]:
-    """One for each cell, its test runner's distributions included where the trial has tests.
+    """Make one for each cell, its test runner's distributions included where the trial has tests.
 
     Raises `UsageError`, `IndexUnreachable`; what fails for one version doesn't cost the others.
     """
@@ -77,7 +77,7 @@ def make_locks(selection: Selection, trial: Trial, services: Services) -> tuple[
 
 
 def known_good(report: Report) -> list[Made]:
-    """Locks of the cells of a record that pass. Raises `UsageError` where there are none."""
+    """Return locks of the cells of a record that pass. Raises `UsageError` where there are none."""
     found = [
         # Without what it answers: a record doesn't tell all of that.
         Made(Origin(cell), report.locks[cell.key], repeatable=False)
@@ -90,7 +90,7 @@ def known_good(report: Report) -> list[Made]:
 
 
 def write_locks(made: Sequence[Made], folder: Path, formats: Sequence[LockFormat], tool: str) -> list[str]:
-    """A file for each lock and format; their names. Raises `OurFailure` where the folder can't be written."""
+    """Write a file for each lock and format; return their names. Raises `OurFailure` where that can't be done."""
     names = []
     with folder_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -116,7 +116,7 @@ def write_locks(made: Sequence[Made], folder: Path, formats: Sequence[LockFormat
 
 
 def check_locks(places: Sequence[Path], trial: Trial, services: Services, told: Callable[[Checked], None]) -> bool:
-    """Whether each lock is what would be resolved today; `told` hears of each. Raises `UsageError`."""
+    """Tell whether each lock is what would be resolved today; `told` is called with each. Raises `UsageError`."""
     same = True
     for place in places:
         for file in lock_files(place):
@@ -182,7 +182,7 @@ def _resolved(planned: PlannedCell, preparer: Preparer) -> Lock:
 
 
 def _name(cell: Cell, form: LockFormat) -> str:
-    """PEP 751 takes no dots in the middle of a name."""
+    """Return the name of a file; PEP 751 takes no dots in the middle of it."""
     how = "" if cell.resolution is Resolution.ERA else f"-{cell.resolution}"
     if cell.details:
         how += f"-{hashlib.sha256(' '.join(cell.details).encode()).hexdigest()[:8]}"

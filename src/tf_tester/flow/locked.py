@@ -22,7 +22,7 @@ from tf_tester.ports.index import Index
 
 
 def is_file_of_lock(text: str) -> bool:
-    """Whether it is a file's name rather than a word.
+    """Tell whether it is a file's name rather than a word.
 
     >>> is_file_of_lock("pylock.toml"), is_file_of_lock("./frozen"), is_file_of_lock("latest")
     (True, True, False)
@@ -31,7 +31,7 @@ def is_file_of_lock(text: str) -> bool:
 
 
 def read_lock(file: Path, interpreter: Interpreter, services: Services) -> Lock:
-    """A `pylock.toml` (PEP 751), or requirements of which each is exact (as `pip freeze` writes them).
+    """Read a `pylock.toml` (PEP 751), or requirements of which each is exact (as `pip freeze` writes them).
 
     A source distribution is built. Raises `UsageError` where the file can't be read, `ConfigError` where it is no
     lock or has nothing for the interpreter, what the index and the builder raise.
@@ -51,7 +51,7 @@ def read_lock(file: Path, interpreter: Interpreter, services: Services) -> Lock:
 
 
 def select_locked(places: Sequence[Path], services: Services, package: str) -> Selected:
-    """A cell for each lock, which is all that is asked; a folder means the `pylock.*.toml` in it.
+    """Return a cell for each lock, which is all that is asked; a folder means the `pylock.*.toml` in it.
 
     `package`: what is tested with locks that aren't ours. A lock whose Python isn't installed is a refusal. Raises
     `UsageError` where there is no lock, what `read_lock` raises.
@@ -76,7 +76,7 @@ def select_locked(places: Sequence[Path], services: Services, package: str) -> S
 
 
 def lock_files(place: Path) -> list[Path]:
-    """A file itself, of a folder the locks in it. Raises `UsageError` where there is none."""
+    """Return a file itself, of a folder the locks in it. Raises `UsageError` where there is none."""
     if not place.is_dir():
         if not place.exists():
             raise UsageError(f"There is no lock {place}.", hint="`tf-tester lock` makes them.")
@@ -121,7 +121,10 @@ def _cell_of(file: Path, package: str, interpreters: Sequence[Interpreter], serv
 
 
 def locked_cell(planned: PlannedCell, file: Path, services: Services) -> PlannedCell:
-    """The cell with what a file names. Raises as `read_lock` does, and where it has another version of the package."""
+    """Return the cell with what a file names.
+
+    Raises as `read_lock` does, and where it has another version of the package.
+    """
     cell = replace(planned.cell.beside(()), resolution=Resolution.LOCK, lock_name=file.name)
     if planned.interpreter is None:
         return replace(planned, cell=cell)

@@ -91,7 +91,7 @@ class Preparer:
         self._project_lock = threading.Lock()
 
     def locked(self, preparation: Preparation) -> tuple[Lock, bool]:
-        """The exact distributions of a cell, its test runner's included, and whether the store knew them."""
+        """Return the exact distributions of a cell, its test runner's included, and whether the store knew them."""
         planned, interpreter = preparation.planned, preparation.interpreter
         project = self._project(interpreter)
         if planned.lock is not None:
@@ -119,12 +119,12 @@ class Preparer:
         return lock, known
 
     def requirements(self, preparation: Preparation) -> tuple[str, ...]:
-        """Besides the package and what a cell alone has: the trial's, and those of the user's own project."""
+        """Return what the trial and the user's own project require, besides the package and what a cell alone has."""
         project = self._project(preparation.interpreter)
         return (*self._trial.requirements, *(self._needs_of(*project) if project is not None else ()))
 
     def _given(self, preparation: Preparation, lock: Lock) -> Lock:
-        """With the user's own project as it is now, and the test runner where the lock has none."""
+        """Return a given lock with the user's own project as it is now, and the test runner where it has none."""
         names = {canonicalize_name(pin.name) for pin in lock.pins}
         missing = [text for text in self._policy.tools if _project_of(text) not in names]
         if missing and self._policy.only_given:
@@ -147,7 +147,7 @@ class Preparer:
     def environment(
         self, preparation: Preparation, lock: Lock, entered: Callable[[str], None], *, keep: str | None
     ) -> Iterator[Environment]:
-        """The cell's environment; `entered` hears of each phase."""
+        """Yield the cell's environment; `entered` is called with each phase."""
         clock = self._services.run.monotonic
         started = clock()
         execution = self._services.execution
@@ -189,7 +189,7 @@ class Preparer:
         return released + self._selection.grace
 
     def _tool_lock(self, preparation: Preparation, lock: Lock) -> tuple[Lock, bool]:
-        """The test runner that fits beside the lock; only where none does, one that changes it."""
+        """Return the test runner that fits beside the lock; only where none does, one that changes it."""
         question = Question(
             requirements=self._policy.tools,
             interpreter=preparation.interpreter,
@@ -204,7 +204,7 @@ class Preparer:
             return self._services.provisioning.resolver.lock(replace(question, constraints=()))
 
     def _project(self, interpreter: Interpreter) -> tuple[Pin, bytes] | None:
-        """The user's own project as a pin and its METADATA, built once for each Python that needs it."""
+        """Return the user's own project as a pin and its METADATA, built once for each Python that needs it."""
         if self._trial.project is None:
             return None
         with self._project_lock:
@@ -229,7 +229,7 @@ class Preparer:
         return needs
 
     def _layers(self, lock: Lock, preparation: Preparation, entered: Callable[[str], None]) -> list[Layer]:
-        """In the order of the lock; what isn't there is fetched and unpacked, several at once."""
+        """Return the layers in the order of the lock; what isn't there is fetched and unpacked, several at once."""
         python = preparation.interpreter
         # Looking for 40 that are there takes 10 ms; handing each to a thread takes three times as long.
         found = {pin: self._services.storage.layers.find(pin.sha256, python) for pin in lock.pins}
@@ -296,7 +296,7 @@ def _project_of(requirement: str) -> str:
 
 
 def _joined(lock: Lock, tools: Lock, remarks: list[str]) -> Lock:
-    """The lock with the test runner's pins; what the runner had to change is said."""
+    """Return the lock with the test runner's pins; remark on what the runner had to change."""
     own = {pin.name: pin for pin in lock.pins}
     for tool in tools.pins:
         pin = own.get(tool.name)

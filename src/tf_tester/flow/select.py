@@ -31,7 +31,7 @@ class Selected(Struct, frozen=True):
 def select_cells(
     selection: Selection, services: Services, *, installed_only: bool = True, platform: Platform | None = None
 ) -> Selected:
-    """A cell for each version and Python asked for; with Pythons of the mind where nothing has to run.
+    """Return a cell for each version and Python asked for; with Pythons that could be where nothing has to run.
 
     With a `platform` all of them are such, on a machine of that kind.
 
@@ -95,7 +95,7 @@ def _choice(selection: Selection, services: Services, remarks: list[str]) -> Cho
 def _interpreters(
     selection: Selection, services: Services, remarks: list[str]
 ) -> tuple[list[Interpreter], tuple[str, ...]]:
-    """Those that may be used, in order of preference, and the labels of those asked for."""
+    """Return those that may be used, in order of preference, and the labels of those asked for."""
     given: list[Interpreter] = []
     labels: list[str] = []
     for python in selection.pythons:

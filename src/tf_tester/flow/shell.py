@@ -74,7 +74,10 @@ def _run(command: Sequence[str], environment: Environment, services: Services) -
 
 
 def _shell(env: dict[str, str], workplace: Path) -> tuple[str, ...]:
-    """The user's shell. What it reads at its start may put other Pythons first (pyenv does): ours come after that."""
+    """Return the command of the user's shell.
+
+    What it reads at its start may put other Pythons first (pyenv does): ours come after that.
+    """
     if sys.platform == "win32":
         return (env.get("COMSPEC", "cmd.exe"),)
     shell = env.get("SHELL", "/bin/sh")

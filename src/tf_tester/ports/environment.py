@@ -15,7 +15,7 @@ from tf_tester.model.world import Overlay
 
 class Interpreters(Protocol):
     def find(self) -> tuple[Sequence[Interpreter], Sequence[BrokenInterpreter]]:
-        """All Pythons of this machine, newest first; of several with one version and ABI, the first found."""
+        """Return all Pythons of this machine, newest first; of several with one version and ABI, the first found."""
         ...
 
     def probe(self, path: Path) -> Interpreter:
@@ -47,7 +47,7 @@ class Environments(Protocol):
     def make(
         self, interpreter: Interpreter, layers: Sequence[Layer], *, keep: str | None
     ) -> AbstractContextManager[Environment]:
-        """An environment of just these layers, gone at the end unless it is kept under a name.
+        """Make an environment of just these layers, gone at the end unless it is kept under a name.
 
         Where two layers bring one file, the first one's is used and the clash is in `Environment.clashes`.
         Raises `InstallFailed`, `StoreError`.

@@ -30,7 +30,7 @@ class Started(Protocol):
     pid: int
 
     def ended(self, pause: float | None) -> bool:
-        """Whether it ends within so many seconds (None: however long it takes)."""
+        """Wait for the end, so many seconds at the most (None: however long it takes); tell whether it came."""
         ...
 
     def end(self, grace: float) -> None:
@@ -57,11 +57,11 @@ class Ready(Protocol):
     """A launcher that has gone as far as it can without knowing what it is for."""
 
     def start(self, command: Command, stdout: int, stderr: int) -> Started:
-        """With a command of the same sandbox. Raises `OSError` where it has died meanwhile."""
+        """Start a command of the same sandbox. Raises `OSError` where it has died meanwhile."""
         ...
 
     def close(self) -> None:
-        """It isn't wanted; it ends soon."""
+        """Have it end soon: it isn't wanted."""
         ...
 
 
@@ -71,7 +71,7 @@ class Starter(Protocol):
         ...
 
     def start(self, command: Command, groups: Sequence[Path], stdout: int, stderr: int) -> Started:
-        """A supervised command, as a process in these control groups. Raises `OSError`."""
+        """Start a supervised command in these control groups. Raises `OSError`."""
         ...
 
 
@@ -97,14 +97,15 @@ class Sandbox(Protocol):
         ...
 
     def wrap(self, command: Command, world: World) -> Command:
-        """The command that starts `command` where it sees nothing but `world`."""
+        """Return the command that starts `command` where it sees nothing but `world`."""
         ...
 
 
 class Executor(Protocol):
     def expect(self, ahead: bytes, limits: Limits) -> None:
-        """A program of a sandbox will be run soon: what can be done for it before it is known is begun, in another
-        process. If it is not, that was in vain, and does no harm."""
+        """Begin, in another process, what can be done for a program of a sandbox before it is known.
+
+        If none is run, that was in vain, and does no harm."""
         ...
 
     def run(
@@ -128,9 +129,9 @@ class Executor(Protocol):
 
 class Memory(Protocol):
     def available(self) -> int:
-        """Bytes that the system could give now."""
+        """Return the bytes that the system could give now."""
         ...
 
     def resident(self) -> int:
-        """Bytes that running cells hold now."""
+        """Return the bytes that running cells hold now."""
         ...

@@ -14,33 +14,33 @@ class Fetcher(Protocol):
     """The only place where bytes enter."""
 
     def fetch(self, artifact: Artifact) -> Path:
-        """The verified blob of an artifact, from the store or from the fastest source that tells the truth.
+        """Return the verified blob of an artifact, from the store or from the fastest source that tells the truth.
 
         Blocks; callable from many threads, one transfer per blob. Raises `DownloadFailed`, `StoreError`.
         """
         ...
 
     def arrival(self, sha256: str) -> "Arrival | None":
-        """Of a file that is being fetched by this process; None: it isn't."""
+        """Return how much has come of a file that this process is fetching; None: it isn't."""
         ...
 
     def foresee(self, artifact: Artifact) -> "Foreseen":
-        """What `fetch` would have to bring and from where, without bringing it."""
+        """Tell what `fetch` would have to bring and from where, without bringing it."""
         ...
 
     def sources(self, artifact: Artifact) -> Sequence[Source]:
-        """Where it may be had, the first choice first; mirrors' pages may be asked for that."""
+        """Return where it may be had, the first choice first; mirrors' pages may be asked for that."""
         ...
 
     def read_range(self, artifact: Artifact, start: int, end: int) -> bytes:
-        """Bytes [start, end) of an artifact at the authority, unverified; negative start counts from the end.
+        """Return bytes [start, end) of an artifact at the authority, unverified; negative start counts from the end.
 
         Raises `DownloadFailed`, also where the server doesn't do ranges.
         """
         ...
 
     def metadata(self, artifact: Artifact) -> bytes | None:
-        """The file's advertised core metadata (PEP 658), or None where there is none or its hash is wrong."""
+        """Return the file's advertised core metadata (PEP 658), or None where there is none or its hash is wrong."""
         ...
 
 
@@ -81,7 +81,7 @@ class Sample(Struct, frozen=True):
 
 class Sampler(Protocol):
     def sample(self, url: str, start: int, end: int, *, within: float) -> Sample:
-        """Bytes [start, end) of a file; what has come after `within` seconds is enough.
+        """Return bytes [start, end) of a file; what has come after `within` seconds is enough.
 
         Raises `DownloadFailed` where nothing has.
         """

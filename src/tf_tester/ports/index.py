@@ -12,7 +12,7 @@ class Index(Protocol):
     """Something that serves project pages."""
 
     def page(self, project: str) -> ProjectPage:
-        """The page of a project (canonical name), links absolute.
+        """Return the page of a project (canonical name), links absolute.
 
         Raises `UnknownProject` where the index says that there is none, `IndexUnreachable` where it doesn't
         answer and the store has no earlier copy (with one, the page comes back marked `stale`).
@@ -26,7 +26,7 @@ class GetPage(Protocol):
     def get_page(
         self, url: str, *, accept: str, etag: str | None, fresh: bool = False, most: int | None = None
     ) -> "PageResponse":
-        """The answer with status 200, 304 (only where an `etag` was given) or 404.
+        """Return the answer with status 200, 304 (only where an `etag` was given) or 404.
 
         User name and password in `url` go to just that scheme, host and port. Raises `IndexUnreachable` for
         every other answer, where none comes and where it has more than `most` bytes. `fresh`: caches on the way are to

@@ -33,7 +33,7 @@ class Locks(Protocol):
     """Locks by the digest of what was asked."""
 
     def recall(self, key: str) -> tuple[Lock, datetime] | None:
-        """And when it was made (UTC)."""
+        """Return it, and when it was made (UTC)."""
         ...
 
     def remember(self, key: str, lock: Lock) -> None: ...
@@ -54,7 +54,7 @@ class Peaks(Protocol):
     """What cells of a package needed so far, so that not too many start at once."""
 
     def peak(self, package: str) -> int | None:
-        """Bytes."""
+        """Return the most that one of its cells held, in bytes."""
         ...
 
     def learn(self, package: str, peak: int) -> None: ...
@@ -74,11 +74,11 @@ class Results(Protocol):
     def recall(self, key: str) -> CellResult | None: ...
 
     def remember(self, key: str, result: CellResult) -> None:
-        """Unless it is distrusted."""
+        """Keep it, unless it is distrusted."""
         ...
 
     def distrust(self, key: str) -> None:
-        """With this key a cell has failed: what passes with it is not the same every time."""
+        """Note that a cell has failed with this key: what passes with it is not the same every time."""
         ...
 
 

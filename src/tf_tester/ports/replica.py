@@ -13,13 +13,13 @@ class Replica(Protocol):
     """What one replica holds; every change is whole or absent."""
 
     def head(self) -> "ReplicaHead | None":
-        """None: it was never synced."""
+        """Return how the last sync ended; None: it was never synced."""
         ...
 
     def put_head(self, head: "ReplicaHead") -> None: ...
 
     def projects(self) -> "dict[str, HeldProject]":
-        """By canonical name."""
+        """Return what it holds, by canonical name."""
         ...
 
     def put(self, held: "HeldProject") -> None: ...
@@ -27,7 +27,7 @@ class Replica(Protocol):
     def drop(self, project: str) -> None: ...
 
     def last_serial(self, project: str) -> int:
-        """Of one that was dropped, what it had then: it must never come back with that. 0: it never was here."""
+        """Return the serial that a dropped project had: it must never come back with that. 0: it never was here."""
         ...
 
 

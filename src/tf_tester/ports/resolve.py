@@ -16,11 +16,14 @@ class Resolver(Protocol):
     """Which distributions, exactly."""
 
     def lock(self, question: "Question") -> tuple[Lock, bool]:
-        """The lock, and whether it came from the store. Raises `Unresolvable`, `BuildFailed`, `IndexUnreachable`."""
+        """Return the lock, and whether it came from the store.
+
+        Raises `Unresolvable`, `BuildFailed`, `IndexUnreachable`.
+        """
         ...
 
     def pins(self, artifacts: Sequence[Artifact], interpreter: Interpreter) -> tuple[Pin, ...]:
-        """Pins of just these files; source distributions are built. Raises `BuildFailed`, `DownloadFailed`."""
+        """Return pins of just these files; source distributions are built. Raises `BuildFailed`, `DownloadFailed`."""
         ...
 
 
@@ -51,7 +54,7 @@ class BuiltWheel(Struct, frozen=True):
 
 class ProjectBuilder(Protocol):
     def project_wheel(self, folder: Path, interpreter: Interpreter) -> tuple[Pin, bytes]:
-        """The user's own project as a wheel in the store, and its METADATA; built once for each Python.
+        """Return the user's own project as a wheel in the store, and its METADATA; built once for each Python.
 
         Raises `BuildFailed`.
         """

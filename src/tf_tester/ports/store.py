@@ -15,11 +15,11 @@ class Blobs(Protocol):
     """Verified files by their SHA-256 (lower-case hex)."""
 
     def find(self, sha256: str) -> Path | None:
-        """The file, if it is there."""
+        """Return the file, if it is there."""
         ...
 
     def partial(self, sha256: str) -> Path:
-        """Where the bytes of a transfer grow; what an earlier one left is still there."""
+        """Return where the bytes of a transfer grow; what an earlier one left is still there."""
         ...
 
     def exclusive(self, sha256: str) -> AbstractContextManager[None]:
@@ -27,11 +27,11 @@ class Blobs(Protocol):
         ...
 
     def pieces(self, sha256: str) -> "Pieces | None":
-        """Sums of the pieces of a file that was right before, whether it still is there or not."""
+        """Return the sums of the pieces of a file that was right before, whether it still is there or not."""
         ...
 
     def follow(self, sha256: str) -> "Follower":
-        """Something that hashes `partial(sha256)` while it grows."""
+        """Return what hashes `partial(sha256)` while it grows."""
         ...
 
     def adopt(self, sha256: str, filename: str, source: str, follower: "Follower | None" = None) -> Path:
@@ -54,7 +54,7 @@ class Pieces(Struct, frozen=True):
     sums: tuple[int, ...]
 
     def span(self, number: int, end: int) -> tuple[int, int]:
-        """Where a piece lies in a file that ends there."""
+        """Return where a piece lies in a file that ends there."""
         return number * self.size, min((number + 1) * self.size, end)
 
 
@@ -62,11 +62,11 @@ class Follower(Protocol):
     """The hash of a file that grows, as far as it has grown without a hole."""
 
     def grown(self, end: int) -> None:
-        """All bytes before `end` are there now."""
+        """Note that all bytes before `end` are there now."""
         ...
 
     def restart(self) -> None:
-        """Something that was read has changed, or will: nothing is there until `grown` says so again."""
+        """Begin anew: what was read has changed, or will; nothing is there until `grown` says so again."""
         ...
 
     def catch_up(self) -> None:
@@ -74,21 +74,21 @@ class Follower(Protocol):
         ...
 
     def digest(self) -> str:
-        """SHA-256 of the whole file, in lower-case hex; reads what is left of it."""
+        """Return the SHA-256 of the whole file, in lower-case hex; read what is left of it."""
         ...
 
     def sums(self) -> Sequence[int]:
-        """CRC-32 of each piece of what was read; see `Pieces`."""
+        """Return the CRC-32 of each piece of what was read; see `Pieces`."""
         ...
 
 
 class Layers(Protocol):
     def find(self, sha256: str, interpreter: Interpreter) -> Layer | None:
-        """The wheel unpacked, with bytecode for the interpreter, if both are there. Raises `StoreError`."""
+        """Return the wheel unpacked, with bytecode for the interpreter, if both are there. Raises `StoreError`."""
         ...
 
     def layer(self, filename: str, sha256: str, wheel: Path, interpreter: Interpreter) -> Layer:
-        """The wheel unpacked, with bytecode for the interpreter; made once, whoever asks and however many.
+        """Return the wheel unpacked, with bytecode for the interpreter; made once, whoever asks and however many.
 
         Raises `InstallFailed` where the wheel breaks the rules, `StoreError`.
         """

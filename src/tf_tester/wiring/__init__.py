@@ -80,7 +80,7 @@ def services(
     hosts: Sequence[str] | None = None,
     fresh: bool = False,
 ) -> Iterator[Services]:
-    """One run's world; what is opened here is closed in reverse order.
+    """Yield one run's world; what is opened here is closed in reverse order.
 
     The sandbox is the one that the purpose asks for, and environments go with it. `hosts`: the only ones that are asked
     besides those of indexes and mirrors; None: all. `fresh`: of the index no page of some minutes ago is good enough.

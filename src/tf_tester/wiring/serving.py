@@ -79,7 +79,7 @@ def check(wishes: Wishes, host: str) -> None:
 
 @contextmanager
 def offering(settings: Settings, wishes: Wishes, tell: Tell, environ: Mapping[str, str]) -> Iterator[Offer]:
-    """What is served; what is opened here is closed in the end. Raises as `services` does."""
+    """Yield what is served; what is opened here is closed in the end. Raises as `services` does."""
     metrics = Metrics(shared=wishes.shared)
 
     def hear(event: Event) -> None:
@@ -126,7 +126,7 @@ def offering(settings: Settings, wishes: Wishes, tell: Tell, environ: Mapping[st
 
 
 def _facts(settings: Settings, world: Services, ledger: Ledger) -> Facts:
-    """Files are looked at one by one: 10,000 take a tenth of a second."""
+    """Count the files one by one: 10,000 take a tenth of a second."""
     folder = StoreFolder(settings.store)
     sizes = [entry.stat().st_size for place in folder.blobs.glob("??") for entry in os.scandir(place)]
     free = shutil.disk_usage(folder.root).free
