@@ -39,8 +39,9 @@ cache calculate call cancel canonicalize carry catch change charge check choose 
 close collect colour combine compare compile complete compose compress compute configure confine confirm connect
 consume continue convert copy correct count cover create cut
 date decide declare decode decompress decorate define delay delete deliver demand derive describe deserialize detach
-detect determine diff digest disable discard discover display distribute divide do download drain draw drop dump
-edit emit enable encode end enforce enqueue ensure enter enumerate erase escape estimate evaluate examine exclude
+detect determine diff digest disable distrust discard discover display distribute divide do download drain draw drop
+dump
+edit emit enable encode end enforce enqueue ensure enter enumerate erase escape estimate evaluate evict examine exclude
 execute exit expand expect explain export expose express extend extract
 fail feed fetch fill filter find finish fire fit fix flag flatten flush fold follow forbid force forget fork form
 format forward free freeze
