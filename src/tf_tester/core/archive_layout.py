@@ -46,7 +46,7 @@ def check_layout(
 
 
 def _length_of(member: zipfile.ZipInfo, place: int, read: Callable[[int, int], bytes]) -> int:
-    """Bytes of a member with all that belongs to it; 0 where its own header contradicts the directory."""
+    """Return the bytes of a member with all that belongs to it; 0 where its own header contradicts the directory."""
     name = _raw_name(member)
     head = read(place, _LOCAL.size + len(name))
     if len(head) < _LOCAL.size + len(name) or not head.startswith(b"PK\3\4") or head[_LOCAL.size :] != name:
@@ -70,7 +70,7 @@ def _raw_name(member: zipfile.ZipInfo) -> bytes:
 
 
 def _fields(extra: bytes) -> Iterator[tuple[int, bytes]]:
-    """The kind and contents of each part of an extra field."""
+    """Yield the kind and contents of each part of an extra field."""
     while len(extra) >= 4:
         kind, length = struct.unpack_from("<HH", extra)
         yield kind, extra[4 : 4 + length]
@@ -82,7 +82,7 @@ def _kinds(extra: bytes) -> Iterator[int]:
 
 
 def _zip64(packed: int, unpacked: int, extra: bytes) -> tuple[int, int]:
-    """The sizes of a local header, where they are too long for it from its extra field."""
+    """Return the sizes of a local header, where they are too long for it from its extra field."""
     if 0xFFFFFFFF in (packed, unpacked):
         for kind, contents in _fields(extra):
             if kind == 1 and len(contents) >= 16:
@@ -91,7 +91,7 @@ def _zip64(packed: int, unpacked: int, extra: bytes) -> tuple[int, int]:
 
 
 def _descriptor(found: bytes, described: tuple[int, int, int]) -> int:
-    """How long the description behind a member's data is: with a mark or without, sizes of 4 or of 8 bytes; 0: none."""
+    """Return the length of what describes a member behind its data: with a mark or not, in 4 or 8 bytes; 0: none."""
     mark = 4 if found.startswith(b"PK\7\x08") else 0
     for form in ("<LLL", "<LQQ"):
         end = mark + struct.calcsize(form)
@@ -101,7 +101,7 @@ def _descriptor(found: bytes, described: tuple[int, int, int]) -> int:
 
 
 def _is_end(found: bytes, count: int, directory: int, length: int) -> bool:
-    """Whether these bytes are the end record of that directory, in a big archive behind its two longer ones."""
+    """Tell whether these bytes are the end record of that directory, in a big archive behind its two longer ones."""
     if len(found) == _LONG_END + _END.size:
         if found[:4] != b"PK\6\6" or found[56:60] != b"PK\6\7":
             return False

@@ -65,7 +65,7 @@ def judge_harness(
 
 
 def judge_command(end: Exit, *, target: str, stdout: str, stderr: str) -> tuple[TestRow, ...]:
-    """The one row of a plain command: its exit status decides."""
+    """Return the one row of a plain command: its exit status decides."""
     death = _death(end, started=True, stderr=stderr)
     if death is not None:
         outcome, reason = death
@@ -92,7 +92,7 @@ def judge_command(end: Exit, *, target: str, stdout: str, stderr: str) -> tuple[
 
 
 def with_output(row: TestRow, stdout: str, stderr: str) -> TestRow:
-    """A script's row with what its process printed, and the remark that a caught exception deserves."""
+    """Return a script's row with what its process printed, and the remark that a caught exception deserves."""
     remarks = row.remarks
     if row.outcome is Outcome.PASS:
         remarks += printed_traceback(stdout, stderr)
@@ -100,12 +100,12 @@ def with_output(row: TestRow, stdout: str, stderr: str) -> TestRow:
 
 
 def printed_traceback(stdout: str, stderr: str) -> tuple[str, ...]:
-    """The remark on a test that passed although it printed a traceback."""
+    """Return the remark on a test that passed although it printed a traceback."""
     return ("passed, but printed a traceback",) if TRACEBACK in stdout or TRACEBACK in stderr else ()
 
 
 def last_exception(stderr: str) -> ExceptionFact | None:
-    """The exception of the last traceback in a program's output, where there is one."""
+    """Return the exception of the last traceback in a program's output, where there is one."""
     start = stderr.rfind(TRACEBACK)
     if start < 0:
         return None
@@ -170,7 +170,7 @@ def _unfinished(events: Sequence[HarnessEvent]) -> str | None:
 
 
 def _death(end: Exit, *, started: bool, stderr: str) -> tuple[Outcome, str] | None:
-    """How the process died, or None where it left by itself."""
+    """Return how the process died, or None where it left by itself."""
     if end.spawn_error:
         return Outcome.CRASH, f"it could not be started: {end.spawn_error}"
     if end.exceeded is not None:
@@ -209,7 +209,7 @@ def _limit(end: Exit) -> Limit | None:
 
 
 def _as_given(size: int) -> str:
-    """`4G`, as somebody wrote it; what nobody would write is rounded."""
+    """Return `4G`, as somebody wrote it; what nobody would write is rounded."""
     words = memory_words(size)
     return size_text(size) if words.endswith("K") else words
 

@@ -75,7 +75,7 @@ def check_members(members: Sequence[zipfile.ZipInfo], compressed: int) -> None:
 
 
 def check_name(name: str) -> None:
-    """One archive name, before it is joined to anything."""
+    """Refuse a name that could lead elsewhere or be read in two ways, before it is joined to anything."""
     if _PLAIN.fullmatch(name) and len(name) <= 255 and not _DOTS.search(name):
         return  # nearly all: the rules below cost four times as much
     if len(name.encode("utf-8", "surrogatepass")) > 1024:
@@ -109,7 +109,7 @@ def check_script(name: str, owner: str) -> None:
 
 
 def find_dist_info(names: Iterable[str], project: str, version: str) -> str:
-    """The one `.dist-info` folder, which must be that of the wheel's own file name."""
+    """Return the one `.dist-info` folder, which must be that of the wheel's own file name."""
     folders = {name.split("/", 1)[0] for name in names if "/" in name and name.split("/", 1)[0].endswith(".dist-info")}
     if len(folders) != 1:
         raise BadWheel(f"it has {len(folders)} .dist-info folders instead of one")
@@ -199,7 +199,7 @@ def _quoted(name: str) -> str:
 
 
 def read_entry_points(text: str) -> tuple[EntryPoint, ...]:
-    """The console and GUI scripts of `entry_points.txt`."""
+    """Return the console and GUI scripts of `entry_points.txt`."""
     # No default section: its lines would be scripts here and nowhere else.
     parser = ConfigParser(delimiters=("=",), interpolation=None, strict=False, default_section="")
     parser.optionxform = str  # type: ignore[assignment,method-assign]
@@ -222,7 +222,7 @@ def read_entry_points(text: str) -> tuple[EntryPoint, ...]:
 
 
 def import_names(site_files: Iterable[str]) -> tuple[str, ...]:
-    """Top-level names that can be imported, from the paths below site-packages."""
+    """Return the top-level names that can be imported, from the paths below site-packages."""
     found = set()
     for path in site_files:
         first, _, rest = path.partition("/")
@@ -234,7 +234,7 @@ def import_names(site_files: Iterable[str]) -> tuple[str, ...]:
 
 
 def same_version(one: str, other: str) -> bool:
-    """By PEP 440, where both follow it.
+    """Compare two versions by PEP 440, where both follow it, else as texts.
 
     >>> same_version("2.4", "2.4.0")
     True

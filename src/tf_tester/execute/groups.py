@@ -31,7 +31,7 @@ class Group(Struct, frozen=True):
     """The limits that the kernel sees to."""
 
     def ran_out(self) -> bool:
-        """Whether a process was killed in it for want of memory."""
+        """Tell whether a process was killed in it for want of memory."""
         return any(
             _counter(folder / name, "oom_kill") > 0
             for folder in self.folders
@@ -63,7 +63,7 @@ class ControlGroups:
         self._parents: dict[str, Path] | None = None
 
     def make(self, limits: Limits) -> Group:
-        """A new group with these limits; where none can be had, one without folders that holds nothing."""
+        """Make a new group with these limits; where none can be had, one without folders that holds nothing."""
         with self._lock:
             if self._parents is None:
                 self._parents = self._find()
@@ -86,7 +86,7 @@ class ControlGroups:
         return Group(tuple(folders), frozenset(held))
 
     def _find(self) -> dict[str, Path]:
-        """For each controller the group below which ours can be made."""
+        """Return for each controller the group below which ours can be made."""
         found: dict[str, Path] = {}
         for line in _text(self._membership).splitlines():
             _, controllers, path = line.split(":", 2)
@@ -102,7 +102,7 @@ class ControlGroups:
         return usable
 
     def _unified(self, folder: Path) -> set[str]:
-        """Controllers of version 2 that groups below `folder` have, after we have done what we can for it."""
+        """Return the controllers of version 2 that groups below `folder` have, after we did what we can for it."""
         wanted = {*_text(folder / "cgroup.controllers").split()} & {*_NEEDED.values()}
         if not wanted or wanted <= {*_text(folder / "cgroup.subtree_control").split()}:
             return wanted
@@ -126,7 +126,7 @@ def _sweep(parent: Path) -> None:
 
 
 def _set(folder: Path, limit: Limit, allowed: int) -> None:
-    """Raises `OSError` where the limit can't be set."""
+    """Set a group's limit. Raises `OSError` where it can't be set."""
     if limit is Limit.PROCESSES:
         (folder / "pids.max").write_text(str(allowed + _OURS))
     elif (folder / "memory.max").exists():

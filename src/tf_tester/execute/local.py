@@ -191,7 +191,7 @@ class LocalExecutor:
         )
 
     def resident(self) -> int:
-        """Bytes that all running trees hold now."""
+        """Return the bytes that all running trees hold now."""
         with self._lock:
             pids = [process.pid for process in self._running]
         return sum(map(resident, pids))
@@ -321,7 +321,7 @@ def _not_started(reason: str) -> Exit:
 
 
 def _killed_for_memory() -> int:
-    """How many processes the kernel has killed on this machine because there was no memory."""
+    """Return how many processes the kernel has killed on this machine because there was no memory."""
     try:
         words = Path("/proc/vmstat").read_text(encoding="ascii").split()
         return int(words[words.index("oom_kill") + 1])

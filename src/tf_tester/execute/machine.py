@@ -8,7 +8,7 @@ _CGROUPS = Path("/sys/fs/cgroup")
 
 
 def usable_cores(cgroups: Path = _CGROUPS) -> int:
-    """Cores that this process may use: by its affinity, and by the quota of its container."""
+    """Return the cores that this process may use: by its affinity, and by the quota of its container."""
     affinity = hasattr(os, "sched_getaffinity")
     cores = len(os.sched_getaffinity(0)) if affinity else os.cpu_count() or 1
     quota = _quota(cgroups)
@@ -16,7 +16,7 @@ def usable_cores(cgroups: Path = _CGROUPS) -> int:
 
 
 def memory_limit(cgroups: Path = _CGROUPS) -> int | None:
-    """Bytes that this process's container may use, or None where nothing limits it."""
+    """Return the bytes that this process's container may use, or None where nothing limits it."""
     for name in ("memory.max", "memory/memory.limit_in_bytes"):
         words = _words(cgroups / name)
         # Version 1 says "no limit" with a number close to 2^63.
@@ -26,7 +26,7 @@ def memory_limit(cgroups: Path = _CGROUPS) -> int | None:
 
 
 def memory(cgroups: Path = _CGROUPS) -> tuple[int, int]:
-    """Bytes in all, and bytes that could be had now."""
+    """Return the bytes of memory in all, and those that could be had now."""
     total, available = _memory_of_all()
     limit = memory_limit(cgroups)
     if limit is None or limit >= total:
@@ -36,14 +36,14 @@ def memory(cgroups: Path = _CGROUPS) -> tuple[int, int]:
 
 
 def total_memory(cgroups: Path = _CGROUPS) -> int:
-    """Bytes in all, as `memory` says, without a look at what is used."""
+    """Return the bytes in all, as `memory` does, without a look at what is used."""
     if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
         return memory(cgroups)[0]
     return min(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), memory_limit(cgroups) or sys.maxsize)
 
 
 def _memory_of_all() -> tuple[int, int]:
-    """Without a container's limit."""
+    """Return what `memory` does, without a container's limit."""
     words = _words(Path("/proc/meminfo"))
     if "MemAvailable:" in words:
         total, available = (int(words[words.index(name) + 1]) * 1024 for name in ("MemTotal:", "MemAvailable:"))
@@ -55,7 +55,7 @@ def _memory_of_all() -> tuple[int, int]:
 
 
 def _quota(cgroups: Path) -> float | None:
-    """Cores' worth of time, from version 2 or 1 of control groups."""
+    """Return the cores' worth of time, from version 2 or 1 of control groups."""
     words = _words(cgroups / "cpu.max")
     if not words:
         words = [*_words(cgroups / "cpu/cpu.cfs_quota_us"), *_words(cgroups / "cpu/cpu.cfs_period_us")]

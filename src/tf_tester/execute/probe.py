@@ -13,11 +13,11 @@ from pathlib import Path
 from tf_tester.errors import OurFailure
 from tf_tester.model.machine import Ability, StoreFacts
 
-_PATIENCE_S = 30.0
+_TIMEOUT_S = 30.0
 
 
 def abilities(store: Path) -> list[Ability]:
-    """What a sandbox could be made of here; none on systems other than Linux.
+    """Find out what a sandbox could be made of here; none on systems other than Linux.
 
     Overlays are tried with lower folders on the store's file system, where layers will be, as far as anything
     can be written there. Raises `OurFailure` where the attempt itself fails.
@@ -60,7 +60,7 @@ _NETWORK = frozenset(
 
 
 def store_facts(folder: Path) -> StoreFacts:
-    """What the store's folder can do; where it isn't there yet, what the nearest folder above it can."""
+    """Find out what the store's folder can do; where it isn't there yet, what the nearest folder above it can."""
     folder = folder.absolute()
     exists = folder.is_dir()
     place = _nearest(folder)
@@ -73,7 +73,7 @@ def store_facts(folder: Path) -> StoreFacts:
 
 
 def file_system_of(folder: Path, mounts: str) -> str:
-    """The type of the file system that a folder lies on, from the kernel's list of mounts; empty if unknown.
+    """Return the type of the file system that a folder lies on, from the kernel's list of mounts; empty if unknown.
 
     >>> line = "36 35 98:0 / /mnt/a\\\\040b rw,noatime - ext4 /dev/sda rw"
     >>> file_system_of(Path("/mnt/a b/c"), line)
@@ -94,12 +94,12 @@ def file_system_of(folder: Path, mounts: str) -> str:
 
 
 def is_network_file_system(folder: Path) -> bool:
-    """Whether other machines may see the same folder; False where that can't be told."""
+    """Tell whether other machines may see the same folder; False where that can't be known."""
     return file_system_of(_nearest(folder.absolute()), _mounts()) in _NETWORK
 
 
 def uv_version(uv: Path) -> str:
-    """What uv says its version is, such as `0.9.2`. Raises `OurFailure`."""
+    """Return uv's own version, such as `0.9.2`. Raises `OurFailure`."""
     words = _run([str(uv), "--version"], None).split()
     if len(words) < 2 or words[0] != "uv":
         raise OurFailure(f"{uv} is not uv", hint="Reinstall it with `pip install --force-reinstall uv`.")
@@ -107,7 +107,7 @@ def uv_version(uv: Path) -> str:
 
 
 def _nearest(folder: Path) -> Path:
-    """The folder, or the nearest thing above it that is there."""
+    """Return the folder, or the nearest thing above it that is there."""
     folder = folder.absolute()
     return next(parent for parent in (folder, *folder.parents) if os.path.lexists(parent))
 
@@ -120,7 +120,7 @@ def _scratch(store: Path) -> "tempfile.TemporaryDirectory[str]":
 
 
 def _tries_hard_link(place: Path) -> bool:
-    """Whether one can be made there. Raises `OSError` where nothing can be written."""
+    """Tell whether one can be made there. Raises `OSError` where nothing can be written."""
     first = place / f".tf-tester-probe-{os.urandom(4).hex()}"
     second = first.with_name(first.name + "-link")
     first.touch(exist_ok=False)
@@ -156,9 +156,9 @@ def _run(argv: list[str], cwd: Path | None) -> str:
         except OSError as error:
             raise OurFailure(f"{argv[0]} does not start: {error.strerror}") from error
         try:
-            code = process.wait(_PATIENCE_S)
+            code = process.wait(_TIMEOUT_S)
         except subprocess.TimeoutExpired as error:
-            raise OurFailure(f"{argv[0]} did not answer within {_PATIENCE_S:g} s") from error
+            raise OurFailure(f"{argv[0]} did not answer within {_TIMEOUT_S:g} s") from error
         finally:
             with suppress(OSError):
                 os.killpg(process.pid, signal.SIGKILL) if os.name == "posix" else process.kill()

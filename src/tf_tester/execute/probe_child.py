@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def apart(attempt: Callable[[], str]) -> dict[str, object]:
-    """What an attempt says, made in a child so that it changes nothing here."""
+    """Return what an attempt finds, made in a child so that it changes nothing here."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -83,7 +83,7 @@ def user_namespace() -> str:
 
 
 def overlay() -> str:
-    """Two lower folders here, a tmpfs above them: read, write and delete, and find the lower ones unchanged."""
+    """Mount two lower folders here, a tmpfs above them: read, write and delete, and find the lower ones unchanged."""
     for name in ("lower1", "lower2", "upper", "merged"):
         Path(name).mkdir(exist_ok=True)
     Path("lower1/a").write_text("below")
@@ -131,7 +131,7 @@ def process_namespace() -> str:
 
 
 def own_proc() -> str:
-    """A process namespace shows itself only where a /proc of its own may be mounted; containers often refuse."""
+    """Mount a /proc, without which a process namespace doesn't show itself; containers often refuse it."""
     Path("proc").mkdir(exist_ok=True)
     unshare(NEW_USER | NEW_MOUNTS | NEW_PIDS)
 
@@ -192,7 +192,7 @@ def control_group() -> str:
 
 
 def own_groups() -> list[tuple[int, Path]]:
-    """Where groups of ours could be made: version 2's hierarchy and version 1's for memory."""
+    """Find where groups of ours could be made: version 2's hierarchy and version 1's for memory."""
     groups = []
     for line in Path("/proc/self/cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
@@ -207,7 +207,7 @@ def own_groups() -> list[tuple[int, Path]]:
 
 
 def unshare(flags: int) -> None:
-    """New namespaces, our user and group being the same in them as outside."""
+    """Enter new namespaces, our user and group being the same in them as outside."""
     user, group = os.geteuid(), os.getegid()
     checked(libc.unshare(flags), "unshare")
     try:
@@ -225,7 +225,7 @@ def mount(source: str, target: str, kind: str | None, flags: int, options: str, 
 
 
 def in_child(attempt: Callable[[], int]) -> int:
-    """An error's number, or 0, from a child: the first one in a new process namespace."""
+    """Return an error's number, or 0, from a child: the first one in a new process namespace."""
     child = os.fork()
     if child == 0:
         number = errno.EIO

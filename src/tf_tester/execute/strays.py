@@ -35,7 +35,7 @@ def kill_strays(mark: tuple[str, str], *, session: int | None) -> int:
 
 
 def _wait_for_death(processes: Sequence[psutil.Process]) -> None:
-    """Up to a second; a zombie is dead, though nobody may ever collect it (a container without an init process)."""
+    """Wait up to a second; a zombie is dead, though nobody may ever collect it (a container without init)."""
     deadline = time.monotonic() + 1
     while any(alive(process.pid) for process in processes) and time.monotonic() < deadline:
         time.sleep(0.005)

@@ -1,4 +1,4 @@
-"""What a running process tree takes, looked at now and then: memory, processes, room on the disk.
+"""What a running process tree takes, looked at now and then: memory, processes, disk.
 
 Sums of resident memory count what processes share once for each; where such a sum is too high, the proportional one is
 asked for, which costs more. Looking costs a twentieth of the time at the most, and nearly always far less.
@@ -51,16 +51,16 @@ class Watch:
         """Seconds until the next look."""
 
     def look(self, pid: int) -> Exceeded | None:
-        """The first limit that is exceeded now. `pid`: the root of the tree."""
+        """Return the first limit that is exceeded now. `pid`: the root of the tree."""
         started = time.perf_counter()
         try:
-            return self._output() or self._tree(pid) or self._room()
+            return self._output() or self._tree(pid) or self._disk()
         finally:
             self.pause = min(max(_SHORTEST, _SHARE * (time.perf_counter() - started)), _LONGEST)
 
     def last(self) -> Exceeded | None:
-        """What was exceeded since the last look by a program that has ended: its pace mustn't decide what is seen."""
-        return self._output() or self._room(sure=True)
+        """Return what a program that has ended exceeded since the last look: its pace mustn't decide what is seen."""
+        return self._output() or self._disk(sure=True)
 
     def _output(self) -> Exceeded | None:
         allowed = self._limits.output
@@ -82,8 +82,8 @@ class Watch:
             return Exceeded(Limit.MEMORY, memory)
         return None
 
-    def _room(self, *, sure: bool = False) -> Exceeded | None:
-        """Sizes are added up when the disk has lost enough for it, and now and then: others may have freed as much."""
+    def _disk(self, *, sure: bool = False) -> Exceeded | None:
+        """Add sizes up when the disk has lost enough for it, and now and then: others may have freed as much."""
         allowed = self._limits.scratch
         if allowed is None or not self._scratch:
             return None
@@ -100,7 +100,7 @@ class Watch:
 
 
 def tree(pid: int) -> Iterator[int]:
-    """A process and all that descends from it; fast where the kernel keeps lists of children."""
+    """Yield a process and all that descends from it; fast where the kernel keeps lists of children."""
     if not sys.platform.startswith("linux") or not os.path.exists(f"/proc/{os.getpid()}/task/{os.getpid()}/children"):
         import psutil
 
@@ -119,12 +119,12 @@ def tree(pid: int) -> Iterator[int]:
 
 
 def resident(pid: int) -> int:
-    """Bytes that a process and its descendants hold now; what they share counts for each."""
+    """Return the bytes that a process and its descendants hold now; what they share counts for each."""
     return _resident(tree(pid))
 
 
 def _all_tasks() -> int:
-    """Processes and threads of the whole machine: no tree has more, and the kernel has counted them already."""
+    """Return the processes and threads of the machine: no tree has more, and the kernel has counted them already."""
     try:
         with open("/proc/loadavg", "rb") as stream:
             return int(stream.read().split()[3].partition(b"/")[2])
@@ -133,7 +133,7 @@ def _all_tasks() -> int:
 
 
 def _tasks(members: Iterable[int]) -> int:
-    """Processes and their threads."""
+    """Count processes and their threads."""
     if not sys.platform.startswith("linux"):
         return _by_psutil(members, lambda process: process.num_threads())
     count = 0
@@ -189,7 +189,7 @@ def _free(folders: Sequence[Path]) -> int:
 
 
 def _taken(folders: Sequence[Path]) -> int:
-    """Bytes on the disk; nothing is followed."""
+    """Add up the bytes on the disk; nothing is followed."""
     taken = 0
     for folder in folders:
         for place, names, files in os.walk(folder):

@@ -59,7 +59,7 @@ class Ran(Struct, frozen=True):
 
 
 def jobs_of(trial: Trial) -> tuple[Job, ...]:
-    """What has to be run: scripts one by one, tests of one kind together. Raises `UsageError`."""
+    """Return what has to be run: scripts one by one, tests of one kind together. Raises `UsageError`."""
     if not trial.command and not trial.targets:
         raise UsageError(
             "There is nothing to run.", hint="Give a test file, a folder of tests, or a command after `--`."
@@ -97,7 +97,7 @@ def jobs_of(trial: Trial) -> tuple[Job, ...]:
 
 
 def tools_of(jobs: Sequence[Job]) -> tuple[str, ...]:
-    """Requirements of the runners."""
+    """Return the requirements of the runners."""
     return ("pytest",) if any(job.runner is Runner.PYTEST for job in jobs) else ()
 
 
@@ -312,7 +312,7 @@ def _similar(target: Path) -> str:
 
 
 def read_safely(path: Path, most: int = 64 * 1024 * 1024) -> bytes:
-    """A file that a test may have made: a regular one, not followed anywhere, at most so many bytes; else nothing."""
+    """Read what a test may have made: a regular file, not followed anywhere, at most so many bytes; else nothing."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
         descriptor = os.open(path, flags)
@@ -331,7 +331,7 @@ def _size(path: Path) -> int:
 
 
 def _bounded(path: Path, start: int = 0) -> str:
-    """Head and tail of what was printed from `start` on."""
+    """Return head and tail of what was printed from `start` on."""
     try:
         with path.open("rb") as stream:
             size = stream.seek(0, os.SEEK_END) - start

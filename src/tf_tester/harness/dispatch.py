@@ -5,7 +5,7 @@ import faulthandler
 import json
 import sys
 
-from .session import Session
+from .session import HarnessSession
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def main(order: str, before: "frozenset[str]", adds_folder: bool) -> object:
     except (OSError, ValueError, RuntimeError):  # descriptor 2 is closed
         pass
     with open(order, encoding="utf-8") as file:
-        session = Session(json.load(file), frozenset(sys.modules) - before, adds_folder)
+        session = HarnessSession(json.load(file), frozenset(sys.modules) - before, adds_folder)
     leave.session = session
     session.announce()
     session.user_folders.spare()
@@ -50,7 +50,7 @@ class Leave:
     """Writes the event ``end`` as the last thing that Python code does in this process."""
 
     def __init__(self) -> None:
-        self.session = None  # type: Session | None
+        self.session = None  # type: HarnessSession | None
         atexit.register(self._end)
 
     def _end(self) -> None:

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-MARKER_ROOM = 50
+MARKER_LENGTH = 50
 
 
 class Events:
@@ -63,7 +63,7 @@ def clip(text: str, limit: int) -> str:
     """Return at most ``limit`` characters of a text: its head and its tail, and between them how much is missing."""
     if len(text) <= limit:
         return text
-    kept = max(0, limit - MARKER_ROOM)
+    kept = max(0, limit - MARKER_LENGTH)
     marker = f"\n[... {len(text) - kept} characters left out ...]\n"
     head = kept // 2
     return (text[:head] + marker + text[len(text) - (kept - head) :])[:limit]

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-    from .session import Session
+    from .session import HarnessSession
 
 STATUSES = ("pass", "skip", "empty", "error", "fail")
 """From weak to strong: of the judgements of one test (setup, call, teardown, subtests) the strongest stays."""
@@ -19,7 +19,7 @@ STATUSES = ("pass", "skip", "empty", "error", "fail")
 class OpenRow:
     """The row of one test until it is written."""
 
-    def __init__(self, session: "Session", id: str, warned: "Warned | None" = None) -> None:
+    def __init__(self, session: "HarnessSession", id: str, warned: "Warned | None" = None) -> None:
         self.id = id
         self.status = "pass"
         self.exception = None  # type: dict[str, Any] | None

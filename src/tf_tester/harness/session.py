@@ -18,7 +18,7 @@ IMPLEMENTATIONS = {"cpython": "CPython", "pypy": "PyPy"}
 """The names that ``platform.python_implementation`` gives; importing ``platform`` costs 7 ms on 3.6."""
 
 
-class Session:
+class HarnessSession:
     """The order, the events and the watches of this process."""
 
     def __init__(self, order: "dict[str, Any]", brought: "frozenset[str]", adds_folder: bool) -> None:

@@ -55,8 +55,8 @@ class Layer:
 
     def path(self, name: str) -> Path:
         """Where one of `files` lies."""
-        room, _, rest = name.partition("/")
-        return Path(f"{self.tree}/{self.place}/{rest}") if room == "site" else self.folder / name
+        part, _, rest = name.partition("/")
+        return Path(f"{self.tree}/{self.place}/{rest}") if part == "site" else self.folder / name
 
 
 class Listing(Struct, frozen=True):

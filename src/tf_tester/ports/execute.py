@@ -105,7 +105,8 @@ class Executor(Protocol):
     def expect(self, ahead: bytes, limits: Limits) -> None:
         """Begin, in another process, what can be done for a program of a sandbox before it is known.
 
-        If none is run, that was in vain, and does no harm."""
+        If none is run, that was in vain, and does no harm.
+        """
         ...
 
     def run(

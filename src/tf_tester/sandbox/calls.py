@@ -137,7 +137,7 @@ def prepare() -> None:
 def _code(
     families: tuple[int, ...], files_are_mounts: bool, truncates: bool, modes: bool, protected: tuple[int, ...]
 ) -> bytes:
-    """The filter as the kernel takes it; written out once, for that takes as long as all mounts of a sandbox."""
+    """Return the filter as the kernel takes it; written once, for that takes as long as all mounts of a sandbox."""
     known = families, files_are_mounts, truncates, modes, protected
     if known not in _WRITTEN:
         name = machine()
@@ -205,7 +205,7 @@ def _instructions(
 def _argument(
     call: int, offset: int, comparison: int, values: tuple[int, ...], *, found: int, otherwise: int
 ) -> list[Instruction]:
-    """An answer to one call by its argument; other calls pass through."""
+    """Return an answer to one call by its argument; other calls pass through."""
     body: list[Instruction] = [(_LOAD, 0, 0, offset)]
     for value in values:
         body += [(comparison, 0, 1, value), (_GIVE, 0, 0, found)]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def serve() -> None:
-    """Until the other end is closed; never returns."""
+    """Fork launchers until the other end is closed; never returns."""
     calls.prepare()
     gc.disable()  # a launcher lives too shortly for garbage; looking for it copies every page that is shared with us
     requests = _socket.socket(fileno=0)
@@ -49,7 +49,7 @@ def serve() -> None:
 
 
 def _receive(asked: "_socket.socket") -> "tuple[bytes, tuple[int, ...]]":
-    """A message and its descriptors; an empty one when the other end is closed."""
+    """Return a message and its descriptors; an empty one when the other end is closed."""
     message, ancillary, _, _ = asked.recvmsg(LONGEST, _socket.CMSG_SPACE(DESCRIPTORS * 4))
     return message, struct.unpack(f"={DESCRIPTORS}i", ancillary[0][2]) if message else ()
 

@@ -32,12 +32,12 @@ libc.syscall.restype = ctypes.c_long
 
 
 def machine() -> str:
-    """`x86_64`, `aarch64`, …"""
+    """Return `x86_64`, `aarch64`, …"""
     return os.uname().machine
 
 
 def check(result: int, what: str) -> int:
-    """The result of a call. Raises `OSError` with `what` in place of a file's name where it is negative."""
+    """Return the result of a call. Raises `OSError` with `what` in place of a file's name where it is negative."""
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), what)
@@ -49,7 +49,7 @@ def prctl(option: int, value: int, what: str) -> None:
 
 
 def on_signal(number: int, action: object) -> None:
-    """As `signal.signal`; that module itself imports `enum`."""
+    """Set a handler as `signal.signal` does; that module itself imports `enum`."""
     import _signal  # type: ignore[import-not-found]
 
     _signal.signal(number, action)

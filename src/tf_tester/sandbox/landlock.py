@@ -29,12 +29,12 @@ _ABSTRACT_SOCKETS, _SIGNALS = 1, 2
 
 
 def version() -> int:
-    """The kernel's ABI of Landlock. Raises `OSError` where there is none."""
+    """Return the kernel's ABI of Landlock. Raises `OSError` where there is none."""
     return check(libc.syscall(LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(1)), "Landlock")
 
 
 def restrict(readable: "Iterable[str]", listed: "Iterable[str]", writable: "Iterable[str]", abi: int) -> None:
-    """From now on nothing but `readable` can be read and run, and nothing but `writable` changed.
+    """Let nothing but `readable` be read and run from now on, and nothing but `writable` be changed.
 
     Both are files and folders with all below them, and so are `listed`, of which names can be read and nothing else.
     Those that aren't there are passed over. For this process and all that it starts, for good. Raises `OSError`.

@@ -133,7 +133,7 @@ def readable_around(world: World) -> tuple[list[str], list[str]]:
 
 
 def _entries(folder: str) -> "list[os.DirEntry[str]]":
-    """What is in a folder; nothing where it is closed or gone."""
+    """Return what is in a folder; nothing where it is closed or gone."""
     try:
         with os.scandir(folder) as found:
             return list(found)
@@ -142,7 +142,7 @@ def _entries(folder: str) -> "list[os.DirEntry[str]]":
 
 
 def _own_tasks() -> int:
-    """Threads of this user's processes."""
+    """Count the threads of this user's processes."""
     count = 0
     for name in os.listdir("/proc"):
         with contextlib.suppress(OSError):
@@ -152,7 +152,7 @@ def _own_tasks() -> int:
 
 
 def _reachable_sockets(*, abstract: bool) -> Iterator[str]:
-    """Sockets that this user may connect to: a session's bus or a container engine's runs any program.
+    """Yield sockets that this user may connect to: a session's bus or a container engine's runs any program.
 
     Those in files, and with `abstract` those with a mere name.
     """

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     Order = dict[str, Any]
-    Say = Callable[[bytes, bytes], None]
+    Tell = Callable[[bytes, bytes], None]
 
 REFUSED = 125
 """Exit status when the program was not started, as `env` and `docker run` have it; a program may have it, too."""
@@ -69,21 +69,21 @@ def _print(kind: bytes, reason: bytes) -> None:
 
 
 def read_order(file: str) -> "Order":
-    """What is in a file that is there for this alone; it is gone then."""
+    """Return what is in a file that is there for this alone; it is gone then."""
     with open(file, "rb") as stream:
         order: Order = marshal.load(stream)
     os.unlink(file)
     return order
 
 
-def carry_out(ahead: "Order", groups: "list[str]", take: "Callable[[], Order]", say: "Say") -> None:
+def carry_out(ahead: "Order", groups: "list[str]", take: "Callable[[], Order]", tell: "Tell") -> None:
     """Run what is ordered, in these control groups; never returns.
 
-    `ahead` is the part of the order that is known before; `take` waits for the whole, and for the streams; `say` tells
-    the caller if the program has not run.
+    `ahead` is the part of the order that is known before; `take` waits for the whole, and for the streams; `tell` says
+    to the caller if the program has not run.
     """
     if ahead["mode"] == "view":
-        _show_view(take(), say)
+        _show_view(take(), tell)
     try:
         # The kernel asks whether we may when they are opened: we still are who we were.
         joining = [os.open(f"{group}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC) for group in groups]
@@ -91,7 +91,7 @@ def carry_out(ahead: "Order", groups: "list[str]", take: "Callable[[], Order]", 
             enter_namespaces(network=ahead["network"])
     except OSError as error:
         take()  # and with it the stream on which it can be said
-        _refuse(say, NO_SANDBOX, _reason(error))
+        _refuse(tell, NO_SANDBOX, _reason(error))
     kernel.on_signal(kernel.SIGUSR1, kernel.SIG_IGN)  # until there is a program to be asked
     launcher = os.getpid()
     reading, writing = os.pipe()
@@ -113,19 +113,19 @@ def carry_out(ahead: "Order", groups: "list[str]", take: "Callable[[], Order]", 
         _leave_by(number)
     if how == _EXITED:
         os._exit(number)
-    _refuse(say, how, said[_END.size :])
+    _refuse(tell, how, said[_END.size :])
 
 
-def _show_view(order: "Order", say: "Say") -> None:
+def _show_view(order: "Order", tell: "Tell") -> None:
     try:
         enter_view(order)
     except OSError as error:
-        _refuse(say, NO_SANDBOX, _reason(error))
-    _refuse(say, NO_PROGRAM, _reason(_become_program(order), order["argv"][0]))
+        _refuse(tell, NO_SANDBOX, _reason(error))
+    _refuse(tell, NO_PROGRAM, _reason(_become_program(order), order["argv"][0]))
 
 
-def _refuse(say: "Say", kind: bytes, reason: bytes) -> None:
-    say(kind, reason)
+def _refuse(tell: "Tell", kind: bytes, reason: bytes) -> None:
+    tell(kind, reason)
     os._exit(REFUSED)
 
 
@@ -156,7 +156,7 @@ def _join(init: int, groups: "list[int]", grouping: int) -> None:
 
 
 def _said_by_init(mode: str, init: int, reading: int) -> bytes:
-    """What init tells at its end; meanwhile the caller's wishes are passed on."""
+    """Return what init tells at its end; meanwhile the caller's wishes are passed on."""
     if not os.read(reading, len(_TAKEN)):  # until then standard input is init's
         return b""
     poll = select.poll()
@@ -228,7 +228,7 @@ def _run_init(ahead: "Order", take: "Callable[[], Order]", launcher: int, writin
 
 
 def _ask(program: int) -> None:
-    """As a terminal or `timeout` would: the program's whole group hears it."""
+    """Ask the program to end, as a terminal or `timeout` would: its whole group hears it."""
     try:
         os.killpg(program, kernel.SIGTERM)
     except OSError:
@@ -274,7 +274,7 @@ def _parent(process: str) -> int:
 
 
 def _run_program(order: "Order", protected: tuple[int, ...], failing: int) -> None:
-    """Limits, privileges, what it may do, exec; never returns. How it fails and why is written to `failing`."""
+    """Set limits, drop privileges, confine, exec; never returns. How it fails and why is written to `failing`."""
     if failing != _FAILURE:
         os.dup2(failing, _FAILURE, inheritable=False)
     kernel.close_from(_FAILURE + 1)

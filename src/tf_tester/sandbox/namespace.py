@@ -123,7 +123,7 @@ def trees_of(world: World) -> tuple[dict[str, list[str]], list[str]]:
 def overlay_order(
     overlay: Overlay, number: int, world: World, name: str, *, size: int | None = None, ways: tuple[str, ...] = WAYS
 ) -> dict[str, object]:
-    """How an overlay is to be mounted for the program of a `name` that no other has.
+    """Describe how an overlay is to be mounted for the program of a `name` that no other has.
 
     `size`: bytes that may be written into it where that goes to memory.
     """

@@ -36,7 +36,7 @@ FOLDER = str(Path(tf_tester.__file__).parents[1])
 
 
 def start(ahead: Mapping[str, object], order: Mapping[str, object], file: Path) -> Command:
-    """The command that carries out an order, which is kept in a new file until it has been read.
+    """Return the command that carries out an order, which is kept in a new file until it has been read.
 
     `ahead`: the part of it that is the same for all programs of a sandbox.
     """
@@ -47,17 +47,17 @@ def start(ahead: Mapping[str, object], order: Mapping[str, object], file: Path) 
 
 
 def in_short(ahead: Mapping[str, object]) -> bytes:
-    """The same bytes for the same things."""
+    """Return the same bytes for the same things."""
     return marshal.dumps(dict(ahead), 2)  # later formats depend on who else holds the things
 
 
 def order_of(command: Command) -> str:
-    """The file of a command that `start` made."""
+    """Return the file of a command that `start` made."""
     return command.argv[-1]
 
 
 def program(command: Command, limits: Limits, *, processes: int | None) -> dict[str, object]:
-    """The part of an order that says what runs."""
+    """Return the part of an order that says what runs."""
     wanted = {"RLIMIT_NOFILE": limits.open_files, "RLIMIT_FSIZE": limits.file_size, "RLIMIT_NPROC": processes}
     return {
         "argv": list(command.argv),

@@ -30,7 +30,7 @@ class LaunchServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._requests: socket.socket | None = None
 
-    def ready(self, ahead: bytes, groups: Sequence[Path]) -> "Ready":
+    def ready(self, ahead: bytes, groups: Sequence[Path]) -> "ReadyLauncher":
         """Raise `OSError` where its process can't be started."""
         message = marshal.dumps((ahead, [str(group) for group in groups]))
         lifeline, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -44,7 +44,7 @@ class LaunchServer:
         finally:
             theirs.close()
             report.close()
-        return Ready(ours, lifeline)
+        return ReadyLauncher(ours, lifeline)
 
     def start(self, command: Command, groups: Sequence[Path], stdout: int, stderr: int) -> "Launched":
         """Raise `OSError` as `ready` does."""
@@ -60,7 +60,7 @@ class LaunchServer:
                 self._begin()
 
     def close(self) -> None:
-        """Launchers that run are not touched."""
+        """End the process; launchers that run are not touched."""
         with self._lock:
             if self._requests is not None:
                 self._requests.close()
@@ -93,15 +93,15 @@ class LaunchServer:
         return self._requests
 
 
-class Ready:
-    """`ports.Ready`: a launcher without an order."""
+class ReadyLauncher:
+    """`ports.execute.Ready`: a launcher without an order."""
 
     def __init__(self, report: socket.socket, lifeline: socket.socket) -> None:
         self._report = report
         self._lifeline = lifeline
 
     def start(self, command: Command, stdout: int, stderr: int) -> "Launched":
-        """Raises `OSError` where it, or whoever could tell how it ends, has died."""
+        """Give it its order. Raises `OSError` where it, or whoever could tell how it ends, has died."""
         try:
             said = self._report.recv(BEGUN.size)
             if len(said) < BEGUN.size or self._is_forgotten():

@@ -12,7 +12,7 @@ from tf_tester.sandbox.namespace import overlay_order
 from tf_tester.sandbox.order import program, start, try_out
 
 
-class View:
+class EnvironmentView:
     """`ports.Sandbox` that keeps a program from nothing but changing the store."""
 
     name = "none"
@@ -38,7 +38,7 @@ class View:
         return replace(start({"mode": "view"}, order, file), supervised=False)
 
     def check(self, starter: Starter) -> None:
-        """Raises `IsolationUnavailable` with the system's reason."""
+        """Try it. Raises `IsolationUnavailable` with the system's reason."""
         lowers = (self._workplace / "probe-view" / "one", self._workplace / "probe-view" / "two")
         for lower in lowers:
             lower.mkdir(parents=True, exist_ok=True)

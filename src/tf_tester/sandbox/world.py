@@ -27,12 +27,12 @@ _SMALL = "mode=755,size=16m"
 
 
 def enter_namespaces(*, network: bool) -> None:
-    """New namespaces of every kind."""
+    """Enter new namespaces of every kind."""
     _enter(_NAMESPACES | (0 if network else _NETWORK))
 
 
 def _enter(namespaces: int) -> None:
-    """The caller's own ids are the same in them: being root inside changes programs."""
+    """Enter namespaces with the caller's own ids: being root inside changes programs."""
     uid, gid = os.getuid(), os.getgid()
     check(libc.unshare(namespaces), "new namespaces")
     kernel.write("/proc/self/setgroups", "deny")
@@ -41,7 +41,7 @@ def _enter(namespaces: int) -> None:
 
 
 def make_world(ahead: "dict[str, Any]") -> None:
-    """A new root with what the system brings and nothing else. By the first process of the namespace."""
+    """Make a new root with what the system brings and nothing else. By the first process of the namespace."""
     check(libc.mount(None, b"/", None, kernel.MS_REC | kernel.MS_PRIVATE, None), "private mounts")
     root = ahead["root"]
     _mount("tmpfs", root, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, _SMALL)
@@ -92,7 +92,7 @@ def _show_bind(target: str, root: str, source: str, writable: bool) -> None:
 
 
 def enter_view(order: "dict[str, Any]") -> None:
-    """The caller's own world, and overlays in it: no sandbox. For the process itself."""
+    """Enter the caller's own world with overlays in it: no sandbox. For the process itself."""
     _enter(0x00020000 | 0x10000000)
     check(libc.mount(None, b"/", None, kernel.MS_REC | kernel.MS_PRIVATE, None), "private mounts")
     root = order["root"]
@@ -124,7 +124,7 @@ def _bind(source: str, target: str, *, writable: bool) -> None:
 
 
 def _make_folder(path: str) -> None:
-    """With those above it, if they aren't there. `os.makedirs` looks before each step; there are sixty to be made."""
+    """Make it and those above it, if they aren't there. `os.makedirs` looks before each step; sixty are to be made."""
     try:
         os.mkdir(path)
     except FileExistsError:
@@ -189,7 +189,7 @@ def _make_whiteouts(folder: str, above: str, hidden: "list[str]") -> None:
 
 
 def _make_like(path: str, other: str) -> None:
-    """Of folders that are laid over one another, the topmost tells mode and times."""
+    """Give a folder mode and times of the topmost of those that are laid over one another."""
     status = os.stat(other)
     os.mkdir(path)
     os.chmod(path, status.st_mode & 0o7777)
@@ -197,7 +197,7 @@ def _make_like(path: str, other: str) -> None:
 
 
 def _parents(path: str, top: str) -> "list[str]":
-    """The folders above a path, up to `top` and without it."""
+    """Yield the folders above a path, up to `top` and without it."""
     parents = []
     path = os.path.dirname(path)
     while path != top:
@@ -225,7 +225,7 @@ def _show_parts(source: str, target: str, hidden: "set[str]", opened: "set[str]"
 
 
 def _has_mounts(folder: str, hidden: "list[str]", root: str) -> bool:
-    """Whether something is mounted within a folder, but for what is hidden and for our own root."""
+    """Tell whether something is mounted within a folder, but for what is hidden and for our own root."""
     left_out = tuple(f"{path}/" for path in (root, *(f"{folder}/{name}" for name in hidden)))
     with open("/proc/self/mountinfo", "rb") as stream:
         places = [_unescaped(line.split(b" ", 5)[4]) for line in stream]
@@ -233,7 +233,7 @@ def _has_mounts(folder: str, hidden: "list[str]", root: str) -> bool:
 
 
 def _unescaped(place: bytes) -> str:
-    """A path as proc_pid_mountinfo(5) writes it."""
+    """Return a path that proc_pid_mountinfo(5) has escaped."""
     for code, character in ((b"\\040", b" "), (b"\\011", b"\t"), (b"\\012", b"\n"), (b"\\134", b"\\")):
         place = place.replace(code, character)
     return os.fsdecode(place)
@@ -247,7 +247,7 @@ class _Unsupported(Exception):
 
 
 def _mount_overlay(overlay: "dict[str, Any]", root: str) -> None:
-    """Layers as one folder, what is written going to a folder on disk or to a tmpfs of so many bytes."""
+    """Mount layers as one folder, what is written going to a folder on disk or to a tmpfs of so many bytes."""
     target = root + overlay["target"]
     _make_folder(target)
     try:
@@ -273,7 +273,7 @@ def _mount_on(overlay: "dict[str, Any]", target: str, above: str) -> None:
 def _mount_lowers(
     lowers: list[str], target: str, ways: "tuple[str, ...]", names: str, options: "dict[str, str | None] | None" = None
 ) -> None:
-    """By name (255 bytes, Linux 6.8), else by descriptor (6.13; three calls a layer), else as one option string.
+    """Mount by name (255 bytes, Linux 6.8), else by descriptor (6.13; three calls a layer), else as one option string.
 
     `names`: a folder that can be made for short names. Without `options` nothing can be written.
     """
@@ -322,7 +322,7 @@ def _add_name(context: int, lower: str) -> None:
 
 
 def _mount_by_options(lowers: list[str], target: str, names: str, options: "dict[str, str | None]") -> None:
-    """mount(2) takes 4,096 bytes of options: the layers get links with short names, and are named by these."""
+    """Mount by mount(2). It takes 4,096 bytes of options: links with short names stand for the layers there."""
     _make_folder(names)
     for number, lower in enumerate(lowers):
         os.symlink(lower, f"{names}/{number:x}")
@@ -356,7 +356,7 @@ def _make_devices(root: str, shared_memory: str) -> None:
 
 
 def _make_proc(root: str, processes: int) -> None:
-    """The namespace's own processes; of the machine's matters some to read, others not at all."""
+    """Mount the namespace's own processes; of the machine's matters some to read, others not at all."""
     proc = f"{root}/proc"
     _make_folder(proc)
     _mount("proc", proc, "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC, "")

@@ -128,7 +128,7 @@ class Compilers:
 
 
 def _answers(compiler: _Compiler, job: object) -> bool:
-    """Whether it lived to say that the job is done."""
+    """Tell whether it lived to say that the job is done."""
     assert compiler.stdin is not None
     assert compiler.stdout is not None
     try:
@@ -140,7 +140,7 @@ def _answers(compiler: _Compiler, job: object) -> bool:
 
 
 def _end(compiler: _Compiler) -> None:
-    """At the end of its jobs it goes by itself."""
+    """Wait for its end: without more jobs it goes by itself."""
     try:
         compiler.communicate()
     except BrokenPipeError:

@@ -57,7 +57,7 @@ class StoreFolder:
 
     @contextmanager
     def exclusive(self, name: str) -> Iterator[None]:
-        """One holder among all threads and processes; freed by the kernel when the holder dies."""
+        """Hold what one among all threads and processes may hold; freed by the kernel when the holder dies."""
         # A lock object of its own for each holder: filelock's objects are re-entrant within a thread.
         with store_errors(self.root):
             lock = filelock.FileLock(self.claims / f"{name}.lock", thread_local=False)
@@ -69,7 +69,7 @@ class StoreFolder:
 
     @contextmanager
     def workplace(self) -> Iterator[Path]:
-        """A temporary folder of this process on the store's file system; others' leftovers are swept first."""
+        """Make a temporary folder of this process on the store's file system; others' leftovers are swept first."""
         name = f"{os.getpid()}-{os.urandom(4).hex()}"
         lock = filelock.FileLock(self.tmp / f"{name}.lock", thread_local=False)
         folder = self.tmp / name
@@ -127,7 +127,7 @@ def remove_tree(folder: Path) -> None:
 
 
 def link_or_copy(source: str, target: str) -> None:
-    """A second name for a file of the store; a copy with its mode and times where there can't be one."""
+    """Make a second name for a file of the store; a copy with its mode and times where there can't be one."""
     try:
         os.link(source, target)
     except FileExistsError:
@@ -178,7 +178,7 @@ def start_writing(descriptor: int) -> None:
 
 
 def _c_function(name: str) -> Callable[..., int] | None:
-    """A function of Linux's C library that raises `OSError`; None elsewhere."""
+    """Return a function of Linux's C library that raises `OSError`; None elsewhere."""
     if sys.platform != "linux":
         return None
     import ctypes
@@ -216,7 +216,7 @@ def store_errors(root: Path) -> Iterator[None]:
 
 
 def translate(error: OSError, root: Path) -> StoreError:
-    """The sentence for one refusal of the file system."""
+    """Return the error that tells of one refusal of the file system."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreError(
             f"The disk of the store {root} is full.",

@@ -46,7 +46,7 @@ class LayerStore:
         leases: Leases | None = None,
         seen_at: Path = Path("/"),
     ) -> None:
-        """Without `leases` nobody is told what is in use.
+        """Use that folder; without `leases` nobody is told what is in use.
 
         `seen_at`: where most environments will be, so that their bytecode names its sources as they are there.
         """
@@ -74,7 +74,7 @@ class LayerStore:
         return layer
 
     def forget(self, sha256s: set[str]) -> None:
-        """These may be gone now: whoever asks for them looks again."""
+        """Forget layers that may be gone now: whoever asks for them looks again."""
         self._known = {key: layer for key, layer in self._known.items() if key[0] not in sha256s}
 
     def layer(self, filename: str, sha256: str, wheel: Path, interpreter: Interpreter) -> Layer:
@@ -95,7 +95,7 @@ class LayerStore:
             raise InterruptedError
 
     def _load(self, sha256: str, place: "_Place") -> Layer | None:
-        """None unless it is whole."""
+        """Return a layer, or None unless it is whole."""
         # By strings: pathlib was half of the 9 milliseconds that 40 known layers cost.
         folder = f"{self._layers}/{sha256}"
         manifest = _manifest(folder)
@@ -145,7 +145,7 @@ class LayerStore:
         return None
 
     def _make(self, wheel: Wheel, target: Path, interpreter: Interpreter) -> None:
-        """Sources first: they are compiled while the rest, which may be one library of 900 MB, is written.
+        """Write the sources first: they are compiled while the rest, which may be one library of 900 MB, is written.
 
         That is one wait for the disk, too, for the layer and its first bytecode.
         """
@@ -163,7 +163,7 @@ class LayerStore:
         _write(target / "layer.json", _manifest_of(layer))
 
     def _make_from(self, other: Layer, target: Path, interpreter: Interpreter) -> None:
-        """The same files a second time, by hard links, with bytecode for another interpreter.
+        """Make the same files a second time, by hard links, with bytecode for another interpreter.
 
         Not a folder of bytecode alone, to be laid over the sources: Python lists the folders that it imports from,
         and a folder that is two made the import of TensorFlow 2.8 in an overlay 14 % slower; one tree makes it none.
@@ -179,7 +179,7 @@ class LayerStore:
         _write(target / "bytecode.json", _Own(place.site, tuple(self._compile(other.files, site, interpreter))))
 
     def _compile(self, files: Iterable[str], site: Path, interpreter: Interpreter) -> list[str]:
-        """What was made, relative to `site`."""
+        """Compile sources and return what was made, relative to `site`."""
         sources = [name.removeprefix("site/") for name in files if _is_source(name)]
         if not sources:
             return []
@@ -198,7 +198,7 @@ class LayerStore:
 
     @contextmanager
     def _place(self, name: str) -> Iterator[Path]:
-        """A new folder to fill, gone again where that fails."""
+        """Make a new folder to fill, gone again where that fails."""
         place = self._workplace / name
         place.mkdir()
         try:
@@ -208,12 +208,12 @@ class LayerStore:
             raise
 
 
-class _Manifest(msgspec.Struct):
+class _Manifest(msgspec.Struct, rename={"parts": "rooms"}):
     """`layer.json`: what every environment wants to know."""
 
     format: int
     name: str
-    rooms: frozenset[str]
+    parts: frozenset[str]
     """Which of `bin` and `data` it has."""
     entry_points: tuple[EntryPoint, ...]
     import_names: tuple[str, ...]
@@ -241,7 +241,7 @@ def _manifest_of(layer: Layer) -> _Manifest:
     return _Manifest(
         format=_FORMAT,
         name=layer.name,
-        rooms=frozenset(name.partition("/")[0] for name in layer.files) - {"site"},
+        parts=frozenset(name.partition("/")[0] for name in layer.files) - {"site"},
         entry_points=layer.entry_points,
         import_names=layer.import_names,
         metadata_sha256=layer.metadata_sha256,
@@ -249,13 +249,13 @@ def _manifest_of(layer: Layer) -> _Manifest:
 
 
 def _manifest(folder: str) -> _Manifest | None:
-    """None where it or what it lists is missing."""
+    """Return None where it or what it lists is missing."""
     manifest = _read(f"{folder}/layer.json", _MANIFESTS)
     if manifest is None or manifest.format != _FORMAT:
         return None
     if not os.path.isfile(f"{folder}/files.json"):  # noqa: PTH113
         return None
-    return manifest if all(os.path.isdir(f"{folder}/{room}") for room in manifest.rooms) else None  # noqa: PTH112
+    return manifest if all(os.path.isdir(f"{folder}/{part}") for part in manifest.parts) else None  # noqa: PTH112
 
 
 class _Place(NamedTuple):
@@ -288,7 +288,7 @@ class _Listed:
 
 
 def _listing(folder: str, own: str) -> Listing:
-    """Raises `StoreError` where it can't be read."""
+    """Read the names of a layer's files. Raises `StoreError` where that can't be done."""
     files, compiled = _read(f"{folder}/files.json", _LISTS), _read(f"{own}/bytecode.json", _OWN)
     if files is None or compiled is None:
         raise StoreError(
@@ -298,7 +298,7 @@ def _listing(folder: str, own: str) -> Listing:
 
 
 def _read(path: str, decoder: "msgspec.json.Decoder[_T]") -> _T | None:
-    """None where it is not there or not whole."""
+    """Return None where it is not there or not whole."""
     try:
         with open(path, "rb", buffering=0) as stream:  # noqa: PTH123
             return decoder.decode(stream.read())
@@ -315,7 +315,7 @@ def _is_source(name: str) -> bool:
 
 
 def _compiled(site: str, sources: Iterable[str], cache_tag: str) -> Iterator[str]:
-    """The bytecode that there is of these sources; what a killed compiler began is removed."""
+    """Yield the bytecode that there is of these sources; what a killed compiler began is removed."""
     expected: dict[str, set[str]] = {}
     for source in sources:
         folder, name = os.path.split(source)

@@ -252,7 +252,7 @@ def _read(stream: BinaryIO, start: int, length: int) -> bytes:
 
 
 def _place(name: str, project: str, version: str) -> str | None:
-    """Where a file of the archive goes below the layer (binary distribution format, «spread»)."""
+    """Return where a file of the archive goes below the layer (binary distribution format, «spread»)."""
     if name.endswith(".pyc") and "__pycache__/" in name:
         return None  # ours are compiled by the interpreter that runs them
     first, _, rest = name.partition("/")
@@ -278,7 +278,7 @@ def _place(name: str, project: str, version: str) -> str | None:
 
 
 def _is_data_folder(folder: str, project: str, version: str) -> bool:
-    """`{name}-{version}.data`, in any spelling that the `.dist-info` folder may have too."""
+    """Tell whether it is `{name}-{version}.data`, in any spelling that the `.dist-info` folder may have too."""
     if not folder.endswith(".data"):
         return False
     name, _, its_version = folder.removesuffix(".data").rpartition("-")
@@ -312,7 +312,7 @@ def _write_file(stream: BinaryIO, file: File, go_on: Callable[[], None]) -> bool
 
 
 def _contents(stream: BinaryIO, member: zipfile.ZipInfo) -> Iterator[bytes]:
-    """What a member holds, at most a chunk at a time, whatever its bytes claim.
+    """Yield what a member holds, at most a chunk at a time, whatever its bytes claim.
 
     Not by `zipfile`, whose handles share one lock and whose own work for each of 8,000 small files is as much as
     inflating them. That the headers agree and the members lie close together was checked for the whole archive.

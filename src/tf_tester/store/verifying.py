@@ -15,7 +15,7 @@ _CHUNK = 1 << 20
 
 
 def blob_trouble(path: Path) -> str:
-    """Why a blob is not the file that its name promises; empty where it is."""
+    """Return why a blob is not the file that its name promises; empty where it is."""
     try:
         with path.open("rb") as stream:
             actual = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -69,7 +69,7 @@ def _differing(folder: Path, site: Path, record: str, seen: set[tuple[int, int]]
 
 
 def _rows(record: Path) -> Iterator[tuple[str, str]]:
-    """Names and SHA-256 (hex; empty where none is given)."""
+    """Yield names and SHA-256 (hex; empty where none is given)."""
     with record.open(encoding="utf-8", newline="") as stream:
         for row in csv.reader(stream):
             if len(row) < 2:
@@ -80,7 +80,7 @@ def _rows(record: Path) -> Iterator[tuple[str, str]]:
 
 
 def _place(folder: Path, site: Path, name: str) -> Path | None:
-    """Where a file of the wheel lies in its layer; None for what is put elsewhere."""
+    """Return where a file of the wheel lies in its layer; None for what is put elsewhere."""
     first, _, rest = name.partition("/")
     if not first.endswith(".data"):
         return site / name
@@ -95,7 +95,7 @@ def _place(folder: Path, site: Path, name: str) -> Path | None:
 
 
 def _file_trouble(path: Path, digest: str, seen: set[tuple[int, int]]) -> str:
-    """Files that several Pythons share are read once."""
+    """Return what is wrong with a file; those that several Pythons share are read once."""
     try:
         with path.open("rb") as stream:
             status = os.fstat(stream.fileno())

@@ -42,7 +42,7 @@ from tf_tester.resolve.uv import Uv
 from tf_tester.sandbox.namespace import NamespaceSandbox
 from tf_tester.sandbox.none import NoSandbox
 from tf_tester.sandbox.server import LaunchServer
-from tf_tester.sandbox.view import View
+from tf_tester.sandbox.view import EnvironmentView
 from tf_tester.store.blobs import BlobStore
 from tf_tester.store.folder import StoreFolder, remove_tree, store_errors, translate
 from tf_tester.store.inventory import Inventory
@@ -247,7 +247,7 @@ def _environments(ground: _Ground, uv: Uv, sandbox: Sandbox) -> Environments:
         remove_tree=remove_tree,
         translate=lambda error: translate(error, folder.root),
     )
-    if not isinstance(sandbox, NamespaceSandbox | View):
+    if not isinstance(sandbox, NamespaceSandbox | EnvironmentView):
         return on_disk
     return OverlayEnvironments(
         Plans(folder.root / "plans", workplace, exclusive=folder.exclusive),
@@ -343,7 +343,7 @@ def interpreters(settings: Settings, ledger: Ledger, uv: Uv, environ: Mapping[st
 
 def _varies(settings: Settings, sandbox: Sandbox) -> bool:
     """Whether a result may depend on what nobody knows of."""
-    return not settings.cache or settings.network or settings.gpu or isinstance(sandbox, NoSandbox | View)
+    return not settings.cache or settings.network or settings.gpu or isinstance(sandbox, NoSandbox | EnvironmentView)
 
 
 def _for(purpose: Purpose | None, settings: Settings, workplace: Path, starter: Starter) -> tuple[Sandbox, str]:
@@ -352,7 +352,7 @@ def _for(purpose: Purpose | None, settings: Settings, workplace: Path, starter: 
         case Purpose.TEST:
             return _sandbox(settings, workplace, starter)
         case Purpose.SHELL if sys.platform == "linux" and not settings.keep:
-            view = View(workplace)
+            view = EnvironmentView(workplace)
             try:
                 view.check(starter)
             except IsolationUnavailable:

@@ -49,9 +49,9 @@ class HeadAndTail(io.BufferedIOBase):
         if self.closed:
             raise ValueError("I/O operation on closed file.")
         more = bytes(written)
-        room = self._limit - len(self._head)
-        self._head += more[:room]
-        self._tail += more[room:]
+        left = self._limit - len(self._head)
+        self._head += more[:left]
+        self._tail += more[left:]
         if len(self._tail) > 2 * self._limit:
             self._left_out += len(self._tail) - self._limit
             del self._tail[: -self._limit]

@@ -12,14 +12,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..session import Session
+    from ..session import HarnessSession
     from .tests import Tests
 
 
 class Plugin:
     """Writes rows while pytest collects and runs."""
 
-    def __init__(self, session: "Session", tests: "Tests") -> None:
+    def __init__(self, session: "HarnessSession", tests: "Tests") -> None:
         self._session = session
         self._tests = tests
         self._ids = {}  # type: dict[str, str]

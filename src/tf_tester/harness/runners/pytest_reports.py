@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..rows import OpenRow
-    from ..session import Session
+    from ..session import HarnessSession
 
 UNEXPECTED_PASS = "passed, but was expected to fail"
 
@@ -21,7 +21,7 @@ def cause_of(error: BaseException) -> BaseException:
     return error
 
 
-def attach(report: "Any", excinfo: "Any", session: "Session") -> None:
+def attach(report: "Any", excinfo: "Any", session: "HarnessSession") -> None:
     """Put the exception's description on the report, because makereport and logreport see the same object."""
     error, trace = cause_of(excinfo.value), excinfo.tb
     if error is not excinfo.value:

@@ -10,7 +10,7 @@ from .tests import Tests
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..session import Session
+    from ..session import HarnessSession
 
 USAGE_ERROR = 4
 INTERNAL_ERROR = 3
@@ -18,7 +18,7 @@ OPTIONS = ["-q", "-p", "no:cacheprovider", "--continue-on-collection-errors"]
 """A broken module must not hide the others, and the cache would be written into the user's folder."""
 
 
-def run(session: "Session") -> int:
+def run(session: "HarnessSession") -> int:
     """Run the targets and return pytest's exit code."""
     tests = Tests(session)
     try:

@@ -11,12 +11,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
 
-    from ..session import Session
+    from ..session import HarnessSession
 
 INTERRUPTED = 130
 
 
-def run(session: "Session") -> object:
+def run(session: "HarnessSession") -> object:
     """Run the only target; return what to give to ``sys.exit``."""
     target = session.targets[0]
     file = os.path.join(target, "__main__.py") if os.path.isdir(target) else target
@@ -61,7 +61,7 @@ def _fresh_main(file: str):  # type: ignore[no-untyped-def]
     return module
 
 
-def _leave_by_request(session: "Session", row: OpenRow, leaving: SystemExit) -> object:
+def _leave_by_request(session: "HarnessSession", row: OpenRow, leaving: SystemExit) -> object:
     row.exit_code = session.exit_code = _exit_status(leaving.code)
     if session.exit_code:
         row.blame("fail", leaving, without_harness(leaving.__traceback__))
@@ -77,7 +77,7 @@ def _exit_status(code: object) -> int:
     return code & 0xFF if isinstance(code, int) else 1
 
 
-def _leave(session: "Session", row: OpenRow, status: str, error: BaseException, exit_code: int) -> int:
+def _leave(session: "HarnessSession", row: OpenRow, status: str, error: BaseException, exit_code: int) -> int:
     """Write the row before the user's ``sys.excepthook`` runs, because that may do anything."""
     row.blame(status, error, error.__traceback__, whole=True)
     row.exit_code = session.exit_code = exit_code

@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from ..session import Session
+    from ..session import HarnessSession
     from ..warned import Warned
 
 NOTHING_FOUND = "no tests were found"
@@ -17,7 +17,7 @@ NOTHING_FOUND = "no tests were found"
 class Tests:
     """What was collected, what is running and what has a row."""
 
-    def __init__(self, session: "Session") -> None:
+    def __init__(self, session: "HarnessSession") -> None:
         self.stopped = None  # type: str | None
         self.has_failed = False
         self._session = session

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from types import ModuleType, TracebackType
     from typing import Any
 
-    from ..session import Session
+    from ..session import HarnessSession
 
 INTERRUPTED = 130
 UNEXPECTED_PASS = "passed, but was expected to fail"
@@ -23,7 +23,7 @@ SETUP = ("_callSetUp", "setUp")
 """Functions between ``TestCase.run`` and the user's code; 3.6 and 3.7 call ``setUp`` and ``tearDown`` directly."""
 
 
-def run(session: "Session") -> int:
+def run(session: "HarnessSession") -> int:
     """Run the targets; return 1 if a test failed or could not be run."""
     session.put_on_path(os.getcwd())
     sys.argv[:] = ["python -m unittest", *session.args]
@@ -61,7 +61,7 @@ def run(session: "Session") -> int:
 class Loaded(unittest.TestLoader):
     """The tests of the targets, each with its id; what could not be loaded has its row at once."""
 
-    def __init__(self, session: "Session", tests: Tests) -> None:
+    def __init__(self, session: "HarnessSession", tests: Tests) -> None:
         super().__init__()
         self.ids = {}  # type: dict[int, str]
         self._session = session
@@ -153,7 +153,7 @@ class Loaded(unittest.TestLoader):
 class Result(unittest.TextTestResult):
     """unittest's own result, which also writes rows."""
 
-    def report_to(self, session: "Session", tests: Tests, loaded: Loaded) -> None:
+    def report_to(self, session: "HarnessSession", tests: Tests, loaded: Loaded) -> None:
         self._session = session
         self._tests = tests
         self._loaded = loaded
