@@ -168,7 +168,7 @@ def test_a_file_of_an_index_on_disk_is_copied(rig: Rig, tmp_path: Path) -> None:
 
 def test_a_warm_run_imports_nothing_of_the_network() -> None:
     program = (
-        "import sys, tf_tester.transfer.client, tf_tester.index.http, tf_tester.index.mirrors\n"
+        "import sys, tf_tester.transfer.client, tf_tester.index.http, tf_tester.index.mirror_files\n"
         "print([name for name in ('aiohttp', 'asyncio', 'ssl', 'http.client') if name in sys.modules])"
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

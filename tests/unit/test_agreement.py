@@ -7,11 +7,12 @@ import pytest
 from msgspec.structs import replace
 
 from tests.fakes import Told
-from tf_tester.core.agreement import Voice, agreed
+from tf_tester.core.agreement import MirrorPage, agreed
 from tf_tester.errors import IndexUnreachable, UnknownProject
-from tf_tester.index.agreed import AgreedIndex, Witness
+from tf_tester.index.agreed import AgreedIndex
 from tf_tester.index.first import FirstIndex
 from tf_tester.model.artifact import Artifact, ProjectPage, Promise, Promiser
+from tf_tester.ports.index import MirrorIndex
 
 GOOD, BAD = "a" * 64, "b" * 64
 WHEN = datetime(2021, 1, 1, tzinfo=UTC)
@@ -52,9 +53,13 @@ class Clock:
 
 
 def index(
-    authority: Mirror, *witnesses: Witness, told: Told | None = None, now: Callable[[], datetime] | None = None
+    authority: Mirror,
+    *mirrors: MirrorIndex,
+    told: Told | None = None,
+    now: Callable[[], datetime] | None = None,
+    trusted: str = "",
 ) -> AgreedIndex:
-    return AgreedIndex(authority, witnesses, told or Told(), now or Clock())
+    return AgreedIndex(authority, mirrors, told or Told(), now or Clock(), trusted=(trusted,))
 
 
 def names(found: ProjectPage) -> list[str]:
@@ -62,52 +67,52 @@ def names(found: ProjectPage) -> list[str]:
 
 
 def test_a_file_counts_where_two_roots_promise_the_same() -> None:
-    voices = [
-        Voice("tuna", "tuna", page(file("1"), file("2"), file("3"), file("4", BAD), file("5", None))),
-        Voice("bfsu", "tuna", page(file("1"), file("2"), file("3"))),
-        Voice("aliyun", "aliyun", page(file("1"), file("4"), file("5"), file("6"))),
+    pages = [
+        MirrorPage("tuna", "tuna", page(file("1"), file("2"), file("3"), file("4", BAD), file("5", None))),
+        MirrorPage("bfsu", "tuna", page(file("1"), file("2"), file("3"))),
+        MirrorPage("aliyun", "aliyun", page(file("1"), file("4"), file("5"), file("6"))),
     ]
-    found = agreed("toy", voices)
+    found = agreed("toy", pages)
     assert names(found) == ["1"]
     assert found.artifacts[0].promise == Promise(Promiser.MIRROR, "tuna and bfsu and aliyun")
 
 
 def test_one_that_says_otherwise_is_enough_against_a_file() -> None:
-    voices = [Voice(name, name, page(file("1", sha256))) for name, sha256 in (("a", GOOD), ("b", GOOD), ("c", BAD))]
-    assert names(agreed("toy", voices)) == []
-    sizes = [Voice("a", "a", page(file("1", size=5))), Voice("b", "b", page(file("1", size=6)))]
+    pages = [MirrorPage(name, name, page(file("1", sha256))) for name, sha256 in (("a", GOOD), ("b", GOOD), ("c", BAD))]
+    assert names(agreed("toy", pages)) == []
+    sizes = [MirrorPage("a", "a", page(file("1", size=5))), MirrorPage("b", "b", page(file("1", size=6)))]
     assert names(agreed("toy", sizes)) == []
 
 
 def test_what_only_one_tells_is_taken_and_contradictions_are_not() -> None:
-    voices = [
-        Voice("a", "a", page(file("1", size=5, upload_time=WHEN), file("2", upload_time=WHEN), serial=3)),
-        Voice(
+    pages = [
+        MirrorPage("a", "a", page(file("1", size=5, upload_time=WHEN), file("2", upload_time=WHEN), serial=3)),
+        MirrorPage(
             "b",
             "b",
             page(file("1", yanked="bad"), file("2", upload_time=WHEN + timedelta(days=1)), status="quarantined"),
         ),
     ]
-    found = agreed("toy", voices)
+    found = agreed("toy", pages)
     assert (found.artifacts[0].size, found.artifacts[0].upload_time, found.artifacts[0].yanked) == (5, WHEN, "bad")
     assert found.artifacts[1].upload_time is None
     assert (found.serial, found.status) == (3, "quarantined")
 
 
 def test_the_authority_s_word_is_taken_alone_as_long_as_it_speaks() -> None:
-    witness = Mirror(page(file("1", BAD)))
+    mirror = Mirror(page(file("1", BAD)))
     authority = Mirror(page(file("1")))
-    found = index(authority, Witness("a", "a", witness), Witness("b", "b", witness)).page("toy")
+    found = index(authority, MirrorIndex("a", "a", mirror), MirrorIndex("b", "b", mirror)).page("toy")
     assert found.artifacts[0].sha256 == GOOD
-    assert witness.asked == 0
+    assert mirror.asked == 0
 
 
 def test_two_independent_mirrors_may_speak_for_it_and_that_is_told_once() -> None:
     told = Told()
     found = index(
         DOWN,
-        Witness("a", "a", Mirror(page(file("1"), file("2")))),
-        Witness("b", "b", Mirror(page(file("1")))),
+        MirrorIndex("a", "a", Mirror(page(file("1"), file("2")))),
+        MirrorIndex("b", "b", Mirror(page(file("1")))),
         told=told,
     )
     assert names(found.page("toy")) == ["1"]
@@ -117,15 +122,15 @@ def test_two_independent_mirrors_may_speak_for_it_and_that_is_told_once() -> Non
     ]
 
 
-def test_copies_of_one_mirror_are_one_voice() -> None:
+def test_copies_of_one_mirror_count_as_one() -> None:
     both = Mirror(page(file("1")))
-    with pytest.raises(IndexUnreachable, match=r"only one voice \(tuna\)") as caught:
-        index(DOWN, Witness("tuna", "tuna", both), Witness("bfsu", "tuna", both)).page("toy")
+    with pytest.raises(IndexUnreachable, match=r"only one independent mirror \(tuna\)") as caught:
+        index(DOWN, MirrorIndex("tuna", "tuna", both), MirrorIndex("bfsu", "tuna", both)).page("toy")
     assert "--trust" in caught.value.hint
 
 
 def test_one_mirror_may_be_trusted_alone() -> None:
-    found = index(DOWN, Witness("a", "a", Mirror(page(file("1"))), trusted=True)).page("toy")
+    found = index(DOWN, MirrorIndex("a", "a", Mirror(page(file("1")))), trusted="a").page("toy")
     assert found.artifacts[0].promise == Promise(Promiser.MIRROR, "a (trusted)")
 
 
@@ -137,14 +142,14 @@ def test_without_mirrors_the_failure_is_what_it_was() -> None:
 def test_that_there_is_no_such_project_is_for_two_to_say() -> None:
     absent = Mirror(UnknownProject("no project named toy"))
     with pytest.raises(IndexUnreachable):
-        index(DOWN, Witness("a", "a", absent), Witness("b", "a", absent)).page("toy")
+        index(DOWN, MirrorIndex("a", "a", absent), MirrorIndex("b", "a", absent)).page("toy")
     with pytest.raises(UnknownProject):
-        index(DOWN, Witness("a", "a", absent), Witness("b", "b", absent)).page("toy")
+        index(DOWN, MirrorIndex("a", "a", absent), MirrorIndex("b", "b", absent)).page("toy")
 
 
 def test_an_authority_that_could_not_be_reached_is_left_in_peace_for_a_while() -> None:
     authority, clock = Mirror(IndexUnreachable("it is down")), Clock()
-    found = index(authority, Witness("a", "a", Mirror(page(file("1"))), trusted=True), now=clock)
+    found = index(authority, MirrorIndex("a", "a", Mirror(page(file("1")))), trusted="a", now=clock)
     found.page("toy")
     found.page("toy")
     assert authority.asked == 1

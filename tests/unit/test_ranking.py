@@ -43,7 +43,7 @@ def test_an_authority_that_does_not_answer_is_no_reason_against_mirrors() -> Non
     assert chosen(mirror("a"), authority=replace(AUTHORITY, rate=None, trouble="is down")) == ["a"]
 
 
-def test_copies_of_one_mirror_leave_a_place_for_another_voice() -> None:
+def test_copies_of_one_mirror_leave_a_place_for_an_independent_one() -> None:
     copies = [mirror(f"copy{number}", 2e7 - number, root="tuna") for number in range(MOST + 1)]
     assert chosen(*copies, mirror("other", 1e7)) == ["copy0", "copy1", "copy2", "other"]
 

@@ -56,9 +56,9 @@ def use(mirror: str, scope: str, names: tuple[str, ...], timeout: int, trusted_h
       tf-tester mirrors use tuna --print dockerfile
     """
     from tf_tester.export import configure, lines
-    from tf_tester.index.mirrors import mirror_named
+    from tf_tester.index.mirror_files import known_mirrors
 
-    chosen = mirror_named(mirror)
+    chosen = known_mirrors().named(mirror)
     if chosen is None:
         raise UsageError("none is no mirror.", hint="`tf-tester mirrors reset` puts back what was there.")
     if not chosen.url.startswith(("https://", "http://")):

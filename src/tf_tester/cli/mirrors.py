@@ -13,7 +13,7 @@ from tf_tester.cli.selecting import selection_of
 if TYPE_CHECKING:
     from tf_tester.core.conformance import Finding
     from tf_tester.core.ranking import Comparison
-    from tf_tester.flow.mirrors import MirrorRow
+    from tf_tester.flow.list_mirrors import MirrorRow
     from tf_tester.report.lines import Line
 
 
@@ -29,7 +29,7 @@ def command(ctx: click.Context, /, refresh: bool, as_json: bool, **_: Any) -> in
     """
     if ctx.invoked_subcommand is not None:
         return 0
-    from tf_tester.wiring.mirrors import mirror_rows, refresh_feeds
+    from tf_tester.wiring.mirror_services import mirror_rows, refresh_feeds
 
     settings = settings_from(ctx.params).settings
     if refresh:
@@ -53,7 +53,7 @@ def bench(ctx: click.Context, /, names: tuple[str, ...], as_json: bool, **_: Any
     Without names all known mirrors are compared, as --mirror auto does; without --versions for the latest one. Some
     2 MB come from each.
     """
-    from tf_tester.flow.mirrors import wheels_of
+    from tf_tester.flow.compare_mirrors import wheels_of
     from tf_tester.wiring import services
 
     settings = settings_from(ctx.params).settings
@@ -80,11 +80,11 @@ def check(ctx: click.Context, /, mirror: str, as_json: bool, **_: Any) -> int:
     from tf_tester.core.conformance import Grade
     from tf_tester.core.simple import canonical
     from tf_tester.errors import UsageError
-    from tf_tester.flow.mirrors import examine
-    from tf_tester.index.mirrors import mirror_named
-    from tf_tester.wiring.mirrors import examiner
+    from tf_tester.flow.examine_index import examine
+    from tf_tester.index.mirror_files import known_mirrors
+    from tf_tester.wiring.mirror_services import examiner
 
-    known = mirror_named(mirror)
+    known = known_mirrors().named(mirror)
     if known is None:
         raise UsageError("none is no mirror.", hint="Give a name that `tf-tester mirrors` lists, or an address.")
     settings = settings_from(ctx.params).settings
@@ -139,7 +139,7 @@ def _rows_as_lines(rows: "list[MirrorRow]") -> "list[Line]":
             bad = row.feed.state in (State.FAILED, State.PAUSED)
             parts.append(Span(f"  {row.feed.state}{', last' if bad else ''}{when}", Style.ODD if bad else Style.FAINT))
         lines.append(line(*parts))
-        filled = f"Filled from {row.copies}: the two are one voice. " if row.copies else ""
+        filled = f"Filled from {row.copies}: the two count as one. " if row.copies else ""
         if filled or row.notes:
             lines.append(line(Span(f"{'':{width}}  {filled}{row.notes}".rstrip(), Style.FAINT)))
     return lines

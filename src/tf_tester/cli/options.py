@@ -76,6 +76,7 @@ def _completer(setting: Setting) -> Callable[[click.Context, click.Parameter, st
 
 
 def _mirror_names() -> list[str]:
-    from tf_tester.index.mirrors import AUTO, NO_MIRROR, known_mirrors
+    from tf_tester.core.mirror_list import AUTO, NO_MIRROR
+    from tf_tester.index.mirror_files import known_mirrors
 
-    return [*known_mirrors(), AUTO, NO_MIRROR]
+    return [*known_mirrors().mirrors, AUTO, NO_MIRROR]

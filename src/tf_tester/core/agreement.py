@@ -11,36 +11,36 @@ from msgspec.structs import replace
 from tf_tester.model.artifact import Artifact, ProjectPage, Promise, Promiser
 
 
-class Voice(Struct, frozen=True):
+class MirrorPage(Struct, frozen=True):
     """One mirror's page of a project."""
 
     name: str
     root: str
-    """Whose copy it is in the end: those of one root are one voice."""
+    """Whose copy it is in the end: those of one root count as one."""
     page: ProjectPage
 
 
-def agreed(project: str, voices: Sequence[Voice]) -> ProjectPage:
-    """The files that count, in the order of the first page that lists them.
+def agreed(project: str, pages: Sequence[MirrorPage]) -> ProjectPage:
+    """Return the files that count, in the order of the first page that lists them.
 
     Of a file's other properties those are taken that somebody tells; yanked is what anybody says is yanked, and a
     project that anybody says is quarantined is. An upload time must be agreed on too, for it decides what belongs to
-    an era; where only one voice tells it, it counts.
+    an era; where only one tells it, it counts.
     """
-    offers: dict[str, list[tuple[Voice, Artifact]]] = {}
-    for voice in voices:
-        for artifact in voice.page.artifacts:
+    offers: dict[str, list[tuple[MirrorPage, Artifact]]] = {}
+    for one in pages:
+        for artifact in one.page.artifacts:
             if artifact.sha256 is not None:
-                offers.setdefault(artifact.filename, []).append((voice, artifact))
+                offers.setdefault(artifact.filename, []).append((one, artifact))
     files = [together for same in offers.values() if (together := _together(same)) is not None]
-    serials = [voice.page.serial for voice in voices if voice.page.serial is not None]
-    statuses = {voice.page.status for voice in voices} - {"active"}
+    serials = [one.page.serial for one in pages if one.page.serial is not None]
+    statuses = {one.page.status for one in pages} - {"active"}
     worst = next((one for one in ("quarantined", "archived", "deprecated") if one in statuses), "active")
     return ProjectPage(project, tuple(files), max(serials, default=None), worst)
 
 
-def _together(offers: Sequence[tuple[Voice, Artifact]]) -> Artifact | None:
-    if len({voice.root for voice, _ in offers}) < 2 or len({artifact.sha256 for _, artifact in offers}) != 1:
+def _together(offers: Sequence[tuple[MirrorPage, Artifact]]) -> Artifact | None:
+    if len({one.root for one, _ in offers}) < 2 or len({artifact.sha256 for _, artifact in offers}) != 1:
         return None
     sizes = {artifact.size for _, artifact in offers} - {None}
     times = {artifact.upload_time for _, artifact in offers} - {None}
@@ -56,5 +56,5 @@ def _together(offers: Sequence[tuple[Voice, Artifact]]) -> Artifact | None:
         requires_python=next((one.requires_python for one in artifacts if one.requires_python), None),
         yanked=max(yanked, key=len) if yanked else None,
         metadata_sha256=next(iter(metadata)) if len(metadata) == 1 else None,
-        promise=Promise(Promiser.MIRROR, " and ".join(voice.name for voice, _ in offers)),
+        promise=Promise(Promiser.MIRROR, " and ".join(one.name for one, _ in offers)),
     )

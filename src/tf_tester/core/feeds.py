@@ -5,6 +5,7 @@ members without a site; what can't be read is left out.
 """
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
+from tf_tester.model.mirror import Mirror
 from tf_tester.model.moment import Moment
 
 _STATUS = re.compile(r"([A-Z])(\d{0,12})", re.ASCII)
@@ -64,6 +66,19 @@ tzinfo=datetime.timezone.utc))}
         for mirror in mirrors:
             if isinstance(mirror, dict) and mirror.get("cname") == _PROJECT:
                 found[host] = _report(mirror.get("status"))
+    return found
+
+
+def reports_of(content: bytes, mirrors: Iterable[Mirror]) -> dict[str, Report]:
+    """Return the reports on those mirrors that a feed knows, by name. Raises `ValueError` where it is no feed."""
+    told = reports(content)
+    found = {}
+    for mirror in mirrors:
+        # Some have a name of its own for PyPI: the one for packages tells the site.
+        hosts = [_host(url) for url in (mirror.url, mirror.apt) if url]
+        report = next((told[host] for host in hosts if host in told), None)
+        if report is not None:
+            found[mirror.name] = report
     return found
 
 

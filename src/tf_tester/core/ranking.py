@@ -8,15 +8,18 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tf_tester.core.feeds import Report, State
 from tf_tester.core.sizes import duration_text, size_text
+from tf_tester.model.artifact import Artifact, ProjectPage
 
 MOST = 4
 """Mirrors that bring a file together: more gain little, and are more guests than a host likes."""
 _WORTH = 0.2
 """A mirror slower than this part of the fastest one is not asked."""
 _STALE = timedelta(days=2)
+_A_DAY = timedelta(days=1)
 
 
 class Wanted(Struct, frozen=True):
@@ -32,7 +35,7 @@ class Observation(Struct, frozen=True):
 
     name: str
     root: str
-    """Whose copy it is in the end: those of one root are one voice."""
+    """Whose copy it is in the end: those of one root count as one."""
     trouble: str = ""
     """Why it can't be used; empty where it can."""
     has: int = 0
@@ -80,6 +83,24 @@ class Comparison(Struct, frozen=True):
     def chosen(self) -> tuple[str, ...]:
         """Names, the fastest first; none where the authority is faster."""
         return tuple(one.observation.name for one in self.ranked if one.chosen)
+
+
+def on_page(
+    seen: Observation, page: ProjectPage, promised: ProjectPage, artifacts: Sequence[Artifact], now: datetime
+) -> Observation:
+    """Return what a mirror's page adds to what is known of it; `promised`: the authority's page."""
+    offered = {artifact.filename: artifact for artifact in page.artifacts}
+    there = [(artifact, offered[artifact.filename]) for artifact in artifacts if artifact.filename in offered]
+    times = [one.upload_time for one in promised.artifacts if one.filename in offered and one.upload_time is not None]
+    missing = [one for one in promised.artifacts if one.filename not in offered]
+    return replace(
+        seen,
+        has=len(there),
+        wrong_sizes=sum(its.size is not None and one.size is not None and its.size != one.size for one, its in there),
+        newest=max(times, default=None),
+        behind=sum(one.upload_time is not None and now - one.upload_time > _A_DAY for one in missing),
+        json=any(artifact.size is not None for artifact in page.artifacts),
+    )
 
 
 def rank(observations: Sequence[Observation], wanted: Wanted, authority: Observation, now: datetime) -> list[Ranked]:
@@ -136,9 +157,9 @@ def _chosen(usable: Sequence[Ranked], authority: float | None) -> set[str]:
         return set()
     fast = [one for one in usable if one.seconds is not None and best >= one.seconds * _WORTH]
     chosen = fast[:MOST]
-    voices = {one.observation.root for one in chosen}
-    other = next((one for one in fast[MOST:] if one.observation.root not in voices), None)
-    if len(voices) == 1 and len(chosen) > 1 and other is not None:
+    roots = {one.observation.root for one in chosen}
+    other = next((one for one in fast[MOST:] if one.observation.root not in roots), None)
+    if len(roots) == 1 and len(chosen) > 1 and other is not None:
         chosen[-1] = other  # copies of one another fail, and lie, together
     return {one.observation.name for one in chosen}
 

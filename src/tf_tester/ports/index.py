@@ -20,6 +20,16 @@ class Index(Protocol):
         ...
 
 
+class MirrorIndex(Struct, frozen=True):
+    """A mirror's copy of the authority."""
+
+    name: str
+    """Of the mirror."""
+    root: str
+    """Whose copy it is in the end: those of one root count as one."""
+    index: Index
+
+
 class GetPage(Protocol):
     """One conditional request for an index page."""
 

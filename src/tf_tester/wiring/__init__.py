@@ -29,6 +29,7 @@ from tf_tester.execute.local import LocalExecutor
 from tf_tester.execute.machine import memory, total_memory, usable_cores
 from tf_tester.execute.probe import abilities, store_facts, uv_version
 from tf_tester.flow.services import Execution, History, Packages, Provisioning, RunContext, Services, Storage
+from tf_tester.index.mirror_files import known_mirrors
 from tf_tester.model.machine import Isolation
 from tf_tester.ports.environment import Environments
 from tf_tester.ports.execute import Sandbox, Starter
@@ -271,6 +272,7 @@ def machine(settings: Settings, *, environ: Mapping[str, str]) -> "Iterator[Mach
     """What the doctor asks; nothing is opened before it is asked for, and the store isn't made."""
     from tf_tester.flow.doctor import Machine
 
+    who = cache(lambda: chosen(settings, environ, known_mirrors()))
     with ExitStack() as stack:
         uv = Uv(Path())  # only asked where it is
 
@@ -282,7 +284,7 @@ def machine(settings: Settings, *, environ: Mapping[str, str]) -> "Iterator[Mach
                 offline=settings.offline,
                 user_agent=USER_AGENT,
                 environ=environ,
-                identities=[chosen(settings, environ).authority],
+                identities=[who().authority],
             )
             stack.callback(transfer.close)
             return transfer
@@ -297,9 +299,11 @@ def machine(settings: Settings, *, environ: Mapping[str, str]) -> "Iterator[Mach
             jobs=settings.jobs,
             memory=memory,
             offline=settings.offline,
-            authority=lambda: chosen(settings, environ).authority,
+            authority=lambda: who().authority,
             get=get,
-            mirrors=lambda: [(mirror.name, mirror.url) for mirror in chosen(settings, environ).mirrors],
+            mirrors=lambda: [
+                (mirror.name, mirror.url) for mirror in chosen(settings, environ, known_mirrors()).mirrors
+            ],
             isolation=lambda: _isolation(settings),
             abilities=lambda: abilities(settings.store),
             monotonic=time.monotonic,
@@ -337,7 +341,9 @@ def interpreters(settings: Settings, ledger: Ledger, uv: Uv, environ: Mapping[st
         LedgerMemos(ledger, INTERPRETER),
         lambda: uv.path,
         environ,
-        build_mirrors=lambda: [mirror.pythons for mirror in chosen(settings, environ).mirrors if mirror.pythons],
+        build_mirrors=lambda: [
+            mirror.pythons for mirror in chosen(settings, environ, known_mirrors()).mirrors if mirror.pythons
+        ],
     )
 
 

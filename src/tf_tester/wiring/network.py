@@ -9,11 +9,12 @@ from msgspec.structs import replace
 
 from tf_tester import __version__
 from tf_tester.core.links import display_url, local_path, origin, without_credentials
-from tf_tester.core.ranking import Comparison
+from tf_tester.core.mirror_list import AUTO, MirrorList
+from tf_tester.core.ranking import Comparison, Observation
 from tf_tester.core.settings import Settings
 from tf_tester.errors import TfTesterError
-from tf_tester.flow.mirrors import Bench, Candidate, compare
-from tf_tester.index.agreed import AgreedIndex, Witness
+from tf_tester.flow.compare_mirrors import Bench, compare
+from tf_tester.index.agreed import AgreedIndex
 from tf_tester.index.attestations import Attestations
 from tf_tester.index.authority import (
     authority_url,
@@ -26,12 +27,13 @@ from tf_tester.index.authority import (
 )
 from tf_tester.index.first import FirstIndex
 from tf_tester.index.http import MAX_AGE, HttpIndex
+from tf_tester.index.mirror_files import known_mirrors
 from tf_tester.index.mirror_urls import mirror_source
-from tf_tester.index.mirrors import AUTO, Mirror, known, mirror_named, roots
 from tf_tester.model.artifact import Artifact, Promise, Promiser
 from tf_tester.model.events import MirrorsChosen, TransferTrouble
+from tf_tester.model.mirror import Mirror
 from tf_tester.model.source import AUTHORITY, Source, SourceHistory, SourceUse
-from tf_tester.ports.index import Index
+from tf_tester.ports.index import Index, MirrorIndex
 from tf_tester.ports.tell import Tell
 from tf_tester.store.blobs import BlobStore
 from tf_tester.store.ledger import Ledger, LedgerMemos, LedgerPages
@@ -60,11 +62,11 @@ class Chosen(Struct, frozen=True):
     """Mirrors whose hashes count where the authority can't be reached."""
 
 
-def chosen(settings: Settings, environ: Mapping[str, str]) -> Chosen:
+def chosen(settings: Settings, environ: Mapping[str, str], known: MirrorList) -> Chosen:
     """Raises `UsageError` for a mirror that nobody knows."""
     names = [name for name in settings.mirror if name != AUTO]
-    mirrors = [mirror for name in names if (mirror := mirror_named(name)) is not None]
-    trusted = [mirror for name in settings.trust if (mirror := mirror_named(name)) is not None]
+    mirrors = [mirror for name in names if (mirror := known.named(name)) is not None]
+    trusted = [mirror for name in settings.trust if (mirror := known.named(name)) is not None]
     url = settings.index_url or authority_url(environ, lambda: pip_index_url(environ) or uv_default_index(environ))
     extra = settings.extra_index_url
     folders: list[str] = []
@@ -75,7 +77,7 @@ def chosen(settings: Settings, environ: Mapping[str, str]) -> Chosen:
     if settings.index_url is None:
         # Whoever has set pip to a mirror wants its bytes, and trusts it as far as need be; its poorer pages he
         # doesn't want: without upload times there is no era.
-        configured = next((mirror for mirror in known().mirrors.values() if mirror.url == url), None)
+        configured = known.at(url)
         if configured is not None:
             url = public_index_url()
             mirrors.append(configured)
@@ -110,7 +112,8 @@ class Network:
         """
         self._ledger = ledger
         self._tell = tell
-        self._chosen = chosen(settings, environ)
+        self._known = known_mirrors()
+        self._chosen = chosen(settings, environ, self._known)
         url = self._chosen.authority
         self._histories = SourceHistories(ledger, now)
         self._offline = settings.offline
@@ -147,7 +150,7 @@ class Network:
             [(Promise(Promiser.EXTRA_INDEX, display_url(one)), self._at(one, private=True)) for one in urls]
             for urls in (self._chosen.extra, self._chosen.folders)
         )
-        self._last = last = AgreedIndex(self._authority, self._witnesses(), tell, now)
+        self._last = last = AgreedIndex(self._authority, self._agreeing(), tell, now, trusted=self._chosen.trusted)
         self.index: Index = last
         if before or after:
             self.index = FirstIndex(before, last, after, url=without_credentials(url))
@@ -169,7 +172,7 @@ class Network:
 
     def _hosts(self) -> set[str]:
         """Of indexes, of all mirrors that are known, and of the public index's files."""
-        mirrors = {*self._chosen.mirrors, *known().mirrors.values()}
+        mirrors = {*self._chosen.mirrors, *self._known.mirrors.values()}
         indexes = (self._chosen.authority, *self._chosen.extra, *(mirror.url for mirror in mirrors))
         more = {public_files_host()} if self._chosen.authority == public_index_url() else set()
         return {origin(url).host for url in indexes if not url.startswith("file:")} | more
@@ -182,10 +185,12 @@ class Network:
 
     def compare(self, artifacts: Sequence[Artifact], names: Sequence[str] = ()) -> Comparison:
         """Mirrors ranked for files of one project: those named, else all that may be asked."""
-        mirrors = [mirror for name in names if (mirror := mirror_named(name)) is not None] or self._all()
+        mirrors = [mirror for name in names if (mirror := self._known.named(name)) is not None] or self._all()
+        by_name = {mirror.name: mirror for mirror in mirrors}
         bench = Bench(
             authority=self.index,
-            candidates=tuple(self._candidate(mirror) for mirror in mirrors if self._index_of(mirror)),
+            mirrors=tuple(self._copies(mirrors)),
+            known=lambda copy: self._observed(by_name[copy.name], copy),
             sampler=self.transfer,
             now=now,
             learn=lambda name, rate: self._histories.learn(SourceUse(name, right=None, speed=rate)),
@@ -201,7 +206,7 @@ class Network:
         found: list[Source] = []
         mirrors = list(self._chosen.mirrors)
         if self._chosen.auto:
-            automatic = [mirror_named(name) for name in self._chosen_for(artifact)]
+            automatic = [self._known.named(name) for name in self._chosen_for(artifact)]
             mirrors += [mirror for mirror in automatic if mirror is not None and mirror not in mirrors]
         for mirror in mirrors:
             index = self._index_of(mirror)
@@ -298,8 +303,10 @@ class Network:
         public = self._chosen.authority == public_index_url()
         others = [
             mirror
-            for mirror in known().mirrors.values()
-            if mirror.name in known().own or public or (mirror.beside(self._chosen.authority) not in (None, mirror.url))
+            for mirror in self._known.mirrors.values()
+            if mirror.name in self._known.own
+            or public
+            or (mirror.beside(self._chosen.authority) not in (None, mirror.url))
         ]
         return list(dict.fromkeys([*self._chosen.mirrors, *others]))
 
@@ -327,29 +334,31 @@ class Network:
             leads=leads,
         )
 
-    def _candidate(self, mirror: Mirror) -> Candidate:
-        history, index = self._histories.of(mirror.name), self._index_of(mirror)
-        assert index is not None
-        return Candidate(
-            mirror.name,
-            roots(known().mirrors, mirror.name),
-            index,
-            history.cooldown_until,
-            self._budget_left(mirror),
-            history.right,
-            self._ledger.recall(FEED, mirror.name),
-        )
-
-    def _witnesses(self) -> list[Witness]:
-        """Who may speak where the authority is silent."""
-        if self._offline:
-            return []
-        mirrors = self._all() if self._chosen.auto else list(self._chosen.mirrors)
+    def _copies(self, mirrors: Sequence[Mirror]) -> list[MirrorIndex]:
+        """Those of them that have a copy of the authority."""
         return [
-            Witness(mirror.name, roots(known().mirrors, mirror.name), index, mirror.name in self._chosen.trusted)
+            MirrorIndex(mirror.name, self._known.root_of(mirror.name), index)
             for mirror in mirrors
             if (index := self._index_of(mirror)) is not None
         ]
+
+    def _observed(self, mirror: Mirror, copy: MirrorIndex) -> Observation:
+        """What is known of a mirror before it is asked."""
+        history = self._histories.of(copy.name)
+        return Observation(
+            copy.name,
+            copy.root,
+            cooldown_until=history.cooldown_until,
+            budget_left=self._budget_left(mirror),
+            right=history.right,
+            feed=self._ledger.recall(FEED, copy.name),
+        )
+
+    def _agreeing(self) -> list[MirrorIndex]:
+        """Who may be asked for hashes where the authority is silent."""
+        if self._offline:
+            return []
+        return self._copies(self._all() if self._chosen.auto else self._chosen.mirrors)
 
 
 def now() -> datetime:

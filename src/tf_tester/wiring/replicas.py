@@ -7,6 +7,7 @@ from tf_tester.core.links import without_credentials
 from tf_tester.core.settings import Settings
 from tf_tester.flow.services import Services
 from tf_tester.flow.sync import Came
+from tf_tester.index.mirror_files import known_mirrors
 from tf_tester.model.events import Event, TransferFinished
 from tf_tester.ports.replica import ReplicaHead
 from tf_tester.ports.tell import Tell
@@ -45,7 +46,7 @@ def filling(
 
 def upstream_of(settings: Settings, environ: Mapping[str, str]) -> str:
     """The index whose word counts, without credentials; empty where others speak before it."""
-    who = chosen(settings, environ)
+    who = chosen(settings, environ, known_mirrors())
     return "" if who.extra or who.folders else without_credentials(who.authority)
 
 

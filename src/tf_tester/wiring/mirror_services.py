@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING
 
+from tf_tester.core.feeds import reports_of
 from tf_tester.core.settings import Settings
-from tf_tester.index.feeds import reports_of
 from tf_tester.index.http import HttpIndex
-from tf_tester.index.mirrors import known, known_mirrors
+from tf_tester.index.mirror_files import known_mirrors
 from tf_tester.model.source import SourceHistory
 from tf_tester.store.blobs import BlobStore
 from tf_tester.store.folder import StoreFolder
@@ -20,18 +20,19 @@ from tf_tester.wiring.network import USER_AGENT, chosen, now
 from tf_tester.wiring.store import open_ledger
 
 if TYPE_CHECKING:
-    from tf_tester.flow.mirrors import Examiner, MirrorRow
+    from tf_tester.flow.examine_index import Examiner
+    from tf_tester.flow.list_mirrors import MirrorRow
 
 
 def mirror_rows(settings: Settings) -> "list[MirrorRow]":
     """The mirrors that we know by name, with what the store remembers of them; the store isn't made for it."""
-    from tf_tester.flow.mirrors import MirrorRow
+    from tf_tester.flow.list_mirrors import MirrorRow
 
     ledger = open_ledger(StoreFolder(settings.store)) if settings.store.is_dir() else None
     try:
         histories = None if ledger is None else SourceHistories(ledger, now)
         rows = []
-        for mirror in known_mirrors().values():
+        for mirror in known_mirrors().mirrors.values():
             history = SourceHistory(mirror.name) if histories is None else histories.of(mirror.name)
             told = (mirror.name, mirror.operator or mirror.title, mirror.region, mirror.copies, mirror.notes)
             feed = None if ledger is None else ledger.recall(FEED, mirror.name)
@@ -44,8 +45,9 @@ def mirror_rows(settings: Settings) -> "list[MirrorRow]":
 
 def refresh_feeds(settings: Settings, *, environ: Mapping[str, str]) -> None:
     """Ask MirrorZ how up to date its members are. Raises `IndexUnreachable` where no feed answers."""
-    from tf_tester.flow.mirrors import read_feeds
+    from tf_tester.flow.list_mirrors import read_feeds
 
+    known = known_mirrors()
     folder = StoreFolder(settings.store)
     folder.open()
     with (
@@ -54,25 +56,25 @@ def refresh_feeds(settings: Settings, *, environ: Mapping[str, str]) -> None:
     ):
 
         def learn(content: bytes) -> int:
-            told = reports_of(content, known_mirrors().values())
+            told = reports_of(content, known.mirrors.values())
             for name, report in told.items():
                 ledger.remember(FEED, name, report)
             return len(told)
 
-        read_feeds(known().feeds, transfer, learn)
+        read_feeds(known.feeds, transfer, learn)
 
 
 @contextmanager
 def examiner(settings: Settings, url: str, *, environ: Mapping[str, str]) -> "Iterator[Examiner]":
     """What an examination of the index at `url` asks."""
-    from tf_tester.flow.mirrors import Examiner
+    from tf_tester.flow.examine_index import Examiner
 
     folder = StoreFolder(settings.store)
     folder.open()
     with ExitStack() as stack:
         ledger = open_ledger(folder)
         stack.callback(ledger.close)
-        authority = chosen(settings, environ).authority
+        authority = chosen(settings, environ, known_mirrors()).authority
         transfer = Transfer(
             BlobStore(folder, ledger),
             lambda _event: None,

@@ -1,20 +1,14 @@
-"""Which index counts, which mirrors there are, and what may be shown of an address."""
+"""Which index counts, and what may be shown of an address."""
 
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.fakes import Told
 from tf_tester.core.links import display_url
-from tf_tester.errors import ConfigError, IndexUnreachable, UnknownProject, UsageError
+from tf_tester.errors import ConfigError
 from tf_tester.index import authority
 from tf_tester.index.authority import authority_url, pip_index_url
-from tf_tester.index.mirror_urls import mirror_source
-from tf_tester.index.mirrors import known_mirrors, mirror_named
-from tf_tester.model.artifact import Artifact, ProjectPage
-from tf_tester.model.events import TransferTrouble
-from tf_tester.model.source import Source
 
 
 def never() -> str | None:
@@ -90,83 +84,6 @@ def test_pips_reader_is_not_started_where_no_file_names_an_index(
     monkeypatch.setitem(sys.modules, "pip._internal.configuration", None)
     if sys.platform == "linux":
         assert pip_index_url({}) is None
-
-
-# -- mirrors
-
-
-def test_every_mirror_has_a_sound_address_and_copies_one_we_know() -> None:
-    mirrors = known_mirrors()
-    assert {"tuna", "bfsu", "ustc", "sjtug", "nju", "aliyun", "tencent", "huawei", "cernet", "zju"} <= mirrors.keys()
-    for name, mirror in mirrors.items():
-        assert mirror.name == name and mirror.title and mirror.operator and mirror.region == "CN"
-        assert mirror.url.startswith("https://") and not mirror.url.endswith("/")
-        assert mirror.copies is None or mirror.copies in mirrors
-
-
-def test_a_mirror_is_named_in_any_case_or_by_its_address() -> None:
-    tuna = mirror_named("TUNA")
-    assert tuna is not None and tuna.name == "tuna"
-    assert mirror_named(tuna.url + "/") == tuna
-
-
-def test_any_address_is_a_mirror_whose_name_shows_no_password() -> None:
-    mirror = mirror_named("https://me:secret@nexus.example:8443/simple/")
-    assert mirror is not None
-    assert (mirror.name, mirror.url) == ("nexus.example:8443", "https://me:secret@nexus.example:8443/simple")
-
-
-def test_none_is_no_mirror() -> None:
-    assert mirror_named("none") is None
-
-
-def test_an_unknown_name_is_answered_with_the_nearest_and_all() -> None:
-    with pytest.raises(UsageError) as caught:
-        mirror_named("tunna")
-    assert "Did you mean tuna" in caught.value.hint
-    for name in known_mirrors():
-        assert name in caught.value.hint
-
-
-@pytest.mark.parametrize("url", ["ftp://a.example", "https://", "https://a.example:port/simple"])
-def test_an_address_that_is_none_is_refused(url: str) -> None:
-    with pytest.raises(UsageError):
-        mirror_named(url)
-
-
-# -- a mirror's address of a file
-
-ARTIFACT = Artifact("six-1.0.tar.gz", "six", "1.0", "https://authority.example/six-1.0.tar.gz", sha256="ab" * 32)
-
-
-class OnePage:
-    def __init__(self, *artifacts: Artifact, error: Exception | None = None) -> None:
-        self.artifacts = artifacts
-        self.error = error
-
-    def page(self, project: str) -> ProjectPage:
-        if self.error:
-            raise self.error
-        return ProjectPage(project, self.artifacts)
-
-
-def test_only_the_address_is_taken_from_a_mirror() -> None:
-    theirs = Artifact("six-1.0.tar.gz", "six", "1.0", "https://mirror.example/6.tar.gz", sha256="cd" * 32, size=1)
-    told = Told()
-    assert mirror_source("tuna", OnePage(theirs), ARTIFACT, told) == Source("tuna", "https://mirror.example/6.tar.gz")
-    assert told.events == []
-
-
-@pytest.mark.parametrize(
-    "page",
-    [OnePage(), OnePage(error=UnknownProject("no")), OnePage(error=IndexUnreachable("mirror.example answered 503"))],
-)
-def test_a_mirror_that_cannot_help_is_told_and_left_out(page: OnePage) -> None:
-    told = Told()
-    assert mirror_source("tuna", page, ARTIFACT, told) is None
-    (trouble,) = told.of(TransferTrouble)
-    assert (trouble.filename, trouble.source) == ("six-1.0.tar.gz", "tuna")
-    assert trouble.reason
 
 
 # -- what may be shown
