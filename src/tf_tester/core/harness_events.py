@@ -4,7 +4,6 @@ The test can write into the same file: a line that is no event of the harness is
 exception of ours.
 """
 
-from functools import cache
 from io import BytesIO
 from itertools import islice
 from typing import Annotated
@@ -12,6 +11,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from tf_tester.model.decoding import decoder_of
 from tf_tester.model.outcome import Outcome
 
 MOST_LINES = 500_000
@@ -146,7 +146,7 @@ def read_log(written: bytes) -> HarnessLog:
 
     A line that a dying process has cut off is among these, and so are all beyond `MOST_LINES`.
     """
-    decode = _decoder().decode
+    decode = decoder_of(HarnessEvent).decode
     events: list[HarnessEvent] = []
     dropped = 0
     lines = BytesIO(written)
@@ -156,8 +156,3 @@ def read_log(written: bytes) -> HarnessLog:
         except (msgspec.DecodeError, ValueError, RecursionError):
             dropped += not line.isspace()
     return HarnessLog(tuple(events), dropped + written.count(b"\n", lines.tell()))
-
-
-@cache
-def _decoder() -> "msgspec.json.Decoder[HarnessEvent]":
-    return msgspec.json.Decoder(HarnessEvent)

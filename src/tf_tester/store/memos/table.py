@@ -19,6 +19,7 @@ from tf_tester.core.feeds import Report
 from tf_tester.core.simple import JSON_TYPE, parse_page, render_json
 from tf_tester.core.surface import Entry, Surface
 from tf_tester.errors import NotAPage
+from tf_tester.model.decoding import decoder_of
 from tf_tester.model.lock import Lock
 from tf_tester.model.outcome import CellResult
 from tf_tester.model.source import SourceHistory
@@ -92,7 +93,7 @@ class _Json(Struct, Generic[V], frozen=True):
         return msgspec.json.encode(value)
 
     def decode(self, content: bytes) -> V:
-        value: V = msgspec.json.decode(content, type=self.type)
+        value: V = decoder_of(self.type).decode(content)
         return value
 
 
@@ -154,7 +155,8 @@ class _Results(Struct, frozen=True):
     def decode(self, content: bytes) -> CellResult | Distrust:
         if content == Distrust.DISTRUSTED.value.encode():
             return Distrust.DISTRUSTED
-        return msgspec.json.decode(content, type=CellResult)
+        result: CellResult = decoder_of(CellResult).decode(content)
+        return result
 
 
 class _Pieces(Struct, frozen=True):
@@ -187,9 +189,9 @@ class _Projects(Struct, frozen=True):
         return msgspec.json.encode(_KeptProject(value.mark, page))
 
     def decode(self, content: bytes) -> HeldProject:
-        kept = msgspec.json.decode(content, type=_KeptProject)
+        kept = decoder_of(_KeptProject).decode(content)
         page = bytes(kept.page)
-        project = msgspec.json.decode(page, type=_Name).name
+        project = decoder_of(_Name).decode(page).name
         try:
             return HeldProject(parse_page(page, JSON_TYPE, _URL, project), kept.mark)
         except NotAPage as error:
