@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from tf_tester.core.key import MachineClass
 from tf_tester.core.ranking import Comparison
 from tf_tester.flow.services import Execution, History, Packages, Provisioning, RunContext, Services, Storage
 from tf_tester.model.artifact import Artifact, ProjectPage
@@ -24,6 +25,7 @@ from tf_tester.model.platform import Platform
 from tf_tester.ports.environment import Environment
 from tf_tester.ports.execute import Command
 from tf_tester.ports.resolve import Question
+from tf_tester.ports.store import FileStatus
 from tf_tester.ports.tell import Tell
 from tf_tester.sandbox.none import NoSandbox
 
@@ -62,9 +64,19 @@ class FakeWorld:
                 source_histories=tuple,
                 framework=Framework("Toy", ("toy",), import_names=("toy",)),
             ),
-            storage=Storage(_Blobs(), _Layers(self), _Shelves()),
+            storage=Storage(self.folder / "store", _Blobs(), _Layers(self), _Shelves(), _FileDigests()),
             provisioning=Provisioning(_Interpreters(self), _Resolver(self), _NoProjects(), _Environments(self)),
-            execution=Execution(_Executor(self), NoSandbox(), "", True, Limits(), _Memory(), Path("/harness/run.py")),
+            execution=Execution(
+                executor=_Executor(self),
+                sandbox=NoSandbox(),
+                sandbox_refusal="",
+                network=True,
+                limits=Limits(),
+                limits_asked=Limits(),
+                machine=lambda: MachineClass("linux", "x86_64", "x86-64-v3", "glibc 2.36", "debian 12"),
+                memory=_Memory(),
+                harness=Path("/harness/run.py"),
+            ),
             history=History(None, _Nothing(), _Nothing(), _Nothing(self), _Nothing()),
             run=RunContext(
                 id="20260101T000000-0001",
@@ -132,6 +144,11 @@ class _Index:
                 for version in (VERSIONS if project == "toy" else ("1.0", "2.0"))
             ),
         )
+
+
+class _FileDigests:
+    def of(self, folder: Path, files: Sequence[tuple[str, FileStatus]]) -> list[str]:
+        return [digest(path, "") for path, _ in files]
 
 
 class _Interpreters:

@@ -44,7 +44,8 @@ TRIAL = KeyedTrial(
 )
 CELL = KeyedCell(
     trial=TRIAL,
-    requirements=("toy==1.0",),
+    tested=("toy==1.0",),
+    besides=(),
     python="ee",
     pins=(KeyedPin("gear", "2.0", "ff"), KeyedPin("toy", "1.0", "00")),
 )
@@ -57,8 +58,9 @@ def with_machine(**changes: str) -> KeyedTrial:
 @pytest.mark.parametrize(
     "changed",
     [
-        replace(CELL, requirements=("toy==1.1",)),
-        replace(CELL, requirements=("toy==1.0", "gear<3")),
+        replace(CELL, tested=("toy==1.1",)),
+        replace(CELL, besides=("gear<3",)),
+        replace(CELL, tested=(), besides=CELL.tested),
         replace(CELL, python="ef"),
         replace(CELL, pins=CELL.pins[:1]),
         replace(CELL, pins=CELL.pins[::-1]),
@@ -148,8 +150,8 @@ def test_the_key_is_what_the_reference_says() -> None:
     )
     assert tree_digest(FILES) == sha256(files.encode()).hexdigest()
     cell = (
-        '["tf-tester cell",1,{"pins":[{"name":"gear","sha256":"ff","version":"2.0"},'
-        '{"name":"toy","sha256":"00","version":"1.0"}],"python":"ee","requirements":["toy==1.0"],'
+        '["tf-tester cell",1,{"besides":[],"pins":[{"name":"gear","sha256":"ff","version":"2.0"},'
+        '{"name":"toy","sha256":"00","version":"1.0"}],"python":"ee","tested":["toy==1.0"],'
         '"trial":{"arguments":["-k","one"],"command":[],"files":"FILES","harness":"dd",'
         '"jobs":[{"runner":"pytest","targets":["test.py"]}],"limits":{"file_size":null,"memory":null,'
         '"open_files":null,"output":null,"processes":4096,"scratch":null},"machine":{'

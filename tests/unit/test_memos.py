@@ -18,7 +18,7 @@ from tf_tester.model.source import SourceHistory
 from tf_tester.ports.memory import Needed
 from tf_tester.ports.replica import HeldProject, ReplicaHead
 from tf_tester.ports.resolve import BuiltWheel
-from tf_tester.ports.store import Pieces
+from tf_tester.ports.store import FileStatus, Pieces
 from tf_tester.store.ledger import Ledger, LedgerAnswer
 from tf_tester.store.memos.table import (
     BUILT,
@@ -30,7 +30,6 @@ from tf_tester.store.memos.table import (
     METADATA,
     PEAK,
     RESULT,
-    Distrust,
     MemoKind,
 )
 
@@ -47,7 +46,9 @@ SAMPLES: dict[str, list[Any]] = {
     "lock": [LOCKED],
     "built": [BuiltWheel("toy.whl", DIGEST, 9)],
     "downloaded": [("1.0", "1.1"), ()],
-    "result": [CellResult("toy==1.0", Outcome.PASS), Distrust.DISTRUSTED],
+    "result": [CellResult("toy==1.0", Outcome.PASS)],
+    "unsteady": [True],
+    "file-digests": [{"/home/me/test.py": (FileStatus(5, 1 << 60, 1 << 60, 7), DIGEST)}],
     "peak": [1 << 40],
     "took": [0.25],
     "surface": [{"toy": Entry("module"), "toy.spin": Entry("function", (Parameter("speed", "", "1"),))}],
@@ -192,7 +193,8 @@ def test_keys_under_one_name_are_not_those_under_another(ledger: Ledger) -> None
 def test_a_bundle_carries_what_another_machine_can_use(ledger: Ledger) -> None:
     for name, values in SAMPLES.items():
         ledger.remember(KINDS[name], "key", values[0])
-    assert {answer.kind for answer in ledger.answers(None)} == {"metadata", "lock", "built", "downloaded", "peak"}
+    wanted = {"metadata", "lock", "built", "downloaded", "peak", "result", "unsteady"}
+    assert {answer.kind for answer in ledger.answers(None)} == wanted
 
 
 def test_a_bundle_of_some_versions_carries_what_they_need(ledger: Ledger) -> None:
@@ -201,6 +203,7 @@ def test_a_bundle_of_some_versions_carries_what_they_need(ledger: Ledger) -> Non
         ledger.remember(BUILT, key, SAMPLES["built"][0])
         ledger.remember(LOCK, key, LOCKED)
     ledger.remember(PEAK, "toy", 1)
+    ledger.remember(RESULT, "1-" + DIGEST, SAMPLES["result"][0])
     needed = Needed(locks=frozenset({"cd" * 32}), digests=frozenset({DIGEST}), projects=frozenset())
     assert sorted((answer.kind, answer.key[:2]) for answer in ledger.answers(needed)) == [
         ("built", "ab"),

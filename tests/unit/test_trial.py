@@ -170,17 +170,19 @@ def test_relative_paths_work_and_new_files_stay_private(tmp_path: Path) -> None:
     (source / "data").mkdir(parents=True)
     (source / "data/x.txt").write_text("x")
     (source / "y.txt").write_text("y")
+    (source / "hidden").mkdir()
     (source / "broken").symlink_to("nowhere")
     target.mkdir()
-    _mirror_folder(source, target)
+    _mirror_folder(source, target, {source / "hidden"})
     assert (target / "data/x.txt").read_text() == "x"
     (target / "new").write_text("")
     (target / "y.txt").unlink()
-    assert {entry.name for entry in source.iterdir()} == {"data", "y.txt", "broken"}
+    assert {entry.name for entry in source.iterdir()} == {"data", "y.txt", "broken", "hidden"}
+    assert not os.path.lexists(target / "hidden")
 
 
 def test_a_folder_that_is_gone_is_mirrored_by_nothing(tmp_path: Path) -> None:
-    _mirror_folder(tmp_path / "gone", tmp_path)
+    _mirror_folder(tmp_path / "gone", tmp_path, ())
     assert list(tmp_path.iterdir()) == []
 
 

@@ -116,8 +116,10 @@ class KeyedCell(Struct, frozen=True):
     """Everything that decides a cell's result."""
 
     trial: KeyedTrial
-    requirements: tuple[str, ...]
-    """Of the cell, PEP 508, the one under test first."""
+    tested: tuple[str, ...]
+    """The cell's requirements that are under test, as `CellRequirement.label` has them."""
+    besides: tuple[str, ...]
+    """Its others."""
     python: str
     """`Interpreter.build`."""
     pins: tuple[KeyedPin, ...]

@@ -70,6 +70,8 @@ class Settings(Struct, frozen=True):
     network: bool
     gpu: bool
     writable: tuple[Path, ...]
+    visible: tuple[str, ...]
+    """Names of files and folders that are hidden otherwise: see `core.hidden`."""
     scratch: str
     """`disk` or `memory`."""
     limit: Mapping[str, str]
@@ -300,9 +302,9 @@ def store_size(text: str) -> int:
     return size
 
 
-def limits(settings: Settings, *, memory: int) -> Limits:
-    """The limits of a cell; `memory`: the bytes that the machine has."""
-    amounts: dict[str, int | None] = {Limit.MEMORY: memory * 9 // 10}
+def limits(settings: Settings, *, memory: int | None) -> Limits:
+    """The limits of a cell; `memory`: the bytes that the machine has. None: without what follows from these."""
+    amounts: dict[str, int | None] = {} if memory is None else {Limit.MEMORY: memory * 9 // 10}
     amounts |= {name: _amount(Limit(name), text) for name, text in settings.limit.items()}
     return Limits(**{name.replace("-", "_"): amount for name, amount in amounts.items()})
 
@@ -385,6 +387,12 @@ def _path(value: object, place: Place) -> Path | None:
     if not isinstance(value, str) or not value.strip() or "\0" in value:
         raise ValueError("a path")
     return place.path(value)
+
+
+def _file_name(value: object, place: Place) -> str:
+    if not isinstance(value, str) or not value or value in (".", "..") or not {"/", "\0"}.isdisjoint(value):
+        raise ValueError("the name of a file or folder such as .git")
+    return value
 
 
 def _switch(value: object, place: Place) -> bool:
@@ -694,6 +702,14 @@ TABLE: tuple[Setting, ...] = (
         "PATH",
         kind="list",
         completes="path",
+    ),
+    Setting(
+        "visible",
+        _file_name,
+        [],
+        "Show sandboxed tests what is hidden otherwise, such as .git or .venv; such cells always run. Repeatable.",
+        "NAME",
+        kind="list",
     ),
     Setting(
         "scratch",

@@ -1,10 +1,14 @@
-"""What this machine lets us use: cores and memory, a container's limits taken into account."""
+"""What this machine is and lets us use: its class, cores and memory, a container's limits taken into account."""
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from tf_tester.core.key import MachineClass, cpu_class
+
 _CGROUPS = Path("/sys/fs/cgroup")
+_RELEASES = (Path("/etc/os-release"), Path("/usr/lib/os-release"))
 
 
 def usable_cores(cgroups: Path = _CGROUPS) -> int:
@@ -40,6 +44,51 @@ def total_memory(cgroups: Path = _CGROUPS) -> int:
     if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
         return memory(cgroups)[0]
     return min(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), memory_limit(cgroups) or sys.maxsize)
+
+
+def machine_class(cpuinfo: Path = Path("/proc/cpuinfo"), releases: Sequence[Path] = _RELEASES) -> MachineClass:
+    """Return what of this machine may decide a result.
+
+    `releases`: files as in os-release(5), of which the first that is there counts.
+    """
+    architecture = os.uname().machine if hasattr(os, "uname") else ""
+    release = next((words for file in releases if (words := _assignments(file))), {})
+    return MachineClass(
+        system=sys.platform,
+        architecture=architecture,
+        cpu=cpu_class(architecture, _cpu_features(cpuinfo)),
+        libc=_c_library(),
+        distribution=" ".join(release[name] for name in ("ID", "VERSION_ID") if release.get(name)),
+    )
+
+
+def _cpu_features(cpuinfo: Path) -> frozenset[str]:
+    """Return those of the first processor: reading on, the kernel would ask every one."""
+    try:
+        with cpuinfo.open(encoding="utf-8", errors="replace") as stream:
+            for line in stream:
+                name, _, words = line.partition(":")
+                if name.strip() in ("flags", "Features"):
+                    return frozenset(words.split())
+    except OSError:
+        pass
+    return frozenset()
+
+
+def _c_library() -> str:
+    """Return such as `glibc 2.36`; empty where it doesn't tell, as musl."""
+    try:
+        return os.confstr("CS_GNU_LIBC_VERSION") or ""
+    except (AttributeError, ValueError, OSError):
+        return ""
+
+
+def _assignments(file: Path) -> dict[str, str]:
+    try:
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return {}
+    return {name: text.strip("\"'") for name, sign, text in (line.partition("=") for line in lines) if sign}
 
 
 def _memory_of_all() -> tuple[int, int]:

@@ -92,7 +92,7 @@ def _try_cell(run: Run, preparation: Preparation, evidence: Path, replay: Replay
             begun = clock()
             scratch = services.run.workplace / f"scratch-{evidence.name}"
             ran = run_trial(
-                run.plan.trial,
+                run.files,
                 run.plan.jobs,
                 preparation,
                 environment,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from tf_tester.core.key import MachineClass
 from tf_tester.core.ranking import Comparison
 from tf_tester.core.surface import Surface
 from tf_tester.model.artifact import Artifact
@@ -17,7 +18,7 @@ from tf_tester.ports.fetch import Fetcher
 from tf_tester.ports.index import Index
 from tf_tester.ports.memory import Downloads, Durations, Memos, Peaks, Results
 from tf_tester.ports.resolve import ProjectBuilder, Resolver
-from tf_tester.ports.store import Blobs, Layers, Shelves
+from tf_tester.ports.store import Blobs, FileDigests, Layers, Shelves
 from tf_tester.ports.tell import Tell
 
 
@@ -45,9 +46,13 @@ class Packages(Struct, frozen=True):
 class Storage(Struct, frozen=True):
     """The store's files and unpacked wheels."""
 
+    root: Path
+    """Everything of the store lies in this folder."""
     blobs: Blobs
     layers: Layers
     shelves: Shelves
+    file_digests: FileDigests
+    """Of files that aren't the store's."""
 
 
 class Provisioning(Struct, frozen=True):
@@ -70,6 +75,9 @@ class Execution(Struct, frozen=True):
     """Whether programs may use the network."""
     limits: Limits
     """Of each cell."""
+    limits_asked: Limits
+    """Likewise, without what follows from the machine's size."""
+    machine: Callable[[], MachineClass]
     memory: Memory
     harness: Path
     """The script that runs inside the tested interpreter."""

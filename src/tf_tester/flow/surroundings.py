@@ -1,12 +1,13 @@
 """What a cell's programs have around them: folders to write into, folders to read, variables."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from msgspec import Struct
 
 from tf_tester.flow.services import Services
+from tf_tester.flow.user_files import UserFiles
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.request import Trial
 from tf_tester.model.world import Overlay, World
@@ -60,26 +61,16 @@ class Scratch(Struct, frozen=True):
     def on_disk(self) -> tuple[Path, ...]:
         return () if self.in_memory else (self.room, self.caught)
 
-    def make(self, seen: Path) -> None:
-        """Make the folders, the working folder with links to everything in the folder `seen`."""
+    def make(self, seen: Path, hidden: Collection[Path]) -> None:
+        """Make the folders, the working folder with links to everything in the folder `seen` but what is hidden."""
         for folder in (self.home, self.temporary, self.cwd, self.caught):
             folder.mkdir(parents=True)
         self.events.touch()
-        _mirror_folder(seen, self.cwd)
-
-
-def folders_of(trial: Trial, environ: Mapping[str, str]) -> tuple[Path, ...]:
-    """What a test may read of the user's own: the folder of the request, of the tests, and what --pythonpath names."""
-    home = Path(environ.get("HOME") or "/")
-    found = [path for path in (trial.cwd, *trial.pythonpath) if not home.is_relative_to(path)]
-    for target in trial.targets:
-        folder = target if target.is_dir() else target.parent
-        found.append(target if home.is_relative_to(folder) else folder)
-    return tuple(dict.fromkeys(found))
+        _mirror_folder(seen, self.cwd, frozenset(hidden))
 
 
 def world_of(
-    trial: Trial, planned: PlannedCell, environment: Environment, services: Services, scratch: Scratch
+    files: UserFiles, planned: PlannedCell, environment: Environment, services: Services, scratch: Scratch
 ) -> World:
     """What a cell's programs see: their Python, the test's folders, a scratch; nobody's home."""
     readable = [services.execution.harness.parent]
@@ -87,23 +78,22 @@ def world_of(
         readable += planned.interpreter.folders
     if not environment.overlays:
         readable.append(environment.folder)
-    readable += folders_of(trial, services.run.environ)
+    readable += files.folders
     readable.append(scratch.order)
-    overlays, writable = environment.overlays, [scratch.events, *trial.writable]
+    overlays, writable = environment.overlays, [scratch.events, *files.trial.writable]
     if scratch.in_memory:
         overlays = (*overlays, Overlay(scratch.room, (scratch.room,)))
     else:
         writable.append(scratch.room)
     caught = None if scratch.in_memory else scratch.caught
-    return World(tuple(dict.fromkeys(readable)), tuple(writable), overlays, caught)
+    return World(tuple(dict.fromkeys(readable)), tuple(writable), overlays, caught, hidden=files.hidden)
 
 
 def clean_environment(
     trial: Trial, environment: Environment, home: Path, temporary: Path, environ: Mapping[str, str]
 ) -> dict[str, str]:
     """All variables a test sees: an allow-list, a private home, and what the user gave with --env."""
-    env = {name: environ[name] for name in PASSED_ON if name in environ}
-    env.setdefault("LANG", "C.UTF-8")
+    env = passed_on(environ)
     env |= {
         "PATH": os.pathsep.join((str(environment.scripts), *_SYSTEM_PATH)),
         "VIRTUAL_ENV": str(environment.folder),
@@ -124,13 +114,20 @@ def clean_environment(
     return env | dict(trial.env)
 
 
-def _mirror_folder(source: Path, target: Path) -> None:
+def passed_on(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the caller's variables that a test sees; without a locale it gets one."""
+    return {"LANG": "C.UTF-8"} | {name: environ[name] for name in PASSED_ON if name in environ}
+
+
+def _mirror_folder(source: Path, target: Path, hidden: Collection[Path]) -> None:
     """Links to everything in the folder of the request, so that relative paths work and new files stay private."""
     try:
         entries = sorted(source.iterdir())[:10_000]
     except OSError:
         return
     for entry in entries:
+        if entry in hidden:
+            continue
         try:
             (target / entry.name).symlink_to(entry)
         except OSError:

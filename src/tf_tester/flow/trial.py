@@ -18,6 +18,7 @@ from tf_tester.core.harness_events import (
     SessionStarted,
     read_log,
 )
+from tf_tester.core.hidden import missed
 from tf_tester.core.judge import judge_command, judge_harness, with_output
 from tf_tester.core.runner import Runner, runner_of, runner_of_all
 from tf_tester.core.wheel_rules import same_version
@@ -25,6 +26,7 @@ from tf_tester.errors import InstallFailed, UsageError
 from tf_tester.flow.prepare import Preparation
 from tf_tester.flow.services import Services
 from tf_tester.flow.surroundings import IN_MEMORY, Scratch, clean_environment, world_of
+from tf_tester.flow.user_files import UserFiles
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.exit import Exit
 from tf_tester.model.outcome import Outcome, TestRow
@@ -102,7 +104,7 @@ def tools_of(jobs: Sequence[Job]) -> tuple[str, ...]:
 
 
 def run_trial(
-    trial: Trial,
+    files: UserFiles,
     jobs: Sequence[Job],
     preparation: Preparation,
     environment: Environment,
@@ -112,8 +114,9 @@ def run_trial(
     scratch: Path,
 ) -> Ran:
     """Run every job of a trial in one environment; the evidence folder gets the raw streams and events."""
+    trial = files.trial
     folders = Scratch(scratch, in_memory=trial.scratch == IN_MEMORY)
-    folders.make(trial.cwd)
+    folders.make(trial.cwd, files.hidden)
     stage = _Stage(
         trial=trial,
         planned=preparation.planned,
@@ -121,7 +124,7 @@ def run_trial(
         import_names=preparation.import_names,
         services=services,
         env=clean_environment(trial, environment, folders.home, folders.temporary, services.run.environ),
-        world=world_of(trial, preparation.planned, environment, services, folders),
+        world=world_of(files, preparation.planned, environment, services, folders),
         scratch=folders,
         deadline=None if trial.timeout is None else services.run.monotonic() + trial.timeout,
     )
@@ -130,7 +133,8 @@ def run_trial(
         place = evidence if len(jobs) == 1 else evidence / f"job-{number + 1}"
         place.mkdir(parents=True, exist_ok=True)
         parts.append(_run_command(stage, place) if job.runner is Runner.COMMAND else _run_harness(stage, job, place))
-    return _together(parts)
+    ran = _together(parts)
+    return replace(ran, remarks=(*ran.remarks, *_about_hidden(ran.rows, files)))
 
 
 class _Stage(Struct, frozen=True):
@@ -165,6 +169,18 @@ class _Stage(Struct, frozen=True):
                 hint="`tf-tester doctor` shows what this system allows.",
             )
         return end
+
+
+def _about_hidden(rows: Sequence[TestRow], files: UserFiles) -> tuple[str, ...]:
+    """Return a remark where a failure speaks of what the test couldn't see."""
+    texts = [text for row in rows if row.outcome.is_failure_of_the_test for text in _texts(row)]
+    names = missed((path.name for path in files.hidden), texts) if texts else []
+    shown = " ".join(f"--visible {name}" for name in names)
+    return (f"tests don't see {', '.join(names)}, of which this failure speaks; {shown} shows it",) * bool(names)
+
+
+def _texts(row: TestRow) -> tuple[str, ...]:
+    return row.traceback, row.exception.message if row.exception else "", row.stdout, row.stderr
 
 
 def _together(parts: Sequence[Ran]) -> Ran:

@@ -50,6 +50,8 @@ class Trial(Struct, frozen=True):
     """Seconds for one cell."""
     writable: tuple[Path, ...] = ()
     """Files and folders that the test may change although it is sandboxed."""
+    visible: tuple[str, ...] = ()
+    """Names of what a sandboxed test sees although it is hidden otherwise."""
     written: tuple[Path, ...] = ()
     """Files that the command itself writes, such as a record: no test is about them."""
     scratch: str = "disk"

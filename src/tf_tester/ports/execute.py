@@ -92,6 +92,11 @@ class Sandbox(Protocol):
         ...
 
     @property
+    def category(self) -> str:
+        """What a test can tell of it, for a key: in two sandboxes of one category it comes to the same."""
+        ...
+
+    @property
     def moves(self) -> bool:
         """Whether it can show folders at other places than their own."""
         ...

@@ -1,9 +1,9 @@
 """Verified files and unpacked wheels by their digests."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -39,6 +39,32 @@ class Blobs(Protocol):
 
         Hashes the bytes that are on the disk (those that the follower has not read), syncs, renames: the blob is
         right or absent. Raises `WrongBytes` (the partial file stays: what is wrong may be a part of it), `StoreError`.
+        """
+        ...
+
+
+class FileStatus(NamedTuple):
+    """What a file system tells of a file; while it stays the same, the file hasn't changed."""
+
+    size: int
+    modified: int
+    """Nanoseconds since 1970."""
+    changed: int
+    """Likewise; nobody but the system can set it."""
+    inode: int
+
+
+KnownDigests = Mapping[str, tuple[FileStatus, str]]
+"""By path: the status of a file when it was read, and its SHA-256."""
+
+
+class FileDigests(Protocol):
+    """SHA-256 of files that aren't the store's; each is read again only when its status has changed."""
+
+    def of(self, folder: Path, files: Sequence[tuple[str, FileStatus]]) -> list[str]:
+        """Return the digests of files, in hexadecimal digits, in the same order.
+
+        `folder`: what was found out is kept under this name. Raises `OSError` where one can't be read.
         """
         ...
 

@@ -10,7 +10,7 @@ from tf_tester.model.limits import Limits
 from tf_tester.model.world import World
 from tf_tester.ports.execute import Command, Starter
 from tf_tester.sandbox.landlock import SCOPES, version
-from tf_tester.sandbox.order import MERGED, NETWORK, SYSTEM, gpu_devices, in_short, program, start, try_out
+from tf_tester.sandbox.order import AS_ROOT, MERGED, NETWORK, SYSTEM, gpu_devices, in_short, program, start, try_out
 
 _READABLE = ("/proc", *SYSTEM, *MERGED)
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/shm")
@@ -44,6 +44,11 @@ class LandlockSandbox:
         """Whether modes, owners and times may be changed: of all files that are the user's, whatever can be read."""
         self._unix_sockets = not any(_reachable_sockets(abstract=abi < SCOPES))
         self._count = 0
+
+    @property
+    def category(self) -> str:
+        sockets = " sockets" if self._unix_sockets else ""
+        return f"{self.name} {min(version(), self._abi)}{sockets}{AS_ROOT if not os.getuid() else ''}"
 
     @property
     def gaps(self) -> tuple[str, ...]:

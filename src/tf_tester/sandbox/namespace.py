@@ -7,7 +7,7 @@ from pathlib import Path
 from tf_tester.model.limits import Limits
 from tf_tester.model.world import Overlay, World
 from tf_tester.ports.execute import Command, Starter
-from tf_tester.sandbox.order import MERGED, NETWORK, SYSTEM, gpu_devices, in_short, program, start, try_out
+from tf_tester.sandbox.order import AS_ROOT, MERGED, NETWORK, SYSTEM, gpu_devices, in_short, program, start, try_out
 
 WAYS = ("name", "descriptor", "options")
 """How layers can be given to the kernel, the cheapest first."""
@@ -39,6 +39,10 @@ class NamespaceSandbox:
         self._gpu = gpu
         self._ways = ways
         self._count = 0
+
+    @property
+    def category(self) -> str:
+        return f"{self.name}{AS_ROOT if not os.getuid() else ''}"
 
     @property
     def ahead(self) -> bytes:

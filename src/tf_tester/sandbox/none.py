@@ -8,6 +8,7 @@ class NoSandbox:
     """`ports.Sandbox` that isn't one; the record says so."""
 
     name = "none"
+    category = "none"
     moves = False
     gaps: tuple[str, ...] = ()
     ahead = None

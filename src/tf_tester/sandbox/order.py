@@ -23,6 +23,8 @@ SYSTEM = (
 NETWORK = ("/etc/resolv.conf",)
 MERGED = ("/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin")
 """Links into /usr on most systems, folders of their own on the others."""
+AS_ROOT = ", root"
+"""Behind the category of a sandbox: no mode of a file keeps root from reading it."""
 _GPUS = ("nvidia*", "dri", "kfd", "dxg")
 """Devices of NVIDIA, of Mesa and Intel, of AMD, and of Windows' Linux."""
 

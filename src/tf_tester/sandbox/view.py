@@ -16,6 +16,7 @@ class EnvironmentView:
     """`ports.Sandbox` that keeps a program from nothing but changing the store."""
 
     name = "none"
+    category = "none"
     moves = False
     gaps: tuple[str, ...] = ()
     ahead = None

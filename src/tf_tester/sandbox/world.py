@@ -159,11 +159,10 @@ def _show_tree(folder: str, root: str, hidden: "list[str]", ways: "tuple[str, ..
     """
     if not _has_mounts(folder, hidden, root):
         above = f"{aside}/{len(os.listdir(aside))}"
-        _make_whiteouts(folder, above, hidden)
-        target = root + folder
-        _make_folder(target)
+        _make_folder(root + folder)
         try:
-            return _mount_lowers([above, folder], target, ways, f"{above}-names")
+            _make_whiteouts(folder, above, hidden)
+            return _mount_lowers([above, folder], root + folder, ways, f"{above}-names")
         except OSError:
             pass
     paths = {f"{folder}/{name}" for name in hidden}
@@ -181,6 +180,8 @@ def _make_whiteouts(folder: str, above: str, hidden: "list[str]") -> None:
     made = {""}
     _make_like(above, folder)
     for name in hidden:
+        if not os.path.lexists(f"{folder}/{name}"):
+            continue  # somebody has deleted it since
         for parent in reversed(_parents(name, "")):
             if parent not in made:
                 made.add(parent)

@@ -26,7 +26,7 @@ from tf_tester.env.plans import PLACE, Plans
 from tf_tester.errors import IsolationUnavailable
 from tf_tester.execute.groups import ControlGroups
 from tf_tester.execute.local import LocalExecutor
-from tf_tester.execute.machine import memory, total_memory, usable_cores
+from tf_tester.execute.machine import machine_class, memory, total_memory, usable_cores
 from tf_tester.execute.probe import abilities, store_facts, uv_version
 from tf_tester.flow.services import Execution, History, Packages, Provisioning, RunContext, Services, Storage
 from tf_tester.index.mirror_files import known_mirrors
@@ -45,6 +45,7 @@ from tf_tester.sandbox.none import NoSandbox
 from tf_tester.sandbox.server import LaunchServer
 from tf_tester.sandbox.view import EnvironmentView
 from tf_tester.store.blobs import BlobStore
+from tf_tester.store.digests import StatusDigests
 from tf_tester.store.folder import StoreFolder, remove_tree, store_errors, translate
 from tf_tester.store.inventory import Inventory
 from tf_tester.store.layers import LayerStore
@@ -52,7 +53,7 @@ from tf_tester.store.leases import Leases
 from tf_tester.store.ledger import Ledger, LedgerMemos
 from tf_tester.store.memos.cells import CellDurations, CellPeaks, CellResults
 from tf_tester.store.memos.packages import KeptDownloads, KeptLocks, wheel_memos
-from tf_tester.store.memos.table import BUILT, INTERPRETER, SURFACE
+from tf_tester.store.memos.table import BUILT, FILE_DIGESTS, INTERPRETER, SURFACE
 from tf_tester.transfer.client import Transfer
 from tf_tester.wiring.frameworks import framework_of, known_sdists
 from tf_tester.wiring.network import USER_AGENT, Network, chosen, now
@@ -173,7 +174,13 @@ def _layers(ground: _Ground) -> LayerStore:
 
 def _storage(ground: _Ground, layers: LayerStore) -> Storage:
     inventory = Inventory(ground.folder, ground.ledger)
-    return Storage(ground.blobs, layers, _Shelves(inventory, ground.leases, layers, ground.workplace))
+    return Storage(
+        root=ground.folder.root,
+        blobs=ground.blobs,
+        layers=layers,
+        shelves=_Shelves(inventory, ground.leases, layers, ground.workplace),
+        file_digests=StatusDigests(LedgerMemos(ground.ledger, FILE_DIGESTS), time.time_ns),
+    )
 
 
 def _execution(settings: Settings, executor: LocalExecutor, sandbox: Sandbox, refusal: str) -> Execution:
@@ -183,6 +190,8 @@ def _execution(settings: Settings, executor: LocalExecutor, sandbox: Sandbox, re
         sandbox_refusal=refusal,
         network=settings.network or isinstance(sandbox, NoSandbox),
         limits=limits(settings, memory=total_memory()),
+        limits_asked=limits(settings, memory=None),
+        machine=machine_class,
         memory=_MachineMemory(executor),
         harness=_harness("run.py"),
     )

@@ -18,6 +18,7 @@ from tf_tester.flow.run.plan import RunPlan
 from tf_tester.flow.run.started import run_started
 from tf_tester.flow.services import Services
 from tf_tester.flow.trial import tools_of
+from tf_tester.flow.user_files import UserFiles
 from tf_tester.model.events import RunFinished
 
 _PREPARING = 8
@@ -33,6 +34,7 @@ class Run(Struct, frozen=True):
     """For wheels and locks, not for cells."""
     preparer: Preparer
     gate: Gate
+    files: UserFiles
     replay: Replay
 
     def stop(self) -> None:
@@ -89,11 +91,18 @@ def carry_out(plan: RunPlan, services: Services, work: Callable[[Run], Result]) 
 
 def _between(plan: RunPlan, services: Services, work: Callable[[Run], Result]) -> Result:
     gate = Gate(plan.trial, plan.selection.package, services)
-    replay = Replay(plan.trial, plan.jobs, services)
+    files = UserFiles(
+        plan.trial,
+        services.run.environ,
+        services.storage.file_digests,
+        (services.storage.root,),
+        is_sandboxed=services.execution.sandbox.name != "none",
+    )
+    replay = Replay(files, plan.jobs, services)
     with _threads(_PREPARING, "layers", services.run.stop) as pool:
         policy = LockPolicy(tools_of(plan.jobs), only_given=bool(plan.locks))
         preparer = Preparer(plan.selection, plan.trial, plan.page, services, pool, policy)
-        return work(Run(plan, services, pool, preparer, gate, replay))
+        return work(Run(plan, services, pool, preparer, gate, files, replay))
 
 
 @contextmanager

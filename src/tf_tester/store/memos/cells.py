@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from tf_tester.model.outcome import CellResult
 from tf_tester.store.ledger import Ledger
-from tf_tester.store.memos.table import DURATION, PEAK, RESULT, Distrust
+from tf_tester.store.memos.table import DURATION, PEAK, RESULT, UNSTEADY
 
 
 class CellResults:
@@ -19,14 +19,14 @@ class CellResults:
 
     def recall(self, key: str) -> CellResult | None:
         known = self._ledger.recall(RESULT, key)
-        return known if isinstance(known, CellResult) else None
+        return None if known is None or self._ledger.recall(UNSTEADY, key) else known
 
     def remember(self, key: str, result: CellResult) -> None:
-        if self._ledger.recall(RESULT, key) is not Distrust.DISTRUSTED:
+        if not self._ledger.recall(UNSTEADY, key):
             self._ledger.remember(RESULT, key, replace(result, replayed=self._now().isoformat(timespec="seconds")))
 
     def distrust(self, key: str) -> None:
-        self._ledger.remember(RESULT, key, Distrust.DISTRUSTED)
+        self._ledger.remember(UNSTEADY, key, True)
 
 
 class CellPeaks:

@@ -9,7 +9,6 @@ import re
 import struct
 import zlib
 from datetime import timedelta
-from enum import Enum
 from typing import Annotated, Any, Generic, Protocol, TypeVar
 
 import msgspec
@@ -25,7 +24,7 @@ from tf_tester.model.outcome import CellResult
 from tf_tester.model.source import SourceHistory
 from tf_tester.ports.replica import HeldProject, ReplicaHead
 from tf_tester.ports.resolve import BuiltWheel
-from tf_tester.ports.store import Pieces
+from tf_tester.ports.store import FileStatus, KnownDigests, Pieces
 
 V = TypeVar("V")
 
@@ -74,13 +73,6 @@ class MemoKind(Struct, Generic[V], frozen=True):
         except UnicodeEncodeError:
             return None
         return content if self.largest is None or len(content) <= self.largest else None
-
-
-class Distrust(Enum):
-    """In place of a result."""
-
-    DISTRUSTED = "!"
-    """With this key a cell has failed: what passes with it is not the same every time."""
 
 
 # -- codecs
@@ -148,17 +140,6 @@ class _Locks(_Json[Lock], frozen=True):
         return lock
 
 
-class _Results(Struct, frozen=True):
-    def encode(self, value: CellResult | Distrust) -> bytes:
-        return value.value.encode() if isinstance(value, Distrust) else msgspec.json.encode(value)
-
-    def decode(self, content: bytes) -> CellResult | Distrust:
-        if content == Distrust.DISTRUSTED.value.encode():
-            return Distrust.DISTRUSTED
-        result: CellResult = decoder_of(CellResult).decode(content)
-        return result
-
-
 class _Pieces(Struct, frozen=True):
     """Little-endian numbers of 32 bits: the size, then the sums."""
 
@@ -217,9 +198,11 @@ DOWNLOADED: MemoKind[tuple[str, ...]] = MemoKind(
 )
 """Versions that somebody brought here on purpose."""
 
-RESULT: MemoKind[CellResult | Distrust] = MemoKind(
-    "result", "digest of all that decides a cell's result", _Results(), largest=4 << 20
+RESULT: MemoKind[CellResult] = MemoKind(
+    "result", "a result's key (`core.key`)", _Json(CellResult), largest=4 << 20, is_portable=True
 )
+UNSTEADY: MemoKind[bool] = MemoKind("unsteady", "a result's key", _Json(bool), is_portable=True)
+"""With this key a cell has failed: what passes with it is not the same every time."""
 PEAK: MemoKind[int] = MemoKind("peak", "canonical name of a project", _Json(_Count), is_portable=True)
 """Bytes that its cells needed at the most."""
 DURATION: MemoKind[float] = MemoKind("took", "a cell's key", _Json(Annotated[float, Meta(ge=0)]))
@@ -241,6 +224,10 @@ PUBLISHER: MemoKind[str] = MemoKind("publisher", "canonical name of a project", 
 
 INTERPRETER: MemoKind[str] = MemoKind("interpreter", "an executable's path, time and size", _Text(".+"))
 PIECES: MemoKind[Pieces] = MemoKind("pieces", "SHA-256 of a file", _Pieces())
+FILE_DIGESTS: MemoKind[KnownDigests] = MemoKind(
+    "file-digests", "absolute path of a folder", _Compressed(_Json(dict[str, tuple[FileStatus, str]]), 1)
+)
+"""Of files that aren't the store's, by path."""
 LAYER_SIZE: MemoKind[int] = MemoKind("layer-size", "`SHA256 PYTHON,…` of a layer", _Json(_Count))
 """Bytes on the disk."""
 
