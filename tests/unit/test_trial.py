@@ -210,8 +210,8 @@ def test_long_output_keeps_its_head_and_tail(tmp_path: Path) -> None:
 
 def test_lines_that_are_no_events_are_told() -> None:
     assert _remarks_on(HarnessLog(dropped=0)) == ()
-    assert _remarks_on(HarnessLog(dropped=1))[0].startswith("1 line in the harness's event file")
-    assert _remarks_on(HarnessLog(dropped=7_654))[0].startswith("7,654 lines in the harness's event file")
+    assert _remarks_on(HarnessLog(dropped=1))[0].startswith("1 line was left out of the harness's event file")
+    assert _remarks_on(HarnessLog(dropped=7_654))[0].startswith("7,654 lines were left out of the harness's event file")
 
 
 def test_what_a_test_may_have_made_is_read_only_where_it_is_a_file_of_its_own(tmp_path: Path) -> None:

@@ -286,8 +286,8 @@ def _identity_remarks(events: Sequence[HarnessEvent], planned: PlannedCell) -> t
 def _remarks_on(log: HarnessLog) -> tuple[str, ...]:
     if not log.dropped:
         return ()
-    found = "1 line" if log.dropped == 1 else f"{log.dropped:,} lines"
-    return (f"{found} in the harness's event file, where the tests can write too, had to be left out: no event",)
+    found = "1 line was" if log.dropped == 1 else f"{log.dropped:,} lines were"
+    return (f"{found} left out of the harness's event file: no event of the harness (tests can write there)",)
 
 
 def _runner_of_target(target: Path) -> Runner:
