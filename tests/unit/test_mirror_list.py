@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes import Told
+from tf_tester.core.mirror_list import mirror_list
 from tf_tester.errors import ConfigError, IndexUnreachable, UnknownProject, UsageError
 from tf_tester.index.mirror_files import known_mirrors
 from tf_tester.index.mirror_urls import mirror_source
@@ -138,3 +139,27 @@ def test_a_mirror_that_cannot_help_is_told_and_left_out(page: OnePage) -> None:
     (trouble,) = told.of(TransferTrouble)
     assert (trouble.filename, trouble.source) == ("six-1.0.tar.gz", "tuna")
     assert trouble.reason
+
+
+OURS = (
+    b'[feeds]\nmirrorz = ["https://ours.example/feed"]\n[[mirror]]\nname = "one"\nurl = "https://one.example/simple/"\n'
+)
+
+
+def test_the_users_file_replaces_mirrors_and_feeds_of_ours() -> None:
+    theirs = (
+        b'[feeds]\nmirrorz = ["https://theirs.example/feed"]\n[[mirror]]\nname = "one"\nurl = "https://own.example"\n'
+    )
+    both = mirror_list(OURS, theirs, shown="mirrors.toml")
+    assert (both.mirrors["one"].url, both.own, both.feeds) == (
+        "https://own.example",
+        frozenset({"one"}),
+        ("https://theirs.example/feed",),
+    )
+    assert mirror_list(OURS, b"", shown="mirrors.toml").feeds == ("https://ours.example/feed",)
+
+
+@pytest.mark.parametrize("name", ["auto", "none", "authority", "One", "a/b", ""])
+def test_a_name_that_means_something_else_or_nothing_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"mirrors\.toml"):
+        mirror_list(OURS, f'[[mirror]]\nname = "{name}"\nurl = "https://x.example"\n'.encode(), shown="mirrors.toml")
