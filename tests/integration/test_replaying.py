@@ -121,6 +121,19 @@ def test_a_store_in_the_project_is_no_part_of_the_test(project: User, sandbox: s
     assert _replays(project)
 
 
+def test_what_docs_say_of_ci_is_so(project: User, sandbox: str, tmp_path: Path) -> None:
+    """Of the store in the checkout the next job has what docs/how-to/ci.md lists, beside a fresh clone."""
+    project.env["TF_TESTER_STORE"] = ".tf-tester"
+    assert not _replays(project)
+    _git(project, "clone", "-q", ".", str(tmp_path / "next/job"))
+    before, project.folder = project.folder, tmp_path / "next/job"
+    shutil.copytree(before / ".tf-tester/blobs", project.folder / ".tf-tester/blobs")
+    shutil.copy(before / ".tf-tester/ledger.sqlite", project.folder / ".tf-tester")
+    assert _replays(project)
+    project.write("tests/helper.py", "x = 2\n")
+    assert not _replays(project)
+
+
 def test_tf_tester_runs_from_the_projects_own_environment(project: User, sandbox: str) -> None:
     """Its harness lies in what is hidden."""
     place = project.folder / ".venv/lib/site-packages"

@@ -1,10 +1,11 @@
 """Cores and memory within a container, with files that play the kernel's."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from tf_tester.execute.machine import memory, memory_limit, usable_cores
+from tf_tester.execute.machine import machine_class, memory, memory_limit, usable_cores
 
 
 def kernel_says(root: Path, **files: str) -> Path:
@@ -40,3 +41,22 @@ def test_a_containers_limit_is_its_memory(tmp_path: Path) -> None:
 def test_without_a_limit_it_is_the_machines_memory(tmp_path: Path) -> None:
     total, available = memory(tmp_path)
     assert 0 < available <= total
+
+
+# -- its class
+
+
+def test_the_class_of_a_machine(tmp_path: Path) -> None:
+    (tmp_path / "cpuinfo").write_text(
+        "processor\t: 0\nmodel name\t: Some CPU\n"
+        "flags\t\t: fpu cx16 lahf_lm pni popcnt sse4_1 sse4_2 ssse3\n\nprocessor\t: 1\nflags\t\t: nothing\n"
+    )
+    (tmp_path / "os-release").write_text('NAME="Debian GNU/Linux"\nVERSION_ID="12"\nID=debian\n')
+    found = machine_class(tmp_path / "cpuinfo", [tmp_path / "none", tmp_path / "os-release"])
+    assert found.distribution == "debian 12"
+    assert found.cpu == ("x86-64-v2" if found.architecture == "x86_64" else found.cpu)
+
+
+def test_a_machine_that_tells_nothing_has_a_class(tmp_path: Path) -> None:
+    found = machine_class(tmp_path / "none", [tmp_path / "none"])
+    assert (found.system, found.distribution) == (sys.platform, "")

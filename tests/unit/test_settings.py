@@ -311,6 +311,12 @@ def test_limits_are_bytes_and_numbers() -> None:
     )
 
 
+def test_what_follows_from_the_machine_is_no_limit_that_was_asked_for() -> None:
+    assert limits(settings(), memory=None) == replace(limits(settings(), memory=1), memory=None)
+    given = settings(flags={"limit": ("memory=4G",)})
+    assert limits(given, memory=None) == limits(given, memory=1)
+
+
 def test_one_limit_leaves_the_others_as_they_are() -> None:
     usual = limits(settings(), memory=10_000_000_000)
     given = settings(flags={"limit": ("processes=100", "file-size=1G")})
