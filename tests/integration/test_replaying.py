@@ -231,3 +231,17 @@ def test_a_project_is_the_same_wheel_from_another_folder(user: User, sandbox: st
     shutil.copytree(user.folder, tmp_path / "other" / user.folder.name)
     user.folder = tmp_path / "other" / user.folder.name
     assert _replays(user, "--project", ".")
+
+
+@pytest.mark.parametrize("target", ["link.py", "linked/real.py"])
+def test_a_test_behind_a_link_runs_and_counts(user: User, sandbox: str, target: str) -> None:
+    real = user.home / "elsewhere" / "real.py"
+    real.parent.mkdir()
+    real.write_text("import toy\n")
+    (user.folder / "link.py").symlink_to(real)
+    (user.folder / "linked").symlink_to("../elsewhere")
+    words = ("test", target, "--versions", "2.0")
+    assert user.run(*words).code == 0
+    assert user.run(*words).results()["2.0"]["replayed"]
+    real.write_text("import toy\nassert False\n")
+    assert user.run(*words).code == 1

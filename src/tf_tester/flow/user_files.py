@@ -105,18 +105,27 @@ class UserFiles:
 def folders_of(trial: Trial, environ: Mapping[str, str]) -> tuple[Path, ...]:
     """Return what a test may read of the user's: the folder of the request, of the tests, and what --pythonpath names.
 
-    Never the home as a whole. A test that is a link to somewhere else is there, too.
+    Never the home as a whole. Of what lies behind a link in one of them, the place that the link leads to.
     """
     home = Path(environ.get("HOME") or "/")
     found = [path for path in (trial.cwd, *trial.pythonpath) if not home.is_relative_to(path)]
     for target in trial.targets:
         folder = target if target.is_dir() else target.parent
         found.append(target if home.is_relative_to(folder) else folder)
+    found = [_behind_links(path, found) for path in found]
     for target in trial.targets:
         real = Path(os.path.realpath(target))
-        if not any(real.is_relative_to(folder) for folder in found):
+        if target.is_symlink() and not any(real.is_relative_to(folder) for folder in found):
             found.append(real)
     return tuple(dict.fromkeys(found))
+
+
+def _behind_links(path: Path, folders: Sequence[Path]) -> Path:
+    """Return where a path leads if there is a link between it and one of the folders, else the path itself."""
+    real = Path(os.path.realpath(path))
+    above = [folder for folder in folders if folder != path and path.is_relative_to(folder)]
+    linked = any(real != Path(os.path.realpath(folder)) / path.relative_to(folder) for folder in above)
+    return real if linked else path
 
 
 def keyed(files: Sequence[SeenFile], folder: Path, digests: FileDigests) -> list[KeyedFile]:
