@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tf_tester.core.key import MachineClass
-from tf_tester.core.ranking import Comparison
+from tf_tester.core.ranking import MirrorComparison
 from tf_tester.flow.services import Execution, History, Packages, Provisioning, RunContext, Services, Storage
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.model.exit import Exit
@@ -122,7 +122,7 @@ def _metadata(artifact: Artifact) -> bytes:
     return f"Metadata-Version: 2.1\nName: {artifact.project}\nVersion: {artifact.version}\n{needs}\n".encode()
 
 
-def _no_mirrors(artifacts: Sequence[Artifact], names: Sequence[str]) -> Comparison:
+def _no_mirrors(artifacts: Sequence[Artifact], names: Sequence[str]) -> MirrorComparison:
     raise NotImplementedError
 
 

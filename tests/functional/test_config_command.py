@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from tf_tester.cli import config
 from tf_tester.cli.options import options, settings_from
 from tf_tester.cli.settings import project_file, read_settings
-from tf_tester.core.settings import TABLE, Resolved
+from tf_tester.core.settings import TABLE, ResolvedSettings
 from tf_tester.errors import ConfigError
 
 
@@ -29,7 +29,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def read(cwd: Path, environ: Mapping[str, str] | None = None) -> Resolved:
+def read(cwd: Path, environ: Mapping[str, str] | None = None) -> ResolvedSettings:
     return read_settings({}, cwd=cwd, environ=environ or {}, user_file=cwd / "no-such-file")
 
 
@@ -132,11 +132,11 @@ def everything(context: click.Context, /, **_: object) -> None:
     context.obj = settings_from(context.params)
 
 
-def settings_of(*arguments: str) -> Resolved:
+def settings_of(*arguments: str) -> ResolvedSettings:
     context = everything.make_context("everything", list(arguments))
     with context:
         everything.invoke(context)
-    assert isinstance(context.obj, Resolved)
+    assert isinstance(context.obj, ResolvedSettings)
     return context.obj
 
 

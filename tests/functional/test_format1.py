@@ -10,13 +10,13 @@ from msgspec.structs import replace
 
 from tf_tester.core.baseline import moves, read_baseline
 from tf_tester.core.record_diff import record_diff
-from tf_tester.core.report import Report
+from tf_tester.core.report import RunReport
 from tf_tester.core.supports import support
 from tf_tester.model.cell import Cell, CellRequirement
 from tf_tester.model.events import CellFinished
 from tf_tester.model.lock import Resolution
 from tf_tester.model.outcome import Outcome
-from tf_tester.report.lines import Layout, as_text
+from tf_tester.report.lines import TextLayout, as_text
 from tf_tester.report.matrix import report_lines
 from tf_tester.report.record import read_record, report_of
 
@@ -24,7 +24,7 @@ OLD = Path(__file__).parents[1] / "records" / "format1"
 ERA, LATEST, LOCK = Resolution.ERA, Resolution.LATEST, Resolution.LOCK
 
 
-def old(name: str) -> Report:
+def old(name: str) -> RunReport:
     return report_of(OLD / f"{name}.jsonl")
 
 
@@ -108,7 +108,7 @@ def test_a_damaged_event_is_skipped(tmp_path: Path, cells: str) -> None:
 
 def test_what_is_made_of_a_record_is_made_of_an_old_one() -> None:
     report = old("test")
-    assert "What differs" in as_text(report_lines(report, Layout(100), timings=False), colour=False)
+    assert "What differs" in as_text(report_lines(report, TextLayout(100), timings=False), colour=False)
     assert support(report)[0].specifier == ">=2.0,<2.2"
     assert record_diff(report, report).cells == ()
 

@@ -28,7 +28,7 @@ from tf_tester.env.plans import PLACE, Plans
 from tf_tester.errors import IsolationUnavailable, StoreError
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.layer import Layer
-from tf_tester.model.layout import Layout, layout_of
+from tf_tester.model.layout import InstallScheme, layout_of
 from tf_tester.model.limits import Limits
 from tf_tester.model.world import World
 from tf_tester.ports.environment import Environment, Environments
@@ -530,7 +530,7 @@ def test_the_oldest_and_the_newest_python_use_the_bytecode_of_the_store(shop: Sh
 )
 def test_each_kind_of_python_has_its_own_site_packages(version: str, implementation: str, abi: str, site: str) -> None:
     python = replace(running(), version=version, implementation=implementation, abi=abi)
-    assert layout_of(python) == Layout(site, "bin")
+    assert layout_of(python) == InstallScheme(site, "bin")
 
 
 # -- worked out once

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from tf_tester.serve.answers import Answer, send
-from tf_tester.serve.quick import Quick, QuickServer
+from tf_tester.serve.answers import Response, send
+from tf_tester.serve.quick import CachingServer, ResponseCache
 
 ASK = b"GET /page HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\n"
 OTHER = b"GET /other HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -21,14 +21,14 @@ class World:
         self.asked = 0
         self.told: list[tuple[int, int]] = []
         self.body: bytes | None = b"first"
-        self.quick = Quick(lambda status, sent, _seconds: self.told.append((status, sent)))
+        self.quick = ResponseCache(lambda status, sent, _seconds: self.told.append((status, sent)))
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         self.asked += 1
         posted = await request.read()
-        answer = Answer(200, {"content-type": "text/x", "server": "s"}, posted or self.body or b"gone")
+        answer = Response(200, {"content-type": "text/x", "server": "s"}, posted or self.body or b"gone")
         if "If-None-Match" in request.headers:
-            answer = Answer(304, {"etag": '"x"', "server": "s"})
+            answer = Response(304, {"etag": '"x"', "server": "s"})
         if request.path == "/page":
             body = self.body
             self.quick.keep(request, answer, lambda: (self.body if answer.body else b"") if self.body is body else None)
@@ -38,7 +38,7 @@ class World:
         """Let somebody visit its port, from a thread."""
 
         async def serve() -> None:
-            runner = web.ServerRunner(QuickServer(self.handle, self.quick, access_log=None))
+            runner = web.ServerRunner(CachingServer(self.handle, self.quick, access_log=None))
             await runner.setup()
             await web.TCPSite(runner, "127.0.0.1", 0).start()
             try:

@@ -15,7 +15,7 @@ import pytest
 from tests.fakes import MemoryishBlobs, Told
 from tests.simulator import Cut, Lie, LyingRange, NoRanges, Portal, Simulator, Slow, Stall, Status
 from tests.wheels import make_wheel
-from tf_tester.core.claims import Terms
+from tf_tester.core.claims import RaceTerms
 from tf_tester.errors import DownloadFailed
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.events import TransferFinished, TransferTrouble
@@ -25,7 +25,7 @@ from tf_tester.transfer.settings import Timeouts
 
 WHEEL = make_wheel("toy", "1.0", files={"toy.bin": random.Random(7).randbytes(4_000_000)})
 NAME, CONTENT = WHEEL
-TERMS = Terms(share=300_000, steal=100_000)
+TERMS = RaceTerms(share=300_000, steal=100_000)
 QUICK = Timeouts(connect=5, stall=0.5, page=5, retry_delay=0.01, retry_after_cap=0.02)
 
 
@@ -175,7 +175,7 @@ DYING = """
     sources = lambda _: [Source(f"m{number}", url, proven=True) for number, url in enumerate(urls)]
     with Transfer(
         MemoryishBlobs(Path(folder)), lambda _: None, sources=sources, environ={},
-        terms=Terms(share=300_000, steal=100_000),
+        terms=RaceTerms(share=300_000, steal=100_000),
     ) as transfer:
         transfer.fetch(artifact)
 """

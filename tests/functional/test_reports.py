@@ -36,7 +36,7 @@ from tf_tester.model.events import (
 from tf_tester.model.lock import Lock, Pin, Resolution
 from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow, WarningFact
 from tf_tester.report.board import Board
-from tf_tester.report.lines import Layout, as_text
+from tf_tester.report.lines import TextLayout, as_text
 from tf_tester.report.matrix import print_report, report_lines
 from tf_tester.report.plain import PlainPrinter
 from tf_tester.report.record import RecordWriter, read_record
@@ -158,7 +158,7 @@ def suite_run() -> list[Event]:
 
 
 def shown(events: list[Event], width: int = 80, **choices: Any) -> str:
-    return as_text(report_lines(fold(events), Layout(width), **({"default_package": "tensorflow"} | choices)))
+    return as_text(report_lines(fold(events), TextLayout(width), **({"default_package": "tensorflow"} | choices)))
 
 
 def test_one_script_is_told_one_line_a_cell() -> None:
@@ -475,7 +475,7 @@ def assert_safe(text: str) -> None:
 def test_no_hostile_word_reaches_the_report_raw(width: int) -> None:
     assert_safe(shown(hostile_run(), width, timings=True))
     assert_safe(shown(hostile_run()[:-3], width, timings=True))
-    coloured = as_text(report_lines(fold(hostile_run()), Layout(width), timings=True), colour=True)
+    coloured = as_text(report_lines(fold(hostile_run()), TextLayout(width), timings=True), colour=True)
     for code in ("0", "1", "2", "32", "1;31", "33"):
         coloured = coloured.replace(f"\x1b[{code}m", "")
     assert_safe(coloured)

@@ -58,7 +58,8 @@ def told():
 asyncio.events.new_event_loop = told
 signal.signal(signal.SIGTERM, signal.default_int_handler)  # as the command line has it
 server.App = lambda *_: SimpleNamespace(quick=None)
-server.run(SimpleNamespace(stop=lambda: None), server.listen(server.Place(port=0)), None, lambda: print("ready"))
+place = server.listen(server.ListenAddress(port=0))
+server.run(SimpleNamespace(stop=lambda: None), place, None, lambda: print("ready"))
 assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
 print("ended")
 """

@@ -17,7 +17,7 @@ import pytest
 
 from tests.integration.conftest import User
 from tests.simulator import Simulator
-from tf_tester.core.feeds import Report, State
+from tf_tester.core.feeds import FeedReport, FeedState
 from tf_tester.errors import StoreError
 from tf_tester.model.source import SourceHistory
 from tf_tester.ports.replica import ReplicaHead
@@ -76,7 +76,7 @@ def test_everything_in_an_old_ledger_can_still_be_read(old: Ledger) -> None:
         assert database.execute("PRAGMA user_version").fetchone() == (2,)
     assert {name: count for name, count in found.items() if count} == counts
     assert counts.keys() == KINDS.keys() - {"fastest"}, "which is looked for anew, and had passwords in its keys"
-    assert old.recall(FEED, "tuna") == Report(State.FILLED, datetime(2026, 11, 1, tzinfo=UTC))
+    assert old.recall(FEED, "tuna") == FeedReport(FeedState.FILLED, datetime(2026, 11, 1, tzinfo=UTC))
 
 
 def test_replicas_and_sources_come_apart(old: Ledger) -> None:

@@ -28,7 +28,7 @@ from tf_tester.model.lock import Lock, Pin, Resolution
 from tf_tester.model.platform import Platform
 from tf_tester.ports.resolve import Question
 from tf_tester.resolve.builder import Builder
-from tf_tester.resolve.loopback import LoopbackIndex, View
+from tf_tester.resolve.loopback import LoopbackIndex, QuestionView
 from tf_tester.resolve.metadata import MetadataReader
 from tf_tester.resolve.resolver import UvResolver, question_key
 from tf_tester.resolve.uv import Uv
@@ -629,7 +629,7 @@ def test_a_projects_wheel_is_the_same_from_another_checkout(process: Process, tm
 
 def test_uv_sees_only_its_own_view(world: World, process: Process) -> None:
     toy = world.wheel("toy", "1.0", "2020-01-01")
-    view = View(running(), ERA, lambda _: False, process.metadata.read)
+    view = QuestionView(running(), ERA, lambda _: False, process.metadata.read)
     url = process.loopback.url(view)
     base = url.removesuffix(f"/{view.token}/simple")
 

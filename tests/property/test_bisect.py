@@ -6,7 +6,7 @@ from math import ceil, log2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tf_tester.core.bisect import Change, Mark, Search, together, transitions
+from tf_tester.core.bisect import BisectSearch, Mark, Transition, combined, transitions
 
 GOOD, BAD, UNTESTABLE = Mark.GOOD, Mark.BAD, Mark.UNTESTABLE
 
@@ -25,8 +25,8 @@ def lines(draw: st.DrawFn) -> tuple[list[Mark], int]:
     return line, first_other
 
 
-def searched(line: list[Mark]) -> tuple[Search, list[int]]:
-    search = Search(len(line), line[0])
+def searched(line: list[Mark]) -> tuple[BisectSearch, list[int]]:
+    search = BisectSearch(len(line), line[0])
     looked_at = []
     while (index := search.next()) is not None:
         assert index not in looked_at
@@ -53,10 +53,10 @@ def test_the_change_is_found(case: tuple[list[Mark], int]) -> None:
 def test_where_all_can_be_tested_it_takes_no_more_than_the_logarithm(count: int, data: st.DataObject) -> None:
     first_bad = data.draw(st.integers(1, count - 1))
     line = [GOOD if index < first_bad else BAD for index in range(count)]
-    most = Search(count, GOOD).most
+    most = BisectSearch(count, GOOD).most
     search, looked_at = searched(line)
     assert len(looked_at) <= most == ceil(log2(count - 1))
-    assert search.change == Change(first_bad - 1, first_bad, BAD)
+    assert search.change == Transition(first_bad - 1, first_bad, BAD)
     assert search.change.is_exact
 
 
@@ -72,5 +72,5 @@ def test_every_transition_is_told_and_nothing_else(line: list[Mark]) -> None:
 
 
 def test_what_is_not_always_the_same_is_untestable() -> None:
-    assert together([BAD]) is BAD
-    assert together([GOOD, BAD, GOOD]) is UNTESTABLE
+    assert combined([BAD]) is BAD
+    assert combined([GOOD, BAD, GOOD]) is UNTESTABLE

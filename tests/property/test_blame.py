@@ -7,14 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tf_tester.core.bisect import Mark
-from tf_tester.core.blame import Answer, Changes, Graph, Hunt, most_trials
+from tf_tester.core.blame import Changes, CulpritSearch, CulpritSearchResult, EntailmentGraph, most_trials
 
 GOOD, BAD, UNTESTABLE = Mark.GOOD, Mark.BAD, Mark.UNTESTABLE
 NAMES = [f"p{number:02}" for number in range(40)]
 
 
-def hunted(graph: Graph, mark: Callable[[Changes], Mark], *, at_once: int = 1, budget: int | None = None) -> Answer:
-    steps = Hunt(graph, at_once=at_once, budget=budget).steps()
+def hunted(
+    graph: EntailmentGraph, mark: Callable[[Changes], Mark], *, at_once: int = 1, budget: int | None = None
+) -> CulpritSearchResult:
+    steps = CulpritSearch(graph, at_once=at_once, budget=budget).steps()
     seen: set[Changes] = set()
     try:
         batch = next(steps)
@@ -27,24 +29,24 @@ def hunted(graph: Graph, mark: Callable[[Changes], Mark], *, at_once: int = 1, b
                 seen.add(one)
             batch = steps.send([mark(one) for one in batch])
     except StopIteration as stop:
-        answer: Answer = stop.value
+        answer: CulpritSearchResult = stop.value
     assert answer.tried == len(seen)
     return answer
 
 
 @st.composite
-def graphs(draw: st.DrawFn, *, most: int = 40) -> Graph:
+def graphs(draw: st.DrawFn, *, most: int = 40) -> EntailmentGraph:
     """Some of the changes entail others, some each other."""
     names = NAMES[: draw(st.integers(1, most))]
     pairs = draw(st.lists(st.tuples(st.sampled_from(names), st.sampled_from(names)), max_size=len(names)))
     entails: dict[str, set[str]] = {name: set() for name in names}
     for one, other in pairs:
         entails[one].add(other)
-    return Graph(entails)
+    return EntailmentGraph(entails)
 
 
 @st.composite
-def cases(draw: st.DrawFn, *, culprits: int = 3) -> tuple[Graph, list[Changes]]:
+def cases(draw: st.DrawFn, *, culprits: int = 3) -> tuple[EntailmentGraph, list[Changes]]:
     """A graph, and closed sets of which each is enough."""
     graph = draw(graphs())
     names = sorted(graph.everything)
@@ -57,7 +59,9 @@ def smallest(sets: list[Changes]) -> set[Changes]:
 
 
 @given(cases(), st.integers(1, 4))
-def test_all_smallest_sets_are_found_and_nothing_else(case: tuple[Graph, list[Changes]], at_once: int) -> None:
+def test_all_smallest_sets_are_found_and_nothing_else(
+    case: tuple[EntailmentGraph, list[Changes]], at_once: int
+) -> None:
     graph, enough = case
     answer = hunted(graph, lambda tried: BAD if any(one <= tried for one in enough) else GOOD, at_once=at_once)
     assert answer.complete
@@ -73,7 +77,7 @@ def test_all_smallest_sets_are_found_and_nothing_else(case: tuple[Graph, list[Ch
 
 
 @given(cases())
-def test_it_takes_no_more_trials_than_stated(case: tuple[Graph, list[Changes]]) -> None:
+def test_it_takes_no_more_trials_than_stated(case: tuple[EntailmentGraph, list[Changes]]) -> None:
     graph, enough = case
     answer = hunted(graph, lambda tried: BAD if any(one <= tried for one in enough) else GOOD)
     sizes = [sum(unit <= culprit.changes for unit in graph.units) for culprit in answer.culprits]
@@ -81,7 +85,7 @@ def test_it_takes_no_more_trials_than_stated(case: tuple[Graph, list[Changes]]) 
 
 
 @given(cases(), st.integers(0, 12), st.integers(1, 4))
-def test_a_budget_is_kept_to(case: tuple[Graph, list[Changes]], budget: int, at_once: int) -> None:
+def test_a_budget_is_kept_to(case: tuple[EntailmentGraph, list[Changes]], budget: int, at_once: int) -> None:
     graph, enough = case
     answer = hunted(
         graph, lambda tried: BAD if any(one <= tried for one in enough) else GOOD, at_once=at_once, budget=budget
@@ -95,7 +99,7 @@ def test_a_budget_is_kept_to(case: tuple[Graph, list[Changes]], budget: int, at_
 
 @given(cases(), st.integers(1, 3), st.randoms(use_true_random=False))
 def test_what_cannot_be_tried_makes_an_answer_wider_never_wrong(
-    case: tuple[Graph, list[Changes]],
+    case: tuple[EntailmentGraph, list[Changes]],
     at_once: int,
     random: "st.random.Random",  # type: ignore[name-defined]
 ) -> None:
@@ -117,7 +121,7 @@ def test_what_cannot_be_tried_makes_an_answer_wider_never_wrong(
 
 @given(graphs(most=12), st.randoms(use_true_random=False))
 def test_whatever_a_test_does_each_answer_fails_and_has_no_failing_part_that_was_tried(
-    graph: Graph,
+    graph: EntailmentGraph,
     random: "st.random.Random",  # type: ignore[name-defined]
 ) -> None:
     """Also where one change repairs what another one broke."""
@@ -132,7 +136,7 @@ def test_whatever_a_test_does_each_answer_fails_and_has_no_failing_part_that_was
 
 @pytest.mark.parametrize(("size", "most"), [(1, 8), (2, 15), (3, 22)])
 def test_thirty_changes_and_one_culprit(size: int, most: int) -> None:
-    graph = Graph(dict.fromkeys(NAMES[:30], ()))
+    graph = EntailmentGraph(dict.fromkeys(NAMES[:30], ()))
     assert most_trials(30, (size,)) == most + (size - 1)
     for start in range(30 - size):
         enough = frozenset(NAMES[start : start + size])

@@ -24,11 +24,11 @@ from tf_tester.core.claims import (
     Judged,
     Opened,
     RaceEvent,
+    RaceTerms,
     Refuse,
     Shorten,
     Stored,
     Take,
-    Terms,
     Tick,
     Wait,
 )
@@ -37,7 +37,7 @@ from tf_tester.core.retries import Retries, TroubleKind
 from tf_tester.core.segments import EARLIER, Segment
 from tf_tester.model.source import Source
 
-TERMS = Terms(share=100, steal=20)
+TERMS = RaceTerms(share=100, steal=20)
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Play:
     mirrors: Sequence[Mirror]
     held: Sequence[Segment] = ()
     told_size: bool = True
-    terms: Terms = TERMS
+    terms: RaceTerms = TERMS
     time: float = 0.0
     moved: dict[str, int] = field(default_factory=dict)
     """Bytes that came from each."""

@@ -26,7 +26,7 @@ from tf_tester.model.events import (
 )
 from tf_tester.model.lock import Lock, Pin, Resolution
 from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow, WarningFact
-from tf_tester.report.lines import Layout, as_text, columns
+from tf_tester.report.lines import TextLayout, as_text, columns
 from tf_tester.report.matrix import report_lines
 from tf_tester.report.record import RecordWriter, read_record
 
@@ -204,7 +204,7 @@ def test_each_failing_cell_and_each_refused_cell_is_told_of(told: list[Event]) -
 @given(runs(), st.integers(40, 120))
 @settings(max_examples=60)
 def test_the_text_is_safe_to_print_whatever_the_run_says(told: list[Event], width: int) -> None:
-    shown = as_text(report_lines(fold(told), Layout(width), timings=True))
+    shown = as_text(report_lines(fold(told), TextLayout(width), timings=True))
     assert all(character.isprintable() or character.isspace() for character in shown.replace("\n", ""))
     assert not set(shown) & set("\x1b\r\x85\u2028\u2029\u202e")
 
@@ -227,13 +227,13 @@ def test_sizes_and_durations_stay_short(number: int) -> None:
 
 @given(st.text(), st.integers(4, 40))
 def test_a_shortened_text_fits(long: str, width: int) -> None:
-    for layout in (Layout(), Layout(80, "...")):
+    for layout in (TextLayout(), TextLayout(80, "...")):
         assert columns(layout.shorten(long, width)) <= width
         assert columns(layout.shorten_left(long, width)) <= width
 
 
 @given(st.text("ab 模\u0301", max_size=300), st.integers(0, 60), st.integers(0, 8))
 def test_a_wrapped_text_loses_nothing_but_spaces(long: str, first: int, indent: int) -> None:
-    lines = Layout(60).wrap(long, first=first, indent=indent, most=1000)
+    lines = TextLayout(60).wrap(long, first=first, indent=indent, most=1000)
     assert "".join(lines).replace(" ", "") == long.replace(" ", "")
     assert all(columns(line) <= 60 for line in lines[1:])

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from tf_tester.core.settings import (
     BY_NAME,
     TABLE,
-    Place,
+    PathBase,
     Setting,
-    Surroundings,
+    SettingsContext,
     duration,
     duration_words,
     from_environment,
@@ -26,8 +26,8 @@ from tf_tester.core.settings import (
 from tf_tester.errors import ConfigError
 from tf_tester.model.limits import Limit
 
-SURROUNDINGS = Surroundings(store=Path("/cache"), cpus=2)
-PLACE = Place(Path("/here"), Path("/home/me"))
+SURROUNDINGS = SettingsContext(store=Path("/cache"), cpus=2)
+PLACE = PathBase(Path("/here"), Path("/home/me"))
 words = st.sampled_from(
     ["2w", "1h30m", "3.8", "auto", "A=1", "~/x", "none", "1.5G", "yes", "era", "numpy<2", "memory=4G"]
 )

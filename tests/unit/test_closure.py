@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from msgspec.structs import replace
 from packaging.requirements import Requirement
 
-from tf_tester.core.closure import Closure, Rules, demands_of, targets_of
+from tf_tester.core.closure import Closure, ReplicaRules, demands_of, targets_of
 from tf_tester.core.platforms import platform_named
 from tf_tester.model.artifact import Artifact, ProjectPage
 
@@ -27,7 +27,7 @@ def closed(
     artifacts: Iterable[Artifact],
     requires: Mapping[str, Iterable[str]],
     *roots: str,
-    rules: Rules | None = None,
+    rules: ReplicaRules | None = None,
     newest: int | None = None,
     pythons: tuple[tuple[int, int], ...] = ((3, 10),),
     platforms: tuple[object, ...] = (LINUX,),
@@ -38,7 +38,7 @@ def closed(
         pages.setdefault(one.project, []).append(one)
     targets = targets_of(pythons, platforms)  # type: ignore[arg-type]
     demands = [one for root in roots for one in demands_of(Requirement(root), targets, newest=newest)]
-    closure = Closure(rules or Rules(), demands)
+    closure = Closure(rules or ReplicaRules(), demands)
     while True:
         projects, wheels = closure.pages_wanted(), closure.metadata_wanted()
         for project in projects:
@@ -103,14 +103,14 @@ def test_sources_only_where_there_is_nothing_else() -> None:
     found, closure = closed(files, {}, *roots)
     assert found == {"a-1-py3-none-any.whl", "b-1.tar.gz", "c-1.tar.gz"}
     assert closure.opaque == {"b 1", "c 1"}
-    assert closed(files, {}, *roots, rules=Rules(sdists="never"))[0] == {"a-1-py3-none-any.whl"}
-    assert len(closed(files, {}, *roots, rules=Rules(sdists="always"))[0]) == 4
+    assert closed(files, {}, *roots, rules=ReplicaRules(sdists="never"))[0] == {"a-1-py3-none-any.whl"}
+    assert len(closed(files, {}, *roots, rules=ReplicaRules(sdists="always"))[0]) == 4
 
 
 def test_pre_releases_and_yanked_ones_as_pip_takes_them() -> None:
     files = [wheel("a", "1"), wheel("a", "2rc1"), wheel("a", "3", yanked="broken"), wheel("b", "1rc1")]
     assert short(closed(files, {}, "a", "b", newest=1)[0]) == ["a-1", "b-1rc1"]
-    assert short(closed(files, {}, "a", newest=1, rules=Rules(pre=True))[0]) == ["a-2rc1"]
+    assert short(closed(files, {}, "a", newest=1, rules=ReplicaRules(pre=True))[0]) == ["a-2rc1"]
     assert short(closed(files, {}, "a>=2rc1", newest=1)[0]) == ["a-2rc1"]
     assert short(closed(files, {}, "a==3")[0]) == ["a-3"]
 
@@ -123,7 +123,7 @@ def test_dependencies_of_the_time() -> None:
         wheel("b", "3", upload_time=day + timedelta(days=99)),
     ]
     assert short(closed(files, {"a 1": ["b"]}, "a")[0]) == ["a-1", "b-3"]
-    era = Rules(grace=timedelta(days=14))
+    era = ReplicaRules(grace=timedelta(days=14))
     assert short(closed(files, {"a 1": ["b"]}, "a", rules=era)[0]) == ["a-1", "b-2", "b-3"]
 
 
@@ -137,7 +137,7 @@ def test_what_nothing_satisfies_is_told() -> None:
 
 def test_what_is_excluded_is_never_asked_for() -> None:
     files = [wheel("a", "1"), wheel("b", "1")]
-    found, closure = closed(files, {"a 1": ["b"]}, "a", rules=Rules(exclude=frozenset({"b"})))
+    found, closure = closed(files, {"a 1": ["b"]}, "a", rules=ReplicaRules(exclude=frozenset({"b"})))
     assert (short(found), closure.asked) == (["a-1"], {"a"})
 
 

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from tf_tester.errors import IndexUnreachable, OurFailure, UsageError
-from tf_tester.flow.doctor import Check, Machine, State, can_run, diagnose
+from tf_tester.flow.doctor import Check, CheckState, Machine, can_run, diagnose
 from tf_tester.model.interpreter import BrokenInterpreter, Interpreter
 from tf_tester.model.machine import Ability, Isolation, StoreFacts
 from tf_tester.ports.index import PageResponse
@@ -84,7 +84,7 @@ def raising(error: Exception) -> Callable[[], Any]:
 
 def test_a_sound_machine_needs_no_advice() -> None:
     checks = diagnose(sound())
-    assert {one.state for one in checks} == {State.OK}
+    assert {one.state for one in checks} == {CheckState.OK}
     assert not any(one.advice for one in checks)
     assert can_run(checks)
     assert [(one.name, one.finding) for one in checks] == [
@@ -105,9 +105,9 @@ def test_a_sound_machine_needs_no_advice() -> None:
 def test_a_check_that_fails_in_itself_does_not_end_the_others() -> None:
     machine = replace(sound(), memory=raising(ValueError("no /proc")), mirrors=raising(UsageError("no mirror x")))
     found = {one.name: one for one in diagnose(machine)}
-    assert found["memory"].state is State.BAD
+    assert found["memory"].state is CheckState.BAD
     assert found["memory"].finding == "the check failed: ValueError: no /proc"
-    assert (found["mirrors"].state, found["mirrors"].finding) == (State.BAD, "no mirror x")
+    assert (found["mirrors"].state, found["mirrors"].finding) == (CheckState.BAD, "no mirror x")
     assert can_run(found.values())
 
 
@@ -122,7 +122,7 @@ def test_a_check_that_fails_in_itself_does_not_end_the_others() -> None:
 def test_without_uv_a_python_or_a_store_nothing_can_run(broken: dict[str, Any], name: str) -> None:
     machine = replace(sound(), **broken)
     found = check(machine, name)
-    assert found.state is State.BAD
+    assert found.state is CheckState.BAD
     assert found.advice
     assert not can_run(diagnose(machine))
 
@@ -130,7 +130,7 @@ def test_without_uv_a_python_or_a_store_nothing_can_run(broken: dict[str, Any], 
 def test_every_interpreter_is_told_with_path_and_provider_and_broken_ones_with_reason() -> None:
     broken = BrokenInterpreter(Path("/broken/python3"), "it ended with status 1")
     found = check(replace(sound(), interpreters=lambda: ([python("3.8.18")], [broken])), "interpreters")
-    assert (found.state, found.finding) == (State.WARN, "1 found: 3.8; 1 broken")
+    assert (found.state, found.finding) == (CheckState.WARN, "1 found: 3.8; 1 broken")
     assert found.details == (
         "3.8.18  /python3.8.18  (pyenv)",
         "broken  /broken/python3: it ended with status 1",
@@ -139,19 +139,19 @@ def test_every_interpreter_is_told_with_path_and_provider_and_broken_ones_with_r
 
 def test_a_store_that_is_not_made_yet_is_no_trouble() -> None:
     found = check(replace(sound(), store=lambda: replace(STORE, exists=False)), "store")
-    assert (found.state, found.finding) == (State.OK, "/store (will be made): 80 GB free on ext4, with hard links")
+    assert (found.state, found.finding) == (CheckState.OK, "/store (will be made): 80 GB free on ext4, with hard links")
 
 
 @pytest.mark.parametrize("facts", [replace(STORE, free=3 * GB), replace(STORE, hard_links=False)])
 def test_a_store_that_is_full_or_copies_is_warned_of(facts: StoreFacts) -> None:
     found = check(replace(sound(), store=lambda: facts), "store")
-    assert found.state is State.WARN
+    assert found.state is CheckState.WARN
     assert "--store" in found.advice
 
 
 def test_scarce_memory_is_warned_of() -> None:
     found = check(replace(sound(), memory=lambda: (4 * GB, GB)), "memory")
-    assert (found.state, found.finding) == (State.WARN, "4.0 GB, 1.0 GB of it free now")
+    assert (found.state, found.finding) == (CheckState.WARN, "4.0 GB, 1.0 GB of it free now")
 
 
 def test_jobs_that_are_set_are_told() -> None:
@@ -167,25 +167,25 @@ def test_one_small_page_of_the_index_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("index", "state", "finding"),
     [
-        (FakeIndex(page(FILE % "")), State.WARN, "answers in 40 ms, in JSON, without upload times"),
+        (FakeIndex(page(FILE % "")), CheckState.WARN, "answers in 40 ms, in JSON, without upload times"),
         (
             FakeIndex(b'<!DOCTYPE html><a href="/pip-1.0-py3-none-any.whl">x</a>', content_type="text/html"),
-            State.WARN,
+            CheckState.WARN,
             "answers in 40 ms, in HTML, without upload times",
         ),
         (
             FakeIndex(b"{}"),
-            State.WARN,
+            CheckState.WARN,
             "answers in 40 ms with something that isn't an index page",
         ),
-        (FakeIndex(b"", status=404), State.OK, "answers in 40 ms; it has no project pip to look at"),
+        (FakeIndex(b"", status=404), CheckState.OK, "answers in 40 ms; it has no project pip to look at"),
     ],
 )
-def test_what_the_index_answers_is_told(index: FakeIndex, state: State, finding: str) -> None:
+def test_what_the_index_answers_is_told(index: FakeIndex, state: CheckState, finding: str) -> None:
     found = check(sound(index), "index")
     assert found.state is state
     assert found.finding.startswith(f"https://***@index.example/simple {finding}")
-    assert bool(found.advice) == (state is State.WARN)
+    assert bool(found.advice) == (state is CheckState.WARN)
 
 
 def test_an_index_that_does_not_answer_is_a_warning_as_the_store_may_do() -> None:
@@ -198,7 +198,7 @@ def test_an_index_that_does_not_answer_is_a_warning_as_the_store_may_do() -> Non
     machine = replace(sound(), get=Silent)
     found = check(machine, "index")
     assert (found.state, found.finding) == (
-        State.WARN,
+        CheckState.WARN,
         "https://***@index.example/simple does not answer: no route to host",
     )
     assert "--offline" in found.advice
@@ -227,7 +227,7 @@ def test_credentials_of_mirrors_are_hidden() -> None:
 )
 def test_a_missing_ability_is_a_warning_with_its_remedy(ability: Ability, advice: str) -> None:
     found = check(replace(sound(), abilities=lambda: [ability]), ability.name)
-    assert (found.state, found.finding) == (State.WARN, f"not: {ability.detail}")
+    assert (found.state, found.finding) == (CheckState.WARN, f"not: {ability.detail}")
     assert advice in found.advice
 
 
@@ -238,24 +238,28 @@ def test_one_remedy_is_told_once() -> None:
 
 
 def test_other_systems_have_no_isolation() -> None:
-    assert check(replace(sound(), abilities=list), "sandbox").state is State.WARN
+    assert check(replace(sound(), abilities=list), "sandbox").state is CheckState.WARN
 
 
 @pytest.mark.parametrize(
     ("isolation", "state", "said"),
     [
-        (Isolation("namespace", (), "", ("memory",)), State.OK, "namespace; limits by the kernel: memory"),
-        (Isolation("namespace", (), "", ()), State.OK, "namespace; limits by looking ten times a second"),
-        (Isolation("landlock", ("it sees names",), "", ()), State.WARN, "landlock, which can't keep a test from all"),
+        (Isolation("namespace", (), "", ("memory",)), CheckState.OK, "namespace; limits by the kernel: memory"),
+        (Isolation("namespace", (), "", ()), CheckState.OK, "namespace; limits by looking ten times a second"),
+        (
+            Isolation("landlock", ("it sees names",), "", ()),
+            CheckState.WARN,
+            "landlock, which can't keep a test from all",
+        ),
         (
             Isolation("none", (), "It can't be.", ()),
-            State.WARN,
+            CheckState.WARN,
             "none. It can't be.",
         ),
-        (Isolation("none", (), "", ()), State.OK, "none, as set"),
+        (Isolation("none", (), "", ()), CheckState.OK, "none, as set"),
     ],
 )
-def test_it_says_what_tests_would_run_in(isolation: Isolation, state: State, said: str) -> None:
+def test_it_says_what_tests_would_run_in(isolation: Isolation, state: CheckState, said: str) -> None:
     found = check(replace(sound(), isolation=lambda: isolation), "isolation")
     assert (found.state, found.details) == (state, isolation.gaps)
     assert found.finding.startswith(said)

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tf_tester.core.feeds import Report, State
-from tf_tester.core.surface import Entry, Parameter
+from tf_tester.core.feeds import FeedReport, FeedState
+from tf_tester.core.surface import Parameter, PublicName
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.model.lock import Lock, Pin, Resolution
 from tf_tester.model.outcome import CellResult, Outcome
@@ -51,9 +51,9 @@ SAMPLES: dict[str, list[Any]] = {
     "file-digests": [{"/home/me/test.py": (FileStatus(5, 1 << 60, 1 << 60, 7), DIGEST)}],
     "peak": [1 << 40],
     "took": [0.25],
-    "surface": [{"toy": Entry("module"), "toy.spin": Entry("function", (Parameter("speed", "", "1"),))}],
+    "surface": [{"toy": PublicName("module"), "toy.spin": PublicName("function", (Parameter("speed", "", "1"),))}],
     "source": [SourceHistory("tuna", 3, 1e6, START, START, "2026-11-01", 5, 6)],
-    "feed": [Report(State.FILLED, START), Report(State.UNKNOWN, None)],
+    "feed": [FeedReport(FeedState.FILLED, START), FeedReport(FeedState.UNKNOWN, None)],
     "fastest": [("tuna", "aliyun")],
     "serial": [12345],
     "publisher": ["GitHub toy/toy"],

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tf_tester.core.feeds import Report, State, reports
-from tf_tester.core.ranking import MOST, Observation, Ranked, Wanted, rank
+from tf_tester.core.feeds import FeedReport, FeedState, reports
+from tf_tester.core.ranking import MOST, Observation, Ranked, WantedFiles, rank
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
-WANTED = Wanted(2, 100_000_000)
+WANTED = WantedFiles(2, 100_000_000)
 AUTHORITY = Observation("authority", "authority", has=2, json=True, first_byte=0.2, rate=1e6)
 
 
@@ -69,7 +69,7 @@ def test_who_cannot_be_asked_is_named_with_the_reason() -> None:
 
 
 def test_what_a_mirror_says_of_itself_is_told() -> None:
-    (one,) = ranked(mirror("a", feed=Report(State.FAILED, NOW - timedelta(days=9)), behind=3, json=False))
+    (one,) = ranked(mirror("a", feed=FeedReport(FeedState.FAILED, NOW - timedelta(days=9)), behind=3, json=False))
     assert "its operator says: failed, last filled 2026-10-23" in one.reasons
     assert "3 files behind" in one.reasons
     assert "HTML only" in one.reasons
@@ -110,7 +110,7 @@ def test_feeds_are_read_as_far_as_they_make_sense() -> None:
     ]"""
     when = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
     assert reports(feed) == {
-        "a.example": Report(State.FILLED, when),
-        "b.example": Report(State.UNKNOWN, None),
-        "d.example": Report(State.FILLING, when),
+        "a.example": FeedReport(FeedState.FILLED, when),
+        "b.example": FeedReport(FeedState.UNKNOWN, None),
+        "d.example": FeedReport(FeedState.FILLING, when),
     }

@@ -5,16 +5,16 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tf_tester.core.retention import PACKED_EARLIER, Entry, Kind, victims
+from tf_tester.core.retention import PACKED_EARLIER, ItemKind, StoredItem, victims
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 
 
-def entry(digest: str, days: float, size: int = 10, kind: Kind = Kind.LAYER) -> Entry:
-    return Entry(kind, digest, size, NOW - timedelta(days=days))
+def entry(digest: str, days: float, size: int = 10, kind: ItemKind = ItemKind.LAYER) -> StoredItem:
+    return StoredItem(kind, digest, size, NOW - timedelta(days=days))
 
 
-def digests(found: list[Entry]) -> list[str]:
+def digests(found: list[StoredItem]) -> list[str]:
     return [one.digest for one in found]
 
 
@@ -26,11 +26,11 @@ def test_the_least_recently_used_goes_first_and_no_more_than_needed() -> None:
 
 
 def test_a_file_goes_before_its_own_layer_but_not_before_what_nobody_used_for_long() -> None:
-    both = [entry("a", 1, kind=Kind.BLOB), entry("a", 1)]
-    assert [one.kind for one in victims(both, most=10)] == [Kind.BLOB]
+    both = [entry("a", 1, kind=ItemKind.BLOB), entry("a", 1)]
+    assert [one.kind for one in victims(both, most=10)] == [ItemKind.BLOB]
     old = entry("b", PACKED_EARLIER.days + 5)
     assert digests(victims([*both, old], most=20)) == ["b"]
-    alone = [entry("a", 1, kind=Kind.BLOB), entry("b", 2)]
+    alone = [entry("a", 1, kind=ItemKind.BLOB), entry("b", 2)]
     assert digests(victims(alone, most=10)) == ["b"]
 
 
@@ -46,7 +46,7 @@ def test_what_was_not_used_for_long_goes_however_much_room_there_is() -> None:
             st.sampled_from("abcdefgh"),
             st.floats(0, 1000),
             st.integers(0, 100),
-            st.sampled_from([Kind.BLOB, Kind.LAYER]),
+            st.sampled_from([ItemKind.BLOB, ItemKind.LAYER]),
         ),
         unique_by=lambda one: (one.digest, one.kind),
     ),
@@ -54,7 +54,7 @@ def test_what_was_not_used_for_long_goes_however_much_room_there_is() -> None:
     st.sets(st.sampled_from("abcdefgh")),
 )
 def test_it_is_small_enough_afterwards_or_only_what_is_kept_is_left(
-    entries: list[Entry], most: int, keep: set[str]
+    entries: list[StoredItem], most: int, keep: set[str]
 ) -> None:
     gone = victims(entries, most=most, keep=keep)
     left = [one for one in entries if one not in gone]

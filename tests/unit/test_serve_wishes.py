@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tf_tester.errors import UsageError
-from tf_tester.wiring.serving import Wishes, check
+from tf_tester.wiring.serving import ServeOptions, check
 
 
 @pytest.mark.parametrize(
@@ -20,8 +20,11 @@ from tf_tester.wiring.serving import Wishes, check
 )
 def test_wishes_that_contradict_one_another_are_told(tmp_path: Path, wishes: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        check(Wishes(tokens=tmp_path / "tokens.json", **wishes), "10.0.0.1")
+        check(ServeOptions(tokens=tmp_path / "tokens.json", **wishes), "10.0.0.1")
 
 
 def test_what_goes_together_is_accepted(tmp_path: Path) -> None:
-    check(Wishes(locks=tmp_path, redirect=True, region_header="X-Country", uploads=True, private=tmp_path), "10.0.0.1")
+    check(
+        ServeOptions(locks=tmp_path, redirect=True, region_header="X-Country", uploads=True, private=tmp_path),
+        "10.0.0.1",
+    )

@@ -11,10 +11,10 @@ from msgspec.structs import fields, replace
 from tf_tester.core.settings import (
     BY_NAME,
     TABLE,
-    Place,
-    Resolved,
+    PathBase,
+    ResolvedSettings,
     Settings,
-    Surroundings,
+    SettingsContext,
     from_environment,
     from_file,
     from_flags,
@@ -35,7 +35,7 @@ DEFAULT_LIMITS = {
     "file-size": "16G",
     "open-files": "4096",
 }
-HERE = Place(Path("/here"), HOME)
+HERE = PathBase(Path("/here"), HOME)
 
 
 def settled(
@@ -44,14 +44,14 @@ def settled(
     file: Mapping[str, object] | None = None,
     environ: Mapping[str, str] | None = None,
     flags: Mapping[str, object] | None = None,
-) -> Resolved:
+) -> ResolvedSettings:
     given = [
         *from_file(user or {}, HOME / ".config/config.toml", "config.toml", HOME),
         *from_file(file or {}, PROJECT / "tf-tester.toml", "tf-tester.toml", HOME),
         *from_environment(environ or {}, HERE),
         *from_flags(flags or {}, HERE),
     ]
-    return settle(given, Surroundings(store=Path("/cache"), cpus=6))
+    return settle(given, SettingsContext(store=Path("/cache"), cpus=6))
 
 
 def settings(**sources: Any) -> Settings:

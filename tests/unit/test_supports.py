@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import pytest
 from packaging.specifiers import SpecifierSet
 
-from tf_tester.core.report import Report
-from tf_tester.core.supports import Support, support
+from tf_tester.core.report import RunReport
+from tf_tester.core.supports import SupportedVersions, support
 from tf_tester.model.cell import Cell
 from tf_tester.model.lock import Resolution
 from tf_tester.model.outcome import CellResult, Outcome
@@ -23,11 +23,11 @@ LETTERS = {
 }
 
 
-def of(rows: Sequence[tuple[str, str, str]], package: str = "toy") -> Support:
+def of(rows: Sequence[tuple[str, str, str]], package: str = "toy") -> SupportedVersions:
     """Rows of version, Python and letter."""
     cells = {Cell.of(package, version, python, Resolution.ERA): LETTERS[letter] for version, python, letter in rows}
     results = {cell.key: CellResult(cell.key, outcome) for cell, outcome in cells.items()}
-    [found] = support(Report(cells=tuple(cells), results=results))
+    [found] = support(RunReport(cells=tuple(cells), results=results))
     return found
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tf_tester.core.api_changes import compare, signature
-from tf_tester.core.surface import Entry, Source, Surface, read_surface
+from tf_tester.core.surface import ModuleSource, PublicName, Surface, read_surface
 
 
 def surface(files: dict[str, str], *, tops: tuple[str, ...] = ("toy",), internal: tuple[str, ...] = ()) -> Surface:
@@ -12,7 +12,7 @@ def surface(files: dict[str, str], *, tops: tuple[str, ...] = ("toy",), internal
     for path, text in files.items():
         parts = path.removesuffix(".py").split("/")
         is_package = parts[-1] == "__init__"
-        sources[".".join(parts[:-1] if is_package else parts)] = Source(text, is_package)
+        sources[".".join(parts[:-1] if is_package else parts)] = ModuleSource(text, is_package)
     return read_surface(tops, sources.keys(), sources.get, internal=internal)
 
 
@@ -81,7 +81,7 @@ def test_modules_that_are_loaded_lazily_and_names_that_are_values_are_followed()
 def test_what_is_not_python_is_there_all_the_same() -> None:
     found = surface({"toy/__init__.py": "from toy._native import fast\n"})
     assert found["toy.fast"].kind == "unknown"
-    assert compare(found, {**found, "toy.fast": Entry("function", ())}).changed == ()
+    assert compare(found, {**found, "toy.fast": PublicName("function", ())}).changed == ()
 
 
 def test_internal_modules_and_tests_are_no_ones_business() -> None:

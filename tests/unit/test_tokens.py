@@ -5,45 +5,51 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tf_tester.core.rate import Rate
-from tf_tester.core.tokens import Scope, Token, digest_of, id_of, is_it, presented, spelled
+from tf_tester.core.tokens import Token, TokenScope, digest_of, id_of, matches_secret, token_presented, token_text
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SECRET = bytes(range(32))
-TEXT = spelled("0123abcd", SECRET)
+TEXT = token_text("0123abcd", SECRET)
 
 
 def token(**changes: object) -> Token:
-    facts = {"id": "0123abcd", "name": "ci", "digest": digest_of(SECRET), "scopes": (Scope.UPLOAD,), "created": NOW}
+    facts = {
+        "id": "0123abcd",
+        "name": "ci",
+        "digest": digest_of(SECRET),
+        "scopes": (TokenScope.UPLOAD,),
+        "created": NOW,
+    }
     return Token(**(facts | changes))  # type: ignore[arg-type]
 
 
 def test_only_the_secret_itself_will_do() -> None:
-    assert is_it(TEXT, token())
-    assert not is_it(spelled("0123abcd", bytes(32)), token())
-    assert not is_it(token().digest, token()), "what is kept opens nothing"
+    assert matches_secret(TEXT, token())
+    assert not matches_secret(token_text("0123abcd", bytes(32)), token())
+    assert not matches_secret(token().digest, token()), "what is kept opens nothing"
 
 
 @given(st.text())
 def test_whatever_is_sent_is_no_token_but_raises_nothing(text: str) -> None:
     assert id_of(text) is None
-    assert presented(text) == "" or text.strip().lower().startswith(("bearer", "basic"))
+    assert token_presented(text) == "" or text.strip().lower().startswith(("bearer", "basic"))
 
 
 def test_it_comes_as_password_or_bearer() -> None:
     basic = b64encode(f"__token__:{TEXT}".encode()).decode()
-    assert presented(f"Basic {basic}") == presented(f"bearer {TEXT}") == TEXT
+    assert token_presented(f"Basic {basic}") == token_presented(f"bearer {TEXT}") == TEXT
 
 
 def test_a_token_is_for_what_it_was_made_for() -> None:
-    assert token().allows(Scope.UPLOAD, NOW, "toy")
-    assert not token().allows(Scope.READ, NOW)
+    assert token().allows(TokenScope.UPLOAD, NOW, "toy")
+    assert not token().allows(TokenScope.READ, NOW)
     scoped = token(projects=("toy",))
-    assert scoped.allows(Scope.UPLOAD, NOW)
-    assert scoped.allows(Scope.UPLOAD, NOW, "toy")
-    assert not scoped.allows(Scope.UPLOAD, NOW, "gear")
+    assert scoped.allows(TokenScope.UPLOAD, NOW)
+    assert scoped.allows(TokenScope.UPLOAD, NOW, "toy")
+    assert not scoped.allows(TokenScope.UPLOAD, NOW, "gear")
     over = token(expires=NOW + timedelta(days=1))
-    assert over.allows(Scope.UPLOAD, NOW)
-    assert not over.allows(Scope.UPLOAD, NOW + timedelta(days=1))
+    assert over.allows(TokenScope.UPLOAD, NOW)
+    assert not over.allows(TokenScope.UPLOAD, NOW + timedelta(days=1))
 
 
 def test_a_client_waits_when_it_asks_too_often() -> None:

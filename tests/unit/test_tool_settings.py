@@ -8,22 +8,22 @@ from pathlib import Path
 import pytest
 
 from tf_tester.errors import ConfigError, OurFailure, UsageError
-from tf_tester.export.configure import Wanted, reset, show, use
+from tf_tester.export.configure import WantedIndex, reset, show, use
 from tf_tester.export.editing import BlockEditor, Editor, IndexEditor, IniEditor, SourceEditor, TomlEditor
 from tf_tester.export.lines import Form, lines_for
-from tf_tester.export.places import Scope, Surroundings, Tool, target
+from tf_tester.export.places import ConfigContext, ConfigScope, Tool, target
 from tf_tester.export.undo import UndoFolder
 
-MIRROR = Wanted("https://mirror.example/simple", 60, channels="https://mirror.example/anaconda")
+MIRROR = WantedIndex("https://mirror.example/simple", 60, channels="https://mirror.example/anaconda")
 PIP = IniEditor("global", ("index-url", "timeout"))
 
 
 @pytest.fixture
-def around(tmp_path: Path) -> Surroundings:
+def around(tmp_path: Path) -> ConfigContext:
     home, project = tmp_path / "home", tmp_path / "project"
     home.mkdir()
     project.mkdir()
-    return Surroundings({"HOME": str(home)}, project, "linux")
+    return ConfigContext({"HOME": str(home)}, project, "linux")
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def undo(tmp_path: Path) -> UndoFolder:
     return UndoFolder(tmp_path / "undo")
 
 
-def in_home(around: Surroundings, name: str, text: str = "") -> Path:
+def in_home(around: ConfigContext, name: str, text: str = "") -> Path:
     file = around.home / name
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(text.encode())
@@ -126,84 +126,84 @@ def test_conda_files_that_name_channels_themselves_are_left_to_their_owner() -> 
         editor.write("default_channels:\n  - https://x\n", {"channels": "https://m"})
 
 
-def test_what_was_there_comes_back_byte_for_byte(around: Surroundings, undo: UndoFolder) -> None:
+def test_what_was_there_comes_back_byte_for_byte(around: ConfigContext, undo: UndoFolder) -> None:
     text = "# mine\r\n[global]\r\nindex-url = https://old.example/simple\r\n"
     file = in_home(around, ".config/pip/pip.conf", text)
     file.chmod(0o600)
     tools = [Tool.PIP, Tool.UV, Tool.PDM, Tool.POETRY, Tool.CONDA]
-    changes = use(tools, Scope.USER, MIRROR, around, undo)
+    changes = use(tools, ConfigScope.USER, MIRROR, around, undo)
     assert [change.tool for change in changes] == tools
     assert all(b"https://mirror.example" in change.file.read_bytes() for change in changes)
-    use([Tool.PIP], Scope.USER, Wanted("https://second.example/simple", 30), around, undo)
-    assert len(reset(tools, Scope.USER, around, undo)) == 5
+    use([Tool.PIP], ConfigScope.USER, WantedIndex("https://second.example/simple", 30), around, undo)
+    assert len(reset(tools, ConfigScope.USER, around, undo)) == 5
     assert file.read_bytes() == text.encode()
     assert file.stat().st_mode & 0o777 == 0o600
     assert [path for path in around.home.rglob("*") if path.is_file()] == [file]
-    assert reset(tools, Scope.USER, around, undo) == []
+    assert reset(tools, ConfigScope.USER, around, undo) == []
 
 
-def test_what_somebody_has_changed_since_stays_and_ours_goes(around: Surroundings, undo: UndoFolder) -> None:
+def test_what_somebody_has_changed_since_stays_and_ours_goes(around: ConfigContext, undo: UndoFolder) -> None:
     file = in_home(around, ".config/pip/pip.conf", "[global]\nindex-url = https://old.example/simple\n")
-    use([Tool.PIP], Scope.USER, MIRROR, around, undo)
+    use([Tool.PIP], ConfigScope.USER, MIRROR, around, undo)
     file.write_text(file.read_text() + "no-color = true\n")
-    (change,) = reset([Tool.PIP], Scope.USER, around, undo)
+    (change,) = reset([Tool.PIP], ConfigScope.USER, around, undo)
     assert "changed since" in change.told
     assert file.read_text() == "[global]\nindex-url = https://old.example/simple\nno-color = true\n"
 
 
-def test_a_value_of_somebody_else_is_never_taken_back(around: Surroundings, undo: UndoFolder) -> None:
+def test_a_value_of_somebody_else_is_never_taken_back(around: ConfigContext, undo: UndoFolder) -> None:
     file = in_home(around, ".config/uv/uv.toml")
-    use([Tool.UV], Scope.USER, MIRROR, around, undo)
+    use([Tool.UV], ConfigScope.USER, MIRROR, around, undo)
     file.write_text('[[index]]\nurl = "https://mine.example/simple"\ndefault = true\n')
-    use([Tool.UV], Scope.USER, MIRROR, around, undo)
-    reset([Tool.UV], Scope.USER, around, undo)
+    use([Tool.UV], ConfigScope.USER, MIRROR, around, undo)
+    reset([Tool.UV], ConfigScope.USER, around, undo)
     assert "mine.example" in file.read_text()
 
 
-def test_one_file_that_cannot_be_used_leaves_all_as_they_are(around: Surroundings, undo: UndoFolder) -> None:
+def test_one_file_that_cannot_be_used_leaves_all_as_they_are(around: ConfigContext, undo: UndoFolder) -> None:
     in_home(around, ".config/uv/uv.toml", "[[index]\n")
     with pytest.raises(ConfigError, match=r"uv\.toml"):
-        use([Tool.PIP, Tool.UV], Scope.USER, MIRROR, around, undo)
+        use([Tool.PIP, Tool.UV], ConfigScope.USER, MIRROR, around, undo)
     assert not (around.home / ".config/pip/pip.conf").exists()
     assert undo.all() == []
 
 
-def test_a_link_is_followed(around: Surroundings, undo: UndoFolder) -> None:
+def test_a_link_is_followed(around: ConfigContext, undo: UndoFolder) -> None:
     real = in_home(around, "dotfiles/pip.conf", "[global]\n")
     link = around.home / ".config/pip/pip.conf"
     link.parent.mkdir(parents=True)
     link.symlink_to(real)
-    use([Tool.PIP], Scope.USER, MIRROR, around, undo)
+    use([Tool.PIP], ConfigScope.USER, MIRROR, around, undo)
     assert link.is_symlink()
     assert "mirror.example" in real.read_text()
-    reset([Tool.PIP], Scope.USER, around, undo)
+    reset([Tool.PIP], ConfigScope.USER, around, undo)
     assert real.read_text() == "[global]\n"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_cannot_be_written_is_told(around: Surroundings, undo: UndoFolder) -> None:
+def test_a_folder_that_cannot_be_written_is_told(around: ConfigContext, undo: UndoFolder) -> None:
     around.home.chmod(0o500)
     with pytest.raises(OurFailure, match="can't be written"):
-        use([Tool.PIP], Scope.USER, MIRROR, around, undo)
+        use([Tool.PIP], ConfigScope.USER, MIRROR, around, undo)
 
 
 def test_trust_without_tls_is_written_only_when_asked_for_and_then_explained(
-    around: Surroundings, undo: UndoFolder
+    around: ConfigContext, undo: UndoFolder
 ) -> None:
-    plain = Wanted("http://mirror.example:8080/simple", 60)
-    (change,) = use([Tool.PIP], Scope.USER, plain, around, undo)
+    plain = WantedIndex("http://mirror.example:8080/simple", 60)
+    (change,) = use([Tool.PIP], ConfigScope.USER, plain, around, undo)
     assert "trusted-host" not in change.file.read_text()
     assert any("--trusted-host" in remark for remark in change.remarks)
-    (change,) = use([Tool.PIP], Scope.USER, Wanted(plain.url, 60, trusted_host=True), around, undo)
+    (change,) = use([Tool.PIP], ConfigScope.USER, WantedIndex(plain.url, 60, trusted_host=True), around, undo)
     assert "trusted-host = mirror.example:8080" in change.file.read_text()
     assert any("doesn't check" in remark for remark in change.remarks)
 
 
-def test_what_is_stronger_is_named(around: Surroundings, undo: UndoFolder) -> None:
+def test_what_is_stronger_is_named(around: ConfigContext, undo: UndoFolder) -> None:
     in_home(around, ".pip/pip.conf", "[install]\nindex-url = https://u:secret@old.example/simple\n")
-    stronger = Surroundings({**around.environ, "UV_DEFAULT_INDEX": "https://env.example/simple"}, around.cwd, "linux")
+    stronger = ConfigContext({**around.environ, "UV_DEFAULT_INDEX": "https://env.example/simple"}, around.cwd, "linux")
     (around.cwd / "uv.toml").write_text('[[index]]\nurl = "https://project.example"\ndefault = true\n')
-    pip, uv = use([Tool.PIP, Tool.UV], Scope.USER, MIRROR, stronger, undo)
+    pip, uv = use([Tool.PIP, Tool.UV], ConfigScope.USER, MIRROR, stronger, undo)
     assert [remark for remark in pip.remarks if "[install]" in remark]
     assert "secret" not in str(pip.remarks)
     assert any(remark.startswith("UV_DEFAULT_INDEX is set") for remark in uv.remarks)
@@ -217,66 +217,66 @@ def test_what_is_stronger_is_named(around: Surroundings, undo: UndoFolder) -> No
     ]
 
 
-PLACES: list[tuple[str, Tool, Scope, Mapping[str, str], str]] = [
-    ("linux", Tool.PIP, Scope.USER, {}, "HOME/.config/pip/pip.conf"),
-    ("linux", Tool.PIP, Scope.USER, {"XDG_CONFIG_HOME": "/x"}, "/x/pip/pip.conf"),
-    ("linux", Tool.PIP, Scope.GLOBAL, {}, "/etc/pip.conf"),
-    ("darwin", Tool.PIP, Scope.USER, {"XDG_CONFIG_HOME": "/x"}, "HOME/.config/pip/pip.conf"),
-    ("darwin", Tool.PIP, Scope.GLOBAL, {}, "/Library/Application Support/pip/pip.conf"),
-    ("win32", Tool.PIP, Scope.USER, {"APPDATA": "/roaming"}, "/roaming/pip/pip.ini"),
-    ("win32", Tool.PIP, Scope.GLOBAL, {"PROGRAMDATA": "/pd"}, "/pd/pip/pip.ini"),
-    ("darwin", Tool.UV, Scope.USER, {}, "HOME/.config/uv/uv.toml"),
-    ("win32", Tool.UV, Scope.USER, {"APPDATA": "/roaming"}, "/roaming/uv/uv.toml"),
-    ("linux", Tool.UV, Scope.GLOBAL, {"XDG_CONFIG_DIRS": "/nowhere"}, "/etc/uv/uv.toml"),
-    ("linux", Tool.UV, Scope.USER, {"UV_CONFIG_FILE": "/c/uv.toml"}, "/c/uv.toml"),
-    ("linux", Tool.PDM, Scope.USER, {}, "HOME/.config/pdm/config.toml"),
-    ("darwin", Tool.PDM, Scope.USER, {}, "HOME/Library/Application Support/pdm/config.toml"),
-    ("win32", Tool.PDM, Scope.USER, {"LOCALAPPDATA": "/local"}, "/local/pdm/pdm/config.toml"),
-    ("linux", Tool.PDM, Scope.GLOBAL, {}, "/etc/xdg/pdm/config.toml"),
-    ("linux", Tool.POETRY, Scope.USER, {}, "HOME/.config/pypoetry/config.toml"),
-    ("win32", Tool.POETRY, Scope.USER, {"APPDATA": "/roaming"}, "/roaming/pypoetry/config.toml"),
-    ("linux", Tool.CONDA, Scope.USER, {}, "HOME/.condarc"),
+PLACES: list[tuple[str, Tool, ConfigScope, Mapping[str, str], str]] = [
+    ("linux", Tool.PIP, ConfigScope.USER, {}, "HOME/.config/pip/pip.conf"),
+    ("linux", Tool.PIP, ConfigScope.USER, {"XDG_CONFIG_HOME": "/x"}, "/x/pip/pip.conf"),
+    ("linux", Tool.PIP, ConfigScope.GLOBAL, {}, "/etc/pip.conf"),
+    ("darwin", Tool.PIP, ConfigScope.USER, {"XDG_CONFIG_HOME": "/x"}, "HOME/.config/pip/pip.conf"),
+    ("darwin", Tool.PIP, ConfigScope.GLOBAL, {}, "/Library/Application Support/pip/pip.conf"),
+    ("win32", Tool.PIP, ConfigScope.USER, {"APPDATA": "/roaming"}, "/roaming/pip/pip.ini"),
+    ("win32", Tool.PIP, ConfigScope.GLOBAL, {"PROGRAMDATA": "/pd"}, "/pd/pip/pip.ini"),
+    ("darwin", Tool.UV, ConfigScope.USER, {}, "HOME/.config/uv/uv.toml"),
+    ("win32", Tool.UV, ConfigScope.USER, {"APPDATA": "/roaming"}, "/roaming/uv/uv.toml"),
+    ("linux", Tool.UV, ConfigScope.GLOBAL, {"XDG_CONFIG_DIRS": "/nowhere"}, "/etc/uv/uv.toml"),
+    ("linux", Tool.UV, ConfigScope.USER, {"UV_CONFIG_FILE": "/c/uv.toml"}, "/c/uv.toml"),
+    ("linux", Tool.PDM, ConfigScope.USER, {}, "HOME/.config/pdm/config.toml"),
+    ("darwin", Tool.PDM, ConfigScope.USER, {}, "HOME/Library/Application Support/pdm/config.toml"),
+    ("win32", Tool.PDM, ConfigScope.USER, {"LOCALAPPDATA": "/local"}, "/local/pdm/pdm/config.toml"),
+    ("linux", Tool.PDM, ConfigScope.GLOBAL, {}, "/etc/xdg/pdm/config.toml"),
+    ("linux", Tool.POETRY, ConfigScope.USER, {}, "HOME/.config/pypoetry/config.toml"),
+    ("win32", Tool.POETRY, ConfigScope.USER, {"APPDATA": "/roaming"}, "/roaming/pypoetry/config.toml"),
+    ("linux", Tool.CONDA, ConfigScope.USER, {}, "HOME/.condarc"),
 ]
 
 
 @pytest.mark.parametrize(("platform", "tool", "scope", "variables", "place"), PLACES)
 def test_each_tool_is_set_where_it_looks(
-    around: Surroundings, platform: str, tool: Tool, scope: Scope, variables: Mapping[str, str], place: str
+    around: ConfigContext, platform: str, tool: Tool, scope: ConfigScope, variables: Mapping[str, str], place: str
 ) -> None:
     home = str(around.home)
-    here = Surroundings({"HOME": home, "USERPROFILE": home, **variables}, around.cwd, platform)
+    here = ConfigContext({"HOME": home, "USERPROFILE": home, **variables}, around.cwd, platform)
     assert target(tool, scope, here).file.as_posix() == place.replace("HOME", home)
 
 
-def test_a_project_is_set_where_its_tools_look(around: Surroundings) -> None:
+def test_a_project_is_set_where_its_tools_look(around: ConfigContext) -> None:
     project = around.cwd
     with pytest.raises(UsageError, match="virtual environment"):
-        target(Tool.PIP, Scope.PROJECT, around)
+        target(Tool.PIP, ConfigScope.PROJECT, around)
     with pytest.raises(UsageError, match=r"pyproject\.toml"):
-        target(Tool.POETRY, Scope.PROJECT, around)
-    assert target(Tool.UV, Scope.PROJECT, around).file == project / "uv.toml"
+        target(Tool.POETRY, ConfigScope.PROJECT, around)
+    assert target(Tool.UV, ConfigScope.PROJECT, around).file == project / "uv.toml"
     (project / "pyproject.toml").write_text('[project]\nname = "x"\n')
     (project / ".venv").mkdir()
     (project / ".venv" / "pyvenv.cfg").touch()
-    below = Surroundings(around.environ, project / "src", "linux")
-    assert target(Tool.PIP, Scope.PROJECT, around).file == project / ".venv" / "pip.conf"
+    below = ConfigContext(around.environ, project / "src", "linux")
+    assert target(Tool.PIP, ConfigScope.PROJECT, around).file == project / ".venv" / "pip.conf"
     # A uv.toml beside it would hide all that [tool.uv] says.
-    assert target(Tool.UV, Scope.PROJECT, below).file == project / "pyproject.toml"
-    assert target(Tool.PDM, Scope.PROJECT, below).file == project / "pdm.toml"
+    assert target(Tool.UV, ConfigScope.PROJECT, below).file == project / "pyproject.toml"
+    assert target(Tool.PDM, ConfigScope.PROJECT, below).file == project / "pdm.toml"
     (project / "uv.toml").touch()
-    assert target(Tool.UV, Scope.PROJECT, below).file == project / "uv.toml"
+    assert target(Tool.UV, ConfigScope.PROJECT, below).file == project / "uv.toml"
 
 
-def test_macos_keeps_using_the_folder_that_is_there(around: Surroundings) -> None:
+def test_macos_keeps_using_the_folder_that_is_there(around: ConfigContext) -> None:
     library = around.home / "Library" / "Application Support" / "pip"
     library.mkdir(parents=True)
-    mac = Surroundings(around.environ, around.cwd, "darwin")
-    assert target(Tool.PIP, Scope.USER, mac).file == library / "pip.conf"
+    mac = ConfigContext(around.environ, around.cwd, "darwin")
+    assert target(Tool.PIP, ConfigScope.USER, mac).file == library / "pip.conf"
 
 
-def test_what_was_before_is_for_the_user_alone(around: Surroundings, undo: UndoFolder) -> None:
+def test_what_was_before_is_for_the_user_alone(around: ConfigContext, undo: UndoFolder) -> None:
     in_home(around, ".config/pip/pip.conf", "[global]\nindex-url = https://u:secret@old.example/simple\n")
-    use([Tool.PIP], Scope.USER, MIRROR, around, undo)
+    use([Tool.PIP], ConfigScope.USER, MIRROR, around, undo)
     (kept,) = undo.folder.iterdir()
     assert kept.stat().st_mode & 0o077 == 0
     assert json.loads(kept.read_text())["scope"] == "user"

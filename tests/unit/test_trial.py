@@ -18,7 +18,7 @@ from tf_tester.errors import UsageError
 from tf_tester.flow.surroundings import _mirror_folder, clean_environment
 from tf_tester.flow.trial import (
     LIMIT,
-    Job,
+    TrialJob,
     _bounded,
     _identity_remarks,
     _may_go_on,
@@ -97,7 +97,7 @@ def test_a_runner_that_was_given_is_taken(files: Path) -> None:
 
 
 def test_a_command_needs_no_targets() -> None:
-    assert jobs_of(Trial(command=("make", "check"))) == (Job(Runner.COMMAND, ()),)
+    assert jobs_of(Trial(command=("make", "check"))) == (TrialJob(Runner.COMMAND, ()),)
 
 
 @pytest.mark.parametrize(
@@ -124,8 +124,8 @@ def test_a_file_in_an_old_encoding_is_read(files: Path) -> None:
 
 
 def test_only_pytest_has_to_be_brought() -> None:
-    assert tools_of([Job(Runner.SCRIPT, ()), Job(Runner.PYTEST, ())]) == ("pytest",)
-    assert tools_of([Job(Runner.SCRIPT, ()), Job(Runner.UNITTEST, ()), Job(Runner.COMMAND, ())]) == ()
+    assert tools_of([TrialJob(Runner.SCRIPT, ()), TrialJob(Runner.PYTEST, ())]) == ("pytest",)
+    assert tools_of([TrialJob(Runner.SCRIPT, ()), TrialJob(Runner.UNITTEST, ()), TrialJob(Runner.COMMAND, ())]) == ()
 
 
 # -- what it sees
@@ -262,4 +262,4 @@ def test_only_a_crash_with_tests_left_is_gone_on_with(
     runner: Runner, outcome: Outcome, events: list[HarnessEvent], goes_on: bool
 ) -> None:
     row = TestRow("a", outcome)
-    assert _may_go_on([row], events, Job(runner, ()), {"a": row}) is goes_on
+    assert _may_go_on([row], events, TrialJob(runner, ()), {"a": row}) is goes_on

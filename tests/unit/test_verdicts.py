@@ -5,10 +5,10 @@ import pytest
 
 from tf_tester.core.advice import advice
 from tf_tester.core.differences import differences
-from tf_tester.core.report import Report
-from tf_tester.core.says import normalised, odd_ones
+from tf_tester.core.report import RunReport
+from tf_tester.core.says import differing_output, normalised
 from tf_tester.core.verdicts import finding
-from tf_tester.core.warned import prophecies
+from tf_tester.core.warned import fulfilled_deprecations
 from tf_tester.model.cause import Verdict
 from tf_tester.model.cell import Cell
 from tf_tester.model.limits import Limit
@@ -35,8 +35,8 @@ def row(outcome: Outcome, **facts: object) -> TestRow:
     return msgspec.structs.replace(TestRow("t.py", outcome, exception=exception), **facts)
 
 
-def report(rows: dict[Cell, TestRow], locks: dict[Cell, Lock] | None = None) -> Report:
-    return Report(
+def report(rows: dict[Cell, TestRow], locks: dict[Cell, Lock] | None = None) -> RunReport:
+    return RunReport(
         cells=tuple(rows),
         results={one.key: CellResult(one.key, row.outcome, tests=(row,)) for one, row in rows.items()},
         locks={one.key: lock for one, lock in (locks or {}).items()},
@@ -46,7 +46,7 @@ def report(rows: dict[Cell, TestRow], locks: dict[Cell, Lock] | None = None) -> 
 PASS, FAIL = row(Outcome.PASS), row(Outcome.FAIL)
 
 
-def verdict(of: Report) -> tuple[Verdict, str]:
+def verdict(of: RunReport) -> tuple[Verdict, str]:
     [difference] = differences(of)[0]
     found = finding(difference, of)
     return found.verdict, found.span
@@ -156,18 +156,20 @@ def test_a_full_stop_is_no_other_failure() -> None:
 # -- output
 
 
-def printed(*outputs: str) -> Report:
+def printed(*outputs: str) -> RunReport:
     return report({cell(f"{n}.0.0"): row(Outcome.PASS, stdout=text) for n, text in enumerate(outputs, 1)})
 
 
 def test_one_that_says_something_else_is_found() -> None:
-    [odd] = odd_ones(printed("start\n✅ 1.0.0 in 0.3 s\n", "start\n✅ 2.0.0 in 12 s\n", "start\n❌ 3.0.0: KeyError\n"))
+    [odd] = differing_output(
+        printed("start\n✅ 1.0.0 in 0.3 s\n", "start\n✅ 2.0.0 in 12 s\n", "start\n❌ 3.0.0: KeyError\n")
+    )
     assert [one.version for one in odd.cells] == ["3.0.0"]
     assert (odd.line, odd.usual) == ("❌ 3.0.0: KeyError", "✅ 1.0.0 in 0.3 s")
 
 
 def test_where_no_two_say_the_same_each_is_compared_with_the_one_before() -> None:
-    found = odd_ones(printed("❌ KeyError\n", "✅\n", "❌ NameError\n"))
+    found = differing_output(printed("❌ KeyError\n", "✅\n", "❌ NameError\n"))
     assert [(one.cells[0].version, one.others[0].version, one.line) for one in found] == [
         ("2.0.0", "1.0.0", "✅"),
         ("3.0.0", "2.0.0", "❌ NameError"),
@@ -175,15 +177,15 @@ def test_where_no_two_say_the_same_each_is_compared_with_the_one_before() -> Non
 
 
 def test_a_line_that_is_missing_or_more_is_told() -> None:
-    [odd] = odd_ones(printed("a\nb\n", "a\nb\n", "a\n"))
+    [odd] = differing_output(printed("a\nb\n", "a\nb\n", "a\n"))
     assert (odd.line, odd.usual) == ("", "b")
-    [odd] = odd_ones(printed("a\n", "a\n", "a\nc\n"))
+    [odd] = differing_output(printed("a\n", "a\n", "a\nc\n"))
     assert (odd.line, odd.usual) == ("c", "")
 
 
 def test_only_what_passes_is_compared() -> None:
     rows = {cell("1"): row(Outcome.PASS, stdout="a"), cell("2"): row(Outcome.FAIL, stdout="b")}
-    assert odd_ones(report(rows)) == ()
+    assert differing_output(report(rows)) == ()
 
 
 @pytest.mark.parametrize(
@@ -200,7 +202,7 @@ def test_only_what_passes_is_compared() -> None:
     ],
 )
 def test_what_varies_from_run_to_run_is_no_difference(one: str, other: str) -> None:
-    assert odd_ones(printed(one, other)) == ()
+    assert differing_output(printed(one, other)) == ()
 
 
 def test_words_are_a_difference() -> None:
@@ -220,7 +222,7 @@ def test_a_warning_that_came_true_is_told_with_the_version() -> None:
         cell("1.24"): row(Outcome.FAIL, exception=gone),
         cell("1.26"): row(Outcome.FAIL, exception=gone),
     }
-    [found] = prophecies(report(rows))
+    [found] = fulfilled_deprecations(report(rows))
     assert found.name == "object"
     assert [one.version for one in found.warned] == ["1.22"]
     assert found.breaks.version == "1.24"
@@ -240,7 +242,7 @@ def test_a_warning_that_names_something_else_is_none(category: str, message: str
         cell("1"): row(Outcome.PASS, warnings=(WarningFact(category, message),)),
         cell("2"): row(Outcome.FAIL, exception=ExceptionFact("AttributeError", failure)),
     }
-    assert prophecies(report(rows)) == ()
+    assert fulfilled_deprecations(report(rows)) == ()
 
 
 def test_a_warning_of_a_later_version_foretells_nothing() -> None:
@@ -248,4 +250,4 @@ def test_a_warning_of_a_later_version_foretells_nothing() -> None:
         cell("1"): row(Outcome.FAIL, exception=ExceptionFact("AttributeError", "x has no attribute 'object'")),
         cell("2"): row(Outcome.PASS, warnings=(WarningFact("DeprecationWarning", "object"),)),
     }
-    assert prophecies(report(rows)) == ()
+    assert fulfilled_deprecations(report(rows)) == ()

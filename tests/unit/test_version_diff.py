@@ -1,19 +1,19 @@
 """What one version has otherwise than another, and how it is shown."""
 
-from tf_tester.core.drift import Change
-from tf_tester.core.version_diff import Difference, Fact, Side
+from tf_tester.core.drift import DistributionChange
+from tf_tester.core.version_diff import ComparedFact, VersionDiff, VersionSide
 from tf_tester.report.diff import diff_lines, diff_page
 
-ONE = Side("1.0", "1.0", "3.10", "era", "2020-01-01", "toy-1.0-py3-none-any.whl", 1_000_000, 3_000_000)
-OTHER = Side("2.0@latest", "2.0", "3.11", "latest", "", "toy-2.0-py3-none-any.whl", None, None)
-DIFFERENCE = Difference(
+ONE = VersionSide("1.0", "1.0", "3.10", "era", "2020-01-01", "toy-1.0-py3-none-any.whl", 1_000_000, 3_000_000)
+OTHER = VersionSide("2.0@latest", "2.0", "3.11", "latest", "", "toy-2.0-py3-none-any.whl", None, None)
+DIFFERENCE = VersionDiff(
     "toy",
     (ONE, OTHER),
-    (Change("numpy", "1.22.3", "2.2.6"),),
+    (DistributionChange("numpy", "1.22.3", "2.2.6"),),
     (("numpy<2",), ("numpy>=2",)),
-    (Fact("license", "MIT", "Apache-2.0"),),
+    (ComparedFact("license", "MIT", "Apache-2.0"),),
     (),
-    (Fact("toy-run", "toy:main", ""),),
+    (ComparedFact("toy-run", "toy:main", ""),),
     None,
     ("<script>alert(1)</script>",),
 )

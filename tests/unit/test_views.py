@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 from packaging.version import Version
 
-from tf_tester.core.views import Allowed, View, moment_of, shown, split_view
+from tf_tester.core.views import AllowedFiles, IndexView, moment_of, shown, split_view
 from tf_tester.errors import BadView
 from tf_tester.model.artifact import Artifact, ProjectPage
 
@@ -21,7 +21,7 @@ def test_views_may_be_joined_in_either_order() -> None:
         ["only", "a.txt", "as-of", "2021-03-01", "simple", ""],
     ):
         view, rest = split_view(parts)
-        assert (view, rest) == (View(day, "a.txt", depth=4), ["simple", ""])
+        assert (view, rest) == (IndexView(day, "a.txt", depth=4), ["simple", ""])
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_views_may_be_joined_in_either_order() -> None:
     [["simple", "toy", ""], ["as-of"], ["only"], ["private"], ["only", "", "simple"], ["nothing"], []],
 )
 def test_what_is_no_view_is_left_as_it_is(parts: list[str]) -> None:
-    assert split_view(parts) == (View(), parts)
+    assert split_view(parts) == (IndexView(), parts)
 
 
 def test_a_view_counts_once() -> None:
@@ -50,16 +50,16 @@ def test_moments_are_understood_in_any_zone() -> None:
 
 def test_an_index_without_dates_has_no_past() -> None:
     page = ProjectPage("toy", (_artifact("1.0", None),))
-    assert shown(page, View(datetime(2021, 1, 1, tzinfo=UTC), depth=2), None) is None
+    assert shown(page, IndexView(datetime(2021, 1, 1, tzinfo=UTC), depth=2), None) is None
 
 
 def test_only_what_was_out_and_is_allowed_is_shown() -> None:
     page = ProjectPage("toy", (_artifact("1.0", 2020, "a"), _artifact("2.0", 2020, "b"), _artifact("3.0", 2022, "c")))
-    view = View(datetime(2021, 1, 1, tzinfo=UTC), "lock", depth=4)
-    found = shown(page, view, Allowed(frozenset({"b" * 64, "c" * 64})))
+    view = IndexView(datetime(2021, 1, 1, tzinfo=UTC), "lock", depth=4)
+    found = shown(page, view, AllowedFiles(frozenset({"b" * 64, "c" * 64})))
     assert found is not None
     assert [one.version for one in found.artifacts] == ["2.0"]
-    assert shown(page, view, Allowed(frozenset({"d" * 64}), frozenset({("toy", Version("3"))}))) is None
-    loose = shown(page, view, Allowed(versions=frozenset({("toy", Version("2")), ("other", Version("1.0"))})))
+    assert shown(page, view, AllowedFiles(frozenset({"d" * 64}), frozenset({("toy", Version("3"))}))) is None
+    loose = shown(page, view, AllowedFiles(versions=frozenset({("toy", Version("2")), ("other", Version("1.0"))})))
     assert loose is not None
     assert [one.version for one in loose.artifacts] == ["2.0"]

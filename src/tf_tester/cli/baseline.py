@@ -8,7 +8,7 @@ from tf_tester.errors import UsageError
 
 if TYPE_CHECKING:
     from tf_tester.core.baseline import Baseline, Move
-    from tf_tester.core.report import Report
+    from tf_tester.core.report import RunReport
     from tf_tester.model.cell import Cell
     from tf_tester.model.outcome import CellResult
 
@@ -16,7 +16,7 @@ _MOST = 50
 """Moves that are told; the others are counted."""
 
 
-class Comparison:
+class BaselineCheck:
     """One run's; the file is read before anything runs."""
 
     def __init__(self, file: Path, *, update: bool) -> None:
@@ -27,17 +27,17 @@ class Comparison:
 
     def judge(self, cells: "Sequence[Cell]", results: "Mapping[str, CellResult]") -> int:
         """The exit code: 0 nothing moved, 1 something did, 3 some cells could not be seen."""
-        from tf_tester.core.baseline import Kind, moves
-        from tf_tester.core.report import Report
+        from tf_tester.core.baseline import MoveKind, moves
+        from tf_tester.core.report import RunReport
 
         if self._update:
             return 0
-        kinds = {move.kind for move in moves(self._baseline, Report(cells=tuple(cells), results=results))}
-        if kinds - {Kind.NOT_SEEN}:
+        kinds = {move.kind for move in moves(self._baseline, RunReport(cells=tuple(cells), results=results))}
+        if kinds - {MoveKind.NOT_SEEN}:
             return 1
         return 3 if kinds else 0
 
-    def finish(self, report: "Report") -> list[str]:
+    def finish(self, report: "RunReport") -> list[str]:
         """Write the file where it is to be; what a person should know."""
         from tf_tester.core.baseline import baseline_of, baseline_text, moves
         from tf_tester.flow.wheel_folder import folder_errors, write_file

@@ -72,7 +72,7 @@ def command(
       tf-tester bisect my_test.py --good 2.4.0 --bad 2.16.1
       tf-tester bisect my_test.py --over numpy --good 1.21.0 --bad 1.26.4 --package tensorflow --versions 2.8.0
     """
-    from tf_tester.flow.bisect import Quest, bisect
+    from tf_tester.flow.bisect import BisectRequest, bisect
 
     settings = settings_from(ctx.params).settings
     selection = selection_of(settings, versions=(settings.versions or "") if over else "latest")
@@ -84,7 +84,7 @@ def command(
         text = f"{probe.version} py{probe.python}  {probe.outcome}{reason}{left_words}"
         say([text], sys.stderr)
 
-    quest = Quest(good, bad, over, repeat, failures, everywhere)
+    quest = BisectRequest(good, bad, over, repeat, failures, everywhere)
     with recorded(settings, downloads_alone(settings.color)) as world:
         found = bisect(selection, trial, world, quest, told)
         folder = world.run.folder

@@ -79,14 +79,14 @@ def command(
       tf-tester blame my_test.py --versions 2.8.0 --python 3.10
       tf-tester blame tests/ --versions 2.8.0 --bad frozen.txt
     """
-    from tf_tester.flow.blame import Inquiry, blame
+    from tf_tester.flow.blame import BlameRequest, blame
     from tf_tester.report.causes import explanation_lines
 
     settings = settings_from(ctx.params).settings
     selection = selection_of(settings)
     trial = trial_of(settings, targets, ctx.meta.get("rest", ()))
     with recorded(settings, downloads_alone(settings.color)) as world:
-        explanation = blame(selection, trial, world, Inquiry(good, bad, budget, repeat), tell_progress)
+        explanation = blame(selection, trial, world, BlameRequest(good, bad, budget, repeat), tell_progress)
         folder = world.run.folder
     if as_json:
         say_json(explanation)

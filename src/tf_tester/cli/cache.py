@@ -15,7 +15,7 @@ from tf_tester.errors import UsageError
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from tf_tester.flow.cache import Contents, Row
+    from tf_tester.flow.cache import StoreContents, StoredVersion
 
 _SMALL = 10_000_000
 """Bytes below which versions are only summed up."""
@@ -31,12 +31,12 @@ def command(ctx: click.Context, /, everything: bool, as_json: bool, **_: Any) ->
     if ctx.invoked_subcommand is not None:
         return 0
     from tf_tester.flow.cache import rows
-    from tf_tester.wiring.store import cabinet
+    from tf_tester.wiring.store import store_maintenance
 
     settings = settings_from(ctx.params).settings
     if not _is_there(settings.store):
         return 0
-    with cabinet(settings) as store:
+    with store_maintenance(settings) as store:
         contents = store.contents()
     found = rows(contents)
     if as_json:
@@ -85,13 +85,13 @@ def gc(
     from packaging.utils import canonicalize_name
 
     from tf_tester.flow.cache import collect
-    from tf_tester.wiring.store import cabinet
+    from tf_tester.wiring.store import store_maintenance
 
     settings = settings_from(ctx.params).settings
     most = settings.store_size if max_size is None else _size(max_size)
     if not _is_there(settings.store):
         return 0
-    with cabinet(settings) as store:
+    with store_maintenance(settings) as store:
         done = collect(
             store,
             most=most,
@@ -123,12 +123,12 @@ def verify(ctx: click.Context, /, **_: Any) -> int:
     wrong, where it was fetched by a version that kept sums of them. The exit code is 1 then.
     """
     from tf_tester.flow.cache import verify as check
-    from tf_tester.wiring.store import cabinet
+    from tf_tester.wiring.store import store_maintenance
 
     settings = settings_from(ctx.params).settings
     if not _is_there(settings.store):
         return 0
-    with cabinet(settings) as store:
+    with store_maintenance(settings) as store:
         count, damaged = check(
             store,
             lambda one: print(
@@ -220,7 +220,7 @@ def _is_there(store: Path) -> bool:
     return store.is_dir()
 
 
-def _table(found: "Sequence[Row]") -> None:
+def _table(found: "Sequence[StoredVersion]") -> None:
     if not found:
         return
     lines = [("project", "version", "packed", "unpacked", "last used")]
@@ -237,7 +237,7 @@ def _dash(size: int) -> str:
     return size_text(size) if size else "-"
 
 
-def _summary(contents: "Contents", store: Path) -> str:
+def _summary(contents: "StoreContents", store: Path) -> str:
     parts = {"runs": contents.runs, "kept environments": contents.kept}
     more = "".join(f", {name} {size_text(size)}" for name, size in parts.items() if size > 1_000_000)
     return f"{size_text(contents.total)} in {store}{more}"

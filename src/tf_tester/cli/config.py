@@ -6,7 +6,7 @@ import click
 
 from tf_tester.cli.options import settings_from
 from tf_tester.core.printable import printable
-from tf_tester.core.settings import TABLE, Resolved, plain
+from tf_tester.core.settings import TABLE, ResolvedSettings, plain
 
 
 @click.command(name="config", short_help="Show what is set, and where.")
@@ -21,7 +21,7 @@ def command(as_json: bool) -> None:
     click.echo(_as_json(resolved) if as_json else _as_table(resolved))
 
 
-def _as_json(resolved: Resolved) -> str:
+def _as_json(resolved: ResolvedSettings) -> str:
     return json.dumps(
         {
             setting.name: {
@@ -34,7 +34,7 @@ def _as_json(resolved: Resolved) -> str:
     )
 
 
-def _as_table(resolved: Resolved) -> str:
+def _as_table(resolved: ResolvedSettings) -> str:
     rows = [
         (setting.name, _words(plain(resolved.settings, setting)), printable(resolved.origins[setting.name]))
         for setting in TABLE

@@ -47,10 +47,10 @@ def _as_json(checks: "list[Check]", can_run: bool) -> str:
 
 
 def _lines(checks: "list[Check]") -> "list[Line]":
-    from tf_tester.flow.doctor import State
+    from tf_tester.flow.doctor import CheckState
     from tf_tester.report.lines import Span, Style, line
 
-    styles = {State.OK: Style.GOOD, State.WARN: Style.ODD, State.BAD: Style.BAD}
+    styles = {CheckState.OK: Style.GOOD, CheckState.WARN: Style.ODD, CheckState.BAD: Style.BAD}
     width = max(len(check.name) for check in checks)
     indent = " " * (6 + width + 2)
     lines = []

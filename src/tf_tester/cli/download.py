@@ -16,7 +16,7 @@ from tf_tester.errors import CellRefused, UsageError
 from tf_tester.model.request import Trial
 
 if TYPE_CHECKING:
-    from tf_tester.flow.download import Delivery, Expected, Forecast, Undelivered
+    from tf_tester.flow.download import Delivery, DownloadForecast, ExpectedFile, Undelivered
     from tf_tester.model.artifact import Artifact
     from tf_tester.model.platform import Platform
     from tf_tester.ports.environment import Interpreters
@@ -88,24 +88,24 @@ def command(
       tf-tester download --versions 2.12.0 --platform win_amd64,macosx_arm64 --python 3.9,3.10
       pip install --no-index --find-links wheels tensorflow==2.8.0
     """
-    from tf_tester.flow.download import Delivery, Order, download, download_locked, foresee, foresee_locked
+    from tf_tester.flow.download import Delivery, DownloadRequest, download, download_locked, forecast, forecast_locked
     from tf_tester.wiring import TOOL, services
 
     settings = settings_from(ctx.params).settings
     where = _platforms(platforms)
     selection = selection_of(settings, versions="" if lock_files else None)
     trial = Trial(requirements=settings.with_)
-    order = Order(folder, with_dependencies, where, LockFormat(lock_format), TOOL)
-    outcome: Delivery | Forecast
+    order = DownloadRequest(folder, with_dependencies, where, LockFormat(lock_format), TOOL)
+    outcome: Delivery | DownloadForecast
     with (
         listener(settings) as show,
         services(settings, lambda _folder: show, environ=os.environ) as world,
     ):
         if lock_files:
             locked = _locked(lock_files, settings.python, where, world.provisioning.interpreters)
-            outcome = (foresee_locked if dry_run else download_locked)(locked, world, folder)
+            outcome = (forecast_locked if dry_run else download_locked)(locked, world, folder)
         else:
-            outcome = (foresee if dry_run else download)(selection, trial, world, order)
+            outcome = (forecast if dry_run else download)(selection, trial, world, order)
     lines = _delivered(outcome, folder) if isinstance(outcome, Delivery) else _foreseen(outcome)
     print("\n".join(map(printable, lines)))
     for failure in outcome.failures:
@@ -166,7 +166,7 @@ def _delivered(delivery: "Delivery", folder: Path) -> list[str]:
     return lines
 
 
-def _foreseen(forecast: "Forecast") -> list[str]:
+def _foreseen(forecast: "DownloadForecast") -> list[str]:
     """What is here already is said, what would come is summed up by who would be asked first."""
     lines = [f"{file.filename}  {_size(file.size)}  {_where(file)}" for file in forecast.files]
     coming = [file for file in forecast.files if file.where == "sources"]
@@ -178,7 +178,7 @@ def _foreseen(forecast: "Forecast") -> list[str]:
     return lines
 
 
-def _where(file: "Expected") -> str:
+def _where(file: "ExpectedFile") -> str:
     match file.where:
         case "folder":
             return "is there"

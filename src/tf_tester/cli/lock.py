@@ -14,7 +14,7 @@ from tf_tester.cli.selecting import FETCHING, RESOLVING, SELECTING, downloads_al
 from tf_tester.core.lockfile import LockFormat
 
 if TYPE_CHECKING:
-    from tf_tester.flow.lock import Checked, NotMade
+    from tf_tester.flow.lock import CheckedLock, UnmadeLock
 
 _FORMATS = [str(one) for one in LockFormat if one is not LockFormat.NONE]
 
@@ -82,7 +82,7 @@ def command(
         raise UsageError("--check writes nothing.", hint="Leave --from-record and --format away.")
     chosen = [LockFormat(one) for one in dict.fromkeys(formats or ("pylock",))]
     if record is not None:
-        failures: list[NotMade] = []
+        failures: list[UnmadeLock] = []
         names = write_locks(known_good(report_of(record)), folder, chosen, TOOL)
     else:
         settings = settings_from(ctx.params).settings
@@ -101,7 +101,7 @@ def command(
     return max((failure.error.exit_code for failure in failures), default=0)
 
 
-def _tell_checked(checked: "Checked") -> None:
+def _tell_checked(checked: "CheckedLock") -> None:
     if checked.error is not None:
         lines = [f"{checked.file}: can't be checked: {checked.error}", f"  {checked.error.hint}"]
     elif not checked.changes:

@@ -11,8 +11,8 @@ from tf_tester.core.printable import printable
 from tf_tester.errors import UsageError
 
 if TYPE_CHECKING:
-    from tf_tester.export.configure import Change
-    from tf_tester.export.places import Scope, Surroundings, Tool
+    from tf_tester.export.configure import FileChange
+    from tf_tester.export.places import ConfigContext, ConfigScope, Tool
     from tf_tester.export.undo import UndoFolder
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -68,7 +68,7 @@ def use(mirror: str, scope: str, names: tuple[str, ...], timeout: int, trusted_h
     if form is not None:
         print("\n".join(lines.lines_for(lines.Form(form), chosen.url, timeout=timeout, apt=chosen.apt)))
         return 0
-    wanted = configure.Wanted(chosen.url, timeout, trusted_host, chosen.conda)
+    wanted = configure.WantedIndex(chosen.url, timeout, trusted_host, chosen.conda)
     around, undo = _here()
     _report(configure.use(_tools(names, "pip,uv"), _scope_of(scope), wanted, around, undo))
     return 0
@@ -113,14 +113,14 @@ def show() -> int:
     return 0
 
 
-def _here() -> "tuple[Surroundings, UndoFolder]":
+def _here() -> "tuple[ConfigContext, UndoFolder]":
     import platformdirs
 
-    from tf_tester.export.places import Surroundings
+    from tf_tester.export.places import ConfigContext
     from tf_tester.export.undo import UndoFolder
 
     undo = platformdirs.user_state_path("tf-tester", appauthor=False) / "undo"
-    return Surroundings(os.environ, Path.cwd()), UndoFolder(undo)
+    return ConfigContext(os.environ, Path.cwd()), UndoFolder(undo)
 
 
 def _tools(names: tuple[str, ...], default: str) -> "list[Tool]":
@@ -133,13 +133,13 @@ def _tools(names: tuple[str, ...], default: str) -> "list[Tool]":
     return [Tool(word) for word in dict.fromkeys(words)]
 
 
-def _scope_of(name: str) -> "Scope":
-    from tf_tester.export.places import Scope
+def _scope_of(name: str) -> "ConfigScope":
+    from tf_tester.export.places import ConfigScope
 
-    return Scope(name)
+    return ConfigScope(name)
 
 
-def _report(changes: "Sequence[Change]") -> None:
+def _report(changes: "Sequence[FileChange]") -> None:
     for change in changes:
         print(printable(f"{change.tool}: {change.told}  ({change.file})"))
         for remark in change.remarks:

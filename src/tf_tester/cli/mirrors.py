@@ -11,8 +11,8 @@ from tf_tester.cli.options import EPILOG, options, settings_from
 from tf_tester.cli.selecting import selection_of
 
 if TYPE_CHECKING:
-    from tf_tester.core.conformance import Finding
-    from tf_tester.core.ranking import Comparison
+    from tf_tester.core.conformance import ConformanceFinding
+    from tf_tester.core.ranking import MirrorComparison
     from tf_tester.flow.list_mirrors import MirrorRow
     from tf_tester.report.lines import Line
 
@@ -102,7 +102,7 @@ command.add_command(reset)
 command.add_command(show)
 
 
-def _print_json(values: "list[MirrorRow] | list[Finding] | list[Comparison]") -> None:
+def _print_json(values: "list[MirrorRow] | list[ConformanceFinding] | list[MirrorComparison]") -> None:
     import msgspec
 
     for value in values:
@@ -117,7 +117,7 @@ def _show(lines: "list[Line]", color: str) -> None:
 
 
 def _rows_as_lines(rows: "list[MirrorRow]") -> "list[Line]":
-    from tf_tester.core.feeds import State
+    from tf_tester.core.feeds import FeedState
     from tf_tester.core.sizes import size_text
     from tf_tester.report.lines import Span, Style, line
 
@@ -136,7 +136,7 @@ def _rows_as_lines(rows: "list[MirrorRow]") -> "list[Line]":
             parts.append(Span(f"  cooldown until {row.cooldown_until:%Y-%m-%d}: it gave wrong bytes", Style.BAD))
         if row.feed is not None:
             when = f" {row.feed.filled:%Y-%m-%d %H:%M} UTC" if row.feed.filled else ""
-            bad = row.feed.state in (State.FAILED, State.PAUSED)
+            bad = row.feed.state in (FeedState.FAILED, FeedState.PAUSED)
             parts.append(Span(f"  {row.feed.state}{', last' if bad else ''}{when}", Style.ODD if bad else Style.FAINT))
         lines.append(line(*parts))
         filled = f"Filled from {row.copies}: the two count as one. " if row.copies else ""
@@ -145,7 +145,7 @@ def _rows_as_lines(rows: "list[MirrorRow]") -> "list[Line]":
     return lines
 
 
-def _comparison_as_lines(comparison: "Comparison") -> "list[Line]":
+def _comparison_as_lines(comparison: "MirrorComparison") -> "list[Line]":
     from tf_tester.core.sizes import duration_text, size_text
     from tf_tester.report.lines import Span, Style, line
 
@@ -175,7 +175,7 @@ def _comparison_as_lines(comparison: "Comparison") -> "list[Line]":
     return lines
 
 
-def _findings_as_lines(findings: "list[Finding]") -> "list[Line]":
+def _findings_as_lines(findings: "list[ConformanceFinding]") -> "list[Line]":
     from tf_tester.core.conformance import Grade
     from tf_tester.report.lines import Span, Style, line
 

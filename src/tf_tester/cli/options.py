@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from tf_tester.core.settings import BY_NAME, Resolved, Setting
+from tf_tester.core.settings import BY_NAME, ResolvedSettings, Setting
 from tf_tester.core.settings import TABLE as TABLE
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -35,7 +35,7 @@ def options(*names: str) -> Callable[[Command], Command]:
 
 def settings_from(
     parameters: Mapping[str, object], *, cwd: Path | None = None, environ: Mapping[str, str] | None = None
-) -> Resolved:
+) -> ResolvedSettings:
     """All sources taken together, the last word being the flags' (`ctx.params`). Raises `ConfigError`."""
     from tf_tester.cli.settings import read_settings
 

@@ -14,7 +14,7 @@ from tf_tester.errors import UsageError
 
 if TYPE_CHECKING:
     from tf_tester.core.tree import Manifest
-    from tf_tester.flow.publish import Published, Signer
+    from tf_tester.flow.publish import PublishResult, Signer
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _SHOWN = 20
@@ -107,7 +107,7 @@ def command(
     return _published(target, done)
 
 
-def _published(target: str, done: "Published") -> int:
+def _published(target: str, done: "PublishResult") -> int:
     """Tell what is new and what is missing, and return the exit code."""
     say(_told(target, done))
     if done.missing:
@@ -128,7 +128,7 @@ def _key(file: Path | None, *, to_sign: bool = False) -> "Signer | None":
     return None if file is None else Ed25519Key(file, to_sign=to_sign)
 
 
-def _told(target: str, done: "Published") -> list[str]:
+def _told(target: str, done: "PublishResult") -> list[str]:
     holds = f"{count_text(done.projects, 'project')}, {count_text(done.all_files, 'file')} ({size_text(done.all_size)})"
     if not done.is_new:
         return [f"{target}: nothing new; {holds}."]

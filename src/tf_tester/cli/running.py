@@ -16,7 +16,7 @@ from tf_tester.core.settings import Settings
 from tf_tester.model.request import Trial
 
 if TYPE_CHECKING:
-    from tf_tester.flow.blame import Suspects, Tried
+    from tf_tester.flow.blame import SearchEstimate, SearchStep
     from tf_tester.flow.services import Services
     from tf_tester.ports.tell import Tell
 
@@ -93,11 +93,11 @@ def recorded(settings: Settings, show: "Tell") -> "Iterator[Services]":
         yield world
 
 
-def tell_progress(step: "Suspects | Tried") -> None:
+def tell_progress(step: "SearchEstimate | SearchStep") -> None:
     """Write a line on standard error for each cell that a search runs."""
-    from tf_tester.flow.blame import Suspects
+    from tf_tester.flow.blame import SearchEstimate
 
-    if isinstance(step, Suspects):
+    if isinstance(step, SearchEstimate):
         groups = f" in {step.groups} groups" if step.groups != len(step.changes) else ""
         text = (
             f"{len(step.changes)} distributions differ{groups}: a culprit takes {step.one} cells at the most, "

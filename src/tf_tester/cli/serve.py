@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import socket
     import ssl
 
-    from tf_tester.wiring.serving import Wishes
+    from tf_tester.wiring.serving import ServeOptions
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -106,7 +106,7 @@ def command(
     if workers > 1:
         # Before the library for metrics is imported: it looks once.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = ctx.with_resource(TemporaryDirectory(prefix="tf-tester-"))
-    from tf_tester.serve.server import Place, listen, work
+    from tf_tester.serve.server import ListenAddress, listen, work
     from tf_tester.wiring.serving import check
 
     settings = settings_from(ctx.params).settings
@@ -116,7 +116,7 @@ def command(
         raise UsageError("A certificate needs its key.", hint="Give both --tls-cert and --tls-key.")
     if workers > 1 and sys.platform == "win32":
         raise UsageError("Several workers need a POSIX system.", hint="Leave --workers away.")
-    place = Place(host, port, certificate, key)
+    place = ListenAddress(host, port, certificate, key)
     tls = place.tls()
     listener = listen(place)
     url = place.url(listener.getsockname()[1])
@@ -134,9 +134,9 @@ def command(
     return work(workers, one)
 
 
-def _wishes(given: Mapping[str, Any]) -> "Wishes":
+def _wishes(given: Mapping[str, Any]) -> "ServeOptions":
     """Return what the options say of how it is to be served. Raises `UsageError` for a size that is none."""
-    from tf_tester.wiring.serving import Wishes
+    from tf_tester.wiring.serving import ServeOptions
 
     try:
         largest = store_size(given["largest_upload"])
@@ -144,7 +144,7 @@ def _wishes(given: Mapping[str, Any]) -> "Wishes":
         raise UsageError(
             f"--largest-upload {given['largest_upload']!r} is no size.", hint="Write it as 500MB or 2GB."
         ) from error
-    return Wishes(
+    return ServeOptions(
         everybody_reads=given["host"] in _LOOPBACK or given["public_read"],
         tokens=given["tokens"],
         rate=given["rate"],
@@ -163,7 +163,7 @@ def _wishes(given: Mapping[str, Any]) -> "Wishes":
 
 def _serve(
     settings: Settings,
-    wishes: "Wishes",
+    wishes: "ServeOptions",
     listener: "socket.socket",
     tls: "ssl.SSLContext | None",
     ready: Callable[[], None],

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from tf_tester.core.settings import (
-    Given,
-    Place,
-    Resolved,
-    Surroundings,
+    GivenValue,
+    PathBase,
+    ResolvedSettings,
+    SettingsContext,
     from_environment,
     from_file,
     from_flags,
@@ -24,7 +24,7 @@ SHARED_FILE = "pyproject.toml"
 
 def read_settings(
     parameters: Mapping[str, object], *, cwd: Path, environ: Mapping[str, str], user_file: Path | None = None
-) -> Resolved:
+) -> ResolvedSettings:
     """All sources taken together; `parameters` are the command's, by field name.
 
     `user_file` is the user's configuration, by default where the platform keeps such. Raises `ConfigError`.
@@ -36,15 +36,15 @@ def read_settings(
     home = Path(environ.get("HOME") or Path.home())
     if user_file is None:
         user_file = platformdirs.user_config_path("tf-tester", appauthor=False) / "config.toml"
-    here = Place(cwd, home)
-    given: list[Given] = []
+    here = PathBase(cwd, home)
+    given: list[GivenValue] = []
     for file in (user_file, project_file(cwd)):
         if file is not None:
             given += from_file(_table(file, cwd) or {}, file, _shown(file, cwd), home)
     given += from_environment(environ, here)
     given += from_flags(parameters, here)
     store = platformdirs.user_cache_path("tf-tester", appauthor=False)
-    return settle(given, Surroundings(store, usable_cores()))
+    return settle(given, SettingsContext(store, usable_cores()))
 
 
 def project_file(cwd: Path) -> Path | None:

@@ -8,7 +8,7 @@ import click
 from tf_tester.cli.say import say, say_json
 
 if TYPE_CHECKING:
-    from tf_tester.core.supports import Support
+    from tf_tester.core.supports import SupportedVersions
 
 
 @click.command("supports", short_help="Tell from a record which versions work, as a range for pyproject.toml.")
@@ -60,7 +60,7 @@ def command(record: Path, form: str, badge: Path | None) -> int:
     return 0 if all(one.specifier for one in found) else 1
 
 
-def _shown(found: "Support", form: str) -> list[str]:
+def _shown(found: "SupportedVersions", form: str) -> list[str]:
     from tf_tester.report.supports import markdown_lines, text_lines
 
     match form:

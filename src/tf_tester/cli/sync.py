@@ -19,7 +19,7 @@ from tf_tester.errors import ConfigError, TfTesterError, UsageError
 
 if TYPE_CHECKING:
     from tf_tester.core.settings import Settings
-    from tf_tester.flow.sync import Errand, SyncReport
+    from tf_tester.flow.sync import SyncReport, SyncRequest
 
 _SHOWN = 5
 """Names that stand in a line; --report has them all."""
@@ -86,7 +86,7 @@ def command(
         time.sleep(max(0.0, began + pause - time.monotonic()) + random.uniform(0, pause / 20))
 
 
-def _once(settings: "Settings", errand: "Errand", file: Path | None) -> int:
+def _once(settings: "Settings", errand: "SyncRequest", file: Path | None) -> int:
     from tf_tester.flow.sync import sync
     from tf_tester.flow.wheel_folder import write_file
     from tf_tester.wiring.network import now
@@ -114,13 +114,13 @@ def _once(settings: "Settings", errand: "Errand", file: Path | None) -> int:
     return done.exit_code
 
 
-def _errand(config: Path, *, allow_deletions: bool, dry_run: bool) -> "Errand":
+def _errand(config: Path, *, allow_deletions: bool, dry_run: bool) -> "SyncRequest":
     """Raises `UsageError`, `ConfigError`."""
     from packaging.requirements import Requirement
 
     from tf_tester.core.lockfile import locked_requirements
     from tf_tester.core.replica_config import read_config, roots_of
-    from tf_tester.flow.sync import Errand
+    from tf_tester.flow.sync import SyncRequest
 
     content = _read(config)
     read = read_config(content, shown=str(config), stem=config.stem)
@@ -130,7 +130,7 @@ def _errand(config: Path, *, allow_deletions: bool, dry_run: bool) -> "Errand":
     digest = hashlib.sha256(content)
     for part in (*(one.encode() for one in requirements), *(lock for _, lock in locks)):
         digest.update(hashlib.sha256(part).digest())
-    return Errand(
+    return SyncRequest(
         read.name,
         roots_of(read, map(Requirement, requirements), locked),
         read.rules,

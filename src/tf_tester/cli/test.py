@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec.structs import replace
 
-from tf_tester.cli.baseline import Comparison
+from tf_tester.cli.baseline import BaselineCheck
 from tf_tester.cli.options import EPILOG, options, settings_from
 from tf_tester.cli.running import RUNNING, Splitting, recorded, tell_progress, trial_of
 from tf_tester.cli.say import say
@@ -20,7 +20,7 @@ from tf_tester.errors import UsageError
 from tf_tester.model.request import Trial
 
 if TYPE_CHECKING:
-    from tf_tester.core.report import Report
+    from tf_tester.core.report import RunReport
     from tf_tester.flow.run.frame import Run
     from tf_tester.model.outcome import CellResult
 
@@ -102,7 +102,7 @@ def command(
         json_file,
         why=why,
         locks=locks,
-        comparison=Comparison(baseline_file, update=update_baseline) if baseline_file is not None else None,
+        comparison=BaselineCheck(baseline_file, update=update_baseline) if baseline_file is not None else None,
     )
 
 
@@ -113,7 +113,7 @@ def _run(
     *,
     why: bool,
     locks: tuple[Path, ...],
-    comparison: Comparison | None,
+    comparison: BaselineCheck | None,
 ) -> int:
     """Run the matrix, print its report and return the exit code."""
     from tf_tester.errors import INTERRUPTED
@@ -148,7 +148,7 @@ def _explain(run: "Run", results: "Mapping[str, CellResult]") -> None:
     explain_failures(run, results, tell_progress)
 
 
-def _print(report: "Report", settings: Settings) -> None:
+def _print(report: "RunReport", settings: Settings) -> None:
     from tf_tester.report.matrix import print_report
 
     print_report(

@@ -42,12 +42,12 @@ def command() -> None:
 @click.option("--lasts", metavar="DURATION", help="How long, such as 90d.  [default: until it is revoked]")
 def create(name: str, tokens: Path | None, upload: bool, projects: tuple[str, ...], lasts: str | None) -> int:
     """Make a token and print it."""
-    from tf_tester.core.tokens import Scope
+    from tf_tester.core.tokens import TokenScope
     from tf_tester.wiring.serving import token_file
 
     if projects and not upload:
         raise UsageError("--project says where may be uploaded to.", hint="Give --upload, too.")
-    scopes = (Scope.READ, Scope.UPLOAD) if upload else (Scope.READ,)
+    scopes = (TokenScope.READ, TokenScope.UPLOAD) if upload else (TokenScope.READ,)
     names = tuple(str(canonicalize_name(project)) for project in projects)
     text = token_file(tokens).make(name, scopes, names, _length(lasts), datetime.now(UTC))
     print(text)

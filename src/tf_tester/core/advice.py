@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from tf_tester.core.differences import differences
-from tf_tester.core.report import Report
+from tf_tester.core.report import RunReport
 from tf_tester.core.verdicts import finding
 from tf_tester.model.cell import Cell
 from tf_tester.model.lock import Resolution
@@ -26,7 +26,7 @@ class Advice(Struct, frozen=True):
     purpose: str
 
 
-def advice(report: Report, *, default_package: str = "") -> tuple[Advice, ...]:
+def advice(report: RunReport, *, default_package: str = "") -> tuple[Advice, ...]:
     """What to run next, the most useful first; nothing where everything passed.
 
     `default_package` is the one that commands mean when none is named.
@@ -34,7 +34,7 @@ def advice(report: Report, *, default_package: str = "") -> tuple[Advice, ...]:
     return tuple(_advice(report, default_package))
 
 
-def _advice(report: Report, default_package: str) -> Iterator[Advice]:
+def _advice(report: RunReport, default_package: str) -> Iterator[Advice]:
     outcomes = {report.result(cell).outcome for cell in report.cells}
     if report.interrupted or Outcome.DOWNLOAD_FAILED in outcomes:
         yield Advice("", "the same command again goes on; what was downloaded is kept")
@@ -51,7 +51,7 @@ def _advice(report: Report, default_package: str) -> Iterator[Advice]:
         yield Advice(f"tf-tester versions{name}", "which versions have wheels for which Python")
 
 
-def _pythons(report: Report) -> Iterator[Advice]:
+def _pythons(report: RunReport) -> Iterator[Advice]:
     """How to get the Pythons that were missing: the commands that the refusals name."""
     refused = [report.result(cell) for cell in report.cells]
     hints = [result.hint for result in refused if result.outcome is Outcome.NO_PYTHON]
@@ -62,7 +62,7 @@ def _pythons(report: Report) -> Iterator[Advice]:
         yield Advice("tf-tester doctor", "which Pythons were found, and how to get more")
 
 
-def _shell(cell: Cell, report: Report, default_package: str) -> str:
+def _shell(cell: Cell, report: RunReport, default_package: str) -> str:
     words = ["tf-tester", "shell", _quoted(cell.version)]
     if cell.package != default_package:
         words += ["--package", _quoted(cell.package)]
@@ -78,7 +78,7 @@ def _shell(cell: Cell, report: Report, default_package: str) -> str:
     return " ".join(words)
 
 
-def _pythons_were_chosen(report: Report, cell: Cell) -> bool:
+def _pythons_were_chosen(report: RunReport, cell: Cell) -> bool:
     """Whether the command alone might mean another Python than the cell's."""
     selection = report.request.get("selection")
     if isinstance(selection, dict) and selection.get("pythons"):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from tf_tester.core.surface import Entry, Parameter, Surface
+from tf_tester.core.surface import Parameter, PublicName, Surface
 
 
 class Changed(Struct, frozen=True):
@@ -45,7 +45,7 @@ def compare(before: Surface, after: Surface) -> ApiChanges:
     )
 
 
-def signature(name: str, entry: Entry) -> str:
+def signature(name: str, entry: PublicName) -> str:
     """As Python writes it: `save(obj, path, *, options=None)`."""
     if entry.parameters is None:
         return name
@@ -74,7 +74,7 @@ def _has_ancestor(name: str, known: set[str]) -> bool:
     return False
 
 
-def _changed(name: str, before: Entry, after: Entry) -> Changed | None:
+def _changed(name: str, before: PublicName, after: PublicName) -> Changed | None:
     if "unknown" in (before.kind, after.kind):
         return None
     short = name.rpartition(".")[2]

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from tf_tester.core.differences import gravest_first, kinds_of_failure
-from tf_tester.core.report import Report
+from tf_tester.core.report import RunReport
 from tf_tester.errors import ConfigError
 from tf_tester.model.outcome import CellResult, Outcome, TestRow
 
@@ -21,7 +21,7 @@ _NOT_SEEN = frozenset({Outcome.DOWNLOAD_FAILED, Outcome.INSTALL_FAILED, Outcome.
 """Nothing is known of such a cell today: it hasn't moved."""
 
 
-class Kind(StrEnum):
+class MoveKind(StrEnum):
     """How something moved."""
 
     REGRESSED = "regressed"
@@ -34,7 +34,7 @@ class Kind(StrEnum):
     """Our side failed: nobody knows."""
 
 
-class Was(Struct, frozen=True):
+class BaselineEntry(Struct, frozen=True):
     """What one test, or a cell without tests, came to."""
 
     outcome: str
@@ -45,7 +45,7 @@ class Was(Struct, frozen=True):
 class Move(Struct, frozen=True):
     """One difference from the baseline."""
 
-    kind: Kind
+    kind: MoveKind
     cell: str
     """Its key."""
     test: str
@@ -54,13 +54,13 @@ class Move(Struct, frozen=True):
     after: str
 
 
-Baseline = Mapping[str, Mapping[str, Was]]
+Baseline = Mapping[str, Mapping[str, BaselineEntry]]
 """By cell key and test; a cell that has no tests has one entry with an empty name."""
 
 
-def baseline_of(report: Report, *, earlier: Baseline | None = None) -> Baseline:
+def baseline_of(report: RunReport, *, earlier: Baseline | None = None) -> Baseline:
     """Of a run. What was not seen in it is taken from an earlier one."""
-    found: dict[str, Mapping[str, Was]] = {}
+    found: dict[str, Mapping[str, BaselineEntry]] = {}
     for cell in report.cells:
         result = report.result(cell)
         if result.outcome in _NOT_SEEN:
@@ -71,60 +71,60 @@ def baseline_of(report: Report, *, earlier: Baseline | None = None) -> Baseline:
     return found
 
 
-def moves(baseline: Baseline, report: Report) -> tuple[Move, ...]:
+def moves(baseline: Baseline, report: RunReport) -> tuple[Move, ...]:
     """In the order of the cells; what is gone comes last."""
     return tuple(_moves(baseline, report))
 
 
-def _moves(baseline: Baseline, report: Report) -> Iterator[Move]:
+def _moves(baseline: Baseline, report: RunReport) -> Iterator[Move]:
     keys = {cell.key for cell in report.cells}
     for cell in report.cells:
         result = report.result(cell)
         if result.outcome in _NOT_SEEN:
-            yield Move(Kind.NOT_SEEN, cell.key, "", _cell_word(baseline.get(cell.key)), str(result.outcome))
+            yield Move(MoveKind.NOT_SEEN, cell.key, "", _cell_word(baseline.get(cell.key)), str(result.outcome))
             continue
         now = _cell(result)
         before = baseline.get(cell.key)
         if before is None:
-            yield Move(Kind.NEW, cell.key, "", "", str(result.outcome))
+            yield Move(MoveKind.NEW, cell.key, "", "", str(result.outcome))
             continue
         for test in dict.fromkeys((*now, *before)):
             was, is_now = before.get(test), now.get(test)
             if was is None and is_now is not None:
-                yield Move(Kind.NEW, cell.key, test, "", is_now.outcome)
+                yield Move(MoveKind.NEW, cell.key, test, "", is_now.outcome)
             elif was is not None and is_now is None:
-                yield Move(Kind.GONE, cell.key, test, was.outcome, "")
+                yield Move(MoveKind.GONE, cell.key, test, was.outcome, "")
             elif was is not None and is_now is not None and was != is_now:
                 yield Move(_kind(was, is_now), cell.key, test, _words(was, is_now), _words(is_now, was))
     for key, tests in baseline.items():
         if key not in keys:
-            yield Move(Kind.GONE, key, "", _cell_word(tests), "")
+            yield Move(MoveKind.GONE, key, "", _cell_word(tests), "")
 
 
-def _kind(was: Was, is_now: Was) -> Kind:
+def _kind(was: BaselineEntry, is_now: BaselineEntry) -> MoveKind:
     good = (Outcome.PASS, Outcome.SKIP)
     if was.outcome in good and is_now.outcome in good:
-        return Kind.CHANGED
+        return MoveKind.CHANGED
     if is_now.outcome in good:
-        return Kind.FIXED
-    return Kind.REGRESSED if was.outcome in good else Kind.CHANGED
+        return MoveKind.FIXED
+    return MoveKind.REGRESSED if was.outcome in good else MoveKind.CHANGED
 
 
-def _words(one: Was, other: Was) -> str:
+def _words(one: BaselineEntry, other: BaselineEntry) -> str:
     """The outcome; where that is the same, what it says."""
     return one.outcome if one.outcome != other.outcome or not one.told else f"{one.outcome} ({one.told})"
 
 
-def _cell_word(tests: Mapping[str, Was] | None) -> str:
+def _cell_word(tests: Mapping[str, BaselineEntry] | None) -> str:
     outcomes = [was.outcome for was in (tests or {}).values()]
     return next((one for one in outcomes if one not in (Outcome.PASS, Outcome.SKIP)), next(iter(outcomes), ""))
 
 
-def _cell(result: CellResult) -> Mapping[str, Was]:
+def _cell(result: CellResult) -> Mapping[str, BaselineEntry]:
     rows = gravest_first(result.tests)
     if not rows:
-        return {"": Was(str(result.outcome))}
-    return {name: Was(str(row.outcome), _told(row, result)) for name, row in sorted(rows.items())}
+        return {"": BaselineEntry(str(result.outcome))}
+    return {name: BaselineEntry(str(row.outcome), _told(row, result)) for name, row in sorted(rows.items())}
 
 
 def _told(row: TestRow, result: CellResult) -> str:
@@ -146,13 +146,13 @@ def baseline_text(baseline: Baseline) -> str:
     return f'{{\n"format": {FORMAT},\n"cells": {{\n{body}\n}}\n}}\n'
 
 
-def _as_today(was: Was) -> Was:
+def _as_today(was: BaselineEntry) -> BaselineEntry:
     """Return an entry in today's words: that no tests were found was an `error` before record format 2."""
-    empty = Was(str(Outcome.EMPTY), f"{Outcome.EMPTY}: no tests were found")
-    return empty if was == Was(str(Outcome.ERROR), f"{Outcome.ERROR}: no tests were found") else was
+    empty = BaselineEntry(str(Outcome.EMPTY), f"{Outcome.EMPTY}: no tests were found")
+    return empty if was == BaselineEntry(str(Outcome.ERROR), f"{Outcome.ERROR}: no tests were found") else was
 
 
-def _plain(was: Was) -> list[str]:
+def _plain(was: BaselineEntry) -> list[str]:
     return [was.outcome, was.told] if was.told else [was.outcome]
 
 
@@ -165,7 +165,7 @@ def read_baseline(text: str, *, shown: str) -> Baseline:
                 f"{shown} is a baseline of a later tf-tester (format {content['format']}).", hint="Upgrade tf-tester."
             )
         return {
-            str(key): {str(test): _as_today(Was(*map(str, was))) for test, was in tests.items()}
+            str(key): {str(test): _as_today(BaselineEntry(*map(str, was))) for test, was in tests.items()}
             for key, tests in content["cells"].items()
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

@@ -23,7 +23,7 @@ class Mark(StrEnum):
     """It could not run, or passes at one time and fails at another."""
 
 
-class Change(Struct, frozen=True):
+class Transition(Struct, frozen=True):
     """From one version to the next that was looked at; what lies between could not be tested."""
 
     before: int
@@ -36,7 +36,7 @@ class Change(Struct, frozen=True):
         return self.after == self.before + 1
 
 
-class Search:
+class BisectSearch:
     """Between the first and the last of a line, which are known to differ."""
 
     def __init__(self, count: int, first: Mark) -> None:
@@ -66,13 +66,13 @@ class Search:
             self._high = index
 
     @property
-    def change(self) -> Change:
+    def change(self) -> Transition:
         """The narrowest that is known now."""
         becomes = Mark.BAD if self._first is Mark.GOOD else Mark.GOOD
-        return Change(self._low, self._high, becomes)
+        return Transition(self._low, self._high, becomes)
 
 
-def halving(count: int, *, at_once: int = 1) -> Generator[list[int], list[Mark], Change]:
+def halving(count: int, *, at_once: int = 1) -> Generator[list[int], list[Mark], Transition]:
     """The same between a good first and a bad last one, several looks at a time; yields indexes, takes their marks.
 
     With `at_once` looks together fewer rounds are needed, and more looks in all.
@@ -90,7 +90,7 @@ def halving(count: int, *, at_once: int = 1) -> Generator[list[int], list[Mark],
                 low = index
             else:
                 untestable.add(index)
-    return Change(low, high, Mark.BAD)
+    return Transition(low, high, Mark.BAD)
 
 
 def _spread(numbers: Sequence[int], count: int) -> list[int]:
@@ -103,17 +103,17 @@ def _spread(numbers: Sequence[int], count: int) -> list[int]:
     return [numbers[place] for place in sorted(places) if 0 <= place < len(numbers)] or [numbers[len(numbers) // 2]]
 
 
-def transitions(marks: Sequence[Mark]) -> list[Change]:
+def transitions(marks: Sequence[Mark]) -> list[Transition]:
     """Every change along a line of which all were looked at."""
     known = [(index, mark) for index, mark in enumerate(marks) if mark is not Mark.UNTESTABLE]
     pairs = itertools.pairwise(known)
-    return [Change(before, after, mark) for (before, earlier), (after, mark) in pairs if mark is not earlier]
+    return [Transition(before, after, mark) for (before, earlier), (after, mark) in pairs if mark is not earlier]
 
 
-def together(marks: Sequence[Mark]) -> Mark:
+def combined(marks: Sequence[Mark]) -> Mark:
     """Of several looks at one version: what all of them say.
 
-    >>> together([Mark.GOOD, Mark.GOOD]), together([Mark.GOOD, Mark.BAD])
+    >>> combined([Mark.GOOD, Mark.GOOD]), combined([Mark.GOOD, Mark.BAD])
     (<Mark.GOOD: 'good'>, <Mark.UNTESTABLE: 'untestable'>)
     """
     return marks[0] if len(set(marks)) == 1 else Mark.UNTESTABLE

@@ -16,7 +16,7 @@ from math import ceil, log2
 
 from msgspec import Struct
 
-from tf_tester.core.bisect import Change, Mark, halving
+from tf_tester.core.bisect import Mark, Transition, halving
 
 Changes = frozenset[str]
 
@@ -36,7 +36,7 @@ class Culprit(Struct, frozen=True):
         return self.changes | self.entailed
 
 
-class Answer(Struct, frozen=True):
+class CulpritSearchResult(Struct, frozen=True):
     """What was found."""
 
     culprits: tuple[Culprit, ...]
@@ -56,7 +56,7 @@ def most_trials(changes: int, sizes: Sequence[int] = (1,)) -> int:
     return for_each + sum(int(widest**depth) for depth in range(1, len(sizes) + 1))
 
 
-class Graph:
+class EntailmentGraph:
     """Changes, and which others each entails."""
 
     def __init__(self, entails: Mapping[str, Iterable[str]]) -> None:
@@ -94,10 +94,10 @@ class Graph:
         return frozenset(name for name in universe if not self.closure({name}) & gone)
 
 
-class Hunt:
+class CulpritSearch:
     """One search; `steps` asks for trials and is sent what they came to."""
 
-    def __init__(self, graph: Graph, *, at_once: int = 1, budget: int | None = None) -> None:
+    def __init__(self, graph: EntailmentGraph, *, at_once: int = 1, budget: int | None = None) -> None:
         """`at_once`: trials that may be asked for together. `budget`: trials in all, at the most."""
         self._graph = graph
         self._at_once = at_once
@@ -105,14 +105,14 @@ class Hunt:
         self._known = {frozenset[str](): Mark.GOOD, graph.everything: Mark.BAD}
         self.tried = 0
 
-    def steps(self) -> Generator[list[Changes], list[Mark], Answer]:
+    def steps(self) -> Generator[list[Changes], list[Mark], CulpritSearchResult]:
         """Yields sets of changes to try together, takes their marks in the same order, returns the answer."""
         found: list[Culprit] = []
         try:
             yield from self._all(found)
         except _SpentError:
-            return Answer(tuple(found), self.tried, complete=False)
-        return Answer(tuple(found), self.tried, complete=True)
+            return CulpritSearchResult(tuple(found), self.tried, complete=False)
+        return CulpritSearchResult(tuple(found), self.tried, complete=True)
 
     def _all(self, found: list[Culprit]) -> Generator[list[Changes], list[Mark], None]:
         level: list[Changes] = [frozenset()]
@@ -175,7 +175,7 @@ class Hunt:
             while True:
                 counts = steps.send((yield from self._ask([needed.union(*rest[:count]) for count in counts])))
         except StopIteration as stop:
-            change: Change = stop.value
+            change: Transition = stop.value
         return change.before, change.after
 
     def _ask(self, wanted: Sequence[Changes]) -> Generator[list[Changes], list[Mark], list[Mark]]:

@@ -7,7 +7,7 @@ from tf_tester.core.retries import TroubleKind
 MIB = 1 << 20
 
 
-class Terms(Struct, frozen=True):
+class RaceTerms(Struct, frozen=True):
     """Sizes in bytes."""
 
     share: int = 4 * MIB

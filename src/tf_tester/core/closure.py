@@ -34,7 +34,7 @@ _PLATFORMS = ("linux_x86_64", "linux_aarch64", "macosx_arm64", "macosx_x86_64", 
 """What markers are tried with where the replica is for all."""
 
 
-class Target(Struct, frozen=True):
+class InstallTarget(Struct, frozen=True):
     """What is to be able to install from the replica."""
 
     python: tuple[int, int]
@@ -42,12 +42,12 @@ class Target(Struct, frozen=True):
     """None: every one."""
 
 
-class Demand(Struct, frozen=True):
+class TargetRequirement(Struct, frozen=True):
     """One requirement, for one target."""
 
     project: str
     """Canonical name."""
-    target: Target
+    target: InstallTarget
     specifier: str = ""
     extras: frozenset[str] = frozenset()
     newest: int | None = None
@@ -62,7 +62,7 @@ class Demand(Struct, frozen=True):
     """What it requires is not to be had: a lock has named that, too."""
 
 
-class Rules(Struct, frozen=True):
+class ReplicaRules(Struct, frozen=True):
     """How a replica is filled."""
 
     dependencies: bool = True
@@ -81,9 +81,9 @@ class _Project(Struct):
     page: ProjectPage
     versions: list[tuple[Version, tuple[Artifact, ...]]]
     """Newest first."""
-    suited: dict[Target, list[tuple[Version, tuple[Artifact, ...]]]] = field(default_factory=dict)
+    suited: dict[InstallTarget, list[tuple[Version, tuple[Artifact, ...]]]] = field(default_factory=dict)
     """What may be taken for a target."""
-    sources: dict[Target, list[tuple[Version, tuple[Artifact, ...]]]] = field(default_factory=dict)
+    sources: dict[InstallTarget, list[tuple[Version, tuple[Artifact, ...]]]] = field(default_factory=dict)
     """What may be taken for it where that is nothing."""
 
 
@@ -92,7 +92,7 @@ class _Need(Struct, frozen=True):
 
     artifact: Artifact
     key: str
-    target: Target
+    target: InstallTarget
     extras: frozenset[str]
     cutoff: datetime | None
 
@@ -100,12 +100,12 @@ class _Need(Struct, frozen=True):
 class Closure:
     """Ask it what it wants to know until it wants nothing more; then `chosen` is complete."""
 
-    def __init__(self, rules: Rules, roots: Iterable[Demand]) -> None:
+    def __init__(self, rules: ReplicaRules, roots: Iterable[TargetRequirement]) -> None:
         self._rules = rules
         self._projects: dict[str, _Project | None] = {}
         """None: there is none, or its page can't be had."""
-        self._seen: set[Demand] = set()
-        self._waiting: dict[str, list[Demand]] = {}
+        self._seen: set[TargetRequirement] = set()
+        self._waiting: dict[str, list[TargetRequirement]] = {}
         """Demands by the project whose page is not known yet."""
         self._metadata: dict[str, tuple[Requirement, ...]] = {}
         """What is required, by key."""
@@ -163,7 +163,7 @@ class Closure:
 
     def join(self) -> bool:
         """When nothing is wanted: demand of each project what satisfies all at once. Whether that is something new."""
-        together: dict[tuple[str, Target, datetime | None], set[Demand]] = {}
+        together: dict[tuple[str, InstallTarget, datetime | None], set[TargetRequirement]] = {}
         for demand in self._seen:
             if not demand.digests and not demand.root:
                 together.setdefault((demand.project, demand.target, demand.cutoff), set()).add(demand)
@@ -173,13 +173,13 @@ class Closure:
             if len(demands) > 1:
                 newest = next(iter(demands)).newest
                 extras = frozenset().union(*(one.extras for one in demands))
-                joined = Demand(project, target, ",".join(words), extras, newest=newest, cutoff=cutoff)
+                joined = TargetRequirement(project, target, ",".join(words), extras, newest=newest, cutoff=cutoff)
                 self._add(joined, may_fail=True)
         return len(self._seen) > before
 
     # -- how
 
-    def _add(self, demand: Demand, *, may_fail: bool = False) -> None:
+    def _add(self, demand: TargetRequirement, *, may_fail: bool = False) -> None:
         if demand in self._seen or demand.project in self._rules.exclude:
             return
         self._seen.add(demand)
@@ -188,7 +188,7 @@ class Closure:
         else:
             self._waiting.setdefault(demand.project, []).append(demand)
 
-    def _satisfy(self, demand: Demand, *, may_fail: bool = False) -> None:
+    def _satisfy(self, demand: TargetRequirement, *, may_fail: bool = False) -> None:
         project = self._projects[demand.project]
         if project is None:
             return
@@ -204,7 +204,7 @@ class Closure:
         elif not may_fail:
             self._unsatisfied.add((demand.project, demand.specifier))
 
-    def _allowed(self, project: _Project, demand: Demand) -> list[tuple[Version, tuple[Artifact, ...]]]:
+    def _allowed(self, project: _Project, demand: TargetRequirement) -> list[tuple[Version, tuple[Artifact, ...]]]:
         if demand.digests:
             return _with_files(project, lambda artifacts: [one for one in artifacts if _is_meant(one, demand)])
         suited, sources = project.suited.get(demand.target), project.sources.get(demand.target, [])
@@ -215,7 +215,7 @@ class Closure:
         return self._of(suited, project, demand) or self._of(sources, project, demand)
 
     def _of(
-        self, suited: list[tuple[Version, tuple[Artifact, ...]]], project: _Project, demand: Demand
+        self, suited: list[tuple[Version, tuple[Artifact, ...]]], project: _Project, demand: TargetRequirement
     ) -> list[tuple[Version, tuple[Artifact, ...]]]:
         """Those of the versions that a demand allows, the newest first, as many as it wants."""
         specifiers = _specifiers(demand.specifier)
@@ -232,19 +232,21 @@ class Closure:
             out = [one for one in out if not one[0].is_prerelease] or out
         return out if demand.newest is None else out[: demand.newest]
 
-    def _suiting(self, artifacts: Sequence[Artifact], target: Target) -> list[Artifact]:
+    def _suiting(self, artifacts: Sequence[Artifact], target: InstallTarget) -> list[Artifact]:
         wheels = any(one.is_wheel for one in artifacts)
         with_sources = self._rules.sdists == "always" or (self._rules.sdists == "missing" and not wheels)
         fit = [one for one in artifacts if _suits(one, target)]
         return [one for one in fit if one.is_wheel or (with_sources and one.is_sdist)]
 
-    def _sources(self, artifacts: Sequence[Artifact], target: Target) -> list[Artifact]:
+    def _sources(self, artifacts: Sequence[Artifact], target: InstallTarget) -> list[Artifact]:
         """Of a version that has wheels, for others."""
         if self._rules.sdists != "missing":
             return []
         return [one for one in artifacts if one.is_sdist and _suits(one, target)]
 
-    def _require(self, demand: Demand, version: Version, artifacts: Sequence[Artifact], project: _Project) -> None:
+    def _require(
+        self, demand: TargetRequirement, version: Version, artifacts: Sequence[Artifact], project: _Project
+    ) -> None:
         wheels = {_key(one): one for one in artifacts if one.is_wheel}
         if not wheels:
             self.opaque.add(f"{demand.project} {version}")
@@ -273,7 +275,7 @@ class Closure:
             name = str(canonicalize_name(requirement.name))
             own = f"=={need.artifact.version}" if name == need.artifact.project else ""
             self._add(
-                Demand(
+                TargetRequirement(
                     name,
                     need.target,
                     # An extra that is made of others names the project itself, and means this version.
@@ -285,22 +287,22 @@ class Closure:
             )
 
 
-def targets_of(pythons: Sequence[tuple[int, int]], platforms: Sequence[Platform]) -> list[Target]:
+def targets_of(pythons: Sequence[tuple[int, int]], platforms: Sequence[Platform]) -> list[InstallTarget]:
     """Each Python on each platform; where none is named, each that there is: newer ones take other versions."""
-    return [Target(python, platform) for python in pythons or _PYTHONS for platform in platforms or (None,)]
+    return [InstallTarget(python, platform) for python in pythons or _PYTHONS for platform in platforms or (None,)]
 
 
 def demands_of(
     requirement: Requirement,
-    targets: Iterable[Target],
+    targets: Iterable[InstallTarget],
     *,
     newest: int | None,
     digests: frozenset[str] = frozenset(),
     alone: bool = False,
-) -> list[Demand]:
+) -> list[TargetRequirement]:
     """The roots that a requirement means, as far as its marker holds."""
     return [
-        Demand(
+        TargetRequirement(
             str(canonicalize_name(requirement.name)),
             target,
             _written(requirement.specifier),
@@ -323,11 +325,11 @@ def _with_files(
     return [(version, files) for version, files in found if files]
 
 
-def _is_meant(artifact: Artifact, demand: Demand) -> bool:
+def _is_meant(artifact: Artifact, demand: TargetRequirement) -> bool:
     return artifact.sha256 in demand.digests and _suits(artifact, demand.target)
 
 
-def _suits(artifact: Artifact, target: Target) -> bool:
+def _suits(artifact: Artifact, target: InstallTarget) -> bool:
     return suits(artifact, target.python, target.platform)
 
 
@@ -356,13 +358,13 @@ def _specifiers(text: str) -> SpecifierSet:
         return SpecifierSet("<0")
 
 
-def _holds(requirement: Requirement, extras: frozenset[str], target: Target) -> bool:
+def _holds(requirement: Requirement, extras: frozenset[str], target: InstallTarget) -> bool:
     """Whether it counts on any machine that the target means."""
     return requirement.marker is None or _true(str(requirement.marker), extras or frozenset({""}), target)
 
 
 @lru_cache(65_536)
-def _true(marker: str, extras: frozenset[str], target: Target) -> bool:
+def _true(marker: str, extras: frozenset[str], target: InstallTarget) -> bool:
     parsed = Marker(marker)
     try:
         return any(
@@ -375,7 +377,7 @@ def _true(marker: str, extras: frozenset[str], target: Target) -> bool:
 
 
 @lru_cache(256)
-def _environments(target: Target) -> tuple[Mapping[str, Any], ...]:
+def _environments(target: InstallTarget) -> tuple[Mapping[str, Any], ...]:
     major, minor = target.python
     platforms = (target.platform,) if target.platform else tuple(map(platform_named, _PLATFORMS))
     return tuple(

@@ -20,7 +20,7 @@ class Grade(StrEnum):
     """It says something else than the authority."""
 
 
-class Finding(Struct, frozen=True):
+class ConformanceFinding(Struct, frozen=True):
     """One thing that was looked at."""
 
     what: str
@@ -28,7 +28,7 @@ class Finding(Struct, frozen=True):
     told: str
 
 
-def of_answer(content_type: str, body: bytes, revalidated: int | None) -> list[Finding]:
+def of_answer(content_type: str, body: bytes, revalidated: int | None) -> list[ConformanceFinding]:
     """What the answer itself tells: the format (PEP 691), and whether it can be revalidated.
 
     `revalidated`: status of the answer to the same question with its ETag; None where it had none.
@@ -36,19 +36,19 @@ def of_answer(content_type: str, body: bytes, revalidated: int | None) -> list[F
     kind = content_type.partition(";")[0].strip() or "nothing"
     as_json = body.lstrip()[:1] == b"{"
     if as_json and kind == JSON_TYPE:
-        form = Finding("JSON (PEP 691)", Grade.OK, kind)
+        form = ConformanceFinding("JSON (PEP 691)", Grade.OK, kind)
     elif as_json:
-        form = Finding("JSON (PEP 691)", Grade.LESS, f"sent as {kind}")
+        form = ConformanceFinding("JSON (PEP 691)", Grade.LESS, f"sent as {kind}")
     else:
-        form = Finding("JSON (PEP 691)", Grade.LESS, f"HTML only ({kind})")
+        form = ConformanceFinding("JSON (PEP 691)", Grade.LESS, f"HTML only ({kind})")
     if revalidated is None:
-        return [form, Finding("ETag", Grade.LESS, "none: each look at a page is a download of it")]
+        return [form, ConformanceFinding("ETag", Grade.LESS, "none: each look at a page is a download of it")]
     if revalidated != 304:
-        return [form, Finding("ETag", Grade.LESS, f"there, but asked with it the answer is {revalidated}")]
-    return [form, Finding("ETag", Grade.OK, "answers 304 where nothing has changed")]
+        return [form, ConformanceFinding("ETag", Grade.LESS, f"there, but asked with it the answer is {revalidated}")]
+    return [form, ConformanceFinding("ETag", Grade.OK, "answers 304 where nothing has changed")]
 
 
-def of_page(page: ProjectPage, authority: ProjectPage) -> list[Finding]:
+def of_page(page: ProjectPage, authority: ProjectPage) -> list[ConformanceFinding]:
     """How the page differs from the authority's."""
     theirs = {artifact.filename: artifact for artifact in authority.artifacts}
     mine = {artifact.filename: artifact for artifact in page.artifacts}
@@ -65,47 +65,49 @@ def of_page(page: ProjectPage, authority: ProjectPage) -> list[Finding]:
     ]
 
 
-def _files(mine: dict[str, Artifact], theirs: dict[str, Artifact]) -> Finding:
+def _files(mine: dict[str, Artifact], theirs: dict[str, Artifact]) -> ConformanceFinding:
     missing = [artifact for name, artifact in theirs.items() if name not in mine]
     more = len(mine.keys() - theirs.keys())
     besides = f"; {more} that the authority doesn't list" if more else ""
     if not missing:
-        return Finding("files", Grade.WRONG if more else Grade.OK, f"all {len(theirs)}{besides}")
+        return ConformanceFinding("files", Grade.WRONG if more else Grade.OK, f"all {len(theirs)}{besides}")
     newest = _newest(missing)
     when = f", the newest of {newest:%Y-%m-%d %H:%M} UTC" if newest else ""
-    return Finding("files", Grade.LESS, f"{len(missing)} of {len(theirs)} missing{when}{besides}")
+    return ConformanceFinding("files", Grade.LESS, f"{len(missing)} of {len(theirs)} missing{when}{besides}")
 
 
 def _newest(artifacts: Sequence[Artifact]) -> datetime | None:
     return max((one.upload_time for one in artifacts if one.upload_time is not None), default=None)
 
 
-def _hashes(both: Sequence[tuple[Artifact, Artifact]]) -> Finding:
+def _hashes(both: Sequence[tuple[Artifact, Artifact]]) -> ConformanceFinding:
     other = [one.filename for one, its in both if one.sha256 and its.sha256 and one.sha256 != its.sha256]
     if other:
-        return Finding("SHA-256", Grade.WRONG, f"{len(other)} are not the authority's: {other[0]}")
+        return ConformanceFinding("SHA-256", Grade.WRONG, f"{len(other)} are not the authority's: {other[0]}")
     none = sum(one.sha256 is None for one, _ in both)
     if none:
-        return Finding("SHA-256", Grade.LESS, f"{none} of {len(both)} files have none")
-    return Finding("SHA-256", Grade.OK, f"the authority's for all {len(both)}")
+        return ConformanceFinding("SHA-256", Grade.LESS, f"{none} of {len(both)} files have none")
+    return ConformanceFinding("SHA-256", Grade.OK, f"the authority's for all {len(both)}")
 
 
-def _told(what: str, given: Sequence[bool]) -> Finding:
+def _told(what: str, given: Sequence[bool]) -> ConformanceFinding:
     if not given:
-        return Finding(what, Grade.OK, "the authority has none either")
+        return ConformanceFinding(what, Grade.OK, "the authority has none either")
     if all(given):
-        return Finding(what, Grade.OK, "for every file")
-    return Finding(what, Grade.LESS, f"for {sum(given)} of {len(given)} files" if any(given) else "none")
+        return ConformanceFinding(what, Grade.OK, "for every file")
+    return ConformanceFinding(what, Grade.LESS, f"for {sum(given)} of {len(given)} files" if any(given) else "none")
 
 
-def _yanks(both: Sequence[tuple[Artifact, Artifact]]) -> Finding:
+def _yanks(both: Sequence[tuple[Artifact, Artifact]]) -> ConformanceFinding:
     what = "yanks (PEP 592)"
     yanked = [(one, its) for one, its in both if its.yanked is not None]
     lost = sum(one.yanked is None for one, _ in yanked)
     made_up = sum(one.yanked is not None and its.yanked is None for one, its in both)
     reasons = sum(bool(its.yanked) and not one.yanked for one, its in yanked if one.yanked is not None)
     if lost or made_up:
-        return Finding(what, Grade.WRONG, f"{lost} of {len(yanked)} yanked files are not marked, {made_up} others are")
+        return ConformanceFinding(
+            what, Grade.WRONG, f"{lost} of {len(yanked)} yanked files are not marked, {made_up} others are"
+        )
     if reasons:
-        return Finding(what, Grade.LESS, f"all {len(yanked)} marked, {reasons} without the reason")
-    return Finding(what, Grade.OK, f"all {len(yanked)} marked" if yanked else "there are none")
+        return ConformanceFinding(what, Grade.LESS, f"all {len(yanked)} marked, {reasons} without the reason")
+    return ConformanceFinding(what, Grade.OK, f"all {len(yanked)} marked" if yanked else "there are none")

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from tf_tester.core.report import Report
+from tf_tester.core.report import RunReport
 from tf_tester.model.cell import Cell
 from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow
 
@@ -28,7 +28,7 @@ Files and lines move from one version to the next: of a library it is the functi
 """
 
 
-class Difference(Struct, frozen=True):
+class SharedFailure(Struct, frozen=True):
     """One way to fail, as seen in one cell, and who else failed in that way."""
 
     cell: Cell
@@ -48,7 +48,7 @@ class Obstacle(Struct, frozen=True):
     """Of all these cells; they may name different versions."""
 
 
-def differences(report: Report) -> tuple[tuple[Difference, ...], int]:
+def differences(report: RunReport) -> tuple[tuple[SharedFailure, ...], int]:
     """Of each failing cell the first failure that no earlier cell has shown, and how many kinds stay unshown.
 
     A cell is named with every shown kind of failure that it has.
@@ -73,13 +73,13 @@ def differences(report: Report) -> tuple[tuple[Difference, ...], int]:
     every_kind = {signature for _, kinds in failures.values() for signature in kinds}
     having = {signature: tuple(cell for cell, kinds in failures.values() if signature in kinds) for signature in shown}
     found = tuple(
-        Difference(cell, row, told, tuple(other for other in having[signature] if other != cell))
+        SharedFailure(cell, row, told, tuple(other for other in having[signature] if other != cell))
         for signature, (cell, row, told) in shown.items()
     )
     return found, len(every_kind) - len(shown)
 
 
-def obstacles(report: Report) -> tuple[Obstacle, ...]:
+def obstacles(report: RunReport) -> tuple[Obstacle, ...]:
     """Why the cells that could not run could not, each reason once; interrupted cells have none."""
     groups: dict[Signature, list[tuple[Cell, CellResult]]] = {}
     for cell in report.cells:

@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from tf_tester.core.blame import Graph
+from tf_tester.core.blame import EntailmentGraph
 from tf_tester.core.requires import requirements_of
 from tf_tester.model.lock import Lock, Pin, Resolution
 
@@ -25,7 +25,7 @@ class LockChangeKind(StrEnum):
     """The same version, but another file."""
 
 
-class Change(Struct, frozen=True):
+class DistributionChange(Struct, frozen=True):
     """One distribution that isn't the same in two locks."""
 
     name: str
@@ -62,13 +62,13 @@ class Change(Struct, frozen=True):
         return LockChangeKind.UP if before < after else LockChangeKind.DOWN
 
 
-def changes(before: Lock, after: Lock) -> tuple[Change, ...]:
+def changes(before: Lock, after: Lock) -> tuple[DistributionChange, ...]:
     """By name."""
     old, new = _by_name(before), _by_name(after)
     names = sorted(old.keys() | new.keys())
     pairs = ((name, old.get(name), new.get(name)) for name in names)
     return tuple(
-        Change(name, one.version if one else None, other.version if other else None)
+        DistributionChange(name, one.version if one else None, other.version if other else None)
         for name, one, other in pairs
         if one is None or other is None or one.sha256 != other.sha256
     )
@@ -83,7 +83,9 @@ def between(before: Lock, after: Lock, changed: Collection[str]) -> Lock:
     )
 
 
-def entailing(before: Lock, after: Lock, needs: Callable[[Pin], bytes], environment: Mapping[str, str]) -> Graph:
+def entailing(
+    before: Lock, after: Lock, needs: Callable[[Pin], bytes], environment: Mapping[str, str]
+) -> EntailmentGraph:
     """Which changes can only be made together with which others.
 
     One that requires what only the second lock has entails it; and where a distribution of the first lock does not
@@ -109,7 +111,7 @@ def entailing(before: Lock, after: Lock, needs: Callable[[Pin], bytes], environm
                 if _meets(requirement, here.get(target)) and not _meets(requirement, there.get(target)):
                     # The new one needs the new target; the old one can't be beside the new target.
                     entails[name if mine else target].add(target if mine else name)
-    return Graph(entails)
+    return EntailmentGraph(entails)
 
 
 def requirers(lock: Lock, name: str, needs: Callable[[Pin], bytes], environment: Mapping[str, str]) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ _STATUS = re.compile(r"([A-Z])(\d{0,12})", re.ASCII)
 _PROJECT = "pypi"
 
 
-class State(StrEnum):
+class FeedState(StrEnum):
     FILLED = "filled"
     FILLING = "filling"
     FAILED = "failed"
@@ -30,33 +30,33 @@ class State(StrEnum):
 
 
 _STATES = {
-    "S": State.FILLED,
-    "Y": State.FILLING,
-    "D": State.FILLING,
-    "F": State.FAILED,
-    "P": State.PAUSED,
-    "C": State.PROXY,
-    "R": State.PROXY,
+    "S": FeedState.FILLED,
+    "Y": FeedState.FILLING,
+    "D": FeedState.FILLING,
+    "F": FeedState.FAILED,
+    "P": FeedState.PAUSED,
+    "C": FeedState.PROXY,
+    "R": FeedState.PROXY,
 }
 
 
-class Report(Struct, frozen=True):
+class FeedReport(Struct, frozen=True):
     """Of one mirror."""
 
-    state: State
+    state: FeedState
     filled: Moment | None
     """When it was last filled, as far as that is told."""
 
 
-def reports(content: bytes) -> dict[str, Report]:
+def reports(content: bytes) -> dict[str, FeedReport]:
     """By host of the site: what a feed, or a pack of them, says of PyPI. Raises `ValueError` where it is none.
 
     >>> reports(b'[{"site":{"url":"https://m.example"},"mirrors":[{"cname":"pypi","status":"F1700000060O1700000000"}]}]')
-    {'m.example': Report(state=<State.FAILED: 'failed'>, filled=datetime.datetime(2023, 11, 14, 22, 13, 20, \
+    {'m.example': FeedReport(state=<FeedState.FAILED: 'failed'>, filled=datetime.datetime(2023, 11, 14, 22, 13, 20, \
 tzinfo=datetime.timezone.utc))}
     """
     decoded = msgspec.json.decode(content, type=list[dict[str, object]] | dict[str, object])
-    found: dict[str, Report] = {}
+    found: dict[str, FeedReport] = {}
     for member in decoded if isinstance(decoded, list) else [decoded]:
         site, mirrors = member.get("site"), member.get("mirrors")
         url = site.get("url") if isinstance(site, dict) else None
@@ -69,7 +69,7 @@ tzinfo=datetime.timezone.utc))}
     return found
 
 
-def reports_of(content: bytes, mirrors: Iterable[Mirror]) -> dict[str, Report]:
+def reports_of(content: bytes, mirrors: Iterable[Mirror]) -> dict[str, FeedReport]:
     """Return the reports on those mirrors that a feed knows, by name. Raises `ValueError` where it is no feed."""
     told = reports(content)
     found = {}
@@ -82,11 +82,11 @@ def reports_of(content: bytes, mirrors: Iterable[Mirror]) -> dict[str, Report]:
     return found
 
 
-def _report(status: object) -> Report:
+def _report(status: object) -> FeedReport:
     parts = dict(_STATUS.findall(status)) if isinstance(status, str) else {}
-    state = next((_STATES[letter] for letter in parts if letter in _STATES), State.UNKNOWN)
+    state = next((_STATES[letter] for letter in parts if letter in _STATES), FeedState.UNKNOWN)
     at = parts.get("S") or parts.get("O")
-    return Report(state, datetime.fromtimestamp(int(at), UTC) if at and int(at) < 2**33 else None)
+    return FeedReport(state, datetime.fromtimestamp(int(at), UTC) if at and int(at) < 2**33 else None)
 
 
 def _host(url: str) -> str | None:

@@ -29,7 +29,7 @@ _TABLE = "tf-tester"
 """Of ours in a lock, below `[tool]`."""
 
 
-class Origin(Struct, frozen=True):
+class LockOrigin(Struct, frozen=True):
     """What a lock answers; with it the same question can be asked again."""
 
     cell: Cell
@@ -72,7 +72,7 @@ def constraints_text(pins: Sequence[Pin], *, header: Sequence[str]) -> str:
     )
 
 
-def pylock_text(pins: Sequence[Pin], *, python: str, created_by: str, origin: Origin | None = None) -> str:
+def pylock_text(pins: Sequence[Pin], *, python: str, created_by: str, origin: LockOrigin | None = None) -> str:
     """PEP 751; `python`: the Python that it was made for, such as `3.8`. `origin` goes into a table of ours.
 
     What was built here stands in it as the source distribution that it was built from.
@@ -110,7 +110,7 @@ def pylock_text(pins: Sequence[Pin], *, python: str, created_by: str, origin: Or
     return tomlkit.dumps(lock.to_dict())
 
 
-def _table(origin: Origin) -> dict[str, Any]:
+def _table(origin: LockOrigin) -> dict[str, Any]:
     cell = origin.cell
     words = {
         "package": cell.package,
@@ -127,13 +127,13 @@ def _table(origin: Origin) -> dict[str, Any]:
     return words | {"grace-seconds": int(origin.grace.total_seconds())} | {k: list(v) for k, v in lists.items() if v}
 
 
-def origin_of(content: bytes) -> Origin | None:
+def origin_of(content: bytes) -> LockOrigin | None:
     """What a `pylock.toml` of ours answers; None where it is somebody else's."""
     import tomllib
 
     try:
         table = tomllib.loads(content.decode())["tool"][_TABLE]
-        return Origin(
+        return LockOrigin(
             Cell.of(
                 str(table["package"]),
                 str(table["version"]),

@@ -38,11 +38,11 @@ from tf_tester.core.claims import (
     Judged,
     Opened,
     RaceEvent,
+    RaceTerms,
     Refuse,
     Shorten,
     Stored,
     Take,
-    Terms,
     Tick,
     Wait,
 )
@@ -133,12 +133,12 @@ class Race:
         sources: Sequence[Source],
         *,
         held: Iterable[Segment] = (),
-        terms: Terms | None = None,
+        terms: RaceTerms | None = None,
         retries: Retries | None = None,
     ) -> None:
         """`sources`: the most wanted first. `held`: what earlier runs brought. `retries`: of each source."""
         self.size = size or None  # nobody would publish an empty file
-        self._terms = terms or Terms()
+        self._terms = terms or RaceTerms()
         retries = retries or Retries()
         self._lanes = {one.name: _Lane(one, retries, one.speed, one.proven) for one in sources}
         self._quarrel: tuple[str, str, int, int] | None = None

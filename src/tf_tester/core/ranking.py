@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tf_tester.core.feeds import Report, State
+from tf_tester.core.feeds import FeedReport, FeedState
 from tf_tester.core.sizes import duration_text, size_text
 from tf_tester.model.artifact import Artifact, ProjectPage
 
@@ -22,7 +22,7 @@ _STALE = timedelta(days=2)
 _A_DAY = timedelta(days=1)
 
 
-class Wanted(Struct, frozen=True):
+class WantedFiles(Struct, frozen=True):
     """Files that are to be had."""
 
     count: int
@@ -59,7 +59,7 @@ class Observation(Struct, frozen=True):
     """Bytes that it may still be asked for today; None: no limit."""
     right: int = 0
     """Files that it helped to bring before."""
-    feed: Report | None = None
+    feed: FeedReport | None = None
 
 
 class Ranked(Struct, frozen=True):
@@ -72,10 +72,10 @@ class Ranked(Struct, frozen=True):
     chosen: bool = False
 
 
-class Comparison(Struct, frozen=True):
+class MirrorComparison(Struct, frozen=True):
     """Mirrors ranked for given files."""
 
-    wanted: Wanted
+    wanted: WantedFiles
     authority: Observation
     ranked: tuple[Ranked, ...]
 
@@ -103,7 +103,9 @@ def on_page(
     )
 
 
-def rank(observations: Sequence[Observation], wanted: Wanted, authority: Observation, now: datetime) -> list[Ranked]:
+def rank(
+    observations: Sequence[Observation], wanted: WantedFiles, authority: Observation, now: datetime
+) -> list[Ranked]:
     """The fastest first, those that can't be asked last; `chosen` are those that are to be raced.
 
     None is chosen where the authority itself is the fastest: asking others would only be a burden to them.
@@ -126,7 +128,7 @@ def rank(observations: Sequence[Observation], wanted: Wanted, authority: Observa
     ]
 
 
-def _refusal(one: Observation, wanted: Wanted, now: datetime) -> str:
+def _refusal(one: Observation, wanted: WantedFiles, now: datetime) -> str:
     if one.wrong_bytes:
         return "what it sent is not what the authority has"
     if one.cooldown_until is not None and one.cooldown_until > now:
@@ -140,7 +142,7 @@ def _refusal(one: Observation, wanted: Wanted, now: datetime) -> str:
     return ""
 
 
-def _seconds(one: Observation, wanted: Wanted, otherwise: float | None) -> float | None:
+def _seconds(one: Observation, wanted: WantedFiles, otherwise: float | None) -> float | None:
     """`otherwise`: seconds a byte of what it doesn't have."""
     if not one.rate:
         return None
@@ -164,7 +166,7 @@ def _chosen(usable: Sequence[Ranked], authority: float | None) -> set[str]:
     return {one.observation.name for one in chosen}
 
 
-def _reasons(one: Observation, wanted: Wanted, now: datetime) -> list[str]:
+def _reasons(one: Observation, wanted: WantedFiles, now: datetime) -> list[str]:
     words = [f"{size_text(one.rate)}/s"] if one.rate else []
     words += [f"first byte {duration_text(one.first_byte)}"] if one.first_byte is not None else []
     words.append(f"has all {wanted.count}" if one.has == wanted.count else f"has {one.has} of {wanted.count}")
@@ -179,9 +181,9 @@ def _reasons(one: Observation, wanted: Wanted, now: datetime) -> list[str]:
     return words
 
 
-def _feed_words(feed: Report, now: datetime) -> list[str]:
+def _feed_words(feed: FeedReport, now: datetime) -> list[str]:
     when = "" if feed.filled is None else f" {feed.filled:%Y-%m-%d}"
-    if feed.state in (State.FAILED, State.PAUSED):
+    if feed.state in (FeedState.FAILED, FeedState.PAUSED):
         return [f"its operator says: {feed.state}, last filled{when or ' long ago'}"]
     if feed.filled is not None and now - feed.filled > _STALE:
         return [f"last filled{when}"]

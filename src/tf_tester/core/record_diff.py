@@ -3,8 +3,8 @@
 from msgspec import Struct
 
 from tf_tester.core.baseline import Move, baseline_of, moves
-from tf_tester.core.drift import Change, changes
-from tf_tester.core.report import Report
+from tf_tester.core.drift import DistributionChange, changes
+from tf_tester.core.report import RunReport
 
 
 class CellDiff(Struct, frozen=True):
@@ -13,7 +13,7 @@ class CellDiff(Struct, frozen=True):
     cell: str
     """Its key."""
     moves: tuple[Move, ...]
-    changes: tuple[Change, ...]
+    changes: tuple[DistributionChange, ...]
     """What it has otherwise than before."""
 
 
@@ -25,7 +25,7 @@ class RecordDiff(Struct, frozen=True):
     """Cells that are in both, and as they were."""
 
 
-def record_diff(before: Report, after: Report) -> RecordDiff:
+def record_diff(before: RunReport, after: RunReport) -> RecordDiff:
     """Cells by their keys."""
     moved: dict[str, list[Move]] = {}
     for move in moves(baseline_of(before), after):

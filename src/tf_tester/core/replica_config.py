@@ -15,7 +15,7 @@ from msgspec import Struct
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from tf_tester.core.closure import Demand, Rules, demands_of, targets_of
+from tf_tester.core.closure import ReplicaRules, TargetRequirement, demands_of, targets_of
 from tf_tester.core.platforms import platform_named
 from tf_tester.core.settings import duration, store_size
 from tf_tester.errors import ConfigError, UsageError
@@ -57,7 +57,7 @@ class ReplicaConfig(Struct, frozen=True):
     """Of each root, for each target; None: all that it allows."""
     pythons: tuple[tuple[int, int], ...]
     platforms: tuple[Platform, ...]
-    rules: Rules
+    rules: ReplicaRules
     most: int | None
     """Bytes to be brought in one run."""
     max_deletions: int
@@ -93,7 +93,7 @@ def read_config(content: bytes, *, shown: str, stem: str) -> ReplicaConfig:
             newest=file.newest or None,
             pythons=tuple(dict.fromkeys(_python(one) for one in file.pythons)),
             platforms=tuple(dict.fromkeys(platform_named(one) for one in file.platforms)),
-            rules=Rules(
+            rules=ReplicaRules(
                 dependencies=file.dependencies,
                 newest=file.newest_of_dependencies or None,
                 sdists=file.sdists,
@@ -110,7 +110,7 @@ def read_config(content: bytes, *, shown: str, stem: str) -> ReplicaConfig:
 
 def roots_of(
     config: ReplicaConfig, requirements: Iterable[Requirement], locked: Iterable[tuple[Requirement, frozenset[str]]]
-) -> tuple[Demand, ...]:
+) -> tuple[TargetRequirement, ...]:
     """What is asked for. `requirements`: of the files that it names; `locked`: of its locks, with files' SHA-256."""
     targets = targets_of(config.pythons, config.platforms)
     found = [

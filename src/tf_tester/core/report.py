@@ -33,7 +33,7 @@ class Transfers(Struct, frozen=True):
     troubles: tuple[TransferTrouble, ...] = ()
 
 
-class Report(Struct, frozen=True):
+class RunReport(Struct, frozen=True):
     """One run, finished or not."""
 
     run_id: str = ""
@@ -66,9 +66,9 @@ class Report(Struct, frozen=True):
         return tuple(dict.fromkeys(cell.package for cell in self.cells))
 
 
-def fold(events: Iterable[Event]) -> Report:
+def fold(events: Iterable[Event]) -> RunReport:
     """All that the events say; of several events about one cell the last one counts."""
-    report = Report()
+    report = RunReport()
     results: dict[str, CellResult] = {}
     locks: dict[str, Lock] = {}
     explanations: list[Explanation] = []

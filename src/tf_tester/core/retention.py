@@ -11,7 +11,7 @@ PACKED_EARLIER = timedelta(days=30)
 layers that were used not much longer ago."""
 
 
-class Kind(StrEnum):
+class ItemKind(StrEnum):
     BLOB = "blob"
     """A file as it came."""
     LAYER = "layer"
@@ -20,10 +20,10 @@ class Kind(StrEnum):
     """What has arrived of a file."""
 
 
-class Entry(Struct, frozen=True):
+class StoredItem(Struct, frozen=True):
     """One thing in the store that can be fetched or made again."""
 
-    kind: Kind
+    kind: ItemKind
     digest: str
     """SHA-256 of the file that it is, was made from, or will be."""
     size: int
@@ -36,18 +36,23 @@ class Entry(Struct, frozen=True):
 
 
 def victims(
-    entries: Iterable[Entry], *, most: int, others: int = 0, keep: Collection[str] = (), before: datetime | None = None
-) -> list[Entry]:
+    entries: Iterable[StoredItem],
+    *,
+    most: int,
+    others: int = 0,
+    keep: Collection[str] = (),
+    before: datetime | None = None,
+) -> list[StoredItem]:
     """What has to go so that no more than `most` bytes stay: the least recently used first, nothing that is kept.
 
     `others`: bytes in the store that are not among the entries. `keep`: digests. With `before`, whatever was last used
     earlier goes, too, however much room there is.
     """
     entries = list(entries)
-    unpacked = {entry.digest for entry in entries if entry.kind is Kind.LAYER}
+    unpacked = {entry.digest for entry in entries if entry.kind is ItemKind.LAYER}
 
-    def due(entry: Entry) -> tuple[datetime, str]:
-        packed = entry.kind is Kind.BLOB and entry.digest in unpacked
+    def due(entry: StoredItem) -> tuple[datetime, str]:
+        packed = entry.kind is ItemKind.BLOB and entry.digest in unpacked
         return entry.used - PACKED_EARLIER if packed else entry.used, entry.digest
 
     total = others + sum(entry.size for entry in entries)

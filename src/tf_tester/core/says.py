@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from tf_tester.core.differences import without_varying
-from tf_tester.core.report import Report
+from tf_tester.core.report import RunReport
 from tf_tester.model.cell import Cell
 from tf_tester.model.outcome import Outcome, TestRow
 
@@ -30,7 +30,7 @@ _FRACTION = re.compile(r"(?<![\w.])\d+\.\d*(?:e[+-]?\d+)?(?![\w.])")
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
-class Odd(Struct, frozen=True):
+class OutputDifference(Struct, frozen=True):
     """One way in which cells say something else."""
 
     test: str
@@ -43,7 +43,7 @@ class Odd(Struct, frozen=True):
     """Those that say the usual."""
 
 
-def odd_ones(report: Report) -> tuple[Odd, ...]:
+def differing_output(report: RunReport) -> tuple[OutputDifference, ...]:
     """By test, in the order of the cells."""
     rows: dict[str, list[tuple[Cell, TestRow]]] = {}
     for cell in report.cells:
@@ -55,7 +55,7 @@ def odd_ones(report: Report) -> tuple[Odd, ...]:
     return tuple(odd for test, passing in rows.items() for odd in _of_one_test(test, passing))
 
 
-def _of_one_test(test: str, passing: Sequence[tuple[Cell, TestRow]]) -> list[Odd]:
+def _of_one_test(test: str, passing: Sequence[tuple[Cell, TestRow]]) -> list[OutputDifference]:
     said = {cell.key: _lines(row.stdout) for cell, row in passing}
     groups: dict[tuple[str, ...], list[Cell]] = {}
     for cell, _ in passing:
@@ -66,7 +66,7 @@ def _of_one_test(test: str, passing: Sequence[tuple[Cell, TestRow]]) -> list[Odd
         # Everybody says something of his own, and nothing is usual: each is compared with the one before.
         pairs = itertools.pairwise(cell for cell, _ in passing)
         return [
-            Odd(test, (cell,), *_first_difference(said[cell.key], said[before.key]), (before,))
+            OutputDifference(test, (cell,), *_first_difference(said[cell.key], said[before.key]), (before,))
             for before, cell in pairs
         ]
     usual = max(groups, key=lambda lines: len(groups[lines]))
@@ -75,7 +75,7 @@ def _of_one_test(test: str, passing: Sequence[tuple[Cell, TestRow]]) -> list[Odd
     for lines, cells in groups.items():
         if lines != usual:
             line, instead = _first_difference(said[cells[0].key], said[others[0].key])
-            found.append(Odd(test, tuple(cells), line, instead, tuple(others)))
+            found.append(OutputDifference(test, tuple(cells), line, instead, tuple(others)))
     return found
 
 

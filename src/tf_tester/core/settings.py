@@ -91,7 +91,7 @@ class Settings(Struct, frozen=True):
     timings: bool
 
 
-class Resolved(Struct, frozen=True):
+class ResolvedSettings(Struct, frozen=True):
     """The settings, and for each name who said so."""
 
     settings: Settings
@@ -99,7 +99,7 @@ class Resolved(Struct, frozen=True):
     """By the setting's name: `default`, `flag --jobs`, `TF_TESTER_JOBS`, or the file's path."""
 
 
-class Place(Struct, frozen=True):
+class PathBase(Struct, frozen=True):
     """What a relative path in a value is relative to."""
 
     folder: Path
@@ -108,7 +108,7 @@ class Place(Struct, frozen=True):
     def path(self, text: str) -> Path:
         """The absolute path meant by a text; `~` is the home.
 
-        >>> Place(Path("/project"), Path("/home/me")).path("../lib").as_posix()
+        >>> PathBase(Path("/project"), Path("/home/me")).path("../lib").as_posix()
         '/project/../lib'
         """
         if text == "~" or text.startswith("~/"):
@@ -116,14 +116,14 @@ class Place(Struct, frozen=True):
         return self.folder / text
 
 
-class Surroundings(Struct, frozen=True):
+class SettingsContext(Struct, frozen=True):
     """What defaults depend on."""
 
     store: Path
     cpus: int
 
 
-Takes = Callable[[object, Place], Any]
+Takes = Callable[[object, PathBase], Any]
 """Makes a value of what TOML or a text gave; raises `ValueError` with what it must be."""
 
 
@@ -162,7 +162,7 @@ class Setting(Struct, frozen=True):
         return PREFIX + self.name.replace("-", "_").upper()
 
 
-class Level(StrEnum):
+class SettingSource(StrEnum):
     """Where values come from: each kind writes them in its own way."""
 
     FILE = "file"
@@ -170,32 +170,32 @@ class Level(StrEnum):
     FLAG = "flag"
 
 
-class Given(Struct, frozen=True):
+class GivenValue(Struct, frozen=True):
     """One value that somebody gave."""
 
     setting: Setting
     value: object
-    level: Level
-    place: Place
+    level: SettingSource
+    place: PathBase
     origin: str
     """Who said so, for `Resolved.origins`."""
     shown: str
     """How an error names the thing: `--jobs`, `TF_TESTER_JOBS`, `tf-tester.toml: 'jobs'`."""
 
 
-def from_file(table: Mapping[str, object], file: Path, shown: str, home: Path) -> list[Given]:
+def from_file(table: Mapping[str, object], file: Path, shown: str, home: Path) -> list[GivenValue]:
     """What a file's table gives, `shown` being the file's name in errors. Raises `ConfigError`."""
-    place = Place(file.parent, home)
+    place = PathBase(file.parent, home)
     given = []
     for key, value in table.items():
         setting = BY_NAME.get(key)
         if setting is None:
             raise _unknown(f"{shown}: there is no setting '{key}'", key.lower().replace("_", "-"), BY_NAME, "'{}'")
-        given.append(Given(setting, value, Level.FILE, place, str(file), f"{shown}: '{key}'"))
+        given.append(GivenValue(setting, value, SettingSource.FILE, place, str(file), f"{shown}: '{key}'"))
     return given
 
 
-def from_environment(environ: Mapping[str, str], place: Place) -> list[Given]:
+def from_environment(environ: Mapping[str, str], place: PathBase) -> list[GivenValue]:
     """What `TF_TESTER_…` variables give; an empty one gives nothing. Raises `ConfigError`."""
     given = []
     for variable, value in sorted(environ.items()):
@@ -205,25 +205,25 @@ def from_environment(environ: Mapping[str, str], place: Place) -> list[Given]:
         if setting is None:
             raise _unknown(f"the environment sets {variable}, which is no setting", variable, BY_VARIABLE, "{}")
         if value.strip():
-            given.append(Given(setting, value, Level.ENVIRONMENT, place, variable, variable))
+            given.append(GivenValue(setting, value, SettingSource.ENVIRONMENT, place, variable, variable))
     return given
 
 
-def from_flags(parameters: Mapping[str, object], place: Place) -> list[Given]:
+def from_flags(parameters: Mapping[str, object], place: PathBase) -> list[GivenValue]:
     """What flags give, by field name; `None` and `()` are flags that were not given, other names not ours."""
     given = []
     for setting in TABLE:
         value = parameters.get(setting.field)
         if value is not None and value != ():
             flag = f"--no-{setting.name}" if value is False else setting.flag
-            given.append(Given(setting, value, Level.FLAG, place, f"flag {flag}", flag))
+            given.append(GivenValue(setting, value, SettingSource.FLAG, place, f"flag {flag}", flag))
     return given
 
 
-def settle(given: Iterable[Given], surroundings: Surroundings) -> Resolved:
+def settle(given: Iterable[GivenValue], surroundings: SettingsContext) -> ResolvedSettings:
     """The settings that follow, later ones overruling earlier ones. Raises `ConfigError`."""
-    nowhere = Place(Path("/"), Path("/"))
-    values = {s.field: _value(Given(s, s.default, Level.FILE, nowhere, "", s.name)) for s in TABLE}
+    nowhere = PathBase(Path("/"), Path("/"))
+    values = {s.field: _value(GivenValue(s, s.default, SettingSource.FILE, nowhere, "", s.name)) for s in TABLE}
     origins = {setting.name: "default" for setting in TABLE}
     for one in given:
         values[one.setting.field] = _value(one)
@@ -233,7 +233,7 @@ def settle(given: Iterable[Given], surroundings: Surroundings) -> Resolved:
     if values["jobs"] is None:
         values["jobs"] = surroundings.cpus
     values["limit"] = {**_LIMITS, **values["limit"]}
-    return Resolved(Settings(**values), origins)
+    return ResolvedSettings(Settings(**values), origins)
 
 
 def plain(settings: Settings, setting: Setting) -> Any:
@@ -249,7 +249,7 @@ def duration(text: str) -> timedelta:
     """
     match = _DURATION.fullmatch(text.strip())
     if text.strip() != "0" and (match is None or not match[0]):
-        raise ValueError(_A_DURATION)
+        raise ValueError(A_DURATION)
     units = {name: int(number) for name, number in match.groupdict().items() if number} if match else {}
     length = timedelta(**units)
     if length > _LONGEST:
@@ -279,10 +279,10 @@ def memory_size(text: str) -> int:
     """
     match = _SIZE.fullmatch(text.strip())
     if match is None:
-        raise ValueError(_A_SIZE)
+        raise ValueError(A_MEMORY_SIZE)
     kibibytes = int(float(match[1]) * 1024 ** "KMGT".index(match[2].upper()))
     if not 0 < kibibytes < 2**40:
-        raise ValueError(_A_SIZE)
+        raise ValueError(A_MEMORY_SIZE)
     return kibibytes * 1024
 
 
@@ -294,11 +294,11 @@ def store_size(text: str) -> int:
     """
     match = _STORE_SIZE.fullmatch(text.strip())
     if match is None:
-        raise ValueError(_A_STORE_SIZE)
+        raise ValueError(A_STORE_SIZE)
     base = 1024 if match[3] else 1000
     size = int(float(match[1]) * base ** " KMGT".index((match[2] or " ").upper()))
     if size >= 2**53:
-        raise ValueError(_A_STORE_SIZE)
+        raise ValueError(A_STORE_SIZE)
     return size
 
 
@@ -328,10 +328,10 @@ _DURATION = re.compile(
 )
 _SIZE = re.compile(r"(\d{1,13}(?:\.\d{1,6})?) ?([KMGT])(?:i?B)?", re.ASCII | re.IGNORECASE)
 _STORE_SIZE = re.compile(r"(\d{1,13}(?:\.\d{1,6})?) ?(?:([KMGT])(i)?)?B?", re.ASCII | re.IGNORECASE)
-_A_STORE_SIZE = "a size such as 20GB, or none"
+A_STORE_SIZE = "a size such as 20GB, or none"
 _LONGEST = timedelta(days=36_525)
-_A_DURATION = "a duration such as 15m, 36h, 14d or 2w"
-_A_SIZE = "a size such as 512M or 2G, or auto"
+A_DURATION = "a duration such as 15m, 36h, 14d or 2w"
+A_MEMORY_SIZE = "a size such as 512M or 2G, or auto"
 _PROJECT = re.compile(r"[A-Z0-9](?:[A-Z0-9._-]*[A-Z0-9])?", re.ASCII | re.IGNORECASE)
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _LIMIT = re.compile(r"([a-z-]+)=(.*)")
@@ -348,23 +348,23 @@ _BETWEEN_REQUIREMENTS = r",\s*(?=[A-Za-z])(?![^\[]*\])"
 _BETWEEN_ASSIGNMENTS = r",\s*(?=[A-Za-z_][A-Za-z0-9_]*=)"
 
 
-def _text(value: object, place: Place) -> str:
+def _text(value: object, place: PathBase) -> str:
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
         raise ValueError("a text")
     return value.strip()
 
 
-def _project_name(value: object, place: Place) -> str:
+def _project_name(value: object, place: PathBase) -> str:
     if not isinstance(value, str) or not _PROJECT.fullmatch(value.strip()):
         raise ValueError("a project's name such as tensorflow")
     return value.strip()
 
 
-def _buildable(value: object, place: Place) -> str:
+def _buildable(value: object, place: PathBase) -> str:
     return ":all:" if value == ":all:" else _project_name(value, place)
 
 
-def _versions(value: object, place: Place) -> str | None:
+def _versions(value: object, place: PathBase) -> str | None:
     if value is None:
         return None
     parts = value if isinstance(value, list) else [value]
@@ -374,14 +374,14 @@ def _versions(value: object, place: Place) -> str | None:
     return ",".join(words)
 
 
-def _word_or_path(value: object, place: Place) -> str:
+def _word_or_path(value: object, place: PathBase) -> str:
     if isinstance(value, int | float):
         raise ValueError('text in quotes such as "3.10"')
     word = _text(value, place)
     return str(place.path(word)) if word.startswith((".", "/", "~")) else word
 
 
-def _path(value: object, place: Place) -> Path | None:
+def _path(value: object, place: PathBase) -> Path | None:
     if value is None:
         return None
     if not isinstance(value, str) or not value.strip() or "\0" in value:
@@ -389,13 +389,13 @@ def _path(value: object, place: Place) -> Path | None:
     return place.path(value)
 
 
-def _file_name(value: object, place: Place) -> str:
+def _file_name(value: object, place: PathBase) -> str:
     if not isinstance(value, str) or not value or value in (".", "..") or not {"/", "\0"}.isdisjoint(value):
         raise ValueError("the name of a file or folder such as .git")
     return value
 
 
-def _switch(value: object, place: Place) -> bool:
+def _switch(value: object, place: PathBase) -> bool:
     words = {
         "1": True,
         "true": True,
@@ -413,7 +413,7 @@ def _switch(value: object, place: Place) -> bool:
     return value
 
 
-def _count(value: object, place: Place) -> int | None:
+def _count(value: object, place: PathBase) -> int | None:
     if value is None:
         return None
     if isinstance(value, str) and re.fullmatch(r"\d{1,9}", value.strip(), re.ASCII):
@@ -423,7 +423,7 @@ def _count(value: object, place: Place) -> int | None:
     return value
 
 
-def _jobs(value: object, place: Place) -> int | None:
+def _jobs(value: object, place: PathBase) -> int | None:
     if isinstance(value, str) and value.strip() == "auto":
         return None
     try:
@@ -432,39 +432,39 @@ def _jobs(value: object, place: Place) -> int | None:
         raise ValueError("a number from 1 on, or auto") from None
 
 
-def _duration(value: object, place: Place) -> timedelta:
+def _duration(value: object, place: PathBase) -> timedelta:
     if not isinstance(value, str):
-        raise ValueError(_A_DURATION)
+        raise ValueError(A_DURATION)
     return duration(value)
 
 
-def _some_time(value: object, place: Place) -> timedelta:
+def _some_time(value: object, place: PathBase) -> timedelta:
     length = _duration(value, place)
     if not length:
-        raise ValueError(f"{_A_DURATION}, longer than nothing")
+        raise ValueError(f"{A_DURATION}, longer than nothing")
     return length
 
 
-def _memory(value: object, place: Place) -> int | None:
+def _memory(value: object, place: PathBase) -> int | None:
     if not isinstance(value, str):
-        raise ValueError(_A_SIZE)
+        raise ValueError(A_MEMORY_SIZE)
     return None if value.strip() == "auto" else memory_size(value)
 
 
-def _store_size(value: object, place: Place) -> int | None:
+def _store_size(value: object, place: PathBase) -> int | None:
     if not isinstance(value, str):
-        raise ValueError(_A_STORE_SIZE)
+        raise ValueError(A_STORE_SIZE)
     return None if value.strip() == "none" else store_size(value)
 
 
-def _kept(value: object, place: Place) -> str:
+def _kept(value: object, place: PathBase) -> str:
     if isinstance(value, int | float):
         raise ValueError('text in quotes such as "2.8"')
     word = _text(value, place)
     return str(place.path(word)) if word.endswith(".toml") or word.startswith((".", "/", "~")) else word
 
 
-def _requirement(value: object, place: Place) -> str:
+def _requirement(value: object, place: PathBase) -> str:
     from packaging.requirements import InvalidRequirement, Requirement
 
     text = _text(value, place)
@@ -475,14 +475,14 @@ def _requirement(value: object, place: Place) -> str:
     return text
 
 
-def _assignment(value: object, place: Place) -> tuple[str, str]:
+def _assignment(value: object, place: PathBase) -> tuple[str, str]:
     match = _ASSIGNMENT.fullmatch(value) if isinstance(value, str) and "\0" not in value else None
     if match is None:
         raise ValueError("NAME=VALUE")
     return match[1], match[2]
 
 
-def _limit(value: object, place: Place) -> tuple[str, str]:
+def _limit(value: object, place: PathBase) -> tuple[str, str]:
     match = _LIMIT.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None or match[1] not in tuple(Limit):
         raise ValueError(f"NAME=AMOUNT, NAME being {', '.join(tuple(Limit)[:-1])} or {tuple(Limit)[-1]}")
@@ -506,7 +506,7 @@ def _amount(limit: Limit, text: str) -> int | None:
 
 
 def _one_of(*choices: str) -> Takes:
-    def take(value: object, place: Place) -> str:
+    def take(value: object, place: PathBase) -> str:
         if not isinstance(value, str) or value.strip() not in choices:
             raise ValueError(f"{', '.join(choices[:-1])} or {choices[-1]}")
         return value.strip()
@@ -517,11 +517,11 @@ def _one_of(*choices: str) -> Takes:
 _RESOLUTIONS = tuple(one for one in Resolution if one is not Resolution.LOCK)
 
 
-def _resolution(value: object, place: Place) -> Resolution:
+def _resolution(value: object, place: PathBase) -> Resolution:
     return Resolution(_one_of(*_RESOLUTIONS)(value, place))
 
 
-def _index_url(value: object, place: Place) -> str | None:
+def _index_url(value: object, place: PathBase) -> str | None:
     return None if value is None else _text(value, place)
 
 
@@ -751,7 +751,7 @@ BY_NAME = {setting.name: setting for setting in TABLE}
 BY_VARIABLE = {setting.variable: setting for setting in TABLE}
 
 
-def _value(given: Given) -> Any:
+def _value(given: GivenValue) -> Any:
     setting = given.setting
     try:
         match setting.kind:
@@ -765,13 +765,13 @@ def _value(given: Given) -> Any:
         raise ConfigError(f"{given.shown} must be {error}, not {_quoted(given.value)}") from None
 
 
-def _elements(given: Given) -> list[object]:
+def _elements(given: GivenValue) -> list[object]:
     """The elements of a list or table, in whichever way they are written."""
     value = given.value
     separator = given.setting.separator
-    if given.level is Level.ENVIRONMENT:
+    if given.level is SettingSource.ENVIRONMENT:
         return [part for part in re.split(separator, str(value)) if part.strip()]
-    if given.level is Level.FLAG and isinstance(value, tuple | list):
+    if given.level is SettingSource.FLAG and isinstance(value, tuple | list):
         # Names may be listed in one flag too; a requirement, path or assignment has commas of its own.
         if separator != "," or given.setting.completes == "path":
             return list(value)

@@ -7,11 +7,11 @@ from msgspec import Struct
 from packaging.version import Version
 
 from tf_tester.core.drift import upper_bound
-from tf_tester.core.report import Report
+from tf_tester.core.report import RunReport
 from tf_tester.model.outcome import Outcome
 
 
-class Works(StrEnum):
+class Compatibility(StrEnum):
     """What is known of one version, all Pythons and resolutions together."""
 
     YES = "yes"
@@ -23,11 +23,11 @@ class Works(StrEnum):
     """It never ran, or tested nothing."""
 
 
-class Support(Struct, frozen=True):
+class SupportedVersions(Struct, frozen=True):
     """What a record says of one package."""
 
     package: str
-    versions: Mapping[str, Works]
+    versions: Mapping[str, Compatibility]
     """Oldest first."""
     outcomes: Mapping[str, Mapping[str, Outcome]]
     """By version and column (`py3.10`, or `py3.10 latest` where there are several resolutions): the gravest outcome."""
@@ -37,12 +37,12 @@ class Support(Struct, frozen=True):
     """Where the range says more than was tested."""
 
 
-def support(report: Report) -> tuple[Support, ...]:
+def support(report: RunReport) -> tuple[SupportedVersions, ...]:
     """One for each package of a record."""
     return tuple(_support(report, package) for package in report.packages)
 
 
-def _support(report: Report, package: str) -> Support:
+def _support(report: RunReport, package: str) -> SupportedVersions:
     cells = [cell for cell in report.cells if cell.package == package]
     several = len({cell.resolution for cell in cells}) > 1
     outcomes: dict[str, dict[str, Outcome]] = {}
@@ -54,7 +54,7 @@ def _support(report: Report, package: str) -> Support:
             row[column] = outcome
     versions = {version: _works(by_column.values()) for version, by_column in outcomes.items()}
     specifier, remarks = _range(versions)
-    return Support(package, versions, outcomes, specifier, remarks)
+    return SupportedVersions(package, versions, outcomes, specifier, remarks)
 
 
 def _series(version: str) -> tuple[int, ...]:
@@ -65,17 +65,21 @@ def _gravity(outcome: Outcome) -> int:
     return 3 if outcome.is_failure_of_the_test else {Outcome.PASS: 2, Outcome.SKIP: 1}.get(outcome, 0)
 
 
-def _works(outcomes: Iterable[Outcome]) -> Works:
+def _works(outcomes: Iterable[Outcome]) -> Compatibility:
     found = set(outcomes)
     bad = any(one.is_failure_of_the_test and one is not Outcome.EMPTY for one in found)
     if Outcome.PASS in found:
-        return Works.PARTLY if bad else Works.YES
-    return Works.NO if bad else Works.UNKNOWN
+        return Compatibility.PARTLY if bad else Compatibility.YES
+    return Compatibility.NO if bad else Compatibility.UNKNOWN
 
 
-def _range(versions: Mapping[str, Works]) -> tuple[str, tuple[str, ...]]:
+def _range(versions: Mapping[str, Compatibility]) -> tuple[str, tuple[str, ...]]:
     """The newest stretch of versions that work; one that fails alone within its series (`2.10`) is excluded."""
-    known = [(version, works is Works.YES) for version, works in versions.items() if works is not Works.UNKNOWN]
+    known = [
+        (version, works is Compatibility.YES)
+        for version, works in versions.items()
+        if works is not Compatibility.UNKNOWN
+    ]
     good = [place for place, (_, works) in enumerate(known) if works]
     if not good:
         return "", ()
@@ -105,7 +109,7 @@ def _range(versions: Mapping[str, Works]) -> tuple[str, tuple[str, ...]]:
     older = [version for version, works in known[:first] if works]
     if older:
         remarks.append(f"{', '.join(older)} work, too, but not those after them")
-    untested = [version for version, works in versions.items() if works is Works.UNKNOWN]
+    untested = [version for version, works in versions.items() if works is Compatibility.UNKNOWN]
     if untested:
         remarks.append(f"nothing is known of {', '.join(untested)}")
     return ",".join(parts), tuple(remarks)

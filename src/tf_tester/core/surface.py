@@ -34,7 +34,7 @@ class Parameter(Struct, frozen=True):
     """As it is written; None: it must be given."""
 
 
-class Entry(Struct, frozen=True):
+class PublicName(Struct, frozen=True):
     """One public name."""
 
     kind: str
@@ -43,16 +43,16 @@ class Entry(Struct, frozen=True):
     """Of a function; of a class those it is made with. None: not known."""
 
 
-class Source(Struct, frozen=True):
+class ModuleSource(Struct, frozen=True):
     """One module."""
 
     text: str
     is_package: bool
 
 
-Sources = Callable[[str], Source | None]
+Sources = Callable[[str], ModuleSource | None]
 """A module by its dotted name; None: there is none, or it has no Python source."""
-Surface = Mapping[str, Entry]
+Surface = Mapping[str, PublicName]
 """By dotted name, sorted."""
 
 
@@ -80,24 +80,24 @@ class _Reader:
         self._stars: dict[str, set[str]] = {}
 
     def read(self, tops: Collection[str]) -> Surface:
-        found: dict[str, Entry] = {}
+        found: dict[str, PublicName] = {}
         queue = deque((top, top) for top in tops if self._module(top) is not None)
         expanded: dict[str, int] = {}
         while queue:
             public, name = queue.popleft()
-            found.setdefault(public, Entry("module"))
+            found.setdefault(public, PublicName("module"))
             if expanded.get(name, 0) == _PATHS:
                 continue
             expanded[name] = expanded.get(name, 0) + 1
             for member, target in self._public_members(name):
                 path = f"{public}.{member}"
                 if isinstance(target, str):
-                    found.setdefault(path, Entry("module"))
+                    found.setdefault(path, PublicName("module"))
                     # `compat.v1.compat.v1.compat`: what comes back to itself is told once.
                     if member not in public.split("."):
                         queue.append((path, target))
                 elif target is None:
-                    found.setdefault(path, Entry("unknown"))
+                    found.setdefault(path, PublicName("unknown"))
                 else:
                     found.setdefault(path, self._entry(target))
                     if target.is_class:
@@ -170,12 +170,12 @@ class _Reader:
             return True
         return any(name == one or name.startswith(f"{one}.") for one in self._internal)
 
-    def _entry(self, value: "griffe.Object") -> Entry:
+    def _entry(self, value: "griffe.Object") -> PublicName:
         if value.is_function:
-            return Entry("function", _parameters(value))
+            return PublicName("function", _parameters(value))
         if value.is_class:
-            return Entry("class", self._made_with(value, 0))
-        return Entry("attribute")
+            return PublicName("class", self._made_with(value, 0))
+        return PublicName("attribute")
 
     def _made_with(self, value: Any, depth: int) -> tuple[Parameter, ...] | None:
         """Parameters of `__init__`, its own or inherited; without `self`."""
@@ -187,7 +187,7 @@ class _Reader:
                 return found
         return None
 
-    def _class(self, path: str, value: Any, found: dict[str, Entry]) -> None:
+    def _class(self, path: str, value: Any, found: dict[str, PublicName]) -> None:
         """Public methods and attributes, inherited ones of its own project included."""
         open_ones, seen = deque([(value, 0)]), set()
         while open_ones:
@@ -201,7 +201,7 @@ class _Reader:
                 if not member.is_alias and not member.is_class:
                     kind = "function" if member.is_function else "attribute"
                     parameters = _parameters(member) if member.is_function else None
-                    found.setdefault(f"{path}.{name}", Entry(kind, parameters))
+                    found.setdefault(f"{path}.{name}", PublicName(kind, parameters))
             if depth < _DEEPEST:
                 open_ones.extend((base, depth + 1) for base in self._bases(one))
 

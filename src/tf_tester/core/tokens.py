@@ -16,7 +16,7 @@ import msgspec
 _FORM = re.compile(r"tft-([0-9a-f]{8})-([0-9a-f]{64})")
 
 
-class Scope(StrEnum):
+class TokenScope(StrEnum):
     READ = "read"
     UPLOAD = "upload"
 
@@ -28,21 +28,21 @@ class Token(msgspec.Struct, frozen=True):
     name: str
     digest: str
     """SHA-256 of the secret, in lower-case hex."""
-    scopes: tuple[Scope, ...]
+    scopes: tuple[TokenScope, ...]
     created: datetime
     """Aware, UTC."""
     projects: tuple[str, ...] = ()
     """Canonical names of projects that it is for; empty: all."""
     expires: datetime | None = None
 
-    def allows(self, scope: Scope, now: datetime, project: str | None = None) -> bool:
+    def allows(self, scope: TokenScope, now: datetime, project: str | None = None) -> bool:
         """Whether it may be used so; `project`: for which one, where that is known."""
         if self.expires is not None and now >= self.expires:
             return False
         return scope in self.scopes and (project is None or not self.projects or project in self.projects)
 
 
-def spelled(id: str, secret: bytes) -> str:
+def token_text(id: str, secret: bytes) -> str:
     """What the user is given. `id`: eight hex digits; `secret`: 32 random bytes."""
     return f"tft-{id}-{secret.hex()}"
 
@@ -54,23 +54,23 @@ def digest_of(secret: bytes) -> str:
 def id_of(text: str) -> str | None:
     """Under which a token is kept; None where it is none.
 
-    >>> id_of(spelled("0123abcd", bytes(32)))
+    >>> id_of(token_text("0123abcd", bytes(32)))
     '0123abcd'
     """
     found = _FORM.fullmatch(text)
     return found[1] if found else None
 
 
-def is_it(text: str, token: Token) -> bool:
+def matches_secret(text: str, token: Token) -> bool:
     """Whether somebody has the secret, in a time that doesn't tell how near he came."""
     found = _FORM.fullmatch(text)
     return found is not None and hmac.compare_digest(digest_of(bytes.fromhex(found[2])), token.digest)
 
 
-def presented(authorization: str) -> str:
+def token_presented(authorization: str) -> str:
     """The token in an `Authorization` header: `Bearer`, or the password of `Basic`, whatever the user is called.
 
-    >>> presented("Basic X190b2tlbl9fOnRmdC14")
+    >>> token_presented("Basic X190b2tlbl9fOnRmdC14")
     'tft-x'
     """
     scheme, _, value = authorization.strip().partition(" ")

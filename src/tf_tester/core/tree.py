@@ -30,7 +30,7 @@ SIGNATURE = "manifest.json.sig"
 _FORMAT = 1
 
 
-class Entry(msgspec.Struct, frozen=True, array_like=True):
+class TreeFile(msgspec.Struct, frozen=True, array_like=True):
     """What a file must be."""
 
     sha256: str
@@ -48,9 +48,9 @@ class Manifest(msgspec.Struct, frozen=True):
     created: str
     """RFC 3339, UTC."""
     tool: str
-    pages: dict[str, Entry]
+    pages: dict[str, TreeFile]
     """By path: what differs between generations."""
-    files: dict[str, Entry]
+    files: dict[str, TreeFile]
     """By path: what generations share."""
 
     @property
@@ -72,7 +72,7 @@ class Tree(Struct, frozen=True):
     """What one generation has."""
 
     pages: dict[str, bytes]
-    files: dict[str, Entry]
+    files: dict[str, TreeFile]
     artifacts: dict[str, Artifact]
     """Those of the files that are wheels and sdists, by path."""
     metadata: dict[str, Artifact]
@@ -88,7 +88,7 @@ def tree_of(
     also compressed, for servers that look for such.
     """
     content: dict[str, bytes] = {}
-    files: dict[str, Entry] = {}
+    files: dict[str, TreeFile] = {}
     artifacts: dict[str, Artifact] = {}
     of_wheels: dict[str, Artifact] = {}
     serials: dict[str, int] = {}
@@ -100,11 +100,11 @@ def tree_of(
         for one in page.artifacts:
             assert one.sha256 is not None and one.size is not None
             artifacts[path_of(one)] = one
-            files[path_of(one)] = Entry(one.sha256, one.size)
+            files[path_of(one)] = TreeFile(one.sha256, one.size)
             if one.metadata_sha256:
                 path = f"{path_of(one)}.metadata"
                 of_wheels[path] = one
-                files[path] = Entry(one.metadata_sha256, len(metadata(one)))
+                files[path] = TreeFile(one.metadata_sha256, len(metadata(one)))
         if url is not None:
             content[f"pypi/{name}/json"] = _legacy_json(page, metadata, url.rstrip("/"))
     content["simple/index.html"] = render_names_html(serials)
@@ -121,8 +121,8 @@ def manifest_of(tree: Tree, *, replica: str, generation: str, created: str, tool
     return Manifest(_FORMAT, replica, generation, created, tool, pages, dict(sorted(tree.files.items())))
 
 
-def entry_of(content: bytes) -> Entry:
-    return Entry(hashlib.sha256(content).hexdigest(), len(content))
+def entry_of(content: bytes) -> TreeFile:
+    return TreeFile(hashlib.sha256(content).hexdigest(), len(content))
 
 
 def encode(manifest: Manifest) -> bytes:

@@ -11,8 +11,8 @@ from msgspec import Struct
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from tf_tester.core.differences import Difference
-from tf_tester.core.report import Report, cell_labels
+from tf_tester.core.differences import SharedFailure
+from tf_tester.core.report import RunReport, cell_labels
 from tf_tester.model.cause import Explanation, Verdict
 from tf_tester.model.cell import Cell
 from tf_tester.model.limits import Limit
@@ -31,7 +31,7 @@ _NO_NETWORK = re.compile(
 _READ_ONLY = "Read-only file system"
 
 
-class Finding(Struct, frozen=True):
+class FailureFinding(Struct, frozen=True):
     """What is known of one kind of failure."""
 
     verdict: Verdict
@@ -44,7 +44,7 @@ class Finding(Struct, frozen=True):
     """False: more cells would tell more."""
 
 
-def finding(difference: Difference, report: Report) -> Finding:
+def finding(difference: SharedFailure, report: RunReport) -> FailureFinding:
     """Of one kind of failure."""
     cells = (difference.cell, *difference.also)
     test = difference.row.id if difference.row is not None else ""
@@ -52,18 +52,18 @@ def finding(difference: Difference, report: Report) -> Finding:
     span = _span(cells, passing, report)
     explained = next((one for one in report.explanations if one.cell in cells and one.test in ("", test)), None)
     if explained is not None:
-        return Finding(explained.verdict, "", span, explained)
+        return FailureFinding(explained.verdict, "", span, explained)
     outcome = report.result(difference.cell).outcome if difference.row is None else difference.row.outcome
     if outcome is Outcome.EMPTY:
-        return Finding(Verdict.UNKNOWN, "nothing was tested", span)
+        return FailureFinding(Verdict.UNKNOWN, "nothing was tested", span)
     outcomes = {report.result(cell).outcome for cell in cells}
     told = f"{difference.headline}\n{difference.row.stderr if difference.row else ''}"
     if outcomes == {Outcome.OOM}:
-        return Finding(Verdict.ENVIRONMENT, "there was not enough memory", span)
+        return FailureFinding(Verdict.ENVIRONMENT, "there was not enough memory", span)
     if (sandboxed := _sandboxed(difference, report)) is not None:
-        return Finding(Verdict.SANDBOX, sandboxed, span)
+        return FailureFinding(Verdict.SANDBOX, sandboxed, span)
     if (said := _MACHINE.search(told)) is not None:
-        return Finding(Verdict.ENVIRONMENT, f"the system says {said[0]!r}", span)
+        return FailureFinding(Verdict.ENVIRONMENT, f"the system says {said[0]!r}", span)
     labels = cell_labels(report.cells)
     places = {version: place for place, version in enumerate(sorted({one.version for one in report.cells}, key=_order))}
     for verdict, alike in (
@@ -78,14 +78,14 @@ def finding(difference: Difference, report: Report) -> Finding:
             same = witnesses.get(key, []) if (key := alike(bad, report)) is not None else []
             if same:
                 good = min(same, key=lambda one: abs(places[one.version] - places[bad.version]))
-                return Finding(verdict, f"{labels[good.key]} passes and differs in nothing else", span)
+                return FailureFinding(verdict, f"{labels[good.key]} passes and differs in nothing else", span)
     near = [cell for cell in passing if any(cell.package == bad.package for bad in cells)]
     if not near:
-        return Finding(Verdict.UNKNOWN, "it passes nowhere in this run", span, enough=False)
-    return Finding(Verdict.UNKNOWN, "those that pass have other dependencies, too", span, enough=False)
+        return FailureFinding(Verdict.UNKNOWN, "it passes nowhere in this run", span, enough=False)
+    return FailureFinding(Verdict.UNKNOWN, "those that pass have other dependencies, too", span, enough=False)
 
 
-def _sandboxed(difference: Difference, report: Report) -> str | None:
+def _sandboxed(difference: SharedFailure, report: RunReport) -> str | None:
     """Return how the sandbox kept a test from passing; None where nothing shows that it did.
 
     Of the limits that of memory is left out: where nobody has set it, it is the machine's.
@@ -102,21 +102,21 @@ def _sandboxed(difference: Difference, report: Report) -> str | None:
     return None
 
 
-def _but_for_dependencies(cell: Cell, report: Report) -> Hashable:
+def _but_for_dependencies(cell: Cell, report: RunReport) -> Hashable:
     return cell.package, cell.version, cell.python
 
 
-def _but_for_the_version(cell: Cell, report: Report) -> Hashable:
+def _but_for_the_version(cell: Cell, report: RunReport) -> Hashable:
     beside = _beside(cell, report, files=True)
     return None if beside is None else (cell.package, cell.python, beside)
 
 
-def _but_for_the_python(cell: Cell, report: Report) -> Hashable:
+def _but_for_the_python(cell: Cell, report: RunReport) -> Hashable:
     beside = _beside(cell, report, files=False)
     return None if beside is None else (cell.package, cell.version, beside)
 
 
-def _beside(cell: Cell, report: Report, *, files: bool) -> frozenset[tuple[str, str]] | None:
+def _beside(cell: Cell, report: RunReport, *, files: bool) -> frozenset[tuple[str, str]] | None:
     """What is installed besides the package: files, or only versions."""
     lock = report.locks.get(cell.key)
     if lock is None:
@@ -128,14 +128,14 @@ def _beside(cell: Cell, report: Report, *, files: bool) -> frozenset[tuple[str, 
     )
 
 
-def _passes(cell: Cell, test: str, report: Report) -> bool:
+def _passes(cell: Cell, test: str, report: RunReport) -> bool:
     """Whether a test does, whatever else the cell came to; without one, the cell."""
     result = report.result(cell)
     outcomes = {row.outcome for row in result.tests if row.id == test} if test else {result.outcome}
     return outcomes == {Outcome.PASS}
 
 
-def _span(cells: Sequence[Cell], passing: Sequence[Cell], report: Report) -> str:
+def _span(cells: Sequence[Cell], passing: Sequence[Cell], report: RunReport) -> str:
     """Where among the versions that ran the failure begins and ends, if it is in one stretch."""
     package = cells[0].package
     ran = [cell for cell in report.cells if cell.package == package and report.result(cell).outcome.ran]

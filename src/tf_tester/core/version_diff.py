@@ -3,10 +3,10 @@
 from msgspec import Struct
 
 from tf_tester.core.api_changes import ApiChanges
-from tf_tester.core.drift import Change
+from tf_tester.core.drift import DistributionChange
 
 
-class Side(Struct, frozen=True):
+class VersionSide(Struct, frozen=True):
     """One of the two."""
 
     name: str
@@ -23,7 +23,7 @@ class Side(Struct, frozen=True):
     """Bytes of all wheels; None: one is not known."""
 
 
-class Fact(Struct, frozen=True):
+class ComparedFact(Struct, frozen=True):
     """Something that has one value on each side; empty: none."""
 
     name: str
@@ -31,19 +31,19 @@ class Fact(Struct, frozen=True):
     after: str
 
 
-class Difference(Struct, frozen=True):
+class VersionDiff(Struct, frozen=True):
     """What differs."""
 
     package: str
-    sides: tuple[Side, Side]
-    dependencies: tuple[Change, ...]
+    sides: tuple[VersionSide, VersionSide]
+    dependencies: tuple[DistributionChange, ...]
     requirements: tuple[tuple[str, ...], tuple[str, ...]]
     """What the package itself requires: gone, new."""
-    metadata: tuple[Fact, ...]
+    metadata: tuple[ComparedFact, ...]
     """Fields of its METADATA, the licence among them."""
-    licences: tuple[Fact, ...]
+    licences: tuple[ComparedFact, ...]
     """Of dependencies that are on both sides."""
-    scripts: tuple[Fact, ...]
+    scripts: tuple[ComparedFact, ...]
     """Console scripts by name, with what they call."""
     api: ApiChanges | None
     """None: it was not asked for."""

@@ -20,7 +20,7 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})")
 
 
-class View(Struct, frozen=True):
+class IndexView(Struct, frozen=True):
     """What is shown of an index."""
 
     cutoff: datetime | None = None
@@ -37,7 +37,7 @@ class View(Struct, frozen=True):
         return self.cutoff is None and not self.only and not self.private
 
 
-class Allowed(Struct, frozen=True):
+class AllowedFiles(Struct, frozen=True):
     """What a lock names."""
 
     digests: frozenset[str] = frozenset()
@@ -54,14 +54,14 @@ class Allowed(Struct, frozen=True):
             return False
 
 
-def split_view(parts: Sequence[str]) -> tuple[View, list[str]]:
+def split_view(parts: Sequence[str]) -> tuple[IndexView, list[str]]:
     """The view that the parts of a path begin with, and what is left of them. Raises `BadView`.
 
     >>> view, rest = split_view(["as-of", "2021-03-01", "simple", "toy", ""])
     >>> view.cutoff.isoformat(), view.depth, rest
     ('2021-03-01T23:59:59.999999+00:00', 2, ['simple', 'toy', ''])
     """
-    view, rest = View(), list(parts)
+    view, rest = IndexView(), list(parts)
     while rest:
         match rest:
             case ["as-of", day, *others] if others and view.cutoff is None:
@@ -90,7 +90,7 @@ def moment_of(text: str) -> datetime:
     raise BadView("That is no day, such as 2021-03-01, and no moment, such as 2021-03-01T12:00:00Z.")
 
 
-def shown(page: ProjectPage, view: View, allowed: Allowed | None) -> ProjectPage | None:
+def shown(page: ProjectPage, view: IndexView, allowed: AllowedFiles | None) -> ProjectPage | None:
     """The page as a view has it; None where nothing of it is in the view. `allowed`: with `View.only`."""
     if view.cutoff is not None:
         page, dated = as_of(page, view.cutoff)

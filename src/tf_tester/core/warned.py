@@ -8,7 +8,7 @@ from msgspec import Struct
 from packaging.version import InvalidVersion, Version
 
 from tf_tester.core.differences import headline
-from tf_tester.core.report import Report
+from tf_tester.core.report import RunReport
 from tf_tester.model.cell import Cell
 from tf_tester.model.outcome import ExceptionFact, Outcome
 
@@ -22,7 +22,7 @@ _GONE = re.compile(
 """What an exception says is missing."""
 
 
-class Prophecy(Struct, frozen=True):
+class Deprecation(Struct, frozen=True):
     """A warning, and the version with which it came true."""
 
     name: str
@@ -36,9 +36,9 @@ class Prophecy(Struct, frozen=True):
     failure: str
 
 
-def prophecies(report: Report) -> tuple[Prophecy, ...]:
+def fulfilled_deprecations(report: RunReport) -> tuple[Deprecation, ...]:
     """One for each name that is gone, in the order in which versions lost them."""
-    found: dict[str, Prophecy | None] = {}
+    found: dict[str, Deprecation | None] = {}
     warnings = list(dict.fromkeys(_warnings(report)))
     for cell, exception in _failures(report):
         for name in _missing(exception):
@@ -47,7 +47,9 @@ def prophecies(report: Report) -> tuple[Prophecy, ...]:
     return tuple(prophecy for prophecy in found.values() if prophecy is not None)
 
 
-def _prophecy(name: str, cell: Cell, exception: ExceptionFact, warnings: Sequence[tuple[Cell, str]]) -> Prophecy | None:
+def _prophecy(
+    name: str, cell: Cell, exception: ExceptionFact, warnings: Sequence[tuple[Cell, str]]
+) -> Deprecation | None:
     """Of the first cell in which it is gone; None: nobody warned of it."""
     word, version = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)"), _version(cell)
     warned = [
@@ -59,10 +61,10 @@ def _prophecy(name: str, cell: Cell, exception: ExceptionFact, warnings: Sequenc
         return None
     cells = tuple(dict.fromkeys(other for other, _ in warned))
     newest = max(warned, key=lambda one: _version(one[0]))
-    return Prophecy(name, newest[1].strip().splitlines()[0], cells, cell, headline(exception))
+    return Deprecation(name, newest[1].strip().splitlines()[0], cells, cell, headline(exception))
 
 
-def _failures(report: Report) -> Iterator[tuple[Cell, ExceptionFact]]:
+def _failures(report: RunReport) -> Iterator[tuple[Cell, ExceptionFact]]:
     """Oldest version first."""
     for cell in sorted(report.cells, key=_version):
         for row in report.result(cell).tests:
@@ -70,7 +72,7 @@ def _failures(report: Report) -> Iterator[tuple[Cell, ExceptionFact]]:
                 yield cell, row.exception
 
 
-def _warnings(report: Report) -> Iterator[tuple[Cell, str]]:
+def _warnings(report: RunReport) -> Iterator[tuple[Cell, str]]:
     for cell in report.cells:
         for row in report.result(cell).tests:
             if row.outcome is Outcome.PASS:

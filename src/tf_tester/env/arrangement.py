@@ -12,7 +12,7 @@ from msgspec import Struct
 from tf_tester.env.records import installed_record, record_name
 from tf_tester.env.scripts import entry_script, rewritten
 from tf_tester.model.layer import Layer
-from tf_tester.model.layout import Layout
+from tf_tester.model.layout import InstallScheme
 
 
 class Piece(Struct, frozen=True):
@@ -50,7 +50,7 @@ class Arrangement(Struct, frozen=True):
     """A file stands where another layer has a folder: layers laid over one another would hide all that is in it."""
 
 
-def arrange(layers: Sequence[Layer], layout: Layout, python: Path, own: Iterable[str]) -> Arrangement:
+def arrange(layers: Sequence[Layer], layout: InstallScheme, python: Path, own: Iterable[str]) -> Arrangement:
     """Decide which layer's file stands where.
 
     `python`: what the first lines of scripts name. `own`: the files and links that the environment has of itself.
@@ -88,7 +88,7 @@ def _programs(layer: Layer, scripts: Iterable[str], python: Path) -> dict[str, b
 
 
 class _Arranging:
-    def __init__(self, layout: Layout, own: Iterable[str]) -> None:
+    def __init__(self, layout: InstallScheme, own: Iterable[str]) -> None:
         self._site = f"{layout.site}/"
         self._own = frozenset(own)
         self._pieces: dict[str, Piece] = {}

@@ -24,7 +24,7 @@ from tf_tester.env.scripts import write_new
 from tf_tester.errors import InstallFailed, OurFailure, TfTesterError
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.layer import Layer
-from tf_tester.model.layout import Layout, layout_of
+from tf_tester.model.layout import InstallScheme, layout_of
 from tf_tester.ports.environment import Environment
 
 _FICLONE = 0x40049409
@@ -149,7 +149,7 @@ def _files(arrangement: Arrangement) -> Iterator[_File]:
 
 
 def _bytecode(
-    arrangement: Arrangement, layers: Sequence[Layer], layout: Layout, interpreter: Interpreter
+    arrangement: Arrangement, layers: Sequence[Layer], layout: InstallScheme, interpreter: Interpreter
 ) -> Iterator[_File]:
     """The bytecode of each source that is its own layer's: it is not checked at import."""
     ending = f".{interpreter.cache_tag}.pyc"

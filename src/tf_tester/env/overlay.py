@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 from msgspec.structs import replace
 
-from tf_tester.env.plans import PLACE, Plan, Plans
+from tf_tester.env.plans import PLACE, OverlayPlan, Plans
 from tf_tester.errors import TfTesterError
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.layer import Layer
@@ -55,7 +55,7 @@ class OverlayEnvironments:
 
 
 @contextmanager
-def _laid_over(plan: Plan, interpreter: Interpreter, layers: Sequence[Layer]) -> Iterator[Environment]:
+def _laid_over(plan: OverlayPlan, interpreter: Interpreter, layers: Sequence[Layer]) -> Iterator[Environment]:
     layout = layout_of(interpreter)
     rooms = (layers[number].folder / "data" if is_data else layers[number].tree for number, is_data in plan.rooms)
     yield Environment(

@@ -29,7 +29,7 @@ from tf_tester.env.arrangement import Arrangement, arrange
 from tf_tester.env.scripts import write_new
 from tf_tester.model.interpreter import Interpreter
 from tf_tester.model.layer import Layer
-from tf_tester.model.layout import Layout, layout_of
+from tf_tester.model.layout import InstallScheme, layout_of
 
 PLACE = Path("/tf-tester/env")
 """Where every environment is seen, in a world of its own."""
@@ -39,7 +39,7 @@ _READ_BYTES = 65_536
 """Larger files of a face are links to a layer's; of them the size is checked."""
 
 
-class Plan(Struct, frozen=True):
+class OverlayPlan(Struct, frozen=True):
     """The answer for one list of layers and one interpreter."""
 
     face: Path
@@ -61,7 +61,7 @@ class Plans:
         self._exclusive = exclusive
         """One holder of a name among all processes and threads."""
 
-    def plan(self, interpreter: Interpreter, layers: Sequence[Layer]) -> Plan:
+    def plan(self, interpreter: Interpreter, layers: Sequence[Layer]) -> OverlayPlan:
         """The plan, made if nobody has. Raises `OSError`."""
         name = _name(interpreter, layers)
         kept = _read(self._folder / name)
@@ -72,7 +72,7 @@ class Plans:
         with self._exclusive(f"plan-{name}"):
             return _read(self._folder / name) or self._make(name, interpreter, layers)
 
-    def _make(self, name: str, interpreter: Interpreter, layers: Sequence[Layer]) -> Plan:
+    def _make(self, name: str, interpreter: Interpreter, layers: Sequence[Layer]) -> OverlayPlan:
         fresh = self._workplace / f"plan-{os.urandom(4).hex()}"
         target = self._folder / name
         self._folder.mkdir(exist_ok=True)
@@ -95,7 +95,7 @@ def _name(interpreter: Interpreter, layers: Sequence[Layer]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _read(folder: Path) -> Plan | None:
+def _read(folder: Path) -> OverlayPlan | None:
     """The plan that is kept there; None where there is none or its bytes are not those that were written."""
     try:
         digest, _, text = (folder / "plan.json").read_bytes().partition(b"\n")
@@ -106,7 +106,7 @@ def _read(folder: Path) -> Plan | None:
             return None
     except OSError:
         return None
-    return Plan(
+    return OverlayPlan(
         face=folder / "face",
         uneven=answer["uneven"],
         clashes=tuple(answer["clashes"]),
@@ -167,7 +167,7 @@ def _write_pieces(face: Path, arrangement: Arrangement) -> None:
                 shutil.copy2(piece.path, face / place)
 
 
-def _settle_bytecode(face: Path, layout: Layout, arrangement: Arrangement, interpreter: Interpreter) -> None:
+def _settle_bytecode(face: Path, layout: InstallScheme, arrangement: Arrangement, interpreter: Interpreter) -> None:
     """Lay the bytecode of each disputed source on top: that of the source that won, or none that is valid.
 
     It is not checked at import: below, the first layer's that could be compiled would be taken for it.

@@ -18,7 +18,7 @@ from tf_tester.execute.groups import ControlGroups, Group
 from tf_tester.execute.watch import Watch, resident
 from tf_tester.model.exit import Exit, ProcessEnd
 from tf_tester.model.limits import Exceeded, Limit, Limits
-from tf_tester.ports.execute import Command, Ready, Started, Starter
+from tf_tester.ports.execute import Command, ReadyLauncher, Started, Starter
 
 MARK = "TF_TESTER_CELL"
 """Every process of a cell carries this variable, so that one that left the tree (double fork) is found."""
@@ -221,7 +221,7 @@ class _Task(Struct, frozen=True):
 class _Reserve(Struct, frozen=True):
     """A launcher without a command, and what it is good for."""
 
-    launcher: Ready
+    launcher: ReadyLauncher
     group: Group
     ahead: bytes
     limits: Limits

@@ -11,11 +11,20 @@ from msgspec import Struct
 from tf_tester.core.links import display_url
 from tf_tester.errors import ConfigError, TfTesterError, UsageError
 from tf_tester.export.editing import Values, ini_sections
-from tf_tester.export.places import PIP_KEYS, Scope, Surroundings, Target, Tool, pip_files, target, variables
-from tf_tester.export.undo import Kept, UndoFolder, fingerprint, read_settings, write_atomically
+from tf_tester.export.places import (
+    PIP_KEYS,
+    ConfigContext,
+    ConfigScope,
+    ConfigTarget,
+    Tool,
+    pip_files,
+    target,
+    variables,
+)
+from tf_tester.export.undo import SavedFile, UndoFolder, fingerprint, read_settings, write_atomically
 
 
-class Wanted(Struct, frozen=True):
+class WantedIndex(Struct, frozen=True):
     """What is to be set."""
 
     url: str
@@ -28,11 +37,11 @@ class Wanted(Struct, frozen=True):
     """Address of the mirror's copy of conda's channels."""
 
 
-class Change(Struct, frozen=True):
+class FileChange(Struct, frozen=True):
     """What was done to one file."""
 
     tool: Tool
-    scope: Scope
+    scope: ConfigScope
     file: Path
     told: str
     """In a few words."""
@@ -40,7 +49,7 @@ class Change(Struct, frozen=True):
     """What a person must know for it to work."""
 
 
-class Found(Struct, frozen=True):
+class FoundSetting(Struct, frozen=True):
     """One setting that is there."""
 
     tool: Tool
@@ -53,7 +62,9 @@ class Found(Struct, frozen=True):
     """Another one is stronger."""
 
 
-def use(tools: Sequence[Tool], scope: Scope, wanted: Wanted, around: Surroundings, undo: UndoFolder) -> list[Change]:
+def use(
+    tools: Sequence[Tool], scope: ConfigScope, wanted: WantedIndex, around: ConfigContext, undo: UndoFolder
+) -> list[FileChange]:
     """Set the mirror for these tools: for all of them or, where one can't be, for none.
 
     Raises `UsageError`, `ConfigError` for a file that its tool couldn't read, `OurFailure`.
@@ -68,11 +79,11 @@ def use(tools: Sequence[Tool], scope: Scope, wanted: Wanted, around: Surrounding
         else:
             undo.remember(_kept(place, before, after, values, undo.recall(place.file)))
             write_atomically(place.file, after)
-        changes.append(Change(place.tool, scope, place.file, told, tuple(_remarks(place, wanted, around))))
+        changes.append(FileChange(place.tool, scope, place.file, told, tuple(_remarks(place, wanted, around))))
     return changes
 
 
-def reset(tools: Sequence[Tool], scope: Scope, around: Surroundings, undo: UndoFolder) -> list[Change]:
+def reset(tools: Sequence[Tool], scope: ConfigScope, around: ConfigContext, undo: UndoFolder) -> list[FileChange]:
     """Put back what was there before `use`; tools for which nothing was changed are left out."""
     changes = []
     for tool in tools:
@@ -80,31 +91,33 @@ def reset(tools: Sequence[Tool], scope: Scope, around: Surroundings, undo: UndoF
             place = target(tool, scope, around)
             kept = undo.recall(place.file)
             if kept is not None:
-                changes.append(Change(tool, scope, place.file, _put_back(place, kept)))
+                changes.append(FileChange(tool, scope, place.file, _put_back(place, kept)))
                 undo.forget(place.file)
     return changes
 
 
-def show(around: Surroundings, undo: UndoFolder) -> list[Found]:
+def show(around: ConfigContext, undo: UndoFolder) -> list[FoundSetting]:
     """What indexes the tools are set to, by tool; for each the strongest first."""
-    found: list[Found] = []
+    found: list[FoundSetting] = []
     for tool in Tool:
-        here = [Found(tool, name, None, around.environ[name]) for name in variables(tool) if around.environ.get(name)]
-        for scope in Scope:
+        here = [
+            FoundSetting(tool, name, None, around.environ[name]) for name in variables(tool) if around.environ.get(name)
+        ]
+        for scope in ConfigScope:
             with suppress(TfTesterError):
                 place = target(tool, scope, around)
                 content = read_settings(place.file)
                 url = place.editor.read(_text(place.file, content)).get(place.key) if content else None
                 if url:
-                    here.append(Found(tool, scope, place.file, url, ours=undo.recall(place.file) is not None))
+                    here.append(FoundSetting(tool, scope, place.file, url, ours=undo.recall(place.file) is not None))
         found += [
-            Found(one.tool, one.scope, one.file, display_url(one.url), one.ours, overruled=number > 0)
+            FoundSetting(one.tool, one.scope, one.file, display_url(one.url), one.ours, overruled=number > 0)
             for number, one in enumerate(here)
         ]
     return found
 
 
-def _planned(place: Target, wanted: Wanted) -> tuple[Target, bytes | None, str, dict[str, str | None]]:
+def _planned(place: ConfigTarget, wanted: WantedIndex) -> tuple[ConfigTarget, bytes | None, str, dict[str, str | None]]:
     values = _values(place, wanted)
     before = read_settings(place.file)
     try:
@@ -116,12 +129,12 @@ def _planned(place: Target, wanted: Wanted) -> tuple[Target, bytes | None, str, 
         ) from error
 
 
-def _values(place: Target, wanted: Wanted) -> dict[str, str | None]:
+def _values(place: ConfigTarget, wanted: WantedIndex) -> dict[str, str | None]:
     match place.tool:
         case Tool.PIP:
             host = {"trusted-host": urlsplit(wanted.url).netloc.rpartition("@")[2]} if wanted.trusted_host else {}
             return {"index-url": wanted.url, "timeout": str(wanted.timeout), **host}
-        case Tool.PDM if place.scope is not Scope.PROJECT:
+        case Tool.PDM if place.scope is not ConfigScope.PROJECT:
             return {"pypi.url": wanted.url, "request_timeout": str(wanted.timeout)}
         case Tool.POETRY:
             return {place.key: f"{wanted.url}/"}
@@ -136,7 +149,9 @@ def _values(place: Target, wanted: Wanted) -> dict[str, str | None]:
             return {place.key: wanted.url}
 
 
-def _kept(place: Target, before: bytes | None, after: bytes, values: Values, earlier: Kept | None) -> Kept:
+def _kept(
+    place: ConfigTarget, before: bytes | None, after: bytes, values: Values, earlier: SavedFile | None
+) -> SavedFile:
     """How to come back from here; where we have been here before, to what was there before that."""
     current = place.editor.read(_text(place.file, before))
     old = {key: current.get(key) for key in values}
@@ -145,10 +160,10 @@ def _kept(place: Target, before: bytes | None, after: bytes, values: Values, ear
         untouched = before is not None and fingerprint(before) == earlier.after
         origin = earlier.before if untouched else before
         old |= {key: value for key, value in earlier.old.items() if untouched or current.get(key) == earlier.new[key]}
-    return Kept(str(place.file), place.tool, place.scope, origin, fingerprint(after), old, dict(values))
+    return SavedFile(str(place.file), place.tool, place.scope, origin, fingerprint(after), old, dict(values))
 
 
-def _put_back(place: Target, kept: Kept) -> str:
+def _put_back(place: ConfigTarget, kept: SavedFile) -> str:
     content = read_settings(place.file)
     if content is None:
         return "the file is gone"
@@ -176,14 +191,14 @@ def _text(file: Path, content: bytes | None) -> str:
         raise ConfigError(f"{file} isn't UTF-8.", hint="Nothing was changed.") from error
 
 
-def _value(place: Target, values: Mapping[str, str | None]) -> str:
+def _value(place: ConfigTarget, values: Mapping[str, str | None]) -> str:
     return values[place.key] or ""
 
 
 # -- what else matters
 
 
-def _remarks(place: Target, wanted: Wanted, around: Surroundings) -> list[str]:
+def _remarks(place: ConfigTarget, wanted: WantedIndex, around: ConfigContext) -> list[str]:
     remarks = [
         f"{name} is set and overrules it: {display_url(around.environ[name])}"
         for name in variables(place.tool)
@@ -194,9 +209,9 @@ def _remarks(place: Target, wanted: Wanted, around: Surroundings) -> list[str]:
             remarks += _about_pip(place, wanted, around)
         case Tool.UV:
             remarks += _about_uv(place, wanted, around)
-        case Tool.PDM if place.scope is Scope.PROJECT:
+        case Tool.PDM if place.scope is ConfigScope.PROJECT:
             remarks.append("PDM takes a time-out for the user alone")
-        case Tool.POETRY if place.scope is Scope.PROJECT:
+        case Tool.POETRY if place.scope is ConfigScope.PROJECT:
             remarks.append("poetry.lock does not fit any more and would name the mirror: run `poetry lock` again")
         case Tool.POETRY:
             remarks.append(
@@ -208,7 +223,7 @@ def _remarks(place: Target, wanted: Wanted, around: Surroundings) -> list[str]:
     return remarks
 
 
-def _about_pip(place: Target, wanted: Wanted, around: Surroundings) -> list[str]:
+def _about_pip(place: ConfigTarget, wanted: WantedIndex, around: ConfigContext) -> list[str]:
     remarks = []
     if wanted.trusted_host:
         remarks.append(
@@ -229,11 +244,11 @@ def _about_pip(place: Target, wanted: Wanted, around: Surroundings) -> list[str]
     return remarks
 
 
-def _about_uv(place: Target, wanted: Wanted, around: Surroundings) -> list[str]:
+def _about_uv(place: ConfigTarget, wanted: WantedIndex, around: ConfigContext) -> list[str]:
     remarks = [f"uv takes a time-out from its variable alone: UV_HTTP_TIMEOUT={wanted.timeout}"]
-    if place.scope is not Scope.PROJECT:
+    if place.scope is not ConfigScope.PROJECT:
         with suppress(TfTesterError):
-            nearer = target(Tool.UV, Scope.PROJECT, around)
+            nearer = target(Tool.UV, ConfigScope.PROJECT, around)
             content = read_settings(nearer.file)
             url = nearer.editor.read(_text(nearer.file, content)).get(nearer.key) if content else None
             if url:

@@ -25,7 +25,7 @@ class Tool(StrEnum):
     CONDA = "conda"
 
 
-class Scope(StrEnum):
+class ConfigScope(StrEnum):
     """Whom a setting is for."""
 
     PROJECT = "project"
@@ -33,7 +33,7 @@ class Scope(StrEnum):
     GLOBAL = "global"
 
 
-class Surroundings(Struct, frozen=True):
+class ConfigContext(Struct, frozen=True):
     """What the places depend on."""
 
     environ: Mapping[str, str]
@@ -62,37 +62,37 @@ class Surroundings(Struct, frozen=True):
         return Path(self.environ.get("PROGRAMDATA") or "C:/ProgramData")
 
 
-class Target(Struct, frozen=True):
+class ConfigTarget(Struct, frozen=True):
     """One file of one tool."""
 
     tool: Tool
-    scope: Scope
+    scope: ConfigScope
     file: Path
     editor: Editor
     key: str
     """Under which the mirror's address stands."""
 
 
-def target(tool: Tool, scope: Scope, around: Surroundings) -> Target:
+def target(tool: Tool, scope: ConfigScope, around: ConfigContext) -> ConfigTarget:
     """Where a tool's index is set in a scope. Raises `UsageError` where it can't be."""
     match tool:
         case Tool.PIP:
-            return Target(tool, scope, _pip(scope, around), IniEditor("global", PIP_KEYS), "index-url")
+            return ConfigTarget(tool, scope, _pip(scope, around), IniEditor("global", PIP_KEYS), "index-url")
         case Tool.UV:
             file = _uv(scope, around)
             prefix = ("tool", "uv") if file.name == "pyproject.toml" else ()
-            return Target(tool, scope, file, IndexEditor(prefix), "index")
+            return ConfigTarget(tool, scope, file, IndexEditor(prefix), "index")
         case Tool.PDM:
             keys = ("pypi.url", "request_timeout")
-            return Target(tool, scope, _pdm(scope, around), TomlEditor(keys, numbers=keys[1:]), "pypi.url")
-        case Tool.POETRY if scope is Scope.PROJECT:
+            return ConfigTarget(tool, scope, _pdm(scope, around), TomlEditor(keys, numbers=keys[1:]), "pypi.url")
+        case Tool.POETRY if scope is ConfigScope.PROJECT:
             # Other sources of the project's stay.
-            return Target(tool, scope, _pyproject(around, "Poetry"), SourceEditor("mirror"), "source")
+            return ConfigTarget(tool, scope, _pyproject(around, "Poetry"), SourceEditor("mirror"), "source")
         case Tool.POETRY:
             key = "plugins.pypi_mirror.url"
-            return Target(tool, scope, _poetry(scope, around), TomlEditor((key,)), key)
+            return ConfigTarget(tool, scope, _poetry(scope, around), TomlEditor((key,)), key)
         case Tool.CONDA:
-            return Target(tool, scope, _conda(scope, around), BlockEditor(_CONDA_LINES), "channels")
+            return ConfigTarget(tool, scope, _conda(scope, around), BlockEditor(_CONDA_LINES), "channels")
 
 
 PIP_KEYS = ("index-url", "timeout", "trusted-host")
@@ -123,7 +123,7 @@ def variables(tool: Tool) -> tuple[str, ...]:
             return ("CONDA_DEFAULT_CHANNELS", "CONDA_CHANNELS")
 
 
-def pip_files(around: Surroundings) -> list[tuple[str, Path]]:
+def pip_files(around: ConfigContext) -> list[tuple[str, Path]]:
     """Every file that pip reads for this user, the last one being the strongest: (whose, path)."""
     found = [("global", folder / "pip" / "pip.conf") for folder in reversed(around.everywhere)]
     if around.platform == "win32":
@@ -145,21 +145,21 @@ def pip_files(around: Surroundings) -> list[tuple[str, Path]]:
     return found
 
 
-def _pip(scope: Scope, around: Surroundings) -> Path:
+def _pip(scope: ConfigScope, around: ConfigContext) -> Path:
     named = around.environ.get("PIP_CONFIG_FILE")
     if named == os.devnull:
         raise UsageError("PIP_CONFIG_FILE forbids pip to read any file.", hint="Unset it, or use --print env.")
     match scope:
-        case Scope.USER:
+        case ConfigScope.USER:
             # pip doesn't read the user's own file then.
             return Path(named) if named and Path(named).exists() else _pip_user(around)
-        case Scope.GLOBAL if around.platform == "win32":
+        case ConfigScope.GLOBAL if around.platform == "win32":
             return around.program_data / "pip" / "pip.ini"
-        case Scope.GLOBAL if around.platform == "darwin":
+        case ConfigScope.GLOBAL if around.platform == "darwin":
             return Path("/Library/Application Support/pip/pip.conf")
-        case Scope.GLOBAL:
+        case ConfigScope.GLOBAL:
             return Path("/etc/pip.conf")
-        case Scope.PROJECT:
+        case ConfigScope.PROJECT:
             folder = _virtual_environment(around)
             if folder is None:
                 raise UsageError(
@@ -169,7 +169,7 @@ def _pip(scope: Scope, around: Surroundings) -> Path:
             return folder / _pip_name(around)
 
 
-def _pip_user(around: Surroundings) -> Path:
+def _pip_user(around: ConfigContext) -> Path:
     if around.platform == "win32":
         return around.config / "pip" / "pip.ini"
     if around.platform == "darwin":
@@ -179,11 +179,11 @@ def _pip_user(around: Surroundings) -> Path:
     return around.config / "pip" / "pip.conf"
 
 
-def _pip_name(around: Surroundings) -> str:
+def _pip_name(around: ConfigContext) -> str:
     return "pip.ini" if around.platform == "win32" else "pip.conf"
 
 
-def _virtual_environment(around: Surroundings) -> Path | None:
+def _virtual_environment(around: ConfigContext) -> Path | None:
     active = around.environ.get("VIRTUAL_ENV")
     if active and Path(active).is_dir():
         return Path(active)
@@ -191,24 +191,24 @@ def _virtual_environment(around: Surroundings) -> Path | None:
     return here if (here / "pyvenv.cfg").is_file() else None
 
 
-def _uv(scope: Scope, around: Surroundings) -> Path:
+def _uv(scope: ConfigScope, around: ConfigContext) -> Path:
     if around.environ.get("UV_NO_CONFIG"):
         raise UsageError("UV_NO_CONFIG forbids uv to read any file.", hint="Unset it, or use --print env.")
     match scope:
-        case Scope.USER:
+        case ConfigScope.USER:
             named = around.environ.get("UV_CONFIG_FILE")
             return Path(named) if named else around.config / "uv" / "uv.toml"
-        case Scope.GLOBAL if around.platform == "win32":
+        case ConfigScope.GLOBAL if around.platform == "win32":
             return around.program_data / "uv" / "uv.toml"
-        case Scope.GLOBAL:
+        case ConfigScope.GLOBAL:
             # uv reads the first of these alone.
             places = [folder / "uv" / "uv.toml" for folder in around.everywhere]
             return next((file for file in places if file.is_file()), Path("/etc/uv/uv.toml"))
-        case Scope.PROJECT:
+        case ConfigScope.PROJECT:
             return _uv_project(around)
 
 
-def _uv_project(around: Surroundings) -> Path:
+def _uv_project(around: ConfigContext) -> Path:
     """A `uv.toml` hides all of `[tool.uv]` beside it, so none is made where there is a pyproject.toml."""
     nearest = None
     for folder in (around.cwd, *around.cwd.parents):
@@ -222,29 +222,29 @@ def _uv_project(around: Surroundings) -> Path:
     return nearest or around.cwd / "uv.toml"
 
 
-def _pdm(scope: Scope, around: Surroundings) -> Path:
+def _pdm(scope: ConfigScope, around: ConfigContext) -> Path:
     match scope:
-        case Scope.PROJECT:
+        case ConfigScope.PROJECT:
             return _pyproject(around, "PDM").with_name("pdm.toml")
-        case Scope.USER if named := around.environ.get("PDM_CONFIG_FILE"):
+        case ConfigScope.USER if named := around.environ.get("PDM_CONFIG_FILE"):
             return Path(named)
-        case Scope.USER if around.platform == "win32":
+        case ConfigScope.USER if around.platform == "win32":
             local = around.environ.get("LOCALAPPDATA") or around.home / "AppData" / "Local"
             return Path(local, "pdm", "pdm", "config.toml")
-        case Scope.USER if around.platform == "darwin":
+        case ConfigScope.USER if around.platform == "darwin":
             return around.home / "Library" / "Application Support" / "pdm" / "config.toml"
-        case Scope.USER:
+        case ConfigScope.USER:
             return around.config / "pdm" / "config.toml"
-        case Scope.GLOBAL if around.platform == "win32":
+        case ConfigScope.GLOBAL if around.platform == "win32":
             return around.program_data / "pdm" / "pdm" / "config.toml"
-        case Scope.GLOBAL if around.platform == "darwin":
+        case ConfigScope.GLOBAL if around.platform == "darwin":
             return Path("/Library/Application Support/pdm/config.toml")
         case _:
             return around.everywhere[0] / "pdm" / "config.toml"
 
 
-def _poetry(scope: Scope, around: Surroundings) -> Path:
-    if scope is Scope.GLOBAL:
+def _poetry(scope: ConfigScope, around: ConfigContext) -> Path:
+    if scope is ConfigScope.GLOBAL:
         raise UsageError("Poetry has no settings for all users.", hint="Use --scope user or --scope project.")
     if named := around.environ.get("POETRY_CONFIG_DIR"):
         return Path(named, "config.toml")
@@ -253,15 +253,15 @@ def _poetry(scope: Scope, around: Surroundings) -> Path:
     return around.config / "pypoetry" / "config.toml"
 
 
-def _conda(scope: Scope, around: Surroundings) -> Path:
+def _conda(scope: ConfigScope, around: ConfigContext) -> Path:
     match scope:
-        case Scope.USER:
+        case ConfigScope.USER:
             return around.home / ".condarc"
-        case Scope.GLOBAL if around.platform == "win32":
+        case ConfigScope.GLOBAL if around.platform == "win32":
             return around.program_data / "conda" / ".condarc"
-        case Scope.GLOBAL:
+        case ConfigScope.GLOBAL:
             return Path("/etc/conda/.condarc")
-        case Scope.PROJECT:
+        case ConfigScope.PROJECT:
             prefix = around.environ.get("CONDA_PREFIX")
             if not prefix:
                 raise UsageError(
@@ -271,7 +271,7 @@ def _conda(scope: Scope, around: Surroundings) -> Path:
             return Path(prefix, ".condarc")
 
 
-def _pyproject(around: Surroundings, whose: str) -> Path:
+def _pyproject(around: ConfigContext, whose: str) -> Path:
     for folder in (around.cwd, *around.cwd.parents):
         if (folder / "pyproject.toml").is_file():
             return folder / "pyproject.toml"

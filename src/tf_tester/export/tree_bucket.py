@@ -45,7 +45,7 @@ _FOR_A_MINUTE = "public, max-age=60"
 
 
 class BucketTarget:
-    """`flow.publish.Target`."""
+    """`flow.publish.TreeTarget`."""
 
     packed = False
 

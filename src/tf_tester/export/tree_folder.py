@@ -27,7 +27,7 @@ _OURS = (".lock", _CURRENT)
 
 
 class FolderTarget:
-    """`flow.publish.Target`."""
+    """`flow.publish.TreeTarget`."""
 
     packed = True
     is_torn = False

@@ -16,7 +16,7 @@ from msgspec import Struct
 from tf_tester.errors import ConfigError, OurFailure
 
 
-class Kept(msgspec.Struct, frozen=True):
+class SavedFile(msgspec.Struct, frozen=True):
     """Of one file."""
 
     path: str
@@ -36,9 +36,9 @@ class UndoFolder(Struct, frozen=True):
 
     folder: Path
 
-    def recall(self, file: Path) -> Kept | None:
+    def recall(self, file: Path) -> SavedFile | None:
         try:
-            return msgspec.json.decode(self._place(file).read_bytes(), type=Kept)
+            return msgspec.json.decode(self._place(file).read_bytes(), type=SavedFile)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, msgspec.DecodeError) as error:
@@ -46,7 +46,7 @@ class UndoFolder(Struct, frozen=True):
                 f"What {file} was before can't be read: {error}.", hint=f"Look at {self._place(file)}."
             ) from error
 
-    def remember(self, kept: Kept) -> None:
+    def remember(self, kept: SavedFile) -> None:
         """Before the file itself is written: whatever happens then, the way back is known."""
         place = self._place(Path(kept.path))
         try:
@@ -58,7 +58,7 @@ class UndoFolder(Struct, frozen=True):
     def forget(self, file: Path) -> None:
         self._place(file).unlink(missing_ok=True)
 
-    def all(self) -> list[Kept]:
+    def all(self) -> list[SavedFile]:
         """Sorted by path."""
         try:
             names = sorted(self.folder.glob("*.json"))
@@ -67,7 +67,7 @@ class UndoFolder(Struct, frozen=True):
         found = []
         for name in names:
             with suppress(OSError, msgspec.DecodeError):
-                found.append(msgspec.json.decode(name.read_bytes(), type=Kept))
+                found.append(msgspec.json.decode(name.read_bytes(), type=SavedFile))
         return sorted(found, key=lambda kept: kept.path)
 
     def _place(self, file: Path) -> Path:

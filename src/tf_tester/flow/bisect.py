@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tf_tester.core.bisect import Change, Mark, Search, transitions
+from tf_tester.core.bisect import BisectSearch, Mark, Transition, transitions
 from tf_tester.core.choose import Choice, choose
 from tf_tester.errors import UsageError
 from tf_tester.flow.probes import Probe, Prober
@@ -21,7 +21,7 @@ from tf_tester.model.cell import CellRequirement, PlannedCell
 from tf_tester.model.request import Selection, Trial
 
 
-class Quest(Struct, frozen=True):
+class BisectRequest(Struct, frozen=True):
     """What is asked."""
 
     good: str
@@ -43,7 +43,7 @@ class Bisection(Struct, frozen=True):
     """Whose versions they are."""
     versions: tuple[str, ...]
     """All between the ends, oldest first."""
-    changes: tuple[Change, ...]
+    changes: tuple[Transition, ...]
     """By number of version."""
     probes: tuple[Probe, ...]
     """In the order in which they were run."""
@@ -74,7 +74,7 @@ Told = Callable[[Probe, int], None]
 """Is called with each probe, and how many more there may be."""
 
 
-def bisect(selection: Selection, trial: Trial, services: Services, quest: Quest, told: Told) -> Bisection:
+def bisect(selection: Selection, trial: Trial, services: Services, quest: BisectRequest, told: Told) -> Bisection:
     """Return where the mark of a version changes: run the two ends, then halve what is between.
 
     Raises `UsageError` where the ends are not what they are said to be, or can't be tested.
@@ -85,7 +85,7 @@ def bisect(selection: Selection, trial: Trial, services: Services, quest: Quest,
     return carry_out(plan, services, lambda run: _found(run, quest, line, told))
 
 
-def _found(run: Run, quest: Quest, line: Line, told: Told) -> Bisection:
+def _found(run: Run, quest: BisectRequest, line: Line, told: Told) -> Bisection:
     prober = Prober(run, repeat=quest.repeat, failures=quest.failures)
     probes: list[Probe] = []
 
@@ -108,7 +108,9 @@ def _found(run: Run, quest: Quest, line: Line, told: Told) -> Bisection:
     return Bisection(project, line.versions, changes, tuple(probes), prober.cells, remarks)
 
 
-def _halved(run: Run, quest: Quest, line: Line, probe: Callable[[int, int], Mark], probes: Sequence[Probe]) -> Change:
+def _halved(
+    run: Run, quest: BisectRequest, line: Line, probe: Callable[[int, int], Mark], probes: Sequence[Probe]
+) -> Transition:
     """Return the one change between the ends. Raises `UsageError` where they are not what they are said to be."""
     last = len(line.cells) - 1
     ends = probe(0, 1 + last.bit_length()), probe(last, last.bit_length())
@@ -120,13 +122,13 @@ def _halved(run: Run, quest: Quest, line: Line, probe: Callable[[int, int], Mark
                 f"{(taken.summary or taken.outcome).rstrip('.')}.",
                 hint="Name ends that differ; --all-transitions looks at every version between them.",
             )
-    search = Search(len(line.cells), ends[0])
+    search = BisectSearch(len(line.cells), ends[0])
     while (index := search.next()) is not None:
         search.tell(index, probe(index, max(0, search.most - 1)))
     return search.change
 
 
-def _about_failures(probes: Sequence[Probe], line: Line, change: Change) -> tuple[str, ...]:
+def _about_failures(probes: Sequence[Probe], line: Line, change: Transition) -> tuple[str, ...]:
     """Tell where the failure at the change is another one than at the end: it may have another cause."""
     by_version = {probe.version: probe for probe in probes}
     end = by_version[line.versions[-1 if line.good_is_older else 0]]
@@ -152,7 +154,7 @@ def _words(mark: Mark) -> str:
     return {Mark.GOOD: "good", Mark.BAD: "bad"}.get(mark, "not to be tested here")
 
 
-def _about_python(run: Run, prober: Prober, line: Line, change: Change) -> tuple[str, ...]:
+def _about_python(run: Run, prober: Prober, line: Line, change: Transition) -> tuple[str, ...]:
     """Run two neighbours that had different Pythons on one, and tell whether they differ there, too."""
     before, after = line.cells[change.before], line.cells[change.after]
     pythons = (after.cell.python, before.cell.python)
@@ -183,7 +185,7 @@ def _one_version(page: ProjectPage, text: str) -> Version:
     return found[0]
 
 
-def _line(selection: Selection, services: Services, quest: Quest) -> Line:
+def _line(selection: Selection, services: Services, quest: BisectRequest) -> Line:
     """Return the versions from end to end, each with its cell.
 
     Raises `UsageError` where the ends are no two versions, or one of those between them is not one cell.

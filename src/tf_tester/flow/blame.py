@@ -8,11 +8,11 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 from packaging.version import Version
 
-from tf_tester.core.bisect import Change as Step
 from tf_tester.core.bisect import Mark, halving
-from tf_tester.core.blame import Answer, Changes, Culprit, Graph, Hunt, most_trials
+from tf_tester.core.bisect import Transition as Step
+from tf_tester.core.blame import Changes, Culprit, CulpritSearch, CulpritSearchResult, EntailmentGraph, most_trials
 from tf_tester.core.choose import Choice, choose
-from tf_tester.core.drift import Change, LockChangeKind, between, changes, entailing, requirers, upper_bound
+from tf_tester.core.drift import DistributionChange, LockChangeKind, between, changes, entailing, requirers, upper_bound
 from tf_tester.core.markers import markers_of
 from tf_tester.errors import NotAsSaid, TfTesterError, UsageError
 from tf_tester.flow.locked import is_file_of_lock, locked_cell
@@ -36,10 +36,10 @@ _ROUNDS = 3
 """How often what still fails with the pins is searched again."""
 
 
-class Suspects(Struct, frozen=True):
+class SearchEstimate(Struct, frozen=True):
     """What is known before the search, and what it will take."""
 
-    changes: tuple[Change, ...]
+    changes: tuple[DistributionChange, ...]
     groups: int
     """Of changes that can only be made together."""
     one: int
@@ -47,14 +47,14 @@ class Suspects(Struct, frozen=True):
     budget: int
 
 
-class Tried(Struct, frozen=True):
+class SearchStep(Struct, frozen=True):
     """One probe, as it is told to somebody who waits."""
 
     what: str
     probe: Probe
 
 
-Told = Callable[[Suspects | Tried], None]
+Told = Callable[[SearchEstimate | SearchStep], None]
 
 
 class _Pair(Struct, frozen=True):
@@ -65,8 +65,8 @@ class _Pair(Struct, frozen=True):
     """Both with their locks."""
     era: PlannedCell
     """The passing one as it was planned."""
-    differing: dict[str, Change]
-    graph: Graph
+    differing: dict[str, DistributionChange]
+    graph: EntailmentGraph
     """Of what differs."""
 
 
@@ -81,7 +81,7 @@ class _SoFar(Struct):
     """The pins were seen to be enough."""
 
 
-class Blaming:
+class CauseSearch:
     """What one explanation needs."""
 
     def __init__(self, run: Run, prober: Prober, *, budget: int, told: Told) -> None:
@@ -106,7 +106,7 @@ class Blaming:
         self._first = self._prober.cells
         ends = (self.with_lock(good), self.with_lock(bad))
         if again:
-            ends = (called(ends[0], "again"), called(ends[1], "again"))
+            ends = (relabelled(ends[0], "again"), relabelled(ends[1], "again"))
         at_end = self._seen_to_fail(good, bad, ends)
         so_far = _SoFar([text for end in ends if end.cell.resolution is Resolution.LOCK for text in _lock(end).remarks])
         self._rounds(ends, good, bad, at_end, so_far)
@@ -191,12 +191,12 @@ class Blaming:
         graph = entailing(before, after, self._metadata, markers_of(good.interpreter))
         return _Pair(good, bad, era, differing, graph)
 
-    def _round(self, pair: _Pair, at_end: Probe, remarks: list[str]) -> tuple[Answer, list[Cause]]:
+    def _round(self, pair: _Pair, at_end: Probe, remarks: list[str]) -> tuple[CulpritSearchResult, list[Cause]]:
         graph = pair.graph
         groups = len(graph.units)
-        self._told(Suspects(tuple(pair.differing.values()), groups, most_trials(groups), self._left()))
+        self._told(SearchEstimate(tuple(pair.differing.values()), groups, most_trials(groups), self._left()))
         seen: dict[Changes, Probe] = {graph.everything: at_end}
-        hunt = Hunt(graph, at_once=self._at_once, budget=self._left())
+        hunt = CulpritSearch(graph, at_once=self._at_once, budget=self._left())
         steps = hunt.steps()
         try:
             batch = next(steps)
@@ -205,7 +205,7 @@ class Blaming:
                 seen.update(zip(batch, probes, strict=True))
                 batch = steps.send([probe.mark for probe in probes])
         except StopIteration as stop:
-            answer: Answer = stop.value
+            answer: CulpritSearchResult = stop.value
         if not answer.complete:
             remarks.append(f"--budget {self._budget} was spent before all was tried: there may be other causes")
         return answer, [self._cause(culprit, pair, seen[culprit.all]) for culprit in answer.culprits]
@@ -256,7 +256,7 @@ class Blaming:
         )
         return replace(cause, last_good=last_good, first_bad=first_bad, pin=pin)
 
-    def _plain_pin(self, leader: Change, pair: _Pair) -> str:
+    def _plain_pin(self, leader: DistributionChange, pair: _Pair) -> str:
         match leader.kind:
             case LockChangeKind.UP:
                 return f"{leader.name}<={leader.before}"
@@ -277,7 +277,7 @@ class Blaming:
                 assert_never(kind)
 
     def _border(
-        self, leader: Change, others: tuple[str, ...], era: PlannedCell, *, alone: bool
+        self, leader: DistributionChange, others: tuple[str, ...], era: PlannedCell, *, alone: bool
     ) -> tuple[str, str] | None:
         """Find the last version that passes and the first that fails in the passing cell; None: not found."""
         assert leader.before is not None and leader.after is not None
@@ -361,7 +361,7 @@ class Blaming:
         def one(item: tuple[PlannedCell, str]) -> Probe:
             planned, name = item
             probe = self._prober.probe(planned, name, anew=anew)
-            self._told(Tried(name, probe))
+            self._told(SearchStep(name, probe))
             return probe
 
         if len(wanted) == 1:
@@ -383,7 +383,7 @@ class Blaming:
             return b""  # no requirements are known then; a combination that doesn't fit together is tried at worst
 
 
-def called(planned: PlannedCell, name: str) -> PlannedCell:
+def relabelled(planned: PlannedCell, name: str) -> PlannedCell:
     """Return a cell that has its lock, under another name in the record."""
     return replace(planned, cell=replace(planned.cell, attempt=name))
 
@@ -402,7 +402,7 @@ def _pins(causes: Sequence[Cause]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(cause.pin for cause in causes if cause.pin))
 
 
-class Inquiry(Struct, frozen=True):
+class BlameRequest(Struct, frozen=True):
     """What is asked."""
 
     good: str = "era"
@@ -414,7 +414,7 @@ class Inquiry(Struct, frozen=True):
     repeat: int = 1
 
 
-def blame(selection: Selection, trial: Trial, services: Services, inquiry: Inquiry, told: Told) -> Explanation:
+def blame(selection: Selection, trial: Trial, services: Services, inquiry: BlameRequest, told: Told) -> Explanation:
     """Explain one version on one Python. Raises `UsageError` where the ends are not what they are said to be."""
     jobs = jobs_of(trial)
     good, remarks, page = _end(selection, services, inquiry.good)
@@ -427,7 +427,7 @@ def blame(selection: Selection, trial: Trial, services: Services, inquiry: Inqui
 
     def explained(run: Run) -> Explanation:
         prober = Prober(run, repeat=inquiry.repeat)
-        explanation = Blaming(run, prober, budget=inquiry.budget, told=told).explain(good, bad)
+        explanation = CauseSearch(run, prober, budget=inquiry.budget, told=told).explain(good, bad)
         services.run.tell(CellExplained(explanation))
         return explanation
 

@@ -15,7 +15,7 @@ from tf_tester.ports.memory import Needed
 from tf_tester.ports.store import Blobs
 
 
-class Packer(Struct, frozen=True):
+class BundleSource(Struct, frozen=True):
     """What is packed from."""
 
     locks: Callable[[], Iterable[tuple[str, Lock]]]
@@ -26,7 +26,7 @@ class Packer(Struct, frozen=True):
     """Into a file: blobs, the answers that are needed (None: all), the tool; bytes, and how many answers."""
 
 
-class Packed(Struct, frozen=True):
+class PackedBundle(Struct, frozen=True):
     files: int
     answers: int
     size: int
@@ -34,8 +34,8 @@ class Packed(Struct, frozen=True):
 
 
 def pack(
-    file: Path, packages: Packages, blobs: Blobs, packer: Packer, *, package: str, versions: str | None, tool: str
-) -> Packed:
+    file: Path, packages: Packages, blobs: Blobs, packer: BundleSource, *, package: str, versions: str | None, tool: str
+) -> PackedBundle:
     """Everything, or what these versions of a package need as far as they were ever resolved here.
 
     Raises `UsageError` where they were not, `DownloadFailed` where a file that is wanted is not here any more and can't
@@ -44,7 +44,7 @@ def pack(
     if versions is None:
         chosen = packer.blobs()
         size, answers = packer.write(file, chosen.items(), None, tool)
-        return Packed(len(chosen), answers, size)
+        return PackedBundle(len(chosen), answers, size)
     name = str(canonicalize_name(package))
     page = packages.index.page(name)
     wanted = [str(one) for one in choose(page, Choice(versions, lts=packages.framework.lts))]
@@ -72,7 +72,7 @@ def pack(
         projects=frozenset(pin.name for pin in pins.values()),
     )
     size, answers = packer.write(file, chosen.items(), needed, tool)
-    return Packed(len(chosen), answers, size)
+    return PackedBundle(len(chosen), answers, size)
 
 
 _SMALL = 20_000_000

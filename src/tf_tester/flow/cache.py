@@ -12,7 +12,7 @@ from packaging.version import InvalidVersion, Version
 
 from tf_tester.core.choose import WORDS, Choice, choose
 from tf_tester.core.lockfile import digests_of
-from tf_tester.core.retention import Entry, Kind, victims
+from tf_tester.core.retention import ItemKind, StoredItem, victims
 from tf_tester.errors import ConfigError, UsageError
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.model.lock import Lock
@@ -22,9 +22,9 @@ _HALF_DONE = timedelta(days=7)
 _PLANS = timedelta(days=30)
 
 
-class Contents(Protocol):
+class StoreContents(Protocol):
     @property
-    def entries(self) -> tuple[Entry, ...]: ...
+    def entries(self) -> tuple[StoredItem, ...]: ...
     @property
     def runs(self) -> int: ...
     @property
@@ -35,20 +35,20 @@ class Contents(Protocol):
     def total(self) -> int: ...
 
 
-class Cabinet(Struct, frozen=True):
+class StoreMaintenance(Struct, frozen=True):
     """What these use cases need."""
 
-    contents: Callable[[], Contents]
-    evict: Callable[[Sequence[Entry]], tuple[list[Entry], list[Entry]]]
+    contents: Callable[[], StoreContents]
+    evict: Callable[[Sequence[StoredItem]], tuple[list[StoredItem], list[StoredItem]]]
     """What went, and what stayed because somebody needs it now."""
-    set_aside: Callable[[Entry], None]
+    set_aside: Callable[[StoredItem], None]
     """Make a damaged blob into what has arrived of a file: what of it is right isn't fetched again."""
     sweep_plans: Callable[[datetime], None]
     locks: Callable[[], Iterable[Lock]]
     """Every lock that is remembered."""
     replicated: Callable[[], frozenset[str]]
     """Digests of what replicas list: it is kept."""
-    trouble: Callable[[Entry], str]
+    trouble: Callable[[StoredItem], str]
     """Why a blob or layer is not what it should be; empty where it is."""
     lts: tuple[str, ...]
     """Series of the package on which people stay."""
@@ -56,7 +56,7 @@ class Cabinet(Struct, frozen=True):
     cores: int
 
 
-class Row(Struct, frozen=True):
+class StoredVersion(Struct, frozen=True):
     """One version of one project that the store holds."""
 
     project: str
@@ -73,11 +73,11 @@ class Row(Struct, frozen=True):
         return self.packed + self.unpacked
 
 
-class Collected(Struct, frozen=True):
+class GcResult(Struct, frozen=True):
     """What a clean-up did, or would do."""
 
-    gone: tuple[Entry, ...]
-    needed: tuple[Entry, ...]
+    gone: tuple[StoredItem, ...]
+    needed: tuple[StoredItem, ...]
     """What should have gone and stayed, because a running job needs it."""
     left: int
     """Bytes in the store afterwards."""
@@ -87,24 +87,24 @@ class Collected(Struct, frozen=True):
         return sum(entry.size for entry in self.gone)
 
 
-class Damaged(Struct, frozen=True):
-    entry: Entry
+class DamagedItem(Struct, frozen=True):
+    entry: StoredItem
     trouble: str
 
 
-def rows(contents: Contents) -> list[Row]:
+def rows(contents: StoreContents) -> list[StoredVersion]:
     """By project and version, the last used first."""
-    together: dict[tuple[str, str], list[Entry]] = {}
+    together: dict[tuple[str, str], list[StoredItem]] = {}
     for entry in contents.entries:
-        if entry.kind is not Kind.PARTIAL:
+        if entry.kind is not ItemKind.PARTIAL:
             together.setdefault((entry.project, entry.version), []).append(entry)
     found = [
-        Row(
+        StoredVersion(
             project or "(of unknown name)",
             version,
             len({one.digest for one in entries}),
-            sum(one.size for one in entries if one.kind is Kind.BLOB),
-            sum(one.size for one in entries if one.kind is Kind.LAYER),
+            sum(one.size for one in entries if one.kind is ItemKind.BLOB),
+            sum(one.size for one in entries if one.kind is ItemKind.LAYER),
             max(one.used for one in entries),
         )
         for (project, version), entries in together.items()
@@ -113,14 +113,14 @@ def rows(contents: Contents) -> list[Row]:
 
 
 def collect(
-    cabinet: Cabinet,
+    cabinet: StoreMaintenance,
     *,
     most: int | None,
     keep: Sequence[str],
     package: str,
     unused_for: timedelta | None = None,
     dry_run: bool = False,
-) -> Collected:
+) -> GcResult:
     """Let go of the least recently used until no more than `most` bytes are left (None: of rubbish alone).
 
     `keep`: versions of `package` as `--versions` takes them, with all that their locks need; or lock files. What a
@@ -128,7 +128,7 @@ def collect(
     """
     contents, now = cabinet.contents(), cabinet.now()
     kept = kept_digests(keep, package, contents.entries, cabinet) | cabinet.replicated()
-    rubbish = [entry for entry in contents.entries if entry.kind is Kind.PARTIAL and now - entry.used > _HALF_DONE]
+    rubbish = [entry for entry in contents.entries if entry.kind is ItemKind.PARTIAL and now - entry.used > _HALF_DONE]
     rest = [entry for entry in contents.entries if entry not in rubbish]
     others = contents.runs + contents.kept + contents.others
     before = None if unused_for is None else now - unused_for
@@ -136,13 +136,15 @@ def collect(
     if most is not None or before is not None:
         chosen += victims(rest, most=1 << 62 if most is None else most, others=others, keep=kept, before=before)
     if dry_run:
-        return Collected(tuple(chosen), (), contents.total - sum(entry.size for entry in chosen))
+        return GcResult(tuple(chosen), (), contents.total - sum(entry.size for entry in chosen))
     gone, needed = cabinet.evict(chosen)
     cabinet.sweep_plans(now - _PLANS)
-    return Collected(tuple(gone), tuple(needed), contents.total - sum(entry.size for entry in gone))
+    return GcResult(tuple(gone), tuple(needed), contents.total - sum(entry.size for entry in gone))
 
 
-def kept_digests(keep: Sequence[str], package: str, entries: Sequence[Entry], cabinet: Cabinet) -> set[str]:
+def kept_digests(
+    keep: Sequence[str], package: str, entries: Sequence[StoredItem], cabinet: StoreMaintenance
+) -> set[str]:
     """What is never let go of. Raises `UsageError` for words that mean nothing, and for a lock that is none."""
     found: set[str] = set()
     words = []
@@ -168,27 +170,27 @@ def _content(lock: Path) -> bytes:
         raise ConfigError(f"The lock {lock} can't be read: {error.strerror}.") from error
 
 
-def verify(cabinet: Cabinet, tell: Callable[[Damaged], None]) -> tuple[int, list[Damaged]]:
+def verify(cabinet: StoreMaintenance, tell: Callable[[DamagedItem], None]) -> tuple[int, list[DamagedItem]]:
     """Look at every blob and layer; how many were looked at, and the damaged ones, which are taken away."""
-    entries = [entry for entry in cabinet.contents().entries if entry.kind is not Kind.PARTIAL]
-    damaged: list[Damaged] = []
+    entries = [entry for entry in cabinet.contents().entries if entry.kind is not ItemKind.PARTIAL]
+    damaged: list[DamagedItem] = []
     with ThreadPoolExecutor(cabinet.cores, "verify") as pool:
         try:
             for entry, trouble in zip(entries, pool.map(cabinet.trouble, entries), strict=True):
                 if trouble:
-                    damaged.append(Damaged(entry, trouble))
+                    damaged.append(DamagedItem(entry, trouble))
                     tell(damaged[-1])
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     for one in damaged:
-        if one.entry.kind is Kind.BLOB:
+        if one.entry.kind is ItemKind.BLOB:
             cabinet.set_aside(one.entry)
-    cabinet.evict([one.entry for one in damaged if one.entry.kind is Kind.LAYER])
+    cabinet.evict([one.entry for one in damaged if one.entry.kind is ItemKind.LAYER])
     return len(entries), damaged
 
 
-def _held(word: str, package: str, entries: Sequence[Entry], lts: tuple[str, ...]) -> list[str]:
+def _held(word: str, package: str, entries: Sequence[StoredItem], lts: tuple[str, ...]) -> list[str]:
     """The versions in the store that a word of `--versions` means. Raises `UsageError`."""
     held = [one for one in entries if one.project == package and one.filename]
     if word not in WORDS:

@@ -10,7 +10,7 @@ from tf_tester.errors import CellRefused, OurFailure, TfTesterError
 from tf_tester.flow.prepare import Preparation, Step
 from tf_tester.flow.replay import Replay
 from tf_tester.flow.run.frame import Run
-from tf_tester.flow.trial import Ran, run_trial
+from tf_tester.flow.trial import TrialResult, run_trial
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.events import CellLocked, CellState
 from tf_tester.model.outcome import CellResult, Outcome, worst
@@ -114,7 +114,7 @@ def _try_cell(run: Run, preparation: Preparation, evidence: Path, replay: Replay
     return result
 
 
-def _result(key: str, ran: Ran) -> CellResult:
+def _result(key: str, ran: TrialResult) -> CellResult:
     outcome = worst({row.outcome for row in ran.rows})
     summary = ""
     if outcome.is_failure_of_the_test:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tf_tester.core.ranking import Comparison, Observation, Wanted, on_page, rank
+from tf_tester.core.ranking import MirrorComparison, Observation, WantedFiles, on_page, rank
 from tf_tester.errors import DownloadFailed, IndexUnreachable, NoWheel, TfTesterError
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.model.request import Selection
@@ -53,13 +53,13 @@ def wheels_of(selection: Selection, services: "Services") -> list[Artifact]:
     return list(found.values())
 
 
-def compare(artifacts: Sequence[Artifact], bench: Bench) -> Comparison:
+def compare(artifacts: Sequence[Artifact], bench: Bench) -> MirrorComparison:
     """Return which mirrors would bring these files of one project fastest.
 
     Pages are asked for all at once; then a part of the largest file that each has, of three mirrors at a time so
     that they don't measure one another. What a mirror sends is compared with the authority's.
     """
-    wanted = Wanted(len(artifacts), sum(artifact.size or 0 for artifact in artifacts))
+    wanted = WantedFiles(len(artifacts), sum(artifact.size or 0 for artifact in artifacts))
     largest = sorted(artifacts, key=lambda artifact: -(artifact.size or 0))
     promised = bench.authority.page(artifacts[0].project)
     known = {mirror.name: bench.known(mirror) for mirror in bench.mirrors}
@@ -87,7 +87,7 @@ def compare(artifacts: Sequence[Artifact], bench: Bench) -> Comparison:
             known[name] = replace(known[name], trouble=f"its file can't be had: {sample}")
     authority = Observation("authority", "authority", has=len(artifacts), json=True)
     authority = replace(authority, trouble=own) if isinstance(own, str) else _with_sample(authority, own, None)
-    return Comparison(wanted, authority, tuple(rank(list(known.values()), wanted, authority, bench.now())))
+    return MirrorComparison(wanted, authority, tuple(rank(list(known.values()), wanted, authority, bench.now())))
 
 
 def _within(

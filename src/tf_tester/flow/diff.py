@@ -14,8 +14,8 @@ from packaging.utils import canonicalize_name
 from tf_tester.core.api_changes import compare
 from tf_tester.core.drift import changes
 from tf_tester.core.era import release_date
-from tf_tester.core.surface import Source, Surface, read_surface
-from tf_tester.core.version_diff import Difference, Fact, Side
+from tf_tester.core.surface import ModuleSource, Surface, read_surface
+from tf_tester.core.version_diff import ComparedFact, VersionDiff, VersionSide
 from tf_tester.core.wheel_rules import BROKEN_ARCHIVE, same_version
 from tf_tester.errors import BadWheel, InstallFailed, NoPython, NoWheel, TfTesterError, UsageError
 from tf_tester.flow.pools import interruptible
@@ -33,7 +33,7 @@ _RULES = 1
 """Part of the key of what was read of a package: raise it when the same wheel must be read anew."""
 
 
-def diff(selection: Selection, trial: Trial, services: Services, names: tuple[str, str], *, api: bool) -> Difference:
+def diff(selection: Selection, trial: Trial, services: Services, names: tuple[str, str], *, api: bool) -> VersionDiff:
     """`names`: versions, each with `@era`, `@latest` or `@lowest` if it isn't the selection's.
 
     Raises `UsageError`, `IndexUnreachable`, what fails when a lock is made or a wheel is brought.
@@ -55,7 +55,7 @@ def diff(selection: Selection, trial: Trial, services: Services, names: tuple[st
     sides = [
         _side(name, cell, lock, pin, services) for name, cell, lock, pin in zip(names, cells, locks, pins, strict=True)
     ]
-    return Difference(
+    return VersionDiff(
         selection.package,
         (sides[0], sides[1]),
         tuple(change for change in changes(*locks) if change.name != selection.package),
@@ -106,11 +106,11 @@ def _own(lock: Lock, package: str) -> Pin:
     return next(pin for pin in lock.pins if canonicalize_name(pin.name) == package)
 
 
-def _side(name: str, planned: PlannedCell, lock: Lock, pin: Pin, services: Services) -> Side:
+def _side(name: str, planned: PlannedCell, lock: Lock, pin: Pin, services: Services) -> VersionSide:
     page = services.packages.index.page(planned.cell.package)
     released = release_date(one for one in page.artifacts if same_version(one.version, pin.version))
     sizes = [one.size for one in lock.pins]
-    return Side(
+    return VersionSide(
         name,
         pin.version,
         planned.cell.python,
@@ -140,15 +140,15 @@ def _metadata(pin: Pin, services: Services) -> dict[str, list[str]]:
 _FIELDS = ("requires-python", "summary", "home-page", "author", "keywords")
 
 
-def _fields(before: dict[str, list[str]], after: dict[str, list[str]]) -> tuple[Fact, ...]:
-    facts = [Fact("licence", _licence(before), _licence(after))]
-    facts += [Fact(name, ", ".join(before.get(name, ())), ", ".join(after.get(name, ()))) for name in _FIELDS]
+def _fields(before: dict[str, list[str]], after: dict[str, list[str]]) -> tuple[ComparedFact, ...]:
+    facts = [ComparedFact("licence", _licence(before), _licence(after))]
+    facts += [ComparedFact(name, ", ".join(before.get(name, ())), ", ".join(after.get(name, ()))) for name in _FIELDS]
     for name, prefix in (("for Python", "Programming Language :: Python :: 3."), ("status", "Development Status :: ")):
         told = [
             [one.rpartition(" :: ")[2] for one in side.get("classifier", ()) if one.startswith(prefix)]
             for side in (before, after)
         ]
-        facts.append(Fact(name, *(", ".join(sorted(one, key=_by_number)) for one in told)))
+        facts.append(ComparedFact(name, *(", ".join(sorted(one, key=_by_number)) for one in told)))
     return tuple(fact for fact in facts if fact.before != fact.after)
 
 
@@ -176,7 +176,7 @@ def _requirements(before: dict[str, list[str]], after: dict[str, list[str]]) -> 
     return tuple(sorted(old - new)), tuple(sorted(new - old))
 
 
-def _licences(locks: Sequence[Lock], package: str, services: Services) -> tuple[Fact, ...]:
+def _licences(locks: Sequence[Lock], package: str, services: Services) -> tuple[ComparedFact, ...]:
     """Of dependencies that are on both sides and changed."""
     sides = [{pin.name: pin for pin in lock.pins} for lock in locks]
     both = [
@@ -194,7 +194,7 @@ def _licences(locks: Sequence[Lock], package: str, services: Services) -> tuple[
     with interruptible(8, "licences", services.run.stop) as pool:
         told = list(pool.map(licence, [side[name] for name in both for side in sides]))
     facts = [
-        Fact(name, before, after)
+        ComparedFact(name, before, after)
         for name, before, after in zip(both, told[::2], told[1::2], strict=True)
         if before is not None and after is not None
     ]
@@ -204,10 +204,10 @@ def _licences(locks: Sequence[Lock], package: str, services: Services) -> tuple[
 # -- what is in the wheel
 
 
-def _scripts(pins: Sequence[Pin], services: Services) -> tuple[Fact, ...]:
+def _scripts(pins: Sequence[Pin], services: Services) -> tuple[ComparedFact, ...]:
     before, after = (_console_scripts(pin, services) for pin in pins)
     names = sorted(before.keys() | after.keys())
-    facts = [Fact(name, before.get(name, ""), after.get(name, "")) for name in names]
+    facts = [ComparedFact(name, before.get(name, ""), after.get(name, "")) for name in names]
     return tuple(fact for fact in facts if fact.before != fact.after)
 
 
@@ -235,7 +235,7 @@ def _surface(lock: Lock, pin: Pin, services: Services) -> Surface:
     known = services.history.surfaces.recall(key)
     if known is not None:
         return known
-    texts: dict[str, Source] = {}
+    texts: dict[str, ModuleSource] = {}
     tops: list[str] = []
     for one in wheels:
         with _opened(one, services) as wheel:
@@ -251,7 +251,7 @@ def _surface(lock: Lock, pin: Pin, services: Services) -> Surface:
     return surface
 
 
-def _modules(wheel: zipfile.ZipFile) -> Iterable[tuple[str, Source]]:
+def _modules(wheel: zipfile.ZipFile) -> Iterable[tuple[str, ModuleSource]]:
     """Python sources of a wheel by module; a stub stands in where there is nothing else."""
     members = sorted(wheel.infolist(), key=lambda one: one.filename.endswith(".py"))  # the last one counts
     left = _MOST_SOURCE
@@ -264,7 +264,7 @@ def _modules(wheel: zipfile.ZipFile) -> Iterable[tuple[str, Source]]:
         module = ".".join(parts[:-1] if is_package else parts)
         left -= member.file_size
         if module and member.file_size <= _LARGEST_SOURCE and left >= 0:
-            yield module, Source(wheel.read(member).decode("utf-8", "replace"), is_package)
+            yield module, ModuleSource(wheel.read(member).decode("utf-8", "replace"), is_package)
 
 
 def _opened(pin: Pin, services: Services) -> zipfile.ZipFile:

@@ -23,7 +23,7 @@ ASKED_FOR = "pip"
 """A project that every index has, with a page that is small."""
 
 
-class State(StrEnum):
+class CheckState(StrEnum):
     OK = "ok"
     WARN = "warn"
     """Something is missing, and tests can run without it."""
@@ -34,7 +34,7 @@ class Check(Struct, frozen=True):
     """What was found about one thing."""
 
     name: str
-    state: State
+    state: CheckState
     finding: str
     """One sentence or less."""
     advice: str = ""
@@ -79,24 +79,24 @@ def diagnose(machine: Machine) -> list[Check]:
         try:
             checks += check(machine)
         except TfTesterError as error:
-            checks.append(Check(name, State.BAD, str(error), error.hint, tuple(error.detail.splitlines())))
+            checks.append(Check(name, CheckState.BAD, str(error), error.hint, tuple(error.detail.splitlines())))
         except Exception as error:  # noqa: BLE001 - whatever one check meets, the others are made
-            checks.append(Check(name, State.BAD, f"the check failed: {type(error).__name__}: {error}"))
+            checks.append(Check(name, CheckState.BAD, f"the check failed: {type(error).__name__}: {error}"))
     return checks
 
 
 def can_run(checks: Iterable[Check]) -> bool:
     """Whether a matrix can run here: uv, an interpreter and a store are all it takes."""
-    return not any(check.state is State.BAD and check.name in _VITAL for check in checks)
+    return not any(check.state is CheckState.BAD and check.name in _VITAL for check in checks)
 
 
 def _tool(machine: Machine) -> list[Check]:
-    return [Check("tf-tester", State.OK, f"{machine.tool} in Python {machine.python}")]
+    return [Check("tf-tester", CheckState.OK, f"{machine.tool} in Python {machine.python}")]
 
 
 def _uv(machine: Machine) -> list[Check]:
     path, version = machine.uv()
-    return [Check("uv", State.OK, f"{version} ({path})")]
+    return [Check("uv", CheckState.OK, f"{version} ({path})")]
 
 
 def _interpreters(machine: Machine) -> list[Check]:
@@ -109,7 +109,7 @@ def _interpreters(machine: Machine) -> list[Check]:
         return [
             Check(
                 "interpreters",
-                State.BAD,
+                CheckState.BAD,
                 "there is no Python that tests could run in",
                 "Install one with `uv python install 3.11`, or give --install-python.",
                 tuple(details),
@@ -119,25 +119,27 @@ def _interpreters(machine: Machine) -> list[Check]:
     finding = f"{len(found)} found: {', '.join(minors)}"
     if broken:
         finding += f"; {len(broken)} broken"
-        return [Check("interpreters", State.WARN, finding, "Repair or remove those that don't run.", tuple(details))]
-    return [Check("interpreters", State.OK, finding, "", tuple(details))]
+        return [
+            Check("interpreters", CheckState.WARN, finding, "Repair or remove those that don't run.", tuple(details))
+        ]
+    return [Check("interpreters", CheckState.OK, finding, "", tuple(details))]
 
 
 def _store(machine: Machine) -> list[Check]:
     store = machine.store()
     if store.problem:
         advice = "Choose another folder with --store or TF_TESTER_STORE, or correct its permissions."
-        return [Check("store", State.BAD, f"nothing can be written to {store.folder}: {store.problem}", advice)]
+        return [Check("store", CheckState.BAD, f"nothing can be written to {store.folder}: {store.problem}", advice)]
     finding = f"{store.folder}" + ("" if store.exists else " (will be made)")
     finding += f": {size_text(store.free)} free" + (f" on {store.file_system}" if store.file_system else "")
     finding += ", with hard links" if store.hard_links else ", without hard links"
     if store.free < SCARCE_DISK:
         advice = "Free some space, or choose another folder with --store: one version takes up to 3 GB."
-        return [Check("store", State.WARN, finding, advice)]
+        return [Check("store", CheckState.WARN, finding, advice)]
     if not store.hard_links:
         advice = "Choose a folder on another file system with --store: here every environment is a full copy."
-        return [Check("store", State.WARN, finding, advice)]
-    return [Check("store", State.OK, finding)]
+        return [Check("store", CheckState.WARN, finding, advice)]
+    return [Check("store", CheckState.OK, finding)]
 
 
 def _cores(machine: Machine) -> list[Check]:
@@ -145,26 +147,26 @@ def _cores(machine: Machine) -> list[Check]:
     finding = f"{cores}; --jobs auto runs as many cells at once" if cores > 1 else "1; cells run one by one"
     if machine.jobs != cores:
         finding += f", {machine.jobs} are set"
-    return [Check("cores", State.OK, finding)]
+    return [Check("cores", CheckState.OK, finding)]
 
 
 def _memory(machine: Machine) -> list[Check]:
     total, available = machine.memory()
     finding = f"{size_text(total)}, {size_text(available)} of it free now"
     if available < SCARCE_MEMORY:
-        return [Check("memory", State.WARN, finding, "Free some, or test with --jobs 1: a cell takes about 1 GB.")]
-    return [Check("memory", State.OK, finding)]
+        return [Check("memory", CheckState.WARN, finding, "Free some, or test with --jobs 1: a cell takes about 1 GB.")]
+    return [Check("memory", CheckState.OK, finding)]
 
 
 def _index(machine: Machine) -> list[Check]:
     authority = machine.authority().rstrip("/")
     shown = display_url(authority)
     if machine.offline:
-        return [Check("index", State.OK, f"{shown} is not asked: offline is set")]
+        return [Check("index", CheckState.OK, f"{shown} is not asked: offline is set")]
     began = machine.monotonic()
     try:
         if authority.startswith("file:"):
-            return [Check("index", State.OK, f"{shown} is a folder on this machine")]
+            return [Check("index", CheckState.OK, f"{shown} is a folder on this machine")]
         answer = machine.get().get_page(f"{authority}/{ASKED_FOR}/", accept=ACCEPT, etag=None)
     except IndexUnreachable as error:
         advice = error.hint or (
@@ -172,10 +174,10 @@ def _index(machine: Machine) -> list[Check]:
             "store with --offline."
         )
         finding = f"{shown} does not answer: {error}"
-        return [Check("index", State.WARN, finding, advice, tuple(error.detail.splitlines()))]
+        return [Check("index", CheckState.WARN, finding, advice, tuple(error.detail.splitlines()))]
     took = duration_text(machine.monotonic() - began)
     if answer.status == 404:
-        return [Check("index", State.OK, f"{shown} answers in {took}; it has no project {ASKED_FOR} to look at")]
+        return [Check("index", CheckState.OK, f"{shown} answers in {took}; it has no project {ASKED_FOR} to look at")]
     return [_page(shown, took, answer.body, answer.content_type, answer.url_after_redirects)]
 
 
@@ -185,16 +187,16 @@ def _page(shown: str, took: str, body: bytes, content_type: str, url: str) -> Ch
     except NotAPage as error:
         return Check(
             "index",
-            State.WARN,
+            CheckState.WARN,
             f"{shown} answers in {took} with something that isn't an index page: {error}",
             "Something between here and there may want a login; name another index with --index-url.",
         )
     form = "JSON" if body.lstrip()[:1] == b"{" else "HTML"
     if any(artifact.upload_time is not None for artifact in page.artifacts):
-        return Check("index", State.OK, f"{shown} answers in {took}, in {form}, with upload times")
+        return Check("index", CheckState.OK, f"{shown} answers in {took}, in {form}, with upload times")
     return Check(
         "index",
-        State.WARN,
+        CheckState.WARN,
         f"{shown} answers in {took}, in {form}, without upload times",
         "What was current at a version's time can't be known from it: name an index that tells with --index-url, "
         "and this one with --mirror.",
@@ -204,9 +206,9 @@ def _page(shown: str, took: str, body: bytes, content_type: str, url: str) -> Ch
 def _mirrors(machine: Machine) -> list[Check]:
     mirrors = machine.mirrors()
     if not mirrors:
-        return [Check("mirrors", State.OK, "none; files come from the index itself")]
+        return [Check("mirrors", CheckState.OK, "none; files come from the index itself")]
     details = tuple(f"{name}  {display_url(url)}" for name, url in mirrors)
-    return [Check("mirrors", State.OK, ", ".join(name for name, _ in mirrors), "", details)]
+    return [Check("mirrors", CheckState.OK, ", ".join(name for name, _ in mirrors), "", details)]
 
 
 def _isolation(machine: Machine) -> list[Check]:
@@ -214,20 +216,20 @@ def _isolation(machine: Machine) -> list[Check]:
     by = f"by the kernel: {', '.join(isolation.held)}" if isolation.held else "by looking ten times a second"
     match isolation.name:
         case "namespace":
-            return [Check("isolation", State.OK, f"namespace; limits {by}")]
+            return [Check("isolation", CheckState.OK, f"namespace; limits {by}")]
         case "none" if isolation.refusal:
-            return [Check("isolation", State.WARN, f"none. {isolation.refusal}", "Test only code that you trust.")]
+            return [Check("isolation", CheckState.WARN, f"none. {isolation.refusal}", "Test only code that you trust.")]
         case "none":
-            return [Check("isolation", State.OK, "none, as set")]
+            return [Check("isolation", CheckState.OK, "none, as set")]
         case name:
             finding = f"{name}, which can't keep a test from all; limits {by}"
-            return [Check("isolation", State.WARN, finding, "", isolation.gaps)]
+            return [Check("isolation", CheckState.WARN, finding, "", isolation.gaps)]
 
 
 def _abilities(machine: Machine) -> list[Check]:
     found = machine.abilities()
     if not found:
-        return [Check("sandbox", State.WARN, "isolation needs Linux", "Test only code that you trust.")]
+        return [Check("sandbox", CheckState.WARN, "isolation needs Linux", "Test only code that you trust.")]
     checks: list[Check] = []
     for one in found:
         # What the first of several lacks for one reason is said once.
@@ -239,8 +241,8 @@ def _abilities(machine: Machine) -> list[Check]:
 def _ability(ability: Ability, advice: str) -> Check:
     if ability.available:
         detail = f" ({ability.detail})" if ability.detail else ""
-        return Check(ability.name, State.OK, f"available{detail}")
-    return Check(ability.name, State.WARN, f"not: {ability.detail}", advice)
+        return Check(ability.name, CheckState.OK, f"available{detail}")
+    return Check(ability.name, CheckState.WARN, f"not: {ability.detail}", advice)
 
 
 def _remedy(ability: Ability) -> str:

@@ -27,7 +27,7 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 
-class Order(Struct, frozen=True):
+class DownloadRequest(Struct, frozen=True):
     """What is wanted, and in which shape."""
 
     folder: Path
@@ -63,7 +63,7 @@ class Delivery(Struct, frozen=True):
     """Names of the lock files that were written."""
 
 
-class Expected(Struct, frozen=True):
+class ExpectedFile(Struct, frozen=True):
     """One file that would be delivered."""
 
     filename: str
@@ -76,10 +76,10 @@ class Expected(Struct, frozen=True):
     """Who would be asked, the first choice first."""
 
 
-class Forecast(Struct, frozen=True):
+class DownloadForecast(Struct, frozen=True):
     """What a download would do; sorted by file name."""
 
-    files: tuple[Expected, ...]
+    files: tuple[ExpectedFile, ...]
     failures: tuple[Undelivered, ...]
 
 
@@ -91,7 +91,7 @@ class _Shopping(Struct, frozen=True):
     pins: tuple[Pin, ...]
 
 
-def download(selection: Selection, trial: Trial, services: Services, order: Order) -> Delivery:
+def download(selection: Selection, trial: Trial, services: Services, order: DownloadRequest) -> Delivery:
     """Put the wheels of every cell into a folder; files that are there and right are left alone.
 
     Beside them `SHA256SUMS` and a lock for each cell. Raises `UsageError`, `IndexUnreachable`; what fails for one
@@ -124,14 +124,14 @@ def download_locked(artifacts: Sequence[Artifact], services: Services, folder: P
     return Delivery(tuple(sorted(files, key=lambda file: file.filename)), tuple(failures))
 
 
-def foresee(selection: Selection, trial: Trial, services: Services, order: Order) -> Forecast:
+def forecast(selection: Selection, trial: Trial, services: Services, order: DownloadRequest) -> DownloadForecast:
     """What `download` would bring and from where; nothing is written into the folder. Raises as it does."""
     with interruptible(_AT_ONCE, "download", services.run.stop) as pool:
         lists, failures = _shopping(selection, trial, services, order, pool)
         return _foreseen(_artifacts(lists), failures, services.packages.fetcher, order.folder, pool)
 
 
-def foresee_locked(artifacts: Sequence[Artifact], services: Services, folder: Path) -> Forecast:
+def forecast_locked(artifacts: Sequence[Artifact], services: Services, folder: Path) -> DownloadForecast:
     """What `download_locked` would bring and from where."""
     with interruptible(_AT_ONCE, "download", services.run.stop) as pool:
         return _foreseen(artifacts, [], services.packages.fetcher, folder, pool)
@@ -169,21 +169,21 @@ def _foreseen(
     fetcher: Fetcher,
     folder: Path,
     pool: ThreadPoolExecutor,
-) -> Forecast:
-    def expect(artifact: Artifact) -> Expected:
+) -> DownloadForecast:
+    def expect(artifact: Artifact) -> ExpectedFile:
         return _expect(artifact, folder, fetcher)
 
-    files: list[Expected] = []
+    files: list[ExpectedFile] = []
     for artifact, expected in zip(artifacts, _each(pool, expect, artifacts), strict=True):
         if isinstance(expected, TfTesterError):
             failures.append(Undelivered(artifact.filename, expected))
         else:
             files.append(expected)
-    return Forecast(tuple(sorted(files, key=lambda file: file.filename)), tuple(failures))
+    return DownloadForecast(tuple(sorted(files, key=lambda file: file.filename)), tuple(failures))
 
 
 def _shopping(
-    selection: Selection, trial: Trial, services: Services, order: Order, pool: ThreadPoolExecutor
+    selection: Selection, trial: Trial, services: Services, order: DownloadRequest, pool: ThreadPoolExecutor
 ) -> tuple[list[_Shopping], list[Undelivered]]:
     """One failing version must not cost the others."""
     lists: list[_Shopping] = []
@@ -232,7 +232,7 @@ def _pins_of(planned: PlannedCell, preparer: Preparer | None) -> tuple[Pin, ...]
     return lock.pins
 
 
-def _lock_name(one: _Shopping, order: Order, *, alone: bool) -> str:
+def _lock_name(one: _Shopping, order: DownloadRequest, *, alone: bool) -> str:
     """`requirements.txt` or `pylock.toml`; with several cells each has its own.
 
     PEP 751 takes no dots in the middle of a name.
@@ -245,7 +245,7 @@ def _lock_name(one: _Shopping, order: Order, *, alone: bool) -> str:
     return f"pylock{'.' if words else ''}{words[1:].replace('.', '-')}.toml"
 
 
-def _lock_text(one: _Shopping, order: Order) -> str:
+def _lock_text(one: _Shopping, order: DownloadRequest) -> str:
     cell = one.planned.cell
     if order.lock_format is LockFormat.PYLOCK:
         return pylock_text(one.pins, python=cell.python.rstrip("td"), created_by=order.tool)
@@ -256,13 +256,13 @@ def _lock_text(one: _Shopping, order: Order) -> str:
     return requirements_text(one.pins, header=(f"{what}, made by {order.tool}.", f"{command} {name}"))
 
 
-def _expect(artifact: Artifact, folder: Path, fetcher: Fetcher) -> Expected:
+def _expect(artifact: Artifact, folder: Path, fetcher: Fetcher) -> ExpectedFile:
     target = folder / artifact.filename
     if holds(target, artifact.sha256):
-        return Expected(artifact.filename, artifact.size, "folder", 0, ())
+        return ExpectedFile(artifact.filename, artifact.size, "folder", 0, ())
     foreseen = fetcher.foresee(artifact)
     where = "store" if foreseen.missing == 0 and not foreseen.sources else "sources"
-    return Expected(artifact.filename, artifact.size, where, foreseen.missing, foreseen.sources)
+    return ExpectedFile(artifact.filename, artifact.size, where, foreseen.missing, foreseen.sources)
 
 
 def _bring(artifact: Artifact, folder: Path, fetcher: Fetcher) -> Delivered:

@@ -6,7 +6,7 @@ from urllib.parse import quote
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tf_tester.core.conformance import Finding, Grade, of_answer, of_page
+from tf_tester.core.conformance import ConformanceFinding, Grade, of_answer, of_page
 from tf_tester.core.links import without_credentials
 from tf_tester.core.simple import ACCEPT, parse_page
 from tf_tester.errors import DownloadFailed, IndexUnreachable, NotAPage, UnknownProject
@@ -27,7 +27,7 @@ class Examiner(Struct, frozen=True):
     monotonic: Callable[[], float]
 
 
-def examine(url: str, project: str, world: Examiner) -> list[Finding]:
+def examine(url: str, project: str, world: Examiner) -> list[ConformanceFinding]:
     """How an index serves one project, beside the authority.
 
     Raises `IndexUnreachable` where one of the two gives no page, `UnknownProject` where the authority has none.
@@ -54,14 +54,14 @@ def examine(url: str, project: str, world: Examiner) -> list[Finding]:
         again = world.get.get_page(address, accept=ACCEPT, etag=response.etag).status
     size = f"{len(response.body) / 1000:.0f} kB in {took * 1000:.0f} ms"
     return [
-        Finding("page", Grade.OK, size),
+        ConformanceFinding("page", Grade.OK, size),
         *of_answer(response.content_type, response.body, again),
         *of_page(page, promised),
         *_of_files(page, promised, world.fetcher),
     ]
 
 
-def _of_files(page: ProjectPage, promised: ProjectPage, fetcher: Fetcher) -> list[Finding]:
+def _of_files(page: ProjectPage, promised: ProjectPage, fetcher: Fetcher) -> list[ConformanceFinding]:
     """The newest wheel that both have, looked at itself."""
     theirs = {artifact.filename: artifact for artifact in promised.artifacts}
     wheels = [one for one in page.artifacts if one.is_wheel and one.filename in theirs]
@@ -71,19 +71,19 @@ def _of_files(page: ProjectPage, promised: ProjectPage, fetcher: Fetcher) -> lis
     return [_ranges(newest, fetcher), *_metadata(newest, theirs[newest.filename], fetcher)]
 
 
-def _ranges(artifact: Artifact, fetcher: Fetcher) -> Finding:
+def _ranges(artifact: Artifact, fetcher: Fetcher) -> ConformanceFinding:
     try:
         fetcher.read_range(artifact, 0, _PART)
     except DownloadFailed as error:
-        return Finding("ranges of files", Grade.LESS, str(error))
-    return Finding("ranges of files", Grade.OK, f"asked of {artifact.filename}")
+        return ConformanceFinding("ranges of files", Grade.LESS, str(error))
+    return ConformanceFinding("ranges of files", Grade.OK, f"asked of {artifact.filename}")
 
 
-def _metadata(artifact: Artifact, promised: Artifact, fetcher: Fetcher) -> list[Finding]:
+def _metadata(artifact: Artifact, promised: Artifact, fetcher: Fetcher) -> list[ConformanceFinding]:
     if artifact.metadata_sha256 is None:
         return []
     body = fetcher.metadata(replace(artifact, metadata_sha256=promised.metadata_sha256 or artifact.metadata_sha256))
     if body is None:
         told = f"of {artifact.filename} it is advertised, and can't be had or is another one"
-        return [Finding("metadata itself", Grade.WRONG, told)]
-    return [Finding("metadata itself", Grade.OK, f"of {artifact.filename}")]
+        return [ConformanceFinding("metadata itself", Grade.WRONG, told)]
+    return [ConformanceFinding("metadata itself", Grade.OK, f"of {artifact.filename}")]

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from tf_tester.core.feeds import Report
+from tf_tester.core.feeds import FeedReport
 from tf_tester.errors import IndexUnreachable
 from tf_tester.ports.index import GetPage
 
@@ -24,7 +24,7 @@ class MirrorRow(Struct, frozen=True):
     speed: float | None
     """Bytes per second, of late."""
     cooldown_until: datetime | None
-    feed: Report | None = None
+    feed: FeedReport | None = None
     """What its own operator says of it."""
 
 

@@ -8,9 +8,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 
-from tf_tester.core.drift import Change, changes
-from tf_tester.core.lockfile import LockFormat, Origin, constraints_text, origin_of, pylock_text, requirements_text
-from tf_tester.core.report import Report
+from tf_tester.core.drift import DistributionChange, changes
+from tf_tester.core.lockfile import LockFormat, LockOrigin, constraints_text, origin_of, pylock_text, requirements_text
+from tf_tester.core.report import RunReport
 from tf_tester.errors import IndexUnreachable, NoPython, NoWheel, TfTesterError, UsageError
 from tf_tester.flow.locked import lock_files, read_lock
 from tf_tester.flow.pools import interruptible
@@ -27,31 +27,31 @@ from tf_tester.model.request import Selection, Trial
 _AT_ONCE = 4
 
 
-class Made(Struct, frozen=True):
+class MadeLock(Struct, frozen=True):
     """One lock, and what it answers."""
 
-    origin: Origin
+    origin: LockOrigin
     lock: Lock
     repeatable: bool = True
     """Whether the same question could be asked again."""
 
 
-class NotMade(Struct, frozen=True):
+class UnmadeLock(Struct, frozen=True):
     """A cell without a lock, and why."""
 
     name: str
     error: TfTesterError
 
 
-class Checked(Struct, frozen=True):
+class CheckedLock(Struct, frozen=True):
     """One file, and what would be another today."""
 
     file: str
-    changes: tuple[Change, ...] = ()
+    changes: tuple[DistributionChange, ...] = ()
     error: TfTesterError | None = None
 
 
-def make_locks(selection: Selection, trial: Trial, services: Services) -> tuple[list[Made], list[NotMade]]:
+def make_locks(selection: Selection, trial: Trial, services: Services) -> tuple[list[MadeLock], list[UnmadeLock]]:
     """Make one for each cell, its test runner's distributions included where the trial has tests.
 
     Raises `UsageError`, `IndexUnreachable`; what fails for one version doesn't cost the others.
@@ -61,26 +61,26 @@ def make_locks(selection: Selection, trial: Trial, services: Services) -> tuple[
     with interruptible(_AT_ONCE, "lock", services.run.stop) as pool:
         preparer = Preparer(selection, trial, selected.page, services, pool, LockPolicy(tools))
 
-        def made(planned: PlannedCell) -> Made | NotMade:
+        def made(planned: PlannedCell) -> MadeLock | UnmadeLock:
             cell = planned.cell
             try:
                 lock = _resolved(planned, preparer)
             except TfTesterError as error:
-                return NotMade(f"{cell.package} {cell.version}", error)
+                return UnmadeLock(f"{cell.package} {cell.version}", error)
             assert planned.interpreter is not None
             needs = preparer.requirements(Preparation(planned, planned.interpreter))
-            origin = Origin(cell, selection.grace, needs, tuple(tools), tuple(sorted(selection.allow_build)))
-            return Made(origin, lock)
+            origin = LockOrigin(cell, selection.grace, needs, tuple(tools), tuple(sorted(selection.allow_build)))
+            return MadeLock(origin, lock)
 
         found = list(pool.map(made, selected.cells))
-    return [one for one in found if isinstance(one, Made)], [one for one in found if isinstance(one, NotMade)]
+    return [one for one in found if isinstance(one, MadeLock)], [one for one in found if isinstance(one, UnmadeLock)]
 
 
-def known_good(report: Report) -> list[Made]:
+def known_good(report: RunReport) -> list[MadeLock]:
     """Return locks of the cells of a record that pass. Raises `UsageError` where there are none."""
     found = [
         # Without what it answers: a record doesn't tell all of that.
-        Made(Origin(cell), report.locks[cell.key], repeatable=False)
+        MadeLock(LockOrigin(cell), report.locks[cell.key], repeatable=False)
         for cell in report.cells
         if report.result(cell).outcome is Outcome.PASS and cell.key in report.locks
     ]
@@ -89,7 +89,7 @@ def known_good(report: Report) -> list[Made]:
     return found
 
 
-def write_locks(made: Sequence[Made], folder: Path, formats: Sequence[LockFormat], tool: str) -> list[str]:
+def write_locks(made: Sequence[MadeLock], folder: Path, formats: Sequence[LockFormat], tool: str) -> list[str]:
     """Write a file for each lock and format; return their names. Raises `OurFailure` where that can't be done."""
     names = []
     with folder_errors(folder):
@@ -115,21 +115,21 @@ def write_locks(made: Sequence[Made], folder: Path, formats: Sequence[LockFormat
     return names
 
 
-def check_locks(places: Sequence[Path], trial: Trial, services: Services, told: Callable[[Checked], None]) -> bool:
+def check_locks(places: Sequence[Path], trial: Trial, services: Services, told: Callable[[CheckedLock], None]) -> bool:
     """Tell whether each lock is what would be resolved today; `told` is called with each. Raises `UsageError`."""
     same = True
     for place in places:
         for file in lock_files(place):
             try:
-                checked = Checked(file.name, _drift(file, trial, services))
+                checked = CheckedLock(file.name, _drift(file, trial, services))
             except TfTesterError as error:
-                checked = Checked(file.name, error=error)
+                checked = CheckedLock(file.name, error=error)
             same = same and checked.error is None and not checked.changes
             told(checked)
     return same
 
 
-def _drift(file: Path, trial: Trial, services: Services) -> tuple[Change, ...]:
+def _drift(file: Path, trial: Trial, services: Services) -> tuple[DistributionChange, ...]:
     try:
         content = file.read_bytes()
     except OSError as error:

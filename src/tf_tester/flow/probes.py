@@ -4,7 +4,7 @@ import threading
 
 from msgspec import Struct
 
-from tf_tester.core.bisect import Mark, mark_of, together
+from tf_tester.core.bisect import Mark, combined, mark_of
 from tf_tester.core.differences import headline
 from tf_tester.flow.cells import run_cell
 from tf_tester.flow.run.frame import Run
@@ -60,7 +60,7 @@ class Prober:
             results.append(result)
             if not result.outcome.ran:
                 break
-        mark = together([mark_of(result, self._failures, self.test) for result in results])
+        mark = combined([mark_of(result, self._failures, self.test) for result in results])
         last = next((one for one in results if one.outcome is not Outcome.PASS), results[-1])
         outcome, summary = self._what_counts(last)
         if mark is Mark.UNTESTABLE and len(results) > 1:

@@ -17,9 +17,9 @@ from msgspec.structs import replace
 from tf_tester.core.tree import (
     MANIFEST,
     SIGNATURE,
-    Entry,
     Manifest,
     Tree,
+    TreeFile,
     decode,
     encode,
     entry_of,
@@ -34,7 +34,7 @@ from tf_tester.ports.store import Blobs
 _AT_ONCE = 8
 
 
-class Target(Protocol):
+class TreeTarget(Protocol):
     """A place for trees. All its members raise `OurFailure` where it can't be used."""
 
     packed: bool
@@ -98,7 +98,7 @@ class Signer(Protocol):
     def verifies(self, content: bytes, signature: bytes) -> bool: ...
 
 
-class Published(Struct, frozen=True):
+class PublishResult(Struct, frozen=True):
     """What became of a publication."""
 
     generation: str
@@ -119,7 +119,7 @@ class Published(Struct, frozen=True):
     """Files that the replica lists and the store has lost: they are left out."""
 
 
-class Edition(Struct, frozen=True):
+class PublishRequest(Struct, frozen=True):
     """What is published, and as what."""
 
     replica: str
@@ -135,8 +135,12 @@ class Edition(Struct, frozen=True):
 
 
 def publish(
-    edition: Edition, blobs: Blobs, metadata: Callable[[Artifact], bytes], target: Target, signer: Signer | None
-) -> Published:
+    edition: PublishRequest,
+    blobs: Blobs,
+    metadata: Callable[[Artifact], bytes],
+    target: TreeTarget,
+    signer: Signer | None,
+) -> PublishResult:
     """Write what is new, then show it. Raises `OurFailure`; until the end everybody sees what was before."""
     metadata = _checked(metadata)
     whole, missing = _whole(edition.pages, blobs)
@@ -171,7 +175,7 @@ def publish(
     return replace(done, pages=pages, files=files, size=size, removed=removed)
 
 
-def roll_back(target: Target, generation: str | None) -> Manifest:
+def roll_back(target: TreeTarget, generation: str | None) -> Manifest:
     """Show an earlier generation; None: the one before. Raises `UsageError` where there is none."""
     with target.alone():
         shown, kept = target.current(), list(target.generations())
@@ -187,13 +191,13 @@ def roll_back(target: Target, generation: str | None) -> Manifest:
         return manifest
 
 
-def generations(target: Target) -> list[tuple[Manifest, bool]]:
+def generations(target: TreeTarget) -> list[tuple[Manifest, bool]]:
     """Those that are kept, the oldest first, and whether each is the one that is shown."""
     shown = target.current()
     return [(_manifest(target, one), one == shown) for one in target.generations()]
 
 
-def verify(target: Target, signer: Signer | None, *, deep: bool) -> tuple[Manifest, list[str]]:
+def verify(target: TreeTarget, signer: Signer | None, *, deep: bool) -> tuple[Manifest, list[str]]:
     """What is shown, and a sentence for everything in it that isn't as it should be.
 
     Pages are read; files are looked at, and read with `deep`. Raises `UsageError` where nothing is shown.
@@ -218,7 +222,7 @@ def verify(target: Target, signer: Signer | None, *, deep: bool) -> tuple[Manife
         wanted = manifest.files[path]
         size = sizes.get(path)
         digest = target.digest(path) if deep and size is not None else wanted.sha256
-        return _trouble(path, None if size is None or digest is None else Entry(digest, size), wanted)
+        return _trouble(path, None if size is None or digest is None else TreeFile(digest, size), wanted)
 
     with ThreadPoolExecutor(_AT_ONCE, "verify") as pool:
         troubles += filter(None, pool.map(page_trouble, manifest.pages))
@@ -248,7 +252,7 @@ def _other_metadata(artifact: Artifact) -> OurFailure:
     )
 
 
-def _trouble(path: str, found: Entry | None, wanted: Entry) -> str:
+def _trouble(path: str, found: TreeFile | None, wanted: TreeFile) -> str:
     if found is None:
         return f"{path} is not there"
     return "" if found == wanted else f"{path} is not what the manifest says"
@@ -269,7 +273,7 @@ def _whole(pages: Iterable[ProjectPage], blobs: Blobs) -> tuple[list[ProjectPage
     return whole, tuple(missing)
 
 
-def _add_files(tree: Tree, target: Target, blobs: Blobs, metadata: Callable[[Artifact], bytes]) -> tuple[int, int]:
+def _add_files(tree: Tree, target: TreeTarget, blobs: Blobs, metadata: Callable[[Artifact], bytes]) -> tuple[int, int]:
     """What is not there yet; how many, and their bytes."""
     there = target.sizes()
     wanted = [path for path, entry in tree.files.items() if there.get(path) != entry.size]
@@ -294,7 +298,7 @@ def _add_files(tree: Tree, target: Target, blobs: Blobs, metadata: Callable[[Art
     return sum(not is_metadata(path) for path in wanted), sum(tree.files[path].size for path in wanted)
 
 
-def _prune(target: Target, shown: Manifest, keep: int) -> int:
+def _prune(target: TreeTarget, shown: Manifest, keep: int) -> int:
     """Let go of old generations, and of what they alone needed; how many files went."""
     kept = list(target.generations())
     old = [one for one in kept[: max(0, len(kept) - max(1, keep))] if one != shown.generation]
@@ -311,7 +315,7 @@ def _is_same(before: Manifest, manifest: Manifest) -> bool:
     return before.pages == manifest.pages and before.files == manifest.files
 
 
-def _is_signed(target: Target, manifest: Manifest, signer: Signer | None) -> bool:
+def _is_signed(target: TreeTarget, manifest: Manifest, signer: Signer | None) -> bool:
     """As it should be: by that key, or not at all."""
     content, signature = target.manifest(manifest.generation)
     if signer is None or signature is None:
@@ -319,7 +323,7 @@ def _is_signed(target: Target, manifest: Manifest, signer: Signer | None) -> boo
     return signer.verifies(content, signature)
 
 
-def _manifest(target: Target, generation: str) -> Manifest:
+def _manifest(target: TreeTarget, generation: str) -> Manifest:
     return _decoded(target.manifest(generation)[0])
 
 
@@ -332,8 +336,8 @@ def _decoded(content: bytes) -> Manifest:
         ) from error
 
 
-def _published(manifest: Manifest, *, is_new: bool, missing: tuple[str, ...]) -> Published:
-    return Published(
+def _published(manifest: Manifest, *, is_new: bool, missing: tuple[str, ...]) -> PublishResult:
+    return PublishResult(
         manifest.generation,
         is_new,
         pages=0,

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from tf_tester.core.key import KeyedCell, KeyedJob, KeyedPin, KeyedTrial, key_of, tree_digest
 from tf_tester.flow.services import Services
 from tf_tester.flow.surroundings import passed_on
-from tf_tester.flow.trial import Job
+from tf_tester.flow.trial import TrialJob
 from tf_tester.flow.user_files import UserFiles, keyed, list_files, relative
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.lock import Lock
@@ -28,7 +28,7 @@ _KEPT = frozenset({Outcome.PASS, Outcome.SKIP})
 class Replay:
     """What one run may show again, and keeps for later ones."""
 
-    def __init__(self, files: UserFiles, jobs: Sequence[Job], services: Services) -> None:
+    def __init__(self, files: UserFiles, jobs: Sequence[TrialJob], services: Services) -> None:
         trial = files.trial
         self._results = None if trial.writable or trial.keep or trial.visible else services.history.results
         self._files = files

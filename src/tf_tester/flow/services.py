@@ -6,19 +6,19 @@ from pathlib import Path
 from msgspec import Struct
 
 from tf_tester.core.key import MachineClass
-from tf_tester.core.ranking import Comparison
+from tf_tester.core.ranking import MirrorComparison
 from tf_tester.core.surface import Surface
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.framework import Framework
 from tf_tester.model.limits import Limits
 from tf_tester.model.source import SourceHistory
 from tf_tester.ports.environment import Environments, Interpreters
-from tf_tester.ports.execute import Executor, Memory, Sandbox
+from tf_tester.ports.execute import Executor, MachineMemory, Sandbox
 from tf_tester.ports.fetch import Fetcher
 from tf_tester.ports.index import Index
 from tf_tester.ports.memory import Downloads, Durations, Memos, Peaks, Results
 from tf_tester.ports.resolve import ProjectBuilder, Resolver
-from tf_tester.ports.store import Blobs, FileDigests, Layers, Shelves
+from tf_tester.ports.store import Blobs, EvictableStore, FileDigests, Layers
 from tf_tester.ports.tell import Tell
 
 
@@ -35,7 +35,7 @@ class Packages(Struct, frozen=True):
     """SHA-256 of a wheel's METADATA, where the wheel is or was in the store."""
     entry_points: Callable[[Artifact], bytes]
     """`entry_points.txt` of a wheel. Raises as `metadata` does."""
-    compare: Callable[[Sequence[Artifact], Sequence[str]], Comparison]
+    compare: Callable[[Sequence[Artifact], Sequence[str]], MirrorComparison]
     """Mirrors ranked for files of one project: those named, else all that may be asked."""
     source_histories: Callable[[], Sequence[SourceHistory]]
     """Of the sources in use."""
@@ -50,7 +50,7 @@ class Storage(Struct, frozen=True):
     """Everything of the store lies in this folder."""
     blobs: Blobs
     layers: Layers
-    shelves: Shelves
+    shelves: EvictableStore
     file_digests: FileDigests
     """Of files that aren't the store's."""
 
@@ -78,7 +78,7 @@ class Execution(Struct, frozen=True):
     limits_asked: Limits
     """Likewise, without what follows from the machine's size."""
     machine: Callable[[], MachineClass]
-    memory: Memory
+    memory: MachineMemory
     harness: Path
     """The script that runs inside the tested interpreter."""
 

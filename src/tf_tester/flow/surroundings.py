@@ -20,7 +20,7 @@ PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "SYSTEMROOT", "CUDA_VISIBLE_DEV
 _SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin") if os.name == "posix" else (os.defpath,)
 
 
-class Scratch(Struct, frozen=True):
+class ScratchFolders(Struct, frozen=True):
     """The folders that one cell's programs may write into."""
 
     folder: Path
@@ -70,7 +70,7 @@ class Scratch(Struct, frozen=True):
 
 
 def world_of(
-    files: UserFiles, planned: PlannedCell, environment: Environment, services: Services, scratch: Scratch
+    files: UserFiles, planned: PlannedCell, environment: Environment, services: Services, scratch: ScratchFolders
 ) -> World:
     """What a cell's programs see: their Python, the test's folders, a scratch; nobody's home."""
     readable = [services.execution.harness.parent]

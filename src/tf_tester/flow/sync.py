@@ -14,12 +14,12 @@ from pathlib import Path
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from tf_tester.core.closure import Demand, Rules, merged
+from tf_tester.core.closure import ReplicaRules, TargetRequirement, merged
 from tf_tester.core.simple import render_json
 from tf_tester.errors import CellRefused
 from tf_tester.flow.pools import interruptible
 from tf_tester.flow.services import Services
-from tf_tester.flow.sync_plan import Absent, Pages, Plan, mark_of, plan
+from tf_tester.flow.sync_plan import Absent, ReplicaPlan, UpstreamPages, mark_of, plan
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.ports.replica import HeldProject, Replica, ReplicaHead
 from tf_tester.ports.store import Blobs
@@ -36,13 +36,13 @@ Files = Mapping[str, Artifact]
 """By file name."""
 
 
-class Errand(Struct, frozen=True):
+class SyncRequest(Struct, frozen=True):
     """What a replica is to hold, and how far a sync may go."""
 
     replica: str
     """Its name."""
-    roots: tuple[Demand, ...]
-    rules: Rules
+    roots: tuple[TargetRequirement, ...]
+    rules: ReplicaRules
     wanted: str
     """Digest of all that says what it is to hold: while it stays, only the upstream can have changed."""
     most: int | None = None
@@ -54,7 +54,7 @@ class Errand(Struct, frozen=True):
     """Address of the index that it is a replica of, without credentials; empty where there are several."""
 
 
-class Change(Struct, frozen=True):
+class ProjectChange(Struct, frozen=True):
     """What became of one project."""
 
     project: str
@@ -83,7 +83,7 @@ class SyncReport(Struct):
     """Files that came, or would come."""
     fetched_size: int = 0
     """Bytes of them."""
-    changes: list[Change] = field(default_factory=list)
+    changes: list[ProjectChange] = field(default_factory=list)
     missing: list[Absent] = field(default_factory=list)
     held_back: list[str] = field(default_factory=list)
     """Files that the upstream doesn't have any more, and that stay because there are too many of them."""
@@ -103,7 +103,7 @@ class SyncReport(Struct):
         return 0 if self.is_whole else 4
 
 
-class Came(Struct):
+class ReceivedFiles(Struct):
     """What has come over the network, counted while it comes."""
 
     files: int = 0
@@ -111,12 +111,14 @@ class Came(Struct):
     """Bytes."""
 
 
-def sync(errand: Errand, replica: Replica, services: Services, now: Callable[[], datetime], came: Came) -> SyncReport:
+def sync(
+    errand: SyncRequest, replica: Replica, services: Services, now: Callable[[], datetime], came: ReceivedFiles
+) -> SyncReport:
     """Bring what is missing, then show it; raises `StoreError`. What else fails is in the report."""
     began = services.run.monotonic()
     report = SyncReport(errand.replica, now().astimezone(UTC).isoformat(timespec="seconds"))
     head, held = replica.head(), replica.projects()
-    pages = Pages(services.packages.index)
+    pages = UpstreamPages(services.packages.index)
     with interruptible(_PAGES_AT_ONCE, "pages", services.run.stop) as pool:
         if held:
             services.packages.list_pages(max(_A_PAGE, _A_QUESTION * len(held)))
@@ -165,10 +167,10 @@ def _is_whole(held: Iterable[HeldProject], blobs: Blobs) -> bool:
 class _Run(Struct):
     """What becomes of a plan."""
 
-    errand: Errand
+    errand: SyncRequest
     held: dict[str, HeldProject]
-    plan: Plan
-    pages: Pages
+    plan: ReplicaPlan
+    pages: UpstreamPages
     replica: Replica
     services: Services
     pool: ThreadPoolExecutor
@@ -267,7 +269,9 @@ class _Run(Struct):
         if not versions:
             return {}
         targets = dict.fromkeys(root.target for root in self.errand.roots)
-        roots = [Demand(name, target, f"=={version}") for name, version in sorted(versions) for target in targets]
+        roots = [
+            TargetRequirement(name, target, f"=={version}") for name, version in sorted(versions) for target in targets
+        ]
         required = plan(
             (*self.errand.roots, *roots), self.errand.rules, self.pages, self.services.packages.metadata, self.pool
         ).wanted
@@ -337,7 +341,7 @@ class _Run(Struct):
         old = self._held(name)
         if old.keys() != files.keys():
             added, removed = sorted(files.keys() - old.keys()), sorted(old.keys() - files.keys())
-            self.report.changes.append(Change(name, tuple(added), tuple(removed)))
+            self.report.changes.append(ProjectChange(name, tuple(added), tuple(removed)))
 
 
 def _entry(

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from tf_tester.core.closure import Closure, Demand, Rules
+from tf_tester.core.closure import Closure, ReplicaRules, TargetRequirement
 from tf_tester.core.simple import render_json
 from tf_tester.errors import BadWheel, CellRefused, IndexUnreachable, TfTesterError, UnknownProject
 from tf_tester.model.artifact import Artifact, ProjectPage
@@ -23,7 +23,7 @@ class Absent(Struct, frozen=True):
     hint: str = ""
 
 
-class Plan(Struct):
+class ReplicaPlan(Struct):
     """What each project is to be."""
 
     wanted: dict[str, dict[str, Artifact]]
@@ -38,7 +38,7 @@ class Plan(Struct):
     remarks: list[str] = field(default_factory=list)
 
 
-class Pages:
+class UpstreamPages:
     """The upstream's pages, each asked for once in a run."""
 
     def __init__(self, index: Index) -> None:
@@ -91,15 +91,15 @@ def mark_of(page: ProjectPage) -> str:
 
 
 def plan(
-    roots: Sequence[Demand],
-    rules: Rules,
-    pages: Pages,
+    roots: Sequence[TargetRequirement],
+    rules: ReplicaRules,
+    pages: UpstreamPages,
     metadata: Callable[[Artifact], bytes],
     pool: ThreadPoolExecutor,
-) -> Plan:
+) -> ReplicaPlan:
     """What the roots mean and require. `metadata`: of a wheel; raises as `Services.metadata` does."""
     closure = Closure(rules, roots)
-    found = Plan(closure.chosen, set())
+    found = ReplicaPlan(closure.chosen, set())
     while True:
         projects, wheels = closure.pages_wanted(), closure.metadata_wanted()
         if not projects and not wheels:
@@ -137,7 +137,7 @@ def _read(artifact: Artifact, metadata: Callable[[Artifact], bytes]) -> bytes | 
         return error
 
 
-def _tell_of_projects(found: Plan, pages: Pages, roots: Sequence[Demand]) -> None:
+def _tell_of_projects(found: ReplicaPlan, pages: UpstreamPages, roots: Sequence[TargetRequirement]) -> None:
     named = {root.project for root in roots}
     for project, error in sorted(pages.unreachable.items()):
         found.certain = False
@@ -149,7 +149,7 @@ def _tell_of_projects(found: Plan, pages: Pages, roots: Sequence[Demand]) -> Non
             found.unmet.append(f"{project}: {unknown}")
 
 
-def _tell_of_requirements(found: Plan, closure: Closure, roots: Sequence[Demand]) -> None:
+def _tell_of_requirements(found: ReplicaPlan, closure: Closure, roots: Sequence[TargetRequirement]) -> None:
     named = {(root.project, root.specifier) for root in roots}
     for project, specifiers in sorted(closure.unmet.items()):
         for specifier in sorted(specifiers):

@@ -25,7 +25,7 @@ from tf_tester.core.wheel_rules import same_version
 from tf_tester.errors import InstallFailed, UsageError
 from tf_tester.flow.prepare import Preparation
 from tf_tester.flow.services import Services
-from tf_tester.flow.surroundings import IN_MEMORY, Scratch, clean_environment, world_of
+from tf_tester.flow.surroundings import IN_MEMORY, ScratchFolders, clean_environment, world_of
 from tf_tester.flow.user_files import UserFiles
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.exit import Exit
@@ -43,7 +43,7 @@ _RESTARTS = 20
 _TEST_FILE = re.compile(r"(test_.*|.*_test)\.py")
 
 
-class Job(Struct, frozen=True):
+class TrialJob(Struct, frozen=True):
     """One process (or a few, if it dies) of a trial."""
 
     runner: Runner
@@ -51,7 +51,7 @@ class Job(Struct, frozen=True):
     """Empty for a command."""
 
 
-class Ran(Struct, frozen=True):
+class TrialResult(Struct, frozen=True):
     """Everything one cell's trial said."""
 
     rows: tuple[TestRow, ...]
@@ -60,14 +60,14 @@ class Ran(Struct, frozen=True):
     remarks: tuple[str, ...]
 
 
-def jobs_of(trial: Trial) -> tuple[Job, ...]:
+def jobs_of(trial: Trial) -> tuple[TrialJob, ...]:
     """Return what has to be run: scripts one by one, tests of one kind together. Raises `UsageError`."""
     if not trial.command and not trial.targets:
         raise UsageError(
             "There is nothing to run.", hint="Give a test file, a folder of tests, or a command after `--`."
         )
     wanted = Runner(trial.runner)
-    jobs: list[Job] = [Job(Runner.COMMAND, ())] if trial.command else []
+    jobs: list[TrialJob] = [TrialJob(Runner.COMMAND, ())] if trial.command else []
     for target in trial.targets:
         if not target.exists() and "::" in target.name:
             raise UsageError(
@@ -82,7 +82,7 @@ def jobs_of(trial: Trial) -> tuple[Job, ...]:
         if runner is not Runner.SCRIPT and last is not None and last.runner is runner:
             jobs[-1] = replace(last, targets=(*last.targets, target))
         else:
-            jobs.append(Job(runner, (target,)))
+            jobs.append(TrialJob(runner, (target,)))
     if trial.arguments and any(job.runner is Runner.UNITTEST for job in jobs):
         raise UsageError(
             f"unittest takes no arguments here: {' '.join(trial.arguments)}", hint="Use --runner pytest for them."
@@ -98,24 +98,24 @@ def jobs_of(trial: Trial) -> tuple[Job, ...]:
     return tuple(jobs)
 
 
-def tools_of(jobs: Sequence[Job]) -> tuple[str, ...]:
+def tools_of(jobs: Sequence[TrialJob]) -> tuple[str, ...]:
     """Return the requirements of the runners."""
     return ("pytest",) if any(job.runner is Runner.PYTEST for job in jobs) else ()
 
 
 def run_trial(
     files: UserFiles,
-    jobs: Sequence[Job],
+    jobs: Sequence[TrialJob],
     preparation: Preparation,
     environment: Environment,
     services: Services,
     *,
     evidence: Path,
     scratch: Path,
-) -> Ran:
+) -> TrialResult:
     """Run every job of a trial in one environment; the evidence folder gets the raw streams and events."""
     trial = files.trial
-    folders = Scratch(scratch, in_memory=trial.scratch == IN_MEMORY)
+    folders = ScratchFolders(scratch, in_memory=trial.scratch == IN_MEMORY)
     folders.make(trial.cwd, files.hidden)
     stage = _Stage(
         trial=trial,
@@ -128,7 +128,7 @@ def run_trial(
         scratch=folders,
         deadline=None if trial.timeout is None else services.run.monotonic() + trial.timeout,
     )
-    parts: list[Ran] = []
+    parts: list[TrialResult] = []
     for number, job in enumerate(jobs):
         place = evidence if len(jobs) == 1 else evidence / f"job-{number + 1}"
         place.mkdir(parents=True, exist_ok=True)
@@ -147,7 +147,7 @@ class _Stage(Struct, frozen=True):
     services: Services
     env: Mapping[str, str]
     world: World
-    scratch: "Scratch"
+    scratch: "ScratchFolders"
     deadline: float | None
 
     def start(self, argv: Sequence[str], place: Path) -> Exit:
@@ -183,10 +183,10 @@ def _texts(row: TestRow) -> tuple[str, ...]:
     return row.traceback, row.exception.message if row.exception else "", row.stdout, row.stderr
 
 
-def _together(parts: Sequence[Ran]) -> Ran:
+def _together(parts: Sequence[TrialResult]) -> TrialResult:
     """Return what all jobs of one cell said, as if it had been one."""
     imports = [part.import_s for part in parts if part.import_s is not None]
-    return Ran(
+    return TrialResult(
         tuple(row for part in parts for row in part.rows),
         max(imports, default=None),
         max((part.peak_rss_kib for part in parts), default=0),
@@ -194,20 +194,20 @@ def _together(parts: Sequence[Ran]) -> Ran:
     )
 
 
-def _run_command(stage: _Stage, place: Path) -> Ran:
+def _run_command(stage: _Stage, place: Path) -> TrialResult:
     command = stage.trial.command
     end = stage.start(command, place)
     out, err = _bounded(place / "stdout"), _bounded(place / "stderr")
-    return Ran(judge_command(end, target=" ".join(command), stdout=out, stderr=err), None, end.peak_rss_kib, ())
+    return TrialResult(judge_command(end, target=" ".join(command), stdout=out, stderr=err), None, end.peak_rss_kib, ())
 
 
-def _run_harness(stage: _Stage, job: Job, place: Path) -> Ran:
+def _run_harness(stage: _Stage, job: TrialJob, place: Path) -> TrialResult:
     """Run one job under the harness, and behind a test that killed its process once more."""
     cwd = stage.trial.cwd
     root = cwd if all(target.is_relative_to(cwd) for target in job.targets) else job.targets[0].parent
     target = os.path.relpath(job.targets[0], root)
     done: dict[str, TestRow] = {}
-    parts: list[Ran] = []
+    parts: list[TrialResult] = []
     for attempt in range(_RESTARTS):
         printed = _size(place / "stdout"), _size(place / "stderr")
         end, log = _start_harness(stage, job, root, place, left_out=done.keys())
@@ -217,7 +217,7 @@ def _run_harness(stage: _Stage, job: Job, place: Path) -> Ran:
         figures = [row.peak_rss_kib for row in rows if row.peak_rss_kib]
         peak = max(figures, default=end.peak_rss_kib)
         remarks = (*_identity_remarks(log.events, stage.planned), *_remarks_on(log))
-        parts.append(Ran((), _longest_import(log.events), peak, remarks))
+        parts.append(TrialResult((), _longest_import(log.events), peak, remarks))
         if job.runner is Runner.SCRIPT:
             return replace(parts[0], rows=tuple(with_output(row, out, err) for row in rows))
         before = len(done)
@@ -228,7 +228,7 @@ def _run_harness(stage: _Stage, job: Job, place: Path) -> Ran:
 
 
 def _start_harness(
-    stage: _Stage, job: Job, root: Path, place: Path, *, left_out: Collection[str]
+    stage: _Stage, job: TrialJob, root: Path, place: Path, *, left_out: Collection[str]
 ) -> tuple[Exit, HarnessLog]:
     """Run the tests of a job in one process, but those that are left out; its events are added to the evidence."""
     events, order = stage.scratch.events, stage.scratch.order
@@ -257,7 +257,9 @@ def _longest_import(events: Sequence[HarnessEvent]) -> float | None:
     return max((event.wall_s for event in events if isinstance(event, PackageImported)), default=None)
 
 
-def _may_go_on(rows: Sequence[TestRow], events: Sequence[HarnessEvent], job: Job, done: Mapping[str, TestRow]) -> bool:
+def _may_go_on(
+    rows: Sequence[TestRow], events: Sequence[HarnessEvent], job: TrialJob, done: Mapping[str, TestRow]
+) -> bool:
     """Tell whether to go on behind a crash, which must not cost the other tests: if it is known which are left."""
     crashed = any(row.outcome is Outcome.CRASH for row in rows)
     collected = {name for event in events if isinstance(event, SessionCollected) for name in event.ids}

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from tf_tester.core.bisect import Mark
 from tf_tester.core.differences import Signature, kinds_of_failure
 from tf_tester.errors import NotAsSaid, TfTesterError
-from tf_tester.flow.blame import Blaming, Told, Tried, called
+from tf_tester.flow.blame import CauseSearch, SearchStep, Told, relabelled
 from tf_tester.flow.probes import Prober
 from tf_tester.flow.run.frame import Run
 from tf_tester.model.cause import Explanation, Verdict
@@ -29,7 +29,7 @@ def explain_failures(run: Run, results: Mapping[str, CellResult], told: Told) ->
     """
     cells = run.plan.cells
     prober = Prober(run, replay=False)
-    blaming = Blaming(run, prober, budget=_BUDGET, told=told)
+    blaming = CauseSearch(run, prober, budget=_BUDGET, told=told)
     asking = _Asking(cells, results, blaming, prober, told)
     for planned, test in _one_of_each_kind(cells, results):
         prober.test = test
@@ -58,7 +58,7 @@ class _Asking:
         self,
         cells: Sequence[PlannedCell],
         results: Mapping[str, CellResult],
-        blaming: Blaming,
+        blaming: CauseSearch,
         prober: Prober,
         told: Told,
     ) -> None:
@@ -88,8 +88,8 @@ class _Asking:
         return _without_causes(cell, verdict, () if verdict is Verdict.FLAKY else remarks, self._prober.test)
 
     def _probe(self, planned: PlannedCell, called_so: str, name: str) -> Mark:
-        probe = self._prober.probe(called(self._blaming.with_lock(planned), called_so), name)
-        self._told(Tried(name, probe))
+        probe = self._prober.probe(relabelled(self._blaming.with_lock(planned), called_so), name)
+        self._told(SearchStep(name, probe))
         return probe.mark
 
     def _with_other_dependencies(self, planned: PlannedCell) -> PlannedCell | None:

@@ -18,7 +18,7 @@ def main(order: str, before: "frozenset[str]", adds_folder: bool) -> object:
     ``before`` are the modules that were there before ours, ``adds_folder`` is whether Python puts a script's folder on
     ``sys.path``.
     """
-    leave = Leave()  # first of all: what is registered first with atexit runs last
+    leave = ExitReporter()  # first of all: what is registered first with atexit runs last
     try:
         faulthandler.enable(file=2)
     except (OSError, ValueError, RuntimeError):  # descriptor 2 is closed
@@ -46,7 +46,7 @@ def _runner(mode: str) -> "Any":
     return pytest_runner
 
 
-class Leave:
+class ExitReporter:
     """Writes the event ``end`` as the last thing that Python code does in this process."""
 
     def __init__(self) -> None:

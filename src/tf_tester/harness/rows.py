@@ -3,7 +3,7 @@
 from .events import clip
 from .failures import describe, format_traceback, message_of
 from .measure import Stopwatch, peak_memory
-from .warned import Warned
+from .warned import WarningCollector
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ STATUSES = ("pass", "skip", "empty", "error", "fail")
 class OpenRow:
     """The row of one test until it is written."""
 
-    def __init__(self, session: "HarnessSession", id: str, warned: "Warned | None" = None) -> None:
+    def __init__(self, session: "HarnessSession", id: str, warned: "WarningCollector | None" = None) -> None:
         self.id = id
         self.status = "pass"
         self.exception = None  # type: dict[str, Any] | None
@@ -29,7 +29,7 @@ class OpenRow:
         self.parts_stdout = ""
         self.parts_stderr = ""
         self.reason = None  # type: str | None
-        self.warned = warned or Warned()
+        self.warned = warned or WarningCollector()
         self.remarks = []  # type: list[str]
         self.exit_code = None  # type: int | None
         self.could_not_begin = False

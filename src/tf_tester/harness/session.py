@@ -7,7 +7,7 @@ from .bytecode import UserFolders
 from .distribution import installed_version
 from .events import Events
 from .imports import ImportWatch
-from .warned import Warned
+from .warned import WarningCollector
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class HarnessSession:
         self.distribution = order.get("distribution")  # type: str | None
         self.events = Events(order["events"])
         self.imports = ImportWatch(order.get("watch") or [], self.events)
-        self.warned = Warned()
+        self.warned = WarningCollector()
         self.user_folders = UserFolders([self.rootdir] + [os.path.dirname(target) for target in self.targets])
         self._brought = brought
         self._adds_folder = adds_folder
@@ -51,7 +51,7 @@ class HarnessSession:
             pid=os.getpid(),
         )
 
-    def collect(self, ids: "list[str]", warned: Warned) -> None:
+    def collect(self, ids: "list[str]", warned: WarningCollector) -> None:
         """Write the event ``collected``."""
         self.collected = len(ids)
         self.events.write("collected", ids=ids, warnings=warned.take())

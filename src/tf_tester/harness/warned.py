@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 DISTINCT_LIMIT = 100
 
 
-class Warned:
+class WarningCollector:
     """Warnings since the last ``take``; the first hundred distinct ones are kept."""
 
     def __init__(self) -> None:

@@ -7,21 +7,21 @@ from msgspec import Struct
 from tf_tester.model.interpreter import Interpreter
 
 
-class Layout(Struct, frozen=True):
+class InstallScheme(Struct, frozen=True):
     """Relative to the environment's folder, `/` between the parts."""
 
     site: str
     scripts: str
 
 
-def layout_of(interpreter: Interpreter) -> Layout:
+def layout_of(interpreter: Interpreter) -> InstallScheme:
     """The rooms as the interpreter's own `venv` would have them."""
     if sys.platform == "win32":
-        return Layout("Lib/site-packages", "Scripts")
+        return InstallScheme("Lib/site-packages", "Scripts")
     major, minor = interpreter.release
     if interpreter.implementation == "pypy":
-        return Layout(f"lib/pypy{major}.{minor}/site-packages" if minor >= 8 else "site-packages", "bin")
-    return Layout(f"lib/python{major}.{minor}{'t' * is_free_threaded(interpreter)}/site-packages", "bin")
+        return InstallScheme(f"lib/pypy{major}.{minor}/site-packages" if minor >= 8 else "site-packages", "bin")
+    return InstallScheme(f"lib/python{major}.{minor}{'t' * is_free_threaded(interpreter)}/site-packages", "bin")
 
 
 def is_free_threaded(interpreter: Interpreter) -> bool:

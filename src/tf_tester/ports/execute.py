@@ -53,7 +53,7 @@ class Started(Protocol):
         ...
 
 
-class Ready(Protocol):
+class ReadyLauncher(Protocol):
     """A launcher that has gone as far as it can without knowing what it is for."""
 
     def start(self, command: Command, stdout: int, stderr: int) -> Started:
@@ -66,7 +66,7 @@ class Ready(Protocol):
 
 
 class Starter(Protocol):
-    def ready(self, ahead: bytes, groups: Sequence[Path]) -> Ready:
+    def ready(self, ahead: bytes, groups: Sequence[Path]) -> ReadyLauncher:
         """Have a launcher made in these control groups, without waiting for it. Raises `OSError`."""
         ...
 
@@ -133,7 +133,7 @@ class Executor(Protocol):
         ...
 
 
-class Memory(Protocol):
+class MachineMemory(Protocol):
     def available(self) -> int:
         """Return the bytes that the system could give now."""
         ...

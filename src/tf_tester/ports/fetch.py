@@ -24,7 +24,7 @@ class Fetcher(Protocol):
         """Return how much has come of a file that this process is fetching; None: it isn't."""
         ...
 
-    def foresee(self, artifact: Artifact) -> "Foreseen":
+    def foresee(self, artifact: Artifact) -> "FetchForecast":
         """Tell what `fetch` would have to bring and from where, without bringing it."""
         ...
 
@@ -55,7 +55,7 @@ class Arrival(Struct):
     """Raised when bytes that were there before are brought anew: what was read of them counts no more."""
 
 
-class Foreseen(Struct, frozen=True):
+class FetchForecast(Struct, frozen=True):
     """What bringing one file would take."""
 
     missing: int | None

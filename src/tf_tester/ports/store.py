@@ -121,7 +121,7 @@ class Layers(Protocol):
         ...
 
 
-class Shelves(Protocol):
+class EvictableStore(Protocol):
     """The store's files and layers by their digests."""
 
     def holds(self, digest: str) -> bool: ...

@@ -29,7 +29,7 @@ from tf_tester.model.events import (
     TransferTrouble,
 )
 from tf_tester.model.outcome import CellResult, Outcome
-from tf_tester.report.lines import Layout, columns, pad
+from tf_tester.report.lines import TextLayout, columns, pad
 from tf_tester.report.plain import opening
 from tf_tester.report.words import REPLAYED, count_cells, run_seconds, style, word
 
@@ -60,7 +60,7 @@ class Board:
         self._console = console
         self._clock = clock
         self._ascii = console.options.ascii_only
-        self._layout = Layout(console.width, "..." if self._ascii else "…")
+        self._layout = TextLayout(console.width, "..." if self._ascii else "…")
         self._lock = threading.Lock()
         self._started = clock()
         self._title = "starting"
@@ -131,7 +131,7 @@ class Board:
         """The board as it stands, not higher than the terminal and not wider."""
         size = self._console.size
         with self._lock:
-            self._layout = Layout(size.width - 1, self._layout.ellipsis)
+            self._layout = TextLayout(size.width - 1, self._layout.ellipsis)
             height = max(size.height - 1, 1)
             lines = self._lines(height, self._clock())[:height]
         for text in lines:

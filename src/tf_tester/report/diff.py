@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape as _escape
 
 from tf_tester.core.api_changes import ApiChanges, Changed
-from tf_tester.core.drift import Change, LockChangeKind
+from tf_tester.core.drift import DistributionChange, LockChangeKind
 from tf_tester.core.printable import printable
 from tf_tester.core.sizes import size_text
-from tf_tester.core.version_diff import Difference, Fact
+from tf_tester.core.version_diff import ComparedFact, VersionDiff
 
 _MOST = 40
 """Names that are told of one kind, unless all are wanted."""
@@ -22,7 +22,7 @@ def escape(text: str) -> str:
     return _escape(printable(text))
 
 
-def diff_lines(difference: Difference, *, everything: bool = False) -> list[str]:
+def diff_lines(difference: VersionDiff, *, everything: bool = False) -> list[str]:
     """For a terminal; of many names the first."""
     before, after = difference.sides
     lines = [f"{difference.package} {before.name} → {after.name}"]
@@ -37,7 +37,7 @@ def diff_lines(difference: Difference, *, everything: bool = False) -> list[str]
     return lines
 
 
-def diff_page(difference: Difference) -> str:
+def diff_page(difference: VersionDiff) -> str:
     """One HTML page that needs nothing else."""
     before, after = difference.sides
     title = f"{difference.package} {before.name} → {after.name}"
@@ -54,7 +54,7 @@ def diff_page(difference: Difference) -> str:
     return _PAGE.format(title=escape(title), body="\n".join(parts))
 
 
-def _about(difference: Difference) -> Iterator[tuple[str, str, str]]:
+def _about(difference: VersionDiff) -> Iterator[tuple[str, str, str]]:
     before, after = difference.sides
     yield "version", before.version, after.version
     yield "released", before.released or "unknown", after.released or "unknown"
@@ -68,7 +68,7 @@ def _size(size: int | None) -> str:
     return "unknown" if size is None else size_text(size)
 
 
-def _sections(difference: Difference) -> Iterator[tuple[str, list[str]]]:
+def _sections(difference: VersionDiff) -> Iterator[tuple[str, list[str]]]:
     yield _BESIDES, [_change(one) for one in difference.dependencies]
     gone, new = difference.requirements
     yield "Requirements", [*(f"- {text}" for text in gone), *(f"+ {text}" for text in new)]
@@ -77,11 +77,11 @@ def _sections(difference: Difference) -> Iterator[tuple[str, list[str]]]:
     yield "Console scripts", [_fact(fact) for fact in difference.scripts]
 
 
-def _change(change: Change) -> str:
+def _change(change: DistributionChange) -> str:
     return f"{change.text}  {change.kind}" if change.kind in (LockChangeKind.UP, LockChangeKind.DOWN) else change.text
 
 
-def _fact(fact: Fact) -> str:
+def _fact(fact: ComparedFact) -> str:
     return f"{fact.name}: {fact.before or _NONE} → {fact.after or _NONE}"
 
 

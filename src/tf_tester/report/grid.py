@@ -4,12 +4,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from tf_tester.core.differences import gravest_first
 from tf_tester.core.printable import printable
-from tf_tester.core.report import Report
-from tf_tester.core.says import Odd
+from tf_tester.core.report import RunReport
+from tf_tester.core.says import OutputDifference
 from tf_tester.core.sizes import duration_text, size_text
 from tf_tester.model.cell import Cell
 from tf_tester.model.outcome import CellResult, Outcome, TestRow
-from tf_tester.report.lines import Layout, Line, Span, Style, columns, line, pad
+from tf_tester.report.lines import Line, Span, Style, TextLayout, columns, line, pad
 from tf_tester.report.words import EXPLAINED, REPLAYED, count_tests, mark, meaning, run_seconds, style, word
 
 _GAP = 2
@@ -20,7 +20,7 @@ DIFFERS = "differs"
 """The mark of what passes, but says something else than the others."""
 
 
-def results(report: Report, layout: Layout, odd: Sequence[Odd] = ()) -> list[Line]:
+def results(report: RunReport, layout: TextLayout, odd: Sequence[OutputDifference] = ()) -> list[Line]:
     """The matrix, or a list of cells; empty where there are none. `odd`: those that are marked though they pass."""
     if not report.cells:
         return []
@@ -36,7 +36,9 @@ def results(report: Report, layout: Layout, odd: Sequence[Odd] = ()) -> list[Lin
     return lines + _legend(report, tests, names, layout, differs=bool(odd))
 
 
-def _cell_list(report: Report, facts: Callable[[CellResult], Mapping[str, str]], odd: Sequence[Odd]) -> list[Line]:
+def _cell_list(
+    report: RunReport, facts: Callable[[CellResult], Mapping[str, str]], odd: Sequence[OutputDifference]
+) -> list[Line]:
     """One line a cell."""
     differs = {cell.key for one in odd for cell in one.cells}
     packages = len(report.packages) > 1
@@ -81,10 +83,10 @@ def table(rows: Sequence[Mapping[str, Span]]) -> list[Line]:
 
 
 def _blocks(
-    report: Report,
+    report: RunReport,
     tests: Mapping[str, Mapping[str, TestRow]],
     names: Sequence[str],
-    layout: Layout,
+    layout: TextLayout,
     differs: Collection[tuple[str, str]],
 ) -> list[list[Line]]:
     """The matrix, cut into as many blocks of columns as the width demands."""
@@ -123,7 +125,7 @@ class _Column:
         result: CellResult,
         cell: Cell,
         rows: Mapping[str, TestRow],
-        report: Report,
+        report: RunReport,
         differs: Collection[tuple[str, str]],
     ) -> None:
         self.result = result
@@ -169,7 +171,7 @@ def _packed(cells: Sequence[_Column], room: int) -> Iterator[Sequence[_Column]]:
 
 
 def _rows_worth_showing(
-    report: Report, tests: Mapping[str, Mapping[str, TestRow]], names: Sequence[str]
+    report: RunReport, tests: Mapping[str, Mapping[str, TestRow]], names: Sequence[str]
 ) -> tuple[Sequence[str], str]:
     """All tests, or of very many those that did not just pass; and a line on what was left out."""
     if len(names) <= _MOST_ROWS:
@@ -185,7 +187,7 @@ def _rows_worth_showing(
     return shown, "; ".join(notes)
 
 
-def _shorter_names(names: Sequence[str], layout: Layout) -> tuple[str, dict[str, str]]:
+def _shorter_names(names: Sequence[str], layout: TextLayout) -> tuple[str, dict[str, str]]:
     """What all names begin with (a file, for pytest), and each name without it."""
     safe = {name: printable(name) for name in names}
     files = {name.partition("::")[0] for name in safe.values() if "::" in name}
@@ -194,7 +196,7 @@ def _shorter_names(names: Sequence[str], layout: Layout) -> tuple[str, dict[str,
     return "", safe
 
 
-def _fitted(names: Mapping[str, str], width: int, layout: Layout) -> dict[str, str]:
+def _fitted(names: Mapping[str, str], width: int, layout: TextLayout) -> dict[str, str]:
     """Names cut to a width, at the left where that keeps them apart, in the middle otherwise."""
     cut = {name: layout.shorten_left(text, width) for name, text in names.items()}
     if len(set(cut.values())) == len(set(names.values())):
@@ -209,10 +211,10 @@ def _fitted(names: Mapping[str, str], width: int, layout: Layout) -> dict[str, s
 
 
 def _legend(
-    report: Report,
+    report: RunReport,
     tests: Mapping[str, Mapping[str, TestRow]],
     names: Sequence[str],
-    layout: Layout,
+    layout: TextLayout,
     *,
     differs: bool,
 ) -> list[Line]:

@@ -38,7 +38,7 @@ Line = tuple[Span, ...]
 _LONGEST_PATH = 300
 
 
-class Layout(Struct, frozen=True):
+class TextLayout(Struct, frozen=True):
     """What the place of output allows."""
 
     width: int = 80

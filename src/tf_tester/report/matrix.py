@@ -4,22 +4,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TextIO
 
 from tf_tester.core.advice import Advice, advice
-from tf_tester.core.differences import Difference, Obstacle, differences, obstacles, place
+from tf_tester.core.differences import Obstacle, SharedFailure, differences, obstacles, place
 from tf_tester.core.printable import printable
-from tf_tester.core.report import Report, cell_labels
-from tf_tester.core.says import Odd, odd_ones
+from tf_tester.core.report import RunReport, cell_labels
+from tf_tester.core.says import OutputDifference, differing_output
 from tf_tester.core.sizes import duration_text, size_text
-from tf_tester.core.verdicts import Finding, finding
-from tf_tester.core.warned import prophecies
+from tf_tester.core.verdicts import FailureFinding, finding
+from tf_tester.core.warned import fulfilled_deprecations
 from tf_tester.model.cell import Cell
 from tf_tester.model.outcome import Outcome
 from tf_tester.report.causes import because, pins_line
 from tf_tester.report.grid import results, table
 from tf_tester.report.lines import (
-    Layout,
     Line,
     Span,
     Style,
+    TextLayout,
     as_text,
     columns,
     line,
@@ -41,7 +41,7 @@ _PHASES = ("resolve", "download", "layers", "environment", "run", "cleanup")
 
 
 def print_report(
-    report: Report,
+    report: RunReport,
     stream: TextIO,
     *,
     environ: Mapping[str, str],
@@ -50,17 +50,17 @@ def print_report(
     default_package: str = "",
 ) -> None:
     """Write the report to a stream, in colour where it is a terminal whose user wants that."""
-    layout = Layout(max(width, 40), "…" if takes_unicode(stream) else "...")
+    layout = TextLayout(max(width, 40), "…" if takes_unicode(stream) else "...")
     lines = report_lines(report, layout, timings=timings, default_package=default_package)
     write(stream, as_text(lines, colour=wants_colour(stream, environ)))
 
 
 def report_lines(
-    report: Report, layout: Layout | None = None, *, timings: bool = False, default_package: str = ""
+    report: RunReport, layout: TextLayout | None = None, *, timings: bool = False, default_package: str = ""
 ) -> list[Line]:
     """The whole report; sections without content are left out."""
-    layout = layout or Layout()
-    odd = odd_ones(report)
+    layout = layout or TextLayout()
+    odd = differing_output(report)
     sections = [
         _header(report),
         results(report, layout, odd),
@@ -76,14 +76,14 @@ def report_lines(
     return [spans for number, section in enumerate(told) for spans in ([()] if number else []) + section]
 
 
-def _header(report: Report) -> list[Line]:
+def _header(report: RunReport) -> list[Line]:
     return [line(Span(opening(report.cells), Style.STRONG))]
 
 
 # What differs, and why some did not run
 
 
-def _differences(report: Report, layout: Layout) -> list[Line]:
+def _differences(report: RunReport, layout: TextLayout) -> list[Line]:
     found, hidden = differences(report)
     if not found:
         return []
@@ -99,7 +99,7 @@ def _differences(report: Report, layout: Layout) -> list[Line]:
 
 
 def _difference(
-    difference: Difference, labels: Mapping[str, str], report: Report, layout: Layout, *, name_test: bool
+    difference: SharedFailure, labels: Mapping[str, str], report: RunReport, layout: TextLayout, *, name_test: bool
 ) -> Iterator[Line]:
     label = printable(labels[difference.cell.key])
     row = difference.row
@@ -128,7 +128,7 @@ def _difference(
         yield from (line(text) for text in rest)
 
 
-def _verdict(known: Finding) -> Iterator[str]:
+def _verdict(known: FailureFinding) -> Iterator[str]:
     """`verdict: dependency, protobuf 3.20.3 → 4.21.1`, what repairs it, and where it is seen."""
     explained = known.explanation
     evidence = known.evidence
@@ -143,7 +143,7 @@ def _verdict(known: Finding) -> Iterator[str]:
         yield f"seen {known.span}"
 
 
-def _odd_ones(odd: Sequence[Odd], report: Report, layout: Layout) -> list[Line]:
+def _odd_ones(odd: Sequence[OutputDifference], report: RunReport, layout: TextLayout) -> list[Line]:
     if not odd:
         return []
     labels = cell_labels(report.cells)
@@ -161,8 +161,8 @@ def _odd_ones(odd: Sequence[Odd], report: Report, layout: Layout) -> list[Line]:
     return lines
 
 
-def _prophecies(report: Report, layout: Layout) -> list[Line]:
-    found = prophecies(report)
+def _prophecies(report: RunReport, layout: TextLayout) -> list[Line]:
+    found = fulfilled_deprecations(report)
     if not found:
         return []
     labels = cell_labels(report.cells)
@@ -178,7 +178,7 @@ def _prophecies(report: Report, layout: Layout) -> list[Line]:
     return lines
 
 
-def _obstacles(report: Report, layout: Layout) -> list[Line]:
+def _obstacles(report: RunReport, layout: TextLayout) -> list[Line]:
     found = obstacles(report)
     if not found:
         return []
@@ -189,7 +189,7 @@ def _obstacles(report: Report, layout: Layout) -> list[Line]:
     return lines
 
 
-def _obstacle(obstacle: Obstacle, labels: Mapping[str, str], report: Report, layout: Layout) -> Iterator[Line]:
+def _obstacle(obstacle: Obstacle, labels: Mapping[str, str], report: RunReport, layout: TextLayout) -> Iterator[Line]:
     label = printable(labels[obstacle.cell.key])
     outcome = obstacle.result.outcome
     start = f"  {label}  {outcome}  "
@@ -213,7 +213,7 @@ def _obstacle(obstacle: Obstacle, labels: Mapping[str, str], report: Report, lay
     yield from _also(obstacle.also, labels, report, layout)
 
 
-def _also(cells: Sequence[Cell], labels: Mapping[str, str], report: Report, layout: Layout) -> Iterator[Line]:
+def _also(cells: Sequence[Cell], labels: Mapping[str, str], report: RunReport, layout: TextLayout) -> Iterator[Line]:
     """`also 2.4.0, 2.8.0`: by version alone where that says which cell it is."""
     if not cells:
         return
@@ -232,7 +232,7 @@ def _also(cells: Sequence[Cell], labels: Mapping[str, str], report: Report, layo
 # Remarks, times, the end
 
 
-def _remarks(report: Report, layout: Layout) -> list[Line]:
+def _remarks(report: RunReport, layout: TextLayout) -> list[Line]:
     """What a person should know of cells, whatever their outcome; cells with the same remarks together."""
     labels = cell_labels(report.cells)
     groups: dict[tuple[str, ...], list[str]] = {}
@@ -255,7 +255,7 @@ def _remarks(report: Report, layout: Layout) -> list[Line]:
     return lines
 
 
-def _remarks_of(report: Report, cell: Cell) -> Iterator[str]:
+def _remarks_of(report: RunReport, cell: Cell) -> Iterator[str]:
     result = report.result(cell)
     if result.outcome is Outcome.SKIP:
         reason = next((row.reason for row in result.tests if row.reason), "")
@@ -268,7 +268,7 @@ def _remarks_of(report: Report, cell: Cell) -> Iterator[str]:
             yield remark if len(result.tests) == 1 else f"{row.id}: {remark}"
 
 
-def _timings(report: Report) -> list[Line]:
+def _timings(report: RunReport) -> list[Line]:
     """Wall time of each phase in each cell."""
     labels = cell_labels(report.cells)
     phases = {cell.key: report.result(cell).phases for cell in report.cells}
@@ -285,7 +285,7 @@ def _timings(report: Report) -> list[Line]:
     return [line(Span("Where the time went", Style.STRONG)), *table(rows)]
 
 
-def _ending(report: Report, layout: Layout, advised: Sequence[Advice]) -> list[Line]:
+def _ending(report: RunReport, layout: TextLayout, advised: Sequence[Advice]) -> list[Line]:
     told = [count_cells(report.result(cell) for cell in report.cells)]
     replayed = [report.result(cell).replayed for cell in report.cells if report.result(cell).replayed]
     if replayed:

@@ -15,7 +15,7 @@ from tf_tester.model.events import (
     TransferTrouble,
 )
 from tf_tester.model.outcome import CellResult, Outcome
-from tf_tester.report.lines import Layout, Line, Span, Style, as_text, line, takes_unicode, write
+from tf_tester.report.lines import Line, Span, Style, TextLayout, as_text, line, takes_unicode, write
 from tf_tester.report.words import REPLAYED, run_seconds, styled
 
 _SUMMARY_COLUMNS = 160
@@ -29,7 +29,7 @@ class PlainPrinter:
     def __init__(self, stream: TextIO, *, colour: bool = False) -> None:
         self._stream = stream
         self._colour = colour
-        self._layout = Layout(_SUMMARY_COLUMNS, "…" if takes_unicode(stream) else "...")
+        self._layout = TextLayout(_SUMMARY_COLUMNS, "…" if takes_unicode(stream) else "...")
         self._lock = threading.Lock()
         self._labels: dict[str, str] = {}
         self._finished: set[str] = set()

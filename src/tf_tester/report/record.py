@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import msgspec
 
-from tf_tester.core.report import Report, fold
+from tf_tester.core.report import RunReport, fold
 from tf_tester.errors import StoreError, UsageError
 from tf_tester.model.events import (
     CellExplained,
@@ -118,7 +118,7 @@ def read_record(path: Path) -> Iterator[Event]:
         raise StoreError(f"The record {path} can't be read: {error.strerror or error}") from error
 
 
-def report_of(path: Path) -> Report:
+def report_of(path: Path) -> RunReport:
     """What a record comes to. Raises `UsageError` where the file is none, or isn't there."""
     if not path.is_file():
         raise UsageError(f"There is no record {path}.", hint="`tf-tester test --json FILE` writes one.")

@@ -3,7 +3,7 @@
 from html import escape
 
 from tf_tester.core.printable import printable
-from tf_tester.core.supports import Support, Works
+from tf_tester.core.supports import Compatibility, SupportedVersions
 from tf_tester.model.outcome import Outcome
 
 _SIGNS = {Outcome.PASS: "✓", Outcome.SKIP: "skip", Outcome.NO_PYTHON: "–", Outcome.NO_WHEEL: "–"}
@@ -12,7 +12,7 @@ _PER_LETTER = 6.6
 """Pixels of a letter of 11 px Verdana, on the average."""
 
 
-def text_lines(found: Support) -> list[str]:
+def text_lines(found: SupportedVersions) -> list[str]:
     """The requirement, what it leaves open, and every version."""
     if not found.specifier:
         lines = [f"No version of {found.package} that was tested works."]
@@ -26,7 +26,7 @@ def text_lines(found: Support) -> list[str]:
     return lines
 
 
-def markdown_lines(found: Support) -> list[str]:
+def markdown_lines(found: SupportedVersions) -> list[str]:
     """A table of versions by Pythons, as GitHub shows it."""
     columns = list(dict.fromkeys(column for row in found.outcomes.values() for column in row))
     columns.sort(key=_python_order)
@@ -40,9 +40,9 @@ def markdown_lines(found: Support) -> list[str]:
     return lines
 
 
-def badge_svg(found: Support) -> str:
+def badge_svg(found: SupportedVersions) -> str:
     """A flat badge, 20 pixels high: the package, and the versions that work."""
-    works = [version for version, state in found.versions.items() if state is Works.YES]
+    works = [version for version, state in found.versions.items() if state is Compatibility.YES]
     told = f"{works[0]} – {works[-1]}" if len(works) > 1 else works[0] if works else "none"
     if found.specifier and "<" not in found.specifier:
         told = f"≥ {found.specifier.split(',')[0].removeprefix('>=')}"

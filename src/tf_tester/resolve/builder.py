@@ -26,7 +26,7 @@ from tf_tester.ports.fetch import Fetcher
 from tf_tester.ports.memory import Memos
 from tf_tester.ports.resolve import BuiltWheel
 from tf_tester.ports.store import Blobs
-from tf_tester.resolve.loopback import LoopbackIndex, View
+from tf_tester.resolve.loopback import LoopbackIndex, QuestionView
 from tf_tester.resolve.metadata import MetadataReader, from_wheel
 from tf_tester.resolve.uv import SOURCE_DATE, Uv
 
@@ -146,7 +146,7 @@ class Builder:
         sandbox = self._sandbox()
         place = seen_at if seen_at is not None and sandbox.moves else source
         moved = () if place == source else (Moved(source, place),)
-        view = View(interpreter, None, lambda _name: False, self._metadata.read, serves_files=True)
+        view = QuestionView(interpreter, None, lambda _name: False, self._metadata.read, serves_files=True)
         url = self._loopback.url(view)
         try:
             said = ""

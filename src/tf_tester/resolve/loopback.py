@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _JSON = "application/vnd.pypi.simple.v1+json"
 
 
-class View(Struct, eq=False):
+class QuestionView(Struct, eq=False):
     """What one question may see, and what came up while it was answered."""
 
     interpreter: Interpreter
@@ -65,11 +65,11 @@ class LoopbackIndex:
     def __init__(self, index: Index, fetcher: Fetcher) -> None:
         self._index = index
         self._fetcher = fetcher
-        self._views: dict[str, View] = {}
+        self._views: dict[str, QuestionView] = {}
         self._server: Server | None = None
         self._lock = threading.Lock()
 
-    def url(self, view: View) -> str:
+    def url(self, view: QuestionView) -> str:
         """The view's index URL; starts the server at the first call."""
         with self._lock:
             if self._server is None:
@@ -80,7 +80,7 @@ class LoopbackIndex:
             self._views[view.token] = view
             return f"http://127.0.0.1:{self._server.server_address[1]}/{view.token}/simple"
 
-    def forget(self, view: View) -> None:
+    def forget(self, view: QuestionView) -> None:
         with self._lock:
             self._views.pop(view.token, None)
 
@@ -118,7 +118,7 @@ class LoopbackIndex:
             view.errors.append(OurFailure(f"{error.filename or 'the store'}: {error.strerror or error}"))
         return 503, "text/plain", str(view.errors[-1]).encode()
 
-    def _page(self, view: View, project: str) -> bytes:
+    def _page(self, view: QuestionView, project: str) -> bytes:
         page, dated = as_of(self._index.page(project), None if project in view.exempt else view.cutoff)
         if not dated:
             view.undated.add(project)
@@ -129,7 +129,7 @@ class LoopbackIndex:
         visible = replace(page, artifacts=tuple(a for a in shown.artifacts if a.sha256))
         return render_json(visible, lambda artifact: f"/{view.token}/files/{artifact.sha256}/{artifact.filename}")
 
-    def _file(self, view: View, sha256: str, filename: str) -> tuple[int, str, bytes | Path]:
+    def _file(self, view: QuestionView, sha256: str, filename: str) -> tuple[int, str, bytes | Path]:
         artifact = view.artifacts.get(sha256)
         if artifact is None:
             return 404, "text/plain", b"not shown in this view"
@@ -140,13 +140,13 @@ class LoopbackIndex:
         return 404, "text/plain", b"this view has metadata only"
 
 
-class Shown(Struct, frozen=True):
+class OfferedFiles(Struct, frozen=True):
     artifacts: tuple[Artifact, ...]
     hidden: bool
     """Some version has only source distributions that may not be built."""
 
 
-def shown_to_uv(page: ProjectPage, interpreter: Interpreter, may_build: Callable[[str], bool]) -> Shown:
+def shown_to_uv(page: ProjectPage, interpreter: Interpreter, may_build: Callable[[str], bool]) -> OfferedFiles:
     """Wheels as they are; a version without a fitting wheel as the wheel that its sdist becomes, if it may be built."""
     shown: list[Artifact] = []
     hidden = False
@@ -165,4 +165,4 @@ def shown_to_uv(page: ProjectPage, interpreter: Interpreter, may_build: Callable
             shown.append(replace(sdist, filename=name, metadata_sha256=""))
         else:
             hidden = hidden or not wheels
-    return Shown(tuple(shown), hidden)
+    return OfferedFiles(tuple(shown), hidden)

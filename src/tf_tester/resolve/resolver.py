@@ -22,7 +22,7 @@ from tf_tester.ports.memory import Locks
 from tf_tester.ports.resolve import Question
 from tf_tester.ports.store import Blobs
 from tf_tester.resolve.builder import Builder
-from tf_tester.resolve.loopback import LoopbackIndex, View
+from tf_tester.resolve.loopback import LoopbackIndex, QuestionView
 from tf_tester.resolve.metadata import MetadataReader
 from tf_tester.resolve.uv import Uv
 
@@ -125,7 +125,7 @@ class UvResolver:
                 )
         interpreter = question.interpreter
         allowed = self._known_sdists | question.allow_build
-        view = View(
+        view = QuestionView(
             interpreter=interpreter,
             cutoff=cutoff,
             exempt=question.undated,
@@ -242,7 +242,7 @@ def question_key(question: Question, known_sdists: frozenset[str], authority: st
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _unresolvable(question: Question, said: str, view: View) -> TfTesterError:
+def _unresolvable(question: Question, said: str, view: QuestionView) -> TfTesterError:
     if view.errors:
         # uv saw a 503 of ours: the reason is ours to tell, a build's or the network's.
         return view.errors[0]

@@ -30,7 +30,7 @@ class LaunchServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._requests: socket.socket | None = None
 
-    def ready(self, ahead: bytes, groups: Sequence[Path]) -> "ReadyLauncher":
+    def ready(self, ahead: bytes, groups: Sequence[Path]) -> "ForkedLauncher":
         """Raise `OSError` where its process can't be started."""
         message = marshal.dumps((ahead, [str(group) for group in groups]))
         lifeline, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -44,9 +44,9 @@ class LaunchServer:
         finally:
             theirs.close()
             report.close()
-        return ReadyLauncher(ours, lifeline)
+        return ForkedLauncher(ours, lifeline)
 
-    def start(self, command: Command, groups: Sequence[Path], stdout: int, stderr: int) -> "Launched":
+    def start(self, command: Command, groups: Sequence[Path], stdout: int, stderr: int) -> "LaunchedProgram":
         """Raise `OSError` as `ready` does."""
         try:
             return self.ready(command.ahead, groups).start(command, stdout, stderr)
@@ -93,14 +93,14 @@ class LaunchServer:
         return self._requests
 
 
-class ReadyLauncher:
-    """`ports.execute.Ready`: a launcher without an order."""
+class ForkedLauncher:
+    """`ports.execute.ReadyLauncher`: a launcher without an order."""
 
     def __init__(self, report: socket.socket, lifeline: socket.socket) -> None:
         self._report = report
         self._lifeline = lifeline
 
-    def start(self, command: Command, stdout: int, stderr: int) -> "Launched":
+    def start(self, command: Command, stdout: int, stderr: int) -> "LaunchedProgram":
         """Give it its order. Raises `OSError` where it, or whoever could tell how it ends, has died."""
         try:
             said = self._report.recv(BEGUN.size)
@@ -110,7 +110,7 @@ class ReadyLauncher:
         except OSError:
             self.close()
             raise
-        return Launched(BEGUN.unpack(said)[0], self._report, self._lifeline, order_of(command))
+        return LaunchedProgram(BEGUN.unpack(said)[0], self._report, self._lifeline, order_of(command))
 
     def _is_forgotten(self) -> bool:
         try:
@@ -123,7 +123,7 @@ class ReadyLauncher:
         self._report.close()
 
 
-class Launched:
+class LaunchedProgram:
     """`ports.Started`: a launcher that is another process's child."""
 
     def __init__(self, pid: int, report: socket.socket, lifeline: socket.socket, order: str) -> None:

@@ -20,7 +20,7 @@ GONE = 499
 log = logging.getLogger("tf_tester.serve")
 
 
-class Answer(Struct):
+class Response(Struct):
     """One response."""
 
     status: int
@@ -33,13 +33,13 @@ class Answer(Struct):
     """What is sent in place of the body as it comes: as many bytes as `span` has."""
 
 
-def said(status: int, text: str, **headers: str) -> Answer:
+def text_response(status: int, text: str, **headers: str) -> Response:
     """A sentence for a person."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer(status, {"content-type": "text/plain; charset=utf-8"} | named, f"{printable(text)}\n".encode())
+    return Response(status, {"content-type": "text/plain; charset=utf-8"} | named, f"{printable(text)}\n".encode())
 
 
-async def send(answer: Answer, request: web.BaseRequest) -> tuple[web.StreamResponse, int]:
+async def send(answer: Response, request: web.BaseRequest) -> tuple[web.StreamResponse, int]:
     """The response, begun at least, and how many bytes of its body were sent here.
 
     Where the bytes can't be had to their end the connection is cut, so that nobody takes a part for the whole.

@@ -22,8 +22,8 @@ from tf_tester.core.negotiate import HTML, JSON, TEXT_HTML, byte_range, content_
 from tf_tester.core.printable import printable
 from tf_tester.core.rate import Rate
 from tf_tester.core.simple import canonical, render_names_html, render_names_json
-from tf_tester.core.tokens import Scope, Token, presented
-from tf_tester.core.views import Allowed, View, split_view
+from tf_tester.core.tokens import Token, TokenScope, token_presented
+from tf_tester.core.views import AllowedFiles, IndexView, split_view
 from tf_tester.errors import BadView, BadWheel, IndexUnreachable, TfTesterError, UnknownProject
 from tf_tester.model.artifact import Artifact, Promiser
 from tf_tester.model.source import AUTHORITY, Source
@@ -31,13 +31,13 @@ from tf_tester.ports.fetch import Fetcher
 from tf_tester.ports.index import Index
 from tf_tester.ports.store import Blobs
 from tf_tester.serve.access import Access, Log
-from tf_tester.serve.answers import GONE, Answer, log, said, send
-from tf_tester.serve.files import Coming, Files
+from tf_tester.serve.answers import GONE, Response, log, send, text_response
+from tf_tester.serve.files import Files, IncomingFile
 from tf_tester.serve.metrics import Metrics
-from tf_tester.serve.pages import Body, Pages, Shown, body_of
+from tf_tester.serve.pages import Body, RenderedPage, ServedPages, body_of
 from tf_tester.serve.private import PrivateFolder
-from tf_tester.serve.quick import Quick
-from tf_tester.serve.status import Facts, Status
+from tf_tester.serve.quick import ResponseCache
+from tf_tester.serve.status import Status, StatusFacts
 from tf_tester.serve.uploads import receive
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,198}[A-Za-z0-9])?")
@@ -49,7 +49,7 @@ _FOR_EVER_PRIVATELY = "private, max-age=31536000, immutable"
 _PRIVATELY = "private, max-age=60"
 
 
-class Offer(Struct, frozen=True):
+class ServedIndex(Struct, frozen=True):
     """What is served, and how."""
 
     index: Index
@@ -57,12 +57,12 @@ class Offer(Struct, frozen=True):
     fetcher: Fetcher
     blobs: Blobs
     metadata: Callable[[Artifact], bytes]
-    allowed: Callable[[str], Allowed | None]
+    allowed: Callable[[str], AllowedFiles | None]
     """What the lock of a name has; None where there is none."""
     stop: Callable[[], None]
     """Ends what is being fetched; what came of it is kept."""
     now: Callable[[], datetime]
-    facts: Callable[[], Facts]
+    facts: Callable[[], StatusFacts]
     """Of the store and the mirrors, for the status page; takes its time."""
     metrics: Metrics
     access: Access = field(default_factory=Access)
@@ -82,14 +82,14 @@ class Offer(Struct, frozen=True):
 class App:
     """Answers requests; used inside one event loop."""
 
-    def __init__(self, offer: Offer, executor: Executor, fetches: Executor) -> None:
+    def __init__(self, offer: ServedIndex, executor: Executor, fetches: Executor) -> None:
         self._offer = offer
         self._executor = executor
-        self._pages = Pages(offer.index, offer.allowed, executor)
+        self._pages = ServedPages(offer.index, offer.allowed, executor)
         self._files = Files(offer.blobs, offer.fetcher, fetches, over=offer.metrics.forget)
         self._status = Status(offer.metrics, offer.facts, executor)
         self._rate = Rate(offer.access.rate) if offer.access.rate else None
-        self.quick = Quick(self._told_quickly)
+        self.quick = ResponseCache(self._told_quickly)
         self._may_be_quick = self._rate is None and offer.access.everybody_reads and offer.log.form == "none"
         """Whether who asks makes no difference, and nobody wants to know."""
 
@@ -116,7 +116,7 @@ class App:
         self._offer.metrics.begun()
         self._offer.metrics.ended("simple", status, sent, seconds)
 
-    async def _answer(self, request: web.BaseRequest, now: float) -> tuple[str, Answer]:
+    async def _answer(self, request: web.BaseRequest, now: float) -> tuple[str, Response]:
         """Which kind of thing was asked for, as metrics call it, and the answer."""
         kind = "other"
         try:
@@ -125,39 +125,39 @@ class App:
             if self._rate is not None and kind != "healthz":
                 wait = self._rate.wait(request.remote or "", now)
                 if wait:
-                    return kind, said(429, "That is too often.", retry_after=str(int(wait) + 1))
+                    return kind, text_response(429, "That is too often.", retry_after=str(int(wait) + 1))
             if request.method == "POST":
                 return "upload", await self._upload(request, view, rest)
             if request.method not in ("GET", "HEAD"):
                 allow = "POST" if self._takes_uploads(view, rest) else "GET, HEAD"
-                return kind, said(405, "This can't be done here.", allow=allow)
-            refused = None if kind == "healthz" else self._refused(request, Scope.READ)
+                return kind, text_response(405, "This can't be done here.", allow=allow)
+            refused = None if kind == "healthz" else self._refused(request, TokenScope.READ)
             return kind, refused or await self._route(request, view, rest)
         except BadView as error:
-            return kind, said(404, str(error))
+            return kind, text_response(404, str(error))
         except UnknownProject as error:
-            return kind, said(404, str(error))
+            return kind, text_response(404, str(error))
         except IndexUnreachable as error:
-            return kind, said(502, f"{error}. {error.hint}", retry_after="30")
+            return kind, text_response(502, f"{error}. {error.hint}", retry_after="30")
         except TfTesterError as error:
             log.warning("%s", printable(f"{request.path}: {error}"))
-            return kind, said(502, f"{error}. {error.hint}")
+            return kind, text_response(502, f"{error}. {error.hint}")
 
-    async def _route(self, request: web.BaseRequest, view: View, rest: list[str]) -> Answer:
+    async def _route(self, request: web.BaseRequest, view: IndexView, rest: list[str]) -> Response:
         match rest:
             case [""] if view.is_whole:
-                return Answer(302, {"location": "simple/"})
+                return Response(302, {"location": "simple/"})
             case ["healthz"] if view.is_whole:
-                return said(200, "ok", cache_control="no-store")
+                return text_response(200, "ok", cache_control="no-store")
             case ["metrics"] if view.is_whole:
                 told = {"content-type": self._offer.metrics.content_type, "cache-control": "no-store"}
-                return Answer(200, told, self._offer.metrics.text())
+                return Response(200, told, self._offer.metrics.text())
             case ["status"] | ["status", ""] if view.is_whole:
                 return self._status.page()
             case ["status", "now.json"] if view.is_whole:
                 return await self._status.now()
             case ["simple"]:
-                return Answer(301, {"location": "simple/"})
+                return Response(301, {"location": "simple/"})
             case ["simple", ""]:
                 return await self._names(request, view)
             case ["simple", name] | ["simple", name, ""] if _NAME.fullmatch(name):
@@ -168,29 +168,31 @@ class App:
             case ["files", name, sha256, filename] if view.is_whole and _NAME.fullmatch(name):
                 return await self._file(canonical(name), sha256, filename, request)
             case _ if self._takes_uploads(view, rest):
-                return said(405, "Uploads come here.", allow="POST")
+                return text_response(405, "Uploads come here.", allow="POST")
             case _:
-                return said(404, "There is nothing here; the index is at /simple/.")
+                return text_response(404, "There is nothing here; the index is at /simple/.")
 
-    def _refused(self, request: web.BaseRequest, scope: Scope, project: str | None = None) -> Answer | None:
+    def _refused(self, request: web.BaseRequest, scope: TokenScope, project: str | None = None) -> Response | None:
         """The answer to somebody who may not; None: he may."""
         access = self._offer.access
-        if scope is Scope.READ and access.everybody_reads:
+        if scope is TokenScope.READ and access.everybody_reads:
             return None
         token = self._token(request)
         if token is not None and token.allows(scope, self._offer.now(), project):
             return None
         if token is not None:
-            return said(403, f"This token is not for that ({scope}{f' of {project}' if project else ''}), or is over.")
-        return said(401, "A token is needed.", www_authenticate='Basic realm="tf-tester"')
+            return text_response(
+                403, f"This token is not for that ({scope}{f' of {project}' if project else ''}), or is over."
+            )
+        return text_response(401, "A token is needed.", www_authenticate='Basic realm="tf-tester"')
 
     def _token(self, request: web.BaseRequest) -> Token | None:
-        text = presented(request.headers.get("Authorization", ""))
+        text = token_presented(request.headers.get("Authorization", ""))
         return self._offer.access.holder(text) if text else None
 
     # -- pages
 
-    async def _names(self, request: web.BaseRequest, view: View) -> Answer:
+    async def _names(self, request: web.BaseRequest, view: IndexView) -> Response:
         """What a replica holds; else those that were asked for: what the upstream has is not listed."""
         kind = _kind(request)
         if kind is None:
@@ -201,7 +203,7 @@ class App:
         body = body_of(render_names_json(names, listed) if kind == JSON else render_names_html(names))
         return self._in_form(body, kind, content_coding(request.headers.get("Accept-Encoding", "")), request)
 
-    async def _page(self, project: str, request: web.BaseRequest, view: View) -> Answer:
+    async def _page(self, project: str, request: web.BaseRequest, view: IndexView) -> Response:
         kind = _kind(request)
         if kind is None:
             return _not_acceptable()
@@ -219,7 +221,7 @@ class App:
             self.quick.keep(request, answer, self._as_shown(page, kind, coding if answer.body else None))
         return answer
 
-    def _as_shown(self, page: Shown, kind: str, coding: str | None) -> Callable[[], bytes | None]:
+    def _as_shown(self, page: RenderedPage, kind: str, coding: str | None) -> Callable[[], bytes | None]:
         """Tells the body of an answer while the page is current; None: it has none."""
         there = weakref.ref(page)
 
@@ -231,7 +233,7 @@ class App:
 
         return body
 
-    def _in_form(self, body: Body, kind: str, coding: str, request: web.BaseRequest) -> Answer:
+    def _in_form(self, body: Body, kind: str, coding: str, request: web.BaseRequest) -> Response:
         etag = body.tag(coding)
         told = {
             "content-type": f"{kind}; charset=utf-8" if kind == TEXT_HTML else kind,
@@ -241,13 +243,13 @@ class App:
         }
         known = request.headers.get("If-None-Match")
         if known is not None and matches(known, etag):
-            return Answer(304, told)
-        return Answer(200, told | {"content-encoding": coding} if coding else told, body.coded(coding))
+            return Response(304, told)
+        return Response(200, told | {"content-encoding": coding} if coding else told, body.coded(coding))
 
     # -- files
 
-    async def _file(self, project: str, sha256: str, filename: str, request: web.BaseRequest) -> Answer:
-        page = await self._pages.get(project, View())
+    async def _file(self, project: str, sha256: str, filename: str, request: web.BaseRequest) -> Response:
+        page = await self._pages.get(project, IndexView())
         artifact = page.artifacts.get(filename)
         if artifact is not None and artifact.sha256 == sha256:
             return await self._whole(artifact, request)
@@ -259,11 +261,11 @@ class App:
             try:
                 content = await loop.run_in_executor(self._executor, read, artifact)
             except BadWheel as error:
-                return said(404, str(error))
-            return Answer(200, {"content-type": "application/octet-stream", "cache-control": _FOR_EVER}, content)
-        return said(404, f"{project} has no such file.")
+                return text_response(404, str(error))
+            return Response(200, {"content-type": "application/octet-stream", "cache-control": _FOR_EVER}, content)
+        return text_response(404, f"{project} has no such file.")
 
-    async def _whole(self, artifact: Artifact, request: web.BaseRequest) -> Answer:
+    async def _whole(self, artifact: Artifact, request: web.BaseRequest) -> Response:
         """A wheel or sdist, or the part of it that is asked for."""
         etag = f'"{artifact.sha256}"'
         told = {
@@ -276,37 +278,37 @@ class App:
         }
         known = request.headers.get("If-None-Match")
         if known is not None and matches(known, etag):
-            return Answer(304, told)
+            return Response(304, told)
         private = self._offer.private if artifact.promise.by is Promiser.PRIVATE else None
         if self._offer.redirect and private is None:
             header = self._offer.region_header
             elsewhere = await self._elsewhere(artifact, request.headers.get(header, "") if header else "")
             if elsewhere is not None:
-                return Answer(302, {"location": elsewhere, "cache-control": "no-store"})
+                return Response(302, {"location": elsewhere, "cache-control": "no-store"})
         if request.method == "HEAD" and artifact.size is not None:
             # Nobody wants the bytes, so that nothing need be fetched.
-            return Answer(200, told | {"content-length": str(artifact.size)})
-        found: Path | Coming = private.file(artifact) if private else await self._files.get(artifact)
+            return Response(200, told | {"content-length": str(artifact.size)})
+        found: Path | IncomingFile = private.file(artifact) if private else await self._files.get(artifact)
         try:
-            size = found.size if isinstance(found, Coming) else found.stat().st_size
+            size = found.size if isinstance(found, IncomingFile) else found.stat().st_size
         except OSError:
             # Let go of in this moment: whoever asks again gets it.
-            return said(503, f"{artifact.filename} has just gone.", retry_after="1")
+            return text_response(503, f"{artifact.filename} has just gone.", retry_after="1")
         wanted: tuple[int, int] | None = None
         asked = request.headers.get("Range")
         if asked is not None and request.headers.get("If-Range", etag) == etag:
             try:
                 wanted = byte_range(asked, size)
             except ValueError:
-                return Answer(416, told | {"content-range": f"bytes */{size}"})
+                return Response(416, told | {"content-range": f"bytes */{size}"})
         start, end = wanted or (0, size)
-        if isinstance(found, Coming):
+        if isinstance(found, IncomingFile):
             # What fails before the first byte is told by the status.
             found = await found.begun(start)
         if wanted is not None:
             told["content-range"] = f"bytes {start}-{end - 1}/{size}"
-        answer = Answer(206 if wanted is not None else 200, told, span=(start, end))
-        if isinstance(found, Coming):
+        answer = Response(206 if wanted is not None else 200, told, span=(start, end))
+        if isinstance(found, IncomingFile):
             answer.parts = found.parts(start, end)
         else:
             answer.file = found
@@ -333,24 +335,24 @@ class App:
 
     # -- uploads
 
-    def _takes_uploads(self, view: View, rest: list[str]) -> bool:
+    def _takes_uploads(self, view: IndexView, rest: list[str]) -> bool:
         places: tuple[list[str], ...] = ([], [""], ["legacy"], ["legacy", ""])
         return self._offer.private is not None and view.private and view.depth == 1 and rest in places
 
-    async def _upload(self, request: web.BaseRequest, view: View, rest: list[str]) -> Answer:
+    async def _upload(self, request: web.BaseRequest, view: IndexView, rest: list[str]) -> Response:
         """What twine sends (the API of the public index, which calls it `legacy`)."""
         private = self._offer.private
         if private is None or not self._takes_uploads(view, rest):
-            return said(405, "Nothing can be written here.", allow="GET, HEAD")
+            return text_response(405, "Nothing can be written here.", allow="GET, HEAD")
         if not self._offer.uploads:
-            return said(403, "Uploads are off: they are let in with --uploads.")
-        refused = self._refused(request, Scope.UPLOAD)
+            return text_response(403, "Uploads are off: they are let in with --uploads.")
+        refused = self._refused(request, TokenScope.UPLOAD)
         if refused is not None:
             return refused
         answer, project = await receive(
             request,
             private,
-            lambda project: self._refused(request, Scope.UPLOAD, project),
+            lambda project: self._refused(request, TokenScope.UPLOAD, project),
             self._offer.now,
             self._executor,
             largest=self._offer.largest_upload,
@@ -361,7 +363,7 @@ class App:
 
 
 @lru_cache(512)
-def _parts(path: str) -> tuple[View, list[str]]:
+def _parts(path: str) -> tuple[IndexView, list[str]]:
     """Raises `BadView`."""
     return split_view([unquote(part, errors="replace") for part in path.split("/")[1:]])
 
@@ -371,12 +373,12 @@ def _kind(request: web.BaseRequest) -> str | None:
     return content_type(request.headers.get("Accept", ""), forced=forced)
 
 
-def _not_acceptable() -> Answer:
-    return said(406, f"There are {JSON}, {HTML} and {TEXT_HTML}.")
+def _not_acceptable() -> Response:
+    return text_response(406, f"There are {JSON}, {HTML} and {TEXT_HTML}.")
 
 
-def _moved(request: web.BaseRequest, project: str, parts: int) -> Answer:
+def _moved(request: web.BaseRequest, project: str, parts: int) -> Response:
     """To the canonical name with a slash, relative, so that it holds behind any prefix."""
     query = request.rel_url.raw_query_string
     target = f"{project}/" if parts == 2 else f"../{project}/"
-    return Answer(301, {"location": target + (f"?{query}" if query.isprintable() and query else "")})
+    return Response(301, {"location": target + (f"?{query}" if query.isprintable() and query else "")})

@@ -20,7 +20,7 @@ _AT_ONCE = 0.05
 """Seconds within which what comes at once needn't be streamed."""
 
 
-class Coming:
+class IncomingFile:
     """A file on its way; `parts` gives the bytes as they come."""
 
     def __init__(self, task: "asyncio.Task[Path]", fetcher: Fetcher, artifact: Artifact, size: int) -> None:
@@ -29,7 +29,7 @@ class Coming:
         self._sha256 = artifact.sha256 or ""
         self.size = size
 
-    async def begun(self, start: int) -> "Path | Coming":
+    async def begun(self, start: int) -> "Path | IncomingFile":
         """Itself when there is a byte to send from `start` on, or the file if that comes first; raises as the fetch."""
         while not self._task.done():
             arrival = self._fetcher.arrival(self._sha256)
@@ -84,7 +84,7 @@ class Files:
         self._told_over = over
         self._underway: dict[str, asyncio.Task[Path]] = {}
 
-    async def get(self, artifact: Artifact) -> Path | Coming:
+    async def get(self, artifact: Artifact) -> Path | IncomingFile:
         """The file, or one that is on its way. Raises `DownloadFailed`, `StoreError`."""
         sha256 = artifact.sha256
         assert sha256 is not None
@@ -99,7 +99,7 @@ class Files:
         if artifact.size is None:
             return await asyncio.shield(task)
         await asyncio.wait([task], timeout=_AT_ONCE)
-        return task.result() if task.done() else Coming(task, self._fetcher, artifact, artifact.size)
+        return task.result() if task.done() else IncomingFile(task, self._fetcher, artifact, artifact.size)
 
     async def _fetch(self, artifact: Artifact) -> Path:
         return await asyncio.get_running_loop().run_in_executor(self._executor, self._fetcher.fetch, artifact)

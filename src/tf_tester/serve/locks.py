@@ -8,7 +8,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from tf_tester.core.lockfile import locked_requirements
-from tf_tester.core.views import Allowed
+from tf_tester.core.views import AllowedFiles
 from tf_tester.errors import ConfigError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
@@ -21,9 +21,9 @@ class LockFolder:
         """None: there are none."""
         self._root = root
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[int, Allowed]] = {}
+        self._known: dict[str, tuple[int, AllowedFiles]] = {}
 
-    def allowed(self, name: str) -> Allowed | None:
+    def allowed(self, name: str) -> AllowedFiles | None:
         """What a lock has; None where there is none of that name. Raises `ConfigError` for one that is none."""
         if self._root is None or not _NAME.fullmatch(name):
             return None
@@ -41,7 +41,7 @@ class LockFolder:
             return known[1]
 
 
-def _read(file: Path, name: str) -> Allowed:
+def _read(file: Path, name: str) -> AllowedFiles:
     """Raises `ConfigError`."""
     try:
         content = file.read_bytes()
@@ -56,4 +56,4 @@ def _read(file: Path, name: str) -> Allowed:
                 versions.add((str(canonicalize_name(requirement.name)), Version(one.version)))
             except InvalidVersion as error:
                 raise ConfigError(f"{name} is no lock: {requirement} doesn't say which version.") from error
-    return Allowed(frozenset(digests), frozenset(versions))
+    return AllowedFiles(frozenset(digests), frozenset(versions))

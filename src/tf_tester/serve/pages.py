@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from tf_tester.core.negotiate import JSON
 from tf_tester.core.simple import render_html, render_json
-from tf_tester.core.views import Allowed, View, shown
+from tf_tester.core.views import AllowedFiles, IndexView, shown
 from tf_tester.errors import IndexUnreachable, TfTesterError, UnknownProject
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.ports.index import Index
@@ -71,10 +71,10 @@ def body_of(plain: bytes) -> Body:
     return Body(plain, f'"{hashlib.sha256(plain).hexdigest()[:32]}"')
 
 
-_Key = tuple[str, View, Allowed | None]
+_Key = tuple[str, IndexView, AllowedFiles | None]
 
 
-class Shown(Struct, eq=False, weakref=True):
+class RenderedPage(Struct, eq=False, weakref=True):
     """One page in one view, in the forms that were asked for."""
 
     page: ProjectPage
@@ -116,19 +116,19 @@ class _Known(Struct):
     """Loop time."""
 
 
-class Pages:
+class ServedPages:
     """All that were asked for; used inside the event loop."""
 
-    def __init__(self, index: Index, allowed: Callable[[str], Allowed | None], executor: Executor) -> None:
+    def __init__(self, index: Index, allowed: Callable[[str], AllowedFiles | None], executor: Executor) -> None:
         """`allowed`: what the lock of a name has."""
         self._index = index
         self._allowed = allowed
         self._executor = executor
         self._known: dict[str, _Known] = {}
         self._asking: dict[str, asyncio.Task[ProjectPage]] = {}
-        self._shown: OrderedDict[_Key, Shown] = OrderedDict()
+        self._shown: OrderedDict[_Key, RenderedPage] = OrderedDict()
 
-    async def get(self, project: str, view: View) -> Shown:
+    async def get(self, project: str, view: IndexView) -> RenderedPage:
         """The page of a project (canonical name), as fresh as it can be had at once.
 
         Raises `UnknownProject` also where the view has nothing of it, `IndexUnreachable` where nothing is known of it.
@@ -147,11 +147,11 @@ class Pages:
             if of_view is None:
                 raise UnknownProject(f"there is nothing of {project} in this view")
             artifacts = {one.filename: one for one in of_view.artifacts if one.sha256}
-            known = self._shown[key] = Shown(page, artifacts, view.depth, key)
+            known = self._shown[key] = RenderedPage(page, artifacts, view.depth, key)
         self._shown.move_to_end(key)
         return known
 
-    async def body(self, page: Shown, kind: str, coding: str) -> Body:
+    async def body(self, page: RenderedPage, kind: str, coding: str) -> Body:
         """One form of a page."""
         if page.has(kind, coding):
             return page.bodies[kind]
@@ -186,7 +186,7 @@ class Pages:
         except (TimeoutError, IndexUnreachable):
             return known.page
 
-    def is_current(self, page: Shown) -> bool:
+    def is_current(self, page: RenderedPage) -> bool:
         """Whether it is what somebody who asks now would get, without a look at the index."""
         known = self._known.get(page.page.project)
         if known is None or known.page is not page.page or self._shown.get(page.key) is not page:

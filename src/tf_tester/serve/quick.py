@@ -19,7 +19,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 from msgspec import Struct
 
-from tf_tester.serve.answers import Answer
+from tf_tester.serve.answers import Response
 
 _MOST = 4096
 """Requests that are known."""
@@ -41,7 +41,7 @@ class _Known(Struct, eq=False):
     second: int = 0
 
 
-class Quick:
+class ResponseCache:
     """Answers by the bytes of requests; used inside one event loop."""
 
     def __init__(self, tell: Callable[[int, int, float], None]) -> None:
@@ -54,7 +54,7 @@ class Quick:
         self._second = 0
         self._date = b""
 
-    def keep(self, request: web.BaseRequest, answer: Answer, body: Callable[[], bytes | None]) -> None:
+    def keep(self, request: web.BaseRequest, answer: Response, body: Callable[[], bytes | None]) -> None:
         """This is what such a request gets while there is a `body`; who sent it may have made no difference."""
         raw = getattr(request.protocol, "raw", None)
         if raw is None or request.method != "GET" or not request.keep_alive:
@@ -113,10 +113,10 @@ class Quick:
             known.whole = b""
 
 
-class QuickServer(web.Server):
+class CachingServer(web.Server):
     """aiohttp's, with a look at each request's bytes first."""
 
-    def __init__(self, handler: Any, quick: Quick, **more: Any) -> None:
+    def __init__(self, handler: Any, quick: ResponseCache, **more: Any) -> None:
         super().__init__(handler, **more)
         self._quick = quick
         self._more = more
@@ -128,7 +128,7 @@ class QuickServer(web.Server):
 class _Connection(RequestHandler):
     """One connection. Once something came on it that isn't whole requests without bodies, it is aiohttp's for good."""
 
-    def __init__(self, server: QuickServer, quick: Quick, **more: Any) -> None:
+    def __init__(self, server: CachingServer, quick: ResponseCache, **more: Any) -> None:
         super().__init__(server, **more)
         self._quick = quick
         self._plain = True

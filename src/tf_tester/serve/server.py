@@ -21,8 +21,8 @@ from msgspec import Struct
 from prometheus_client.multiprocess import mark_process_dead
 
 from tf_tester.errors import ConfigError, UsageError
-from tf_tester.serve.app import App, Offer
-from tf_tester.serve.quick import QuickServer
+from tf_tester.serve.app import App, ServedIndex
+from tf_tester.serve.quick import CachingServer
 
 _THREADS = 16
 """Pages that are asked for, rendered and packed at once."""
@@ -36,7 +36,7 @@ _LAST_ANSWERS = 30.0
 """Seconds that answers under way have when it is told to end."""
 
 
-class Place(Struct, frozen=True):
+class ListenAddress(Struct, frozen=True):
     """Where it listens."""
 
     host: str = "127.0.0.1"
@@ -65,7 +65,7 @@ class Place(Struct, frozen=True):
         return context
 
 
-def listen(place: Place) -> socket.socket:
+def listen(place: ListenAddress) -> socket.socket:
     """A socket that listens there. Raises `UsageError` where the place is taken or not ours to take."""
     family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -83,7 +83,7 @@ def listen(place: Place) -> socket.socket:
     return listener
 
 
-def run(offer: Offer, listener: socket.socket, tls: ssl.SSLContext | None, ready: Callable[[], None]) -> None:
+def run(offer: ServedIndex, listener: socket.socket, tls: ssl.SSLContext | None, ready: Callable[[], None]) -> None:
     """Serve until SIGINT or SIGTERM; answers that are under way are ended first, unless it is told twice.
 
     `ready` is called when it answers and can be told to end.
@@ -120,7 +120,7 @@ async def _serve(
         end()
     logger = logging.getLogger("tf_tester.serve.http")
     logger.addFilter(_is_ours)
-    server = QuickServer(app, app.quick, access_log=None, logger=logger, auto_decompress=False)
+    server = CachingServer(app, app.quick, access_log=None, logger=logger, auto_decompress=False)
     runner = web.ServerRunner(server, shutdown_timeout=_LAST_ANSWERS)
     await runner.setup()
     try:

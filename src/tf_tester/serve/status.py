@@ -14,14 +14,14 @@ from tf_tester import __version__
 from tf_tester.core.printable import printable
 from tf_tester.model.source import SourceHistory
 from tf_tester.ports.replica import ReplicaHead
-from tf_tester.serve.answers import Answer
+from tf_tester.serve.answers import Response
 from tf_tester.serve.metrics import Metrics
 
 _LASTS = 30.0
 """Seconds for which the store isn't counted again."""
 
 
-class Facts(Struct, frozen=True):
+class StatusFacts(Struct, frozen=True):
     """What takes time to find out."""
 
     files: int
@@ -37,13 +37,13 @@ class Facts(Struct, frozen=True):
 class Status:
     """Used inside the event loop."""
 
-    def __init__(self, metrics: Metrics, facts: Callable[[], Facts], executor: Executor) -> None:
+    def __init__(self, metrics: Metrics, facts: Callable[[], StatusFacts], executor: Executor) -> None:
         self._metrics = metrics
         self._facts = facts
         self._executor = executor
-        self._known: tuple[float, Facts] | None = None
+        self._known: tuple[float, StatusFacts] | None = None
 
-    def page(self) -> Answer:
+    def page(self) -> Response:
         body = files("tf_tester.serve").joinpath("status.html").read_bytes()
         told = {
             "content-type": "text/html; charset=utf-8",
@@ -52,9 +52,9 @@ class Status:
             "script-src 'unsafe-inline'; connect-src 'self'",
             "x-content-type-options": "nosniff",
         }
-        return Answer(200, told, body)
+        return Response(200, told, body)
 
-    async def now(self) -> Answer:
+    async def now(self) -> Response:
         loop = asyncio.get_running_loop()
         if self._known is None or loop.time() - self._known[0] > _LASTS:
             self._known = loop.time(), await loop.run_in_executor(self._executor, self._facts)
@@ -76,4 +76,4 @@ class Status:
             ],
         }
         headers = {"content-type": "application/json", "cache-control": "no-store"}
-        return Answer(200, headers, msgspec.json.encode(told))
+        return Response(200, headers, msgspec.json.encode(told))

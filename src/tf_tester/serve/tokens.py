@@ -9,7 +9,7 @@ from pathlib import Path
 import filelock
 import msgspec
 
-from tf_tester.core.tokens import Scope, Token, digest_of, id_of, is_it, spelled
+from tf_tester.core.tokens import Token, TokenScope, digest_of, id_of, matches_secret, token_text
 from tf_tester.errors import ConfigError, OurFailure, UsageError
 
 
@@ -40,17 +40,22 @@ class TokenFile:
     def holder(self, text: str) -> Token | None:
         """The token whose secret that is."""
         found = next((one for one in self.all() if one.id == id_of(text)), None)
-        return found if found is not None and is_it(text, found) else None
+        return found if found is not None and matches_secret(text, found) else None
 
     def make(
-        self, name: str, scopes: tuple[Scope, ...], projects: tuple[str, ...], lasts: timedelta | None, now: datetime
+        self,
+        name: str,
+        scopes: tuple[TokenScope, ...],
+        projects: tuple[str, ...],
+        lasts: timedelta | None,
+        now: datetime,
     ) -> str:
         """A new one, told this once. Raises `OurFailure`."""
         id, secret = os.urandom(4).hex(), os.urandom(32)
         expires = None if lasts is None else now + lasts
         with self._held():
             self._write([*self.all(), Token(id, name, digest_of(secret), scopes, now, projects, expires)])
-        return spelled(id, secret)
+        return token_text(id, secret)
 
     def revoke(self, id_or_name: str) -> int:
         """How many are gone. Raises `UsageError` where there is none."""

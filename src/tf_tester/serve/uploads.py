@@ -16,7 +16,7 @@ from aiohttp.http_exceptions import HttpProcessingError, PayloadEncodingError
 
 from tf_tester.core.simple import canonical
 from tf_tester.errors import UploadRefused
-from tf_tester.serve.answers import GONE, Answer, said
+from tf_tester.serve.answers import GONE, Response, text_response
 from tf_tester.serve.private import PrivateFolder, Upload
 
 _LONGEST_FIELD = 1 << 20
@@ -28,39 +28,41 @@ _WANTED = (":action", "protocol_version", "name", "version", "sha256_digest")
 async def receive(
     request: web.BaseRequest,
     private: PrivateFolder,
-    refused: Callable[[str], Answer | None],
+    refused: Callable[[str], Response | None],
     now: Callable[[], datetime],
     executor: Executor,
     *,
     largest: int,
-) -> tuple[Answer, str]:
+) -> tuple[Response, str]:
     """The answer, and the project (canonical name) that has changed; empty where none has.
 
     `refused`: the answer to somebody who may not upload to a project.
     """
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        return said(415, "Uploads aren't taken in an encoding.", connection="close"), ""
+        return text_response(415, "Uploads aren't taken in an encoding.", connection="close"), ""
     loop = asyncio.get_running_loop()
     place = private.incoming
     try:
         told, upload = await _read_form(request, place, largest)
         if told.get(":action") != "file_upload" or upload is None:
-            return said(400, "This is no upload: a form with :action=file_upload and a file named content."), ""
+            return text_response(
+                400, "This is no upload: a form with :action=file_upload and a file named content."
+            ), ""
         project = canonical(told.get("name", ""))
         no = refused(project)
         if no is not None:
             return no, ""
         promised = told.get("sha256_digest", "").lower()
         if promised and promised != upload.sha256:
-            return said(400, f"{upload.filename} has SHA-256 {upload.sha256}, said was {promised[:64]}."), ""
+            return text_response(400, f"{upload.filename} has SHA-256 {upload.sha256}, said was {promised[:64]}."), ""
         whole = Upload(place, upload.filename, project, upload.sha256, upload.size)
         await loop.run_in_executor(executor, private.add, whole, now())
     except UploadRefused as error:
-        return said(error.status, str(error)), ""
+        return text_response(error.status, str(error)), ""
     finally:
         with suppress(OSError):
             place.unlink(missing_ok=True)
-    return said(200, "It is there."), project
+    return text_response(200, "It is there."), project
 
 
 async def _read_form(request: web.BaseRequest, place: Path, largest: int) -> tuple[dict[str, str], Upload | None]:

@@ -40,7 +40,7 @@ class _Head(msgspec.Struct, frozen=True):
     bytes: int
 
 
-class Carried(Struct, frozen=True):
+class UnpackedBundle(Struct, frozen=True):
     """What a bundle has brought."""
 
     files: int
@@ -77,7 +77,9 @@ def write_bundle(target: Path, blobs: Iterable[tuple[str, Path]], answers: Itera
             temporary.unlink(missing_ok=True)
 
 
-def read_bundle(source: Path, blobs: Blobs, learn: Callable[[LedgerAnswer], bool], *, files_only: bool) -> Carried:
+def read_bundle(
+    source: Path, blobs: Blobs, learn: Callable[[LedgerAnswer], bool], *, files_only: bool
+) -> UnpackedBundle:
     """Take a bundle in. `learn`: whether an answer was new. What was taken in before a failure stays.
 
     Raises `UsageError` where it is no bundle, `OurFailure` where a file in it is damaged, `StoreError`.
@@ -103,7 +105,7 @@ def read_bundle(source: Path, blobs: Blobs, learn: Callable[[LedgerAnswer], bool
         raise _no_bundle(source, str(error)) from error
     except OSError as error:
         raise UsageError(f"{source} can't be read: {error.strerror or error}.") from error
-    return Carried(new, size, were_there, answers)
+    return UnpackedBundle(new, size, were_there, answers)
 
 
 def _member(name: str, size: int) -> tarfile.TarInfo:

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from tf_tester.core.retention import Entry, Kind
+from tf_tester.core.retention import ItemKind, StoredItem
 from tf_tester.model.artifact import split_filename
 from tf_tester.store.folder import StoreFolder, remove_tree, store_errors
 from tf_tester.store.leases import eviction, needed
@@ -21,10 +21,10 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 _PART = re.compile(r"([0-9a-f]{64})\.part")
 
 
-class Contents(Struct, frozen=True):
+class InventoryContents(Struct, frozen=True):
     """Everything, in bytes on the disk."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[StoredItem, ...]
     runs: int
     """Records and evidence."""
     kept: int
@@ -44,7 +44,7 @@ class Inventory:
         self._folder = folder
         self._ledger = ledger
 
-    def contents(self) -> Contents:
+    def contents(self) -> InventoryContents:
         """Raises `StoreError`."""
         folder = self._folder
         with store_errors(folder.root):
@@ -52,7 +52,7 @@ class Inventory:
             entries = [*self._blobs(names), *self._layers(names), *self._partials()]
             work = [folder.root / name for name in ("plans", "tmp", "claims")]
             ledger = sum(_size(folder.root / f"ledger.sqlite{end}") for end in ("", "-wal", "-shm"))
-            return Contents(
+            return InventoryContents(
                 tuple(entries),
                 runs=tree_size(folder.runs),
                 kept=tree_size(folder.kept),
@@ -64,7 +64,7 @@ class Inventory:
         folder = self._folder
         return (folder.blobs / digest[:2] / digest).is_file() or (folder.layers / digest).is_dir()
 
-    def evict(self, entries: Iterable[Entry], *, workplace: Path) -> tuple[list[Entry], list[Entry]]:
+    def evict(self, entries: Iterable[StoredItem], *, workplace: Path) -> tuple[list[StoredItem], list[StoredItem]]:
         """Take things out; those that somebody needs now stay. What went, and what stayed.
 
         Under the lock names are only taken away; the deleting, which takes long, comes after it.
@@ -85,18 +85,18 @@ class Inventory:
                     name.unlink(missing_ok=True)
         return gone, needed_now
 
-    def _take_away(self, entry: Entry, workplace: Path) -> bool:
+    def _take_away(self, entry: StoredItem, workplace: Path) -> bool:
         folder = self._folder
         places = {
-            Kind.BLOB: folder.blobs / entry.digest[:2] / entry.digest,
-            Kind.LAYER: folder.layers / entry.digest,
-            Kind.PARTIAL: folder.incoming / f"{entry.digest}.part",
+            ItemKind.BLOB: folder.blobs / entry.digest[:2] / entry.digest,
+            ItemKind.LAYER: folder.layers / entry.digest,
+            ItemKind.PARTIAL: folder.incoming / f"{entry.digest}.part",
         }
         try:
             places[entry.kind].rename(workplace / f"evicted-{entry.kind}-{entry.digest}")
         except FileNotFoundError:
             return False
-        if entry.kind is Kind.PARTIAL:
+        if entry.kind is ItemKind.PARTIAL:
             (folder.incoming / f"{entry.digest}.part.notes").unlink(missing_ok=True)
         return True
 
@@ -107,29 +107,29 @@ class Inventory:
                 if plan.stat().st_mtime < before.timestamp():
                     remove_tree(Path(plan.path))
 
-    def _blobs(self, names: dict[str, str]) -> Iterator[Entry]:
+    def _blobs(self, names: dict[str, str]) -> Iterator[StoredItem]:
         for group in _entries(self._folder.blobs):
             for entry in _entries(Path(group.path)):
                 if _DIGEST.fullmatch(entry.name):
                     with suppress(FileNotFoundError):
                         status = entry.stat()
                         yield _entry(
-                            Kind.BLOB, entry.name, _on_disk(status), status.st_mtime, names.get(entry.name, "")
+                            ItemKind.BLOB, entry.name, _on_disk(status), status.st_mtime, names.get(entry.name, "")
                         )
 
-    def _layers(self, names: dict[str, str]) -> Iterator[Entry]:
+    def _layers(self, names: dict[str, str]) -> Iterator[StoredItem]:
         for entry in _entries(self._folder.layers):
             if _DIGEST.fullmatch(entry.name):
                 with suppress(FileNotFoundError, NotADirectoryError):
                     name = names.get(entry.name, "") or _dist_info(Path(entry.path))
-                    yield _entry(Kind.LAYER, entry.name, self._layer_size(entry), entry.stat().st_mtime, name)
+                    yield _entry(ItemKind.LAYER, entry.name, self._layer_size(entry), entry.stat().st_mtime, name)
 
-    def _partials(self) -> Iterator[Entry]:
+    def _partials(self) -> Iterator[StoredItem]:
         for entry in _entries(self._folder.incoming):
             if match := _PART.fullmatch(entry.name):
                 with suppress(FileNotFoundError):
                     status = entry.stat()
-                    yield _entry(Kind.PARTIAL, match[1], _on_disk(status), status.st_mtime, "")
+                    yield _entry(ItemKind.PARTIAL, match[1], _on_disk(status), status.st_mtime, "")
 
     def _layer_size(self, entry: "os.DirEntry[str]") -> int:
         """Counted once for each set of Pythons that a layer serves: there are 15,000 files in a TensorFlow's."""
@@ -160,9 +160,9 @@ def tree_size(folder: Path) -> int:
     return total
 
 
-def _entry(kind: Kind, digest: str, size: int, used: float, filename: str) -> Entry:
+def _entry(kind: ItemKind, digest: str, size: int, used: float, filename: str) -> StoredItem:
     project, version = _of_name(filename)
-    return Entry(kind, digest, size, datetime.fromtimestamp(used, UTC), project, version, filename)
+    return StoredItem(kind, digest, size, datetime.fromtimestamp(used, UTC), project, version, filename)
 
 
 def _of_name(filename: str) -> tuple[str, str]:

@@ -13,24 +13,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from tf_tester.core.claims import Terms
+from tf_tester.core.claims import RaceTerms
 from tf_tester.core.links import Origin, credentials, display_url, local_path, origin, without_credentials
 from tf_tester.core.retries import Retries, TroubleKind
 from tf_tester.errors import DownloadFailed, IndexUnreachable, InterruptedTransfer, TfTesterError
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.source import AUTHORITY, Source
-from tf_tester.ports.fetch import Arrival, Foreseen, Learn, Sample
+from tf_tester.ports.fetch import Arrival, FetchForecast, Learn, Sample
 from tf_tester.ports.index import PageResponse
 from tf_tester.ports.store import Blobs
 from tf_tester.ports.tell import Tell
-from tf_tester.transfer.network import Network, interrupted
+from tf_tester.transfer.network import LoopThread, interrupted
 from tf_tester.transfer.settings import MAX_METADATA, MAX_PAGE, Timeouts
 from tf_tester.transfer.trouble import Trouble, status_trouble
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse
 
-    from tf_tester.transfer.session import Session
+    from tf_tester.transfer.session import HttpSession
 
 T = TypeVar("T")
 Sources = Callable[[Artifact], Sequence[Source]]
@@ -52,7 +52,7 @@ class Transfer:
         sources: Sources = from_authority,
         learn: Learn | None = None,
         approve: Callable[[Artifact], str] = lambda _artifact: "",
-        terms: Terms | None = None,
+        terms: RaceTerms | None = None,
         offline: bool = False,
         connections: int = 6,
         user_agent: str = "tf-tester",
@@ -81,10 +81,10 @@ class Transfer:
             self._remember_identity(url)
         environ = os.environ if environ is None else environ
 
-        def make_session() -> "Session":
-            from tf_tester.transfer.session import Session
+        def make_session() -> "HttpSession":
+            from tf_tester.transfer.session import HttpSession
 
-            return Session(
+            return HttpSession(
                 user_agent=user_agent,
                 timeouts=self._timeouts,
                 connections=connections,
@@ -93,7 +93,7 @@ class Transfer:
                 may_ask=may_ask,
             )
 
-        self._network = Network(make_session)
+        self._network = LoopThread(make_session)
         self._lock = threading.Lock()
         self._underway: dict[str, Future[Path]] = {}
         self._arrivals: dict[str, Arrival] = {}
@@ -144,19 +144,19 @@ class Transfer:
     def sources(self, artifact: Artifact) -> Sequence[Source]:
         return self._sources(artifact) or from_authority(artifact)
 
-    def foresee(self, artifact: Artifact) -> Foreseen:
+    def foresee(self, artifact: Artifact) -> FetchForecast:
         """See `ports.Fetcher`; the mirrors' pages are asked for, nothing else."""
         sha256 = artifact.sha256
         if sha256 is not None and self._blobs.find(sha256):
-            return Foreseen(0)
+            return FetchForecast(0)
         missing = artifact.size
         if sha256 is not None and missing is not None and (partial := self._blobs.partial(sha256)).exists():
             from tf_tester.transfer.partial import bytes_held
 
             missing = max(0, missing - bytes_held(partial, artifact.size))
         if self._offline:
-            return Foreseen(missing)
-        return Foreseen(missing, tuple(source.name for source in self._sources(artifact)))
+            return FetchForecast(missing)
+        return FetchForecast(missing, tuple(source.name for source in self._sources(artifact)))
 
     def _lead(self, artifact: Artifact, sha256: str, future: "Future[Path]") -> None:
         """Bring it for all threads that wait for it, failures too."""
@@ -243,7 +243,7 @@ class Transfer:
             )
         header = f"bytes={start}" if from_end else f"bytes={start}-{end - 1}"
 
-        async def ask(session: "Session") -> bytes:
+        async def ask(session: "HttpSession") -> bytes:
             from tf_tester.transfer.session import read_body
 
             headers = {"Range": header, "Accept-Encoding": "identity"}
@@ -268,7 +268,7 @@ class Transfer:
         if url.startswith("file:"):
             return Sample(_read_part(local_path(url), start, end - start), 0.0, 0.0)
 
-        async def ask(session: "Session") -> Sample:
+        async def ask(session: "HttpSession") -> Sample:
             import asyncio
 
             now = asyncio.get_running_loop().time
@@ -325,7 +325,7 @@ class Transfer:
         if url.startswith("file:"):
             return local_path(url).read_bytes()
 
-        async def ask(session: "Session") -> bytes:
+        async def ask(session: "HttpSession") -> bytes:
             from tf_tester.transfer.session import read_body
 
             async with session.open(url, {"Accept-Encoding": "gzip"}) as response:
@@ -351,7 +351,7 @@ class Transfer:
         if fresh:
             headers["Cache-Control"] = "no-cache"
 
-        async def ask(session: "Session") -> PageResponse:
+        async def ask(session: "HttpSession") -> PageResponse:
             from tf_tester.transfer.session import check_length, read_body
 
             if most is not None:
@@ -376,11 +376,11 @@ class Transfer:
                     raise IndexUnreachable(f"{_host(url)} {trouble.reason}", detail=display_url(url)) from trouble
             self._network.pause(pause)
 
-    def _timed(self, ask: "Callable[[Session], Coroutine[Any, Any, T]]") -> T:
+    def _timed(self, ask: "Callable[[HttpSession], Coroutine[Any, Any, T]]") -> T:
         """The answer to something small, within the time for a page. Raises `Trouble`."""
         import asyncio
 
-        async def within(session: "Session") -> T:
+        async def within(session: "HttpSession") -> T:
             try:
                 async with asyncio.timeout(self._timeouts.page):
                     return await ask(session)

@@ -23,11 +23,11 @@ from tf_tester.core.claims import (
     Judged,
     Opened,
     RaceEvent,
+    RaceTerms,
     Refuse,
     Shorten,
     Stored,
     Take,
-    Terms,
     Tick,
     Wait,
 )
@@ -43,14 +43,14 @@ from tf_tester.model.source import Source, SourceUse
 from tf_tester.ports.fetch import Arrival, Learn
 from tf_tester.ports.store import Blobs
 from tf_tester.ports.tell import Tell
-from tf_tester.transfer.network import Network
+from tf_tester.transfer.network import LoopThread
 from tf_tester.transfer.partial import PartialFile
 from tf_tester.transfer.settings import Timeouts
 from tf_tester.transfer.stream import ClaimFetch, Validators
 from tf_tester.transfer.trouble import Trouble
 
 if TYPE_CHECKING:
-    from tf_tester.transfer.session import Session
+    from tf_tester.transfer.session import HttpSession
 
 _PROGRESS_EVERY = 0.1
 """Seconds between two events of one file."""
@@ -75,10 +75,10 @@ class Download(Struct, frozen=True):
     artifact: Artifact
     sha256: str
     blobs: Blobs
-    network: Network
+    network: LoopThread
     tell: Tell
     timeouts: Timeouts
-    terms: Terms | None = None
+    terms: RaceTerms | None = None
     learn: Learn = lambda _use: None
     attested_by: str = ""
     arrival: Arrival = field(default_factory=lambda: Arrival(Path()))
@@ -92,7 +92,9 @@ class Download(Struct, frozen=True):
 class _RunningDownload:
     """One download while it runs; all of it in the event loop, but for the disk."""
 
-    def __init__(self, download: Download, partial: PartialFile, sources: Sequence[Source], session: "Session") -> None:
+    def __init__(
+        self, download: Download, partial: PartialFile, sources: Sequence[Source], session: "HttpSession"
+    ) -> None:
         self._download = download
         self._artifact = download.artifact
         self._partial = partial

@@ -10,23 +10,23 @@ from tf_tester.errors import InterruptedTransfer
 if TYPE_CHECKING:
     import asyncio
 
-    from tf_tester.transfer.session import Session
+    from tf_tester.transfer.session import HttpSession
 
 T = TypeVar("T")
 
 
-class Network:
+class LoopThread:
     """Runs coroutines for threads that wait."""
 
-    def __init__(self, make_session: "Callable[[], Session]") -> None:
+    def __init__(self, make_session: "Callable[[], HttpSession]") -> None:
         self._make_session = make_session
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._session: Session | None = None
+        self._session: HttpSession | None = None
 
-    def run(self, work: "Callable[[Session], Coroutine[Any, Any, T]]") -> T:
+    def run(self, work: "Callable[[HttpSession], Coroutine[Any, Any, T]]") -> T:
         """What the coroutine returns or raises; `InterruptedTransfer` when we are closed meanwhile."""
         import asyncio
 

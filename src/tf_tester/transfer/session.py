@@ -41,7 +41,7 @@ _REDIRECTS = {301, 302, 303, 307, 308}
 _CERTIFICATES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
-class Session:
+class HttpSession:
     """What all requests share; made and used inside the event loop."""
 
     def __init__(

@@ -19,7 +19,7 @@ from tf_tester.transfer.trouble import Trouble, status_trouble, translate
 if TYPE_CHECKING:
     import aiohttp
 
-    from tf_tester.transfer.session import Session
+    from tf_tester.transfer.session import HttpSession
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 _MAX_CHUNKS = 256
@@ -42,7 +42,13 @@ class ClaimFetch:
     """Brings one claim's bytes from its source, once."""
 
     def __init__(
-        self, session: "Session", source: Source, validators: Validators, claim: Claim, partial: PartialFile, hear: Hear
+        self,
+        session: "HttpSession",
+        source: Source,
+        validators: Validators,
+        claim: Claim,
+        partial: PartialFile,
+        hear: Hear,
     ) -> None:
         self.claim = claim
         self._session = session

@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tf_tester import __version__
-from tf_tester.core.retention import Entry, Kind
+from tf_tester.core.retention import ItemKind, StoredItem
 from tf_tester.core.settings import Settings, limits
 from tf_tester.core.timed_names import RANDOM_BYTES, name_after
 from tf_tester.env.disk import DiskEnvironments, Placement
@@ -56,7 +56,7 @@ from tf_tester.store.memos.packages import KeptDownloads, KeptLocks, wheel_memos
 from tf_tester.store.memos.table import BUILT, FILE_DIGESTS, INTERPRETER, SURFACE
 from tf_tester.transfer.client import Transfer
 from tf_tester.wiring.frameworks import framework_of, known_sdists
-from tf_tester.wiring.network import USER_AGENT, Network, chosen, now
+from tf_tester.wiring.network import USER_AGENT, NetworkAccess, choose_sources, now
 from tf_tester.wiring.store import keep_to_size, open_ledger
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def services(
     with ExitStack() as stack:
         hear = tell(run_folder)
         ground = _opened(settings, environ, folder, stack, early=purpose is not None)
-        network = Network(settings, ground.ledger, ground.blobs, hear, environ, hosts=hosts, fresh=fresh)
+        network = NetworkAccess(settings, ground.ledger, ground.blobs, hear, environ, hosts=hosts, fresh=fresh)
         stack.callback(network.close)
         metadata = MetadataReader(wheel_memos(ground.ledger), ground.blobs, network.transfer)
         uv = Uv(ground.workplace / "uv")
@@ -197,7 +197,7 @@ def _execution(settings: Settings, executor: LocalExecutor, sandbox: Sandbox, re
     )
 
 
-def _packages(settings: Settings, network: Network, metadata: MetadataReader) -> Packages:
+def _packages(settings: Settings, network: NetworkAccess, metadata: MetadataReader) -> Packages:
     return Packages(
         index=network.index,
         list_pages=network.list_pages,
@@ -212,7 +212,7 @@ def _packages(settings: Settings, network: Network, metadata: MetadataReader) ->
 
 
 def _provisioning(
-    ground: _Ground, network: Network, metadata: MetadataReader, uv: Uv, sandbox: Sandbox, stack: ExitStack
+    ground: _Ground, network: NetworkAccess, metadata: MetadataReader, uv: Uv, sandbox: Sandbox, stack: ExitStack
 ) -> Provisioning:
     settings, workplace = ground.settings, ground.workplace
     loopback = LoopbackIndex(network.index, network.transfer)
@@ -281,7 +281,7 @@ def machine(settings: Settings, *, environ: Mapping[str, str]) -> "Iterator[Mach
     """What the doctor asks; nothing is opened before it is asked for, and the store isn't made."""
     from tf_tester.flow.doctor import Machine
 
-    who = cache(lambda: chosen(settings, environ, known_mirrors()))
+    who = cache(lambda: choose_sources(settings, environ, known_mirrors()))
     with ExitStack() as stack:
         uv = Uv(Path())  # only asked where it is
 
@@ -311,7 +311,7 @@ def machine(settings: Settings, *, environ: Mapping[str, str]) -> "Iterator[Mach
             authority=lambda: who().authority,
             get=get,
             mirrors=lambda: [
-                (mirror.name, mirror.url) for mirror in chosen(settings, environ, known_mirrors()).mirrors
+                (mirror.name, mirror.url) for mirror in choose_sources(settings, environ, known_mirrors()).mirrors
             ],
             isolation=lambda: _isolation(settings),
             abilities=lambda: abilities(settings.store),
@@ -351,7 +351,7 @@ def interpreters(settings: Settings, ledger: Ledger, uv: Uv, environ: Mapping[st
         lambda: uv.path,
         environ,
         build_mirrors=lambda: [
-            mirror.pythons for mirror in chosen(settings, environ, known_mirrors()).mirrors if mirror.pythons
+            mirror.pythons for mirror in choose_sources(settings, environ, known_mirrors()).mirrors if mirror.pythons
         ],
     )
 
@@ -439,7 +439,8 @@ class _Shelves(Struct, frozen=True):
         self.layers.forget(digests)
         self.leases.let_go(digests)
         self.inventory.evict(
-            (Entry(kind, digest, 0, now()) for digest in sorted(digests) for kind in Kind), workplace=self.workplace
+            (StoredItem(kind, digest, 0, now()) for digest in sorted(digests) for kind in ItemKind),
+            workplace=self.workplace,
         )
 
 

@@ -16,7 +16,7 @@ from tf_tester.store.ledger import LedgerPages
 from tf_tester.store.memos.sources import SourceHistories
 from tf_tester.store.memos.table import FEED
 from tf_tester.transfer.client import Transfer
-from tf_tester.wiring.network import USER_AGENT, chosen, now
+from tf_tester.wiring.network import USER_AGENT, choose_sources, now
 from tf_tester.wiring.store import open_ledger
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def examiner(settings: Settings, url: str, *, environ: Mapping[str, str]) -> "It
     with ExitStack() as stack:
         ledger = open_ledger(folder)
         stack.callback(ledger.close)
-        authority = chosen(settings, environ, known_mirrors()).authority
+        authority = choose_sources(settings, environ, known_mirrors()).authority
         transfer = Transfer(
             BlobStore(folder, ledger),
             lambda _event: None,

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tf_tester import __version__
 from tf_tester.core.links import display_url, local_path, origin, without_credentials
 from tf_tester.core.mirror_list import AUTO, MirrorList
-from tf_tester.core.ranking import Comparison, Observation
+from tf_tester.core.ranking import MirrorComparison, Observation
 from tf_tester.core.settings import Settings
 from tf_tester.errors import TfTesterError
 from tf_tester.flow.compare_mirrors import Bench, compare
@@ -46,7 +46,7 @@ _WORTH_A_LOOK = 8 << 20
 """Bytes of a file for which `--mirror auto` looks around; smaller ones have come before it would be done."""
 
 
-class Chosen(Struct, frozen=True):
+class ChosenSources(Struct, frozen=True):
     """Whom the settings, and what pip and uv are set to, let us ask."""
 
     authority: str
@@ -62,7 +62,7 @@ class Chosen(Struct, frozen=True):
     """Mirrors whose hashes count where the authority can't be reached."""
 
 
-def chosen(settings: Settings, environ: Mapping[str, str], known: MirrorList) -> Chosen:
+def choose_sources(settings: Settings, environ: Mapping[str, str], known: MirrorList) -> ChosenSources:
     """Raises `UsageError` for a mirror that nobody knows."""
     names = [name for name in settings.mirror if name != AUTO]
     mirrors = [mirror for name in names if (mirror := known.named(name)) is not None]
@@ -82,7 +82,7 @@ def chosen(settings: Settings, environ: Mapping[str, str], known: MirrorList) ->
             url = public_index_url()
             mirrors.append(configured)
             trusted.append(configured)
-    return Chosen(
+    return ChosenSources(
         authority=url,
         folders=tuple(folders),
         extra=tuple(one for one in dict.fromkeys(one.rstrip("/") for one in extra) if one != url),
@@ -92,7 +92,7 @@ def chosen(settings: Settings, environ: Mapping[str, str], known: MirrorList) ->
     )
 
 
-class Network:
+class NetworkAccess:
     """One run's."""
 
     def __init__(
@@ -113,7 +113,7 @@ class Network:
         self._ledger = ledger
         self._tell = tell
         self._known = known_mirrors()
-        self._chosen = chosen(settings, environ, self._known)
+        self._chosen = choose_sources(settings, environ, self._known)
         url = self._chosen.authority
         self._histories = SourceHistories(ledger, now)
         self._offline = settings.offline
@@ -162,7 +162,7 @@ class Network:
         return " ".join(without_credentials(url) for url in urls)
 
     def list_pages(self, most: int) -> None:
-        """See `flow.services.Packages`. Where several indexes speak for a project, the list of one says nothing."""
+        """See `flow.services.Packages`. The list of one of several indexes says nothing."""
         if self.index is self._last:
             self._authority.ask_for_list(most)
 
@@ -183,7 +183,7 @@ class Network:
     def close(self) -> None:
         self.transfer.close()
 
-    def compare(self, artifacts: Sequence[Artifact], names: Sequence[str] = ()) -> Comparison:
+    def compare(self, artifacts: Sequence[Artifact], names: Sequence[str] = ()) -> MirrorComparison:
         """Mirrors ranked for files of one project: those named, else all that may be asked."""
         mirrors = [mirror for name in names if (mirror := self._known.named(name)) is not None] or self._all()
         by_name = {mirror.name: mirror for mirror in mirrors}

@@ -7,7 +7,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from tf_tester.core.settings import Settings
-from tf_tester.flow.publish import Edition, Target
+from tf_tester.flow.publish import PublishRequest, TreeTarget
 from tf_tester.model.artifact import Artifact
 from tf_tester.ports.store import Blobs
 from tf_tester.store.folder import StoreFolder, sync_tree
@@ -17,15 +17,15 @@ from tf_tester.wiring.network import now
 from tf_tester.wiring.store import open_ledger
 
 
-class Source(Struct, frozen=True):
+class Publication(Struct, frozen=True):
     """What is published, and from what."""
 
-    edition: Edition
+    edition: PublishRequest
     blobs: Blobs
     metadata: Callable[[Artifact], bytes]
 
 
-def target_of(place: str) -> Target:
+def target_of(place: str) -> TreeTarget:
     """A folder, or the address of a bucket. Raises `UsageError`."""
     from tf_tester.export.tree_bucket import SCHEMES, BucketTarget
     from tf_tester.export.tree_folder import FolderTarget
@@ -38,7 +38,7 @@ def target_of(place: str) -> Target:
 @contextmanager
 def publishing(
     settings: Settings, name: str | None, environ: Mapping[str, str], *, url: str | None, keep: int
-) -> Iterator[Source]:
+) -> Iterator[Publication]:
     """A replica of the store, as it is now. None: the only one. Raises `UsageError`, `StoreError`."""
     folder = StoreFolder(settings.store)
     folder.open()
@@ -49,5 +49,5 @@ def publishing(
         replica = replica_named(ledger, name)
         pages = [held.page for held in StoredReplica(ledger, replica).projects().values()]
         created = now().isoformat(timespec="seconds")
-        edition = Edition(replica, pages, created, TOOL, new_name, url, keep)
-        yield Source(edition, world.storage.blobs, world.packages.metadata)
+        edition = PublishRequest(replica, pages, created, TOOL, new_name, url, keep)
+        yield Publication(edition, world.storage.blobs, world.packages.metadata)

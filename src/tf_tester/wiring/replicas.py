@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from tf_tester.core.links import without_credentials
 from tf_tester.core.settings import Settings
 from tf_tester.flow.services import Services
-from tf_tester.flow.sync import Came
+from tf_tester.flow.sync import ReceivedFiles
 from tf_tester.index.mirror_files import known_mirrors
 from tf_tester.model.events import Event, TransferFinished
 from tf_tester.ports.replica import ReplicaHead
@@ -14,19 +14,19 @@ from tf_tester.ports.tell import Tell
 from tf_tester.store.folder import StoreFolder
 from tf_tester.store.replicas import StoredReplica, forget_replica, replica_heads, replica_named, syncing
 from tf_tester.wiring import services
-from tf_tester.wiring.network import chosen
+from tf_tester.wiring.network import choose_sources
 from tf_tester.wiring.store import open_ledger
 
 
 @contextmanager
 def filling(
     settings: Settings, name: str, tell: Tell, environ: Mapping[str, str]
-) -> Iterator[tuple[StoredReplica, Services, Came]]:
+) -> Iterator[tuple[StoredReplica, Services, ReceivedFiles]]:
     """A replica, what fills it and what has come; nobody else fills it meanwhile.
 
     Raises `StoreError`, and as `services` does.
     """
-    came = Came()
+    came = ReceivedFiles()
 
     def hear(event: Event) -> None:
         if isinstance(event, TransferFinished):
@@ -46,7 +46,7 @@ def filling(
 
 def upstream_of(settings: Settings, environ: Mapping[str, str]) -> str:
     """The index whose word counts, without credentials; empty where others speak before it."""
-    who = chosen(settings, environ, known_mirrors())
+    who = choose_sources(settings, environ, known_mirrors())
     return "" if who.extra or who.folders else without_credentials(who.authority)
 
 

@@ -18,11 +18,11 @@ from tf_tester.model.events import Event
 from tf_tester.ports.index import Index
 from tf_tester.ports.tell import Tell
 from tf_tester.serve.access import Access, Log
-from tf_tester.serve.app import Offer
+from tf_tester.serve.app import ServedIndex
 from tf_tester.serve.locks import LockFolder
 from tf_tester.serve.metrics import Metrics
 from tf_tester.serve.private import PrivateFolder
-from tf_tester.serve.status import Facts
+from tf_tester.serve.status import StatusFacts
 from tf_tester.serve.tokens import TokenFile
 from tf_tester.store.folder import StoreFolder
 from tf_tester.store.ledger import Ledger
@@ -32,7 +32,7 @@ from tf_tester.wiring.network import now
 from tf_tester.wiring.store import open_ledger
 
 
-class Wishes(Struct, frozen=True):
+class ServeOptions(Struct, frozen=True):
     """How it is to be served."""
 
     everybody_reads: bool = True
@@ -62,7 +62,7 @@ def token_file(file: Path | None) -> TokenFile:
     return TokenFile(file)
 
 
-def check(wishes: Wishes, host: str) -> None:
+def check(wishes: ServeOptions, host: str) -> None:
     """Raise `UsageError` where the wishes contradict one another, or strangers on `host` could read without a token."""
     if not wishes.everybody_reads and not token_file(wishes.tokens).all():
         raise UsageError(
@@ -78,7 +78,7 @@ def check(wishes: Wishes, host: str) -> None:
 
 
 @contextmanager
-def offering(settings: Settings, wishes: Wishes, tell: Tell, environ: Mapping[str, str]) -> Iterator[Offer]:
+def offering(settings: Settings, wishes: ServeOptions, tell: Tell, environ: Mapping[str, str]) -> Iterator[ServedIndex]:
     """Yield what is served; what is opened here is closed in the end. Raises as `services` does."""
     metrics = Metrics(shared=wishes.shared)
 
@@ -102,7 +102,7 @@ def offering(settings: Settings, wishes: Wishes, tell: Tell, environ: Mapping[st
         if private is not None:
             index = FirstIndex([(Promise(Promiser.PRIVATE, "private"), private)], index, [])
         try:
-            yield Offer(
+            yield ServedIndex(
                 stop=world.run.stop,
                 index=index,
                 fetcher=world.packages.fetcher,
@@ -125,9 +125,9 @@ def offering(settings: Settings, wishes: Wishes, tell: Tell, environ: Mapping[st
             world.run.stop()
 
 
-def _facts(settings: Settings, world: Services, ledger: Ledger) -> Facts:
+def _facts(settings: Settings, world: Services, ledger: Ledger) -> StatusFacts:
     """Count the files one by one: 10,000 take a tenth of a second."""
     folder = StoreFolder(settings.store)
     sizes = [entry.stat().st_size for place in folder.blobs.glob("??") for entry in os.scandir(place)]
     free = shutil.disk_usage(folder.root).free
-    return Facts(len(sizes), sum(sizes), free, tuple(world.packages.source_histories()), replica_heads(ledger))
+    return StatusFacts(len(sizes), sum(sizes), free, tuple(world.packages.source_histories()), replica_heads(ledger))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from tf_tester.core.retention import Entry, Kind
+from tf_tester.core.retention import ItemKind, StoredItem
 from tf_tester.core.settings import Settings
 from tf_tester.errors import TfTesterError
 from tf_tester.execute.machine import usable_cores
@@ -24,9 +24,9 @@ from tf_tester.wiring.frameworks import framework_of
 from tf_tester.wiring.network import now
 
 if TYPE_CHECKING:
-    from tf_tester.flow.bundle import Packer
-    from tf_tester.flow.cache import Cabinet
-    from tf_tester.store.bundle import Carried
+    from tf_tester.flow.bundle import BundleSource
+    from tf_tester.flow.cache import StoreMaintenance
+    from tf_tester.store.bundle import UnpackedBundle
 
 
 def open_ledger(folder: StoreFolder) -> Ledger:
@@ -37,15 +37,15 @@ def keep_to_size(settings: Settings) -> None:
     """Let go of the least recently used, as the settings say. What a run has come to is not spoilt by it."""
     from tf_tester.flow.cache import collect
 
-    with suppress(TfTesterError), cabinet(settings) as store:
+    with suppress(TfTesterError), store_maintenance(settings) as store:
         package = str(canonicalize_name(settings.package))
         collect(store, most=settings.store_size, keep=settings.store_keep, package=package)
 
 
 @contextmanager
-def cabinet(settings: Settings) -> "Iterator[Cabinet]":
+def store_maintenance(settings: Settings) -> "Iterator[StoreMaintenance]":
     """What looks after the store. Raises `StoreError`."""
-    from tf_tester.flow.cache import Cabinet
+    from tf_tester.flow.cache import StoreMaintenance
     from tf_tester.store.verifying import blob_trouble, layer_trouble
 
     folder = StoreFolder(settings.store)
@@ -53,12 +53,12 @@ def cabinet(settings: Settings) -> "Iterator[Cabinet]":
     with folder.workplace() as workplace, closing(open_ledger(folder)) as ledger:
         inventory = Inventory(folder, ledger)
 
-        def trouble(entry: Entry) -> str:
-            if entry.kind is Kind.LAYER:
+        def trouble(entry: StoredItem) -> str:
+            if entry.kind is ItemKind.LAYER:
                 return layer_trouble(folder.layers / entry.digest)
             return blob_trouble(folder.blobs / entry.digest[:2] / entry.digest)
 
-        yield Cabinet(
+        yield StoreMaintenance(
             contents=inventory.contents,
             evict=lambda entries: inventory.evict(entries, workplace=workplace),
             set_aside=lambda entry: BlobStore(folder, ledger).set_aside(entry.digest),
@@ -73,9 +73,9 @@ def cabinet(settings: Settings) -> "Iterator[Cabinet]":
 
 
 @contextmanager
-def packing(settings: Settings) -> "Iterator[Packer]":
+def packing(settings: Settings) -> "Iterator[BundleSource]":
     """What a bundle is packed from. Raises `StoreError`."""
-    from tf_tester.flow.bundle import Packer
+    from tf_tester.flow.bundle import BundleSource
     from tf_tester.store.bundle import write_bundle
 
     folder = StoreFolder(settings.store)
@@ -87,14 +87,14 @@ def packing(settings: Settings) -> "Iterator[Packer]":
             answers = list(ledger.answers(needed))
             return write_bundle(file, chosen, answers, tool=tool), len(answers)
 
-        yield Packer(
+        yield BundleSource(
             locks=KeptLocks(ledger).every,
             blobs=lambda: {digest: path for digest in blobs.every() if (path := blobs.find(digest))},
             write=write,
         )
 
 
-def unpack(settings: Settings, file: Path, *, files_only: bool) -> "Carried":
+def unpack(settings: Settings, file: Path, *, files_only: bool) -> "UnpackedBundle":
     """Take a bundle into the store. Raises `UsageError`, `OurFailure`."""
     from tf_tester.store.bundle import read_bundle
 

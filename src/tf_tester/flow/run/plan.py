@@ -4,7 +4,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from tf_tester.flow.trial import Job
+from tf_tester.flow.trial import TrialJob
 from tf_tester.model.artifact import ProjectPage
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.request import Selection, Trial
@@ -15,7 +15,7 @@ class RunPlan(Struct, frozen=True):
 
     selection: Selection
     trial: Trial
-    jobs: tuple[Job, ...]
+    jobs: tuple[TrialJob, ...]
     """The trial's programs."""
     page: ProjectPage
     """Of the package under test."""

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from ..rows import OpenRow
-from ..warned import Warned
+from ..warned import WarningCollector
 from .pytest_reports import attach, cause_of, judge
 
 TYPE_CHECKING = False
@@ -26,7 +26,7 @@ class Plugin:
         self._rootpath = session.rootdir
         self._running = {}  # type: dict[str, OpenRow]
         self._inside = set()  # type: set[str]
-        self._warned = Warned()
+        self._warned = WarningCollector()
 
     # -- before and during collection
 

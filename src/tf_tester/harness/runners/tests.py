@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ..session import HarnessSession
-    from ..warned import Warned
+    from ..warned import WarningCollector
 
 NOTHING_FOUND = "no tests were found"
 
@@ -37,7 +37,7 @@ class Tests:
         """Note that the import has ended, well or badly."""
         self._loading = None
 
-    def collect(self, ids: "list[str]", warned: "Warned") -> None:
+    def collect(self, ids: "list[str]", warned: "WarningCollector") -> None:
         """Announce what will run."""
         self._waiting = dict.fromkeys(ids)
         self._session.collect(ids, warned)

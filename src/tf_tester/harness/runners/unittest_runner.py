@@ -38,7 +38,7 @@ def run(session: "HarnessSession") -> int:
         return outcome
 
     try:
-        loaded = Loaded(session, tests)
+        loaded = LoadedTests(session, tests)
         suite = loaded.suite()
         tests.collect(list(loaded.ids.values()), session.warned)
         # "default" is what ``python -m unittest`` shows when the user has not said what to show
@@ -58,7 +58,7 @@ def run(session: "HarnessSession") -> int:
     return session.exit_code
 
 
-class Loaded(unittest.TestLoader):
+class LoadedTests(unittest.TestLoader):
     """The tests of the targets, each with its id; what could not be loaded has its row at once."""
 
     def __init__(self, session: "HarnessSession", tests: Tests) -> None:
@@ -153,7 +153,7 @@ class Loaded(unittest.TestLoader):
 class Result(unittest.TextTestResult):
     """unittest's own result, which also writes rows."""
 
-    def report_to(self, session: "HarnessSession", tests: Tests, loaded: Loaded) -> None:
+    def report_to(self, session: "HarnessSession", tests: Tests, loaded: LoadedTests) -> None:
         self._session = session
         self._tests = tests
         self._loaded = loaded

@@ -14,9 +14,9 @@ from typing import Annotated, Any, Generic, Protocol, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from tf_tester.core.feeds import Report
+from tf_tester.core.feeds import FeedReport
 from tf_tester.core.simple import JSON_TYPE, parse_page, render_json
-from tf_tester.core.surface import Entry, Surface
+from tf_tester.core.surface import PublicName, Surface
 from tf_tester.errors import NotAPage
 from tf_tester.model.decoding import decoder_of
 from tf_tester.model.lock import Lock
@@ -207,11 +207,13 @@ PEAK: MemoKind[int] = MemoKind("peak", "canonical name of a project", _Json(_Cou
 """Bytes that its cells needed at the most."""
 DURATION: MemoKind[float] = MemoKind("took", "a cell's key", _Json(Annotated[float, Meta(ge=0)]))
 """Seconds that it ran last time."""
-SURFACE: MemoKind[Surface] = MemoKind("surface", "digest of wheels and rules", _Compressed(_Json(dict[str, Entry]), 6))
+SURFACE: MemoKind[Surface] = MemoKind(
+    "surface", "digest of wheels and rules", _Compressed(_Json(dict[str, PublicName]), 6)
+)
 """Compressed: TensorFlow has a hundred thousand names."""
 
 SOURCE: MemoKind[SourceHistory] = MemoKind("source", "name of a mirror, or `authority`", _Json(SourceHistory))
-FEED: MemoKind[Report] = MemoKind("feed", "name of a mirror", _Json(Report))
+FEED: MemoKind[FeedReport] = MemoKind("feed", "name of a mirror", _Json(FeedReport))
 """What MirrorZ told of it."""
 FASTEST: MemoKind[tuple[str, ...]] = MemoKind(
     "fastest", "address of an authority, without credentials", _Json(tuple[str, ...]), lifetime=timedelta(hours=6)
