@@ -232,7 +232,7 @@ def tell(title: str, rows: Sequence[Row]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class Site:
     """An open store and the cells that were asked for, sandboxed as `test` does it."""
 
     world: Services
@@ -264,7 +264,7 @@ class Room:
 
 
 @contextmanager
-def room(bench: Bench, versions: Sequence[str]) -> Iterator[Room]:
+def site(bench: Bench, versions: Sequence[str]) -> Iterator[Site]:
     """Everything is in the store already: see `fill`."""
     flags = {"package": bench.package, "python": (PYTHON,), "isolation": "namespace"}
     settings = read_settings(flags, cwd=bench.folder, environ=bench.environ).settings
@@ -275,7 +275,7 @@ def room(bench: Bench, versions: Sequence[str]) -> Iterator[Room]:
     ):
         selected = select_cells(selection, world)
         preparer = Preparer(selection, Trial(), selected.page, world, pool)
-        yield Room(world, preparer, selected.cells, bench.folder)
+        yield Site(world, preparer, selected.cells, bench.folder)
 
 
 def _deaf(_run_folder: Path) -> Callable[[object], None]:
@@ -295,20 +295,20 @@ def fill(bench: Bench, versions: Sequence[str]) -> None:
 # Theirs
 
 
-def offer_wheels(bench: Bench, room: Room) -> Path:
+def offer_wheels(bench: Bench, site: Site) -> Path:
     """A folder of the locks' wheels and a requirements file a version, for uv and its users; the Python."""
     wheels = bench.folder / "wheels"
     wheels.mkdir(exist_ok=True)
-    for planned in room.cells:
-        lock = room.lock(planned)
+    for planned in site.cells:
+        lock = site.lock(planned)
         for pin in lock.pins:
-            blob, link = room.world.storage.blobs.find(pin.sha256), wheels / pin.filename
+            blob, link = site.world.storage.blobs.find(pin.sha256), wheels / pin.filename
             assert blob is not None, pin
             if not link.is_symlink():
                 link.symlink_to(blob)
         pins = "".join(f"{pin.name}=={pin.version}\n" for pin in lock.pins)
         (bench.folder / f"{planned.cell.version}.txt").write_text(pins)
-    return _preparation(room.cells[0]).interpreter.path
+    return _preparation(site.cells[0]).interpreter.path
 
 
 def uv_environment(bench: Bench, version: str, python: Path, folder: Path, *options: str) -> None:
@@ -338,12 +338,12 @@ def environment(bench: Bench) -> None:
     runs in it.
     """
     fill(bench, [ONE])
-    with room(bench, [ONE]) as first:
+    with site(bench, [ONE]) as first:
         python = offer_wheels(bench, first)
     repeated = Costs()
 
     def ours() -> Cost:
-        with room(bench, [ONE]) as mine:
+        with site(bench, [ONE]) as mine:
             planned = mine.cells[0]
             lock = mine.lock(planned)
 
@@ -380,7 +380,7 @@ def importing(bench: Bench) -> None:
     """`import tensorflow` on mounted layers in the sandbox, and in a virtual environment with bytecode."""
     fill(bench, [ONE])
     whole = {"ours": Costs(), "uv's": Costs()}
-    with room(bench, [ONE]) as mine:
+    with site(bench, [ONE]) as mine:
         planned = mine.cells[0]
         python = ready_environment(bench, ONE, offer_wheels(bench, mine))
         with mine.environment(planned, mine.lock(planned)) as made:
@@ -420,7 +420,7 @@ def matrix(bench: Bench) -> None:
     """Six versions, warm: ours, bare processes, nox and tox with fresh and with their old environments."""
     (bench.folder / "check.py").write_text(SCRIPT)
     fill(bench, MATRIX)
-    with room(bench, MATRIX) as mine:
+    with site(bench, MATRIX) as mine:
         python = offer_wheels(bench, mine)
     pythons = [ready_environment(bench, version, python) for version in MATRIX]
     nox, tox = runners(bench, python)
@@ -496,7 +496,7 @@ def disk(bench: Bench) -> None:
     """
     fill(bench, ELEVEN)
     store = Path(bench.environ["TF_TESTER_STORE"])
-    with room(bench, ELEVEN) as mine, ExitStack() as held, ThreadPoolExecutor(len(ELEVEN)) as programs:
+    with site(bench, ELEVEN) as mine, ExitStack() as held, ThreadPoolExecutor(len(ELEVEN)) as programs:
         python = offer_wheels(bench, mine)
         sizes = []
         try:
@@ -520,13 +520,13 @@ def disk(bench: Bench) -> None:
     tell(f"Disk of {bench.package}", rows)
 
 
-def hold(room: Room, planned: PlannedCell, made: Environment, programs: ThreadPoolExecutor) -> None:
+def hold(site: Site, planned: PlannedCell, made: Environment, programs: ThreadPoolExecutor) -> None:
     """Let a program live in an environment until the world is stopped; return when it does."""
     name = planned.cell.version
     program = "import time; print('up', flush=True); time.sleep(3600)"
-    programs.submit(room.run, planned, made, str(made.python), "-c", program, name=name)
+    programs.submit(site.run, planned, made, str(made.python), "-c", program, name=name)
     deadline = time.monotonic() + 60
-    while not (room.said(name).exists() and room.said(name).read_text()):
+    while not (site.said(name).exists() and site.said(name).read_text()):
         assert time.monotonic() < deadline, f"{name} does not start"
         time.sleep(0.02)
 

@@ -61,7 +61,7 @@ COLD = 8
 """Clients that want the same page or file at once."""
 LEAST = 4
 """Pages that each of them gets, however slow a server is."""
-PATIENCE = 60
+READY_WITHIN_S = 60
 """Seconds that a server may take to start."""
 
 
@@ -277,14 +277,14 @@ def process_of(words: Sequence[str | Path], log: Path, **environ: str) -> Iterat
 
 def until(process: subprocess.Popen[bytes], log: Path, look: Callable[[], str]) -> str:
     """What `look` finds. Raises `Unusable` with the end of the log."""
-    ends = time.monotonic() + PATIENCE
+    ends = time.monotonic() + READY_WITHIN_S
     while time.monotonic() < ends and process.poll() is None:
         found = look()
         if found:
             return found
         time.sleep(0.1)
     said = log.read_text(errors="replace").strip().splitlines()[-1:] or ["nothing"]
-    ended = f"ended with {process.returncode}" if process.returncode is not None else f"not ready in {PATIENCE} s"
+    ended = f"ended with {process.returncode}" if process.returncode is not None else f"not ready in {READY_WITHIN_S} s"
     raise Unusable(f"{ended}; its last words: {said[0][:300]}")
 
 
@@ -441,7 +441,7 @@ class Pace:
 
 def get(url: str) -> tuple[bytes, str, str]:
     """A page, its type, and its address after redirects."""
-    with urlopen(Request(url, headers={"Accept": ACCEPT}), timeout=PATIENCE) as answer:
+    with urlopen(Request(url, headers={"Accept": ACCEPT}), timeout=READY_WITHIN_S) as answer:
         return answer.read(), answer.headers.get_content_type(), answer.url
 
 

@@ -1,4 +1,4 @@
-"""Fakes of our own ports, for tests of one room without the others."""
+"""Fakes of our own ports, for tests of one folder without the others."""
 
 import fcntl
 import os

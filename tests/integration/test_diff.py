@@ -128,4 +128,4 @@ def test_where_there_is_no_room_for_the_output_a_sentence_says_so(two: User) -> 
             check=False,
         )
     assert done.returncode == 4
-    assert done.stderr.startswith("tf-tester: error: there is no room left on the disk.")
+    assert done.stderr.startswith("tf-tester: error: there is no space left on the disk.")

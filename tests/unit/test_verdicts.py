@@ -161,11 +161,11 @@ def printed(*outputs: str) -> RunReport:
 
 
 def test_one_that_says_something_else_is_found() -> None:
-    [odd] = differing_output(
+    [differing] = differing_output(
         printed("start\n✅ 1.0.0 in 0.3 s\n", "start\n✅ 2.0.0 in 12 s\n", "start\n❌ 3.0.0: KeyError\n")
     )
-    assert [one.version for one in odd.cells] == ["3.0.0"]
-    assert (odd.line, odd.usual) == ("❌ 3.0.0: KeyError", "✅ 1.0.0 in 0.3 s")
+    assert [one.version for one in differing.cells] == ["3.0.0"]
+    assert (differing.line, differing.usual) == ("❌ 3.0.0: KeyError", "✅ 1.0.0 in 0.3 s")
 
 
 def test_where_no_two_say_the_same_each_is_compared_with_the_one_before() -> None:
@@ -177,10 +177,10 @@ def test_where_no_two_say_the_same_each_is_compared_with_the_one_before() -> Non
 
 
 def test_a_line_that_is_missing_or_more_is_told() -> None:
-    [odd] = differing_output(printed("a\nb\n", "a\nb\n", "a\n"))
-    assert (odd.line, odd.usual) == ("", "b")
-    [odd] = differing_output(printed("a\n", "a\n", "a\nc\n"))
-    assert (odd.line, odd.usual) == ("c", "")
+    [differing] = differing_output(printed("a\nb\n", "a\nb\n", "a\n"))
+    assert (differing.line, differing.usual) == ("", "b")
+    [differing] = differing_output(printed("a\n", "a\n", "a\nc\n"))
+    assert (differing.line, differing.usual) == ("c", "")
 
 
 def test_only_what_passes_is_compared() -> None:
@@ -224,7 +224,7 @@ def test_a_warning_that_came_true_is_told_with_the_version() -> None:
     }
     [found] = fulfilled_deprecations(report(rows))
     assert found.name == "object"
-    assert [one.version for one in found.warned] == ["1.22"]
+    assert [one.version for one in found.warning_cells] == ["1.22"]
     assert found.breaks.version == "1.24"
     assert found.warning == "`np.object` is a deprecated alias for `object`."
 

@@ -84,9 +84,9 @@ def command(
         text = f"{probe.version} py{probe.python}  {probe.outcome}{reason}{left_words}"
         say([text], sys.stderr)
 
-    quest = BisectRequest(good, bad, over, repeat, failures, everywhere)
+    request = BisectRequest(good, bad, over, repeat, failures, everywhere)
     with recorded(settings, downloads_alone(settings.color)) as world:
-        found = bisect(selection, trial, world, quest, told)
+        found = bisect(selection, trial, world, request, told)
         folder = world.run.folder
     if as_json:
         say_json(found)

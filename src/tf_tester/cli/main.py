@@ -138,7 +138,7 @@ def _ended_by(error: BaseException) -> int:
             _discard_output(1)
             place = f" ({error.filename})" if error.filename else ""
             return _say(
-                f"error: there is no room left on the disk{place}.",
+                f"error: there is no space left on the disk{place}.",
                 "Free some, and repeat the command: what was fetched is kept.",
                 code=code,
             )

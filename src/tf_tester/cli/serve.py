@@ -110,8 +110,8 @@ def command(
     from tf_tester.wiring.serving import check
 
     settings = settings_from(ctx.params).settings
-    wishes = _wishes(ctx.params)
-    check(wishes, host)
+    serve_options = _serve_options(ctx.params)
+    check(serve_options, host)
     if (certificate is None) != (key is None):
         raise UsageError("A certificate needs its key.", hint="Give both --tls-cert and --tls-key.")
     if workers > 1 and sys.platform == "win32":
@@ -122,7 +122,7 @@ def command(
     url = place.url(listener.getsockname()[1])
 
     def one(ready: Callable[[], None] = lambda: None) -> None:
-        _serve(settings, wishes, listener, tls, ready)
+        _serve(settings, serve_options, listener, tls, ready)
 
     def told() -> None:
         say([f"Serving {url}/simple/ (Ctrl-C ends it)"], sys.stderr)
@@ -134,7 +134,7 @@ def command(
     return work(workers, one)
 
 
-def _wishes(given: Mapping[str, Any]) -> "ServeOptions":
+def _serve_options(given: Mapping[str, Any]) -> "ServeOptions":
     """Return what the options say of how it is to be served. Raises `UsageError` for a size that is none."""
     from tf_tester.wiring.serving import ServeOptions
 
@@ -163,7 +163,7 @@ def _wishes(given: Mapping[str, Any]) -> "ServeOptions":
 
 def _serve(
     settings: Settings,
-    wishes: "ServeOptions",
+    serve_options: "ServeOptions",
     listener: "socket.socket",
     tls: "ssl.SSLContext | None",
     ready: Callable[[], None],
@@ -171,5 +171,5 @@ def _serve(
     from tf_tester.serve.server import run
     from tf_tester.wiring.serving import offering
 
-    with offering(settings, wishes, downloads_alone(settings.color), os.environ) as offer:
+    with offering(settings, serve_options, downloads_alone(settings.color), os.environ) as offer:
         run(offer, listener, tls, ready)

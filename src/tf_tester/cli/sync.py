@@ -65,42 +65,42 @@ def command(
     """
     settings = settings_from(ctx.params).settings
     pause = _seconds(every)
-    errand = _errand(config, allow_deletions=allow_deletions, dry_run=dry_run)
+    request = _request(config, allow_deletions=allow_deletions, dry_run=dry_run)
     if printed is not None:
         from tf_tester.export.schedule import cronjob, systemd
 
         words = [*_repeated(ctx), str(config.resolve())]
-        print((systemd if printed == "systemd" else cronjob)(errand.replica, words, pause or 3600.0), end="")
+        print((systemd if printed == "systemd" else cronjob)(request.replica, words, pause or 3600.0), end="")
         return 0
     if pause is None:
-        return _once(settings, errand, report)
+        return _once(settings, request, report)
     while True:
         began = time.monotonic()
         try:
-            _once(settings, errand, report)
+            _once(settings, request, report)
             # The file may have changed; where it is broken now, what it said before goes on.
-            errand = _errand(config, allow_deletions=allow_deletions, dry_run=dry_run)
+            request = _request(config, allow_deletions=allow_deletions, dry_run=dry_run)
         except TfTesterError as error:
             say([f"tf-tester: {error}", *([error.hint] if error.hint else [])], sys.stderr)
         # Not at the same moment as everybody else's.
         time.sleep(max(0.0, began + pause - time.monotonic()) + random.uniform(0, pause / 20))
 
 
-def _once(settings: "Settings", errand: "SyncRequest", file: Path | None) -> int:
+def _once(settings: "Settings", request: "SyncRequest", file: Path | None) -> int:
     from tf_tester.flow.sync import sync
     from tf_tester.flow.wheel_folder import write_file
     from tf_tester.wiring.network import now
     from tf_tester.wiring.replicas import filling, upstream_of
 
-    errand = replace(errand, upstream=upstream_of(settings, os.environ))
-    with filling(settings, errand.replica, downloads_alone(settings.color), os.environ) as (replica, world, came):
-        done = sync(errand, replica, world, now, came)
+    request = replace(request, upstream=upstream_of(settings, os.environ))
+    with filling(settings, request.replica, downloads_alone(settings.color), os.environ) as (replica, world, came):
+        done = sync(request, replica, world, now, came)
     if file is not None:
         import msgspec
 
         said = msgspec.to_builtins(done) | {"exit_code": done.exit_code}
         write_file(file, msgspec.json.format(msgspec.json.encode(said), indent=2).decode() + "\n")
-    say(_told(done, dry_run=errand.dry_run))
+    say(_told(done, dry_run=request.dry_run))
     say(_missing(done), sys.stderr)
     if done.held_back:
         few = ", ".join(done.held_back[:3])
@@ -114,7 +114,7 @@ def _once(settings: "Settings", errand: "SyncRequest", file: Path | None) -> int
     return done.exit_code
 
 
-def _errand(config: Path, *, allow_deletions: bool, dry_run: bool) -> "SyncRequest":
+def _request(config: Path, *, allow_deletions: bool, dry_run: bool) -> "SyncRequest":
     """Raises `UsageError`, `ConfigError`."""
     from packaging.requirements import Requirement
 

@@ -182,10 +182,10 @@ class CulpritSearch:
         """Marks; what was tried before isn't tried again."""
         new = list(dict.fromkeys(one for one in wanted if one not in self._known))
         while new:
-            room = len(new) if self._budget is None else self._budget - self.tried
-            if room <= 0:
+            remaining = len(new) if self._budget is None else self._budget - self.tried
+            if remaining <= 0:
                 raise _SpentError
-            batch, new = new[: min(room, self._at_once)], new[min(room, self._at_once) :]
+            batch, new = new[: min(remaining, self._at_once)], new[min(remaining, self._at_once) :]
             self.tried += len(batch)
             marks = yield batch
             self._known.update(zip(batch, marks, strict=True))

@@ -46,7 +46,7 @@ def victims(
     """What has to go so that no more than `most` bytes stay: the least recently used first, nothing that is kept.
 
     `others`: bytes in the store that are not among the entries. `keep`: digests. With `before`, whatever was last used
-    earlier goes, too, however much room there is.
+    earlier goes, too, however much space there is.
     """
     entries = list(entries)
     unpacked = {entry.digest for entry in entries if entry.kind is ItemKind.LAYER}

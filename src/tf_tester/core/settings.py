@@ -220,7 +220,7 @@ def from_flags(parameters: Mapping[str, object], place: PathBase) -> list[GivenV
     return given
 
 
-def settle(given: Iterable[GivenValue], surroundings: SettingsContext) -> ResolvedSettings:
+def settle(given: Iterable[GivenValue], context: SettingsContext) -> ResolvedSettings:
     """The settings that follow, later ones overruling earlier ones. Raises `ConfigError`."""
     nowhere = PathBase(Path("/"), Path("/"))
     values = {s.field: _value(GivenValue(s, s.default, SettingSource.FILE, nowhere, "", s.name)) for s in TABLE}
@@ -229,9 +229,9 @@ def settle(given: Iterable[GivenValue], surroundings: SettingsContext) -> Resolv
         values[one.setting.field] = _value(one)
         origins[one.setting.name] = one.origin
     if values["store"] is None:
-        values["store"] = surroundings.store
+        values["store"] = context.store
     if values["jobs"] is None:
-        values["jobs"] = surroundings.cpus
+        values["jobs"] = context.cpus
     values["limit"] = {**_LIMITS, **values["limit"]}
     return ResolvedSettings(Settings(**values), origins)
 

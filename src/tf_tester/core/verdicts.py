@@ -22,7 +22,7 @@ _MACHINE = re.compile(
     r"cannot open shared object file|version `?(?:GLIBC|GLIBCXX|CXXABI)_[\d.]+'? not found|No space left on device"
     r"|Illegal instruction|SIGILL"
 )
-"""What a system says of itself: a library, room or an instruction that it doesn't have."""
+"""What a system says of itself: a library, disk space or an instruction that it doesn't have."""
 _NO_NETWORK = re.compile(
     "Network is unreachable|Temporary failure in name resolution|Name or service not known"
     "|Address family not supported by protocol"

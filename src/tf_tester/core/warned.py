@@ -29,7 +29,7 @@ class Deprecation(Struct, frozen=True):
     """What is gone."""
     warning: str
     """First line, as the newest of these cells gave it."""
-    warned: tuple[Cell, ...]
+    warning_cells: tuple[Cell, ...]
     """In which the test passes, and warns."""
     breaks: Cell
     """The first one in which it is gone."""
@@ -43,24 +43,24 @@ def fulfilled_deprecations(report: RunReport) -> tuple[Deprecation, ...]:
     for cell, exception in _failures(report):
         for name in _missing(exception):
             if name not in found:
-                found[name] = _prophecy(name, cell, exception, warnings)
-    return tuple(prophecy for prophecy in found.values() if prophecy is not None)
+                found[name] = _deprecation(name, cell, exception, warnings)
+    return tuple(deprecation for deprecation in found.values() if deprecation is not None)
 
 
-def _prophecy(
+def _deprecation(
     name: str, cell: Cell, exception: ExceptionFact, warnings: Sequence[tuple[Cell, str]]
 ) -> Deprecation | None:
     """Of the first cell in which it is gone; None: nobody warned of it."""
     word, version = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)"), _version(cell)
-    warned = [
+    warning_cells = [
         (other, message)
         for other, message in warnings
         if other.package == cell.package and _version(other) < version and word.search(message)
     ]
-    if not warned:
+    if not warning_cells:
         return None
-    cells = tuple(dict.fromkeys(other for other, _ in warned))
-    newest = max(warned, key=lambda one: _version(one[0]))
+    cells = tuple(dict.fromkeys(other for other, _ in warning_cells))
+    newest = max(warning_cells, key=lambda one: _version(one[0]))
     return Deprecation(name, newest[1].strip().splitlines()[0], cells, cell, headline(exception))
 
 

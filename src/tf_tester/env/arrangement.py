@@ -62,8 +62,8 @@ def arrange(layers: Sequence[Layer], layout: InstallScheme, python: Path, own: I
         programs = _programs(layer, scripts, python)
         record = record_name(layer)
         for name in files:
-            room, _, rest = name.partition("/")
-            match room:
+            part, _, rest = name.partition("/")
+            match part:
                 case "site" if name == record:
                     text = layer.path(name).read_text("utf-8")
                     content = installed_record(text, layout.site, layout.scripts, programs)

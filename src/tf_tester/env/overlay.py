@@ -43,7 +43,7 @@ class OverlayEnvironments:
             plan = self._plans.plan(interpreter, layers)
         except OSError as error:
             raise self._translate(error) from error
-        if plan.uneven or 1 + len(plan.rooms) > _MOST_LOWERS:
+        if plan.uneven or 1 + len(plan.parts) > _MOST_LOWERS:
             return self._shown(interpreter, layers, None)
         return _laid_over(plan, interpreter, layers)
 
@@ -57,11 +57,11 @@ class OverlayEnvironments:
 @contextmanager
 def _laid_over(plan: OverlayPlan, interpreter: Interpreter, layers: Sequence[Layer]) -> Iterator[Environment]:
     layout = layout_of(interpreter)
-    rooms = (layers[number].folder / "data" if is_data else layers[number].tree for number, is_data in plan.rooms)
+    parts = (layers[number].folder / "data" if is_data else layers[number].tree for number, is_data in plan.parts)
     yield Environment(
         folder=PLACE,
         python=PLACE / layout.scripts / "python",
         scripts=PLACE / layout.scripts,
-        overlays=(Overlay(PLACE, (plan.face, *rooms)),),
+        overlays=(Overlay(PLACE, (plan.face, *parts)),),
         clashes=plan.clashes,
     )

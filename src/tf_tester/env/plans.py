@@ -46,7 +46,7 @@ class OverlayPlan(Struct, frozen=True):
     uneven: bool
     """The layers can't be laid over one another; there is no more than an empty face then."""
     clashes: tuple[str, ...]
-    rooms: tuple[tuple[int, bool], ...]
+    parts: tuple[tuple[int, bool], ...]
     """What is seen below the face, from the top: number of a layer; its data or else what it has for site-packages."""
 
 
@@ -110,7 +110,7 @@ def _read(folder: Path) -> OverlayPlan | None:
         face=folder / "face",
         uneven=answer["uneven"],
         clashes=tuple(answer["clashes"]),
-        rooms=tuple((number, is_data) for number, is_data in answer["rooms"]),
+        parts=tuple((number, is_data) for number, is_data in answer["rooms"]),
     )
 
 
@@ -128,7 +128,7 @@ def _write(folder: Path, interpreter: Interpreter, layers: Sequence[Layer]) -> N
         "face": _fingerprint(face),
         "uneven": arrangement.uneven,
         "clashes": arrangement.clashes,
-        "rooms": list(_rooms(layers)),
+        "rooms": list(_parts(layers)),
     }
     text = json.dumps(answer).encode()
     (folder / "plan.json").write_bytes(hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
@@ -188,7 +188,7 @@ def _settle_bytecode(face: Path, layout: InstallScheme, arrangement: Arrangement
         settled.write_bytes(content)
 
 
-def _rooms(layers: Sequence[Layer]) -> Iterator[tuple[int, bool]]:
+def _parts(layers: Sequence[Layer]) -> Iterator[tuple[int, bool]]:
     for number, layer in enumerate(layers):
         if any(name.startswith("data/") for name in layer.files):
             yield number, True

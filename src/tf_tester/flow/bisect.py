@@ -74,19 +74,19 @@ Told = Callable[[Probe, int], None]
 """Is called with each probe, and how many more there may be."""
 
 
-def bisect(selection: Selection, trial: Trial, services: Services, quest: BisectRequest, told: Told) -> Bisection:
+def bisect(selection: Selection, trial: Trial, services: Services, request: BisectRequest, told: Told) -> Bisection:
     """Return where the mark of a version changes: run the two ends, then halve what is between.
 
     Raises `UsageError` where the ends are not what they are said to be, or can't be tested.
     """
     jobs = jobs_of(trial)
-    line = _line(selection, services, quest)
+    line = _line(selection, services, request)
     plan = RunPlan(selection, trial, jobs, line.page, line.cells, line.remarks)
-    return carry_out(plan, services, lambda run: _found(run, quest, line, told))
+    return carry_out(plan, services, lambda run: _found(run, request, line, told))
 
 
-def _found(run: Run, quest: BisectRequest, line: Line, told: Told) -> Bisection:
-    prober = Prober(run, repeat=quest.repeat, failures=quest.failures)
+def _found(run: Run, request: BisectRequest, line: Line, told: Told) -> Bisection:
+    prober = Prober(run, repeat=request.repeat, failures=request.failures)
     probes: list[Probe] = []
 
     def probe(index: int, left: int) -> Mark:
@@ -95,21 +95,21 @@ def _found(run: Run, quest: BisectRequest, line: Line, told: Told) -> Bisection:
         return probes[-1].mark
 
     remarks = line.remarks
-    if quest.everywhere:
+    if request.everywhere:
         last = len(line.cells) - 1
         changes = tuple(transitions([probe(index, last - index) for index in range(last + 1)]))
     else:
-        change = _halved(run, quest, line, probe, probes)
+        change = _halved(run, request, line, probe, probes)
         changes = (change,)
         remarks += _about_failures(probes, line, change)
-        if not quest.over:
+        if not request.over:
             remarks += _about_python(run, prober, line, change)
-    project = quest.over or run.plan.selection.package
+    project = request.over or run.plan.selection.package
     return Bisection(project, line.versions, changes, tuple(probes), prober.cells, remarks)
 
 
 def _halved(
-    run: Run, quest: BisectRequest, line: Line, probe: Callable[[int, int], Mark], probes: Sequence[Probe]
+    run: Run, request: BisectRequest, line: Line, probe: Callable[[int, int], Mark], probes: Sequence[Probe]
 ) -> Transition:
     """Return the one change between the ends. Raises `UsageError` where they are not what they are said to be."""
     last = len(line.cells) - 1
@@ -118,7 +118,7 @@ def _halved(
     for taken, mark, expected in zip(probes, ends, wanted, strict=True):
         if mark is not expected:
             raise UsageError(
-                f"{quest.over or run.plan.selection.package} {taken.version} is {_words(mark)}, not {expected}: "
+                f"{request.over or run.plan.selection.package} {taken.version} is {_words(mark)}, not {expected}: "
                 f"{(taken.summary or taken.outcome).rstrip('.')}.",
                 hint="Name ends that differ; --all-transitions looks at every version between them.",
             )
@@ -185,14 +185,14 @@ def _one_version(page: ProjectPage, text: str) -> Version:
     return found[0]
 
 
-def _line(selection: Selection, services: Services, quest: BisectRequest) -> Line:
+def _line(selection: Selection, services: Services, request: BisectRequest) -> Line:
     """Return the versions from end to end, each with its cell.
 
     Raises `UsageError` where the ends are no two versions, or one of those between them is not one cell.
     """
-    over = None if quest.over is None else str(canonicalize_name(quest.over))
+    over = None if request.over is None else str(canonicalize_name(request.over))
     page = services.packages.index.page(over or selection.package)
-    ends = [_one_version(page, text) for text in (quest.good, quest.bad)]
+    ends = [_one_version(page, text) for text in (request.good, request.bad)]
     if ends[0] == ends[1]:
         raise UsageError("--good and --bad are the same version.", hint="Name two that differ.")
     low, high = min(ends), max(ends)

@@ -414,20 +414,20 @@ class BlameRequest(Struct, frozen=True):
     repeat: int = 1
 
 
-def blame(selection: Selection, trial: Trial, services: Services, inquiry: BlameRequest, told: Told) -> Explanation:
+def blame(selection: Selection, trial: Trial, services: Services, request: BlameRequest, told: Told) -> Explanation:
     """Explain one version on one Python. Raises `UsageError` where the ends are not what they are said to be."""
     jobs = jobs_of(trial)
-    good, remarks, page = _end(selection, services, inquiry.good)
+    good, remarks, page = _end(selection, services, request.good)
     if good.interpreter is None and good.refusal is not None:
         raise UsageError(good.refusal.summary, hint=good.refusal.hint)
     # With the same Python: else that would be what differs.
     here = selection if good.interpreter is None else replace(selection, pythons=(str(good.interpreter.path),))
-    bad, _, _ = _end(here, services, inquiry.bad)
+    bad, _, _ = _end(here, services, request.bad)
     plan = RunPlan(selection, trial, jobs, page, (good, bad), remarks)
 
     def explained(run: Run) -> Explanation:
-        prober = Prober(run, repeat=inquiry.repeat)
-        explanation = CauseSearch(run, prober, budget=inquiry.budget, told=told).explain(good, bad)
+        prober = Prober(run, repeat=request.repeat)
+        explanation = CauseSearch(run, prober, budget=request.budget, told=told).explain(good, bad)
         services.run.tell(CellExplained(explanation))
         return explanation
 

@@ -113,7 +113,7 @@ def rows(contents: StoreContents) -> list[StoredVersion]:
 
 
 def collect(
-    cabinet: StoreMaintenance,
+    maintenance: StoreMaintenance,
     *,
     most: int | None,
     keep: Sequence[str],
@@ -126,8 +126,8 @@ def collect(
     `keep`: versions of `package` as `--versions` takes them, with all that their locks need; or lock files. What a
     running job needs stays, and so does what a replica lists. Raises `UsageError`, `StoreError`.
     """
-    contents, now = cabinet.contents(), cabinet.now()
-    kept = kept_digests(keep, package, contents.entries, cabinet) | cabinet.replicated()
+    contents, now = maintenance.contents(), maintenance.now()
+    kept = kept_digests(keep, package, contents.entries, maintenance) | maintenance.replicated()
     rubbish = [entry for entry in contents.entries if entry.kind is ItemKind.PARTIAL and now - entry.used > _HALF_DONE]
     rest = [entry for entry in contents.entries if entry not in rubbish]
     others = contents.runs + contents.kept + contents.others
@@ -137,13 +137,13 @@ def collect(
         chosen += victims(rest, most=1 << 62 if most is None else most, others=others, keep=kept, before=before)
     if dry_run:
         return GcResult(tuple(chosen), (), contents.total - sum(entry.size for entry in chosen))
-    gone, needed = cabinet.evict(chosen)
-    cabinet.sweep_plans(now - _PLANS)
+    gone, needed = maintenance.evict(chosen)
+    maintenance.sweep_plans(now - _PLANS)
     return GcResult(tuple(gone), tuple(needed), contents.total - sum(entry.size for entry in gone))
 
 
 def kept_digests(
-    keep: Sequence[str], package: str, entries: Sequence[StoredItem], cabinet: StoreMaintenance
+    keep: Sequence[str], package: str, entries: Sequence[StoredItem], maintenance: StoreMaintenance
 ) -> set[str]:
     """What is never let go of. Raises `UsageError` for words that mean nothing, and for a lock that is none."""
     found: set[str] = set()
@@ -155,9 +155,9 @@ def kept_digests(
             words += [part for part in word.split(",") if part.strip()]
     if not words:
         return found
-    versions = {version for word in words for version in _held(word.strip(), package, entries, cabinet.lts)}
+    versions = {version for word in words for version in _held(word.strip(), package, entries, maintenance.lts)}
     found |= {one.digest for one in entries if one.project == package and one.version in versions}
-    for lock in cabinet.locks():
+    for lock in maintenance.locks():
         if any(pin.name == package and pin.version in versions for pin in lock.pins):
             found |= {digest for pin in lock.pins for digest in (pin.sha256, pin.built_from) if digest}
     return found
@@ -170,13 +170,13 @@ def _content(lock: Path) -> bytes:
         raise ConfigError(f"The lock {lock} can't be read: {error.strerror}.") from error
 
 
-def verify(cabinet: StoreMaintenance, tell: Callable[[DamagedItem], None]) -> tuple[int, list[DamagedItem]]:
+def verify(maintenance: StoreMaintenance, tell: Callable[[DamagedItem], None]) -> tuple[int, list[DamagedItem]]:
     """Look at every blob and layer; how many were looked at, and the damaged ones, which are taken away."""
-    entries = [entry for entry in cabinet.contents().entries if entry.kind is not ItemKind.PARTIAL]
+    entries = [entry for entry in maintenance.contents().entries if entry.kind is not ItemKind.PARTIAL]
     damaged: list[DamagedItem] = []
-    with ThreadPoolExecutor(cabinet.cores, "verify") as pool:
+    with ThreadPoolExecutor(maintenance.cores, "verify") as pool:
         try:
-            for entry, trouble in zip(entries, pool.map(cabinet.trouble, entries), strict=True):
+            for entry, trouble in zip(entries, pool.map(maintenance.trouble, entries), strict=True):
                 if trouble:
                     damaged.append(DamagedItem(entry, trouble))
                     tell(damaged[-1])
@@ -185,8 +185,8 @@ def verify(cabinet: StoreMaintenance, tell: Callable[[DamagedItem], None]) -> tu
             raise
     for one in damaged:
         if one.entry.kind is ItemKind.BLOB:
-            cabinet.set_aside(one.entry)
-    cabinet.evict([one.entry for one in damaged if one.entry.kind is ItemKind.LAYER])
+            maintenance.set_aside(one.entry)
+    maintenance.evict([one.entry for one in damaged if one.entry.kind is ItemKind.LAYER])
     return len(entries), damaged
 
 

@@ -213,7 +213,7 @@ def _mirrors(machine: Machine) -> list[Check]:
 
 def _isolation(machine: Machine) -> list[Check]:
     isolation = machine.isolation()
-    by = f"by the kernel: {', '.join(isolation.held)}" if isolation.held else "by looking ten times a second"
+    by = f"by the kernel: {', '.join(isolation.held)}" if isolation.held else "checked ten times a second"
     match isolation.name:
         case "namespace":
             return [Check("isolation", CheckState.OK, f"namespace; limits {by}")]

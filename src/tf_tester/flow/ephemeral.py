@@ -12,7 +12,7 @@ class Ephemeral:
 
     def __init__(self, run: Run) -> None:
         """Resolve all of them: nothing but metadata is fetched for it."""
-        self._shelves = run.services.storage.shelves
+        self._evictable = run.services.storage.evictable
         cells = run.plan.cells
 
         def needs_of(planned: PlannedCell) -> set[str]:
@@ -27,7 +27,7 @@ class Ephemeral:
             planned.cell.key: needs for planned, needs in zip(cells, run.pool.map(needs_of, cells), strict=True)
         }
         everything = set().union(*self._needs.values())
-        self._before = {digest for digest in everything if self._shelves.holds(digest)}
+        self._before = {digest for digest in everything if self._evictable.holds(digest)}
 
     def tested(self, key: str) -> None:
         """Delete what a cell that is over has brought and no other one needs."""
@@ -41,7 +41,7 @@ class Ephemeral:
 
     def _discard(self, digests: set[str]) -> None:
         if gone := digests - self._before:
-            self._shelves.discard(gone)
+            self._evictable.discard(gone)
 
 
 def _digests(lock: Lock) -> set[str]:

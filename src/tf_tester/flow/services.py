@@ -50,7 +50,7 @@ class Storage(Struct, frozen=True):
     """Everything of the store lies in this folder."""
     blobs: Blobs
     layers: Layers
-    shelves: EvictableStore
+    evictable: EvictableStore
     file_digests: FileDigests
     """Of files that aren't the store's."""
 

@@ -27,20 +27,20 @@ class ScratchFolders(Struct, frozen=True):
     in_memory: bool
 
     @property
-    def room(self) -> Path:
+    def root(self) -> Path:
         return self.folder / "room"
 
     @property
     def home(self) -> Path:
-        return self.room / "home"
+        return self.root / "home"
 
     @property
     def temporary(self) -> Path:
-        return self.room / "tmp"
+        return self.root / "tmp"
 
     @property
     def cwd(self) -> Path:
-        return self.room / "work"
+        return self.root / "work"
 
     @property
     def order(self) -> Path:
@@ -59,7 +59,7 @@ class ScratchFolders(Struct, frozen=True):
 
     @property
     def on_disk(self) -> tuple[Path, ...]:
-        return () if self.in_memory else (self.room, self.caught)
+        return () if self.in_memory else (self.root, self.caught)
 
     def make(self, seen: Path, hidden: Collection[Path]) -> None:
         """Make the folders, the working folder with links to everything in the folder `seen` but what is hidden."""
@@ -82,9 +82,9 @@ def world_of(
     readable.append(scratch.order)
     overlays, writable = environment.overlays, [scratch.events, *files.trial.writable]
     if scratch.in_memory:
-        overlays = (*overlays, Overlay(scratch.room, (scratch.room,)))
+        overlays = (*overlays, Overlay(scratch.root, (scratch.root,)))
     else:
-        writable.append(scratch.room)
+        writable.append(scratch.root)
     caught = None if scratch.in_memory else scratch.caught
     return World(tuple(dict.fromkeys(readable)), tuple(writable), overlays, caught, hidden=files.hidden)
 

@@ -112,38 +112,38 @@ class ReceivedFiles(Struct):
 
 
 def sync(
-    errand: SyncRequest, replica: Replica, services: Services, now: Callable[[], datetime], came: ReceivedFiles
+    request: SyncRequest, replica: Replica, services: Services, now: Callable[[], datetime], came: ReceivedFiles
 ) -> SyncReport:
     """Bring what is missing, then show it; raises `StoreError`. What else fails is in the report."""
     began = services.run.monotonic()
-    report = SyncReport(errand.replica, now().astimezone(UTC).isoformat(timespec="seconds"))
+    report = SyncReport(request.replica, now().astimezone(UTC).isoformat(timespec="seconds"))
     head, held = replica.head(), replica.projects()
     pages = UpstreamPages(services.packages.index)
     with interruptible(_PAGES_AT_ONCE, "pages", services.run.stop) as pool:
         if held:
             services.packages.list_pages(max(_A_PAGE, _A_QUESTION * len(held)))
         watched = head.watched if head is not None else {}
-        pages.ask([*held, *(root.project for root in errand.roots), *watched], pool)
-        same = head is not None and head.complete and head.wanted == errand.wanted and head.held == _digest(held)
+        pages.ask([*held, *(root.project for root in request.roots), *watched], pool)
+        same = head is not None and head.complete and head.wanted == request.wanted and head.held == _digest(held)
         marks = {name: entry.mark for name, entry in held.items()} | dict(watched)
         wanted = None
         if not (same and pages.marks() == marks and _is_whole(held.values(), services.storage.blobs)):
-            wanted = plan(errand.roots, errand.rules, pages, services.packages.metadata, pool)
+            wanted = plan(request.roots, request.rules, pages, services.packages.metadata, pool)
     if wanted is not None:
         report.missing, report.unmet, report.remarks = wanted.missing, wanted.unmet, wanted.remarks
-        if not errand.dry_run:
-            replica.put_head(ReplicaHead(now(), errand.wanted, complete=False))  # until it is done
+        if not request.dry_run:
+            replica.put_head(ReplicaHead(now(), request.wanted, complete=False))  # until it is done
         with interruptible(_FILES_AT_ONCE, "files", services.run.stop) as pool:
-            run = _Run(errand, held, wanted, pages, replica, services, pool, report)
+            run = _Run(request, held, wanted, pages, replica, services, pool, report)
             try:
-                held = run.foresee() if errand.dry_run else run.carry_out()
+                held = run.foresee() if request.dry_run else run.carry_out()
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
         watched = {name: mark for name, mark in pages.marks().items() if name in wanted.asked and name not in held}
-    if not errand.dry_run:
+    if not request.dry_run:
         complete = report.is_whole and not report.left and (wanted is None or wanted.certain)
-        replica.put_head(ReplicaHead(now(), errand.wanted, complete, watched, _digest(held)))
+        replica.put_head(ReplicaHead(now(), request.wanted, complete, watched, _digest(held)))
         report.fetched, report.fetched_size = came.files, came.size
     sizes = {one.sha256: one.size or 0 for entry in held.values() for one in entry.page.artifacts}
     report.projects, report.files, report.size = len(held), len(sizes), sum(sizes.values())
@@ -167,7 +167,7 @@ def _is_whole(held: Iterable[HeldProject], blobs: Blobs) -> bool:
 class _Run(Struct):
     """What becomes of a plan."""
 
-    errand: SyncRequest
+    request: SyncRequest
     held: dict[str, HeldProject]
     plan: ReplicaPlan
     pages: UpstreamPages
@@ -238,7 +238,7 @@ class _Run(Struct):
 
     def _stays(self) -> dict[str, Files]:
         """What is held and isn't wanted, and stays all the same."""
-        errand, pages, certain = self.errand, self.pages, self.plan.certain
+        request, pages, certain = self.request, self.pages, self.plan.certain
         gone = {name: files for name in self.held if (files := self._gone(name))}
         # A page that is known may be an old one; where there is none, all others must be known to say so.
         vanished = {
@@ -246,11 +246,11 @@ class _Run(Struct):
             for name, files in gone.items()
             if name not in pages.unreachable and (name in pages.known or certain)
         }
-        braked = sum(map(len, vanished.values())) > errand.max_deletions and not errand.allow_deletions
+        braked = sum(map(len, vanished.values())) > request.max_deletions and not request.allow_deletions
         if braked:
             self.report.held_back += sorted(file for files in vanished.values() for file in files)
-        lost = any(root.project in self.held and root.project not in pages.known for root in errand.roots)
-        if braked or (lost and not errand.allow_deletions):
+        lost = any(root.project in self.held and root.project not in pages.known for root in request.roots)
+        if braked or (lost and not request.allow_deletions):
             certain = False  # with what has vanished all would go that it required
         stays: dict[str, Files] = {}
         for name in self.held:
@@ -268,12 +268,12 @@ class _Run(Struct):
         versions = {(one.project, one.version) for files in older.values() for one in files.values()}
         if not versions:
             return {}
-        targets = dict.fromkeys(root.target for root in self.errand.roots)
+        targets = dict.fromkeys(root.target for root in self.request.roots)
         roots = [
             TargetRequirement(name, target, f"=={version}") for name, version in sorted(versions) for target in targets
         ]
         required = plan(
-            (*self.errand.roots, *roots), self.errand.rules, self.pages, self.services.packages.metadata, self.pool
+            (*self.request.roots, *roots), self.request.rules, self.pages, self.services.packages.metadata, self.pool
         ).wanted
         needed: dict[str, Files] = {}
         for name in self.held:
@@ -296,7 +296,7 @@ class _Run(Struct):
                 ):
                     continue
                 size = one.size or 0
-                if self.errand.most is not None and coming and total + size > self.errand.most:
+                if self.request.most is not None and coming and total + size > self.request.most:
                     self.report.left += 1
                     self.report.left_size += size
                     continue
@@ -332,7 +332,7 @@ class _Run(Struct):
         page = self.pages.known.get(name) or self.held[name].page
         before = self.after.get(name)
         least = self.replica.last_serial(name) if before is None else 0
-        entry = _entry(page, list(files.values()), before, self.errand.upstream, least)
+        entry = _entry(page, list(files.values()), before, self.request.upstream, least)
         if entry is not before:
             self.after[name] = entry
             self.replica.put(entry)

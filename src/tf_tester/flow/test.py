@@ -92,7 +92,7 @@ def _run_all(run: Run, results: dict[str, CellResult]) -> None:
         return result
 
     with _left_clean(run) as ephemeral:
-        # One version after another, where the disk has no room for two.
+        # One version after another, where the disk has no space for two.
         at_once = 1 if ephemeral is not None else run.plan.trial.jobs + _AHEAD
         with run.threads(at_once, "cell") as workers:
             futures = {workers.submit(one, planned): planned for planned in run.plan.cells}

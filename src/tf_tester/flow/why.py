@@ -29,8 +29,8 @@ def explain_failures(run: Run, results: Mapping[str, CellResult], told: Told) ->
     """
     cells = run.plan.cells
     prober = Prober(run, replay=False)
-    blaming = CauseSearch(run, prober, budget=_BUDGET, told=told)
-    asking = _Asking(cells, results, blaming, prober, told)
+    search = CauseSearch(run, prober, budget=_BUDGET, told=told)
+    asking = _Asking(cells, results, search, prober, told)
     for planned, test in _one_of_each_kind(cells, results):
         prober.test = test
         try:
@@ -58,13 +58,13 @@ class _Asking:
         self,
         cells: Sequence[PlannedCell],
         results: Mapping[str, CellResult],
-        blaming: CauseSearch,
+        search: CauseSearch,
         prober: Prober,
         told: Told,
     ) -> None:
         self._cells = cells
         self._results = results
-        self._blaming = blaming
+        self._search = search
         self._prober = prober
         self._told = told
 
@@ -76,19 +76,19 @@ class _Asking:
             name = f"{cell.version} with {other.cell.resolution} dependencies"
             probe = self._probe(other, "other", name)
             if probe is Mark.GOOD:
-                return self._blaming.explain(other, planned, again=True)
+                return self._search.explain(other, planned, again=True)
             if probe is Mark.BAD:
                 remarks = (f"fails with {other.cell.resolution} dependencies, too",)
         neighbour = self._nearest_that_passes(planned)
         if neighbour is not None:
-            explanation = self._blaming.explain(neighbour, planned, again=True)
+            explanation = self._search.explain(neighbour, planned, again=True)
             return replace(explanation, remarks=(*explanation.remarks, *remarks))
         again = self._probe(planned, "again", f"{cell.version} again")
         verdict = Verdict.FLAKY if again is Mark.GOOD else Verdict.UNKNOWN
         return _without_causes(cell, verdict, () if verdict is Verdict.FLAKY else remarks, self._prober.test)
 
     def _probe(self, planned: PlannedCell, called_so: str, name: str) -> Mark:
-        probe = self._prober.probe(relabelled(self._blaming.with_lock(planned), called_so), name)
+        probe = self._prober.probe(relabelled(self._search.with_lock(planned), called_so), name)
         self._told(SearchStep(name, probe))
         return probe.mark
 

@@ -19,7 +19,7 @@ STATUSES = ("pass", "skip", "empty", "error", "fail")
 class OpenRow:
     """The row of one test until it is written."""
 
-    def __init__(self, session: "HarnessSession", id: str, warned: "WarningCollector | None" = None) -> None:
+    def __init__(self, session: "HarnessSession", id: str, shown_warnings: "WarningCollector | None" = None) -> None:
         self.id = id
         self.status = "pass"
         self.exception = None  # type: dict[str, Any] | None
@@ -29,7 +29,7 @@ class OpenRow:
         self.parts_stdout = ""
         self.parts_stderr = ""
         self.reason = None  # type: str | None
-        self.warned = warned or WarningCollector()
+        self.shown_warnings = shown_warnings or WarningCollector()
         self.remarks = []  # type: list[str]
         self.exit_code = None  # type: int | None
         self.could_not_begin = False
@@ -85,7 +85,7 @@ class OpenRow:
             stdout=clip(stdout, limit),
             stderr=clip(stderr, limit),
             reason=self.reason,
-            warnings=self.warned.take(),
+            warnings=self.shown_warnings.take(),
             remarks=self.remarks,
             exit_code=self.exit_code,
             could_not_begin=self.could_not_begin,

@@ -31,7 +31,7 @@ class HarnessSession:
         self.distribution = order.get("distribution")  # type: str | None
         self.events = Events(order["events"])
         self.imports = ImportWatch(order.get("watch") or [], self.events)
-        self.warned = WarningCollector()
+        self.shown_warnings = WarningCollector()
         self.user_folders = UserFolders([self.rootdir] + [os.path.dirname(target) for target in self.targets])
         self._brought = brought
         self._adds_folder = adds_folder
@@ -51,10 +51,10 @@ class HarnessSession:
             pid=os.getpid(),
         )
 
-    def collect(self, ids: "list[str]", warned: WarningCollector) -> None:
+    def collect(self, ids: "list[str]", shown_warnings: WarningCollector) -> None:
         """Write the event ``collected``."""
         self.collected = len(ids)
-        self.events.write("collected", ids=ids, warnings=warned.take())
+        self.events.write("collected", ids=ids, warnings=shown_warnings.take())
 
     def identify(self, file: str) -> str:
         """Return the id of a file: its path relative to the root folder."""

@@ -1,4 +1,4 @@
-"""Where an environment has its rooms."""
+"""Where an environment has which kind of files: its install scheme."""
 
 import sys
 

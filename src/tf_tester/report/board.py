@@ -156,9 +156,9 @@ class Board:
             facts.append(f"{size_text(self._received)} downloaded")
         return Text.assemble((printable(self._title), "bold"), "  " + ", ".join(facts))
 
-    def _transfer_lines(self, room: int, moment: float) -> list[Text]:
+    def _transfer_lines(self, available: int, moment: float) -> list[Text]:
         transfers = list(self._transfers.values())
-        shown = _as_many_as_fit(transfers, room)
+        shown = _as_many_as_fit(transfers, available)
         names = [printable(_short(transfer.filename)) for transfer in shown]
         widest = min(max(map(columns, names), default=0), max(self._layout.width // 3, 12))
         lines = [
@@ -192,13 +192,13 @@ class Board:
         done, rest = ("#", ".") if self._ascii else ("━", "─")
         return [(done * full, "green"), (rest * (width - full), "dim")]
 
-    def _cell_lines(self, room: int, moment: float) -> list[Text]:
+    def _cell_lines(self, available: int, moment: float) -> list[Text]:
         """All cells in order; where they don't fit, those at work before failures, and the rest folded."""
         keys = list(self._labels)
-        room = max(room, 1)
-        if len(keys) <= room:
+        available = max(available, 1)
+        if len(keys) <= available:
             return [self._cell_line(key, moment) for key in keys]
-        wanted = set(sorted(keys, key=self._urgency)[: room - 1])
+        wanted = set(sorted(keys, key=self._urgency)[: available - 1])
         shown = [key for key in keys if key in wanted]
         hidden = [key for key in keys if key not in wanted]
         finished = [self._results[key] for key in hidden if key in self._results]
@@ -238,18 +238,18 @@ class Board:
         time = REPLAYED if result.replayed else "" if seconds is None else duration_text(seconds)
         line = Text.assemble("    ", label, "  ", (f"{word(outcome):<11}", colour), f"  {time:<10}")
         if outcome is not Outcome.PASS and result.summary:
-            room = max(self._layout.width - line.cell_len - 2, 0)
+            available = max(self._layout.width - line.cell_len - 2, 0)
             first = printable(result.summary.strip().splitlines()[0])
-            line.append("  " + self._layout.shorten(first, room) if room > 20 else "", "dim")
+            line.append("  " + self._layout.shorten(first, available) if available > 20 else "", "dim")
         return line
 
     def _folded(self, told: str) -> Text:
         return Text(f"    {self._layout.ellipsis} {told}", style="dim")
 
 
-def _as_many_as_fit(transfers: Sequence[_Transfer], room: int) -> Sequence[_Transfer]:
+def _as_many_as_fit(transfers: Sequence[_Transfer], available: int) -> Sequence[_Transfer]:
     """The first ones, one line left for the rest."""
-    return transfers if len(transfers) <= room else transfers[: room - 1]
+    return transfers if len(transfers) <= available else transfers[: available - 1]
 
 
 def _short(filename: str) -> str:

@@ -20,27 +20,27 @@ DIFFERS = "differs"
 """The mark of what passes, but says something else than the others."""
 
 
-def results(report: RunReport, layout: TextLayout, odd: Sequence[OutputDifference] = ()) -> list[Line]:
-    """The matrix, or a list of cells; empty where there are none. `odd`: those that are marked though they pass."""
+def results(report: RunReport, layout: TextLayout, differing: Sequence[OutputDifference] = ()) -> list[Line]:
+    """The matrix, or a list of cells; empty where there are none. `differing`: marked though they pass."""
     if not report.cells:
         return []
     tests = {cell.key: gravest_first(report.result(cell).tests) for cell in report.cells}
     names = list(dict.fromkeys(name for rows in tests.values() for name in rows))
     if len(names) <= 1:
-        return _cell_list(report, _facts_of_one_test, odd)
-    differs = {(cell.key, one.test) for one in odd for cell in one.cells}
+        return _cell_list(report, _facts_of_one_test, differing)
+    differs = {(cell.key, one.test) for one in differing for cell in one.cells}
     blocks = _blocks(report, tests, names, layout, differs)
     if len(blocks) > _MOST_BLOCKS:
-        return _cell_list(report, _facts_of_many_tests, odd)
+        return _cell_list(report, _facts_of_many_tests, differing)
     lines = [spans for number, block in enumerate(blocks) for spans in ([()] if number else []) + block]
-    return lines + _legend(report, tests, names, layout, differs=bool(odd))
+    return lines + _legend(report, tests, names, layout, differs=bool(differing))
 
 
 def _cell_list(
-    report: RunReport, facts: Callable[[CellResult], Mapping[str, str]], odd: Sequence[OutputDifference]
+    report: RunReport, facts: Callable[[CellResult], Mapping[str, str]], differing: Sequence[OutputDifference]
 ) -> list[Line]:
     """One line a cell."""
-    differs = {cell.key for one in odd for cell in one.cells}
+    differs = {cell.key for one in differing for cell in one.cells}
     packages = len(report.packages) > 1
     resolutions = len({cell.resolution for cell in report.cells}) > 1
     rows: list[dict[str, Span]] = []
@@ -95,9 +95,9 @@ def _blocks(
     cells = [_Column(report.result(cell), cell, tests[cell.key], report, differs) for cell in report.cells]
     needed = sum(column.width for column in cells)
     longest = max((columns(name) for name in (*shortened.values(), corner)), default=0)
-    room = layout.width - needed
+    available = layout.width - needed
     # One block with short names is read more easily than two with long ones.
-    name_width = min(longest, room if room >= _SHORTEST_NAME else max(_SHORTEST_NAME, layout.width // 3))
+    name_width = min(longest, available if available >= _SHORTEST_NAME else max(_SHORTEST_NAME, layout.width // 3))
     fitted = _fitted(shortened, name_width, layout)
     blocks = []
     for part in _packed(cells, layout.width - name_width):
@@ -159,11 +159,11 @@ class _Column:
         return row.outcome if row is not None else None
 
 
-def _packed(cells: Sequence[_Column], room: int) -> Iterator[Sequence[_Column]]:
+def _packed(cells: Sequence[_Column], available: int) -> Iterator[Sequence[_Column]]:
     """The columns, in groups that fit; at least one each."""
     part: list[_Column] = []
     for column in cells:
-        if part and sum(other.width for other in part) + column.width > room:
+        if part and sum(other.width for other in part) + column.width > available:
             yield part
             part = []
         part.append(column)

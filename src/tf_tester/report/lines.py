@@ -64,20 +64,20 @@ class TextLayout(Struct, frozen=True):
         where it is too long: people copy it.
         """
         lines: list[str] = []
-        room = max(self.width - first, 20)
+        available = max(self.width - first, 20)
         rest = text
-        while columns(rest) > room and len(lines) < most - 1:
-            piece = _head(rest, room)
+        while columns(rest) > available and len(lines) < most - 1:
+            piece = _head(rest, available)
             space = piece.rfind(" ")
             word = rest[space + 1 :].split(" ", 1)[0]
-            if space > room // 2 or (space > 0 and _is_path(word)):
+            if space > available // 2 or (space > 0 and _is_path(word)):
                 piece = piece[:space]
             elif _is_path(word):
                 piece = word
             lines.append(piece)
             rest = rest[len(piece) :].lstrip(" ")
-            room = max(self.width - indent, 20)
-        lines.append(rest if _is_path(rest) else self.shorten(rest, room))
+            available = max(self.width - indent, 20)
+        lines.append(rest if _is_path(rest) else self.shorten(rest, available))
         return [line if not number else " " * indent + line for number, line in enumerate(lines)]
 
 

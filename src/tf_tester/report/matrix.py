@@ -60,13 +60,13 @@ def report_lines(
 ) -> list[Line]:
     """The whole report; sections without content are left out."""
     layout = layout or TextLayout()
-    odd = differing_output(report)
+    differing = differing_output(report)
     sections = [
         _header(report),
-        results(report, layout, odd),
+        results(report, layout, differing),
         _differences(report, layout),
-        _odd_ones(odd, report, layout),
-        _prophecies(report, layout),
+        _odd_ones(differing, report, layout),
+        _deprecations(report, layout),
         _obstacles(report, layout),
         _remarks(report, layout),
         _timings(report) if timings else [],
@@ -143,13 +143,13 @@ def _verdict(known: FailureFinding) -> Iterator[str]:
         yield f"seen {known.span}"
 
 
-def _odd_ones(odd: Sequence[OutputDifference], report: RunReport, layout: TextLayout) -> list[Line]:
-    if not odd:
+def _odd_ones(differing: Sequence[OutputDifference], report: RunReport, layout: TextLayout) -> list[Line]:
+    if not differing:
         return []
     labels = cell_labels(report.cells)
     one_test = len({row.id for cell in report.cells for row in report.result(cell).tests}) <= 1
     lines = [line(Span("Passes, but says something else", Style.STRONG))]
-    for one in odd:
+    for one in differing:
         test = "" if one_test else f"  {layout.shorten_left(printable(one.test), layout.width // 2)}"
         lines.append(line("  ", Span(printable(labels[one.cells[0].key]), Style.STRONG), test))
         usual = printable(labels[one.others[0].key])
@@ -161,15 +161,16 @@ def _odd_ones(odd: Sequence[OutputDifference], report: RunReport, layout: TextLa
     return lines
 
 
-def _prophecies(report: RunReport, layout: TextLayout) -> list[Line]:
+def _deprecations(report: RunReport, layout: TextLayout) -> list[Line]:
     found = fulfilled_deprecations(report)
     if not found:
         return []
     labels = cell_labels(report.cells)
     lines = [line(Span("Will break", Style.STRONG))]
     for one in found:
-        warned = ", ".join(labels[cell.key] for cell in one.warned)
-        told = f"{one.name}: {warned} {'warns' if len(one.warned) == 1 else 'warn'}, {labels[one.breaks.key]} breaks"
+        warning_cells = ", ".join(labels[cell.key] for cell in one.warning_cells)
+        warn = "warns" if len(one.warning_cells) == 1 else "warn"
+        told = f"{one.name}: {warning_cells} {warn}, {labels[one.breaks.key]} breaks"
         first, *rest = layout.wrap(printable(told), first=2, indent=4, most=4)
         lines += [line(f"  {first}"), *(line(text) for text in rest)]
         for text in (one.warning, one.failure):

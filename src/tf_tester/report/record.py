@@ -183,5 +183,5 @@ def _rfc3339(moment: datetime) -> str:
 def _unwritable(path: Path, error: OSError) -> StoreError:
     return StoreError(
         f"The record {path} can't be written: {error.strerror or error}",
-        hint="Make room or choose another folder for the runs.",
+        hint="Free some space or choose another folder for the runs.",
     )

@@ -156,7 +156,7 @@ def _join(init: int, groups: "list[int]", grouping: int) -> None:
 
 
 def _said_by_init(mode: str, init: int, reading: int) -> bytes:
-    """Return what init tells at its end; meanwhile the caller's wishes are passed on."""
+    """Return what init tells at its end; meanwhile the caller's signals are passed on."""
     if not os.read(reading, len(_TAKEN)):  # until then standard input is init's
         return b""
     poll = select.poll()

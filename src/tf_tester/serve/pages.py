@@ -24,11 +24,11 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-_PATIENCE = 1.0
+_WAIT_S = 1.0
 """Seconds that a client waits for a page to be asked for anew, where we have one of before."""
 _FRESH = 30.0
 """Seconds for which a page isn't looked at again."""
-_ROOM = 32 << 20
+_CACHE_SIZE = 32 << 20
 """Bytes of bodies that are kept; the least recently used go, and are rendered again."""
 
 
@@ -157,13 +157,13 @@ class ServedPages:
             return page.bodies[kind]
         loop = asyncio.get_running_loop()
         body = await loop.run_in_executor(self._executor, page.body, kind, coding)
-        self._make_room()
+        self._evict()
         return body
 
-    def _make_room(self) -> None:
+    def _evict(self) -> None:
         """Of what was not asked for lately."""
         total = sum(one.size for one in self._shown.values())
-        while total > _ROOM and len(self._shown) > 1:
+        while total > _CACHE_SIZE and len(self._shown) > 1:
             (project, *_), gone = self._shown.popitem(last=False)
             total -= gone.size
             if all(key[0] != project for key in self._shown):
@@ -182,7 +182,7 @@ class ServedPages:
             return await asyncio.shield(task)
         try:
             # The index may be slow, or gone: what we have is served then, and the next one gets what came.
-            return await asyncio.wait_for(asyncio.shield(task), _PATIENCE)
+            return await asyncio.wait_for(asyncio.shield(task), _WAIT_S)
         except (TimeoutError, IndexUnreachable):
             return known.page
 

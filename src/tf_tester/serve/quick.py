@@ -23,7 +23,7 @@ from tf_tester.serve.answers import Response
 
 _MOST = 4096
 """Requests that are known."""
-_ROOM = 4 << 20
+_CACHE_SIZE = 4 << 20
 """Bytes of answers that are kept in one piece."""
 _LONGEST = 4096
 """Bytes of a request that is worth it."""
@@ -37,7 +37,7 @@ class _Known(Struct, eq=False):
     body: Callable[[], bytes | None]
     """None: what was answered is not current any more. It holds nothing by itself: pages are let go of elsewhere."""
     whole: bytes = b""
-    """All of it, as of `second`; empty where there is no room."""
+    """All of it, as of `second`; empty where there is no space."""
     second: int = 0
 
 
@@ -94,12 +94,12 @@ class ResponseCache:
 
     def _store(self, known: _Known, whole: bytes) -> None:
         self._drop(known)
-        if len(whole) > _ROOM:
+        if len(whole) > _CACHE_SIZE:
             return
         known.whole, known.second = whole, self._second
         self._whole[id(known)] = known
         self._size += len(whole)
-        while self._size > _ROOM:
+        while self._size > _CACHE_SIZE:
             self._drop(next(iter(self._whole.values())))
 
     def _forget(self, raw: bytes) -> None:

@@ -135,8 +135,8 @@ class Following:
             buffer = memoryview(bytearray(_CHUNK))
             while to_the_end or self._position < self._end:
                 # Not beyond a piece, so that its sum is of it alone.
-                room = _CHUNK - self._position % _CHUNK
-                wanted = room if to_the_end else min(room, max(0, self._end - self._position))
+                available = _CHUNK - self._position % _CHUNK
+                wanted = available if to_the_end else min(available, max(0, self._end - self._position))
                 chunk = buffer[: stream.readinto(buffer[:wanted])]
                 if not chunk or self._restarted:
                     break

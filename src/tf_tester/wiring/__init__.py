@@ -178,7 +178,7 @@ def _storage(ground: _Ground, layers: LayerStore) -> Storage:
         root=ground.folder.root,
         blobs=ground.blobs,
         layers=layers,
-        shelves=_Shelves(inventory, ground.leases, layers, ground.workplace),
+        evictable=_EvictableStore(inventory, ground.leases, layers, ground.workplace),
         file_digests=StatusDigests(LedgerMemos(ground.ledger, FILE_DIGESTS), time.time_ns),
     )
 
@@ -424,7 +424,7 @@ def _tried(name: str, settings: Settings, workplace: Path, starter: Starter, *, 
     return sandbox
 
 
-class _Shelves(Struct, frozen=True):
+class _EvictableStore(Struct, frozen=True):
     """What one process may let go of itself."""
 
     inventory: Inventory

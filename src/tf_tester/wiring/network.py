@@ -1,4 +1,4 @@
-"""Everything that may go out, wired: the authority's pages, the mirrors' pages, files, and who is asked for what."""
+"""Everything that may go out: the authority's pages, the mirrors' pages, files, and who is asked for what."""
 
 import threading
 from collections.abc import Mapping, Sequence

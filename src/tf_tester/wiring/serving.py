@@ -1,4 +1,4 @@
-"""The index server, wired."""
+"""The index server with everything that it serves."""
 
 import os
 import shutil
@@ -62,42 +62,44 @@ def token_file(file: Path | None) -> TokenFile:
     return TokenFile(file)
 
 
-def check(wishes: ServeOptions, host: str) -> None:
-    """Raise `UsageError` where the wishes contradict one another, or strangers on `host` could read without a token."""
-    if not wishes.everybody_reads and not token_file(wishes.tokens).all():
+def check(serve_options: ServeOptions, host: str) -> None:
+    """Raise `UsageError` where options contradict one another, or strangers on `host` could read without a token."""
+    if not serve_options.everybody_reads and not token_file(serve_options.tokens).all():
         raise UsageError(
             f"Whoever can reach {host} could read this index.",
             hint="Say that this is meant with --public-read, or make a token with `tf-tester token create NAME`.",
         )
-    if wishes.locks is not None and not wishes.locks.is_dir():
-        raise UsageError(f"There is no folder {wishes.locks}.", hint="Name the folder with the locks.")
-    if wishes.region_header and not wishes.redirect:
+    if serve_options.locks is not None and not serve_options.locks.is_dir():
+        raise UsageError(f"There is no folder {serve_options.locks}.", hint="Name the folder with the locks.")
+    if serve_options.region_header and not serve_options.redirect:
         raise UsageError("--region-header goes with --redirect.")
-    if wishes.uploads and wishes.private is None:
+    if serve_options.uploads and serve_options.private is None:
         raise UsageError("Uploads need a place.", hint="Name a folder with --private.")
 
 
 @contextmanager
-def offering(settings: Settings, wishes: ServeOptions, tell: Tell, environ: Mapping[str, str]) -> Iterator[ServedIndex]:
+def offering(
+    settings: Settings, serve_options: ServeOptions, tell: Tell, environ: Mapping[str, str]
+) -> Iterator[ServedIndex]:
     """Yield what is served; what is opened here is closed in the end. Raises as `services` does."""
-    metrics = Metrics(shared=wishes.shared)
+    metrics = Metrics(shared=serve_options.shared)
 
     def hear(event: Event) -> None:
         metrics.hear(event)
         tell(event)
 
     private = None
-    if wishes.private is not None:
-        private = PrivateFolder(wishes.private)
+    if serve_options.private is not None:
+        private = PrivateFolder(serve_options.private)
         private.open()
     with (
-        services(settings, lambda _: hear, environ=environ, hosts=wishes.hosts) as world,
+        services(settings, lambda _: hear, environ=environ, hosts=serve_options.hosts) as world,
         ExitStack() as stack,
     ):
         synced = None
         ledger = stack.enter_context(closing(open_ledger(StoreFolder(settings.store))))
-        if wishes.synced is not None:
-            synced = StoredReplica(ledger, replica_named(ledger, wishes.synced))
+        if serve_options.synced is not None:
+            synced = StoredReplica(ledger, replica_named(ledger, serve_options.synced))
         index: Index = synced or DescribedIndex(world.packages.index, world.packages.metadata_digest)
         if private is not None:
             index = FirstIndex([(Promise(Promiser.PRIVATE, "private"), private)], index, [])
@@ -108,17 +110,19 @@ def offering(settings: Settings, wishes: ServeOptions, tell: Tell, environ: Mapp
                 fetcher=world.packages.fetcher,
                 blobs=world.storage.blobs,
                 metadata=world.packages.metadata,
-                allowed=LockFolder(wishes.locks).allowed,
+                allowed=LockFolder(serve_options.locks).allowed,
                 now=now,
                 facts=lambda: _facts(settings, world, ledger),
                 metrics=metrics,
-                access=Access(wishes.everybody_reads, token_file(wishes.tokens).holder, wishes.rate),
-                log=Log(wishes.log),
+                access=Access(
+                    serve_options.everybody_reads, token_file(serve_options.tokens).holder, serve_options.rate
+                ),
+                log=Log(serve_options.log),
                 private=private,
-                uploads=wishes.uploads,
-                largest_upload=wishes.largest_upload,
-                redirect=wishes.redirect,
-                region_header=wishes.region_header,
+                uploads=serve_options.uploads,
+                largest_upload=serve_options.largest_upload,
+                redirect=serve_options.redirect,
+                region_header=serve_options.region_header,
                 listed=synced.serials if synced is not None else dict,
             )
         finally:

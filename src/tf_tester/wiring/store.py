@@ -1,4 +1,4 @@
-"""What looks after a store, wired."""
+"""What maintains a store: its ledger, its size, its bundles."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress

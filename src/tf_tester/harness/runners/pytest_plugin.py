@@ -26,7 +26,7 @@ class Plugin:
         self._rootpath = session.rootdir
         self._running = {}  # type: dict[str, OpenRow]
         self._inside = set()  # type: set[str]
-        self._warned = WarningCollector()
+        self._shown_warnings = WarningCollector()
 
     # -- before and during collection
 
@@ -45,7 +45,9 @@ class Plugin:
         outcome = yield
         if outcome.excinfo:
             self._tests.stop(outcome.excinfo[1], outcome.excinfo[2])
-        self._tests.collect([self._id(item.nodeid) for item in getattr(session, "items", None) or []], self._warned)
+        self._tests.collect(
+            [self._id(item.nodeid) for item in getattr(session, "items", None) or []], self._shown_warnings
+        )
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_make_collect_report(self, collector: "Any") -> "Any":
@@ -123,7 +125,7 @@ class Plugin:
     @pytest.hookimpl(optionalhook=True)
     def pytest_warning_recorded(self, warning_message: "Any", nodeid: str) -> None:
         row = self._running.get(nodeid)
-        (row.warned if row else self._warned).add(warning_message)
+        (row.shown_warnings if row else self._shown_warnings).add(warning_message)
 
     # -- an early end
 

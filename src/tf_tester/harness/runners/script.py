@@ -20,8 +20,8 @@ def run(session: "HarnessSession") -> object:
     """Run the only target; return what to give to ``sys.exit``."""
     target = session.targets[0]
     file = os.path.join(target, "__main__.py") if os.path.isdir(target) else target
-    session.warned.watch()
-    row = OpenRow(session, session.identify(target), session.warned).start()
+    session.shown_warnings.watch()
+    row = OpenRow(session, session.identify(target), session.shown_warnings).start()
     session.collected = 1
     try:
         code = _compile(file)

@@ -37,10 +37,10 @@ class Tests:
         """Note that the import has ended, well or badly."""
         self._loading = None
 
-    def collect(self, ids: "list[str]", warned: "WarningCollector") -> None:
+    def collect(self, ids: "list[str]", shown_warnings: "WarningCollector") -> None:
         """Announce what will run."""
         self._waiting = dict.fromkeys(ids)
-        self._session.collect(ids, warned)
+        self._session.collect(ids, shown_warnings)
 
     def leave_out(self, ids: "list[str]") -> None:
         """Note what the user deselected: a target is not empty if something else runs."""

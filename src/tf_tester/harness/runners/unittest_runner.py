@@ -27,7 +27,7 @@ def run(session: "HarnessSession") -> int:
     """Run the targets; return 1 if a test failed or could not be run."""
     session.put_on_path(os.getcwd())
     sys.argv[:] = ["python -m unittest", *session.args]
-    session.warned.watch()
+    session.shown_warnings.watch()
     tests = Tests(session)
     outcome = None  # type: Result | None
 
@@ -40,7 +40,7 @@ def run(session: "HarnessSession") -> int:
     try:
         loaded = LoadedTests(session, tests)
         suite = loaded.suite()
-        tests.collect(list(loaded.ids.values()), session.warned)
+        tests.collect(list(loaded.ids.values()), session.shown_warnings)
         # "default" is what ``python -m unittest`` shows when the user has not said what to show
         runner = unittest.TextTestRunner(warnings=None if sys.warnoptions else "default", resultclass=make_result)
         runner.run(suite)
@@ -131,7 +131,7 @@ class LoadedTests(unittest.TestLoader):
         return suite
 
     def _give_up(self, file: str, error: BaseException) -> None:
-        row = OpenRow(self._session, self._session.identify(file), self._session.warned)
+        row = OpenRow(self._session, self._session.identify(file), self._session.shown_warnings)
         if isinstance(error, unittest.SkipTest):
             row.judge("skip", str(error))
         else:
@@ -167,8 +167,8 @@ class Result(unittest.TextTestResult):
 
     def startTest(self, test: unittest.TestCase) -> None:
         super().startTest(test)
-        self._session.warned.take()
-        self._row = self._tests.start(OpenRow(self._session, self._id(test), self._session.warned))
+        self._session.shown_warnings.take()
+        self._row = self._tests.start(OpenRow(self._session, self._id(test), self._session.shown_warnings))
         self._capture.start()
 
     def stopTest(self, test: unittest.TestCase) -> None:
@@ -231,7 +231,7 @@ class Result(unittest.TextTestResult):
     def _rows_of(self, holder: "Any") -> "Iterator[OpenRow]":
         """Yield a row for each test that will not run for this reason, or one for the class or module itself."""
         if isinstance(holder, unittest.TestCase):  # Python 3.12.1 skips a test without starting it
-            yield OpenRow(self._session, self._id(holder), self._session.warned)
+            yield OpenRow(self._session, self._id(holder), self._session.shown_warnings)
             return
         action, _, name = holder.id().partition(" ")
         name = name.strip("()")
@@ -240,7 +240,7 @@ class Result(unittest.TextTestResult):
         place = file if module == name else f"{file}::{name[len(module) + 1 :]}"
         waiting = self._tests.waiting(place) if action.startswith("setUp") else []
         for row_id in waiting or [place]:
-            yield OpenRow(self._session, row_id, self._session.warned)
+            yield OpenRow(self._session, row_id, self._session.shown_warnings)
 
 
 def _flat(suite: "Any") -> "Iterator[Any]":
