@@ -23,12 +23,12 @@ from statistics import median
 import psutil
 from uv import find_uv_bin
 
-from tf_tester.cli.selecting import selection_of
-from tf_tester.cli.settings import read_settings
-from tf_tester.flow.prepare import Preparation, Preparer
-from tf_tester.flow.select import select_cells
-from tf_tester.flow.services import Services
-from tf_tester.flow.trial import jobs_of, run_trial
+from tf_tester.cli.common.selection import selection_of
+from tf_tester.cli.common.settings import read_settings
+from tf_tester.flow.prepare.prepare import Preparation, Preparer
+from tf_tester.flow.prepare.select import select_cells
+from tf_tester.flow.prepare.services import Services
+from tf_tester.flow.run.trial import jobs_of, run_trial
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.lock import Lock
 from tf_tester.model.outcome import Outcome, TestRow

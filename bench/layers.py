@@ -26,7 +26,7 @@ from statistics import median
 from uv import find_uv_bin
 
 from tf_tester.env.interpreters import FoundInterpreters, NoMemory
-from tf_tester.model.interpreter import Interpreter
+from tf_tester.model.host.interpreter import Interpreter
 from tf_tester.store.folder import StoreFolder, sync_tree
 from tf_tester.store.layers import LayerStore
 

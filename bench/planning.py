@@ -52,9 +52,9 @@ def page() -> bytes:
 def plan_once() -> None:
     body = page()
     began = time.perf_counter()
-    from tf_tester.core.choose import Choice, choose
-    from tf_tester.core.matrix import hypothetical, plan
-    from tf_tester.core.simple import JSON_TYPE, parse_page
+    from tf_tester.core.index.simple import JSON_TYPE, parse_page
+    from tf_tester.core.select.choose import Choice, choose
+    from tf_tester.core.select.matrix import hypothetical, plan
     from tf_tester.env.host import this_platform
     from tf_tester.model.lock import Resolution
 

@@ -12,7 +12,7 @@ from textwrap import fill
 import click
 
 from tf_tester.cli.main import main as tf_tester
-from tf_tester.core.settings import TABLE, Setting
+from tf_tester.core.config.settings import TABLE, Setting
 
 FILE = Path(__file__).parent / "reference" / "settings.md"
 

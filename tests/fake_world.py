@@ -11,17 +11,17 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from tf_tester.core.key import MachineClass
-from tf_tester.core.ranking import MirrorComparison
-from tf_tester.flow.services import Execution, History, Packages, Provisioning, RunContext, Services, Storage
+from tf_tester.core.fetch.ranking import MirrorComparison
+from tf_tester.core.replay.key import MachineClass
+from tf_tester.flow.prepare.services import Execution, History, Packages, Provisioning, RunContext, Services, Storage
 from tf_tester.model.artifact import Artifact, ProjectPage
-from tf_tester.model.exit import Exit
 from tf_tester.model.framework import Framework
-from tf_tester.model.interpreter import BrokenInterpreter, Interpreter
-from tf_tester.model.layer import Layer, Listing
-from tf_tester.model.limits import Limits
+from tf_tester.model.host.exit import Exit
+from tf_tester.model.host.interpreter import BrokenInterpreter, Interpreter
+from tf_tester.model.host.layer import Layer, Listing
+from tf_tester.model.host.limits import Limits
+from tf_tester.model.host.platform import Platform
 from tf_tester.model.lock import Lock, Pin, Resolution
-from tf_tester.model.platform import Platform
 from tf_tester.ports.environment import Environment
 from tf_tester.ports.execute import Command
 from tf_tester.ports.resolve import Question

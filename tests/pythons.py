@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from tf_tester.env.interpreters import FoundInterpreters, NoMemory
-from tf_tester.model.interpreter import Interpreter
+from tf_tester.model.host.interpreter import Interpreter
 
 
 def find_uv() -> Path:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import uv
 
-from tests.functional.test_harness import PYTEST, PYTEST_STATUSES, Bench, Ran, harness, interpreters
+from tests.functional.harness.test_harness import PYTEST, PYTEST_STATUSES, Bench, Ran, harness, interpreters
 
 pytestmark = pytest.mark.real
 __all__ = ["harness"]  # a fixture

@@ -17,7 +17,7 @@ import trustme
 import uv
 
 from tests.integration.conftest import Run, User
-from tests.integration.test_serve import JSON, serving
+from tests.integration.host.test_serve import JSON, serving
 from tests.real.conftest import index_trouble
 from tests.simulator import Simulator
 from tests.wheels import make_sdist, make_wheel

@@ -13,9 +13,9 @@ import click
 import msgspec.structs
 import pytest
 
+from tf_tester.cli.common.settings import read_settings
 from tf_tester.cli.main import main
-from tf_tester.cli.settings import read_settings
-from tf_tester.core.settings import from_file
+from tf_tester.core.config.settings import from_file
 from tf_tester.model import events
 from tf_tester.model.cause import Cause, Explanation, Verdict
 from tf_tester.model.cell import Cell, CellRequirement

@@ -17,23 +17,29 @@ from tf_tester.errors import TfTesterError, exit_code_of
 
 _COMMANDS = {
     # name: module, what it does (here, so that --help imports no command)
-    "test": ("tf_tester.cli.test", "Run tests against many versions of a package."),
-    "bisect": ("tf_tester.cli.bisect", "Find the version with which a test begins to fail."),
-    "blame": ("tf_tester.cli.blame", "Find the dependencies that make a test fail."),
-    "diff": ("tf_tester.cli.diff", "Tell what differs between two versions, or two records."),
-    "supports": ("tf_tester.cli.supports", "Tell from a record which versions work, as a range for pyproject.toml."),
-    "lock": ("tf_tester.cli.lock", "Write the exact distributions of each version to files, or check such files."),
-    "serve": ("tf_tester.cli.serve", "Serve the store, and what is behind it, as an index."),
-    "sync": ("tf_tester.cli.sync", "Fill a mirror of chosen projects, and keep it as its upstream is."),
-    "publish": ("tf_tester.cli.publish", "Write a mirror as files, for a web server or a CDN."),
-    "token": ("tf_tester.cli.token", "Make and revoke tokens for a server that not everybody may use."),
-    "download": ("tf_tester.cli.download", "Bring the wheels of many versions into a folder."),
-    "versions": ("tf_tester.cli.versions", "List what exists: versions, dates, Pythons, sizes."),
-    "shell": ("tf_tester.cli.shell", "Open a shell in the environment of one version."),
-    "doctor": ("tf_tester.cli.doctor", "See what works on this machine, and what to do about the rest."),
-    "mirrors": ("tf_tester.cli.mirrors", "See and examine mirrors."),
-    "cache": ("tf_tester.cli.cache", "See, limit, check and carry the store."),
-    "config": ("tf_tester.cli.config", "Show every setting and where it comes from."),
+    "test": ("tf_tester.cli.run.test", "Run tests against many versions of a package."),
+    "bisect": ("tf_tester.cli.explain.bisect", "Find the version with which a test begins to fail."),
+    "blame": ("tf_tester.cli.explain.blame", "Find the dependencies that make a test fail."),
+    "diff": ("tf_tester.cli.explain.diff", "Tell what differs between two versions, or two records."),
+    "supports": (
+        "tf_tester.cli.explain.supports",
+        "Tell from a record which versions work, as a range for pyproject.toml.",
+    ),
+    "lock": (
+        "tf_tester.cli.supply.lock",
+        "Write the exact distributions of each version to files, or check such files.",
+    ),
+    "serve": ("tf_tester.cli.host.serve", "Serve the store, and what is behind it, as an index."),
+    "sync": ("tf_tester.cli.supply.sync", "Fill a mirror of chosen projects, and keep it as its upstream is."),
+    "publish": ("tf_tester.cli.supply.publish", "Write a mirror as files, for a web server or a CDN."),
+    "token": ("tf_tester.cli.host.token", "Make and revoke tokens for a server that not everybody may use."),
+    "download": ("tf_tester.cli.supply.download", "Bring the wheels of many versions into a folder."),
+    "versions": ("tf_tester.cli.supply.versions", "List what exists: versions, dates, Pythons, sizes."),
+    "shell": ("tf_tester.cli.run.shell", "Open a shell in the environment of one version."),
+    "doctor": ("tf_tester.cli.host.doctor", "See what works on this machine, and what to do about the rest."),
+    "mirrors": ("tf_tester.cli.supply.mirrors", "See and examine mirrors."),
+    "cache": ("tf_tester.cli.host.cache", "See, limit, check and carry the store."),
+    "config": ("tf_tester.cli.host.config", "Show every setting and where it comes from."),
 }
 
 GARBAGE = 100_000
@@ -154,7 +160,7 @@ def _discard_output(*descriptors: int) -> None:
 
 
 def _say(message: str, hint: str = "", detail: str = "", *, code: int) -> int:
-    from tf_tester.core.printable import printable
+    from tf_tester.core.text.printable import printable
 
     lines = [f"tf-tester: {message}", hint, *detail.splitlines()]
     for line in lines:

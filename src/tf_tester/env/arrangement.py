@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from tf_tester.env.records import installed_record, record_name
 from tf_tester.env.scripts import entry_script, rewritten
-from tf_tester.model.layer import Layer
-from tf_tester.model.layout import InstallScheme
+from tf_tester.model.host.layer import Layer
+from tf_tester.model.host.scheme import InstallScheme
 
 
 class Piece(Struct, frozen=True):

@@ -22,9 +22,9 @@ from msgspec import Struct
 from tf_tester.env.arrangement import Arrangement, Piece, arrange
 from tf_tester.env.scripts import write_new
 from tf_tester.errors import InstallFailed, OurFailure, TfTesterError
-from tf_tester.model.interpreter import Interpreter
-from tf_tester.model.layer import Layer
-from tf_tester.model.layout import InstallScheme, layout_of
+from tf_tester.model.host.interpreter import Interpreter
+from tf_tester.model.host.layer import Layer
+from tf_tester.model.host.scheme import InstallScheme, layout_of
 from tf_tester.ports.environment import Environment
 
 _FICLONE = 0x40049409

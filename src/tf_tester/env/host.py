@@ -2,7 +2,7 @@
 
 import sys
 
-from tf_tester.model.platform import Platform
+from tf_tester.model.host.platform import Platform
 
 _OTHER_WIDTH = {
     (32, "_x86_64"): ("_i686",),

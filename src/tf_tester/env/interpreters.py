@@ -26,8 +26,8 @@ from msgspec.structs import replace
 
 from tf_tester.env.host import OWN_BITS, this_platform
 from tf_tester.errors import NoPython, UsageError
-from tf_tester.model.interpreter import BrokenInterpreter, Interpreter
-from tf_tester.model.platform import Platform
+from tf_tester.model.host.interpreter import BrokenInterpreter, Interpreter
+from tf_tester.model.host.platform import Platform
 from tf_tester.ports.memory import Memos
 
 OLDEST = (3, 6)

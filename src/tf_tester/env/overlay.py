@@ -9,12 +9,12 @@ from contextlib import AbstractContextManager, contextmanager
 
 from msgspec.structs import replace
 
-from tf_tester.env.plans import PLACE, OverlayPlan, Plans
+from tf_tester.env.overlay_plans import PLACE, OverlayPlan, Plans
 from tf_tester.errors import TfTesterError
-from tf_tester.model.interpreter import Interpreter
-from tf_tester.model.layer import Layer
-from tf_tester.model.layout import layout_of
-from tf_tester.model.world import Overlay
+from tf_tester.model.host.interpreter import Interpreter
+from tf_tester.model.host.layer import Layer
+from tf_tester.model.host.scheme import layout_of
+from tf_tester.model.host.world import Overlay
 from tf_tester.ports.environment import Environment, Environments
 
 _MOST_LOWERS = 480

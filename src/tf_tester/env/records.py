@@ -10,7 +10,7 @@ import os
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 
-from tf_tester.model.layer import Layer
+from tf_tester.model.host.layer import Layer
 
 
 def record_name(layer: Layer) -> str | None:

@@ -5,7 +5,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from tf_tester.model.layer import EntryPoint
+from tf_tester.model.host.layer import EntryPoint
 
 
 def entry_script(entry: EntryPoint, python: Path) -> tuple[str, bytes]:

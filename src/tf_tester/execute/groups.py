@@ -12,7 +12,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from tf_tester.model.limits import Limit, Limits
+from tf_tester.model.host.limits import Limit, Limits
 
 _NEEDED = {Limit.MEMORY: "memory", Limit.PROCESSES: "pids"}
 """The controller for each limit."""

@@ -16,8 +16,8 @@ from msgspec.structs import replace
 
 from tf_tester.execute.groups import ControlGroups, Group
 from tf_tester.execute.watch import Watch, resident
-from tf_tester.model.exit import Exit, ProcessEnd
-from tf_tester.model.limits import Exceeded, Limit, Limits
+from tf_tester.model.host.exit import Exit, ProcessEnd
+from tf_tester.model.host.limits import Exceeded, Limit, Limits
 from tf_tester.ports.execute import Command, ReadyLauncher, Started, Starter
 
 MARK = "TF_TESTER_CELL"

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tf_tester.core.key import MachineClass, cpu_class
+from tf_tester.core.replay.key import MachineClass, cpu_class
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _RELEASES = (Path("/etc/os-release"), Path("/usr/lib/os-release"))

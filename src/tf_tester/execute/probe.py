@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tf_tester.errors import OurFailure
-from tf_tester.model.machine import Ability, StoreFacts
+from tf_tester.model.host.abilities import Ability, StoreFacts
 
 _TIMEOUT_S = 30.0
 

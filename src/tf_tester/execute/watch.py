@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tf_tester.model.limits import Exceeded, Limit, Limits
+from tf_tester.model.host.limits import Exceeded, Limit, Limits
 
 if TYPE_CHECKING:
     import psutil

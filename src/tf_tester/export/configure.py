@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from tf_tester.core.links import display_url
+from tf_tester.core.index.links import display_url
 from tf_tester.errors import ConfigError, TfTesterError, UsageError
 from tf_tester.export.editing import Values, ini_sections
 from tf_tester.export.places import (

@@ -11,7 +11,7 @@ from tf_tester.errors import ConfigError, UsageError
 
 
 class Ed25519Key:
-    """`flow.publish.Signer`; of a public key it can only verify."""
+    """`flow.supply.publish.Signer`; of a public key it can only verify."""
 
     def __init__(self, file: Path, *, to_sign: bool = False) -> None:
         """Raises `ConfigError` where it holds no such key, `UsageError` where the library is not installed."""

@@ -23,9 +23,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tf_tester.core.links import display_url
-from tf_tester.core.timed_names import is_timed_name
-from tf_tester.core.tree import MANIFEST, SIGNATURE, Manifest, content_type, decode
+from tf_tester.core.index.links import display_url
+from tf_tester.core.index.replica_tree import MANIFEST, SIGNATURE, Manifest, content_type, decode
+from tf_tester.core.text.timed_names import is_timed_name
 from tf_tester.errors import NotAManifest, OurFailure, UsageError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ _FOR_A_MINUTE = "public, max-age=60"
 
 
 class BucketTarget:
-    """`flow.publish.TreeTarget`."""
+    """`flow.supply.publish.TreeTarget`."""
 
     packed = False
 

@@ -1,6 +1,6 @@
 """A tree in a folder, for a web server on this machine or one that mounts it.
 
-current -> generations/ID                       what is shown, switched by one rename (ID: see `core.timed_names`)
+current -> generations/ID                       what is shown, switched by one rename (ID: see `core.text.timed_names`)
 generations/ID/simple, pypi, manifest.json      pages; those that didn't change are links to earlier ones
 generations/ID/packages -> ../../packages       so that any server that follows links can serve `current` alone
 packages/                                       files, shared by generations
@@ -16,8 +16,8 @@ from pathlib import Path
 
 import filelock
 
-from tf_tester.core.timed_names import is_timed_name
-from tf_tester.core.tree import MANIFEST, SIGNATURE, Manifest
+from tf_tester.core.index.replica_tree import MANIFEST, SIGNATURE, Manifest
+from tf_tester.core.text.timed_names import is_timed_name
 from tf_tester.errors import OurFailure, UsageError
 
 _CURRENT = "current"
@@ -27,7 +27,7 @@ _OURS = (".lock", _CURRENT)
 
 
 class FolderTarget:
-    """`flow.publish.TreeTarget`."""
+    """`flow.supply.publish.TreeTarget`."""
 
     packed = True
     is_torn = False

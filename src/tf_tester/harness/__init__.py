@@ -8,8 +8,8 @@ relative to it), ``events`` (the file to append to), and, where wanted, ``args``
 first import is timed), ``distribution`` (whose version is read), ``limit`` (characters kept of each text) and
 ``deselect`` (ids that ran before).
 
-The events, one JSON object a line, in this order (``import`` may come anywhere); `tf_tester.core.harness_events` has
-their types:
+The events, one JSON object a line, in this order (``import`` may come anywhere; their types are in
+`tf_tester.core.outcome.harness_events`):
 
 ``start``       once: ``python implementation executable prefix distribution pid``
 ``loading``     a module of tests is about to be imported: ``id``

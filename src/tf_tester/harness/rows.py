@@ -3,7 +3,7 @@
 from .events import clip
 from .failures import describe, format_traceback, message_of
 from .measure import Stopwatch, peak_memory
-from .warned import WarningCollector
+from .shown_warnings import WarningCollector
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

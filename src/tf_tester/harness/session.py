@@ -7,7 +7,7 @@ from .bytecode import UserFolders
 from .distribution import installed_version
 from .events import Events
 from .imports import ImportWatch
-from .warned import WarningCollector
+from .shown_warnings import WarningCollector
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from tf_tester.core.agreement import MirrorPage, agreed
+from tf_tester.core.index.agreement import MirrorPage, agreed
 from tf_tester.errors import IndexUnreachable, UnknownProject
 from tf_tester.model.artifact import ProjectPage, Promise, Promiser
 from tf_tester.model.events import TransferTrouble

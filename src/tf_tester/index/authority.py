@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tf_tester.core.links import display_url
+from tf_tester.core.index.links import display_url
 from tf_tester.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from importlib.resources import files
 from pathlib import Path
 
-from tf_tester.core.mirror_list import MirrorList, mirror_list
+from tf_tester.core.index.mirror_list import MirrorList, mirror_list
 from tf_tester.errors import ConfigError
 
 FILE = "mirrors.toml"

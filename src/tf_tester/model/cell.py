@@ -7,7 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tf_tester.model.artifact import Artifact
-from tf_tester.model.interpreter import Interpreter
+from tf_tester.model.host.interpreter import Interpreter
 from tf_tester.model.lock import Lock, Resolution
 from tf_tester.model.outcome import Outcome
 

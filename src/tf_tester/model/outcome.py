@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from msgspec import Struct, field
 
-from tf_tester.model.limits import Limit
+from tf_tester.model.host.limits import Limit
 
 
 class Outcome(StrEnum):

@@ -7,10 +7,10 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from tf_tester.model.interpreter import BrokenInterpreter, Interpreter
-from tf_tester.model.layer import Layer
-from tf_tester.model.platform import Platform
-from tf_tester.model.world import Overlay
+from tf_tester.model.host.interpreter import BrokenInterpreter, Interpreter
+from tf_tester.model.host.layer import Layer
+from tf_tester.model.host.platform import Platform
+from tf_tester.model.host.world import Overlay
 
 
 class Interpreters(Protocol):

@@ -6,9 +6,9 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from tf_tester.model.exit import Exit, ProcessEnd
-from tf_tester.model.limits import Limits
-from tf_tester.model.world import World
+from tf_tester.model.host.exit import Exit, ProcessEnd
+from tf_tester.model.host.limits import Limits
+from tf_tester.model.host.world import World
 
 
 class Command(Struct, frozen=True):

@@ -8,7 +8,7 @@ from typing import Annotated, Protocol
 from msgspec import Meta, Struct
 
 from tf_tester.model.artifact import Artifact
-from tf_tester.model.interpreter import Interpreter
+from tf_tester.model.host.interpreter import Interpreter
 from tf_tester.model.lock import Lock, Pin, Resolution
 
 

@@ -7,8 +7,8 @@ from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
-from tf_tester.model.interpreter import Interpreter
-from tf_tester.model.layer import Layer
+from tf_tester.model.host.interpreter import Interpreter
+from tf_tester.model.host.layer import Layer
 
 
 class Blobs(Protocol):

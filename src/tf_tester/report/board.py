@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from tf_tester.core.printable import printable
-from tf_tester.core.report import cell_labels
-from tf_tester.core.sizes import duration_text, size_text
-from tf_tester.core.speed import Speed
+from tf_tester.core.outcome.report import cell_labels
+from tf_tester.core.text.printable import printable
+from tf_tester.core.text.sizes import duration_text, size_text
+from tf_tester.core.text.speed import Speed
 from tf_tester.model.events import (
     CellFinished,
     CellState,

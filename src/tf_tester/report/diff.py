@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape as _escape
 
-from tf_tester.core.api_changes import ApiChanges, Changed
-from tf_tester.core.drift import DistributionChange, LockChangeKind
-from tf_tester.core.printable import printable
-from tf_tester.core.sizes import size_text
-from tf_tester.core.version_diff import ComparedFact, VersionDiff
+from tf_tester.core.text.printable import printable
+from tf_tester.core.text.sizes import size_text
+from tf_tester.core.verdict.drift import DistributionChange, LockChangeKind
+from tf_tester.core.verdict.version_diff import ComparedFact, VersionDiff
+from tf_tester.core.wheel.api_changes import ApiChanges, Changed
 
 _MOST = 40
 """Names that are told of one kind, unless all are wanted."""

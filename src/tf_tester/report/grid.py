@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-from tf_tester.core.differences import gravest_first
-from tf_tester.core.printable import printable
-from tf_tester.core.report import RunReport
-from tf_tester.core.says import OutputDifference
-from tf_tester.core.sizes import duration_text, size_text
+from tf_tester.core.outcome.failures import gravest_first
+from tf_tester.core.outcome.output_differences import OutputDifference
+from tf_tester.core.outcome.report import RunReport
+from tf_tester.core.text.printable import printable
+from tf_tester.core.text.sizes import duration_text, size_text
 from tf_tester.model.cell import Cell
 from tf_tester.model.outcome import CellResult, Outcome, TestRow
 from tf_tester.report.lines import Line, Span, Style, TextLayout, columns, line, pad

@@ -8,7 +8,7 @@ from typing import TextIO
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
-from tf_tester.core.printable import printable
+from tf_tester.core.text.printable import printable
 
 
 class Style(Enum):

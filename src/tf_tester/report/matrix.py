@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TextIO
 
-from tf_tester.core.advice import Advice, advice
-from tf_tester.core.differences import Obstacle, SharedFailure, differences, obstacles, place
-from tf_tester.core.printable import printable
-from tf_tester.core.report import RunReport, cell_labels
-from tf_tester.core.says import OutputDifference, differing_output
-from tf_tester.core.sizes import duration_text, size_text
-from tf_tester.core.verdicts import FailureFinding, finding
-from tf_tester.core.warned import fulfilled_deprecations
+from tf_tester.core.outcome.deprecations import fulfilled_deprecations
+from tf_tester.core.outcome.failures import Obstacle, SharedFailure, differences, obstacles, place
+from tf_tester.core.outcome.output_differences import OutputDifference, differing_output
+from tf_tester.core.outcome.report import RunReport, cell_labels
+from tf_tester.core.text.printable import printable
+from tf_tester.core.text.sizes import duration_text, size_text
+from tf_tester.core.verdict.advice import Advice, advice
+from tf_tester.core.verdict.verdicts import FailureFinding, finding
 from tf_tester.model.cell import Cell
 from tf_tester.model.outcome import Outcome
 from tf_tester.report.causes import because, pins_line

@@ -3,8 +3,8 @@
 import threading
 from typing import TextIO
 
-from tf_tester.core.report import cell_labels
-from tf_tester.core.sizes import duration_text, size_text
+from tf_tester.core.outcome.report import cell_labels
+from tf_tester.core.text.sizes import duration_text, size_text
 from tf_tester.model.cell import Cell
 from tf_tester.model.events import (
     CellFinished,

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import msgspec
 
-from tf_tester.core.report import RunReport, fold
+from tf_tester.core.outcome.report import RunReport, fold
 from tf_tester.errors import StoreError, UsageError
 from tf_tester.model.events import (
     CellExplained,

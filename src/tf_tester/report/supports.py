@@ -2,8 +2,8 @@
 
 from html import escape
 
-from tf_tester.core.printable import printable
-from tf_tester.core.supports import Compatibility, SupportedVersions
+from tf_tester.core.text.printable import printable
+from tf_tester.core.verdict.supports import Compatibility, SupportedVersions
 from tf_tester.model.outcome import Outcome
 
 _SIGNS = {Outcome.PASS: "✓", Outcome.SKIP: "skip", Outcome.NO_PYTHON: "–", Outcome.NO_WHEEL: "–"}

@@ -15,12 +15,12 @@ from pathlib import Path
 from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 
-from tf_tester.core.wheel_rules import check_metadata
+from tf_tester.core.wheel.wheel_rules import check_metadata
 from tf_tester.errors import BadWheel, BuildFailed, DownloadFailed
 from tf_tester.model.artifact import Artifact
-from tf_tester.model.interpreter import Interpreter
+from tf_tester.model.host.interpreter import Interpreter
+from tf_tester.model.host.world import Moved, World
 from tf_tester.model.lock import Pin
-from tf_tester.model.world import Moved, World
 from tf_tester.ports.execute import Sandbox
 from tf_tester.ports.fetch import Fetcher
 from tf_tester.ports.memory import Memos

@@ -16,12 +16,12 @@ from urllib.parse import unquote
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from tf_tester.core.era import as_of, files_by_version
-from tf_tester.core.simple import render_json
-from tf_tester.core.tags import best_wheel
+from tf_tester.core.index.era import as_of, files_by_version
+from tf_tester.core.index.simple import render_json
+from tf_tester.core.select.tags import best_wheel
 from tf_tester.errors import BadWheel, BuildFailed, OurFailure, TfTesterError, UnknownProject
 from tf_tester.model.artifact import Artifact, ProjectPage
-from tf_tester.model.interpreter import Interpreter
+from tf_tester.model.host.interpreter import Interpreter
 from tf_tester.ports.fetch import Fetcher
 from tf_tester.ports.index import Index
 

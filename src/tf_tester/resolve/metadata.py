@@ -5,7 +5,7 @@ import zipfile
 from collections.abc import Callable
 from hashlib import sha256
 
-from tf_tester.core.wheel_rules import BROKEN_ARCHIVE, MAX_METADATA, check_metadata, find_dist_info
+from tf_tester.core.wheel.wheel_rules import BROKEN_ARCHIVE, MAX_METADATA, check_metadata, find_dist_info
 from tf_tester.errors import BadWheel, DownloadFailed
 from tf_tester.model.artifact import Artifact
 from tf_tester.ports.fetch import Fetcher

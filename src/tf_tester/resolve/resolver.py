@@ -10,13 +10,13 @@ from msgspec.structs import replace
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tf_tester.core.tags import best_wheel, compatible_tags
-from tf_tester.core.wheel_rules import same_version
+from tf_tester.core.select.tags import best_wheel, compatible_tags
+from tf_tester.core.wheel.wheel_rules import same_version
 from tf_tester.errors import IndexUnreachable, OurFailure, TfTesterError, Unresolvable
 from tf_tester.model.artifact import Artifact
-from tf_tester.model.interpreter import Interpreter
+from tf_tester.model.host.interpreter import Interpreter
+from tf_tester.model.host.platform import Platform
 from tf_tester.model.lock import Lock, Pin, Resolution
-from tf_tester.model.platform import Platform
 from tf_tester.ports.index import Index
 from tf_tester.ports.memory import Locks
 from tf_tester.ports.resolve import Question

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tf_tester.errors import IsolationUnavailable
-from tf_tester.model.limits import Limits
-from tf_tester.model.world import World
+from tf_tester.model.host.limits import Limits
+from tf_tester.model.host.world import World
 from tf_tester.ports.execute import Command, Starter
 from tf_tester.sandbox.landlock import SCOPES, version
 from tf_tester.sandbox.order import AS_ROOT, MERGED, NETWORK, SYSTEM, gpu_devices, in_short, program, start, try_out

@@ -4,8 +4,8 @@ import os
 from functools import cached_property
 from pathlib import Path
 
-from tf_tester.model.limits import Limits
-from tf_tester.model.world import Overlay, World
+from tf_tester.model.host.limits import Limits
+from tf_tester.model.host.world import Overlay, World
 from tf_tester.ports.execute import Command, Starter
 from tf_tester.sandbox.order import AS_ROOT, MERGED, NETWORK, SYSTEM, gpu_devices, in_short, program, start, try_out
 

@@ -1,6 +1,6 @@
 """No sandbox."""
 
-from tf_tester.model.world import World
+from tf_tester.model.host.world import World
 from tf_tester.ports.execute import Command
 
 

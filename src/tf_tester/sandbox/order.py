@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tf_tester
 from tf_tester.errors import IsolationUnavailable
-from tf_tester.model.limits import Limits
+from tf_tester.model.host.limits import Limits
 from tf_tester.ports.execute import Command, Starter
 
 _START = "import sys; sys.path.append(sys.argv.pop(1)); from tf_tester.sandbox.launcher import main; main()"

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from tf_tester.model.exit import ProcessEnd
+from tf_tester.model.host.exit import ProcessEnd
 from tf_tester.ports.execute import Command
 from tf_tester.sandbox.messages import BEGUN, ENDED, LONGEST_REASON, NO_PROGRAM, NO_SANDBOX
 from tf_tester.sandbox.order import FOLDER, order_of

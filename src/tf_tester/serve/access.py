@@ -9,8 +9,8 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
-from tf_tester.core.printable import printable
-from tf_tester.core.tokens import Token
+from tf_tester.core.access.tokens import Token
+from tf_tester.core.text.printable import printable
 
 
 class Access(Struct, frozen=True):

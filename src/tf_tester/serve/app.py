@@ -18,12 +18,12 @@ from urllib.parse import unquote
 from aiohttp import web
 from msgspec import Struct, field
 
-from tf_tester.core.negotiate import HTML, JSON, TEXT_HTML, byte_range, content_coding, content_type, matches
-from tf_tester.core.printable import printable
-from tf_tester.core.rate import Rate
-from tf_tester.core.simple import canonical, render_names_html, render_names_json
-from tf_tester.core.tokens import Token, TokenScope, token_presented
-from tf_tester.core.views import AllowedFiles, IndexView, split_view
+from tf_tester.core.access.rate_limit import Rate
+from tf_tester.core.access.tokens import Token, TokenScope, token_presented
+from tf_tester.core.index.negotiate import HTML, JSON, TEXT_HTML, byte_range, content_coding, content_type, matches
+from tf_tester.core.index.simple import canonical, render_names_html, render_names_json
+from tf_tester.core.index.views import AllowedFiles, IndexView, split_view
+from tf_tester.core.text.printable import printable
 from tf_tester.errors import BadView, BadWheel, IndexUnreachable, TfTesterError, UnknownProject
 from tf_tester.model.artifact import Artifact, Promiser
 from tf_tester.model.source import AUTHORITY, Source
@@ -31,12 +31,12 @@ from tf_tester.ports.fetch import Fetcher
 from tf_tester.ports.index import Index
 from tf_tester.ports.store import Blobs
 from tf_tester.serve.access import Access, Log
-from tf_tester.serve.answers import GONE, Response, log, send, text_response
 from tf_tester.serve.files import Files, IncomingFile
 from tf_tester.serve.metrics import Metrics
 from tf_tester.serve.pages import Body, RenderedPage, ServedPages, body_of
 from tf_tester.serve.private import PrivateFolder
-from tf_tester.serve.quick import ResponseCache
+from tf_tester.serve.response_cache import ResponseCache
+from tf_tester.serve.responses import GONE, Response, log, send, text_response
 from tf_tester.serve.status import Status, StatusFacts
 from tf_tester.serve.uploads import receive
 

@@ -10,7 +10,7 @@ from tf_tester.errors import DownloadFailed
 from tf_tester.model.artifact import Artifact
 from tf_tester.ports.fetch import Arrival, Fetcher
 from tf_tester.ports.store import Blobs
-from tf_tester.serve.answers import CHUNK
+from tf_tester.serve.responses import CHUNK
 
 _HELD_BACK = 64 * 1024
 """Bytes at the end that nobody gets before the whole file is verified: whoever has all bytes has the right ones."""

@@ -7,8 +7,8 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from tf_tester.core.lockfile import locked_requirements
-from tf_tester.core.views import AllowedFiles
+from tf_tester.core.index.views import AllowedFiles
+from tf_tester.core.locks.lockfile import locked_requirements
 from tf_tester.errors import ConfigError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")

@@ -12,9 +12,9 @@ from urllib.parse import quote
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from tf_tester.core.negotiate import JSON
-from tf_tester.core.simple import render_html, render_json
-from tf_tester.core.views import AllowedFiles, IndexView, shown
+from tf_tester.core.index.negotiate import JSON
+from tf_tester.core.index.simple import render_html, render_json
+from tf_tester.core.index.views import AllowedFiles, IndexView, shown
 from tf_tester.errors import IndexUnreachable, TfTesterError, UnknownProject
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.ports.index import Index

@@ -20,8 +20,8 @@ import filelock
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tf_tester.core.simple import parse_page, render_json
-from tf_tester.core.wheel_rules import BROKEN_ARCHIVE, MAX_METADATA, check_members, check_metadata, find_dist_info
+from tf_tester.core.index.simple import parse_page, render_json
+from tf_tester.core.wheel.wheel_rules import BROKEN_ARCHIVE, MAX_METADATA, check_members, check_metadata, find_dist_info
 from tf_tester.errors import BadWheel, NotAPage, OurFailure, UnknownProject, UploadRefused
 from tf_tester.model.artifact import Artifact, ProjectPage, split_filename
 

@@ -22,7 +22,7 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from tf_tester.errors import ConfigError, UsageError
 from tf_tester.serve.app import App, ServedIndex
-from tf_tester.serve.quick import CachingServer
+from tf_tester.serve.response_cache import CachingServer
 
 _THREADS = 16
 """Pages that are asked for, rendered and packed at once."""

@@ -11,11 +11,11 @@ import msgspec
 from msgspec import Struct, field
 
 from tf_tester import __version__
-from tf_tester.core.printable import printable
+from tf_tester.core.text.printable import printable
 from tf_tester.model.source import SourceHistory
 from tf_tester.ports.replica import ReplicaHead
-from tf_tester.serve.answers import Response
 from tf_tester.serve.metrics import Metrics
+from tf_tester.serve.responses import Response
 
 _LASTS = 30.0
 """Seconds for which the store isn't counted again."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import filelock
 import msgspec
 
-from tf_tester.core.tokens import Token, TokenScope, digest_of, id_of, matches_secret, token_text
+from tf_tester.core.access.tokens import Token, TokenScope, digest_of, id_of, matches_secret, token_text
 from tf_tester.errors import ConfigError, OurFailure, UsageError
 
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError, PayloadEncodingError
 
-from tf_tester.core.simple import canonical
+from tf_tester.core.index.simple import canonical
 from tf_tester.errors import UploadRefused
-from tf_tester.serve.answers import GONE, Response, text_response
 from tf_tester.serve.private import PrivateFolder, Upload
+from tf_tester.serve.responses import GONE, Response, text_response
 
 _LONGEST_FIELD = 1 << 20
 """Bytes: descriptions are long."""

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tf_tester.errors import InstallFailed
-from tf_tester.model.interpreter import Interpreter
+from tf_tester.model.host.interpreter import Interpreter
 
 _BATCH = 50
 """Sources that are given at once: what is lost with a compiler that dies, and what is shared out among cores."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from tf_tester.core.retention import ItemKind, StoredItem
+from tf_tester.core.fetch.retention import ItemKind, StoredItem
 from tf_tester.model.artifact import split_filename
 from tf_tester.store.folder import StoreFolder, remove_tree, store_errors
 from tf_tester.store.leases import eviction, needed

@@ -24,9 +24,9 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from tf_tester.errors import StoreError
-from tf_tester.model.interpreter import Interpreter
-from tf_tester.model.layer import EntryPoint, Layer, Listing
-from tf_tester.model.layout import is_free_threaded, layout_of
+from tf_tester.model.host.interpreter import Interpreter
+from tf_tester.model.host.layer import EntryPoint, Layer, Listing
+from tf_tester.model.host.scheme import is_free_threaded, layout_of
 from tf_tester.store.compiling import Compilers
 from tf_tester.store.folder import StoreFolder, link_or_copy, remove_tree, store_errors, sync_tree, used_now
 from tf_tester.store.leases import Leases

@@ -19,8 +19,8 @@ from msgspec import Struct
 from packaging.utils import canonicalize_name
 from zlib_ng import zlib_ng as zlib
 
-from tf_tester.core.archive_layout import check_layout
-from tf_tester.core.wheel_rules import (
+from tf_tester.core.wheel.archive_layout import check_layout
+from tf_tester.core.wheel.wheel_rules import (
     BROKEN_ARCHIVE,
     check_folders,
     check_members,
@@ -34,7 +34,7 @@ from tf_tester.core.wheel_rules import (
     same_version,
 )
 from tf_tester.errors import BadWheel, InstallFailed
-from tf_tester.model.layer import EntryPoint, Layer, Listing
+from tf_tester.model.host.layer import EntryPoint, Layer, Listing
 from tf_tester.store.folder import start_writing
 
 _UNREADABLE = (BadWheel, *BROKEN_ARCHIVE, cast("type[Exception]", zlib.error))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from tf_tester.core.wheel_rules import together
+from tf_tester.core.wheel.wheel_rules import together
 
 _CHUNK = 1 << 20
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from tf_tester.core.claims import RaceTerms
-from tf_tester.core.links import Origin, credentials, display_url, local_path, origin, without_credentials
-from tf_tester.core.retries import Retries, TroubleKind
+from tf_tester.core.fetch.claims import RaceTerms
+from tf_tester.core.fetch.retries import Retries, TroubleKind
+from tf_tester.core.index.links import Origin, credentials, display_url, local_path, origin, without_credentials
 from tf_tester.errors import DownloadFailed, IndexUnreachable, InterruptedTransfer, TfTesterError
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.source import AUTHORITY, Source

@@ -1,4 +1,4 @@
-"""One file, from all sources together: carries out what `core.race` decides."""
+"""One file, from all sources together: carries out what `core.fetch.race` decides."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from msgspec import Struct, field
 
-from tf_tester.core.claims import (
+from tf_tester.core.fetch.claims import (
     Arrived,
     Ask,
     Claim,
@@ -31,11 +31,11 @@ from tf_tester.core.claims import (
     Tick,
     Wait,
 )
-from tf_tester.core.links import display_url
-from tf_tester.core.race import Race
-from tf_tester.core.retries import Retries, TroubleKind
-from tf_tester.core.segments import EARLIER
-from tf_tester.core.sizes import duration_text
+from tf_tester.core.fetch.race import Race
+from tf_tester.core.fetch.retries import Retries, TroubleKind
+from tf_tester.core.fetch.segments import EARLIER
+from tf_tester.core.index.links import display_url
+from tf_tester.core.text.sizes import duration_text
 from tf_tester.errors import DownloadFailed, TfTesterError, WrongBytes
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.events import TransferFinished, TransferProgress, TransferTrouble

@@ -13,8 +13,8 @@ import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tf_tester.core.segments import EARLIER, Segment
-from tf_tester.core.sizes import size_text
+from tf_tester.core.fetch.segments import EARLIER, Segment
+from tf_tester.core.text.sizes import size_text
 from tf_tester.errors import StoreError
 
 _CHUNK = 1 << 20

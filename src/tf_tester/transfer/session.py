@@ -20,9 +20,9 @@ from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined
 
 from yarl import URL
 
-from tf_tester.core.links import Origin, credentials, origin, resolve_link, without_credentials
-from tf_tester.core.retries import TroubleKind
-from tf_tester.core.sizes import size_text
+from tf_tester.core.fetch.retries import TroubleKind
+from tf_tester.core.index.links import Origin, credentials, origin, resolve_link, without_credentials
+from tf_tester.core.text.sizes import size_text
 from tf_tester.errors import ConfigError
 from tf_tester.transfer.settings import MAX_REDIRECTS, MIB, Timeouts
 from tf_tester.transfer.trouble import Trouble, translate

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from tf_tester.core.claims import Claim, Instruction, Opened, Stored, Take
-from tf_tester.core.links import local_path
-from tf_tester.core.retries import TroubleKind
-from tf_tester.core.sizes import size_text
+from tf_tester.core.fetch.claims import Claim, Instruction, Opened, Stored, Take
+from tf_tester.core.fetch.retries import TroubleKind
+from tf_tester.core.index.links import local_path
+from tf_tester.core.text.sizes import size_text
 from tf_tester.model.source import Source
 from tf_tester.transfer.partial import PartialFile
 from tf_tester.transfer.settings import MIB, Timeouts

@@ -3,7 +3,7 @@
 import errno
 from http import HTTPStatus
 
-from tf_tester.core.retries import TroubleKind
+from tf_tester.core.fetch.retries import TroubleKind
 
 
 class Trouble(Exception):

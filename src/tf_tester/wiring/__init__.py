@@ -16,21 +16,21 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tf_tester import __version__
-from tf_tester.core.retention import ItemKind, StoredItem
-from tf_tester.core.settings import Settings, limits
-from tf_tester.core.timed_names import RANDOM_BYTES, name_after
+from tf_tester.core.config.settings import Settings, limits
+from tf_tester.core.fetch.retention import ItemKind, StoredItem
+from tf_tester.core.text.timed_names import RANDOM_BYTES, name_after
 from tf_tester.env.disk import DiskEnvironments, Placement
 from tf_tester.env.interpreters import FoundInterpreters, NoMemory
 from tf_tester.env.overlay import OverlayEnvironments
-from tf_tester.env.plans import PLACE, Plans
+from tf_tester.env.overlay_plans import PLACE, Plans
 from tf_tester.errors import IsolationUnavailable
 from tf_tester.execute.groups import ControlGroups
 from tf_tester.execute.local import LocalExecutor
 from tf_tester.execute.machine import machine_class, memory, total_memory, usable_cores
 from tf_tester.execute.probe import abilities, store_facts, uv_version
-from tf_tester.flow.services import Execution, History, Packages, Provisioning, RunContext, Services, Storage
+from tf_tester.flow.prepare.services import Execution, History, Packages, Provisioning, RunContext, Services, Storage
 from tf_tester.index.mirror_files import known_mirrors
-from tf_tester.model.machine import Isolation
+from tf_tester.model.host.abilities import Isolation
 from tf_tester.ports.environment import Environments
 from tf_tester.ports.execute import Sandbox, Starter
 from tf_tester.ports.index import GetPage
@@ -40,10 +40,10 @@ from tf_tester.resolve.loopback import LoopbackIndex
 from tf_tester.resolve.metadata import MetadataReader
 from tf_tester.resolve.resolver import UvResolver
 from tf_tester.resolve.uv import Uv
+from tf_tester.sandbox.mounting import EnvironmentView
 from tf_tester.sandbox.namespace import NamespaceSandbox
 from tf_tester.sandbox.none import NoSandbox
 from tf_tester.sandbox.server import LaunchServer
-from tf_tester.sandbox.view import EnvironmentView
 from tf_tester.store.blobs import BlobStore
 from tf_tester.store.digests import StatusDigests
 from tf_tester.store.folder import StoreFolder, remove_tree, store_errors, translate
@@ -60,7 +60,7 @@ from tf_tester.wiring.network import USER_AGENT, NetworkAccess, choose_sources, 
 from tf_tester.wiring.store import keep_to_size, open_ledger
 
 if TYPE_CHECKING:
-    from tf_tester.flow.doctor import Machine
+    from tf_tester.flow.host.doctor import Machine
 
 TOOL = f"tf-tester {__version__}"
 
@@ -279,7 +279,7 @@ def _history(settings: Settings, ledger: Ledger, sandbox: Sandbox) -> History:
 @contextmanager
 def machine(settings: Settings, *, environ: Mapping[str, str]) -> "Iterator[Machine]":
     """What the doctor asks; nothing is opened before it is asked for, and the store isn't made."""
-    from tf_tester.flow.doctor import Machine
+    from tf_tester.flow.host.doctor import Machine
 
     who = cache(lambda: choose_sources(settings, environ, known_mirrors()))
     with ExitStack() as stack:

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING
 
-from tf_tester.core.feeds import reports_of
-from tf_tester.core.settings import Settings
+from tf_tester.core.config.settings import Settings
+from tf_tester.core.index.feeds import reports_of
 from tf_tester.index.http import HttpIndex
 from tf_tester.index.mirror_files import known_mirrors
 from tf_tester.model.source import SourceHistory
@@ -20,13 +20,13 @@ from tf_tester.wiring.network import USER_AGENT, choose_sources, now
 from tf_tester.wiring.store import open_ledger
 
 if TYPE_CHECKING:
-    from tf_tester.flow.examine_index import Examiner
-    from tf_tester.flow.list_mirrors import MirrorRow
+    from tf_tester.flow.supply.examine_index import Examiner
+    from tf_tester.flow.supply.list_mirrors import MirrorRow
 
 
 def mirror_rows(settings: Settings) -> "list[MirrorRow]":
     """The mirrors that we know by name, with what the store remembers of them; the store isn't made for it."""
-    from tf_tester.flow.list_mirrors import MirrorRow
+    from tf_tester.flow.supply.list_mirrors import MirrorRow
 
     ledger = open_ledger(StoreFolder(settings.store)) if settings.store.is_dir() else None
     try:
@@ -45,7 +45,7 @@ def mirror_rows(settings: Settings) -> "list[MirrorRow]":
 
 def refresh_feeds(settings: Settings, *, environ: Mapping[str, str]) -> None:
     """Ask MirrorZ how up to date its members are. Raises `IndexUnreachable` where no feed answers."""
-    from tf_tester.flow.list_mirrors import read_feeds
+    from tf_tester.flow.supply.list_mirrors import read_feeds
 
     known = known_mirrors()
     folder = StoreFolder(settings.store)
@@ -67,7 +67,7 @@ def refresh_feeds(settings: Settings, *, environ: Mapping[str, str]) -> None:
 @contextmanager
 def examiner(settings: Settings, url: str, *, environ: Mapping[str, str]) -> "Iterator[Examiner]":
     """What an examination of the index at `url` asks."""
-    from tf_tester.flow.examine_index import Examiner
+    from tf_tester.flow.supply.examine_index import Examiner
 
     folder = StoreFolder(settings.store)
     folder.open()

@@ -8,12 +8,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tf_tester import __version__
-from tf_tester.core.links import display_url, local_path, origin, without_credentials
-from tf_tester.core.mirror_list import AUTO, MirrorList
-from tf_tester.core.ranking import MirrorComparison, Observation
-from tf_tester.core.settings import Settings
+from tf_tester.core.config.settings import Settings
+from tf_tester.core.fetch.ranking import MirrorComparison, Observation
+from tf_tester.core.index.links import display_url, local_path, origin, without_credentials
+from tf_tester.core.index.mirror_list import AUTO, MirrorList
 from tf_tester.errors import TfTesterError
-from tf_tester.flow.compare_mirrors import Bench, compare
+from tf_tester.flow.supply.compare_mirrors import Bench, compare
 from tf_tester.index.agreed import AgreedIndex
 from tf_tester.index.attestations import Attestations
 from tf_tester.index.authority import (
@@ -162,7 +162,7 @@ class NetworkAccess:
         return " ".join(without_credentials(url) for url in urls)
 
     def list_pages(self, most: int) -> None:
-        """See `flow.services.Packages`. The list of one of several indexes says nothing."""
+        """See `flow.prepare.services.Packages`. The list of one of several indexes says nothing."""
         if self.index is self._last:
             self._authority.ask_for_list(most)
 

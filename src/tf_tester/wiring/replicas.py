@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 
-from tf_tester.core.links import without_credentials
-from tf_tester.core.settings import Settings
-from tf_tester.flow.services import Services
-from tf_tester.flow.sync import ReceivedFiles
+from tf_tester.core.config.settings import Settings
+from tf_tester.core.index.links import without_credentials
+from tf_tester.flow.prepare.services import Services
+from tf_tester.flow.supply.sync import ReceivedFiles
 from tf_tester.index.mirror_files import known_mirrors
 from tf_tester.model.events import Event, TransferFinished
 from tf_tester.ports.replica import ReplicaHead

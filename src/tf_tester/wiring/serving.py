@@ -8,9 +8,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from tf_tester.core.settings import Settings
+from tf_tester.core.config.settings import Settings
 from tf_tester.errors import UsageError
-from tf_tester.flow.services import Services
+from tf_tester.flow.prepare.services import Services
 from tf_tester.index.described import DescribedIndex
 from tf_tester.index.first import FirstIndex
 from tf_tester.model.artifact import Promise, Promiser

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from tf_tester.core.retention import ItemKind, StoredItem
-from tf_tester.core.settings import Settings
+from tf_tester.core.config.settings import Settings
+from tf_tester.core.fetch.retention import ItemKind, StoredItem
 from tf_tester.errors import TfTesterError
 from tf_tester.execute.machine import usable_cores
 from tf_tester.execute.probe import is_network_file_system
@@ -24,8 +24,8 @@ from tf_tester.wiring.frameworks import framework_of
 from tf_tester.wiring.network import now
 
 if TYPE_CHECKING:
-    from tf_tester.flow.bundle import BundleSource
-    from tf_tester.flow.cache import StoreMaintenance
+    from tf_tester.flow.host.cache import StoreMaintenance
+    from tf_tester.flow.supply.bundle import BundleSource
     from tf_tester.store.bundle import UnpackedBundle
 
 
@@ -35,7 +35,7 @@ def open_ledger(folder: StoreFolder) -> Ledger:
 
 def keep_to_size(settings: Settings) -> None:
     """Let go of the least recently used, as the settings say. What a run has come to is not spoilt by it."""
-    from tf_tester.flow.cache import collect
+    from tf_tester.flow.host.cache import collect
 
     with suppress(TfTesterError), store_maintenance(settings) as store:
         package = str(canonicalize_name(settings.package))
@@ -45,7 +45,7 @@ def keep_to_size(settings: Settings) -> None:
 @contextmanager
 def store_maintenance(settings: Settings) -> "Iterator[StoreMaintenance]":
     """What looks after the store. Raises `StoreError`."""
-    from tf_tester.flow.cache import StoreMaintenance
+    from tf_tester.flow.host.cache import StoreMaintenance
     from tf_tester.store.verifying import blob_trouble, layer_trouble
 
     folder = StoreFolder(settings.store)
@@ -75,7 +75,7 @@ def store_maintenance(settings: Settings) -> "Iterator[StoreMaintenance]":
 @contextmanager
 def packing(settings: Settings) -> "Iterator[BundleSource]":
     """What a bundle is packed from. Raises `StoreError`."""
-    from tf_tester.flow.bundle import BundleSource
+    from tf_tester.flow.supply.bundle import BundleSource
     from tf_tester.store.bundle import write_bundle
 
     folder = StoreFolder(settings.store)

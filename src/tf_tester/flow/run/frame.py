@@ -11,14 +11,14 @@ from typing import Protocol, TypeVar
 from msgspec import Struct
 
 from tf_tester.errors import INTERRUPTED, exit_code_of
-from tf_tester.flow.prepare import LockPolicy, Preparer
-from tf_tester.flow.replay import Replay
+from tf_tester.flow.prepare.prepare import LockPolicy, Preparer
+from tf_tester.flow.prepare.services import Services
 from tf_tester.flow.run.gate import Gate
 from tf_tester.flow.run.plan import RunPlan
+from tf_tester.flow.run.replay import Replay
 from tf_tester.flow.run.started import run_started
-from tf_tester.flow.services import Services
-from tf_tester.flow.trial import tools_of
-from tf_tester.flow.user_files import UserFiles
+from tf_tester.flow.run.trial import tools_of
+from tf_tester.flow.run.user_files import UserFiles
 from tf_tester.model.events import RunFinished
 
 _PREPARING = 8
@@ -52,7 +52,7 @@ class RunResult(Protocol):
 
     @property
     def exit_code(self) -> int:
-        """The process's exit code, by the rules of `core.report.exit_code`."""
+        """The process's exit code, by the rules of `core.outcome.report.exit_code`."""
         ...
 
 

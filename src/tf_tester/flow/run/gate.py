@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 
-from tf_tester.core.admission import admit
-from tf_tester.flow.services import Services
+from tf_tester.core.select.admission import admit
+from tf_tester.flow.prepare.services import Services
 from tf_tester.model.request import Trial
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from msgspec.structs import asdict, replace
 
+from tf_tester.flow.prepare.services import Execution, Services
 from tf_tester.flow.run.plan import RunPlan
-from tf_tester.flow.services import Execution, Services
 from tf_tester.model.events import RunStarted
 
 _SECRET = re.compile("token|secret|passw|key|credential|auth", re.IGNORECASE)

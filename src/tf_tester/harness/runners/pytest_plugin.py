@@ -5,7 +5,7 @@ import os
 import pytest
 
 from ..rows import OpenRow
-from ..warned import WarningCollector
+from ..shown_warnings import WarningCollector
 from .pytest_reports import attach, cause_of, judge
 
 TYPE_CHECKING = False

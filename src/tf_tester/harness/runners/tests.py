@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ..session import HarnessSession
-    from ..warned import WarningCollector
+    from ..shown_warnings import WarningCollector
 
 NOTHING_FOUND = "no tests were found"
 

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from datetime import datetime
 
-from tf_tester.core.source_history import after, as_of
+from tf_tester.core.fetch.source_history import after, as_of
 from tf_tester.model.source import SourceHistory, SourceUse
 from tf_tester.store.ledger import Ledger
 from tf_tester.store.memos.table import SERIAL, SOURCE

@@ -14,9 +14,9 @@ from typing import Annotated, Any, Generic, Protocol, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from tf_tester.core.feeds import FeedReport
-from tf_tester.core.simple import JSON_TYPE, parse_page, render_json
-from tf_tester.core.surface import PublicName, Surface
+from tf_tester.core.index.feeds import FeedReport
+from tf_tester.core.index.simple import JSON_TYPE, parse_page, render_json
+from tf_tester.core.wheel.surface import PublicName, Surface
 from tf_tester.errors import NotAPage
 from tf_tester.model.decoding import decoder_of
 from tf_tester.model.lock import Lock
@@ -199,7 +199,7 @@ DOWNLOADED: MemoKind[tuple[str, ...]] = MemoKind(
 """Versions that somebody brought here on purpose."""
 
 RESULT: MemoKind[CellResult] = MemoKind(
-    "result", "a result's key (`core.key`)", _Json(CellResult), largest=4 << 20, is_portable=True
+    "result", "a result's key (`core.replay.key`)", _Json(CellResult), largest=4 << 20, is_portable=True
 )
 UNSTEADY: MemoKind[bool] = MemoKind("unsteady", "a result's key", _Json(bool), is_portable=True)
 """With this key a cell has failed: what passes with it is not the same every time."""

@@ -1,0 +1,109 @@
+"""What the commands that run tests share: their settings, the trial, the record."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from packaging.utils import canonicalize_name
+
+from tf_tester.cli.common.output import say
+from tf_tester.cli.common.selection import hashes_remark, requirements_of
+from tf_tester.core.config.settings import Settings
+from tf_tester.model.request import Trial
+
+if TYPE_CHECKING:
+    from tf_tester.flow.explain.blame import SearchEstimate, SearchStep
+    from tf_tester.flow.prepare.services import Services
+    from tf_tester.ports.tell import Tell
+
+RUNNING = (
+    "jobs",
+    "timeout",
+    "memory",
+    "runner",
+    "with",
+    "requirements",
+    "project",
+    "env",
+    "pythonpath",
+    "isolation",
+    "network",
+    "gpu",
+    "writable",
+    "visible",
+    "scratch",
+    "limit",
+    "keep",
+    "ephemeral",
+    "cache",
+)
+"""Settings that say what runs in a cell, and how."""
+
+
+class Splitting(click.Command):
+    """A command whose words behind `--` are not ours: another command, or arguments for the test."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if "--" in args:
+            cut = args.index("--")
+            ctx.meta["rest"] = tuple(args[cut + 1 :])
+            args = args[:cut]
+        return super().parse_args(ctx, args)
+
+
+def trial_of(settings: Settings, targets: tuple[Path, ...], rest: tuple[str, ...]) -> Trial:
+    """Return what runs in each cell; `rest` is what stood behind `--`. Raises `UsageError`."""
+    package = str(canonicalize_name(settings.package))
+    return Trial(
+        targets=tuple(Path(os.path.abspath(target)) for target in targets),  # noqa: PTH100 - links keep their names
+        command=() if targets else rest,
+        arguments=rest if targets else (),
+        runner=settings.runner,
+        cwd=Path.cwd(),
+        requirements=(*settings.with_, *requirements_of(settings.requirements, package)),
+        remarks=hashes_remark(settings.requirements),
+        project=settings.project,
+        env=tuple(settings.env.items()),
+        pythonpath=settings.pythonpath,
+        writable=settings.writable,
+        visible=settings.visible,
+        scratch=settings.scratch,
+        timeout=settings.timeout.total_seconds(),
+        keep=settings.keep,
+        ephemeral=settings.ephemeral,
+        jobs=settings.jobs,
+        memory=settings.memory,
+    )
+
+
+@contextmanager
+def recorded(settings: Settings, show: "Tell") -> "Iterator[Services]":
+    """Yield the services of one run, whose events are recorded and shown. Raises as `wiring.services` does."""
+    from tf_tester.report.recording import Recording
+    from tf_tester.wiring import Purpose, services
+
+    with (
+        Recording(show) as recording,
+        services(settings, recording.of, environ=os.environ, purpose=Purpose.TEST) as world,
+    ):
+        yield world
+
+
+def tell_progress(step: "SearchEstimate | SearchStep") -> None:
+    """Write a line on standard error for each cell that a search runs."""
+    from tf_tester.flow.explain.blame import SearchEstimate
+
+    if isinstance(step, SearchEstimate):
+        groups = f" in {step.groups} groups" if step.groups != len(step.changes) else ""
+        text = (
+            f"{len(step.changes)} distributions differ{groups}: a culprit takes {step.one} cells at the most, "
+            f"its border some more; {step.budget} may be run"
+        )
+    else:
+        reason = f"  {step.probe.first_line}" if step.probe.first_line else ""
+        text = f"{step.probe.outcome}  {step.what}{reason}"
+    say([text], sys.stderr)

@@ -1,0 +1,72 @@
+"""`tf-tester supports`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tf_tester.cli.common.output import say, say_json
+
+if TYPE_CHECKING:
+    from tf_tester.core.verdict.supports import SupportedVersions
+
+
+@click.command("supports", short_help="Tell from a record which versions work, as a range for pyproject.toml.")
+@click.argument("record", type=click.Path(path_type=Path, dir_okay=False), metavar="RECORD")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "specifier", "markdown", "json"]),
+    default="text",
+    show_default=True,
+    help="All of it, the requirement alone, a table for a README, or for programs.",
+)
+@click.option(
+    "--badge",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write a badge (SVG) for a README, too.",
+)
+def command(record: Path, form: str, badge: Path | None) -> int:
+    """Tell from a record which versions work, as a range for pyproject.toml.
+
+    RECORD is what `tf-tester test --json FILE` wrote. A version works if it passes wherever it ran; the range is the
+    newest stretch of such versions. Exits with 1 where none works.
+
+    \b
+    Examples:
+      tf-tester supports run.jsonl
+      tf-tester supports run.jsonl --format markdown --badge tensorflow.svg
+    """
+    from tf_tester.core.verdict.supports import support
+    from tf_tester.errors import UsageError
+    from tf_tester.flow.prepare.wheel_folder import folder_errors, write_file
+    from tf_tester.report.record import report_of
+    from tf_tester.report.supports import badge_svg
+
+    found = support(report_of(record))
+    if not found:
+        raise UsageError(f"{record} has no cells.", hint="Give the record of a `tf-tester test`.")
+    if badge is not None:
+        if len(found) > 1:
+            raise UsageError("The record is of several packages.", hint="A badge shows one; give the record of one.")
+        with folder_errors(badge.absolute().parent):
+            write_file(badge, badge_svg(found[0]))
+    for one in found:
+        if form == "json":
+            say_json(one)
+        else:
+            say(_shown(one, form))
+    return 0 if all(one.specifier for one in found) else 1
+
+
+def _shown(found: "SupportedVersions", form: str) -> list[str]:
+    from tf_tester.report.supports import markdown_lines, text_lines
+
+    match form:
+        case "markdown":
+            return markdown_lines(found)
+        case "specifier":
+            return [f"{found.package}{found.specifier}"] if found.specifier else []
+        case _:
+            return text_lines(found)

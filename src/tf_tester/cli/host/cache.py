@@ -1,0 +1,261 @@
+"""`tf-tester cache`: what the store holds, and what is to become of it."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tf_tester.cli.common.options import EPILOG, options, settings_from
+from tf_tester.core.text.printable import printable
+from tf_tester.core.text.sizes import size_text
+from tf_tester.errors import UsageError
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from tf_tester.flow.host.cache import StoreContents, StoredVersion
+
+_SMALL = 10_000_000
+"""Bytes below which versions are only summed up."""
+
+
+@click.group("cache", invoke_without_command=True, epilog=EPILOG, short_help="See, limit, check and carry the store.")
+@options("store")
+@click.option("--all", "everything", is_flag=True, help="Small things too.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_context
+def command(ctx: click.Context, /, everything: bool, as_json: bool, **_: Any) -> int:
+    """Show what the store holds, by version, and when it was last used."""
+    if ctx.invoked_subcommand is not None:
+        return 0
+    from tf_tester.flow.host.cache import rows
+    from tf_tester.wiring.store import store_maintenance
+
+    settings = settings_from(ctx.params).settings
+    if not _is_there(settings.store):
+        return 0
+    with store_maintenance(settings) as store:
+        contents = store.contents()
+    found = rows(contents)
+    if as_json:
+        import msgspec
+
+        for row in found:
+            print(msgspec.json.encode(row).decode())
+        return 0
+    shown = [row for row in found if everything or row.size >= _SMALL]
+    _table(shown)
+    rest = [row for row in found if row not in shown]
+    if rest:
+        print(f"{len(rest)} smaller ones: {size_text(sum(row.size for row in rest))} (--all shows them)")
+    print(printable(_summary(contents, settings.store)))
+    return 0
+
+
+@command.command("gc", epilog=EPILOG, short_help="Let go of what was not used for long.")
+@options("store", "package")
+@click.option("--max-size", metavar="SIZE", help="How large it may be, such as 20GB.  [default: store-size]")
+@click.option(
+    "--keep", "kept", multiple=True, metavar="VERSIONS|LOCK", help="Never let go of these, nor of store-keep."
+)
+@click.option("--unused-for", metavar="DURATION", help="Let go of all that was not used for so long, such as 90d.")
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@click.pass_context
+def gc(
+    ctx: click.Context,
+    /,
+    max_size: str | None,
+    kept: tuple[str, ...],
+    unused_for: str | None,
+    dry_run: bool,
+    **_: Any,
+) -> int:
+    """Let go of the least recently used files and layers until the store is small enough.
+
+    What a running job needs stays, and so do the versions to keep with all that their locks need. Without a size only
+    rubbish goes: what has arrived of files that nobody came back for in a week.
+
+    \b
+    Examples:
+      tf-tester cache gc --max-size 20GB --keep lts
+      tf-tester cache gc --unused-for 90d --keep '2.8.*' --keep pylock.toml
+    """
+    from packaging.utils import canonicalize_name
+
+    from tf_tester.flow.host.cache import collect
+    from tf_tester.wiring.store import store_maintenance
+
+    settings = settings_from(ctx.params).settings
+    most = settings.store_size if max_size is None else _size(max_size)
+    if not _is_there(settings.store):
+        return 0
+    with store_maintenance(settings) as store:
+        done = collect(
+            store,
+            most=most,
+            keep=[*settings.store_keep, *kept],
+            package=str(canonicalize_name(settings.package)),
+            unused_for=_duration(unused_for),
+            dry_run=dry_run,
+        )
+    for entry in done.gone if dry_run else ():
+        name = entry.filename or f"{entry.project} {entry.version}".strip() or entry.digest[:16]
+        print(printable(f"{entry.kind:7}  {size_text(entry.size):>7}  last used {entry.used:%Y-%m-%d}  {name}"))
+    verb = "would go" if dry_run else "went"
+    count = "1 thing" if len(done.gone) == 1 else f"{len(done.gone)} things"
+    print(f"{count} {verb}, {size_text(done.freed)}; {size_text(done.left)} are left.")
+    if done.needed:
+        print(f"{len(done.needed)} stayed, because a running job needs them.")
+    if most is not None and done.left > most:
+        print(f"That is more than {size_text(most)}: the rest is kept, in use, or not ours to delete (runs, kept).")
+    return 0
+
+
+@command.command("verify", epilog=EPILOG, short_help="Check every file against its hash.")
+@options("store")
+@click.pass_context
+def verify(ctx: click.Context, /, **_: Any) -> int:
+    """Check every file against its SHA-256, and every layer against its wheel's RECORD.
+
+    What is damaged is taken away: it is fetched or made again when it is needed; of a file only the pieces that are
+    wrong, where it was fetched by a version that kept sums of them. The exit code is 1 then.
+    """
+    from tf_tester.flow.host.cache import verify as check
+    from tf_tester.wiring.store import store_maintenance
+
+    settings = settings_from(ctx.params).settings
+    if not _is_there(settings.store):
+        return 0
+    with store_maintenance(settings) as store:
+        count, damaged = check(
+            store,
+            lambda one: print(
+                printable(f"damaged {one.entry.kind} {one.entry.filename or one.entry.digest}: {one.trouble}"),
+                flush=True,
+            ),
+        )
+    print(f"{count} looked at, {len(damaged)} damaged{' and taken away' if damaged else ''}.")
+    return int(bool(damaged))
+
+
+@command.command("export", epilog=EPILOG, short_help="Pack a part of the store into one file.")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@options("package", "versions", "mirror", "trust", "index-url", "store", "offline")
+@click.pass_context
+def export(ctx: click.Context, /, file: Path, **_: Any) -> int:
+    """Pack what versions need into one file, for a machine without a network.
+
+    Without --versions everything goes. A file that is here only unpacked is fetched again for it. The other machine
+    takes it in with `tf-tester cache import`.
+    """
+    from tf_tester.cli.common.selection import listener
+    from tf_tester.flow.supply.bundle import pack
+    from tf_tester.wiring import TOOL, services
+    from tf_tester.wiring.store import packing
+
+    settings = settings_from(ctx.params).settings
+    with (
+        listener(settings) as show,
+        services(settings, lambda _folder: show, environ=os.environ) as world,
+        packing(settings) as packer,
+    ):
+        packed = pack(
+            file,
+            world.packages,
+            world.storage.blobs,
+            packer,
+            package=settings.package,
+            versions=settings.versions,
+            tool=TOOL,
+        )
+    print(printable(f"{packed.files} files and {packed.answers} answers in {file}, {size_text(packed.size)}."))
+    return 0
+
+
+@command.command("import", epilog=EPILOG, short_help="Take such a file in.")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@options("store")
+@click.option("--files-only", is_flag=True, help="Believe nothing but hashes: no pages, no locks.")
+@click.pass_context
+def import_(ctx: click.Context, /, file: Path, files_only: bool, **_: Any) -> int:
+    """Take in what `tf-tester cache export` has packed on another machine.
+
+    Every file is hashed on its way in. Pages and locks are believed as the store's own: take them only from people
+    whom you trust, or use --files-only.
+    """
+    from tf_tester.wiring.store import unpack
+
+    settings = settings_from(ctx.params).settings
+    carried = unpack(settings, file, files_only=files_only)
+    there = f", {carried.were_there} were there" if carried.were_there else ""
+    print(f"{carried.files} files came in, {size_text(carried.size)}{there}; {carried.answers} answers.")
+    return 0
+
+
+@command.command("mirrors", epilog=EPILOG, short_help="See the replicas that `tf-tester sync` keeps here.")
+@options("store")
+@click.option("--forget", metavar="NAME", help="Keep this one no longer; its files are let go of when they are due.")
+@click.pass_context
+def mirrors(ctx: click.Context, /, forget: str | None, **_: Any) -> int:
+    """Show the replicas in the store, and when each was last synced. What they list is never let go of."""
+    from tf_tester.wiring import replicas
+
+    settings = settings_from(ctx.params).settings
+    if not _is_there(settings.store):
+        return 0
+    if forget is not None:
+        replicas.forget(settings, forget)
+    for name, head in replicas.all_replicas(settings).items():
+        rest = "" if head.complete else "; something is missing"
+        print(printable(f"{name}  synced {head.synced:%Y-%m-%d %H:%M} UTC{rest}"))
+    return 0
+
+
+def _is_there(store: Path) -> bool:
+    """Whether there is a store; looking at it is no reason to make one."""
+    if not store.is_dir():
+        print(printable(f"There is no store yet at {store}."))
+    return store.is_dir()
+
+
+def _table(found: "Sequence[StoredVersion]") -> None:
+    if not found:
+        return
+    lines = [("project", "version", "packed", "unpacked", "last used")]
+    lines += [
+        (row.project, row.version, _dash(row.packed), _dash(row.unpacked), f"{row.used:%Y-%m-%d}") for row in found
+    ]
+    widths = [max(len(line[column]) for line in lines) for column in range(5)]
+    for line in lines:
+        left = f"{line[0]:{widths[0]}}  {line[1]:{widths[1]}}"
+        print(printable(f"{left}  {line[2]:>{widths[2]}}  {line[3]:>{widths[3]}}  {line[4]}"))
+
+
+def _dash(size: int) -> str:
+    return size_text(size) if size else "-"
+
+
+def _summary(contents: "StoreContents", store: Path) -> str:
+    parts = {"runs": contents.runs, "kept environments": contents.kept}
+    more = "".join(f", {name} {size_text(size)}" for name, size in parts.items() if size > 1_000_000)
+    return f"{size_text(contents.total)} in {store}{more}"
+
+
+def _size(text: str) -> int:
+    from tf_tester.core.config.settings import store_size
+
+    try:
+        return store_size(text)
+    except ValueError as error:
+        raise UsageError(f"--max-size must be {error}, not '{text}'") from None
+
+
+def _duration(text: str | None) -> "timedelta | None":
+    from tf_tester.core.config.settings import duration
+
+    try:
+        return None if text is None else duration(text)
+    except ValueError as error:
+        raise UsageError(f"--unused-for must be {error}, not '{text}'") from None

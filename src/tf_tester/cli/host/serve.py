@@ -1,0 +1,175 @@
+"""`tf-tester serve`."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tf_tester.cli.common.options import EPILOG, options, settings_from
+from tf_tester.cli.common.output import say
+from tf_tester.cli.common.selection import FETCHING, downloads_alone
+from tf_tester.core.config.settings import Settings, store_size
+from tf_tester.errors import UsageError
+
+if TYPE_CHECKING:
+    import socket
+    import ssl
+
+    from tf_tester.wiring.serving import ServeOptions
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command("serve", epilog=EPILOG, short_help="Serve the store, and what is behind it, as an index.")
+@options(*FETCHING, "color")
+@click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Listen here.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="And on this port; 0: a free one."
+)
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that answer.")
+@click.option(
+    "--public-read", is_flag=True, help="Let everybody read who can reach an address that isn't loopback; else a token."
+)
+@click.option(
+    "--tokens",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Tokens, as `tf-tester token` makes them.  [default: beside tf-tester's configuration]",
+)
+@click.option("--tls-cert", "certificate", type=_FILE, metavar="FILE", help="Speak https with this certificate (PEM).")
+@click.option("--tls-key", "key", type=_FILE, metavar="FILE", help="The key that goes with it (PEM).")
+@click.option(
+    "--private",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Projects of your own; what is named in it is never asked for elsewhere.",
+)
+@click.option("--uploads", is_flag=True, help="Let twine upload to /private/, with a token that may.")
+@click.option("--largest-upload", default="2GB", show_default=True, metavar="SIZE", help="How large a file may be.")
+@click.option(
+    "--locks",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Locks; /only/NAME/simple/ shows what the one of that name has.",
+)
+@click.option("--synced", metavar="NAME", help="Only what a replica holds, which `tf-tester sync` has filled.")
+@click.option("--redirect", is_flag=True, help="Send clients to the best mirror for files, keep none here.")
+@click.option(
+    "--region-header",
+    metavar="NAME",
+    help="With --redirect: the header in which a proxy in front tells a client's country; its mirrors come first.",
+)
+@click.option(
+    "--allow-host",
+    "hosts",
+    multiple=True,
+    metavar="HOST",
+    help="Files may come from here, besides indexes and mirrors.",
+)
+@click.option("--rate", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Requests a second and client.")
+@click.option(
+    "--log",
+    type=click.Choice(["none", "text", "json"]),
+    default="none",
+    show_default=True,
+    help="A line for each request, on standard error.",
+)
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    host: str,
+    port: int,
+    workers: int,
+    certificate: Path | None,
+    key: Path | None,
+    **_: Any,
+) -> int:
+    """Serve the store, and what is behind it, as an index for pip, uv and others.
+
+    What is asked for is fetched once, through the mirrors, checked, kept and handed on while it comes. Where the
+    upstream is down, what is here goes on being served. /as-of/2021-03-01/simple/ is the index as it was that day,
+    /status/ shows how it goes, /metrics is for Prometheus.
+
+    \b
+    Examples:
+      tf-tester serve --mirror tuna
+      pip install --index-url http://127.0.0.1:8080/simple/ tensorflow
+      pip install --index-url http://127.0.0.1:8080/as-of/2021-03-01/simple/ tensorflow
+      tf-tester serve --private ./packages --uploads
+    """
+    if workers > 1:
+        # Before the library for metrics is imported: it looks once.
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = ctx.with_resource(TemporaryDirectory(prefix="tf-tester-"))
+    from tf_tester.serve.server import ListenAddress, listen, work
+    from tf_tester.wiring.serving import check
+
+    settings = settings_from(ctx.params).settings
+    serve_options = _serve_options(ctx.params)
+    check(serve_options, host)
+    if (certificate is None) != (key is None):
+        raise UsageError("A certificate needs its key.", hint="Give both --tls-cert and --tls-key.")
+    if workers > 1 and sys.platform == "win32":
+        raise UsageError("Several workers need a POSIX system.", hint="Leave --workers away.")
+    place = ListenAddress(host, port, certificate, key)
+    tls = place.tls()
+    listener = listen(place)
+    url = place.url(listener.getsockname()[1])
+
+    def one(ready: Callable[[], None] = lambda: None) -> None:
+        _serve(settings, serve_options, listener, tls, ready)
+
+    def told() -> None:
+        say([f"Serving {url}/simple/ (Ctrl-C ends it)"], sys.stderr)
+
+    if workers == 1:
+        one(told)
+        return 0
+    told()
+    return work(workers, one)
+
+
+def _serve_options(given: Mapping[str, Any]) -> "ServeOptions":
+    """Return what the options say of how it is to be served. Raises `UsageError` for a size that is none."""
+    from tf_tester.wiring.serving import ServeOptions
+
+    try:
+        largest = store_size(given["largest_upload"])
+    except ValueError as error:
+        raise UsageError(
+            f"--largest-upload {given['largest_upload']!r} is no size.", hint="Write it as 500MB or 2GB."
+        ) from error
+    return ServeOptions(
+        everybody_reads=given["host"] in _LOOPBACK or given["public_read"],
+        tokens=given["tokens"],
+        rate=given["rate"],
+        log=given["log"],
+        locks=given["locks"],
+        private=given["private"],
+        uploads=given["uploads"],
+        largest_upload=largest,
+        redirect=given["redirect"],
+        region_header=given["region_header"] or "",
+        synced=given["synced"],
+        hosts=given["hosts"],
+        shared=given["workers"] > 1,
+    )
+
+
+def _serve(
+    settings: Settings,
+    serve_options: "ServeOptions",
+    listener: "socket.socket",
+    tls: "ssl.SSLContext | None",
+    ready: Callable[[], None],
+) -> None:
+    from tf_tester.serve.server import run
+    from tf_tester.wiring.serving import offering
+
+    with offering(settings, serve_options, downloads_alone(settings.color), os.environ) as offer:
+        run(offer, listener, tls, ready)

@@ -1,0 +1,82 @@
+"""`--baseline`: a run is compared with a file of the user's own."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tf_tester.errors import UsageError
+
+if TYPE_CHECKING:
+    from tf_tester.core.outcome.baseline import Baseline, Move
+    from tf_tester.core.outcome.report import RunReport
+    from tf_tester.model.cell import Cell
+    from tf_tester.model.outcome import CellResult
+
+_MOST = 50
+"""Moves that are told; the others are counted."""
+
+
+class BaselineCheck:
+    """One run's; the file is read before anything runs."""
+
+    def __init__(self, file: Path, *, update: bool) -> None:
+        """Raises `UsageError`, `ConfigError`."""
+        self._file = file
+        self._update = update
+        self._baseline = self._read()
+
+    def judge(self, cells: "Sequence[Cell]", results: "Mapping[str, CellResult]") -> int:
+        """The exit code: 0 nothing moved, 1 something did, 3 some cells could not be seen."""
+        from tf_tester.core.outcome.baseline import MoveKind, moves
+        from tf_tester.core.outcome.report import RunReport
+
+        if self._update:
+            return 0
+        kinds = {move.kind for move in moves(self._baseline, RunReport(cells=tuple(cells), results=results))}
+        if kinds - {MoveKind.NOT_SEEN}:
+            return 1
+        return 3 if kinds else 0
+
+    def finish(self, report: "RunReport") -> list[str]:
+        """Write the file where it is to be; what a person should know."""
+        from tf_tester.core.outcome.baseline import baseline_of, baseline_text, moves
+        from tf_tester.flow.prepare.wheel_folder import folder_errors, write_file
+
+        moved = moves(self._baseline, report)
+        lines = ["", *self._told(moved)]
+        if self._update:
+            text = baseline_text(baseline_of(report, earlier=self._baseline))
+            with folder_errors(self._file.absolute().parent):
+                write_file(self._file, text)
+            lines.append(f"The baseline {self._file} is written.")
+        elif moved:
+            lines.append("If that is as it should be, repeat with --update-baseline.")
+        return lines
+
+    def _told(self, moved: "Sequence[Move]") -> list[str]:
+        if not moved:
+            return [f"Against {self._file}: nothing has moved."]
+        lines = [f"Against {self._file}: {len(moved)} moved"]
+        for move in moved[:_MOST]:
+            name = f"{move.cell}  {move.test}".rstrip()
+            change = " → ".join(word for word in (move.before, move.after) if word)
+            lines.append(f"  {move.kind:<9}  {name}  {change}".rstrip())
+        if len(moved) > _MOST:
+            lines.append(f"  and {len(moved) - _MOST} more")
+        return lines
+
+    def _read(self) -> "Baseline":
+        from tf_tester.core.outcome.baseline import read_baseline
+
+        try:
+            text = self._file.read_text("utf-8")
+        except FileNotFoundError:
+            if self._update and self._file.absolute().parent.is_dir():
+                return {}
+            raise UsageError(
+                f"There is no baseline {self._file}.",
+                hint="Make one with --update-baseline, in a folder that is there.",
+            ) from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"The baseline {self._file} can't be read: {error}.") from error
+        return read_baseline(text, shown=str(self._file))

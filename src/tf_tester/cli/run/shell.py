@@ -1,0 +1,50 @@
+"""`tf-tester shell`."""
+
+import os
+import sys
+from typing import Any
+
+import click
+
+from tf_tester.cli.common.options import EPILOG, options, settings_from
+from tf_tester.cli.common.selection import FETCHING, RESOLVING, listener, requirements_of, selection_of
+from tf_tester.model.request import Trial
+
+
+@click.command("shell", epilog=EPILOG, short_help="Open a shell in the environment of one version.")
+@click.argument("version")
+@click.argument("words", nargs=-1, metavar="[-- COMMAND...]")
+@options("package", "pre", "yanked", *RESOLVING, "with", "requirements", "project", "keep", *FETCHING, "color")
+@click.pass_context
+def command(ctx: click.Context, /, version: str, words: tuple[str, ...], **_: Any) -> int:
+    """Open a shell in the environment of one version, or run a command there.
+
+    \b
+    Examples:
+      tf-tester shell 2.8.0
+      tf-tester shell 2.8.0 -- python -c 'import tensorflow; print(tensorflow.__version__)'
+    """
+    from tf_tester.core.text.printable import printable
+    from tf_tester.flow.host.shell import shell
+    from tf_tester.wiring import Purpose, services
+
+    settings = settings_from(ctx.params).settings
+    selection = selection_of(settings, versions=version)
+    trial = Trial(
+        requirements=(*settings.with_, *requirements_of(settings.requirements, selection.package)),
+        project=settings.project,
+        keep=settings.keep,
+    )
+
+    def announce(sentence: str) -> None:
+        print(f"tf-tester: {printable(sentence)}", file=sys.stderr)
+
+    # Plain lines here: a board would be in the way of the shell's own screen.
+    from msgspec.structs import replace
+
+    plain = replace(settings, color="never")
+    with (
+        listener(plain) as show,
+        services(settings, lambda _folder: show, environ=os.environ, purpose=Purpose.SHELL) as world,
+    ):
+        return shell(selection, trial, world, command=words, announce=announce)

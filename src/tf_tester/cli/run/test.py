@@ -1,0 +1,171 @@
+"""`tf-tester test`."""
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from msgspec.structs import replace
+
+from tf_tester.cli.common.options import EPILOG, options, settings_from
+from tf_tester.cli.common.output import say
+from tf_tester.cli.common.running import RUNNING, Splitting, recorded, tell_progress, trial_of
+from tf_tester.cli.common.selection import FETCHING, RESOLVING, SELECTING, listener, selection_of
+from tf_tester.cli.run.baseline import BaselineCheck
+from tf_tester.core.config.settings import BY_NAME, Settings
+from tf_tester.errors import UsageError
+from tf_tester.model.request import Trial
+
+if TYPE_CHECKING:
+    from tf_tester.core.outcome.report import RunReport
+    from tf_tester.flow.run.frame import Run
+    from tf_tester.model.outcome import CellResult
+
+_NOT_WITH_LOCKS = ("versions", "last", "python", "resolve", "with", "requirements", "install-python")
+"""What a lock says already."""
+_FILE_COLUMNS = 120
+"""Where the report goes into a file or a log."""
+
+
+@click.command(
+    "test",
+    cls=Splitting,
+    epilog=EPILOG,
+    options_metavar="[OPTIONS]",
+    short_help="Run tests against many versions of a package.",
+)
+@click.argument(
+    "targets", nargs=-1, metavar="[FILE|FOLDER]... [-- COMMAND|ARGUMENTS...]", type=click.Path(path_type=Path)
+)
+@options(*SELECTING, *RESOLVING, *RUNNING, *FETCHING, "timings", "color")
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the record of the run (JSON lines).",
+)
+@click.option(
+    "--locked",
+    "locks",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Run what this lock, or each lock in this folder, has, and ask no index. Repeatable.",
+)
+@click.option(
+    "--baseline",
+    "baseline_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Fail only for what has moved since this file was written: regressed, fixed, changed, new, gone.",
+)
+@click.option("--update-baseline", is_flag=True, help="Write what this run came to into the file of --baseline.")
+@click.option("--why", is_flag=True, help="Run more cells to find out why some fail: each kind of failure once.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    targets: tuple[Path, ...],
+    json_file: Path | None,
+    why: bool,
+    locks: tuple[Path, ...],
+    baseline_file: Path | None,
+    update_baseline: bool,
+    **_: Any,
+) -> int:
+    """Run a script, tests, or any command against many versions of a package.
+
+    FILE is a script (judged by its exit code) or has tests for pytest or unittest; FOLDER has test files. What
+    follows `--` is a command to run instead, or, after a FILE, its arguments. Without --versions the downloaded
+    versions are tested, or the newest three minors where none were.
+
+    \b
+    Examples:
+      tf-tester test my_model_test.py --versions 2.4.0,2.8.0,2.12.0
+      tf-tester test tests/ --package numpy --versions '>=1.22,<2.1' --python 3.10
+      tf-tester test --versions minors --last 3 -- python train.py --epochs 1
+    """
+    settings = settings_from(ctx.params).settings
+    said = [name for name in _NOT_WITH_LOCKS if ctx.params.get(BY_NAME[name].field)]
+    if locks and said:
+        raise UsageError(f"--locked and --{said[0]} both say what is tested.", hint="Give one of them.")
+    if update_baseline and baseline_file is None:
+        raise UsageError("--update-baseline has no file to write.", hint="Name it with --baseline FILE.")
+    own = tuple(Path(os.path.abspath(file)) for file in (json_file, baseline_file) if file is not None)  # noqa: PTH100
+    return _run(
+        settings,
+        replace(trial_of(settings, targets, ctx.meta.get("rest", ())), written=own),
+        json_file,
+        why=why,
+        locks=locks,
+        comparison=BaselineCheck(baseline_file, update=update_baseline) if baseline_file is not None else None,
+    )
+
+
+def _run(
+    settings: Settings,
+    trial: Trial,
+    json_file: Path | None,
+    *,
+    why: bool,
+    locks: tuple[Path, ...],
+    comparison: BaselineCheck | None,
+) -> int:
+    """Run the matrix, print its report and return the exit code."""
+    from tf_tester.errors import INTERRUPTED
+    from tf_tester.flow.run.test import test
+    from tf_tester.report.record import report_of
+
+    selection = selection_of(settings, versions=settings.versions or "")
+    if json_file is not None and not json_file.absolute().parent.is_dir():
+        raise UsageError(f"There is no folder {json_file.absolute().parent} for --json.", hint="Make it first.")
+    with listener(settings) as show, recorded(settings, show) as world:
+        code = test(
+            selection,
+            trial,
+            world,
+            after=_explain if why else None,
+            locks=locks,
+            judged=comparison.judge if comparison is not None else None,
+        )
+        record = world.run.folder / "record.jsonl"
+    report = report_of(record)
+    _print(report, settings)
+    if json_file is not None:
+        shutil.copyfile(record, json_file)
+    if comparison is not None and code != INTERRUPTED:
+        say(comparison.finish(report))
+    return code
+
+
+def _explain(run: "Run", results: "Mapping[str, CellResult]") -> None:
+    from tf_tester.flow.explain.why import explain_failures
+
+    explain_failures(run, results, tell_progress)
+
+
+def _print(report: "RunReport", settings: Settings) -> None:
+    from tf_tester.report.matrix import print_report
+
+    print_report(
+        report,
+        sys.stdout,
+        environ=_colours(settings),
+        width=shutil.get_terminal_size().columns if sys.stdout.isatty() else _FILE_COLUMNS,
+        timings=settings.timings,
+        default_package=settings_from({}).settings.package,
+    )
+
+
+def _colours(settings: Settings) -> dict[str, str]:
+    match settings.color:
+        case "always":
+            return {**os.environ, "FORCE_COLOR": "1"}
+        case "never":
+            return {**os.environ, "NO_COLOR": "1"}
+        case _:
+            return dict(os.environ)

@@ -1,0 +1,1 @@
+"""Commands that bring files and carry them elsewhere."""

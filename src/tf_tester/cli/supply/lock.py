@@ -1,0 +1,112 @@
+"""`tf-tester lock`."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tf_tester.cli.common.options import EPILOG, options, settings_from
+from tf_tester.cli.common.output import say
+from tf_tester.cli.common.running import trial_of
+from tf_tester.cli.common.selection import FETCHING, RESOLVING, SELECTING, downloads_alone, selection_of
+from tf_tester.core.locks.lockfile import LockFormat
+
+if TYPE_CHECKING:
+    from tf_tester.flow.supply.lock import CheckedLock, UnmadeLock
+
+_FORMATS = [str(one) for one in LockFormat if one is not LockFormat.NONE]
+
+
+@click.command(
+    "lock",
+    epilog=EPILOG,
+    options_metavar="[OPTIONS]",
+    short_help="Write the exact distributions of each version to files, or check such files.",
+)
+@click.argument("targets", nargs=-1, metavar="[FILE|FOLDER]...", type=click.Path(path_type=Path))
+@options(*SELECTING, *RESOLVING, "runner", "with", "requirements", *FETCHING, "color")
+@click.option(
+    "-d",
+    "--dest",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("locks"),
+    show_default=True,
+    metavar="FOLDER",
+    help="Where the locks are.",
+)
+@click.option(
+    "--format",
+    "formats",
+    type=click.Choice(_FORMATS),
+    multiple=True,
+    help="pylock.toml (PEP 751), pip's requirements with hashes, or constraints. Repeatable.  [default: pylock]",
+)
+@click.option(
+    "--from-record",
+    "record",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write what the cells of this run had that passed: a known-good set.",
+)
+@click.option("--check", is_flag=True, help="Write nothing: tell what would be another today; exit with 1 then.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    targets: tuple[Path, ...],
+    folder: Path,
+    formats: tuple[str, ...],
+    record: Path | None,
+    check: bool,
+    **_: Any,
+) -> int:
+    """Write the exact distributions of each version to files, or check such files.
+
+    `tf-tester test --locked FOLDER` runs from them alone. With FILE or FOLDER, tests, the locks have their runner, too.
+
+    \b
+    Examples:
+      tf-tester lock tests/ --versions 2.8.0,2.12.0
+      tf-tester lock --check
+      tf-tester lock --from-record run.jsonl --format constraints
+    """
+    from tf_tester.errors import UsageError
+    from tf_tester.flow.supply.lock import check_locks, known_good, make_locks, write_locks
+    from tf_tester.report.record import report_of
+    from tf_tester.wiring import TOOL, services
+
+    if check and (record is not None or formats):
+        raise UsageError("--check writes nothing.", hint="Leave --from-record and --format away.")
+    chosen = [LockFormat(one) for one in dict.fromkeys(formats or ("pylock",))]
+    if record is not None:
+        failures: list[UnmadeLock] = []
+        names = write_locks(known_good(report_of(record)), folder, chosen, TOOL)
+    else:
+        settings = settings_from(ctx.params).settings
+        trial = trial_of(settings, targets, ())
+        tell = downloads_alone(settings.color)
+        with services(settings, lambda _: tell, environ=os.environ) as world:
+            if check:
+                same = check_locks([folder], trial, world, _tell_checked)
+                return 0 if same else 1
+            made, failures = make_locks(selection_of(settings), trial, world)
+            names = write_locks(made, folder, chosen, TOOL)
+    say(str(folder / name) for name in names)
+    for failure in failures:
+        lines = [f"tf-tester: {failure.name}: {failure.error}", failure.error.hint]
+        say([text for text in lines if text], sys.stderr)
+    return max((failure.error.exit_code for failure in failures), default=0)
+
+
+def _tell_checked(checked: "CheckedLock") -> None:
+    if checked.error is not None:
+        lines = [f"{checked.file}: can't be checked: {checked.error}", f"  {checked.error.hint}"]
+    elif not checked.changes:
+        lines = [f"{checked.file}: as it was"]
+    else:
+        lines = [f"{checked.file}: {len(checked.changes)} would be another today"]
+        lines += [f"  {change.text}" for change in checked.changes]
+    say([text for text in lines if text.strip()])

@@ -1,0 +1,1 @@
+"""Project pages: read, written, dated, compared."""

@@ -1,0 +1,82 @@
+"""What was current on a day: the view of an index as it was."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from msgspec.structs import replace
+from packaging.version import InvalidVersion, Version
+
+from tf_tester.model.artifact import Artifact, ProjectPage
+from tf_tester.model.host.interpreter import Interpreter
+
+_PYTHON_RELEASED = {
+    # PEP 494, 537, 569, 596, 619, 664, 693, 719, 745, 790
+    (3, 6): datetime(2016, 12, 23, tzinfo=UTC),
+    (3, 7): datetime(2018, 6, 27, tzinfo=UTC),
+    (3, 8): datetime(2019, 10, 14, tzinfo=UTC),
+    (3, 9): datetime(2020, 10, 5, tzinfo=UTC),
+    (3, 10): datetime(2021, 10, 4, tzinfo=UTC),
+    (3, 11): datetime(2022, 10, 24, tzinfo=UTC),
+    (3, 12): datetime(2023, 10, 2, tzinfo=UTC),
+    (3, 13): datetime(2024, 10, 7, tzinfo=UTC),
+    (3, 14): datetime(2025, 10, 7, tzinfo=UTC),
+    (3, 15): datetime(2026, 10, 1, tzinfo=UTC),
+}
+_SETTLING = timedelta(days=180)
+"""Half a year after a Python's release most packages with extension modules have wheels for it."""
+
+
+def release_date(artifacts: Iterable[Artifact]) -> datetime | None:
+    """When a version came out: the *earliest* upload among its files; None where no file has a time.
+
+    Publishers add wheels years later (jaxlib 0.4.13 of 2023 has files of December 2025), so a file's own time
+    says nothing of its version's.
+    """
+    return min((a.upload_time for a in artifacts if a.upload_time is not None), default=None)
+
+
+def as_of(page: ProjectPage, cutoff: datetime | None) -> tuple[ProjectPage, bool]:
+    """The page with only those versions that were out by then; whether the page tells times at all.
+
+    Every file of a version that was out is there, also those added later. A version without any upload time
+    counts as out: leaving it away would leave everything away on an index that has no times (PEP 503).
+    """
+    if cutoff is None:
+        return page, True
+    by_version = files_by_version(page.artifacts)
+    kept: list[Artifact] = []
+    dated = False
+    for artifacts in by_version.values():
+        released = release_date(artifacts)
+        dated = dated or released is not None
+        if released is None or released <= cutoff:
+            kept.extend(artifacts)
+    return replace(page, artifacts=tuple(kept)), dated or not by_version
+
+
+def files_by_version(artifacts: Iterable[Artifact]) -> dict[Version | str, list[Artifact]]:
+    """In the page's order; `1.0` and `1.0.0` are one version, what PEP 440 can't read goes by its text."""
+    spellings: dict[str, Version | str] = {}
+    found: dict[Version | str, list[Artifact]] = {}
+    for artifact in artifacts:
+        version = spellings.get(artifact.version)
+        if version is None:
+            version = spellings[artifact.version] = _version(artifact.version)
+        found.setdefault(version, []).append(artifact)
+    return found
+
+
+def settled_python(interpreter: Interpreter, released: datetime | None) -> bool:
+    """Whether that Python was old enough when a version came out for its dependencies to have wheels for it."""
+    if released is None or interpreter.release < min(_PYTHON_RELEASED):
+        return True
+    python_released = _PYTHON_RELEASED.get(interpreter.release)
+    # One that isn't in the table yet is newer than everything that it could be settled for.
+    return python_released is not None and python_released + _SETTLING <= released
+
+
+def _version(text: str) -> Version | str:
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return text

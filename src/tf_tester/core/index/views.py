@@ -1,0 +1,102 @@
+"""Views of an index by address: as it was on a day, only what a lock allows, only what is private. Pure.
+
+`/as-of/2021-03-01/simple/`, `/only/pylock.toml/simple/`, `/private/simple/`; the first two may be joined, in either
+order. A view takes away and adds nothing.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, time
+
+from msgspec import Struct
+from msgspec.structs import replace
+from packaging.version import InvalidVersion, Version
+
+from tf_tester.core.index.era import as_of
+from tf_tester.errors import BadView
+from tf_tester.model.artifact import Artifact, ProjectPage
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})")
+
+
+class IndexView(Struct, frozen=True):
+    """What is shown of an index."""
+
+    cutoff: datetime | None = None
+    """Versions that came out later aren't shown; aware, UTC."""
+    only: str = ""
+    """Name of a lock: files that aren't in it aren't shown."""
+    private: bool = False
+    """What isn't private isn't shown."""
+    depth: int = 0
+    """Parts of its address."""
+
+    @property
+    def is_whole(self) -> bool:
+        return self.cutoff is None and not self.only and not self.private
+
+
+class AllowedFiles(Struct, frozen=True):
+    """What a lock names."""
+
+    digests: frozenset[str] = frozenset()
+    """SHA-256 of files."""
+    versions: frozenset[tuple[str, Version]] = frozenset()
+    """Projects (canonical names) and versions of which every file is meant: the lock has no hash for them."""
+
+    def has(self, artifact: Artifact) -> bool:
+        if artifact.sha256 in self.digests:
+            return True
+        try:
+            return bool(self.versions) and (artifact.project, Version(artifact.version)) in self.versions
+        except InvalidVersion:
+            return False
+
+
+def split_view(parts: Sequence[str]) -> tuple[IndexView, list[str]]:
+    """The view that the parts of a path begin with, and what is left of them. Raises `BadView`.
+
+    >>> view, rest = split_view(["as-of", "2021-03-01", "simple", "toy", ""])
+    >>> view.cutoff.isoformat(), view.depth, rest
+    ('2021-03-01T23:59:59.999999+00:00', 2, ['simple', 'toy', ''])
+    """
+    view, rest = IndexView(), list(parts)
+    while rest:
+        match rest:
+            case ["as-of", day, *others] if others and view.cutoff is None:
+                view, rest = replace(view, cutoff=moment_of(day), depth=view.depth + 2), others
+            case ["only", name, *others] if others and not view.only and name:
+                view, rest = replace(view, only=name, depth=view.depth + 2), others
+            case ["private", *others] if others and not view.private:
+                view, rest = replace(view, private=True, depth=view.depth + 1), others
+            case _:
+                break
+    return view, rest
+
+
+def moment_of(text: str) -> datetime:
+    """The end of a day (UTC), or a moment (RFC 3339). Raises `BadView`.
+
+    As uv's `--exclude-newer`, but for the time zone: an address is to mean the same everywhere.
+    """
+    try:
+        if _DAY.fullmatch(text):
+            return datetime.combine(datetime.fromisoformat(text).date(), time.max, UTC)
+        if _MOMENT.fullmatch(text):
+            return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise BadView("That is no day, such as 2021-03-01, and no moment, such as 2021-03-01T12:00:00Z.")
+
+
+def shown(page: ProjectPage, view: IndexView, allowed: AllowedFiles | None) -> ProjectPage | None:
+    """The page as a view has it; None where nothing of it is in the view. `allowed`: with `View.only`."""
+    if view.cutoff is not None:
+        page, dated = as_of(page, view.cutoff)
+        if not dated:
+            # Without any date nobody knows how it was; all of it would be a lie.
+            return None
+    if allowed is not None:
+        page = replace(page, artifacts=tuple(one for one in page.artifacts if allowed.has(one)))
+    return page if page.artifacts or view.is_whole else None

@@ -1,0 +1,1 @@
+"""Exact files: locks, and everything that a replica needs."""

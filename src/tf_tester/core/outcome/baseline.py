@@ -1,0 +1,174 @@
+"""What a matrix came to at a time that counts as normal, and what has moved since. Pure.
+
+A baseline is a file for a repository: one line for each cell and test, in one order, without times and versions of what
+lies around, so that a change of it is read as a change of the matrix.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from typing import Any
+
+from msgspec import Struct
+
+from tf_tester.core.outcome.failures import gravest_first, kinds_of_failure
+from tf_tester.core.outcome.report import RunReport
+from tf_tester.errors import ConfigError
+from tf_tester.model.outcome import CellResult, Outcome, TestRow
+
+FORMAT = 1
+_NOT_SEEN = frozenset({Outcome.DOWNLOAD_FAILED, Outcome.INSTALL_FAILED, Outcome.INTERRUPTED})
+"""Nothing is known of such a cell today: it hasn't moved."""
+
+
+class MoveKind(StrEnum):
+    """How something moved."""
+
+    REGRESSED = "regressed"
+    FIXED = "fixed"
+    CHANGED = "changed"
+    """It fails as before, but otherwise; or it isn't run for another reason."""
+    NEW = "new"
+    GONE = "gone"
+    NOT_SEEN = "not seen"
+    """Our side failed: nobody knows."""
+
+
+class BaselineEntry(Struct, frozen=True):
+    """What one test, or a cell without tests, came to."""
+
+    outcome: str
+    told: str = ""
+    """The kind of failure, without what varies."""
+
+
+class Move(Struct, frozen=True):
+    """One difference from the baseline."""
+
+    kind: MoveKind
+    cell: str
+    """Its key."""
+    test: str
+    """Empty: the cell as a whole."""
+    before: str
+    after: str
+
+
+Baseline = Mapping[str, Mapping[str, BaselineEntry]]
+"""By cell key and test; a cell that has no tests has one entry with an empty name."""
+
+
+def baseline_of(report: RunReport, *, earlier: Baseline | None = None) -> Baseline:
+    """Of a run. What was not seen in it is taken from an earlier one."""
+    found: dict[str, Mapping[str, BaselineEntry]] = {}
+    for cell in report.cells:
+        result = report.result(cell)
+        if result.outcome in _NOT_SEEN:
+            if earlier is not None and cell.key in earlier:
+                found[cell.key] = earlier[cell.key]
+            continue
+        found[cell.key] = _cell(result)
+    return found
+
+
+def moves(baseline: Baseline, report: RunReport) -> tuple[Move, ...]:
+    """In the order of the cells; what is gone comes last."""
+    return tuple(_moves(baseline, report))
+
+
+def _moves(baseline: Baseline, report: RunReport) -> Iterator[Move]:
+    keys = {cell.key for cell in report.cells}
+    for cell in report.cells:
+        result = report.result(cell)
+        if result.outcome in _NOT_SEEN:
+            yield Move(MoveKind.NOT_SEEN, cell.key, "", _cell_word(baseline.get(cell.key)), str(result.outcome))
+            continue
+        now = _cell(result)
+        before = baseline.get(cell.key)
+        if before is None:
+            yield Move(MoveKind.NEW, cell.key, "", "", str(result.outcome))
+            continue
+        for test in dict.fromkeys((*now, *before)):
+            was, is_now = before.get(test), now.get(test)
+            if was is None and is_now is not None:
+                yield Move(MoveKind.NEW, cell.key, test, "", is_now.outcome)
+            elif was is not None and is_now is None:
+                yield Move(MoveKind.GONE, cell.key, test, was.outcome, "")
+            elif was is not None and is_now is not None and was != is_now:
+                yield Move(_kind(was, is_now), cell.key, test, _words(was, is_now), _words(is_now, was))
+    for key, tests in baseline.items():
+        if key not in keys:
+            yield Move(MoveKind.GONE, key, "", _cell_word(tests), "")
+
+
+def _kind(was: BaselineEntry, is_now: BaselineEntry) -> MoveKind:
+    good = (Outcome.PASS, Outcome.SKIP)
+    if was.outcome in good and is_now.outcome in good:
+        return MoveKind.CHANGED
+    if is_now.outcome in good:
+        return MoveKind.FIXED
+    return MoveKind.REGRESSED if was.outcome in good else MoveKind.CHANGED
+
+
+def _words(one: BaselineEntry, other: BaselineEntry) -> str:
+    """The outcome; where that is the same, what it says."""
+    return one.outcome if one.outcome != other.outcome or not one.told else f"{one.outcome} ({one.told})"
+
+
+def _cell_word(tests: Mapping[str, BaselineEntry] | None) -> str:
+    outcomes = [was.outcome for was in (tests or {}).values()]
+    return next((one for one in outcomes if one not in (Outcome.PASS, Outcome.SKIP)), next(iter(outcomes), ""))
+
+
+def _cell(result: CellResult) -> Mapping[str, BaselineEntry]:
+    rows = gravest_first(result.tests)
+    if not rows:
+        return {"": BaselineEntry(str(result.outcome))}
+    return {name: BaselineEntry(str(row.outcome), _told(row, result)) for name, row in sorted(rows.items())}
+
+
+def _told(row: TestRow, result: CellResult) -> str:
+    if not row.outcome.is_failure_of_the_test:
+        return ""
+    [(kind, message, _)] = kinds_of_failure(CellResult(result.cell, row.outcome, result.summary, tests=(row,)))
+    return message or kind
+
+
+def baseline_text(baseline: Baseline) -> str:
+    """As it is kept in a file: JSON, one test a line."""
+    cells = [
+        f"  {json.dumps(key)}: {{\n"
+        + ",\n".join(f"    {json.dumps(test)}: {json.dumps(_plain(was))}" for test, was in tests.items())
+        + "\n  }"
+        for key, tests in baseline.items()
+    ]
+    body = ",\n".join(cells)
+    return f'{{\n"format": {FORMAT},\n"cells": {{\n{body}\n}}\n}}\n'
+
+
+def _as_today(was: BaselineEntry) -> BaselineEntry:
+    """Return an entry in today's words: that no tests were found was an `error` before record format 2."""
+    empty = BaselineEntry(str(Outcome.EMPTY), f"{Outcome.EMPTY}: no tests were found")
+    return empty if was == BaselineEntry(str(Outcome.ERROR), f"{Outcome.ERROR}: no tests were found") else was
+
+
+def _plain(was: BaselineEntry) -> list[str]:
+    return [was.outcome, was.told] if was.told else [was.outcome]
+
+
+def read_baseline(text: str, *, shown: str) -> Baseline:
+    """Raises `ConfigError`; `shown`: the file's name."""
+    try:
+        content: Any = json.loads(text)
+        if content["format"] > FORMAT:
+            raise ConfigError(
+                f"{shown} is a baseline of a later tf-tester (format {content['format']}).", hint="Upgrade tf-tester."
+            )
+        return {
+            str(key): {str(test): _as_today(BaselineEntry(*map(str, was))) for test, was in tests.items()}
+            for key, tests in content["cells"].items()
+        }
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ConfigError(
+            f"{shown} is no baseline of tf-tester ({type(error).__name__}).", hint="Make one with --update-baseline."
+        ) from error

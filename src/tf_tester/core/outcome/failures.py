@@ -1,0 +1,170 @@
+"""Which failures are the same failure: cells that broke in one way are told in one place."""
+
+import re
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from tf_tester.core.outcome.report import RunReport
+from tf_tester.model.cell import Cell
+from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow
+
+_LONGEST = 2_000
+"""Characters of a message that are looked at: a tensor printed in full can have millions."""
+
+_VARYING = (
+    (re.compile(r"0x[0-9a-fA-F]+"), "<address>"),
+    (re.compile(r"(?:[A-Za-z]:)?(?:[\w.~+-]*[/\\])+[\w.+-]*"), "<path>"),
+    (re.compile(r"\d+(?:\.\d+)+(?:[a-z]+\d*)?(?:\+[\w.]+)?"), "<version>"),
+    (re.compile(r"\d+(?:e[+-]?\d+)?"), "<number>"),
+)
+_LIST = re.compile(r"(<\w+>)(?:,? (?:and |or )?\1)+")
+_LIBRARY = re.compile(r"^.*[/\\](?:site-packages|dist-packages|lib[/\\]python3\.\d+t?)[/\\]", re.DOTALL)
+
+Signature = tuple[str, str, str]
+"""What kind of failure, its message without what varies from version to version, and who raised it.
+
+Files and lines move from one version to the next: of a library it is the function, of the user's own code nothing.
+"""
+
+
+class SharedFailure(Struct, frozen=True):
+    """One way to fail, as seen in one cell, and who else failed in that way."""
+
+    cell: Cell
+    row: TestRow | None
+    """None: the cell failed without any test to name."""
+    headline: str
+    also: tuple[Cell, ...] = ()
+
+
+class Obstacle(Struct, frozen=True):
+    """One reason why cells could not run."""
+
+    cell: Cell
+    result: CellResult
+    also: tuple[Cell, ...] = ()
+    hints: tuple[str, ...] = ()
+    """Of all these cells; they may name different versions."""
+
+
+def differences(report: RunReport) -> tuple[tuple[SharedFailure, ...], int]:
+    """Of each failing cell the first failure that no earlier cell has shown, and how many kinds stay unshown.
+
+    A cell is named with every shown kind of failure that it has.
+    """
+    failures: dict[str, tuple[Cell, dict[Signature, tuple[TestRow | None, str]]]] = {}
+    for cell in report.cells:
+        result = report.result(cell)
+        if result.outcome.is_failure_of_the_test:
+            failures[cell.key] = (cell, kinds_of_failure(result))
+    shown: dict[Signature, tuple[Cell, TestRow | None, str]] = {}
+    for cell, kinds in failures.values():
+        for signature, (row, told) in kinds.items():
+            if signature not in shown:
+                shown[signature] = (cell, row, told)
+                break
+    # What was looked into is told in any case.
+    explained = {(one.cell.key, one.test) for one in report.explanations}
+    for cell, kinds in failures.values():
+        for signature, (row, told) in kinds.items():
+            if signature not in shown and row is not None and (cell.key, row.id) in explained:
+                shown[signature] = (cell, row, told)
+    every_kind = {signature for _, kinds in failures.values() for signature in kinds}
+    having = {signature: tuple(cell for cell, kinds in failures.values() if signature in kinds) for signature in shown}
+    found = tuple(
+        SharedFailure(cell, row, told, tuple(other for other in having[signature] if other != cell))
+        for signature, (cell, row, told) in shown.items()
+    )
+    return found, len(every_kind) - len(shown)
+
+
+def obstacles(report: RunReport) -> tuple[Obstacle, ...]:
+    """Why the cells that could not run could not, each reason once; interrupted cells have none."""
+    groups: dict[Signature, list[tuple[Cell, CellResult]]] = {}
+    for cell in report.cells:
+        result = report.result(cell)
+        if result.outcome.ran or result.outcome is Outcome.INTERRUPTED:
+            continue
+        groups.setdefault((result.outcome, without_varying(result.summary), ""), []).append((cell, result))
+    return tuple(
+        Obstacle(
+            members[0][0],
+            members[0][1],
+            tuple(cell for cell, _ in members[1:]),
+            tuple(dict.fromkeys(result.hint for _, result in members if result.hint)),
+        )
+        for members in groups.values()
+    )
+
+
+def without_varying(message: str) -> str:
+    """A message with numbers, addresses, paths and versions replaced by what they are.
+
+    >>> without_varying("no module at 0x7f00 in /tmp/x/a.py, wants 2.16.1 or 3")
+    'no module at <address> in <path>, wants <version> or <number>'
+    >>> without_varying("wheels for Python 3.5, 3.6 and 3.7 only")
+    'wheels for Python <version> only'
+    """
+    text = message[:_LONGEST]
+    for pattern, word in _VARYING:
+        text = pattern.sub(word, text)
+    text = _LIST.sub(r"\1", text)
+    return " ".join(text.split())
+
+
+def headline(exception: ExceptionFact) -> str:
+    """Type and first line; the second, too, where the first only announces it (`Graph execution error:`).
+
+    >>> headline(ExceptionFact("ValueError", "Graph execution error:\\n\\nno such node\\nmore"))
+    'ValueError: Graph execution error: no such node'
+    """
+    lines = [line.strip() for line in exception.message[:_LONGEST].splitlines() if line.strip()]
+    if not lines:
+        return exception.type
+    told = f"{lines[0]} {lines[1]}" if lines[0].endswith(":") and len(lines) > 1 else lines[0]
+    return f"{exception.type}: {told}"
+
+
+def place(exception: ExceptionFact) -> str:
+    """Where it was raised, library paths from their root on: `tensorflow/python/eager.py:12 in f`."""
+    if not exception.file:
+        return ""
+    file = _LIBRARY.sub("", exception.file)
+    where = f"{file}:{exception.line}" if exception.line else file
+    return f"{where} in {exception.function}" if exception.function else where
+
+
+def gravest_first(rows: Iterable[TestRow]) -> dict[str, TestRow]:
+    """Tests by id; of several with one id, one that failed."""
+    found: dict[str, TestRow] = {}
+    for row in rows:
+        earlier = found.get(row.id)
+        worse = earlier is not None and not earlier.outcome.is_failure_of_the_test
+        if earlier is None or (worse and row.outcome.is_failure_of_the_test):
+            found[row.id] = row
+    return found
+
+
+def kinds_of_failure(result: CellResult) -> dict[Signature, tuple[TestRow | None, str]]:
+    """In the order of the tests, each with the first test that shows it."""
+    kinds: dict[Signature, tuple[TestRow | None, str]] = {}
+    for row in result.tests:
+        if row.outcome.is_failure_of_the_test:
+            signature, told = _signature(row, result)
+            kinds.setdefault(signature, (row, told))
+    if not kinds:
+        told = result.summary or str(result.outcome)
+        kinds[(result.outcome, without_varying(told), "")] = (None, told)
+    return kinds
+
+
+def _signature(row: TestRow, result: CellResult) -> tuple[Signature, str]:
+    if row.exception is not None:
+        told = headline(row.exception)
+        raised_by = row.exception.function if _LIBRARY.match(row.exception.file) else ""
+        return (row.exception.type, without_varying(told).rstrip(".:!"), raised_by), told
+    exited = f"exit status {row.exit_code}" if row.exit_code else ""
+    reason = row.reason or exited or result.summary
+    told = f"{row.outcome}: {reason}" if reason else str(row.outcome)
+    return (row.outcome, without_varying(told), ""), told

@@ -1,0 +1,227 @@
+"""From what the harness wrote and how the process ended, to outcomes.
+
+The verdict comes from the exit status and the event file, never from what the test prints.
+"""
+
+import re
+import signal
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from tf_tester.core.config.settings import memory_words
+from tf_tester.core.outcome.harness_events import (
+    HarnessEvent,
+    ReportedException,
+    RowFinished,
+    RowStarted,
+    SessionEnded,
+    SessionStarted,
+)
+from tf_tester.core.text.sizes import size_text
+from tf_tester.model.host.exit import Exit
+from tf_tester.model.host.limits import Exceeded, Limit
+from tf_tester.model.outcome import ExceptionFact, Outcome, TestRow, WarningFact
+
+TRACEBACK = "Traceback (most recent call last)"
+_FRAME = re.compile(r'  File "(.*)", line ([0-9]{1,9})(?:, in (.*))?')
+
+
+def judge_harness(
+    events: Sequence[HarnessEvent], end: Exit, *, target: str, stdout: str, stderr: str
+) -> tuple[TestRow, ...]:
+    """Return the rows of a run under the harness. `target` names the row where no test was reached.
+
+    `stdout` and `stderr` are the process's own (already bounded); a script's row gets them, and so does the
+    row of a test during which the process died.
+    """
+    rows = [_row(event, stderr) for event in events if isinstance(event, RowFinished)]
+    last = next((event for event in reversed(events) if isinstance(event, SessionEnded)), None)
+    unfinished = _unfinished(events)
+    death = _death(end, started=any(isinstance(event, SessionStarted) for event in events), stderr=stderr)
+    if death is None and last is None:
+        death = Outcome.CRASH, f"the process left through os._exit({end.code}) without ending its tests"
+    elif death is None and last is not None and _differs(last.exit_code, end.code):
+        death = Outcome.CRASH, f"its shutdown changed the exit status from {last.exit_code} to {end.code}"
+    if death is None:
+        return tuple(rows)
+    outcome, reason = death
+    named = unfinished or target
+    if last is not None:
+        reason += " after the tests had ended"
+    elif unfinished is None and rows:
+        reason += f", after {rows[-1].id} had ended"
+    victim = TestRow(
+        named,
+        outcome,
+        reason=reason,
+        stdout=stdout,
+        stderr=stderr,
+        wall_s=end.wall_s,
+        exit_code=end.code,
+        limit=_limit(end),
+    )
+    return (*(row for row in rows if row.id != named), victim)
+
+
+def judge_command(end: Exit, *, target: str, stdout: str, stderr: str) -> tuple[TestRow, ...]:
+    """Return the one row of a plain command: its exit status decides."""
+    death = _death(end, started=True, stderr=stderr)
+    if death is not None:
+        outcome, reason = death
+    elif end.code == 0:
+        outcome, reason = Outcome.PASS, ""
+    else:
+        outcome, reason = Outcome.FAIL, f"exit status {end.code}"
+    return (
+        TestRow(
+            target,
+            outcome,
+            exception=last_exception(stderr) if outcome is Outcome.FAIL else None,
+            stdout=stdout,
+            stderr=stderr,
+            reason=reason,
+            wall_s=end.wall_s,
+            cpu_s=end.cpu_s,
+            peak_rss_kib=end.peak_rss_kib,
+            exit_code=end.code,
+            remarks=printed_traceback(stdout, stderr) if outcome is Outcome.PASS else (),
+            limit=_limit(end),
+        ),
+    )
+
+
+def with_output(row: TestRow, stdout: str, stderr: str) -> TestRow:
+    """Return a script's row with what its process printed, and the remark that a caught exception deserves."""
+    remarks = row.remarks
+    if row.outcome is Outcome.PASS:
+        remarks += printed_traceback(stdout, stderr)
+    return replace(row, stdout=stdout, stderr=stderr, remarks=remarks)
+
+
+def printed_traceback(stdout: str, stderr: str) -> tuple[str, ...]:
+    """Return the remark on a test that passed although it printed a traceback."""
+    return ("passed, but printed a traceback",) if TRACEBACK in stdout or TRACEBACK in stderr else ()
+
+
+def last_exception(stderr: str) -> ExceptionFact | None:
+    """Return the exception of the last traceback in a program's output, where there is one."""
+    start = stderr.rfind(TRACEBACK)
+    if start < 0:
+        return None
+    file, line, function = "", 0, ""
+    for text in stderr[start:].splitlines()[1:]:
+        if frame := _FRAME.match(text):
+            file, line, function = frame[1], int(frame[2]), frame[3] or ""
+        elif text and not text.startswith(" "):
+            kind, _, message = text.partition(": ")
+            return ExceptionFact(kind.strip(), message, file, line, function)
+    return None
+
+
+def _row(event: RowFinished, stderr: str) -> TestRow:
+    row = TestRow(
+        id=event.id,
+        outcome=event.status,
+        exception=None if event.exception is None else _exception(event.exception),
+        traceback=event.traceback,
+        stdout=event.stdout,
+        stderr=event.stderr,
+        reason=event.reason or "",
+        warnings=tuple(WarningFact(one.category, one.message, one.file, one.line, one.count) for one in event.warnings),
+        wall_s=event.wall_s,
+        cpu_s=event.cpu_s,
+        peak_rss_kib=event.peak_rss_kib,
+        exit_code=event.exit_code,
+        remarks=event.remarks,
+    )
+    if row.exception is not None:
+        return row
+    if event.could_not_begin:
+        return replace(row, reason=f"pytest could not begin: {_complaint(stderr)}", stderr=stderr)
+    if row.outcome is Outcome.ERROR and not row.reason and row.remarks:
+        return replace(row, reason=row.remarks[0])
+    return row
+
+
+def _complaint(stderr: str) -> str:
+    """Return the line in which pytest says why it gives up."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    told = [line.partition(": error: ")[2] for line in lines if ": error: " in line]
+    told = told or [line for line in lines if "error" in line.lower()] or lines[-1:] or ["see its output"]
+    return told[0]
+
+
+def _exception(exception: ReportedException) -> ExceptionFact:
+    # The frame inside the package says more than the one in the standard library below it.
+    frame = exception.in_package or exception
+    return ExceptionFact(exception.type, exception.message, frame.file or "", frame.line or 0, frame.function or "")
+
+
+def _unfinished(events: Sequence[HarnessEvent]) -> str | None:
+    """Return the test that was running when the process ended."""
+    running: str | None = None
+    for event in events:
+        if isinstance(event, RowStarted):
+            running = event.id
+        elif isinstance(event, RowFinished) and event.id == running:
+            running = None
+    return running
+
+
+def _death(end: Exit, *, started: bool, stderr: str) -> tuple[Outcome, str] | None:
+    """Return how the process died, or None where it left by itself."""
+    if end.spawn_error:
+        return Outcome.CRASH, f"it could not be started: {end.spawn_error}"
+    if end.exceeded is not None:
+        return _beyond(end.exceeded)
+    if end.timed_out:
+        return Outcome.TIMEOUT, f"stopped after {end.wall_s:.0f} s"
+    if end.signal is not None:
+        return Outcome.CRASH, f"killed by {_signal_name(end.signal)}"
+    if not started:
+        last = stderr.strip().splitlines()[-1:] or ["it said nothing"]
+        return Outcome.CRASH, f"the interpreter could not start (exit status {end.code}): {last[0]}"
+    return None
+
+
+def _beyond(exceeded: Exceeded) -> tuple[Outcome, str]:
+    limit, allowed = exceeded.limit, exceeded.allowed
+    amount = "" if allowed is None else f"{allowed:,}" if limit.counts else _as_given(allowed)
+    match limit:
+        case Limit.MEMORY if allowed is None:
+            return Outcome.OOM, "killed while the machine's memory ran out"
+        case Limit.MEMORY:
+            return Outcome.OOM, f"it needed more memory than {amount} (--limit memory=…)"
+        case Limit.PROCESSES:
+            return Outcome.CRASH, f"stopped: it had more than {amount} processes and threads (--limit processes=…)"
+        case Limit.SCRATCH:
+            return Outcome.CRASH, f"stopped: it wrote more than {amount} (--limit scratch=…)"
+        case Limit.OUTPUT:
+            return Outcome.CRASH, f"stopped: it printed more than {amount} (--limit output=…)"
+        case _:
+            return Outcome.CRASH, f"stopped: beyond the limit of {limit}, {amount}"
+
+
+def _limit(end: Exit) -> Limit | None:
+    """Return the limit that ended a process, unless the machine itself ran out."""
+    return end.exceeded.limit if end.exceeded is not None and end.exceeded.allowed is not None else None
+
+
+def _as_given(size: int) -> str:
+    """Return `4G`, as somebody wrote it; what nobody would write is rounded."""
+    words = memory_words(size)
+    return size_text(size) if words.endswith("K") else words
+
+
+def _differs(promised: int | None, code: int | None) -> bool:
+    """Tell whether a process left with another status than Python meant; C++ destructors and `atexit` can do that."""
+    return promised is not None and code is not None and promised & 0xFF != code & 0xFF
+
+
+def _signal_name(number: int) -> str:
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+    return f"{name} (out of memory, or somebody's kill)" if name == "SIGKILL" else name

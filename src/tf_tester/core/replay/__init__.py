@@ -1,0 +1,1 @@
+"""When a cell need not run again: the key of everything that decides its result."""

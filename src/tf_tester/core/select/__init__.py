@@ -1,0 +1,1 @@
+"""Which versions, Pythons and wheels: from words to cells."""

@@ -1,0 +1,1 @@
+"""Text for people: sizes, times, and nothing that a terminal would obey."""

@@ -1,0 +1,1 @@
+"""Why it happened: searches, and who is to blame."""

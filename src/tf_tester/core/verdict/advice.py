@@ -1,0 +1,90 @@
+"""What to run next, judged from what a run came to."""
+
+import re
+import shlex
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from tf_tester.core.outcome.failures import differences
+from tf_tester.core.outcome.report import RunReport
+from tf_tester.core.verdict.verdicts import finding
+from tf_tester.model.cell import Cell
+from tf_tester.model.lock import Resolution
+from tf_tester.model.outcome import Outcome
+
+_COMMAND = re.compile(r"`((?:uv python install|tf-tester) [\w .@+=-]+)`")
+"""Commands in a hint; others are not repeated as advice, wherever a hint may come from."""
+_MOST_INSTALLS = 3
+
+
+class Advice(Struct, frozen=True):
+    """One thing to do."""
+
+    command: str
+    """What to type; empty where it is the same command again."""
+    purpose: str
+
+
+def advice(report: RunReport, *, default_package: str = "") -> tuple[Advice, ...]:
+    """What to run next, the most useful first; nothing where everything passed.
+
+    `default_package` is the one that commands mean when none is named.
+    """
+    return tuple(_advice(report, default_package))
+
+
+def _advice(report: RunReport, default_package: str) -> Iterator[Advice]:
+    outcomes = {report.result(cell).outcome for cell in report.cells}
+    if report.interrupted or Outcome.DOWNLOAD_FAILED in outcomes:
+        yield Advice("", "the same command again goes on; what was downloaded is kept")
+    failed = [cell for cell in report.cells if report.result(cell).outcome.is_failure_of_the_test]
+    failed_here = [cell for cell in failed if cell.resolution is not Resolution.LOCK]
+    if failed_here:
+        yield Advice(_shell(failed_here[0], report, default_package), "look around in that environment")
+    if any(not finding(difference, report).enough for difference in differences(report)[0]):
+        yield Advice("", "the same command with --why runs more cells to find out what is to blame")
+    yield from _pythons(report)
+    if Outcome.NO_WHEEL in outcomes:
+        package = report.cells[0].package
+        name = "" if package == default_package else f" {_quoted(package)}"
+        yield Advice(f"tf-tester versions{name}", "which versions have wheels for which Python")
+
+
+def _pythons(report: RunReport) -> Iterator[Advice]:
+    """How to get the Pythons that were missing: the commands that the refusals name."""
+    refused = [report.result(cell) for cell in report.cells]
+    hints = [result.hint for result in refused if result.outcome is Outcome.NO_PYTHON]
+    commands = list(dict.fromkeys(command for hint in hints for command in _COMMAND.findall(hint)))
+    for command in commands[:_MOST_INSTALLS]:
+        yield Advice(command, "install the Python that was missing")
+    if hints and not commands:
+        yield Advice("tf-tester doctor", "which Pythons were found, and how to get more")
+
+
+def _shell(cell: Cell, report: RunReport, default_package: str) -> str:
+    words = ["tf-tester", "shell", _quoted(cell.version)]
+    if cell.package != default_package:
+        words += ["--package", _quoted(cell.package)]
+    if _pythons_were_chosen(report, cell):
+        words += ["--python", _quoted(cell.python)]
+    if cell.resolution is not Resolution.ERA:
+        words += ["--resolve", str(cell.resolution)]
+    trial = report.request.get("trial") or {}
+    for requirement in trial.get("requirements") or ():
+        words += ["--with", _quoted(str(requirement))]
+    if trial.get("project"):
+        words += ["--project", _quoted(str(trial["project"]))]
+    return " ".join(words)
+
+
+def _pythons_were_chosen(report: RunReport, cell: Cell) -> bool:
+    """Whether the command alone might mean another Python than the cell's."""
+    selection = report.request.get("selection")
+    if isinstance(selection, dict) and selection.get("pythons"):
+        return True
+    return len({other.python for other in report.cells if other.version == cell.version}) > 1
+
+
+def _quoted(text: str) -> str:
+    return shlex.quote(text)

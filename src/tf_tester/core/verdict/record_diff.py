@@ -1,0 +1,40 @@
+"""What two records of the same matrix differ in. Pure."""
+
+from msgspec import Struct
+
+from tf_tester.core.outcome.baseline import Move, baseline_of, moves
+from tf_tester.core.outcome.report import RunReport
+from tf_tester.core.verdict.drift import DistributionChange, changes
+
+
+class CellDiff(Struct, frozen=True):
+    """One cell that isn't as it was."""
+
+    cell: str
+    """Its key."""
+    moves: tuple[Move, ...]
+    changes: tuple[DistributionChange, ...]
+    """What it has otherwise than before."""
+
+
+class RecordDiff(Struct, frozen=True):
+    """All of them, in the order of the later record; what is gone comes last."""
+
+    cells: tuple[CellDiff, ...]
+    same: int
+    """Cells that are in both, and as they were."""
+
+
+def record_diff(before: RunReport, after: RunReport) -> RecordDiff:
+    """Cells by their keys."""
+    moved: dict[str, list[Move]] = {}
+    for move in moves(baseline_of(before), after):
+        moved.setdefault(move.cell, []).append(move)
+    keys = dict.fromkeys((*(cell.key for cell in after.cells), *moved))
+    found = []
+    for key in keys:
+        old, new = before.locks.get(key), after.locks.get(key)
+        drifted = changes(old, new) if old is not None and new is not None else ()
+        if key in moved or drifted:
+            found.append(CellDiff(key, tuple(moved.get(key, ())), drifted))
+    return RecordDiff(tuple(found), len(keys) - len(found))

@@ -1,0 +1,115 @@
+"""Which versions work, as a range that packaging tools understand. Pure."""
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+
+from msgspec import Struct
+from packaging.version import Version
+
+from tf_tester.core.outcome.report import RunReport
+from tf_tester.core.verdict.drift import upper_bound
+from tf_tester.model.outcome import Outcome
+
+
+class Compatibility(StrEnum):
+    """What is known of one version, all Pythons and resolutions together."""
+
+    YES = "yes"
+    """It passes wherever it ran."""
+    NO = "no"
+    PARTLY = "partly"
+    """It passes with some Pythons or dependencies and fails with others."""
+    UNKNOWN = "unknown"
+    """It never ran, or tested nothing."""
+
+
+class SupportedVersions(Struct, frozen=True):
+    """What a record says of one package."""
+
+    package: str
+    versions: Mapping[str, Compatibility]
+    """Oldest first."""
+    outcomes: Mapping[str, Mapping[str, Outcome]]
+    """By version and column (`py3.10`, or `py3.10 latest` where there are several resolutions): the gravest outcome."""
+    specifier: str
+    """PEP 440, such as `>=2.4.0,<2.12`; empty where no version works."""
+    remarks: tuple[str, ...]
+    """Where the range says more than was tested."""
+
+
+def support(report: RunReport) -> tuple[SupportedVersions, ...]:
+    """One for each package of a record."""
+    return tuple(_support(report, package) for package in report.packages)
+
+
+def _support(report: RunReport, package: str) -> SupportedVersions:
+    cells = [cell for cell in report.cells if cell.package == package]
+    several = len({cell.resolution for cell in cells}) > 1
+    outcomes: dict[str, dict[str, Outcome]] = {}
+    for cell in sorted(cells, key=lambda one: Version(one.version)):
+        column = f"py{cell.python}" + (f" {cell.resolution}" if several else "")
+        row, outcome = outcomes.setdefault(cell.version, {}), report.result(cell).outcome
+        # Several cells may be told in one place: the worst one counts.
+        if column not in row or _gravity(outcome) > _gravity(row[column]):
+            row[column] = outcome
+    versions = {version: _works(by_column.values()) for version, by_column in outcomes.items()}
+    specifier, remarks = _range(versions)
+    return SupportedVersions(package, versions, outcomes, specifier, remarks)
+
+
+def _series(version: str) -> tuple[int, ...]:
+    return Version(version).release[:2]
+
+
+def _gravity(outcome: Outcome) -> int:
+    return 3 if outcome.is_failure_of_the_test else {Outcome.PASS: 2, Outcome.SKIP: 1}.get(outcome, 0)
+
+
+def _works(outcomes: Iterable[Outcome]) -> Compatibility:
+    found = set(outcomes)
+    bad = any(one.is_failure_of_the_test and one is not Outcome.EMPTY for one in found)
+    if Outcome.PASS in found:
+        return Compatibility.PARTLY if bad else Compatibility.YES
+    return Compatibility.NO if bad else Compatibility.UNKNOWN
+
+
+def _range(versions: Mapping[str, Compatibility]) -> tuple[str, tuple[str, ...]]:
+    """The newest stretch of versions that work; one that fails alone within its series (`2.10`) is excluded."""
+    known = [
+        (version, works is Compatibility.YES)
+        for version, works in versions.items()
+        if works is not Compatibility.UNKNOWN
+    ]
+    good = [place for place, (_, works) in enumerate(known) if works]
+    if not good:
+        return "", ()
+    last = first = good[-1]
+    excluded: list[str] = []
+    while first > 0:
+        if known[first - 1][1]:
+            first -= 1
+        elif first > 1 and known[first - 2][1] and len({_series(known[first - back][0]) for back in (0, 1, 2)}) == 1:
+            excluded.append(known[first - 1][0])
+            first -= 2
+        else:
+            break
+    oldest, newest = known[first][0], known[last][0]
+    # A local version (`1.13.0+cpu`) can't be a bound.
+    parts = [f">={Version(oldest).public}"]
+    remarks = []
+    if last + 1 < len(known):
+        bound = Version(upper_bound(newest, known[last + 1][0])).public
+        parts.append(f"<{bound}")
+        remarks.append(f"{newest} works and {known[last + 1][0]} doesn't; what lies between was not tested")
+    else:
+        remarks.append(f"{newest} is the newest that was tested")
+    if first == 0:
+        remarks.append(f"{oldest} is the oldest that was tested")
+    parts += [f"!={version}" for version in reversed(excluded)]
+    older = [version for version, works in known[:first] if works]
+    if older:
+        remarks.append(f"{', '.join(older)} work, too, but not those after them")
+    untested = [version for version, works in versions.items() if works is Compatibility.UNKNOWN]
+    if untested:
+        remarks.append(f"nothing is known of {', '.join(untested)}")
+    return ",".join(parts), tuple(remarks)

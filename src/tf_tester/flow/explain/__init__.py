@@ -1,0 +1,1 @@
+"""Why cells fail, found by running more of them."""

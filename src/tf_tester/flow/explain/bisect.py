@@ -1,0 +1,216 @@
+"""Which version of a package, or of one of its dependencies, a test begins to fail with."""
+
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from tf_tester.core.select.choose import Choice, choose
+from tf_tester.core.verdict.bisect import BisectSearch, Mark, Transition, transitions
+from tf_tester.errors import UsageError
+from tf_tester.flow.explain.probes import Probe, Prober
+from tf_tester.flow.prepare.select import select_cells
+from tf_tester.flow.prepare.services import Services
+from tf_tester.flow.run.frame import Run, carry_out
+from tf_tester.flow.run.plan import RunPlan
+from tf_tester.flow.run.trial import jobs_of
+from tf_tester.model.artifact import ProjectPage
+from tf_tester.model.cell import CellRequirement, PlannedCell
+from tf_tester.model.request import Selection, Trial
+
+
+class BisectRequest(Struct, frozen=True):
+    """What is asked."""
+
+    good: str
+    bad: str
+    over: str | None = None
+    """A dependency whose versions these are; the package under test is held then."""
+    repeat: int = 1
+    """How often each version is run: one that isn't the same each time can't be relied on."""
+    failures: tuple[str, ...] = ()
+    """Words of the failures that are meant; another failure makes a version untestable. None: every failure is."""
+    everywhere: bool = False
+    """Run every version, and tell every change."""
+
+
+class Bisection(Struct, frozen=True):
+    """The answer."""
+
+    project: str
+    """Whose versions they are."""
+    versions: tuple[str, ...]
+    """All between the ends, oldest first."""
+    changes: tuple[Transition, ...]
+    """By number of version."""
+    probes: tuple[Probe, ...]
+    """In the order in which they were run."""
+    cells: int
+    """That ran for it, repetitions included."""
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0 where something changes between the ends; else 3."""
+        return 0 if self.changes else 3
+
+
+class Line(Struct, frozen=True):
+    """A cell for each version between the ends."""
+
+    page: ProjectPage
+    """Of the package under test."""
+    cells: tuple[PlannedCell, ...]
+    """Oldest first."""
+    versions: tuple[str, ...]
+    """Theirs."""
+    remarks: tuple[str, ...]
+    good_is_older: bool
+
+
+Told = Callable[[Probe, int], None]
+"""Is called with each probe, and how many more there may be."""
+
+
+def bisect(selection: Selection, trial: Trial, services: Services, request: BisectRequest, told: Told) -> Bisection:
+    """Return where the mark of a version changes: run the two ends, then halve what is between.
+
+    Raises `UsageError` where the ends are not what they are said to be, or can't be tested.
+    """
+    jobs = jobs_of(trial)
+    line = _line(selection, services, request)
+    plan = RunPlan(selection, trial, jobs, line.page, line.cells, line.remarks)
+    return carry_out(plan, services, lambda run: _found(run, request, line, told))
+
+
+def _found(run: Run, request: BisectRequest, line: Line, told: Told) -> Bisection:
+    prober = Prober(run, repeat=request.repeat, failures=request.failures)
+    probes: list[Probe] = []
+
+    def probe(index: int, left: int) -> Mark:
+        probes.append(prober.probe(line.cells[index], line.versions[index]))
+        told(probes[-1], left)
+        return probes[-1].mark
+
+    remarks = line.remarks
+    if request.everywhere:
+        last = len(line.cells) - 1
+        changes = tuple(transitions([probe(index, last - index) for index in range(last + 1)]))
+    else:
+        change = _halved(run, request, line, probe, probes)
+        changes = (change,)
+        remarks += _about_failures(probes, line, change)
+        if not request.over:
+            remarks += _about_python(run, prober, line, change)
+    project = request.over or run.plan.selection.package
+    return Bisection(project, line.versions, changes, tuple(probes), prober.cells, remarks)
+
+
+def _halved(
+    run: Run, request: BisectRequest, line: Line, probe: Callable[[int, int], Mark], probes: Sequence[Probe]
+) -> Transition:
+    """Return the one change between the ends. Raises `UsageError` where they are not what they are said to be."""
+    last = len(line.cells) - 1
+    ends = probe(0, 1 + last.bit_length()), probe(last, last.bit_length())
+    wanted = (Mark.GOOD, Mark.BAD) if line.good_is_older else (Mark.BAD, Mark.GOOD)
+    for taken, mark, expected in zip(probes, ends, wanted, strict=True):
+        if mark is not expected:
+            raise UsageError(
+                f"{request.over or run.plan.selection.package} {taken.version} is {_words(mark)}, not {expected}: "
+                f"{(taken.summary or taken.outcome).rstrip('.')}.",
+                hint="Name ends that differ; --all-transitions looks at every version between them.",
+            )
+    search = BisectSearch(len(line.cells), ends[0])
+    while (index := search.next()) is not None:
+        search.tell(index, probe(index, max(0, search.most - 1)))
+    return search.change
+
+
+def _about_failures(probes: Sequence[Probe], line: Line, change: Transition) -> tuple[str, ...]:
+    """Tell where the failure at the change is another one than at the end: it may have another cause."""
+    by_version = {probe.version: probe for probe in probes}
+    end = by_version[line.versions[-1 if line.good_is_older else 0]]
+    at = by_version[line.versions[change.after if line.good_is_older else change.before]]
+    if _kind(end.summary) == _kind(at.summary):
+        return ()
+    return (
+        f"{end.version} fails with something else: {_first(end.summary)}",
+        f"to follow that alone, add --failure {_kind(end.summary)!r}; other failures are passed over then",
+    )
+
+
+def _kind(summary: str) -> str:
+    """Return the exception's name."""
+    return _first(summary).partition(":")[0]
+
+
+def _first(summary: str) -> str:
+    return next(iter(summary.strip().splitlines()), "")
+
+
+def _words(mark: Mark) -> str:
+    return {Mark.GOOD: "good", Mark.BAD: "bad"}.get(mark, "not to be tested here")
+
+
+def _about_python(run: Run, prober: Prober, line: Line, change: Transition) -> tuple[str, ...]:
+    """Run two neighbours that had different Pythons on one, and tell whether they differ there, too."""
+    before, after = line.cells[change.before], line.cells[change.after]
+    pythons = (after.cell.python, before.cell.python)
+    if pythons[0] == pythons[1]:
+        return ()
+    names = (line.versions[change.before], line.versions[change.after])
+    for python in pythons:
+        on_one = replace(run.plan.selection, versions=",".join(names), pythons=(python,), last=None)
+        cells = select_cells(on_one, run.services).cells
+        if len(cells) != 2 or any(planned.interpreter is None for planned in cells):
+            continue
+        same = [prober.probe(planned, name).mark for planned, name in zip(cells, names, strict=True)]
+        if Mark.UNTESTABLE in same:
+            continue
+        if same[0] is same[1]:
+            return (
+                f"on Python {python} both are {same[0]}: it is the Python that makes the difference "
+                f"({pythons[1]} and {pythons[0]} were used)",
+            )
+        return (f"the same on Python {python} for both",)
+    return (f"{names[0]} ran on Python {pythons[1]}, {names[1]} on {pythons[0]}: no installed Python has both",)
+
+
+def _one_version(page: ProjectPage, text: str) -> Version:
+    found = choose(page, Choice(text))
+    if len(found) != 1:
+        raise UsageError(f"{text!r} means {len(found)} versions.", hint="Give one with --good, and one with --bad.")
+    return found[0]
+
+
+def _line(selection: Selection, services: Services, request: BisectRequest) -> Line:
+    """Return the versions from end to end, each with its cell.
+
+    Raises `UsageError` where the ends are no two versions, or one of those between them is not one cell.
+    """
+    over = None if request.over is None else str(canonicalize_name(request.over))
+    page = services.packages.index.page(over or selection.package)
+    ends = [_one_version(page, text) for text in (request.good, request.bad)]
+    if ends[0] == ends[1]:
+        raise UsageError("--good and --bad are the same version.", hint="Name two that differ.")
+    low, high = min(ends), max(ends)
+    ordinary = choose(page, Choice("all", pre=selection.pre, yanked=selection.yanked))
+    between = [version for version in ordinary if low < version < high]
+    versions = tuple(str(one) for one in sorted({low, high, *between}))
+    good_is_older = ends[0] == low
+    if over is None:
+        selected = select_cells(replace(selection, versions=",".join(versions), last=None), services)
+        if len(selected.cells) != len(versions):
+            raise UsageError("A version can only be looked at with one Python here.", hint="Give one --python.")
+        return Line(selected.page, selected.cells, versions, selected.remarks, good_is_older)
+    selected = select_cells(selection, services)
+    if len(selected.cells) != 1 or selected.cells[0].interpreter is None:
+        raise UsageError(
+            f"{len(selected.cells)} cells are meant, and while {over} changes one is held.",
+            hint=f"Give one version of {selection.package} with --versions, and one --python.",
+        )
+    held = selected.cells[0]
+    cells = tuple(replace(held, cell=held.cell.beside((CellRequirement(over, version),))) for version in versions)
+    return Line(selected.page, cells, versions, selected.remarks, good_is_older)

@@ -1,0 +1,467 @@
+"""Which distributions make a cell fail that passes with others, found by running cells between the two."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import assert_never
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+from packaging.version import Version
+
+from tf_tester.core.select.choose import Choice, choose
+from tf_tester.core.select.markers import markers_of
+from tf_tester.core.verdict.bisect import Mark, halving
+from tf_tester.core.verdict.bisect import Transition as Step
+from tf_tester.core.verdict.blame import (
+    Changes,
+    Culprit,
+    CulpritSearch,
+    CulpritSearchResult,
+    EntailmentGraph,
+    most_trials,
+)
+from tf_tester.core.verdict.drift import (
+    DistributionChange,
+    LockChangeKind,
+    between,
+    changes,
+    entailing,
+    requirers,
+    upper_bound,
+)
+from tf_tester.errors import NotAsSaid, TfTesterError, UsageError
+from tf_tester.flow.explain.probes import Probe, Prober
+from tf_tester.flow.prepare.locked import is_file_of_lock, locked_cell
+from tf_tester.flow.prepare.prepare import Preparation
+from tf_tester.flow.prepare.select import select_cells
+from tf_tester.flow.prepare.services import Services
+from tf_tester.flow.run.frame import Run, carry_out
+from tf_tester.flow.run.plan import RunPlan
+from tf_tester.flow.run.trial import jobs_of
+from tf_tester.model.artifact import ProjectPage
+from tf_tester.model.cause import Cause, Explanation, Verdict
+from tf_tester.model.cell import CellRequirement, PlannedCell
+from tf_tester.model.events import CellExplained
+from tf_tester.model.lock import Lock, Pin, Resolution
+from tf_tester.model.request import Selection, Trial
+
+_BETWEEN = (LockChangeKind.UP, LockChangeKind.DOWN)
+"""Changes with versions between the two."""
+_ROUNDS = 3
+"""How often what still fails with the pins is searched again."""
+
+
+class SearchEstimate(Struct, frozen=True):
+    """What is known before the search, and what it will take."""
+
+    changes: tuple[DistributionChange, ...]
+    groups: int
+    """Of changes that can only be made together."""
+    one: int
+    """Cells that one culprit takes at the most, besides its border."""
+    budget: int
+
+
+class SearchStep(Struct, frozen=True):
+    """One probe, as it is told to somebody who waits."""
+
+    what: str
+    probe: Probe
+
+
+Told = Callable[[SearchEstimate | SearchStep], None]
+
+
+class _Pair(Struct, frozen=True):
+    """Two cells that differ in what they install, the first of which passes."""
+
+    good: PlannedCell
+    bad: PlannedCell
+    """Both with their locks."""
+    era: PlannedCell
+    """The passing one as it was planned."""
+    differing: dict[str, DistributionChange]
+    graph: EntailmentGraph
+    """Of what differs."""
+
+
+class _SoFar(Struct):
+    """What an explanation has come to."""
+
+    remarks: list[str]
+    causes: list[Cause] = field(default_factory=list)
+    complete: bool = True
+    """All was tried that there was budget for."""
+    verified: bool = False
+    """The pins were seen to be enough."""
+
+
+class CauseSearch:
+    """What one explanation needs."""
+
+    def __init__(self, run: Run, prober: Prober, *, budget: int, told: Told) -> None:
+        """Take at most `budget` cells for one explanation, but for the last check."""
+        self._run = run
+        self._services = run.services
+        self._prober = prober
+        self._at_once = run.plan.trial.jobs
+        self._budget = budget
+        self._told = told
+        self._package = run.plan.selection.package
+        self._number = 0
+        self._first = 0
+
+    def explain(self, good: PlannedCell, bad: PlannedCell, *, again: bool = False) -> Explanation:
+        """Explain two cells of one Python, the first of which is to pass and the second to fail.
+
+        Of two versions the package under test is one of the changes. `again`: the record has results of these cells
+        already, which are to stand. Raises `NotAsSaid` where they don't pass and fail, `UsageError` where they install
+        the same; what a cell raises that can't be prepared.
+        """
+        self._first = self._prober.cells
+        ends = (self.with_lock(good), self.with_lock(bad))
+        if again:
+            ends = (relabelled(ends[0], "again"), relabelled(ends[1], "again"))
+        at_end = self._seen_to_fail(good, bad, ends)
+        so_far = _SoFar([text for end in ends if end.cell.resolution is Resolution.LOCK for text in _lock(end).remarks])
+        self._rounds(ends, good, bad, at_end, so_far)
+        causes = so_far.causes
+        if not so_far.verified and _pins(causes):
+            so_far.remarks.append("the pins were not seen to be enough")
+        return Explanation(
+            bad.cell,
+            good.cell,
+            Verdict.FRAMEWORK if causes and all(map(self._is_the_package, causes)) else Verdict.DEPENDENCY,
+            len(changes(_lock(ends[0]), _lock(ends[1]))),
+            tuple(causes),
+            so_far.verified,
+            self._prober.cells - self._first,
+            so_far.complete,
+            tuple(dict.fromkeys(so_far.remarks)),
+            self._prober.test,
+        )
+
+    def _seen_to_fail(self, good: PlannedCell, bad: PlannedCell, ends: tuple[PlannedCell, PlannedCell]) -> Probe:
+        """Return how the second one fails. Raises `NotAsSaid` where it doesn't, or the first one doesn't pass."""
+        names = [_name(good), _name(bad)]
+        if good.cell.version != bad.cell.version:
+            names = [f"{good.cell.version} with {names[0]}", f"{bad.cell.version} with {names[1]}"]
+        probes = self._probe(list(zip(ends, names, strict=True)))
+        for probe, wanted in zip(probes, (Mark.GOOD, Mark.BAD), strict=True):
+            if probe.mark is not wanted:
+                expected = "pass" if wanted is Mark.GOOD else "fail"
+                error = NotAsSaid(
+                    f"{good.cell.package} {good.cell.version} does not {expected} with {probe.version} dependencies: "
+                    f"{(probe.first_line or probe.outcome).rstrip('.')}.",
+                    hint="Name two ways to choose dependencies, with --good one that passes and with --bad one that "
+                    "fails.",
+                )
+                error.untestable = probe.mark is Mark.UNTESTABLE
+                raise error
+        return probes[1]
+
+    def _rounds(
+        self,
+        ends: tuple[PlannedCell, PlannedCell],
+        good: PlannedCell,
+        bad: PlannedCell,
+        at_end: Probe,
+        so_far: _SoFar,
+    ) -> None:
+        """Search for causes until their pins are enough; what still fails with the pins is searched again."""
+        passing, failing = ends
+        for _ in range(_ROUNDS):
+            pair = self._pair(passing, failing, good)
+            answer, found = self._round(pair, at_end, so_far.remarks)
+            so_far.complete = answer.complete
+            so_far.causes += found
+            pins = _pins(so_far.causes)
+            if not found or not pins or len({cause.pin for cause in found} - {""}) < len(found):
+                return
+            if bad.lock is not None:
+                so_far.verified = self._without(pair, found)
+                return
+            failing, probe = self._with_pins(bad, pins)
+            so_far.verified = probe.mark is Mark.GOOD
+            if so_far.verified:
+                if len(so_far.causes) > 1:
+                    so_far.causes = self._needed(bad, so_far.causes, so_far.remarks)
+                return
+            if probe.mark is Mark.UNTESTABLE or not self._left():
+                so_far.remarks.append(f"with {' and '.join(pins)} alone it is {probe.outcome}: {probe.first_line}")
+                return
+
+    # -- the search among what differs
+
+    def _pair(self, good: PlannedCell, bad: PlannedCell, era: PlannedCell) -> _Pair:
+        """Compare what the two install. Raises `UsageError` where that is the same."""
+        before, after = _lock(good), _lock(bad)
+        differing = {change.name: change for change in changes(before, after)}
+        if not differing:
+            raise UsageError(
+                "Both install the same distributions, and yet one passes and the other fails.",
+                hint="The test may be flaky; --repeat tells.",
+            )
+        assert good.interpreter is not None
+        graph = entailing(before, after, self._metadata, markers_of(good.interpreter))
+        return _Pair(good, bad, era, differing, graph)
+
+    def _round(self, pair: _Pair, at_end: Probe, remarks: list[str]) -> tuple[CulpritSearchResult, list[Cause]]:
+        graph = pair.graph
+        groups = len(graph.units)
+        self._told(SearchEstimate(tuple(pair.differing.values()), groups, most_trials(groups), self._left()))
+        seen: dict[Changes, Probe] = {graph.everything: at_end}
+        hunt = CulpritSearch(graph, at_once=self._at_once, budget=self._left())
+        steps = hunt.steps()
+        try:
+            batch = next(steps)
+            while True:
+                probes = self._probe([self._combination(pair, tried) for tried in batch])
+                seen.update(zip(batch, probes, strict=True))
+                batch = steps.send([probe.mark for probe in probes])
+        except StopIteration as stop:
+            answer: CulpritSearchResult = stop.value
+        if not answer.complete:
+            remarks.append(f"--budget {self._budget} was spent before all was tried: there may be other causes")
+        return answer, [self._cause(culprit, pair, seen[culprit.all]) for culprit in answer.culprits]
+
+    def _combination(self, pair: _Pair, tried: Changes) -> tuple[PlannedCell, str]:
+        self._number += 1
+        good, differing = pair.good, pair.differing
+        name = f"combination {self._number}"
+        cell = replace(good.cell.beside(()), resolution=Resolution.LOCK, lock_name=name, attempt="")
+        planned = replace(good, cell=cell, lock=between(_lock(good), _lock(pair.bad), tried))
+        texts = [differing[name].text for name in sorted(tried)]
+        return planned, ", ".join(texts) if len(texts) <= 3 else f"{len(texts)} of {len(differing)} changes"
+
+    # -- from a culprit to a pin
+
+    def _cause(self, culprit: Culprit, pair: _Pair, probe: Probe) -> Cause:
+        differing, era = pair.differing, pair.era
+        changed = [differing[name] for name in sorted(culprit.changes)]
+        # What is tested is held to its version, and so is what can't be changed without it; another one can give way.
+        held: Changes = next((unit for unit in pair.graph.units if self._package in unit), frozenset())
+        others = [change for change in changed if change.name not in held]
+        others = others or [change for change in changed if change.name == self._package] or changed
+        leader = next((change for change in others if change.kind in _BETWEEN), others[0])
+        cause = Cause(
+            tuple(change.text for change in changed),
+            leader.name,
+            summary=probe.first_line,
+            pin=self._plain_pin(leader, pair),
+            exact=culprit.exact,
+        )
+        if leader.name == era.cell.package:
+            return replace(cause, pin="")  # it is what is tested
+        if leader.kind not in _BETWEEN or era.lock is not None:
+            return cause
+        beside = tuple(f"{one.name}=={one.after}" for one in changed if one is not leader and one.after is not None)
+        # Of what these entail, whatever version they need, of any day.
+        beside += tuple(name for name in sorted(culprit.entailed) if differing[name].after is not None)
+        if any(one.name == era.cell.package for one in changed):
+            return cause  # the passing cell can't have it
+        border = self._border(leader, beside, era, alone=len(changed) == 1)
+        if border is None:
+            return cause
+        last_good, first_bad = border
+        pin = (
+            f"{leader.name}<{upper_bound(last_good, first_bad)}"
+            if leader.kind is LockChangeKind.UP
+            else f"{leader.name}>={last_good}"
+        )
+        return replace(cause, last_good=last_good, first_bad=first_bad, pin=pin)
+
+    def _plain_pin(self, leader: DistributionChange, pair: _Pair) -> str:
+        match leader.kind:
+            case LockChangeKind.UP:
+                return f"{leader.name}<={leader.before}"
+            case LockChangeKind.DOWN:
+                return f"{leader.name}>={leader.before}"
+            case LockChangeKind.REMOVED:
+                return f"{leader.name}=={leader.before}"
+            case LockChangeKind.ADDED:
+                # What nobody needs isn't installed: the one that needs it must be an older one.
+                bad, differing = pair.bad, pair.differing
+                assert bad.interpreter is not None
+                bringing = requirers(_lock(bad), leader.name, self._metadata, markers_of(bad.interpreter))
+                older = [differing[name] for name in bringing if name in differing and differing[name].before]
+                return f"{older[0].name}=={older[0].before}" if older else ""
+            case LockChangeKind.OTHER:
+                return ""
+            case kind:
+                assert_never(kind)
+
+    def _border(
+        self, leader: DistributionChange, others: tuple[str, ...], era: PlannedCell, *, alone: bool
+    ) -> tuple[str, str] | None:
+        """Find the last version that passes and the first that fails in the passing cell; None: not found."""
+        assert leader.before is not None and leader.after is not None
+        low, high = sorted((Version(leader.before), Version(leader.after)))
+        try:
+            page = self._services.packages.index.page(leader.name)
+            ordinary = choose(page, Choice("all", pre=low.is_prerelease or high.is_prerelease))
+        except TfTesterError:
+            return None
+        line = [low, *(one for one in ordinary if low < one < high), high]
+        if leader.kind is LockChangeKind.DOWN:
+            line.reverse()
+
+        def cells(indexes: Sequence[int]) -> list[tuple[PlannedCell, str]]:
+            found = []
+            for index in indexes:
+                besides = (CellRequirement(leader.name, str(line[index])), *map(CellRequirement.parse, others))
+                cell = replace(era, cell=era.cell.beside(besides), lock=None)
+                found.append((cell, f"{leader.name} {line[index]}"))
+            return found
+
+        ends = [len(line) - 1] if alone else [0, len(line) - 1]
+        if len(ends) > self._left():
+            return None
+        marks = [probe.mark for probe in self._probe(cells(ends))]
+        # That the first one passes beside the others' new ones was seen, even if no resolver puts them together.
+        if marks[-1] is not Mark.BAD or (not alone and marks[0] is Mark.BAD):
+            return None
+        steps = halving(len(line), at_once=self._at_once)
+        try:
+            indexes = next(steps)
+            while len(indexes) <= self._left():
+                indexes = steps.send([probe.mark for probe in self._probe(cells(indexes))])
+        except StopIteration as stop:
+            change: Step = stop.value
+            return str(line[change.before]), str(line[change.after])
+        return None
+
+    # -- whether the pins are enough, and each is needed
+
+    def _with_pins(self, bad: PlannedCell, pins: tuple[str, ...]) -> tuple[PlannedCell, Probe]:
+        planned = replace(bad, cell=bad.cell.beside(map(CellRequirement.parse, pins)), lock=None)
+        [probe] = self._probe([(planned, f"{_name(bad)} with {' and '.join(pins)}")], anew=True)
+        if probe.mark is Mark.BAD:
+            planned = self.with_lock(planned)
+        return planned, probe
+
+    def _without(self, pair: _Pair, causes: Sequence[Cause]) -> bool:
+        """Tell whether a given lock passes with just what is pinned as in the passing cell, and what that entails."""
+        rest = pair.graph.without(pair.graph.everything, {cause.project for cause in causes})
+        planned, _ = self._combination(pair, rest)
+        [probe] = self._probe([(planned, f"{_name(pair.bad)} with {' and '.join(_pins(causes))}")], anew=True)
+        return probe.mark is Mark.GOOD
+
+    def _needed(self, bad: PlannedCell, causes: list[Cause], remarks: list[str]) -> list[Cause]:
+        """Keep those without whose pin it fails; what only the passing cell's own dependencies can't bear isn't one."""
+        kept = list(causes)
+        for cause in causes:
+            rest = _pins([one for one in kept if one is not cause])
+            if not rest or cause.pin in rest:
+                continue
+            _, probe = self._with_pins(bad, rest)
+            if probe.mark is Mark.GOOD:
+                kept.remove(cause)
+                remarks.append(
+                    f"{' and '.join(cause.changes)} alone fails beside the passing cell's other dependencies, "
+                    f"but with {' and '.join(rest)} the newer ones go together"
+                )
+        return kept
+
+    # -- small things
+
+    def _is_the_package(self, cause: Cause) -> bool:
+        return any(text.split(" ")[0] == self._package for text in cause.changes)
+
+    def _left(self) -> int:
+        """Return how many probes the budget has left."""
+        return max(0, self._budget - (self._prober.cells - self._first)) // self._prober.repeat
+
+    def _probe(self, wanted: Sequence[tuple[PlannedCell, str]], *, anew: bool = False) -> list[Probe]:
+        def one(item: tuple[PlannedCell, str]) -> Probe:
+            planned, name = item
+            probe = self._prober.probe(planned, name, anew=anew)
+            self._told(SearchStep(name, probe))
+            return probe
+
+        if len(wanted) == 1:
+            return [one(wanted[0])]
+        with self._run.threads(self._at_once, "blame") as pool:
+            return list(pool.map(one, wanted))
+
+    def with_lock(self, planned: PlannedCell) -> PlannedCell:
+        if planned.interpreter is None:
+            assert planned.refusal is not None
+            raise UsageError(planned.refusal.summary, hint=planned.refusal.hint)
+        lock, _ = self._run.preparer.locked(Preparation(planned, planned.interpreter))
+        return replace(planned, lock=lock)
+
+    def _metadata(self, pin: Pin) -> bytes:
+        try:
+            return self._services.packages.metadata(pin.artifact)
+        except TfTesterError:
+            return b""  # no requirements are known then; a combination that doesn't fit together is tried at worst
+
+
+def relabelled(planned: PlannedCell, name: str) -> PlannedCell:
+    """Return a cell that has its lock, under another name in the record."""
+    return replace(planned, cell=replace(planned.cell, attempt=name))
+
+
+def _lock(planned: PlannedCell) -> Lock:
+    assert planned.lock is not None
+    return planned.lock
+
+
+def _name(planned: PlannedCell) -> str:
+    """Return how its dependencies were chosen."""
+    return planned.cell.lock_name if planned.cell.resolution is Resolution.LOCK else str(planned.cell.resolution)
+
+
+def _pins(causes: Sequence[Cause]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(cause.pin for cause in causes if cause.pin))
+
+
+class BlameRequest(Struct, frozen=True):
+    """What is asked."""
+
+    good: str = "era"
+    """How the dependencies are chosen with which the test passes: `era`, `latest`, `lowest`, or the file of a lock."""
+    bad: str = "latest"
+    """With which it fails."""
+    budget: int = 100
+    """Cells at the most, but for the last check."""
+    repeat: int = 1
+
+
+def blame(selection: Selection, trial: Trial, services: Services, request: BlameRequest, told: Told) -> Explanation:
+    """Explain one version on one Python. Raises `UsageError` where the ends are not what they are said to be."""
+    jobs = jobs_of(trial)
+    good, remarks, page = _end(selection, services, request.good)
+    if good.interpreter is None and good.refusal is not None:
+        raise UsageError(good.refusal.summary, hint=good.refusal.hint)
+    # With the same Python: else that would be what differs.
+    here = selection if good.interpreter is None else replace(selection, pythons=(str(good.interpreter.path),))
+    bad, _, _ = _end(here, services, request.bad)
+    plan = RunPlan(selection, trial, jobs, page, (good, bad), remarks)
+
+    def explained(run: Run) -> Explanation:
+        prober = Prober(run, repeat=request.repeat)
+        explanation = CauseSearch(run, prober, budget=request.budget, told=told).explain(good, bad)
+        services.run.tell(CellExplained(explanation))
+        return explanation
+
+    return carry_out(plan, services, explained)
+
+
+def _end(selection: Selection, services: Services, how: str) -> tuple[PlannedCell, tuple[str, ...], ProjectPage]:
+    given = is_file_of_lock(how)
+    if not given and how not in (Resolution.ERA, Resolution.LATEST, Resolution.LOWEST):
+        raise UsageError(
+            f"{how!r} is no way to choose dependencies.", hint="Give era, latest, lowest, or the file of a lock."
+        )
+    selected = select_cells(selection if given else replace(selection, resolution=Resolution(how)), services)
+    if len(selected.cells) != 1:
+        raise UsageError(
+            f"{len(selected.cells)} cells are meant, and one is to be explained.",
+            hint=f"Give one version of {selection.package} with --versions, and one --python.",
+        )
+    [planned] = selected.cells
+    if given:
+        planned = locked_cell(planned, Path(how), services)
+    return planned, selected.remarks, selected.page

@@ -1,0 +1,75 @@
+"""Single cells that are run to learn one thing: good or bad."""
+
+import threading
+
+from msgspec import Struct
+
+from tf_tester.core.outcome.failures import headline
+from tf_tester.core.verdict.bisect import Mark, combined, mark_of
+from tf_tester.flow.run.cells import run_cell
+from tf_tester.flow.run.frame import Run
+from tf_tester.model.cell import PlannedCell
+from tf_tester.model.events import CellFinished
+from tf_tester.model.outcome import CellResult, Outcome
+
+
+class Probe(Struct, frozen=True):
+    """What one cell came to, as far as it counts for a search."""
+
+    version: str
+    """Or another name that tells the cell from others."""
+    python: str
+    mark: Mark
+    outcome: Outcome
+    summary: str
+
+    @property
+    def first_line(self) -> str:
+        return next(iter(self.summary.strip().splitlines()), "")
+
+
+class Prober:
+    """Runs cells of a search; callable from several threads."""
+
+    def __init__(self, run: Run, *, repeat: int = 1, failures: tuple[str, ...] = (), replay: bool = True) -> None:
+        """Run each cell `repeat` times. `failures`: words of the failures that are meant; none: all are.
+
+        `replay`: whether a pass of an earlier run will do.
+        """
+        self._run = run
+        # Who probes several times wants to see whether it is always the same.
+        self._replay = run.replay if replay and repeat == 1 else None
+        self.test = ""
+        """The test that counts; empty: all do."""
+        self.repeat = repeat
+        self._failures = failures
+        self._lock = threading.Lock()
+        self.cells = 0
+        """That ran, repetitions included."""
+
+    def probe(self, planned: PlannedCell, version: str, *, anew: bool = False) -> Probe:
+        """Run a cell, tell of it, and return what it came to. `anew`: no pass of an earlier run will do."""
+        results = []
+        for _ in range(self.repeat):
+            with self._lock:
+                self.cells += 1
+            result = run_cell(self._run, planned, replay=None if anew else self._replay)
+            if self._replay is not None:
+                self._replay.settle()  # the next may be long in coming
+            self._run.services.run.tell(CellFinished(result))
+            results.append(result)
+            if not result.outcome.ran:
+                break
+        mark = combined([mark_of(result, self._failures, self.test) for result in results])
+        last = next((one for one in results if one.outcome is not Outcome.PASS), results[-1])
+        outcome, summary = self._what_counts(last)
+        if mark is Mark.UNTESTABLE and len(results) > 1:
+            summary = "not the same each time"
+        return Probe(version, planned.cell.python, mark, outcome, summary)
+
+    def _what_counts(self, result: CellResult) -> tuple[Outcome, str]:
+        """Return what the test that counts came to, else the cell."""
+        row = next((row for row in result.tests if self.test and row.id == self.test), None)
+        if row is None:
+            return result.outcome, result.summary
+        return row.outcome, headline(row.exception) if row.exception is not None else row.reason

@@ -1,0 +1,139 @@
+"""Why cells of a finished matrix fail: each kind of failure is looked into once."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from msgspec.structs import replace
+
+from tf_tester.core.outcome.failures import Signature, kinds_of_failure
+from tf_tester.core.verdict.bisect import Mark
+from tf_tester.errors import NotAsSaid, TfTesterError
+from tf_tester.flow.explain.blame import CauseSearch, SearchStep, Told, relabelled
+from tf_tester.flow.explain.probes import Prober
+from tf_tester.flow.run.frame import Run
+from tf_tester.model.cause import Explanation, Verdict
+from tf_tester.model.cell import Cell, PlannedCell
+from tf_tester.model.events import CellExplained
+from tf_tester.model.lock import Resolution
+from tf_tester.model.outcome import CellResult, Outcome
+
+_BUDGET = 60
+"""Cells for one kind of failure."""
+
+
+def explain_failures(run: Run, results: Mapping[str, CellResult], told: Told) -> None:
+    """Tell a `CellExplained` for one test of each kind of failure, the first that shows it.
+
+    Its cell is compared with the same cell with other dependencies, where the test passes with those; else with the
+    nearest version with which it passes on the same Python; else it is only run again. Nothing is taken from an earlier
+    run. Of given locks none is made anew: only with what is in the matrix they are compared.
+    """
+    cells = run.plan.cells
+    prober = Prober(run, replay=False)
+    search = CauseSearch(run, prober, budget=_BUDGET, told=told)
+    asking = _Asking(cells, results, search, prober, told)
+    for planned, test in _one_of_each_kind(cells, results):
+        prober.test = test
+        try:
+            explanation = asking.explain(planned)
+        except NotAsSaid as error:
+            # It was seen to pass and to fail; or it could not be seen.
+            verdict = Verdict.UNKNOWN if error.untestable else Verdict.FLAKY
+            remarks = (f"why it fails could not be found out: {error}",) if error.untestable else ()
+            explanation = _without_causes(planned.cell, verdict, remarks, test)
+        except TfTesterError as error:
+            remarks = (f"why it fails could not be found out: {error}",)
+            explanation = _without_causes(planned.cell, Verdict.UNKNOWN, remarks, test)
+        run.services.run.tell(CellExplained(explanation))
+
+
+def _without_causes(cell: Cell, verdict: Verdict, remarks: tuple[str, ...], test: str) -> Explanation:
+    flaky = verdict is Verdict.FLAKY
+    return Explanation(cell, cell, verdict, 0, (), verified=flaky, cells=2, remarks=remarks, test=test)
+
+
+class _Asking:
+    """What all explanations of a run share."""
+
+    def __init__(
+        self,
+        cells: Sequence[PlannedCell],
+        results: Mapping[str, CellResult],
+        search: CauseSearch,
+        prober: Prober,
+        told: Told,
+    ) -> None:
+        self._cells = cells
+        self._results = results
+        self._search = search
+        self._prober = prober
+        self._told = told
+
+    def explain(self, planned: PlannedCell) -> Explanation:
+        cell = planned.cell
+        remarks: tuple[str, ...] = ()
+        other = self._with_other_dependencies(planned)
+        if other is not None:
+            name = f"{cell.version} with {other.cell.resolution} dependencies"
+            probe = self._probe(other, "other", name)
+            if probe is Mark.GOOD:
+                return self._search.explain(other, planned, again=True)
+            if probe is Mark.BAD:
+                remarks = (f"fails with {other.cell.resolution} dependencies, too",)
+        neighbour = self._nearest_that_passes(planned)
+        if neighbour is not None:
+            explanation = self._search.explain(neighbour, planned, again=True)
+            return replace(explanation, remarks=(*explanation.remarks, *remarks))
+        again = self._probe(planned, "again", f"{cell.version} again")
+        verdict = Verdict.FLAKY if again is Mark.GOOD else Verdict.UNKNOWN
+        return _without_causes(cell, verdict, () if verdict is Verdict.FLAKY else remarks, self._prober.test)
+
+    def _probe(self, planned: PlannedCell, called_so: str, name: str) -> Mark:
+        probe = self._prober.probe(relabelled(self._search.with_lock(planned), called_so), name)
+        self._told(SearchStep(name, probe))
+        return probe.mark
+
+    def _with_other_dependencies(self, planned: PlannedCell) -> PlannedCell | None:
+        cell = planned.cell
+        if planned.lock is None:
+            resolution = Resolution.LATEST if cell.resolution is Resolution.ERA else Resolution.ERA
+            return replace(planned, cell=replace(cell.beside(()), resolution=resolution))
+        same = [
+            one
+            for one in self._cells
+            if one is not planned and (one.cell.version, one.cell.python) == (cell.version, cell.python)
+        ]
+        return next((one for one in same if self._passes(one)), None)
+
+    def _nearest_that_passes(self, planned: PlannedCell) -> PlannedCell | None:
+        """Return the nearest cell of the same Python and resolution that passes; of two as near, the older one."""
+        line = [
+            one
+            for one in self._cells
+            if (one.cell.python, one.cell.resolution, one.cell.package)
+            == (planned.cell.python, planned.cell.resolution, planned.cell.package)
+        ]
+        place = line.index(planned)
+        passing = [(abs(index - place), index) for index, one in enumerate(line) if self._passes(one)]
+        return line[min(passing)[1]] if passing else None
+
+    def _passes(self, planned: PlannedCell) -> bool:
+        """Tell whether the test that counts passes, whatever else the cell came to."""
+        result = self._results.get(planned.cell.key)
+        outcomes = {row.outcome for row in result.tests if row.id == self._prober.test} if result else set()
+        return outcomes == {Outcome.PASS}
+
+
+def _one_of_each_kind(
+    cells: Sequence[PlannedCell], results: Mapping[str, CellResult]
+) -> Iterator[tuple[PlannedCell, str]]:
+    """Yield a cell and the test in it that shows a kind of failure first; empty: no test to name."""
+    seen: set[Signature] = set()
+    for planned in cells:
+        result = results.get(planned.cell.key)
+        if result is None or not result.outcome.is_failure_of_the_test:
+            continue
+        for signature, (row, _) in kinds_of_failure(result).items():
+            outcome = result.outcome if row is None else row.outcome
+            if signature not in seen and outcome is not Outcome.EMPTY:  # there is nothing to explain
+                seen.add(signature)
+                yield planned, row.id if row is not None else ""

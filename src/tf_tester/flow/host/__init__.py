@@ -1,0 +1,1 @@
+"""This machine: its store, its abilities, a shell."""

@@ -1,0 +1,99 @@
+"""An environment of one version to look around in."""
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tf_tester.errors import NoPython, UsageError
+from tf_tester.flow.prepare.prepare import Preparation, Preparer
+from tf_tester.flow.prepare.select import select_cells
+from tf_tester.flow.prepare.services import Services
+from tf_tester.model.host.world import World
+from tf_tester.model.request import Selection, Trial
+from tf_tester.ports.environment import Environment
+from tf_tester.ports.execute import Command
+
+
+def shell(
+    selection: Selection,
+    trial: Trial,
+    services: Services,
+    *,
+    command: Sequence[str],
+    announce: Callable[[str], None],
+) -> int:
+    """Open the user's shell, or run `command`, in the environment of the one selected version; its exit status.
+
+    It is the caller's own terminal with the caller's own variables: a person at work, not a test.
+    """
+    selected = select_cells(selection, services)
+    cells = selected.cells
+    if len(cells) != 1:
+        raise UsageError(
+            f"{len(cells)} environments are meant, a shell has one.", hint="Give one version and one Python."
+        )
+    planned = cells[0]
+    if planned.interpreter is None:
+        summary = planned.refusal.summary if planned.refusal else "There is no Python for it."
+        raise NoPython(summary, hint=planned.refusal.hint if planned.refusal else "")
+    preparation = Preparation(planned, planned.interpreter)
+    with ThreadPoolExecutor(6, "layers") as pool:
+        preparer = Preparer(selection, trial, selected.page, services, pool)
+        lock, _ = preparer.locked(preparation)
+        keep = f"{planned.cell.package}-{planned.cell.version}-py{planned.cell.python}" if trial.keep else None
+        with preparer.environment(preparation, lock, lambda _state: None, keep=keep) as environment:
+            for remark in preparation.remarks:
+                announce(remark)
+            if keep is not None:
+                announce(f"the environment is kept; enter it with: . {environment.scripts / 'activate'}")
+            return _run(command, environment, services)
+
+
+def _run(command: Sequence[str], environment: Environment, services: Services) -> int:
+    environ = services.run.environ
+    env = {name: value for name, value in environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+    # Not our own environment's programs: its pip would change us instead of what the user looks at.
+    ours = str(Path(sys.prefix, environment.scripts.name)) if sys.prefix != sys.base_prefix else ""
+    others = [part for part in environ.get("PATH", os.defpath).split(os.pathsep) if part != ours]
+    env["PATH"] = os.pathsep.join((str(environment.scripts), *others))
+    env["VIRTUAL_ENV"] = str(environment.folder)
+    command = command or _shell(env, services.run.workplace)
+    caught = services.run.workplace / "caught"
+    caught.mkdir()
+    wrapped = services.execution.sandbox.wrap(
+        Command(tuple(command), env, Path.cwd()), World((), (), environment.overlays, catch=caught)
+    )
+    try:
+        return subprocess.run(list(wrapped.argv), env=dict(wrapped.env), check=False).returncode
+    except OSError as error:
+        raise UsageError(f"{command[0]} can't be run: {error.strerror}.", hint="Check its name.") from error
+
+
+def _shell(env: dict[str, str], workplace: Path) -> tuple[str, ...]:
+    """Return the command of the user's shell.
+
+    What it reads at its start may put other Pythons first (pyenv does): ours come after that.
+    """
+    if sys.platform == "win32":
+        return (env.get("COMSPEC", "cmd.exe"),)
+    shell = env.get("SHELL", "/bin/sh")
+    path = shlex.quote(env["PATH"])
+    match Path(shell).name:
+        case "bash":
+            start = workplace / "bashrc"
+            start.write_text(f"[ -f ~/.bashrc ] && . ~/.bashrc\nPATH={path}\n", encoding="utf-8")
+            return (shell, "--rcfile", str(start), "-i")
+        case "zsh":
+            start = workplace / ".zshrc"
+            home = shlex.quote(env.get("ZDOTDIR") or env.get("HOME", "/"))
+            start.write_text(f"ZDOTDIR={home}\n[ -f {home}/.zshrc ] && . {home}/.zshrc\nPATH={path}\n", "utf-8")
+            env["ZDOTDIR"] = str(workplace)
+            return (shell, "-i")
+        case "fish":
+            return (shell, "-C", f"set -gx PATH {' '.join(map(shlex.quote, env['PATH'].split(os.pathsep)))}")
+        case _:
+            return (shell,)

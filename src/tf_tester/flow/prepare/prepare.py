@@ -1,0 +1,306 @@
+"""From a planned cell to an environment: lock, fetch, unpack, make."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor as Pool
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+from packaging.utils import canonicalize_name
+
+from tf_tester.core.index.era import release_date
+from tf_tester.core.wheel.wheel_rules import same_version
+from tf_tester.errors import BuildFailed, DownloadFailed, Unresolvable
+from tf_tester.flow.prepare.services import Services
+from tf_tester.model.artifact import ProjectPage
+from tf_tester.model.cell import PlannedCell
+from tf_tester.model.host.interpreter import Interpreter
+from tf_tester.model.host.layer import Layer
+from tf_tester.model.lock import Lock, Pin, Resolution
+from tf_tester.model.request import Selection, Trial
+from tf_tester.ports.environment import Environment
+from tf_tester.ports.resolve import Question
+
+_TODAY = timedelta(hours=1)
+"""How long today's dependencies count as today's."""
+_TOOL = timedelta(days=30)
+"""How long the test runner stays the same, so that a run tomorrow is the run of today."""
+
+
+class Step(Enum):
+    """What is being done to a cell."""
+
+    RESOLVE = auto()
+    """Its lock is made, with all that takes: pages, metadata, builds."""
+    DOWNLOAD = auto()
+    UNPACK = auto()
+    ENVIRONMENT = auto()
+    """The environment is made or taken away."""
+    RUN = auto()
+    """Of what is in the environment."""
+
+
+class Preparation(Struct):
+    """One cell on its way; phases and remarks gather here."""
+
+    planned: PlannedCell
+    interpreter: Interpreter
+    lock: Lock | None = None
+    step: Step = Step.RESOLVE
+    """What is being done; where it has failed, what was."""
+    phases: dict[str, float] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+    import_names: tuple[str, ...] = ()
+
+
+class LockPolicy(Struct, frozen=True):
+    """What is in locks besides what was asked for, and where they may come from."""
+
+    tools: tuple[str, ...] = ()
+    """Requirements of the test runner, such as `pytest`."""
+    only_given: bool = False
+    """To a given lock nothing is added, whatever the test runner needs."""
+    anew: bool = False
+    """No lock of an earlier run is good enough."""
+
+
+_AS_ASKED = LockPolicy()
+
+
+class Preparer:
+    """What all cells of a run share: the page, the pool, the user's own project."""
+
+    def __init__(
+        self,
+        selection: Selection,
+        trial: Trial,
+        page: ProjectPage,
+        services: Services,
+        pool: Pool,
+        policy: LockPolicy = _AS_ASKED,
+    ) -> None:
+        self._selection = selection
+        self._trial = trial
+        self._page = page
+        self._services = services
+        self._pool = pool
+        self._policy = policy
+        self._project_lock = threading.Lock()
+
+    def locked(self, preparation: Preparation) -> tuple[Lock, bool]:
+        """Return the exact distributions of a cell, its test runner's included, and whether the store knew them."""
+        planned, interpreter = preparation.planned, preparation.interpreter
+        project = self._project(interpreter)
+        if planned.lock is not None:
+            return self._given(preparation, planned.lock), True
+        requirements = [*(one.text for one in planned.cell.requirements), *self.requirements(preparation)]
+        cutoff = self._cutoff(preparation)
+        lock, known = self._services.provisioning.resolver.lock(
+            Question(
+                requirements=tuple(requirements),
+                interpreter=interpreter,
+                resolution=planned.cell.resolution,
+                cutoff=cutoff,
+                undated=frozenset(one.name for one in planned.cell.besides),
+                good_for=self._good_for(planned.cell.resolution),
+                allow_build=self._selection.allow_build,
+            )
+        )
+        preparation.remarks += lock.remarks
+        if self._policy.tools:
+            tools, tools_known = self._tool_lock(preparation, lock)
+            lock, known = _joined(lock, tools, preparation.remarks), known and tools_known
+        if project is not None:
+            lock = replace(lock, pins=(*lock.pins, project[0]))
+        preparation.lock = lock
+        return lock, known
+
+    def requirements(self, preparation: Preparation) -> tuple[str, ...]:
+        """Return what the trial and the user's own project require, besides the package and what a cell alone has."""
+        project = self._project(preparation.interpreter)
+        return (*self._trial.requirements, *(self._needs_of(*project) if project is not None else ()))
+
+    def _given(self, preparation: Preparation, lock: Lock) -> Lock:
+        """Return a given lock with the user's own project as it is now, and the test runner where it has none."""
+        names = {canonicalize_name(pin.name) for pin in lock.pins}
+        missing = [text for text in self._policy.tools if _project_of(text) not in names]
+        if missing and self._policy.only_given:
+            raise Unresolvable(
+                f"The lock has no {' and no '.join(missing)}, which these tests need.",
+                hint="Make the lock for the tests (`tf-tester lock tests/`), or with --with.",
+            )
+        if missing:
+            tools, _ = self._tool_lock(preparation, lock)
+            lock = replace(_joined(lock, tools, preparation.remarks), remarks=lock.remarks)
+        project = self._project(preparation.interpreter)
+        if project is not None:
+            own = canonicalize_name(project[0].name)
+            lock = replace(lock, pins=(*(pin for pin in lock.pins if canonicalize_name(pin.name) != own), project[0]))
+        preparation.lock = lock
+        preparation.remarks += lock.remarks
+        return lock
+
+    @contextmanager
+    def environment(
+        self, preparation: Preparation, lock: Lock, entered: Callable[[str], None], *, keep: str | None
+    ) -> Iterator[Environment]:
+        """Yield the cell's environment; `entered` is called with each phase."""
+        clock = self._services.run.monotonic
+        started = clock()
+        execution = self._services.execution
+        if execution.sandbox.ahead is not None:
+            execution.executor.expect(execution.sandbox.ahead, execution.limits)
+        preparation.step = Step.DOWNLOAD
+        entered("downloading")
+        layers = self._layers(lock, preparation, entered)
+        preparation.phases["layers"] = max(0.0, clock() - started - preparation.phases["download"])
+        made = clock()
+        preparation.step = Step.ENVIRONMENT
+        preparation.import_names = self._services.packages.framework.import_names or next(
+            layer.import_names for layer in layers if layer.name == preparation.planned.cell.package
+        )
+        with self._services.provisioning.environments.make(preparation.interpreter, layers, keep=keep) as environment:
+            preparation.phases["environment"] = clock() - made
+            preparation.remarks += environment.clashes
+            preparation.step = Step.RUN
+            yield environment
+            preparation.step = Step.ENVIRONMENT
+            made = clock()
+        preparation.phases["cleanup"] = clock() - made
+
+    def _good_for(self, resolution: Resolution) -> timedelta | None:
+        if self._policy.anew:
+            return timedelta()
+        return None if resolution is Resolution.ERA else _TODAY
+
+    def _cutoff(self, preparation: Preparation) -> datetime | None:
+        cell = preparation.planned.cell
+        if cell.resolution is not Resolution.ERA:
+            return None
+        released = release_date(a for a in self._page.artifacts if same_version(a.version, cell.version))
+        if released is None:
+            preparation.remarks.append(
+                f"the index tells no upload time for {cell.package} {cell.version}: dependencies are today's"
+            )
+            return None
+        return released + self._selection.grace
+
+    def _tool_lock(self, preparation: Preparation, lock: Lock) -> tuple[Lock, bool]:
+        """Return the test runner that fits beside the lock; only where none does, one that changes it."""
+        question = Question(
+            requirements=self._policy.tools,
+            interpreter=preparation.interpreter,
+            resolution=Resolution.LATEST,
+            cutoff=None,
+            constraints=tuple(f"{pin.name}=={pin.version}" for pin in lock.pins),
+            good_for=timedelta() if self._policy.anew else _TOOL,
+        )
+        try:
+            return self._services.provisioning.resolver.lock(question)
+        except Unresolvable:
+            return self._services.provisioning.resolver.lock(replace(question, constraints=()))
+
+    def _project(self, interpreter: Interpreter) -> tuple[Pin, bytes] | None:
+        """Return the user's own project as a pin and its METADATA, built once for each Python that needs it."""
+        if self._trial.project is None:
+            return None
+        with self._project_lock:
+            return self._services.provisioning.projects.project_wheel(self._trial.project, interpreter)
+
+    def _needs_of(self, pin: Pin, metadata: bytes) -> list[str]:
+        from packaging.metadata import parse_email  # 25 ms, for --project alone
+        from packaging.requirements import InvalidRequirement, Requirement
+
+        raw, _ = parse_email(metadata)
+        needs = []
+        for text in raw.get("requires_dist", []):
+            try:
+                requirement = Requirement(text)
+            except InvalidRequirement as error:
+                raise BuildFailed(f"{pin.name} requires {text!r}, which is not a valid requirement.") from error
+            if requirement.marker is not None and "extra" in str(requirement.marker):
+                continue
+            # The version under test is given; what the project allows of it is what is being tested.
+            if canonicalize_name(requirement.name) != self._selection.package:
+                needs.append(text)
+        return needs
+
+    def _layers(self, lock: Lock, preparation: Preparation, entered: Callable[[str], None]) -> list[Layer]:
+        """Return the layers in the order of the lock; what isn't there is fetched and unpacked, several at once."""
+        python = preparation.interpreter
+        # Looking for 40 that are there takes 10 ms; handing each to a thread takes three times as long.
+        found = {pin: self._services.storage.layers.find(pin.sha256, python) for pin in lock.pins}
+        # The largest first: what takes longest to bring and to unpack must not be alone at the end.
+        absent = sorted((pin for pin in lock.pins if found[pin] is None), key=lambda pin: -(pin.size or 0))
+        missing = _CountDown(len(absent), lambda: entered("unpacking"))
+        coming = {pin: _Coming() for pin in absent}
+        work = {pin: self._pool.submit(self._layer, pin, python, coming[pin], missing) for pin in absent}
+        for pin, job in work.items():
+            try:
+                found[pin] = job.result()
+            except BaseException:
+                preparation.step = coming[pin].step
+                raise
+        preparation.phases["download"] = max((one.seconds for one in coming.values()), default=0.0)
+        return [layer for pin in lock.pins if (layer := found[pin]) is not None]
+
+    def _layer(self, pin: Pin, interpreter: Interpreter, coming: "_Coming", missing: "_CountDown") -> Layer:
+        """Fetch and unpack one wheel."""
+        clock = self._services.run.monotonic
+        started = clock()
+        blob = self._services.storage.blobs.find(pin.sha256)
+        if blob is None:
+            if not pin.url or pin.built_from:
+                raise DownloadFailed(
+                    f"{pin.filename} was built here and is no longer in the store.",
+                    hint="Repeat the command.",
+                )
+            blob = self._services.packages.fetcher.fetch(pin.artifact)
+        coming.seconds = clock() - started
+        coming.step = Step.UNPACK
+        missing.one_less()
+        return self._services.storage.layers.layer(pin.filename, pin.sha256, blob, interpreter)
+
+
+class _Coming(Struct):
+    """One wheel that wasn't there."""
+
+    step: Step = Step.DOWNLOAD
+    seconds: float = 0.0
+    """That fetching it took."""
+
+
+class _CountDown:
+    """Says once that nothing is missing any more."""
+
+    def __init__(self, count: int, done: Callable[[], None]) -> None:
+        self._count = count
+        self._done = done
+        self._lock = threading.Lock()
+
+    def one_less(self) -> None:
+        with self._lock:
+            self._count -= 1
+            last = self._count == 0
+        if last:
+            self._done()
+
+
+def _project_of(requirement: str) -> str:
+    from packaging.requirements import Requirement
+
+    return str(canonicalize_name(Requirement(requirement).name))
+
+
+def _joined(lock: Lock, tools: Lock, remarks: list[str]) -> Lock:
+    """Return the lock with the test runner's pins; remark on what the runner had to change."""
+    own = {pin.name: pin for pin in lock.pins}
+    for tool in tools.pins:
+        pin = own.get(tool.name)
+        if pin is not None and not same_version(pin.version, tool.version):
+            remarks.append(f"the test runner needs {tool.name} {tool.version}: {pin.version} was replaced")
+        own[tool.name] = tool
+    return replace(lock, pins=tuple(sorted(own.values(), key=lambda pin: pin.name)))

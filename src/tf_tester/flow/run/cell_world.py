@@ -1,0 +1,134 @@
+"""What a cell's programs have around them: folders to write into, folders to read, variables."""
+
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from tf_tester.flow.prepare.services import Services
+from tf_tester.flow.run.user_files import UserFiles
+from tf_tester.model.cell import PlannedCell
+from tf_tester.model.host.world import Overlay, World
+from tf_tester.model.request import Trial
+from tf_tester.ports.environment import Environment
+
+IN_MEMORY = "memory"
+"""The word of `--scratch` for a scratch that never comes to the disk."""
+PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "SYSTEMROOT", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
+"""Variables of the caller that a test may see; everything else stays outside, credentials first of all."""
+_SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin") if os.name == "posix" else (os.defpath,)
+
+
+class ScratchFolders(Struct, frozen=True):
+    """The folders that one cell's programs may write into."""
+
+    folder: Path
+    in_memory: bool
+
+    @property
+    def root(self) -> Path:
+        return self.folder / "room"
+
+    @property
+    def home(self) -> Path:
+        return self.root / "home"
+
+    @property
+    def temporary(self) -> Path:
+        return self.root / "tmp"
+
+    @property
+    def cwd(self) -> Path:
+        return self.root / "work"
+
+    @property
+    def order(self) -> Path:
+        """What the harness is to do."""
+        return self.folder / "order.json"
+
+    @property
+    def events(self) -> Path:
+        """What the harness says: the one thing that is read afterwards."""
+        return self.folder / "events.jsonl"
+
+    @property
+    def caught(self) -> Path:
+        """What is written into the environment."""
+        return self.folder / "caught"
+
+    @property
+    def on_disk(self) -> tuple[Path, ...]:
+        return () if self.in_memory else (self.root, self.caught)
+
+    def make(self, seen: Path, hidden: Collection[Path]) -> None:
+        """Make the folders, the working folder with links to everything in the folder `seen` but what is hidden."""
+        for folder in (self.home, self.temporary, self.cwd, self.caught):
+            folder.mkdir(parents=True)
+        self.events.touch()
+        _mirror_folder(seen, self.cwd, frozenset(hidden))
+
+
+def world_of(
+    files: UserFiles, planned: PlannedCell, environment: Environment, services: Services, scratch: ScratchFolders
+) -> World:
+    """What a cell's programs see: their Python, the test's folders, a scratch; nobody's home."""
+    readable = [services.execution.harness.parent]
+    if planned.interpreter is not None:
+        readable += planned.interpreter.folders
+    if not environment.overlays:
+        readable.append(environment.folder)
+    readable += files.folders
+    readable.append(scratch.order)
+    overlays, writable = environment.overlays, [scratch.events, *files.trial.writable]
+    if scratch.in_memory:
+        overlays = (*overlays, Overlay(scratch.root, (scratch.root,)))
+    else:
+        writable.append(scratch.root)
+    caught = None if scratch.in_memory else scratch.caught
+    return World(tuple(dict.fromkeys(readable)), tuple(writable), overlays, caught, hidden=files.hidden)
+
+
+def clean_environment(
+    trial: Trial, environment: Environment, home: Path, temporary: Path, environ: Mapping[str, str]
+) -> dict[str, str]:
+    """All variables a test sees: an allow-list, a private home, and what the user gave with --env."""
+    env = passed_on(environ)
+    env |= {
+        "PATH": os.pathsep.join((str(environment.scripts), *_SYSTEM_PATH)),
+        "VIRTUAL_ENV": str(environment.folder),
+        "HOME": str(home),
+        "USERPROFILE": str(home),
+        "TMPDIR": str(temporary),
+        "TEMP": str(temporary),
+        "TMP": str(temporary),
+        # No traces in the user's folder, no surprises from his own site-packages, the same order of sets each time.
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONHASHSEED": "0",
+        # How far did it get? What was printed before a crash or a time-out says it.
+        "PYTHONUNBUFFERED": "1",
+    }
+    if trial.pythonpath:
+        env["PYTHONPATH"] = os.pathsep.join(map(str, trial.pythonpath))
+    return env | dict(trial.env)
+
+
+def passed_on(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the caller's variables that a test sees; without a locale it gets one."""
+    return {"LANG": "C.UTF-8"} | {name: environ[name] for name in PASSED_ON if name in environ}
+
+
+def _mirror_folder(source: Path, target: Path, hidden: Collection[Path]) -> None:
+    """Links to everything in the folder of the request, so that relative paths work and new files stay private."""
+    try:
+        entries = sorted(source.iterdir())[:10_000]
+    except OSError:
+        return
+    for entry in entries:
+        if entry in hidden:
+            continue
+        try:
+            (target / entry.name).symlink_to(entry)
+        except OSError:
+            return  # Windows without the right to make links: relative paths then mean the empty folder

@@ -1,0 +1,154 @@
+"""One cell from its plan to its result."""
+
+from pathlib import Path
+from typing import assert_never
+
+import msgspec
+from msgspec.structs import replace
+
+from tf_tester.errors import CellRefused, OurFailure, TfTesterError
+from tf_tester.flow.prepare.prepare import Preparation, Step
+from tf_tester.flow.run.frame import Run
+from tf_tester.flow.run.replay import Replay
+from tf_tester.flow.run.trial import TrialResult, run_trial
+from tf_tester.model.cell import PlannedCell
+from tf_tester.model.events import CellLocked, CellState
+from tf_tester.model.outcome import CellResult, Outcome, worst
+
+_LONGEST_NAME = 150
+"""Characters of a folder's name: file systems take 255 bytes."""
+
+
+def run_cell(run: Run, planned: PlannedCell, *, replay: Replay | None) -> CellResult:
+    """Return what a cell came to; every failure on the way is a result too.
+
+    With `replay` it isn't run where nothing has changed since it was.
+    """
+    key = planned.cell.key
+    if planned.interpreter is None:
+        refusal = planned.refusal
+        assert refusal is not None
+        return CellResult(key, refusal.outcome, refusal.summary, refusal.hint)
+    preparation = Preparation(planned, planned.interpreter)
+    evidence = run.services.run.folder / "cells" / _folder_name(key)
+    try:
+        evidence = _own_folder(evidence)
+        result = _try_cell(run, preparation, evidence, replay)
+    except InterruptedError:
+        result = CellResult(key, Outcome.INTERRUPTED, "interrupted")
+    except OSError as error:
+        failure = OurFailure(
+            f"{error.strerror or error}: {error.filename or 'the store'}", hint="Free space or repair it."
+        )
+        result = CellResult(key, Outcome.INSTALL_FAILED, str(failure), failure.hint)
+    except TfTesterError as error:
+        result = CellResult(key, _outcome_of(error, preparation.step), str(error), error.hint, error.detail)
+    if run.gate.closed and not result.outcome.ran:
+        result = CellResult(key, Outcome.INTERRUPTED, "interrupted")
+    if result.detail:
+        (evidence / "detail.txt").write_text(result.detail + "\n", encoding="utf-8")
+    return replace(
+        result,
+        phases=preparation.phases,
+        remarks=(*preparation.remarks, *result.remarks),
+        evidence=str(evidence),
+    )
+
+
+def _outcome_of(error: TfTesterError, step: Step) -> Outcome:
+    """Return what a cell came to that ended in an error, during a step."""
+    if isinstance(error, CellRefused):
+        return Outcome(error.outcome)
+    match step:
+        # The network or the disk failed for this cell; what the others need may be in the store.
+        case Step.RESOLVE | Step.DOWNLOAD:
+            return Outcome.DOWNLOAD_FAILED
+        case Step.UNPACK | Step.ENVIRONMENT | Step.RUN:
+            return Outcome.INSTALL_FAILED
+        case _:
+            assert_never(step)
+
+
+def _try_cell(run: Run, preparation: Preparation, evidence: Path, replay: Replay | None) -> CellResult:
+    planned, services = preparation.planned, run.services
+    key, tell, clock = planned.cell.key, services.run.tell, services.run.monotonic
+
+    def entered(state: str) -> None:
+        tell(CellState(key, state))
+
+    begun = clock()
+    entered("resolving")
+    lock, known = run.preparer.locked(preparation)
+    preparation.phases["resolve"] = clock() - begun
+    (evidence / "lock.json").write_bytes(msgspec.json.format(msgspec.json.encode(lock)))
+    tell(CellLocked(key, lock, known))
+    if replay is not None and (before := replay.find(planned, lock)) is not None:
+        return before
+    keep = _folder_name(key) if run.plan.trial.keep else None
+    with run.preparer.environment(preparation, lock, entered, keep=keep) as environment:
+        entered("waiting")
+        with run.gate.slot(services.history.durations.seconds(key)):
+            entered("running")
+            begun = clock()
+            scratch = services.run.workplace / f"scratch-{evidence.name}"
+            ran = run_trial(
+                run.files,
+                run.plan.jobs,
+                preparation,
+                environment,
+                services,
+                evidence=evidence,
+                scratch=scratch,
+            )
+            preparation.phases["run"] = clock() - begun
+        if keep is not None:
+            preparation.remarks.append(f"the environment is kept; enter it with: . {environment.scripts / 'activate'}")
+    if ran.peak_rss_kib:
+        services.history.peaks.learn(planned.cell.package, ran.peak_rss_kib * 1024)
+    services.history.durations.learn(key, preparation.phases["run"])
+    if run.gate.closed and any(row.outcome is Outcome.CRASH for row in ran.rows):
+        return CellResult(key, Outcome.INTERRUPTED, "interrupted")
+    result = _result(key, ran)
+    if replay is not None:
+        replay.keep(planned, lock, result)
+    return result
+
+
+def _result(key: str, ran: TrialResult) -> CellResult:
+    outcome = worst({row.outcome for row in ran.rows})
+    summary = ""
+    if outcome.is_failure_of_the_test:
+        first = next((row for row in ran.rows if row.outcome is outcome), None)
+        if first is None:
+            summary = "no tests were found"
+        elif first.exception is not None:
+            summary = first.exception.first_line
+        else:
+            summary = first.reason or (f"exit status {first.exit_code}" if first.exit_code else str(outcome))
+    return CellResult(
+        key,
+        outcome,
+        summary,
+        tests=ran.rows,
+        import_s=ran.import_s,
+        peak_rss_kib=ran.peak_rss_kib or None,
+        remarks=ran.remarks,
+    )
+
+
+def _folder_name(key: str) -> str:
+    name = "".join(character if character.isalnum() or character in ".-_" else "-" for character in key)
+    return name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME]
+
+
+def _own_folder(wanted: Path) -> Path:
+    """Make that folder, or where a cell of this run has it already, one with a number behind its name."""
+    folder, number = wanted, 1
+    while True:
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+            folder = wanted.with_name(f"{wanted.name}-{number}")
+        else:
+            return folder

@@ -1,0 +1,135 @@
+"""Run a trial in every cell of a matrix."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from msgspec import Struct
+
+from tf_tester.core.outcome.report import exit_code
+from tf_tester.errors import INTERRUPTED
+from tf_tester.flow.prepare.locked import select_locked
+from tf_tester.flow.prepare.select import select_cells
+from tf_tester.flow.prepare.services import Services
+from tf_tester.flow.run.cells import run_cell
+from tf_tester.flow.run.ephemeral import Ephemeral
+from tf_tester.flow.run.frame import Run, carry_out
+from tf_tester.flow.run.plan import RunPlan
+from tf_tester.flow.run.trial import jobs_of
+from tf_tester.model.cell import Cell, PlannedCell
+from tf_tester.model.events import CellFinished
+from tf_tester.model.outcome import CellResult, Outcome
+from tf_tester.model.request import Selection, Trial
+
+_AHEAD = 4
+"""Cells that are prepared while `jobs` others run."""
+
+
+After = Callable[[Run, Mapping[str, CellResult]], None]
+"""What is done when all cells are finished, with their results by key."""
+
+
+Judged = Callable[[Sequence[Cell], Mapping[str, CellResult]], int]
+
+
+class Tested(Struct, frozen=True):
+    """What a matrix came to."""
+
+    exit_code: int
+
+
+def test(
+    selection: Selection,
+    trial: Trial,
+    services: Services,
+    *,
+    after: After | None = None,
+    locks: Sequence[Path] = (),
+    judged: Judged | None = None,
+) -> int:
+    """Run the matrix, telling events as they happen, and return the exit code.
+
+    `locks`: these are the cells, and nothing else. `judged` gives another exit code where the run wasn't interrupted.
+    Raises `UsageError` and `IndexUnreachable` before the first event; after it everything is an event.
+    """
+    jobs = jobs_of(trial)
+    selected = select_locked(locks, services, selection.package) if locks else select_cells(selection, services)
+    plan = RunPlan(selection, trial, jobs, selected.page, selected.cells, selected.remarks, tuple(locks))
+    return carry_out(plan, services, partial(_matrix, after=after, judged=judged)).exit_code
+
+
+def _matrix(run: Run, *, after: After | None, judged: Judged | None) -> Tested:
+    """Run all cells, then what comes after them. Interrupted, it tells of each cell all the same."""
+    results: dict[str, CellResult] = {}
+    try:
+        try:
+            _run_all(run, results)
+        finally:
+            run.replay.settle()
+        if after is not None:
+            after(run, results)
+    except KeyboardInterrupt:
+        run.stop()
+        return Tested(INTERRUPTED)
+    if judged is not None:
+        return Tested(judged([planned.cell for planned in run.plan.cells], results))
+    return Tested(exit_code(results.values(), interrupted=False))
+
+
+def _run_all(run: Run, results: dict[str, CellResult]) -> None:
+    """Run the cells, as many at once as are allowed, and put what they come to into `results`."""
+
+    def finished(result: CellResult) -> None:
+        results[result.cell] = result
+        run.services.run.tell(CellFinished(result))
+
+    def one(planned: PlannedCell) -> CellResult:
+        result = run_cell(run, planned, replay=run.replay)
+        if ephemeral is not None:
+            ephemeral.tested(planned.cell.key)
+        return result
+
+    with _left_clean(run) as ephemeral:
+        # One version after another, where the disk has no space for two.
+        at_once = 1 if ephemeral is not None else run.plan.trial.jobs + _AHEAD
+        with run.threads(at_once, "cell") as workers:
+            futures = {workers.submit(one, planned): planned for planned in run.plan.cells}
+            try:
+                for future in _as_they_end(futures):
+                    finished(future.result())
+            except KeyboardInterrupt:
+                run.stop()
+                workers.shutdown(wait=True, cancel_futures=True)
+                for future, planned in futures.items():
+                    if planned.cell.key not in results:
+                        finished(_result_after_interrupt(future, planned))
+                raise
+
+
+@contextmanager
+def _left_clean(run: Run) -> Iterator[Ephemeral | None]:
+    """Yield what cleans up behind each cell where that is wanted; and clean up at the end."""
+    if not run.plan.trial.ephemeral:
+        yield None
+        return
+    ephemeral = Ephemeral(run)
+    try:
+        yield ephemeral
+    finally:
+        ephemeral.finish()
+
+
+def _as_they_end(futures: dict[Future[CellResult], PlannedCell]) -> Iterator[Future[CellResult]]:
+    pending = set(futures)
+    while pending:
+        # A timeout, because a wait without one can't be interrupted by Ctrl-C on Windows.
+        done, pending = wait(pending, timeout=0.5, return_when="FIRST_COMPLETED")
+        yield from done
+
+
+def _result_after_interrupt(future: Future[CellResult], planned: PlannedCell) -> CellResult:
+    if future.done() and not future.cancelled() and future.exception() is None:
+        return future.result()
+    return CellResult(planned.cell.key, Outcome.INTERRUPTED, "interrupted")

@@ -1,0 +1,365 @@
+"""What runs in an environment, and what came of it."""
+
+import json
+import os
+import re
+import stat
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from tf_tester.core.outcome.harness_events import (
+    HarnessEvent,
+    HarnessLog,
+    PackageImported,
+    SessionCollected,
+    SessionStarted,
+    read_log,
+)
+from tf_tester.core.outcome.judge import judge_command, judge_harness, with_output
+from tf_tester.core.replay.hidden import missed
+from tf_tester.core.select.runner import Runner, runner_of, runner_of_all
+from tf_tester.core.wheel.wheel_rules import same_version
+from tf_tester.errors import InstallFailed, UsageError
+from tf_tester.flow.prepare.prepare import Preparation
+from tf_tester.flow.prepare.services import Services
+from tf_tester.flow.run.cell_world import IN_MEMORY, ScratchFolders, clean_environment, world_of
+from tf_tester.flow.run.user_files import UserFiles
+from tf_tester.model.cell import PlannedCell
+from tf_tester.model.host.exit import Exit
+from tf_tester.model.host.world import World
+from tf_tester.model.outcome import Outcome, TestRow
+from tf_tester.model.request import Trial
+from tf_tester.ports.environment import Environment
+from tf_tester.ports.execute import Command
+
+LIMIT = 65_536
+"""Characters kept of one stream or traceback; head and tail."""
+_PROJECT_FILES = ("pyproject.toml", "setup.py")
+_RESTARTS = 20
+"""How often a test run that died is gone on with behind the test that killed it."""
+_TEST_FILE = re.compile(r"(test_.*|.*_test)\.py")
+
+
+class TrialJob(Struct, frozen=True):
+    """One process (or a few, if it dies) of a trial."""
+
+    runner: Runner
+    targets: tuple[Path, ...]
+    """Empty for a command."""
+
+
+class TrialResult(Struct, frozen=True):
+    """Everything one cell's trial said."""
+
+    rows: tuple[TestRow, ...]
+    import_s: float | None
+    peak_rss_kib: int
+    remarks: tuple[str, ...]
+
+
+def jobs_of(trial: Trial) -> tuple[TrialJob, ...]:
+    """Return what has to be run: scripts one by one, tests of one kind together. Raises `UsageError`."""
+    if not trial.command and not trial.targets:
+        raise UsageError(
+            "There is nothing to run.", hint="Give a test file, a folder of tests, or a command after `--`."
+        )
+    wanted = Runner(trial.runner)
+    jobs: list[TrialJob] = [TrialJob(Runner.COMMAND, ())] if trial.command else []
+    for target in trial.targets:
+        if not target.exists() and "::" in target.name:
+            raise UsageError(
+                f"{target.name} names a test within a file.", hint="Give the file, and choose in it with `-- -k NAME`."
+            )
+        if not target.exists():
+            raise UsageError(f"There is no file {target}.", hint=_similar(target))
+        runner = _runner_of_target(target) if wanted is Runner.AUTO else wanted
+        if runner is Runner.SCRIPT and target.is_dir():
+            raise UsageError(f"{target} is a folder, not a script.", hint="Give its files, or --runner pytest.")
+        last = jobs[-1] if jobs else None
+        if runner is not Runner.SCRIPT and last is not None and last.runner is runner:
+            jobs[-1] = replace(last, targets=(*last.targets, target))
+        else:
+            jobs.append(TrialJob(runner, (target,)))
+    if trial.arguments and any(job.runner is Runner.UNITTEST for job in jobs):
+        raise UsageError(
+            f"unittest takes no arguments here: {' '.join(trial.arguments)}", hint="Use --runner pytest for them."
+        )
+    for folder in trial.pythonpath:
+        if not folder.is_dir():
+            raise UsageError(f"There is no folder {folder} for --pythonpath.", hint=_similar(folder))
+    if trial.project is not None and not any((trial.project / name).is_file() for name in _PROJECT_FILES):
+        raise UsageError(
+            f"{trial.project} has no project that can be built.",
+            hint="--project takes a folder with a pyproject.toml or a setup.py.",
+        )
+    return tuple(jobs)
+
+
+def tools_of(jobs: Sequence[TrialJob]) -> tuple[str, ...]:
+    """Return the requirements of the runners."""
+    return ("pytest",) if any(job.runner is Runner.PYTEST for job in jobs) else ()
+
+
+def run_trial(
+    files: UserFiles,
+    jobs: Sequence[TrialJob],
+    preparation: Preparation,
+    environment: Environment,
+    services: Services,
+    *,
+    evidence: Path,
+    scratch: Path,
+) -> TrialResult:
+    """Run every job of a trial in one environment; the evidence folder gets the raw streams and events."""
+    trial = files.trial
+    folders = ScratchFolders(scratch, in_memory=trial.scratch == IN_MEMORY)
+    folders.make(trial.cwd, files.hidden)
+    stage = _Stage(
+        trial=trial,
+        planned=preparation.planned,
+        environment=environment,
+        import_names=preparation.import_names,
+        services=services,
+        env=clean_environment(trial, environment, folders.home, folders.temporary, services.run.environ),
+        world=world_of(files, preparation.planned, environment, services, folders),
+        scratch=folders,
+        deadline=None if trial.timeout is None else services.run.monotonic() + trial.timeout,
+    )
+    parts: list[TrialResult] = []
+    for number, job in enumerate(jobs):
+        place = evidence if len(jobs) == 1 else evidence / f"job-{number + 1}"
+        place.mkdir(parents=True, exist_ok=True)
+        parts.append(_run_command(stage, place) if job.runner is Runner.COMMAND else _run_harness(stage, job, place))
+    ran = _together(parts)
+    return replace(ran, remarks=(*ran.remarks, *_about_hidden(ran.rows, files)))
+
+
+class _Stage(Struct, frozen=True):
+    """Where the programs of one cell run."""
+
+    trial: Trial
+    planned: PlannedCell
+    environment: Environment
+    import_names: tuple[str, ...]
+    services: Services
+    env: Mapping[str, str]
+    world: World
+    scratch: "ScratchFolders"
+    deadline: float | None
+
+    def start(self, argv: Sequence[str], place: Path) -> Exit:
+        """Run a program in the sandbox, its streams into `place`. Raises `InstallFailed` where there can't be one."""
+        left = None if self.deadline is None else max(0.0, self.deadline - self.services.run.monotonic())
+        command = self.services.execution.sandbox.wrap(Command(tuple(argv), self.env, self.scratch.cwd), self.world)
+        end = self.services.execution.executor.run(
+            command,
+            stdout=place / "stdout",
+            stderr=place / "stderr",
+            timeout=left,
+            limits=self.services.execution.limits,
+            scratch=self.scratch.on_disk,
+            written=(self.scratch.events,),
+        )
+        if end.sandbox_error:
+            raise InstallFailed(
+                f"the sandbox could not be made: {end.sandbox_error}.",
+                hint="`tf-tester doctor` shows what this system allows.",
+            )
+        return end
+
+
+def _about_hidden(rows: Sequence[TestRow], files: UserFiles) -> tuple[str, ...]:
+    """Return a remark where a failure speaks of what the test couldn't see."""
+    texts = [text for row in rows if row.outcome.is_failure_of_the_test for text in _texts(row)]
+    names = missed((path.name for path in files.hidden), texts) if texts else []
+    shown = " ".join(f"--visible {name}" for name in names)
+    return (f"tests don't see {', '.join(names)}, of which this failure speaks; {shown} shows it",) * bool(names)
+
+
+def _texts(row: TestRow) -> tuple[str, ...]:
+    return row.traceback, row.exception.message if row.exception else "", row.stdout, row.stderr
+
+
+def _together(parts: Sequence[TrialResult]) -> TrialResult:
+    """Return what all jobs of one cell said, as if it had been one."""
+    imports = [part.import_s for part in parts if part.import_s is not None]
+    return TrialResult(
+        tuple(row for part in parts for row in part.rows),
+        max(imports, default=None),
+        max((part.peak_rss_kib for part in parts), default=0),
+        tuple(dict.fromkeys(remark for part in parts for remark in part.remarks)),
+    )
+
+
+def _run_command(stage: _Stage, place: Path) -> TrialResult:
+    command = stage.trial.command
+    end = stage.start(command, place)
+    out, err = _bounded(place / "stdout"), _bounded(place / "stderr")
+    return TrialResult(judge_command(end, target=" ".join(command), stdout=out, stderr=err), None, end.peak_rss_kib, ())
+
+
+def _run_harness(stage: _Stage, job: TrialJob, place: Path) -> TrialResult:
+    """Run one job under the harness, and behind a test that killed its process once more."""
+    cwd = stage.trial.cwd
+    root = cwd if all(target.is_relative_to(cwd) for target in job.targets) else job.targets[0].parent
+    target = os.path.relpath(job.targets[0], root)
+    done: dict[str, TestRow] = {}
+    parts: list[TrialResult] = []
+    for attempt in range(_RESTARTS):
+        printed = _size(place / "stdout"), _size(place / "stderr")
+        end, log = _start_harness(stage, job, root, place, left_out=done.keys())
+        out, err = _bounded(place / "stdout", printed[0]), _bounded(place / "stderr", printed[1])
+        rows = judge_harness(log.events, end, target=target, stdout=out, stderr=err)
+        # The process's own figure where it told one: the system's starts at what its parent held (ru_maxrss).
+        figures = [row.peak_rss_kib for row in rows if row.peak_rss_kib]
+        peak = max(figures, default=end.peak_rss_kib)
+        remarks = (*_identity_remarks(log.events, stage.planned), *_remarks_on(log))
+        parts.append(TrialResult((), _longest_import(log.events), peak, remarks))
+        if job.runner is Runner.SCRIPT:
+            return replace(parts[0], rows=tuple(with_output(row, out, err) for row in rows))
+        before = len(done)
+        done |= {row.id: row for row in rows if attempt == 0 or not _only_says_nothing_left(row, target)}
+        if not _may_go_on(rows, log.events, job, done) or len(done) == before:
+            break
+    return replace(_together(parts), rows=tuple(done.values()))
+
+
+def _start_harness(
+    stage: _Stage, job: TrialJob, root: Path, place: Path, *, left_out: Collection[str]
+) -> tuple[Exit, HarnessLog]:
+    """Run the tests of a job in one process, but those that are left out; its events are added to the evidence."""
+    events, order = stage.scratch.events, stage.scratch.order
+    events.unlink(missing_ok=True)  # an earlier process may have made anything of it
+    events.touch()
+    spec = {
+        "mode": str(job.runner),
+        "targets": [str(path) for path in job.targets],
+        "args": list(stage.trial.arguments),
+        "events": str(events),
+        "watch": list(stage.import_names),
+        "distribution": stage.planned.cell.package,
+        "limit": LIMIT,
+        "deselect": sorted(left_out),
+        "rootdir": str(root),
+    }
+    order.write_text(json.dumps(spec), encoding="utf-8")
+    end = stage.start([str(stage.environment.python), str(stage.services.execution.harness), str(order)], place)
+    written = read_safely(events)
+    with (place / "events.jsonl").open("ab") as kept:
+        kept.write(written)
+    return end, read_log(written)
+
+
+def _longest_import(events: Sequence[HarnessEvent]) -> float | None:
+    return max((event.wall_s for event in events if isinstance(event, PackageImported)), default=None)
+
+
+def _may_go_on(
+    rows: Sequence[TestRow], events: Sequence[HarnessEvent], job: TrialJob, done: Mapping[str, TestRow]
+) -> bool:
+    """Tell whether to go on behind a crash, which must not cost the other tests: if it is known which are left."""
+    crashed = any(row.outcome is Outcome.CRASH for row in rows)
+    collected = {name for event in events if isinstance(event, SessionCollected) for name in event.ids}
+    return crashed and job.runner is Runner.PYTEST and bool(collected - done.keys())
+
+
+def _only_says_nothing_left(row: TestRow, target: str) -> bool:
+    return row.id == target and row.outcome in (Outcome.EMPTY, Outcome.ERROR)
+
+
+def _identity_remarks(events: Sequence[HarnessEvent], planned: PlannedCell) -> tuple[str, ...]:
+    """Compare what ran with what was asked for; continuous integrations ran wrong versions for months."""
+    remarks = []
+    cell = planned.cell
+    for start in events:
+        if not isinstance(start, SessionStarted):
+            continue
+        version = None if start.distribution is None else start.distribution.version
+        if version is None or not same_version(version, cell.version):
+            remarks.append(f"{cell.package} {cell.version} was asked for, {version or 'none'} was installed")
+        if planned.interpreter is not None and start.python != planned.interpreter.version:
+            remarks.append(f"Python {planned.interpreter.version} was asked for, {start.python} ran")
+    return tuple(dict.fromkeys(remarks))
+
+
+def _remarks_on(log: HarnessLog) -> tuple[str, ...]:
+    if not log.dropped:
+        return ()
+    found = "1 line was" if log.dropped == 1 else f"{log.dropped:,} lines were"
+    return (f"{found} left out of the harness's event file: no event of the harness (tests can write there)",)
+
+
+def _runner_of_target(target: Path) -> Runner:
+    if target.is_file():
+        return runner_of(_text(target))
+    files = sorted(path for path in target.rglob("*.py") if _TEST_FILE.fullmatch(path.name))
+    if not files:
+        raise UsageError(
+            f"{target} has no test files.",
+            hint="Test files are named test_*.py or *_test.py; or give a script itself.",
+        )
+    kind = runner_of_all(_text(path) for path in files)
+    # A folder is collected: a script among tests can't be, so pytest says what it found.
+    return Runner.UNITTEST if kind is Runner.UNITTEST else Runner.PYTEST
+
+
+def _text(path: Path) -> str:
+    import tokenize
+
+    try:
+        with tokenize.open(path) as stream:
+            return stream.read()
+    except (SyntaxError, UnicodeDecodeError):
+        return path.read_text("latin-1")
+    except OSError as error:
+        raise UsageError(f"{path} can't be read: {error.strerror}.") from error
+
+
+def _similar(target: Path) -> str:
+    import difflib
+
+    try:
+        names = [entry.name for entry in target.parent.iterdir()]
+    except OSError:
+        return f"There is no folder {target.parent} either."
+    near = difflib.get_close_matches(target.name, names, n=3)
+    return f"Did you mean {', '.join(near)}?" if near else "Check the name and the folder you are in."
+
+
+def read_safely(path: Path, most: int = 64 * 1024 * 1024) -> bytes:
+    """Read what a test may have made: a regular file, not followed anywhere, at most so many bytes; else nothing."""
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except OSError:
+        return b""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+        os.close(descriptor)
+        return b""
+    with os.fdopen(descriptor, "rb") as stream:
+        return stream.read(most)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _bounded(path: Path, start: int = 0) -> str:
+    """Return head and tail of what was printed from `start` on."""
+    try:
+        with path.open("rb") as stream:
+            size = stream.seek(0, os.SEEK_END) - start
+            stream.seek(start)
+            if size <= LIMIT:
+                return stream.read().decode("utf-8", "replace")
+            head = stream.read(LIMIT // 2)
+            stream.seek(-LIMIT // 2, os.SEEK_END)
+            tail = stream.read()
+    except FileNotFoundError:
+        return ""
+    cut = size - len(head) - len(tail)
+    return f"{head.decode('utf-8', 'replace')}\n[… {cut} bytes left out …]\n{tail.decode('utf-8', 'replace')}"

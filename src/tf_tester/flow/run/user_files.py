@@ -1,0 +1,267 @@
+"""The user's files as tests see them: which are shown, which are hidden, and what they hold.
+
+What is hidden is in no key, and what is in no key is hidden: history, environments, caches, the store, what the command
+itself writes, sockets and devices. A folder is looked through once, by `os.scandir`, and hidden ones never: many
+projects have an environment of 20,000 files beside their tests.
+"""
+
+import os
+import stat
+import threading
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from msgspec import Struct, field
+
+from tf_tester.core.replay.hidden import ENVIRONMENT_MARKS, is_hidden
+from tf_tester.core.replay.key import FileKind, KeyedFile, tree_digest
+from tf_tester.model.request import Trial
+from tf_tester.ports.store import FileDigests, FileStatus
+
+MOST_FILES, MOST_BYTES = 20_000, 512 << 20
+"""For which it is worth reading them all."""
+_MOST_LISTED = 200_000
+"""Files and folders that are looked at; what is to be hidden beyond these isn't found."""
+
+
+class SeenFile(NamedTuple):
+    """One file that a test can read; equal to itself while nobody changes it."""
+
+    path: str
+    kind: FileKind
+    status: FileStatus | None
+    """Of a file."""
+    target: str = ""
+    """What a link says."""
+
+
+class SeenFiles(Struct, frozen=True):
+    """What was in the user's folders at one moment."""
+
+    files: tuple[SeenFile, ...]
+    """By path; of folders, the empty ones."""
+    hidden: tuple[str, ...]
+    """The topmost of all that isn't shown."""
+    is_complete: bool
+    """False: there was more, or a folder that can't be listed."""
+
+
+class UserFiles:
+    """What the tests of one trial see of the user's own files; callable from any thread."""
+
+    def __init__(
+        self,
+        trial: Trial,
+        environ: Mapping[str, str],
+        digests: FileDigests,
+        also_hidden: Iterable[Path],
+        *,
+        is_sandboxed: bool,
+    ) -> None:
+        """`also_hidden`: places of ours that may lie among the user's files. Without a sandbox nothing is hidden."""
+        self.trial = trial
+        self.folders = folders_of(trial, environ)
+        self._is_sandboxed = is_sandboxed
+        self._shown = frozenset(trial.visible)
+        self._also_hidden = frozenset(
+            str(path) for one in (*trial.written, *also_hidden) for path in (one, os.path.realpath(one))
+        )
+        self._digests = digests
+        self._lock = threading.Lock()
+
+    @cached_property
+    def hidden(self) -> tuple[Path, ...]:
+        """Return what below `folders` a test must not see."""
+        return tuple(map(Path, self.first.hidden)) if self._is_sandboxed else ()
+
+    @property
+    def first(self) -> SeenFiles:
+        """Return the files as they were when somebody first asked."""
+        with self._lock:
+            return self._first
+
+    @cached_property
+    def _first(self) -> SeenFiles:
+        return self.look()
+
+    def look(self) -> SeenFiles:
+        """Return what is there now."""
+        return list_files(self.folders, self._shown, self._also_hidden)
+
+    def digest(self) -> str | None:
+        """Return the digest of all that a test can read of `first`; None where it can't be told, or would take long."""
+        listing = self.first
+        sizes = [file.status.size for file in listing.files if file.status is not None]
+        if not listing.is_complete or len(listing.files) > MOST_FILES or sum(sizes) > MOST_BYTES:
+            return None
+        try:
+            return tree_digest(keyed(listing.files, self.trial.cwd, self._digests))
+        except OSError:
+            return None
+
+
+def folders_of(trial: Trial, environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """Return what a test may read of the user's: the folder of the request, of the tests, and what --pythonpath names.
+
+    Never the home as a whole. Of what lies behind a link in one of them, the place that the link leads to.
+    """
+    home = Path(environ.get("HOME") or "/")
+    found = [path for path in (trial.cwd, *trial.pythonpath) if not home.is_relative_to(path)]
+    for target in trial.targets:
+        folder = target if target.is_dir() else target.parent
+        found.append(target if home.is_relative_to(folder) else folder)
+    found = [_behind_links(path, found) for path in found]
+    for target in trial.targets:
+        real = Path(os.path.realpath(target))
+        if target.is_symlink() and not any(real.is_relative_to(folder) for folder in found):
+            found.append(real)
+    return tuple(dict.fromkeys(found))
+
+
+def _behind_links(path: Path, folders: Sequence[Path]) -> Path:
+    """Return where a path leads if there is a link between it and one of the folders, else the path itself."""
+    real = Path(os.path.realpath(path))
+    above = [folder for folder in folders if folder != path and path.is_relative_to(folder)]
+    linked = any(real != Path(os.path.realpath(folder)) / path.relative_to(folder) for folder in above)
+    return real if linked else path
+
+
+def keyed(files: Sequence[SeenFile], folder: Path, digests: FileDigests) -> list[KeyedFile]:
+    """Return files as they are in a key, with paths relative to a folder. Raises `OSError`."""
+    regular = [(file.path, file.status) for file in files if file.status is not None]
+    contents = dict(zip((path for path, _ in regular), digests.of(folder, regular), strict=True))
+    start = str(folder)
+    return [
+        KeyedFile(relative(file.path, start), file.kind, file.target if file.status is None else contents[file.path])
+        for file in files
+    ]
+
+
+def relative(path: str, start: str) -> str:
+    """Return a path relative to an absolute folder, with `/`.
+
+    >>> relative("/a/b/c", "/a/b"), relative("/a/x", "/a/b"), relative("/a", "/a")
+    ('c', '../x', '.')
+    """
+    inside = path.removeprefix(f"{start}{os.sep}")
+    return (inside if inside != path else os.path.relpath(path, start)).replace(os.sep, "/")
+
+
+class _Folder(Struct):
+    """One that is looked through."""
+
+    path: str
+    above: int
+    """The number of the folder that it is in; itself for one that was named."""
+    is_listed: bool = False
+    is_hidden: bool = False
+    visible: int = 0
+    """Things in it that are shown."""
+    hidden: list[str] = field(default_factory=list)
+    """Things in it that are not."""
+
+
+def list_files(roots: Iterable[Path], shown: Collection[str], also_hidden: Collection[str]) -> SeenFiles:
+    """Look through folders; a file may be named, too. What was named is never hidden.
+
+    Folders that hold nothing but what is hidden are hidden with it: a checkout on another machine doesn't have them.
+    `shown`: names of what would be hidden otherwise. `also_hidden`: absolute paths.
+    """
+    walk = _Walk(frozenset(map(str, roots)), shown, also_hidden)
+    number = 0
+    while number < len(walk.folders) and not walk.is_full:
+        walk.look_into(number)
+        number += 1
+    return walk.result()
+
+
+class _Walk:
+    def __init__(self, roots: frozenset[str], shown: Collection[str], also_hidden: Collection[str]) -> None:
+        self._roots = roots
+        self._shown = shown
+        self._also_hidden = also_hidden
+        self._files: list[SeenFile] = []
+        self._closed = False
+        self.folders: list[_Folder] = []
+        for root in sorted(roots):
+            if os.path.isdir(root):  # noqa: PTH112
+                self.folders.append(_Folder(root, len(self.folders)))
+            else:
+                self._add_file(root)
+        self._named = len(self.folders)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._files) + len(self.folders) > _MOST_LISTED
+
+    def look_into(self, number: int) -> None:
+        folder = self.folders[number]
+        try:
+            with os.scandir(folder.path) as found:
+                entries = list(found)
+        except OSError:
+            self._closed = True
+            return
+        folder.is_listed = True
+        if number >= self._named and not ENVIRONMENT_MARKS.isdisjoint(entry.name for entry in entries):
+            name = os.path.basename(folder.path)  # noqa: PTH119
+            folder.is_hidden = is_hidden(name, [entry.name for entry in entries], self._shown)
+        if not folder.is_hidden:
+            for entry in entries:
+                self._take(entry, folder, number)
+
+    def _take(self, entry: "os.DirEntry[str]", folder: _Folder, number: int) -> None:
+        path = entry.path
+        if path in self._roots:
+            folder.visible += 1
+        elif self._hides(entry):
+            folder.hidden.append(path)
+        elif entry.is_dir(follow_symlinks=False):
+            folder.visible += 1
+            self.folders.append(_Folder(path, number))
+        else:
+            folder.visible += 1
+            self._add_file(path)
+
+    def _hides(self, entry: "os.DirEntry[str]") -> bool:
+        if is_hidden(entry.name, (), self._shown):
+            return True
+        if entry.path in self._also_hidden:
+            return entry.name not in self._shown
+        if entry.is_symlink():
+            # To an environment, which lies elsewhere on each machine.
+            marks = [mark for mark in ENVIRONMENT_MARKS if os.path.exists(f"{entry.path}{os.sep}{mark}")]  # noqa: PTH110
+            return is_hidden(entry.name, marks, self._shown)
+        # A socket, a pipe or a device: whoever is at its other end is in no key.
+        return not (entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False))
+
+    def _add_file(self, path: str) -> None:
+        try:
+            status = os.lstat(path)
+            if stat.S_ISLNK(status.st_mode):
+                self._files.append(SeenFile(path, FileKind.LINK, None, os.readlink(path)))  # noqa: PTH115
+                return
+        except OSError:
+            self._closed = True
+            return
+        kind = FileKind.PROGRAM if status.st_mode & stat.S_IXUSR else FileKind.FILE
+        known = FileStatus(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+        self._files.append(SeenFile(path, kind, known))
+
+    def result(self) -> SeenFiles:
+        hidden: list[str] = []
+        for number in reversed(range(len(self.folders))):
+            folder = self.folders[number]
+            above = self.folders[folder.above]
+            if folder.is_listed and number >= self._named and not folder.visible and folder.hidden:
+                folder.is_hidden = True
+            if folder.is_hidden:
+                above.hidden.append(folder.path)
+                above.visible -= 1
+                continue
+            if folder.is_listed and not folder.visible and not folder.hidden:
+                self._files.append(SeenFile(folder.path, FileKind.FOLDER, None))
+            hidden += folder.hidden
+        return SeenFiles(tuple(sorted(self._files)), tuple(sorted(hidden)), not (self._closed or self.is_full))

@@ -1,0 +1,1 @@
+"""Wheels, locks and replicas, brought here and carried elsewhere."""

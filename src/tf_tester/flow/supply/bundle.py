@@ -1,0 +1,91 @@
+"""Pack what versions need into one file."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from msgspec import Struct
+from packaging.utils import canonicalize_name
+
+from tf_tester.core.select.choose import Choice, choose
+from tf_tester.core.wheel.wheel_rules import same_version
+from tf_tester.errors import DownloadFailed, UsageError
+from tf_tester.flow.prepare.services import Packages
+from tf_tester.model.lock import Lock, Pin
+from tf_tester.ports.memory import Needed
+from tf_tester.ports.store import Blobs
+
+
+class BundleSource(Struct, frozen=True):
+    """What is packed from."""
+
+    locks: Callable[[], Iterable[tuple[str, Lock]]]
+    """Every lock that is remembered, by its key."""
+    blobs: Callable[[], dict[str, Path]]
+    """Every file, by digest."""
+    write: Callable[[Path, Iterable[tuple[str, Path]], Needed | None, str], tuple[int, int]]
+    """Into a file: blobs, the answers that are needed (None: all), the tool; bytes, and how many answers."""
+
+
+class PackedBundle(Struct, frozen=True):
+    files: int
+    answers: int
+    size: int
+    """Bytes of the bundle."""
+
+
+def pack(
+    file: Path, packages: Packages, blobs: Blobs, packer: BundleSource, *, package: str, versions: str | None, tool: str
+) -> PackedBundle:
+    """Everything, or what these versions of a package need as far as they were ever resolved here.
+
+    Raises `UsageError` where they were not, `DownloadFailed` where a file that is wanted is not here any more and can't
+    be fetched, `OurFailure`.
+    """
+    if versions is None:
+        chosen = packer.blobs()
+        size, answers = packer.write(file, chosen.items(), None, tool)
+        return PackedBundle(len(chosen), answers, size)
+    name = str(canonicalize_name(package))
+    page = packages.index.page(name)
+    wanted = [str(one) for one in choose(page, Choice(versions, lts=packages.framework.lts))]
+    locks = [
+        (key, lock)
+        for key, lock in packer.locks()
+        if any(pin.name == name and any(same_version(pin.version, one) for one in wanted) for pin in lock.pins)
+    ]
+    found = {pin.version for _, lock in locks for pin in lock.pins if pin.name == name}
+    missing = [one for one in wanted if not any(same_version(one, version) for version in found)]
+    if missing:
+        raise UsageError(
+            f"What {name} {', '.join(missing)} needs was never resolved here.",
+            hint="Test it once, or run `tf-tester download --with-deps`.",
+        )
+    # The test runner has locks of its own, which name no package: all of them go along, they are small.
+    tools = [(key, lock) for key, lock in packer.locks() if not any(pin.name == name for pin in lock.pins)]
+    runners = [(key, lock) for key, lock in tools if sum(pin.size or 0 for pin in lock.pins) < _SMALL]
+    pins = {pin.sha256: pin for _, lock in (*locks, *runners) for pin in lock.pins}
+    own = {pin.sha256 for _, lock in locks for pin in lock.pins}
+    chosen = {d: path for d, pin in pins.items() if (path := _blob(pin, packages, blobs, must=d in own))}
+    needed = Needed(
+        locks=frozenset(key for key, _ in (*locks, *runners)),
+        digests=frozenset(pins),
+        projects=frozenset(pin.name for pin in pins.values()),
+    )
+    size, answers = packer.write(file, chosen.items(), needed, tool)
+    return PackedBundle(len(chosen), answers, size)
+
+
+_SMALL = 20_000_000
+
+
+def _blob(pin: Pin, packages: Packages, blobs: Blobs, *, must: bool) -> Path | None:
+    path = blobs.find(pin.sha256)
+    if path is not None:
+        return path
+    if not pin.url or pin.built_from:
+        if must:
+            raise DownloadFailed(
+                f"{pin.filename} was built here and is no longer in the store.", hint="Test that version once more."
+            )
+        return None
+    return packages.fetcher.fetch(pin.artifact) if must else None

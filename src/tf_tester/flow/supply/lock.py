@@ -1,0 +1,197 @@
+"""The exact locks of a matrix as files, and whether they are still what would be resolved today."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
+from packaging.utils import canonicalize_name
+
+from tf_tester.core.locks.lockfile import (
+    LockFormat,
+    LockOrigin,
+    constraints_text,
+    origin_of,
+    pylock_text,
+    requirements_text,
+)
+from tf_tester.core.outcome.report import RunReport
+from tf_tester.core.verdict.drift import DistributionChange, changes
+from tf_tester.errors import IndexUnreachable, NoPython, NoWheel, TfTesterError, UsageError
+from tf_tester.flow.prepare.locked import lock_files, read_lock
+from tf_tester.flow.prepare.pools import interruptible
+from tf_tester.flow.prepare.prepare import LockPolicy, Preparation, Preparer
+from tf_tester.flow.prepare.select import select_cells
+from tf_tester.flow.prepare.services import Services
+from tf_tester.flow.prepare.wheel_folder import folder_errors, write_file
+from tf_tester.flow.run.trial import jobs_of, tools_of
+from tf_tester.model.cell import Cell, PlannedCell
+from tf_tester.model.lock import Lock, Resolution
+from tf_tester.model.outcome import Outcome
+from tf_tester.model.request import Selection, Trial
+
+_AT_ONCE = 4
+
+
+class MadeLock(Struct, frozen=True):
+    """One lock, and what it answers."""
+
+    origin: LockOrigin
+    lock: Lock
+    repeatable: bool = True
+    """Whether the same question could be asked again."""
+
+
+class UnmadeLock(Struct, frozen=True):
+    """A cell without a lock, and why."""
+
+    name: str
+    error: TfTesterError
+
+
+class CheckedLock(Struct, frozen=True):
+    """One file, and what would be another today."""
+
+    file: str
+    changes: tuple[DistributionChange, ...] = ()
+    error: TfTesterError | None = None
+
+
+def make_locks(selection: Selection, trial: Trial, services: Services) -> tuple[list[MadeLock], list[UnmadeLock]]:
+    """Make one for each cell, its test runner's distributions included where the trial has tests.
+
+    Raises `UsageError`, `IndexUnreachable`; what fails for one version doesn't cost the others.
+    """
+    tools = tools_of(jobs_of(trial)) if trial.targets else ()
+    selected = select_cells(selection, services)
+    with interruptible(_AT_ONCE, "lock", services.run.stop) as pool:
+        preparer = Preparer(selection, trial, selected.page, services, pool, LockPolicy(tools))
+
+        def made(planned: PlannedCell) -> MadeLock | UnmadeLock:
+            cell = planned.cell
+            try:
+                lock = _resolved(planned, preparer)
+            except TfTesterError as error:
+                return UnmadeLock(f"{cell.package} {cell.version}", error)
+            assert planned.interpreter is not None
+            needs = preparer.requirements(Preparation(planned, planned.interpreter))
+            origin = LockOrigin(cell, selection.grace, needs, tuple(tools), tuple(sorted(selection.allow_build)))
+            return MadeLock(origin, lock)
+
+        found = list(pool.map(made, selected.cells))
+    return [one for one in found if isinstance(one, MadeLock)], [one for one in found if isinstance(one, UnmadeLock)]
+
+
+def known_good(report: RunReport) -> list[MadeLock]:
+    """Return locks of the cells of a record that pass. Raises `UsageError` where there are none."""
+    found = [
+        # Without what it answers: a record doesn't tell all of that.
+        MadeLock(LockOrigin(cell), report.locks[cell.key], repeatable=False)
+        for cell in report.cells
+        if report.result(cell).outcome is Outcome.PASS and cell.key in report.locks
+    ]
+    if not found:
+        raise UsageError("No cell of that record passes.", hint="Only what was seen to work is a known-good set.")
+    return found
+
+
+def write_locks(made: Sequence[MadeLock], folder: Path, formats: Sequence[LockFormat], tool: str) -> list[str]:
+    """Write a file for each lock and format; return their names. Raises `OurFailure` where that can't be done."""
+    names = []
+    with folder_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    for one in made:
+        cell = one.origin.cell
+        # What is built here from a folder of the user's own is nowhere to be had.
+        pins = tuple(pin for pin in one.lock.pins if pin.url)
+        header = (f"{cell.package} {cell.version} for Python {cell.python}, {cell.resolution}; made by {tool}.",)
+        for form in formats:
+            name = _name(cell, form)
+            match form:
+                case LockFormat.PYLOCK:
+                    python = ".".join(one.lock.python.split(".")[:2])
+                    origin = one.origin if one.repeatable and cell.resolution is not Resolution.LOCK else None
+                    text = pylock_text(pins, python=python, created_by=tool, origin=origin)
+                case LockFormat.CONSTRAINTS:
+                    text = constraints_text(pins, header=header)
+                case _:
+                    text = requirements_text(pins, header=header, sources=True)
+            write_file(folder / name, text)
+            names.append(name)
+    return names
+
+
+def check_locks(places: Sequence[Path], trial: Trial, services: Services, told: Callable[[CheckedLock], None]) -> bool:
+    """Tell whether each lock is what would be resolved today; `told` is called with each. Raises `UsageError`."""
+    same = True
+    for place in places:
+        for file in lock_files(place):
+            try:
+                checked = CheckedLock(file.name, _drift(file, trial, services))
+            except TfTesterError as error:
+                checked = CheckedLock(file.name, error=error)
+            same = same and checked.error is None and not checked.changes
+            told(checked)
+    return same
+
+
+def _drift(file: Path, trial: Trial, services: Services) -> tuple[DistributionChange, ...]:
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"The lock {file} can't be read: {error.strerror}.", hint="Look at its name.") from error
+    origin = origin_of(content)
+    if origin is None:
+        raise UsageError(
+            f"{file.name} doesn't say what it answers.", hint="Only locks that `tf-tester lock` made can be checked."
+        )
+    cell = origin.cell
+    selection = Selection(
+        package=cell.package,
+        versions=cell.version,
+        pre=True,
+        yanked=True,
+        pythons=(cell.python,),
+        resolution=cell.resolution,
+        grace=origin.grace,
+        allow_build=frozenset(origin.allow_build),
+    )
+    selected = select_cells(selection, services)
+    [planned] = selected.cells
+    planned = replace(planned, cell=planned.cell.beside(cell.besides))
+    trial = replace(trial, requirements=origin.requirements, project=None)
+    with interruptible(1, "lock", services.run.stop) as pool:
+        policy = LockPolicy(origin.tools, anew=True)
+        preparer = Preparer(selection, trial, selected.page, services, pool, policy)
+        fresh = _resolved(planned, preparer)
+    assert planned.interpreter is not None
+    for page in (
+        selected.page,
+        *(services.packages.index.page(str(canonicalize_name(pin.name))) for pin in fresh.pins),
+    ):
+        if page.stale:
+            raise IndexUnreachable(
+                f"the index does not answer, and what is known of {page.project} is of an earlier day",
+                hint="Check again when it does.",
+            )
+    return changes(read_lock(file, planned.interpreter, services), fresh)
+
+
+def _resolved(planned: PlannedCell, preparer: Preparer) -> Lock:
+    if planned.interpreter is None:
+        refusal = planned.refusal
+        assert refusal is not None
+        kind = NoWheel if refusal.outcome is Outcome.NO_WHEEL else NoPython
+        raise kind(refusal.summary, hint=refusal.hint)
+    lock, _ = preparer.locked(Preparation(planned, planned.interpreter))
+    return lock
+
+
+def _name(cell: Cell, form: LockFormat) -> str:
+    """Return the name of a file; PEP 751 takes no dots in the middle of it."""
+    how = "" if cell.resolution is Resolution.ERA else f"-{cell.resolution}"
+    if cell.details:
+        how += f"-{hashlib.sha256(' '.join(cell.details).encode()).hexdigest()[:8]}"
+    stem = f"{cell.package}-{cell.version}-py{cell.python}{how}"
+    return f"pylock.{stem.replace('.', '-')}.toml" if form is LockFormat.PYLOCK else f"{form}-{stem}.txt"

@@ -1,0 +1,351 @@
+"""Write a replica where a web server or a CDN serves it; go back to an earlier state; check what is there.
+
+Promise: whoever reads the tree sees one generation or the next one, page by page at the worst, and each link leads to a
+file that is there. What a generation needs is there before it is shown, and as long as it is kept.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from tf_tester.core.index.replica_tree import (
+    MANIFEST,
+    SIGNATURE,
+    Manifest,
+    Tree,
+    TreeFile,
+    decode,
+    encode,
+    entry_of,
+    is_metadata,
+    manifest_of,
+    tree_of,
+)
+from tf_tester.errors import BadWheel, CellRefused, NotAManifest, OurFailure, UsageError
+from tf_tester.model.artifact import Artifact, ProjectPage
+from tf_tester.ports.store import Blobs
+
+_AT_ONCE = 8
+
+
+class TreeTarget(Protocol):
+    """A place for trees. All its members raise `OurFailure` where it can't be used."""
+
+    packed: bool
+    """Whether it is served by somebody who takes pages that are compressed already."""
+
+    @property
+    def is_torn(self) -> bool:
+        """Whether somebody did not come to the end of showing a generation; known while `alone`."""
+        ...
+
+    def alone(self) -> AbstractContextManager[None]:
+        """One writer at a time; raises `OurFailure` where there is one already."""
+        ...
+
+    def current(self) -> str | None:
+        """The generation that is shown; None: none."""
+        ...
+
+    def generations(self) -> Sequence[str]:
+        """Those that are kept, the oldest first."""
+        ...
+
+    def manifest(self, generation: str) -> tuple[bytes, bytes | None]:
+        """Of a generation: the manifest and its signature."""
+        ...
+
+    def sizes(self) -> Mapping[str, int]:
+        """Bytes of the files that generations share, by path."""
+        ...
+
+    def put_file(self, path: str, content: Path | bytes) -> None:
+        """Make a file that generations share; whole or absent."""
+        ...
+
+    def add(
+        self, manifest: Manifest, pages: Mapping[str, bytes], told: Mapping[str, bytes], before: Manifest | None
+    ) -> None:
+        """Make a generation, which nobody sees yet. `told`: manifest and signature. `before`: one that is there."""
+        ...
+
+    def show(self, manifest: Manifest) -> None:
+        """Let everybody see a generation that is there."""
+        ...
+
+    def read(self, path: str) -> bytes | None:
+        """A page as it is shown, or what is told of it; None: it isn't there."""
+        ...
+
+    def digest(self, path: str) -> str | None:
+        """SHA-256 of a shared file, of its bytes as they are now; None: it isn't there."""
+        ...
+
+    def remove(self, generations: Iterable[str], files: Iterable[str], unused: Iterable[str]) -> None:
+        """Remove generations, shared files, and pages that no generation has any more, by their SHA-256."""
+        ...
+
+
+class Signer(Protocol):
+    def sign(self, content: bytes) -> bytes: ...
+
+    def verifies(self, content: bytes, signature: bytes) -> bool: ...
+
+
+class PublishResult(Struct, frozen=True):
+    """What became of a publication."""
+
+    generation: str
+    """That is shown now."""
+    is_new: bool
+    pages: int
+    """That differ from those of before."""
+    files: int
+    """Wheels and sdists that were not there before."""
+    size: int
+    """Bytes of them."""
+    removed: int
+    """Files that no kept generation has."""
+    projects: int
+    all_files: int
+    all_size: int
+    missing: tuple[str, ...] = ()
+    """Files that the replica lists and the store has lost: they are left out."""
+
+
+class PublishRequest(Struct, frozen=True):
+    """What is published, and as what."""
+
+    replica: str
+    pages: Sequence[ProjectPage]
+    created: str
+    """RFC 3339, UTC."""
+    tool: str
+    name_after: Callable[[Iterable[str]], str]
+    """A name for a new generation that sorts after those that exist."""
+    url: str | None = None
+    keep: int = 3
+    """Generations."""
+
+
+def publish(
+    edition: PublishRequest,
+    blobs: Blobs,
+    metadata: Callable[[Artifact], bytes],
+    target: TreeTarget,
+    signer: Signer | None,
+) -> PublishResult:
+    """Write what is new, then show it. Raises `OurFailure`; until the end everybody sees what was before."""
+    metadata = _checked(metadata)
+    whole, missing = _whole(edition.pages, blobs)
+    if not whole:
+        raise UsageError(f"The replica {edition.replica} holds nothing.", hint="Sync it first.")
+    with target.alone():
+        tree = tree_of(whole, metadata, url=edition.url, packed=target.packed)
+        # Chosen while nobody else publishes here: it must sort after what has been published meanwhile.
+        generation = edition.name_after(target.generations())
+        manifest = manifest_of(
+            tree, replica=edition.replica, generation=generation, created=edition.created, tool=edition.tool
+        )
+        shown = target.current()
+        before = None if shown is None else _manifest(target, shown)
+        if before is not None and before.replica != edition.replica:
+            raise UsageError(
+                f"There is the replica {before.replica}, not {edition.replica}.", hint="Publish to another place."
+            )
+        same = before is not None and _is_same(before, manifest) and _is_signed(target, before, signer)
+        if before is not None and same and not target.is_torn:
+            return _published(before, is_new=False, missing=missing)
+        files, size = _add_files(tree, target, blobs, metadata)
+        told = {MANIFEST: encode(manifest)}
+        if signer is not None:
+            told[SIGNATURE] = signer.sign(told[MANIFEST])
+        target.add(manifest, tree.pages, told, before)
+        target.show(manifest)
+        removed = _prune(target, manifest, edition.keep)
+    old = {} if before is None else before.pages
+    pages = sum(old.get(path) != entry for path, entry in manifest.pages.items())
+    done = _published(manifest, is_new=True, missing=missing)
+    return replace(done, pages=pages, files=files, size=size, removed=removed)
+
+
+def roll_back(target: TreeTarget, generation: str | None) -> Manifest:
+    """Show an earlier generation; None: the one before. Raises `UsageError` where there is none."""
+    with target.alone():
+        shown, kept = target.current(), list(target.generations())
+        if generation is None:
+            earlier = [one for one in kept if shown is not None and one < shown]
+            if not earlier:
+                raise UsageError("There is no earlier generation.", hint="Publish with --keep 3 or more to have some.")
+            generation = earlier[-1]
+        if generation not in kept:
+            raise UsageError(f"There is no generation {generation}.", hint=f"There are: {', '.join(kept) or 'none'}.")
+        manifest = _manifest(target, generation)
+        target.show(manifest)
+        return manifest
+
+
+def generations(target: TreeTarget) -> list[tuple[Manifest, bool]]:
+    """Those that are kept, the oldest first, and whether each is the one that is shown."""
+    shown = target.current()
+    return [(_manifest(target, one), one == shown) for one in target.generations()]
+
+
+def verify(target: TreeTarget, signer: Signer | None, *, deep: bool) -> tuple[Manifest, list[str]]:
+    """What is shown, and a sentence for everything in it that isn't as it should be.
+
+    Pages are read; files are looked at, and read with `deep`. Raises `UsageError` where nothing is shown.
+    """
+    content, signature = target.read(MANIFEST), target.read(SIGNATURE)
+    if content is None:
+        raise UsageError("Nothing is published there.", hint="Write something with `tf-tester publish`.")
+    manifest = _decoded(content)
+    troubles = []
+    if signer is not None and signature is None:
+        troubles.append("the manifest isn't signed")
+    elif signer is not None and not signer.verifies(content, signature or b""):
+        troubles.append("the signature of the manifest is not of that key")
+
+    def page_trouble(path: str) -> str:
+        page = target.read(path)
+        return _trouble(path, None if page is None else entry_of(page), manifest.pages[path])
+
+    sizes = target.sizes()
+
+    def file_trouble(path: str) -> str:
+        wanted = manifest.files[path]
+        size = sizes.get(path)
+        digest = target.digest(path) if deep and size is not None else wanted.sha256
+        return _trouble(path, None if size is None or digest is None else TreeFile(digest, size), wanted)
+
+    with ThreadPoolExecutor(_AT_ONCE, "verify") as pool:
+        troubles += filter(None, pool.map(page_trouble, manifest.pages))
+        troubles += filter(None, pool.map(file_trouble, manifest.files))
+    return manifest, troubles
+
+
+def _checked(metadata: Callable[[Artifact], bytes]) -> Callable[[Artifact], bytes]:
+    """As it is promised, or `OurFailure`."""
+
+    def read(artifact: Artifact) -> bytes:
+        try:
+            content = metadata(artifact)
+        except (BadWheel, CellRefused) as error:
+            raise _other_metadata(artifact) from error
+        if hashlib.sha256(content).hexdigest() != artifact.metadata_sha256:
+            raise _other_metadata(artifact)
+        return content
+
+    return read
+
+
+def _other_metadata(artifact: Artifact) -> OurFailure:
+    return OurFailure(
+        f"The METADATA of {artifact.filename} is not what the replica promises.",
+        hint="Sync the replica, and repeat it.",
+    )
+
+
+def _trouble(path: str, found: TreeFile | None, wanted: TreeFile) -> str:
+    if found is None:
+        return f"{path} is not there"
+    return "" if found == wanted else f"{path} is not what the manifest says"
+
+
+def _whole(pages: Iterable[ProjectPage], blobs: Blobs) -> tuple[list[ProjectPage], tuple[str, ...]]:
+    """The pages with what the store has; and what it has not."""
+    whole, missing = [], []
+    for page in pages:
+        there = []
+        for one in page.artifacts:
+            if one.sha256 is not None and blobs.find(one.sha256) is not None:
+                there.append(one)
+            else:
+                missing.append(one.filename)
+        if there:
+            whole.append(replace(page, artifacts=tuple(there)))
+    return whole, tuple(missing)
+
+
+def _add_files(tree: Tree, target: TreeTarget, blobs: Blobs, metadata: Callable[[Artifact], bytes]) -> tuple[int, int]:
+    """What is not there yet; how many, and their bytes."""
+    there = target.sizes()
+    wanted = [path for path, entry in tree.files.items() if there.get(path) != entry.size]
+
+    def put(path: str) -> None:
+        artifact = tree.artifacts.get(path)
+        if artifact is None:
+            target.put_file(path, metadata(tree.metadata[path]))
+            return
+        blob = blobs.find(artifact.sha256 or "")
+        if blob is None:
+            raise OurFailure(f"{artifact.filename} has just left the store.", hint="Sync the replica, and repeat it.")
+        target.put_file(path, blob)
+
+    with ThreadPoolExecutor(_AT_ONCE, "publish") as pool:
+        try:
+            for _ in pool.map(put, wanted):
+                pass
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return sum(not is_metadata(path) for path in wanted), sum(tree.files[path].size for path in wanted)
+
+
+def _prune(target: TreeTarget, shown: Manifest, keep: int) -> int:
+    """Let go of old generations, and of what they alone needed; how many files went."""
+    kept = list(target.generations())
+    old = [one for one in kept[: max(0, len(kept) - max(1, keep))] if one != shown.generation]
+    stays = [_manifest(target, one) for one in kept if one not in old]
+    needed = {path for manifest in (*stays, shown) for path in manifest.files}
+    pages = {entry.sha256 for manifest in (*stays, shown) for entry in manifest.pages.values()}
+    unused = {entry.sha256 for one in old for entry in _manifest(target, one).pages.values()} - pages
+    files = [path for path in target.sizes() if path not in needed]
+    target.remove(old, files, unused)
+    return sum(not is_metadata(path) for path in files)
+
+
+def _is_same(before: Manifest, manifest: Manifest) -> bool:
+    return before.pages == manifest.pages and before.files == manifest.files
+
+
+def _is_signed(target: TreeTarget, manifest: Manifest, signer: Signer | None) -> bool:
+    """As it should be: by that key, or not at all."""
+    content, signature = target.manifest(manifest.generation)
+    if signer is None or signature is None:
+        return signer is None and signature is None
+    return signer.verifies(content, signature)
+
+
+def _manifest(target: TreeTarget, generation: str) -> Manifest:
+    return _decoded(target.manifest(generation)[0])
+
+
+def _decoded(content: bytes) -> Manifest:
+    try:
+        return decode(content)
+    except NotAManifest as error:
+        raise OurFailure(
+            f"What is published there can't be read: {error}.", hint="Publish to another place, or remove it."
+        ) from error
+
+
+def _published(manifest: Manifest, *, is_new: bool, missing: tuple[str, ...]) -> PublishResult:
+    return PublishResult(
+        manifest.generation,
+        is_new,
+        pages=0,
+        files=0,
+        size=0,
+        removed=0,
+        projects=manifest.projects,
+        all_files=manifest.distributions,
+        all_size=manifest.size,
+        missing=missing,
+    )

@@ -1,0 +1,370 @@
+"""Fill a replica, and keep it as its upstream is.
+
+Promise: what the replica lists is in the store, verified. One file or project that can't be had costs no other one; a
+run that ends in the middle has done a part of the work, and the next one does the rest. Nothing vanishes because the
+upstream could not be asked, nor much of it because the upstream says so.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from tf_tester.core.index.simple import render_json
+from tf_tester.core.locks.closure import ReplicaRules, TargetRequirement, merged
+from tf_tester.errors import CellRefused
+from tf_tester.flow.prepare.pools import interruptible
+from tf_tester.flow.prepare.services import Services
+from tf_tester.flow.supply.sync_plan import Absent, ReplicaPlan, UpstreamPages, mark_of, plan
+from tf_tester.model.artifact import Artifact, ProjectPage
+from tf_tester.ports.replica import HeldProject, Replica, ReplicaHead
+from tf_tester.ports.store import Blobs
+
+_FILES_AT_ONCE = 6
+_PAGES_AT_ONCE = 12
+"""Questions to one index at a time: what a browser and a half would ask."""
+_A_QUESTION = 400
+"""Bytes of a page that hasn't changed, there and back: a list that has more than those of all is no gain."""
+_A_PAGE = 16_384
+"""Bytes: a list as long as one page is always worth it."""
+
+Files = Mapping[str, Artifact]
+"""By file name."""
+
+
+class SyncRequest(Struct, frozen=True):
+    """What a replica is to hold, and how far a sync may go."""
+
+    replica: str
+    """Its name."""
+    roots: tuple[TargetRequirement, ...]
+    rules: ReplicaRules
+    wanted: str
+    """Digest of all that says what it is to hold: while it stays, only the upstream can have changed."""
+    most: int | None = None
+    """Bytes to be brought in one run; None: as many as there are."""
+    max_deletions: int = 100
+    allow_deletions: bool = False
+    dry_run: bool = False
+    upstream: str = ""
+    """Address of the index that it is a replica of, without credentials; empty where there are several."""
+
+
+class ProjectChange(Struct, frozen=True):
+    """What became of one project."""
+
+    project: str
+    added: tuple[str, ...] = ()
+    """Names of files, sorted."""
+    removed: tuple[str, ...] = ()
+    """Likewise."""
+
+
+class SyncReport(Struct):
+    """How a sync ended."""
+
+    replica: str = field(name="mirror")
+    """Its name. In the file it is `mirror`, as replicas were once called."""
+    began: str
+    """RFC 3339, UTC."""
+    seconds: float = 0.0
+    projects: int = 0
+    """That the replica holds now."""
+    files: int = 0
+    size: int = 0
+    """Bytes of them."""
+    asked: int = 0
+    """Pages that the upstream was asked for."""
+    fetched: int = 0
+    """Files that came, or would come."""
+    fetched_size: int = 0
+    """Bytes of them."""
+    changes: list[ProjectChange] = field(default_factory=list)
+    missing: list[Absent] = field(default_factory=list)
+    held_back: list[str] = field(default_factory=list)
+    """Files that the upstream doesn't have any more, and that stay because there are too many of them."""
+    left: int = 0
+    """Files that are left for the next run, because enough was brought in this one."""
+    left_size: int = 0
+    unmet: list[str] = field(default_factory=list)
+    """Requirements of what it holds that nothing in the upstream satisfies."""
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def is_whole(self) -> bool:
+        return not (self.missing or self.held_back)
+
+    @property
+    def exit_code(self) -> int:
+        return 0 if self.is_whole else 4
+
+
+class ReceivedFiles(Struct):
+    """What has come over the network, counted while it comes."""
+
+    files: int = 0
+    size: int = 0
+    """Bytes."""
+
+
+def sync(
+    request: SyncRequest, replica: Replica, services: Services, now: Callable[[], datetime], came: ReceivedFiles
+) -> SyncReport:
+    """Bring what is missing, then show it; raises `StoreError`. What else fails is in the report."""
+    began = services.run.monotonic()
+    report = SyncReport(request.replica, now().astimezone(UTC).isoformat(timespec="seconds"))
+    head, held = replica.head(), replica.projects()
+    pages = UpstreamPages(services.packages.index)
+    with interruptible(_PAGES_AT_ONCE, "pages", services.run.stop) as pool:
+        if held:
+            services.packages.list_pages(max(_A_PAGE, _A_QUESTION * len(held)))
+        watched = head.watched if head is not None else {}
+        pages.ask([*held, *(root.project for root in request.roots), *watched], pool)
+        same = head is not None and head.complete and head.wanted == request.wanted and head.held == _digest(held)
+        marks = {name: entry.mark for name, entry in held.items()} | dict(watched)
+        wanted = None
+        if not (same and pages.marks() == marks and _is_whole(held.values(), services.storage.blobs)):
+            wanted = plan(request.roots, request.rules, pages, services.packages.metadata, pool)
+    if wanted is not None:
+        report.missing, report.unmet, report.remarks = wanted.missing, wanted.unmet, wanted.remarks
+        if not request.dry_run:
+            replica.put_head(ReplicaHead(now(), request.wanted, complete=False))  # until it is done
+        with interruptible(_FILES_AT_ONCE, "files", services.run.stop) as pool:
+            run = _Run(request, held, wanted, pages, replica, services, pool, report)
+            try:
+                held = run.foresee() if request.dry_run else run.carry_out()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        watched = {name: mark for name, mark in pages.marks().items() if name in wanted.asked and name not in held}
+    if not request.dry_run:
+        complete = report.is_whole and not report.left and (wanted is None or wanted.certain)
+        replica.put_head(ReplicaHead(now(), request.wanted, complete, watched, _digest(held)))
+        report.fetched, report.fetched_size = came.files, came.size
+    sizes = {one.sha256: one.size or 0 for entry in held.values() for one in entry.page.artifacts}
+    report.projects, report.files, report.size = len(held), len(sizes), sum(sizes.values())
+    report.asked = pages.count
+    report.seconds = round(services.run.monotonic() - began, 3)
+    return report
+
+
+def _digest(held: Iterable[str]) -> str:
+    """Of the names of all projects: one that can't be read any more is missed."""
+    return hashlib.blake2b(" ".join(sorted(held)).encode(), digest_size=16).hexdigest()
+
+
+def _is_whole(held: Iterable[HeldProject], blobs: Blobs) -> bool:
+    """Whether all that it lists is in the store."""
+    return all(
+        one.sha256 is not None and blobs.find(one.sha256) is not None for entry in held for one in entry.page.artifacts
+    )
+
+
+class _Run(Struct):
+    """What becomes of a plan."""
+
+    request: SyncRequest
+    held: dict[str, HeldProject]
+    plan: ReplicaPlan
+    pages: UpstreamPages
+    replica: Replica
+    services: Services
+    pool: ThreadPoolExecutor
+    report: SyncReport
+    after: dict[str, HeldProject] = field(default_factory=dict)
+    """What the replica holds, as it changes."""
+
+    def foresee(self) -> dict[str, HeldProject]:
+        """Only say what would come and go."""
+        wanted = self._wanted()
+        coming = self._coming(wanted)
+        self.report.fetched = len(coming)
+        self.report.fetched_size = sum(one.size or 0 for one in coming.values())
+        for name in sorted({*wanted, *self.held}):
+            self._note(name, wanted.get(name, {}))
+        return self.held
+
+    def carry_out(self) -> dict[str, HeldProject]:
+        """What the replica holds afterwards. Nothing goes before all has come that can come."""
+        wanted = self._wanted()
+        fetched = {
+            digest: self.pool.submit(self.services.packages.fetcher.fetch, one)
+            for digest, one in self._coming(wanted).items()
+        }
+        self.after = dict(self.held)
+        final: dict[str, Files] = {}
+        for name in sorted(wanted):
+            final[name] = self._there(wanted[name].values(), fetched)
+            if final[name].keys() - self._held(name).keys():
+                self._show(name, {**self._still(name), **final[name]})
+        for name, files in self._needed_still(wanted, final).items():
+            final[name] = {**files, **final.get(name, {})}
+        for name in sorted({*final, *self.held}):
+            files = final.get(name, {})
+            self._note(name, files)
+            if files:
+                self._show(name, files)
+            elif name in self.after:
+                self.replica.drop(name)
+                del self.after[name]
+        return self.after
+
+    def _wanted(self) -> dict[str, Files]:
+        stays = self._stays()
+        names = {*self.plan.wanted, *stays}
+        return {name: {**self.plan.wanted.get(name, {}), **stays.get(name, {})} for name in names}
+
+    # -- what is held
+
+    def _held(self, name: str) -> Files:
+        entry = self.held.get(name)
+        return {one.filename: one for one in entry.page.artifacts} if entry is not None else {}
+
+    def _gone(self, name: str) -> Files:
+        """What is held and the upstream's page doesn't have, whatever that is worth."""
+        page = self.pages.known.get(name)
+        listed = _names(page.artifacts) if page is not None else set()
+        return {file: one for file, one in self._held(name).items() if (file, one.sha256) not in listed}
+
+    def _still(self, name: str) -> Files:
+        """What is held, in the store as in the upstream."""
+        gone, find = self._gone(name), self.services.storage.blobs.find
+        kept = ((file, one) for file, one in self._held(name).items() if file not in gone)
+        return {file: one for file, one in kept if one.sha256 is not None and find(one.sha256) is not None}
+
+    def _stays(self) -> dict[str, Files]:
+        """What is held and isn't wanted, and stays all the same."""
+        request, pages, certain = self.request, self.pages, self.plan.certain
+        gone = {name: files for name in self.held if (files := self._gone(name))}
+        # A page that is known may be an old one; where there is none, all others must be known to say so.
+        vanished = {
+            name: files
+            for name, files in gone.items()
+            if name not in pages.unreachable and (name in pages.known or certain)
+        }
+        braked = sum(map(len, vanished.values())) > request.max_deletions and not request.allow_deletions
+        if braked:
+            self.report.held_back += sorted(file for files in vanished.values() for file in files)
+        lost = any(root.project in self.held and root.project not in pages.known for root in request.roots)
+        if braked or (lost and not request.allow_deletions):
+            certain = False  # with what has vanished all would go that it required
+        stays: dict[str, Files] = {}
+        for name in self.held:
+            # Also where another file has its name now: which of the two is right is for a person to say.
+            kept = gone.get(name, {}) if braked or name not in vanished else {}
+            rest = {} if certain else {f: one for f, one in self._held(name).items() if f not in gone.get(name, {})}
+            if kept or rest:
+                stays[name] = {**kept, **rest}
+        return stays
+
+    def _needed_still(self, wanted: Mapping[str, Files], final: Mapping[str, Files]) -> dict[str, Files]:
+        """What stays because what is to replace it has not come: the older files, and what they require."""
+        short = [name for name in wanted if name in self.held and wanted[name].keys() - final[name].keys()]
+        older = {name: self._still(name) for name in short}
+        versions = {(one.project, one.version) for files in older.values() for one in files.values()}
+        if not versions:
+            return {}
+        targets = dict.fromkeys(root.target for root in self.request.roots)
+        roots = [
+            TargetRequirement(name, target, f"=={version}") for name, version in sorted(versions) for target in targets
+        ]
+        required = plan(
+            (*self.request.roots, *roots), self.request.rules, self.pages, self.services.packages.metadata, self.pool
+        ).wanted
+        needed: dict[str, Files] = {}
+        for name in self.held:
+            still = self._still(name)
+            needed[name] = older.get(name, {}) or {f: one for f, one in still.items() if f in required.get(name, {})}
+        return {name: files for name, files in needed.items() if files}
+
+    # -- what comes
+
+    def _coming(self, wanted: Mapping[str, Files]) -> dict[str, Artifact]:
+        """What is to be brought in this run, by digest: project by project, so that each is soon whole."""
+        coming: dict[str, Artifact] = {}
+        total = 0
+        for name in sorted(wanted):
+            for one in sorted(wanted[name].values(), key=lambda one: (-(one.size or 0), one.filename)):
+                if (
+                    one.sha256 is None
+                    or one.sha256 in coming
+                    or self.services.storage.blobs.find(one.sha256) is not None
+                ):
+                    continue
+                size = one.size or 0
+                if self.request.most is not None and coming and total + size > self.request.most:
+                    self.report.left += 1
+                    self.report.left_size += size
+                    continue
+                coming[one.sha256] = one
+                total += size
+        return coming
+
+    def _there(self, wanted: Iterable[Artifact], fetched: Mapping[str, "Future[Path]"]) -> Files:
+        """Those that are in the store now, with what the store knows of them; the rest is reported."""
+        found = {}
+        for one in wanted:
+            if one.sha256 is None:
+                reason = "the upstream promises no SHA-256 for it, so that it can't be verified"
+                self.report.missing.append(Absent(one.filename, reason))
+                continue
+            try:
+                if one.sha256 in fetched:
+                    fetched[one.sha256].result()
+            except CellRefused as error:
+                self.report.missing.append(Absent(one.filename, str(error), error.hint))
+                continue
+            path = self.services.storage.blobs.find(one.sha256)
+            if path is None:
+                continue  # left for the next time
+            # Of what is in the wheel, whatever the upstream promises: that is what can be handed on.
+            digest = self.services.packages.metadata_digest(one) if one.is_wheel else None
+            found[one.filename] = replace(one, size=path.stat().st_size, metadata_sha256=digest)
+        return found
+
+    # -- what is shown
+
+    def _show(self, name: str, files: Files) -> None:
+        page = self.pages.known.get(name) or self.held[name].page
+        before = self.after.get(name)
+        least = self.replica.last_serial(name) if before is None else 0
+        entry = _entry(page, list(files.values()), before, self.request.upstream, least)
+        if entry is not before:
+            self.after[name] = entry
+            self.replica.put(entry)
+
+    def _note(self, name: str, files: Files) -> None:
+        old = self._held(name)
+        if old.keys() != files.keys():
+            added, removed = sorted(files.keys() - old.keys()), sorted(old.keys() - files.keys())
+            self.report.changes.append(ProjectChange(name, tuple(added), tuple(removed)))
+
+
+def _entry(
+    page: ProjectPage, there: Sequence[Artifact], before: HeldProject | None, upstream: str, least: int
+) -> HeldProject:
+    """What the replica shows of a project; as before where nothing has changed. `least`: the serial it had earlier."""
+    mark = mark_of(page)
+    if before is not None and before.mark == mark and _names(before.page.artifacts) == _names(there):
+        return before
+    # PEP 708: whoever copies an index names it; a copy of a copy hands that name on.
+    tracks = page.tracks or ((f"{upstream}/{page.project}/",) if upstream else ())
+    shown = replace(merged(page, there), stale=False, behind=False, tracks=tracks)
+    if before is not None:
+        same = replace(shown, serial=before.page.serial)
+        if render_json(same, _address) == render_json(before.page, _address):
+            return before if before.mark == mark else replace(before, mark=mark)
+    serial = max(page.serial or 0, (least if before is None else before.page.serial or 0) + 1)
+    return HeldProject(replace(shown, serial=serial), mark)
+
+
+def _names(artifacts: Iterable[Artifact]) -> set[tuple[str, str | None]]:
+    return {(one.filename, one.sha256) for one in artifacts}
+
+
+def _address(artifact: Artifact) -> str:
+    return artifact.url

@@ -1,0 +1,216 @@
+"""`tf-tester config`, and flags made from the table."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+import pytest
+from click.shell_completion import ShellComplete
+from click.testing import CliRunner
+
+from tf_tester.cli.common.options import options, settings_from
+from tf_tester.cli.common.settings import project_file, read_settings
+from tf_tester.cli.host import config
+from tf_tester.core.config.settings import TABLE, ResolvedSettings
+from tf_tester.errors import ConfigError
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, with nothing of this machine's configuration."""
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    for setting in TABLE:
+        monkeypatch.delenv(setting.variable, raising=False)
+    folder = tmp_path / "project"
+    (folder / ".git").mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def read(cwd: Path, environ: Mapping[str, str] | None = None) -> ResolvedSettings:
+    return read_settings({}, cwd=cwd, environ=environ or {}, user_file=cwd / "no-such-file")
+
+
+def test_the_nearest_file_with_settings_is_found(project: Path) -> None:
+    (project / "pyproject.toml").write_text('[tool.tf-tester]\nlast = 1\nstore = "s"\n')
+    inner = project / "a/b"
+    inner.mkdir(parents=True)
+    (inner / "pyproject.toml").write_text("[project]\nname = 'x'\n[tool.other]\n")
+    assert project_file(inner) == project / "pyproject.toml"
+    found = read(inner)
+    assert (found.settings.last, found.settings.store) == (1, project / "s")
+    assert found.origins["last"] == str(project / "pyproject.toml")
+
+
+def test_our_own_file_comes_before_pyproject(project: Path) -> None:
+    (project / "pyproject.toml").write_text("[tool.tf-tester]\nlast = 1\n")
+    (project / "tf-tester.toml").write_text("last = 2\n")
+    assert read(project).settings.last == 2
+
+
+def test_the_search_ends_at_the_repository(project: Path) -> None:
+    (project.parent / "tf-tester.toml").write_text("last = 2\n")
+    assert project_file(project) is None
+
+
+def test_the_users_file_comes_before_the_projects(project: Path) -> None:
+    user = project / "config.toml"
+    user.write_text("last = 1\njobs = 1\nstore = '~/s'\n")
+    (project / "tf-tester.toml").write_text("last = 2\n")
+    found = read_settings({}, cwd=project, environ={"HOME": "/home/me"}, user_file=user)
+    assert (found.settings.last, found.settings.jobs, found.settings.store) == (2, 1, Path("/home/me/s"))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("tf-tester.toml", "last = 1\njobs = \n", "tf-tester.toml:2: Invalid value"),
+        ("tf-tester.toml", "last = 1\nmirror = [", "tf-tester.toml:2: "),
+        ("pyproject.toml", "[tool.tf-tester\n", "pyproject.toml:1: "),
+        ("tf-tester.toml", "a = 1\nb = '\udcff'\n", "tf-tester.toml:2: not UTF-8"),
+        ("pyproject.toml", "[tool]\ntf-tester = 1\n", r"pyproject.toml: \[tool.tf-tester\] must be a table"),
+        ("tf-tester.toml", "[tool.tf-tester]\nlast=1\n", "tf-tester.toml: there is no setting 'tool'"),
+        (
+            "pyproject.toml",
+            "[tool.tf-tester]\ntime-out = '1h'\n",
+            "pyproject.toml: there is no setting 'time-out'",
+        ),
+    ],
+)
+def test_a_wrong_file_is_refused_with_its_name_and_line(project: Path, name: str, text: str, message: str) -> None:
+    (project / name).write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(ConfigError, match=message):
+        read(project)
+
+
+def test_a_broken_pyproject_without_our_table_is_no_trouble(project: Path) -> None:
+    (project / "pyproject.toml").write_text("[project\n")
+    assert read(project).origins["last"] == "default"
+
+
+def test_config_shows_value_and_origin(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "tf-tester.toml").write_text('mirror = ["tuna", "ustc"]\n[env]\nA = "\\u001b[31m"\n')
+    monkeypatch.setenv("TF_TESTER_OFFLINE", "1")
+    result = CliRunner().invoke(config.command, [], catch_exceptions=False)
+    assert result.exit_code == 0
+    lines = {line.split()[0]: line for line in result.output.splitlines()}
+    assert list(lines) == [setting.name for setting in TABLE]
+    assert lines["mirror"].split(maxsplit=1)[1].split("  ")[0] == "tuna, ustc"
+    assert lines["mirror"].endswith(str(project / "tf-tester.toml"))
+    assert lines["offline"].split() == ["offline", "yes", "TF_TESTER_OFFLINE"]
+    assert "\x1b" not in result.output
+    assert "A=\\x1b[31m" in lines["env"]
+
+
+def test_config_as_json_can_be_read_by_programs(project: Path) -> None:
+    (project / "tf-tester.toml").write_text('index-url = "https://me:secret@host/simple"\ngrace = "2w"\n')
+    result = CliRunner().invoke(config.command, ["--json"], catch_exceptions=False)
+    shown = json.loads(result.output)
+    assert shown["grace"] == {"value": "14d", "origin": str(project / "tf-tester.toml")}
+    assert shown["index-url"]["value"] == "https://***@host/simple"
+    assert shown["jobs"]["origin"] == "default"
+
+
+def test_config_shows_the_limits_that_hold(project: Path) -> None:
+    (project / "tf-tester.toml").write_text('limit = {processes = 100, memory = "4G"}\n')
+    text = CliRunner().invoke(config.command, [], catch_exceptions=False).output
+    [line] = [line for line in text.splitlines() if line.startswith("limit ")]
+    amounts, origin = line.removeprefix("limit ").strip().split("  ")
+    assert amounts == "processes=100, scratch=16G, output=256M, file-size=16G, open-files=4096, memory=4G"
+    assert origin == str(project / "tf-tester.toml")
+    shown = json.loads(CliRunner().invoke(config.command, ["--json"], catch_exceptions=False).output)
+    assert shown["limit"]["value"] == dict(part.split("=") for part in amounts.split(", "))
+
+
+@click.command()
+@options(*(setting.name for setting in TABLE))
+@click.option("--other")
+@click.pass_context
+def everything(context: click.Context, /, **_: object) -> None:
+    context.obj = settings_from(context.params)
+
+
+def settings_of(*arguments: str) -> ResolvedSettings:
+    context = everything.make_context("everything", list(arguments))
+    with context:
+        everything.invoke(context)
+    assert isinstance(context.obj, ResolvedSettings)
+    return context.obj
+
+
+def test_flags_that_are_not_given_leave_the_file_its_say(project: Path) -> None:
+    (project / "tf-tester.toml").write_text('keep = true\nmirror = ["tuna"]\njobs = 7\n')
+    resolved = settings_of("--other", "x", "-j", "3")
+    found = resolved.settings
+    assert (found.keep, found.mirror, found.jobs) == (True, ("tuna",), 3)
+    assert resolved.origins["jobs"] == "flag --jobs"
+
+
+def test_every_setting_has_its_flag(project: Path) -> None:
+    resolved = settings_of(
+        *("--package", "torch", "--versions", "minors", "--last", "3", "--no-pre", "--yanked"),
+        *("-p", "3.8,3.9", "--install-python", "--resolve", "latest", "--grace", "1d", "--with", "six"),
+        *(
+            "-r",
+            "r.txt",
+            "--project",
+            ".",
+            "--allow-build",
+            "absl-py",
+            "--mirror",
+            "tuna",
+            "--mirror",
+            "ustc",
+        ),
+        *("--trust", "tuna", "--store-size", "20GB", "--store-keep", "lts", "--ephemeral"),
+        *(
+            "--index-url",
+            "file:///i",
+            "--extra-index-url",
+            "file:///e",
+            "--attestations",
+            "off",
+            "--offline",
+            "--store",
+            "s",
+            "-j",
+            "auto",
+            "--memory",
+            "1G",
+        ),
+        *("--timeout", "1m", "--runner", "pytest", "--env", "A=1", "--pythonpath", "lib", "--keep"),
+        *("--isolation", "none", "--network", "--gpu", "--writable", "out"),
+        *("--scratch", "memory", "--limit", "memory=4G", "--limit", "processes=100"),
+        *("--no-cache", "--timings", "--color", "never"),
+    )
+    assert {origin.split()[0] for origin in resolved.origins.values()} == {"flag"}
+    assert resolved.settings.mirror == ("tuna", "ustc")
+    assert resolved.settings.python == ("3.8", "3.9")
+    assert resolved.settings.store == project / "s"
+    assert (resolved.settings.limit["memory"], resolved.settings.limit["processes"]) == ("4G", "100")
+
+
+def test_a_wrong_flag_is_a_sentence_of_ours(project: Path) -> None:
+    with pytest.raises(ConfigError, match="--runner must be auto, script, pytest or unittest, not 'nose'"):
+        settings_of("--runner", "nose")
+
+
+@pytest.mark.parametrize(
+    ("flag", "begun", "words"),
+    [
+        ("--resolve", "l", ["latest", "lowest"]),
+        ("--runner", "", ["auto", "script", "pytest", "unittest"]),
+        ("--mirror", "no", ["none"]),
+    ],
+)
+def test_the_shell_completes_words(project: Path, flag: str, begun: str, words: list[str]) -> None:
+    completer = ShellComplete(everything, {}, "everything", "_EVERYTHING_COMPLETE")
+    assert [item.value for item in completer.get_completions([flag], begun)] == words
+
+
+def test_help_names_the_default(project: Path) -> None:
+    help_text = " ".join(CliRunner().invoke(everything, ["--help"]).output.split())
+    assert "How long one cell may run. [default: 15m]" in help_text
+    assert "--keep / --no-keep" in help_text

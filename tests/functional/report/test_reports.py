@@ -1,0 +1,665 @@
+"""What a person reads of a run: whole texts, and that nothing hostile gets through."""
+
+import io
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import msgspec.structs
+import pytest
+from inline_snapshot import snapshot
+from rich.console import Console
+
+from tf_tester.core.outcome.report import exit_code, fold
+from tf_tester.errors import StoreError, UsageError
+from tf_tester.model.cause import Cause, Explanation, Verdict
+from tf_tester.model.cell import Cell
+from tf_tester.model.events import (
+    CellExplained,
+    CellFinished,
+    CellLocked,
+    CellState,
+    Event,
+    RunFinished,
+    RunStarted,
+    TransferFinished,
+    TransferProgress,
+    TransferTrouble,
+)
+from tf_tester.model.lock import Lock, Pin, Resolution
+from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow, WarningFact
+from tf_tester.report.board import Board
+from tf_tester.report.lines import TextLayout, as_text
+from tf_tester.report.matrix import print_report, report_lines
+from tf_tester.report.plain import PlainPrinter
+from tf_tester.report.record import RecordWriter, read_record
+
+FOLDER = "/home/me/runs/20261122-1"
+ERA = Resolution.ERA
+PASS, FAIL, SKIP, TIMEOUT = Outcome.PASS, Outcome.FAIL, Outcome.SKIP, Outcome.TIMEOUT
+
+V24, V28, V212, V216, V218 = (
+    Cell.of("tensorflow", version, python, ERA)
+    for version, python in [
+        ("2.4.0", "3.8"),
+        ("2.8.0", "3.10"),
+        ("2.12.0", "3.11"),
+        ("2.16.1", "3.12"),
+        ("2.18.0", "3.12"),
+    ]
+)
+V114, V115 = Cell.of("tensorflow", "1.14.0", "-", ERA), Cell.of("tensorflow", "1.15.0", "-", ERA)
+
+NO_NAME = ExceptionFact(
+    "ImportError",
+    "cannot import name 'Adam' from 'keras.layers' (/s/1/keras.py)",
+    "/store/1/lib/python3.12/site-packages/keras/src/layers/__init__.py",
+    123,
+    "load",
+)
+NO_NAME_EITHER = msgspec.structs.replace(
+    NO_NAME,
+    message="cannot import name 'Adam' from 'keras.layers' (/s/2/keras.py)",
+    line=129,
+)
+PROTOBUF = ExceptionFact(
+    "TypeError",
+    "Descriptors cannot be created directly.\nIf this call came from a _pb2.py file, …",
+    "/store/3/site-packages/google/protobuf/descriptor.py",
+    561,
+    "__new__",
+)
+
+
+def run(results: dict[Cell, CellResult], *more: Event, interrupted: bool = False) -> list[Event]:
+    code = exit_code(results.values(), interrupted=interrupted)
+    return [
+        RunStarted("20261122-1", "2026-11-22T10:00:00Z", "tf-tester 0.1.0", {}, tuple(results), FOLDER),
+        *more,
+        *(CellFinished(result) for result in results.values()),
+        RunFinished(code, interrupted, 38.4),
+    ]
+
+
+def result(cell: Cell, outcome: Outcome, *tests: TestRow, run_s: float = 4.2, **facts: Any) -> CellResult:
+    phases = {"resolve": 0.8, "run": run_s} if outcome.ran else {"resolve": 0.02}
+    return CellResult(cell.key, outcome, tests=tests, phases=phases, **facts)
+
+
+def script_run() -> list[Event]:
+    def row(outcome: Outcome, **facts: Any) -> TestRow:
+        return TestRow("model_test.py", outcome, **facts)
+
+    no_python = "tensorflow {} has wheels for Python {} only, and none is installed."
+    hint = "Install one with `uv python install 3.7`, or repeat with --install-python."
+    return run(
+        {
+            V24: result(
+                V24,
+                PASS,
+                row(PASS, remarks=("passed, but printed a traceback",)),
+                import_s=2.11,
+                peak_rss_kib=402_000,
+            ),
+            V28: result(V28, FAIL, row(FAIL, exception=PROTOBUF), summary=PROTOBUF.first_line, import_s=2.4),
+            V212: result(V212, Outcome.CRASH, row(Outcome.CRASH, reason="signal 11 (SIGSEGV)")),
+            V216: result(V216, FAIL, row(FAIL, exception=NO_NAME), summary=NO_NAME.first_line),
+            V218: result(V218, FAIL, row(FAIL, exception=NO_NAME_EITHER), run_s=75),
+            V114: result(V114, Outcome.NO_PYTHON, summary=no_python.format("1.14.0", "3.6, 3.7"), hint=hint),
+            V115: result(V115, Outcome.NO_PYTHON, summary=no_python.format("1.15.0", "3.7"), hint=hint),
+        },
+        TransferTrouble("numpy-1.19.5-cp38-cp38-manylinux2010_x86_64.whl", "tuna", "connection reset"),
+        TransferProgress("a" * 64, "tensorflow-2.4.0.whl", 1, 394_700_000, "tuna"),
+        TransferFinished("a" * 64, "tensorflow-2.4.0.whl", 394_700_000, 394_700_000, "tuna", 33.0),
+        TransferFinished("b" * 64, "numpy-1.19.5.whl", 14_900_000, 4_900_000, "authority", 2.0),
+        TransferFinished("c" * 64, "six-1.15.0.whl", 11_000, 0, "store", 0.0),
+        CellLocked(V24.key, Lock("3.8.18", ERA, None, (), ("wrapt: the index tells no upload time",)), False),
+    )
+
+
+SUITE = (
+    "tests/test_model.py::test_import",
+    "tests/test_model.py::TestTraining::test_fit_and_evaluate_with_callbacks[adam-float32]",
+    "tests/test_model.py::test_save",
+    "tests/test_model.py::test_gpu",
+)
+
+
+def suite_run() -> list[Event]:
+    def rows(outcomes: Sequence[Outcome | None], exception: ExceptionFact | None = None) -> list[TestRow]:
+        return [
+            TestRow(
+                name,
+                outcome,
+                exception=exception if outcome is FAIL else None,
+                reason="no GPU" if outcome is SKIP else "",
+            )
+            for name, outcome in zip(SUITE, outcomes, strict=True)
+            if outcome is not None
+        ]
+
+    return run(
+        {
+            V24: result(V24, PASS, *rows([PASS, PASS, PASS, SKIP])),
+            V28: result(V28, SKIP, *rows([SKIP, SKIP, SKIP, SKIP])),
+            V212: result(V212, TIMEOUT, *rows([PASS, TIMEOUT, None, None])),
+            V216: result(V216, FAIL, *rows([PASS, FAIL, FAIL, SKIP], NO_NAME)),
+            V218: result(V218, FAIL, *rows([FAIL, FAIL, PASS, SKIP], NO_NAME_EITHER)),
+            V115: result(V115, Outcome.NO_WHEEL, summary="tensorflow 1.15.0 has no wheel for linux aarch64"),
+        }
+    )
+
+
+def shown(events: list[Event], width: int = 80, **choices: Any) -> str:
+    return as_text(report_lines(fold(events), TextLayout(width), **({"default_package": "tensorflow"} | choices)))
+
+
+def test_one_script_is_told_one_line_a_cell() -> None:
+    assert shown(script_run(), timings=True) == snapshot("""\
+tensorflow: 7 cells, era dependencies
+
+version  python  outcome    time        import  memory
+2.4.0    3.8     pass       4.2 s       2.1 s   412 MB
+2.8.0    3.10    FAIL       4.2 s       2.4 s
+2.12.0   3.11    crash      4.2 s
+2.16.1   3.12    FAIL       4.2 s
+2.18.0   3.12    FAIL       1 min 15 s
+1.14.0   -       no-python
+1.15.0   -       no-python
+
+What differs
+  2.8.0 py3.10  TypeError: Descriptors cannot be created directly.
+    at google/protobuf/descriptor.py:561 in __new__
+    verdict: unknown, those that pass have other dependencies, too
+    seen 2.8.0 only; not with 2.4.0; otherwise with 2.12.0
+  2.12.0 py3.11  crash: signal 11 (SIGSEGV)
+    verdict: unknown, those that pass have other dependencies, too
+    seen 2.12.0 only; otherwise with 2.8.0 and 2.16.1
+  2.16.1 py3.12  ImportError: cannot import name 'Adam' from 'keras.layers'
+    (/s/1/keras.py)
+    at keras/src/layers/__init__.py:123 in load
+    also 2.18.0
+    verdict: unknown, those that pass have other dependencies, too
+    seen from 2.16.1 on; otherwise with 2.12.0
+
+Could not run
+  1.14.0  no-python  tensorflow 1.14.0 has wheels for Python 3.6, 3.7 only, and
+    none is installed.
+    hint: Install one with `uv python install 3.7`, or repeat with
+          --install-python.
+    also 1.15.0
+
+Remarks
+  2.4.0 py3.8
+    - wrapt: the index tells no upload time
+    - passed, but printed a traceback
+
+Where the time went
+cell           resolve  run         total
+2.4.0 py3.8    0.8 s    4.2 s       5.0 s
+2.8.0 py3.10   0.8 s    4.2 s       5.0 s
+2.12.0 py3.11  0.8 s    4.2 s       5.0 s
+2.16.1 py3.12  0.8 s    4.2 s       5.0 s
+2.18.0 py3.12  0.8 s    1 min 15 s  1 min 16 s
+1.14.0         20 ms                20 ms
+1.15.0         20 ms                20 ms
+
+1 passed, 3 failed, 1 crashed, 2 could not run; 400 MB downloaded; 38 s
+Evidence: /home/me/runs/20261122-1
+Next: tf-tester shell 2.8.0  # look around in that environment
+Next: the same command with --why runs more cells to find out what is to blame
+Next: uv python install 3.7  # install the Python that was missing
+""")
+
+
+def test_many_tests_are_told_as_a_matrix() -> None:
+    assert shown(suite_run()) == snapshot("""\
+tensorflow: 6 cells, era dependencies
+
+tests/test_model.py              2.4.0  2.8.0   2.12.0  2.16.1  2.18.0  1.15.0
+                                 py3.8  py3.10  py3.11  py3.12  py3.12  -
+test_import                      pass   skip    pass    pass    FAIL    no-wheel
+…e_with_callbacks[adam-float32]  pass   skip    time    FAIL    FAIL    no-wheel
+test_save                        pass   skip    -       FAIL    pass    no-wheel
+test_gpu                         skip   skip    -       skip    skip    no-wheel
+
+time: over the time limit; FAIL: the test raised or left with a status other
+than 0; -: no such test in that cell, or not reached
+
+What differs
+  2.12.0 py3.11  …d_evaluate_with_callbacks[adam-float32]
+    timeout
+    verdict: unknown, those that pass have other dependencies, too
+    seen 2.12.0 only; otherwise with 2.16.1
+  2.16.1 py3.12  …d_evaluate_with_callbacks[adam-float32]
+    ImportError: cannot import name 'Adam' from 'keras.layers' (/s/1/keras.py)
+    at keras/src/layers/__init__.py:123 in load
+    also 2.18.0
+    verdict: unknown, those that pass have other dependencies, too
+    seen from 2.16.1 on; otherwise with 2.12.0
+
+Could not run
+  1.15.0  no-wheel  tensorflow 1.15.0 has no wheel for linux aarch64
+
+Remarks
+  2.8.0 py3.10
+    - nothing was tested: every test was skipped (no GPU)
+
+1 passed, 2 failed, 1 timed out, 1 tested nothing, 1 could not run; 38 s
+Evidence: /home/me/runs/20261122-1
+Next: tf-tester shell 2.12.0  # look around in that environment
+Next: the same command with --why runs more cells to find out what is to blame
+Next: tf-tester versions  # which versions have wheels for which Python
+""")
+
+
+def test_columns_that_do_not_fit_go_into_the_next_block() -> None:
+    text = shown(suite_run(), width=50)
+    assert text[: text.index("What differs")] == snapshot("""\
+tensorflow: 6 cells, era dependencies
+
+tests/test_model.py   2.4.0  2.8.0   2.12.0
+                      py3.8  py3.10  py3.11
+test_import           pass   skip    pass
+…backs[adam-float32]  pass   skip    time
+test_save             pass   skip    -
+test_gpu              skip   skip    -
+
+tests/test_model.py   2.16.1  2.18.0  1.15.0
+                      py3.12  py3.12  -
+test_import           pass    FAIL    no-wheel
+…backs[adam-float32]  FAIL    FAIL    no-wheel
+test_save             FAIL    pass    no-wheel
+test_gpu              skip    skip    no-wheel
+
+time: over the time limit; FAIL: the test raised
+or left with a status other than 0; -: no such
+test in that cell, or not reached
+
+""")
+
+
+def test_very_many_columns_become_one_line_a_cell() -> None:
+    cells = [Cell.of("torch", f"2.{minor}.0", "3.11", ERA) for minor in range(60)]
+    rows = [TestRow(name, PASS) for name in SUITE[:2]] + [TestRow(SUITE[2], FAIL)]
+    text = shown(run({cell: result(cell, FAIL, *rows) for cell in cells}))
+    assert "\n2.7.0    3.11    FAIL     4.2 s  2 passed, 1 failed\n" in text
+    assert "Next: tf-tester shell 2.0.0 --package torch  # look around in that environment\n" in text
+
+
+def test_of_very_many_tests_those_that_passed_everywhere_are_folded() -> None:
+    rows = [TestRow(f"test_{number}", FAIL if number == 77 else PASS) for number in range(500)]
+    text = shown(run({V24: result(V24, FAIL, *rows)}))
+    assert "test_77  FAIL" in text
+    assert "499 more tests passed in every cell that ran them" in text
+    assert len(text.splitlines()) < 20
+
+
+def test_python_and_resolution_are_named_where_they_tell_cells_apart() -> None:
+    era, latest = V28, msgspec.structs.replace(V28, resolution=Resolution.LATEST, python="3.9")
+    row = TestRow("model_test.py", FAIL, exception=PROTOBUF)
+    text = shown(run({era: result(era, PASS), latest: result(latest, FAIL, row)}))
+    assert "tensorflow: 2 cells, era and latest dependencies" in text
+    assert "  2.8.0 py3.9 latest  TypeError: Descriptors" in text
+    assert "Next: tf-tester shell 2.8.0 --python 3.9 --resolve latest" in text
+
+
+def test_the_shell_that_is_advised_has_the_python_that_was_asked_for() -> None:
+    events = run({V28: result(V28, FAIL, TestRow("a", FAIL, exception=PROTOBUF))})
+    assert "Next: tf-tester shell 2.8.0  #" in shown(events)
+    assert isinstance(events[0], RunStarted)
+    asked = msgspec.structs.replace(events[0], request={"selection": {"pythons": ["3.10"]}})
+    assert "Next: tf-tester shell 2.8.0 --python 3.10  #" in shown([asked, *events[1:]])
+
+
+def test_what_cannot_be_told_from_the_cells_leads_to_more_cells() -> None:
+    cell = msgspec.structs.replace(V28, resolution=Resolution.LATEST)
+    text = shown(run({cell: result(cell, FAIL, TestRow("a", FAIL, exception=PROTOBUF))}))
+    assert "verdict: unknown, it passes nowhere in this run" in text
+    assert "Next: the same command with --why runs more cells to find out what is to blame" in text
+
+
+def test_a_run_that_was_killed_is_told_as_interrupted() -> None:
+    text = shown(script_run()[:8])
+    assert "The run was interrupted." in text
+    assert "Next: the same command again goes on" in text
+    assert "2.18.0   3.12    interrupted" in text
+
+
+def test_all_passed_needs_no_advice() -> None:
+    assert shown(run({V24: result(V24, PASS, TestRow("a", PASS))})).splitlines()[-2:] == [
+        "1 passed; 38 s",
+        f"Evidence: {FOLDER}",
+    ]
+
+
+def test_the_log_gets_a_line_for_what_is_worth_one() -> None:
+    stream = io.StringIO()
+    printer = PlainPrinter(stream)
+    for event in script_run():
+        printer.tell(event)
+    assert stream.getvalue() == snapshot("""\
+tensorflow: 7 cells, era dependencies; record in /home/me/runs/20261122-1
+trouble numpy-1.19.5-cp38-cp38-manylinux2010_x86_64.whl from tuna: connection reset
+downloaded tensorflow-2.4.0.whl  395 MB in 33 s (12 MB/s) from tuna
+downloaded numpy-1.19.5.whl  4.9 MB of 15 MB in 2.0 s (2.5 MB/s) from authority
+[1/7] 2.4.0 py3.8 pass 4.2 s
+[2/7] 2.8.0 py3.10 FAIL 4.2 s  TypeError: Descriptors cannot be created directly.
+[3/7] 2.12.0 py3.11 crash 4.2 s
+[4/7] 2.16.1 py3.12 FAIL 4.2 s  ImportError: cannot import name 'Adam' from 'keras.layers' (/s/1/keras.py)
+[5/7] 2.18.0 py3.12 FAIL 1 min 15 s
+[6/7] 1.14.0 no-python  tensorflow 1.14.0 has wheels for Python 3.6, 3.7 only, and none is installed.
+[7/7] 1.15.0 no-python  tensorflow 1.15.0 has wheels for Python 3.7 only, and none is installed.
+""")
+
+
+# Streams
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "environ", "coloured"),
+    [
+        (Terminal(), {"TERM": "xterm"}, True),
+        (Terminal(), {"TERM": "xterm", "NO_COLOR": "1"}, False),
+        (Terminal(), {"TERM": "dumb"}, False),
+        (io.StringIO(), {"TERM": "xterm"}, False),
+    ],
+)
+def test_colour_is_for_terminals_whose_user_wants_it(
+    stream: io.StringIO, environ: dict[str, str], coloured: bool
+) -> None:
+    print_report(fold(script_run()), stream, environ=environ)
+    assert ("\x1b[" in stream.getvalue()) == coloured
+
+
+def test_a_stream_of_ascii_gets_ascii() -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii")
+    events = [*suite_run(), CellFinished(result(V24, FAIL, TestRow("测试", FAIL), summary="模型" * 200))]
+    printer = PlainPrinter(stream)
+    for event in events:
+        printer.tell(event)
+    print_report(fold(events), stream, environ={})
+    text = raw.getvalue().decode("ascii")
+    assert "..." in text
+    assert "\\u6d4b\\u8bd5" in text
+
+
+def test_a_broken_stream_does_not_end_the_run() -> None:
+    class Broken(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    printer = PlainPrinter(Broken())
+    for event in script_run():
+        printer.tell(event)
+
+
+def test_only_the_board_imports_rich() -> None:
+    modules = "tf_tester.report.matrix, tf_tester.report.plain, tf_tester.report.record"
+    program = f"import sys, {modules}; sys.exit('rich' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+# Hostile words
+
+HOSTILE = "::error::x\x1b]0;pwned\x07\x1b[2J\u202etxt.exe\r\n##[error]forged <script>alert(1)</script>\x9b\u2028\udc80"
+
+
+def hostile(value: Any) -> Any:
+    """The same value with every text in it hostile, but those that name a cell or are ours."""
+    if isinstance(value, Enum) or value is None:
+        return value
+    if isinstance(value, str):
+        return HOSTILE
+    if isinstance(value, tuple):
+        return tuple(map(hostile, value))
+    if isinstance(value, dict):
+        return {hostile(name): item for name, item in value.items()}
+    if isinstance(value, msgspec.Struct):
+        fields = {field.name: getattr(value, field.name) for field in msgspec.structs.fields(value)}
+        return type(value)(**{name: hostile(item) for name, item in fields.items()})
+    return value
+
+
+def hostile_run() -> list[Event]:
+    """Every event and every field, in cells of each outcome."""
+    cells = [hostile(Cell.of("", "", "", resolution)) for resolution in (ERA, Resolution.LATEST, Resolution.LOWEST)]
+    warning = WarningFact("", "", "")
+    exception = ExceptionFact("", "", "", 1, "")
+    results = []
+    for cell, outcome in zip(cells, [FAIL, SKIP, Outcome.NO_WHEEL], strict=True):
+        rows = [TestRow("", outcome, exc, "", "", "", "", (warning,), 1.0, remarks=("",)) for exc in (None, exception)]
+        rows = [hostile(row) for row in rows if outcome.ran]
+        second = [msgspec.structs.replace(row, id=HOSTILE + "2", outcome=PASS) for row in rows[:1]]
+        told: CellResult = hostile(CellResult("", outcome, "", "", "", (), {"": 1.0}, 1.0, 1, ("",), ""))
+        results.append(msgspec.structs.replace(told, cell=cell.key, tests=(*rows, *second)))
+    pin = Pin("", "", "", "", 1, "")
+    lock = hostile(Lock("", ERA, None, (pin,), ("",)))
+    events: list[Event] = [
+        msgspec.structs.replace(hostile(RunStarted("", "", "", {"": ""}, (), "")), cells=tuple(cells)),
+        CellState(cells[0].key, HOSTILE),
+        CellLocked(cells[0].key, lock, False),
+        hostile(TransferProgress("", "", 1, 2, "")),
+        hostile(TransferTrouble("", "", "")),
+        hostile(TransferFinished("", "", 5_000_000, 2_000_000, "", 1.0)),
+    ]
+    cause = hostile(Cause(("", ""), "", "", "", "", ""))
+    explained = msgspec.structs.replace(
+        hostile(Explanation(cells[0], cells[1], Verdict.DEPENDENCY, 2, (), True, 3, remarks=("",))),
+        causes=(cause, cause),
+    )
+    explained = msgspec.structs.replace(explained, cell=cells[0], against=cells[1])
+    return [*events, *map(CellFinished, results), CellExplained(explained), RunFinished(1, False, 1.0)]
+
+
+def assert_safe(text: str) -> None:
+    assert all(character.isprintable() for character in text.replace("\n", ""))
+    assert not [line for line in text.splitlines() if line.lstrip().startswith(("::", "##["))]
+    assert "\\x1b" in text
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_no_hostile_word_reaches_the_report_raw(width: int) -> None:
+    assert_safe(shown(hostile_run(), width, timings=True))
+    assert_safe(shown(hostile_run()[:-3], width, timings=True))
+    coloured = as_text(report_lines(fold(hostile_run()), TextLayout(width), timings=True), colour=True)
+    for code in ("0", "1", "2", "32", "1;31", "33"):
+        coloured = coloured.replace(f"\x1b[{code}m", "")
+    assert_safe(coloured)
+
+
+def test_no_hostile_word_reaches_the_log_raw() -> None:
+    stream = io.StringIO()
+    printer = PlainPrinter(stream)
+    for event in hostile_run():
+        printer.tell(event)
+    assert_safe(stream.getvalue())
+    assert len(stream.getvalue().splitlines()) == 6
+
+
+def test_no_hostile_word_reaches_the_board_raw() -> None:
+    board = Board(Console(file=io.StringIO(), force_terminal=True, width=80, height=30), lambda: 1.0)
+    for event in hostile_run():
+        board.tell(event)
+        for line in board.render().plain.splitlines():
+            assert line.isprintable() or not line
+    assert "\\x1b" in board.render().plain
+
+
+def test_a_hostile_record_is_one_line_an_event_and_reads_back(tmp_path: Path) -> None:
+    events = hostile_run()
+    write(tmp_path / "record.jsonl", events)
+    lines = (tmp_path / "record.jsonl").read_bytes().splitlines()
+    assert len(lines) == len(events) - 1
+    assert list(read_record(tmp_path / "record.jsonl")) == [
+        event for event in events if not isinstance(event, TransferProgress)
+    ]
+
+
+# The record
+
+
+def now() -> datetime:
+    return datetime(2026, 11, 22, 10, 0, 0, 123456, UTC)
+
+
+def write(path: Path, events: list[Event]) -> None:
+    with RecordWriter(path, now) as writer:
+        for event in events:
+            writer.tell(event)
+
+
+def test_the_first_line_says_the_format_and_each_line_its_event_and_time(tmp_path: Path) -> None:
+    write(tmp_path / "record.jsonl", script_run())
+    lines = [json.loads(line) for line in (tmp_path / "record.jsonl").read_text().splitlines()]
+    assert lines[0]["format"] == 2
+    assert (lines[0]["event"], lines[0]["at"]) == ("run-started", "2026-11-22T10:00:00.123Z")
+    assert [line["event"] for line in lines[1:4]] == ["transfer-trouble"] + ["transfer-finished"] * 2
+    assert lines[-1]["event"] == "run-finished"
+
+
+def test_the_report_of_a_record_is_the_report_of_its_run(tmp_path: Path) -> None:
+    write(tmp_path / "record.jsonl", suite_run())
+    assert fold(read_record(tmp_path / "record.jsonl")) == fold(suite_run())
+
+
+def test_what_a_later_version_wrote_is_skipped(tmp_path: Path) -> None:
+    path = tmp_path / "record.jsonl"
+    write(path, [CellState("a", "running")])
+    with path.open("a") as record:
+        record.write('{"event":"cell-blamed","cell":"a"}\n')
+        record.write('{"event":"cell-state","cell":"b","state":"running","mood":"good"}\n')
+        record.write('{"event":"cell-state","cell":7}\n[1]\n')
+    assert list(read_record(path)) == [CellState("a", "running"), CellState("b", "running")]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [('{"event":"cell-state","format":3}\n', "has format 3"), ('{"a":1}\n', "is not a record")],
+)
+def test_other_files_are_refused(tmp_path: Path, content: str, said: str) -> None:
+    (tmp_path / "record.jsonl").write_text(content)
+    with pytest.raises(UsageError, match=said):
+        list(read_record(tmp_path / "record.jsonl"))
+
+
+def test_a_record_that_cannot_be_read_or_written_says_so(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="can't be read"):
+        list(read_record(tmp_path / "absent.jsonl"))
+    with pytest.raises(StoreError, match="can't be written"):
+        RecordWriter(tmp_path / "absent" / "record.jsonl", now)
+    writer = RecordWriter(tmp_path / "record.jsonl", now)
+    writer.close()
+    with pytest.raises(StoreError, match="can't be written"):
+        writer.tell(CellState("a", "running"))
+
+
+def test_threads_do_not_mix_their_lines(tmp_path: Path) -> None:
+    path = tmp_path / "record.jsonl"
+    with RecordWriter(path, now) as writer:
+
+        def tell(name: str) -> None:
+            for number in range(50):
+                writer.tell(CellState(name * 500, str(number)))
+
+        threads = [threading.Thread(target=tell, args=(name,)) for name in "abcd"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(list(read_record(path))) == 200
+
+
+# The board
+
+
+def board_of(cells: int, *, width: int = 80, height: int = 16, clock: Any = lambda: 0.0) -> Board:
+    console = Console(file=io.StringIO(), force_terminal=True, width=width, height=height)
+    board = Board(console, clock)
+    chosen = tuple(Cell.of("tensorflow", f"2.{number}.0", "3.11", ERA) for number in range(cells))
+    board.tell(RunStarted("1", "", "", {}, chosen, FOLDER))
+    return board
+
+
+def test_the_board_shows_what_is_in_flight_and_where_each_cell_is() -> None:
+    time_is = 0.0
+    board = board_of(4, width=110, clock=lambda: time_is)
+    board.tell(CellState("tensorflow==2.0.0@py3.11@era", "downloading"))
+    for second in range(4):
+        time_is = float(second)
+        board.tell(
+            TransferProgress("a", "tensorflow-2.0.0-cp311-cp311-any.whl", second * 10_000_000, 100_000_000, "tuna")
+        )
+    failed = result(Cell.of("tensorflow", "2.1.0", "3.11", ERA), FAIL, summary="ImportError: no")
+    board.tell(CellFinished(failed))
+    board.tell(TransferTrouble("numpy-1.22.0-cp311-cp311-any.whl", "tuna", "cut off"))
+    assert board.render().plain == snapshot("""\
+tensorflow: 4 cells, era dependencies  1 of 4 done, 3.0 s
+last trouble: numpy-1.22.0-cp311 from tuna: cut off
+
+  tensorflow-2.0.0-cp311  ━━━━━━──────────────  30% of 100 MB   10 MB/s  7.0 s left       tuna
+
+  ⠼ 2.0.0 py3.11  downloading  3.0 s
+    2.1.0 py3.11  FAIL         4.2 s       ImportError: no
+    2.2.0 py3.11  queued
+    2.3.0 py3.11  queued\
+""")
+
+
+@pytest.mark.parametrize("height", [3, 8, 16, 50])
+@pytest.mark.parametrize("width", [20, 79, 200])
+def test_the_board_fits_the_terminal(width: int, height: int) -> None:
+    board = board_of(200, width=width, height=height)
+    for number in range(30):
+        board.tell(CellState(f"tensorflow==2.{number}.0@py3.11@era", "running"))
+        board.tell(TransferProgress(str(number), "numpy-1.0.whl", 1, 2, "tuna"))
+    lines = board.render().plain.split("\n")
+    assert len(lines) <= max(height - 1, 1)
+    assert max(map(len, lines)) < width
+    if height == 16 and width > 70:
+        assert "26 more at work" not in lines[-1]
+        assert "170 more waiting" in lines[-1]
+
+
+def test_telling_the_board_does_not_wait_for_the_terminal() -> None:
+    may_write, stuck = threading.Event(), threading.Event()
+    may_write.set()
+
+    class Stuck(io.StringIO):
+        def write(self, text: str) -> int:
+            if not may_write.is_set():
+                stuck.set()
+            may_write.wait(20)
+            return super().write(text)
+
+    with Board(Console(file=Stuck(), force_terminal=True, width=80, height=24), time.monotonic) as board:
+        may_write.clear()
+        assert stuck.wait(20)  # the painter hangs in its write now
+        for event in script_run():
+            board.tell(event)
+        assert not may_write.is_set()  # all were told while it hung
+        may_write.set()
+
+
+def test_the_board_shows_the_cursor_again_after_an_interrupt() -> None:
+    stream = io.StringIO()
+    with (
+        pytest.raises(KeyboardInterrupt),
+        Board(Console(file=stream, force_terminal=True, width=80, height=24), time.monotonic),
+    ):
+        raise KeyboardInterrupt
+    assert stream.getvalue().count("\x1b[?25l") == stream.getvalue().count("\x1b[?25h") == 1
+    assert stream.getvalue().endswith("\x1b[2K")

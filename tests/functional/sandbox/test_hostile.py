@@ -1,0 +1,494 @@
+"""Hostile scripts do no harm in either sandbox, as root or as anybody, and do it where there is no sandbox.
+
+Each is judged by what has happened outside. What an isolation isn't expected to block stands in `GAPS`.
+"""
+
+import compileall
+import contextlib
+import ctypes
+import fcntl
+import functools
+import json
+import os
+import pty
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import termios
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+import pytest
+
+import tf_tester
+from tf_tester.flow.run.trial import read_safely
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandboxes are Linux's")
+
+HERE = Path(__file__).parent
+SCRIPTS = HERE.parents[1] / "hostile"
+SECRET = "the-secret-of-the-house"
+ANYBODY = 23_456
+"""A user that no system has."""
+ROOT = os.getuid() == 0
+USERS = ("root", "anybody") if ROOT else ("anybody",)
+GAPS = {
+    ("landlock", "shared_memory_bomb"): "without control groups files in /dev/shm are not counted",
+}
+
+
+@pytest.fixture(scope="session")
+def stage() -> Iterator[Path]:
+    """What the driver needs, where every user can read it."""
+    folder = Path(tempfile.mkdtemp(prefix="tf-tester-hostile-"))
+    folder.chmod(0o755)
+    shutil.copytree(Path(tf_tester.__file__).parent, folder / "tf_tester", ignore=shutil.ignore_patterns("__pycache__"))
+    for source in (Path(str(package.__file__)).parent for package in (msgspec, psutil)):
+        shutil.copytree(source, folder / source.name, ignore=shutil.ignore_patterns("tests", "__pycache__"))
+    shutil.copyfile(HERE / "attack.py", folder / "attack.py")
+    # Compiled once: not everybody who starts it may write there.
+    compileall.compile_dir(folder / "tf_tester" / "sandbox", quiet=1)
+    subprocess.run([sys.executable, "-c", "import attack"], cwd=folder, env={"PATH": os.defpath}, check=True)
+    yield folder
+    shutil.rmtree(folder)
+
+
+class Scene:
+    """One user's things, some of them worth attacking, and what becomes of them."""
+
+    def __init__(self, base: Path, user: str, stage: Path, python: str) -> None:
+        self.base = base
+        self.user = user
+        self.uid = 0 if user == "root" else ANYBODY if ROOT else os.getuid()
+        self.stage = stage
+        self.python = python
+        self.mark = f"mark-{base.name}"
+        self.services: list[socket.socket] = []
+        self.facts: dict[str, Any] = {}
+        self.clean = contextlib.ExitStack()
+        self._make_things()
+
+    def _make_things(self) -> None:
+        for name in ("home", "victim", "scratch", "workplace", "layer", "environment", "caught"):
+            (self.base / name).mkdir()
+        (self.base / "home" / "credentials").write_text(SECRET)
+        (self.base / "layer" / "module.py").write_text("whole")
+        (self.base / "events.jsonl").touch()
+        self.facts |= {
+            "base": str(self.base),
+            "python": self.python,
+            "victim": str(self.base / "victim"),
+            "home": str(self.base / "home"),
+            "events": str(self.base / "events.jsonl"),
+            "layer_file": str(self.base / "layer" / "module.py"),
+            "environment_file": str(self.base / "environment" / "module.py"),
+            "mark": self.mark,
+            "groups": True,
+        }
+
+    def listen(self, family: int, kind: int, address: Any) -> Any:
+        """Offer a service outside; return its address."""
+        service = self.clean.enter_context(socket.socket(family, kind))
+        service.bind(address)
+        if kind == socket.SOCK_STREAM:
+            service.listen()
+        service.setblocking(False)
+        self.services.append(service)
+        return service.getsockname()
+
+    def is_heard(self) -> bool:
+        """Return whether anything has come to a service; the system keeps what came until it is asked for."""
+        for service in self.services:
+            with contextlib.suppress(BlockingIOError):
+                if service.type == socket.SOCK_STREAM:
+                    service.accept()[0].close()
+                else:
+                    service.recv(100)
+                return True
+        return False
+
+    def victim_process(self) -> "subprocess.Popen[bytes]":
+        """Start another program of the same user, which answers until its input ends."""
+        victim = subprocess.Popen(
+            [self.python, "-c", "import sys\nfor line in sys.stdin: print(line, end='', flush=True)"],
+            env={"TOKEN": SECRET},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            **self._as_user(),
+        )
+        assert answers(victim)  # it is what it is going to be
+        self.facts["victim_process"] = victim.pid
+
+        def end() -> None:
+            victim.kill()
+            victim.communicate()
+
+        self.clean.callback(end)
+        return victim
+
+    def _as_user(self) -> dict[str, Any]:
+        return {"user": self.uid, "group": self.uid, "extra_groups": []} if ROOT and self.uid else {}
+
+    def attack(self, script: str, isolation: str) -> dict[str, Any]:
+        """Run a hostile script; how it ended."""
+        shutil.copyfile(SCRIPTS / f"{script}.py", self.base / "script.py")
+        if isolation != "namespace":
+            os.link(self.base / "layer" / "module.py", self.base / "environment" / "module.py")
+        order = self.base / "facts.json"
+        order.write_text(json.dumps(self.facts | {"isolation": isolation}))
+        if ROOT:
+            for place, folders, files in os.walk(self.base):
+                for name in (".", *folders, *files):
+                    os.lchown(Path(place, name), self.uid, self.uid)
+        (self.base / "home" / "credentials").chmod(0o600)
+        done = subprocess.run(
+            [self.python, str(self.stage / "attack.py"), str(order)],
+            env={"PATH": os.defpath, "PYTHONPATH": str(self.stage), "PYTHONDONTWRITEBYTECODE": "1"},
+            cwd=self.base,
+            capture_output=True,
+            text=True,
+            check=False,
+            **self._as_user(),
+        )
+        assert done.returncode == 0, done.stderr
+        end: dict[str, Any] = json.loads(done.stdout)
+        assert not end["sandbox_error"], end  # a sandbox that did not start blocks nothing
+        assert not end["spawn_error"], end
+        return end
+
+    @property
+    def out(self) -> str:
+        return (self.base / "stdout").read_text(errors="replace")
+
+    @property
+    def err(self) -> str:
+        return (self.base / "stderr").read_text(errors="replace")
+
+
+def answers(victim: "subprocess.Popen[bytes]") -> bool:
+    assert victim.stdin is not None
+    assert victim.stdout is not None
+    with contextlib.suppress(BrokenPipeError):
+        victim.stdin.write(b"?\n")
+    return victim.stdout.readline() == b"?\n"
+
+
+@pytest.fixture(params=USERS)
+def scene(request: pytest.FixtureRequest, stage: Path) -> Iterator[Scene]:
+    python = _python_for(request.param)
+    if python is None:
+        pytest.skip("there is no Python of this version that every user can start")
+    base = Path(tempfile.mkdtemp(prefix="tf-tester-hostile-"))
+    base.chmod(0o755)
+    made = Scene(base, request.param, stage, python)
+    with made.clean:
+        yield made
+    shutil.rmtree(base)
+
+
+@functools.cache
+def _python_for(user: str) -> str | None:
+    """This Python, or the system's where this one lies in a home that others can't enter."""
+    for python in (os.path.realpath(sys.executable), "/usr/bin/python3"):
+        folders = [Path(python), *Path(python).parents]
+        if (user == "root" or all(folder.stat().st_mode & 0o005 for folder in folders)) and Path(python).exists():
+            # What is compiled of the driver's packages is for this version.
+            said = subprocess.run([python, "-c", "import sys; print(sys.version_info[:2])"], capture_output=True)
+            if said.stdout.decode().strip() == str(sys.version_info[:2]):
+                return python
+    return None
+
+
+Attack = Callable[[Scene, str], bool]
+"""Prepares, attacks in an isolation, and tells whether the attack succeeded."""
+
+
+def _write_outside(scene: Scene, isolation: str) -> bool:
+    scene.attack("write_outside", isolation)
+    return (scene.base / "victim" / "left-behind").exists()
+
+
+def _read_home(scene: Scene, isolation: str) -> bool:
+    scene.attack("read_home", isolation)
+    return SECRET in scene.out
+
+
+def _change_mode(scene: Scene, isolation: str) -> bool:
+    scene.attack("change_mode", isolation)
+    return stat.S_IMODE((scene.base / "home" / "credentials").stat().st_mode) == 0o777
+
+
+def _set_times(scene: Scene, isolation: str) -> bool:
+    scene.attack("set_times", isolation)
+    return (scene.base / "home" / "credentials").stat().st_mtime == 1
+
+
+def _connect_out(scene: Scene, isolation: str) -> bool:
+    scene.facts["port"] = scene.listen(socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0))[1]
+    scene.attack("connect_out", isolation)
+    return scene.is_heard()
+
+
+def _send_datagram(scene: Scene, isolation: str) -> bool:
+    scene.facts["datagrams"] = scene.listen(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 0))[1]
+    scene.attack("send_datagram", isolation)
+    return scene.is_heard()
+
+
+def _abstract_socket(scene: Scene, isolation: str) -> bool:
+    scene.listen(socket.AF_UNIX, socket.SOCK_STREAM, f"\0{scene.mark}")
+    scene.facts["abstract"] = scene.mark
+    scene.attack("abstract_socket", isolation)
+    return scene.is_heard()
+
+
+def _path_socket(scene: Scene, isolation: str) -> bool:
+    scene.facts["socket"] = str(scene.base / "victim" / "service")
+    scene.listen(socket.AF_UNIX, socket.SOCK_STREAM, scene.facts["socket"])
+    scene.attack("path_socket", isolation)
+    return scene.is_heard()
+
+
+def _fork_bomb(scene: Scene, isolation: str) -> bool:
+    scene.attack("fork_bomb", isolation)
+    return "400 processes" in scene.out
+
+
+def _fork_bomb_uncounted(scene: Scene, isolation: str) -> bool:
+    scene.facts["groups"] = False
+    return _fork_bomb(scene, isolation)
+
+
+def _memory_bomb(scene: Scene, isolation: str) -> bool:
+    end = scene.attack("memory_bomb", isolation)
+    if isolation != "none":
+        assert end["exceeded"]["limit"] == "memory"
+    return "600000000 bytes" in scene.out
+
+
+def _memory_bomb_uncounted(scene: Scene, isolation: str) -> bool:
+    scene.facts["groups"] = False
+    return _memory_bomb(scene, isolation)
+
+
+def _shared_memory_bomb(scene: Scene, isolation: str) -> bool:
+    scene.facts["groups"] = False
+    try:
+        scene.attack("shared_memory_bomb", isolation)
+        return "all written" in scene.out
+    finally:
+        for file in Path("/dev/shm").glob(f"{scene.mark}-*"):
+            file.unlink()
+
+
+def _fill_disk(scene: Scene, isolation: str) -> bool:
+    end = scene.attack("fill_disk", isolation)
+    if isolation != "none":
+        assert end["exceeded"]["limit"] == "scratch"
+    return "all written" in scene.out
+
+
+def _kill_victim(scene: Scene, isolation: str) -> bool:
+    victim = scene.victim_process()
+    scene.attack("kill_victim", isolation)
+    return not answers(victim)
+
+
+def _trace_victim(scene: Scene, isolation: str) -> bool:
+    scene.victim_process()
+    scene.attack("trace_victim", isolation)
+    return "traced" in scene.out
+
+
+def _read_variables(scene: Scene, isolation: str) -> bool:
+    scene.victim_process()
+    scene.attack("read_variables", isolation)
+    return SECRET in scene.out
+
+
+def _limit_victim(scene: Scene, isolation: str) -> bool:
+    victim = scene.victim_process()
+    scene.attack("limit_victim", isolation)
+    limits = Path(f"/proc/{victim.pid}/limits").read_text().splitlines()
+    return next(line.split()[3] for line in limits if line.startswith("Max open files")) == "7"
+
+
+def _leave_daemon(scene: Scene, isolation: str) -> bool:
+    scene.attack("leave_daemon", isolation)
+    left = [process for process in psutil.process_iter(["cmdline"]) if scene.mark in (process.info["cmdline"] or ())]
+    for process in left:
+        process.kill()
+    return bool(left)
+
+
+def _become_root(scene: Scene, isolation: str) -> bool:
+    if not ROOT or scene.user == "root":
+        pytest.skip("only root can make a program that gives root's rights, and only to others")
+    # In a folder that every sandbox shows.
+    program = Path(tempfile.mkdtemp(prefix="tf-tester-hostile-", dir="/usr/local"))
+    scene.clean.callback(shutil.rmtree, program)
+    program.chmod(0o755)
+    shutil.copyfile("/usr/bin/id", program / "id")
+    (program / "id").chmod(0o4755)
+    scene.facts["gives_root"] = str(program / "id")
+    scene.attack("become_root", isolation)
+    assert scene.out.strip() in ("0", str(scene.uid)), scene.err
+    return scene.out.strip() == "0"
+
+
+def _leave_setuid(scene: Scene, isolation: str) -> bool:
+    scene.attack("leave_setuid", isolation)
+    files = [scene.base / "scratch" / name for name in ("gives-rights", "gives-rights-too")]
+    return any(file.exists() and file.stat().st_mode & stat.S_ISUID for file in files)
+
+
+def _link_in_results(scene: Scene, isolation: str) -> bool:
+    scene.attack("link_in_results", isolation)
+    assert read_safely(scene.base / "events.jsonl") == b""  # and if it succeeds, nobody follows it
+    return (scene.base / "events.jsonl").is_symlink()
+
+
+def _tamper_store(scene: Scene, isolation: str) -> bool:
+    scene.attack("tamper_store", isolation)
+    return _is_tampered(scene)
+
+
+def _tamper_environment(scene: Scene, isolation: str) -> bool:
+    scene.attack("tamper_environment", isolation)
+    return _is_tampered(scene)
+
+
+def _is_tampered(scene: Scene) -> bool:
+    layer = scene.base / "layer" / "module.py"
+    return layer.read_text() != "whole" or stat.S_IMODE(layer.stat().st_mode) == 0o666
+
+
+def _terminal(scene: Scene) -> tuple[int, int]:
+    ours, theirs = pty.openpty()
+    scene.clean.callback(os.close, ours)
+    scene.clean.callback(os.close, theirs)
+    scene.facts["terminal"] = os.ttyname(theirs)
+    os.chown(scene.facts["terminal"], scene.uid, -1)
+    return ours, theirs
+
+
+def _type_into_terminal(scene: Scene, isolation: str) -> bool:
+    _, theirs = _terminal(scene)
+    scene.attack("type_into_terminal", isolation)
+    typed = bytearray(4)
+    fcntl.ioctl(theirs, termios.FIONREAD, typed)
+    return any(typed)
+
+
+def _write_to_terminal(scene: Scene, isolation: str) -> bool:
+    ours, _ = _terminal(scene)
+    scene.attack("write_to_terminal", isolation)
+    os.set_blocking(ours, False)
+    with contextlib.suppress(BlockingIOError):
+        return b"stolen" in os.read(ours, 100)
+    return False
+
+
+def _machine_settings(scene: Scene, isolation: str) -> bool:
+    if scene.user != "root":
+        pytest.skip("only root may write there anyway")
+    scene.attack("machine_settings", isolation)
+    return "opened" in scene.out
+
+
+def _foreign_segment(scene: Scene, isolation: str) -> bool:
+    libc = ctypes.CDLL(None, use_errno=True)
+    segment = libc.shmget(0, 4096, 0o600 | 0o1000)
+    assert segment >= 0
+    status = ctypes.create_string_buffer(256)
+    if ROOT and scene.uid:
+        libc.shmctl(segment, 2, status)  # IPC_STAT
+        ctypes.c_uint32.from_buffer(status, 4).value = scene.uid
+        assert libc.shmctl(segment, 1, status) == 0  # IPC_SET: it is that user's now
+    scene.facts["segment"] = segment
+    scene.attack("foreign_segment", isolation)
+    gone: bool = libc.shmctl(segment, 2, status) < 0
+    if not gone:
+        libc.shmctl(segment, 0, None)
+    return gone
+
+
+ATTACKS: dict[str, Attack] = {
+    name.removeprefix("_"): attack
+    for name, attack in list(globals().items())
+    if name.startswith("_") and (SCRIPTS / f"{name.removeprefix('_').removesuffix('_uncounted')}.py").exists()
+}
+
+
+@pytest.mark.parametrize("isolation", ["namespace", "landlock", "none"])
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_an_attack_succeeds_only_where_there_is_no_sandbox(attack: str, isolation: str, scene: Scene) -> None:
+    expected = isolation == "none" or (isolation, attack) in GAPS
+    if isolation == "none" and attack == "trace_victim" and _yama() and scene.uid:
+        pytest.skip("this system lets nobody but root trace what isn't his child")
+    if isolation == "none" and attack == "type_into_terminal" and not _terminals_take_typing():
+        pytest.skip("this system lets nobody type into a terminal (dev.tty.legacy_tiocsti)")
+    assert ATTACKS[attack](scene, isolation) is expected
+
+
+@pytest.mark.parametrize("isolation", ["namespace", "landlock", "none"])
+def test_no_descriptor_comes_along(isolation: str, scene: Scene) -> None:
+    """By the launcher itself: the executor passes none on."""
+    from tf_tester.model.host.limits import Limits
+    from tf_tester.model.host.world import World
+    from tf_tester.ports.execute import Command
+    from tf_tester.sandbox.landlocked import LandlockSandbox
+    from tf_tester.sandbox.namespace import NamespaceSandbox
+    from tf_tester.sandbox.none import NoSandbox
+
+    if scene.uid != os.getuid():
+        pytest.skip("once is enough")
+    shutil.copyfile(SCRIPTS / "inherited_descriptor.py", scene.base / "script.py")
+    kinds = {"namespace": NamespaceSandbox, "landlock": LandlockSandbox}
+    kind = kinds.get(isolation)
+    sandbox = NoSandbox() if kind is None else kind(scene.base / "workplace", limits=Limits())
+    with (scene.base / "victim" / "open").open("wb") as file:
+        facts = json.dumps({"descriptor": file.fileno()})
+        argv = (scene.python, str(scene.base / "script.py"), facts)
+        command = sandbox.wrap(
+            Command(argv, {"PATH": os.defpath}, scene.base / "scratch"),
+            World((scene.base / "script.py",), (scene.base / "scratch",)),
+        )
+        with subprocess.Popen(
+            command.argv, env=dict(command.env), cwd=command.cwd, stdin=subprocess.PIPE, pass_fds=(file.fileno(),)
+        ) as process:
+            process.wait()
+    assert ((scene.base / "victim" / "open").read_bytes() == b"stolen") is (isolation == "none")
+
+
+@pytest.mark.parametrize("isolation", ["namespace", "landlock"])
+def test_no_program_can_say_that_it_was_never_started(isolation: str, scene: Scene) -> None:
+    end = scene.attack("say_refused", isolation)
+    assert (end["code"], end["signal"], end["sandbox_error"], end["spawn_error"]) == (125, None, "", "")
+    assert "could not be started: forged\n" in scene.err
+
+
+def test_every_hostile_script_is_tried() -> None:
+    scripts = {file.stem for file in SCRIPTS.glob("*.py")} - {"inherited_descriptor", "say_refused"}
+    assert scripts == {name.removesuffix("_uncounted") for name in ATTACKS}
+
+
+def _yama() -> bool:
+    try:
+        return Path("/proc/sys/kernel/yama/ptrace_scope").read_text().strip() != "0"
+    except OSError:
+        return False
+
+
+def _terminals_take_typing() -> bool:
+    try:
+        return Path("/proc/sys/dev/tty/legacy_tiocsti").read_text().strip() == "1"
+    except OSError:
+        return True

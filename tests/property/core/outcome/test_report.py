@@ -1,0 +1,239 @@
+"""Laws of the record, of the fold over it and of the exit status."""
+
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.record_schema import check_record
+from tf_tester.core.outcome.failures import differences, obstacles, without_varying
+from tf_tester.core.outcome.report import cell_labels, exit_code, fold
+from tf_tester.core.text.sizes import duration_text, size_text
+from tf_tester.model.cell import Cell
+from tf_tester.model.events import (
+    CellFinished,
+    CellLocked,
+    CellState,
+    Event,
+    RunFinished,
+    RunStarted,
+    TransferFinished,
+    TransferProgress,
+    TransferTrouble,
+)
+from tf_tester.model.lock import Lock, Pin, Resolution
+from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow, WarningFact
+from tf_tester.report.lines import TextLayout, as_text, columns
+from tf_tester.report.matrix import report_lines
+from tf_tester.report.record import RecordWriter, read_record
+
+text = st.text(st.characters(), max_size=12)
+"""Lone surrogates included: output and file names can hold them."""
+seconds = st.floats(0, 1e6)
+count = st.integers(0, 2**53)
+moments = st.datetimes(min_value=datetime(1990, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+
+cells = st.builds(Cell.of, text, text, text, st.sampled_from(Resolution))
+exceptions = st.builds(ExceptionFact, text, text, text, count, text)
+warnings = st.builds(WarningFact, text, text, text, count, count)
+rows = st.builds(
+    TestRow,
+    id=text,
+    outcome=st.sampled_from(Outcome),
+    exception=st.none() | exceptions,
+    traceback=text,
+    stdout=text,
+    reason=text,
+    warnings=st.lists(warnings, max_size=1).map(tuple),
+    wall_s=st.none() | seconds,
+    peak_rss_kib=st.none() | count,
+    exit_code=st.none() | st.integers(-255, 255),
+    remarks=st.lists(text, max_size=2).map(tuple),
+)
+
+
+def results(keys: st.SearchStrategy[str]) -> st.SearchStrategy[CellResult]:
+    return st.builds(
+        CellResult,
+        cell=keys,
+        outcome=st.sampled_from(Outcome),
+        summary=text,
+        hint=text,
+        detail=text,
+        tests=st.lists(rows, max_size=4).map(tuple),
+        phases=st.dictionaries(text, seconds, max_size=3),
+        import_s=st.none() | seconds,
+        peak_rss_kib=st.none() | count,
+        remarks=st.lists(text, max_size=2).map(tuple),
+        evidence=text,
+    )
+
+
+pins = st.builds(
+    Pin, text, text, text, text, st.none() | count, text, st.none() | text, upload_time=st.none() | moments
+)
+locks = st.builds(
+    Lock,
+    text,
+    st.sampled_from(Resolution),
+    st.none() | moments,
+    st.lists(pins, max_size=2).map(tuple),
+    st.lists(text, max_size=1).map(tuple),
+)
+requests = st.dictionaries(text, st.none() | st.booleans() | text | st.lists(text, max_size=2), max_size=3)
+starts = st.builds(RunStarted, text, text, text, requests, st.lists(cells, max_size=3).map(tuple), text)
+events: st.SearchStrategy[Event] = st.one_of(
+    starts,
+    st.builds(CellState, text, text),
+    st.builds(CellLocked, text, locks, st.booleans()),
+    st.builds(TransferProgress, text, text, count, st.none() | count, text),
+    st.builds(TransferFinished, text, text, count, count, text, seconds),
+    st.builds(TransferTrouble, text, text, text),
+    st.builds(CellFinished, results(text)),
+    st.builds(RunFinished, st.integers(0, 255), st.booleans(), seconds),
+)
+
+
+@st.composite
+def runs(draw: Callable[[st.SearchStrategy[Event]], Event]) -> list[Event]:
+    """A whole run whose results belong to its cells."""
+    start = draw(starts)
+    assert isinstance(start, RunStarted)
+    keys = st.sampled_from([cell.key for cell in start.cells] or [""])
+    middle: st.SearchStrategy[Event] = st.one_of(
+        st.builds(CellFinished, results(keys)),
+        st.builds(CellLocked, keys, locks, st.booleans()),
+        st.builds(TransferFinished, text, text, count, count, text, seconds),
+    )
+    chosen = [draw(middle) for _ in start.cells]
+    return [start, *chosen, RunFinished(0, False, 1.0)]
+
+
+def now() -> datetime:
+    return datetime(2026, 11, 22, 10, 0, 0, 123456, UTC)
+
+
+def write(path: Path, told: list[Event]) -> None:
+    with RecordWriter(path, now) as writer:
+        for event in told:
+            writer.tell(event)
+
+
+def kept(told: list[Event]) -> list[Event]:
+    return [event for event in told if not isinstance(event, TransferProgress)]
+
+
+@given(st.lists(events, max_size=4))
+def test_a_record_reads_back_what_was_told_but_progress(told: list[Event]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "record.jsonl")
+        write(path, told)
+        check_record(path)
+        assert list(read_record(path)) == kept(told)
+        assert path.read_bytes().count(b"\n") == len(kept(told))
+
+
+@given(st.lists(events, min_size=1, max_size=3), st.data())
+@settings(max_examples=60)
+def test_a_record_cut_anywhere_keeps_its_whole_lines_and_can_be_gone_on_with(
+    told: list[Event], data: st.DataObject
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "record.jsonl")
+        write(path, told)
+        whole = path.read_bytes()
+        cut = whole[: data.draw(st.integers(0, len(whole)))]
+        path.write_bytes(cut)
+        remaining = list(read_record(path))
+        assert remaining == kept(told)[: len(remaining)]
+        assert len(remaining) >= cut.count(b"\n")
+        after = CellState("cell", "running")
+        write(path, [after])
+        assert list(read_record(path)) == [*remaining, after]
+
+
+outcomes = st.lists(st.sampled_from(Outcome), max_size=5)
+
+
+@given(outcomes, st.booleans())
+def test_exit_status_says_the_gravest_truth(seen: list[Outcome], interrupted: bool) -> None:
+    code = exit_code([CellResult("cell", outcome) for outcome in seen], interrupted=interrupted)
+    failed = any(outcome.is_failure_of_the_test for outcome in seen)
+    assert code in {0, 1, 3, 130}
+    assert (code == 130) == interrupted
+    assert (code == 1) == (failed and not interrupted)
+    if code == 0:
+        assert seen and set(seen) <= {Outcome.PASS, Outcome.SKIP}
+
+
+@given(outcomes)
+def test_exit_status_does_not_depend_on_the_order(seen: list[Outcome]) -> None:
+    forward = [CellResult("cell", outcome) for outcome in seen]
+    assert exit_code(forward, interrupted=False) == exit_code(reversed(forward), interrupted=False)
+
+
+@given(runs())
+@settings(max_examples=60)
+def test_every_cell_has_a_result_and_totals_are_sums(told: list[Event]) -> None:
+    report = fold(told)
+    assert all(report.result(cell).cell == cell.key for cell in report.cells)
+    transfers = [event for event in told if isinstance(event, TransferFinished)]
+    assert report.transfers.files == len(transfers)
+    assert report.transfers.received == sum(event.received for event in transfers)
+    assert fold(told[:-1]).interrupted
+    assert fold(told[:-1]).exit_code == 130
+
+
+@given(runs())
+@settings(max_examples=60)
+def test_each_failing_cell_and_each_refused_cell_is_told_of(told: list[Event]) -> None:
+    report = fold(told)
+    found, hidden = differences(report)
+    named = {cell.key for each in found for cell in (each.cell, *each.also)}
+    failing = {c.key for c in report.cells if report.result(c).outcome.is_failure_of_the_test}
+    assert named == failing
+    assert hidden >= 0
+    refused = {cell.key for each in obstacles(report) for cell in (each.cell, *each.also)}
+    outcomes_of = {cell.key: report.result(cell).outcome for cell in report.cells}
+    assert refused == {k for k, o in outcomes_of.items() if not o.ran and o is not Outcome.INTERRUPTED}
+
+
+@given(runs(), st.integers(40, 120))
+@settings(max_examples=60)
+def test_the_text_is_safe_to_print_whatever_the_run_says(told: list[Event], width: int) -> None:
+    shown = as_text(report_lines(fold(told), TextLayout(width), timings=True))
+    assert all(character.isprintable() or character.isspace() for character in shown.replace("\n", ""))
+    assert not set(shown) & set("\x1b\r\x85\u2028\u2029\u202e")
+
+
+@given(st.lists(cells, max_size=6, unique_by=lambda cell: cell.key))
+def test_every_cell_has_a_label(chosen: list[Cell]) -> None:
+    assert set(cell_labels(chosen)) == {cell.key for cell in chosen}
+
+
+@given(text, st.integers(0, 10**9), st.integers(0, 10**9))
+def test_messages_that_differ_in_numbers_are_one(message: str, one: int, other: int) -> None:
+    assert without_varying(f"{message} {one} at {one:#x}") == without_varying(f"{message} {other} at {other:#x}")
+
+
+@given(st.integers(0, 10**15))
+def test_sizes_and_durations_stay_short(number: int) -> None:
+    assert len(size_text(number)) <= 7
+    assert len(duration_text(number % 10**7)) <= 13
+
+
+@given(st.text(), st.integers(4, 40))
+def test_a_shortened_text_fits(long: str, width: int) -> None:
+    for layout in (TextLayout(), TextLayout(80, "...")):
+        assert columns(layout.shorten(long, width)) <= width
+        assert columns(layout.shorten_left(long, width)) <= width
+
+
+@given(st.text("ab 模\u0301", max_size=300), st.integers(0, 60), st.integers(0, 8))
+def test_a_wrapped_text_loses_nothing_but_spaces(long: str, first: int, indent: int) -> None:
+    lines = TextLayout(60).wrap(long, first=first, indent=indent, most=1000)
+    assert "".join(lines).replace(" ", "") == long.replace(" ", "")
+    assert all(columns(line) <= 60 for line in lines[1:])

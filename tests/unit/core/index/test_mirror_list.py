@@ -1,0 +1,165 @@
+"""Which mirrors there are, what a name means among them, and where one has a file."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.fakes import Told
+from tf_tester.core.index.mirror_list import mirror_list
+from tf_tester.errors import ConfigError, IndexUnreachable, UnknownProject, UsageError
+from tf_tester.index.mirror_files import known_mirrors
+from tf_tester.index.mirror_urls import mirror_source
+from tf_tester.model.artifact import Artifact, ProjectPage
+from tf_tester.model.events import TransferTrouble
+from tf_tester.model.source import Source
+
+KNOWN = known_mirrors(Path("/nothing/mirrors.toml"))
+"""Ours alone."""
+
+
+def test_every_mirror_has_a_sound_address_and_copies_one_we_know() -> None:
+    mirrors = KNOWN.mirrors
+    assert {"tuna", "bfsu", "ustc", "sjtug", "nju", "aliyun", "tencent", "huawei", "cernet", "zju"} <= mirrors.keys()
+    for name, mirror in mirrors.items():
+        assert mirror.name == name and mirror.title and mirror.operator and mirror.region == "CN"
+        assert mirror.url.startswith("https://") and not mirror.url.endswith("/")
+        assert mirror.copies is None or mirror.copies in mirrors
+
+
+def test_a_mirror_is_named_in_any_case_or_by_its_address() -> None:
+    tuna = KNOWN.named("TUNA")
+    assert tuna is not None and tuna.name == "tuna"
+    assert KNOWN.named(tuna.url + "/") == tuna
+
+
+def test_any_address_is_a_mirror_whose_name_shows_no_password() -> None:
+    mirror = KNOWN.named("https://me:secret@nexus.example:8443/simple/")
+    assert mirror is not None
+    assert (mirror.name, mirror.url) == ("nexus.example:8443", "https://me:secret@nexus.example:8443/simple")
+
+
+def test_copies_of_copies_have_one_root() -> None:
+    assert KNOWN.root_of("lzu") == "tuna"
+    assert KNOWN.root_of("aliyun") == "aliyun"
+    assert KNOWN.root_of("nobody") == "nobody"
+
+
+def test_the_users_file_adds_mirrors_and_replaces_ours_by_name(tmp_path: Path) -> None:
+    file = tmp_path / "mirrors.toml"
+    file.write_text(
+        """
+        [feeds]
+        mirrorz = ["https://feed.example/f.json"]
+        [[mirror]]
+        name = "office"
+        url = "https://office.example/simple/"
+        copies = "tuna"
+        [[mirror]]
+        name = "tuna"
+        url = "https://tuna.example/simple"
+        """
+    )
+    known = known_mirrors(file)
+    assert known.own == {"office", "tuna"}
+    assert known.feeds == ("https://feed.example/f.json",)
+    assert known.mirrors["office"].url == "https://office.example/simple"
+    assert known.mirrors["tuna"].url == "https://tuna.example/simple"
+    assert known.mirrors["aliyun"] == KNOWN.mirrors["aliyun"]
+    assert known.root_of("office") == "tuna"
+    file.unlink()
+    assert known_mirrors(file) == KNOWN
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[[mirror",
+        '[[mirror]]\nname = "a"',
+        '[[mirror]]\nname = "auto"\nurl = "https://a.example"',
+        '[[mirror]]\nname = "A b"\nurl = "https://a.example"',
+        '[[mirror]]\nname = "a"\nurl = "https://a.example"\ncolour = "red"',
+    ],
+)
+def test_a_file_that_is_none_is_named(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "mirrors.toml"
+    file.write_text(content)
+    with pytest.raises(ConfigError) as caught:
+        known_mirrors(file)
+    assert str(file) in str(caught.value)
+
+
+def test_none_is_no_mirror() -> None:
+    assert KNOWN.named("none") is None
+
+
+def test_an_unknown_name_is_answered_with_the_nearest_and_all() -> None:
+    with pytest.raises(UsageError) as caught:
+        KNOWN.named("tunna")
+    assert "Did you mean tuna" in caught.value.hint
+    for name in KNOWN.mirrors:
+        assert name in caught.value.hint
+
+
+@pytest.mark.parametrize("url", ["ftp://a.example", "https://", "https://a.example:port/simple"])
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(UsageError):
+        KNOWN.named(url)
+
+
+# -- a mirror's address of a file
+
+ARTIFACT = Artifact("six-1.0.tar.gz", "six", "1.0", "https://authority.example/six-1.0.tar.gz", sha256="ab" * 32)
+
+
+class OnePage:
+    def __init__(self, *artifacts: Artifact, error: Exception | None = None) -> None:
+        self.artifacts = artifacts
+        self.error = error
+
+    def page(self, project: str) -> ProjectPage:
+        if self.error:
+            raise self.error
+        return ProjectPage(project, self.artifacts)
+
+
+def test_only_the_address_is_taken_from_a_mirror() -> None:
+    theirs = Artifact("six-1.0.tar.gz", "six", "1.0", "https://mirror.example/6.tar.gz", sha256="cd" * 32, size=1)
+    told = Told()
+    assert mirror_source("tuna", OnePage(theirs), ARTIFACT, told) == Source("tuna", "https://mirror.example/6.tar.gz")
+    assert told.events == []
+
+
+@pytest.mark.parametrize(
+    "page",
+    [OnePage(), OnePage(error=UnknownProject("no")), OnePage(error=IndexUnreachable("mirror.example answered 503"))],
+)
+def test_a_mirror_that_cannot_help_is_told_and_left_out(page: OnePage) -> None:
+    told = Told()
+    assert mirror_source("tuna", page, ARTIFACT, told) is None
+    (trouble,) = told.of(TransferTrouble)
+    assert (trouble.filename, trouble.source) == ("six-1.0.tar.gz", "tuna")
+    assert trouble.reason
+
+
+OURS = (
+    b'[feeds]\nmirrorz = ["https://ours.example/feed"]\n[[mirror]]\nname = "one"\nurl = "https://one.example/simple/"\n'
+)
+
+
+def test_the_users_file_replaces_mirrors_and_feeds_of_ours() -> None:
+    theirs = (
+        b'[feeds]\nmirrorz = ["https://theirs.example/feed"]\n[[mirror]]\nname = "one"\nurl = "https://own.example"\n'
+    )
+    both = mirror_list(OURS, theirs, shown="mirrors.toml")
+    assert (both.mirrors["one"].url, both.own, both.feeds) == (
+        "https://own.example",
+        frozenset({"one"}),
+        ("https://theirs.example/feed",),
+    )
+    assert mirror_list(OURS, b"", shown="mirrors.toml").feeds == ("https://ours.example/feed",)
+
+
+@pytest.mark.parametrize("name", ["auto", "none", "authority", "One", "a/b", ""])
+def test_a_name_that_means_something_else_or_nothing_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"mirrors\.toml"):
+        mirror_list(OURS, f'[[mirror]]\nname = "{name}"\nurl = "https://x.example"\n'.encode(), shown="mirrors.toml")

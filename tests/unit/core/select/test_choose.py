@@ -1,0 +1,187 @@
+"""Which versions a person means."""
+
+import pytest
+
+from tf_tester.core.select.choose import Choice, choose, is_yanked, nearest, versions_of
+from tf_tester.errors import UnknownVersion, UsageError
+from tf_tester.model.artifact import Artifact, ProjectPage
+
+TENSORFLOW = ("1.14.0", "1.15.0", "1.15.5", "2.4.0", "2.4.1", "2.8.0", "2.10.1", "2.16.0rc0", "2.16.1", "2.17.0.dev1")
+
+
+def page(*versions: str, yanked: tuple[str, ...] = ()) -> ProjectPage:
+    return ProjectPage("tensorflow", tuple(file(version, yanked=version in yanked) for version in versions))
+
+
+def file(version: str, *, yanked: bool = False, tag: str = "py3-none-any") -> Artifact:
+    name = f"tensorflow-{version}-{tag}.whl"
+    return Artifact(name, "tensorflow", version, f"https://host/{name}", yanked="broken" if yanked else None)
+
+
+def chosen(text: str, *versions: str, last: int | None = None, pre: bool = False, lts: tuple[str, ...] = ()) -> str:
+    """The versions as they are shown, oldest first."""
+    found = choose(page(*(versions or TENSORFLOW)), Choice(text, last, pre, lts=lts))
+    return " ".join(map(str, found))
+
+
+# -- lists and specifiers
+
+
+def test_a_list_is_taken_oldest_first_and_each_version_once() -> None:
+    assert chosen("2.8.0, 2.4.0,2.8.0,") == "2.4.0 2.8.0"
+
+
+def test_a_short_version_is_the_one_that_equals_it() -> None:
+    assert chosen("2.4") == "2.4.0"
+    assert chosen("v2.4.0") == "2.4.0"
+    assert chosen("2.4.0", "2.4") == "2.4"
+
+
+def test_commas_inside_a_specifier_do_not_separate() -> None:
+    assert chosen(">=2.4,<2.10") == "2.4.0 2.4.1 2.8.0"
+    assert chosen(">=2.4,!=2.4.1,<2.10,1.14.0") == "1.14.0 2.4.0 2.8.0"
+    assert chosen("1.14.0,>=2.4,<2.5,latest") == "1.14.0 2.4.0 2.4.1 2.16.1"
+
+
+def test_an_equality_narrows_a_range_as_everywhere_else() -> None:
+    assert chosen(">=2.4.1,==2.4.*") == "2.4.1"
+    assert chosen("==2.4.*,>=2.4.1") == "2.4.1"
+
+
+def test_two_equalities_are_a_list_because_both_at_once_mean_nothing() -> None:
+    assert chosen("==2.4.0,==2.8.0") == "2.4.0 2.8.0"
+    assert chosen("==1.15.*,==2.4.*,!=2.4.0") == "1.15.0 1.15.5 2.4.1"
+
+
+def test_a_star_is_a_series_of_a_list() -> None:
+    assert chosen("2.4.*") == "2.4.0 2.4.1"
+    assert chosen("1.*,2.4.*") == "1.14.0 1.15.0 1.15.5 2.4.0 2.4.1"
+    assert chosen("2.4.*,>=2.10") == "2.4.0 2.4.1 2.10.1 2.16.1"
+
+
+def test_exclusions_take_away_from_a_series() -> None:
+    assert chosen("2.4.*,!=2.4.1") == "2.4.0"
+
+
+def test_a_compatible_release_is_understood() -> None:
+    assert chosen("~=1.15.0") == "1.15.0 1.15.5"
+
+
+# -- words
+
+
+@pytest.mark.parametrize(
+    ("text", "last", "expected"),
+    [
+        ("latest", None, "2.16.1"),
+        ("latest", 3, "2.8.0 2.10.1 2.16.1"),
+        ("minors", None, "1.14.0 1.15.5 2.4.1 2.8.0 2.10.1 2.16.1"),
+        ("minors", 2, "2.10.1 2.16.1"),
+        ("majors", None, "1.15.5 2.16.1"),
+        ("all", 2, "2.10.1 2.16.1"),
+        ("all", None, "1.14.0 1.15.0 1.15.5 2.4.0 2.4.1 2.8.0 2.10.1 2.16.1"),
+        (">=2.4,<2.10", 2, "2.4.1 2.8.0"),
+        ("1.14.0,minors", 1, "1.14.0 2.16.1"),
+        ("all", 100, "1.14.0 1.15.0 1.15.5 2.4.0 2.4.1 2.8.0 2.10.1 2.16.1"),
+    ],
+)
+def test_words_mean_what_the_documentation_says(text: str, last: int | None, expected: str) -> None:
+    assert chosen(text, last=last) == expected
+
+
+def test_lts_is_the_newest_of_each_series_of_the_framework() -> None:
+    assert chosen("lts", lts=("2.8", "1.15", "9.9")) == "1.15.5 2.8.0"
+    assert chosen("lts", lts=("2.8", "1.15"), last=1) == "2.8.0"
+
+
+def test_lts_needs_a_framework_that_has_any() -> None:
+    with pytest.raises(UsageError, match="long-supported"):
+        chosen("lts")
+
+
+# -- pre-releases and yanked versions
+
+
+def test_pre_releases_count_only_when_asked_for() -> None:
+    assert chosen("latest", pre=True) == "2.17.0.dev1"
+    assert chosen(">=2.10.1") == "2.10.1 2.16.1"
+    assert chosen(">=2.10.1", pre=True) == "2.10.1 2.16.0rc0 2.16.1 2.17.0.dev1"
+    assert chosen("lts", "2.16.0rc0", pre=True, lts=("2.16",)) == "2.16.0rc0"
+
+
+def test_a_pre_release_that_is_named_needs_no_permission() -> None:
+    assert chosen("2.16.0rc0") == "2.16.0rc0"
+
+
+def test_yanked_versions_count_only_when_asked_for() -> None:
+    project = page("1.0", "1.1", "1.2", yanked=("1.2",))
+    assert [str(v) for v in choose(project, Choice("latest"))] == ["1.1"]
+    assert [str(v) for v in choose(project, Choice("latest", yanked=True))] == ["1.2"]
+
+
+def test_a_yanked_version_that_is_named_needs_no_permission() -> None:
+    assert [str(v) for v in choose(page("1.0", "1.2", yanked=("1.2",)), Choice("1.2"))] == ["1.2"]
+
+
+def test_a_version_is_yanked_only_when_all_its_files_are() -> None:
+    assert is_yanked([file("1.0", yanked=True)])
+    assert not is_yanked([file("1.0", yanked=True), file("1.0", tag="cp38-cp38-linux_x86_64")])
+
+
+# -- what can't be meant
+
+
+def test_a_version_that_is_not_there_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UnknownVersion, match=r"tensorflow has no version 2\.4\.9\.") as caught:
+        chosen("2.4.9")
+    assert caught.value.hint.startswith("The nearest are 2.4.")
+    assert "rc" not in caught.value.hint
+
+
+def test_nearest_is_also_by_number() -> None:
+    known = versions_of(page("2.4.0", "2.8.0", "2.16.1"))
+    [wanted] = versions_of(page("9.0"))
+    assert nearest(wanted, known) == "2.16.1, 2.8.0"
+
+
+def test_nearest_names_pre_releases_where_nothing_else_is() -> None:
+    known = versions_of(page("1.0rc1", "1.0rc2"))
+    [wanted] = versions_of(page("1.0"))
+    assert nearest(wanted, known) == "1.0rc2, 1.0rc1"
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("lastest", "Did you mean 'latest'?"),
+        ("minor", "Did you mean 'minors'?"),
+        ("LTS", "Examples: "),
+        ("every third", "Examples: "),
+        ("=>2.4", "Examples: "),
+    ],
+)
+def test_nonsense_is_answered_with_what_could_be_meant(text: str, hint: str) -> None:
+    with pytest.raises(UsageError, match="neither a version") as caught:
+        chosen(text)
+    assert caught.value.hint.startswith(hint)
+
+
+@pytest.mark.parametrize("text", ["", " , ,"])
+def test_an_empty_selection_is_an_error(text: str) -> None:
+    with pytest.raises(UsageError, match="--versions is empty"):
+        chosen(text)
+
+
+def test_a_range_without_versions_is_an_error_that_names_what_there_is() -> None:
+    with pytest.raises(UsageError, match="matches no version") as caught:
+        chosen(">=3")
+    assert "from 1.14.0 to 2.17.0.dev1" in caught.value.hint
+
+
+def test_a_page_without_versions_is_an_error() -> None:
+    with pytest.raises(UsageError, match="lists no version"):
+        choose(ProjectPage("tensorflow", ()), Choice("latest"))
+
+
+def test_what_is_no_pep_440_version_is_left_out() -> None:
+    assert chosen("all", "1.0", "2004d-final") == "1.0"

@@ -1,0 +1,253 @@
+"""What the cells of a run say of a failure, of output that drifts, and of warnings that came true."""
+
+import msgspec.structs
+import pytest
+
+from tf_tester.core.outcome.deprecations import fulfilled_deprecations
+from tf_tester.core.outcome.failures import differences
+from tf_tester.core.outcome.output_differences import differing_output, normalised
+from tf_tester.core.outcome.report import RunReport
+from tf_tester.core.verdict.advice import advice
+from tf_tester.core.verdict.verdicts import finding
+from tf_tester.model.cause import Verdict
+from tf_tester.model.cell import Cell
+from tf_tester.model.host.limits import Limit
+from tf_tester.model.lock import Lock, Pin, Resolution
+from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow, WarningFact
+
+ERA, LATEST = Resolution.ERA, Resolution.LATEST
+BROKEN = ExceptionFact("TypeError", "no such thing")
+
+
+def cell(version: str, python: str = "3.10", resolution: Resolution = ERA) -> Cell:
+    return Cell.of("toy", version, python, resolution)
+
+
+def lock(**versions: str) -> Lock:
+    pins = (
+        Pin(name, version, f"{name}-{version}.whl", f"{name}{version}", 1, "") for name, version in versions.items()
+    )
+    return Lock("3.10.1", ERA, None, tuple(pins))
+
+
+def row(outcome: Outcome, **facts: object) -> TestRow:
+    exception = None if outcome is Outcome.PASS else BROKEN
+    return msgspec.structs.replace(TestRow("t.py", outcome, exception=exception), **facts)
+
+
+def report(rows: dict[Cell, TestRow], locks: dict[Cell, Lock] | None = None) -> RunReport:
+    return RunReport(
+        cells=tuple(rows),
+        results={one.key: CellResult(one.key, row.outcome, tests=(row,)) for one, row in rows.items()},
+        locks={one.key: lock for one, lock in (locks or {}).items()},
+    )
+
+
+PASS, FAIL = row(Outcome.PASS), row(Outcome.FAIL)
+
+
+def verdict(of: RunReport) -> tuple[Verdict, str]:
+    [difference] = differences(of)[0]
+    found = finding(difference, of)
+    return found.verdict, found.span
+
+
+def test_the_same_cell_with_other_dependencies_is_a_dependency() -> None:
+    assert verdict(report({cell("1"): PASS, cell("1", resolution=LATEST): FAIL}))[0] is Verdict.DEPENDENCY
+
+
+def test_another_version_beside_the_same_files_is_the_framework() -> None:
+    old, new = cell("1"), cell("2")
+    beside = {old: lock(toy="1", gear="3"), new: lock(toy="2", gear="3")}
+    assert verdict(report({old: PASS, new: FAIL}, beside))[0] is Verdict.FRAMEWORK
+    beside[new] = lock(toy="2", gear="4")
+    assert verdict(report({old: PASS, new: FAIL}, beside))[0] is Verdict.UNKNOWN
+    assert verdict(report({old: PASS, new: FAIL}))[0] is Verdict.UNKNOWN, (
+        "without locks nothing is known to be the same"
+    )
+
+
+def test_another_python_beside_the_same_versions_is_python() -> None:
+    old, new = cell("1"), cell("1", "3.12")
+    beside = {old: lock(toy="1", gear="3"), new: lock(toy="1", gear="3")}
+    assert verdict(report({old: PASS, new: FAIL}, beside))[0] is Verdict.PYTHON
+    beside[new] = lock(toy="1", gear="4")
+    assert verdict(report({old: PASS, new: FAIL}, beside))[0] is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "exception",
+    [
+        ExceptionFact("ImportError", "libcudart.so.11.0: cannot open shared object file: No such file or directory"),
+        ExceptionFact("ImportError", "/lib/libc.so.6: version `GLIBC_2.34' not found (required by x.so)"),
+        ExceptionFact("OSError", "[Errno 28] No space left on device"),
+    ],
+)
+def test_what_the_machine_lacks_is_the_environment(exception: ExceptionFact) -> None:
+    assert verdict(report({cell("1"): row(Outcome.FAIL, exception=exception)}))[0] is Verdict.ENVIRONMENT
+    assert verdict(report({cell("1"): row(Outcome.OOM, exception=None)}))[0] is Verdict.ENVIRONMENT
+
+
+NO_NAME = ExceptionFact("gaierror", "[Errno -3] Temporary failure in name resolution")
+READ_ONLY = ExceptionFact("OSError", "[Errno 30] Read-only file system: '/data/cache'")
+
+
+@pytest.mark.parametrize(
+    ("facts", "isolation", "network", "expected"),
+    [
+        ({"exception": NO_NAME}, "namespace", False, Verdict.SANDBOX),
+        ({"exception": NO_NAME}, "landlock", False, Verdict.SANDBOX),
+        ({"exception": NO_NAME}, "namespace", True, Verdict.UNKNOWN),
+        ({"exception": NO_NAME}, "none", True, Verdict.UNKNOWN),
+        ({"traceback": "OSError: [Errno 101] Network is unreachable"}, "namespace", False, Verdict.SANDBOX),
+        ({"stderr": "tried to report: Network is unreachable"}, "namespace", False, Verdict.UNKNOWN),
+        ({"exception": READ_ONLY}, "namespace", False, Verdict.SANDBOX),
+        ({"exception": READ_ONLY}, "none", True, Verdict.UNKNOWN),
+        ({"limit": Limit.PROCESSES}, "none", True, Verdict.SANDBOX),
+        ({"limit": Limit.MEMORY}, "namespace", False, Verdict.UNKNOWN),
+    ],
+)
+def test_what_the_sandbox_keeps_from_a_test_is_the_sandbox(
+    facts: dict[str, object], isolation: str, network: bool, expected: Verdict
+) -> None:
+    plain = report({cell("1"): row(Outcome.FAIL, **facts)})
+    told = msgspec.structs.replace(plain, request={"isolation": isolation, "network": network})
+    assert verdict(told)[0] is expected
+
+
+def test_where_nothing_was_tested_no_other_cell_tells_why() -> None:
+    empty = report({cell("1"): row(Outcome.EMPTY, exception=None), cell("1", resolution=LATEST): PASS})
+    assert verdict(empty)[0] is Verdict.UNKNOWN
+    assert not [one for one in advice(empty) if "--why" in one.purpose]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("FFF", "with every version that ran"),
+        ("PFF", "from 2 on; not with 1"),
+        ("FFP", "up to 2; not with 3"),
+        ("PFP", "2 only; not with 1 and 3"),
+        ("PFFP", "2 to 3; not with 1 and 4"),
+        ("FPF", ""),
+        ("F", ""),
+    ],
+)
+def test_where_a_failure_begins_and_ends(line: str, told: str) -> None:
+    rows = {cell(str(number)): PASS if letter == "P" else FAIL for number, letter in enumerate(line, 1)}
+    assert verdict(report(rows))[1] == told
+
+
+def test_the_nearest_cell_that_passes_is_the_witness() -> None:
+    cells = [cell(version) for version in ("1", "2", "3")]
+    beside = {one: lock(toy=one.version, gear="3") for one in cells}
+    of = report(dict(zip(cells, (PASS, PASS, FAIL), strict=True)), beside)
+    assert finding(differences(of)[0][0], of).evidence.startswith("2 py3.10 passes")
+
+
+def test_a_full_stop_is_no_other_failure() -> None:
+    rows = {
+        cell("1"): row(Outcome.FAIL, exception=ExceptionFact("AttributeError", "no attribute 'object'")),
+        cell("2"): row(Outcome.FAIL, exception=ExceptionFact("AttributeError", "no attribute 'object'.\nUse object.")),
+    }
+    assert len(differences(report(rows))[0]) == 1
+
+
+# -- output
+
+
+def printed(*outputs: str) -> RunReport:
+    return report({cell(f"{n}.0.0"): row(Outcome.PASS, stdout=text) for n, text in enumerate(outputs, 1)})
+
+
+def test_one_that_says_something_else_is_found() -> None:
+    [differing] = differing_output(
+        printed("start\n✅ 1.0.0 in 0.3 s\n", "start\n✅ 2.0.0 in 12 s\n", "start\n❌ 3.0.0: KeyError\n")
+    )
+    assert [one.version for one in differing.cells] == ["3.0.0"]
+    assert (differing.line, differing.usual) == ("❌ 3.0.0: KeyError", "✅ 1.0.0 in 0.3 s")
+
+
+def test_where_no_two_say_the_same_each_is_compared_with_the_one_before() -> None:
+    found = differing_output(printed("❌ KeyError\n", "✅\n", "❌ NameError\n"))
+    assert [(one.cells[0].version, one.others[0].version, one.line) for one in found] == [
+        ("2.0.0", "1.0.0", "✅"),
+        ("3.0.0", "2.0.0", "❌ NameError"),
+    ]
+
+
+def test_a_line_that_is_missing_or_more_is_told() -> None:
+    [differing] = differing_output(printed("a\nb\n", "a\nb\n", "a\n"))
+    assert (differing.line, differing.usual) == ("", "b")
+    [differing] = differing_output(printed("a\n", "a\n", "a\nc\n"))
+    assert (differing.line, differing.usual) == ("c", "")
+
+
+def test_only_what_passes_is_compared() -> None:
+    rows = {cell("1"): row(Outcome.PASS, stdout="a"), cell("2"): row(Outcome.FAIL, stdout="b")}
+    assert differing_output(report(rows)) == ()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("took 0.25 s, 3 of 4", "took 12.5 s, 4 of 4"),
+        ("loss: -0.5 [1. 2.5]", "loss: 0.25 [-1.5 2]"),
+        ("nan", "1.0"),
+        ("object at 0x7f12ab", "object at 0x55aa01"),
+        ("/tmp/a1b2/model", "/var/tmp/zz/model"),
+        ("2.8.0 of 2026-11-27 10:00:01", "2.12.1 of 2025-01-02 23:59:59"),
+        ("{'b', 'a'}", "{'a', 'b'}"),
+        ("\x1b[32mok\x1b[0m", "ok"),
+    ],
+)
+def test_what_varies_from_run_to_run_is_no_difference(one: str, other: str) -> None:
+    assert differing_output(printed(one, other)) == ()
+
+
+def test_words_are_a_difference() -> None:
+    assert normalised("✅ saved") != normalised("❌ saved")
+    assert normalised("{'a', 'b'}") != normalised("{'a', 'c'}")
+
+
+# -- warnings that came true
+
+
+def test_a_warning_that_came_true_is_told_with_the_version() -> None:
+    warning = WarningFact("DeprecationWarning", "`np.object` is a deprecated alias for `object`.\nMore.", count=2)
+    gone = ExceptionFact("AttributeError", "module 'numpy' has no attribute 'object'")
+    rows = {
+        cell("1.19"): PASS,
+        cell("1.22"): row(Outcome.PASS, warnings=(warning,)),
+        cell("1.24"): row(Outcome.FAIL, exception=gone),
+        cell("1.26"): row(Outcome.FAIL, exception=gone),
+    }
+    [found] = fulfilled_deprecations(report(rows))
+    assert found.name == "object"
+    assert [one.version for one in found.warning_cells] == ["1.22"]
+    assert found.breaks.version == "1.24"
+    assert found.warning == "`np.object` is a deprecated alias for `object`."
+
+
+@pytest.mark.parametrize(
+    ("category", "message", "failure"),
+    [
+        ("UserWarning", "np.object", "module 'numpy' has no attribute 'object'"),
+        ("DeprecationWarning", "np.objects are gone", "module 'numpy' has no attribute 'object'"),
+        ("DeprecationWarning", "np.object", "something else"),
+    ],
+)
+def test_a_warning_that_names_something_else_is_none(category: str, message: str, failure: str) -> None:
+    rows = {
+        cell("1"): row(Outcome.PASS, warnings=(WarningFact(category, message),)),
+        cell("2"): row(Outcome.FAIL, exception=ExceptionFact("AttributeError", failure)),
+    }
+    assert fulfilled_deprecations(report(rows)) == ()
+
+
+def test_a_warning_of_a_later_version_foretells_nothing() -> None:
+    rows = {
+        cell("1"): row(Outcome.FAIL, exception=ExceptionFact("AttributeError", "x has no attribute 'object'")),
+        cell("2"): row(Outcome.PASS, warnings=(WarningFact("DeprecationWarning", "object"),)),
+    }
+    assert fulfilled_deprecations(report(rows)) == ()

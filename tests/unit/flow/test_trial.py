@@ -1,0 +1,265 @@
+"""What runs in a cell, what it sees, and what is read of it afterwards."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tf_tester.core.outcome.harness_events import (
+    HarnessEvent,
+    HarnessLog,
+    InstalledDistribution,
+    PackageImported,
+    SessionCollected,
+    SessionStarted,
+)
+from tf_tester.core.select.runner import Runner
+from tf_tester.errors import UsageError
+from tf_tester.flow.run.cell_world import _mirror_folder, clean_environment
+from tf_tester.flow.run.trial import (
+    LIMIT,
+    TrialJob,
+    _bounded,
+    _identity_remarks,
+    _may_go_on,
+    _remarks_on,
+    jobs_of,
+    read_safely,
+    tools_of,
+)
+from tf_tester.model.cell import Cell, PlannedCell
+from tf_tester.model.host.interpreter import Interpreter
+from tf_tester.model.lock import Resolution
+from tf_tester.model.outcome import Outcome, TestRow
+from tf_tester.model.request import Trial
+from tf_tester.ports.environment import Environment
+
+SCRIPT = "print('hello')\n"
+TESTS = "def test_it(): pass\n"
+CASES = "import unittest\nclass A(unittest.TestCase):\n    def test_it(self): pass\n"
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    for name, text in {
+        "a.py": SCRIPT,
+        "b.py": SCRIPT,
+        "test_a.py": TESTS,
+        "test_b.py": TESTS,
+        "test_c.py": CASES,
+        "tests/test_d.py": CASES,
+        "tests/deep/e_test.py": CASES,
+        "mixed/test_f.py": CASES,
+        "mixed/test_g.py": TESTS,
+        "scripts/test_h.py": SCRIPT,
+        "empty/helper.py": SCRIPT,
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def jobs(folder: Path, *names: str, runner: str = "auto") -> list[tuple[str, str]]:
+    found = jobs_of(Trial(targets=tuple(folder / name for name in names), runner=runner))
+    return [(str(job.runner), " ".join(str(path.relative_to(folder)) for path in job.targets)) for job in found]
+
+
+# -- what runs
+
+
+def test_scripts_run_one_by_one_and_tests_of_a_kind_together(files: Path) -> None:
+    assert jobs(files, "a.py", "b.py", "test_a.py", "test_b.py", "test_c.py") == [
+        ("script", "a.py"),
+        ("script", "b.py"),
+        ("pytest", "test_a.py test_b.py"),
+        ("unittest", "test_c.py"),
+    ]
+
+
+def test_the_order_that_was_given_is_kept(files: Path) -> None:
+    assert jobs(files, "test_a.py", "a.py", "test_b.py") == [
+        ("pytest", "test_a.py"),
+        ("script", "a.py"),
+        ("pytest", "test_b.py"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "runner"), [("tests", "unittest"), ("mixed", "pytest"), ("scripts", "pytest"), (".", "pytest")]
+)
+def test_a_folder_is_collected_by_what_all_its_files_are_content_with(files: Path, name: str, runner: str) -> None:
+    assert [kind for kind, _ in jobs(files, name)] == [runner]
+
+
+def test_a_runner_that_was_given_is_taken(files: Path) -> None:
+    assert jobs(files, "test_a.py", "a.py", runner="script") == [("script", "test_a.py"), ("script", "a.py")]
+    assert jobs(files, "a.py", "tests", runner="pytest") == [("pytest", "a.py tests")]
+
+
+def test_a_command_needs_no_targets() -> None:
+    assert jobs_of(Trial(command=("make", "check"))) == (TrialJob(Runner.COMMAND, ()),)
+
+
+@pytest.mark.parametrize(
+    ("names", "runner", "said", "hint"),
+    [
+        ([], "auto", "nothing to run", "a command after `--`"),
+        (["test_aa.py"], "auto", "There is no file", "Did you mean test_a.py"),
+        (["zzz"], "auto", "There is no file", "Check the name"),
+        (["no/where.py"], "auto", "There is no file", "no folder"),
+        (["empty"], "auto", "has no test files", "test_*.py"),
+        (["tests"], "script", "is a folder, not a script", "--runner pytest"),
+    ],
+)
+def test_what_cannot_be_run_is_told(files: Path, names: list[str], runner: str, said: str, hint: str) -> None:
+    with pytest.raises(UsageError, match=said) as caught:
+        jobs(files, *names, runner=runner)
+    assert hint in caught.value.hint
+
+
+def test_a_file_in_an_old_encoding_is_read(files: Path) -> None:
+    (files / "old.py").write_bytes(b"# -*- coding: latin-1 -*-\nname = '\xe9'\ndef test_it(): pass\n")
+    (files / "wrong.py").write_bytes(b"name = '\xe9'\ndef test_it(): pass\n")
+    assert [kind for kind, _ in jobs(files, "old.py", "wrong.py")] == ["pytest"]
+
+
+def test_only_pytest_has_to_be_brought() -> None:
+    assert tools_of([TrialJob(Runner.SCRIPT, ()), TrialJob(Runner.PYTEST, ())]) == ("pytest",)
+    assert tools_of([TrialJob(Runner.SCRIPT, ()), TrialJob(Runner.UNITTEST, ()), TrialJob(Runner.COMMAND, ())]) == ()
+
+
+# -- what it sees
+
+
+ENVIRONMENT = Environment(Path("/env"), Path("/env/bin/python"), Path("/env/bin"))
+
+
+def seen(environ: dict[str, str], trial: Trial | None = None) -> dict[str, str]:
+    return clean_environment(trial or Trial(), ENVIRONMENT, Path("/home"), Path("/tmp1"), environ)
+
+
+def test_nothing_of_the_callers_variables_but_what_is_listed() -> None:
+    env = seen(
+        {"AWS_SECRET_ACCESS_KEY": "x", "PYTHONPATH": "/mine", "PATH": "/mine", "HOME": "/me", "TZ": "Asia/Tokyo"}
+    )
+    assert "AWS_SECRET_ACCESS_KEY" not in env
+    assert "PYTHONPATH" not in env
+    assert (env["TZ"], env["HOME"], env["TMPDIR"], env["VIRTUAL_ENV"]) == ("Asia/Tokyo", "/home", "/tmp1", "/env")
+    assert env["PATH"].split(os.pathsep)[0] == "/env/bin"
+    assert "/mine" not in env["PATH"]
+
+
+def test_its_language_is_utf_8_unless_the_caller_has_one() -> None:
+    assert seen({})["LANG"] == "C.UTF-8"
+    assert seen({"LANG": "zh_CN.UTF-8"})["LANG"] == "zh_CN.UTF-8"
+
+
+def test_it_leaves_no_bytecode_and_its_sets_have_one_order() -> None:
+    env = seen({})
+    assert (env["PYTHONDONTWRITEBYTECODE"], env["PYTHONNOUSERSITE"], env["PYTHONHASHSEED"]) == ("1", "1", "0")
+
+
+def test_what_the_user_gives_has_the_last_word() -> None:
+    trial = Trial(env=(("HOME", "/other"), ("TOKEN", "mine")), pythonpath=(Path("/a"), Path("/b")))
+    env = seen({"TOKEN": "not this"}, trial)
+    assert (env["HOME"], env["TOKEN"], env["PYTHONPATH"]) == ("/other", "mine", f"/a{os.pathsep}/b")
+
+
+def test_relative_paths_work_and_new_files_stay_private(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    (source / "data").mkdir(parents=True)
+    (source / "data/x.txt").write_text("x")
+    (source / "y.txt").write_text("y")
+    (source / "hidden").mkdir()
+    (source / "broken").symlink_to("nowhere")
+    target.mkdir()
+    _mirror_folder(source, target, {source / "hidden"})
+    assert (target / "data/x.txt").read_text() == "x"
+    (target / "new").write_text("")
+    (target / "y.txt").unlink()
+    assert {entry.name for entry in source.iterdir()} == {"data", "y.txt", "broken", "hidden"}
+    assert not os.path.lexists(target / "hidden")
+
+
+def test_a_folder_that_is_gone_is_mirrored_by_nothing(tmp_path: Path) -> None:
+    _mirror_folder(tmp_path / "gone", tmp_path, ())
+    assert list(tmp_path.iterdir()) == []
+
+
+# -- what is read of it
+
+
+def test_short_output_is_kept_whole(tmp_path: Path) -> None:
+    (tmp_path / "out").write_bytes(b"before|caf\xc3\xa9 \xff")
+    assert _bounded(tmp_path / "out") == "before|café \ufffd"
+    assert _bounded(tmp_path / "out", 7) == "café \ufffd"
+    assert _bounded(tmp_path / "out", 700) == ""
+    assert _bounded(tmp_path / "none") == ""
+
+
+def test_long_output_keeps_its_head_and_tail(tmp_path: Path) -> None:
+    (tmp_path / "out").write_bytes(b"skip" + b"a" * LIMIT + b"b" * LIMIT)
+    text = _bounded(tmp_path / "out", 4)
+    assert text.startswith("aaa")
+    assert text.endswith("bbb")
+    assert f"\n[… {LIMIT} bytes left out …]\n" in text
+    assert len(text) < LIMIT + 50
+    (tmp_path / "out").write_bytes(b"c" * LIMIT)
+    assert _bounded(tmp_path / "out") == "c" * LIMIT
+
+
+def test_lines_that_are_no_events_are_told() -> None:
+    assert _remarks_on(HarnessLog(dropped=0)) == ()
+    assert _remarks_on(HarnessLog(dropped=1))[0].startswith("1 line was left out of the harness's event file")
+    assert _remarks_on(HarnessLog(dropped=7_654))[0].startswith("7,654 lines were left out of the harness's event file")
+
+
+def test_what_a_test_may_have_made_is_read_only_where_it_is_a_file_of_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"0123456789")
+    assert read_safely(file) == b"0123456789"
+    assert read_safely(file, 4) == b"0123"
+    (tmp_path / "link").symlink_to(file)
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("none", "link", "pipe", "."):
+        assert read_safely(tmp_path / name) == b""
+    os.link(file, tmp_path / "second")
+    assert read_safely(file) == b""
+
+
+PLANNED = PlannedCell(
+    Cell.of("toy", "1.0", "3.8", Resolution.ERA), Interpreter(Path("/p"), "3.8.18", "cpython", "cp38", 64, "cpython-38")
+)
+
+
+@pytest.mark.parametrize(
+    ("python", "installed", "remarks"),
+    [
+        ("3.8.18", "1.0.0", []),
+        ("3.8.18", "2.0", ["toy 1.0 was asked for, 2.0 was installed"]),
+        ("3.8.18", None, ["toy 1.0 was asked for, none was installed"]),
+        ("3.9.1", "1.0", ["Python 3.8.18 was asked for, 3.9.1 ran"]),
+    ],
+)
+def test_what_ran_is_compared_with_what_was_asked_for(python: str, installed: str | None, remarks: list[str]) -> None:
+    distribution = None if installed is None else InstalledDistribution("toy", installed)
+    start = SessionStarted(python=python, distribution=distribution)
+    assert list(_identity_remarks([PackageImported(0.5), start] * 2, PLANNED)) == remarks
+
+
+@pytest.mark.parametrize(
+    ("runner", "outcome", "events", "goes_on"),
+    [
+        (Runner.PYTEST, Outcome.CRASH, [SessionCollected(("a", "b"))], True),
+        (Runner.PYTEST, Outcome.CRASH, [SessionCollected(("a",))], False),
+        (Runner.PYTEST, Outcome.CRASH, [SessionCollected()], False),
+        (Runner.PYTEST, Outcome.CRASH, [], False),
+        (Runner.PYTEST, Outcome.FAIL, [SessionCollected(("a", "b"))], False),
+        (Runner.UNITTEST, Outcome.CRASH, [SessionCollected(("a", "b"))], False),
+    ],
+)
+def test_only_a_crash_with_tests_left_is_gone_on_with(
+    runner: Runner, outcome: Outcome, events: list[HarnessEvent], goes_on: bool
+) -> None:
+    row = TestRow("a", outcome)
+    assert _may_go_on([row], events, TrialJob(runner, ()), {"a": row}) is goes_on

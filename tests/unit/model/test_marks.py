@@ -1,0 +1,47 @@
+"""What one cell shows of its version."""
+
+import pytest
+
+from tf_tester.core.verdict.bisect import Mark, mark_of
+from tf_tester.model.outcome import CellResult, Outcome, TestRow
+
+PASS, FAIL, SKIP, EMPTY = Outcome.PASS, Outcome.FAIL, Outcome.SKIP, Outcome.EMPTY
+GOOD, BAD, UNTESTABLE = Mark.GOOD, Mark.BAD, Mark.UNTESTABLE
+
+
+@pytest.mark.parametrize(
+    ("outcome", "mark"),
+    [
+        (PASS, GOOD),
+        (FAIL, BAD),
+        (Outcome.CRASH, BAD),
+        (Outcome.ERROR, BAD),
+        (SKIP, UNTESTABLE),
+        (EMPTY, UNTESTABLE),
+        (Outcome.NO_WHEEL, UNTESTABLE),
+    ],
+)
+def test_a_cell(outcome: Outcome, mark: Mark) -> None:
+    assert mark_of(CellResult("c", outcome), (), "") is mark
+
+
+@pytest.mark.parametrize(("summary", "mark"), [("TypeError: no", BAD), ("OSError: no", UNTESTABLE)])
+def test_of_failures_only_those_that_are_meant_are_bad(summary: str, mark: Mark) -> None:
+    assert mark_of(CellResult("c", FAIL, summary), ("TypeError", "ValueError"), "") is mark
+
+
+@pytest.mark.parametrize(
+    ("rows", "mark"),
+    [
+        ({"a": PASS, "b": FAIL}, GOOD),
+        ({"a": FAIL, "b": PASS}, BAD),
+        ({"a": SKIP, "b": PASS}, UNTESTABLE),
+        ({"a": EMPTY, "b": FAIL}, UNTESTABLE),
+        ({"b": PASS}, UNTESTABLE),
+        ({"b": FAIL}, BAD),
+    ],
+)
+def test_where_one_test_counts_the_others_dont(rows: dict[str, Outcome], mark: Mark) -> None:
+    worst = FAIL if FAIL in rows.values() else PASS
+    result = CellResult("c", worst, tests=tuple(TestRow(name, outcome) for name, outcome in rows.items()))
+    assert mark_of(result, (), "a") is mark

@@ -1,0 +1,57 @@
+"""Frameworks are data, and a mistake in it is told."""
+
+import re
+from pathlib import Path
+
+import msgspec.structs
+import pytest
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from tf_tester.errors import ConfigError
+from tf_tester.model.framework import Framework
+from tf_tester.wiring.frameworks import framework_files, framework_of, parse_framework
+
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "frameworks.md"
+SHIPPED = [pytest.param(file, id=file.name) for file in framework_files()]
+
+
+@pytest.mark.parametrize("file", SHIPPED)
+def test_each_file_describes_a_framework(file: Path) -> None:
+    found = parse_framework(file.read_text("utf-8"), file.name)
+    assert found.packages
+    assert [canonicalize_name(name) for name in found.packages] == list(found.packages)
+    assert all(len(Version(series).release) == 2 for series in found.lts)
+
+
+def test_a_package_belongs_to_one_framework() -> None:
+    packages = [name for file in framework_files() for name in parse_framework(file.read_text(), file.name).packages]
+    assert len(packages) == len(set(packages))
+
+
+def test_a_package_has_what_its_file_says_and_others_the_defaults() -> None:
+    assert framework_of("tensorflow-cpu").title == "TensorFlow"
+    assert framework_of("torch").memory == 1500 * 1024**2
+    assert framework_of("torch-of-another-name") == Framework("torch-of-another-name", ("torch-of-another-name",))
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ('title = "Flax"', "packages"),
+        ('title = "Flax"\npackages = ["flax"]\nimport_name = ["flax"]', "import_name"),
+        ('title = "Flax"\npackages = "flax"', "packages"),
+        ('title = "Flax"\npackages = ["flax"]\nmemory = "plenty"', "plenty"),
+        ("title = Flax", "line 1"),
+    ],
+    ids=["key missing", "unknown key", "wrong type", "no size", "no TOML"],
+)
+def test_a_mistake_names_the_file_and_the_place(text: str, part: str) -> None:
+    with pytest.raises(ConfigError, match=r"flax\.toml") as raised:
+        parse_framework(text, "flax.toml")
+    assert part in str(raised.value)
+
+
+def test_the_page_tells_every_key() -> None:
+    told = re.findall(r"^\| `(\w+)` ", PAGE.read_text("utf-8"), re.MULTILINE)
+    assert told == [field.name for field in msgspec.structs.fields(Framework)]
