@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from tf_tester.core.config.settings import memory_size
+from tf_tester.core.text.units import memory_size
 from tf_tester.errors import ConfigError
 from tf_tester.model.framework import Framework
 

@@ -244,7 +244,7 @@ def _summary(contents: "StoreContents", store: Path) -> str:
 
 
 def _size(text: str) -> int:
-    from tf_tester.core.config.settings import store_size
+    from tf_tester.core.text.units import store_size
 
     try:
         return store_size(text)
@@ -253,7 +253,7 @@ def _size(text: str) -> int:
 
 
 def _duration(text: str | None) -> "timedelta | None":
-    from tf_tester.core.config.settings import duration
+    from tf_tester.core.text.units import duration
 
     try:
         return None if text is None else duration(text)

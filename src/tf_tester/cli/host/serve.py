@@ -12,7 +12,8 @@ import click
 from tf_tester.cli.common.options import EPILOG, options, settings_from
 from tf_tester.cli.common.output import say
 from tf_tester.cli.common.selection import FETCHING, downloads_alone
-from tf_tester.core.config.settings import Settings, store_size
+from tf_tester.core.config.settings import Settings
+from tf_tester.core.text.units import store_size
 from tf_tester.errors import UsageError
 
 if TYPE_CHECKING:

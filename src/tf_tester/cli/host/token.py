@@ -8,8 +8,8 @@ from packaging.utils import canonicalize_name
 
 from tf_tester.cli.common.options import EPILOG
 from tf_tester.cli.common.output import say
-from tf_tester.core.config.settings import duration
 from tf_tester.core.text.printable import printable
+from tf_tester.core.text.units import duration
 from tf_tester.errors import UsageError
 
 _FILE = click.option(

@@ -150,7 +150,7 @@ def _read(file: Path) -> bytes:
 
 
 def _seconds(text: str | None) -> float | None:
-    from tf_tester.core.config.settings import duration
+    from tf_tester.core.text.units import duration
 
     if text is None:
         return None

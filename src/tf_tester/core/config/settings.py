@@ -14,6 +14,16 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from tf_tester.core.index.links import display_url
+from tf_tester.core.text.units import (
+    A_DURATION,
+    A_MEMORY_SIZE,
+    A_STORE_SIZE,
+    duration,
+    duration_words,
+    memory_size,
+    memory_words,
+    store_size,
+)
 from tf_tester.errors import ConfigError
 from tf_tester.model.host.limits import Limit, Limits
 from tf_tester.model.lock import Resolution
@@ -241,67 +251,6 @@ def plain(settings: Settings, setting: Setting) -> Any:
     return _plain(getattr(settings, setting.field), setting)
 
 
-def duration(text: str) -> timedelta:
-    """Weeks, days, hours, minutes and seconds, in that order. Raises `ValueError`.
-
-    >>> duration("14d"), duration("1h30m"), duration("0")
-    (datetime.timedelta(days=14), datetime.timedelta(seconds=5400), datetime.timedelta(0))
-    """
-    match = _DURATION.fullmatch(text.strip())
-    if text.strip() != "0" and (match is None or not match[0]):
-        raise ValueError(A_DURATION)
-    units = {name: int(number) for name, number in match.groupdict().items() if number} if match else {}
-    length = timedelta(**units)
-    if length > _LONGEST:
-        raise ValueError("a duration of at most 100 years")
-    return length
-
-
-def duration_words(length: timedelta) -> str:
-    """A duration as it is written, in as few parts as it has.
-
-    >>> duration_words(timedelta(days=14)), duration_words(timedelta(minutes=90)), duration_words(timedelta())
-    ('14d', '1h30m', '0')
-    """
-    seconds = length.days * 86_400 + length.seconds
-    words = ""
-    for letter, unit in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
-        number, seconds = divmod(seconds, unit)
-        words += f"{number}{letter}" if number else ""
-    return words or "0"
-
-
-def memory_size(text: str) -> int:
-    """Bytes; K, M, G and T are powers of 1,024, as where memory is bought. Raises `ValueError`.
-
-    >>> memory_size("2G"), memory_size("512 MiB")
-    (2147483648, 536870912)
-    """
-    match = _SIZE.fullmatch(text.strip())
-    if match is None:
-        raise ValueError(A_MEMORY_SIZE)
-    kibibytes = int(float(match[1]) * 1024 ** "KMGT".index(match[2].upper()))
-    if not 0 < kibibytes < 2**40:
-        raise ValueError(A_MEMORY_SIZE)
-    return kibibytes * 1024
-
-
-def store_size(text: str) -> int:
-    """Bytes; k, M, G and T are powers of 1,000, as disks are sold, Ki and so on of 1,024. Raises `ValueError`.
-
-    >>> store_size("20GB"), store_size("512 MiB"), store_size("0")
-    (20000000000, 536870912, 0)
-    """
-    match = _STORE_SIZE.fullmatch(text.strip())
-    if match is None:
-        raise ValueError(A_STORE_SIZE)
-    base = 1024 if match[3] else 1000
-    size = int(float(match[1]) * base ** " KMGT".index((match[2] or " ").upper()))
-    if size >= 2**53:
-        raise ValueError(A_STORE_SIZE)
-    return size
-
-
 def limits(settings: Settings, *, memory: int | None) -> Limits:
     """The limits of a cell; `memory`: the bytes that the machine has. None: without what follows from these."""
     amounts: dict[str, int | None] = {} if memory is None else {Limit.MEMORY: memory * 9 // 10}
@@ -309,29 +258,6 @@ def limits(settings: Settings, *, memory: int | None) -> Limits:
     return Limits(**{name.replace("-", "_"): amount for name, amount in amounts.items()})
 
 
-def memory_words(size: int) -> str:
-    """Bytes as they are written, in the biggest unit in which they are a whole number.
-
-    >>> memory_words(2 * 1024**3), memory_words(1536 * 1024**2)
-    ('2G', '1536M')
-    """
-    for power, letter in ((4, "T"), (3, "G"), (2, "M")):
-        if size % 1024**power == 0:
-            return f"{size // 1024**power}{letter}"
-    return f"{size // 1024}K"
-
-
-_DURATION = re.compile(
-    r"(?:(?P<weeks>\d{1,6})w)?(?:(?P<days>\d{1,6})d)?(?:(?P<hours>\d{1,9})h)?"
-    r"(?:(?P<minutes>\d{1,9})m(?:in)?)?(?:(?P<seconds>\d{1,9})s)?",
-    re.ASCII,
-)
-_SIZE = re.compile(r"(\d{1,13}(?:\.\d{1,6})?) ?([KMGT])(?:i?B)?", re.ASCII | re.IGNORECASE)
-_STORE_SIZE = re.compile(r"(\d{1,13}(?:\.\d{1,6})?) ?(?:([KMGT])(i)?)?B?", re.ASCII | re.IGNORECASE)
-A_STORE_SIZE = "a size such as 20GB, or none"
-_LONGEST = timedelta(days=36_525)
-A_DURATION = "a duration such as 15m, 36h, 14d or 2w"
-A_MEMORY_SIZE = "a size such as 512M or 2G, or auto"
 _PROJECT = re.compile(r"[A-Z0-9](?:[A-Z0-9._-]*[A-Z0-9])?", re.ASCII | re.IGNORECASE)
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _LIMIT = re.compile(r"([a-z-]+)=(.*)")

@@ -15,9 +15,9 @@ from msgspec import Struct
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from tf_tester.core.config.settings import duration, store_size
 from tf_tester.core.locks.closure import ReplicaRules, TargetRequirement, demands_of, targets_of
 from tf_tester.core.select.platforms import platform_named
+from tf_tester.core.text.units import duration, store_size
 from tf_tester.errors import ConfigError, UsageError
 from tf_tester.model.host.platform import Platform
 

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from tf_tester.core.config.settings import memory_words
 from tf_tester.core.outcome.harness_events import (
     HarnessEvent,
     ReportedException,
@@ -19,6 +18,7 @@ from tf_tester.core.outcome.harness_events import (
     SessionStarted,
 )
 from tf_tester.core.text.sizes import size_text
+from tf_tester.core.text.units import memory_words
 from tf_tester.model.host.exit import Exit
 from tf_tester.model.host.limits import Exceeded, Limit
 from tf_tester.model.outcome import ExceptionFact, Outcome, TestRow, WarningFact

@@ -13,16 +13,13 @@ from tf_tester.core.config.settings import (
     PathBase,
     Setting,
     SettingsContext,
-    duration,
-    duration_words,
     from_environment,
     from_file,
     limits,
-    memory_size,
-    memory_words,
     plain,
     settle,
 )
+from tf_tester.core.text.units import duration, duration_words, memory_size, memory_words
 from tf_tester.errors import ConfigError
 from tf_tester.model.host.limits import Limit
 
