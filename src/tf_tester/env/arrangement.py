@@ -81,7 +81,7 @@ def arrange(layers: Sequence[Layer], layout: InstallScheme, python: Path, own: I
 
 
 def _programs(layer: Layer, scripts: Iterable[str], python: Path) -> dict[str, bytes]:
-    """What is written anew; a wheel's entry point stands for its script of the same name."""
+    """Return what is written anew; a wheel's entry point stands for its script of the same name."""
     contents = {name.removeprefix("bin/"): rewritten(layer.path(name), python) for name in sorted(scripts)}
     contents |= dict(entry_script(entry, python) for entry in layer.entry_points)
     return {name: content for name, content in contents.items() if content is not None}
@@ -141,7 +141,7 @@ class _Arranging:
             )
 
     def _file_above(self, place: str) -> str | None:
-        """The file that stands where a folder is needed; without one, the folders count as taken."""
+        """Return the file that stands where a folder is needed; without one, the folders count as taken."""
         needed = []
         folder = place.rpartition("/")[0]
         while folder and folder not in self._folders:

@@ -151,7 +151,7 @@ def _files(arrangement: Arrangement) -> Iterator[_File]:
 def _bytecode(
     arrangement: Arrangement, layers: Sequence[Layer], layout: InstallScheme, interpreter: Interpreter
 ) -> Iterator[_File]:
-    """The bytecode of each source that is its own layer's: it is not checked at import."""
+    """Yield the bytecode of each source that is its own layer's: it is not checked at import."""
     ending = f".{interpreter.cache_tag}.pyc"
     for layer in layers:
         for name in layer.bytecode:
@@ -202,7 +202,9 @@ def _link(source: str, target: str) -> None:
 
 
 def _copy(source: str, target: str, *, reflink: bool) -> None:
-    """A file of its own with the source's times (the bytecode of Python 3.6 depends on them), open to its owner."""
+    """Copy to a file of its own with the source's times (the bytecode of Python 3.6 depends on them), open to its
+    owner.
+    """
     with Path(source).open("rb") as reading, Path(target).open("xb") as writing:
         if not (reflink and _share_blocks(reading, writing)):
             _pour(reading, writing)
@@ -225,7 +227,7 @@ def _pour(reading: BinaryIO, writing: BinaryIO) -> None:
 
 
 def _can_reflink(source: str, folder: Path) -> bool:
-    """Whether the file system shares blocks between files: Btrfs, XFS, bcachefs, ZFS; not ext4."""
+    """Return whether the file system shares blocks between files: Btrfs, XFS, bcachefs, ZFS; not ext4."""
     trial = folder / f".reflink-{os.urandom(4).hex()}"
     try:
         with Path(source).open("rb") as reading, trial.open("xb") as writing:

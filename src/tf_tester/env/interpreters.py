@@ -103,7 +103,10 @@ class FoundInterpreters:
         now: Callable[[], float] = time.time,
         build_mirrors: Callable[[], Sequence[str]] = tuple,
     ) -> None:
-        """`build_mirrors`: copies of the releases of python-build-standalone, where uv is to look first."""
+        """Prepare a search.
+
+        `build_mirrors`: copies of the releases of python-build-standalone, where uv is to look first.
+        """
         self._given = tuple(given)
         self._memory = memory
         self._uv = uv
@@ -116,7 +119,7 @@ class FoundInterpreters:
         """By the width of the interpreters."""
 
     def find(self) -> tuple[Sequence[Interpreter], Sequence[BrokenInterpreter]]:
-        """All Pythons of this machine, newest first; of several with one version and ABI, the first found."""
+        """Return all Pythons of this machine, newest first; of several with one version and ABI, the first found."""
         places = unique(self._places())
         answers = self._ask([path for _, path in places])
         found: dict[tuple[str, str, int], Interpreter] = {}
@@ -189,7 +192,7 @@ class FoundInterpreters:
             yield "running", outside_environment(self._running.absolute())
 
     def _ask(self, executables: Sequence[Path]) -> dict[Path, Interpreter | BrokenInterpreter | None]:
-        """What each says of itself, from memory where its file is the same as then; None: too old for us."""
+        """Return what each says of itself, from memory where its file is the same as then; None: too old for us."""
         answers = {}
         keys = {path: _key(path) for path in executables}
         unknown = []
@@ -216,7 +219,7 @@ class FoundInterpreters:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _run_uv(self, python: str, argv: Sequence[str], more: Mapping[str, str] | None = None) -> str:
-        """`more`: variables besides the caller's, which count more."""
+        """Run uv. `more`: variables besides the caller's, which count more."""
         try:
             done = subprocess.run(
                 argv,
@@ -240,7 +243,7 @@ class FoundInterpreters:
 
 
 def places(environ: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
-    """Every executable that may be a Python, with what put it there; version managers come before PATH."""
+    """Yield every executable that may be a Python, with what put it there; version managers come before PATH."""
     from findpython.providers.asdf import AsdfProvider
     from findpython.providers.base import BaseProvider
     from findpython.providers.macos import MacOSProvider
@@ -278,7 +281,7 @@ def places(environ: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
 
 
 def _executables(folder: Path) -> Iterator[Path]:
-    """Those that are called Python. Raises `OSError`."""
+    """Yield those that are called Python. Raises `OSError`."""
     for name in os.listdir(folder):  # noqa: PTH208 - a path for each of 1,400 files takes as long as a Python's start
         path = folder.absolute() / name if _PYTHON_NAME.fullmatch(name) else None
         if path is not None and path.is_file() and os.access(path, os.X_OK):
@@ -286,7 +289,7 @@ def _executables(folder: Path) -> Iterator[Path]:
 
 
 def unique(found: Iterable[tuple[str, Path]]) -> list[tuple[str, Path]]:
-    """Each executable once, under its real path, with its first provider, without those named Python 2."""
+    """Return each executable once, under its real path, with its first provider, without those named Python 2."""
     real: dict[Path, str] = {}
     for provider, path in found:
         path = identity(path)
@@ -296,7 +299,7 @@ def unique(found: Iterable[tuple[str, Path]]) -> list[tuple[str, Path]]:
 
 
 def identity(path: Path) -> Path:
-    """The executable behind links; a link to something that isn't called Python stays as it is.
+    """Return the executable behind links; a link to something that isn't called Python stays as it is.
 
     A version manager may link `python` to itself and decide by the name it is called with.
     """
@@ -305,7 +308,7 @@ def identity(path: Path) -> Path:
 
 
 def environment_of(path: Path) -> Path | None:
-    """The `pyvenv.cfg` of the virtual environment that an executable, or a link to one, lies in."""
+    """Return the `pyvenv.cfg` of the virtual environment that an executable, or a link to one, lies in."""
     for folder in (path.parent, path.parent.parent):
         marker = folder / "pyvenv.cfg"
         if marker.is_file():
@@ -314,7 +317,7 @@ def environment_of(path: Path) -> Path | None:
 
 
 def outside_environment(path: Path) -> Path:
-    """The Python that a virtual environment's Python stands for; any other path as it is."""
+    """Return the Python that a virtual environment's Python stands for; any other path as it is."""
     seen = set()
     while (marker := environment_of(path)) is not None and path not in seen:
         seen.add(path)
@@ -339,7 +342,7 @@ def _home_of(marker: Path) -> Path | None:
 
 
 def _conda_folders(environ: Mapping[str, str], home: Path) -> Iterator[Path]:
-    """`bin` of the environments that conda, mamba and micromamba know of."""
+    """Yield `bin` of the environments that conda, mamba and micromamba know of."""
     roots = [Path(environ[name]) for name in ("CONDA_PREFIX", "MAMBA_ROOT_PREFIX") if environ.get(name)]
     if environ.get("CONDA_EXE"):
         roots.append(Path(environ["CONDA_EXE"]).parent.parent)
@@ -355,7 +358,7 @@ def _conda_folders(environ: Mapping[str, str], home: Path) -> Iterator[Path]:
 
 
 def _path_folders(environ: Mapping[str, str]) -> Iterator[Path]:
-    """Folders of PATH, each once; no shims, which only lead to what is found anyway, and nothing relative."""
+    """Yield folders of PATH, each once; no shims, which only lead to what is found anyway, and nothing relative."""
     folders: dict[str, None] = {}
     for entry in environ.get("PATH", "").split(os.pathsep):
         if Path(entry).is_absolute() and Path(entry).name != "shims":
@@ -379,7 +382,7 @@ class _Answer(Struct, frozen=True):
         )
 
     def of(self, path: Path, platform: Callable[[int], Platform]) -> Interpreter | BrokenInterpreter | None:
-        """`platform`: what Pythons of so many bits run on."""
+        """Return what an executable is. `platform`: what Pythons of so many bits run on."""
         if self.reason:
             return BrokenInterpreter(path, self.reason)
         version = self.fields["version"]
@@ -451,7 +454,7 @@ def _start_once(path: Path, environ: Mapping[str, str], timeout_s: float) -> _An
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Nothing of it is left; its group is its own."""
+    """End a process and its group, which is its own: nothing of it is left."""
     with suppress(OSError):
         if hasattr(os, "killpg"):
             os.killpg(process.pid, signal.SIGKILL)
@@ -484,7 +487,7 @@ def _checked(line: bytes | str) -> _Answer | None:
 
 
 def _read(remembered: str | None, now: float) -> _Answer | None:
-    """What memory holds, or None where it holds nothing of use any more."""
+    """Return what memory holds, or None where it holds nothing of use any more."""
     if remembered is None:
         return None
     with suppress(ValueError, TypeError, KeyError):
@@ -499,7 +502,7 @@ def _read(remembered: str | None, now: float) -> _Answer | None:
 
 
 def _key(path: Path) -> str:
-    """Changes whenever the executable's file does; empty where it can't be looked at."""
+    """Return a text that changes whenever the executable's file does; empty where it can't be looked at."""
     try:
         stat = path.stat()
     except OSError:

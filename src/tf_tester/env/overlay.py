@@ -49,7 +49,7 @@ class OverlayEnvironments:
 
     @contextmanager
     def _shown(self, interpreter: Interpreter, layers: Sequence[Layer], keep: str | None) -> Iterator[Environment]:
-        """One on disk, which the program sees at its own place."""
+        """Yield an environment on disk, which the program sees at its own place."""
         with self._on_disk.make(interpreter, layers, keep=keep) as environment:
             yield replace(environment, overlays=(Overlay(environment.folder, (environment.folder,)),))
 

@@ -62,7 +62,7 @@ class Plans:
         """One holder of a name among all processes and threads."""
 
     def plan(self, interpreter: Interpreter, layers: Sequence[Layer]) -> OverlayPlan:
-        """The plan, made if nobody has. Raises `OSError`."""
+        """Return the plan, made if nobody has. Raises `OSError`."""
         name = _name(interpreter, layers)
         kept = _read(self._folder / name)
         if kept is not None:
@@ -96,7 +96,7 @@ def _name(interpreter: Interpreter, layers: Sequence[Layer]) -> str:
 
 
 def _read(folder: Path) -> OverlayPlan | None:
-    """The plan that is kept there; None where there is none or its bytes are not those that were written."""
+    """Return the plan that is kept there; None where there is none or its bytes are not those that were written."""
     try:
         digest, _, text = (folder / "plan.json").read_bytes().partition(b"\n")
         if hashlib.sha256(text).hexdigest().encode() != digest:
@@ -196,7 +196,7 @@ def _parts(layers: Sequence[Layer]) -> Iterator[tuple[int, bool]]:
 
 
 def _fingerprint(face: Path) -> str:
-    """One digest of all that is in the face: names, kinds, modes and contents."""
+    """Return one digest of all that is in the face: names, kinds, modes and contents."""
     digest = hashlib.sha256()
     for entry in _entries(str(face)):
         status = entry.stat(follow_symlinks=False)

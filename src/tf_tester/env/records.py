@@ -14,14 +14,14 @@ from tf_tester.model.host.layer import Layer
 
 
 def record_name(layer: Layer) -> str | None:
-    """The layer's RECORD if it has to be written anew: it is in the wheel's own terms else."""
+    """Return the layer's RECORD if it has to be written anew: it is in the wheel's own terms else."""
     if not layer.entry_points and not any(name.startswith(("bin/", "data/")) for name in layer.files):
         return None
     return next((name for name in layer.files if name.count("/") == 2 and name.endswith(".dist-info/RECORD")), None)
 
 
 def installed_record(record: str, site: str, scripts: str, programs: Mapping[str, bytes]) -> bytes:
-    """The wheel's RECORD in an environment's terms.
+    """Return the wheel's RECORD in an environment's terms.
 
     `programs`: contents by name in `scripts` of those that are written anew; what is no file of the wheel is added.
     """
@@ -40,7 +40,7 @@ def installed_record(record: str, site: str, scripts: str, programs: Mapping[str
 
 
 def _place(name: str, site: str, scripts: str) -> str:
-    """Relative to site-packages (binary distribution format, «spread»)."""
+    """Return a file's place relative to site-packages (binary distribution format, «spread»)."""
     first, _, rest = name.partition("/")
     if not first.endswith(".data"):
         return name

@@ -9,7 +9,7 @@ from tf_tester.model.host.layer import EntryPoint
 
 
 def entry_script(entry: EntryPoint, python: Path) -> tuple[str, bytes]:
-    """File name and content of the program that an entry point asks for."""
+    """Return file name and content of the program that an entry point asks for."""
     from installer.scripts import Script
 
     script = Script(entry.name, entry.module, entry.attribute, "gui" if entry.gui else "console")
@@ -18,7 +18,7 @@ def entry_script(entry: EntryPoint, python: Path) -> tuple[str, bytes]:
 
 
 def rewritten(script: Path, python: Path) -> bytes | None:
-    """A wheel's script whose `#!python` names the environment's; None where it has no such line.
+    """Return a wheel's script whose `#!python` names the environment's; None where it has no such line.
 
     Source: binary distribution format, «Recommended installer features», rewriting.
     """

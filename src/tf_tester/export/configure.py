@@ -97,7 +97,7 @@ def reset(tools: Sequence[Tool], scope: ConfigScope, around: ConfigContext, undo
 
 
 def show(around: ConfigContext, undo: UndoFolder) -> list[FoundSetting]:
-    """What indexes the tools are set to, by tool; for each the strongest first."""
+    """Return what indexes the tools are set to, by tool; for each the strongest first."""
     found: list[FoundSetting] = []
     for tool in Tool:
         here = [
@@ -152,7 +152,7 @@ def _values(place: ConfigTarget, wanted: WantedIndex) -> dict[str, str | None]:
 def _kept(
     place: ConfigTarget, before: bytes | None, after: bytes, values: Values, earlier: SavedFile | None
 ) -> SavedFile:
-    """How to come back from here; where we have been here before, to what was there before that."""
+    """Return how to come back from here; where we have been here before, to what was there before that."""
     current = place.editor.read(_text(place.file, before))
     old = {key: current.get(key) for key in values}
     origin = before

@@ -20,11 +20,11 @@ Values = Mapping[str, str | None]
 
 class Editor(Protocol):
     def read(self, text: str) -> dict[str, str]:
-        """The values of the keys that it knows. Raises `ConfigError`."""
+        """Return the values of the keys that it knows. Raises `ConfigError`."""
         ...
 
     def write(self, text: str, changes: Values) -> str:
-        """The text with these values; those that are None are taken out. Raises `ConfigError`."""
+        """Return the text with these values; those that are None are taken out. Raises `ConfigError`."""
         ...
 
 
@@ -78,7 +78,7 @@ def _parsed_ini(text: str) -> configparser.RawConfigParser:
 
 
 def ini_sections(text: str, key: str) -> dict[str, str]:
-    """The value of a key by section. Raises `ConfigError`."""
+    """Return the value of a key by section. Raises `ConfigError`."""
     parser = _parsed_ini(text)
     return {name: parser.get(name, key) for name in parser.sections() if parser.has_option(name, key)}
 
@@ -222,7 +222,7 @@ class BlockEditor:
     _END = "# <<< tf-tester <<<"
 
     def __init__(self, lines: Sequence[str]) -> None:
-        """`lines`: with `{}` where the mirror's address belongs."""
+        """Take `lines`, with `{}` where the mirror's address belongs."""
         self._lines = tuple(lines)
 
     def read(self, text: str) -> dict[str, str]:
@@ -262,7 +262,7 @@ def _parsed_toml(text: str) -> "TOMLDocument":
 
 
 def _table_at(document: Any, path: Sequence[str], *, make: bool = False) -> Any:
-    """The table at a path; an empty one where there is none and none is to be made."""
+    """Return the table at a path; an empty one where there is none and none is to be made."""
     import tomlkit
 
     table = document
@@ -308,7 +308,7 @@ def _prune(document: Any, paths: Sequence[Sequence[str]]) -> None:
 
 
 def _checked(editor: Editor, text: str, changes: Values) -> str:
-    """Whoever reads the text finds just these values."""
+    """Check that whoever reads the text finds just these values; return it."""
     import tomllib
 
     try:

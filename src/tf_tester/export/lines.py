@@ -14,7 +14,9 @@ class Form(StrEnum):
 
 
 def lines_for(form: Form, url: str, *, timeout: int, apt: str | None) -> list[str]:
-    """`apt`: where the mirror has Debian and Ubuntu, each below its own name; None where it isn't known.
+    """Return the lines of a form.
+
+    `apt`: where the mirror has Debian and Ubuntu, each below its own name; None where it isn't known.
 
     Raises `UsageError` for an address that holds a password: these lines are kept in public places.
     """
@@ -42,7 +44,7 @@ def lines_for(form: Form, url: str, *, timeout: int, apt: str | None) -> list[st
 
 
 def _arguments(settings: dict[str, str]) -> list[str]:
-    """Arguments of the build: they don't stay in the image, and can be given with --build-arg."""
+    """Return arguments of the build: they don't stay in the image, and can be given with --build-arg."""
     return [
         "# For the build alone: what runs in the image later is not bound to the mirror.",
         *(f"ARG {name}={value}" for name, value in settings.items()),

@@ -74,7 +74,7 @@ class ConfigTarget(Struct, frozen=True):
 
 
 def target(tool: Tool, scope: ConfigScope, around: ConfigContext) -> ConfigTarget:
-    """Where a tool's index is set in a scope. Raises `UsageError` where it can't be."""
+    """Return where a tool's index is set in a scope. Raises `UsageError` where it can't be."""
     match tool:
         case Tool.PIP:
             return ConfigTarget(tool, scope, _pip(scope, around), IniEditor("global", PIP_KEYS), "index-url")
@@ -109,7 +109,7 @@ _CONDA_LINES = (
 
 
 def variables(tool: Tool) -> tuple[str, ...]:
-    """Those that overrule what a tool's files say."""
+    """Return those that overrule what a tool's files say."""
     match tool:
         case Tool.PIP:
             return ("PIP_INDEX_URL", "PIP_PYPI_URL")
@@ -124,7 +124,7 @@ def variables(tool: Tool) -> tuple[str, ...]:
 
 
 def pip_files(around: ConfigContext) -> list[tuple[str, Path]]:
-    """Every file that pip reads for this user, the last one being the strongest: (whose, path)."""
+    """Return every file that pip reads for this user, the last one being the strongest: (whose, path)."""
     found = [("global", folder / "pip" / "pip.conf") for folder in reversed(around.everywhere)]
     if around.platform == "win32":
         found = [("global", around.program_data / "pip" / "pip.ini")]
@@ -209,7 +209,10 @@ def _uv(scope: ConfigScope, around: ConfigContext) -> Path:
 
 
 def _uv_project(around: ConfigContext) -> Path:
-    """A `uv.toml` hides all of `[tool.uv]` beside it, so none is made where there is a pyproject.toml."""
+    """Return the file of a project.
+
+    A `uv.toml` hides all of `[tool.uv]` beside it, so none is made where there is a pyproject.toml.
+    """
     nearest = None
     for folder in (around.cwd, *around.cwd.parents):
         own, shared = folder / "uv.toml", folder / "pyproject.toml"

@@ -64,14 +64,14 @@ spec:
 
 
 def systemd(name: str, words: Sequence[str], seconds: float) -> str:
-    """A service and its timer for `tf-tester sync` with these words, the last of them the file."""
+    """Return a service and its timer for `tf-tester sync` with these words, the last of them the file."""
     program = shutil.which("tf-tester") or sys.argv[0]
     command = " ".join(_quoted(word) for word in (program, "sync", *words))
     return _SYSTEMD.format(name=name, command=command, seconds=round(seconds), spread=round(seconds / 10))
 
 
 def cronjob(name: str, words: Sequence[str], seconds: float) -> str:
-    """The same for Kubernetes."""
+    """Return the same for Kubernetes."""
     command = json.dumps(["tf-tester", "sync", *words])
     folder = json.dumps(words[-1].rpartition("/")[0] or "/")
     label = "".join(letter if letter.isalnum() else "-" for letter in name)
@@ -79,13 +79,13 @@ def cronjob(name: str, words: Sequence[str], seconds: float) -> str:
 
 
 def _quoted(word: str) -> str:
-    """As systemd.syntax(7) has it; per cent signs are specifiers."""
+    """Quote a word as systemd.syntax(7) has it; per cent signs are specifiers."""
     word = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
     return f'"{word}"' if not word or any(letter in word for letter in " \t'\"") else word
 
 
 def _schedule(seconds: float) -> str:
-    """The nearest that cron can say, at a minute that not everybody has.
+    """Return the nearest that cron can say, at a minute that not everybody has.
 
     >>> [_schedule(seconds) for seconds in (600, 3600, 4 * 3600, 86_400)]
     ['*/10 * * * *', '17 * * * *', '17 */4 * * *', '17 3 * * *']

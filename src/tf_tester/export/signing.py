@@ -14,7 +14,10 @@ class Ed25519Key:
     """`flow.supply.publish.Signer`; of a public key it can only verify."""
 
     def __init__(self, file: Path, *, to_sign: bool = False) -> None:
-        """Raises `ConfigError` where it holds no such key, `UsageError` where the library is not installed."""
+        """Read a key.
+
+        Raises `ConfigError` where the file holds no such key, `UsageError` where the library is not installed.
+        """
         try:
             from cryptography.exceptions import UnsupportedAlgorithm
             from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -45,7 +48,7 @@ class Ed25519Key:
         self._public = key.public_key() if isinstance(key, Ed25519PrivateKey) else key
 
     def sign(self, content: bytes) -> bytes:
-        """64 bytes; only with a key that was asked for `to_sign`."""
+        """Return the 64 bytes of a signature; only with a key that was asked for `to_sign`."""
         assert self._private is not None
         return self._private.sign(content)
 

@@ -50,7 +50,7 @@ class BucketTarget:
     packed = False
 
     def __init__(self, url: str) -> None:
-        """Whose bucket and with which keys is what the environment says. Raises `UsageError`."""
+        """Open a bucket; whose, and with which keys, is what the environment says. Raises `UsageError`."""
         try:
             from obstore.store import from_url
         except ImportError as error:

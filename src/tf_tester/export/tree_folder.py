@@ -33,7 +33,7 @@ class FolderTarget:
     is_torn = False
 
     def __init__(self, root: Path, sync: Callable[[Path], None]) -> None:
-        """`sync`: makes all below a folder survive a power cut."""
+        """Take a folder. `sync`: make all below it survive a power cut."""
         self._root = root
         self._sync = sync
 
@@ -151,7 +151,7 @@ class FolderTarget:
                         folder.rmdir()
 
     def _check(self) -> None:
-        """Raises `UsageError` where other things are: what no generation needs is deleted here."""
+        """Raise `UsageError` where other things are: what no generation needs is deleted here."""
         others = sorted(one.name for one in self._root.iterdir() if one.name not in _OURS)
         if others and not (self._root / "generations").is_dir():
             raise UsageError(
@@ -162,7 +162,7 @@ class FolderTarget:
         return self._root / "generations" / name
 
     def _sweep(self) -> None:
-        """What a publisher that died has left."""
+        """Delete what a publisher that died has left."""
         for folder in (self._root / "generations").glob("*.part"):
             shutil.rmtree(folder)
         for file in (self._root / _FILES).glob("??/*/.*.part"):
@@ -202,7 +202,10 @@ def _linked(source: Path, target: Path) -> bool:
 
 
 def _link_or_copy(source: Path, target: Path) -> None:
-    """The store's own file where it is on the same disk: a replica of a terabyte is there once."""
+    """Link the store's own file where it is on the same disk: a replica of a terabyte is there once.
+
+    Copy it elsewhere.
+    """
     if not _linked(source, target):
         shutil.copyfile(source, target)
         target.chmod(0o444)

@@ -47,7 +47,7 @@ class UndoFolder(Struct, frozen=True):
             ) from error
 
     def remember(self, kept: SavedFile) -> None:
-        """Before the file itself is written: whatever happens then, the way back is known."""
+        """Remember a file before it is written: whatever happens then, the way back is known."""
         place = self._place(Path(kept.path))
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -59,7 +59,7 @@ class UndoFolder(Struct, frozen=True):
         self._place(file).unlink(missing_ok=True)
 
     def all(self) -> list[SavedFile]:
-        """Sorted by path."""
+        """Return all saved files, sorted by path."""
         try:
             names = sorted(self.folder.glob("*.json"))
         except OSError:
@@ -79,7 +79,7 @@ def fingerprint(content: bytes) -> str:
 
 
 def read_settings(file: Path) -> bytes | None:
-    """None where there is no such file. Raises `ConfigError`."""
+    """Return a file's bytes; None where there is no such file. Raises `ConfigError`."""
     try:
         return file.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
@@ -89,7 +89,10 @@ def read_settings(file: Path) -> bytes | None:
 
 
 def write_atomically(file: Path, content: bytes, *, mode: int = 0o644) -> None:
-    """A link is followed, modes are kept (`mode`: of a new file). Raises `OurFailure`."""
+    """Write a file whole or not at all. A link is followed, modes are kept (`mode`: of a new file).
+
+    Raises `OurFailure`.
+    """
     real = Path(os.path.realpath(file))
     temporary = real.with_name(f".{real.name}.{os.getpid()}.tmp")
     try:

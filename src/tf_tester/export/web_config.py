@@ -115,6 +115,6 @@ NAMES = tuple(_TEXTS)
 
 
 def web_config(name: str, target: str) -> str:
-    """For one of `NAMES`, and a tree at that folder or address."""
+    """Return the configuration of one of `NAMES`, for a tree at that folder or address."""
     text: Callable[..., str] = _TEXTS[name].format
     return text(root=target)

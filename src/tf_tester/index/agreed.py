@@ -102,7 +102,9 @@ class AgreedIndex:
 
 
 def _page(mirror: MirrorIndex, project: str) -> ProjectPage | IndexUnreachable | UnknownProject:
-    """One that shows an older state than was seen before says nothing: a frozen mirror hides what is new."""
+    """Return a mirror's page, or why it doesn't count: one with an older state than was seen before hides
+    what is new.
+    """
     try:
         page = mirror.index.page(project)
         return IndexUnreachable("it shows an older state than was seen before") if page.behind else page

@@ -35,7 +35,7 @@ class Attestations:
         required: bool,
         verify: Verify | None = None,
     ) -> None:
-        """`get`: a small file by its address; raises `DownloadFailed`. `publishers`: by project.
+        """Prepare checks. `get`: a small file by its address; raises `DownloadFailed`. `publishers`: by project.
 
         Raises `ConfigError` where they are required and nothing is there that could verify them.
         """
@@ -48,7 +48,10 @@ class Attestations:
             raise ConfigError("Attestations can't be verified here.", hint=f"Install what it takes: {EXTRA}")
 
     def check(self, artifact: Artifact) -> str:
-        """Who has signed a file; empty where it isn't known. Raises `DownloadFailed` where it isn't what was signed."""
+        """Return who has signed a file; empty where it isn't known.
+
+        Raises `DownloadFailed` where it isn't what was signed.
+        """
         if artifact.provenance is None or self._verify is None or artifact.sha256 is None:
             if self._required:
                 raise DownloadFailed(
@@ -84,7 +87,7 @@ def is_installed() -> bool:
 
 
 def verified_by(provenance: bytes, filename: str, sha256: str) -> str:
-    """The publisher, of the first attestation that fits; all that are there must. Raises `Unverified`.
+    """Return the publisher, of the first attestation that fits; all that are there must. Raises `Unverified`.
 
     Without a network: by the roots of trust that come with sigstore.
     """
@@ -109,7 +112,7 @@ def verified_by(provenance: bytes, filename: str, sha256: str) -> str:
 
 
 def _publisher(publisher: object) -> str:
-    """Such as `GitHub owner/repository`."""
+    """Return a publisher in words, such as `GitHub owner/repository`."""
     names = ("repository", "email", "vcs_origin")
     where = next((value for name in names if (value := getattr(publisher, name, None))), "")
     return f"{getattr(publisher, 'kind', '')} {where}".strip()

@@ -27,7 +27,7 @@ _EXTRA_KEY = re.compile(rb"^\s*extra[-_]index[-_]url\s*[=:]", re.MULTILINE)
 
 
 def authority_url(environ: Mapping[str, str], config: Callable[[], str | None]) -> str:
-    """The address of the authority's simple API, without a slash at its end; it may hold credentials.
+    """Return the address of the authority's simple API, without a slash at its end; it may hold credentials.
 
     From uv's and pip's variables, then `config` (asked only when needed: see `pip_index_url`), then pip's own
     constant. Raises `ConfigError` where the address makes no sense.
@@ -42,8 +42,8 @@ def authority_url(environ: Mapping[str, str], config: Callable[[], str | None]) 
 
 
 def extra_index_urls(environ: Mapping[str, str], config: Callable[[str], str | None]) -> list[str]:
-    """Indexes besides the authority, as uv's and pip's variables and pip's files name them; in the order of their
-    importance, without slashes at their ends. They may hold credentials. Raises `ConfigError`.
+    """Return indexes besides the authority, as uv's and pip's variables and pip's files name them; in the order of
+    their importance, without slashes at their ends. They may hold credentials. Raises `ConfigError`.
     """
     found: list[str] = []
     for variable in ("UV_INDEX", "UV_EXTRA_INDEX_URL", "PIP_EXTRA_INDEX_URL"):
@@ -54,7 +54,9 @@ def extra_index_urls(environ: Mapping[str, str], config: Callable[[str], str | N
 
 
 def pip_setting(environ: Mapping[str, str], key: str) -> str | None:
-    """A setting of pip's files, such as `global.extra-index-url`; None where they say nothing. Raises `ConfigError`.
+    """Return a setting of pip's files, such as `global.extra-index-url`; None where they say nothing.
+
+    Raises `ConfigError`.
 
     On Linux without pip's own reader, which costs 150 ms: the files are read in its order, the last one counts.
     """
@@ -98,7 +100,7 @@ def _asked_of_pip(key: str) -> str | None:
 
 
 def uv_default_index(environ: Mapping[str, str]) -> str | None:
-    """The default index of the user's `uv.toml`; None where it says nothing, or can't be read."""
+    """Return the default index of the user's `uv.toml`; None where it says nothing, or can't be read."""
     import tomllib
 
     folder = environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME") or "~").expanduser() / ".config"
@@ -117,21 +119,21 @@ def uv_default_index(environ: Mapping[str, str]) -> str | None:
 
 
 def public_index_url() -> str:
-    """pip's own constant, without a slash at its end."""
+    """Return pip's own constant, without a slash at its end."""
     from pip._internal.models.index import PyPI
 
     return PyPI.simple_url.rstrip("/")
 
 
 def public_files_host() -> str:
-    """Where the public index has its files; pip's own constant."""
+    """Return where the public index has its files; pip's own constant."""
     from pip._internal.models.index import PyPI
 
     return PyPI.file_storage_domain
 
 
 def pip_index_url(environ: Mapping[str, str]) -> str | None:
-    """What pip's configuration files say of the index, as pip itself reads them; None where they say nothing.
+    """Return what pip's configuration files say of the index, as pip itself reads them; None where they say nothing.
 
     pip's own reader costs 150 ms of CPU to import, so on Linux it is started only where a file exists that it
     would read and that names an index.
@@ -163,7 +165,7 @@ def _value(configuration: "Configuration", key: str) -> str | None:
 
 
 def _pip_files(environ: Mapping[str, str]) -> list[Path]:
-    """Where pip looks on Linux (its user guide, "Configuration files"), the strongest last."""
+    """Return where pip looks on Linux (its user guide, "Configuration files"), the strongest last."""
     home = Path(environ.get("HOME") or "~").expanduser()
     config = environ.get("XDG_CONFIG_HOME") or home / ".config"
     everywhere = (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep)
@@ -185,7 +187,7 @@ def _names_an_index(file: Path) -> bool:
 
 
 def _content(file: Path) -> bytes:
-    """Nothing where it can't be read."""
+    """Return a file's content; nothing where it can't be read."""
     try:
         return file.read_bytes()
     except OSError:

@@ -15,7 +15,7 @@ class DescribedIndex:
     """`ports.Index`."""
 
     def __init__(self, index: Index, digest: Callable[[Artifact], str | None]) -> None:
-        """`digest`: SHA-256 of a wheel's METADATA where that is in the store, verified."""
+        """Wrap an index. `digest`: SHA-256 of a wheel's METADATA where that is in the store, verified."""
         self._index = index
         self._digest = digest
 

@@ -47,7 +47,10 @@ class HttpIndex:
         serials: Serials | None = None,
         leads: bool = False,
     ) -> None:
-        """`leads`: its word is how far a project is; of others it is only looked whether they are behind."""
+        """Open an index.
+
+        `leads`: its word is how far a project is; of others it is only checked whether they are behind.
+        """
         self._url = url.rstrip("/")
         self._get = get
         self._cache = cache
@@ -63,7 +66,7 @@ class HttpIndex:
         self._underway: dict[str, Future[_Known]] = {}
 
     def page(self, project: str) -> ProjectPage:
-        """The page of a project (canonical name). Raises `UnknownProject`, `IndexUnreachable`."""
+        """Return the page of a project (canonical name). Raises `UnknownProject`, `IndexUnreachable`."""
         with self._lock:
             known = self._known.get(project)
             if known and (self._offline or self._is_fresh(known.checked)):
@@ -182,7 +185,7 @@ class HttpIndex:
         return latest is not None and page.serial is not None and page.serial < latest
 
     def _parse_cached(self, cached: CachedPage, key: str, project: str) -> _Known | None:
-        """What the cache knows; None where that is of no use (an older version of us may have read more)."""
+        """Return what the cache knows; None where that is of no use (an older version of us may have read more)."""
         if cached.missing:
             return _Known(None, cached.fetched)
         try:
@@ -237,7 +240,7 @@ class HttpIndex:
 
 
 def _to_cache(response: PageResponse, page: ProjectPage, key: str, now: datetime) -> CachedPage:
-    """The page as it came; one that came from elsewhere as we read it.
+    """Return the page as it came; one that came from elsewhere as we read it.
 
     Its relative links would mean other files when read again under the address that was asked.
     """

@@ -13,7 +13,7 @@ from tf_tester.ports.tell import Tell
 
 
 def mirror_source(name: str, mirror: Index, artifact: Artifact, tell: Tell) -> Source | None:
-    """The mirror's address of a file, or None (told as trouble) where it lacks the file or doesn't answer."""
+    """Return the mirror's address of a file, or None (told as trouble) where it lacks the file or doesn't answer."""
     try:
         page = mirror.page(artifact.project)
     except UnknownProject:

@@ -95,7 +95,7 @@ class ProjectPage(Struct, frozen=True):
 
 
 def split_filename(filename: str, project: str) -> str | None:
-    """The version part of a wheel's or sdist's name, or None where it isn't one of that project.
+    """Return the version part of a wheel's or sdist's name, or None where it isn't one of that project.
 
     >>> split_filename("tensorflow-2.8.0-cp310-cp310-manylinux2010_x86_64.whl", "tensorflow")
     '2.8.0'

@@ -128,7 +128,7 @@ class Board:
     # Painting
 
     def render(self) -> Text:
-        """The board as it stands, not higher than the terminal and not wider."""
+        """Return the board as it stands, not higher than the terminal and not wider."""
         size = self._console.size
         with self._lock:
             self._layout = TextLayout(size.width - 1, self._layout.ellipsis)
@@ -193,7 +193,7 @@ class Board:
         return [(done * full, "green"), (rest * (width - full), "dim")]
 
     def _cell_lines(self, available: int, moment: float) -> list[Text]:
-        """All cells in order; where they don't fit, those at work before failures, and the rest folded."""
+        """Return all cells in order; where they don't fit, those at work before failures, and the rest folded."""
         keys = list(self._labels)
         available = max(available, 1)
         if len(keys) <= available:
@@ -248,10 +248,10 @@ class Board:
 
 
 def _as_many_as_fit(transfers: Sequence[_Transfer], available: int) -> Sequence[_Transfer]:
-    """The first ones, one line left for the rest."""
+    """Return the first ones, one line left for the rest."""
     return transfers if len(transfers) <= available else transfers[: available - 1]
 
 
 def _short(filename: str) -> str:
-    """A wheel's name without what it says of ABI and platform: `tensorflow-2.8.0-cp310`."""
+    """Return a wheel's name without what it says of ABI and platform: `tensorflow-2.8.0-cp310`."""
     return "-".join(filename.split("-")[:3]) if filename.endswith(".whl") else filename

@@ -8,7 +8,7 @@ from tf_tester.model.lock import Resolution
 
 
 def explanation_lines(explanation: Explanation) -> list[str]:
-    """What a person needs: because of what, with which pin, and what it took."""
+    """Return what a person needs: because of what, with which pin, and what it took."""
     cell = explanation.cell
     name = f"{cell.package} {cell.version} on Python {cell.python} with {dependencies(cell)}"
     causes = explanation.causes
@@ -29,7 +29,7 @@ def explanation_lines(explanation: Explanation) -> list[str]:
 
 
 def because(cause: Cause) -> str:
-    """`protobuf 3.20.3 → 4.21.1`; what is needed besides is named, too."""
+    """Return a cause as `protobuf 3.20.3 → 4.21.1`; what is needed besides is named, too."""
     own = next((text for text in cause.changes if text.split(" ")[0] == cause.project), cause.changes[0])
     others = [text for text in cause.changes if text != own]
     told = f"{cause.project} {cause.last_good} → {cause.first_bad}" if cause.first_bad else own
@@ -38,13 +38,13 @@ def because(cause: Cause) -> str:
 
 
 def pins_line(explanation: Explanation) -> str:
-    """What repairs it, and whether that was seen."""
+    """Return what repairs it, and whether that was seen."""
     pins = " and ".join(shlex.quote(pin) for pin in explanation.pins)
     return f"Pin {pins}: {'it passes then.' if explanation.verified else 'not seen to be enough.'}"
 
 
 def dependencies(cell: Cell) -> str:
-    """`era dependencies`, `those of frozen.txt`."""
+    """Return `era dependencies`, `those of frozen.txt`."""
     return f"those of {cell.lock_name}" if cell.resolution is Resolution.LOCK else f"{cell.resolution} dependencies"
 
 

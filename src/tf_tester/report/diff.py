@@ -18,12 +18,12 @@ _OPEN = 60
 
 
 def escape(text: str) -> str:
-    """For a page: controls and what turns the direction of text are shown, not done."""
+    """Escape text for a page: controls and what turns the direction of text are shown, not done."""
     return _escape(printable(text))
 
 
 def diff_lines(difference: VersionDiff, *, everything: bool = False) -> list[str]:
-    """For a terminal; of many names the first."""
+    """Return the lines for a terminal; of many names the first."""
     before, after = difference.sides
     lines = [f"{difference.package} {before.name} → {after.name}"]
     for name, old, new in _about(difference):
@@ -38,7 +38,7 @@ def diff_lines(difference: VersionDiff, *, everything: bool = False) -> list[str
 
 
 def diff_page(difference: VersionDiff) -> str:
-    """One HTML page that needs nothing else."""
+    """Return one HTML page that needs nothing else."""
     before, after = difference.sides
     title = f"{difference.package} {before.name} → {after.name}"
     parts = [f"<h1>{escape(title)}</h1>", _table(("", before.name, after.name), _about(difference))]
@@ -108,7 +108,7 @@ def _told(one: Changed) -> str:
 
 
 def _some(told: Mapping[str, str], *, everything: bool) -> Iterator[str]:
-    """What is nearest to the top first; names that end alike and of which the same is told are one line."""
+    """Yield what is nearest to the top first; names that end alike and of which the same is told are one line."""
     groups: dict[tuple[str, str], list[str]] = {}
     for name in sorted(told, key=lambda name: (name.count("."), name)):
         key = (name, "") if everything else (name.rpartition(".")[2], told[name])

@@ -21,7 +21,7 @@ DIFFERS = "differs"
 
 
 def results(report: RunReport, layout: TextLayout, differing: Sequence[OutputDifference] = ()) -> list[Line]:
-    """The matrix, or a list of cells; empty where there are none. `differing`: marked though they pass."""
+    """Return the matrix, or a list of cells; empty where there are none. `differing`: marked though they pass."""
     if not report.cells:
         return []
     tests = {cell.key: gravest_first(report.result(cell).tests) for cell in report.cells}
@@ -39,7 +39,7 @@ def results(report: RunReport, layout: TextLayout, differing: Sequence[OutputDif
 def _cell_list(
     report: RunReport, facts: Callable[[CellResult], Mapping[str, str]], differing: Sequence[OutputDifference]
 ) -> list[Line]:
-    """One line a cell."""
+    """Return one line a cell."""
     differs = {cell.key for one in differing for cell in one.cells}
     packages = len(report.packages) > 1
     resolutions = len({cell.resolution for cell in report.cells}) > 1
@@ -74,7 +74,7 @@ def _facts_of_many_tests(result: CellResult) -> dict[str, str]:
 
 
 def table(rows: Sequence[Mapping[str, Span]]) -> list[Line]:
-    """Columns as wide as their content; those that are empty everywhere are left out."""
+    """Return columns as wide as their content; those that are empty everywhere are left out."""
     names = [name for name in rows[0] if any(row[name].text for row in rows)] if rows else []
     widths = {name: max(columns(name), *(columns(row[name].text) for row in rows)) + _GAP for name in names}
     head = line(*(Span(pad(name, widths[name]), Style.FAINT) for name in names))
@@ -89,7 +89,7 @@ def _blocks(
     layout: TextLayout,
     differs: Collection[tuple[str, str]],
 ) -> list[list[Line]]:
-    """The matrix, cut into as many blocks of columns as the width demands."""
+    """Return the matrix, cut into as many blocks of columns as the width demands."""
     shown, note = _rows_worth_showing(report, tests, names)
     corner, shortened = _shorter_names(shown, layout)
     cells = [_Column(report.result(cell), cell, tests[cell.key], report, differs) for cell in report.cells]
@@ -152,7 +152,7 @@ class _Column:
         return Span(mark(outcome), style(outcome))
 
     def outcome(self, name: str) -> Outcome | None:
-        """Of one test; a cell that has no tests at all shows its own outcome across."""
+        """Return the outcome of one test; a cell that has no tests at all shows its own outcome across."""
         if not self.rows:
             return self.result.outcome
         row = self.rows.get(name)
@@ -160,7 +160,7 @@ class _Column:
 
 
 def _packed(cells: Sequence[_Column], available: int) -> Iterator[Sequence[_Column]]:
-    """The columns, in groups that fit; at least one each."""
+    """Yield the columns, in groups that fit; at least one each."""
     part: list[_Column] = []
     for column in cells:
         if part and sum(other.width for other in part) + column.width > available:
@@ -173,7 +173,7 @@ def _packed(cells: Sequence[_Column], available: int) -> Iterator[Sequence[_Colu
 def _rows_worth_showing(
     report: RunReport, tests: Mapping[str, Mapping[str, TestRow]], names: Sequence[str]
 ) -> tuple[Sequence[str], str]:
-    """All tests, or of very many those that did not just pass; and a line on what was left out."""
+    """Return all tests, or of very many those that did not just pass; and a line on what was left out."""
     if len(names) <= _MOST_ROWS:
         return names, ""
     passing = {
@@ -188,7 +188,7 @@ def _rows_worth_showing(
 
 
 def _shorter_names(names: Sequence[str], layout: TextLayout) -> tuple[str, dict[str, str]]:
-    """What all names begin with (a file, for pytest), and each name without it."""
+    """Return what all names begin with (a file, for pytest), and each name without it."""
     safe = {name: printable(name) for name in names}
     files = {name.partition("::")[0] for name in safe.values() if "::" in name}
     if len(files) == 1 and all("::" in name for name in safe.values()):
@@ -197,7 +197,7 @@ def _shorter_names(names: Sequence[str], layout: TextLayout) -> tuple[str, dict[
 
 
 def _fitted(names: Mapping[str, str], width: int, layout: TextLayout) -> dict[str, str]:
-    """Names cut to a width, at the left where that keeps them apart, in the middle otherwise."""
+    """Return names cut to a width, at the left where that keeps them apart, in the middle otherwise."""
     cut = {name: layout.shorten_left(text, width) for name, text in names.items()}
     if len(set(cut.values())) == len(set(names.values())):
         return cut
@@ -218,7 +218,7 @@ def _legend(
     *,
     differs: bool,
 ) -> list[Line]:
-    """What the marks mean, those that occur."""
+    """Return what the marks mean, those that occur."""
     seen = {row.outcome for rows in tests.values() for row in rows.values()}
     seen |= {report.result(cell).outcome for cell in report.cells if not tests[cell.key]}
     told = [f"{mark(outcome)}: {meaning(outcome)}" for outcome in Outcome if outcome in seen & EXPLAINED]

@@ -46,19 +46,19 @@ class TextLayout(Struct, frozen=True):
     ellipsis: str = "…"
 
     def shorten(self, text: str, width: int) -> str:
-        """The beginning of a text, at most so many columns."""
+        """Return the beginning of a text, at most so many columns."""
         if columns(text) <= width:
             return text
         return _head(text, width - len(self.ellipsis)) + self.ellipsis
 
     def shorten_left(self, text: str, width: int) -> str:
-        """The end of a text: of a path or a test's name it is the end that tells."""
+        """Return the end of a text: of a path or a test's name it is the end that tells."""
         if columns(text) <= width:
             return text
         return self.ellipsis + _head(text[::-1], width - len(self.ellipsis))[::-1]
 
     def wrap(self, text: str, *, first: int, indent: int, most: int = 3) -> list[str]:
-        """A text as lines: the first one starts at column `first`, `indent` spaces begin the others.
+        """Return a text as lines: the first one starts at column `first`, `indent` spaces begin the others.
 
         At least one, of an empty text an empty one; after `most` lines the rest is cut. A path stays whole, also
         where it is too long: people copy it.
@@ -86,14 +86,14 @@ def _is_path(word: str) -> bool:
 
 
 def columns(text: str) -> int:
-    """How many columns of a terminal a text takes (East Asian wide characters two, combining ones none)."""
+    """Return how many columns of a terminal a text takes (East Asian wide characters two, combining ones none)."""
     if text.isascii():
         return len(text)
     return sum(_columns_of(character) for character in text)
 
 
 def pad(text: str, width: int) -> str:
-    """The text, filled up with spaces."""
+    """Return the text, filled up with spaces."""
     return text + " " * (width - columns(text))
 
 
@@ -102,17 +102,17 @@ def line(*parts: str | Span) -> Line:
 
 
 def as_text(lines: Iterable[Line], *, colour: bool = False) -> str:
-    """The lines as one text, each ended by a newline, with SGR codes or without."""
+    """Return the lines as one text, each ended by a newline, with SGR codes or without."""
     return "".join(_render(spans, colour=colour) + "\n" for spans in lines)
 
 
 def wants_colour(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Colour is for terminals whose user didn't refuse it (no-color.org)."""
+    """Return whether colour is wanted: by terminals whose user didn't refuse it (no-color.org)."""
     return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
 
 def takes_unicode(stream: TextIO) -> bool:
-    """Whether the few signs we ourselves use beyond ASCII can be written there."""
+    """Return whether the few signs we ourselves use beyond ASCII can be written there."""
     try:
         "…━─⠋".encode(stream.encoding or "utf-8")
     except (UnicodeEncodeError, LookupError):
@@ -141,7 +141,7 @@ def _render(spans: Line, *, colour: bool) -> str:
 
 
 def _head(text: str, width: int) -> str:
-    """As many characters as fit."""
+    """Return as many characters as fit."""
     taken = 0
     for position, character in enumerate(text):
         taken += _columns_of(character)

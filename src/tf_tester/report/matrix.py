@@ -58,7 +58,7 @@ def print_report(
 def report_lines(
     report: RunReport, layout: TextLayout | None = None, *, timings: bool = False, default_package: str = ""
 ) -> list[Line]:
-    """The whole report; sections without content are left out."""
+    """Return the whole report; sections without content are left out."""
     layout = layout or TextLayout()
     differing = differing_output(report)
     sections = [
@@ -129,7 +129,7 @@ def _difference(
 
 
 def _verdict(known: FailureFinding) -> Iterator[str]:
-    """`verdict: dependency, protobuf 3.20.3 → 4.21.1`, what repairs it, and where it is seen."""
+    """Yield `verdict: dependency, protobuf 3.20.3 → 4.21.1`, what repairs it, and where it is seen."""
     explained = known.explanation
     evidence = known.evidence
     if explained is not None and explained.causes:
@@ -215,7 +215,7 @@ def _obstacle(obstacle: Obstacle, labels: Mapping[str, str], report: RunReport, 
 
 
 def _also(cells: Sequence[Cell], labels: Mapping[str, str], report: RunReport, layout: TextLayout) -> Iterator[Line]:
-    """`also 2.4.0, 2.8.0`: by version alone where that says which cell it is."""
+    """Yield `also 2.4.0, 2.8.0`: by version alone where that says which cell it is."""
     if not cells:
         return
     versions = [(cell.package, cell.version) for cell in report.cells]
@@ -234,7 +234,7 @@ def _also(cells: Sequence[Cell], labels: Mapping[str, str], report: RunReport, l
 
 
 def _remarks(report: RunReport, layout: TextLayout) -> list[Line]:
-    """What a person should know of cells, whatever their outcome; cells with the same remarks together."""
+    """Return what a person should know of cells, whatever their outcome; cells with the same remarks together."""
     labels = cell_labels(report.cells)
     groups: dict[tuple[str, ...], list[str]] = {}
     for cell in report.cells:
@@ -270,7 +270,7 @@ def _remarks_of(report: RunReport, cell: Cell) -> Iterator[str]:
 
 
 def _timings(report: RunReport) -> list[Line]:
-    """Wall time of each phase in each cell."""
+    """Return the wall time of each phase in each cell."""
     labels = cell_labels(report.cells)
     phases = {cell.key: report.result(cell).phases for cell in report.cells}
     seen = {name for times in phases.values() for name in times}

@@ -78,7 +78,7 @@ class PlainPrinter:
 
 
 def opening(cells: tuple[Cell, ...]) -> str:
-    """`tensorflow: 4 cells, era dependencies`."""
+    """Return `tensorflow: 4 cells, era dependencies`."""
     packages = ", ".join(dict.fromkeys(cell.package for cell in cells)) or "nothing"
     resolutions = " and ".join(dict.fromkeys(str(cell.resolution) for cell in cells))
     counted = f"{len(cells)} cell{'' if len(cells) == 1 else 's'}"
@@ -86,7 +86,7 @@ def opening(cells: tuple[Cell, ...]) -> str:
 
 
 def _transfer(event: TransferFinished) -> str:
-    """`498 MB in 41 s (12 MB/s)`; of a resumed one also how much came now."""
+    """Return `498 MB in 41 s (12 MB/s)`; of a resumed one also how much came now."""
     size = size_text(event.size)
     if event.received < event.size:
         size = f"{size_text(event.received)} of {size}"

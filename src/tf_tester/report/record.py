@@ -98,7 +98,7 @@ class RecordWriter:
 
 
 def read_record(path: Path) -> Iterator[Event]:
-    """The events of a record, in order, as far as this version knows them.
+    """Yield the events of a record, in order, as far as this version knows them.
 
     Raises `UsageError` where the file is no record, or one of a later format; `StoreError` where it can't be
     read.
@@ -119,7 +119,7 @@ def read_record(path: Path) -> Iterator[Event]:
 
 
 def report_of(path: Path) -> RunReport:
-    """What a record comes to. Raises `UsageError` where the file is none, or isn't there."""
+    """Return what a record comes to. Raises `UsageError` where the file is none, or isn't there."""
     if not path.is_file():
         raise UsageError(f"There is no record {path}.", hint="`tf-tester test --json FILE` writes one.")
     report = fold(read_record(path))
@@ -129,7 +129,7 @@ def report_of(path: Path) -> RunReport:
 
 
 def encode(value: object) -> bytes:
-    """JSON, whatever text is in it."""
+    """Encode as JSON, whatever text is in it."""
     try:
         return msgspec.json.encode(value, enc_hook=str)
     except UnicodeEncodeError:
@@ -138,7 +138,7 @@ def encode(value: object) -> bytes:
 
 
 def _decode(line: bytes) -> dict[str, Any] | None:
-    """The object that a line holds; None where it was cut or holds something else."""
+    """Return the object that a line holds; None where it was cut or holds something else."""
     try:
         entry = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -13,7 +13,7 @@ _PER_LETTER = 6.6
 
 
 def text_lines(found: SupportedVersions) -> list[str]:
-    """The requirement, what it leaves open, and every version."""
+    """Return the requirement, what it leaves open, and every version."""
     if not found.specifier:
         lines = [f"No version of {found.package} that was tested works."]
     else:
@@ -27,7 +27,7 @@ def text_lines(found: SupportedVersions) -> list[str]:
 
 
 def markdown_lines(found: SupportedVersions) -> list[str]:
-    """A table of versions by Pythons, as GitHub shows it."""
+    """Return a table of versions by Pythons, as GitHub shows it."""
     columns = list(dict.fromkeys(column for row in found.outcomes.values() for column in row))
     columns.sort(key=_python_order)
     lines = [
@@ -41,7 +41,7 @@ def markdown_lines(found: SupportedVersions) -> list[str]:
 
 
 def badge_svg(found: SupportedVersions) -> str:
-    """A flat badge, 20 pixels high: the package, and the versions that work."""
+    """Return a flat badge, 20 pixels high: the package, and the versions that work."""
     works = [version for version, state in found.versions.items() if state is Compatibility.YES]
     told = f"{works[0]} – {works[-1]}" if len(works) > 1 else works[0] if works else "none"
     if found.specifier and "<" not in found.specifier:
@@ -62,6 +62,6 @@ def badge_svg(found: SupportedVersions) -> str:
 
 
 def _python_order(column: str) -> list[tuple[bool, int, str]]:
-    """`py3.8` before `py3.10`."""
+    """Return a key that sorts `py3.8` before `py3.10`."""
     parts = column[2:].replace(" ", ".").split(".")
     return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]

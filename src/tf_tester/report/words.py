@@ -35,12 +35,12 @@ _COUNTED = {
 
 
 def mark(outcome: Outcome) -> str:
-    """The word in the matrix, as short as it can be."""
+    """Return the word in the matrix, as short as it can be."""
     return _MARKS.get(outcome, str(outcome))
 
 
 def word(outcome: Outcome) -> str:
-    """The word where there is room: the outcome itself, a failure louder."""
+    """Return the word where there is space: the outcome itself, a failure louder."""
     return "FAIL" if outcome is Outcome.FAIL else str(outcome)
 
 
@@ -55,12 +55,12 @@ def styled(outcome: Outcome) -> Span:
 
 
 def meaning(outcome: Outcome) -> str:
-    """What a mark stands for, one of `EXPLAINED`."""
+    """Return what a mark stands for, one of `EXPLAINED`."""
     return _MEANINGS[outcome]
 
 
 def count_tests(rows: Iterable[TestRow]) -> str:
-    """`12 passed, 1 failed`."""
+    """Return `12 passed, 1 failed`."""
     outcomes = [row.outcome for row in rows]
     return ", ".join(
         f"{outcomes.count(outcome)} {counted}" for outcome, counted in _COUNTED.items() if outcome in outcomes
@@ -68,7 +68,7 @@ def count_tests(rows: Iterable[TestRow]) -> str:
 
 
 def count_cells(results: Iterable[CellResult]) -> str:
-    """`3 passed, 1 failed, 1 could not run`, of cells."""
+    """Return `3 passed, 1 failed, 1 could not run`, of cells."""
     outcomes = [result.outcome for result in results]
     counted = _COUNTED | {Outcome.ERROR: "broken", Outcome.SKIP: "tested nothing"}
     told = [f"{outcomes.count(outcome)} {word}" for outcome, word in counted.items() if outcome in outcomes]
@@ -82,7 +82,7 @@ def count_cells(results: Iterable[CellResult]) -> str:
 
 
 def run_seconds(result: CellResult) -> float | None:
-    """Wall seconds of the tests themselves, None where they did not run."""
+    """Return wall seconds of the tests themselves, None where they did not run."""
     if "run" in result.phases:
         return result.phases["run"]
     walls = [row.wall_s for row in result.tests if row.wall_s is not None]

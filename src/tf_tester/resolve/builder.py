@@ -69,7 +69,7 @@ class Builder:
         self._projects: dict[tuple[Path, str], tuple[Pin, bytes]] = {}
 
     def built(self, sdist: Artifact, interpreter: Interpreter) -> BuiltWheel:
-        """The wheel of an sdist. Raises `BuildFailed` (the build's own words in `detail`), `DownloadFailed`."""
+        """Return the wheel of an sdist. Raises `BuildFailed` (the build's own words in `detail`), `DownloadFailed`."""
         if sdist.sha256 is None:
             raise DownloadFailed(f"The index promises no hash for {sdist.filename}.", hint="Use another index.")
         key = f"{sdist.sha256}@{interpreter.abi}"
@@ -84,7 +84,7 @@ class Builder:
             return wheel
 
     def project_wheel(self, folder: Path, interpreter: Interpreter) -> tuple[Pin, bytes]:
-        """The user's own project as a wheel in the store, and its METADATA.
+        """Return the user's own project as a wheel in the store, and its METADATA.
 
         Built once in this process for each Python, and only once if its wheel is for any Python.
         """
@@ -142,7 +142,7 @@ class Builder:
     def _build(
         self, source: Path, out: Path, interpreter: Interpreter, name: str, *, seen_at: Path | None = None
     ) -> None:
-        """`seen_at`: where the build finds the source, if its sandbox can show it there."""
+        """Build. `seen_at`: where the build finds the source, if its sandbox can show it there."""
         sandbox = self._sandbox()
         place = seen_at if seen_at is not None and sandbox.moves else source
         moved = () if place == source else (Moved(source, place),)
@@ -198,7 +198,7 @@ def _make_plain(tree: Path) -> None:
 
 
 def _is_for_any_python(wheel: str) -> bool:
-    """Whether every Python 3 takes it: `py3-none-any` and `py2.py3-none-any`, but not `py38-none-any`."""
+    """Return whether every Python 3 takes it: `py3-none-any` and `py2.py3-none-any`, but not `py38-none-any`."""
     python, abi, platform = wheel.removesuffix(".whl").split("-")[-3:]
     return "py3" in python.split(".") and abi == "none" and platform == "any"
 

@@ -70,7 +70,7 @@ class LoopbackIndex:
         self._lock = threading.Lock()
 
     def url(self, view: QuestionView) -> str:
-        """The view's index URL; starts the server at the first call."""
+        """Return the view's index URL; starts the server at the first call."""
         with self._lock:
             if self._server is None:
                 from tf_tester.resolve.loopback_server import Server  # 20 ms: most runs know their locks
@@ -92,7 +92,7 @@ class LoopbackIndex:
                 self._server = None
 
     def respond(self, path: str) -> tuple[int, str, bytes | Path]:
-        """Status, content type and body (a file where a path is given) for one request path."""
+        """Return status, content type and body (a file where a path is given) for one request path."""
         parts = [unquote(part) for part in path.split("?")[0].strip("/").split("/")]
         view = self._views.get(parts[0])
         if view is None or len(parts) < 3:
@@ -147,7 +147,9 @@ class OfferedFiles(Struct, frozen=True):
 
 
 def shown_to_uv(page: ProjectPage, interpreter: Interpreter, may_build: Callable[[str], bool]) -> OfferedFiles:
-    """Wheels as they are; a version without a fitting wheel as the wheel that its sdist becomes, if it may be built."""
+    """Return wheels as they are; a version without a fitting wheel as the wheel that its sdist becomes, if it may be
+    built.
+    """
     shown: list[Artifact] = []
     hidden = False
     for artifacts in files_by_version(page.artifacts).values():

@@ -21,7 +21,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), type("Handler", (_Handler,), {"respond": staticmethod(respond)}))
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """uv was stopped, or asked for two things at once and gave up the other."""
+        """Ignore the error: uv was stopped, or asked for two things at once and gave up the other."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -50,4 +50,4 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Silent: what matters is in the view."""
+        """Keep silent: what matters is in the view."""

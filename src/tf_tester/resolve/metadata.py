@@ -25,7 +25,10 @@ class MetadataReader:
         self._fetcher = fetcher
 
     def read(self, artifact: Artifact) -> bytes:
-        """Raises `DownloadFailed` where no way leads to it, `BadWheel` where it contradicts the file name."""
+        """Read METADATA.
+
+        Raises `DownloadFailed` where no way leads to it, `BadWheel` where it contradicts the file name.
+        """
         key = artifact.sha256 or artifact.url
         remembered = self._memos.metadata.recall(key)
         if remembered is not None:
@@ -36,7 +39,7 @@ class MetadataReader:
         return metadata
 
     def digest(self, artifact: Artifact) -> str | None:
-        """SHA-256 of the METADATA in a wheel that is, or was, in the store; None: it never was, or has none.
+        """Return the SHA-256 of the METADATA in a wheel that is, or was, in the store; None: it never was, or has none.
 
         What `read` gives from then on is that METADATA: what came by ranges is verified by nobody.
         """
@@ -60,7 +63,10 @@ class MetadataReader:
         return digest
 
     def entry_points(self, artifact: Artifact) -> bytes:
-        """A wheel's `entry_points.txt`, empty where it has none; raises as `read` does. No whole wheel is brought."""
+        """Return a wheel's `entry_points.txt`, empty where it has none; raises as `read` does.
+
+        No whole wheel is brought.
+        """
         key = artifact.sha256 or artifact.url
         remembered = self._memos.entry_points.recall(key)
         if remembered is not None:
@@ -94,7 +100,7 @@ class MetadataReader:
 
 
 def from_wheel(open_archive: Callable[[], zipfile.ZipFile], artifact: Artifact, name: str = "METADATA") -> bytes:
-    """A file of the one `.dist-info` folder; only METADATA has to be there. Raises `BadWheel`."""
+    """Return a file of the one `.dist-info` folder; only METADATA has to be there. Raises `BadWheel`."""
     try:
         with open_archive() as archive:
             folder = find_dist_info(archive.namelist(), artifact.project, artifact.version)

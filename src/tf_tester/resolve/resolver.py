@@ -93,7 +93,9 @@ class UvResolver:
         )
 
     def _still_there(self, lock: Lock) -> bool:
-        """What was built here can't be downloaded again: without it the lock is made anew."""
+        """Return whether all files can be had: what was built here can't be downloaded again, and without it the lock
+        is made anew.
+        """
         return all(self._blobs.find(pin.sha256) is not None for pin in lock.pins if pin.built_from)
 
     def _resolve(self, question: Question) -> Lock:
@@ -172,7 +174,10 @@ class UvResolver:
         )
 
     def _here(self, interpreter: Interpreter) -> Interpreter:
-        """An installed one: itself, else the nearest. What is for other Pythons is resolved and looked into by it."""
+        """Return an installed one: itself, else the nearest.
+
+        What is for other Pythons is resolved and looked into by it.
+        """
         if interpreter.is_here:
             return interpreter
         found = self._interpreters()
@@ -225,7 +230,7 @@ def _resolver_name(platform: Platform) -> str:
 
 
 def question_key(question: Question, known_sdists: frozenset[str], authority: str) -> str:
-    """Equal for equal questions to one index, also in other processes and on other days."""
+    """Return a key that is equal for equal questions to one index, also in other processes and on other days."""
     parts = {
         "rules": _RULES,
         "authority": authority,

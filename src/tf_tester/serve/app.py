@@ -117,7 +117,7 @@ class App:
         self._offer.metrics.ended("simple", status, sent, seconds)
 
     async def _answer(self, request: web.BaseRequest, now: float) -> tuple[str, Response]:
-        """Which kind of thing was asked for, as metrics call it, and the answer."""
+        """Return which kind of thing was asked for, as metrics call it, and the answer."""
         kind = "other"
         try:
             view, rest = _parts(request.rel_url.raw_path)
@@ -173,7 +173,7 @@ class App:
                 return text_response(404, "There is nothing here; the index is at /simple/.")
 
     def _refused(self, request: web.BaseRequest, scope: TokenScope, project: str | None = None) -> Response | None:
-        """The answer to somebody who may not; None: he may."""
+        """Return the answer to somebody who may not; None: he may."""
         access = self._offer.access
         if scope is TokenScope.READ and access.everybody_reads:
             return None
@@ -193,7 +193,7 @@ class App:
     # -- pages
 
     async def _names(self, request: web.BaseRequest, view: IndexView) -> Response:
-        """What a replica holds; else those that were asked for: what the upstream has is not listed."""
+        """Return what a replica holds; else those that were asked for: what the upstream has is not listed."""
         kind = _kind(request)
         if kind is None:
             return _not_acceptable()
@@ -222,7 +222,7 @@ class App:
         return answer
 
     def _as_shown(self, page: RenderedPage, kind: str, coding: str | None) -> Callable[[], bytes | None]:
-        """Tells the body of an answer while the page is current; None: it has none."""
+        """Return what gives the body of an answer while the page is current; None: it has none."""
         there = weakref.ref(page)
 
         def body() -> bytes | None:
@@ -266,7 +266,7 @@ class App:
         return text_response(404, f"{project} has no such file.")
 
     async def _whole(self, artifact: Artifact, request: web.BaseRequest) -> Response:
-        """A wheel or sdist, or the part of it that is asked for."""
+        """Return a wheel or sdist, or the part of it that is asked for."""
         etag = f'"{artifact.sha256}"'
         told = {
             "content-type": "application/octet-stream",
@@ -315,13 +315,13 @@ class App:
         return answer
 
     async def _elsewhere(self, artifact: Artifact, region: str) -> str | None:
-        """The address of a file at the best of its sources for a client; None where none is on the network."""
+        """Return the address of a file at the best of its sources for a client; None where none is on the network."""
         loop = asyncio.get_running_loop()
         sources = await loop.run_in_executor(self._executor, self._offer.fetcher.sources, artifact)
         country = region.strip().upper()
 
         def rank(source: Source) -> tuple[bool, bool, bool, float]:
-            """The authority last: clients check what they get, and whoever has lied is not among them.
+            """Return the authority last: clients check what they get, and whoever has lied is not among them.
 
             Speed is as it is from here: of somebody in another country it says less than where a mirror is.
             """
@@ -340,7 +340,7 @@ class App:
         return self._offer.private is not None and view.private and view.depth == 1 and rest in places
 
     async def _upload(self, request: web.BaseRequest, view: IndexView, rest: list[str]) -> Response:
-        """What twine sends (the API of the public index, which calls it `legacy`)."""
+        """Return what twine sends (the API of the public index, which calls it `legacy`)."""
         private = self._offer.private
         if private is None or not self._takes_uploads(view, rest):
             return text_response(405, "Nothing can be written here.", allow="GET, HEAD")
@@ -364,7 +364,7 @@ class App:
 
 @lru_cache(512)
 def _parts(path: str) -> tuple[IndexView, list[str]]:
-    """Raises `BadView`."""
+    """Return the view and the rest of a path. Raises `BadView`."""
     return split_view([unquote(part, errors="replace") for part in path.split("/")[1:]])
 
 
@@ -378,7 +378,7 @@ def _not_acceptable() -> Response:
 
 
 def _moved(request: web.BaseRequest, project: str, parts: int) -> Response:
-    """To the canonical name with a slash, relative, so that it holds behind any prefix."""
+    """Redirect to the canonical name with a slash, relative, so that it holds behind any prefix."""
     query = request.rel_url.raw_query_string
     target = f"{project}/" if parts == 2 else f"../{project}/"
     return Response(301, {"location": target + (f"?{query}" if query.isprintable() and query else "")})

@@ -30,7 +30,9 @@ class IncomingFile:
         self.size = size
 
     async def begun(self, start: int) -> "Path | IncomingFile":
-        """Itself when there is a byte to send from `start` on, or the file if that comes first; raises as the fetch."""
+        """Return itself when there is a byte to send from `start` on, or the file if that comes first; raises as the
+        fetch.
+        """
         while not self._task.done():
             arrival = self._fetcher.arrival(self._sha256)
             if arrival is not None and start < min(arrival.frontier, self.size - _HELD_BACK):
@@ -39,7 +41,10 @@ class IncomingFile:
         return self._task.result()
 
     async def parts(self, start: int, end: int) -> AsyncGenerator[bytes, None]:
-        """Bytes [start, end). Raises what the fetch raises, and `DownloadFailed` where bytes sent were wrong ones."""
+        """Yield bytes [start, end).
+
+        Raises what the fetch raises, and `DownloadFailed` where bytes sent were wrong ones.
+        """
         position = start
         arrival: Arrival | None = None
         generation = 0
@@ -77,7 +82,7 @@ class Files:
     """Used inside the event loop."""
 
     def __init__(self, blobs: Blobs, fetcher: Fetcher, executor: Executor, *, over: Callable[[str], None]) -> None:
-        """`over`: hears the digest of each file that isn't underway any more."""
+        """Fetch files. `over`: hears the digest of each file that isn't underway any more."""
         self._blobs = blobs
         self._fetcher = fetcher
         self._executor = executor
@@ -85,7 +90,7 @@ class Files:
         self._underway: dict[str, asyncio.Task[Path]] = {}
 
     async def get(self, artifact: Artifact) -> Path | IncomingFile:
-        """The file, or one that is on its way. Raises `DownloadFailed`, `StoreError`."""
+        """Return the file, or one that is on its way. Raises `DownloadFailed`, `StoreError`."""
         sha256 = artifact.sha256
         assert sha256 is not None
         found = self._blobs.find(sha256)

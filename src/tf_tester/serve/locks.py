@@ -18,13 +18,13 @@ class LockFolder:
     """Read anew when they change; callable from many threads."""
 
     def __init__(self, root: Path | None) -> None:
-        """None: there are none."""
+        """Take a folder of locks; None: there are none."""
         self._root = root
         self._lock = threading.Lock()
         self._known: dict[str, tuple[int, AllowedFiles]] = {}
 
     def allowed(self, name: str) -> AllowedFiles | None:
-        """What a lock has; None where there is none of that name. Raises `ConfigError` for one that is none."""
+        """Return what a lock has; None where there is none of that name. Raises `ConfigError` for one that is none."""
         if self._root is None or not _NAME.fullmatch(name):
             return None
         file = self._root / name
@@ -42,7 +42,7 @@ class LockFolder:
 
 
 def _read(file: Path, name: str) -> AllowedFiles:
-    """Raises `ConfigError`."""
+    """Read what a lock allows. Raises `ConfigError`."""
     try:
         content = file.read_bytes()
     except OSError as error:

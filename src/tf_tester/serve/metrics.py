@@ -20,7 +20,7 @@ class Metrics:
     content_type = CONTENT_TYPE_LATEST
 
     def __init__(self, *, shared: bool = False) -> None:
-        """`shared`: with other workers."""
+        """Make the counters. `shared`: with other workers."""
         self._shared = shared
         self._registry = CollectorRegistry()
         for_all = self._registry
@@ -64,7 +64,7 @@ class Metrics:
         known[2].observe(seconds)
 
     def hear(self, event: Event) -> None:
-        """What the transfer tells; from any thread."""
+        """Count what the transfer tells; from any thread."""
         match event:
             case TransferProgress():
                 self.underway[event.sha256] = event
@@ -79,11 +79,11 @@ class Metrics:
                 self._remember(event.source, event.filename, trouble=event.reason)
 
     def forget(self, sha256: str) -> None:
-        """It isn't underway any more."""
+        """Forget a file that isn't underway any more."""
         self.underway.pop(sha256, None)
 
     def text(self) -> bytes:
-        """As Prometheus reads it."""
+        """Return the counters as Prometheus reads them."""
         registry = self._registry
         if self._shared:
             registry = CollectorRegistry()

@@ -51,7 +51,7 @@ class Body(Struct):
         return found
 
     def tag(self, coding: str) -> str:
-        """Another coding is another representation, and needs a tag of its own."""
+        """Return the tag of a coding: another one is another representation, and needs a tag of its own."""
         return f'{self.etag[:-1]}-{coding}"' if coding else self.etag
 
 
@@ -86,7 +86,7 @@ class RenderedPage(Struct, eq=False, weakref=True):
     """By content type."""
 
     def body(self, kind: str, coding: str) -> Body:
-        """Made where it isn't yet: takes milliseconds, not for the event loop."""
+        """Return a body, made where it isn't yet: takes milliseconds, not for the event loop."""
         found = self.bodies.get(kind)
         if found is None:
             page = replace(self.page, artifacts=tuple(self.artifacts.values()))
@@ -105,7 +105,9 @@ class RenderedPage(Struct, eq=False, weakref=True):
         return bodies + len(self.page.source) + 1024 * len(self.artifacts)
 
     def _address(self, artifact: Artifact) -> str:
-        """Relative to its page, so that it holds behind any prefix and any host name; the same file in every view."""
+        """Return an address relative to its page, so that it holds behind any prefix and any host name; the same file
+        in every view.
+        """
         up = "../" * (2 + self.depth)
         return f"{up}files/{artifact.project}/{artifact.sha256}/{quote(artifact.filename)}"
 
@@ -120,7 +122,7 @@ class ServedPages:
     """All that were asked for; used inside the event loop."""
 
     def __init__(self, index: Index, allowed: Callable[[str], AllowedFiles | None], executor: Executor) -> None:
-        """`allowed`: what the lock of a name has."""
+        """Serve pages. `allowed`: what the lock of a name has."""
         self._index = index
         self._allowed = allowed
         self._executor = executor
@@ -129,7 +131,7 @@ class ServedPages:
         self._shown: OrderedDict[_Key, RenderedPage] = OrderedDict()
 
     async def get(self, project: str, view: IndexView) -> RenderedPage:
-        """The page of a project (canonical name), as fresh as it can be had at once.
+        """Return the page of a project (canonical name), as fresh as it can be had at once.
 
         Raises `UnknownProject` also where the view has nothing of it, `IndexUnreachable` where nothing is known of it.
         """
@@ -152,7 +154,7 @@ class ServedPages:
         return known
 
     async def body(self, page: RenderedPage, kind: str, coding: str) -> Body:
-        """One form of a page."""
+        """Return one form of a page."""
         if page.has(kind, coding):
             return page.bodies[kind]
         loop = asyncio.get_running_loop()
@@ -161,7 +163,7 @@ class ServedPages:
         return body
 
     def _evict(self) -> None:
-        """Of what was not asked for lately."""
+        """Evict pages that were not asked for lately."""
         total = sum(one.size for one in self._shown.values())
         while total > _CACHE_SIZE and len(self._shown) > 1:
             (project, *_), gone = self._shown.popitem(last=False)
@@ -187,7 +189,7 @@ class ServedPages:
             return known.page
 
     def is_current(self, page: RenderedPage) -> bool:
-        """Whether it is what somebody who asks now would get, without a look at the index."""
+        """Return whether it is what somebody who asks now would get, without a look at the index."""
         known = self._known.get(page.page.project)
         if known is None or known.page is not page.page or self._shown.get(page.key) is not page:
             return False
@@ -195,7 +197,7 @@ class ServedPages:
         return asyncio.get_running_loop().time() - known.checked < _FRESH
 
     def forget(self, project: str) -> None:
-        """It has changed: whoever asks next gets it anew."""
+        """Forget a page that has changed: whoever asks next gets it anew."""
         self._known.pop(project, None)
 
     @property

@@ -73,7 +73,7 @@ class PrivateFolder:
         return []
 
     def page(self, project: str) -> ProjectPage:
-        """Raises `UnknownProject`, `OurFailure`."""
+        """Return a project's page. Raises `UnknownProject`, `OurFailure`."""
         folder = self.root / project
         if not _PROJECT.fullmatch(project):
             raise UnknownProject(f"there is no private project named {project}")
@@ -88,7 +88,7 @@ class PrivateFolder:
         return self.root / artifact.project / artifact.filename
 
     def metadata(self, artifact: Artifact) -> bytes:
-        """Raises `OurFailure`."""
+        """Return a wheel's METADATA. Raises `OurFailure`."""
         try:
             return self.file(artifact).with_name(f"{artifact.filename}.metadata").read_bytes()
         except OSError as error:
@@ -141,7 +141,7 @@ class PrivateFolder:
 
 
 def _examined(upload: Upload) -> bytes:
-    """Its METADATA or PKG-INFO. Raises `UploadRefused` where it isn't what it says."""
+    """Return an upload's METADATA or PKG-INFO. Raises `UploadRefused` where it isn't what it says."""
     if not _PROJECT.fullmatch(upload.project):
         raise UploadRefused(f"{upload.project!r} is no name of a project.")
     version = split_filename(upload.filename, upload.project) if _FILENAME.fullmatch(upload.filename) else None

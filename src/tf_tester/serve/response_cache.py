@@ -45,7 +45,10 @@ class ResponseCache:
     """Answers by the bytes of requests; used inside one event loop."""
 
     def __init__(self, tell: Callable[[int, int, float], None]) -> None:
-        """`tell`: hears of each answer its status, the bytes of its body and the seconds it took."""
+        """Make an empty cache.
+
+        `tell`: hears of each answer its status, the bytes of its body and the seconds it took.
+        """
         self._tell = tell
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
         self._whole: OrderedDict[int, _Known] = OrderedDict()
@@ -55,7 +58,7 @@ class ResponseCache:
         self._date = b""
 
     def keep(self, request: web.BaseRequest, answer: Response, body: Callable[[], bytes | None]) -> None:
-        """This is what such a request gets while there is a `body`; who sent it may have made no difference."""
+        """Keep what such a request gets while there is a `body`; who sent it may have made no difference."""
         raw = getattr(request.protocol, "raw", None)
         if raw is None or request.method != "GET" or not request.keep_alive:
             return
@@ -72,7 +75,7 @@ class ResponseCache:
             self._forget(next(iter(self._known)))
 
     def answer(self, raw: bytes, send: Callable[[bytes], None]) -> bool:
-        """Whether it has been answered; else it takes the whole way."""
+        """Return whether it has been answered; else it takes the whole way."""
         known = self._known.get(raw)
         if known is None:
             return False
@@ -154,7 +157,7 @@ class _Connection(RequestHandler):
 
 
 def _is_plain(data: bytes) -> bool:
-    """Whether that is one whole request, without a body."""
+    """Return whether that is one whole request, without a body."""
     return (
         len(data) <= _LONGEST
         and data.startswith(b"GET /")

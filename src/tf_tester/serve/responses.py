@@ -34,13 +34,13 @@ class Response(Struct):
 
 
 def text_response(status: int, text: str, **headers: str) -> Response:
-    """A sentence for a person."""
+    """Return a sentence for a person."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Response(status, {"content-type": "text/plain; charset=utf-8"} | named, f"{printable(text)}\n".encode())
 
 
 async def send(answer: Response, request: web.BaseRequest) -> tuple[web.StreamResponse, int]:
-    """The response, begun at least, and how many bytes of its body were sent here.
+    """Return the response, begun at least, and how many bytes of its body were sent here.
 
     Where the bytes can't be had to their end the connection is cut, so that nobody takes a part for the whole.
     """

@@ -51,7 +51,7 @@ class ListenAddress(Struct, frozen=True):
         return f"{'https' if self.certificate else 'http'}://{host}:{port}"
 
     def tls(self) -> ssl.SSLContext | None:
-        """Raises `ConfigError` where the certificate or its key can't be used."""
+        """Return the TLS context. Raises `ConfigError` where the certificate or its key can't be used."""
         if self.certificate is None:
             return None
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -66,7 +66,7 @@ class ListenAddress(Struct, frozen=True):
 
 
 def listen(place: ListenAddress) -> socket.socket:
-    """A socket that listens there. Raises `UsageError` where the place is taken or not ours to take."""
+    """Return a socket that listens there. Raises `UsageError` where the place is taken or not ours to take."""
     family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -105,7 +105,7 @@ async def _serve(
     told: list[int],
     ready: Callable[[], None],
 ) -> None:
-    """`told`: the signals that came before there was somebody to hear them."""
+    """Serve. `told`: the signals that came before there was somebody to hear them."""
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -133,7 +133,7 @@ async def _serve(
 
 @contextmanager
 def _noted() -> Iterator[list[int]]:
-    """The signals that come meanwhile: as exceptions they would leave things half made, the loop above all."""
+    """Yield the signals that come meanwhile: as exceptions they would leave things half made, the loop above all."""
     told: list[int] = []
     before = [(number, signal.signal(number, lambda number, _: told.append(number))) for number in _ENDING]
     try:
@@ -144,12 +144,12 @@ def _noted() -> Iterator[list[int]]:
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
-    """Whether it is our mistake: what is no HTTP is answered with 400, and the client's."""
+    """Return whether it is our mistake: what is no HTTP is answered with 400, and the client's."""
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError | RequestPayloadError))
 
 
 def work(count: int, one: Callable[[], None]) -> int:
-    """`one` in each of several processes, until it is told to end; one that dies is replaced. POSIX.
+    """Run `one` in each of several processes, until it is told to end; one that dies is replaced. POSIX.
 
     Gives the exit code. Nothing may have been opened before that processes can't share.
     """
@@ -209,7 +209,7 @@ def _be_worker(readable: int, before: Sequence[tuple[int, object]], mask: set[in
 
 @contextmanager
 def _held(signals: Iterable[int]) -> Iterator[set[int]]:
-    """They wait meanwhile; gives the mask as it was."""
+    """Hold signals back meanwhile; give the mask as it was."""
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield mask
@@ -239,7 +239,9 @@ def _outcome(one: Callable[[], None]) -> int:
 
 
 def _allow_many_files() -> None:
-    """Each connection is one, and a thousand is the usual limit: ours is raised to what we are allowed."""
+    """Allow many files: each connection is one, and a thousand is the usual limit; ours is raised to what we are
+    allowed.
+    """
     with suppress(ImportError, OSError, ValueError):
         import resource
 

@@ -22,7 +22,7 @@ class TokenFile:
         self._read: tuple[int, dict[str, Token]] = (-1, {})
 
     def all(self) -> list[Token]:
-        """In the order in which they were made. Raises `ConfigError` where the file can't be read."""
+        """Return tokens in the order in which they were made. Raises `ConfigError` where the file can't be read."""
         with self._lock:
             try:
                 changed = self._file.stat().st_mtime_ns
@@ -38,7 +38,7 @@ class TokenFile:
             return list(self._read[1].values())
 
     def holder(self, text: str) -> Token | None:
-        """The token whose secret that is."""
+        """Return the token whose secret that is."""
         found = next((one for one in self.all() if one.id == id_of(text)), None)
         return found if found is not None and matches_secret(text, found) else None
 
@@ -50,7 +50,7 @@ class TokenFile:
         lasts: timedelta | None,
         now: datetime,
     ) -> str:
-        """A new one, told this once. Raises `OurFailure`."""
+        """Return a new one, told this once. Raises `OurFailure`."""
         id, secret = os.urandom(4).hex(), os.urandom(32)
         expires = None if lasts is None else now + lasts
         with self._held():
@@ -58,7 +58,7 @@ class TokenFile:
         return token_text(id, secret)
 
     def revoke(self, id_or_name: str) -> int:
-        """How many are gone. Raises `UsageError` where there is none."""
+        """Return how many are gone. Raises `UsageError` where there is none."""
         with self._held():
             before = self.all()
             after = [one for one in before if id_or_name not in (one.id, one.name)]

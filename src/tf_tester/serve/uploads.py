@@ -34,7 +34,7 @@ async def receive(
     *,
     largest: int,
 ) -> tuple[Response, str]:
-    """The answer, and the project (canonical name) that has changed; empty where none has.
+    """Return the answer, and the project (canonical name) that has changed; empty where none has.
 
     `refused`: the answer to somebody who may not upload to a project.
     """
@@ -66,7 +66,7 @@ async def receive(
 
 
 async def _read_form(request: web.BaseRequest, place: Path, largest: int) -> tuple[dict[str, str], Upload | None]:
-    """The fields that matter, and the file; raises `UploadRefused`."""
+    """Return the fields that matter, and the file; raises `UploadRefused`."""
     told: dict[str, str] = {}
     upload: Upload | None = None
     try:

@@ -23,7 +23,7 @@ class BlobStore:
     """`ports.Blobs` on a folder."""
 
     def __init__(self, folder: StoreFolder, ledger: Ledger, leases: Leases | None = None) -> None:
-        """Without `leases` nobody is told what is in use."""
+        """Open the blobs of a folder. Without `leases` nobody is told what is in use."""
         self._folder = folder
         self._ledger = ledger
         self._leases = leases or Leases(folder, None)
@@ -39,7 +39,7 @@ class BlobStore:
         return path
 
     def every(self) -> list[str]:
-        """The digests of all that are there."""
+        """Return the digests of all that are there."""
         return [path.name for path in sorted(self._folder.blobs.glob("??/*")) if len(path.name) == 64]
 
     def partial(self, sha256: str) -> Path:
@@ -52,7 +52,7 @@ class BlobStore:
         return self._ledger.recall(PIECES, sha256)
 
     def set_aside(self, sha256: str) -> None:
-        """A damaged blob becomes what has arrived of a file: what of it is right needn't be fetched again."""
+        """Set aside a damaged blob, as what has arrived of a file: what of it is right needn't be fetched again."""
         with store_errors(self._folder.root), self.exclusive(sha256):
             path = self._path(sha256)
             if path.is_file():
@@ -116,7 +116,7 @@ class Following:
             self._read(to_the_end=False)
 
     def sums(self) -> list[int]:
-        """CRC-32 of each piece of what was read."""
+        """Return the CRC-32 of each piece of what was read."""
         return self._sums
 
     def digest(self) -> str:
@@ -149,7 +149,7 @@ class Following:
 
 
 def _checked(sha256: str) -> str:
-    """The digest is used as a file name: nothing else may come through here."""
+    """Return a digest that may be used as a file name: nothing else may come through here."""
     if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
         raise ValueError(f"not a SHA-256 in lower-case hex: {sha256!r}")
     return sha256

@@ -109,7 +109,7 @@ def read_bundle(
 
 
 def _member(name: str, size: int) -> tarfile.TarInfo:
-    """The same content makes the same bundle, whenever and wherever."""
+    """Return a member's head: the same content makes the same bundle, whenever and wherever."""
     member = tarfile.TarInfo(name)
     member.size, member.mode = size, 0o644
     return member

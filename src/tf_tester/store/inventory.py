@@ -45,7 +45,7 @@ class Inventory:
         self._ledger = ledger
 
     def contents(self) -> InventoryContents:
-        """Raises `StoreError`."""
+        """Return everything that the store holds. Raises `StoreError`."""
         folder = self._folder
         with store_errors(folder.root):
             names = self._ledger.blob_names()
@@ -60,7 +60,7 @@ class Inventory:
             )
 
     def holds(self, digest: str) -> bool:
-        """Whether a file or its layer is there."""
+        """Return whether a file or its layer is there."""
         folder = self._folder
         return (folder.blobs / digest[:2] / digest).is_file() or (folder.layers / digest).is_dir()
 
@@ -101,7 +101,7 @@ class Inventory:
         return True
 
     def sweep_plans(self, before: datetime) -> None:
-        """Plans that no environment has used since then; they are made again in a second."""
+        """Delete plans that no environment has used since then; they are made again in a second."""
         for plan in _entries(self._folder.root / "plans"):
             with suppress(OSError):
                 if plan.stat().st_mtime < before.timestamp():
@@ -132,7 +132,9 @@ class Inventory:
                     yield _entry(ItemKind.PARTIAL, match[1], _on_disk(status), status.st_mtime, "")
 
     def _layer_size(self, entry: "os.DirEntry[str]") -> int:
-        """Counted once for each set of Pythons that a layer serves: there are 15,000 files in a TensorFlow's."""
+        """Count a layer's bytes once for each set of Pythons that it serves: there are 15,000 files in a
+        TensorFlow's.
+        """
         key = f"{entry.name} {','.join(sorted(one.name for one in _entries(Path(entry.path)) if one.is_dir()))}"
         size = self._ledger.recall(LAYER_SIZE, key)
         if size is None:
@@ -142,7 +144,7 @@ class Inventory:
 
 
 def tree_size(folder: Path) -> int:
-    """Bytes on the disk below a folder; of several names of one file one counts."""
+    """Return bytes on the disk below a folder; of several names of one file one counts."""
     seen: set[int] = set()
     total = 0
     stack = [str(folder)]
@@ -166,7 +168,7 @@ def _entry(kind: ItemKind, digest: str, size: int, used: float, filename: str) -
 
 
 def _of_name(filename: str) -> tuple[str, str]:
-    """Project and version of a wheel, an sdist or a `.dist-info` folder."""
+    """Return project and version of a wheel, an sdist or a `.dist-info` folder."""
     from packaging.utils import canonicalize_name
 
     if filename.endswith((".whl", ".dist-info")):
@@ -178,7 +180,7 @@ def _of_name(filename: str) -> tuple[str, str]:
 
 
 def _dist_info(layer: Path) -> str:
-    """A name to tell a layer by whose file is not known any more."""
+    """Return a name to tell a layer by whose file is not known any more."""
     try:
         names = msgspec.json.decode((layer / "files.json").read_bytes(), type=list[str])
     except (OSError, msgspec.DecodeError):

@@ -42,7 +42,7 @@ class Leases:
             self._held.add(digest)
 
     def let_go(self, digests: set[str]) -> None:
-        """These are no longer needed by this process."""
+        """Release digests that are no longer needed by this process."""
         if self._note is None:
             return
         with store_errors(self._folder.root), eviction(self._folder, exclusive=True), self._lock:
@@ -51,7 +51,7 @@ class Leases:
 
 
 def needed(folder: StoreFolder) -> set[str]:
-    """The digests that living processes hold; call it under the exclusive lock."""
+    """Return the digests that living processes hold; call it under the exclusive lock."""
     found: set[str] = set()
     for note in folder.tmp.glob(f"*/{NEEDS}"):
         try:
@@ -63,7 +63,7 @@ def needed(folder: StoreFolder) -> set[str]:
 
 @contextmanager
 def eviction(folder: StoreFolder, *, exclusive: bool) -> Iterator[None]:
-    """The lock between those who look and those who evict; freed by the kernel when its holder dies."""
+    """Hold the lock between those who look and those who evict; freed by the kernel when its holder dies."""
     path = folder.claims / "eviction.lock"
     if sys.platform == "win32":
         with filelock.FileLock(path, thread_local=False):

@@ -47,7 +47,7 @@ class Ledger:
     """Opened at first use; callable from any thread."""
 
     def __init__(self, path: Path, *, shared: bool = False, now: Callable[[], datetime] = _utc_now) -> None:
-        """`shared`: other machines may have it open, too. `now`: aware."""
+        """Take a database's path. `shared`: other machines may have it open, too. `now`: aware."""
         self._path = path
         self._shared = shared
         self._now = now
@@ -83,7 +83,7 @@ class Ledger:
             )
 
     def blob_names(self) -> dict[str, str]:
-        """File names by digest."""
+        """Return file names by digest."""
         with self._database() as database:
             return dict(database.execute("SELECT sha256, filename FROM blob").fetchall())
 

@@ -61,7 +61,7 @@ class StoredReplica:
         return self._ledger.recall(HELD_PROJECT, self._key(name))
 
     def serials(self) -> dict[str, int]:
-        """Each project's, as its page has it; read anew when the replica was synced."""
+        """Return each project's, as its page has it; read anew when the replica was synced."""
         head = self._ledger.recall_dated(REPLICA, self._name)
         synced = None if head is None else head[1]
         if self._serials is None or self._serials[0] != synced:
@@ -85,7 +85,7 @@ class StoredReplica:
         return f"{self._name}/{project}"
 
     def page(self, project: str) -> ProjectPage:
-        """Raises `UnknownProject`."""
+        """Return a project's page. Raises `UnknownProject`."""
         held = self.project(project)
         if held is None:
             raise UnknownProject(
@@ -101,7 +101,7 @@ def replica_heads(ledger: Ledger) -> dict[str, ReplicaHead]:
 
 
 def replica_named(ledger: Ledger, name: str | None) -> str:
-    """The name of a replica that there is; None: of the only one. Raises `UsageError`."""
+    """Return the name of a replica that there is; None: of the only one. Raises `UsageError`."""
     known = list(replica_heads(ledger))
     if name is None and len(known) == 1:
         return known[0]
@@ -133,7 +133,7 @@ def forget_replica(ledger: Ledger, name: str) -> None:
 
 @contextmanager
 def syncing(folder: StoreFolder, name: str) -> Iterator[None]:
-    """Alone with a replica. Raises `StoreError` where somebody else syncs it now."""
+    """Hold a replica alone. Raises `StoreError` where somebody else syncs it now."""
     with store_errors(folder.root):
         lock = filelock.FileLock(folder.claims / f"replica-{name}.lock", thread_local=False)
         try:

@@ -37,7 +37,7 @@ Sources = Callable[[Artifact], Sequence[Source]]
 
 
 def from_authority(artifact: Artifact) -> Sequence[Source]:
-    """The simplest answer to where a file may be had."""
+    """Return the simplest answer to where a file may be had."""
     return (Source(AUTHORITY, artifact.url, proven=True),)
 
 
@@ -61,8 +61,9 @@ class Transfer:
         identities: Sequence[str] = (),
         may_ask: Callable[[str], bool] | None = None,
     ) -> None:
-        """`sources`: where a file may be had, best first; `learn` hears how they did. `approve`: says who has signed a
-        file, before it is brought; raises `DownloadFailed` where it isn't to be.
+        """Open the network. `sources`: where a file may be had, best first; `learn` hears how they did.
+
+        `approve`: says who has signed a file, before it is brought; raises `DownloadFailed` where it isn't to be.
 
         `terms`: how files are shared out. `connections`: files on their way at once. `identities`: addresses whose
         user name and password are for every file of just that scheme, host and port. `environ`: proxies,
@@ -111,7 +112,7 @@ class Transfer:
     # -- files
 
     def fetch(self, artifact: Artifact) -> Path:
-        """The verified file, from the store or from its sources together.
+        """Return the verified file, from the store or from its sources together.
 
         Raises `DownloadFailed` (its `detail` has a line a source) and `StoreError`.
         """
@@ -198,7 +199,7 @@ class Transfer:
 
     @contextmanager
     def _alone(self, sha256: str) -> Iterator[None]:
-        """`Blobs.exclusive`, taken in a thread of its own: waiting for another process can be given up."""
+        """Hold `Blobs.exclusive`, taken in a thread of its own: waiting for another process can be given up."""
         taken, over = threading.Event(), threading.Event()
         failure: list[BaseException] = []
 
@@ -227,7 +228,7 @@ class Transfer:
     # -- parts of files
 
     def read_range(self, artifact: Artifact, start: int, end: int) -> bytes:
-        """Bytes [start, end) at the authority, unverified; a negative `start` counts from the end.
+        """Return bytes [start, end) at the authority, unverified; a negative `start` counts from the end.
 
         With a negative start, `end` counts from the end too; 0 is the end itself. Raises `DownloadFailed`.
         """
@@ -300,7 +301,7 @@ class Transfer:
             raise DownloadFailed(trouble.reason) from trouble
 
     def metadata(self, artifact: Artifact) -> bytes | None:
-        """The advertised core metadata; None where there is none, it can't be had or its hash is wrong."""
+        """Return the advertised core metadata; None where there is none, it can't be had or its hash is wrong."""
         if artifact.metadata_sha256 is None or self._offline:
             return None
         try:
@@ -315,7 +316,7 @@ class Transfer:
         return body
 
     def small_file(self, url: str) -> bytes:
-        """A file of a few megabytes at the most, by its address. Raises `DownloadFailed`."""
+        """Return a file of a few megabytes at the most, by its address. Raises `DownloadFailed`."""
         try:
             return self._small_file(url)
         except (Trouble, OSError) as error:
@@ -340,7 +341,7 @@ class Transfer:
     def get_page(
         self, url: str, *, accept: str, etag: str | None, fresh: bool = False, most: int | None = None
     ) -> PageResponse:
-        """One index page; see `ports.GetPage`."""
+        """Return one index page; see `ports.GetPage`."""
         if self._offline:
             raise IndexUnreachable(f"{_host(url)} is not asked, because of --offline")
         self._remember_identity(url)
@@ -377,7 +378,7 @@ class Transfer:
             self._network.pause(pause)
 
     def _timed(self, ask: "Callable[[HttpSession], Coroutine[Any, Any, T]]") -> T:
-        """The answer to something small, within the time for a page. Raises `Trouble`."""
+        """Return the answer to something small, within the time for a page. Raises `Trouble`."""
         import asyncio
 
         async def within(session: "HttpSession") -> T:

@@ -84,7 +84,7 @@ class Download(Struct, frozen=True):
     arrival: Arrival = field(default_factory=lambda: Arrival(Path()))
 
     def run(self, sources: Sequence[Source]) -> Path:
-        """The verified file. Raises `DownloadFailed` (also when interrupted) and `StoreError`."""
+        """Return the verified file. Raises `DownloadFailed` (also when interrupted) and `StoreError`."""
         with PartialFile(self.blobs.partial(self.sha256), self.artifact.size) as partial:
             return self.network.run(lambda session: _RunningDownload(self, partial, sources, session).run())
 
@@ -261,7 +261,7 @@ class _RunningDownload:
         self._ends.put_nowait((claim, trouble))
 
     def _hear(self, event: Opened | Stored) -> Sequence[Instruction]:
-        """What happens to a claim while its bytes come."""
+        """Hear what happens to a claim while its bytes come."""
         match event:
             case Opened():
                 answer = self._race.handle(event, self._now())
@@ -274,7 +274,7 @@ class _RunningDownload:
                 assert_never(event)
 
     def _keep_up(self) -> None:
-        """What is no longer held is neither noted nor hashed."""
+        """Keep notes and hash up with what is held: what is no longer held is in neither."""
         if self._race.losses != self._losses:
             self._losses = self._race.losses
             self._partial.renote(self._race.segments)
@@ -302,7 +302,7 @@ class _RunningDownload:
             self._syncing = asyncio.get_running_loop().run_in_executor(None, self._partial.sync)
 
     def _restart(self) -> None:
-        """What was there is brought anew."""
+        """Start again: what was there is brought anew."""
         self._follower.restart()
         self._download.arrival.frontier = 0
         self._download.arrival.generation += 1
@@ -358,7 +358,7 @@ class _RunningDownload:
         self._download.tell(TransferTrouble(self._artifact.filename, source, reason))
 
     def _report(self, source: str) -> None:
-        """How far it is, ten times a second at most."""
+        """Report how far it is, ten times a second at most."""
         now = time.monotonic()
         if now - self._reported >= _PROGRESS_EVERY:
             self._reported = now
@@ -416,12 +416,12 @@ class _RunningDownload:
 
 
 def _named(sources: Sequence[str]) -> str:
-    """Who brought a file, as one word for records; of earlier runs only where there is nobody else."""
+    """Name who brought a file, as one word for records; of earlier runs only where there is nobody else."""
     return "+".join(name for name in sources if not name.startswith(EARLIER)) or EARLIER
 
 
 def _last_of_each(failures: Sequence[tuple[str, Trouble]]) -> list[tuple[str, Trouble]]:
-    """In the order in which the sources were left."""
+    """Return troubles in the order in which the sources were left."""
     last: dict[str, Trouble] = {}
     for name, trouble in failures:
         last.pop(name, None)

@@ -27,7 +27,7 @@ class LoopThread:
         self._session: HttpSession | None = None
 
     def run(self, work: "Callable[[HttpSession], Coroutine[Any, Any, T]]") -> T:
-        """What the coroutine returns or raises; `InterruptedTransfer` when we are closed meanwhile."""
+        """Return what the coroutine returns or raises; `InterruptedTransfer` when we are closed meanwhile."""
         import asyncio
 
         over = threading.Event()

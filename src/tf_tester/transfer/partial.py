@@ -57,7 +57,7 @@ class PartialFile:
         self._file = self._notes = -1
 
     def held(self) -> tuple[Segment, ...]:
-        """What earlier runs left, in the order in which it came.
+        """Return what earlier runs left, in the order in which it came.
 
         Who brought it is told apart, but is nobody's name any more: a power cut may have taken what was noted.
         """
@@ -75,7 +75,7 @@ class PartialFile:
         return tuple(found)
 
     def write(self, position: int, chunks: Sequence[bytes], source: str, *, compare: bool = False) -> tuple[int, bool]:
-        """How many bytes were written, and with `compare` whether others had been there.
+        """Return how many bytes were written, and with `compare` whether others had been there.
 
         What can't be written is lost, what was written stays. Callable from several threads for spans apart.
         """
@@ -100,7 +100,7 @@ class PartialFile:
         return written, differs
 
     def sum(self, start: int, end: int) -> int:
-        """CRC-32 of a piece."""
+        """Return the CRC-32 of a piece."""
         from zlib_ng.zlib_ng import crc32
 
         value = 0
@@ -137,11 +137,11 @@ class PartialFile:
             raise self._store_error(error) from error
 
     def forget_notes(self) -> None:
-        """The file has become a blob."""
+        """Forget the notes: the file has become a blob."""
         self.notes.unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """There is nothing in it that could be of use."""
+        """Remove the file: there is nothing in it that could be of use."""
         self.path.unlink(missing_ok=True)
         self.notes.unlink(missing_ok=True)
 
@@ -165,13 +165,13 @@ class PartialFile:
         return StoreError(f"the store can't be written: {error.strerror or error}", hint=f"Look at {folder}.")
 
     def _missing(self) -> int:
-        """At the most: of a file with holes it is not counted what is in them."""
+        """Return the bytes missing at the most: of a file with holes it is not counted what is in them."""
         assert self.expected is not None
         return max(0, self.expected - (os.fstat(self._file).st_size if self._file >= 0 else 0))
 
 
 def bytes_held(path: Path, expected: int | None) -> int:
-    """How much of a partial file that exists is there. Raises `StoreError`."""
+    """Return how much of a partial file that exists is there. Raises `StoreError`."""
     with PartialFile(path, expected) as partial:
         held = sorted(partial.held(), key=lambda one: one.start)
     count = position = 0

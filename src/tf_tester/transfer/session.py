@@ -54,7 +54,7 @@ class HttpSession:
         identities: dict[Origin, Credentials],
         may_ask: Callable[[str], bool] | None = None,
     ) -> None:
-        """`may_ask`: whether a host may be asked; None: every one."""
+        """Prepare a session. `may_ask`: whether a host may be asked; None: every one."""
         self.timeouts = timeouts
         self._may_ask = may_ask
         self.places = asyncio.Semaphore(connections)
@@ -87,7 +87,7 @@ class HttpSession:
     async def open(
         self, url: str, headers: Mapping[str, str], *, method: str = "GET"
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The answer, redirects followed; the address it came from is `str(response.url)`.
+        """Yield the answer, redirects followed; the address it came from is `str(response.url)`.
 
         Raises `Trouble` for whatever goes wrong until the block is left.
         """
@@ -117,7 +117,7 @@ class HttpSession:
         raise Trouble(TroubleKind.CONTENT, f"redirects more than {MAX_REDIRECTS} times")
 
     async def _from_keyring(self, place: Origin, user: str) -> Credentials:
-        """The password of a user whose name stands in the address, as `keyring` has it; asked for once.
+        """Return the password of a user whose name stands in the address, as `keyring` has it; asked for once.
 
         By its command, as pip and uv can be told to: it asks the user where it must, and has its own environment.
         """
@@ -153,7 +153,7 @@ class HttpSession:
 
 
 def password_of(place: Origin, user: str, environ: Mapping[str, str]) -> str:
-    """What the command `keyring` knows; empty where it isn't there or knows nothing.
+    """Return what the command `keyring` knows; empty where it isn't there or knows nothing.
 
     First by address, then by host, as pip does (its user guide, "Authentication").
     """
@@ -177,13 +177,13 @@ def password_of(place: Origin, user: str, environ: Mapping[str, str]) -> str:
 
 
 def check_length(response: aiohttp.ClientResponse, cap: int) -> None:
-    """Raises `Trouble` where it says itself that it has more than `cap` bytes."""
+    """Raise `Trouble` where an answer says itself that it has more than `cap` bytes."""
     if (response.content_length or 0) > cap:
         raise Trouble(TroubleKind.CONTENT, f"answered with more than {size_text(cap)}")
 
 
 async def read_body(response: aiohttp.ClientResponse, cap: int) -> bytes:
-    """The decoded body, `cap` bytes at most however small it was packed. Raises `Trouble`."""
+    """Return the decoded body, `cap` bytes at most however small it was packed. Raises `Trouble`."""
     coding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if coding not in ("identity", "", "gzip", "x-gzip", "deflate"):
         raise Trouble(TroubleKind.CONTENT, f"answered in an encoding nobody asked for ({coding[:20]})")
@@ -203,7 +203,7 @@ async def read_body(response: aiohttp.ClientResponse, cap: int) -> bytes:
 
 
 def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
-    """The proxy that the environment names for an address (`https_proxy`, `all_proxy`, `no_proxy` …), if any.
+    """Return the proxy that the environment names for an address (`https_proxy`, `all_proxy`, `no_proxy` …), if any.
 
     Lower case wins, as for curl and Python; `HTTP_PROXY` doesn't count inside a CGI server.
     """
@@ -220,7 +220,7 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
 
 
 def certificates(environ: Mapping[str, str]) -> ssl.SSLContext:
-    """Whom to trust: the bundle that pip's or the system's variables name, else the system's own."""
+    """Return whom to trust: the bundle that pip's or the system's variables name, else the system's own."""
     for variable in _CERTIFICATES:
         bundle = environ.get(variable)
         if not bundle:
@@ -238,7 +238,7 @@ def certificates(environ: Mapping[str, str]) -> ssl.SSLContext:
 
 
 def _netrc_hosts(environ: Mapping[str, str]) -> dict[str, Credentials]:
-    """Named hosts only: a `default` entry would hand a password to whomever a page links to."""
+    """Return named hosts only: a `default` entry would hand a password to whomever a page links to."""
     file = environ.get("NETRC") or Path(environ.get("HOME") or "~").expanduser() / ".netrc"
     try:
         hosts = netrc(str(file)).hosts

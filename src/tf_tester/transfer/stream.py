@@ -99,7 +99,7 @@ class ClaimFetch:
         raise Trouble(TroubleKind.RANGES, "sends the whole file for a part of it")
 
     async def _take(self, chunks: AsyncIterator[bytes], *, skip: int) -> None:
-        """Until the claim is full or the answer ends, with at most one MiB read ahead of the disk."""
+        """Take bytes until the claim is full or the answer ends, with at most one MiB read ahead of the disk."""
         sink, rate = self._sink, _Rate(self._session.timeouts)
         try:
             async for chunk in chunks:
@@ -126,7 +126,7 @@ class ClaimFetch:
         await sink.flush()
 
     async def _copy(self) -> None:
-        """From a file of this machine: an index may be a folder."""
+        """Copy from a file of this machine: an index may be a folder."""
         sink = self._sink
         try:
             with local_path(self._source.url).open("rb") as origin:
@@ -147,7 +147,7 @@ class ClaimFetch:
 def _check(
     response: "aiohttp.ClientResponse", validators: Validators, asked: str | None, start: int, expected: int | None
 ) -> int | None:
-    """The whole file's size where it is known, if this answer can be used. Raises `Trouble`."""
+    """Return the whole file's size where it is known, if this answer can be used. Raises `Trouble`."""
     status, headers = response.status, response.headers
     if status == 416 and asked:
         raise Trouble(TroubleKind.RANGES, "has no bytes after those we have")
@@ -171,7 +171,7 @@ def _check(
 
 
 def _range_total(header: str, start: int, asked: str, expected: int | None) -> int | None:
-    """The whole file's size (None: not told), or -1 where the range isn't the one that was asked for."""
+    """Return the whole file's size (None: not told), or -1 where the range isn't the one that was asked for."""
     match = _CONTENT_RANGE.fullmatch(header.strip())
     if match is None or int(match[1]) != start:
         return -1
@@ -201,7 +201,7 @@ async def _chunks(response: "aiohttp.ClientResponse", timeouts: Timeouts) -> Asy
 
 
 def _left_over(response: "aiohttp.ClientResponse") -> bytes:
-    """What had come before the connection broke and was not read yet.
+    """Return what had come before the connection broke and was not read yet.
 
     aiohttp hands out the error first and the bytes never; without them a link that is cut every 100 kB would
     never get anywhere. No public way leads to them.
@@ -265,7 +265,7 @@ class _Sink:
             self._write()
 
     async def flush(self) -> None:
-        """Everything on its way to the disk; afterwards no thread touches the file any more."""
+        """Flush everything on its way to the disk; afterwards no thread touches the file any more."""
         await self.settle()
         if self._chunks:
             self._write()

@@ -19,7 +19,7 @@ class Trouble(Exception):
 
 
 def status_trouble(status: int, reason: str | None, retry_after: str | None = None) -> Trouble:
-    """The trouble that a status is.
+    """Return the trouble that a status is.
 
     >>> status_trouble(503, None).reason
     'answered 503 Service Unavailable'
@@ -37,13 +37,13 @@ def status_trouble(status: int, reason: str | None, retry_after: str | None = No
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """The header's number; a date (which would need a clock that agrees with the server's) counts as none."""
+    """Return the header's number; a date (which would need a clock that agrees with the server's) counts as none."""
     text = (retry_after or "").strip()
     return float(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def translate(error: Exception) -> Trouble:
-    """aiohttp's and the system's errors while talking to a source, in our words."""
+    """Translate aiohttp's and the system's errors while talking to a source into our words."""
     import ssl
 
     import aiohttp

@@ -278,7 +278,7 @@ def _history(settings: Settings, ledger: Ledger, sandbox: Sandbox) -> History:
 
 @contextmanager
 def machine(settings: Settings, *, environ: Mapping[str, str]) -> "Iterator[Machine]":
-    """What the doctor asks; nothing is opened before it is asked for, and the store isn't made."""
+    """Yield what the doctor asks; nothing is opened before it is asked for, and the store isn't made."""
     from tf_tester.flow.host.doctor import Machine
 
     who = cache(lambda: choose_sources(settings, environ, known_mirrors()))
@@ -320,7 +320,7 @@ def machine(settings: Settings, *, environ: Mapping[str, str]) -> "Iterator[Mach
 
 
 def _isolation(settings: Settings) -> Isolation:
-    """Raises `IsolationUnavailable` where the settings ask for one that can't be had."""
+    """Return the isolation in use. Raises `IsolationUnavailable` where the settings ask for one that can't be had."""
     with tempfile.TemporaryDirectory(prefix="tf-tester-") as place, closing(LaunchServer()) as launchers:
         sandbox, refusal = _sandbox(settings, Path(place), launchers)
     group = ControlGroups().make(limits(settings, memory=total_memory()))
@@ -344,7 +344,7 @@ def new_name(existing: Iterable[str]) -> str:
 
 
 def interpreters(settings: Settings, ledger: Ledger, uv: Uv, environ: Mapping[str, str]) -> FoundInterpreters:
-    """The Pythons of this machine."""
+    """Return the Pythons of this machine."""
     return FoundInterpreters(
         (),
         LedgerMemos(ledger, INTERPRETER),
@@ -357,12 +357,12 @@ def interpreters(settings: Settings, ledger: Ledger, uv: Uv, environ: Mapping[st
 
 
 def _varies(settings: Settings, sandbox: Sandbox) -> bool:
-    """Whether a result may depend on what nobody knows of."""
+    """Return whether a result may depend on what nobody knows of."""
     return not settings.cache or settings.network or settings.gpu or isinstance(sandbox, NoSandbox | EnvironmentView)
 
 
 def _for(purpose: Purpose | None, settings: Settings, workplace: Path, starter: Starter) -> tuple[Sandbox, str]:
-    """Raises `IsolationUnavailable`."""
+    """Return a sandbox and why it isn't a better one. Raises `IsolationUnavailable`."""
     match purpose:
         case Purpose.TEST:
             return _sandbox(settings, workplace, starter)
@@ -378,7 +378,7 @@ def _for(purpose: Purpose | None, settings: Settings, workplace: Path, starter: 
 
 
 def _sandbox(settings: Settings, workplace: Path, starter: Starter, *, builds: bool = False) -> tuple[Sandbox, str]:
-    """The sandbox that was asked for, tried once; with `auto` the best that can be had.
+    """Return the sandbox that was asked for, tried once; with `auto` the best that can be had.
 
     And where that is none, the system's reasons. Raises `IsolationUnavailable` where what was asked for can't be had.
     """
@@ -403,12 +403,12 @@ def _sandbox(settings: Settings, workplace: Path, starter: Starter, *, builds: b
 
 
 def _build_sandbox(settings: Settings, workplace: Path, starter: Starter) -> Sandbox:
-    """As for tests, but with the network: uv asks our loopback. Raises `IsolationUnavailable`."""
+    """Return a sandbox as for tests, but with the network: uv asks our loopback. Raises `IsolationUnavailable`."""
     return _sandbox(replace(settings, network=True, gpu=False, scratch="disk"), workplace, starter, builds=True)[0]
 
 
 def _tried(name: str, settings: Settings, workplace: Path, starter: Starter, *, builds: bool) -> Sandbox:
-    """Raises `IsolationUnavailable`."""
+    """Try a sandbox out. Raises `IsolationUnavailable`."""
     if sys.platform != "linux":
         raise IsolationUnavailable("Tests can only be sandboxed on Linux.", hint="Use --isolation none.")
     allowed = limits(settings, memory=total_memory())
@@ -456,5 +456,5 @@ class _MachineMemory:
 
 
 def _harness(name: str) -> Path:
-    """A script of ours that other Pythons run."""
+    """Return a script of ours that other Pythons run."""
     return Path(str(files("tf_tester").joinpath("harness", name)))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def mirror_rows(settings: Settings) -> "list[MirrorRow]":
-    """The mirrors that we know by name, with what the store remembers of them; the store isn't made for it."""
+    """Return the mirrors that we know by name, with what the store remembers of them; the store isn't made for it."""
     from tf_tester.flow.supply.list_mirrors import MirrorRow
 
     ledger = open_ledger(StoreFolder(settings.store)) if settings.store.is_dir() else None
@@ -66,7 +66,7 @@ def refresh_feeds(settings: Settings, *, environ: Mapping[str, str]) -> None:
 
 @contextmanager
 def examiner(settings: Settings, url: str, *, environ: Mapping[str, str]) -> "Iterator[Examiner]":
-    """What an examination of the index at `url` asks."""
+    """Yield what an examination of the index at `url` asks."""
     from tf_tester.flow.supply.examine_index import Examiner
 
     folder = StoreFolder(settings.store)

@@ -63,7 +63,7 @@ class ChosenSources(Struct, frozen=True):
 
 
 def choose_sources(settings: Settings, environ: Mapping[str, str], known: MirrorList) -> ChosenSources:
-    """Raises `UsageError` for a mirror that nobody knows."""
+    """Choose the sources that the settings allow. Raises `UsageError` for a mirror that nobody knows."""
     names = [name for name in settings.mirror if name != AUTO]
     mirrors = [mirror for name in names if (mirror := known.named(name)) is not None]
     trusted = [mirror for name in settings.trust if (mirror := known.named(name)) is not None]
@@ -106,7 +106,9 @@ class NetworkAccess:
         hosts: Sequence[str] | None = None,
         fresh: bool = False,
     ) -> None:
-        """`hosts`: the only ones that are asked besides those of indexes and mirrors; None: all that pages name.
+        """Prepare the network.
+
+        `hosts`: the only ones that are asked besides those of indexes and mirrors; None: all that pages name.
 
         `fresh`: indexes are asked for every page, each time; mirrors are not.
         """
@@ -167,11 +169,11 @@ class NetworkAccess:
             self._authority.ask_for_list(most)
 
     def source_histories(self) -> list[SourceHistory]:
-        """Of the sources in use."""
+        """Return the histories of the sources in use."""
         return [self._histories.of(name) for name in (AUTHORITY, *(mirror.name for mirror in self._chosen.mirrors))]
 
     def _hosts(self) -> set[str]:
-        """Of indexes, of all mirrors that are known, and of the public index's files."""
+        """Return the hosts of indexes, of all mirrors that are known, and of the public index's files."""
         mirrors = {*self._chosen.mirrors, *self._known.mirrors.values()}
         indexes = (self._chosen.authority, *self._chosen.extra, *(mirror.url for mirror in mirrors))
         more = {public_files_host()} if self._chosen.authority == public_index_url() else set()
@@ -184,7 +186,7 @@ class NetworkAccess:
         self.transfer.close()
 
     def compare(self, artifacts: Sequence[Artifact], names: Sequence[str] = ()) -> MirrorComparison:
-        """Mirrors ranked for files of one project: those named, else all that may be asked."""
+        """Return mirrors ranked for files of one project: those named, else all that may be asked."""
         mirrors = [mirror for name in names if (mirror := self._known.named(name)) is not None] or self._all()
         by_name = {mirror.name: mirror for mirror in mirrors}
         bench = Bench(
@@ -200,7 +202,7 @@ class NetworkAccess:
     # -- where files may be had
 
     def _sources(self, artifact: Artifact) -> list[Source]:
-        """The chosen mirrors in their order; the authority itself where these fail."""
+        """Return the chosen mirrors in their order; the authority itself where these fail."""
         if artifact.promise.by in (Promiser.EXTRA_INDEX, Promiser.PRIVATE):
             return [Source(AUTHORITY, artifact.url, proven=True)]
         found: list[Source] = []
@@ -225,7 +227,7 @@ class NetworkAccess:
         return [*found, own]
 
     def _is_not_asked(self, mirror: Mirror, artifact: Artifact) -> bool:
-        """Whether a mirror isn't asked now; told once."""
+        """Return whether a mirror isn't asked now; told once."""
         reason = ""
         until = self._histories.of(mirror.name).cooldown_until
         if until is not None:
@@ -257,7 +259,7 @@ class NetworkAccess:
     # -- --mirror auto
 
     def _chosen_for(self, artifact: Artifact) -> tuple[str, ...]:
-        """The fastest mirrors for a file: looked for once, then remembered for some hours."""
+        """Return the fastest mirrors for a file: looked for once, then remembered for some hours."""
         with self._lock:
             if self._automatic is None:
                 self._automatic = self._remembered_choice()
@@ -296,7 +298,7 @@ class NetworkAccess:
     # -- who may be asked
 
     def _all(self) -> list[Mirror]:
-        """Those chosen by name, and all known copies of this authority.
+        """Return those chosen by name, and all known copies of this authority.
 
         Ours copy the public index: of another one they would only learn what private projects are called.
         """
@@ -311,7 +313,7 @@ class NetworkAccess:
         return list(dict.fromkeys([*self._chosen.mirrors, *others]))
 
     def _index_of(self, mirror: Mirror) -> Index | None:
-        """The mirror's copy of the authority; None where it has none."""
+        """Return the mirror's copy of the authority; None where it has none."""
         url = mirror.beside(self._chosen.authority)
         if url is None:
             return None

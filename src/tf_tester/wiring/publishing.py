@@ -26,7 +26,7 @@ class Publication(Struct, frozen=True):
 
 
 def target_of(place: str) -> TreeTarget:
-    """A folder, or the address of a bucket. Raises `UsageError`."""
+    """Return a folder, or the address of a bucket. Raises `UsageError`."""
     from tf_tester.export.tree_bucket import SCHEMES, BucketTarget
     from tf_tester.export.tree_folder import FolderTarget
 
@@ -39,7 +39,7 @@ def target_of(place: str) -> TreeTarget:
 def publishing(
     settings: Settings, name: str | None, environ: Mapping[str, str], *, url: str | None, keep: int
 ) -> Iterator[Publication]:
-    """A replica of the store, as it is now. None: the only one. Raises `UsageError`, `StoreError`."""
+    """Yield a replica of the store, as it is now. None: the only one. Raises `UsageError`, `StoreError`."""
     folder = StoreFolder(settings.store)
     folder.open()
     with (

@@ -22,7 +22,7 @@ from tf_tester.wiring.store import open_ledger
 def filling(
     settings: Settings, name: str, tell: Tell, environ: Mapping[str, str]
 ) -> Iterator[tuple[StoredReplica, Services, ReceivedFiles]]:
-    """A replica, what fills it and what has come; nobody else fills it meanwhile.
+    """Yield a replica, what fills it and what has come; nobody else fills it meanwhile.
 
     Raises `StoreError`, and as `services` does.
     """
@@ -45,7 +45,7 @@ def filling(
 
 
 def upstream_of(settings: Settings, environ: Mapping[str, str]) -> str:
-    """The index whose word counts, without credentials; empty where others speak before it."""
+    """Return the index whose word counts, without credentials; empty where others speak before it."""
     who = choose_sources(settings, environ, known_mirrors())
     return "" if who.extra or who.folders else without_credentials(who.authority)
 
@@ -59,7 +59,7 @@ def all_replicas(settings: Settings) -> dict[str, ReplicaHead]:
 
 
 def forget(settings: Settings, name: str) -> None:
-    """Raises `UsageError` where there is none of that name."""
+    """Forget a replica. Raises `UsageError` where there is none of that name."""
     folder = StoreFolder(settings.store)
     folder.open()
     with syncing(folder, name), closing(open_ledger(folder)) as ledger:

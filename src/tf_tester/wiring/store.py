@@ -44,7 +44,7 @@ def keep_to_size(settings: Settings) -> None:
 
 @contextmanager
 def store_maintenance(settings: Settings) -> "Iterator[StoreMaintenance]":
-    """What looks after the store. Raises `StoreError`."""
+    """Yield what looks after the store. Raises `StoreError`."""
     from tf_tester.flow.host.cache import StoreMaintenance
     from tf_tester.store.verifying import blob_trouble, layer_trouble
 
@@ -74,7 +74,7 @@ def store_maintenance(settings: Settings) -> "Iterator[StoreMaintenance]":
 
 @contextmanager
 def packing(settings: Settings) -> "Iterator[BundleSource]":
-    """What a bundle is packed from. Raises `StoreError`."""
+    """Yield what a bundle is packed from. Raises `StoreError`."""
     from tf_tester.flow.supply.bundle import BundleSource
     from tf_tester.store.bundle import write_bundle
 

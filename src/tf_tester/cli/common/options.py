@@ -36,7 +36,7 @@ def options(*names: str) -> Callable[[Command], Command]:
 def settings_from(
     parameters: Mapping[str, object], *, cwd: Path | None = None, environ: Mapping[str, str] | None = None
 ) -> ResolvedSettings:
-    """All sources taken together, the last word being the flags' (`ctx.params`). Raises `ConfigError`."""
+    """Return all sources taken together, the last word being the flags' (`ctx.params`). Raises `ConfigError`."""
     from tf_tester.cli.common.settings import read_settings
 
     return read_settings(

@@ -23,7 +23,10 @@ FETCHING = ("mirror", "trust", "index-url", "extra-index-url", "attestations", "
 
 
 def selection_of(settings: Settings, *, versions: str | None = None) -> Selection:
-    """`versions` overrules the settings; empty: the flow chooses. Raises `UsageError` where none are named."""
+    """Return what the settings select. `versions` overrules them; empty: the flow chooses.
+
+    Raises `UsageError` where none are named.
+    """
     chosen = settings.versions if versions is None else versions
     if chosen is None:
         raise UsageError(
@@ -50,13 +53,13 @@ def _name(name: str) -> str:
 
 
 def live(color: str) -> bool:
-    """Whether a board may be shown: on a terminal whose user has not asked for plain lines."""
+    """Return whether a board may be shown: on a terminal whose user has not asked for plain lines."""
     return sys.stderr.isatty() and color != "never" and os.environ.get("TERM") != "dumb"
 
 
 @contextmanager
 def listener(settings: Settings) -> Iterator[Tell]:
-    """The live board on a terminal, plain lines elsewhere; both on standard error."""
+    """Yield the live board on a terminal, plain lines elsewhere; both on standard error."""
     if live(settings.color):
         import time
 
@@ -75,7 +78,7 @@ def listener(settings: Settings) -> Iterator[Tell]:
 
 
 def downloads_alone(color: str) -> Tell:
-    """What is told while it runs, besides our own lines: nobody knows yet which cells there will be."""
+    """Return what is told while it runs, besides our own lines: nobody knows yet which cells there will be."""
     from tf_tester.report.lines import wants_colour
     from tf_tester.report.plain import PlainPrinter
 
@@ -90,7 +93,7 @@ def downloads_alone(color: str) -> Tell:
 
 
 def requirements_of(files: tuple[Path, ...], package: str) -> tuple[str, ...]:
-    """The requirements of requirement files, those of the package under test left out. Raises `UsageError`."""
+    """Return the requirements of requirement files, those of the package under test left out. Raises `UsageError`."""
     found: list[str] = []
     for file in files:
         found += _read_requirements(file, package, ())
@@ -98,7 +101,7 @@ def requirements_of(files: tuple[Path, ...], package: str) -> tuple[str, ...]:
 
 
 def hashes_remark(files: tuple[Path, ...]) -> tuple[str, ...]:
-    """A word where requirement files have hashes."""
+    """Return a word where requirement files have hashes."""
     with_hashes = [file.name for file in files if file.is_file() and "--hash" in file.read_text("utf-8", "replace")]
     if not with_hashes:
         return ()

@@ -25,7 +25,7 @@ SHARED_FILE = "pyproject.toml"
 def read_settings(
     parameters: Mapping[str, object], *, cwd: Path, environ: Mapping[str, str], user_file: Path | None = None
 ) -> ResolvedSettings:
-    """All sources taken together; `parameters` are the command's, by field name.
+    """Return all sources taken together; `parameters` are the command's, by field name.
 
     `user_file` is the user's configuration, by default where the platform keeps such. Raises `ConfigError`.
     """
@@ -48,7 +48,7 @@ def read_settings(
 
 
 def project_file(cwd: Path) -> Path | None:
-    """The nearest file above the current folder that has settings; the search ends at a repository's root.
+    """Return the nearest file above the current folder that has settings; the search ends at a repository's root.
 
     `tf-tester.toml` comes before `[tool.tf-tester]` in `pyproject.toml`. Raises `ConfigError`.
     """
@@ -64,7 +64,7 @@ def project_file(cwd: Path) -> Path | None:
 
 
 def _table(file: Path, cwd: Path) -> dict[str, Any] | None:
-    """Our table of a file, or None where it has none or there is no such file. Raises `ConfigError`."""
+    """Return our table of a file, or None where it has none or there is no such file. Raises `ConfigError`."""
     try:
         text = file.read_bytes()
     except FileNotFoundError:
@@ -104,5 +104,5 @@ def _parsed(text: bytes, shown: str) -> dict[str, Any]:
 
 
 def _shown(file: Path, cwd: Path) -> str:
-    """A file's name as short as it is unmistakable from the current folder."""
+    """Return a file's name as short as it is unmistakable from the current folder."""
     return os.path.relpath(file, cwd) if file.parent in (cwd, *cwd.parents[:2]) else str(file)

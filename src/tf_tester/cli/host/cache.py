@@ -214,7 +214,7 @@ def mirrors(ctx: click.Context, /, forget: str | None, **_: Any) -> int:
 
 
 def _is_there(store: Path) -> bool:
-    """Whether there is a store; looking at it is no reason to make one."""
+    """Return whether there is a store; looking at it is no reason to make one."""
     if not store.is_dir():
         print(printable(f"There is no store yet at {store}."))
     return store.is_dir()

@@ -20,13 +20,13 @@ class BaselineCheck:
     """One run's; the file is read before anything runs."""
 
     def __init__(self, file: Path, *, update: bool) -> None:
-        """Raises `UsageError`, `ConfigError`."""
+        """Read the baseline. Raises `UsageError`, `ConfigError`."""
         self._file = file
         self._update = update
         self._baseline = self._read()
 
     def judge(self, cells: "Sequence[Cell]", results: "Mapping[str, CellResult]") -> int:
-        """The exit code: 0 nothing moved, 1 something did, 3 some cells could not be seen."""
+        """Return the exit code: 0 nothing moved, 1 something did, 3 some cells could not be seen."""
         from tf_tester.core.outcome.baseline import MoveKind, moves
         from tf_tester.core.outcome.report import RunReport
 

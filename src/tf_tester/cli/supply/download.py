@@ -133,7 +133,7 @@ def _locked(
     platforms: "tuple[Platform | None, ...]",
     interpreters: "Interpreters",
 ) -> "list[Artifact]":
-    """The files that locks name for the Pythons and platforms asked for. Raises `UsageError`, `ConfigError`."""
+    """Return the files that locks name for the Pythons and platforms asked for. Raises `UsageError`, `ConfigError`."""
     from tf_tester.core.locks.lockfile import artifacts_of
     from tf_tester.core.select.matrix import hypothetical
 
@@ -174,7 +174,7 @@ def _delivered(delivery: "Delivery", folder: Path) -> list[str]:
 
 
 def _foreseen(forecast: "DownloadForecast") -> list[str]:
-    """What is here already is said, what would come is summed up by who would be asked first."""
+    """Return lines on what is here already, and on what would come, summed up by who would be asked first."""
     lines = [f"{file.filename}  {_size(file.size)}  {_where(file)}" for file in forecast.files]
     coming = [file for file in forecast.files if file.where == "sources"]
     unknown = sum(file.missing is None for file in coming)
@@ -202,7 +202,7 @@ def _size(size: int | None) -> str:
 
 
 def _complain(failure: "Undelivered") -> None:
-    """The failure on standard error, the evidence in full."""
+    """Print the failure on standard error, the evidence in full."""
     error = failure.error
     outcome = error.outcome if isinstance(error, CellRefused) else "failed"
     print(f"{printable(failure.what)}: {outcome}: {printable(str(error))}", file=sys.stderr)

@@ -115,7 +115,7 @@ def _once(settings: "Settings", request: "SyncRequest", file: Path | None) -> in
 
 
 def _request(config: Path, *, allow_deletions: bool, dry_run: bool) -> "SyncRequest":
-    """Raises `UsageError`, `ConfigError`."""
+    """Return what a file asks for. Raises `UsageError`, `ConfigError`."""
     from packaging.requirements import Requirement
 
     from tf_tester.core.locks.lockfile import locked_requirements
@@ -164,7 +164,7 @@ def _seconds(text: str | None) -> float | None:
 
 
 def _repeated(ctx: click.Context) -> list[str]:
-    """The options that were given and that count for a scheduled run, too."""
+    """Return the options that were given and that count for a scheduled run, too."""
     words = []
     for parameter in ctx.command.params:
         value = ctx.params.get(parameter.name or "")
@@ -200,7 +200,7 @@ def _told(done: "SyncReport", *, dry_run: bool) -> list[str]:
 
 
 def _missing(done: "SyncReport") -> list[str]:
-    """What is missing for one reason in one line."""
+    """Return lines on what is missing, one for each reason."""
     together: dict[tuple[str, str], list[str]] = {}
     for one in done.missing:
         together.setdefault((one.reason, one.hint), []).append(one.what)

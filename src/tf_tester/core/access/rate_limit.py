@@ -9,14 +9,17 @@ class Rate:
     """Of each client."""
 
     def __init__(self, per_second: float) -> None:
-        """Ten seconds' worth may come at once: an installation asks for all its pages together."""
+        """Allow ten seconds' worth at once: an installation asks for all its pages together."""
         self._rate = per_second
         self._size = max(1.0, per_second * 10)
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
         """What is left, and when; whoever was here last is last."""
 
     def wait(self, client: str, now: float) -> float:
-        """Seconds for which the client has to wait; 0: it may go on. `now`: of a clock that only goes forward."""
+        """Return seconds for which the client has to wait; 0: it may go on.
+
+        `now`: of a clock that only goes forward.
+        """
         left, then = self._buckets.pop(client, (self._size, now))
         left = min(self._size, left + (now - then) * self._rate)
         allowed = left >= 1

@@ -36,14 +36,14 @@ class Token(msgspec.Struct, frozen=True):
     expires: datetime | None = None
 
     def allows(self, scope: TokenScope, now: datetime, project: str | None = None) -> bool:
-        """Whether it may be used so; `project`: for which one, where that is known."""
+        """Return whether it may be used so; `project`: for which one, where that is known."""
         if self.expires is not None and now >= self.expires:
             return False
         return scope in self.scopes and (project is None or not self.projects or project in self.projects)
 
 
 def token_text(id: str, secret: bytes) -> str:
-    """What the user is given. `id`: eight hex digits; `secret`: 32 random bytes."""
+    """Return what the user is given. `id`: eight hex digits; `secret`: 32 random bytes."""
     return f"tft-{id}-{secret.hex()}"
 
 
@@ -52,7 +52,7 @@ def digest_of(secret: bytes) -> str:
 
 
 def id_of(text: str) -> str | None:
-    """Under which a token is kept; None where it is none.
+    """Return the id under which a token is kept; None where it is none.
 
     >>> id_of(token_text("0123abcd", bytes(32)))
     '0123abcd'
@@ -62,13 +62,13 @@ def id_of(text: str) -> str | None:
 
 
 def matches_secret(text: str, token: Token) -> bool:
-    """Whether somebody has the secret, in a time that doesn't tell how near he came."""
+    """Return whether somebody has the secret, in a time that doesn't tell how near he came."""
     found = _FORM.fullmatch(text)
     return found is not None and hmac.compare_digest(digest_of(bytes.fromhex(found[2])), token.digest)
 
 
 def token_presented(authorization: str) -> str:
-    """The token in an `Authorization` header: `Bearer`, or the password of `Basic`, whatever the user is called.
+    """Return the token in an `Authorization` header: `Bearer`, or the password of `Basic`, whatever the user is called.
 
     >>> token_presented("Basic X190b2tlbl9fOnRmdC14")
     'tft-x'

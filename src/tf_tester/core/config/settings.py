@@ -116,7 +116,7 @@ class PathBase(Struct, frozen=True):
     home: Path
 
     def path(self, text: str) -> Path:
-        """The absolute path meant by a text; `~` is the home.
+        """Return the absolute path meant by a text; `~` is the home.
 
         >>> PathBase(Path("/project"), Path("/home/me")).path("../lib").as_posix()
         '/project/../lib'
@@ -194,7 +194,7 @@ class GivenValue(Struct, frozen=True):
 
 
 def from_file(table: Mapping[str, object], file: Path, shown: str, home: Path) -> list[GivenValue]:
-    """What a file's table gives, `shown` being the file's name in errors. Raises `ConfigError`."""
+    """Return what a file's table gives, `shown` being the file's name in errors. Raises `ConfigError`."""
     place = PathBase(file.parent, home)
     given = []
     for key, value in table.items():
@@ -206,7 +206,7 @@ def from_file(table: Mapping[str, object], file: Path, shown: str, home: Path) -
 
 
 def from_environment(environ: Mapping[str, str], place: PathBase) -> list[GivenValue]:
-    """What `TF_TESTER_…` variables give; an empty one gives nothing. Raises `ConfigError`."""
+    """Return what `TF_TESTER_…` variables give; an empty one gives nothing. Raises `ConfigError`."""
     given = []
     for variable, value in sorted(environ.items()):
         if not variable.startswith(PREFIX) or variable in NOT_SETTINGS:
@@ -220,7 +220,7 @@ def from_environment(environ: Mapping[str, str], place: PathBase) -> list[GivenV
 
 
 def from_flags(parameters: Mapping[str, object], place: PathBase) -> list[GivenValue]:
-    """What flags give, by field name; `None` and `()` are flags that were not given, other names not ours."""
+    """Return what flags give, by field name; `None` and `()` are flags that were not given, other names not ours."""
     given = []
     for setting in TABLE:
         value = parameters.get(setting.field)
@@ -231,7 +231,7 @@ def from_flags(parameters: Mapping[str, object], place: PathBase) -> list[GivenV
 
 
 def settle(given: Iterable[GivenValue], context: SettingsContext) -> ResolvedSettings:
-    """The settings that follow, later ones overruling earlier ones. Raises `ConfigError`."""
+    """Return the settings that follow, later ones overruling earlier ones. Raises `ConfigError`."""
     nowhere = PathBase(Path("/"), Path("/"))
     values = {s.field: _value(GivenValue(s, s.default, SettingSource.FILE, nowhere, "", s.name)) for s in TABLE}
     origins = {setting.name: "default" for setting in TABLE}
@@ -247,7 +247,7 @@ def settle(given: Iterable[GivenValue], context: SettingsContext) -> ResolvedSet
 
 
 def plain(settings: Settings, setting: Setting) -> Any:
-    """A setting's value as JSON and TOML have it, without credentials; what it shows can be given again."""
+    """Return a setting's value as JSON and TOML have it, without credentials; what it shows can be given again."""
     return _plain(getattr(settings, setting.field), setting)
 
 
@@ -421,7 +421,7 @@ def _limit(value: object, place: PathBase) -> tuple[str, str]:
 
 
 def _amount(limit: Limit, text: str) -> int | None:
-    """Raises `ValueError`."""
+    """Return the number that a limit's text means. Raises `ValueError`."""
     if text.strip() == "none":
         return None
     if not limit.counts:
@@ -692,7 +692,7 @@ def _value(given: GivenValue) -> Any:
 
 
 def _elements(given: GivenValue) -> list[object]:
-    """The elements of a list or table, in whichever way they are written."""
+    """Return the elements of a list or table, in whichever way they are written."""
     value = given.value
     separator = given.setting.separator
     if given.level is SettingSource.ENVIRONMENT:
@@ -727,7 +727,7 @@ def _unknown(message: str, key: str, known: Iterable[str], form: str) -> ConfigE
 
 
 def _quoted(value: object) -> str:
-    """A value as its author wrote it, shortened, without credentials."""
+    """Return a value as its author wrote it, shortened, without credentials."""
     if isinstance(value, str):
         text = f"'{display_url(value)}'"
     elif isinstance(value, bool):

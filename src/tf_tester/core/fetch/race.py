@@ -136,7 +136,10 @@ class Race:
         terms: RaceTerms | None = None,
         retries: Retries | None = None,
     ) -> None:
-        """`sources`: the most wanted first. `held`: what earlier runs brought. `retries`: of each source."""
+        """Prepare a race. `sources`: the most wanted first. `held`: what earlier runs brought.
+
+        `retries`: of each source.
+        """
         self.size = size or None  # nobody would publish an empty file
         self._terms = terms or RaceTerms()
         retries = retries or Retries()
@@ -298,7 +301,7 @@ class Race:
     # -- what is known
 
     def whole(self, start: int, end: int) -> bool:
-        """Whether all bytes of a piece are there, and nobody is bringing any of them anew."""
+        """Return whether all bytes of a piece are there, and nobody is bringing any of them anew."""
         there = sum(min(one.end, end) - max(one.start, start) for one in self._segments.within(start, end))
         return there == end - start and not any(
             one.start < end and (one.end is None or one.end > start) and one.position < end
@@ -356,7 +359,7 @@ class Race:
         return [*instructions, GaveUp()]
 
     def _complete(self, now: float) -> list[Instruction]:
-        """All bytes are there."""
+        """Return what is to be done when all bytes are there."""
         if self._suspect is not None and self._confirmed:
             # Others say the same: the file is what it was, and it was wrong.
             self._suspect_next()
@@ -365,7 +368,7 @@ class Race:
         return [Judge()]
 
     def _next(self, now: float) -> list[Instruction] | None:
-        """One more claim, if anybody is free and there is something for him."""
+        """Return one more claim, if anybody is free and there is something for him."""
         free = self._free(now)
         for lane in free:
             if order := self._trial(lane, now):
@@ -377,7 +380,7 @@ class Race:
         return None
 
     def _free(self, now: float) -> list[_Lane]:
-        """The sources that may be asked now, the most wanted first."""
+        """Return the sources that may be asked now, the most wanted first."""
         usable = [one for one in self._lanes.values() if not one.out and one.source.name != self._suspect]
         if any(not one.doubted for one in usable):
             usable = [one for one in usable if not one.doubted]
@@ -409,7 +412,7 @@ class Race:
         return [self._ask(lane, start, end, now)]
 
     def _part(self, lane: _Lane, gap: int, now: float) -> int:
-        """What a source gets of a gap, as it would be shared out among all that are free; a piece at the most.
+        """Return what a source gets of a gap, as it would be shared out among all that are free; a piece at the most.
 
         Pieces from the front on, not one long span for each: a hash goes from the front, too, and would have most of
         the file left to read when the last byte has come.
@@ -427,14 +430,14 @@ class Race:
         return min(gap, max(part, self._terms.steal), self._piece(lane))
 
     def _piece(self, lane: _Lane) -> int:
-        """What is asked of a source at once while others run, too."""
+        """Return what is asked of a source at once while others run, too."""
         least = max(self._terms.share, (self.size or 0) // self._terms.pieces)
         if lane.latency is None or lane.speed is None:
             return least
         return max(least, int(lane.speed * lane.latency * self._terms.latencies))
 
     def _stolen(self, lane: _Lane, now: float, allowed: int) -> list[Instruction]:
-        """A part of what the slowest has still to bring."""
+        """Return a part of what the slowest has still to bring."""
         paces = [(one, self._measure(one, now)) for one in self._running.values()]
         # Who has not said anything yet is taken to be as fast as others until his time is over.
         usual = lane.speed or max((pace for _, pace in paces if pace), default=1.0)
@@ -469,7 +472,7 @@ class Race:
         return lane.speed
 
     def _ask(self, lane: _Lane, start: int, end: int | None, now: float, *, tries: str = "") -> Ask:
-        """`tries`: whose piece it is, brought again."""
+        """Make a claim of a span. `tries`: whose piece it is, brought again."""
         again = self._suspect is not None and bool(self._segments.within(start, start + 1))
         self._asked += 1
         claim = Claim(self._asked, lane.source.name, start, end, whole=not lane.ranges, heals=again or bool(tries))
@@ -479,7 +482,7 @@ class Race:
         return Ask(claim)
 
     def _allowance(self, lane: _Lane) -> int:
-        """Bytes that it may still bring: what one that lies has brought has to be brought again."""
+        """Return bytes that it may still bring: what one that lies has brought has to be brought again."""
         if self.size is None or self._places() == 1 or lane.vouched:
             return 1 << 62
         proven = [
@@ -496,7 +499,7 @@ class Race:
     # -- trials of sources that nobody knows
 
     def _trial(self, lane: _Lane, now: float) -> list[Instruction] | None:
-        """A piece to be brought again by this one, if that can tell something; one at a time."""
+        """Return a piece to be brought again by this one, if that can tell something; one at a time."""
         busy = self._suspect is not None or any(one.tries for one in self._running.values())
         if busy or self._places() < self._terms.trial or not lane.ranges:
             return None
@@ -518,12 +521,14 @@ class Race:
         return None
 
     def _is_worth_it(self, other: _Lane) -> bool:
-        """A slow one brings little: what it may spoil is less than what trying it costs."""
+        """Return whether it is worth a trial: a slow one brings little, and what it may spoil must be less than what
+        trying costs.
+        """
         fastest = max((one.speed or 0.0 for one in self._lanes.values()), default=0.0)
         return (other.speed or 0.0) >= fastest / 4
 
     def _unknown(self, besides: _Lane) -> bool:
-        """Whether another one is there that nobody knows."""
+        """Return whether another one is there that nobody knows."""
         return any(
             not (one is besides or one.vouched or one.out or one.doubted or one.source.reserve)
             and one.ranges
@@ -532,14 +537,14 @@ class Race:
         )
 
     def _third(self, one: _Lane, other: _Lane) -> bool:
-        """Whether somebody is there who could decide between two."""
+        """Return whether somebody is there who could decide between two."""
         return any(
             third not in (one, other) and not third.out and not third.doubted and third.ranges
             for third in self._lanes.values()
         )
 
     def _tried_piece(self, progress: _Progress) -> list[Instruction]:
-        """What a piece that came twice tells."""
+        """Return what a piece that came twice tells."""
         source = progress.claim.source
         tried, other = self._lanes[progress.tries], self._lanes[source]
         tried.first = None
@@ -573,7 +578,7 @@ class Race:
         return [Drop(claim) for claim in claims]
 
     def _gaps(self) -> Iterator[tuple[int, int | None]]:
-        """Spans that nobody has brought or is bringing, in order; the last may have no end yet."""
+        """Yield spans that nobody has brought or is bringing, in order; the last may have no end yet."""
         if self.size is None:
             if not self._running:
                 yield self._segments.end, None

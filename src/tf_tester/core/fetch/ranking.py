@@ -106,7 +106,7 @@ def on_page(
 def rank(
     observations: Sequence[Observation], wanted: WantedFiles, authority: Observation, now: datetime
 ) -> list[Ranked]:
-    """The fastest first, those that can't be asked last; `chosen` are those that are to be raced.
+    """Return the fastest first, those that can't be asked last; `chosen` are those that are to be raced.
 
     None is chosen where the authority itself is the fastest: asking others would only be a burden to them.
     """
@@ -143,7 +143,7 @@ def _refusal(one: Observation, wanted: WantedFiles, now: datetime) -> str:
 
 
 def _seconds(one: Observation, wanted: WantedFiles, otherwise: float | None) -> float | None:
-    """`otherwise`: seconds a byte of what it doesn't have."""
+    """Return the seconds that a source would take. `otherwise`: seconds a byte of what it doesn't have."""
     if not one.rate:
         return None
     part = one.has / wanted.count if wanted.count else 1.0

@@ -43,7 +43,8 @@ def victims(
     keep: Collection[str] = (),
     before: datetime | None = None,
 ) -> list[StoredItem]:
-    """What has to go so that no more than `most` bytes stay: the least recently used first, nothing that is kept.
+    """Return what has to go so that no more than `most` bytes stay: the least recently used first, nothing that is
+    kept.
 
     `others`: bytes in the store that are not among the entries. `keep`: digests. With `before`, whatever was last used
     earlier goes, too, however much space there is.

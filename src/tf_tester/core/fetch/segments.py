@@ -54,7 +54,7 @@ class Segments:
         return [span for span in self._spans if span.start < end and span.end > start]
 
     def add(self, new: Segment) -> None:
-        """Nothing may be there yet."""
+        """Add a span of which nothing is there yet."""
         if new.size <= 0:
             return
         spans = sorted([*self._spans, new], key=lambda span: span.start)

@@ -29,7 +29,7 @@ class ConformanceFinding(Struct, frozen=True):
 
 
 def of_answer(content_type: str, body: bytes, revalidated: int | None) -> list[ConformanceFinding]:
-    """What the answer itself tells: the format (PEP 691), and whether it can be revalidated.
+    """Return what the answer itself tells: the format (PEP 691), and whether it can be revalidated.
 
     `revalidated`: status of the answer to the same question with its ETag; None where it had none.
     """
@@ -49,7 +49,7 @@ def of_answer(content_type: str, body: bytes, revalidated: int | None) -> list[C
 
 
 def of_page(page: ProjectPage, authority: ProjectPage) -> list[ConformanceFinding]:
-    """How the page differs from the authority's."""
+    """Return how the page differs from the authority's."""
     theirs = {artifact.filename: artifact for artifact in authority.artifacts}
     mine = {artifact.filename: artifact for artifact in page.artifacts}
     both = [(mine[name], theirs[name]) for name in mine if name in theirs]

@@ -27,7 +27,7 @@ _SETTLING = timedelta(days=180)
 
 
 def release_date(artifacts: Iterable[Artifact]) -> datetime | None:
-    """When a version came out: the *earliest* upload among its files; None where no file has a time.
+    """Return when a version came out: the *earliest* upload among its files; None where no file has a time.
 
     Publishers add wheels years later (jaxlib 0.4.13 of 2023 has files of December 2025), so a file's own time
     says nothing of its version's.
@@ -36,7 +36,7 @@ def release_date(artifacts: Iterable[Artifact]) -> datetime | None:
 
 
 def as_of(page: ProjectPage, cutoff: datetime | None) -> tuple[ProjectPage, bool]:
-    """The page with only those versions that were out by then; whether the page tells times at all.
+    """Return the page with only those versions that were out by then; whether the page tells times at all.
 
     Every file of a version that was out is there, also those added later. A version without any upload time
     counts as out: leaving it away would leave everything away on an index that has no times (PEP 503).
@@ -55,7 +55,9 @@ def as_of(page: ProjectPage, cutoff: datetime | None) -> tuple[ProjectPage, bool
 
 
 def files_by_version(artifacts: Iterable[Artifact]) -> dict[Version | str, list[Artifact]]:
-    """In the page's order; `1.0` and `1.0.0` are one version, what PEP 440 can't read goes by its text."""
+    """Return the files in the page's order; `1.0` and `1.0.0` are one version, what PEP 440 can't read goes by its
+    text.
+    """
     spellings: dict[str, Version | str] = {}
     found: dict[Version | str, list[Artifact]] = {}
     for artifact in artifacts:
@@ -67,7 +69,7 @@ def files_by_version(artifacts: Iterable[Artifact]) -> dict[Version | str, list[
 
 
 def settled_python(interpreter: Interpreter, released: datetime | None) -> bool:
-    """Whether that Python was old enough when a version came out for its dependencies to have wheels for it."""
+    """Return whether that Python was old enough when a version came out for its dependencies to have wheels for it."""
     if released is None or interpreter.release < min(_PYTHON_RELEASED):
         return True
     python_released = _PYTHON_RELEASED.get(interpreter.release)

@@ -49,7 +49,9 @@ class FeedReport(Struct, frozen=True):
 
 
 def reports(content: bytes) -> dict[str, FeedReport]:
-    """By host of the site: what a feed, or a pack of them, says of PyPI. Raises `ValueError` where it is none.
+    """Return what a feed, or a pack of them, reports of PyPI, by host of the site.
+
+    Raises `ValueError` where it is none.
 
     >>> reports(b'[{"site":{"url":"https://m.example"},"mirrors":[{"cname":"pypi","status":"F1700000060O1700000000"}]}]')
     {'m.example': FeedReport(state=<FeedState.FAILED: 'failed'>, filled=datetime.datetime(2023, 11, 14, 22, 13, 20, \

@@ -28,7 +28,7 @@ class Origin(NamedTuple):
 
 
 def resolve_link(base: str, link: str) -> str | None:
-    """The absolute address of a link found at `base`, or None where it is malformed or forbidden.
+    """Return the absolute address of a link found at `base`, or None where it is malformed or forbidden.
 
     >>> resolve_link("https://mirror.example/simple/six/", "../../files/six-1.0.tar.gz#sha256=00")
     'https://mirror.example/files/six-1.0.tar.gz'
@@ -72,7 +72,7 @@ def _may_follow(here: str, there: str) -> bool:
 
 
 def origin(url: str) -> Origin:
-    """Scheme, host and port of an absolute address.
+    """Return scheme, host and port of an absolute address.
 
     >>> origin("https://me:secret@Mirror.example/simple")
     Origin(scheme='https', host='mirror.example', port=443)
@@ -82,7 +82,7 @@ def origin(url: str) -> Origin:
 
 
 def display_url(url: str) -> str:
-    """The address as it may be printed, logged or kept in a report.
+    """Return the address as it may be printed, logged or kept in a report.
 
     >>> display_url("https://me:secret@mirror.example/simple")
     'https://***@mirror.example/simple'
@@ -91,7 +91,7 @@ def display_url(url: str) -> str:
 
 
 def without_credentials(url: str) -> str:
-    """The same address without user name and password.
+    """Return the same address without user name and password.
 
     >>> without_credentials("https://me:secret@mirror.example/simple")
     'https://mirror.example/simple'
@@ -100,7 +100,7 @@ def without_credentials(url: str) -> str:
 
 
 def credentials(url: str) -> tuple[str, str] | None:
-    """User name and password of an address, unquoted, or None where it holds none.
+    """Return user name and password of an address, unquoted, or None where it holds none.
 
     >>> credentials("https://me:s%40fe@mirror.example/simple")
     ('me', 's@fe')
@@ -114,7 +114,7 @@ def credentials(url: str) -> tuple[str, str] | None:
 
 
 def local_path(url: str) -> Path:
-    """Where a `file:` address points.
+    """Return where a `file:` address points.
 
     >>> local_path("file:///srv/my%20index").as_posix()
     '/srv/my index'

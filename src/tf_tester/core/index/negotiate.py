@@ -16,7 +16,7 @@ _MEANT = {
 
 @lru_cache(128)
 def content_type(accept: str, *, forced: str = "") -> str | None:
-    """The type to answer with; None: none that we have is accepted (status 406).
+    """Return the type to answer with; None: none that we have is accepted (status 406).
 
     Of types that are wanted alike JSON comes first; a client that says nothing, or takes all, is an old one, and gets
     HTML. `forced`: a type from the address (`?format=`), which overrules.
@@ -45,7 +45,7 @@ def content_type(accept: str, *, forced: str = "") -> str | None:
 
 @lru_cache(128)
 def content_coding(accept_encoding: str) -> str:
-    """In which of our codings (`zstd`, `gzip`) a body is sent; empty: as it is.
+    """Return the coding of ours (`zstd`, `gzip`) in which a body is sent; empty: as it is.
 
     Of codings that are wanted alike the smaller one is taken; `*` is not a word for zstd, which is younger than many
     who say it.
@@ -62,13 +62,14 @@ def content_coding(accept_encoding: str) -> str:
 
 
 def matches(if_none_match: str, etag: str) -> bool:
-    """Whether a client has what this tag stands for (RFC 9110, weak comparison)."""
+    """Return whether a client has what this tag stands for (RFC 9110, weak comparison)."""
     tags = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
     return "*" in tags or etag in tags
 
 
 def byte_range(header: str, size: int) -> tuple[int, int] | None:
-    """First byte and the one after the last of a single range; None: not a range that is understood, take all.
+    """Return the first byte and the one after the last of a single range; None: not a range that is understood, take
+    all.
 
     Raises `ValueError` where it can't be satisfied (status 416).
 
@@ -97,7 +98,7 @@ def byte_range(header: str, size: int) -> tuple[int, int] | None:
 
 
 def _qualities(header: str) -> Iterable[tuple[str, float]]:
-    """Names with their weights, between 0 and 1; what is malformed weighs nothing."""
+    """Return names with their weights, between 0 and 1; what is malformed weighs nothing."""
     for part in header.split(","):
         name, *parameters = (piece.strip().lower() for piece in part.split(";"))
         if name:

@@ -82,7 +82,7 @@ class Tree(Struct, frozen=True):
 def tree_of(
     pages: Iterable[ProjectPage], metadata: Callable[[Artifact], bytes], *, url: str | None = None, packed: bool = True
 ) -> Tree:
-    """The tree of these projects, whose files are all there.
+    """Return the tree of these projects, whose files are all there.
 
     `metadata`: of a wheel. `url`: where the tree will be; without it nothing is there for bandersnatch. `packed`: pages
     also compressed, for servers that look for such.
@@ -126,12 +126,12 @@ def entry_of(content: bytes) -> TreeFile:
 
 
 def encode(manifest: Manifest) -> bytes:
-    """The same manifest is the same bytes: they are what is signed."""
+    """Encode a manifest; the same one always as the same bytes, for they are what is signed."""
     return msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
 
 
 def decode(content: bytes) -> Manifest:
-    """Raises `NotAManifest`; nothing in it leads out of the tree."""
+    """Decode a manifest, in which nothing leads out of the tree. Raises `NotAManifest`."""
     try:
         manifest = msgspec.json.decode(content, type=Manifest)
     except msgspec.DecodeError as error:
@@ -145,7 +145,7 @@ def decode(content: bytes) -> Manifest:
 
 
 def content_type(path: str) -> str:
-    """As a web server should tell it.
+    """Return the type of a file's content as a web server should send it.
 
     >>> content_type("simple/toy/index.v1_json"), content_type("packages/ab/ab12/toy-1.0-py3-none-any.whl")
     ('application/vnd.pypi.simple.v1+json', 'application/octet-stream')
@@ -162,7 +162,7 @@ def is_metadata(path: str) -> bool:
 
 
 def path_of(artifact: Artifact) -> str:
-    """Below `packages`, as bandersnatch wants it."""
+    """Return the path of a file below `packages`, as bandersnatch wants it."""
     return f"packages/{artifact.sha256[:2] if artifact.sha256 else ''}/{artifact.sha256}/{artifact.filename}"
 
 
@@ -171,7 +171,7 @@ def _path(artifact: Artifact) -> str:
 
 
 def _legacy_json(page: ProjectPage, metadata: Callable[[Artifact], bytes], url: str) -> bytes:
-    """What PyPI has at `/pypi/NAME/json`, as far as it is known here."""
+    """Return what PyPI has at `/pypi/NAME/json`, as far as it is known here."""
     releases: dict[str, list[dict[str, Any]]] = {}
     for one in page.artifacts:
         releases.setdefault(one.version, []).append(_release_file(one, url))

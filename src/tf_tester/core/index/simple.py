@@ -30,7 +30,7 @@ _STATUSES = frozenset({"active", "archived", "quarantined", "deprecated"})
 
 
 def canonical(name: str) -> str:
-    """A project's name as PEP 503 writes it.
+    """Return a project's name as PEP 503 writes it.
 
     >>> canonical("Zope.Interface")
     'zope-interface'
@@ -39,7 +39,7 @@ def canonical(name: str) -> str:
 
 
 def parse_page(body: bytes, content_type: str, url: str, project: str) -> ProjectPage:
-    """The page of `project` (canonical name) as served at `url`. Raises `NotAPage`.
+    """Return the page of `project` (canonical name) as served at `url`. Raises `NotAPage`.
 
     What it is decides the first byte, not `content_type` alone: static mirrors send JSON as octet-stream.
     """
@@ -58,7 +58,10 @@ class _List(msgspec.Struct):
 
 
 def parse_serials(body: bytes) -> dict[str, int]:
-    """The serials in a list of projects (PEP 691), as far as it has any, by canonical name. Raises `NotAPage`."""
+    """Return the serials in a list of projects (PEP 691), as far as it has any, by canonical name.
+
+    Raises `NotAPage`.
+    """
     try:
         listed = msgspec.json.decode(body, type=_List).projects
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
@@ -133,7 +136,7 @@ def _parse_json(body: bytes, url: str, project: str) -> ProjectPage:
 
 
 def _read_json(body: bytes) -> _Page:
-    """All at once; where some value has a wrong type, file by file, leaving out those that have it."""
+    """Read all at once; where some value has a wrong type, file by file, leaving out those that have it."""
     try:
         return _decode_page(body)
     except msgspec.ValidationError:
@@ -265,7 +268,7 @@ class _Belongs:
         """Wheels or sdists of another project were seen."""
 
     def version(self, filename: str) -> str | None:
-        """The version in the name, or None where it is no wheel or sdist of the project."""
+        """Return the version in the name, or None where it is no wheel or sdist of the project."""
         if filename.endswith(".whl"):
             spelling = filename.partition("-")[0]
             known = self._spellings.get(spelling)
@@ -290,7 +293,7 @@ def _artifact(
     upload_time: datetime | None = None,
     provenance: str | None = None,
 ) -> Artifact | None:
-    """The file, or None where any of its values is hostile or malformed, or it isn't the project's."""
+    """Return the file, or None where any of its values is hostile or malformed, or it isn't the project's."""
     if url is None or not _FILENAME.fullmatch(filename) or ".." in filename:
         return None
     if sha256 is not None:
@@ -323,7 +326,7 @@ def _artifact(
 
 
 def _unique(artifacts: Iterable[Artifact | None]) -> tuple[Artifact, ...]:
-    """In the page's order; of two files with one name, the first."""
+    """Return the files in the page's order; of two files with one name, the first."""
     first: dict[str, Artifact] = {}
     for artifact in artifacts:
         if artifact is not None:
@@ -335,7 +338,7 @@ def _unique(artifacts: Iterable[Artifact | None]) -> tuple[Artifact, ...]:
 
 
 def render_json(page: ProjectPage, rewrite: Callable[[Artifact], str]) -> bytes:
-    """The page as PEP 691 JSON 1.4 (its type is `JSON_TYPE`), each file's address as `rewrite` says.
+    """Return the page as PEP 691 JSON 1.4 (its type is `JSON_TYPE`), each file's address as `rewrite` says.
 
     What the page's source says besides, of it and of each file, is in it as it was.
     """
@@ -369,7 +372,7 @@ def render_json(page: ProjectPage, rewrite: Callable[[Artifact], str]) -> bytes:
 
 
 def without_versions(source: bytes) -> bytes:
-    """The JSON of a page without its list of versions: it is made anew of the files."""
+    """Return the JSON of a page without its list of versions: it is made anew of the files."""
     page = _loose(source)
     return msgspec.json.encode(page) if page.pop("versions", None) is not None else source
 
@@ -390,7 +393,10 @@ def _table(value: object) -> dict[str, Any]:
 
 
 def _file_of(artifact: Artifact, url: str, told: dict[str, Any]) -> dict[str, Any]:
-    """`told`: what its index says of it. Where that is a file with another hash, it counts for nothing."""
+    """Return a file as PEP 691 has it. `told`: what its index has.
+
+    Where that is a file with another hash, it counts for nothing.
+    """
     hashes = _table(told.get("hashes"))
     if artifact.sha256 is None or str(hashes.get("sha256", "")).lower() != artifact.sha256:
         told, hashes = {}, {}
@@ -418,7 +424,9 @@ def _file_of(artifact: Artifact, url: str, told: dict[str, Any]) -> dict[str, An
 
 
 def render_html(page: ProjectPage, rewrite: Callable[[Artifact], str]) -> bytes:
-    """The page as PEP 503 has it (PEP 629: version 1.4), with what HTML can say of PEP 592, 658, 708, 714, 740, 792."""
+    """Return the page as PEP 503 has it (PEP 629: version 1.4), with what HTML can say of PEP 592, 658, 708, 714, 740,
+    792.
+    """
     head = [f'<meta name="pypi:repository-version" content="{_VERSION}">']
     head += [f'<meta name="pypi:tracks" content="{escape(address)}">' for address in page.tracks]
     if page.status != "active":
@@ -452,7 +460,7 @@ def _anchor(artifact: Artifact, url: str) -> str:
 
 
 def render_names_json(names: Iterable[str], serials: Mapping[str, int] | None = None) -> bytes:
-    """The list of projects (PEP 691), with the serials of those that have one: mirrors go by them."""
+    """Return the list of projects (PEP 691), with the serials of those that have one: mirrors go by them."""
     known = serials or {}
     meta: dict[str, Any] = {"api-version": _VERSION}
     if known:
@@ -462,7 +470,7 @@ def render_names_json(names: Iterable[str], serials: Mapping[str, int] | None = 
 
 
 def render_names_html(names: Iterable[str]) -> bytes:
-    """The list of projects (PEP 503)."""
+    """Return the list of projects (PEP 503)."""
     links = "\n".join(f'<a href="{escape(name)}/">{escape(name)}</a><br>' for name in names)
     meta = f'<meta name="pypi:repository-version" content="{_VERSION}">'
     return (

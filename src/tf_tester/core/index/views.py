@@ -55,7 +55,7 @@ class AllowedFiles(Struct, frozen=True):
 
 
 def split_view(parts: Sequence[str]) -> tuple[IndexView, list[str]]:
-    """The view that the parts of a path begin with, and what is left of them. Raises `BadView`.
+    """Return the view that the parts of a path begin with, and what is left of them. Raises `BadView`.
 
     >>> view, rest = split_view(["as-of", "2021-03-01", "simple", "toy", ""])
     >>> view.cutoff.isoformat(), view.depth, rest
@@ -76,7 +76,7 @@ def split_view(parts: Sequence[str]) -> tuple[IndexView, list[str]]:
 
 
 def moment_of(text: str) -> datetime:
-    """The end of a day (UTC), or a moment (RFC 3339). Raises `BadView`.
+    """Return the end of a day (UTC), or a moment (RFC 3339). Raises `BadView`.
 
     As uv's `--exclude-newer`, but for the time zone: an address is to mean the same everywhere.
     """
@@ -91,7 +91,7 @@ def moment_of(text: str) -> datetime:
 
 
 def shown(page: ProjectPage, view: IndexView, allowed: AllowedFiles | None) -> ProjectPage | None:
-    """The page as a view has it; None where nothing of it is in the view. `allowed`: with `View.only`."""
+    """Return the page as a view has it; None where nothing of it is in the view. `allowed`: with `View.only`."""
     if view.cutoff is not None:
         page, dated = as_of(page, view.cutoff)
         if not dated:

@@ -140,29 +140,32 @@ class Closure:
     # -- what it wants to know
 
     def pages_wanted(self) -> list[str]:
-        """Projects, canonical names."""
+        """Return the projects, by canonical name, whose pages are to be asked for."""
         return sorted(self._waiting)
 
     def learn_page(self, project: str, page: ProjectPage | None) -> None:
-        """None: it has none."""
+        """Learn a project's page; None: there is none."""
         versions = list(versions_of(page).items())[::-1] if page is not None else []
         self._projects[project] = _Project(page, versions) if page is not None else None
         for demand in self._waiting.pop(project, []):
             self._satisfy(demand)
 
     def metadata_wanted(self) -> list[Artifact]:
-        """Wheels whose METADATA is to be read."""
+        """Return wheels whose METADATA is to be read."""
         return [needs[0].artifact for _, needs in sorted(self._needs.items())]
 
     def learn_metadata(self, artifact: Artifact, metadata: bytes | None) -> None:
-        """None: it can't be had."""
+        """Learn a wheel's METADATA; None: it can't be had."""
         key = _key(artifact)
         self._metadata[key] = requirements_of(metadata) if metadata is not None else ()
         for need in self._needs.pop(key, []):
             self._follow(need)
 
     def join(self) -> bool:
-        """When nothing is wanted: demand of each project what satisfies all at once. Whether that is something new."""
+        """Ask of each project what satisfies all demands at once, when nothing is wanted.
+
+        Return whether that is something new.
+        """
         together: dict[tuple[str, InstallTarget, datetime | None], set[TargetRequirement]] = {}
         for demand in self._seen:
             if not demand.digests and not demand.root:
@@ -217,7 +220,7 @@ class Closure:
     def _of(
         self, suited: list[tuple[Version, tuple[Artifact, ...]]], project: _Project, demand: TargetRequirement
     ) -> list[tuple[Version, tuple[Artifact, ...]]]:
-        """Those of the versions that a demand allows, the newest first, as many as it wants."""
+        """Return the versions that a demand allows, the newest first, as many as it wants."""
         specifiers = _specifiers(demand.specifier)
         exact = any(one.operator in ("==", "===") and not one.version.endswith(".*") for one in specifiers)
         out = [
@@ -239,7 +242,7 @@ class Closure:
         return [one for one in fit if one.is_wheel or (with_sources and one.is_sdist)]
 
     def _sources(self, artifacts: Sequence[Artifact], target: InstallTarget) -> list[Artifact]:
-        """Of a version that has wheels, for others."""
+        """Return the source distributions of a version that has wheels, for other targets."""
         if self._rules.sdists != "missing":
             return []
         return [one for one in artifacts if one.is_sdist and _suits(one, target)]
@@ -288,7 +291,7 @@ class Closure:
 
 
 def targets_of(pythons: Sequence[tuple[int, int]], platforms: Sequence[Platform]) -> list[InstallTarget]:
-    """Each Python on each platform; where none is named, each that there is: newer ones take other versions."""
+    """Return each Python on each platform; where none is named, each that there is: newer ones take other versions."""
     return [InstallTarget(python, platform) for python in pythons or _PYTHONS for platform in platforms or (None,)]
 
 
@@ -300,7 +303,7 @@ def demands_of(
     digests: frozenset[str] = frozenset(),
     alone: bool = False,
 ) -> list[TargetRequirement]:
-    """The roots that a requirement means, as far as its marker holds."""
+    """Return the roots that a requirement means, as far as its marker holds."""
     return [
         TargetRequirement(
             str(canonicalize_name(requirement.name)),
@@ -320,7 +323,7 @@ def demands_of(
 def _with_files(
     project: _Project, chosen: Callable[[Sequence[Artifact]], Sequence[Artifact]]
 ) -> list[tuple[Version, tuple[Artifact, ...]]]:
-    """The versions of which something is chosen, the newest first."""
+    """Return the versions of which something is chosen, the newest first."""
     found = ((version, tuple(chosen(artifacts))) for version, artifacts in project.versions)
     return [(version, files) for version, files in found if files]
 
@@ -334,12 +337,14 @@ def _suits(artifact: Artifact, target: InstallTarget) -> bool:
 
 
 def _written(specifiers: SpecifierSet) -> str:
-    """In one order, whoever wrote it."""
+    """Return the specifiers in one order, whoever wrote them."""
     return ",".join(sorted(map(str, specifiers)))
 
 
 def _key(artifact: Artifact) -> str:
-    """Wheels with one key have one METADATA; where nothing is told of it, all of a version are taken to."""
+    """Return a key: wheels with one key have one METADATA; where nothing is told of it, all of a version are
+    taken to.
+    """
     return artifact.metadata_sha256 or f"{artifact.project} {artifact.version}"
 
 
@@ -359,7 +364,7 @@ def _specifiers(text: str) -> SpecifierSet:
 
 
 def _holds(requirement: Requirement, extras: frozenset[str], target: InstallTarget) -> bool:
-    """Whether it counts on any machine that the target means."""
+    """Return whether it counts on any machine that the target means."""
     return requirement.marker is None or _true(str(requirement.marker), extras or frozenset({""}), target)
 
 
@@ -388,7 +393,7 @@ def _environments(target: InstallTarget) -> tuple[Mapping[str, Any], ...]:
 
 
 def merged(page: ProjectPage, artifacts: Iterable[Artifact]) -> ProjectPage:
-    """The page with just these files, in its own order; what it doesn't list any more comes last.
+    """Return the page with just these files, in its own order; what it doesn't list any more comes last.
 
     Of versions it has those of the files alone: PEP 700 would let it go on listing others.
     """

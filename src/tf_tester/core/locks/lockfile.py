@@ -49,7 +49,9 @@ class LockFormat(StrEnum):
 
 
 def requirements_text(pins: Sequence[Pin], *, header: Sequence[str], sources: bool = False) -> str:
-    """What `pip install --require-hashes -r` takes. `sources`: of what was built here the source distribution's hash.
+    """Return what `pip install --require-hashes -r` takes.
+
+    `sources`: of what was built here the source distribution's hash.
 
     >>> pin = Pin("toy", "1.0", "toy-1.0-py3-none-any.whl", "ab12", 5, "https://x/toy")
     >>> print(requirements_text([pin], header=["For it."]))
@@ -66,14 +68,16 @@ def requirements_text(pins: Sequence[Pin], *, header: Sequence[str], sources: bo
 
 
 def constraints_text(pins: Sequence[Pin], *, header: Sequence[str]) -> str:
-    """What `pip install -c` takes: versions alone."""
+    """Return what `pip install -c` takes: versions alone."""
     return "".join(
         f"{line}\n" for line in (*(f"# {line}" for line in header), *(f"{p.name}=={p.version}" for p in pins))
     )
 
 
 def pylock_text(pins: Sequence[Pin], *, python: str, created_by: str, origin: LockOrigin | None = None) -> str:
-    """PEP 751; `python`: the Python that it was made for, such as `3.8`. `origin` goes into a table of ours.
+    """Return a lock as PEP 751 has it. `python`: the one that it was made for, such as `3.8`.
+
+    `origin` goes into a table of ours.
 
     What was built here stands in it as the source distribution that it was built from.
     """
@@ -128,7 +132,7 @@ def _table(origin: LockOrigin) -> dict[str, Any]:
 
 
 def origin_of(content: bytes) -> LockOrigin | None:
-    """What a `pylock.toml` of ours answers; None where it is somebody else's."""
+    """Return what a `pylock.toml` of ours answers; None where it is somebody else's."""
     import tomllib
 
     try:
@@ -151,7 +155,7 @@ def origin_of(content: bytes) -> LockOrigin | None:
 
 
 def artifacts_of(content: bytes, interpreter: Interpreter, *, shown: str) -> list[Artifact]:
-    """The files that a `pylock.toml` has for an interpreter, with the lock's word for their hashes.
+    """Return the files that a `pylock.toml` has for an interpreter, with the lock's word for their hashes.
 
     Of a package the best wheel, else its source distribution. Raises `ConfigError` where it is no lock, names
     something else than files with a SHA-256 and an address, or has nothing for that interpreter; `shown`: its name.
@@ -184,7 +188,7 @@ def artifacts_of(content: bytes, interpreter: Interpreter, *, shown: str) -> lis
 
 
 def _marked(marker: "Marker", environment: dict[str, str]) -> bool:
-    """No extra and no group of dependencies is asked for."""
+    """Return whether a marker holds when no extra and no group of dependencies is asked for."""
     none: frozenset[str] = frozenset()
     return marker.evaluate({**environment, "extras": none, "dependency_groups": none}, context="lock_file")
 
@@ -201,7 +205,10 @@ def _pylock(content: bytes, shown: str) -> "Pylock":
 
 
 def python_of(content: bytes, *, shown: str) -> str:
-    """The Python, such as `3.10`, that a `pylock.toml` is for. Raises `ConfigError` where it leaves that open."""
+    """Return the Python, such as `3.10`, that a `pylock.toml` is for.
+
+    Raises `ConfigError` where it leaves that open.
+    """
     specifiers = _pylock(content, shown).requires_python
     versions = [one.version.removesuffix(".*") for one in specifiers or () if one.operator in ("==", "~=", ">=")]
     if len(versions) != 1:
@@ -212,7 +219,7 @@ def python_of(content: bytes, *, shown: str) -> str:
 
 
 def version_in(content: bytes, package: str, *, shown: str) -> str:
-    """The version of a package in a `pylock.toml`. Raises `ConfigError` where it has none."""
+    """Return the version of a package in a `pylock.toml`. Raises `ConfigError` where it has none."""
     found = next((one.version for one in _pylock(content, shown).packages if one.name == package), None)
     if found is None:
         raise ConfigError(f"{shown} doesn't have {package}.", hint="Name the package that is tested with --package.")
@@ -230,7 +237,8 @@ class Exactly(Struct, frozen=True):
 
 
 def exact_requirements(text: str, interpreter: Interpreter, *, shown: str) -> tuple[list[Exactly], tuple[str, ...]]:
-    """What requirements like those of `pip freeze` name for an interpreter, and remarks on lines that were left out.
+    """Return what requirements like those of `pip freeze` name for an interpreter, and remarks on lines that were left
+    out.
 
     Raises `ConfigError` for a requirement that leaves the version open.
     """
@@ -269,7 +277,8 @@ def exact_requirements(text: str, interpreter: Interpreter, *, shown: str) -> tu
 
 
 def locked_requirements(content: bytes, *, shown: str) -> list[tuple["Requirement", frozenset[str]]]:
-    """What a lock names, whatever it was made for, each with the SHA-256 of its files; none: all of that version.
+    """Return what a lock names, whatever it was made for, each with the SHA-256 of its files; none: all of that
+    version.
 
     A `pylock.toml`, a lock of uv, Poetry or PDM, or requirements with `==` everywhere. Raises `ConfigError` where it is
     none of these.
@@ -302,7 +311,9 @@ def _of_pylock(lock: "Pylock") -> Iterator[tuple["Requirement", frozenset[str]]]
 
 
 def _of_tools(packages: list[Any]) -> Iterator[tuple["Requirement", frozenset[str]]]:
-    """uv has `wheels` and `sdist`, Poetry and PDM have `files`; a hash is `sha256:…` in all."""
+    """Yield what tools' locks name: uv has `wheels` and `sdist`, Poetry and PDM have `files`; a hash is `sha256:…` in
+    all.
+    """
     from packaging.requirements import InvalidRequirement, Requirement
 
     for package in packages:

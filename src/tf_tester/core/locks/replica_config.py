@@ -65,7 +65,10 @@ class ReplicaConfig(Struct, frozen=True):
 
 
 def read_config(content: bytes, *, shown: str, stem: str) -> ReplicaConfig:
-    """`shown`: what the file is called in messages, `stem`: the replica where it names none. Raises `ConfigError`."""
+    """Read a configuration. `shown`: the file's name in messages, `stem`: the replica where it names none.
+
+    Raises `ConfigError`.
+    """
     try:
         file = msgspec.convert(tomllib.loads(content.decode()), _File)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
@@ -111,7 +114,10 @@ def read_config(content: bytes, *, shown: str, stem: str) -> ReplicaConfig:
 def roots_of(
     config: ReplicaConfig, requirements: Iterable[Requirement], locked: Iterable[tuple[Requirement, frozenset[str]]]
 ) -> tuple[TargetRequirement, ...]:
-    """What is asked for. `requirements`: of the files that it names; `locked`: of its locks, with files' SHA-256."""
+    """Return what is asked for.
+
+    `requirements`: of the files that it names; `locked`: of its locks, with files' SHA-256.
+    """
     targets = targets_of(config.pythons, config.platforms)
     found = [
         demand

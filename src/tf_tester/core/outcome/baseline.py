@@ -59,7 +59,7 @@ Baseline = Mapping[str, Mapping[str, BaselineEntry]]
 
 
 def baseline_of(report: RunReport, *, earlier: Baseline | None = None) -> Baseline:
-    """Of a run. What was not seen in it is taken from an earlier one."""
+    """Return the baseline of a run. What was not seen in it is taken from an earlier one."""
     found: dict[str, Mapping[str, BaselineEntry]] = {}
     for cell in report.cells:
         result = report.result(cell)
@@ -72,7 +72,7 @@ def baseline_of(report: RunReport, *, earlier: Baseline | None = None) -> Baseli
 
 
 def moves(baseline: Baseline, report: RunReport) -> tuple[Move, ...]:
-    """In the order of the cells; what is gone comes last."""
+    """Return the differences in the order of the cells; what is gone comes last."""
     return tuple(_moves(baseline, report))
 
 
@@ -111,7 +111,7 @@ def _kind(was: BaselineEntry, is_now: BaselineEntry) -> MoveKind:
 
 
 def _words(one: BaselineEntry, other: BaselineEntry) -> str:
-    """The outcome; where that is the same, what it says."""
+    """Return the outcome; where that is the same, what it says."""
     return one.outcome if one.outcome != other.outcome or not one.told else f"{one.outcome} ({one.told})"
 
 
@@ -135,7 +135,7 @@ def _told(row: TestRow, result: CellResult) -> str:
 
 
 def baseline_text(baseline: Baseline) -> str:
-    """As it is kept in a file: JSON, one test a line."""
+    """Return a baseline as it is kept in a file: JSON, one test a line."""
     cells = [
         f"  {json.dumps(key)}: {{\n"
         + ",\n".join(f"    {json.dumps(test)}: {json.dumps(_plain(was))}" for test, was in tests.items())
@@ -157,7 +157,7 @@ def _plain(was: BaselineEntry) -> list[str]:
 
 
 def read_baseline(text: str, *, shown: str) -> Baseline:
-    """Raises `ConfigError`; `shown`: the file's name."""
+    """Read a baseline; `shown`: the file's name. Raises `ConfigError`."""
     try:
         content: Any = json.loads(text)
         if content["format"] > FORMAT:

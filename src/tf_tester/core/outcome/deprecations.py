@@ -37,7 +37,7 @@ class Deprecation(Struct, frozen=True):
 
 
 def fulfilled_deprecations(report: RunReport) -> tuple[Deprecation, ...]:
-    """One for each name that is gone, in the order in which versions lost them."""
+    """Return one for each name that is gone, in the order in which versions lost them."""
     found: dict[str, Deprecation | None] = {}
     warnings = list(dict.fromkeys(_warnings(report)))
     for cell, exception in _failures(report):
@@ -50,7 +50,7 @@ def fulfilled_deprecations(report: RunReport) -> tuple[Deprecation, ...]:
 def _deprecation(
     name: str, cell: Cell, exception: ExceptionFact, warnings: Sequence[tuple[Cell, str]]
 ) -> Deprecation | None:
-    """Of the first cell in which it is gone; None: nobody warned of it."""
+    """Return the warning that came true in the first cell in which a name is gone; None: nothing warned of it."""
     word, version = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)"), _version(cell)
     warning_cells = [
         (other, message)
@@ -65,7 +65,7 @@ def _deprecation(
 
 
 def _failures(report: RunReport) -> Iterator[tuple[Cell, ExceptionFact]]:
-    """Oldest version first."""
+    """Yield failures, the oldest version first."""
     for cell in sorted(report.cells, key=_version):
         for row in report.result(cell).tests:
             if row.outcome.is_failure_of_the_test and row.exception is not None:

@@ -49,7 +49,7 @@ class Obstacle(Struct, frozen=True):
 
 
 def differences(report: RunReport) -> tuple[tuple[SharedFailure, ...], int]:
-    """Of each failing cell the first failure that no earlier cell has shown, and how many kinds stay unshown.
+    """Return the first failure of each failing cell that no earlier cell has shown, and how many kinds stay unshown.
 
     A cell is named with every shown kind of failure that it has.
     """
@@ -80,7 +80,7 @@ def differences(report: RunReport) -> tuple[tuple[SharedFailure, ...], int]:
 
 
 def obstacles(report: RunReport) -> tuple[Obstacle, ...]:
-    """Why the cells that could not run could not, each reason once; interrupted cells have none."""
+    """Return why the cells that could not run could not, each reason once; interrupted cells have none."""
     groups: dict[Signature, list[tuple[Cell, CellResult]]] = {}
     for cell in report.cells:
         result = report.result(cell)
@@ -99,7 +99,7 @@ def obstacles(report: RunReport) -> tuple[Obstacle, ...]:
 
 
 def without_varying(message: str) -> str:
-    """A message with numbers, addresses, paths and versions replaced by what they are.
+    """Return a message with numbers, addresses, paths and versions replaced by what they are.
 
     >>> without_varying("no module at 0x7f00 in /tmp/x/a.py, wants 2.16.1 or 3")
     'no module at <address> in <path>, wants <version> or <number>'
@@ -114,7 +114,7 @@ def without_varying(message: str) -> str:
 
 
 def headline(exception: ExceptionFact) -> str:
-    """Type and first line; the second, too, where the first only announces it (`Graph execution error:`).
+    """Return type and first line; the second, too, where the first only announces it (`Graph execution error:`).
 
     >>> headline(ExceptionFact("ValueError", "Graph execution error:\\n\\nno such node\\nmore"))
     'ValueError: Graph execution error: no such node'
@@ -127,7 +127,7 @@ def headline(exception: ExceptionFact) -> str:
 
 
 def place(exception: ExceptionFact) -> str:
-    """Where it was raised, library paths from their root on: `tensorflow/python/eager.py:12 in f`."""
+    """Return where it was raised, library paths from their root on: `tensorflow/python/eager.py:12 in f`."""
     if not exception.file:
         return ""
     file = _LIBRARY.sub("", exception.file)
@@ -136,7 +136,7 @@ def place(exception: ExceptionFact) -> str:
 
 
 def gravest_first(rows: Iterable[TestRow]) -> dict[str, TestRow]:
-    """Tests by id; of several with one id, one that failed."""
+    """Return tests by id; of several with one id, one that failed."""
     found: dict[str, TestRow] = {}
     for row in rows:
         earlier = found.get(row.id)
@@ -147,7 +147,7 @@ def gravest_first(rows: Iterable[TestRow]) -> dict[str, TestRow]:
 
 
 def kinds_of_failure(result: CellResult) -> dict[Signature, tuple[TestRow | None, str]]:
-    """In the order of the tests, each with the first test that shows it."""
+    """Return kinds of failure in the order of the tests, each with the first test that shows it."""
     kinds: dict[Signature, tuple[TestRow | None, str]] = {}
     for row in result.tests:
         if row.outcome.is_failure_of_the_test:

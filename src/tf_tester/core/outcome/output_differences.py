@@ -44,7 +44,7 @@ class OutputDifference(Struct, frozen=True):
 
 
 def differing_output(report: RunReport) -> tuple[OutputDifference, ...]:
-    """By test, in the order of the cells."""
+    """Return differences by test, in the order of the cells."""
     rows: dict[str, list[tuple[Cell, TestRow]]] = {}
     for cell in report.cells:
         seen: set[str] = set()
@@ -80,7 +80,7 @@ def _of_one_test(test: str, passing: Sequence[tuple[Cell, TestRow]]) -> list[Out
 
 
 def _first_difference(mine: Sequence[tuple[str, str]], usual: Sequence[tuple[str, str]]) -> tuple[str, str]:
-    """The printed lines at the first place where the compared ones differ."""
+    """Return the printed lines at the first place where the compared ones differ."""
     same = next(
         (place for place, (one, other) in enumerate(zip(mine, usual, strict=False)) if one[0] != other[0]),
         min(len(mine), len(usual)),
@@ -95,7 +95,7 @@ def _first_difference(mine: Sequence[tuple[str, str]], usual: Sequence[tuple[str
 
 
 def _lines(text: str) -> list[tuple[str, str]]:
-    """Lines as they are compared, and as they were printed; empty ones are left out."""
+    """Return lines as they are compared, and as they were printed; empty ones are left out."""
     found = []
     for line in text.splitlines()[:_MOST_LINES]:
         printed = _ESCAPE.sub("", line).rpartition("\r")[2].strip()  # of a progress bar what is left at its end
@@ -105,7 +105,7 @@ def _lines(text: str) -> list[tuple[str, str]]:
 
 
 def normalised(line: str) -> str:
-    """A line without what may differ from run to run.
+    """Return a line without what may differ from run to run.
 
     >>> normalised("2.8.0: {'b', 'a'} at 12:30:01, loss 0.693 ✅")
     "<version>: {'a', 'b'} at <time>, loss <number> ✅"

@@ -57,7 +57,7 @@ class RunReport(Struct, frozen=True):
     wall_s: float = 0.0
 
     def result(self, cell: Cell) -> CellResult:
-        """The result of a cell; one that was never finished counts as interrupted: no row is missing."""
+        """Return the result of a cell; one that was never finished counts as interrupted: no row is missing."""
         known = self.results.get(cell.key)
         return known or CellResult(cell.key, Outcome.INTERRUPTED, "The run ended before this cell did.")
 
@@ -67,7 +67,7 @@ class RunReport(Struct, frozen=True):
 
 
 def fold(events: Iterable[Event]) -> RunReport:
-    """All that the events say; of several events about one cell the last one counts."""
+    """Return all that the events say; of several events about one cell the last one counts."""
     report = RunReport()
     results: dict[str, CellResult] = {}
     locks: dict[str, Lock] = {}
@@ -107,7 +107,7 @@ def fold(events: Iterable[Event]) -> RunReport:
 
 
 def exit_code(results: Iterable[CellResult], *, interrupted: bool) -> int:
-    """The process's exit status for what the cells came to.
+    """Return the process's exit status for what the cells came to.
 
     130: interrupted. Else 1: a test failed somewhere. Else 3: nothing failed, but some cells could not run
     (or there were none): 0 would claim something that nobody has seen. Else 0. A cell that skipped all its
@@ -124,7 +124,7 @@ def exit_code(results: Iterable[CellResult], *, interrupted: bool) -> int:
 
 
 def cell_labels(cells: Iterable[Cell]) -> dict[str, str]:
-    """A short unambiguous name for each cell, by key: `2.16.1 py3.12`.
+    """Return a short unambiguous name for each cell, by key: `2.16.1 py3.12`.
 
     The package, the resolution and the platform are named only where the run has more than one of them; what a cell
     has besides, or the name of its lock, where nothing else tells it from another.

@@ -5,7 +5,7 @@ RESERVE = 512 * 1024 * 1024
 
 
 def admit(*, running: int, jobs: int, need: int, available: int, promised: int) -> bool:
-    """True when a cell that needs `need` bytes may start.
+    """Return whether a cell that needs `need` bytes may start.
 
     `available`: bytes the system could give now. `promised`: bytes that running cells are expected to take yet.
     A cell always starts when no other runs, however much it needs: otherwise it never would.

@@ -29,7 +29,7 @@ class Choice(Struct, frozen=True):
 
 
 def versions_of(page: ProjectPage) -> Mapping[Version, tuple[Artifact, ...]]:
-    """Files by version, oldest first; what isn't a PEP 440 version is left out (no installer takes it)."""
+    """Return files by version, oldest first; what isn't a PEP 440 version is left out (no installer takes it)."""
     found: dict[Version, list[Artifact]] = {}
     for artifact in page.artifacts:
         version = _known(artifact.version)
@@ -48,12 +48,12 @@ def _known(text: str) -> Version | None:
 
 
 def is_yanked(artifacts: Iterable[Artifact]) -> bool:
-    """A version is yanked when all its files are."""
+    """Return whether a version is yanked: when all its files are."""
     return all(artifact.yanked is not None for artifact in artifacts)
 
 
 def choose(page: ProjectPage, choice: Choice) -> tuple[Version, ...]:
-    """The versions meant, oldest first, each once.
+    """Return the versions meant, oldest first, each once.
 
     Raises `UnknownVersion` for a version that isn't there, `UsageError` for words that mean nothing or
     that choose nothing.
@@ -92,7 +92,7 @@ def choose(page: ProjectPage, choice: Choice) -> tuple[Version, ...]:
 
 
 def nearest(version: Version, known: Iterable[Version]) -> str:
-    """Up to four versions a person may have meant, best first."""
+    """Return up to four versions a person may have meant, best first."""
     everything = sorted(known)
     releases = [v for v in everything if not v.is_prerelease] or everything
     similar = difflib.get_close_matches(str(version), [str(v) for v in releases], n=4, cutoff=0.7)
@@ -138,12 +138,14 @@ def _meaning(part: str, ordinary: Sequence[Version], choice: Choice) -> list[Ver
 
 
 def _matching(specifier: SpecifierSet, ordinary: Sequence[Version]) -> list[Version]:
-    """Whether pre-releases and yanked ones count was decided before, for all words alike."""
+    """Return the versions that match; whether pre-releases and yanked ones count was decided before, for all words
+    alike.
+    """
     return [version for version in ordinary if specifier.contains(version, prereleases=True)]
 
 
 def _parts(text: str) -> list[str]:
-    """Comma-separated parts, where the commas inside one specifier set don't separate.
+    """Return comma-separated parts, where the commas inside one specifier set don't separate.
 
     `2.4.*` is one of a list, from which `!=` takes away; two `==` can't both hold, so they are a list too.
 

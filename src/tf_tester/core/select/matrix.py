@@ -30,7 +30,7 @@ def plan(
     resolution: Resolution,
     may_build: bool = False,
 ) -> tuple[PlannedCell, ...]:
-    """A cell for each version, or for each version and each of `pythons` (labels such as `3.8`).
+    """Return a cell for each version, or for each version and each of `pythons` (labels such as `3.8`).
 
     `interpreters`, all of the platform, are in order of preference. Without `pythons` a version gets the newest
     Python that has a wheel of it; a wheel for any Python gets the newest that was settled when the version came
@@ -60,7 +60,7 @@ def every_python(platform: Platform) -> list[Interpreter]:
 
 
 def wheels_for_pythons(artifacts: Iterable[Artifact], platform: Platform) -> dict[str, Artifact]:
-    """The best wheel by Python label, for every Python that has one on a platform, oldest first."""
+    """Return the best wheel by Python label, for every Python that has one on a platform, oldest first."""
     files = [artifact for artifact in artifacts if artifact.is_wheel]
     found: dict[str, Artifact] = {}
     for release in PYTHONS:
@@ -72,7 +72,7 @@ def wheels_for_pythons(artifacts: Iterable[Artifact], platform: Platform) -> dic
 
 
 def hypothetical(release: tuple[int, int], platform: Platform) -> Interpreter:
-    """A CPython as it would be if it were installed on a platform.
+    """Return a CPython as it would be if it were installed on a platform.
 
     >>> hypothetical((3, 7), Platform()).abi, hypothetical((3, 8), Platform()).abi
     ('cp37m', 'cp38')
@@ -153,7 +153,7 @@ def _sdist_for(artifacts: Sequence[Artifact], interpreter: Interpreter) -> Artif
 
 
 def _for_any_python(artifact: Artifact) -> bool:
-    """Whether a wheel fits Pythons that were not there when it was made; an sdist does."""
+    """Return whether a wheel fits Pythons that were not there when it was made; an sdist does."""
     if not artifact.is_wheel:
         return True
     python, abi, _ = artifact.filename[:-4].split("-")[-3:]
@@ -161,13 +161,13 @@ def _for_any_python(artifact: Artifact) -> bool:
 
 
 def _would_not_help(label: str, pythons: Iterable[str], artifacts: Sequence[Artifact], *, may_build: bool) -> bool:
-    """Whether installing that Python would only show that there is nothing for it."""
+    """Return whether installing that Python would only show that there is nothing for it."""
     known = {one.label for one in every_python(Platform())}
     return label in known and label not in pythons and not (may_build and any(a.is_sdist for a in artifacts))
 
 
 def _no_python(cell: Cell, artifacts: Sequence[Artifact], platform: Platform, *, may_build: bool) -> Refusal:
-    """Told apart: a Python is missing, or this platform has nothing at all."""
+    """Return why there is no Python: one is missing, or this platform has nothing at all."""
     name = f"{cell.package} {cell.version}"
     pythons = list(wheels_for_pythons(artifacts, platform))
     if pythons:

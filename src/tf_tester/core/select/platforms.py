@@ -29,7 +29,7 @@ _ARCHITECTURES = ("x86_64", "aarch64", "i686", "armv7l", "ppc64le", "s390x", "ri
 
 @lru_cache
 def platform_named(text: str) -> Platform:
-    """The platform that a name means; dashes and dots are as good as underscores. Raises `UsageError`.
+    """Return the platform that a name means; dashes and dots are as good as underscores. Raises `UsageError`.
 
     >>> platform_named("linux-x86_64").tags[:3]
     ('manylinux_2_28_x86_64', 'manylinux_2_27_x86_64', 'manylinux_2_26_x86_64')

@@ -20,7 +20,7 @@ class Runner(StrEnum):
 
 
 def runner_of(source: str) -> Runner:
-    """pytest for functions and classes named like tests, unittest for TestCases alone, otherwise a script.
+    """Return pytest for functions and classes named like tests, unittest for TestCases alone, otherwise a script.
 
     A file that this Python can't parse may be valid in the one that it is for: then its lines decide.
 
@@ -39,7 +39,9 @@ def runner_of(source: str) -> Runner:
 
 
 def runner_of_all(sources: Iterable[str]) -> Runner:
-    """Of several files: unittest only if every test file is content with it, scripts only if all are."""
+    """Return the runner of several files: unittest only if all test files are content with it, scripts only
+    if all are.
+    """
     found = {runner_of(source) for source in sources}
     if Runner.PYTEST in found or not found:
         return Runner.PYTEST

@@ -26,12 +26,12 @@ _MOST_TAGS = 2_000
 
 
 def compatible_tags(interpreter: Interpreter) -> tuple[str, ...]:
-    """The wheel tags the interpreter takes, best first, such as `cp38-cp38-manylinux2014_x86_64`."""
+    """Return the wheel tags the interpreter takes, best first, such as `cp38-cp38-manylinux2014_x86_64`."""
     return _tags(*_kind(interpreter))
 
 
 def best_wheel(artifacts: Iterable[Artifact], interpreter: Interpreter) -> Artifact | None:
-    """The wheel pip would take among the files of one version, or None where none fits.
+    """Return the wheel pip would take among the files of one version, or None where none fits.
 
     The most specific tag wins, then the highest build tag, then the name: the page's order is no matter.
     Yanked files are not looked at differently: whether they count is the caller's question.
@@ -59,7 +59,7 @@ def best_wheel(artifacts: Iterable[Artifact], interpreter: Interpreter) -> Artif
 
 @lru_cache(maxsize=4096)
 def accepts_python(requires_python: str | None, version: str) -> bool:
-    """Whether a `Requires-Python` takes that Python; one that can't be read takes every Python.
+    """Return whether a `Requires-Python` takes that Python; one that can't be read takes every Python.
 
     A pre-release counts as the release it will be, as it does for pip.
 
@@ -76,7 +76,7 @@ def accepts_python(requires_python: str | None, version: str) -> bool:
 
 
 def suits(artifact: Artifact, python: tuple[int, int] | None, platform: Platform | None) -> bool:
-    """Whether some CPython of that release on that platform could use a file; None: whichever there is.
+    """Return whether some CPython of that release on that platform could use a file; None: whichever there is.
 
     >>> windows = Platform("win_amd64", ("win_amd64",))
     >>> wheel = Artifact("toy-1.0-cp38-abi3-macosx_11_0_arm64.whl", "toy", "1.0", "")
@@ -98,7 +98,7 @@ def suits(artifact: Artifact, python: tuple[int, int] | None, platform: Platform
 
 @lru_cache(maxsize=64)
 def _pairs(python: tuple[int, int]) -> frozenset[str]:
-    """Pythons and ABIs of the wheels that a CPython takes, such as `cp38-abi3`."""
+    """Return Pythons and ABIs of the wheels that a CPython takes, such as `cp38-abi3`."""
     abi = f"cp{python[0]}{python[1]}" + ("m" if python < (3, 8) else "")
     return frozenset(tag.rpartition("-")[0] for tag in _tags("cpython", python, abi, ("win_amd64",)))
 
@@ -109,7 +109,7 @@ def _with_any(platforms: tuple[str, ...]) -> frozenset[str]:
 
 
 def _kind(interpreter: Interpreter) -> tuple[str, tuple[int, int], str, tuple[str, ...]]:
-    """All that decides which wheels fit."""
+    """Return all that decides which wheels fit."""
     return (interpreter.implementation, interpreter.release, interpreter.abi, interpreter.platform.tags)
 
 
@@ -131,7 +131,7 @@ def _tags(implementation: str, release: tuple[int, int], abi: str, platforms: tu
 
 @lru_cache(maxsize=256)
 def _ranks(implementation: str, release: tuple[int, int], abi: str, platforms: tuple[str, ...]) -> dict[str, int]:
-    """Each compatible tag with its rank, the best one the highest."""
+    """Return each compatible tag with its rank, the best one the highest."""
     tags = _tags(implementation, release, abi, platforms)
     return {tag: len(tags) - place for place, tag in enumerate(tags)}
 
@@ -156,7 +156,7 @@ def _cut(filename: str) -> tuple[tuple[int, str], tuple[str, ...]] | None:
 
 @lru_cache(maxsize=4096)
 def _expand(compressed: str) -> tuple[str, ...]:
-    """The tags that a compressed tag set means; none where it is malformed.
+    """Return the tags that a compressed tag set means; none where it is malformed.
 
     >>> _expand("py2.py3-none-any")
     ('py2-none-any', 'py3-none-any')

@@ -9,7 +9,7 @@ _WRITTEN_SHORT = {"\n": "\\n", "\r": "\\r", "\t": " "}
 
 
 def printable(text: str, *, newlines: bool = False) -> str:
-    r"""The text with everything invisible made visible; printable text comes back as it is.
+    r"""Return the text with everything invisible made visible; printable text comes back as it is.
 
     Escaped are all characters that `str.isprintable` refuses (controls, bidi and zero-width formatting, line
     and paragraph separators, lone surrogates, private and unassigned ones), but not the spaces among them,
@@ -30,7 +30,9 @@ def printable(text: str, *, newlines: bool = False) -> str:
 
 
 def _is_space(character: str) -> bool:
-    """Category Zs: of what Python calls spaces, those that aren't controls or line separators."""
+    """Return whether a character is of category Zs: of what Python calls spaces, those that aren't controls or line
+    separators.
+    """
     return character.isspace() and character > "\x9f" and character not in "\u2028\u2029"
 
 

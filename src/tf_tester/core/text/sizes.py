@@ -4,7 +4,7 @@ _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 def size_text(count: float) -> str:
-    """Bytes in decimal units, as indexes and disks count.
+    """Return bytes in decimal units, as indexes and disks count.
 
     >>> [size_text(count) for count in (512, 4_200, 498_000_000, 1_250_000_000)]
     ['512 B', '4.2 kB', '498 MB', '1.2 GB']
@@ -19,7 +19,7 @@ def size_text(count: float) -> str:
 
 
 def count_text(number: int, what: str) -> str:
-    """How many there are of something.
+    """Return how many there are of something.
 
     >>> count_text(1, "file"), count_text(3, "file")
     ('1 file', '3 files')
@@ -28,7 +28,7 @@ def count_text(number: int, what: str) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """Seconds in the coarsest words that still tell something.
+    """Return seconds in the coarsest words that still tell something.
 
     >>> [duration_text(seconds) for seconds in (0.042, 4.21, 38.4, 65, 7_512)]
     ['42 ms', '4.2 s', '38 s', '1 min 05 s', '2 h 05 min']

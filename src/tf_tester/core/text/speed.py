@@ -20,14 +20,14 @@ class Speed:
         self._seen: deque[tuple[float, int]] = deque()
 
     def observe(self, moment: float, count: int) -> None:
-        """The count at a moment; a smaller one than before means that it was begun anew."""
+        """Note the count at a moment; a smaller one than before means that it was begun anew."""
         if self._seen and count < self._seen[-1][1]:
             self._seen.clear()
         self._seen.append((moment, count))
         self._forget(moment)
 
     def per_second(self, moment: float) -> float:
-        """The average over the window that ends at a moment; 0.0 as long as it can't be told."""
+        """Return the average over the window that ends at a moment; 0.0 as long as it can't be told."""
         self._forget(moment)
         if not self._seen:
             return 0.0

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 
 def duration(text: str) -> timedelta:
-    """Weeks, days, hours, minutes and seconds, in that order. Raises `ValueError`.
+    """Return weeks, days, hours, minutes and seconds, in that order. Raises `ValueError`.
 
     >>> duration("14d"), duration("1h30m"), duration("0")
     (datetime.timedelta(days=14), datetime.timedelta(seconds=5400), datetime.timedelta(0))
@@ -21,7 +21,7 @@ def duration(text: str) -> timedelta:
 
 
 def duration_words(length: timedelta) -> str:
-    """A duration as it is written, in as few parts as it has.
+    """Return a duration as it is written, in as few parts as it has.
 
     >>> duration_words(timedelta(days=14)), duration_words(timedelta(minutes=90)), duration_words(timedelta())
     ('14d', '1h30m', '0')
@@ -35,7 +35,7 @@ def duration_words(length: timedelta) -> str:
 
 
 def memory_size(text: str) -> int:
-    """Bytes; K, M, G and T are powers of 1,024, as where memory is bought. Raises `ValueError`.
+    """Return bytes; K, M, G and T are powers of 1,024, as where memory is bought. Raises `ValueError`.
 
     >>> memory_size("2G"), memory_size("512 MiB")
     (2147483648, 536870912)
@@ -50,7 +50,7 @@ def memory_size(text: str) -> int:
 
 
 def store_size(text: str) -> int:
-    """Bytes; k, M, G and T are powers of 1,000, as disks are sold, Ki and so on of 1,024. Raises `ValueError`.
+    """Return bytes; k, M, G and T are powers of 1,000, as disks are sold, Ki and so on of 1,024. Raises `ValueError`.
 
     >>> store_size("20GB"), store_size("512 MiB"), store_size("0")
     (20000000000, 536870912, 0)
@@ -66,7 +66,7 @@ def store_size(text: str) -> int:
 
 
 def memory_words(size: int) -> str:
-    """Bytes as they are written, in the biggest unit in which they are a whole number.
+    """Return bytes as they are written, in the biggest unit in which they are a whole number.
 
     >>> memory_words(2 * 1024**3), memory_words(1536 * 1024**2)
     ('2G', '1536M')

@@ -27,7 +27,7 @@ class Advice(Struct, frozen=True):
 
 
 def advice(report: RunReport, *, default_package: str = "") -> tuple[Advice, ...]:
-    """What to run next, the most useful first; nothing where everything passed.
+    """Return what to run next, the most useful first; nothing where everything passed.
 
     `default_package` is the one that commands mean when none is named.
     """
@@ -52,7 +52,7 @@ def _advice(report: RunReport, default_package: str) -> Iterator[Advice]:
 
 
 def _pythons(report: RunReport) -> Iterator[Advice]:
-    """How to get the Pythons that were missing: the commands that the refusals name."""
+    """Yield how to get the Pythons that were missing: the commands that the refusals name."""
     refused = [report.result(cell) for cell in report.cells]
     hints = [result.hint for result in refused if result.outcome is Outcome.NO_PYTHON]
     commands = list(dict.fromkeys(command for hint in hints for command in _COMMAND.findall(hint)))
@@ -79,7 +79,7 @@ def _shell(cell: Cell, report: RunReport, default_package: str) -> str:
 
 
 def _pythons_were_chosen(report: RunReport, cell: Cell) -> bool:
-    """Whether the command alone might mean another Python than the cell's."""
+    """Return whether the command alone might mean another Python than the cell's."""
     selection = report.request.get("selection")
     if isinstance(selection, dict) and selection.get("pythons"):
         return True

@@ -40,7 +40,10 @@ class BisectSearch:
     """Between the first and the last of a line, which are known to differ."""
 
     def __init__(self, count: int, first: Mark) -> None:
-        """`count`: versions, both ends included, at least two. `first`: what the first one is; the last is not."""
+        """Prepare a search among `count` versions, both ends included, at least two.
+
+        `first`: what the first one is; the last is not.
+        """
         self._low, self._high = 0, count - 1
         self._first = first
         self._untestable: set[int] = set()
@@ -51,13 +54,13 @@ class BisectSearch:
         return ceil(log2(self._high - self._low))
 
     def next(self) -> int | None:
-        """Which one to look at; None: it is found, as far as it can be."""
+        """Return which one to look at; None: it is found, as far as it can be."""
         middle = (self._low + self._high) // 2
         open_ones = [one for one in range(self._low + 1, self._high) if one not in self._untestable]
         return min(open_ones, key=lambda one: (abs(one - middle), one), default=None)
 
     def tell(self, index: int, mark: Mark) -> None:
-        """What one turned out to be."""
+        """Learn what one turned out to be."""
         if mark is Mark.UNTESTABLE:
             self._untestable.add(index)
         elif mark is self._first:
@@ -73,7 +76,8 @@ class BisectSearch:
 
 
 def halving(count: int, *, at_once: int = 1) -> Generator[list[int], list[Mark], Transition]:
-    """The same between a good first and a bad last one, several looks at a time; yields indexes, takes their marks.
+    """Yield indexes to try, several at a time, between a good first and a bad last version, and take their marks;
+    return the change.
 
     With `at_once` looks together fewer rounds are needed, and more looks in all.
     """
@@ -94,7 +98,7 @@ def halving(count: int, *, at_once: int = 1) -> Generator[list[int], list[Mark],
 
 
 def _spread(numbers: Sequence[int], count: int) -> list[int]:
-    """So many of them, evenly apart: they cut the line into parts of one length.
+    """Return so many of them, evenly apart: they cut the line into parts of one length.
 
     >>> _spread([1, 2, 3, 4, 5], 1), _spread([1, 2, 3, 4, 5], 2), _spread([7], 4)
     ([3], [2, 4], [7])
@@ -104,14 +108,14 @@ def _spread(numbers: Sequence[int], count: int) -> list[int]:
 
 
 def transitions(marks: Sequence[Mark]) -> list[Transition]:
-    """Every change along a line of which all were looked at."""
+    """Return every change along a line of which all were looked at."""
     known = [(index, mark) for index, mark in enumerate(marks) if mark is not Mark.UNTESTABLE]
     pairs = itertools.pairwise(known)
     return [Transition(before, after, mark) for (before, earlier), (after, mark) in pairs if mark is not earlier]
 
 
 def combined(marks: Sequence[Mark]) -> Mark:
-    """Of several looks at one version: what all of them say.
+    """Return what all results of several runs of one version agree on.
 
     >>> combined([Mark.GOOD, Mark.GOOD]), combined([Mark.GOOD, Mark.BAD])
     (<Mark.GOOD: 'good'>, <Mark.UNTESTABLE: 'untestable'>)

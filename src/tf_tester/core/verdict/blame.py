@@ -46,7 +46,8 @@ class CulpritSearchResult(Struct, frozen=True):
 
 
 def most_trials(changes: int, sizes: Sequence[int] = (1,)) -> int:
-    """Trials that are needed at the most, one after another, to find culprits of these sizes among so many changes.
+    """Return trials that are needed at the most, one after another, to find culprits of these sizes among so many
+    changes.
 
     >>> most_trials(30), most_trials(30, (1, 1))
     (8, 16)
@@ -60,7 +61,7 @@ class EntailmentGraph:
     """Changes, and which others each entails."""
 
     def __init__(self, entails: Mapping[str, Iterable[str]]) -> None:
-        """Names that are no changes themselves are left out."""
+        """Take changes and what each entails; names that are no changes themselves are left out."""
         self._entails = {name: frozenset(others) & entails.keys() for name, others in entails.items()}
 
     @cached_property
@@ -78,7 +79,7 @@ class EntailmentGraph:
         return tuple(sorted(together, key=lambda unit: (together[unit], sorted(unit))))
 
     def closure(self, names: Iterable[str]) -> Changes:
-        """These and all that they entail."""
+        """Return these and all that they entail."""
         found: set[str] = set()
         open_ones = list(names)
         while open_ones:
@@ -89,7 +90,7 @@ class EntailmentGraph:
         return frozenset(found)
 
     def without(self, universe: Changes, names: Iterable[str]) -> Changes:
-        """The largest closed part of a closed set that has none of these."""
+        """Return the largest closed part of a closed set that has none of these."""
         gone = set(names)
         return frozenset(name for name in universe if not self.closure({name}) & gone)
 
@@ -98,7 +99,7 @@ class CulpritSearch:
     """One search; `steps` asks for trials and is sent what they came to."""
 
     def __init__(self, graph: EntailmentGraph, *, at_once: int = 1, budget: int | None = None) -> None:
-        """`at_once`: trials that may be asked for together. `budget`: trials in all, at the most."""
+        """Prepare a search. `at_once`: trials that may be asked for together. `budget`: trials in all, at the most."""
         self._graph = graph
         self._at_once = at_once
         self._budget = budget
@@ -106,7 +107,7 @@ class CulpritSearch:
         self.tried = 0
 
     def steps(self) -> Generator[list[Changes], list[Mark], CulpritSearchResult]:
-        """Yields sets of changes to try together, takes their marks in the same order, returns the answer."""
+        """Yield sets of changes to try together, take their marks in the same order, return the answer."""
         found: list[Culprit] = []
         try:
             yield from self._all(found)
@@ -136,7 +137,7 @@ class CulpritSearch:
             level = [gone for gone in following if not any(enough <= gone for enough in harmless)]
 
     def _smallest(self, universe: Changes) -> Generator[list[Changes], list[Mark], Culprit]:
-        """Of a closed set that fails."""
+        """Yield what to try to find a smallest failing part of a closed set that fails; return it."""
         graph = self._graph
         needed: Changes = frozenset()
         chosen: list[Changes] = []
@@ -168,7 +169,9 @@ class CulpritSearch:
     def _border(
         self, needed: Changes, rest: Sequence[Changes]
     ) -> Generator[list[Changes], list[Mark], tuple[int, int]]:
-        """How many of the rest may be there without a failure, and how many with one, as near as can be found."""
+        """Yield what to try, and return how many of the rest may be there without a failure, and how many with one, as
+        near as can be found.
+        """
         steps = halving(len(rest) + 1, at_once=self._at_once)
         try:
             counts = next(steps)
@@ -179,7 +182,7 @@ class CulpritSearch:
         return change.before, change.after
 
     def _ask(self, wanted: Sequence[Changes]) -> Generator[list[Changes], list[Mark], list[Mark]]:
-        """Marks; what was tried before isn't tried again."""
+        """Yield what to try and return the marks; what was tried before isn't tried again."""
         new = list(dict.fromkeys(one for one in wanted if one not in self._known))
         while new:
             remaining = len(new) if self._budget is None else self._budget - self.tried

@@ -63,7 +63,7 @@ class DistributionChange(Struct, frozen=True):
 
 
 def changes(before: Lock, after: Lock) -> tuple[DistributionChange, ...]:
-    """By name."""
+    """Return the changes, by name."""
     old, new = _by_name(before), _by_name(after)
     names = sorted(old.keys() | new.keys())
     pairs = ((name, old.get(name), new.get(name)) for name in names)
@@ -75,7 +75,7 @@ def changes(before: Lock, after: Lock) -> tuple[DistributionChange, ...]:
 
 
 def between(before: Lock, after: Lock, changed: Collection[str]) -> Lock:
-    """The first lock with these distributions as they are in the second."""
+    """Return the first lock with these distributions as they are in the second."""
     old, new = _by_name(before), _by_name(after)
     pins = [(new if name in changed else old).get(name) for name in sorted(old.keys() | new.keys())]
     return replace(
@@ -86,7 +86,7 @@ def between(before: Lock, after: Lock, changed: Collection[str]) -> Lock:
 def entailing(
     before: Lock, after: Lock, needs: Callable[[Pin], bytes], environment: Mapping[str, str]
 ) -> EntailmentGraph:
-    """Which changes can only be made together with which others.
+    """Return which changes can only be made together with which others.
 
     One that requires what only the second lock has entails it; and where a distribution of the first lock does not
     put up with a change, that change entails the distribution's own. `needs` gives a pin's METADATA. Requirements that
@@ -115,7 +115,7 @@ def entailing(
 
 
 def requirers(lock: Lock, name: str, needs: Callable[[Pin], bytes], environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Distributions of a lock that require one, by name."""
+    """Return distributions of a lock that require one, by name."""
     read = {pin.name: requirements_of(needs(pin)) for pin in lock.pins}
     extras = _extras(read.values())
     return tuple(
@@ -130,7 +130,7 @@ def requirers(lock: Lock, name: str, needs: Callable[[Pin], bytes], environment:
 
 
 def upper_bound(good: str, bad: str) -> str:
-    """The shortest version that the good one is below and the bad one isn't.
+    """Return the shortest version that the good one is below and the bad one isn't.
 
     >>> upper_bound("3.20.3", "4.21.1"), upper_bound("1.23.5", "1.24.0"), upper_bound("2.0.1", "2.0.2")
     ('4', '1.24', '2.0.2')
@@ -148,7 +148,7 @@ def _by_name(lock: Lock) -> dict[str, Pin]:
 
 
 def _extras(all_requirements: Iterable[Iterable[Requirement]]) -> dict[str, frozenset[str]]:
-    """By name, the extras that anybody asks for; more than may be installed."""
+    """Return by name the extras that anybody asks for; more than may be installed."""
     found: dict[str, frozenset[str]] = {}
     for requirements in all_requirements:
         for requirement in requirements:

@@ -26,7 +26,7 @@ class RecordDiff(Struct, frozen=True):
 
 
 def record_diff(before: RunReport, after: RunReport) -> RecordDiff:
-    """Cells by their keys."""
+    """Return cells by their keys."""
     moved: dict[str, list[Move]] = {}
     for move in moves(baseline_of(before), after):
         moved.setdefault(move.cell, []).append(move)

@@ -38,7 +38,7 @@ class SupportedVersions(Struct, frozen=True):
 
 
 def support(report: RunReport) -> tuple[SupportedVersions, ...]:
-    """One for each package of a record."""
+    """Return one for each package of a record."""
     return tuple(_support(report, package) for package in report.packages)
 
 
@@ -74,7 +74,7 @@ def _works(outcomes: Iterable[Outcome]) -> Compatibility:
 
 
 def _range(versions: Mapping[str, Compatibility]) -> tuple[str, tuple[str, ...]]:
-    """The newest stretch of versions that work; one that fails alone within its series (`2.10`) is excluded."""
+    """Return the newest stretch of versions that work; one that fails alone within its series (`2.10`) is excluded."""
     known = [
         (version, works is Compatibility.YES)
         for version, works in versions.items()

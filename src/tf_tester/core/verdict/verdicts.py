@@ -45,7 +45,7 @@ class FailureFinding(Struct, frozen=True):
 
 
 def finding(difference: SharedFailure, report: RunReport) -> FailureFinding:
-    """Of one kind of failure."""
+    """Return what is known of one kind of failure."""
     cells = (difference.cell, *difference.also)
     test = difference.row.id if difference.row is not None else ""
     passing = [cell for cell in report.cells if _passes(cell, test, report)]
@@ -117,7 +117,7 @@ def _but_for_the_python(cell: Cell, report: RunReport) -> Hashable:
 
 
 def _beside(cell: Cell, report: RunReport, *, files: bool) -> frozenset[tuple[str, str]] | None:
-    """What is installed besides the package: files, or only versions."""
+    """Return what is installed besides the package: files, or only versions."""
     lock = report.locks.get(cell.key)
     if lock is None:
         return None
@@ -129,14 +129,14 @@ def _beside(cell: Cell, report: RunReport, *, files: bool) -> frozenset[tuple[st
 
 
 def _passes(cell: Cell, test: str, report: RunReport) -> bool:
-    """Whether a test does, whatever else the cell came to; without one, the cell."""
+    """Return whether a test does, whatever else the cell came to; without one, the cell."""
     result = report.result(cell)
     outcomes = {row.outcome for row in result.tests if row.id == test} if test else {result.outcome}
     return outcomes == {Outcome.PASS}
 
 
 def _span(cells: Sequence[Cell], passing: Sequence[Cell], report: RunReport) -> str:
-    """Where among the versions that ran the failure begins and ends, if it is in one stretch."""
+    """Return where among the versions that ran the failure begins and ends, if it is in one stretch."""
     package = cells[0].package
     ran = [cell for cell in report.cells if cell.package == package and report.result(cell).outcome.ran]
     line = sorted({cell.version for cell in ran}, key=_order)

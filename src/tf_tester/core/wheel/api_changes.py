@@ -30,7 +30,7 @@ class ApiChanges(Struct, frozen=True):
 
 
 def compare(before: Surface, after: Surface) -> ApiChanges:
-    """What is gone, new, and changed."""
+    """Return what is gone, new, and changed."""
     changed = []
     for name, entry in before.items():
         other = after.get(name)
@@ -46,7 +46,7 @@ def compare(before: Surface, after: Surface) -> ApiChanges:
 
 
 def signature(name: str, entry: PublicName) -> str:
-    """As Python writes it: `save(obj, path, *, options=None)`."""
+    """Return a signature as Python writes it: `save(obj, path, *, options=None)`."""
     if entry.parameters is None:
         return name
     parts: list[str] = []
@@ -89,7 +89,7 @@ def _changed(name: str, before: PublicName, after: PublicName) -> Changed | None
 
 
 def _differences(before: Sequence[Parameter], after: Sequence[Parameter]) -> tuple[list[str], list[str]]:
-    """What breaks calls, and what doesn't."""
+    """Return what breaks calls, and what doesn't."""
     old, new = _named(before), _named(after)
     takes_all = any(one.kind == "**kwargs" for one in after)
     breaks: list[str] = []

@@ -5,7 +5,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 
 def requirements_of(metadata: bytes) -> tuple[Requirement, ...]:
-    """Its `Requires-Dist`, as far as they can be read: a resolver has to make do without the rest, too."""
+    """Return its `Requires-Dist`, as far as they can be read: a resolver has to make do without the rest, too."""
     raw, _ = parse_email(metadata)
     found = []
     for text in raw.get("requires_dist", []):

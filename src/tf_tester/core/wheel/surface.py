@@ -59,7 +59,7 @@ Surface = Mapping[str, PublicName]
 def read_surface(
     tops: Collection[str], modules: Collection[str], sources: Sources, *, internal: Collection[str] = ()
 ) -> Surface:
-    """All that can be reached from top-level modules.
+    """Return all that can be reached from top-level modules.
 
     `modules`: names of all that there are, in other projects too that are taken from. `internal`: modules that are not
     meant for users, whatever their names; what others take from them is public all the same.
@@ -105,7 +105,7 @@ class _Reader:
         return dict(sorted(found.items()))
 
     def _public_members(self, name: str) -> "Iterator[tuple[str, str | griffe.Object | None]]":
-        """Names with a module's name or what they stand for; None: what that is can't be seen."""
+        """Yield names with a module's name or what they stand for; None: what that is can't be seen."""
         module = self._module(name)
         if module is None:
             return
@@ -129,7 +129,7 @@ class _Reader:
                 yield child, full
 
     def _exported(self, name: str, depth: int = 0) -> set[str]:
-        """`__all__`, as far as it can be read: also `__all__ += other.__all__`."""
+        """Return `__all__`, as far as it can be read: also `__all__ += other.__all__`."""
         module = self._module(name)
         found: set[str] = set()
         for one in (module.exports or ()) if module is not None else ():
@@ -141,7 +141,7 @@ class _Reader:
         return found
 
     def _starred(self, name: str) -> set[str]:
-        """What `from name import *` brings; looked for once."""
+        """Return what `from name import *` brings; looked for once."""
         if name not in self._stars:
             self._stars[name] = set()  # of modules that hold one another the inner one brings nothing
             self._stars[name] = self._star(name)
@@ -162,7 +162,7 @@ class _Reader:
         return found
 
     def _hands_on(self, name: str, alias: Any) -> bool:
-        """Whether an imported name is meant for others: in an `__init__`, from the projects that we have."""
+        """Return whether an imported name is meant for others: in an `__init__`, from the projects that we have."""
         return name in self._packages and alias.target_path.partition(".")[0] in self._children.get("", ())
 
     def _is_internal(self, name: str) -> bool:
@@ -178,7 +178,7 @@ class _Reader:
         return PublicName("attribute")
 
     def _made_with(self, value: Any, depth: int) -> tuple[Parameter, ...] | None:
-        """Parameters of `__init__`, its own or inherited; without `self`."""
+        """Return parameters of `__init__`, its own or inherited; without `self`."""
         init = value.members.get("__init__")
         if init is not None and init.is_function:
             return _parameters(init)[1:]
@@ -188,7 +188,7 @@ class _Reader:
         return None
 
     def _class(self, path: str, value: Any, found: dict[str, PublicName]) -> None:
-        """Public methods and attributes, inherited ones of its own project included."""
+        """Read public methods and attributes of a class, inherited ones of its own project included."""
         open_ones, seen = deque([(value, 0)]), set()
         while open_ones:
             one, depth = open_ones.popleft()
@@ -206,7 +206,7 @@ class _Reader:
                 open_ones.extend((base, depth + 1) for base in self._bases(one))
 
     def _bases(self, value: Any) -> list[Any]:
-        """Those whose source is there."""
+        """Return those whose source is there."""
         found = []
         for base in value.bases:
             name = str(base)
@@ -217,7 +217,7 @@ class _Reader:
         return found
 
     def _look_up(self, module: str, dotted: str, depth: int = 0) -> Any:
-        """What a dotted name means within a module: a module's name, an object, or None."""
+        """Return what a dotted name means within a module: a module's name, an object, or None."""
         first, _, rest = dotted.partition(".")
         target = self._member(module, first, depth)
         while rest and isinstance(target, str):
@@ -226,7 +226,7 @@ class _Reader:
         return None if rest else target
 
     def _member(self, module: str, name: str, depth: int) -> Any:
-        """What a name means within a module; also one that came with a star."""
+        """Return what a name means within a module; also one that came with a star."""
         holder = self._module(module)
         if holder is not None and name in holder.members:
             return self._resolved(holder.members[name], module, depth)
@@ -239,7 +239,7 @@ class _Reader:
         return None
 
     def _resolved(self, value: Any, module: str, depth: int = 0) -> Any:
-        """A module's name, the object that an alias ends at, or None where that isn't to be found."""
+        """Return a module's name, the object that an alias ends at, or None where that isn't to be found."""
         if depth > _DEEPEST:
             return None
         # Of an alias nothing else may be asked: griffe would look for its target where there is none.
@@ -262,7 +262,7 @@ class _Reader:
         return value
 
     def _lazily(self, value: Any, module: str) -> str | None:
-        """The module that `keras = _LazyLoader("keras", globals(), "keras.api._v2.keras")` stands for."""
+        """Return the module that `keras = _LazyLoader("keras", globals(), "keras.api._v2.keras")` stands for."""
         text = str(value.value) if value.value is not None else ""
         match = re.fullmatch(r"[\w.]*[Ll]azy\w*\((.*)\)", text, re.DOTALL)
         if match is None:
@@ -295,7 +295,7 @@ class _Reader:
         return self._modules[name]
 
     def _parent(self, name: str) -> Any:
-        """A package's module; of a folder without `__init__` an empty one."""
+        """Return a package's module; of a folder without `__init__` an empty one."""
         if not name:
             return None
         if (known := self._module(name)) is not None:

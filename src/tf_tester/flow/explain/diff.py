@@ -34,7 +34,7 @@ _RULES = 1
 
 
 def diff(selection: Selection, trial: Trial, services: Services, names: tuple[str, str], *, api: bool) -> VersionDiff:
-    """`names`: versions, each with `@era`, `@latest` or `@lowest` if it isn't the selection's.
+    """Compare two versions. `names`: versions, each with `@era`, `@latest` or `@lowest` if it isn't the selection's.
 
     Raises `UsageError`, `IndexUnreachable`, what fails when a lock is made or a wheel is brought.
     """
@@ -126,7 +126,7 @@ def _side(name: str, planned: PlannedCell, lock: Lock, pin: Pin, services: Servi
 
 
 def _metadata(pin: Pin, services: Services) -> dict[str, list[str]]:
-    """Fields of METADATA by lower-case name; none where it can't be read."""
+    """Return fields of METADATA by lower-case name; none where it can't be read."""
     try:
         text = services.packages.metadata(pin.artifact).decode("utf-8", "replace")
     except BadWheel:
@@ -153,12 +153,12 @@ def _fields(before: dict[str, list[str]], after: dict[str, list[str]]) -> tuple[
 
 
 def _by_number(text: str) -> tuple[int, str]:
-    """`3.9` before `3.10`."""
+    """Return a key that sorts `3.9` before `3.10`."""
     return len(text.partition(" ")[0]), text
 
 
 def _licence(fields: dict[str, list[str]]) -> str:
-    """The expression (PEP 639), else the classifiers, else what stands in the old field."""
+    """Return the expression (PEP 639), else the classifiers, else what stands in the old field."""
     if expression := fields.get("license-expression"):
         return expression[0]
     prefix = "License :: "
@@ -177,7 +177,7 @@ def _requirements(before: dict[str, list[str]], after: dict[str, list[str]]) -> 
 
 
 def _licences(locks: Sequence[Lock], package: str, services: Services) -> tuple[ComparedFact, ...]:
-    """Of dependencies that are on both sides and changed."""
+    """Return licences of dependencies that are on both sides and changed."""
     sides = [{pin.name: pin for pin in lock.pins} for lock in locks]
     both = [
         name
@@ -252,7 +252,7 @@ def _surface(lock: Lock, pin: Pin, services: Services) -> Surface:
 
 
 def _modules(wheel: zipfile.ZipFile) -> Iterable[tuple[str, ModuleSource]]:
-    """Python sources of a wheel by module; a stub stands in where there is nothing else."""
+    """Yield Python sources of a wheel by module; a stub stands in where there is nothing else."""
     members = sorted(wheel.infolist(), key=lambda one: one.filename.endswith(".py"))  # the last one counts
     left = _MOST_SOURCE
     for member in members:

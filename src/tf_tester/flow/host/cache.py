@@ -93,7 +93,7 @@ class DamagedItem(Struct, frozen=True):
 
 
 def rows(contents: StoreContents) -> list[StoredVersion]:
-    """By project and version, the last used first."""
+    """Return rows by project and version, the last used first."""
     together: dict[tuple[str, str], list[StoredItem]] = {}
     for entry in contents.entries:
         if entry.kind is not ItemKind.PARTIAL:
@@ -145,7 +145,7 @@ def collect(
 def kept_digests(
     keep: Sequence[str], package: str, entries: Sequence[StoredItem], maintenance: StoreMaintenance
 ) -> set[str]:
-    """What is never let go of. Raises `UsageError` for words that mean nothing, and for a lock that is none."""
+    """Return what is never evicted. Raises `UsageError` for words that mean nothing, and for a lock that is none."""
     found: set[str] = set()
     words = []
     for word in keep:
@@ -191,7 +191,7 @@ def verify(maintenance: StoreMaintenance, tell: Callable[[DamagedItem], None]) -
 
 
 def _held(word: str, package: str, entries: Sequence[StoredItem], lts: tuple[str, ...]) -> list[str]:
-    """The versions in the store that a word of `--versions` means. Raises `UsageError`."""
+    """Return the versions in the store that a word of `--versions` means. Raises `UsageError`."""
     held = [one for one in entries if one.project == package and one.filename]
     if word not in WORDS:
         try:

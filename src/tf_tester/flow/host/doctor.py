@@ -73,7 +73,7 @@ class Machine(Struct, frozen=True):
 
 
 def diagnose(machine: Machine) -> list[Check]:
-    """All checks, in the order in which they are read."""
+    """Return all checks, in the order in which they are read."""
     checks: list[Check] = []
     for name, check in _CHECKS:
         try:
@@ -86,7 +86,7 @@ def diagnose(machine: Machine) -> list[Check]:
 
 
 def can_run(checks: Iterable[Check]) -> bool:
-    """Whether a matrix can run here: uv, an interpreter and a store are all it takes."""
+    """Return whether a matrix can run here: uv, an interpreter and a store are all it takes."""
     return not any(check.state is CheckState.BAD and check.name in _VITAL for check in checks)
 
 
@@ -246,7 +246,7 @@ def _ability(ability: Ability, advice: str) -> Check:
 
 
 def _remedy(ability: Ability) -> str:
-    """What an administrator can do, by what was refused and how."""
+    """Return what an administrator can do, by what was refused and how."""
     match ability.name, ability.error:
         case "Landlock", _:
             return "It needs Linux 5.13 or later, started with `lsm=landlock,…` where it isn't on."

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def interruptible(count: int, name: str, stop: Callable[[], None]) -> Iterator[ThreadPoolExecutor]:
-    """`stop` ends what they wait for: transfers and processes."""
+    """Yield a pool of threads; `stop` ends what they wait for: transfers and processes."""
     with ThreadPoolExecutor(count, name) as pool:
         try:
             yield pool

@@ -17,7 +17,7 @@ _SUM = re.compile(r"^([0-9a-f]{64}) [ *]([^/\\\n]+)$", re.MULTILINE)
 
 
 def holds(file: Path, sha256: str | None) -> bool:
-    """Whether a file is there and is that one."""
+    """Return whether a file is there and is that one."""
     with folder_errors(file):
         if not file.is_file():
             return False
@@ -26,7 +26,7 @@ def holds(file: Path, sha256: str | None) -> bool:
 
 
 def copy_into(blob: Path, target: Path) -> None:
-    """A file of the user's own under its name, sharing its blocks with the store's where it can (reflink).
+    """Copy a file of the user's own under its name, sharing its blocks with the store's where it can (reflink).
 
     Not a hard link: whoever edits that edits the store.
     """
@@ -71,7 +71,7 @@ def folder_errors(place: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _growing(target: Path) -> Iterator[Path]:
-    """A name of its own until it is whole: somebody may be reading the folder."""
+    """Yield a temporary name until the file is whole: somebody may be reading the folder."""
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         with folder_errors(target):

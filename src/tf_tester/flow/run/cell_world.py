@@ -72,7 +72,7 @@ class ScratchFolders(Struct, frozen=True):
 def world_of(
     files: UserFiles, planned: PlannedCell, environment: Environment, services: Services, scratch: ScratchFolders
 ) -> World:
-    """What a cell's programs see: their Python, the test's folders, a scratch; nobody's home."""
+    """Return what a cell's programs see: their Python, the test's folders, a scratch; nobody's home."""
     readable = [services.execution.harness.parent]
     if planned.interpreter is not None:
         readable += planned.interpreter.folders
@@ -92,7 +92,7 @@ def world_of(
 def clean_environment(
     trial: Trial, environment: Environment, home: Path, temporary: Path, environ: Mapping[str, str]
 ) -> dict[str, str]:
-    """All variables a test sees: an allow-list, a private home, and what the user gave with --env."""
+    """Return all variables a test sees: an allow-list, a private home, and what the user gave with --env."""
     env = passed_on(environ)
     env |= {
         "PATH": os.pathsep.join((str(environment.scripts), *_SYSTEM_PATH)),
@@ -120,7 +120,7 @@ def passed_on(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _mirror_folder(source: Path, target: Path, hidden: Collection[Path]) -> None:
-    """Links to everything in the folder of the request, so that relative paths work and new files stay private."""
+    """Link everything in the folder of the request, so that relative paths work and new files stay private."""
     try:
         entries = sorted(source.iterdir())[:10_000]
     except OSError:

@@ -36,7 +36,7 @@ class PackedBundle(Struct, frozen=True):
 def pack(
     file: Path, packages: Packages, blobs: Blobs, packer: BundleSource, *, package: str, versions: str | None, tool: str
 ) -> PackedBundle:
-    """Everything, or what these versions of a package need as far as they were ever resolved here.
+    """Pack everything, or what these versions of a package need as far as they were ever resolved here.
 
     Raises `UsageError` where they were not, `DownloadFailed` where a file that is wanted is not here any more and can't
     be fetched, `OurFailure`.

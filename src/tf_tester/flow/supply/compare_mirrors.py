@@ -42,7 +42,7 @@ class Bench(Struct, frozen=True):
 
 
 def wheels_of(selection: Selection, services: "Services") -> list[Artifact]:
-    """The wheels of the versions and Pythons selected. Raises `NoWheel` where there are none."""
+    """Return the wheels of the versions and Pythons selected. Raises `NoWheel` where there are none."""
     from tf_tester.flow.prepare.select import select_cells
 
     cells = select_cells(selection, services, installed_only=False).cells

@@ -125,14 +125,14 @@ def download_locked(artifacts: Sequence[Artifact], services: Services, folder: P
 
 
 def forecast(selection: Selection, trial: Trial, services: Services, order: DownloadRequest) -> DownloadForecast:
-    """What `download` would bring and from where; nothing is written into the folder. Raises as it does."""
+    """Return what `download` would bring and from where; nothing is written into the folder. Raises as it does."""
     with interruptible(_AT_ONCE, "download", services.run.stop) as pool:
         lists, failures = _shopping(selection, trial, services, order, pool)
         return _foreseen(_artifacts(lists), failures, services.packages.fetcher, order.folder, pool)
 
 
 def forecast_locked(artifacts: Sequence[Artifact], services: Services, folder: Path) -> DownloadForecast:
-    """What `download_locked` would bring and from where."""
+    """Return what `download_locked` would bring and from where."""
     with interruptible(_AT_ONCE, "download", services.run.stop) as pool:
         return _foreseen(artifacts, [], services.packages.fetcher, folder, pool)
 
@@ -144,7 +144,7 @@ def _delivered(
     folder: Path,
     pool: ThreadPoolExecutor,
 ) -> list[Delivered]:
-    """The files that are in the folder now; the others become failures."""
+    """Return the files that are in the folder now; the others become failures."""
     with folder_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -185,7 +185,7 @@ def _foreseen(
 def _shopping(
     selection: Selection, trial: Trial, services: Services, order: DownloadRequest, pool: ThreadPoolExecutor
 ) -> tuple[list[_Shopping], list[Undelivered]]:
-    """One failing version must not cost the others."""
+    """Return the files wanted of all versions: one failing version must not cost the others."""
     lists: list[_Shopping] = []
     failures: list[Undelivered] = []
     for platform in order.platforms:
@@ -210,7 +210,7 @@ def _name(planned: PlannedCell, platform: Platform | None) -> str:
 
 
 def _artifacts(lists: Sequence[_Shopping]) -> list[Artifact]:
-    """Each once; the largest first, so that what takes longest is not alone at the end."""
+    """Return each once; the largest first, so that what takes longest is not alone at the end."""
     wanted = {pin.filename: pin.artifact for one in lists for pin in one.pins}
     return sorted(wanted.values(), key=lambda artifact: -(artifact.size or 0))
 
@@ -233,7 +233,7 @@ def _pins_of(planned: PlannedCell, preparer: Preparer | None) -> tuple[Pin, ...]
 
 
 def _lock_name(one: _Shopping, order: DownloadRequest, *, alone: bool) -> str:
-    """`requirements.txt` or `pylock.toml`; with several cells each has its own.
+    """Return `requirements.txt` or `pylock.toml`; with several cells each has its own.
 
     PEP 751 takes no dots in the middle of a name.
     """
@@ -275,7 +275,7 @@ def _bring(artifact: Artifact, folder: Path, fetcher: Fetcher) -> Delivered:
 
 
 def _each(pool: ThreadPoolExecutor, work: Callable[[_T], _R], items: Sequence[_T]) -> list[_R | TfTesterError]:
-    """The results in order, an error of ours in the place of a result."""
+    """Return the results in order, an error of ours in the place of a result."""
 
     def guarded(item: _T) -> _R | TfTesterError:
         try:

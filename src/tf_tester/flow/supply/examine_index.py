@@ -28,7 +28,7 @@ class Examiner(Struct, frozen=True):
 
 
 def examine(url: str, project: str, world: Examiner) -> list[ConformanceFinding]:
-    """How an index serves one project, beside the authority.
+    """Return how an index serves one project, beside the authority.
 
     Raises `IndexUnreachable` where one of the two gives no page, `UnknownProject` where the authority has none.
     """
@@ -62,7 +62,7 @@ def examine(url: str, project: str, world: Examiner) -> list[ConformanceFinding]
 
 
 def _of_files(page: ProjectPage, promised: ProjectPage, fetcher: Fetcher) -> list[ConformanceFinding]:
-    """The newest wheel that both have, looked at itself."""
+    """Return the newest wheel that both have, looked at itself."""
     theirs = {artifact.filename: artifact for artifact in promised.artifacts}
     wheels = [one for one in page.artifacts if one.is_wheel and one.filename in theirs]
     if not wheels:

@@ -46,23 +46,23 @@ class TreeTarget(Protocol):
         ...
 
     def alone(self) -> AbstractContextManager[None]:
-        """One writer at a time; raises `OurFailure` where there is one already."""
+        """Hold the place alone; raises `OurFailure` where there is a writer already."""
         ...
 
     def current(self) -> str | None:
-        """The generation that is shown; None: none."""
+        """Return the generation that is shown; None: none."""
         ...
 
     def generations(self) -> Sequence[str]:
-        """Those that are kept, the oldest first."""
+        """Return those that are kept, the oldest first."""
         ...
 
     def manifest(self, generation: str) -> tuple[bytes, bytes | None]:
-        """Of a generation: the manifest and its signature."""
+        """Return a generation's manifest and its signature."""
         ...
 
     def sizes(self) -> Mapping[str, int]:
-        """Bytes of the files that generations share, by path."""
+        """Return bytes of the files that generations share, by path."""
         ...
 
     def put_file(self, path: str, content: Path | bytes) -> None:
@@ -80,11 +80,11 @@ class TreeTarget(Protocol):
         ...
 
     def read(self, path: str) -> bytes | None:
-        """A page as it is shown, or what is told of it; None: it isn't there."""
+        """Return a page as it is shown, or what is told of it; None: it isn't there."""
         ...
 
     def digest(self, path: str) -> str | None:
-        """SHA-256 of a shared file, of its bytes as they are now; None: it isn't there."""
+        """Return the SHA-256 of a shared file, of its bytes as they are now; None: it isn't there."""
         ...
 
     def remove(self, generations: Iterable[str], files: Iterable[str], unused: Iterable[str]) -> None:
@@ -192,13 +192,13 @@ def roll_back(target: TreeTarget, generation: str | None) -> Manifest:
 
 
 def generations(target: TreeTarget) -> list[tuple[Manifest, bool]]:
-    """Those that are kept, the oldest first, and whether each is the one that is shown."""
+    """Return those that are kept, the oldest first, and whether each is the one that is shown."""
     shown = target.current()
     return [(_manifest(target, one), one == shown) for one in target.generations()]
 
 
 def verify(target: TreeTarget, signer: Signer | None, *, deep: bool) -> tuple[Manifest, list[str]]:
-    """What is shown, and a sentence for everything in it that isn't as it should be.
+    """Return what is shown, and a sentence for everything in it that isn't as it should be.
 
     Pages are read; files are looked at, and read with `deep`. Raises `UsageError` where nothing is shown.
     """
@@ -231,7 +231,7 @@ def verify(target: TreeTarget, signer: Signer | None, *, deep: bool) -> tuple[Ma
 
 
 def _checked(metadata: Callable[[Artifact], bytes]) -> Callable[[Artifact], bytes]:
-    """As it is promised, or `OurFailure`."""
+    """Return what gives METADATA as it is promised, or raises `OurFailure`."""
 
     def read(artifact: Artifact) -> bytes:
         try:
@@ -259,7 +259,7 @@ def _trouble(path: str, found: TreeFile | None, wanted: TreeFile) -> str:
 
 
 def _whole(pages: Iterable[ProjectPage], blobs: Blobs) -> tuple[list[ProjectPage], tuple[str, ...]]:
-    """The pages with what the store has; and what it has not."""
+    """Return the pages with what the store has; and what it has not."""
     whole, missing = [], []
     for page in pages:
         there = []
@@ -274,7 +274,7 @@ def _whole(pages: Iterable[ProjectPage], blobs: Blobs) -> tuple[list[ProjectPage
 
 
 def _add_files(tree: Tree, target: TreeTarget, blobs: Blobs, metadata: Callable[[Artifact], bytes]) -> tuple[int, int]:
-    """What is not there yet; how many, and their bytes."""
+    """Write what is not there yet; return how many, and their bytes."""
     there = target.sizes()
     wanted = [path for path, entry in tree.files.items() if there.get(path) != entry.size]
 
@@ -316,7 +316,7 @@ def _is_same(before: Manifest, manifest: Manifest) -> bool:
 
 
 def _is_signed(target: TreeTarget, manifest: Manifest, signer: Signer | None) -> bool:
-    """As it should be: by that key, or not at all."""
+    """Return whether a manifest is signed as it should be: by that key, or not at all."""
     content, signature = target.manifest(manifest.generation)
     if signer is None or signature is None:
         return signer is None and signature is None

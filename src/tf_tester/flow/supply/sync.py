@@ -153,12 +153,12 @@ def sync(
 
 
 def _digest(held: Iterable[str]) -> str:
-    """Of the names of all projects: one that can't be read any more is missed."""
+    """Return a digest of the names of all projects: one that can't be read any more is missed."""
     return hashlib.blake2b(" ".join(sorted(held)).encode(), digest_size=16).hexdigest()
 
 
 def _is_whole(held: Iterable[HeldProject], blobs: Blobs) -> bool:
-    """Whether all that it lists is in the store."""
+    """Return whether all that it lists is in the store."""
     return all(
         one.sha256 is not None and blobs.find(one.sha256) is not None for entry in held for one in entry.page.artifacts
     )
@@ -179,7 +179,7 @@ class _Run(Struct):
     """What the replica holds, as it changes."""
 
     def foresee(self) -> dict[str, HeldProject]:
-        """Only say what would come and go."""
+        """Return what would come and go, and change nothing."""
         wanted = self._wanted()
         coming = self._coming(wanted)
         self.report.fetched = len(coming)
@@ -189,7 +189,7 @@ class _Run(Struct):
         return self.held
 
     def carry_out(self) -> dict[str, HeldProject]:
-        """What the replica holds afterwards. Nothing goes before all has come that can come."""
+        """Return what the replica holds afterwards. Nothing goes before all has come that can come."""
         wanted = self._wanted()
         fetched = {
             digest: self.pool.submit(self.services.packages.fetcher.fetch, one)
@@ -225,19 +225,19 @@ class _Run(Struct):
         return {one.filename: one for one in entry.page.artifacts} if entry is not None else {}
 
     def _gone(self, name: str) -> Files:
-        """What is held and the upstream's page doesn't have, whatever that is worth."""
+        """Return what is held and the upstream's page doesn't have, whatever that is worth."""
         page = self.pages.known.get(name)
         listed = _names(page.artifacts) if page is not None else set()
         return {file: one for file, one in self._held(name).items() if (file, one.sha256) not in listed}
 
     def _still(self, name: str) -> Files:
-        """What is held, in the store as in the upstream."""
+        """Return what is held, in the store as in the upstream."""
         gone, find = self._gone(name), self.services.storage.blobs.find
         kept = ((file, one) for file, one in self._held(name).items() if file not in gone)
         return {file: one for file, one in kept if one.sha256 is not None and find(one.sha256) is not None}
 
     def _stays(self) -> dict[str, Files]:
-        """What is held and isn't wanted, and stays all the same."""
+        """Return what is held and isn't wanted, and stays all the same."""
         request, pages, certain = self.request, self.pages, self.plan.certain
         gone = {name: files for name in self.held if (files := self._gone(name))}
         # A page that is known may be an old one; where there is none, all others must be known to say so.
@@ -262,7 +262,7 @@ class _Run(Struct):
         return stays
 
     def _needed_still(self, wanted: Mapping[str, Files], final: Mapping[str, Files]) -> dict[str, Files]:
-        """What stays because what is to replace it has not come: the older files, and what they require."""
+        """Return what stays because what is to replace it has not come: the older files, and what they require."""
         short = [name for name in wanted if name in self.held and wanted[name].keys() - final[name].keys()]
         older = {name: self._still(name) for name in short}
         versions = {(one.project, one.version) for files in older.values() for one in files.values()}
@@ -284,7 +284,7 @@ class _Run(Struct):
     # -- what comes
 
     def _coming(self, wanted: Mapping[str, Files]) -> dict[str, Artifact]:
-        """What is to be brought in this run, by digest: project by project, so that each is soon whole."""
+        """Return what is to be brought in this run, by digest: project by project, so that each is soon whole."""
         coming: dict[str, Artifact] = {}
         total = 0
         for name in sorted(wanted):
@@ -305,7 +305,7 @@ class _Run(Struct):
         return coming
 
     def _there(self, wanted: Iterable[Artifact], fetched: Mapping[str, "Future[Path]"]) -> Files:
-        """Those that are in the store now, with what the store knows of them; the rest is reported."""
+        """Return those that are in the store now, with what the store knows of them; the rest is reported."""
         found = {}
         for one in wanted:
             if one.sha256 is None:
@@ -347,7 +347,10 @@ class _Run(Struct):
 def _entry(
     page: ProjectPage, there: Sequence[Artifact], before: HeldProject | None, upstream: str, least: int
 ) -> HeldProject:
-    """What the replica shows of a project; as before where nothing has changed. `least`: the serial it had earlier."""
+    """Return what the replica shows of a project; as before where nothing has changed.
+
+    `least`: the serial it had earlier.
+    """
     mark = mark_of(page)
     if before is not None and before.mark == mark and _names(before.page.artifacts) == _names(there):
         return before

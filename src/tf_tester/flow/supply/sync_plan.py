@@ -55,7 +55,7 @@ class UpstreamPages:
         return len(self.known.keys() | self.absent.keys() | self.unreachable.keys())
 
     def ask(self, projects: Iterable[str], pool: ThreadPoolExecutor) -> None:
-        """All at once; what was asked for already isn't asked for again."""
+        """Ask for all pages at once; what was asked for already isn't asked for again."""
         done = self.known.keys() | self.absent.keys() | self.unreachable.keys()
         asked = [project for project in dict.fromkeys(projects) if project not in done]
         for project, answer in zip(asked, pool.map(self._page, asked), strict=True):
@@ -71,7 +71,7 @@ class UpstreamPages:
                 self.unreachable[project] = IndexUnreachable(f"the upstream {how}", hint="Sync it again later.")
 
     def marks(self) -> dict[str, str]:
-        """Of all that the upstream has answered for; empty where it has none."""
+        """Return marks of all pages that the upstream has answered with; empty where it has none."""
         answered = {name: mark_of(page) for name, page in self.known.items() if name not in self.unreachable}
         return answered | dict.fromkeys(self.absent, "")
 
@@ -83,7 +83,7 @@ class UpstreamPages:
 
 
 def mark_of(page: ProjectPage) -> str:
-    """Two pages with one mark say the same."""
+    """Return a mark: two pages with one mark have the same content."""
     digest = hashlib.blake2b(page.source or render_json(page, lambda artifact: artifact.url), digest_size=16)
     # Where two indexes speak for a project its source is that of one.
     digest.update("".join(f"\n{one.filename} {one.sha256}" for one in page.artifacts).encode())
@@ -97,7 +97,7 @@ def plan(
     metadata: Callable[[Artifact], bytes],
     pool: ThreadPoolExecutor,
 ) -> ReplicaPlan:
-    """What the roots mean and require. `metadata`: of a wheel; raises as `Services.metadata` does."""
+    """Return what the roots mean and require. `metadata`: of a wheel; raises as `Services.metadata` does."""
     closure = Closure(rules, roots)
     found = ReplicaPlan(closure.chosen, set())
     while True:
@@ -128,7 +128,7 @@ def plan(
 
 
 def _read(artifact: Artifact, metadata: Callable[[Artifact], bytes]) -> bytes | TfTesterError | None:
-    """None: it has none that makes sense."""
+    """Read METADATA; None: the wheel has none that makes sense."""
     try:
         return metadata(artifact)
     except BadWheel:

@@ -28,7 +28,7 @@ class VersionRow(Struct, frozen=True):
 
 
 def list_versions(selection: Selection, packages: Packages, interpreters: Interpreters) -> tuple[VersionRow, ...]:
-    """One row a version, oldest first. Raises `UsageError`, `IndexUnreachable`."""
+    """Return one row a version, oldest first. Raises `UsageError`, `IndexUnreachable`."""
     page = packages.index.page(selection.package)
     lts = packages.framework.lts
     choice = Choice(selection.versions, selection.last, selection.pre, selection.yanked, lts)

@@ -54,7 +54,7 @@ class Layer:
         return self.listed().bytecode
 
     def path(self, name: str) -> Path:
-        """Where one of `files` lies."""
+        """Return where one of `files` lies."""
         part, _, rest = name.partition("/")
         return Path(f"{self.tree}/{self.place}/{rest}") if part == "site" else self.folder / name
 

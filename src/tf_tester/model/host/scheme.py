@@ -15,7 +15,7 @@ class InstallScheme(Struct, frozen=True):
 
 
 def layout_of(interpreter: Interpreter) -> InstallScheme:
-    """The rooms as the interpreter's own `venv` would have them."""
+    """Return the scheme as the interpreter's own `venv` would have it."""
     if sys.platform == "win32":
         return InstallScheme("Lib/site-packages", "Scripts")
     major, minor = interpreter.release
@@ -25,5 +25,5 @@ def layout_of(interpreter: Interpreter) -> InstallScheme:
 
 
 def is_free_threaded(interpreter: Interpreter) -> bool:
-    """Whether it has no global lock (PEP 703): it may have the same tag for its bytecode as one that has."""
+    """Return whether it has no global lock (PEP 703): it may have the same tag for its bytecode as one that has."""
     return interpreter.implementation == "cpython" and "t" in interpreter.abi.removeprefix("cp")

@@ -32,7 +32,7 @@ class ProjectSerials:
     """`ports.index.Serials` of one authority and its copies."""
 
     def __init__(self, ledger: Ledger, authority: str) -> None:
-        """`authority`: its address, without credentials."""
+        """Take the `authority`, its address without credentials."""
         self._ledger = ledger
         self._authority = authority
 
