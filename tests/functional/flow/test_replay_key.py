@@ -9,14 +9,14 @@ import pytest
 from msgspec.structs import replace
 
 from tests.fake_world import FakeWorld
-from tf_tester.core.runner import Runner
-from tf_tester.flow.replay import Replay
-from tf_tester.flow.services import Services
-from tf_tester.flow.trial import Job
-from tf_tester.flow.user_files import UserFiles
+from tf_tester.core.select.runner import Runner
+from tf_tester.flow.prepare.services import Services
+from tf_tester.flow.run.replay import Replay
+from tf_tester.flow.run.trial import TrialJob
+from tf_tester.flow.run.user_files import UserFiles
 from tf_tester.model.cell import Cell, CellRequirement, PlannedCell
-from tf_tester.model.interpreter import Interpreter
-from tf_tester.model.limits import Limits
+from tf_tester.model.host.interpreter import Interpreter
+from tf_tester.model.host.limits import Limits
 from tf_tester.model.lock import Lock, Pin, Resolution
 from tf_tester.model.request import Trial
 from tf_tester.sandbox.namespace import NamespaceSandbox
@@ -44,7 +44,7 @@ class Case:
             history=replace(services.history, results=results),
         )
         self.trial = Trial(cwd=self.folder, pythonpath=(self.folder / "lib",), timeout=9.0)
-        self.jobs: tuple[Job, ...] = (Job(Runner.PYTEST, (self.folder / "test.py",)),)
+        self.jobs: tuple[TrialJob, ...] = (TrialJob(Runner.PYTEST, (self.folder / "test.py",)),)
         self.planned = PlannedCell(Cell.of("toy", "1.0", "3.11", Resolution.ERA), PYTHON)
         self.lock = Lock("3.11.4", Resolution.ERA, None, PINS)
 
@@ -109,7 +109,9 @@ def wrote(name: str, text: str = "another") -> Callable[[Case], object]:
 
 
 def jobs(*changed: tuple[Runner, str]) -> Callable[[Case], None]:
-    return lambda case: setattr(case, "jobs", tuple(Job(runner, (case.folder / target,)) for runner, target in changed))
+    return lambda case: setattr(
+        case, "jobs", tuple(TrialJob(runner, (case.folder / target,)) for runner, target in changed)
+    )
 
 
 @pytest.mark.parametrize(
