@@ -21,7 +21,9 @@ def main(words: list[str]) -> None:
     from tf_tester.store.blobs import BlobStore
     from tf_tester.store.folder import StoreFolder
     from tf_tester.store.ledger import Ledger
-    from tf_tester.transfer.client import Transfer
+    from tf_tester.transfer.client import Client
+    from tf_tester.transfer.fetch import Transfer
+    from tf_tester.transfer.settings import ClientSettings
 
     folder, sha256, size, *mirrors = words
     parts = [mirror.split("|") for mirror in mirrors]
@@ -35,8 +37,8 @@ def main(words: list[str]) -> None:
     import tf_tester.transfer.session  # noqa: F401 - what importing costs is not a matter of the link
 
     began = time.monotonic()
-    with Transfer(blobs, events.append, sources=lambda _: sources, learn=uses.append, environ={}) as transfer:
-        transfer.fetch(artifact)
+    with Client(ClientSettings()) as client:
+        Transfer(client, blobs, events.append, sources=lambda _: sources, learn=uses.append).fetch(artifact)
     wall = time.monotonic() - began
     [finished] = [event for event in events if isinstance(event, TransferFinished)]
     liars = [use.source for use in uses if use.right is False]

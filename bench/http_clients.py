@@ -129,7 +129,9 @@ def with_ours(url: str, pages: int, target: Path) -> None:
     from contextlib import nullcontext
 
     from tf_tester.model.artifact import Artifact
-    from tf_tester.transfer.client import Transfer
+    from tf_tester.transfer.client import Client
+    from tf_tester.transfer.fetch import Transfer
+    from tf_tester.transfer.settings import ClientSettings
 
     class Blobs:
         """Takes everything as it comes."""
@@ -147,13 +149,14 @@ def with_ours(url: str, pages: int, target: Path) -> None:
             return target
 
     def run() -> None:
-        with Transfer(Blobs(), lambda event: None, environ={}) as transfer:
+        with Client(ClientSettings()) as client:
             if not pages:
-                transfer.fetch(Artifact("x-1.0.tar.gz", "x", "1.0", f"{url}/file", sha256="0" * 64))
+                artifact = Artifact("x-1.0.tar.gz", "x", "1.0", f"{url}/file", sha256="0" * 64)
+                Transfer(client, Blobs(), lambda event: None).fetch(artifact)
                 return
             with ThreadPoolExecutor(AT_ONCE) as pool:
                 addresses = (f"{url}/page/{number}" for number in range(pages))
-                list(pool.map(lambda address: transfer.get_page(address, accept="*/*", etag=None), addresses))
+                list(pool.map(lambda address: client.get_page(address, accept="*/*", etag=None), addresses))
 
     import tf_tester.transfer.download
     import tf_tester.transfer.session  # noqa: F401

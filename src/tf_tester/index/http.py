@@ -32,17 +32,24 @@ class _Known(Struct, frozen=True):
     checked: datetime
 
 
+class PageAccess(Struct, frozen=True):
+    """How pages of any index are asked for, and where they are kept."""
+
+    get: GetPage
+    cache: PageCache
+    now: Callable[[], datetime]
+    offline: bool = False
+    """Nothing is asked for: what was kept counts, however old."""
+
+
 class HttpIndex:
     """The pages of one index (http, https or file), cached; implements `ports.Index`."""
 
     def __init__(
         self,
         url: str,
-        get: GetPage,
-        cache: PageCache,
-        now: Callable[[], datetime],
+        access: PageAccess,
         *,
-        offline: bool,
         max_age: timedelta = MAX_AGE,
         serials: Serials | None = None,
         leads: bool = False,
@@ -52,10 +59,10 @@ class HttpIndex:
         `leads`: its word is how far a project is; of others it is only checked whether they are behind.
         """
         self._url = url.rstrip("/")
-        self._get = get
-        self._cache = cache
-        self._now = now
-        self._offline = offline
+        self._get = access.get
+        self._cache = access.cache
+        self._now = access.now
+        self._offline = access.offline
         self._max_age = max_age
         self._serials = serials
         self._leads = leads

@@ -6,6 +6,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from tf_tester.model.artifact import ProjectPage
+from tf_tester.model.mirror import Mirror
 
 
 class Index(Protocol):
@@ -23,11 +24,14 @@ class Index(Protocol):
 class MirrorIndex(Struct, frozen=True):
     """A mirror's copy of the authority."""
 
-    name: str
-    """Of the mirror."""
+    mirror: Mirror
     root: str
     """Whose copy it is in the end: those of one root count as one."""
     index: Index
+
+    @property
+    def name(self) -> str:
+        return self.mirror.name
 
 
 class GetPage(Protocol):

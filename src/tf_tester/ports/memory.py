@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from tf_tester.model.lock import Lock
 from tf_tester.model.outcome import CellResult
+from tf_tester.model.source import SourceHistory, SourceUse
 
 V = TypeVar("V")
 
@@ -18,6 +19,18 @@ class Memos(Protocol[V]):
     def recall(self, key: str) -> V | None: ...
 
     def remember(self, key: str, value: V) -> None: ...
+
+
+class SourceMemory(Protocol):
+    """The histories of sources, by their names."""
+
+    def of(self, source: str) -> SourceHistory:
+        """Return what counts now."""
+        ...
+
+    def learn(self, use: SourceUse) -> None:
+        """Remember how a source did with one file."""
+        ...
 
 
 class WheelMemos(Struct, frozen=True):

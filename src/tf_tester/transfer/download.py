@@ -43,7 +43,7 @@ from tf_tester.model.source import Source, SourceUse
 from tf_tester.ports.fetch import Arrival, Learn
 from tf_tester.ports.store import Blobs
 from tf_tester.ports.tell import Tell
-from tf_tester.transfer.network import LoopThread
+from tf_tester.transfer.loop_thread import LoopThread
 from tf_tester.transfer.partial import PartialFile
 from tf_tester.transfer.settings import Timeouts
 from tf_tester.transfer.stream import ClaimFetch, Validators
@@ -75,7 +75,7 @@ class Download(Struct, frozen=True):
     artifact: Artifact
     sha256: str
     blobs: Blobs
-    network: LoopThread
+    thread: LoopThread
     tell: Tell
     timeouts: Timeouts
     terms: RaceTerms | None = None
@@ -86,7 +86,7 @@ class Download(Struct, frozen=True):
     def run(self, sources: Sequence[Source]) -> Path:
         """Return the verified file. Raises `DownloadFailed` (also when interrupted) and `StoreError`."""
         with PartialFile(self.blobs.partial(self.sha256), self.artifact.size) as partial:
-            return self.network.run(lambda session: _RunningDownload(self, partial, sources, session).run())
+            return self.thread.run(lambda session: _RunningDownload(self, partial, sources, session).run())
 
 
 class _RunningDownload:

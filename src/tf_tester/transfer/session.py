@@ -10,7 +10,7 @@ import shutil
 import ssl
 import subprocess
 import zlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import cached_property
 from netrc import NetrcParseError, netrc
@@ -24,7 +24,7 @@ from tf_tester.core.fetch.retries import TroubleKind
 from tf_tester.core.index.links import Origin, credentials, origin, resolve_link, without_credentials
 from tf_tester.core.text.sizes import size_text
 from tf_tester.errors import ConfigError
-from tf_tester.transfer.settings import MAX_REDIRECTS, MIB, Timeouts
+from tf_tester.transfer.settings import MAX_REDIRECTS, MIB, ClientSettings
 from tf_tester.transfer.trouble import Trouble, translate
 
 # Two contexts are made while aiohttp is imported, and the machine's certificates read for both: 90 ms for what is
@@ -44,22 +44,13 @@ _CERTIFICATES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUN
 class HttpSession:
     """What all requests share; made and used inside the event loop."""
 
-    def __init__(
-        self,
-        *,
-        user_agent: str,
-        timeouts: Timeouts,
-        connections: int,
-        environ: Mapping[str, str],
-        identities: dict[Origin, Credentials],
-        may_ask: Callable[[str], bool] | None = None,
-    ) -> None:
-        """Prepare a session. `may_ask`: whether a host may be asked; None: every one."""
-        self.timeouts = timeouts
-        self._may_ask = may_ask
-        self.places = asyncio.Semaphore(connections)
+    def __init__(self, settings: ClientSettings, identities: dict[Origin, Credentials]) -> None:
+        """Open it. `identities`: user names and passwords; some may be added later."""
+        self.timeouts = timeouts = settings.timeouts
+        self._may_ask = settings.may_ask
+        self.places = asyncio.Semaphore(settings.connections)
         """For files; pages are small and don't queue behind them."""
-        self._environ = environ
+        self._environ = environ = settings.environ
         self._identities = identities
         self._netrc = _netrc_hosts(environ)
         self._passwords: dict[tuple[Origin, str], str] = {}
@@ -69,7 +60,7 @@ class HttpSession:
             timeout=aiohttp.ClientTimeout(
                 total=None, sock_connect=timeouts.connect, sock_read=timeouts.stall, ceil_threshold=60
             ),
-            headers={"User-Agent": user_agent},
+            headers={"User-Agent": settings.user_agent},
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
             read_bufsize=MIB // 4,

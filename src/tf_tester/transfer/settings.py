@@ -1,6 +1,8 @@
-"""How long to wait, and for what."""
+"""How the network is used: how long to wait and for what, who asks, and who may be asked."""
 
-from msgspec import Struct
+from collections.abc import Callable, Mapping
+
+from msgspec import Struct, field
 
 
 class Timeouts(Struct, frozen=True):
@@ -22,6 +24,22 @@ class Timeouts(Struct, frozen=True):
     """Before asking again after a server error or a connection that broke before it said anything."""
     retry_after_cap: float = 30.0
     """However long a server that is asked too often wants us to wait."""
+
+
+class ClientSettings(Struct, frozen=True):
+    """How a client uses the network."""
+
+    environ: Mapping[str, str] = field(default_factory=dict)
+    """Proxies, certificates and netrc are taken from it."""
+    identities: tuple[str, ...] = ()
+    """Addresses whose user name and password are for every file of just that scheme, host and port."""
+    may_ask: Callable[[str], bool] | None = None
+    """Whether a host may be asked at all, redirects included; None: every one."""
+    offline: bool = False
+    user_agent: str = "tf-tester"
+    connections: int = 6
+    """Files on their way at once."""
+    timeouts: Timeouts = Timeouts()
 
 
 MAX_REDIRECTS = 5

@@ -29,6 +29,7 @@ from tf_tester.execute.local import LocalExecutor
 from tf_tester.execute.machine import machine_class, memory, total_memory, usable_cores
 from tf_tester.execute.probe import abilities, store_facts, uv_version
 from tf_tester.flow.prepare.services import Execution, History, Packages, Provisioning, RunContext, Services, Storage
+from tf_tester.index.configured import configured_indexes
 from tf_tester.index.mirror_files import known_mirrors
 from tf_tester.model.host.abilities import Isolation
 from tf_tester.ports.environment import Environments
@@ -54,9 +55,10 @@ from tf_tester.store.ledger import Ledger, LedgerMemos
 from tf_tester.store.memos.cells import CellDurations, CellPeaks, CellResults
 from tf_tester.store.memos.packages import KeptDownloads, KeptLocks, wheel_memos
 from tf_tester.store.memos.table import BUILT, FILE_DIGESTS, INTERPRETER, SURFACE
-from tf_tester.transfer.client import Transfer
+from tf_tester.transfer.client import Client
+from tf_tester.transfer.settings import ClientSettings
 from tf_tester.wiring.frameworks import framework_of, known_sdists
-from tf_tester.wiring.network import USER_AGENT, NetworkAccess, choose_sources, now
+from tf_tester.wiring.network import USER_AGENT, NetworkAccess, network, now
 from tf_tester.wiring.store import keep_to_size, open_ledger
 
 if TYPE_CHECKING:
@@ -96,9 +98,9 @@ def services(
     with ExitStack() as stack:
         hear = tell(run_folder)
         ground = _opened(settings, environ, folder, stack, early=purpose is not None)
-        network = NetworkAccess(settings, ground.ledger, ground.blobs, hear, environ, hosts=hosts, fresh=fresh)
-        stack.callback(network.close)
-        metadata = MetadataReader(wheel_memos(ground.ledger), ground.blobs, network.transfer)
+        outside = network(settings, ground.ledger, ground.blobs, hear, environ, hosts=hosts, fresh=fresh)
+        stack.callback(outside.client.close)
+        metadata = MetadataReader(wheel_memos(ground.ledger), ground.blobs, outside.transfer)
         uv = Uv(ground.workplace / "uv")
         executor = LocalExecutor(launchers=ground.launchers)
         stack.callback(executor.close)
@@ -109,12 +111,12 @@ def services(
             uv.stop()
             layers.stop()
             executor.stop()
-            network.close()
+            outside.client.close()
 
         yield Services(
-            packages=_packages(settings, network, metadata),
+            packages=_packages(settings, outside, metadata),
             storage=_storage(ground, layers),
-            provisioning=_provisioning(ground, network, metadata, uv, sandbox, stack),
+            provisioning=_provisioning(ground, outside, metadata, uv, sandbox, stack),
             execution=_execution(settings, executor, sandbox, refusal),
             history=_history(settings, ground.ledger, sandbox),
             run=RunContext(
@@ -197,30 +199,30 @@ def _execution(settings: Settings, executor: LocalExecutor, sandbox: Sandbox, re
     )
 
 
-def _packages(settings: Settings, network: NetworkAccess, metadata: MetadataReader) -> Packages:
+def _packages(settings: Settings, outside: NetworkAccess, metadata: MetadataReader) -> Packages:
     return Packages(
-        index=network.index,
-        list_pages=network.list_pages,
-        fetcher=network.transfer,
+        index=outside.index,
+        list_pages=outside.list_pages,
+        fetcher=outside.transfer,
         metadata=metadata.read,
         metadata_digest=metadata.digest,
         entry_points=metadata.entry_points,
-        compare=network.compare,
-        source_histories=network.source_histories,
+        compare=outside.compare,
+        source_histories=outside.source_histories,
         framework=framework_of(settings.package),
     )
 
 
 def _provisioning(
-    ground: _Ground, network: NetworkAccess, metadata: MetadataReader, uv: Uv, sandbox: Sandbox, stack: ExitStack
+    ground: _Ground, outside: NetworkAccess, metadata: MetadataReader, uv: Uv, sandbox: Sandbox, stack: ExitStack
 ) -> Provisioning:
     settings, workplace = ground.settings, ground.workplace
-    loopback = LoopbackIndex(network.index, network.transfer)
+    loopback = LoopbackIndex(outside.index, outside.transfer)
     stack.callback(loopback.close)
     builder = Builder(
         memory=LedgerMemos(ground.ledger, BUILT),
         blobs=ground.blobs,
-        fetcher=network.transfer,
+        fetcher=outside.transfer,
         loopback=loopback,
         metadata=metadata,
         uv=uv,
@@ -230,7 +232,7 @@ def _provisioning(
     )
     pythons = interpreters(settings, ground.ledger, uv, ground.environ)
     resolver = UvResolver(
-        index=network.index,
+        index=outside.index,
         loopback=loopback,
         metadata=metadata,
         builder=builder,
@@ -240,7 +242,7 @@ def _provisioning(
         known_sdists=known_sdists(),
         workplace=workplace,
         interpreters=lambda: pythons.find()[0],
-        authority=network.identity,
+        authority=outside.identity,
         now=now,
         offline=settings.offline,
     )
@@ -281,22 +283,20 @@ def machine(settings: Settings, *, environ: Mapping[str, str]) -> "Iterator[Mach
     """Yield what the doctor asks; nothing is opened before it is asked for, and the store isn't made."""
     from tf_tester.flow.host.doctor import Machine
 
-    who = cache(lambda: choose_sources(settings, environ, known_mirrors()))
+    who = cache(lambda: configured_indexes(settings, environ, known_mirrors()))
     with ExitStack() as stack:
         uv = Uv(Path())  # only asked where it is
 
         def get() -> GetPage:
-            folder = StoreFolder(settings.store)
-            transfer = Transfer(
-                BlobStore(folder, open_ledger(folder)),
-                lambda _event: None,
-                offline=settings.offline,
-                user_agent=USER_AGENT,
-                environ=environ,
-                identities=[who().authority],
+            client = Client(
+                ClientSettings(
+                    environ=environ,
+                    identities=(who().authority,),
+                    offline=settings.offline,
+                    user_agent=USER_AGENT,
+                )
             )
-            stack.callback(transfer.close)
-            return transfer
+            return stack.enter_context(client)
 
         yield Machine(
             tool=TOOL,
@@ -310,9 +310,7 @@ def machine(settings: Settings, *, environ: Mapping[str, str]) -> "Iterator[Mach
             offline=settings.offline,
             authority=lambda: who().authority,
             get=get,
-            mirrors=lambda: [
-                (mirror.name, mirror.url) for mirror in choose_sources(settings, environ, known_mirrors()).mirrors
-            ],
+            mirrors=lambda: [(mirror.name, mirror.url) for mirror in who().mirrors],
             isolation=lambda: _isolation(settings),
             abilities=lambda: abilities(settings.store),
             monotonic=time.monotonic,
@@ -351,7 +349,9 @@ def interpreters(settings: Settings, ledger: Ledger, uv: Uv, environ: Mapping[st
         lambda: uv.path,
         environ,
         build_mirrors=lambda: [
-            mirror.pythons for mirror in choose_sources(settings, environ, known_mirrors()).mirrors if mirror.pythons
+            mirror.pythons
+            for mirror in configured_indexes(settings, environ, known_mirrors()).mirrors
+            if mirror.pythons
         ],
     )
 

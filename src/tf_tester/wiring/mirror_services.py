@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from tf_tester.core.config.settings import Settings
 from tf_tester.core.index.feeds import reports_of
-from tf_tester.index.http import HttpIndex
+from tf_tester.index.configured import configured_indexes
+from tf_tester.index.http import HttpIndex, PageAccess
 from tf_tester.index.mirror_files import known_mirrors
 from tf_tester.model.source import SourceHistory
 from tf_tester.store.blobs import BlobStore
@@ -15,8 +16,10 @@ from tf_tester.store.folder import StoreFolder
 from tf_tester.store.ledger import LedgerPages
 from tf_tester.store.memos.sources import SourceHistories
 from tf_tester.store.memos.table import FEED
-from tf_tester.transfer.client import Transfer
-from tf_tester.wiring.network import USER_AGENT, choose_sources, now
+from tf_tester.transfer.client import Client
+from tf_tester.transfer.fetch import Transfer
+from tf_tester.transfer.settings import ClientSettings
+from tf_tester.wiring.network import USER_AGENT, now
 from tf_tester.wiring.store import open_ledger
 
 if TYPE_CHECKING:
@@ -52,7 +55,7 @@ def refresh_feeds(settings: Settings, *, environ: Mapping[str, str]) -> None:
     folder.open()
     with (
         closing(open_ledger(folder)) as ledger,
-        Transfer(BlobStore(folder, ledger), lambda _event: None, user_agent=USER_AGENT, environ=environ) as transfer,
+        Client(ClientSettings(environ=environ, user_agent=USER_AGENT)) as client,
     ):
 
         def learn(content: bytes) -> int:
@@ -61,7 +64,7 @@ def refresh_feeds(settings: Settings, *, environ: Mapping[str, str]) -> None:
                 ledger.remember(FEED, name, report)
             return len(told)
 
-        read_feeds(known.feeds, transfer, learn)
+        read_feeds(known.feeds, client, learn)
 
 
 @contextmanager
@@ -74,14 +77,10 @@ def examiner(settings: Settings, url: str, *, environ: Mapping[str, str]) -> "It
     with ExitStack() as stack:
         ledger = open_ledger(folder)
         stack.callback(ledger.close)
-        authority = choose_sources(settings, environ, known_mirrors()).authority
-        transfer = Transfer(
-            BlobStore(folder, ledger),
-            lambda _event: None,
-            user_agent=USER_AGENT,
-            environ=environ,
-            identities=[authority, url],
+        authority = configured_indexes(settings, environ, known_mirrors()).authority
+        client = stack.enter_context(
+            Client(ClientSettings(environ=environ, identities=(authority, url), user_agent=USER_AGENT))
         )
-        stack.callback(transfer.close)
-        index = HttpIndex(authority, transfer, LedgerPages(ledger), now, offline=False)
-        yield Examiner(index, transfer, transfer, time.monotonic)
+        index = HttpIndex(authority, PageAccess(client, LedgerPages(ledger), now))
+        transfer = Transfer(client, BlobStore(folder, ledger), lambda _event: None)
+        yield Examiner(index, client, transfer, time.monotonic)

@@ -7,6 +7,7 @@ from tf_tester.core.config.settings import Settings
 from tf_tester.core.index.links import without_credentials
 from tf_tester.flow.prepare.services import Services
 from tf_tester.flow.supply.sync import ReceivedFiles
+from tf_tester.index.configured import configured_indexes
 from tf_tester.index.mirror_files import known_mirrors
 from tf_tester.model.events import Event, TransferFinished
 from tf_tester.ports.replica import ReplicaHead
@@ -14,7 +15,6 @@ from tf_tester.ports.tell import Tell
 from tf_tester.store.folder import StoreFolder
 from tf_tester.store.replicas import StoredReplica, forget_replica, replica_heads, replica_named, syncing
 from tf_tester.wiring import services
-from tf_tester.wiring.network import choose_sources
 from tf_tester.wiring.store import open_ledger
 
 
@@ -46,7 +46,7 @@ def filling(
 
 def upstream_of(settings: Settings, environ: Mapping[str, str]) -> str:
     """Return the index whose word counts, without credentials; empty where others speak before it."""
-    who = choose_sources(settings, environ, known_mirrors())
+    who = configured_indexes(settings, environ, known_mirrors())
     return "" if who.extra or who.folders else without_credentials(who.authority)
 
 

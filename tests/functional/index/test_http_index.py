@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from tests.fakes import MemoryishBlobs, MemoryPages, Told
+from tests.fakes import MemoryPages
 from tests.simulator import Cut, Fault, Headers, Portal, Redirect, Silent, Simulator, Slow, Stall, Status
 from tests.wheels import make_wheel
 from tf_tester.errors import IndexUnreachable, UnknownProject
-from tf_tester.index.http import HttpIndex
+from tf_tester.index.http import HttpIndex, PageAccess
 from tf_tester.ports.index import CachedPage
-from tf_tester.transfer.client import Transfer
-from tf_tester.transfer.settings import Timeouts
+from tf_tester.transfer.client import Client
+from tf_tester.transfer.settings import ClientSettings, Timeouts
 
 TIMEOUTS = Timeouts(connect=5, stall=0.5, page=0.5, retry_delay=0.01, retry_after_cap=0.02)
 
@@ -24,9 +24,9 @@ TIMEOUTS = Timeouts(connect=5, stall=0.5, page=0.5, retry_delay=0.01, retry_afte
 class Rig:
     """An index with one project, a cache that outlives our indexes, and a clock that only we move."""
 
-    def __init__(self, simulator: Simulator, transfer: Transfer) -> None:
+    def __init__(self, simulator: Simulator, client: Client) -> None:
         self.simulator = simulator
-        self.transfer = transfer
+        self.client = client
         self.pages = MemoryPages()
         self.time = datetime(2026, 1, 1, tzinfo=UTC)
         self.artifact = simulator.add_wheel(
@@ -40,7 +40,7 @@ class Rig:
     def index(self, url: str = "", *, offline: bool = False) -> HttpIndex:
         """As a new process would have it."""
         return HttpIndex(
-            url or self.simulator.simple_url, self.transfer, self.pages, lambda: self.time, offline=offline
+            url or self.simulator.simple_url, PageAccess(self.client, self.pages, lambda: self.time, offline=offline)
         )
 
     def later(self) -> None:
@@ -55,9 +55,9 @@ class Rig:
 def rig(tmp_path: Path) -> Iterator[Rig]:
     with (
         Simulator() as simulator,
-        Transfer(MemoryishBlobs(tmp_path / "store"), Told(), timeouts=TIMEOUTS, environ={}) as transfer,
+        Client(ClientSettings(timeouts=TIMEOUTS)) as client,
     ):
-        yield Rig(simulator, transfer)
+        yield Rig(simulator, client)
 
 
 # -- what is read
@@ -322,12 +322,12 @@ def test_offline_a_page_never_seen_is_refused_without_a_request(rig: Rig) -> Non
 def test_credentials_of_the_address_are_sent_and_never_kept_or_shown(tmp_path: Path) -> None:
     with (
         Simulator(user=("me", "s3cret")) as private,
-        Transfer(MemoryishBlobs(tmp_path), Told(), timeouts=TIMEOUTS, environ={}) as transfer,
+        Client(ClientSettings(timeouts=TIMEOUTS)) as client,
     ):
         private.add_wheel(*make_wheel("toy", "1.0"))
         pages = MemoryPages()
         url = private.simple_url.replace("//", "//me:s3cret@")
-        index = HttpIndex(url, transfer, pages, lambda: datetime(2026, 1, 1, tzinfo=UTC), offline=False)
+        index = HttpIndex(url, PageAccess(client, pages, lambda: datetime(2026, 1, 1, tzinfo=UTC)))
         page = index.page("toy")
         private.fault("other", Status(403))
         with pytest.raises(IndexUnreachable) as caught:

@@ -11,10 +11,11 @@ import trustme
 
 from tests.fakes import MemoryishBlobs, Told
 from tests.simulator import Bomb, Fault, Headers, Raw, Redirect, Simulator
+from tests.transfers import transferring
 from tests.wheels import make_wheel
 from tf_tester.errors import DownloadFailed, IndexUnreachable
 from tf_tester.model.artifact import Artifact
-from tf_tester.transfer.client import Transfer
+from tf_tester.transfer.fetch import Transfer
 from tf_tester.transfer.settings import MAX_PAGE, Timeouts
 
 TIMEOUTS = Timeouts(connect=5, stall=20, page=30, retry_delay=0.01, retry_after_cap=0.02)
@@ -41,7 +42,7 @@ def transfer(
 ) -> Iterator[Transfer]:
     environ = {"SSL_CERT_FILE": str(tmp_path_factory.getbasetemp() / "ca.pem")}
     blobs = MemoryishBlobs(tmp_path / "store")
-    with Transfer(blobs, Told(), timeouts=TIMEOUTS, environ=environ) as opened:
+    with transferring(blobs, Told(), timeouts=TIMEOUTS, environ=environ) as opened:
         yield opened
 
 
@@ -52,7 +53,7 @@ def tls(leaf: trustme.LeafCert) -> SSLContext:
 
 
 def page(transfer: Transfer, index: Simulator) -> bytes:
-    return transfer.get_page(f"{index.simple_url}/toy/", accept=JSON, etag=None).body
+    return transfer.client.get_page(f"{index.simple_url}/toy/", accept=JSON, etag=None).body
 
 
 def test_a_certificate_that_is_right_is_taken(transfer: Transfer, issued: dict[str, trustme.LeafCert]) -> None:

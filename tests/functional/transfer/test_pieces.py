@@ -9,6 +9,7 @@ import pytest
 
 from tests.fakes import Told
 from tests.simulator import Lie, Simulator
+from tests.transfers import transferring
 from tests.wheels import make_wheel
 from tf_tester.core.fetch.claims import MIB
 from tf_tester.model.artifact import Artifact
@@ -18,7 +19,6 @@ from tf_tester.store.blobs import BlobStore
 from tf_tester.store.folder import StoreFolder
 from tf_tester.store.ledger import Ledger
 from tf_tester.store.memos.table import PIECES
-from tf_tester.transfer.client import Transfer
 from tf_tester.transfer.settings import Timeouts
 
 NAME, CONTENT = make_wheel("ballast", "1.0", files={"noise.bin": os.urandom(41 * MIB)})
@@ -51,13 +51,12 @@ class World:
     def fetch(self, *mirrors: int) -> bytes:
         told = Told()
         sources = [Source(f"m{number}", self.artifacts[number].url, proven=True) for number in mirrors]
-        with Transfer(
+        with transferring(
             self.blobs,
             told,
             sources=lambda _: sources,
             learn=self.uses.append,
             timeouts=Timeouts(retry_delay=0.01),
-            environ={},
         ) as transfer:
             path = transfer.fetch(self.artifact)
         (finished,) = told.of(TransferFinished)

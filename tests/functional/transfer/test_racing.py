@@ -14,13 +14,13 @@ import pytest
 
 from tests.fakes import MemoryishBlobs, Told
 from tests.simulator import Cut, Lie, LyingRange, NoRanges, Portal, Simulator, Slow, Stall, Status
+from tests.transfers import transferring
 from tests.wheels import make_wheel
 from tf_tester.core.fetch.claims import RaceTerms
 from tf_tester.errors import DownloadFailed
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.events import TransferFinished, TransferTrouble
 from tf_tester.model.source import Source, SourceUse
-from tf_tester.transfer.client import Transfer
 from tf_tester.transfer.settings import Timeouts
 
 WHEEL = make_wheel("toy", "1.0", files={"toy.bin": random.Random(7).randbytes(4_000_000)})
@@ -48,14 +48,13 @@ class Course:
         ]
 
     def fetch(self, timeouts: Timeouts = QUICK) -> Path:
-        with Transfer(
+        with transferring(
             self.blobs,
             self.told,
             sources=self.sources,
             learn=self.uses.append,
             terms=TERMS,
             timeouts=timeouts,
-            environ={},
         ) as transfer:
             return transfer.fetch(self.artifact)
 
@@ -166,15 +165,15 @@ DYING = """
     import sys
     from pathlib import Path
     from tests.fakes import MemoryishBlobs
-    from tf_tester.core.fetch.claims import Terms
+    from tf_tester.core.fetch.claims import RaceTerms
     from tf_tester.model.artifact import Artifact
     from tf_tester.model.source import Source
-    from tf_tester.transfer.client import Transfer
+    from tests.transfers import transferring
     name, sha256, size, folder, *urls = sys.argv[1:]
     artifact = Artifact(name, "toy", "1.0", urls[0], sha256=sha256, size=int(size))
     sources = lambda _: [Source(f"m{number}", url, proven=True) for number, url in enumerate(urls)]
-    with Transfer(
-        MemoryishBlobs(Path(folder)), lambda _: None, sources=sources, environ={},
+    with transferring(
+        MemoryishBlobs(Path(folder)), lambda _: None, sources=sources,
         terms=RaceTerms(share=300_000, steal=100_000),
     ) as transfer:
         transfer.fetch(artifact)

@@ -9,6 +9,7 @@ import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -31,12 +32,13 @@ from tests.simulator import (
     Status,
     WrongRange,
 )
+from tests.transfers import transferring
 from tests.wheels import make_wheel
 from tf_tester.errors import DownloadFailed, InterruptedTransfer, StoreError
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.events import TransferFinished, TransferProgress, TransferTrouble
 from tf_tester.model.source import Source
-from tf_tester.transfer.client import Transfer
+from tf_tester.transfer.fetch import Transfer
 from tf_tester.transfer.settings import Timeouts
 
 NOISE = os.urandom(400_000)
@@ -60,18 +62,16 @@ class Rig:
         self.size = len(self.content)
 
     def transfer(
-        self, timeouts: Timeouts = QUICK, *, mirror: bool = False, offline: bool = False, **more: object
-    ) -> Transfer:
+        self, timeouts: Timeouts = QUICK, *, mirror: bool = False, **more: object
+    ) -> AbstractContextManager[Transfer]:
         def sources(artifact: Artifact) -> list[Source]:
             return [Source("mirror", f"{self.mirror.url}/files/{NAME}")] * mirror + [Source("authority", artifact.url)]
 
-        return Transfer(
+        return transferring(
             self.blobs,
             self.told,
             sources=sources,
             timeouts=timeouts,
-            offline=offline,
-            environ={},
             **more,  # type: ignore[arg-type]
         )
 
@@ -161,14 +161,14 @@ def test_a_file_of_an_index_on_disk_is_copied(rig: Rig, tmp_path: Path) -> None:
     original.parent.mkdir()
     original.write_bytes(rig.content)
     artifact = Artifact(NAME, "toy", "1.0", original.as_uri(), sha256=rig.artifact.sha256)
-    with Transfer(rig.blobs, rig.told) as transfer:
+    with transferring(rig.blobs, rig.told) as transfer:
         assert rig.is_whole(transfer.fetch(artifact))
         assert original.exists()
 
 
 def test_a_warm_run_imports_nothing_of_the_network() -> None:
     program = (
-        "import sys, tf_tester.transfer.client, tf_tester.index.http, tf_tester.index.mirror_files\n"
+        "import sys, tf_tester.transfer.fetch, tf_tester.index.http, tf_tester.index.file_sources\n"
         "print([name for name in ('aiohttp', 'asyncio', 'ssl', 'http.client') if name in sys.modules])"
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -431,7 +431,7 @@ def test_many_files_come_at_once_but_not_more_than_allowed(rig: Rig) -> None:
         for artifact in artifacts:
             pool.submit(transfer.fetch, artifact)
         _wait_until(lambda: len(rig.authority.log) == 3)
-        transfer.close()
+        transfer.client.close()
     assert len(rig.authority.log) == 3
 
 
@@ -524,15 +524,15 @@ def test_credentials_reach_their_own_server_and_nobody_else(rig: Rig, tmp_path: 
         private.fault(artifact.filename, Redirect(f"{rig.mirror.url}/files/{artifact.filename}"), times=1)
         with_secret = private.simple_url.replace("//", "//me:s3cret@")
         (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password s3cret\ndefault login x password y\n")
-        with Transfer(
+        with transferring(
             rig.blobs,
             rig.told,
             timeouts=QUICK,
             environ={"NETRC": str(tmp_path / "netrc") if how == "netrc" else os.devnull},
-            identities=[with_secret] if how == "identities" else [],
+            identities=(with_secret,) if how == "identities" else (),
         ) as transfer:
             if how == "url":
-                transfer.get_page(f"{with_secret}/private/", accept="*/*", etag=None)
+                transfer.client.get_page(f"{with_secret}/private/", accept="*/*", etag=None)
             transfer.fetch(artifact)
         assert private.log[-1].headers["authorization"].startswith("Basic ")
         assert "authorization" not in rig.mirror.log[-1].headers
@@ -543,7 +543,7 @@ def test_no_password_is_in_what_is_said_of_a_failure(rig: Rig) -> None:
     rig.authority.fault(NAME, Status(403))
     url = rig.artifact.url.replace("//", "//me:s3cret@")
     artifact = Artifact(NAME, "toy", "1.0", url, sha256=rig.artifact.sha256)
-    with Transfer(rig.blobs, rig.told, timeouts=QUICK, environ={}) as transfer, pytest.raises(DownloadFailed) as caught:
+    with transferring(rig.blobs, rig.told, timeouts=QUICK) as transfer, pytest.raises(DownloadFailed) as caught:
         transfer.fetch(artifact)
     said = repr([str(caught.value), caught.value.hint, caught.value.detail, rig.told.events])
     assert "s3cret" not in said
@@ -552,7 +552,7 @@ def test_no_password_is_in_what_is_said_of_a_failure(rig: Rig) -> None:
 
 def test_a_proxy_of_the_environment_is_used_with_its_own_credentials(rig: Rig) -> None:
     proxy = rig.mirror.url.replace("//", "//me:s3cret@")
-    with Transfer(rig.blobs, rig.told, timeouts=QUICK, environ={"http_proxy": proxy}) as transfer:
+    with transferring(rig.blobs, rig.told, timeouts=QUICK, environ={"http_proxy": proxy}) as transfer:
         artifact = Artifact(NAME, "toy", "1.0", f"http://files.example/files/{NAME}", sha256=rig.artifact.sha256)
         with pytest.raises(DownloadFailed):
             transfer.fetch(artifact)
@@ -563,7 +563,7 @@ def test_a_proxy_of_the_environment_is_used_with_its_own_credentials(rig: Rig) -
 
 def test_no_proxy_is_honoured(rig: Rig) -> None:
     environ = {"HTTP_PROXY": rig.mirror.url, "no_proxy": "127.0.0.1,example.org"}
-    with Transfer(rig.blobs, rig.told, timeouts=QUICK, environ=environ) as transfer:
+    with transferring(rig.blobs, rig.told, timeouts=QUICK, environ=environ) as transfer:
         assert rig.is_whole(transfer.fetch(rig.artifact))
     assert not rig.mirror.log
 

@@ -19,9 +19,10 @@ from msgspec.structs import replace
 from tests.fakes import Told
 from tests.pythons import running
 from tests.simulator import LyingRange, NoRanges, Simulator, Status
+from tests.transfers import transferring
 from tests.wheels import make_sdist, make_wheel, metadata_text, zip_of
 from tf_tester.errors import BuildFailed, DownloadFailed, IndexUnreachable, TfTesterError, Unresolvable
-from tf_tester.index.http import HttpIndex
+from tf_tester.index.http import HttpIndex, PageAccess
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.host.interpreter import Interpreter
 from tf_tester.model.host.platform import Platform
@@ -38,7 +39,6 @@ from tf_tester.store.folder import StoreFolder
 from tf_tester.store.ledger import Ledger, LedgerMemos, LedgerPages
 from tf_tester.store.memos.packages import KeptLocks, wheel_memos
 from tf_tester.store.memos.table import BUILT
-from tf_tester.transfer.client import Transfer
 from tf_tester.transfer.settings import Timeouts
 
 ERA = datetime(2021, 6, 1, tzinfo=UTC)
@@ -66,10 +66,9 @@ class Process:
         self.ledger = Ledger(folder.ledger)
         stack.callback(self.ledger.close)
         self.blobs = BlobStore(folder, self.ledger)
-        self.transfer = stack.enter_context(Transfer(self.blobs, Told(), timeouts=QUICK, environ={}, offline=offline))
-        self.index = HttpIndex(
-            world.simulator.simple_url, self.transfer, LedgerPages(self.ledger), lambda: world.now, offline=offline
-        )
+        self.transfer = stack.enter_context(transferring(self.blobs, Told(), timeouts=QUICK, offline=offline))
+        access = PageAccess(self.transfer.client, LedgerPages(self.ledger), lambda: world.now, offline=offline)
+        self.index = HttpIndex(world.simulator.simple_url, access)
         self.metadata = MetadataReader(wheel_memos(self.ledger), self.blobs, self.transfer)
         self.loopback = LoopbackIndex(self.index, self.transfer)
         stack.callback(self.loopback.close)

@@ -26,7 +26,6 @@ class Bench(Struct, frozen=True):
     """What a comparison needs."""
 
     authority: Index
-    mirrors: tuple[MirrorIndex, ...]
     known: Callable[[MirrorIndex], Observation]
     """What is known of a mirror before it is asked anything."""
     sampler: Sampler
@@ -53,7 +52,7 @@ def wheels_of(selection: Selection, services: "Services") -> list[Artifact]:
     return list(found.values())
 
 
-def compare(artifacts: Sequence[Artifact], bench: Bench) -> MirrorComparison:
+def compare(artifacts: Sequence[Artifact], mirrors: Sequence[MirrorIndex], bench: Bench) -> MirrorComparison:
     """Return which mirrors would bring these files of one project fastest.
 
     Pages are asked for all at once; then a part of the largest file that each has, of three mirrors at a time so
@@ -62,8 +61,8 @@ def compare(artifacts: Sequence[Artifact], bench: Bench) -> MirrorComparison:
     wanted = WantedFiles(len(artifacts), sum(artifact.size or 0 for artifact in artifacts))
     largest = sorted(artifacts, key=lambda artifact: -(artifact.size or 0))
     promised = bench.authority.page(artifacts[0].project)
-    known = {mirror.name: bench.known(mirror) for mirror in bench.mirrors}
-    asked = [mirror for mirror in bench.mirrors if known[mirror.name].cooldown_until is None]
+    known = {mirror.name: bench.known(mirror) for mirror in mirrors}
+    asked = [mirror for mirror in mirrors if known[mirror.name].cooldown_until is None]
     pages = _within(bench.pages_within, lambda mirror: mirror.index.page(promised.project), asked)
     own = _sampled(largest[0], bench)
     files: dict[str, Artifact] = {}

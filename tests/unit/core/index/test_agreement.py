@@ -12,7 +12,8 @@ from tf_tester.errors import IndexUnreachable, UnknownProject
 from tf_tester.index.agreed import AgreedIndex
 from tf_tester.index.first import FirstIndex
 from tf_tester.model.artifact import Artifact, ProjectPage, Promise, Promiser
-from tf_tester.ports.index import MirrorIndex
+from tf_tester.model.mirror import Mirror
+from tf_tester.ports.index import Index, MirrorIndex
 
 GOOD, BAD = "a" * 64, "b" * 64
 WHEN = datetime(2021, 1, 1, tzinfo=UTC)
@@ -27,7 +28,7 @@ def page(*files: Artifact, **known: object) -> ProjectPage:
     return ProjectPage("toy", files, **known)  # type: ignore[arg-type]
 
 
-class Mirror:
+class FakeIndex:
     """An index that says what it is told to; implements `ports.Index`."""
 
     def __init__(self, answer: ProjectPage | Exception) -> None:
@@ -41,7 +42,7 @@ class Mirror:
         return self.answer
 
 
-DOWN = Mirror(IndexUnreachable("it is down"))
+DOWN = FakeIndex(IndexUnreachable("it is down"))
 
 
 class Clock:
@@ -53,13 +54,17 @@ class Clock:
 
 
 def index(
-    authority: Mirror,
+    authority: FakeIndex,
     *mirrors: MirrorIndex,
     told: Told | None = None,
     now: Callable[[], datetime] | None = None,
     trusted: str = "",
 ) -> AgreedIndex:
     return AgreedIndex(authority, mirrors, told or Told(), now or Clock(), trusted=(trusted,))
+
+
+def copy(name: str, root: str, index: Index) -> MirrorIndex:
+    return MirrorIndex(Mirror(name, f"https://{name}.example/simple"), root, index)
 
 
 def names(found: ProjectPage) -> list[str]:
@@ -100,9 +105,9 @@ def test_what_only_one_tells_is_taken_and_contradictions_are_not() -> None:
 
 
 def test_the_authority_s_word_is_taken_alone_as_long_as_it_speaks() -> None:
-    mirror = Mirror(page(file("1", BAD)))
-    authority = Mirror(page(file("1")))
-    found = index(authority, MirrorIndex("a", "a", mirror), MirrorIndex("b", "b", mirror)).page("toy")
+    mirror = FakeIndex(page(file("1", BAD)))
+    authority = FakeIndex(page(file("1")))
+    found = index(authority, copy("a", "a", mirror), copy("b", "b", mirror)).page("toy")
     assert found.artifacts[0].sha256 == GOOD
     assert mirror.asked == 0
 
@@ -111,8 +116,8 @@ def test_two_independent_mirrors_may_speak_for_it_and_that_is_told_once() -> Non
     told = Told()
     found = index(
         DOWN,
-        MirrorIndex("a", "a", Mirror(page(file("1"), file("2")))),
-        MirrorIndex("b", "b", Mirror(page(file("1")))),
+        copy("a", "a", FakeIndex(page(file("1"), file("2")))),
+        copy("b", "b", FakeIndex(page(file("1")))),
         told=told,
     )
     assert names(found.page("toy")) == ["1"]
@@ -123,14 +128,14 @@ def test_two_independent_mirrors_may_speak_for_it_and_that_is_told_once() -> Non
 
 
 def test_copies_of_one_mirror_count_as_one() -> None:
-    both = Mirror(page(file("1")))
+    both = FakeIndex(page(file("1")))
     with pytest.raises(IndexUnreachable, match=r"only one independent mirror \(tuna\)") as caught:
-        index(DOWN, MirrorIndex("tuna", "tuna", both), MirrorIndex("bfsu", "tuna", both)).page("toy")
+        index(DOWN, copy("tuna", "tuna", both), copy("bfsu", "tuna", both)).page("toy")
     assert "--trust" in caught.value.hint
 
 
 def test_one_mirror_may_be_trusted_alone() -> None:
-    found = index(DOWN, MirrorIndex("a", "a", Mirror(page(file("1")))), trusted="a").page("toy")
+    found = index(DOWN, copy("a", "a", FakeIndex(page(file("1")))), trusted="a").page("toy")
     assert found.artifacts[0].promise == Promise(Promiser.MIRROR, "a (trusted)")
 
 
@@ -140,16 +145,16 @@ def test_without_mirrors_the_failure_is_what_it_was() -> None:
 
 
 def test_that_there_is_no_such_project_is_for_two_to_say() -> None:
-    absent = Mirror(UnknownProject("no project named toy"))
+    absent = FakeIndex(UnknownProject("no project named toy"))
     with pytest.raises(IndexUnreachable):
-        index(DOWN, MirrorIndex("a", "a", absent), MirrorIndex("b", "a", absent)).page("toy")
+        index(DOWN, copy("a", "a", absent), copy("b", "a", absent)).page("toy")
     with pytest.raises(UnknownProject):
-        index(DOWN, MirrorIndex("a", "a", absent), MirrorIndex("b", "b", absent)).page("toy")
+        index(DOWN, copy("a", "a", absent), copy("b", "b", absent)).page("toy")
 
 
 def test_an_authority_that_could_not_be_reached_is_left_in_peace_for_a_while() -> None:
-    authority, clock = Mirror(IndexUnreachable("it is down")), Clock()
-    found = index(authority, MirrorIndex("a", "a", Mirror(page(file("1")))), trusted="a", now=clock)
+    authority, clock = FakeIndex(IndexUnreachable("it is down")), Clock()
+    found = index(authority, copy("a", "a", FakeIndex(page(file("1")))), trusted="a", now=clock)
     found.page("toy")
     found.page("toy")
     assert authority.asked == 1
@@ -163,10 +168,10 @@ OWN = Promise(Promiser.EXTRA_INDEX, "own")
 
 def test_an_index_that_follows_the_authority_adds_to_it_and_another_one_stands_alone() -> None:
     """PEP 708."""
-    authority = Mirror(page(file("1"), file("2")))
+    authority = FakeIndex(page(file("1"), file("2")))
     own = page(file("2", BAD), file("3"))
-    follows = Mirror(replace(own, tracks=("https://index.example/simple/toy/",)))
-    for before, expected in ((follows, ["1", "2", "3"]), (Mirror(own), ["2", "3"])):
+    follows = FakeIndex(replace(own, tracks=("https://index.example/simple/toy/",)))
+    for before, expected in ((follows, ["1", "2", "3"]), (FakeIndex(own), ["2", "3"])):
         found = FirstIndex([(OWN, before)], authority, [], url="https://index.example/simple").page("toy")
         assert names(found) == expected
     together = FirstIndex([(OWN, follows)], authority, [], url="https://index.example/simple").page("toy")

@@ -4,14 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes import Told
 from tf_tester.core.index.mirror_list import mirror_list
-from tf_tester.errors import ConfigError, IndexUnreachable, UnknownProject, UsageError
+from tf_tester.errors import ConfigError, UsageError
 from tf_tester.index.mirror_files import known_mirrors
-from tf_tester.index.mirror_urls import mirror_source
-from tf_tester.model.artifact import Artifact, ProjectPage
-from tf_tester.model.events import TransferTrouble
-from tf_tester.model.source import Source
 
 KNOWN = known_mirrors(Path("/nothing/mirrors.toml"))
 """Ours alone."""
@@ -104,41 +99,6 @@ def test_an_unknown_name_is_answered_with_the_nearest_and_all() -> None:
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(UsageError):
         KNOWN.named(url)
-
-
-# -- a mirror's address of a file
-
-ARTIFACT = Artifact("six-1.0.tar.gz", "six", "1.0", "https://authority.example/six-1.0.tar.gz", sha256="ab" * 32)
-
-
-class OnePage:
-    def __init__(self, *artifacts: Artifact, error: Exception | None = None) -> None:
-        self.artifacts = artifacts
-        self.error = error
-
-    def page(self, project: str) -> ProjectPage:
-        if self.error:
-            raise self.error
-        return ProjectPage(project, self.artifacts)
-
-
-def test_only_the_address_is_taken_from_a_mirror() -> None:
-    theirs = Artifact("six-1.0.tar.gz", "six", "1.0", "https://mirror.example/6.tar.gz", sha256="cd" * 32, size=1)
-    told = Told()
-    assert mirror_source("tuna", OnePage(theirs), ARTIFACT, told) == Source("tuna", "https://mirror.example/6.tar.gz")
-    assert told.events == []
-
-
-@pytest.mark.parametrize(
-    "page",
-    [OnePage(), OnePage(error=UnknownProject("no")), OnePage(error=IndexUnreachable("mirror.example answered 503"))],
-)
-def test_a_mirror_that_cannot_help_is_told_and_left_out(page: OnePage) -> None:
-    told = Told()
-    assert mirror_source("tuna", page, ARTIFACT, told) is None
-    (trouble,) = told.of(TransferTrouble)
-    assert (trouble.filename, trouble.source) == ("six-1.0.tar.gz", "tuna")
-    assert trouble.reason
 
 
 OURS = (

@@ -1,0 +1,91 @@
+"""Which indexes and mirrors the settings, and what pip and uv are set to, let us ask."""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from tf_tester.core.config.settings import Settings
+from tf_tester.core.fetch.sourcing import copies_of, hosts_of
+from tf_tester.core.index.links import local_path, without_credentials
+from tf_tester.core.index.mirror_list import AUTO, MirrorList
+from tf_tester.index.authority import (
+    authority_url,
+    extra_index_urls,
+    pip_index_url,
+    pip_setting,
+    public_files_host,
+    public_index_url,
+    uv_default_index,
+)
+from tf_tester.model.mirror import Mirror
+
+
+class ConfiguredIndexes(Struct, frozen=True):
+    """Who may be asked."""
+
+    authority: str
+    """Address of the index whose word counts; may hold credentials."""
+    extra: tuple[str, ...]
+    """Addresses of indexes that are asked before it; may hold credentials."""
+    folders: tuple[str, ...]
+    """Addresses of folders that are asked after it, as far as they are there."""
+    mirrors: tuple[Mirror, ...]
+    """Those named, the most wanted first."""
+    auto: bool
+    """Choose among all `copies`."""
+    trusted: frozenset[str]
+    """Mirrors whose hashes count where the authority can't be reached."""
+    known: MirrorList
+
+    @property
+    def identities(self) -> tuple[str, ...]:
+        """Addresses that may hold credentials."""
+        return (self.authority, *self.extra, *(mirror.url for mirror in self.mirrors))
+
+    def copies(self) -> list[Mirror]:
+        """Return the mirrors named, and all others that are known to copy the authority."""
+        return copies_of(self.authority, self.known, self.mirrors, public=self.authority == public_index_url())
+
+    def hosts(self) -> set[str]:
+        """Return the hosts of all indexes and mirrors that are known, and of the public index's files."""
+        mirrors = (mirror.url for mirror in (*self.mirrors, *self.known.mirrors.values()))
+        files = {public_files_host()} if self.authority == public_index_url() else set()
+        return hosts_of([self.authority, *self.extra, *mirrors]) | files
+
+    @property
+    def shown(self) -> str:
+        """Which indexes answer, without credentials: others may give another answer to the same question."""
+        return " ".join(map(without_credentials, (*self.extra, self.authority, *self.folders)))
+
+
+def configured_indexes(settings: Settings, environ: Mapping[str, str], known: MirrorList) -> ConfiguredIndexes:
+    """Return who may be asked. Raises `UsageError` for a mirror that nobody knows, `ConfigError`."""
+    mirrors = [mirror for name in settings.mirror if name != AUTO and (mirror := known.named(name)) is not None]
+    trusted = [mirror for name in settings.trust if (mirror := known.named(name)) is not None]
+    url = settings.index_url or authority_url(environ, lambda: pip_index_url(environ) or uv_default_index(environ))
+    extra, folders = _beside(settings, environ)
+    if settings.index_url is None and (set_for_pip := known.at(url)) is not None:
+        # Whoever has set pip to a mirror wants its bytes, and trusts it as far as need be; its poorer pages he
+        # doesn't want: without upload times there is no era.
+        url = public_index_url()
+        mirrors.append(set_for_pip)
+        trusted.append(set_for_pip)
+    extra = tuple(one for one in dict.fromkeys(one.rstrip("/") for one in extra) if one != url)
+    return ConfiguredIndexes(
+        authority=url,
+        extra=extra,
+        folders=folders,
+        mirrors=tuple(dict.fromkeys([*mirrors, *trusted])),
+        auto=AUTO in settings.mirror,
+        trusted=frozenset(mirror.name for mirror in trusted),
+        known=known,
+    )
+
+
+def _beside(settings: Settings, environ: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return other indexes, and folders that are there: of the settings, else of pip's and uv's."""
+    if settings.extra_index_url or settings.index_url is not None:
+        return settings.extra_index_url, ()
+    found = extra_index_urls(environ, lambda key: pip_setting(environ, key))
+    folders = [one for one in found if one.startswith("file:") and local_path(one).is_dir()]
+    return tuple(one for one in found if not one.startswith("file:")), tuple(folders)
