@@ -36,6 +36,8 @@ _REPOSITORY = Path(__file__).parents[1]
 PYTHONPATH = os.pathsep.join((str(_REPOSITORY / "src"), str(_REPOSITORY)))
 _VARIABLES = {"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONPATH": PYTHONPATH}
 _CALLS = ("os.", "open", "fcntl.", "shutil.", "socket.", "sqlite3.", "subprocess.", "obstore.")
+_NOT_BEFORE = ("tf_tester.__main__", "tf_tester.harness", "tf_tester.serve", "tf_tester.wiring.serving")
+"""Prometheus' client, which the last two import, decides at its import whether several processes count together."""
 _LARGEST = 1 << 20
 """Bytes of a request."""
 
@@ -49,6 +51,7 @@ class Forked:
         self.stderr = stderr
         self.returncode: int | None = None
         self._status = status
+        self._outputs = ("", "")
 
     def poll(self) -> int | None:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -64,6 +67,8 @@ class Forked:
         return self.returncode
 
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        if self.stdout.closed:
+            return self._outputs
         outputs = {self.stdout: "", self.stderr: ""}
 
         def read(stream: IO[str]) -> None:
@@ -78,7 +83,8 @@ class Forked:
             if reader.is_alive():
                 raise subprocess.TimeoutExpired("tf-tester", timeout or 0)
         self.wait(timeout)
-        return outputs[self.stdout], outputs[self.stderr]
+        self._outputs = outputs[self.stdout], outputs[self.stderr]
+        return self._outputs
 
     def send_signal(self, number: int) -> None:
         if self.poll() is None:
@@ -153,8 +159,11 @@ def _forker() -> Callable[[bytes, list[int]], int]:
 
     def fork(request: bytes, descriptors: list[int]) -> int:
         with one_at_a_time:
-            socket.send_fds(ours, [request], descriptors)
-            return int(ours.recv(100))
+            try:
+                socket.send_fds(ours, [request], descriptors)
+                return int(ours.recv(100))
+            except OSError as error:
+                raise AssertionError(process.communicate()[1]) from error
 
     def end() -> None:
         ours.close()
@@ -238,10 +247,11 @@ def _import_everything() -> None:
     from tf_tester.transfer import client, settings
 
     for module in pkgutil.walk_packages(tf_tester.__path__, "tf_tester."):
-        if not module.name.startswith(("tf_tester.harness", "tf_tester.__main__")):
+        if not module.name.startswith(_NOT_BEFORE):
             importlib.import_module(module.name)
-    for name in ("findpython", "platformdirs", "uv"):  # what commands import when they need it
+    for name in ("aiohttp.web", "findpython", "platformdirs", "uv"):  # what commands import when they need it
         importlib.import_module(name)
+    assert "prometheus_client" not in sys.modules
     vars(client).update(Timeouts=functools.partial(settings.Timeouts, retry_delay=0.01))
 
 
