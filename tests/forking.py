@@ -51,7 +51,8 @@ class Forked:
         self.stderr = stderr
         self.returncode: int | None = None
         self._status = status
-        self._outputs = ("", "")
+        self._outputs = {stdout: "", stderr: ""}
+        self._readers: list[threading.Thread] = []
 
     def poll(self) -> int | None:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -66,25 +67,26 @@ class Forked:
             self._status.close()
         return self.returncode
 
-    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
-        if self.stdout.closed:
-            return self._outputs
-        outputs = {self.stdout: "", self.stderr: ""}
+    def drain(self) -> None:
+        """Read from now on what it writes: a pipe that nobody reads stops a command that has much to say."""
 
         def read(stream: IO[str]) -> None:
             with stream:
-                outputs[stream] = stream.read()
+                self._outputs[stream] = stream.read()
 
-        readers = [threading.Thread(target=read, args=(stream,), daemon=True) for stream in outputs]
-        for reader in readers:
-            reader.start()
-        for reader in readers:
+        if not self._readers:
+            self._readers = [threading.Thread(target=read, args=(one,), daemon=True) for one in self._outputs]
+            for reader in self._readers:
+                reader.start()
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        self.drain()
+        for reader in self._readers:
             reader.join(timeout)
             if reader.is_alive():
                 raise subprocess.TimeoutExpired("tf-tester", timeout or 0)
         self.wait(timeout)
-        self._outputs = outputs[self.stdout], outputs[self.stderr]
-        return self._outputs
+        return self._outputs[self.stdout], self._outputs[self.stderr]
 
     def send_signal(self, number: int) -> None:
         if self.poll() is None:

@@ -27,7 +27,7 @@ import pytest
 import trustme
 import uv
 
-from tests.forking import Process
+from tests.forking import Forked, Process
 from tests.integration.conftest import User
 from tests.simulator import Cut, Fault, Lie, Silent, Simulator, Slow, Stall, Status
 from tests.wheels import make_wheel
@@ -767,6 +767,8 @@ def test_whatever_the_upstream_does_under_load(user: User, index: Simulator) -> 
     with Simulator() as mirror, serving(user, "--mirror", mirror.simple_url) as running:
         for name, content in contents.items():
             mirror.add_wheel(name, content)
+        assert isinstance(running.process, Forked)
+        running.process.drain()
         paths = {name: running.file(name.split("-")[0], name) for name in contents}
         right, wrong, over = Counter[str](), Counter[str](), threading.Event()
 
