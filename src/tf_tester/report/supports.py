@@ -1,5 +1,6 @@
 """Which versions work: text, a Markdown table, a badge."""
 
+from collections.abc import Callable
 from html import escape
 
 from tf_tester.core.text.printable import printable
@@ -26,6 +27,11 @@ def text_lines(found: SupportedVersions) -> list[str]:
     return lines
 
 
+def specifier_lines(found: SupportedVersions) -> list[str]:
+    """Return the requirement alone; nothing where no version works."""
+    return [f"{found.package}{found.specifier}"] if found.specifier else []
+
+
 def markdown_lines(found: SupportedVersions) -> list[str]:
     """Return a table of versions by Pythons, as GitHub shows it."""
     columns = list(dict.fromkeys(column for row in found.outcomes.values() for column in row))
@@ -38,6 +44,14 @@ def markdown_lines(found: SupportedVersions) -> list[str]:
         told = (_SIGNS.get(row[column], row[column]) if column in row else "" for column in columns)
         lines.append(f"| {version} | " + " | ".join(told) + " |")
     return lines
+
+
+FORMATS: dict[str, Callable[[SupportedVersions], list[str]]] = {
+    "text": text_lines,
+    "specifier": specifier_lines,
+    "markdown": markdown_lines,
+}
+"""What `--format` takes besides JSON; the lines need no escaping, whoever prints them sees to that."""
 
 
 def badge_svg(found: SupportedVersions) -> str:

@@ -1,14 +1,11 @@
 """`tf-tester supports`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from tf_tester.cli.common.output import say, say_json
-
-if TYPE_CHECKING:
-    from tf_tester.core.verdict.supports import SupportedVersions
+from tf_tester.report.supports import FORMATS, badge_svg
 
 
 @click.command("supports", short_help="Tell from a record which versions work, as a range for pyproject.toml.")
@@ -16,7 +13,7 @@ if TYPE_CHECKING:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["text", "specifier", "markdown", "json"]),
+    type=click.Choice([*FORMATS, "json"]),
     default="text",
     show_default=True,
     help="All of it, the requirement alone, a table for a README, or for programs.",
@@ -42,7 +39,6 @@ def command(record: Path, form: str, badge: Path | None) -> int:
     from tf_tester.errors import UsageError
     from tf_tester.flow.prepare.wheel_folder import folder_errors, write_file
     from tf_tester.report.record import report_of
-    from tf_tester.report.supports import badge_svg
 
     found = support(report_of(record))
     if not found:
@@ -56,17 +52,5 @@ def command(record: Path, form: str, badge: Path | None) -> int:
         if form == "json":
             say_json(one)
         else:
-            say(_shown(one, form))
+            say(FORMATS[form](one))
     return 0 if all(one.specifier for one in found) else 1
-
-
-def _shown(found: "SupportedVersions", form: str) -> list[str]:
-    from tf_tester.report.supports import markdown_lines, text_lines
-
-    match form:
-        case "markdown":
-            return markdown_lines(found)
-        case "specifier":
-            return [f"{found.package}{found.specifier}"] if found.specifier else []
-        case _:
-            return text_lines(found)
