@@ -26,7 +26,8 @@ from tf_tester.store.folder import StoreFolder
 
 ROOT = Path(__file__).parents[2]
 READMES = (ROOT / "README.md", ROOT / "README.zh-CN.md")
-HAND_WRITTEN = [*READMES, *sorted((ROOT / "docs").rglob("*.md"))]
+MAPS = (ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md")
+HAND_WRITTEN = [*READMES, *MAPS, *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 
 
@@ -148,6 +149,21 @@ RECORD_PARTS = {
     "exception": ExceptionFact,
     "warning": WarningFact,
 }
+
+
+@pytest.mark.parametrize("page", MAPS, ids=name)
+def test_files_and_folders_that_the_map_names_are_there(page: Path) -> None:
+    named = re.findall(r"`([\w./-]+/|[\w./-]+\.(?:py|md|toml|yml|json))`", FENCE.sub("", text_of(page)))
+    places = (ROOT, ROOT / "src" / "tf_tester", ROOT / "docs")
+    assert not [path for path in named if not any((place / path).exists() for place in places)]
+
+
+def test_the_map_tells_every_folder() -> None:
+    package = ROOT / "src" / "tf_tester"
+    tops = [path for path in package.iterdir() if path.is_dir()]
+    wings = [path for top in ("cli", "flow") for path in (package / top).iterdir() if path.is_dir()]
+    told = set(re.findall(r"\b(\w+)/?`", text_of(MAPS[0])))
+    assert {path.name for path in (*tops, *wings)} - {"__pycache__"} <= told
 
 
 def test_record_page_has_a_table_for_each_event_and_part_with_its_fields() -> None:
