@@ -156,10 +156,9 @@ def _read_json(body: bytes) -> _Page:
 
 def _artifact_of_json(file: _File, page_url: str, belongs: "_Belongs") -> Artifact | None:
     metadata = file.core_metadata if file.core_metadata is not None else file.dist_info_metadata
-    return _artifact(
-        file.filename,
-        resolve_link(page_url, file.url),
-        belongs,
+    told = _UncheckedFile(
+        filename=file.filename,
+        url=resolve_link(page_url, file.url),
         sha256=file.hashes.sha256,
         size=file.size,
         upload_time=_time(file.upload_time) if file.upload_time else None,
@@ -168,6 +167,7 @@ def _artifact_of_json(file: _File, page_url: str, belongs: "_Belongs") -> Artifa
         metadata=metadata if isinstance(metadata, bool | None) else metadata.sha256 or True,
         provenance=resolve_link(page_url, file.provenance) if file.provenance else None,
     )
+    return _checked(told, belongs)
 
 
 def _time(text: str) -> datetime | None:
@@ -235,16 +235,16 @@ def _artifact_of_anchor(attributes: Any, base: str, belongs: "_Belongs") -> Arti
     if url is None:
         return None
     metadata = attributes.get("data-core-metadata") or attributes.get("data-dist-info-metadata")
-    return _artifact(
+    told = _UncheckedFile(
         # The address, not the text between the tags: that is what is fetched.
-        unquote(urlsplit(url).path.rpartition("/")[2]),
-        url,
-        belongs,
+        filename=unquote(urlsplit(url).path.rpartition("/")[2]),
+        url=url,
         sha256=_hash_of(fragment),
         requires_python=attributes.get("data-requires-python"),
         yanked=attributes.get("data-yanked") or "" if "data-yanked" in attributes else None,
         metadata=metadata.partition("sha256=")[2] or metadata == "true" if metadata else None,
     )
+    return _checked(told, belongs)
 
 
 def _hash_of(fragment: str) -> str | None:
@@ -256,6 +256,26 @@ def _hash_of(fragment: str) -> str | None:
 
 
 # -- both
+
+
+class _UncheckedFile(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A file as a page of either format lists it; any value may be hostile or malformed."""
+
+    filename: str
+    url: str | None
+    """Absolute; None: the page's link leads nowhere that may be fetched."""
+    sha256: str | None
+    requires_python: str | None
+    yanked: str | None
+    """The reason (PEP 592), which may be empty; None: it isn't yanked."""
+    metadata: bool | str | None
+    """SHA-256 of the METADATA that lies beside the file (PEP 658); True: its hash isn't told."""
+    size: int | None = None
+    """Bytes."""
+    upload_time: datetime | None = None
+    """UTC."""
+    provenance: str | None = None
+    """Absolute address of the attestations (PEP 740)."""
 
 
 class _Belongs:
@@ -280,48 +300,34 @@ class _Belongs:
         return split_filename(filename, self.project) or None
 
 
-def _artifact(
-    filename: str,
-    url: str | None,
-    belongs: _Belongs,
-    *,
-    sha256: str | None,
-    requires_python: str | None,
-    yanked: str | None,
-    metadata: bool | str | None,
-    size: int | None = None,
-    upload_time: datetime | None = None,
-    provenance: str | None = None,
-) -> Artifact | None:
+def _checked(file: _UncheckedFile, belongs: _Belongs) -> Artifact | None:
     """Return the file, or None where any of its values is hostile or malformed, or it isn't the project's."""
-    if url is None or not _FILENAME.fullmatch(filename) or ".." in filename:
+    if file.url is None or not _FILENAME.fullmatch(file.filename) or ".." in file.filename:
         return None
-    if sha256 is not None:
-        if not _SHA256.fullmatch(sha256):
-            return None
-        sha256 = sha256.lower()
-    if size is not None and size < 0:
+    if file.sha256 is not None and not _SHA256.fullmatch(file.sha256):
         return None
-    version = belongs.version(filename)
+    if file.size is not None and file.size < 0:
+        return None
+    version = belongs.version(file.filename)
     if version is None:
         return None
-    if isinstance(metadata, str):
+    if isinstance(file.metadata, str):
         # Advertised under a hash that can't be one: nothing of it could be checked, so it isn't there.
-        metadata_sha256 = metadata.lower() if _SHA256.fullmatch(metadata) else None
+        metadata_sha256 = file.metadata.lower() if _SHA256.fullmatch(file.metadata) else None
     else:
-        metadata_sha256 = "" if metadata else None
+        metadata_sha256 = "" if file.metadata else None
     return Artifact(
-        filename,
-        belongs.project,
-        version,
-        url,
-        sha256,
-        size,
-        upload_time,
-        requires_python or None,
-        yanked,
-        metadata_sha256,
-        provenance,
+        filename=file.filename,
+        project=belongs.project,
+        version=version,
+        url=file.url,
+        sha256=file.sha256.lower() if file.sha256 is not None else None,
+        size=file.size,
+        upload_time=file.upload_time,
+        requires_python=file.requires_python or None,
+        yanked=file.yanked,
+        metadata_sha256=metadata_sha256,
+        provenance=file.provenance,
     )
 
 
