@@ -25,6 +25,7 @@ from statistics import median
 
 from uv import find_uv_bin
 
+from tf_tester.env.installer import PythonInstaller
 from tf_tester.env.interpreters import FoundInterpreters, NoMemory
 from tf_tester.model.host.interpreter import Interpreter
 from tf_tester.store.folder import StoreFolder, sync_tree
@@ -136,7 +137,7 @@ def cost(command: Sequence[str]) -> Cost:
 
 
 def interpreter(label: str) -> Interpreter:
-    found, _ = FoundInterpreters((), NoMemory(), Path, os.environ).find()
+    found, _ = FoundInterpreters((), NoMemory(), PythonInstaller(Path), os.environ).find()
     return next(one for one in found if one.label == label)
 
 

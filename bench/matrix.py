@@ -191,9 +191,10 @@ def wheels_of_last_run(folder: Path, store: Path) -> None:
 
 
 def python_310() -> str:
+    from tf_tester.env.installer import PythonInstaller
     from tf_tester.env.interpreters import FoundInterpreters, NoMemory
 
-    found, _ = FoundInterpreters((), NoMemory(), Path, os.environ).find()
+    found, _ = FoundInterpreters((), NoMemory(), PythonInstaller(Path), os.environ).find()
     return str(next(interpreter.path for interpreter in found if interpreter.label == "3.10"))
 
 

@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+from tf_tester.env.installer import PythonInstaller
 from tf_tester.env.interpreters import FoundInterpreters, NoMemory
 from tf_tester.model.host.interpreter import Interpreter
 
@@ -30,4 +31,4 @@ def edges() -> tuple[Interpreter, ...]:
 
 
 def _finder() -> FoundInterpreters:
-    return FoundInterpreters((), NoMemory(), find_uv, os.environ)
+    return FoundInterpreters((), NoMemory(), PythonInstaller(find_uv), os.environ)

@@ -96,12 +96,13 @@ def tool(tmp_path_factory: pytest.TempPathFactory) -> Tool:
 @cache
 def pythons() -> frozenset[str]:
     """Labels of the Pythons of this machine."""
+    from tf_tester.env.installer import PythonInstaller
     from tf_tester.env.interpreters import FoundInterpreters, NoMemory
 
     def no_uv() -> Path:
         raise AssertionError("finding needs no uv")
 
-    found, _ = FoundInterpreters((), NoMemory(), no_uv, os.environ).find()
+    found, _ = FoundInterpreters((), NoMemory(), PythonInstaller(no_uv), os.environ).find()
     return frozenset(interpreter.label for interpreter in found)
 
 

@@ -25,6 +25,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tf_tester.env.host import OWN_BITS, this_platform
+from tf_tester.env.installer import PythonInstaller
 from tf_tester.errors import NoPython, UsageError
 from tf_tester.model.host.interpreter import BrokenInterpreter, Interpreter
 from tf_tester.model.host.platform import Platform
@@ -40,7 +41,6 @@ _BROKEN_REMEMBERED_S = 3600.0
 
 _PYTHON_NAME = re.compile(r"(?:python|pypy|graalpy)[0-9.]*(?:td?|[dm])?(?:\.exe)?")
 _PYTHON_2_NAME = re.compile(r"(?:python|pypy)2.*")
-_REQUEST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.@+_-]*")
 
 # Runs with `-I -S -c` in anything from 3.4 on. The `sys.abiflags` of PyPy and GraalPy say nothing, but the
 # suffix of their extension modules does: `.pypy38-pp73-x86_64-linux-gnu.so`.
@@ -88,33 +88,32 @@ class FoundInterpreters:
     """`ports.Interpreters` over what this machine has.
 
     `given` come before all that is found; `environ` says where to look (`PATH`, `PYENV_ROOT`, …) and is what
-    children see; `uv` is asked for only when a Python is to be installed.
+    children see.
     """
 
     def __init__(
         self,
         given: Sequence[Path],
         memory: Memos[str],
-        uv: Callable[[], Path],
+        installer: PythonInstaller,
         environ: Mapping[str, str],
         *,
         running: Path | None = Path(sys.executable),
         timeout_s: float = _TIMEOUT_S,
         now: Callable[[], float] = time.time,
-        build_mirrors: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         """Prepare a search.
 
-        `build_mirrors`: copies of the releases of python-build-standalone, where uv is to look first.
+        `running`: the Python that runs us, which comes after all others. `timeout_s`: how long each may take to answer.
+        `now`: seconds since 1970, by which the memory of broken ones ends.
         """
         self._given = tuple(given)
         self._memory = memory
-        self._uv = uv
+        self._installer = installer
         self._environ = dict(environ)
         self._running = running
         self._timeout_s = timeout_s
         self._now = now
-        self._build_mirrors = build_mirrors
         self._platforms: dict[int, Platform] = {}
         """By the width of the interpreters."""
 
@@ -156,23 +155,11 @@ class FoundInterpreters:
 
     def install(self, python: str) -> Interpreter:
         """Let uv fetch a Python such as `3.8`, without touching the user's PATH. Raises `NoPython`."""
-        if not _REQUEST.fullmatch(python):
-            raise NoPython(f"{python!r} is no Python version", hint="Write it as 3.8, 3.8.18 or pypy3.10.")
-        uv = self._uv()
-        words = [str(uv), "python", "install", "--no-bin", python]
-        for mirror in self._build_mirrors():
-            # With a mirror uv asks nobody else, and mirrors keep but the newer releases.
-            with suppress(NoPython):
-                self._run_uv(python, words, {"UV_PYTHON_INSTALL_MIRROR": mirror})
-                break
-        else:
-            self._run_uv(python, words)
-        # `--system`: without it an active virtual environment would answer for the Python just installed.
-        said = self._run_uv(python, [str(uv), "python", "find", "--managed-python", "--system", "--no-project", python])
+        executable = self._installer.install(python, self._environ)
         try:
-            return replace(self.probe(Path(said.strip())), provider="uv")
+            return replace(self.probe(Path(executable)), provider="uv")
         except UsageError as error:
-            raise NoPython(f"uv installed Python {python}, but {error}", detail=said) from error
+            raise NoPython(f"uv installed Python {python}, but {error}", detail=executable) from error
 
     def platform(self) -> Platform:
         """Return what Pythons of our own width run on here."""
@@ -217,29 +204,6 @@ class FoundInterpreters:
             return list(pool.map(lambda path: _start_once(path, self._environ, self._timeout_s), executables))
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-
-    def _run_uv(self, python: str, argv: Sequence[str], more: Mapping[str, str] | None = None) -> str:
-        """Run uv. `more`: variables besides the caller's, which count more."""
-        try:
-            done = subprocess.run(
-                argv,
-                env={**(more or {}), **self._environ},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-            )
-        except OSError as error:
-            raise NoPython(f"uv does not start: {error.strerror}", hint="Reinstall uv.") from error
-        if done.returncode != 0:
-            words = done.stderr.strip() or done.stdout.strip()
-            raise NoPython(
-                f"uv could not install Python {python}",
-                hint=f"Install Python {python} by other means (pyenv, conda, apt) and give it with "
-                "--python PATH, or set UV_PYTHON_INSTALL_MIRROR where downloads are blocked.",
-                detail=words,
-            )
-        return done.stdout
 
 
 def places(environ: Mapping[str, str]) -> Iterator[tuple[str, Path]]:

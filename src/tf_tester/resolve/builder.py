@@ -26,9 +26,10 @@ from tf_tester.ports.fetch import Fetcher
 from tf_tester.ports.memory import Memos
 from tf_tester.ports.resolve import BuiltWheel
 from tf_tester.ports.store import Blobs
-from tf_tester.resolve.loopback import LoopbackIndex, QuestionView
-from tf_tester.resolve.metadata import MetadataReader, from_wheel
-from tf_tester.resolve.uv import SOURCE_DATE, Uv
+from tf_tester.resolve.indexed_uv import IndexedUv
+from tf_tester.resolve.loopback import QuestionView
+from tf_tester.resolve.metadata import from_wheel
+from tf_tester.resolve.uv import SOURCE_DATE
 
 _NOT_SOURCE = (".venv", "venv", ".tox", ".nox", "node_modules", "__pycache__", "build", "dist", "*.egg-info")
 _SEEN_AT = Path("/tf-tester/source")
@@ -45,27 +46,25 @@ class Builder:
 
     def __init__(
         self,
+        uv: IndexedUv,
         *,
         memory: Memos[BuiltWheel],
         blobs: Blobs,
         fetcher: Fetcher,
-        loopback: LoopbackIndex,
-        metadata: MetadataReader,
-        uv: Uv,
-        workplace: Path,
         sandbox: Callable[[], Sandbox],
         exclusive: Callable[[str], AbstractContextManager[None]],
     ) -> None:
+        self._uv = uv.uv
+        self._loopback = uv.loopback
+        self._metadata = uv.metadata
+        self._workplace = uv.workplace
         self._memory = memory
         self._blobs = blobs
         self._fetcher = fetcher
-        self._loopback = loopback
-        self._metadata = metadata
-        self._uv = uv
-        self._workplace = workplace
         self._sandbox = sandbox
         """Asked for when there is something to be built."""
         self._exclusive = exclusive
+        """A lock by name over all processes that share the store."""
         self._projects: dict[tuple[Path, str], tuple[Pin, bytes]] = {}
 
     def built(self, sdist: Artifact, interpreter: Interpreter) -> BuiltWheel:

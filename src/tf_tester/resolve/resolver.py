@@ -4,8 +4,8 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 
+from msgspec import Struct
 from msgspec.structs import replace
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -22,9 +22,8 @@ from tf_tester.ports.memory import Locks
 from tf_tester.ports.resolve import Question
 from tf_tester.ports.store import Blobs
 from tf_tester.resolve.builder import Builder
-from tf_tester.resolve.loopback import LoopbackIndex, QuestionView
-from tf_tester.resolve.metadata import MetadataReader
-from tf_tester.resolve.uv import Uv
+from tf_tester.resolve.indexed_uv import IndexedUv
+from tf_tester.resolve.loopback import QuestionView
 
 _RULES = 1
 """Part of a question's identity: raise it when the same question must be answered anew."""
@@ -32,57 +31,66 @@ _LATER = (timedelta(days=90), timedelta(days=365))
 """How much later dependencies may be when nothing of the era fits (files were deleted, or came late)."""
 
 
+class EarlierLocks(Struct, frozen=True):
+    """Locks that were made before, and what decides whether one still answers."""
+
+    memory: Locks
+    blobs: Blobs
+    """Holds wheels that were built here, which can't be downloaded again."""
+    now: Callable[[], datetime]
+    """UTC; locks of the present have an age."""
+    offline: bool
+    """Whether age doesn't count, because nothing newer can be had."""
+
+    def still_answers(self, lock: Lock, made: datetime, good_for: timedelta | None) -> bool:
+        """Return whether a lock is fresh enough and all its files can be had. `good_for`: None: for ever."""
+        fresh = good_for is None or self.now() - made < good_for
+        # Without what was built here a lock is made anew.
+        return (fresh or self.offline) and all(
+            self.blobs.find(pin.sha256) is not None for pin in lock.pins if pin.built_from
+        )
+
+
 class UvResolver:
     """`ports.Resolver`."""
 
     def __init__(
         self,
+        uv: IndexedUv,
         *,
         index: Index,
-        loopback: LoopbackIndex,
-        metadata: MetadataReader,
-        builder: Builder,
-        uv: Uv,
-        blobs: Blobs,
-        memory: Locks,
-        known_sdists: frozenset[str],
-        workplace: Path,
-        interpreters: Callable[[], Sequence[Interpreter]],
         authority: str,
-        now: Callable[[], datetime],
-        offline: bool,
+        builder: Builder,
+        earlier: EarlierLocks,
+        known_sdists: frozenset[str],
+        interpreters: Callable[[], Sequence[Interpreter]],
     ) -> None:
+        self._uv = uv.uv
+        self._loopback = uv.loopback
+        self._metadata = uv.metadata
+        self._workplace = uv.workplace
         self._index = index
-        self._loopback = loopback
-        self._metadata = metadata
-        self._builder = builder
-        self._uv = uv
-        self._blobs = blobs
-        self._memory = memory
-        self._known_sdists = known_sdists
-        self._workplace = workplace
-        self._interpreters = interpreters
-        """Those that are installed."""
         self._authority = authority
         """Address of the index that answers, without credentials: another one's lock is another lock."""
-        self._now = now
-        self._offline = offline
+        self._builder = builder
+        self._earlier = earlier
+        self._known_sdists = known_sdists
+        """Canonical names of the projects whose source distributions may always be built."""
+        self._interpreters = interpreters
+        """Those that are installed."""
 
     def lock(self, question: Question) -> tuple[Lock, bool]:
         key = question_key(question, self._known_sdists, self._authority)
-        remembered = self._memory.recall(key)
-        if remembered is not None:
-            lock, at = remembered
-            fresh = question.good_for is None or self._now() - at < question.good_for
-            if (fresh or self._offline) and self._still_there(lock):
-                return lock, True
+        remembered = self._earlier.memory.recall(key)
+        if remembered is not None and self._earlier.still_answers(*remembered, question.good_for):
+            return remembered[0], True
         try:
             lock = self._resolve(question)
         except IndexUnreachable:
             if remembered is None or question.good_for == timedelta():
                 raise
             return remembered[0], True
-        self._memory.remember(key, lock)
+        self._earlier.memory.remember(key, lock)
         return lock, False
 
     def pins(self, artifacts: Sequence[Artifact], interpreter: Interpreter) -> tuple[Pin, ...]:
@@ -91,12 +99,6 @@ class UvResolver:
             for one in artifacts
             if one.sha256 is not None
         )
-
-    def _still_there(self, lock: Lock) -> bool:
-        """Return whether all files can be had: what was built here can't be downloaded again, and without it the lock
-        is made anew.
-        """
-        return all(self._blobs.find(pin.sha256) is not None for pin in lock.pins if pin.built_from)
 
     def _resolve(self, question: Question) -> Lock:
         try:

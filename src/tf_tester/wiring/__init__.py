@@ -20,6 +20,7 @@ from tf_tester.core.config.settings import Settings, limits
 from tf_tester.core.fetch.retention import ItemKind, StoredItem
 from tf_tester.core.text.timed_names import RANDOM_BYTES, name_after
 from tf_tester.env.disk import DiskEnvironments, Placement
+from tf_tester.env.installer import PythonInstaller
 from tf_tester.env.interpreters import FoundInterpreters, NoMemory
 from tf_tester.env.overlay import OverlayEnvironments
 from tf_tester.env.overlay_plans import PLACE, Plans
@@ -37,9 +38,10 @@ from tf_tester.ports.execute import Sandbox, Starter
 from tf_tester.ports.index import GetPage
 from tf_tester.ports.tell import Tell
 from tf_tester.resolve.builder import Builder
+from tf_tester.resolve.indexed_uv import IndexedUv
 from tf_tester.resolve.loopback import LoopbackIndex
 from tf_tester.resolve.metadata import MetadataReader
-from tf_tester.resolve.resolver import UvResolver
+from tf_tester.resolve.resolver import EarlierLocks, UvResolver
 from tf_tester.resolve.uv import Uv
 from tf_tester.sandbox.mounting import EnvironmentView
 from tf_tester.sandbox.namespace import NamespaceSandbox
@@ -219,32 +221,24 @@ def _provisioning(
     settings, workplace = ground.settings, ground.workplace
     loopback = LoopbackIndex(outside.index, outside.transfer)
     stack.callback(loopback.close)
+    indexed = IndexedUv(uv, loopback, metadata, workplace)
     builder = Builder(
+        indexed,
         memory=LedgerMemos(ground.ledger, BUILT),
         blobs=ground.blobs,
         fetcher=outside.transfer,
-        loopback=loopback,
-        metadata=metadata,
-        uv=uv,
-        workplace=workplace,
         sandbox=cache(lambda: _build_sandbox(settings, workplace, ground.launchers)),
         exclusive=ground.folder.exclusive,
     )
     pythons = interpreters(settings, ground.ledger, uv, ground.environ)
     resolver = UvResolver(
+        indexed,
         index=outside.index,
-        loopback=loopback,
-        metadata=metadata,
-        builder=builder,
-        uv=uv,
-        blobs=ground.blobs,
-        memory=KeptLocks(ground.ledger),
-        known_sdists=known_sdists(),
-        workplace=workplace,
-        interpreters=lambda: pythons.find()[0],
         authority=outside.identity,
-        now=now,
-        offline=settings.offline,
+        builder=builder,
+        earlier=EarlierLocks(KeptLocks(ground.ledger), ground.blobs, now, offline=settings.offline),
+        known_sdists=known_sdists(),
+        interpreters=lambda: pythons.find()[0],
     )
     return Provisioning(pythons, resolver, builder, _environments(ground, uv, sandbox))
 
@@ -302,7 +296,7 @@ def machine(settings: Settings, *, environ: Mapping[str, str]) -> "Iterator[Mach
             tool=TOOL,
             python=f"{'.'.join(map(str, sys.version_info[:3]))} ({sys.executable})",
             uv=lambda: (uv.path, uv_version(uv.path)),
-            interpreters=FoundInterpreters((), NoMemory(), lambda: uv.path, environ).find,
+            interpreters=FoundInterpreters((), NoMemory(), PythonInstaller(lambda: uv.path), environ).find,
             store=lambda: store_facts(settings.store),
             cores=usable_cores,
             jobs=settings.jobs,
@@ -343,17 +337,15 @@ def new_name(existing: Iterable[str]) -> str:
 
 def interpreters(settings: Settings, ledger: Ledger, uv: Uv, environ: Mapping[str, str]) -> FoundInterpreters:
     """Return the Pythons of this machine."""
-    return FoundInterpreters(
-        (),
-        LedgerMemos(ledger, INTERPRETER),
-        lambda: uv.path,
-        environ,
+    installer = PythonInstaller(
+        uv=lambda: uv.path,
         build_mirrors=lambda: [
             mirror.pythons
             for mirror in configured_indexes(settings, environ, known_mirrors()).mirrors
             if mirror.pythons
         ],
     )
+    return FoundInterpreters((), LedgerMemos(ledger, INTERPRETER), installer, environ)
 
 
 def _varies(settings: Settings, sandbox: Sandbox) -> bool:

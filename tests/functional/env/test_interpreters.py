@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes import KeptMemos
+from tf_tester.env.installer import PythonInstaller
 from tf_tester.env.interpreters import FoundInterpreters, NoMemory, identity, outside_environment
 from tf_tester.errors import NoPython, UsageError
 from tf_tester.model.host.interpreter import BrokenInterpreter, Interpreter
@@ -38,12 +39,11 @@ def finder(
     return FoundInterpreters(
         given,
         memory or KeptMemos(),
-        uv,
+        PythonInstaller(uv, build_mirrors),
         {"HOME": str(home), "PATH": os.pathsep.join(map(str, path)), **(environ or {})},
         running=running,
         timeout_s=timeout_s,
         now=now,
-        build_mirrors=build_mirrors,
     )
 
 
@@ -278,7 +278,7 @@ def test_a_warm_find_starts_no_process(tmp_path: Path, nothing_starts: Callable[
 def test_without_memory_every_find_looks_anew(tmp_path: Path) -> None:
     script(tmp_path / "a/python3", f"echo x >> {tmp_path}/started; exit 1")
     for _ in range(2):
-        looking = FoundInterpreters([], NoMemory(), no_uv, {"PATH": str(tmp_path / "a")}, running=None)
+        looking = FoundInterpreters([], NoMemory(), PythonInstaller(no_uv), {"PATH": str(tmp_path / "a")}, running=None)
         looking.find()
     assert (tmp_path / "started").read_text() == "x\nx\n"
 

@@ -29,9 +29,10 @@ from tf_tester.model.host.platform import Platform
 from tf_tester.model.lock import Lock, Pin, Resolution
 from tf_tester.ports.resolve import Question
 from tf_tester.resolve.builder import Builder
+from tf_tester.resolve.indexed_uv import IndexedUv
 from tf_tester.resolve.loopback import LoopbackIndex, QuestionView
 from tf_tester.resolve.metadata import MetadataReader
-from tf_tester.resolve.resolver import UvResolver, question_key
+from tf_tester.resolve.resolver import EarlierLocks, UvResolver, question_key
 from tf_tester.resolve.uv import Uv
 from tf_tester.sandbox.none import NoSandbox
 from tf_tester.store.blobs import BlobStore
@@ -73,31 +74,23 @@ class Process:
         self.loopback = LoopbackIndex(self.index, self.transfer)
         stack.callback(self.loopback.close)
         self.uv = CountingUv(world.uv_home)
+        indexed = IndexedUv(self.uv, self.loopback, self.metadata, self.workplace)
         self.builder = Builder(
+            indexed,
             sandbox=NoSandbox,
             memory=LedgerMemos(self.ledger, BUILT),
             blobs=self.blobs,
             fetcher=self.transfer,
-            loopback=self.loopback,
-            metadata=self.metadata,
-            uv=self.uv,
-            workplace=self.workplace,
             exclusive=folder.exclusive,
         )
         self.resolver = UvResolver(
-            interpreters=list,
+            indexed,
             index=self.index,
-            loopback=self.loopback,
-            metadata=self.metadata,
-            builder=self.builder,
-            uv=self.uv,
-            blobs=self.blobs,
-            memory=KeptLocks(self.ledger),
-            known_sdists=frozenset({"known"}),
-            workplace=self.workplace,
-            now=lambda: world.now,
             authority=world.simulator.simple_url,
-            offline=offline,
+            builder=self.builder,
+            earlier=EarlierLocks(KeptLocks(self.ledger), self.blobs, lambda: world.now, offline=offline),
+            known_sdists=frozenset({"known"}),
+            interpreters=list,
         )
 
     def lock(
