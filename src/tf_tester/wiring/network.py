@@ -70,15 +70,7 @@ def network(
     known = known_mirrors()
     ours = configured_indexes(settings, environ, known)
     histories = SourceHistories(ledger, now)
-    client = Client(
-        ClientSettings(
-            environ=environ,
-            identities=ours.identities,
-            may_ask=None if hosts is None else frozenset((*hosts, *ours.hosts())).__contains__,
-            offline=settings.offline,
-            user_agent=USER_AGENT,
-        )
-    )
+    client = _client(settings, environ, ours, hosts)
     access = PageAccess(client, LedgerPages(ledger), now, offline=settings.offline)
     max_age = timedelta(0) if fresh else MAX_AGE
     serials = ProjectSerials(ledger, without_credentials(ours.authority))
@@ -113,6 +105,20 @@ def network(
         return [histories.of(name) for name in (AUTHORITY, *(mirror.name for mirror in ours.mirrors))]
 
     return NetworkAccess(client, transfer, index, ours.shown, list_pages, compared, source_histories)
+
+
+def _client(
+    settings: Settings, environ: Mapping[str, str], ours: ConfiguredIndexes, hosts: Sequence[str] | None
+) -> Client:
+    return Client(
+        ClientSettings(
+            environ=environ,
+            identities=ours.identities,
+            may_ask=None if hosts is None else frozenset((*hosts, *ours.hosts())).__contains__,
+            offline=settings.offline,
+            user_agent=USER_AGENT,
+        )
+    )
 
 
 def _bench(index: Index, client: Client, histories: SourceHistories, feeds: Memos[FeedReport]) -> Bench:
