@@ -17,10 +17,9 @@ _YOUNG = 3 * 10**9
 
 
 class StatusDigests:
-    """`ports.store.FileDigests`."""
+    """`ports.store.FileDigests`. `now`: nanoseconds since 1970."""
 
     def __init__(self, memos: Memos[KnownDigests], now: Callable[[], int]) -> None:
-        """`now`: nanoseconds since 1970."""
         self._memos = memos
         self._now = now
 

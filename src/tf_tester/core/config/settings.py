@@ -252,7 +252,11 @@ def plain(settings: Settings, setting: Setting) -> Any:
 
 
 def limits(settings: Settings, *, memory: int | None) -> Limits:
-    """The limits of a cell; `memory`: the bytes that the machine has. None: without what follows from these."""
+    """Return the limits of a cell.
+
+    `memory`: bytes that the machine has, of which a cell may use nine tenths unless the settings limit it otherwise;
+    None: only the settings limit its memory.
+    """
     amounts: dict[str, int | None] = {} if memory is None else {Limit.MEMORY: memory * 9 // 10}
     amounts |= {name: _amount(Limit(name), text) for name, text in settings.limit.items()}
     return Limits(**{name.replace("-", "_"): amount for name, amount in amounts.items()})

@@ -162,9 +162,10 @@ class Closure:
             self._follow(need)
 
     def join(self) -> bool:
-        """Ask of each project what satisfies all demands at once, when nothing is wanted.
+        """Add the combined demands of each project, and return whether one of them is new.
 
-        Return whether that is something new.
+        One for each target and cutoff; roots and demands for named files are left out. To be called when neither pages
+        nor METADATA are wanted.
         """
         together: dict[tuple[str, InstallTarget, datetime | None], set[TargetRequirement]] = {}
         for demand in self._seen:

@@ -49,7 +49,10 @@ class SeenFiles(Struct, frozen=True):
 
 
 class UserFiles:
-    """What the tests of one trial see of the user's own files; callable from any thread."""
+    """What the tests of one trial see of the user's own files; callable from any thread.
+
+    `also_hidden`: places of ours that may lie among the user's files. Without a sandbox nothing is hidden.
+    """
 
     def __init__(
         self,
@@ -60,7 +63,6 @@ class UserFiles:
         *,
         is_sandboxed: bool,
     ) -> None:
-        """`also_hidden`: places of ours that may lie among the user's files. Without a sandbox nothing is hidden."""
         self.trial = trial
         self.folders = folders_of(trial, environ)
         self._is_sandboxed = is_sandboxed
