@@ -3,11 +3,7 @@
 import subprocess
 import sys
 
-import click
-
-from tf_tester.cli.main import main
-
-COMMANDS = main.list_commands(click.Context(main))
+from tf_tester.cli.main import COMMANDS
 
 FIRST = """
 import importlib, os, sys
@@ -21,7 +17,7 @@ for module in sys.argv[1:]:
 
 
 def test_any_command_may_be_the_first_that_is_imported() -> None:
-    modules = [f"tf_tester.cli.{name}" for name in COMMANDS]
+    modules = [module for module, _ in COMMANDS.values()]
     subprocess.run([sys.executable, "-c", FIRST, *modules], check=True)
 
 

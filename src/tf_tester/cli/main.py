@@ -15,7 +15,7 @@ import click
 from tf_tester import __version__
 from tf_tester.errors import TfTesterError, exit_code_of
 
-_COMMANDS = {
+COMMANDS = {
     # name: module, what it does (here, so that --help imports no command)
     "test": ("tf_tester.cli.run.test", "Run tests against many versions of a package."),
     "bisect": ("tf_tester.cli.explain.bisect", "Find the version with which a test begins to fail."),
@@ -75,17 +75,17 @@ class _Lazy(click.Group):
             return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(_COMMANDS[cmd_name][0]).command
+        command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
 @click.group(
