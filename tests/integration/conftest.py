@@ -1,12 +1,15 @@
 """A small world: an index with a framework called toy, and the command line as a user starts it."""
 
+import atexit
 import functools
 import importlib.metadata
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -71,10 +74,22 @@ class User:
 
     def start(self, *words: str, env: Mapping[str, str] | None = None, dies_at: Death | None = None) -> Process:
         """Start a command; see `forking.start`."""
+        known = self.store / "interpreters"
+        if not known.exists():
+            self.store.mkdir(exist_ok=True)
+            known.symlink_to(_known_to_uv())
         return start(words, cwd=self.folder, env={**self.env, **(env or {})}, dies_at=dies_at)
 
     def run(self, *words: str, env: Mapping[str, str] | None = None, dies_at: Death | None = None) -> Run:
         return finish(self.start(*words, env=env, dies_at=dies_at))
+
+
+@functools.cache
+def _known_to_uv() -> Path:
+    """Return what uv knows of interpreters, for all stores: asking one takes longer than a resolution here."""
+    folder = Path(tempfile.mkdtemp(prefix="tf-tester-uv-"))
+    atexit.register(shutil.rmtree, folder)
+    return folder
 
 
 def finish(process: Process) -> Run:

@@ -50,6 +50,7 @@ class DiskEnvironments:
         *,
         placement: Placement,
         uv: Callable[[], Path],
+        uv_cache: Path,
         remove_tree: Callable[[Path], None],
         translate: Callable[[OSError], TfTesterError],
     ) -> None:
@@ -57,6 +58,7 @@ class DiskEnvironments:
         self._kept = kept
         self._placement = placement
         self._uv = uv
+        self._uv_cache = uv_cache
         self._remove_tree = remove_tree
         self._translate = translate
 
@@ -105,7 +107,7 @@ class DiskEnvironments:
             "--offline",
             # What uv learns of an interpreter: asking it anew for each environment is nine tenths of the time.
             "--cache-dir",
-            str(self._workplace / "uv-interpreters"),
+            str(self._uv_cache),
         ]
         done = subprocess.run(
             [*command, "--python", str(interpreter.path), "--", str(folder)],

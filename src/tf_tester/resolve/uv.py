@@ -5,7 +5,8 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tf_tester.errors import OurFailure
@@ -13,6 +14,7 @@ from tf_tester.ports.execute import Command
 
 SOURCE_DATE = 1_577_836_800
 """What builds take for the time (https://reproducible-builds.org/specs/source-date-epoch): 1 January 2020, UTC."""
+_CACHE = "cache"
 
 
 class Uv:
@@ -25,6 +27,24 @@ class Uv:
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen[str]] = set()
         self._stopped = False
+
+    @property
+    def cache(self) -> Path:
+        """Return its private cache: what it asked an interpreter, index or build for is asked once."""
+        return self._home / _CACHE
+
+    @contextmanager
+    def remembering(self, folder: Path) -> Iterator[None]:
+        """Keep in `folder` what it learns of interpreters: asking one takes longer than most of what it does then.
+
+        Both ways it is copied: a folder that many users share isn't one in which each may write.
+        """
+        _copy_changed(folder, self.cache)
+        try:
+            yield
+        finally:
+            for learnt in self.cache.glob("interpreter-*"):
+                _copy_changed(learnt, folder / learnt.name)
 
     @property
     def path(self) -> Path:
@@ -110,7 +130,7 @@ def _environment(home: Path, index: str) -> dict[str, str]:
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(home),
         "TMPDIR": str(home),
-        "UV_CACHE_DIR": str(home / "cache"),
+        "UV_CACHE_DIR": str(home / _CACHE),
         "UV_PYTHON_DOWNLOADS": "never",
         "UV_LINK_MODE": "hardlink",
         "NO_PROXY": "*",
@@ -152,3 +172,16 @@ def _kill(process: subprocess.Popen[str]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
         else:
             process.kill()
+
+
+def _copy_changed(folder: Path, target: Path) -> None:
+    """Copy each file that isn't there in this state, atomically; what can't be copied is done without."""
+    with contextlib.suppress(OSError):
+        for file in folder.rglob("*.msgpack"):
+            copy = target / file.relative_to(folder)
+            content = file.read_bytes()
+            if not copy.exists() or copy.read_bytes() != content:
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                whole = copy.with_name(f"{copy.name}.{os.urandom(4).hex()}")
+                whole.write_bytes(content)
+                whole.replace(copy)

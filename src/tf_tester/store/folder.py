@@ -33,6 +33,7 @@ class StoreFolder:
         self.layers = root / "layers"
         self.tmp = root / "tmp"
         self.kept = root / "kept"
+        self.interpreters = root / "interpreters"
         self.runs = root / "runs"
         self.ledger = root / "ledger.sqlite"
 

@@ -104,6 +104,7 @@ def services(
         stack.callback(outside.client.close)
         metadata = MetadataReader(wheel_memos(ground.ledger), ground.blobs, outside.transfer)
         uv = Uv(ground.workplace / "uv")
+        stack.enter_context(uv.remembering(folder.interpreters))
         executor = LocalExecutor(launchers=ground.launchers)
         stack.callback(executor.close)
         layers = _layers(ground)
@@ -250,6 +251,7 @@ def _environments(ground: _Ground, uv: Uv, sandbox: Sandbox) -> Environments:
         folder.kept,
         placement=Placement.COPY if isinstance(sandbox, NoSandbox) else Placement.LINK,
         uv=lambda: uv.path,
+        uv_cache=uv.cache,
         remove_tree=remove_tree,
         translate=lambda error: translate(error, folder.root),
     )

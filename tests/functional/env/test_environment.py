@@ -58,6 +58,7 @@ class World:
             folder.kept,
             placement=placement,
             uv=find_uv,
+            uv_cache=self.workplace / "uv-interpreters",
             remove_tree=remove_tree,
             translate=lambda error: translate(error, root),
         )

@@ -76,6 +76,7 @@ class Shop:
             self._folder.kept,
             placement=placement,
             uv=find_uv,
+            uv_cache=self.workplace / "uv-interpreters",
             remove_tree=remove_tree,
             translate=lambda error: translate(error, self._folder.root),
         )

@@ -23,11 +23,12 @@ def mirrors() -> Iterator[list[Simulator]]:
 
 
 def test_the_known_mirrors_are_listed(user: User) -> None:
-    run = user.run("mirrors")
+    absent = user.home / "absent"
+    run = user.run("mirrors", env={"TF_TESTER_STORE": str(absent)})
     assert run.code == 0
     assert run.out.startswith("tuna  ")
     assert "Filled from tuna" in run.out
-    assert not user.store.exists()
+    assert not absent.exists()
     rows = [json.loads(line) for line in user.run("mirrors", "--json").out.splitlines()]
     assert {"tuna", "aliyun", "huawei"} <= {row["name"] for row in rows}
 
