@@ -10,7 +10,7 @@ $(VENV)/ready: requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-.PHONY: demo test lint unit real lock clean
+.PHONY: demo test lint unit real docs lock clean
 demo: $(VENV)/ready  ## three real TensorFlow versions, the newest that the Pythons of this machine can run
 	$(BIN)/tf-tester test examples/savedmodel_roundtrip.py --package tensorflow-cpu --versions minors --last 3
 
@@ -28,6 +28,10 @@ unit: $(VENV)/ready  ## the quick tests
 
 real: $(VENV)/ready  ## the slower tests, on real wheels
 	$(BIN)/pytest -m real
+
+docs: $(VENV)/ready  ## the pages that are made from the program itself
+	$(BIN)/python docs/generate_settings.py
+	$(BIN)/python docs/generate_record_schema.py
 
 lock: $(VENV)/ready  ## pin the newest of everything that we depend on
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --extra dev \

@@ -22,6 +22,7 @@ from tf_tester.model.cell import Cell, CellRequirement
 from tf_tester.model.lock import Lock, Pin
 from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow, WarningFact
 from tf_tester.report.record import EVENTS, RecordWriter
+from tf_tester.report.words import word
 from tf_tester.store.folder import StoreFolder
 
 ROOT = Path(__file__).parents[2]
@@ -106,6 +107,11 @@ def test_readme_shows_every_command(readme: Path) -> None:
     assert set(main.list_commands(click.Context(main))) <= shown
 
 
+@pytest.mark.parametrize("readme", READMES, ids=name)
+def test_readme_tells_every_outcome_as_the_report_writes_it(readme: Path) -> None:
+    assert {word(outcome) for outcome in Outcome} <= set(re.findall(r"`([\w-]+)`", text_of(readme)))
+
+
 def test_readmes_keep_step() -> None:
     english, chinese = (re.findall(r"^(#+) ", FENCE.sub("", text_of(readme)), re.MULTILINE) for readme in READMES)
     assert english == chinese
@@ -153,7 +159,10 @@ RECORD_PARTS = {
 
 @pytest.mark.parametrize("page", MAPS, ids=name)
 def test_files_and_folders_that_the_map_names_are_there(page: Path) -> None:
-    named = re.findall(r"`([\w./-]+/|[\w./-]+\.(?:py|md|toml|yml|json))`", FENCE.sub("", text_of(page)))
+    text = text_of(page)
+    named = re.findall(r"`([\w./-]+/|[\w./-]+\.(?:py|md|toml|yml|json))`", FENCE.sub("", text))
+    for block in FENCE.findall(text):
+        named += re.findall(r"(?<!\S)(?:tests|docs|bench)/[\w/]+(?:\.py)?(?!\S)", block[1])
     places = (ROOT, ROOT / "src" / "tf_tester", ROOT / "docs")
     assert not [path for path in named if not any((place / path).exists() for place in places)]
 
