@@ -110,6 +110,18 @@ def test_the_record_ends_with_the_exit_code(
     assert [event["event"] for event in process.record()].count("run-finished") == 1
 
 
+def test_ctrl_c_within_a_cell_of_a_search_ends_that_cell_too(process: Process) -> None:
+    def behaviour(toy: str, gear: str) -> int:
+        raise KeyboardInterrupt
+
+    process.behaviour = behaviour
+    assert process.run(*BISECT) == 130
+    begun = {event["cell"] for event in process.record() if event["event"] == "cell-state"}
+    ended = {event["result"]["cell"] for event in process.record() if event["event"] == "cell-finished"}
+    assert begun and begun == ended
+    assert process.end() == ("run-finished", 130, True)
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
 @pytest.mark.parametrize(
     ("error", "code"),

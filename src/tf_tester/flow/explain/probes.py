@@ -53,7 +53,13 @@ class Prober:
         for _ in range(self.repeat):
             with self._lock:
                 self.cells += 1
-            result = run_cell(self._run, planned, replay=None if anew else self._replay)
+            try:
+                result = run_cell(self._run, planned, replay=None if anew else self._replay)
+            except KeyboardInterrupt:
+                # A search runs its cells itself, where Ctrl-C is raised; the record is to have an end of this one, too.
+                interrupted = CellResult(planned.cell.key, Outcome.INTERRUPTED, "interrupted")
+                self._run.services.run.tell(CellFinished(interrupted))
+                raise
             if self._replay is not None:
                 self._replay.settle()  # the next may be long in coming
             self._run.services.run.tell(CellFinished(result))
