@@ -21,5 +21,10 @@ class Platform(Struct, frozen=True):
 
     @property
     def label(self) -> str:
-        """Return the name, of this machine its newest platform tag (PEP 600, 656), such as `manylinux_2_36_x86_64`."""
-        return self.name or next(iter(self.tags), "")
+        """Return the name; of this machine its newest platform tag that says which C library it has (PEP 600, 656).
+
+        >>> Platform(tags=("linux_x86_64", "manylinux_2_36_x86_64", "manylinux_2_35_x86_64")).label
+        'manylinux_2_36_x86_64'
+        """
+        telling = (tag for tag in self.tags if not tag.startswith("linux_"))
+        return self.name or next(telling, next(iter(self.tags), ""))
