@@ -198,6 +198,8 @@ def _serve(requests: socket.socket) -> None:
                 sys.exit()
             pid = os.fork()
             if not pid:
+                os.setsid()  # before anybody knows of it, and may kill its group
+                requests.send(str(os.getpid()).encode())
                 requests.close()
                 _become(json.loads(request), descriptors)
                 return
@@ -206,11 +208,9 @@ def _serve(requests: socket.socket) -> None:
             ending = os.pidfd_open(pid)
             running[ending] = pid, descriptors[3]
             poll.register(ending, select.POLLIN)
-            requests.send(str(pid).encode())
 
 
 def _become(request: dict[str, Any], descriptors: list[int]) -> None:
-    os.setsid()
     for target, descriptor in enumerate(descriptors[:3]):
         os.dup2(descriptor, target)
     os.closerange(3, 1024)

@@ -1,5 +1,6 @@
 """The filter of system calls, run instruction by instruction as the kernel would."""
 
+import functools
 import re
 import struct
 from collections.abc import Sequence
@@ -35,7 +36,7 @@ class Filter:
     truncates: bool
     protected: tuple[int, ...]
 
-    @property
+    @functools.cached_property
     def program(self) -> list[calls.Instruction]:
         return calls._instructions(self.name, self.families, self.files_are_mounts, self.truncates, self.protected)
 
