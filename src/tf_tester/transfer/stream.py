@@ -86,7 +86,8 @@ class ClaimFetch:
             total = _check(response, self._validators, headers.get("Range"), start, self._partial.expected)
             self._open(total, ranged=response.status == 206 or ("Range" not in headers and not claim.whole))
             sent_from = start if response.status == 206 else 0
-            await self._take(_chunks(response, self._session.timeouts), skip=self._sink.position - sent_from)
+            chunks = _chunks(response, self._session.timeouts, self._sink)
+            await self._take(chunks, skip=self._sink.position - sent_from)
         if self._end is not None and self._sink.position < self._end:
             raise Trouble(TroubleKind.CUT, self._cut())
 
@@ -103,6 +104,9 @@ class ClaimFetch:
         sink, rate = self._sink, _Rate(self._session.timeouts)
         try:
             async for chunk in chunks:
+                if not chunk:
+                    await sink.flush()
+                    continue
                 rate.saw(len(chunk))
                 if skip >= len(chunk):
                     skip -= len(chunk)
@@ -183,13 +187,19 @@ def _range_total(header: str, start: int, asked: str, expected: int | None) -> i
     return total if int(match[2]) == last else -1
 
 
-async def _chunks(response: "aiohttp.ClientResponse", timeouts: Timeouts) -> AsyncIterator[bytes]:
+async def _chunks(response: "aiohttp.ClientResponse", timeouts: Timeouts, sink: "_Sink") -> AsyncIterator[bytes]:
+    """Yield what comes; an empty chunk where nothing came for a while and the sink holds bytes back."""
     import aiohttp
 
     while True:
+        pause = asyncio.timeout(_LONGEST_HELD if sink.holds_back else None)
         try:
-            chunk = await response.content.readany()
+            async with pause:
+                chunk = await response.content.readany()
         except TimeoutError as error:
+            if pause.expired():
+                yield b""
+                continue
             raise Trouble(TroubleKind.STALLED, f"sent nothing for {timeouts.stall:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
             if left := _left_over(response):
@@ -255,6 +265,11 @@ class _Sink:
     def reached(self) -> int:
         """Where the next byte that comes belongs."""
         return self.position + self._underway + self._held
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether bytes have come that nobody was told of as stored."""
+        return self.reached > self.position
 
     async def put(self, chunk: bytes) -> None:
         self._chunks.append(chunk)

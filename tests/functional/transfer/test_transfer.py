@@ -33,6 +33,7 @@ from tests.simulator import (
     WrongRange,
 )
 from tests.transfers import transferring
+from tests.waiting import until
 from tests.wheels import make_wheel
 from tf_tester.errors import DownloadFailed, InterruptedTransfer, StoreError
 from tf_tester.model.artifact import Artifact
@@ -382,6 +383,17 @@ def test_a_stalled_source_is_left_and_the_next_brings_only_the_rest(rig: Rig) ->
     assert rig.is_whole(rig.fetch(IMPATIENT, mirror=True))
     assert rig.reasons[0] == "mirror sent nothing for 0.3 s"
     assert rig.mirror.bytes_sent[NAME] + rig.authority.bytes_sent[NAME] == rig.size
+
+
+def test_what_came_is_kept_before_a_stalled_source_is_left(rig: Rig) -> None:
+    rig.authority.fault(NAME, Stall(after=200_000))
+    patient = Timeouts(stall=3600, retry_delay=0.01)
+    with rig.transfer(patient) as transfer, ThreadPoolExecutor(1) as pool:
+        fetching = pool.submit(transfer.fetch, rig.artifact)
+        until(lambda: rig.partial_size() == 200_000)
+        rig.authority.stop()
+        with pytest.raises(DownloadFailed):
+            fetching.result()
 
 
 def test_a_source_that_never_answers_is_left(rig: Rig) -> None:
