@@ -41,7 +41,7 @@ class IncomingFile:
         return self._task.result()
 
     async def parts(self, start: int, end: int) -> AsyncGenerator[bytes, None]:
-        """Yield bytes [start, end).
+        """Yield bytes [start, end); no bytes at all while none come, so that who sends them sees whether anybody waits.
 
         Raises what the fetch raises, and `DownloadFailed` where bytes sent were wrong ones.
         """
@@ -65,6 +65,7 @@ class IncomingFile:
                         position += len(chunk)
                         yield chunk
                         continue
+                yield b""
                 await asyncio.wait([self._task], timeout=_TICK)
             path = self._task.result()
         finally:

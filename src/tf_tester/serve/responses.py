@@ -56,8 +56,11 @@ async def send(answer: Response, request: web.BaseRequest) -> tuple[web.StreamRe
         if request.method != "HEAD":
             if answer.parts is not None:
                 async for chunk in answer.parts:
-                    await response.write(chunk)
-                    sent += len(chunk)
+                    if request.transport is None or request.transport.is_closing():
+                        raise ConnectionResetError
+                    if chunk:
+                        await response.write(chunk)
+                        sent += len(chunk)
             elif answer.file is not None:
                 sent = await _send_file(response, request, answer.file, start, end)
     except (TfTesterError, OSError) as error:

@@ -30,6 +30,7 @@ import uv
 from tests.forking import Forked, Process
 from tests.integration.conftest import User
 from tests.simulator import Cut, Fault, Lie, Silent, Simulator, Slow, Stall, Status
+from tests.waiting import until
 from tests.wheels import make_wheel
 
 JSON = "application/vnd.pypi.simple.v1+json"
@@ -241,6 +242,8 @@ def test_bytes_are_handed_on_while_they_come(served: Served, index: Simulator, b
     assert response.headers["Content-Length"] == str(len(big))
     assert response.read(2_000_000) == big[:2_000_000], "although the upstream has stopped in the middle"
     connection.close()
+    until(lambda: b"tf_tester_http_requests_open 1.0\n" in served.get("/metrics").body)
+    assert index.requests[BIG] == 1, "who has gone is noticed before the upstream is given up"
 
 
 def test_nobody_gets_all_of_a_wrong_file(served: Served, index: Simulator, big: bytes) -> None:
