@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')  # half of their time they wait
 
 $(VENV)/ready: requirements.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("tf-tester needs Python 3.11 or newer; name one with PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
@@ -15,7 +16,7 @@ demo: $(VENV)/ready  ## three real TensorFlow versions, the newest that the Pyth
 	$(BIN)/tf-tester test examples/savedmodel_roundtrip.py --package tensorflow-cpu --versions minors --last 3
 
 test: lint  ## everything that needs no network
-	$(BIN)/pytest --numprocesses auto
+	$(BIN)/pytest --numprocesses $(WORKERS)
 
 lint: $(VENV)/ready  ## ruff, types, import rules
 	$(BIN)/ruff check

@@ -800,16 +800,19 @@ def test_a_compiled_program_is_not_copied(shop: Shop) -> None:
 
 
 def test_more_layers_than_the_kernel_takes_are_one_environment_that_can_be_written(shop: Shop) -> None:
-    wheels = [make_wheel(f"m{number}", "1", files={f"m{number}.py": f"N = {number}\n"}) for number in range(260)]
+    # Without modules: each of them would be compiled in a process of its own.
+    wheels = [make_wheel(f"m{number}", "1", files={f"m{number}.txt": f"{number}"}) for number in range(260)]
     layers = [shop.layer(wheel) for wheel in wheels]
     before = shop.contents(plans=False)
     with shop.environments.make(running(), layers, keep=None) as environment:
         code = (
-            "import importlib, os, m7\nprint(sum(importlib.import_module(f'm{n}').N for n in range(260)))\n"
-            "os.chmod(m7.__file__, 0o666)\nopen(m7.__file__, 'w').write('spoilt')\nprint(open(m7.__file__).read())"
+            f"import os\nos.chdir({str(environment.folder / SITE)!r})\n"
+            "print(sum(int(open(f'm{n}.txt').read()) for n in range(260)))\n"
+            "os.chmod('m7.txt', 0o666)\nopen('m7.txt', 'w').write('spoilt')\nprint(open('m7.txt').read())"
         )
         assert succeeded(imported(shop, environment, code)).split() == [str(sum(range(260))), "spoilt"]
-        assert succeeded(imported(shop, environment, "import m7; print(m7.N)")) == "7"
+        code = f"print(open({str(environment.folder / SITE / 'm7.txt')!r}).read())"
+        assert succeeded(imported(shop, environment, code)) == "7"
         assert shop.contents(plans=False) == before
     assert shop.left == []
 

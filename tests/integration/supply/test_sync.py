@@ -206,7 +206,7 @@ def test_metadata_that_cannot_be_had_drops_nothing(user: User, index: Simulator,
     sync(user)
     new = add(index, "toy", "3.0")
     user.write("team.toml", CONFIG + "newest = 1\n")
-    index.fault(new, Status(500))
+    index.fault(new, Status(403))
     sync(user, code=4)
     assert holds(user) == {
         "gear": ["gear-3.0-py3-none-any.whl"],
