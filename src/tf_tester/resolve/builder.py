@@ -4,7 +4,6 @@ import hashlib
 import os
 import shutil
 import stat
-import tarfile
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -213,6 +212,8 @@ def _only_wheel(folder: Path, name: str) -> Path:
 
 def _check_archive(path: Path) -> None:
     """Refuse an sdist that isn't an archive before a builder unpacks it."""
+    import tarfile  # most runs build nothing
+
     readable = zipfile.is_zipfile(path) if path.name.endswith(".zip") else tarfile.is_tarfile(path)
     if not readable:
         raise BuildFailed(f"{path.name} is not an archive.", hint="Try another version.")

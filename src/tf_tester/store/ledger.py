@@ -19,7 +19,6 @@ from tf_tester.ports.index import CachedPage
 from tf_tester.ports.memory import Needed
 from tf_tester.store.folder import store_errors
 from tf_tester.store.memos.carry import PORTABLE, goes_along
-from tf_tester.store.memos.migrate import to_version_2
 from tf_tester.store.memos.table import KINDS, MemoKind
 
 _VERSION = 2
@@ -251,6 +250,8 @@ class Ledger:
                         connection.execute(statement)
                     connection.execute(f"PRAGMA user_version = {_VERSION}")
                 case 1:
+                    from tf_tester.store.memos.migrate import to_version_2
+
                     to_version_2(connection)
                     connection.execute(f"PRAGMA user_version = {_VERSION}")
             connection.execute("COMMIT")

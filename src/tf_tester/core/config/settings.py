@@ -262,9 +262,9 @@ def limits(settings: Settings, *, memory: int | None) -> Limits:
     return Limits(**{name.replace("-", "_"): amount for name, amount in amounts.items()})
 
 
-_PROJECT = re.compile(r"[A-Z0-9](?:[A-Z0-9._-]*[A-Z0-9])?", re.ASCII | re.IGNORECASE)
-_ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
-_LIMIT = re.compile(r"([a-z-]+)=(.*)")
+_PROJECT = r"(?ai)[A-Z0-9](?:[A-Z0-9._-]*[A-Z0-9])?"
+_ASSIGNMENT = r"(?s)([A-Za-z_][A-Za-z0-9_]*)=(.*)"
+_LIMIT = r"([a-z-]+)=(.*)"
 _LIMITS = {
     str(Limit.PROCESSES): "4096",
     str(Limit.SCRATCH): "16G",
@@ -285,7 +285,7 @@ def _text(value: object, place: PathBase) -> str:
 
 
 def _project_name(value: object, place: PathBase) -> str:
-    if not isinstance(value, str) or not _PROJECT.fullmatch(value.strip()):
+    if not isinstance(value, str) or not re.fullmatch(_PROJECT, value.strip()):
         raise ValueError("a project's name such as tensorflow")
     return value.strip()
 
@@ -406,14 +406,14 @@ def _requirement(value: object, place: PathBase) -> str:
 
 
 def _assignment(value: object, place: PathBase) -> tuple[str, str]:
-    match = _ASSIGNMENT.fullmatch(value) if isinstance(value, str) and "\0" not in value else None
+    match = re.fullmatch(_ASSIGNMENT, value) if isinstance(value, str) and "\0" not in value else None
     if match is None:
         raise ValueError("NAME=VALUE")
     return match[1], match[2]
 
 
 def _limit(value: object, place: PathBase) -> tuple[str, str]:
-    match = _LIMIT.fullmatch(value.strip()) if isinstance(value, str) else None
+    match = re.fullmatch(_LIMIT, value.strip()) if isinstance(value, str) else None
     if match is None or match[1] not in tuple(Limit):
         raise ValueError(f"NAME=AMOUNT, NAME being {', '.join(tuple(Limit)[:-1])} or {tuple(Limit)[-1]}")
     try:

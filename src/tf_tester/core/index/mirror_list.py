@@ -1,6 +1,5 @@
 """The mirrors that are known by name, and what a name or an address means among them. Pure."""
 
-import tomllib
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
@@ -97,6 +96,8 @@ class _MirrorFile(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def _read(content: bytes, shown: str) -> _MirrorFile:
+    import tomllib  # most runs have no list of their own
+
     try:
         file = msgspec.convert(tomllib.loads(content.decode()), _MirrorFile)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:

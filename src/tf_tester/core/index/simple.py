@@ -7,7 +7,6 @@ with a hostile or malformed name, link or hash is left out; the page stands with
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from html import escape
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -434,10 +433,10 @@ def render_html(page: ProjectPage, rewrite: Callable[[Artifact], str]) -> bytes:
     792.
     """
     head = [f'<meta name="pypi:repository-version" content="{_VERSION}">']
-    head += [f'<meta name="pypi:tracks" content="{escape(address)}">' for address in page.tracks]
+    head += [f'<meta name="pypi:tracks" content="{_escaped(address)}">' for address in page.tracks]
     if page.status != "active":
-        head.append(f'<meta name="pypi:project-status" content="{escape(page.status)}">')
-    name = escape(page.project)
+        head.append(f'<meta name="pypi:project-status" content="{_escaped(page.status)}">')
+    name = _escaped(page.project)
     lines = [
         f'<!DOCTYPE html>\n<html><head><meta charset="utf-8">{"".join(head)}<title>Links for {name}</title></head>',
         f"<body><h1>Links for {name}</h1>",
@@ -447,6 +446,12 @@ def render_html(page: ProjectPage, rewrite: Callable[[Artifact], str]) -> bytes:
     if page.serial is not None:
         lines.append(f"<!--SERIAL {page.serial}-->")
     return ("\n".join(lines) + "\n").encode()
+
+
+def _escaped(text: str) -> str:
+    from html import escape  # most runs render no HTML
+
+    return escape(text)
 
 
 def _anchor(artifact: Artifact, url: str) -> str:
@@ -461,8 +466,8 @@ def _anchor(artifact: Artifact, url: str) -> str:
         facts |= {"data-core-metadata": told, "data-dist-info-metadata": told}
     if artifact.provenance is not None:
         facts["data-provenance"] = artifact.provenance
-    attributes = " ".join(f'{name}="{escape(value)}"' for name, value in facts.items())
-    return f"<a {attributes}>{escape(artifact.filename)}</a><br>"
+    attributes = " ".join(f'{name}="{_escaped(value)}"' for name, value in facts.items())
+    return f"<a {attributes}>{_escaped(artifact.filename)}</a><br>"
 
 
 def render_names_json(names: Iterable[str], serials: Mapping[str, int] | None = None) -> bytes:
@@ -477,7 +482,7 @@ def render_names_json(names: Iterable[str], serials: Mapping[str, int] | None = 
 
 def render_names_html(names: Iterable[str]) -> bytes:
     """Return the list of projects (PEP 503)."""
-    links = "\n".join(f'<a href="{escape(name)}/">{escape(name)}</a><br>' for name in names)
+    links = "\n".join(f'<a href="{_escaped(name)}/">{_escaped(name)}</a><br>' for name in names)
     meta = f'<meta name="pypi:repository-version" content="{_VERSION}">'
     return (
         f'<!DOCTYPE html>\n<html><head><meta charset="utf-8">{meta}<title>Simple index</title></head>\n'

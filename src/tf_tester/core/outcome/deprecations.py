@@ -15,7 +15,7 @@ from tf_tester.model.outcome import ExceptionFact, Outcome
 _LONGEST = 2_000
 """Characters of a warning that are looked at."""
 _CATEGORIES = ("Deprecat", "FutureWarning", "Pending", "Removed")
-_GONE = re.compile(
+_GONE = (
     r"has no attribute '(\w+)'|cannot import name '(\w+)'|No module named '([\w.]+)'"
     r"|unexpected keyword argument:? '?(\w+)|Argument\(s\) not recognized: \{'(\w+)'"
 )
@@ -82,7 +82,7 @@ def _warnings(report: RunReport) -> Iterator[tuple[Cell, str]]:
 
 
 def _missing(exception: ExceptionFact) -> tuple[str, ...]:
-    names = (next(filter(None, match.groups())) for match in _GONE.finditer(exception.message[:2_000]))
+    names = (next(filter(None, match.groups())) for match in re.finditer(_GONE, exception.message[:2_000]))
     return tuple(dict.fromkeys(name.rpartition(".")[2] for name in names))
 
 

@@ -12,14 +12,15 @@ from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow
 _LONGEST = 2_000
 """Characters of a message that are looked at: a tensor printed in full can have millions."""
 
+# Patterns are compiled when they are first used, and kept by `re`: most runs have no failure.
 _VARYING = (
-    (re.compile(r"0x[0-9a-fA-F]+"), "<address>"),
-    (re.compile(r"(?:[A-Za-z]:)?(?:[\w.~+-]*[/\\])+[\w.+-]*"), "<path>"),
-    (re.compile(r"\d+(?:\.\d+)+(?:[a-z]+\d*)?(?:\+[\w.]+)?"), "<version>"),
-    (re.compile(r"\d+(?:e[+-]?\d+)?"), "<number>"),
+    (r"0x[0-9a-fA-F]+", "<address>"),
+    (r"(?:[A-Za-z]:)?(?:[\w.~+-]*[/\\])+[\w.+-]*", "<path>"),
+    (r"\d+(?:\.\d+)+(?:[a-z]+\d*)?(?:\+[\w.]+)?", "<version>"),
+    (r"\d+(?:e[+-]?\d+)?", "<number>"),
 )
-_LIST = re.compile(r"(<\w+>)(?:,? (?:and |or )?\1)+")
-_LIBRARY = re.compile(r"^.*[/\\](?:site-packages|dist-packages|lib[/\\]python3\.\d+t?)[/\\]", re.DOTALL)
+_LIST = r"(<\w+>)(?:,? (?:and |or )?\1)+"
+_LIBRARY = r"(?s)^.*[/\\](?:site-packages|dist-packages|lib[/\\]python3\.\d+t?)[/\\]"
 
 Signature = tuple[str, str, str]
 """What kind of failure, its message without what varies from version to version, and who raised it.
@@ -108,8 +109,8 @@ def without_varying(message: str) -> str:
     """
     text = message[:_LONGEST]
     for pattern, word in _VARYING:
-        text = pattern.sub(word, text)
-    text = _LIST.sub(r"\1", text)
+        text = re.sub(pattern, word, text)
+    text = re.sub(_LIST, r"\1", text)
     return " ".join(text.split())
 
 
@@ -130,7 +131,7 @@ def place(exception: ExceptionFact) -> str:
     """Return where it was raised, library paths from their root on: `tensorflow/python/eager.py:12 in f`."""
     if not exception.file:
         return ""
-    file = _LIBRARY.sub("", exception.file)
+    file = re.sub(_LIBRARY, "", exception.file)
     where = f"{file}:{exception.line}" if exception.line else file
     return f"{where} in {exception.function}" if exception.function else where
 
@@ -162,7 +163,7 @@ def kinds_of_failure(result: CellResult) -> dict[Signature, tuple[TestRow | None
 def _signature(row: TestRow, result: CellResult) -> tuple[Signature, str]:
     if row.exception is not None:
         told = headline(row.exception)
-        raised_by = row.exception.function if _LIBRARY.match(row.exception.file) else ""
+        raised_by = row.exception.function if re.match(_LIBRARY, row.exception.file) else ""
         return (row.exception.type, without_varying(told).rstrip(".:!"), raised_by), told
     exited = f"exit status {row.exit_code}" if row.exit_code else ""
     reason = row.reason or exited or result.summary

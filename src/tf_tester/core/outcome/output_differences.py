@@ -20,14 +20,15 @@ from tf_tester.model.outcome import Outcome, TestRow
 _MOST_LINES = 2_000
 _WINDOW = 100
 """Lines from the first one on that differs."""
-_BRACES = re.compile(r"\{([^{}]*)\}")
-_DATE = re.compile(r"\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?\b")
-_CLOCK = re.compile(r"\b\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?\b")
-_SIGN = re.compile(r"(?<![\w.])-(?=\d)")
-_NO_NUMBER = re.compile(r"\b(?:nan|inf)\b")
-_FRACTION = re.compile(r"(?<![\w.])\d+\.\d*(?:e[+-]?\d+)?(?![\w.])")
+# Patterns are compiled when they are first used, and kept by `re`: most runs compare nothing.
+_BRACES = r"\{([^{}]*)\}"
+_DATE = r"\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?\b"
+_CLOCK = r"\b\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?\b"
+_SIGN = r"(?<![\w.])-(?=\d)"
+_NO_NUMBER = r"\b(?:nan|inf)\b"
+_FRACTION = r"(?<![\w.])\d+\.\d*(?:e[+-]?\d+)?(?![\w.])"
 """With two points it is a version."""
-_ESCAPE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+_ESCAPE = r"\x1b\[[0-9;?]*[ -/]*[@-~]"
 
 
 class OutputDifference(Struct, frozen=True):
@@ -98,7 +99,7 @@ def _lines(text: str) -> list[tuple[str, str]]:
     """Return lines as they are compared, and as they were printed; empty ones are left out."""
     found = []
     for line in text.splitlines()[:_MOST_LINES]:
-        printed = _ESCAPE.sub("", line).rpartition("\r")[2].strip()  # of a progress bar what is left at its end
+        printed = re.sub(_ESCAPE, "", line).rpartition("\r")[2].strip()  # of a progress bar what is left at its end
         if printed:
             found.append((normalised(printed), printed))
     return found
@@ -110,7 +111,9 @@ def normalised(line: str) -> str:
     >>> normalised("2.8.0: {'b', 'a'} at 12:30:01, loss 0.693 ✅")
     "<version>: {'a', 'b'} at <time>, loss <number> ✅"
     """
-    text = _CLOCK.sub("<time>", _DATE.sub("<time>", line))
-    text = _BRACES.sub(lambda match: "{" + ", ".join(sorted(part.strip() for part in match[1].split(","))) + "}", text)
-    text = _SIGN.sub("", _NO_NUMBER.sub("0", text))
-    return without_varying(_FRACTION.sub("0", text))
+    text = re.sub(_CLOCK, "<time>", re.sub(_DATE, "<time>", line))
+    text = re.sub(
+        _BRACES, lambda match: "{" + ", ".join(sorted(part.strip() for part in match[1].split(","))) + "}", text
+    )
+    text = re.sub(_SIGN, "", re.sub(_NO_NUMBER, "0", text))
+    return without_varying(re.sub(_FRACTION, "0", text))

@@ -1,6 +1,5 @@
 """Which versions a person means: a list, a PEP 440 specifier, or a word."""
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 
@@ -95,7 +94,9 @@ def nearest(version: Version, known: Iterable[Version]) -> str:
     """Return up to four versions a person may have meant, best first."""
     everything = sorted(known)
     releases = [v for v in everything if not v.is_prerelease] or everything
-    similar = difflib.get_close_matches(str(version), [str(v) for v in releases], n=4, cutoff=0.7)
+    from difflib import get_close_matches
+
+    similar = get_close_matches(str(version), [str(v) for v in releases], n=4, cutoff=0.7)
     if len(similar) < 4:
         # As numbers, not as text: 2.99.0 is near the newest, though it looks like none.
         below = [str(v) for v in releases if v < version][-2:]
@@ -127,7 +128,9 @@ def _meaning(part: str, ordinary: Sequence[Version], choice: Choice) -> list[Ver
     try:
         specifier = SpecifierSet(part)
     except InvalidSpecifier:
-        similar = difflib.get_close_matches(part, WORDS, n=1)
+        from difflib import get_close_matches
+
+        similar = get_close_matches(part, WORDS, n=1)
         raise UsageError(
             f"--versions {part!r} is neither a version, nor a specifier, nor a word.",
             hint=f"Did you mean {similar[0]!r}?"

@@ -10,7 +10,7 @@ def duration(text: str) -> timedelta:
     >>> duration("14d"), duration("1h30m"), duration("0")
     (datetime.timedelta(days=14), datetime.timedelta(seconds=5400), datetime.timedelta(0))
     """
-    match = _DURATION.fullmatch(text.strip())
+    match = re.fullmatch(_DURATION, text.strip())
     if text.strip() != "0" and (match is None or not match[0]):
         raise ValueError(A_DURATION)
     units = {name: int(number) for name, number in match.groupdict().items() if number} if match else {}
@@ -40,7 +40,7 @@ def memory_size(text: str) -> int:
     >>> memory_size("2G"), memory_size("512 MiB")
     (2147483648, 536870912)
     """
-    match = _SIZE.fullmatch(text.strip())
+    match = re.fullmatch(_SIZE, text.strip())
     if match is None:
         raise ValueError(A_MEMORY_SIZE)
     kibibytes = int(float(match[1]) * 1024 ** "KMGT".index(match[2].upper()))
@@ -55,7 +55,7 @@ def store_size(text: str) -> int:
     >>> store_size("20GB"), store_size("512 MiB"), store_size("0")
     (20000000000, 536870912, 0)
     """
-    match = _STORE_SIZE.fullmatch(text.strip())
+    match = re.fullmatch(_STORE_SIZE, text.strip())
     if match is None:
         raise ValueError(A_STORE_SIZE)
     base = 1024 if match[3] else 1000
@@ -77,17 +77,17 @@ def memory_words(size: int) -> str:
     return f"{size // 1024}K"
 
 
-_DURATION = re.compile(
-    r"(?:(?P<weeks>\d{1,6})w)?(?:(?P<days>\d{1,6})d)?(?:(?P<hours>\d{1,9})h)?"
-    r"(?:(?P<minutes>\d{1,9})m(?:in)?)?(?:(?P<seconds>\d{1,9})s)?",
-    re.ASCII,
+# Patterns are compiled when they are first used, and kept by `re`: most runs are given no units.
+_DURATION = (
+    r"(?a)(?:(?P<weeks>\d{1,6})w)?(?:(?P<days>\d{1,6})d)?(?:(?P<hours>\d{1,9})h)?"
+    r"(?:(?P<minutes>\d{1,9})m(?:in)?)?(?:(?P<seconds>\d{1,9})s)?"
 )
 
 
-_SIZE = re.compile(r"(\d{1,13}(?:\.\d{1,6})?) ?([KMGT])(?:i?B)?", re.ASCII | re.IGNORECASE)
+_SIZE = r"(?ai)(\d{1,13}(?:\.\d{1,6})?) ?([KMGT])(?:i?B)?"
 
 
-_STORE_SIZE = re.compile(r"(\d{1,13}(?:\.\d{1,6})?) ?(?:([KMGT])(i)?)?B?", re.ASCII | re.IGNORECASE)
+_STORE_SIZE = r"(?ai)(\d{1,13}(?:\.\d{1,6})?) ?(?:([KMGT])(i)?)?B?"
 
 
 A_STORE_SIZE = "a size such as 20GB, or none"

@@ -15,8 +15,6 @@ import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from configparser import ConfigParser
-from configparser import Error as ConfigParserError
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -32,9 +30,10 @@ LONGEST_TOLD = 200
 """Characters of a name in them."""
 _PLAIN = re.compile(r"[A-Za-z0-9_.+-]+(/[A-Za-z0-9_.+-]+)*")
 _DOTS = re.compile(r"(^|/)\.\.?(/|$)")
-_SCRIPT_NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_RESERVED_SCRIPT = re.compile(r"(python|pip)([0-9.]*|w)(\.exe)?|(de)?activate(\.[a-z0-9]+|_this\.py)?", re.IGNORECASE)
-_DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+# Compiled when they are first used, and kept by `re`: most runs unpack nothing.
+_SCRIPT_NAME = r"[A-Za-z0-9._-]{1,128}"
+_RESERVED_SCRIPT = r"(?i)(python|pip)([0-9.]*|w)(\.exe)?|(de)?activate(\.[a-z0-9]+|_this\.py)?"
+_DOTTED = r"[^\W\d]\w*(\.[^\W\d]\w*)*"
 _SIGNATURES = (".jws", ".p7s")
 
 
@@ -104,7 +103,7 @@ def check_folders(files: Iterable[str]) -> None:
 
 def check_script(name: str, owner: str) -> None:
     """Refuse a script that would take the place of the environment's own; pip itself brings scripts named pip."""
-    if _RESERVED_SCRIPT.fullmatch(name) and not (name.lower().startswith("pip") and owner == "pip"):
+    if re.fullmatch(_RESERVED_SCRIPT, name) and not (name.lower().startswith("pip") and owner == "pip"):
         raise BadWheel(f"a script may not be named {name!r}")
 
 
@@ -200,6 +199,9 @@ def _quoted(name: str) -> str:
 
 def read_entry_points(text: str) -> tuple[EntryPoint, ...]:
     """Return the console and GUI scripts of `entry_points.txt`."""
+    from configparser import ConfigParser  # most runs unpack nothing
+    from configparser import Error as ConfigParserError
+
     # No default section: its lines would be scripts here and nowhere else.
     parser = ConfigParser(delimiters=("=",), interpolation=None, strict=False, default_section="")
     parser.optionxform = str  # type: ignore[assignment,method-assign]
@@ -212,10 +214,10 @@ def read_entry_points(text: str) -> tuple[EntryPoint, ...]:
         for name, reference in parser.items(section) if parser.has_section(section) else ():
             module, _, attribute = reference.split("[", 1)[0].strip().partition(":")
             module, attribute = module.strip(), attribute.strip()
-            if not _SCRIPT_NAME.fullmatch(name) or not name.strip("."):
+            if not re.fullmatch(_SCRIPT_NAME, name) or not name.strip("."):
                 raise BadWheel(f"a script may not be named {name!r}")
             check_script(name, module.split(".")[0])
-            if not _DOTTED.fullmatch(module) or not _DOTTED.fullmatch(attribute):
+            if not re.fullmatch(_DOTTED, module) or not re.fullmatch(_DOTTED, attribute):
                 raise BadWheel(f"the script {name!r} refers to {reference!r}, which is not module:attribute")
             found.append(EntryPoint(name, module, attribute, gui))
     return tuple(found)
