@@ -127,7 +127,7 @@ class Cell(Struct, frozen=True, dict=True):  # `dict` is where cached properties
         return tuple(word for word in words if word)
 
     @cached_property
-    def key(self) -> str:
+    def name(self) -> str:
         """Return how events, baselines and folders name it, such as `tensorflow==2.8.0@py3.10@era`."""
         tested = ",".join(one.label for one in self.tested)
         platform = f"@{self.platform}" if self.platform else ""

@@ -111,7 +111,7 @@ class CellResult(Struct, frozen=True):
     """All that is known of one cell when it is over."""
 
     cell: str
-    """The cell's key (`Cell.key`)."""
+    """The cell's name (`Cell.name`)."""
     outcome: Outcome
     summary: str = ""
     """One line a person understands: the first exception, or why it did not run."""

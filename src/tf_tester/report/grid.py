@@ -24,11 +24,11 @@ def results(report: RunReport, layout: TextLayout, differing: Sequence[OutputDif
     """Return the matrix, or a list of cells; empty where there are none. `differing`: marked though they pass."""
     if not report.cells:
         return []
-    tests = {cell.key: gravest_first(report.result(cell).tests) for cell in report.cells}
+    tests = {cell.name: gravest_first(report.result(cell).tests) for cell in report.cells}
     names = list(dict.fromkeys(name for rows in tests.values() for name in rows))
     if len(names) <= 1:
         return _cell_list(report, _facts_of_one_test, differing)
-    differs = {(cell.key, one.test) for one in differing for cell in one.cells}
+    differs = {(cell.name, one.test) for one in differing for cell in one.cells}
     blocks = _blocks(report, tests, names, layout, differs)
     if len(blocks) > _MOST_BLOCKS:
         return _cell_list(report, _facts_of_many_tests, differing)
@@ -40,7 +40,7 @@ def _cell_list(
     report: RunReport, facts: Callable[[CellResult], Mapping[str, str]], differing: Sequence[OutputDifference]
 ) -> list[Line]:
     """Return one line a cell."""
-    differs = {cell.key for one in differing for cell in one.cells}
+    differs = {cell.name for one in differing for cell in one.cells}
     packages = len(report.packages) > 1
     resolutions = len({cell.resolution for cell in report.cells}) > 1
     rows: list[dict[str, Span]] = []
@@ -54,7 +54,7 @@ def _cell_list(
         row["outcome"] = Span(word(result.outcome), style(result.outcome))
         if result.replayed:
             row["outcome"] = Span(f"{word(result.outcome)}, {REPLAYED}", style(result.outcome))
-        if cell.key in differs and result.outcome is Outcome.PASS:
+        if cell.name in differs and result.outcome is Outcome.PASS:
             row["outcome"] = Span(f"{row['outcome'].text}, {DIFFERS}", Style.ODD)
         rows.append(row | {name: Span(fact) for name, fact in facts(result).items()})
     return table(rows)
@@ -92,7 +92,7 @@ def _blocks(
     """Return the matrix, cut into as many blocks of columns as the width demands."""
     shown, note = _rows_worth_showing(report, tests, names)
     corner, shortened = _shorter_names(shown, layout)
-    cells = [_Column(report.result(cell), cell, tests[cell.key], report, differs) for cell in report.cells]
+    cells = [_Column(report.result(cell), cell, tests[cell.name], report, differs) for cell in report.cells]
     needed = sum(column.width for column in cells)
     longest = max((columns(name) for name in (*shortened.values(), corner)), default=0)
     available = layout.width - needed
@@ -130,7 +130,7 @@ class _Column:
     ) -> None:
         self.result = result
         self.rows = rows
-        self.differs = {test for key, test in differs if key == cell.key}
+        self.differs = {test for name, test in differs if name == cell.name}
         self.heads = [printable(cell.version), "-" if cell.python == "-" else f"py{printable(cell.python)}"]
         if len({other.resolution for other in report.cells}) > 1:
             self.heads.append(str(cell.resolution))
@@ -220,7 +220,7 @@ def _legend(
 ) -> list[Line]:
     """Return what the marks mean, those that occur."""
     seen = {row.outcome for rows in tests.values() for row in rows.values()}
-    seen |= {report.result(cell).outcome for cell in report.cells if not tests[cell.key]}
+    seen |= {report.result(cell).outcome for cell in report.cells if not tests[cell.name]}
     told = [f"{mark(outcome)}: {meaning(outcome)}" for outcome in Outcome if outcome in seen & EXPLAINED]
     if differs:
         told.append(f"{DIFFERS}: it passes, but prints something else")

@@ -101,7 +101,7 @@ def _differences(report: RunReport, layout: TextLayout) -> list[Line]:
 def _difference(
     difference: SharedFailure, labels: Mapping[str, str], report: RunReport, layout: TextLayout, *, name_test: bool
 ) -> Iterator[Line]:
-    label = printable(labels[difference.cell.key])
+    label = printable(labels[difference.cell.name])
     row = difference.row
     test = ""
     if row is not None and name_test:
@@ -151,8 +151,8 @@ def _odd_ones(differing: Sequence[OutputDifference], report: RunReport, layout: 
     lines = [line(Span("Passes, but says something else", Style.STRONG))]
     for one in differing:
         test = "" if one_test else f"  {layout.shorten_left(printable(one.test), layout.width // 2)}"
-        lines.append(line("  ", Span(printable(labels[one.cells[0].key]), Style.STRONG), test))
-        usual = printable(labels[one.others[0].key])
+        lines.append(line("  ", Span(printable(labels[one.cells[0].name]), Style.STRONG), test))
+        usual = printable(labels[one.others[0].name])
         for name, said in (("says", one.line), (f"{usual} says", one.usual)):
             first, *rest = layout.wrap(printable(said) or "nothing", first=5 + len(name), indent=6, most=3)
             lines.append(line(Span(f"    {name} ", Style.FAINT), first))
@@ -168,9 +168,9 @@ def _deprecations(report: RunReport, layout: TextLayout) -> list[Line]:
     labels = cell_labels(report.cells)
     lines = [line(Span("Will break", Style.STRONG))]
     for one in found:
-        warning_cells = ", ".join(labels[cell.key] for cell in one.warning_cells)
+        warning_cells = ", ".join(labels[cell.name] for cell in one.warning_cells)
         warn = "warns" if len(one.warning_cells) == 1 else "warn"
-        told = f"{one.name}: {warning_cells} {warn}, {labels[one.breaks.key]} breaks"
+        told = f"{one.name}: {warning_cells} {warn}, {labels[one.breaks.name]} breaks"
         first, *rest = layout.wrap(printable(told), first=2, indent=4, most=4)
         lines += [line(f"  {first}"), *(line(text) for text in rest)]
         for text in (one.warning, one.failure):
@@ -191,7 +191,7 @@ def _obstacles(report: RunReport, layout: TextLayout) -> list[Line]:
 
 
 def _obstacle(obstacle: Obstacle, labels: Mapping[str, str], report: RunReport, layout: TextLayout) -> Iterator[Line]:
-    label = printable(labels[obstacle.cell.key])
+    label = printable(labels[obstacle.cell.name])
     outcome = obstacle.result.outcome
     start = f"  {label}  {outcome}  "
     wrapped = layout.wrap(
@@ -222,7 +222,7 @@ def _also(cells: Sequence[Cell], labels: Mapping[str, str], report: RunReport, l
     names = [
         cell.version
         if len(report.packages) == 1 and versions.count((cell.package, cell.version)) == 1
-        else labels[cell.key]
+        else labels[cell.name]
         for cell in cells
     ]
     first, *rest = layout.wrap(printable(", ".join(names)), first=9, indent=9, most=8)
@@ -240,7 +240,7 @@ def _remarks(report: RunReport, layout: TextLayout) -> list[Line]:
     for cell in report.cells:
         remarks = tuple(dict.fromkeys(_remarks_of(report, cell)))
         if remarks:
-            groups.setdefault(remarks, []).append(labels[cell.key])
+            groups.setdefault(remarks, []).append(labels[cell.name])
     if not groups and not report.remarks:
         return []
     lines = [line(Span("Remarks", Style.STRONG))]
@@ -261,8 +261,8 @@ def _remarks_of(report: RunReport, cell: Cell) -> Iterator[str]:
     if result.outcome is Outcome.SKIP:
         reason = next((row.reason for row in result.tests if row.reason), "")
         yield "nothing was tested: every test was skipped" + (f" ({reason})" if reason else "")
-    if cell.key in report.locks:
-        yield from report.locks[cell.key].remarks
+    if cell.name in report.locks:
+        yield from report.locks[cell.name].remarks
     yield from result.remarks
     for row in result.tests:
         for remark in row.remarks:
@@ -272,7 +272,7 @@ def _remarks_of(report: RunReport, cell: Cell) -> Iterator[str]:
 def _timings(report: RunReport) -> list[Line]:
     """Return the wall time of each phase in each cell."""
     labels = cell_labels(report.cells)
-    phases = {cell.key: report.result(cell).phases for cell in report.cells}
+    phases = {cell.name: report.result(cell).phases for cell in report.cells}
     seen = {name for times in phases.values() for name in times}
     names = [name for name in _PHASES if name in seen] + sorted(seen.difference(_PHASES))
     if not names:

@@ -36,7 +36,7 @@ def test_every_event_of_a_cell_is_of_a_cell_that_is_known(name: str) -> None:
     assert not report.interrupted
     assert report.cells
     if name not in ("blame", "locks"):  # there the cells of the matrix are run under other names, or not at all
-        assert {cell.key for cell in report.cells} <= set(report.results)
+        assert {cell.name for cell in report.cells} <= set(report.results)
 
 
 def test_a_matrix() -> None:
@@ -97,7 +97,7 @@ def test_a_repeated_run_keeps_its_key(tmp_path: Path, also: str, resolution: Res
     )
     [read] = report_of(tmp_path / "record.jsonl").cells
     assert read == replace(cell, attempt="again")
-    assert read.key == f"{cell.key}+again"
+    assert read.name == f"{cell.name}+again"
 
 
 @pytest.mark.parametrize("cells", ["7", "[7]", "[[]]", '[{"package":"toy"}]', "null"])

@@ -90,7 +90,7 @@ def run(results: dict[Cell, CellResult], *more: Event, interrupted: bool = False
 
 def result(cell: Cell, outcome: Outcome, *tests: TestRow, run_s: float = 4.2, **facts: Any) -> CellResult:
     phases = {"resolve": 0.8, "run": run_s} if outcome.ran else {"resolve": 0.02}
-    return CellResult(cell.key, outcome, tests=tests, phases=phases, **facts)
+    return CellResult(cell.name, outcome, tests=tests, phases=phases, **facts)
 
 
 def script_run() -> list[Event]:
@@ -120,7 +120,7 @@ def script_run() -> list[Event]:
         TransferFinished("a" * 64, "tensorflow-2.4.0.whl", 394_700_000, 394_700_000, "tuna", 33.0),
         TransferFinished("b" * 64, "numpy-1.19.5.whl", 14_900_000, 4_900_000, "authority", 2.0),
         TransferFinished("c" * 64, "six-1.15.0.whl", 11_000, 0, "store", 0.0),
-        CellLocked(V24.key, Lock("3.8.18", ERA, None, (), ("wrapt: the index tells no upload time",)), False),
+        CellLocked(V24.name, Lock("3.8.18", ERA, None, (), ("wrapt: the index tells no upload time",)), False),
     )
 
 
@@ -445,13 +445,13 @@ def hostile_run() -> list[Event]:
         rows = [hostile(row) for row in rows if outcome.ran]
         second = [msgspec.structs.replace(row, id=HOSTILE + "2", outcome=PASS) for row in rows[:1]]
         told: CellResult = hostile(CellResult("", outcome, "", "", "", (), {"": 1.0}, 1.0, 1, ("",), ""))
-        results.append(msgspec.structs.replace(told, cell=cell.key, tests=(*rows, *second)))
+        results.append(msgspec.structs.replace(told, cell=cell.name, tests=(*rows, *second)))
     pin = Pin("", "", "", "", 1, "")
     lock = hostile(Lock("", ERA, None, (pin,), ("",)))
     events: list[Event] = [
         msgspec.structs.replace(hostile(RunStarted("", "", "", {"": ""}, (), "")), cells=tuple(cells)),
-        CellState(cells[0].key, HOSTILE),
-        CellLocked(cells[0].key, lock, False),
+        CellState(cells[0].name, HOSTILE),
+        CellLocked(cells[0].name, lock, False),
         hostile(TransferProgress("", "", 1, 2, "")),
         hostile(TransferTrouble("", "", "")),
         hostile(TransferFinished("", "", 5_000_000, 2_000_000, "", 1.0)),

@@ -72,12 +72,12 @@ cells = st.builds(
     ],
 )
 def test_the_key_is_as_long_as_the_cell_needs(cell: Cell, key: str) -> None:
-    assert cell.key == key
+    assert cell.name == key
 
 
 @given(st.lists(cells, min_size=2, max_size=2, unique=True))
 def test_different_cells_have_different_keys(two: list[Cell]) -> None:
-    assert two[0].key != two[1].key
+    assert two[0].name != two[1].name
 
 
 @given(cells)

@@ -47,7 +47,7 @@ class Move(Struct, frozen=True):
 
     kind: MoveKind
     cell: str
-    """Its key."""
+    """Its name."""
     test: str
     """Empty: the cell as a whole."""
     before: str
@@ -55,7 +55,7 @@ class Move(Struct, frozen=True):
 
 
 Baseline = Mapping[str, Mapping[str, BaselineEntry]]
-"""By cell key and test; a cell that has no tests has one entry with an empty name."""
+"""By cell name and test; a cell that has no tests has one entry with an empty name."""
 
 
 def baseline_of(report: RunReport, *, earlier: Baseline | None = None) -> Baseline:
@@ -64,10 +64,10 @@ def baseline_of(report: RunReport, *, earlier: Baseline | None = None) -> Baseli
     for cell in report.cells:
         result = report.result(cell)
         if result.outcome in _NOT_SEEN:
-            if earlier is not None and cell.key in earlier:
-                found[cell.key] = earlier[cell.key]
+            if earlier is not None and cell.name in earlier:
+                found[cell.name] = earlier[cell.name]
             continue
-        found[cell.key] = _cell(result)
+        found[cell.name] = _cell(result)
     return found
 
 
@@ -77,28 +77,28 @@ def moves(baseline: Baseline, report: RunReport) -> tuple[Move, ...]:
 
 
 def _moves(baseline: Baseline, report: RunReport) -> Iterator[Move]:
-    keys = {cell.key for cell in report.cells}
+    names = {cell.name for cell in report.cells}
     for cell in report.cells:
         result = report.result(cell)
         if result.outcome in _NOT_SEEN:
-            yield Move(MoveKind.NOT_SEEN, cell.key, "", _cell_word(baseline.get(cell.key)), str(result.outcome))
+            yield Move(MoveKind.NOT_SEEN, cell.name, "", _cell_word(baseline.get(cell.name)), str(result.outcome))
             continue
         now = _cell(result)
-        before = baseline.get(cell.key)
+        before = baseline.get(cell.name)
         if before is None:
-            yield Move(MoveKind.NEW, cell.key, "", "", str(result.outcome))
+            yield Move(MoveKind.NEW, cell.name, "", "", str(result.outcome))
             continue
         for test in dict.fromkeys((*now, *before)):
             was, is_now = before.get(test), now.get(test)
             if was is None and is_now is not None:
-                yield Move(MoveKind.NEW, cell.key, test, "", is_now.outcome)
+                yield Move(MoveKind.NEW, cell.name, test, "", is_now.outcome)
             elif was is not None and is_now is None:
-                yield Move(MoveKind.GONE, cell.key, test, was.outcome, "")
+                yield Move(MoveKind.GONE, cell.name, test, was.outcome, "")
             elif was is not None and is_now is not None and was != is_now:
-                yield Move(_kind(was, is_now), cell.key, test, _words(was, is_now), _words(is_now, was))
-    for key, tests in baseline.items():
-        if key not in keys:
-            yield Move(MoveKind.GONE, key, "", _cell_word(tests), "")
+                yield Move(_kind(was, is_now), cell.name, test, _words(was, is_now), _words(is_now, was))
+    for name, tests in baseline.items():
+        if name not in names:
+            yield Move(MoveKind.GONE, name, "", _cell_word(tests), "")
 
 
 def _kind(was: BaselineEntry, is_now: BaselineEntry) -> MoveKind:
@@ -137,10 +137,10 @@ def _told(row: TestRow, result: CellResult) -> str:
 def baseline_text(baseline: Baseline) -> str:
     """Return a baseline as it is kept in a file: JSON, one test a line."""
     cells = [
-        f"  {json.dumps(key)}: {{\n"
+        f"  {json.dumps(name)}: {{\n"
         + ",\n".join(f"    {json.dumps(test)}: {json.dumps(_plain(was))}" for test, was in tests.items())
         + "\n  }"
-        for key, tests in baseline.items()
+        for name, tests in baseline.items()
     ]
     body = ",\n".join(cells)
     return f'{{\n"format": {FORMAT},\n"cells": {{\n{body}\n}}\n}}\n'
@@ -165,8 +165,8 @@ def read_baseline(text: str, *, shown: str) -> Baseline:
                 f"{shown} is a baseline of a later tf-tester (format {content['format']}).", hint="Upgrade tf-tester."
             )
         return {
-            str(key): {str(test): _as_today(BaselineEntry(*map(str, was))) for test, was in tests.items()}
-            for key, tests in content["cells"].items()
+            str(name): {str(test): _as_today(BaselineEntry(*map(str, was))) for test, was in tests.items()}
+            for name, tests in content["cells"].items()
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigError(

@@ -58,7 +58,7 @@ def differences(report: RunReport) -> tuple[tuple[SharedFailure, ...], int]:
     for cell in report.cells:
         result = report.result(cell)
         if result.outcome.is_failure_of_the_test:
-            failures[cell.key] = (cell, kinds_of_failure(result))
+            failures[cell.name] = (cell, kinds_of_failure(result))
     shown: dict[Signature, tuple[Cell, TestRow | None, str]] = {}
     for cell, kinds in failures.values():
         for signature, (row, told) in kinds.items():
@@ -66,10 +66,10 @@ def differences(report: RunReport) -> tuple[tuple[SharedFailure, ...], int]:
                 shown[signature] = (cell, row, told)
                 break
     # What was looked into is told in any case.
-    explained = {(one.cell.key, one.test) for one in report.explanations}
+    explained = {(one.cell.name, one.test) for one in report.explanations}
     for cell, kinds in failures.values():
         for signature, (row, told) in kinds.items():
-            if signature not in shown and row is not None and (cell.key, row.id) in explained:
+            if signature not in shown and row is not None and (cell.name, row.id) in explained:
                 shown[signature] = (cell, row, told)
     every_kind = {signature for _, kinds in failures.values() for signature in kinds}
     having = {signature: tuple(cell for cell, kinds in failures.values() if signature in kinds) for signature in shown}

@@ -57,17 +57,17 @@ def differing_output(report: RunReport) -> tuple[OutputDifference, ...]:
 
 
 def _of_one_test(test: str, passing: Sequence[tuple[Cell, TestRow]]) -> list[OutputDifference]:
-    said = {cell.key: _lines(row.stdout) for cell, row in passing}
+    said = {cell.name: _lines(row.stdout) for cell, row in passing}
     groups: dict[tuple[str, ...], list[Cell]] = {}
     for cell, _ in passing:
-        groups.setdefault(tuple(line for line, _ in said[cell.key]), []).append(cell)
+        groups.setdefault(tuple(line for line, _ in said[cell.name]), []).append(cell)
     if len(groups) < 2:
         return []
     if len(groups) == len(passing) > 2:
         # Everybody says something of his own, and nothing is usual: each is compared with the one before.
         pairs = itertools.pairwise(cell for cell, _ in passing)
         return [
-            OutputDifference(test, (cell,), *_first_difference(said[cell.key], said[before.key]), (before,))
+            OutputDifference(test, (cell,), *_first_difference(said[cell.name], said[before.name]), (before,))
             for before, cell in pairs
         ]
     usual = max(groups, key=lambda lines: len(groups[lines]))
@@ -75,7 +75,7 @@ def _of_one_test(test: str, passing: Sequence[tuple[Cell, TestRow]]) -> list[Out
     found = []
     for lines, cells in groups.items():
         if lines != usual:
-            line, instead = _first_difference(said[cells[0].key], said[others[0].key])
+            line, instead = _first_difference(said[cells[0].name], said[others[0].name])
             found.append(OutputDifference(test, tuple(cells), line, instead, tuple(others)))
     return found
 

@@ -44,11 +44,11 @@ class RunReport(Struct, frozen=True):
     cells: tuple[Cell, ...] = ()
     """In the order in which they are shown."""
     results: Mapping[str, CellResult] = field(default_factory=dict)
-    """By cell key; a cell that was not finished has none."""
+    """By cell name; a cell that was not finished has none."""
     remarks: tuple[str, ...] = ()
     """Of the run as a whole."""
     locks: Mapping[str, Lock] = field(default_factory=dict)
-    """By cell key."""
+    """By cell name."""
     explanations: tuple[Explanation, ...] = ()
     transfers: Transfers = Transfers()
     interrupted: bool = True
@@ -58,8 +58,8 @@ class RunReport(Struct, frozen=True):
 
     def result(self, cell: Cell) -> CellResult:
         """Return the result of a cell; one that was never finished counts as interrupted: no row is missing."""
-        known = self.results.get(cell.key)
-        return known or CellResult(cell.key, Outcome.INTERRUPTED, "The run ended before this cell did.")
+        known = self.results.get(cell.name)
+        return known or CellResult(cell.name, Outcome.INTERRUPTED, "The run ended before this cell did.")
 
     @property
     def packages(self) -> tuple[str, ...]:
@@ -124,7 +124,7 @@ def exit_code(results: Iterable[CellResult], *, interrupted: bool) -> int:
 
 
 def cell_labels(cells: Iterable[Cell]) -> dict[str, str]:
-    """Return a short unambiguous name for each cell, by key: `2.16.1 py3.12`.
+    """Return a short unambiguous name for each cell, by its name: `2.16.1 py3.12`.
 
     The package, the resolution and the platform are named only where the run has more than one of them; what a cell
     has besides, or the name of its lock, where nothing else tells it from another.
@@ -142,9 +142,9 @@ def cell_labels(cells: Iterable[Cell]) -> dict[str, str]:
             words.append(str(cell.resolution))
         if platforms and cell.platform:
             words.append(cell.platform)
-        words_of[cell.key] = words
+        words_of[cell.name] = words
     alike = Counter(map(tuple, words_of.values()))
-    return {cell.key: " ".join(_told_apart(cell, words_of[cell.key], alike)) for cell in cells}
+    return {cell.name: " ".join(_told_apart(cell, words_of[cell.name], alike)) for cell in cells}
 
 
 def _told_apart(cell: Cell, words: list[str], alike: Counter[tuple[str, ...]]) -> list[str]:

@@ -11,7 +11,7 @@ class CellDiff(Struct, frozen=True):
     """One cell that isn't as it was."""
 
     cell: str
-    """Its key."""
+    """Its name."""
     moves: tuple[Move, ...]
     changes: tuple[DistributionChange, ...]
     """What it has otherwise than before."""
@@ -26,15 +26,15 @@ class RecordDiff(Struct, frozen=True):
 
 
 def record_diff(before: RunReport, after: RunReport) -> RecordDiff:
-    """Return cells by their keys."""
+    """Return cells by their names."""
     moved: dict[str, list[Move]] = {}
     for move in moves(baseline_of(before), after):
         moved.setdefault(move.cell, []).append(move)
-    keys = dict.fromkeys((*(cell.key for cell in after.cells), *moved))
+    names = dict.fromkeys((*(cell.name for cell in after.cells), *moved))
     found = []
-    for key in keys:
-        old, new = before.locks.get(key), after.locks.get(key)
+    for name in names:
+        old, new = before.locks.get(name), after.locks.get(name)
         drifted = changes(old, new) if old is not None and new is not None else ()
-        if key in moved or drifted:
-            found.append(CellDiff(key, tuple(moved.get(key, ())), drifted))
-    return RecordDiff(tuple(found), len(keys) - len(found))
+        if name in moved or drifted:
+            found.append(CellDiff(name, tuple(moved.get(name, ())), drifted))
+    return RecordDiff(tuple(found), len(names) - len(found))

@@ -78,7 +78,7 @@ def finding(difference: SharedFailure, report: RunReport) -> FailureFinding:
             same = witnesses.get(key, []) if (key := alike(bad, report)) is not None else []
             if same:
                 good = min(same, key=lambda one: abs(places[one.version] - places[bad.version]))
-                return FailureFinding(verdict, f"{labels[good.key]} passes and differs in nothing else", span)
+                return FailureFinding(verdict, f"{labels[good.name]} passes and differs in nothing else", span)
     near = [cell for cell in passing if any(cell.package == bad.package for bad in cells)]
     if not near:
         return FailureFinding(Verdict.UNKNOWN, "it passes nowhere in this run", span, enough=False)
@@ -118,7 +118,7 @@ def _but_for_the_python(cell: Cell, report: RunReport) -> Hashable:
 
 def _beside(cell: Cell, report: RunReport, *, files: bool) -> frozenset[tuple[str, str]] | None:
     """Return what is installed besides the package: files, or only versions."""
-    lock = report.locks.get(cell.key)
+    lock = report.locks.get(cell.name)
     if lock is None:
         return None
     return frozenset(

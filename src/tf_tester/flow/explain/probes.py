@@ -57,7 +57,7 @@ class Prober:
                 result = run_cell(self._run, planned, replay=None if anew else self._replay)
             except KeyboardInterrupt:
                 # A search runs its cells itself, where Ctrl-C is raised; the record is to have an end of this one, too.
-                interrupted = CellResult(planned.cell.key, Outcome.INTERRUPTED, "interrupted")
+                interrupted = CellResult(planned.cell.name, Outcome.INTERRUPTED, "interrupted")
                 self._run.services.run.tell(CellFinished(interrupted))
                 raise
             if self._replay is not None:

@@ -118,7 +118,7 @@ class _Asking:
 
     def _passes(self, planned: PlannedCell) -> bool:
         """Tell whether the test that counts passes, whatever else the cell came to."""
-        result = self._results.get(planned.cell.key)
+        result = self._results.get(planned.cell.name)
         outcomes = {row.outcome for row in result.tests if row.id == self._prober.test} if result else set()
         return outcomes == {Outcome.PASS}
 
@@ -129,7 +129,7 @@ def _one_of_each_kind(
     """Yield a cell and the test in it that shows a kind of failure first; empty: no test to name."""
     seen: set[Signature] = set()
     for planned in cells:
-        result = results.get(planned.cell.key)
+        result = results.get(planned.cell.name)
         if result is None or not result.outcome.is_failure_of_the_test:
             continue
         for signature, (row, _) in kinds_of_failure(result).items():

@@ -61,9 +61,9 @@ def select_locked(places: Sequence[Path], services: Services, package: str) -> S
     cells: dict[str, PlannedCell] = {}
     for file in files:
         planned = _cell_of(file, package, interpreters, services)
-        if planned.cell.key in cells:
-            raise UsageError(f"Two locks are of {planned.cell.key}; {file} is one.", hint="Give one of them.")
-        cells[planned.cell.key] = planned
+        if planned.cell.name in cells:
+            raise UsageError(f"Two locks are of {planned.cell.name}; {file} is one.", hint="Give one of them.")
+        cells[planned.cell.name] = planned
     remarks = tuple(f"{one.path} is skipped: {one.reason}" for one in broken)
     packages = {planned.cell.package for planned in cells.values()}
     if packages != {package}:
@@ -71,7 +71,7 @@ def select_locked(places: Sequence[Path], services: Services, package: str) -> S
             f"The locks are of {', '.join(sorted(packages))}, and {package} is to be tested.",
             hint=f"Add --package {min(packages)}.",
         )
-    ordered = sorted(cells.values(), key=lambda one: (Version(one.cell.version), one.cell.python, one.cell.key))
+    ordered = sorted(cells.values(), key=lambda one: (Version(one.cell.version), one.cell.python, one.cell.name))
     return Selected(ProjectPage(package, ()), tuple(ordered), remarks)
 
 

@@ -24,27 +24,27 @@ def run_cell(run: Run, planned: PlannedCell, *, replay: Replay | None) -> CellRe
 
     With `replay` it isn't run where nothing has changed since it was.
     """
-    key = planned.cell.key
+    name = planned.cell.name
     if planned.interpreter is None:
         refusal = planned.refusal
         assert refusal is not None
-        return CellResult(key, refusal.outcome, refusal.summary, refusal.hint)
+        return CellResult(name, refusal.outcome, refusal.summary, refusal.hint)
     preparation = Preparation(planned, planned.interpreter)
-    evidence = run.services.run.folder / "cells" / _folder_name(key)
+    evidence = run.services.run.folder / "cells" / _folder_name(name)
     try:
         evidence = _own_folder(evidence)
         result = _try_cell(run, preparation, evidence, replay)
     except InterruptedError:
-        result = CellResult(key, Outcome.INTERRUPTED, "interrupted")
+        result = CellResult(name, Outcome.INTERRUPTED, "interrupted")
     except OSError as error:
         failure = OurFailure(
             f"{error.strerror or error}: {error.filename or 'the store'}", hint="Free space or repair it."
         )
-        result = CellResult(key, Outcome.INSTALL_FAILED, str(failure), failure.hint)
+        result = CellResult(name, Outcome.INSTALL_FAILED, str(failure), failure.hint)
     except TfTesterError as error:
-        result = CellResult(key, _outcome_of(error, preparation.step), str(error), error.hint, error.detail)
+        result = CellResult(name, _outcome_of(error, preparation.step), str(error), error.hint, error.detail)
     if run.gate.closed and not result.outcome.ran:
-        result = CellResult(key, Outcome.INTERRUPTED, "interrupted")
+        result = CellResult(name, Outcome.INTERRUPTED, "interrupted")
     if result.detail:
         (evidence / "detail.txt").write_text(result.detail + "\n", encoding="utf-8")
     return replace(
@@ -71,23 +71,23 @@ def _outcome_of(error: TfTesterError, step: Step) -> Outcome:
 
 def _try_cell(run: Run, preparation: Preparation, evidence: Path, replay: Replay | None) -> CellResult:
     planned, services = preparation.planned, run.services
-    key, tell, clock = planned.cell.key, services.run.tell, services.run.monotonic
+    name, tell, clock = planned.cell.name, services.run.tell, services.run.monotonic
 
     def entered(state: str) -> None:
-        tell(CellState(key, state))
+        tell(CellState(name, state))
 
     begun = clock()
     entered("resolving")
     lock, known = run.preparer.locked(preparation)
     preparation.phases["resolve"] = clock() - begun
     (evidence / "lock.json").write_bytes(msgspec.json.format(msgspec.json.encode(lock)))
-    tell(CellLocked(key, lock, known))
+    tell(CellLocked(name, lock, known))
     if replay is not None and (before := replay.find(planned, lock)) is not None:
         return before
-    keep = _folder_name(key) if run.plan.trial.keep else None
+    keep = _folder_name(name) if run.plan.trial.keep else None
     with run.preparer.environment(preparation, lock, entered, keep=keep) as environment:
         entered("waiting")
-        with run.gate.slot(services.history.durations.seconds(key)):
+        with run.gate.slot(services.history.durations.seconds(name)):
             entered("running")
             begun = clock()
             scratch = services.run.workplace / f"scratch-{evidence.name}"
@@ -105,16 +105,16 @@ def _try_cell(run: Run, preparation: Preparation, evidence: Path, replay: Replay
             preparation.remarks.append(f"the environment is kept; enter it with: . {environment.scripts / 'activate'}")
     if ran.peak_rss_kib:
         services.history.peaks.learn(planned.cell.package, ran.peak_rss_kib * 1024)
-    services.history.durations.learn(key, preparation.phases["run"])
+    services.history.durations.learn(name, preparation.phases["run"])
     if run.gate.closed and any(row.outcome is Outcome.CRASH for row in ran.rows):
-        return CellResult(key, Outcome.INTERRUPTED, "interrupted")
-    result = _result(key, ran)
+        return CellResult(name, Outcome.INTERRUPTED, "interrupted")
+    result = _result(name, ran)
     if replay is not None:
         replay.keep(planned, lock, result)
     return result
 
 
-def _result(key: str, ran: TrialResult) -> CellResult:
+def _result(name: str, ran: TrialResult) -> CellResult:
     outcome = worst({row.outcome for row in ran.rows})
     summary = ""
     if outcome.is_failure_of_the_test:
@@ -126,7 +126,7 @@ def _result(key: str, ran: TrialResult) -> CellResult:
         else:
             summary = first.reason or (f"exit status {first.exit_code}" if first.exit_code else str(outcome))
     return CellResult(
-        key,
+        name,
         outcome,
         summary,
         tests=ran.rows,

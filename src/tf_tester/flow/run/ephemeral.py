@@ -24,7 +24,7 @@ class Ephemeral:
                 return set()  # the cell itself will say so
 
         self._needs = {
-            planned.cell.key: needs for planned, needs in zip(cells, run.pool.map(needs_of, cells), strict=True)
+            planned.cell.name: needs for planned, needs in zip(cells, run.pool.map(needs_of, cells), strict=True)
         }
         everything = set().union(*self._needs.values())
         self._before = {digest for digest in everything if self._evictable.holds(digest)}

@@ -44,7 +44,7 @@ class Replay:
         if self._results is None or not (key := self._key(planned, lock)):
             return None
         kept = self._results.recall(key)
-        return None if kept is None else replace(kept, cell=planned.cell.key)
+        return None if kept is None else replace(kept, cell=planned.cell.name)
 
     def keep(self, planned: PlannedCell, lock: Lock, result: CellResult) -> None:
         """Have it kept if it is worth it: at once, or, where the last look at the folders is fresh, with others soon.

@@ -88,7 +88,7 @@ def _run_all(run: Run, results: dict[str, CellResult]) -> None:
     def one(planned: PlannedCell) -> CellResult:
         result = run_cell(run, planned, replay=run.replay)
         if ephemeral is not None:
-            ephemeral.tested(planned.cell.key)
+            ephemeral.tested(planned.cell.name)
         return result
 
     with _left_clean(run) as ephemeral:
@@ -103,7 +103,7 @@ def _run_all(run: Run, results: dict[str, CellResult]) -> None:
                 run.stop()
                 workers.shutdown(wait=True, cancel_futures=True)
                 for future, planned in futures.items():
-                    if planned.cell.key not in results:
+                    if planned.cell.name not in results:
                         finished(_result_after_interrupt(future, planned))
                 raise
 
@@ -132,4 +132,4 @@ def _as_they_end(futures: dict[Future[CellResult], PlannedCell]) -> Iterator[Fut
 def _result_after_interrupt(future: Future[CellResult], planned: PlannedCell) -> CellResult:
     if future.done() and not future.cancelled() and future.exception() is None:
         return future.result()
-    return CellResult(planned.cell.key, Outcome.INTERRUPTED, "interrupted")
+    return CellResult(planned.cell.name, Outcome.INTERRUPTED, "interrupted")

@@ -87,9 +87,9 @@ def known_good(report: RunReport) -> list[MadeLock]:
     """Return locks of the cells of a record that pass. Raises `UsageError` where there are none."""
     found = [
         # Without what it answers: a record doesn't tell all of that.
-        MadeLock(LockOrigin(cell), report.locks[cell.key], repeatable=False)
+        MadeLock(LockOrigin(cell), report.locks[cell.name], repeatable=False)
         for cell in report.cells
-        if report.result(cell).outcome is Outcome.PASS and cell.key in report.locks
+        if report.result(cell).outcome is Outcome.PASS and cell.name in report.locks
     ]
     if not found:
         raise UsageError("No cell of that record passes.", hint="Only what was seen to work is a known-good set.")

@@ -205,7 +205,7 @@ UNSTEADY: MemoKind[bool] = MemoKind("unsteady", "a result's key", _Json(bool), i
 """With this key a cell has failed: what passes with it is not the same every time."""
 PEAK: MemoKind[int] = MemoKind("peak", "canonical name of a project", _Json(_Count), is_portable=True)
 """Bytes that its cells needed at the most."""
-DURATION: MemoKind[float] = MemoKind("took", "a cell's key", _Json(Annotated[float, Meta(ge=0)]))
+DURATION: MemoKind[float] = MemoKind("took", "a cell's name", _Json(Annotated[float, Meta(ge=0)]))
 """Seconds that it ran last time."""
 SURFACE: MemoKind[Surface] = MemoKind(
     "surface", "digest of wheels and rules", _Compressed(_Json(dict[str, PublicName]), 6)

@@ -102,7 +102,7 @@ def runs(draw: Callable[[st.SearchStrategy[Event]], Event]) -> list[Event]:
     """A whole run whose results belong to its cells."""
     start = draw(starts)
     assert isinstance(start, RunStarted)
-    keys = st.sampled_from([cell.key for cell in start.cells] or [""])
+    keys = st.sampled_from([cell.name for cell in start.cells] or [""])
     middle: st.SearchStrategy[Event] = st.one_of(
         st.builds(CellFinished, results(keys)),
         st.builds(CellLocked, keys, locks, st.booleans()),
@@ -179,7 +179,7 @@ def test_exit_status_does_not_depend_on_the_order(seen: list[Outcome]) -> None:
 @settings(max_examples=60)
 def test_every_cell_has_a_result_and_totals_are_sums(told: list[Event]) -> None:
     report = fold(told)
-    assert all(report.result(cell).cell == cell.key for cell in report.cells)
+    assert all(report.result(cell).cell == cell.name for cell in report.cells)
     transfers = [event for event in told if isinstance(event, TransferFinished)]
     assert report.transfers.files == len(transfers)
     assert report.transfers.received == sum(event.received for event in transfers)
@@ -192,12 +192,12 @@ def test_every_cell_has_a_result_and_totals_are_sums(told: list[Event]) -> None:
 def test_each_failing_cell_and_each_refused_cell_is_told_of(told: list[Event]) -> None:
     report = fold(told)
     found, hidden = differences(report)
-    named = {cell.key for each in found for cell in (each.cell, *each.also)}
-    failing = {c.key for c in report.cells if report.result(c).outcome.is_failure_of_the_test}
+    named = {cell.name for each in found for cell in (each.cell, *each.also)}
+    failing = {c.name for c in report.cells if report.result(c).outcome.is_failure_of_the_test}
     assert named == failing
     assert hidden >= 0
-    refused = {cell.key for each in obstacles(report) for cell in (each.cell, *each.also)}
-    outcomes_of = {cell.key: report.result(cell).outcome for cell in report.cells}
+    refused = {cell.name for each in obstacles(report) for cell in (each.cell, *each.also)}
+    outcomes_of = {cell.name: report.result(cell).outcome for cell in report.cells}
     assert refused == {k for k, o in outcomes_of.items() if not o.ran and o is not Outcome.INTERRUPTED}
 
 
@@ -209,9 +209,9 @@ def test_the_text_is_safe_to_print_whatever_the_run_says(told: list[Event], widt
     assert not set(shown) & set("\x1b\r\x85\u2028\u2029\u202e")
 
 
-@given(st.lists(cells, max_size=6, unique_by=lambda cell: cell.key))
+@given(st.lists(cells, max_size=6, unique_by=lambda cell: cell.name))
 def test_every_cell_has_a_label(chosen: list[Cell]) -> None:
-    assert set(cell_labels(chosen)) == {cell.key for cell in chosen}
+    assert set(cell_labels(chosen)) == {cell.name for cell in chosen}
 
 
 @given(text, st.integers(0, 10**9), st.integers(0, 10**9))

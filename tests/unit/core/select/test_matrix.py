@@ -75,7 +75,7 @@ def refused(cell: PlannedCell) -> tuple[Outcome, str, str]:
 
 def test_the_newest_python_with_a_wheel_is_taken() -> None:
     cell = planned(wheels("2.4.0", "3.6", "3.7", "3.8"))
-    assert cell.cell.key == "tensorflow==2.4.0@py3.8@era"
+    assert cell.cell.name == "tensorflow==2.4.0@py3.8@era"
     assert cell.artifact is not None
     assert cell.artifact.filename == f"tensorflow-2.4.0-cp38-cp38-{LINUX}.whl"
 
@@ -193,7 +193,7 @@ def test_wheels_for_pythons_that_are_all_missing() -> None:
 
 
 def test_a_cell_without_a_python_has_a_dash_for_it() -> None:
-    assert planned(wheels("2.4.0", "3.6"), []).cell.key == "tensorflow==2.4.0@py-@era"
+    assert planned(wheels("2.4.0", "3.6"), []).cell.name == "tensorflow==2.4.0@py-@era"
 
 
 def test_wheels_for_other_platforms_only() -> None:
@@ -275,5 +275,5 @@ def test_a_cell_names_its_platform_unless_it_is_this_machine() -> None:
             pythons=(),
             resolution=Resolution.ERA,
         )
-        assert one.cell.key == key
+        assert one.cell.name == key
     assert (elsewhere.label, HERE.label) == ("win_amd64", HERE.tags[0])

@@ -26,7 +26,7 @@ LETTERS = {
 def of(rows: Sequence[tuple[str, str, str]], package: str = "toy") -> SupportedVersions:
     """Rows of version, Python and letter."""
     cells = {Cell.of(package, version, python, Resolution.ERA): LETTERS[letter] for version, python, letter in rows}
-    results = {cell.key: CellResult(cell.key, outcome) for cell, outcome in cells.items()}
+    results = {cell.name: CellResult(cell.name, outcome) for cell, outcome in cells.items()}
     [found] = support(RunReport(cells=tuple(cells), results=results))
     return found
 

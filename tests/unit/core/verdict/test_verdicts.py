@@ -38,8 +38,8 @@ def row(outcome: Outcome, **facts: object) -> TestRow:
 def report(rows: dict[Cell, TestRow], locks: dict[Cell, Lock] | None = None) -> RunReport:
     return RunReport(
         cells=tuple(rows),
-        results={one.key: CellResult(one.key, row.outcome, tests=(row,)) for one, row in rows.items()},
-        locks={one.key: lock for one, lock in (locks or {}).items()},
+        results={one.name: CellResult(one.name, row.outcome, tests=(row,)) for one, row in rows.items()},
+        locks={one.name: lock for one, lock in (locks or {}).items()},
     )
 
 
