@@ -169,7 +169,7 @@ def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pyt
 
     make(tmp_path / "ledger.sqlite", sql=(OLD / "ledger.sql").read_text())
     with monkeypatch.context() as patch, closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
-        patch.setattr("tf_tester.store.ledger.to_version_2", fail)
+        patch.setattr("tf_tester.store.memos.migrate.to_version_2", fail)
         with pytest.raises(StoreError):
             ledger.keys(REPLICA)
     with closing(Ledger(tmp_path / "ledger.sqlite")) as ledger:
