@@ -15,23 +15,38 @@ def alive(pid: int) -> bool:
         return False
 
 
+_ROUNDS = 200
+"""How often is looked for processes that have been forked meanwhile; they are few, unless somebody forks for ever."""
+
+
 def kill_strays(mark: tuple[str, str], *, session: int | None) -> int:
-    """Kill the processes that carry the mark (a variable and its value) or are of that session; how many there were.
+    """Kill the processes that carry the mark (a variable and its value) or are of that session, and return how many.
 
     One that left the session still carries the mark, one that cleared its variables is still in the session: only
-    who does both escapes. Again until none is left, for they may fork meanwhile.
+    who does both escapes. Looked for until there is no process that wasn't looked at: a stray may fork and end while
+    the others are looked at.
     """
     killed: set[int] = set()
-    for _ in range(5):
-        strays = [p for p in psutil.process_iter() if p.pid != session and _belongs(p, mark, session)]
-        if not strays:
+    looked_at: set[int] = {session} if session is not None else set()
+    for _ in range(_ROUNDS):
+        new = set(psutil.pids()) - looked_at
+        if not new:
             break
+        looked_at |= new
+        strays = [process for process in map(_process, new) if process is not None and _belongs(process, mark, session)]
         for stray in strays:
             with contextlib.suppress(psutil.Error):
                 stray.kill()
                 killed.add(stray.pid)
         _wait_for_death(strays)
     return len(killed)
+
+
+def _process(pid: int) -> psutil.Process | None:
+    try:
+        return psutil.Process(pid)
+    except psutil.Error:
+        return None
 
 
 def _wait_for_death(processes: Sequence[psutil.Process]) -> None:

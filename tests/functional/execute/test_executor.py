@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ import pytest
 from tests.waiting import until
 from tf_tester.execute import local
 from tf_tester.execute.local import MARK, LocalExecutor
+from tf_tester.execute.strays import kill_strays
 from tf_tester.model.host.exit import Exit
 from tf_tester.model.host.limits import Exceeded, Limit, Limits
 from tf_tester.ports.execute import Command
@@ -260,6 +262,36 @@ def test_nobody_else_dies_with_it(bench: Bench) -> None:
         assert not other.done()
         bench.executor.stop()
         assert other.result().signal in (signal.SIGTERM, signal.SIGKILL)
+
+
+def test_a_stray_that_forks_and_ends_while_others_are_looked_at_is_found(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = bench.folder / "child"
+    forks = f"""
+        import os, sys, time
+        while not os.path.exists("go"): time.sleep(0.001)
+        if os.fork() == 0:
+            open({str(child)!r} + ".new", "w").write(str(os.getpid()))
+            os.rename({str(child)!r} + ".new", {str(child)!r})
+            time.sleep(1000)
+    """
+    mark = ("TF_TESTER_TEST", bench.folder.name)
+    words = (sys.executable, "-c", textwrap.dedent(forks), str(bench.folder))
+    stray = subprocess.Popen(words, cwd=bench.folder, env=dict([mark]))
+    list_pids = psutil.pids
+
+    def pids() -> list[int]:
+        found = list_pids()
+        if not child.exists():
+            (bench.folder / "go").touch()
+            until(child.exists)
+            stray.wait()
+        return found
+
+    monkeypatch.setattr(psutil, "pids", pids)
+    assert kill_strays(mark, session=None) == 1
+    until(lambda: is_dead(int(child.read_text())))
 
 
 # -- the end of all
