@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 import uv
 
-from tests.functional.harness.test_harness import PYTEST, PYTEST_STATUSES, Bench, Ran, harness, interpreters
+from tests.functional.harness.bench import Bench, Ran, interpreters
+from tests.functional.harness.conftest import harness
+from tests.functional.harness.test_harness import PYTEST, PYTEST_STATUSES
 
 pytestmark = pytest.mark.real
 __all__ = ["harness"]  # a fixture
