@@ -12,7 +12,8 @@ from tf_tester.errors import TfTesterError
 
 SOURCE = Path(tf_tester.__file__).parent
 OF_ONE_PACKAGE = {"transfer/trouble.py": ["Trouble"], "execute/probe_child.py": ["Refused"]}
-"""The second is a program of its own."""
+OF_ONE_PACKAGE |= {"harness/runners/notebook.py": ["NotANotebook"]}
+"""The last two are of programs of their own."""
 
 
 def drawn() -> dict[str, str]:

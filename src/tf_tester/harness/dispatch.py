@@ -28,16 +28,20 @@ def main(order: str, before: "frozenset[str]", adds_folder: bool) -> object:
     leave.session = session
     session.announce()
     session.user_folders.spare()
-    return _runner(session.mode).run(session)
+    return _runner(session).run(session)
 
 
-def _runner(mode: str) -> "Any":
+def _runner(session: HarnessSession) -> "Any":
     """Return the module that runs a mode; only its own imports are paid for."""
-    if mode == "script":
+    if session.mode == "script" and session.targets[0].endswith(".ipynb"):
+        from .runners import notebook
+
+        return notebook
+    if session.mode == "script":
         from .runners import script
 
         return script
-    if mode == "unittest":
+    if session.mode == "unittest":
         from .runners import unittest_runner
 
         return unittest_runner

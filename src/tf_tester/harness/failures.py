@@ -30,11 +30,14 @@ def describe(error: BaseException, trace: "TracebackType | None", folders: "list
         assert isinstance(error, SyntaxError)
         line, text = line_number(error.lineno), _one_line(error.text)
         place = {"file": error.filename, "line": line, "function": None, "text": text}
+    if _is_doctest_failure(error):
+        place = _doctest_place(error)
     inside = [step for step in steps if _is_below(step[0], folders)]
     package_place = _place(inside[-1]) if inside else None
     if package_place:
         del package_place["text"]
-    description = {"type": type_name(type(error)), "message": message_of(error), "in_package": package_place}
+    message = _doctest_message(error) if _is_doctest_failure(error) else message_of(error)
+    description = {"type": type_name(type(error)), "message": message, "in_package": package_place}
     description.update(place)
     return description
 
@@ -138,3 +141,20 @@ def _one_line(text: object) -> "str | None":
 
 def _is_below(file: str, folders: "list[str]") -> bool:
     return any(file == folder or file.startswith(folder + os.sep) for folder in folders)
+
+
+def _is_doctest_failure(error: BaseException) -> bool:
+    return type(error).__module__ == "doctest" and hasattr(error, "example") and hasattr(error, "got")
+
+
+def _doctest_message(error: "Any") -> str:
+    """Return what an example of a doctest should have printed, and what it printed; by itself it says neither."""
+    want, got = (
+        clip(str(text).rstrip("\n"), MESSAGE_LIMIT // 2) or "nothing" for text in (error.example.want, error.got)
+    )
+    return f"expected {want}, got {got}" if "\n" not in want + got else f"expected:\n{want}\ngot:\n{got}"
+
+
+def _doctest_place(error: "Any") -> "dict[str, Any]":
+    line = line_number((error.test.lineno or 0) + error.example.lineno + 1)
+    return {"file": error.test.filename, "line": line, "function": None, "text": _one_line(error.example.source)}

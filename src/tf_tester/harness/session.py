@@ -25,6 +25,7 @@ class HarnessSession:
         self.mode = order["mode"]  # type: str
         self.targets = order["targets"]  # type: list[str]
         self.args = order.get("args") or []  # type: list[str]
+        self.or_scripts = order.get("or_scripts") or []  # type: list[str]
         self.rootdir = order["rootdir"]  # type: str
         self.limit = order.get("limit") or 65536  # type: int
         self.deselect = frozenset(order.get("deselect") or [])  # type: frozenset[str]
@@ -32,7 +33,9 @@ class HarnessSession:
         self.events = Events(order["events"])
         self.imports = ImportWatch(order.get("watch") or [], self.events)
         self.shown_warnings = WarningCollector()
-        self.user_folders = UserFolders([self.rootdir] + [os.path.dirname(target) for target in self.targets])
+        self.user_folders = UserFolders(
+            [self.rootdir] + [os.path.dirname(target.partition("::")[0]) for target in self.targets]
+        )
         self._brought = brought
         self._adds_folder = adds_folder
         self.collected = 0

@@ -20,9 +20,9 @@ class Outcome(StrEnum):
     """The test could not be run: syntax, collection, a fixture."""
     FAIL = "fail"
     """The test's code raised, or left with another status than 0."""
+    PASS = "pass"
     EMPTY = "empty"
     """Nothing was tested: no test was found in a file or folder that was given."""
-    PASS = "pass"
     SKIP = "skip"
     # A cell that never ran:
     NO_PYTHON = "no-python"
@@ -45,8 +45,8 @@ class Outcome(StrEnum):
         return self in _BAD
 
 
-_BAD = frozenset({Outcome.OOM, Outcome.CRASH, Outcome.TIMEOUT, Outcome.ERROR, Outcome.FAIL, Outcome.EMPTY})
-_RAN = _BAD | {Outcome.PASS, Outcome.SKIP}
+_BAD = frozenset({Outcome.OOM, Outcome.CRASH, Outcome.TIMEOUT, Outcome.ERROR, Outcome.FAIL})
+_RAN = _BAD | {Outcome.PASS, Outcome.EMPTY, Outcome.SKIP}
 
 
 def worst(outcomes: Collection[Outcome]) -> Outcome:

@@ -261,6 +261,9 @@ def _remarks_of(report: RunReport, cell: Cell) -> Iterator[str]:
     if result.outcome is Outcome.SKIP:
         reason = next((row.reason for row in result.tests if row.reason), "")
         yield "nothing was tested: every test was skipped" + (f" ({reason})" if reason else "")
+    for row in result.tests:
+        if row.outcome is Outcome.EMPTY:
+            yield f"nothing was tested in {row.id}: {row.reason}"
     if cell.name in report.locks:
         yield from report.locks[cell.name].remarks
     yield from result.remarks

@@ -30,7 +30,7 @@ def test_the_harness_imports_the_standard_library_only() -> None:
                 imported |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 imported.add(str(node.module).partition(".")[0])
-    assert imported - set(sys.stdlib_module_names) == {"pytest", "_tf_tester_harness"}
+    assert imported - set(sys.stdlib_module_names) == {"pytest", "IPython", "_tf_tester_harness"}
 
 
 def test_one_session_writes_every_kind_of_event(bench: Bench, python: str) -> None:

@@ -113,7 +113,7 @@ def test_unittest_needs_no_layer_of_ours(user: User, index: Simulator) -> None:
         "test_toy.py",
         "import unittest, toy\nclass Spin(unittest.TestCase):\n    def test_it(self): self.assertTrue(toy.spin())\n",
     )
-    run = user.run("test", "test_toy.py", "--versions", "2.0")
+    run = user.run("test", "test_toy.py", "--versions", "2.0", "--runner", "unittest")
     assert (run.code, [row["id"] for row in run.results()["2.0"]["tests"]]) == (0, ["test_toy.py::Spin::test_it"])
     assert index.requests["pytest"] == 0
 
@@ -147,12 +147,12 @@ def test_a_script_that_hides_its_exception_passes_with_a_remark(user: User) -> N
     [("x = 1\n", ()), ("def test_it(): pass\n", ("--", "-k", "absent"))],
     ids=["none", "deselected"],
 )
-def test_where_no_tests_are_found_the_cell_is_empty_and_the_run_fails(
+def test_where_no_tests_are_found_the_cell_is_empty_and_nobody_says_that_it_passed(
     user: User, with_pytest: None, source: str, words: tuple[str, ...]
 ) -> None:
     user.write("tests/test_toy.py", source)
     run = user.run("test", "tests", "--versions", "2.0", *words)
-    assert (run.code, run.outcomes()) == (1, {"2.0": "empty"})
+    assert (run.code, run.outcomes()) == (3, {"2.0": "empty"})
     assert "no tests were found" in run.out
     assert "1 empty" in run.out
 
@@ -160,7 +160,7 @@ def test_where_no_tests_are_found_the_cell_is_empty_and_the_run_fails(
 def test_a_file_whose_tests_are_all_skipped_tested_nothing(user: User, with_pytest: None) -> None:
     user.write("test_toy.py", "import pytest\n@pytest.mark.skip(reason='not now')\ndef test_it(): pass\n")
     run = user.run("test", "test_toy.py", "--versions", "2.0")
-    assert run.outcomes() == {"2.0": "skip"}
+    assert (run.code, run.outcomes()) == (3, {"2.0": "skip"})
     assert "nothing was tested" in run.out
 
 
@@ -509,10 +509,16 @@ def test_pytest_changes_a_dependency_only_when_it_must_and_says_so(
         (("test", "check.py", "--versions", "2.0", "--package", "toyy"), "no project named toyy", "spelling"),
         (("test", "check.py", "--versions", "2.0", "--timeout", "soon"), "--timeout", "15m"),
         (("test", "check.py", "--versions", "2.0", "--python", "perl"), "perl", "doctor"),
-        (("test", "check.py::test_it", "--versions", "2.0"), "names a test within a file", "-k NAME"),
+        (("test", "none.py::test_it", "--versions", "2.0"), "There is no file", "none.py"),
+        (("test", "empty::test_it", "--versions", "2.0"), "names a test for pytest", "a file's test"),
+        (("test", "ut.py::T", "--versions", "2.0", "--runner", "unittest"), "names a test for pytest", "no --runner"),
         (("test", "check.py", "--versions", "2.0", "--pythonpath", "lib"), "no folder", "--pythonpath"),
         (("test", "check.py", "--versions", "2.0", "--project", "."), "no project that can be built", "pyproject.toml"),
-        (("test", "ut.py", "--versions", "2.0", "--", "-k", "a"), "unittest takes no arguments", "--runner pytest"),
+        (
+            ("test", "ut.py", "--versions", "2.0", "--runner", "unittest", "--", "-k"),
+            "unittest takes no arguments",
+            "--runner pytest",
+        ),
         (("test", "empty", "--versions", "2.0"), "has no test files", "test_*.py"),
         (("test", "check.py", "--versions", "2.0", "-r", "none.txt"), "none.txt", ""),
     ],

@@ -52,7 +52,7 @@ def files(tmp_path: Path) -> Path:
         "mixed/test_f.py": CASES,
         "mixed/test_g.py": TESTS,
         "scripts/test_h.py": SCRIPT,
-        "empty/helper.py": SCRIPT,
+        "empty/data.csv": "",
     }.items():
         (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_text(text)
@@ -71,8 +71,7 @@ def test_scripts_run_one_by_one_and_tests_of_a_kind_together(files: Path) -> Non
     assert jobs(files, "a.py", "b.py", "test_a.py", "test_b.py", "test_c.py") == [
         ("script", "a.py"),
         ("script", "b.py"),
-        ("pytest", "test_a.py test_b.py"),
-        ("unittest", "test_c.py"),
+        ("pytest", "test_a.py test_b.py test_c.py"),
     ]
 
 
@@ -84,11 +83,50 @@ def test_the_order_that_was_given_is_kept(files: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["tests", "mixed", "scripts", ".", "test_a.py::test_it", "a.py::test_it"])
+def test_folders_and_single_tests_are_for_pytest(files: Path, name: str) -> None:
+    assert jobs(files, name) == [("pytest", name)]
+
+
+def test_what_is_named_like_tests_may_be_a_script_all_the_same(files: Path) -> None:
+    (files / "c.py").write_text("def test_it(): pass")
+    targets = tuple(files / name for name in ("test_a.py", "tests", "c.py", "test_b.py::test_it", "test_b.py"))
+    [job] = jobs_of(Trial(targets=targets))
+    assert job.or_scripts == (files / "test_a.py", files / "test_b.py")
+    [job] = jobs_of(Trial(targets=targets, runner="pytest"))
+    assert job.or_scripts == ()
+
+
+def test_arguments_for_pytest_mean_pytest(files: Path) -> None:
+    [job] = jobs_of(Trial(targets=(files / "a.py",), arguments=("--doctest-modules",)))
+    assert job == TrialJob(Runner.PYTEST, (files / "a.py",))
+    [job] = jobs_of(Trial(targets=(files / "a.py",), arguments=("--epochs", "3")))
+    assert job.runner is Runner.SCRIPT
+
+
 @pytest.mark.parametrize(
-    ("name", "runner"), [("tests", "unittest"), ("mixed", "pytest"), ("scripts", "pytest"), (".", "pytest")]
+    ("name", "text"),
+    [
+        ("pytest.ini", "[pytest]\npython_files = a*.py"),
+        ("setup.cfg", "[tool:pytest]\npython_files = a*.py"),
+        ("pyproject.toml", "[tool.pytest.ini_options]\npython_files = ['a*.py']"),
+    ],
 )
-def test_a_folder_is_collected_by_what_all_its_files_are_content_with(files: Path, name: str, runner: str) -> None:
-    assert [kind for kind, _ in jobs(files, name)] == [runner]
+def test_a_projects_own_names_of_test_files_are_known(files: Path, name: str, text: str) -> None:
+    (files / "deep").mkdir()
+    (files / "deep/a.py").write_text(SCRIPT)
+    (files / "deep/.git").mkdir()
+    (files / name).write_text(text)
+    assert jobs(files, "a.py", "test_a.py") == [("pytest", "a.py test_a.py")]
+    assert jobs(files, "deep/a.py") == [("script", "deep/a.py")], "another repository"
+
+
+def test_a_notebook_brings_ipython_where_it_needs_it(files: Path) -> None:
+    (files / "a.ipynb").write_text('{"cells": [{"cell_type": "code", "source": ["x = 1"]}]}')
+    (files / "b.ipynb").write_text('{"cells": [{"cell_type": "code", "source": ["!ls"]}]}')
+    plain, magic = (jobs_of(Trial(targets=(files / name,))) for name in ("a.ipynb", "b.ipynb"))
+    assert (plain[0].runner, tools_of(plain)) == (Runner.SCRIPT, ())
+    assert (magic[0].runner, tools_of(magic)) == (Runner.SCRIPT, ("ipython",))
 
 
 def test_a_runner_that_was_given_is_taken(files: Path) -> None:
@@ -108,6 +146,7 @@ def test_a_command_needs_no_targets() -> None:
         (["zzz"], "auto", "There is no file", "Check the name"),
         (["no/where.py"], "auto", "There is no file", "no folder"),
         (["empty"], "auto", "has no test files", "test_*.py"),
+        (["empty"], "unittest", "has no test files", "test_*.py"),
         (["tests"], "script", "is a folder, not a script", "--runner pytest"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 from tf_tester.model.outcome import CellResult, Outcome, TestRow, worst
 from tf_tester.report.words import EXPLAINED, count_cells, count_tests, mark, meaning
 
-GRAVEST_FIRST = ["oom", "crash", "timeout", "error", "fail", "empty", "pass", "skip"]
+GRAVEST_FIRST = ["oom", "crash", "timeout", "error", "fail", "pass", "empty", "skip"]
 
 
 def test_a_cell_is_as_bad_as_its_worst_test() -> None:

@@ -596,7 +596,7 @@ TABLE: tuple[Setting, ...] = (
         "SIZE|auto",
     ),
     Setting("timeout", _some_time, "15m", "How long one cell may run.", "DURATION"),
-    Setting("runner", _one_of(*RUNNERS), "auto", "How the test is run; auto looks into it.", choices=RUNNERS),
+    Setting("runner", _one_of(*RUNNERS), "auto", "Who runs the test; auto goes by its name.", choices=RUNNERS),
     Setting(
         "env",
         _assignment,

@@ -1,10 +1,24 @@
-"""How a file wants to be run, from its text alone."""
+"""How a file wants to be run: by its name and, where that says nothing, by its text."""
 
 import ast
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Sequence
 from enum import StrEnum
+from fnmatch import fnmatch
+
+_TEST_LINE = re.compile(r"^(async )?def test|^class Test|^class \w+\(.*TestCase", re.MULTILINE)
+_TEXT_TESTS = (".rst", ".txt", ".md")
+NOTEBOOK = ".ipynb"
+_PYTEST_ARGUMENTS = frozenset(
+    """
+    -k -x --exitfirst --maxfail --lf --last-failed --ff --failed-first --nf --sw --stepwise --doctest-modules
+    --doctest-glob --doctest-continue-on-failure --doctest-report --import-mode --confcutdir --collect-only --co
+    --deselect --ignore --ignore-glob --pyargs --durations --tb --runxfail --strict-markers --markers --fixtures
+    --setup-show --junitxml --junit-xml --rootdir --noconftest --override-ini
+    """.split()  # noqa: SIM905 - one line each would be a page
+)
+"""Options of pytest that no script is likely to have."""
 
 
 class Runner(StrEnum):
@@ -12,80 +26,81 @@ class Runner(StrEnum):
 
     AUTO = "auto"
     SCRIPT = "script"
-    """By exit code."""
+    """By exit code; a notebook by its cells."""
     PYTEST = "pytest"
     UNITTEST = "unittest"
     COMMAND = "command"
     """Any program; what follows `--`."""
 
 
-def runner_of(source: str) -> Runner:
-    """Return pytest for functions and classes named like tests, unittest for TestCases alone, otherwise a script.
+def is_named_for_pytest(name: str, patterns: Sequence[str]) -> bool:
+    """Tell whether pytest collects a file of this name, where `python_files` has these patterns.
+
+    >>> is_named_for_pytest("test_model.py", PYTHON_FILES), is_named_for_pytest("train.py", PYTHON_FILES)
+    (True, False)
+    """
+    return name.endswith(".py") and any(fnmatch(name, pattern.rpartition("/")[2]) for pattern in patterns)
+
+
+PYTHON_FILES = ("test_*.py", "*_test.py")
+"""pytest's own patterns."""
+
+
+def means_pytest(arguments: Sequence[str]) -> bool:
+    """Tell whether some arguments are for pytest and nobody else.
+
+    >>> means_pytest(["--doctest-modules"]), means_pytest(["--maxfail=2"]), means_pytest(["--epochs", "3"])
+    (True, True, False)
+    """
+    return any(argument.partition("=")[0] in _PYTEST_ARGUMENTS for argument in arguments)
+
+
+def runner_of(name: str, source: str, patterns: Sequence[str] = PYTHON_FILES) -> Runner:
+    """Return pytest for a file that is named like tests or has some, otherwise a script.
 
     A file that this Python can't parse may be valid in the one that it is for: then its lines decide.
 
-    >>> runner_of("def test_add(): assert 1 + 1 == 2")
+    >>> runner_of("checks.py", "def test_add(): assert 1 + 1 == 2")
     <Runner.PYTEST: 'pytest'>
-    >>> runner_of("print('hello')")
+    >>> runner_of("checks.py", "print('hello')")
     <Runner.SCRIPT: 'script'>
     """
+    if name.endswith(NOTEBOOK):
+        return Runner.SCRIPT
+    if is_named_for_pytest(name, patterns) or name.endswith(_TEXT_TESTS):
+        return Runner.PYTEST
     try:
         with warnings.catch_warnings():
             # What is odd in the user's file is for the Python that runs it to say.
             warnings.simplefilter("ignore")
-            return _by_syntax(ast.parse(source))
+            has_tests = _has_tests_by_syntax(ast.parse(source))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return _by_lines(source)
+        has_tests = (
+            re.search(r"^(async )?def test|^class Test|^class \w+\(.*TestCase", source, re.MULTILINE) is not None
+        )
+    return Runner.PYTEST if has_tests else Runner.SCRIPT
 
 
-def runner_of_all(sources: Iterable[str]) -> Runner:
-    """Return the runner of several files: unittest only if all test files are content with it, scripts only
-    if all are.
-    """
-    found = {runner_of(source) for source in sources}
-    if Runner.PYTEST in found or not found:
-        return Runner.PYTEST
-    return Runner.UNITTEST if Runner.UNITTEST in found else Runner.SCRIPT
-
-
-def _by_syntax(tree: ast.Module) -> Runner:
+def _has_tests_by_syntax(tree: ast.Module) -> bool:
     # The `test_step(images, labels)` of a training loop is called by its own file; a test is called by its runner.
     helpers = {
         node.func.id
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and (node.args or node.keywords)
     }
-    functions = any(
-        isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and node.name.startswith("test")
-        and node.name not in helpers
-        for node in tree.body
-    )
-    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
-    cases = [node for node in classes if any("TestCase" in ast.unparse(base) for base in node.bases)]
-    plain = [node for node in classes if node.name.startswith("Test") and node not in cases and _has_tests(node)]
-    if functions or plain or (cases and _imports(tree, "pytest")):
-        return Runner.PYTEST
-    return Runner.UNITTEST if cases else Runner.SCRIPT
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            if node.name.startswith("test") and node.name not in helpers:
+                return True
+        elif isinstance(node, ast.ClassDef) and (
+            any("TestCase" in ast.unparse(base) for base in node.bases)
+            or (node.name.startswith("Test") and _has_test_methods(node))
+        ):
+            return True
+    return False
 
 
-def _by_lines(source: str) -> Runner:
-    if re.search(r"^(def test|async def test)", source, re.MULTILINE):
-        return Runner.PYTEST
-    if re.search(r"^class \w+\(.*TestCase", source, re.MULTILINE):
-        return Runner.UNITTEST
-    return Runner.PYTEST if re.search(r"^class Test", source, re.MULTILINE) else Runner.SCRIPT
-
-
-def _has_tests(node: ast.ClassDef) -> bool:
+def _has_test_methods(node: ast.ClassDef) -> bool:
     return any(
         isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef) and part.name.startswith("test") for part in node.body
-    )
-
-
-def _imports(tree: ast.Module, module: str) -> bool:
-    return any(
-        (isinstance(node, ast.Import) and any(alias.name.split(".")[0] == module for alias in node.names))
-        or (isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == module)
-        for node in ast.walk(tree)
     )

@@ -67,7 +67,7 @@ def _gravity(outcome: Outcome) -> int:
 
 def _works(outcomes: Iterable[Outcome]) -> Compatibility:
     found = set(outcomes)
-    bad = any(one.is_failure_of_the_test and one is not Outcome.EMPTY for one in found)
+    bad = any(one.is_failure_of_the_test for one in found)
     if Outcome.PASS in found:
         return Compatibility.PARTLY if bad else Compatibility.YES
     return Compatibility.NO if bad else Compatibility.UNKNOWN

@@ -53,9 +53,6 @@ def finding(difference: SharedFailure, report: RunReport) -> FailureFinding:
     explained = next((one for one in report.explanations if one.cell in cells and one.test in ("", test)), None)
     if explained is not None:
         return FailureFinding(explained.verdict, "", span, explained)
-    outcome = report.result(difference.cell).outcome if difference.row is None else difference.row.outcome
-    if outcome is Outcome.EMPTY:
-        return FailureFinding(Verdict.UNKNOWN, "nothing was tested", span)
     outcomes = {report.result(cell).outcome for cell in cells}
     told = f"{difference.headline}\n{difference.row.stderr if difference.row else ''}"
     if outcomes == {Outcome.OOM}:

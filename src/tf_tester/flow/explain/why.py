@@ -133,7 +133,6 @@ def _one_of_each_kind(
         if result is None or not result.outcome.is_failure_of_the_test:
             continue
         for signature, (row, _) in kinds_of_failure(result).items():
-            outcome = result.outcome if row is None else row.outcome
-            if signature not in seen and outcome is not Outcome.EMPTY:  # there is nothing to explain
+            if signature not in seen:
                 seen.add(signature)
                 yield planned, row.id if row is not None else ""

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import stat
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +19,9 @@ from tf_tester.core.outcome.harness_events import (
 )
 from tf_tester.core.outcome.judge import judge_command, judge_harness, with_output
 from tf_tester.core.replay.hidden import missed
-from tf_tester.core.select.runner import Runner, runner_of, runner_of_all
+from tf_tester.core.select.notebook import needs_ipython
+from tf_tester.core.select.pytest_settings import FILES, settings_in
+from tf_tester.core.select.runner import NOTEBOOK, PYTHON_FILES, Runner, is_named_for_pytest, means_pytest, runner_of
 from tf_tester.core.wheel.wheel_rules import same_version
 from tf_tester.errors import InstallFailed, UsageError
 from tf_tester.flow.prepare.prepare import Preparation
@@ -38,9 +39,10 @@ from tf_tester.ports.execute import Command
 LIMIT = 65_536
 """Characters kept of one stream or traceback; head and tail."""
 _PROJECT_FILES = ("pyproject.toml", "setup.py")
+_TEST_SUFFIXES = frozenset({".py", ".rst", ".txt", ".md", NOTEBOOK})
+"""Of files in which tests of any runner are."""
 _RESTARTS = 20
 """How often a test run that died is gone on with behind the test that killed it."""
-_TEST_FILE = re.compile(r"(test_.*|.*_test)\.py")
 
 
 class TrialJob(Struct, frozen=True):
@@ -48,7 +50,9 @@ class TrialJob(Struct, frozen=True):
 
     runner: Runner
     targets: tuple[Path, ...]
-    """Empty for a command."""
+    """Files and folders; behind a file's name there may be a test's (`::`), as in pytest. Empty for a command."""
+    or_scripts: tuple[Path, ...] = ()
+    """Those of the targets that run as scripts where pytest finds no tests in them."""
 
 
 class TrialResult(Struct, frozen=True):
@@ -69,20 +73,13 @@ def jobs_of(trial: Trial) -> tuple[TrialJob, ...]:
     wanted = Runner(trial.runner)
     jobs: list[TrialJob] = [TrialJob(Runner.COMMAND, ())] if trial.command else []
     for target in trial.targets:
-        if not target.exists() and "::" in target.name:
-            raise UsageError(
-                f"{target.name} names a test within a file.", hint="Give the file, and choose in it with `-- -k NAME`."
-            )
-        if not target.exists():
-            raise UsageError(f"There is no file {target}.", hint=_similar(target))
-        runner = _runner_of_target(target) if wanted is Runner.AUTO else wanted
-        if runner is Runner.SCRIPT and target.is_dir():
-            raise UsageError(f"{target} is a folder, not a script.", hint="Give its files, or --runner pytest.")
+        job = _job_of(target, wanted, trial.arguments)
         last = jobs[-1] if jobs else None
-        if runner is not Runner.SCRIPT and last is not None and last.runner is runner:
-            jobs[-1] = replace(last, targets=(*last.targets, target))
+        if job.runner is not Runner.SCRIPT and last is not None and last.runner is job.runner:
+            together = (*last.targets, target), (*last.or_scripts, *job.or_scripts)
+            jobs[-1] = TrialJob(job.runner, *together)
         else:
-            jobs.append(TrialJob(runner, (target,)))
+            jobs.append(job)
     if trial.arguments and any(job.runner is Runner.UNITTEST for job in jobs):
         raise UsageError(
             f"unittest takes no arguments here: {' '.join(trial.arguments)}", hint="Use --runner pytest for them."
@@ -98,9 +95,16 @@ def jobs_of(trial: Trial) -> tuple[TrialJob, ...]:
     return tuple(jobs)
 
 
+def file_of(target: Path) -> Path:
+    """Return the file or folder of a target, which may name a test in it (`test_model.py::test_save`)."""
+    return Path(str(target).partition("::")[0])
+
+
 def tools_of(jobs: Sequence[TrialJob]) -> tuple[str, ...]:
     """Return the requirements of the runners."""
-    return ("pytest",) if any(job.runner is Runner.PYTEST for job in jobs) else ()
+    scripts = [target for job in jobs if job.runner is Runner.SCRIPT for target in job.targets]
+    has_magic = any(needs_ipython(_text(target)) for target in scripts if target.name.endswith(NOTEBOOK))
+    return ("pytest",) * any(job.runner is Runner.PYTEST for job in jobs) + ("ipython",) * has_magic
 
 
 def run_trial(
@@ -204,7 +208,7 @@ def _run_command(stage: _Stage, place: Path) -> TrialResult:
 def _run_harness(stage: _Stage, job: TrialJob, place: Path) -> TrialResult:
     """Run one job under the harness, and behind a test that killed its process once more."""
     cwd = stage.trial.cwd
-    root = cwd if all(target.is_relative_to(cwd) for target in job.targets) else job.targets[0].parent
+    root = cwd if all(target.is_relative_to(cwd) for target in job.targets) else file_of(job.targets[0]).parent
     target = os.path.relpath(job.targets[0], root)
     done: dict[str, TestRow] = {}
     parts: list[TrialResult] = []
@@ -243,6 +247,7 @@ def _start_harness(
         "distribution": stage.planned.cell.package,
         "limit": LIMIT,
         "deselect": sorted(left_out),
+        "or_scripts": [str(path) for path in job.or_scripts],
         "rootdir": str(root),
     }
     order.write_text(json.dumps(spec), encoding="utf-8")
@@ -292,18 +297,39 @@ def _remarks_on(log: HarnessLog) -> tuple[str, ...]:
     return (f"{found} left out of the harness's event file: no event of the harness (tests can write there)",)
 
 
-def _runner_of_target(target: Path) -> Runner:
-    if target.is_file():
-        return runner_of(_text(target))
-    files = sorted(path for path in target.rglob("*.py") if _TEST_FILE.fullmatch(path.name))
-    if not files:
-        raise UsageError(
-            f"{target} has no test files.",
-            hint="Test files are named test_*.py or *_test.py; or give a script itself.",
-        )
-    kind = runner_of_all(_text(path) for path in files)
-    # A folder is collected: a script among tests can't be, so pytest says what it found.
-    return Runner.UNITTEST if kind is Runner.UNITTEST else Runner.PYTEST
+def _job_of(target: Path, wanted: Runner, arguments: Sequence[str]) -> TrialJob:
+    """Return what runs one target. Raises `UsageError`."""
+    file = file_of(target)
+    if not file.exists():
+        raise UsageError(f"There is no file {file}.", hint=_similar(file))
+    names_a_test = file != target
+    if names_a_test and (file.is_dir() or wanted in (Runner.SCRIPT, Runner.UNITTEST)):
+        raise UsageError(f"{target.name} names a test for pytest.", hint="Give a file's test, and no --runner.")
+    if wanted is Runner.SCRIPT and file.is_dir():
+        raise UsageError(f"{target} is a folder, not a script.", hint="Give its files, or --runner pytest.")
+    if file.is_dir() and not any(path.suffix in _TEST_SUFFIXES for path in file.rglob("*")):
+        raise UsageError(f"{target} has no test files.", hint="pytest takes test_*.py and *_test.py; or give a script.")
+    if wanted is not Runner.AUTO:
+        return TrialJob(wanted, (target,))
+    if names_a_test or file.is_dir() or means_pytest(arguments):
+        return TrialJob(Runner.PYTEST, (target,))
+    patterns = _python_files(file)
+    runner = runner_of(file.name, _text(file), patterns)
+    may_be_script = runner is Runner.PYTEST and is_named_for_pytest(file.name, patterns) and not arguments
+    return TrialJob(runner, (target,), (target,) if may_be_script else ())
+
+
+def _python_files(file: Path) -> tuple[str, ...]:
+    """Return the names of test files (`python_files`) in the project that a file is in."""
+    for folder in file.parents:
+        for name in FILES:
+            path = folder / name
+            settings = settings_in(name, _text(path)) if path.is_file() else None
+            if settings is not None:
+                return settings.python_files or PYTHON_FILES
+        if (folder / ".git").exists():
+            break
+    return PYTHON_FILES
 
 
 def _text(path: Path) -> str:

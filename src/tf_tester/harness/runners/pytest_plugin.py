@@ -14,14 +14,16 @@ if TYPE_CHECKING:
 
     from ..session import HarnessSession
     from .tests import Tests
+    from .untested_files import UntestedFiles
 
 
 class Plugin:
     """Writes rows while pytest collects and runs."""
 
-    def __init__(self, session: "HarnessSession", tests: "Tests") -> None:
+    def __init__(self, session: "HarnessSession", tests: "Tests", untested: "UntestedFiles") -> None:
         self._session = session
         self._tests = tests
+        self._untested = untested
         self._ids = {}  # type: dict[str, str]
         self._rootpath = session.rootdir
         self._running = {}  # type: dict[str, OpenRow]
@@ -52,18 +54,28 @@ class Plugin:
     @pytest.hookimpl(hookwrapper=True)
     def pytest_make_collect_report(self, collector: "Any") -> "Any":
         is_module = isinstance(collector, pytest.Module)
+        file = str(getattr(collector, "path", None) or getattr(collector, "fspath", ""))
         if is_module:
             self._tests.load(self._id(collector.nodeid))
+            self._untested.load(file)
         outcome = yield
-        if is_module and not outcome.excinfo:
+        if is_module and outcome.excinfo and isinstance(outcome.excinfo[1], SystemExit):
+            self._untested.left(file, outcome.excinfo[1])
+        elif is_module and not outcome.excinfo:
             self._tests.loaded()
+            report = outcome.get_result()
+            if report.passed:
+                self._untested.loaded(file, getattr(collector, "obj", None), report)
 
     def pytest_exception_interact(self, node: "Any", call: "Any", report: "Any") -> None:
         if isinstance(node, pytest.Collector):
             attach(report, call.excinfo, self._session)
+            error = cause_of(call.excinfo.value)
+            file = str(getattr(node, "path", None) or node.fspath)
+            report.tf_tester_left = isinstance(error, SystemExit) and self._untested.left(file, error)
 
     def pytest_collectreport(self, report: "Any") -> None:
-        if report.passed:
+        if report.passed or getattr(report, "tf_tester_left", False):
             return
         row = OpenRow(self._session, self._id(report.nodeid))
         judge(row, report, "error")

@@ -18,6 +18,10 @@ def cause_of(error: BaseException) -> BaseException:
         return getattr(error, "cause", None) or error.excinfo[1]  # type: ignore[attr-defined, no-any-return]
     if type(error).__name__ == "CollectError" and error.__cause__ is not None:
         return error.__cause__
+    if type(error).__name__ == "MultipleDoctestFailures":
+        return cause_of(error.failures[0])  # type: ignore[attr-defined, no-any-return]
+    if type(error).__name__ == "UnexpectedException":  # of a doctest
+        return error.exc_info[1]  # type: ignore[attr-defined, no-any-return]
     return error
 
 

@@ -28,15 +28,18 @@ def run(session: "HarnessSession") -> int:
         session.exit_code = USAGE_ERROR
         return USAGE_ERROR
     from .pytest_plugin import Plugin
+    from .untested_files import UntestedFiles
 
+    untested = UntestedFiles(session, tests)
     session.user_folders.spare_from_pytest()
     session.put_on_path(os.getcwd())
     arguments = OPTIONS + session.args + session.targets
     sys.argv[:] = ["pytest", *arguments]
     try:
-        session.exit_code = int(pytest.main(arguments, plugins=[Plugin(session, tests)])) & 0xFF
+        session.exit_code = int(pytest.main(arguments, plugins=[Plugin(session, tests, untested)])) & 0xFF
     except BaseException as error:  # a conftest.py that calls sys.exit, or a plugin that fails
         tests.stop(error, error.__traceback__)
         session.exit_code = INTERNAL_ERROR
+    untested.conclude()
     tests.conclude(could_not_begin=session.exit_code == USAGE_ERROR)
     return session.exit_code

@@ -9,11 +9,14 @@ from ..rows import OpenRow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import CodeType
+    from types import CodeType, ModuleType
+    from typing import Any
 
     from ..session import HarnessSession
 
 INTERRUPTED = 130
+LOOKS_FOR_NAMES = frozenset({"globals", "locals", "vars", "dir", "getmembers", "inspect"})
+"""Names of what finds the tests of a module to call them."""
 
 
 def run(session: "HarnessSession") -> object:
@@ -27,7 +30,7 @@ def run(session: "HarnessSession") -> object:
         code = _compile(file)
     except BaseException as error:  # not only SyntaxError: null bytes, too deeply nested, not readable
         return _leave(session, row, "error", error.with_traceback(None), 2 if isinstance(error, OSError) else 1)
-    module = _fresh_main(file)
+    module = fresh_main(file)
     sys.modules["__main__"] = module
     sys.argv[:] = [target, *session.args]
     session.put_on_path(os.path.dirname(os.path.realpath(file)))
@@ -39,8 +42,46 @@ def run(session: "HarnessSession") -> object:
         error = error.with_traceback(without_harness(error.__traceback__))
         return _leave(session, row, "fail", error, INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1)
     row.exit_code = session.exit_code = 0
+    _judge_tests(row, file, module)
     row.finish()
     return None
+
+
+def _judge_tests(row: OpenRow, file: str, module: "ModuleType") -> None:
+    """Say so where a script defines tests that running it doesn't run; where it does nothing else, it is empty."""
+    tests = _tests_in(vars(module))
+    if not tests:
+        return
+    import ast
+
+    from .script_parts import acts, main_blocks, mentions, starts_tests
+
+    with open(file, "rb") as source:
+        tree = ast.parse(source.read(), file)
+    if starts_tests(tree) or mentions(tree, frozenset(tests) | LOOKS_FOR_NAMES):
+        return
+    told = ", ".join(sorted(tests)[:3]) + (", ..." if len(tests) > 3 else "")
+    if acts(tree) or main_blocks(tree):
+        row.remarks.append(f"defines tests ({told}) that running it doesn't run: --runner pytest does")
+    else:
+        row.judge("empty", f"it only defines tests ({told}), and running it runs none: --runner pytest does")
+
+
+def _tests_in(names: "dict[str, Any]") -> "list[str]":
+    """Return the names in a module under which pytest would collect tests."""
+    found = []
+    for name, value in list(names.items()):
+        if isinstance(value, type):
+            bases = [base.__module__ + "." + base.__qualname__ for base in value.__mro__]
+            attributes = [attribute for base in value.__mro__ for attribute in vars(base)]
+            has_tests = any(attribute.startswith("test") for attribute in attributes)
+            if has_tests and (name.startswith("Test") or "unittest.case.TestCase" in bases):
+                found.append(name)
+        elif name.startswith("test") and isinstance(value, type(_tests_in)):
+            code = value.__code__
+            if code.co_argcount <= len(value.__defaults__ or ()):  # `test_step(images, labels)` is a helper
+                found.append(name)
+    return found
 
 
 def _compile(file: str) -> "CodeType":
@@ -49,7 +90,7 @@ def _compile(file: str) -> "CodeType":
     return compile(text, file, "exec", dont_inherit=True)
 
 
-def _fresh_main(file: str):  # type: ignore[no-untyped-def]
+def fresh_main(file: str):  # type: ignore[no-untyped-def]
     """Return a module like the one in which Python runs a script: pickle, multiprocessing and inspect depend on it."""
     ours = vars(sys.modules["__main__"])
     module = type(sys)("__main__")
@@ -62,19 +103,34 @@ def _fresh_main(file: str):  # type: ignore[no-untyped-def]
 
 
 def _leave_by_request(session: "HarnessSession", row: OpenRow, leaving: SystemExit) -> object:
-    row.exit_code = session.exit_code = _exit_status(leaving.code)
-    if session.exit_code:
+    row.exit_code = session.exit_code = exit_status(leaving.code)
+    if found_no_tests(leaving):
+        row.judge("empty", "no tests were found")
+    elif session.exit_code:
         row.blame("fail", leaving, without_harness(leaving.__traceback__))
         row.traceback = ""  # Python prints none
     row.finish()
     return leaving.code
 
 
-def _exit_status(code: object) -> int:
+def exit_status(code: object) -> int:
     """Return the status that a process has after ``sys.exit(code)``."""
     if code is None:
         return 0
     return code & 0xFF if isinstance(code, int) else 1
+
+
+def found_no_tests(leaving: SystemExit) -> bool:
+    """Return whether ``unittest.main`` or ``pytest.main`` has found no tests and leaves, with whatever status."""
+    if getattr(leaving.code, "name", "") == "NO_TESTS_COLLECTED":
+        return True
+    trace = leaving.__traceback__
+    while trace:
+        names = trace.tb_frame.f_locals
+        if trace.tb_frame.f_globals.get("__name__") == "unittest.main" and "self" in names:
+            return getattr(getattr(names["self"], "result", None), "testsRun", None) == 0
+        trace = trace.tb_next
+    return False
 
 
 def _leave(session: "HarnessSession", row: OpenRow, status: str, error: BaseException, exit_code: int) -> int:

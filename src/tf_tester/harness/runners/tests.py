@@ -59,6 +59,10 @@ class Tests:
         self.has_failed = self.has_failed or row.status in ("fail", "error", "empty")
         row.finish()
 
+    def knows(self, file: str) -> bool:
+        """Return whether a file has tests: some that ran, wait, or were deselected."""
+        return file in self._seen or file in self._left_out or any(_file_of(id) == file for id in self._waiting)
+
     def waiting(self, prefix: str) -> "list[str]":
         """Return the ids that have no row yet, of one file or class."""
         return [id for id in self._waiting if id not in self._running and (id + "::").startswith(prefix + "::")]

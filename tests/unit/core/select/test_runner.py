@@ -2,7 +2,7 @@
 
 import pytest
 
-from tf_tester.core.select.runner import Runner, runner_of, runner_of_all
+from tf_tester.core.select.runner import Runner, means_pytest, runner_of
 
 TUTORIAL = """
 import tensorflow as tf
@@ -26,12 +26,12 @@ for images, labels in test_ds:
         ("def test_add(): pass\nif __name__ == '__main__':\n    test_add()", Runner.PYTEST),
         ("class TestAdd:\n    def test_it(self): pass", Runner.PYTEST),
         ("class TestData:\n    size = 3", Runner.SCRIPT),
-        ("import unittest\nclass Add(unittest.TestCase):\n    def test_it(self): pass", Runner.UNITTEST),
-        ("class Add(tf.test.TestCase):\n    def test_it(self): pass\ntf.test.main()", Runner.UNITTEST),
+        ("import unittest\nclass Add(unittest.TestCase):\n    def test_it(self): pass", Runner.PYTEST),
+        ("class Add(tf.test.TestCase):\n    def test_it(self): pass\ntf.test.main()", Runner.PYTEST),
         ("import pytest\nclass Add(TestCase): pass", Runner.PYTEST),
         ("from pytest import mark\nclass Add(TestCase): pass", Runner.PYTEST),
-        ("import pytest_mock\nclass Add(TestCase): pass", Runner.UNITTEST),
-        ("class TestAdd(TestCase):\n    def test_it(self): pass", Runner.UNITTEST),
+        ("import pytest_mock\nclass Add(TestCase): pass", Runner.PYTEST),
+        ("class TestAdd(TestCase):\n    def test_it(self): pass", Runner.PYTEST),
         ("class Add(TestCase): pass\ndef test_too(): pass", Runner.PYTEST),
         ("if True:\n    def main(): pass", Runner.SCRIPT),
         (TUTORIAL, Runner.SCRIPT),
@@ -39,7 +39,7 @@ for images, labels in test_ds:
     ],
 )
 def test_the_text_says_how_it_is_run(source: str, runner: Runner) -> None:
-    assert runner_of(source) is runner
+    assert runner_of("checks.py", source) is runner
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_the_text_says_how_it_is_run(source: str, runner: Runner) -> None:
     [
         ("print 'Python 2'", Runner.SCRIPT),
         ("print 'Python 2'\ndef test_add(): pass", Runner.PYTEST),
-        ("print 'Python 2'\nclass Add(unittest.TestCase): pass", Runner.UNITTEST),
+        ("print 'Python 2'\nclass Add(unittest.TestCase): pass", Runner.PYTEST),
         ("print 'Python 2'\nclass TestAdd: pass", Runner.PYTEST),
         ("\0", Runner.SCRIPT),
         ("(" * 10_000, Runner.SCRIPT),
@@ -55,23 +55,35 @@ def test_the_text_says_how_it_is_run(source: str, runner: Runner) -> None:
     ],
 )
 def test_what_this_python_cannot_parse_is_judged_by_its_lines(source: str, runner: Runner) -> None:
-    assert runner_of(source) is runner
+    assert runner_of("checks.py", source) is runner
 
 
 def test_oddities_of_the_users_file_are_not_announced_here() -> None:
     # A DeprecationWarning or SyntaxWarning of our own parsing would be an error in this test.
-    assert runner_of("PATTERN = '\\d'\ndef test_add(): assert 1 is 1") is Runner.PYTEST
+    assert runner_of("checks.py", "PATTERN = '\\d'\ndef test_add(): assert 1 is 1") is Runner.PYTEST
 
 
-@pytest.mark.parametrize(
-    ("sources", "runner"),
-    [
-        (["class A(TestCase): pass", "class B(TestCase): pass"], Runner.UNITTEST),
-        (["class A(TestCase): pass", "def test_b(): pass"], Runner.PYTEST),
-        (["class A(TestCase): pass", "print(1)"], Runner.UNITTEST),
-        (["print(1)", "print(2)"], Runner.SCRIPT),
-        ([], Runner.PYTEST),
-    ],
-)
-def test_files_together_are_run_by_what_all_are_content_with(sources: list[str], runner: Runner) -> None:
-    assert runner_of_all(sources) is runner
+@pytest.mark.parametrize("source", ["", "print(1)", "from checks import *", "(" * 10_000])
+@pytest.mark.parametrize("name", ["test_model.py", "my_model_test.py", "test.rst"])
+def test_what_is_named_like_tests_is_for_pytest_whatever_stands_in_it(name: str, source: str) -> None:
+    assert runner_of(name, source) is Runner.PYTEST
+
+
+def test_a_project_may_name_its_tests_as_it_likes() -> None:
+    assert runner_of("check_it.py", "", ("check_*.py",)) is Runner.PYTEST
+    assert runner_of("check_it.py", "", ("tests/check_*.py",)) is Runner.PYTEST
+    assert runner_of("test_it.py", "", ("check_*.py",)) is Runner.SCRIPT
+
+
+def test_a_notebook_is_run_by_its_cells() -> None:
+    assert runner_of("test_it.ipynb", "def test_a(): pass") is Runner.SCRIPT
+
+
+@pytest.mark.parametrize("arguments", [["-k", "add"], ["--doctest-modules"], ["--import-mode=importlib"], ["a", "-x"]])
+def test_arguments_that_only_pytest_knows(arguments: list[str]) -> None:
+    assert means_pytest(arguments)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--epochs", "3"], ["-v"], ["data.csv"], ["--keep"]])
+def test_arguments_that_may_be_the_scripts(arguments: list[str]) -> None:
+    assert not means_pytest(arguments)
