@@ -1,4 +1,4 @@
-"""One column of the matrix."""
+"""One cell of the matrix."""
 
 from collections.abc import Iterable
 from functools import cached_property
@@ -62,7 +62,7 @@ class CellRequirement(Struct, frozen=True):
 
 
 class Cell(Struct, frozen=True, dict=True):  # `dict` is where cached properties are kept
-    """An ordered set of requirements, a Python, a resolution and a platform: what one column of results is of."""
+    """An ordered set of requirements, a Python, a resolution and a platform: what is run once."""
 
     requirements: tuple[CellRequirement, ...]
     """At least one of them is under test."""
