@@ -21,7 +21,8 @@ INTRODUCTION = """\
 
 <!-- Made by docs/generate_settings.py from the program itself; changes here are lost. -->
 
-Every setting has a flag, a variable and a name in configuration files. The sources, each overruling those before:
+Every setting has a variable and a name in configuration files, and, where a command takes it, a flag. The sources, each
+overruling those before:
 
 1. the defaults below,
 2. the user's file, on Linux `~/.config/tf-tester/config.toml`,
@@ -38,10 +39,12 @@ The kinds of values:
 
 - **switch**: `true` or `false` in files, `1`, `yes`, `on`, `0`, `no` or `off` in variables; as a flag `--name` or
   `--no-name`;
-- **list**: an array in files; in variables commas between the elements; as a flag repeatable;
+- **list**: an array in files; in variables commas between the elements (spaces for `extra-index-url`); as a flag
+  repeatable, names also with commas;
 - **table**: a table in files; in variables `NAME=VALUE` with commas between them; as a flag repeatable;
 - **duration**: weeks, days, hours, minutes and seconds such as `2w`, `14d`, `36h`, `1h30m`, `90s`; in files quoted;
-- **size**: `512M`, `2G`; powers of 1,024; in files quoted.
+- **size**: of memory `512M`, `2G` (powers of 1,024); of the store `20GB` (powers of 1,000; `20GiB` of 1,024); in files
+  quoted.
 """
 
 
@@ -58,7 +61,7 @@ def section(setting: Setting, commands: list[str]) -> str:
         "",
         fill(setting.help, 118, break_long_words=False, break_on_hyphens=False),
         "",
-        f"- flag: {flag(setting)}",
+        f"- flag: {flag(setting) if commands else 'none'}",
         f"- variable: `{setting.variable}`",
         f"- default: {default(setting)}",
     ]
@@ -94,7 +97,8 @@ def commands_by_setting() -> dict[str, list[str]]:
     for name in tf_tester.list_commands(context):
         command = tf_tester.get_command(context, name)
         for parameter in command.params if command else ():
-            found.setdefault(str(parameter.name), []).append(name)
+            if isinstance(parameter, click.Option):
+                found.setdefault(str(parameter.name), []).append(name)
     return found
 
 

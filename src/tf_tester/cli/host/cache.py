@@ -23,7 +23,7 @@ _SMALL = 10_000_000
 
 @click.group("cache", invoke_without_command=True, epilog=EPILOG, short_help="See, limit, check and carry the store.")
 @options("store")
-@click.option("--all", "everything", is_flag=True, help="Small things too.")
+@click.option("--all", "everything", is_flag=True, help="List small versions, too.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_context
 def command(ctx: click.Context, /, everything: bool, as_json: bool, **_: Any) -> int:
@@ -54,13 +54,13 @@ def command(ctx: click.Context, /, everything: bool, as_json: bool, **_: Any) ->
     return 0
 
 
-@command.command("gc", epilog=EPILOG, short_help="Let go of what was not used for long.")
+@command.command("gc", epilog=EPILOG, short_help="Delete what was not used for long.")
 @options("store", "package")
 @click.option("--max-size", metavar="SIZE", help="How large it may be, such as 20GB.  [default: store-size]")
 @click.option(
-    "--keep", "kept", multiple=True, metavar="VERSIONS|LOCK", help="Never let go of these, nor of store-keep."
+    "--keep", "kept", multiple=True, metavar="VERSIONS|LOCK", help="Never delete these, nor what store-keep names."
 )
-@click.option("--unused-for", metavar="DURATION", help="Let go of all that was not used for so long, such as 90d.")
+@click.option("--unused-for", metavar="DURATION", help="Delete all that was not used for so long, such as 90d.")
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 @click.pass_context
 def gc(
@@ -72,7 +72,7 @@ def gc(
     dry_run: bool,
     **_: Any,
 ) -> int:
-    """Let go of the least recently used files and layers until the store is small enough.
+    """Delete the least recently used files and layers until the store is small enough.
 
     What a running job needs stays, and so do the versions to keep with all that their locks need. Without a size only
     rubbish goes: what has arrived of files that nobody came back for in a week.
@@ -196,10 +196,10 @@ def import_(ctx: click.Context, /, file: Path, files_only: bool, **_: Any) -> in
 
 @command.command("mirrors", epilog=EPILOG, short_help="See the replicas that `tf-tester sync` keeps here.")
 @options("store")
-@click.option("--forget", metavar="NAME", help="Keep this one no longer; its files are let go of when they are due.")
+@click.option("--forget", metavar="NAME", help="Keep this one no longer; its files are deleted when they are due.")
 @click.pass_context
 def mirrors(ctx: click.Context, /, forget: str | None, **_: Any) -> int:
-    """Show the replicas in the store, and when each was last synced. What they list is never let go of."""
+    """Show the replicas in the store, and when each was last synced. What they list is never deleted."""
     from tf_tester.wiring import replicas
 
     settings = settings_from(ctx.params).settings

@@ -30,7 +30,7 @@ _SHOWN = 5
 @options(*FETCHING, "color")
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Also as JSON.")
 @click.option("--every", metavar="DURATION", help="Again and again, so long after the last time began, such as 1h.")
-@click.option("--allow-deletions", is_flag=True, help="Let go of whatever the upstream has no more.")
+@click.option("--allow-deletions", is_flag=True, help="Delete whatever the upstream no longer has.")
 @click.option("--dry-run", is_flag=True, help="Only say what would come and go.")
 @click.option(
     "--print",
