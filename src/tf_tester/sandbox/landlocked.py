@@ -64,7 +64,7 @@ class LandlockSandbox:
         if self._network:
             found.append("with --network it can talk to all local services, those behind sockets in files included")
         if not os.getuid():
-            found.append("as root, and without control groups, its processes are counted ten times a second only")
+            found.append("as root, and without control groups, its processes are counted several times a second only")
         if not self._network:
             found.append("it has no loopback either")
         if not self._unix_sockets and not self._network:

@@ -73,7 +73,7 @@ def test_the_report_says_state_finding_and_advice(monkeypatch: pytest.MonkeyPatc
         "ok    memory        24 GB, 20 GB of it free now",
         "ok    index         https://index.example/simple is not asked: offline is set",
         "ok    mirrors       none; files come from the index itself",
-        "warn  isolation     landlock, which can't keep a test from all; limits checked ten times a second",
+        "warn  isolation     landlock, which can't keep a test from all; limits checked several times a second",
         "                    it sees which files there are",
         "warn  own /proc     not: mounting /proc: EPERM (Operation not permitted)",
         "                    Containers hide parts of /proc: run with an unmasked one "

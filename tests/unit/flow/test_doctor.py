@@ -245,7 +245,7 @@ def test_other_systems_have_no_isolation() -> None:
     ("isolation", "state", "said"),
     [
         (Isolation("namespace", (), "", ("memory",)), CheckState.OK, "namespace; limits by the kernel: memory"),
-        (Isolation("namespace", (), "", ()), CheckState.OK, "namespace; limits checked ten times a second"),
+        (Isolation("namespace", (), "", ()), CheckState.OK, "namespace; limits checked several times a second"),
         (
             Isolation("landlock", ("it sees names",), "", ()),
             CheckState.WARN,

@@ -213,7 +213,7 @@ def _mirrors(machine: Machine) -> list[Check]:
 
 def _isolation(machine: Machine) -> list[Check]:
     isolation = machine.isolation()
-    by = f"by the kernel: {', '.join(isolation.held)}" if isolation.held else "checked ten times a second"
+    by = f"by the kernel: {', '.join(isolation.held)}" if isolation.held else "checked several times a second"
     match isolation.name:
         case "namespace":
             return [Check("isolation", CheckState.OK, f"namespace; limits {by}")]
@@ -259,7 +259,7 @@ def _remedy(ability: Ability) -> str:
         case _, "ENOSPC":
             return "Raise the limit: `sysctl user.max_user_namespaces=10000`, and those of the other namespaces."
         case ("overlay mounts", "EPERM" | "EACCES") if _while_mounting(ability):
-            return "On Ubuntu: `sysctl kernel.apparmor_restrict_unprivileged_userns=0`; elsewhere Linux 5.11 or later."
+            return "On Ubuntu: `sysctl kernel.apparmor_restrict_unprivileged_userns=0`; elsewhere Linux 5.12 or later."
         case _, "EPERM" | "EACCES":
             return "In a container, allow it in the seccomp profile; else `sysctl kernel.unprivileged_userns_clone=1`."
         case _:

@@ -41,4 +41,4 @@ class Isolation(Struct, frozen=True):
     refusal: str
     """Why it is none, where one was wanted; empty otherwise."""
     held: tuple[str, ...]
-    """Limits that the kernel sees to; the others are checked ten times a second."""
+    """Limits that the kernel sees to; the others are checked several times a second."""
