@@ -16,7 +16,7 @@ from rich.text import Text
 
 from tf_tester.core.outcome.report import cell_labels
 from tf_tester.core.text.printable import printable
-from tf_tester.core.text.sizes import duration_text, size_text
+from tf_tester.core.text.sizes import count_text, duration_text, size_text
 from tf_tester.core.text.speed import Speed
 from tf_tester.model.events import (
     CellFinished,
@@ -36,7 +36,7 @@ from tf_tester.report.words import REPLAYED, count_cells, run_seconds, style, wo
 _PER_SECOND = 8
 _BAR = 20
 _WIDE = 100
-_TROUBLE_SECONDS = 30.0
+_NOTE_SECONDS = 30.0
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _SPINNER_ASCII = "|/-\\"
 _COLOURS = {"GOOD": "green", "BAD": "bold red", "ODD": "yellow"}
@@ -69,8 +69,9 @@ class Board:
         self._results: dict[str, CellResult] = {}
         self._transfers: dict[str, _Transfer] = {}
         self._received = 0
-        self._trouble = ""
-        self._troubled = 0.0
+        self._note = ""
+        """Shown for a while: how a source failed, or which mirrors were chosen."""
+        self._noted = 0.0
         self._live = Live(
             console=console,
             get_renderable=self.render,
@@ -107,11 +108,11 @@ class Board:
                     self._received += event.received
                     self._transfers.pop(event.sha256, None)
                 case TransferTrouble():
-                    self._trouble = f"{_short(event.filename)} from {event.source}: {event.reason}"
-                    self._troubled = moment
+                    self._note = f"last trouble: {_short(event.filename)} from {event.source}: {event.reason}"
+                    self._noted = moment
                 case MirrorsChosen():
-                    self._trouble = f"mirrors: {', '.join(event.names) or 'none'}: {event.told}"
-                    self._troubled = moment
+                    self._note = f"mirrors: {', '.join(event.names) or 'none'}: {event.told}"
+                    self._noted = moment
                 case CellFinished() if event.result.cell in self._labels:
                     self._results[event.result.cell] = event.result
                 case _:
@@ -140,8 +141,8 @@ class Board:
 
     def _lines(self, height: int, moment: float) -> list[Text]:
         lines = [self._head(moment)]
-        if self._trouble and moment - self._troubled < _TROUBLE_SECONDS:
-            told = self._layout.shorten("last trouble: " + printable(self._trouble), self._layout.width)
+        if self._note and moment - self._noted < _NOTE_SECONDS:
+            told = self._layout.shorten(printable(self._note), self._layout.width)
             lines.append(Text(told, style="yellow"))
         transfers = self._transfer_lines(max((height - len(lines)) // 3, 2), moment)
         if transfers:
@@ -166,7 +167,7 @@ class Board:
             for name, transfer in zip(names, shown, strict=True)
         ]
         hidden = len(transfers) - len(shown)
-        return [*lines, self._folded(f"{hidden} more downloads")] if hidden else lines
+        return [*lines, self._folded(count_text(hidden, "more download"))] if hidden else lines
 
     def _transfer_line(self, name: str, transfer: _Transfer, moment: float) -> Text:
         """Name, bar, share, size, speed, time left, source; a narrow terminal gets half a bar, no share."""

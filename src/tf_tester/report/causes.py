@@ -2,6 +2,7 @@
 
 import shlex
 
+from tf_tester.core.text.sizes import count_text
 from tf_tester.model.cause import Cause, Explanation
 from tf_tester.model.cell import Cell
 from tf_tester.model.lock import Resolution
@@ -23,8 +24,9 @@ def explanation_lines(explanation: Explanation) -> list[str]:
     if explanation.pins:
         lines.append(pins_line(explanation))
     lines += [f"  {remark}" for remark in explanation.remarks]
-    others = "distribution that differs" if explanation.differing == 1 else "distributions that differ"
-    lines.append(f"{explanation.cells} cells for {explanation.differing} {others}.")
+    differing = count_text(explanation.differing, "distribution")
+    differ = "differs" if explanation.differing == 1 else "differ"
+    lines.append(f"{count_text(explanation.cells, 'cell')} for {differing} that {differ}.")
     return lines
 
 

@@ -6,7 +6,7 @@ from tf_tester.core.outcome.failures import gravest_first
 from tf_tester.core.outcome.output_differences import OutputDifference
 from tf_tester.core.outcome.report import RunReport
 from tf_tester.core.text.printable import printable
-from tf_tester.core.text.sizes import duration_text, size_text
+from tf_tester.core.text.sizes import count_text, duration_text, size_text
 from tf_tester.model.cell import Cell
 from tf_tester.model.outcome import CellResult, Outcome, TestRow
 from tf_tester.report.lines import Line, Span, Style, TextLayout, columns, line, pad
@@ -181,7 +181,8 @@ def _rows_worth_showing(
     }
     rest = [name for name in names if name not in passing]
     shown = rest[:_MOST_ROWS]
-    notes = [f"{len(passing)} more tests passed in every cell that ran them"] if passing else []
+    them = "it" if len(passing) == 1 else "them"
+    notes = [f"{count_text(len(passing), 'more test')} passed in every cell that ran {them}"] if passing else []
     if len(rest) > len(shown):
         notes.append(f"{len(rest) - len(shown)} more that did not are in the record")
     return shown, "; ".join(notes)

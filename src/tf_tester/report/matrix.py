@@ -8,7 +8,7 @@ from tf_tester.core.outcome.failures import Obstacle, SharedFailure, differences
 from tf_tester.core.outcome.output_differences import OutputDifference, differing_output
 from tf_tester.core.outcome.report import RunReport, cell_labels
 from tf_tester.core.text.printable import printable
-from tf_tester.core.text.sizes import duration_text, size_text
+from tf_tester.core.text.sizes import count_text, duration_text, size_text
 from tf_tester.core.verdict.advice import Advice, advice
 from tf_tester.core.verdict.verdicts import FailureFinding, finding
 from tf_tester.model.cell import Cell
@@ -210,7 +210,7 @@ def _obstacle(obstacle: Obstacle, labels: Mapping[str, str], report: RunReport, 
         for number, piece in enumerate(layout.wrap(printable(text), first=6, indent=8, most=8)):
             yield line("      " * (not number), Span(piece, Style.FAINT))
     if len(told) > _MOST_DETAIL:
-        yield line(f"      {layout.ellipsis} {len(told) - _MOST_DETAIL} more lines in the evidence")
+        yield line(f"      {layout.ellipsis} {count_text(len(told) - _MOST_DETAIL, 'more line')} in the evidence")
     yield from _also(obstacle.also, labels, report, layout)
 
 
@@ -293,7 +293,8 @@ def _ending(report: RunReport, layout: TextLayout, advised: Sequence[Advice]) ->
     told = [count_cells(report.result(cell) for cell in report.cells)]
     replayed = [report.result(cell).replayed for cell in report.cells if report.result(cell).replayed]
     if replayed:
-        told.append(f"{len(replayed)} of them {REPLAYED}: nothing has changed since {min(replayed)[:10]} (--no-cache)")
+        since = min(replayed)[:10]
+        told.append(f"{len(replayed)} of them {REPLAYED}: nothing has changed since {since} (--no-cache runs all)")
     if report.transfers.received:
         told.append(f"{size_text(report.transfers.received)} downloaded")
     if report.wall_s:

@@ -4,7 +4,7 @@ import threading
 from typing import TextIO
 
 from tf_tester.core.outcome.report import cell_labels
-from tf_tester.core.text.sizes import duration_text, size_text
+from tf_tester.core.text.sizes import count_text, duration_text, size_text
 from tf_tester.model.cell import Cell
 from tf_tester.model.events import (
     CellFinished,
@@ -53,7 +53,7 @@ class PlainPrinter:
             case TransferFinished() if event.received >= _WORTH_A_LINE:
                 return line(f"downloaded {event.filename}  {_transfer(event)} from {event.source}")
             case TransferTrouble():
-                return line(Span("trouble", Style.ODD), f" {event.filename} from {event.source}: {event.reason}")
+                return line(Span("trouble", Style.ODD), f" with {event.filename} from {event.source}: {event.reason}")
             case MirrorsChosen():
                 return line(f"mirrors: {', '.join(event.names) or 'none'}: {event.told}")
             case CellFinished() if not self._labels or event.result.cell in self._labels:
@@ -81,8 +81,7 @@ def opening(cells: tuple[Cell, ...]) -> str:
     """Return `tensorflow: 4 cells, era dependencies`."""
     packages = ", ".join(dict.fromkeys(cell.package for cell in cells)) or "nothing"
     resolutions = " and ".join(dict.fromkeys(str(cell.resolution) for cell in cells))
-    counted = f"{len(cells)} cell{'' if len(cells) == 1 else 's'}"
-    return f"{packages}: {counted}" + (f", {resolutions} dependencies" if resolutions else "")
+    return f"{packages}: {count_text(len(cells), 'cell')}" + (f", {resolutions} dependencies" if resolutions else "")
 
 
 def _transfer(event: TransferFinished) -> str:

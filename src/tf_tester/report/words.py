@@ -1,7 +1,8 @@
 """How outcomes are written and coloured, the same on the board, in the log and in the report."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
+from tf_tester.core.text.sizes import count_text
 from tf_tester.model.outcome import CellResult, Outcome, TestRow
 from tf_tester.report.lines import Span, Style
 
@@ -25,7 +26,7 @@ EXPLAINED = frozenset(_MEANINGS)
 _COUNTED = {
     Outcome.PASS: "passed",
     Outcome.FAIL: "failed",
-    Outcome.ERROR: "broken",
+    Outcome.ERROR: "error",
     Outcome.EMPTY: "empty",
     Outcome.CRASH: "crashed",
     Outcome.TIMEOUT: "timed out",
@@ -61,17 +62,13 @@ def meaning(outcome: Outcome) -> str:
 
 def count_tests(rows: Iterable[TestRow]) -> str:
     """Return `12 passed, 1 failed`."""
-    outcomes = [row.outcome for row in rows]
-    return ", ".join(
-        f"{outcomes.count(outcome)} {counted}" for outcome, counted in _COUNTED.items() if outcome in outcomes
-    )
+    return ", ".join(_counts([row.outcome for row in rows], _COUNTED))
 
 
 def count_cells(results: Iterable[CellResult]) -> str:
     """Return `3 passed, 1 failed, 1 could not run`, of cells."""
     outcomes = [result.outcome for result in results]
-    counted = _COUNTED | {Outcome.ERROR: "broken", Outcome.SKIP: "tested nothing"}
-    told = [f"{outcomes.count(outcome)} {word}" for outcome, word in counted.items() if outcome in outcomes]
+    told = _counts(outcomes, _COUNTED | {Outcome.SKIP: "tested nothing"})
     interrupted = outcomes.count(Outcome.INTERRUPTED)
     refused = sum(not outcome.ran for outcome in outcomes) - interrupted
     if refused:
@@ -79,6 +76,16 @@ def count_cells(results: Iterable[CellResult]) -> str:
     if interrupted:
         told.append(f"{interrupted} interrupted")
     return ", ".join(told) or "no cells"
+
+
+def _counts(outcomes: Sequence[Outcome], words: Mapping[Outcome, str]) -> list[str]:
+    """Return `3 passed`, `2 errors` for each outcome that occurs: `error` alone is a noun, with a plural."""
+    numbers = {outcome: outcomes.count(outcome) for outcome in words}
+    return [
+        count_text(number, words[outcome]) if outcome is Outcome.ERROR else f"{number} {words[outcome]}"
+        for outcome, number in numbers.items()
+        if number
+    ]
 
 
 def run_seconds(result: CellResult) -> float | None:

@@ -27,6 +27,7 @@ from tf_tester.model.events import (
     CellLocked,
     CellState,
     Event,
+    MirrorsChosen,
     RunFinished,
     RunStarted,
     TransferFinished,
@@ -347,7 +348,7 @@ def test_the_log_gets_a_line_for_what_is_worth_one() -> None:
         printer.tell(event)
     assert stream.getvalue() == snapshot("""\
 tensorflow: 7 cells, era dependencies; record in /home/me/runs/20261122-1
-trouble numpy-1.19.5-cp38-cp38-manylinux2010_x86_64.whl from tuna: connection reset
+trouble with numpy-1.19.5-cp38-cp38-manylinux2010_x86_64.whl from tuna: connection reset
 downloaded tensorflow-2.4.0.whl  395 MB in 33 s (12 MB/s) from tuna
 downloaded numpy-1.19.5.whl  4.9 MB of 15 MB in 2.0 s (2.5 MB/s) from authority
 [1/7] 2.4.0 py3.8 pass 4.2 s
@@ -617,6 +618,12 @@ last trouble: numpy-1.22.0-cp311 from tuna: cut off
     2.2.0 py3.11  queued
     2.3.0 py3.11  queued\
 """)
+
+
+def test_the_board_calls_chosen_mirrors_no_trouble() -> None:
+    board = board_of(1)
+    board.tell(MirrorsChosen(("tuna", "bfsu"), "the fastest"))
+    assert board.render().plain.splitlines()[1] == "mirrors: tuna, bfsu: the fastest"
 
 
 @pytest.mark.parametrize("height", [3, 8, 16, 50])

@@ -53,7 +53,7 @@ def test_one_culprit_its_border_and_the_pin_that_repairs_it(car: User) -> None:
         # Two ends; 4 to find it among 12; it alone; all but it; its border: an end and 2 between; the pin.
         "12 cells for 12 distributions that differ.",
     ]
-    assert "12 distributions differ: a culprit takes 7 cells at the most" in told
+    assert "12 distributions differ: finding one cause takes at most 7 cells," in told
 
 
 def test_several_culprits_each_enough_alone_are_all_found(car: User) -> None:

@@ -27,6 +27,12 @@ def test_reports_count_every_outcome_of_what_ran(outcome: Outcome) -> None:
     assert count_cells([CellResult("c", outcome)]).startswith("1 ")
 
 
+def test_errors_are_counted_in_singular_and_plural() -> None:
+    rows = [TestRow("a", Outcome.PASS), TestRow("b", Outcome.PASS), TestRow("c", Outcome.ERROR)]
+    assert count_tests(rows) == "2 passed, 1 error"
+    assert count_cells([CellResult("a", Outcome.ERROR), CellResult("b", Outcome.ERROR)]) == "2 errors"
+
+
 @pytest.mark.parametrize("outcome", list(Outcome))
 def test_a_mark_is_short_or_says_what_it_means(outcome: Outcome) -> None:
     assert mark(outcome)

@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 from tf_tester.cli.common.output import say
 from tf_tester.cli.common.selection import hashes_remark, requirements_of
 from tf_tester.core.config.settings import Settings
+from tf_tester.core.text.sizes import count_text
 from tf_tester.model.request import Trial
 
 if TYPE_CHECKING:
@@ -98,10 +99,11 @@ def tell_progress(step: "SearchEstimate | SearchStep") -> None:
     from tf_tester.flow.explain.blame import SearchEstimate
 
     if isinstance(step, SearchEstimate):
-        groups = f" in {step.groups} groups" if step.groups != len(step.changes) else ""
+        differ = "1 distribution differs" if len(step.changes) == 1 else f"{len(step.changes)} distributions differ"
+        groups = f" in {count_text(step.groups, 'group')}" if step.groups != len(step.changes) else ""
         text = (
-            f"{len(step.changes)} distributions differ{groups}: a culprit takes {step.one} cells at the most, "
-            f"its border some more; {step.budget} may be run"
+            f"{differ}{groups}: finding one cause takes at most {count_text(step.one, 'cell')}, and some more to find "
+            f"the version where it begins; at most {step.budget} will be run"
         )
     else:
         reason = f"  {step.probe.first_line}" if step.probe.first_line else ""

@@ -10,6 +10,7 @@ from tf_tester.cli.common.options import EPILOG, options, settings_from
 from tf_tester.cli.common.output import say, say_json
 from tf_tester.cli.common.running import RUNNING, Splitting, recorded, trial_of
 from tf_tester.cli.common.selection import FETCHING, RESOLVING, downloads_alone, selection_of
+from tf_tester.core.text.sizes import count_text
 
 if TYPE_CHECKING:
     from tf_tester.flow.explain.bisect import Bisection
@@ -118,6 +119,5 @@ def _answer(found: "Bisection") -> list[str]:
     if not found.changes:
         lines.append("Nothing changes between them, as far as they can be tested here.")
     lines += [f"  {remark}" for remark in found.remarks]
-    between_count = len(found.versions)
-    lines.append(f"{found.cells} cells for {between_count} versions.")
+    lines.append(f"{count_text(found.cells, 'cell')} for {count_text(len(found.versions), 'version')}.")
     return lines

@@ -9,6 +9,7 @@ import click
 from tf_tester.cli.common.options import EPILOG, options, settings_from
 from tf_tester.cli.common.output import say, say_json
 from tf_tester.cli.common.selection import FETCHING, RESOLVING, downloads_alone, selection_of
+from tf_tester.core.text.sizes import count_text
 
 
 @click.command("diff", epilog=EPILOG, short_help="Tell what differs between two versions, or two records.")
@@ -82,7 +83,7 @@ def _records(before: Path, after: Path, form: str) -> int:
         say_json(found)
         return 0
     if not found.cells:
-        print(f"{found.same} cells came to the same, with the same distributions.")
+        print(f"{count_text(found.same, 'cell')} came to the same, with the same distributions.")
         return 0
     lines = []
     for cell in found.cells:
@@ -91,5 +92,5 @@ def _records(before: Path, after: Path, form: str) -> int:
             test = f"{move.test}: " if move.test else ""
             lines.append(f"  {move.kind}: {test}{' → '.join(filter(None, (move.before, move.after)))}")
         lines += [f"  {change.text}" for change in cell.changes]
-    say([*lines, f"{found.same} other cells came to the same, with the same distributions."])
+    say([*lines, f"{count_text(found.same, 'other cell')} came to the same, with the same distributions."])
     return 0

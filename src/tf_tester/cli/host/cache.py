@@ -9,7 +9,7 @@ import click
 
 from tf_tester.cli.common.options import EPILOG, options, settings_from
 from tf_tester.core.text.printable import printable
-from tf_tester.core.text.sizes import size_text
+from tf_tester.core.text.sizes import count_text, size_text
 from tf_tester.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def command(ctx: click.Context, /, everything: bool, as_json: bool, **_: Any) ->
     _table(shown)
     rest = [row for row in found if row not in shown]
     if rest:
-        print(f"{len(rest)} smaller ones: {size_text(sum(row.size for row in rest))} (--all shows them)")
+        print(f"{count_text(len(rest), 'smaller one')}: {size_text(sum(row.size for row in rest))} (--all shows all)")
     print(printable(_summary(contents, settings.store)))
     return 0
 
@@ -104,8 +104,7 @@ def gc(
         name = entry.filename or f"{entry.project} {entry.version}".strip() or entry.digest[:16]
         print(printable(f"{entry.kind:7}  {size_text(entry.size):>7}  last used {entry.used:%Y-%m-%d}  {name}"))
     verb = "would go" if dry_run else "went"
-    count = "1 thing" if len(done.gone) == 1 else f"{len(done.gone)} things"
-    print(f"{count} {verb}, {size_text(done.freed)}; {size_text(done.left)} are left.")
+    print(f"{count_text(len(done.gone), 'thing')} {verb}, {size_text(done.freed)}; {size_text(done.left)} are left.")
     if done.needed:
         print(f"{len(done.needed)} stayed, because a running job needs them.")
     if most is not None and done.left > most:
@@ -170,7 +169,8 @@ def export(ctx: click.Context, /, file: Path, **_: Any) -> int:
             versions=settings.versions,
             tool=TOOL,
         )
-    print(printable(f"{packed.files} files and {packed.answers} answers in {file}, {size_text(packed.size)}."))
+    files, answers = count_text(packed.files, "file"), count_text(packed.answers, "answer")
+    print(printable(f"{files} and {answers} in {file}, {size_text(packed.size)}."))
     return 0
 
 
@@ -189,8 +189,10 @@ def import_(ctx: click.Context, /, file: Path, files_only: bool, **_: Any) -> in
 
     settings = settings_from(ctx.params).settings
     carried = unpack(settings, file, files_only=files_only)
-    there = f", {carried.were_there} were there" if carried.were_there else ""
-    print(f"{carried.files} files came in, {size_text(carried.size)}{there}; {carried.answers} answers.")
+    were = "was" if carried.were_there == 1 else "were"
+    there = f", {carried.were_there} {were} there" if carried.were_there else ""
+    files, answers = count_text(carried.files, "file"), count_text(carried.answers, "answer")
+    print(f"{files} came in, {size_text(carried.size)}{there}; {answers}.")
     return 0
 
 

@@ -67,7 +67,7 @@ def bench(ctx: click.Context, /, names: tuple[str, ...], as_json: bool, **_: Any
     return 0 if any(one.seconds is not None for one in comparison.ranked) else 4
 
 
-@command.command("check", epilog=EPILOG, short_help="Examine an index beside the authority.")
+@command.command("check", epilog=EPILOG, short_help="Examine an index against the authority.")
 @click.argument("mirror", metavar="NAME|URL")
 @options("package", "index-url", "store", "color")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
@@ -118,13 +118,13 @@ def _show(lines: "list[Line]", color: str) -> None:
 
 def _rows_as_lines(rows: "list[MirrorRow]") -> "list[Line]":
     from tf_tester.core.index.feeds import FeedState
-    from tf_tester.core.text.sizes import size_text
+    from tf_tester.core.text.sizes import count_text, size_text
     from tf_tester.report.lines import Span, Style, line
 
     width = max(len(row.name) for row in rows)
     lines = []
     for row in rows:
-        seen = [f"{row.right} files right"] if row.right else []
+        seen = [f"{count_text(row.right, 'file')} right"] if row.right else []
         seen += [f"{size_text(row.speed)}/s"] if row.speed else []
         where = f"{row.operator}, {row.region}" if row.region else row.operator
         parts: list[str | Span] = [
@@ -146,11 +146,11 @@ def _rows_as_lines(rows: "list[MirrorRow]") -> "list[Line]":
 
 
 def _comparison_as_lines(comparison: "MirrorComparison") -> "list[Line]":
-    from tf_tester.core.text.sizes import duration_text, size_text
+    from tf_tester.core.text.sizes import count_text, duration_text, size_text
     from tf_tester.report.lines import Span, Style, line
 
     wanted, authority = comparison.wanted, comparison.authority
-    files = "1 file" if wanted.count == 1 else f"{wanted.count} files"
+    files = count_text(wanted.count, "file")
     lines = [line(f"For {files} of {size_text(wanted.size)}:")]
     width = max([len("authority"), *(len(one.observation.name) for one in comparison.ranked)])
     for one in comparison.ranked:

@@ -106,7 +106,7 @@ def _once(settings: "Settings", request: "SyncRequest", file: Path | None) -> in
         few = ", ".join(done.held_back[:3])
         say(
             [
-                f"kept: {len(done.held_back)} files that the upstream has no more, such as {few}",
+                f"kept: {count_text(len(done.held_back), 'file')} that the upstream has no more, such as {few}",
                 "  That is more than max-deletions; if it is right, sync once with --allow-deletions.",
             ],
             sys.stderr,

@@ -11,7 +11,7 @@ from tf_tester.model.artifact import Artifact, ProjectPage
 
 
 class Grade(StrEnum):
-    """How an index does in one respect, beside the authority."""
+    """How an index does in one respect, compared with the authority."""
 
     OK = "ok"
     LESS = "less"

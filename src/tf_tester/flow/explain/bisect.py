@@ -117,8 +117,9 @@ def _halved(
     wanted = (Mark.GOOD, Mark.BAD) if line.good_is_older else (Mark.BAD, Mark.GOOD)
     for taken, mark, expected in zip(probes, ends, wanted, strict=True):
         if mark is not expected:
+            found = f"can't be marked {expected}" if mark is Mark.UNTESTABLE else f"is {mark}, not {expected}"
             raise UsageError(
-                f"{request.over or run.plan.selection.package} {taken.version} is {_words(mark)}, not {expected}: "
+                f"{request.over or run.plan.selection.package} {taken.version} {found}: "
                 f"{(taken.summary or taken.outcome).rstrip('.')}.",
                 hint="Name ends that differ; --all-transitions looks at every version between them.",
             )
@@ -148,10 +149,6 @@ def _kind(summary: str) -> str:
 
 def _first(summary: str) -> str:
     return next(iter(summary.strip().splitlines()), "")
-
-
-def _words(mark: Mark) -> str:
-    return {Mark.GOOD: "good", Mark.BAD: "bad"}.get(mark, "not to be tested here")
 
 
 def _about_python(run: Run, prober: Prober, line: Line, change: Transition) -> tuple[str, ...]:

@@ -58,7 +58,7 @@ class SearchEstimate(Struct, frozen=True):
     groups: int
     """Of changes that can only be made together."""
     one: int
-    """Cells that one culprit takes at the most, besides its border."""
+    """Cells that finding one cause takes at the most, without those that find the version where it begins."""
     budget: int
 
 

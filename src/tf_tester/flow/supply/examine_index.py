@@ -1,4 +1,4 @@
-"""How well an index does its work, beside the authority."""
+"""How well an index does its work, compared with the authority."""
 
 from collections.abc import Callable
 from urllib.parse import quote
@@ -28,7 +28,7 @@ class Examiner(Struct, frozen=True):
 
 
 def examine(url: str, project: str, world: Examiner) -> list[ConformanceFinding]:
-    """Return how an index serves one project, beside the authority.
+    """Return how an index serves one project, compared with the authority.
 
     Raises `IndexUnreachable` where one of the two gives no page, `UnknownProject` where the authority has none.
     """
