@@ -8,7 +8,7 @@ from packaging.version import Version
 
 from tf_tester.core.outcome.report import RunReport
 from tf_tester.core.verdict.drift import upper_bound
-from tf_tester.model.outcome import Outcome
+from tf_tester.model.outcome import Outcome, worst
 
 
 class Compatibility(StrEnum):
@@ -46,23 +46,22 @@ def _support(report: RunReport, package: str) -> SupportedVersions:
     cells = [cell for cell in report.cells if cell.package == package]
     several = len({cell.resolution for cell in cells}) > 1
     outcomes: dict[str, dict[str, Outcome]] = {}
+    seen: dict[str, list[Outcome]] = {}
     for cell in sorted(cells, key=lambda one: Version(one.version)):
         column = f"py{cell.python}" + (f" {cell.resolution}" if several else "")
         row, outcome = outcomes.setdefault(cell.version, {}), report.result(cell).outcome
-        # Several cells may be told in one place: the worst one counts.
-        if column not in row or _gravity(outcome) > _gravity(row[column]):
-            row[column] = outcome
-    versions = {version: _works(by_column.values()) for version, by_column in outcomes.items()}
+        seen.setdefault(cell.version, []).append(outcome)
+        # Several cells may be told in one place: the worst that ran is shown, what didn't run tells nothing beside it.
+        before = row.get(column, outcome)
+        ran = [one for one in (before, outcome) if one.ran]
+        row[column] = worst(ran) if ran else before
+    versions = {version: _works(found) for version, found in seen.items()}
     specifier, remarks = _range(versions)
     return SupportedVersions(package, versions, outcomes, specifier, remarks)
 
 
 def _series(version: str) -> tuple[int, ...]:
     return Version(version).release[:2]
-
-
-def _gravity(outcome: Outcome) -> int:
-    return 3 if outcome.is_failure_of_the_test else {Outcome.PASS: 2, Outcome.SKIP: 1}.get(outcome, 0)
 
 
 def _works(outcomes: Iterable[Outcome]) -> Compatibility:

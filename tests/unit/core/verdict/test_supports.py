@@ -23,6 +23,17 @@ LETTERS = {
 }
 
 
+def of_locks(rows: Sequence[tuple[str, str]]) -> SupportedVersions:
+    """Rows of version and letter, each from a lock of its own and all on one Python."""
+    cells = [
+        Cell.of("toy", version, "3.10", Resolution.LOCK, lock_name=f"lock{number}")
+        for number, (version, _) in enumerate(rows)
+    ]
+    results = {cell.name: CellResult(cell.name, LETTERS[letter]) for cell, (_, letter) in zip(cells, rows, strict=True)}
+    [found] = support(RunReport(cells=tuple(cells), results=results))
+    return found
+
+
 def of(rows: Sequence[tuple[str, str, str]], package: str = "toy") -> SupportedVersions:
     """Rows of version, Python and letter."""
     cells = {Cell.of(package, version, python, Resolution.ERA): LETTERS[letter] for version, python, letter in rows}
@@ -64,6 +75,33 @@ def test_a_version_works_if_it_passes_wherever_it_ran() -> None:
     found = of([("1.0", "3.8", "P"), ("1.0", "3.10", "F"), ("1.1", "3.8", "P"), ("1.1", "3.10", "-")])
     assert found.versions == {"1.0": "partly", "1.1": "yes"}
     assert found.specifier == ">=1.1"
+
+
+@pytest.mark.parametrize(
+    ("letters", "works", "shown"),
+    [
+        ("EF", "no", "fail"),
+        ("FE", "no", "fail"),
+        ("FC", "no", "crash"),
+        ("CF", "no", "crash"),
+        ("PF", "partly", "fail"),
+        ("P-", "yes", "pass"),
+        ("-P", "yes", "pass"),
+        ("-E", "unknown", "empty"),
+        ("S-", "unknown", "skip"),
+        ("SP", "yes", "pass"),
+        ("--", "unknown", "no-python"),
+    ],
+)
+def test_several_locks_of_one_version_and_python_hide_nothing(letters: str, works: str, shown: str) -> None:
+    found = of_locks([("1.0", letter) for letter in letters])
+    assert found.versions == {"1.0": works}
+    assert found.outcomes == {"1.0": {"py3.10": shown}}
+
+
+def test_a_lock_that_passes_counts_beside_one_that_tests_nothing() -> None:
+    assert of_locks([("1.0", "E"), ("1.0", "P")]).versions == {"1.0": "yes"}
+    assert of_locks([("1.0", "E"), ("1.0", "P"), ("1.0", "F")]).versions == {"1.0": "partly"}
 
 
 def test_the_bound_is_as_short_as_it_can_be() -> None:
