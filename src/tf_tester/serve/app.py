@@ -44,9 +44,9 @@ _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,198}[A-Za-z0-9])?")
 """What a project may be called (PEP 508): nothing else ever gets into a header, or to an index."""
 _SERVER = "tf-tester"
 _FOR_EVER = "public, max-age=31536000, immutable"
-_FOR_A_MINUTE = "public, max-age=60"
 _FOR_EVER_PRIVATELY = "private, max-age=31536000, immutable"
-_PRIVATELY = "private, max-age=60"
+_FOR_A_MINUTE = "public, max-age=60"
+_FOR_A_MINUTE_PRIVATELY = "private, max-age=60"
 
 
 class ServedIndex(Struct, frozen=True):
@@ -90,7 +90,11 @@ class App:
         self._status = Status(offer.metrics, offer.facts, executor)
         self._rate = Rate(offer.access.rate) if offer.access.rate else None
         self.quick = ResponseCache(self._told_quickly)
-        self._may_be_quick = self._rate is None and offer.access.everybody_reads and offer.log.form == "none"
+        # A shared cache in front of us hands out what is public without asking for a token.
+        everybody = offer.access.everybody_reads
+        self._for_ever = _FOR_EVER if everybody else _FOR_EVER_PRIVATELY
+        self._for_a_minute = _FOR_A_MINUTE if everybody else _FOR_A_MINUTE_PRIVATELY
+        self._may_be_quick = self._rate is None and everybody and offer.log.form == "none"
         """Whether who asks makes no difference, and nobody wants to know."""
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -239,7 +243,7 @@ class App:
             "content-type": f"{kind}; charset=utf-8" if kind == TEXT_HTML else kind,
             "etag": etag,
             "vary": "Accept, Accept-Encoding",
-            "cache-control": _FOR_A_MINUTE if self._offer.access.everybody_reads else _PRIVATELY,
+            "cache-control": self._for_a_minute,
         }
         known = request.headers.get("If-None-Match")
         if known is not None and matches(known, etag):
@@ -262,7 +266,7 @@ class App:
                 content = await loop.run_in_executor(self._executor, read, artifact)
             except BadWheel as error:
                 return text_response(404, str(error))
-            return Response(200, {"content-type": "application/octet-stream", "cache-control": _FOR_EVER}, content)
+            return Response(200, {"content-type": "application/octet-stream", "cache-control": self._for_ever}, content)
         return text_response(404, f"{project} has no such file.")
 
     async def _whole(self, artifact: Artifact, request: web.BaseRequest) -> Response:
@@ -272,9 +276,7 @@ class App:
             "content-type": "application/octet-stream",
             "accept-ranges": "bytes",
             "etag": etag,
-            "cache-control": _FOR_EVER
-            if self._offer.access.everybody_reads
-            else _FOR_EVER.replace("public", "private"),
+            "cache-control": self._for_ever,
         }
         known = request.headers.get("If-None-Match")
         if known is not None and matches(known, etag):

@@ -575,16 +575,21 @@ def test_a_client_that_goes_away_is_nobody_s_mistake(user: User, index: Simulato
 
 
 def test_another_address_needs_a_token_to_read(user: User, index: Simulator) -> None:
+    """And what is answered then is for that client alone: a shared cache would hand it out without a token."""
     token = _token(user, "ci")
+    name, content = make_wheel("told", "1.0", files={"told.py": "x = 1\n"})
+    wheel = index.add_wheel(name, content, metadata=True)
     with serving(user, "--host", "0.0.0.0", "--tokens", str(user.home / "tokens.json")) as running:
         running = Served(running.url.replace("0.0.0.0", "127.0.0.1"), running.process)
         refused = running.get("/simple/toy/")
         assert (refused.status, refused.headers["www-authenticate"]) == (401, 'Basic realm="tf-tester"')
         assert running.get("/status/").status == 401
         assert running.get("/healthz").status == 200
-        answer = running.get("/simple/toy/", Authorization=f"Bearer {token}")
-        assert answer.status == 200
-        assert answer.headers["cache-control"].startswith("private")
+        file = f"/files/told/{wheel.sha256}/{name}"
+        for path in ("/simple/told/", file, f"{file}.metadata"):
+            answer = running.get(path, Authorization=f"Bearer {token}")
+            assert answer.status == 200
+            assert answer.headers["cache-control"].startswith("private"), path
 
 
 # -- politeness and safety
