@@ -1,6 +1,7 @@
 """`tf-tester download` and `versions` from the outside."""
 
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
@@ -138,6 +139,7 @@ def test_wheels_for_other_platforms_come_with_what_they_need_there(user: User, i
         "toy-1.6-cp39-cp39-win_amd64.whl",
     ]
     windows = (user.folder / "wheels" / "requirements-1.6-py3.9-win_amd64.txt").read_text()
+    assert "-r requirements-1.6-py3.9-win_amd64.txt\n" in windows
     assert "spring==1.0" in windows
     assert "gear" not in windows
 
@@ -155,10 +157,10 @@ def test_the_folder_has_sums_and_a_lock_that_pip_takes(user: User) -> None:
     sums = {line[66:]: line[:64] for line in (folder / "SHA256SUMS").read_text().splitlines()}
     assert sums == {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in wheels_in(folder)}
     assert len(sums) == 3
-    words = ["--no-index", "--find-links", "wheels", "--target", "site", "--disable-pip-version-check"]
+    [said] = re.findall(r"^# pip (install .*)$", (folder / "requirements.txt").read_text(), re.MULTILINE)
     subprocess.run(
-        [sys.executable, "-m", "pip", "install", *words, "--require-hashes", "-r", "wheels/requirements.txt"],
-        cwd=user.folder,
+        [sys.executable, "-m", "pip", *said.split(), "--target", "../site", "--disable-pip-version-check"],
+        cwd=folder,
         env={"HOME": str(user.home)},
         check=True,
         capture_output=True,

@@ -107,7 +107,7 @@ def download(selection: Selection, trial: Trial, services: Services, order: Down
         complete = [one for one in lists if all(pin.filename in there for pin in one.pins)]
         for one in complete if order.lock_format is not LockFormat.NONE else ():
             name = _lock_name(one, order, alone=len(lists) == 1)
-            write_file(folder / name, _lock_text(one, order))
+            write_file(folder / name, _lock_text(one, order, name))
             locks.append(name)
     if None in order.platforms:
         cells = [one.planned for one in lists if one.platform is None]
@@ -245,14 +245,14 @@ def _lock_name(one: _Shopping, order: DownloadRequest, *, alone: bool) -> str:
     return f"pylock{'.' if words else ''}{words[1:].replace('.', '-')}.toml"
 
 
-def _lock_text(one: _Shopping, order: DownloadRequest) -> str:
+def _lock_text(one: _Shopping, order: DownloadRequest, name: str) -> str:
+    """Return the content of the lock whose file has that name: its head tells how pip is to be given it."""
     cell = one.planned.cell
     if order.lock_format is LockFormat.PYLOCK:
         return pylock_text(one.pins, python=cell.python.rstrip("td"), created_by=order.tool)
     where = f" on {one.platform.name}" if one.platform else ""
     what = f"{cell.package} {cell.version} for Python {cell.python}{where}"
     command = "pip install --no-index --find-links . --require-hashes --no-deps -r"
-    name = _lock_name(one, order, alone=False)
     return requirements_text(one.pins, header=(f"{what}, made by {order.tool}.", f"{command} {name}"))
 
 
