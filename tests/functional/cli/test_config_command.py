@@ -11,6 +11,8 @@ from click.testing import CliRunner
 
 from tf_tester.cli.common.options import options, settings_from
 from tf_tester.cli.common.settings import project_file, read_settings
+from tf_tester.cli.explain.bisect import command as bisect
+from tf_tester.cli.explain.blame import command as blame
 from tf_tester.cli.host import config
 from tf_tester.core.config.settings import TABLE, ResolvedSettings
 from tf_tester.errors import ConfigError
@@ -195,6 +197,14 @@ def test_every_setting_has_its_flag(project: Path) -> None:
 def test_a_wrong_flag_is_a_sentence_of_ours(project: Path) -> None:
     with pytest.raises(ConfigError, match="--runner must be auto, script, pytest or unittest, not 'nose'"):
         settings_of("--runner", "nose")
+
+
+@pytest.mark.parametrize("command", [bisect, blame], ids=["bisect", "blame"])
+def test_a_search_refuses_a_flag_that_it_does_not_keep(project: Path, command: click.Command) -> None:
+    """It comes back to versions, so that nothing goes before it ends."""
+    found = CliRunner().invoke(command, ["--ephemeral"])
+    assert found.exit_code == 2
+    assert "No such option" in found.output
 
 
 @pytest.mark.parametrize(

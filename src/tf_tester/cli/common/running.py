@@ -39,7 +39,6 @@ RUNNING = (
     "scratch",
     "limit",
     "keep",
-    "ephemeral",
     "cache",
 )
 """Settings that say what runs in a cell, and how."""

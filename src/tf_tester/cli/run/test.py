@@ -40,7 +40,7 @@ _FILE_COLUMNS = 120
 @click.argument(
     "targets", nargs=-1, metavar="[FILE|FOLDER]... [-- COMMAND|ARGUMENTS...]", type=click.Path(path_type=Path)
 )
-@options(*SELECTING, *RESOLVING, *RUNNING, *FETCHING, "timings", "color")
+@options(*SELECTING, *RESOLVING, *RUNNING, "ephemeral", *FETCHING, "timings", "color")
 @click.option(
     "--json",
     "json_file",
