@@ -7,7 +7,7 @@ from msgspec import Struct
 from tf_tester.core.config.settings import Settings
 from tf_tester.core.fetch.sourcing import copies_of, hosts_of
 from tf_tester.core.index.links import local_path, without_credentials
-from tf_tester.core.index.mirror_list import AUTO, MirrorList
+from tf_tester.core.index.mirror_list import MirrorList, is_auto
 from tf_tester.index.authority import (
     authority_url,
     extra_index_urls,
@@ -60,7 +60,7 @@ class ConfiguredIndexes(Struct, frozen=True):
 
 def configured_indexes(settings: Settings, environ: Mapping[str, str], known: MirrorList) -> ConfiguredIndexes:
     """Return who may be asked. Raises `UsageError` for a mirror that nobody knows, `ConfigError`."""
-    mirrors = [mirror for name in settings.mirror if name != AUTO and (mirror := known.named(name)) is not None]
+    mirrors = [mirror for name in settings.mirror if not is_auto(name) and (mirror := known.named(name)) is not None]
     trusted = [mirror for name in settings.trust if (mirror := known.named(name)) is not None]
     url = settings.index_url or authority_url(environ, lambda: pip_index_url(environ) or uv_default_index(environ))
     extra, folders = _beside(settings, environ)
@@ -76,7 +76,7 @@ def configured_indexes(settings: Settings, environ: Mapping[str, str], known: Mi
         extra=extra,
         folders=folders,
         mirrors=tuple(dict.fromkeys([*mirrors, *trusted])),
-        auto=AUTO in settings.mirror,
+        auto=any(map(is_auto, settings.mirror)),
         trusted=frozenset(mirror.name for mirror in trusted),
         known=known,
     )

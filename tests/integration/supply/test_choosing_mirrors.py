@@ -80,7 +80,7 @@ def test_a_comparison_says_why(user: User, index: Simulator, mirrors: list[Simul
 
 def test_mirrors_of_the_public_index_are_not_asked_for_projects_of_another_one(user: User, index: Simulator) -> None:
     index.add_wheel(*BIG, upload_time=DATE)
-    run = user.run("download", "--versions", "3.0", "--mirror", "auto")
+    run = user.run("download", "--versions", "3.0", "--mirror", "AUTO")
     assert run.code == 0
     assert "mirrors: none: none of those that are known is a copy of this index" in run.err
     assert "tuna" not in run.err

@@ -26,13 +26,18 @@ class MirrorList(Struct, frozen=True):
     """Where MirrorZ publishes how up to date its members are."""
 
     def named(self, name_or_url: str) -> Mirror | None:
-        """Return the mirror of that name or address; None for `none`. Raises `UsageError`.
+        """Return the mirror of that name or address; None for `none`. Raises `UsageError`, for `auto` too.
 
         An address that none of them has is a mirror, too, named by its host.
         """
         wanted = name_or_url.strip()
         if wanted.lower() == NO_MIRROR:
             return None
+        if is_auto(wanted):
+            raise UsageError(
+                f"{wanted!r} is a choice among mirrors, not a mirror.",
+                hint="Name one that `tf-tester mirrors` lists, or give an address.",
+            )
         if "://" in wanted:
             return self._with_address(wanted.rstrip("/"))
         if wanted.startswith("/"):
@@ -56,6 +61,11 @@ class MirrorList(Struct, frozen=True):
 
     def _with_address(self, url: str) -> Mirror:
         return self.at(url) or mirror_at(url)
+
+
+def is_auto(name: str) -> bool:
+    """Return whether a word of `--mirror` leaves the choice to us."""
+    return name.strip().lower() == AUTO
 
 
 def mirror_list(ours: bytes, theirs: bytes, *, shown: str) -> MirrorList:
@@ -117,7 +127,7 @@ def _read(content: bytes, shown: str) -> _MirrorFile:
 def _unknown(wanted: str, names: list[str]) -> UsageError:
     from difflib import get_close_matches
 
-    near = get_close_matches(wanted.lower(), [*names, NO_MIRROR, AUTO], n=3, cutoff=0.5)
+    near = get_close_matches(wanted.lower(), names, n=3, cutoff=0.5)
     guess = f"Did you mean {' or '.join(near)}? " if near else ""
     return UsageError(
         f"there is no mirror named {wanted}",

@@ -1,5 +1,6 @@
 """Which mirrors there are, what a name means among them, and where one has a file."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,21 @@ def test_an_unknown_name_is_answered_with_the_nearest_and_all() -> None:
     assert "Did you mean tuna" in caught.value.hint
     for name in KNOWN.mirrors:
         assert name in caught.value.hint
+
+
+@pytest.mark.parametrize("word", ["auto", "AUTO "])
+def test_auto_is_none_of_the_mirrors(word: str) -> None:
+    with pytest.raises(UsageError, match="is a choice among mirrors, not a mirror") as caught:
+        KNOWN.named(word)
+    assert "Did you mean" not in caught.value.hint
+
+
+@pytest.mark.parametrize("word", ["autoo", "nne"])
+def test_a_guess_is_a_mirror(word: str) -> None:
+    """Where one mirror is wanted neither `auto` nor `none` helps."""
+    with pytest.raises(UsageError) as caught:
+        KNOWN.named(word)
+    assert not re.search(r"mean.*\b(auto|none)\b.*\?", caught.value.hint)
 
 
 @pytest.mark.parametrize("url", ["ftp://a.example", "https://", "https://a.example:port/simple"])
