@@ -421,6 +421,35 @@ def test_a_shell_is_inside_the_environment(user: User) -> None:
     assert user.run("shell", "1.1", "--python", "3.5").code == 3
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is no signal there")
+@pytest.mark.parametrize(
+    ("then", "code"),
+    [
+        ("raise SystemExit(7)", 7),
+        ("signal.signal(signal.SIGINT, signal.SIG_DFL); signal.raise_signal(signal.SIGINT)", 128 + signal.SIGINT),
+    ],
+    ids=["takes-its-time", "dies-of-it"],
+)
+def test_ctrl_c_in_a_shell_is_for_what_runs_there(user: User, then: str, code: int) -> None:
+    """It may take its time over it, and go on."""
+    program = f"""
+import signal, time
+try:
+    print("waiting", flush=True)
+    time.sleep(120)
+except KeyboardInterrupt:
+    time.sleep(1)
+    {then}
+"""
+    process = user.start("shell", "1.1", "--", "python", "-c", program)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "waiting\n"
+    os.killpg(process.pid, signal.SIGINT)
+    run = finish(process)
+    assert run.code == code, run.err
+    assert "interrupted" not in run.err
+
+
 def test_a_shell_changes_nothing_for_the_next_one(user: User) -> None:
     change = "import toy; open(toy.__file__ + '.new', 'w').close(); import os; os.remove(toy.__file__)"
     assert user.run("shell", "1.1", "--", "python", "-c", change).code == 0

@@ -2,10 +2,12 @@
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from tf_tester.errors import NoPython, UsageError
@@ -28,7 +30,8 @@ def shell(
 ) -> int:
     """Open the user's shell, or run `command`, in the environment of the one selected version; its exit status.
 
-    It is the caller's own terminal with the caller's own variables: a person at work, not a test.
+    The status is 128 and the signal's number where a signal ended the command, as shells have it. It is the caller's
+    own terminal with the caller's own variables: a person at work, not a test. To be called in the main thread.
     """
     selected = select_cells(selection, services)
     cells = selected.cells
@@ -68,9 +71,28 @@ def _run(command: Sequence[str], environment: Environment, services: Services) -
         Command(tuple(command), env, Path.cwd()), World((), (), environment.overlays, catch=caught)
     )
     try:
-        return subprocess.run(list(wrapped.argv), env=dict(wrapped.env), check=False).returncode
+        with _deaf_to_ctrl_c():
+            code = subprocess.run(list(wrapped.argv), env=dict(wrapped.env), check=False).returncode
     except OSError as error:
         raise UsageError(f"{command[0]} can't be run: {error.strerror}.", hint="Check its name.") from error
+    return code if code >= 0 else 128 - code
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Leave Ctrl-C to what is run meanwhile: a terminal sends it to both, and what it means is the command's matter.
+
+    A handler, for the command would inherit that it is ignored.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before in (signal.SIG_IGN, None):  # None: somebody outside Python has set it
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda _number, _frame: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _shell(env: dict[str, str], workplace: Path) -> tuple[str, ...]:
