@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import tarfile
@@ -13,6 +14,8 @@ import pytest
 from tests.integration.conftest import User
 from tests.simulator import Simulator, Status
 from tests.wheels import make_wheel
+from tf_tester.store.folder import StoreFolder
+from tf_tester.store.leases import Leases
 
 DATE = "2022-04-01T00:00:00Z"
 HEAVY: dict[str, dict[str, str | bytes]] = {
@@ -155,6 +158,24 @@ def test_damage_is_found_and_taken_away(heavy: User, index: Simulator) -> None:
     assert heavy.run("download", "--versions", "4.0,4.1,4.2").code == 0
     assert heavy.run("cache", "verify").code == 0
     assert heavy.run("test", "check.py", "--versions", "4.0,4.1,4.2").code == 0
+
+
+def test_a_damaged_layer_that_a_running_job_needs_stays_and_that_is_said(heavy: User) -> None:
+    victims = [
+        layer
+        for layer in (heavy.store / "layers").iterdir()
+        if re.search(r"toy-4\.[01]\.dist-info", (layer / "files.json").read_text())
+    ]
+    for victim in victims:
+        next(victim.glob("*/tree/lib/*/site-packages/__pycache__/toy.*.pyc")).unlink()
+    folder = StoreFolder(heavy.store)
+    with folder.workplace() as workplace:
+        Leases(folder, workplace).hold(victims[0].name)
+        run = heavy.run("cache", "verify")
+        assert run.code == 1
+        assert run.out.endswith("2 damaged and taken away, 1 of them stayed because a running job needs it.\n")
+        assert [victim.exists() for victim in victims] == [True, False]
+    assert heavy.run("cache", "verify").out.endswith("1 damaged and taken away.\n")
 
 
 def test_a_part_of_the_store_is_carried_to_a_machine_without_a_network(heavy: User, index: Simulator) -> None:

@@ -119,7 +119,8 @@ def verify(ctx: click.Context, /, **_: Any) -> int:
     """Check every file against its SHA-256, and every layer against its wheel's RECORD.
 
     What is damaged is taken away: it is fetched or made again when it is needed; of a file only the pieces that are
-    wrong, where it was fetched by a version that kept sums of them. The exit code is 1 then.
+    wrong, where it was fetched by a version that kept sums of them. A layer that a running job needs stays:
+    check again when that has ended. The exit code is 1 where something is damaged.
     """
     from tf_tester.flow.host.cache import verify as check
     from tf_tester.wiring.store import store_maintenance
@@ -128,15 +129,19 @@ def verify(ctx: click.Context, /, **_: Any) -> int:
     if not _is_there(settings.store):
         return 0
     with store_maintenance(settings) as store:
-        count, damaged = check(
+        found = check(
             store,
             lambda one: print(
                 printable(f"damaged {one.entry.kind} {one.entry.filename or one.entry.digest}: {one.trouble}"),
                 flush=True,
             ),
         )
-    print(f"{count} looked at, {len(damaged)} damaged{' and taken away' if damaged else ''}.")
-    return int(bool(damaged))
+    count, stayed = len(found.damaged), len(found.needed)
+    gone = " and taken away" if count else ""
+    if stayed:
+        gone += f", {stayed} of them stayed because a running job needs {'it' if stayed == 1 else 'them'}"
+    print(f"{found.count} looked at, {count} damaged{gone}.")
+    return int(bool(found.damaged))
 
 
 @command.command("export", epilog=EPILOG, short_help="Pack a part of the store into one file.")

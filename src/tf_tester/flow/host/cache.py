@@ -92,6 +92,16 @@ class DamagedItem(Struct, frozen=True):
     trouble: str
 
 
+class StoreCheck(Struct, frozen=True):
+    """What a check of the store came to."""
+
+    count: int
+    """How many were looked at."""
+    damaged: tuple[DamagedItem, ...]
+    needed: tuple[StoredItem, ...]
+    """What of it should have gone and stayed, because a running job needs it."""
+
+
 def rows(contents: StoreContents) -> list[StoredVersion]:
     """Return rows by project and version, the last used first."""
     together: dict[tuple[str, str], list[StoredItem]] = {}
@@ -170,8 +180,8 @@ def _content(lock: Path) -> bytes:
         raise ConfigError(f"The lock {lock} can't be read: {error.strerror}.") from error
 
 
-def verify(maintenance: StoreMaintenance, tell: Callable[[DamagedItem], None]) -> tuple[int, list[DamagedItem]]:
-    """Look at every blob and layer; how many were looked at, and the damaged ones, which are taken away."""
+def verify(maintenance: StoreMaintenance, tell: Callable[[DamagedItem], None]) -> StoreCheck:
+    """Look at every blob and layer; the damaged ones are taken away, but for layers that a running job needs."""
     entries = [entry for entry in maintenance.contents().entries if entry.kind is not ItemKind.PARTIAL]
     damaged: list[DamagedItem] = []
     with ThreadPoolExecutor(maintenance.cores, "verify") as pool:
@@ -186,8 +196,8 @@ def verify(maintenance: StoreMaintenance, tell: Callable[[DamagedItem], None]) -
     for one in damaged:
         if one.entry.kind is ItemKind.BLOB:
             maintenance.set_aside(one.entry)
-    maintenance.evict([one.entry for one in damaged if one.entry.kind is ItemKind.LAYER])
-    return len(entries), damaged
+    _, needed = maintenance.evict([one.entry for one in damaged if one.entry.kind is ItemKind.LAYER])
+    return StoreCheck(len(entries), tuple(damaged), tuple(needed))
 
 
 def _held(word: str, package: str, entries: Sequence[StoredItem], lts: tuple[str, ...]) -> list[str]:
