@@ -6,8 +6,8 @@ import shutil
 import stat
 import tempfile
 import zipfile
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -89,10 +89,9 @@ class Builder:
         known = self._projects.get((folder, "any")) or self._projects.get((folder, interpreter.abi))
         if known is not None:
             return known
-        out = self._fresh("project")
-        try:
+        with self._fresh("project") as out, self._fresh("source") as copies:
             # A copy: builds leave traces, and setuptools packs again what an earlier build left.
-            source = self._fresh("source") / folder.name
+            source = copies / folder.name
             shutil.copytree(folder, source, symlinks=True, ignore=shutil.ignore_patterns(*_NOT_SOURCE))
             _make_plain(source)
             self._build(source, out, interpreter, folder.name, seen_at=_SEEN_AT / folder.name)
@@ -101,8 +100,6 @@ class Builder:
             project = str(canonicalize_name(name))
             local = Artifact(filename=wheel.name, project=project, version=version, url=folder.as_uri())
             built, metadata = self._keep(wheel, local)
-        finally:
-            shutil.rmtree(out, ignore_errors=True)
         pin = Pin(project, version, built.filename, built.sha256, built.size, url="")
         scope = "any" if _is_for_any_python(built.filename) else interpreter.abi
         self._projects[(folder, scope)] = pin, metadata
@@ -110,16 +107,13 @@ class Builder:
 
     def _make(self, sdist: Artifact, interpreter: Interpreter) -> BuiltWheel:
         source = self._fetcher.fetch(sdist)
-        out = self._fresh("build")
-        try:
+        with self._fresh("build") as out:
             # uv wants the sdist under its own name.
             named = out / sdist.filename
             shutil.copyfile(source, named)
             _check_archive(named)
             self._build(named, out, interpreter, sdist.project)
             return self._keep(_only_wheel(out, sdist.project), sdist)[0]
-        finally:
-            shutil.rmtree(out, ignore_errors=True)
 
     def _keep(self, made: Path, sdist: Artifact) -> tuple[BuiltWheel, bytes]:
         artifact = replace(sdist, filename=made.name, sha256=None)
@@ -155,18 +149,17 @@ class Builder:
                     limits.write_text(constraint, encoding="ascii")
                     words += ["--build-constraints", str(limits)]
                 # A cache of its own: what a build leaves there, nobody else uses.
-                home = self._fresh("home")
-                world = World(
-                    (self._uv.path, *interpreter.folders), (out, home, *(() if moved else (source,))), moved=moved
-                )
-                done = self._uv.run(
-                    [*words, "--", str(place)],
-                    cwd=out,
-                    index=url,
-                    home=home,
-                    confine=partial(sandbox.wrap, world=world),
-                )
-                shutil.rmtree(home, ignore_errors=True)
+                with self._fresh("home") as home:
+                    world = World(
+                        (self._uv.path, *interpreter.folders), (out, home, *(() if moved else (source,))), moved=moved
+                    )
+                    done = self._uv.run(
+                        [*words, "--", str(place)],
+                        cwd=out,
+                        index=url,
+                        home=home,
+                        confine=partial(sandbox.wrap, world=world),
+                    )
                 if done.returncode == 0:
                     return
                 said = said or done.stderr
@@ -180,8 +173,14 @@ class Builder:
         finally:
             self._loopback.forget(view)
 
-    def _fresh(self, word: str) -> Path:
-        return Path(tempfile.mkdtemp(prefix=f"{word}-", dir=self._workplace))
+    @contextmanager
+    def _fresh(self, word: str) -> Iterator[Path]:
+        """Yield a new folder that goes when it is no longer used, however that ends."""
+        folder = Path(tempfile.mkdtemp(prefix=f"{word}-", dir=self._workplace))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _make_plain(tree: Path) -> None:

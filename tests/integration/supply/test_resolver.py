@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.request import Request, urlopen
 
 import pytest
@@ -569,6 +569,30 @@ def test_the_users_project_becomes_a_wheel(process: Process, tmp_path: Path) -> 
     assert process.blobs.find(pin.sha256) is not None
     assert process.builder.project_wheel(project, replace(running(), abi="cp399")) == (pin, metadata)
     assert process.uv.calls == ["build"]
+    assert _left_by_builds(process) == []
+
+
+def test_an_interrupted_build_leaves_nothing(
+    world: World, process: Process, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "mine"
+    project.mkdir()
+    sdist = world.sdist("known", "1.0", "2020-01-01")
+
+    def interrupted(*_: object, **__: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(process.uv, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        process.builder.project_wheel(project, running())
+    with pytest.raises(KeyboardInterrupt):
+        process.builder.built(sdist, running())
+    assert _left_by_builds(process) == []
+
+
+def _left_by_builds(process: Process) -> list[str]:
+    words = ("build-", "home-", "project-", "source-")
+    return [path.name for path in process.workplace.iterdir() if path.name.startswith(words)]
 
 
 _TELLTALE = '''
