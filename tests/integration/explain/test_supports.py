@@ -12,6 +12,9 @@ def test_from_a_run_to_a_range(user: User) -> None:
     assert run.code == 0, run.err
     assert run.out.splitlines()[0] == "toy>=1.0,<2"
     assert (user.folder / "toy.svg").read_text().startswith("<svg ")
+    nowhere = user.run("supports", "run.jsonl", "--badge", "run.jsonl/toy.svg")
+    assert nowhere.code == 4
+    assert "Choose another folder, or free some space." in nowhere.err, "it has no -d"
     assert user.run("supports", "run.jsonl", "--format", "specifier").out == "toy>=1.0,<2\n"
     assert json.loads(user.run("supports", "run.jsonl", "--format", "json").out)["versions"]["2.0"] == "no"
 

@@ -65,7 +65,7 @@ def folder_errors(place: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise OurFailure(
-            f"{place} can't be used: {error.strerror}.", hint="Choose another folder with -d, or free some space."
+            f"{place} can't be used: {error.strerror}.", hint="Choose another folder, or free some space."
         ) from error
 
 
