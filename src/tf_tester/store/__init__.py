@@ -9,6 +9,8 @@ Layout of a store, all on one file system::
     incoming/abcd….part       bytes that are still coming; the next run goes on from them
     claims/abcd….lock         held while somebody brings that blob or makes that layer
     layers/abcd…/             a wheel unpacked once, with its bytecode for each Python that has used it
+    plans/abcd…/              what an environment of certain layers looks like
+    interpreters/             what uv learnt of the Pythons of this machine
     tmp/NAME/, tmp/NAME.lock  work of one living process; swept when its owner is gone
     kept/NAME/                environments that a person asked to keep
     runs/RUN/                 record and evidence of one run

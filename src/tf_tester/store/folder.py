@@ -33,6 +33,7 @@ class StoreFolder:
         self.layers = root / "layers"
         self.tmp = root / "tmp"
         self.kept = root / "kept"
+        self.plans = root / "plans"
         self.interpreters = root / "interpreters"
         self.runs = root / "runs"
         self.ledger = root / "ledger.sqlite"

@@ -30,7 +30,7 @@ class InventoryContents(Struct, frozen=True):
     kept: int
     """Environments that a person asked to keep."""
     others: int
-    """The ledger, plans, what living processes work on."""
+    """The ledger, plans, what uv knows of interpreters, what living processes work on."""
 
     @property
     def total(self) -> int:
@@ -50,13 +50,13 @@ class Inventory:
         with store_errors(folder.root):
             names = self._ledger.blob_names()
             entries = [*self._blobs(names), *self._layers(names), *self._partials()]
-            work = [folder.root / name for name in ("plans", "tmp", "claims")]
+            others = (folder.plans, folder.interpreters, folder.tmp, folder.claims)
             ledger = sum(_size(folder.root / f"ledger.sqlite{end}") for end in ("", "-wal", "-shm"))
             return InventoryContents(
                 tuple(entries),
                 runs=tree_size(folder.runs),
                 kept=tree_size(folder.kept),
-                others=ledger + sum(map(tree_size, work)),
+                others=ledger + sum(map(tree_size, others)),
             )
 
     def holds(self, digest: str) -> bool:
@@ -102,7 +102,7 @@ class Inventory:
 
     def sweep_plans(self, before: datetime) -> None:
         """Delete plans that no environment has used since then; they are made again in a second."""
-        for plan in _entries(self._folder.root / "plans"):
+        for plan in _entries(self._folder.plans):
             with suppress(OSError):
                 if plan.stat().st_mtime < before.timestamp():
                     remove_tree(Path(plan.path))

@@ -258,7 +258,7 @@ def _environments(ground: _Ground, uv: Uv, sandbox: Sandbox) -> Environments:
     if not isinstance(sandbox, NamespaceSandbox | EnvironmentView):
         return on_disk
     return OverlayEnvironments(
-        Plans(folder.root / "plans", workplace, exclusive=folder.exclusive),
+        Plans(folder.plans, workplace, exclusive=folder.exclusive),
         on_disk,
         translate=lambda error: translate(error, folder.root),
     )

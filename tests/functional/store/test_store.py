@@ -27,6 +27,7 @@ from msgspec.structs import replace
 
 from tests.pythons import edges, running
 from tests.wheels import make_wheel, record_text, zip_of
+from tf_tester import store as store_package
 from tf_tester.errors import InstallFailed, StoreError, WrongBytes
 from tf_tester.model.host.interpreter import Interpreter
 from tf_tester.model.host.layer import EntryPoint, Layer
@@ -35,6 +36,7 @@ from tf_tester.store import unpacking
 from tf_tester.store.blobs import BlobStore
 from tf_tester.store.compiling import Compilers
 from tf_tester.store.folder import StoreFolder, _c_function, remove_tree, store_errors, sync_tree, translate
+from tf_tester.store.inventory import Inventory
 from tf_tester.store.layers import LayerStore
 from tf_tester.store.ledger import Ledger, LedgerPages
 from tf_tester.store.memos.table import ENTRY_POINTS, INTERPRETER, PEAK
@@ -1063,3 +1065,20 @@ def test_all_that_is_damaged_in_a_layer_is_told(layers: LayerStore, tmp_path: Pa
     assert layer_trouble(layer.folder).endswith("toy09.py is missing; and 5 more")
     (layer.site / "toy-1.0.dist-info" / "RECORD").unlink()
     assert layer_trouble(layer.folder).startswith("its RECORD can't be read: ")
+
+
+# -- what it holds
+
+
+def test_every_folder_of_a_store_is_documented_and_counted(folder: StoreFolder, ledger: Ledger) -> None:
+    inventory = Inventory(folder, ledger)
+    places = {value for value in vars(folder).values() if value not in (folder.root, folder.ledger)}
+    files = {folder.incoming: f"{SHA256}.part", folder.blobs: f"{SHA256[:2]}/{SHA256}"}
+    for place in places:
+        for document in (str(store_package.__doc__), (REPOSITORY / "docs/reference/store.md").read_text()):
+            assert f"{place.name}/" in document
+        before = inventory.contents().total
+        file = place / files.get(place, f"{SHA256}/file")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(bytes(100_000))
+        assert inventory.contents().total - before >= 100_000, place.name
