@@ -29,17 +29,17 @@ def content_type(accept: str, *, forced: str = "") -> str | None:
     if forced:
         wanted = _MEANT.get(forced, forced)
         return wanted if wanted in (JSON, HTML, TEXT_HTML) else None
-    serve_options = {_MEANT.get(name, name): quality for name, quality in _qualities(accept)}
-    if not serve_options:
+    accepted = {_MEANT.get(name, name): quality for name, quality in _qualities(accept)}
+    if not accepted:
         return TEXT_HTML
     best, found = 0.0, None
     for name in (JSON, HTML, TEXT_HTML):
-        quality = serve_options.get(name, 0.0)
+        quality = accepted.get(name, 0.0)
         if quality > best:
             best, found = quality, name
     if found is None:
-        any_of_them = max(serve_options.get("*/*", 0.0), serve_options.get("text/*", 0.0))
-        return TEXT_HTML if any_of_them and serve_options.get(TEXT_HTML) != 0.0 else None
+        any_of_them = max(accepted.get("*/*", 0.0), accepted.get("text/*", 0.0))
+        return TEXT_HTML if any_of_them and accepted.get(TEXT_HTML) != 0.0 else None
     return found
 
 
@@ -55,8 +55,8 @@ def content_coding(accept_encoding: str) -> str:
     >>> content_coding("gzip;q=0"), content_coding(""), content_coding("zstd;q=0.5, gzip")
     ('', '', 'gzip')
     """
-    serve_options = dict(_qualities(accept_encoding))
-    found = {"zstd": serve_options.get("zstd", 0.0), "gzip": serve_options.get("gzip", serve_options.get("*", 0.0))}
+    accepted = dict(_qualities(accept_encoding))
+    found = {"zstd": accepted.get("zstd", 0.0), "gzip": accepted.get("gzip", accepted.get("*", 0.0))}
     best = max(found, key=lambda coding: found[coding])
     return best if found[best] > 0 else ""
 
