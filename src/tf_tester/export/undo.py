@@ -6,7 +6,6 @@ In one that somebody has changed since, only the values are put back that still 
 
 import hashlib
 import os
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -58,18 +57,6 @@ class UndoFolder(Struct, frozen=True):
     def forget(self, file: Path) -> None:
         self._place(file).unlink(missing_ok=True)
 
-    def all(self) -> list[SavedFile]:
-        """Return all saved files, sorted by path."""
-        try:
-            names = sorted(self.folder.glob("*.json"))
-        except OSError:
-            return []
-        found = []
-        for name in names:
-            with suppress(OSError, msgspec.DecodeError):
-                found.append(msgspec.json.decode(name.read_bytes(), type=SavedFile))
-        return sorted(found, key=lambda kept: kept.path)
-
     def _place(self, file: Path) -> Path:
         return self.folder / f"{hashlib.sha256(os.fsencode(file)).hexdigest()[:32]}.json"
 
@@ -113,7 +100,3 @@ def write_atomically(file: Path, content: bytes, *, mode: int = 0o644) -> None:
             f"{file} can't be written: {error.strerror}.",
             hint="Nothing in it was changed. Repeat with the rights for it.",
         ) from error
-
-
-def without_nulls(values: Mapping[str, str | None]) -> dict[str, str]:
-    return {key: value for key, value in values.items() if value is not None}

@@ -17,8 +17,6 @@ from tf_tester.errors import ConfigError
 if TYPE_CHECKING:
     from pip._internal.configuration import Configuration
 
-__all__ = ["authority_url", "display_url", "pip_index_url"]
-
 _VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
 _NAMED = re.compile(r"[A-Za-z0-9._-]+=(?=[a-z]+:/)")
 """uv writes an index as `name=address` too."""
