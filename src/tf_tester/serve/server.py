@@ -148,10 +148,10 @@ def _is_ours(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError | RequestPayloadError))
 
 
-def work(count: int, one: Callable[[], None]) -> int:
+def work(count: int, one: Callable[[], None]) -> None:
     """Run `one` in each of several processes, until it is told to end; one that dies is replaced. POSIX.
 
-    Gives the exit code. Nothing may have been opened before that processes can't share.
+    Nothing may have been opened before that processes can't share.
     """
     running: set[int] = set()
     told: list[int] = []
@@ -168,7 +168,6 @@ def work(count: int, one: Callable[[], None]) -> int:
     finally:
         for number, handler in before:
             signal.signal(number, handler)
-    return 0
 
 
 def _keep(

@@ -130,9 +130,10 @@ def command(
 
     if workers == 1:
         one(told)
-        return 0
-    told()
-    return work(workers, one)
+    else:
+        told()
+        work(workers, one)
+    return 0
 
 
 def _serve_options(given: Mapping[str, Any]) -> "ServeOptions":
