@@ -1,8 +1,8 @@
 """The index that uv sees: ours, on loopback, showing each question just what its answer may hold.
 
 A view is the authority's pages (a) as of a day, (b) without source distributions but those that may be built,
-which are shown as the wheels they will become, (c) with metadata, also where the authority has none. The undated
-view `build` serves build requirements, files included: the cut-off binds what runs, not what builds.
+which are shown as the wheels they will become, (c) with metadata, also where the authority has none. A view with
+`serves_files` serves build requirements, files included, and undated: the cut-off binds what runs, not what builds.
 """
 
 import os
@@ -17,7 +17,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from tf_tester.core.index.era import as_of, files_by_version
-from tf_tester.core.index.simple import render_json
+from tf_tester.core.index.simple import JSON_TYPE, render_json
 from tf_tester.core.select.tags import best_wheel
 from tf_tester.errors import BadWheel, BuildFailed, OurFailure, TfTesterError, UnknownProject
 from tf_tester.model.artifact import Artifact, ProjectPage
@@ -27,8 +27,6 @@ from tf_tester.ports.index import Index
 
 if TYPE_CHECKING:
     from tf_tester.resolve.loopback_server import Server
-
-_JSON = "application/vnd.pypi.simple.v1+json"
 
 
 class QuestionView(Struct, eq=False):
@@ -100,7 +98,7 @@ class LoopbackIndex:
         view.asked = True
         try:
             if parts[1] == "simple":
-                return 200, _JSON, self._page(view, parts[2])
+                return 200, JSON_TYPE, self._page(view, parts[2])
             return self._file(view, parts[2], parts[-1])
         except UnknownProject:
             return 404, "text/plain", b"no such project"

@@ -4,7 +4,9 @@ they all say the same."""
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-JSON = "application/vnd.pypi.simple.v1+json"
+from tf_tester.core.index.simple import JSON_TYPE
+
+JSON = JSON_TYPE
 HTML = "application/vnd.pypi.simple.v1+html"
 TEXT_HTML = "text/html"
 
