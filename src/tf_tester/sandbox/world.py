@@ -198,7 +198,7 @@ def _make_like(path: str, other: str) -> None:
 
 
 def _parents(path: str, top: str) -> "list[str]":
-    """Yield the folders above a path, up to `top` and without it."""
+    """Return the folders above a path, up to `top` and without it."""
     parents = []
     path = os.path.dirname(path)
     while path != top:

@@ -188,7 +188,7 @@ class GivenValue(Struct, frozen=True):
     level: SettingSource
     place: PathBase
     origin: str
-    """Who said so, for `Resolved.origins`."""
+    """Who said so, for `ResolvedSettings.origins`."""
     shown: str
     """How an error names the thing: `--jobs`, `TF_TESTER_JOBS`, `tf-tester.toml: 'jobs'`."""
 

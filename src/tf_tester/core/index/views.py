@@ -91,7 +91,7 @@ def moment_of(text: str) -> datetime:
 
 
 def shown(page: ProjectPage, view: IndexView, allowed: AllowedFiles | None) -> ProjectPage | None:
-    """Return the page as a view has it; None where nothing of it is in the view. `allowed`: with `View.only`."""
+    """Return the page as a view has it; None where nothing of it is in the view. `allowed`: with `IndexView.only`."""
     if view.cutoff is not None:
         page, dated = as_of(page, view.cutoff)
         if not dated:

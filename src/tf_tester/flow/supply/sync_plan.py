@@ -97,7 +97,7 @@ def plan(
     metadata: Callable[[Artifact], bytes],
     pool: ThreadPoolExecutor,
 ) -> ReplicaPlan:
-    """Return what the roots mean and require. `metadata`: of a wheel; raises as `Services.metadata` does."""
+    """Return what the roots mean and require. `metadata`: of a wheel; raises as `Packages.metadata` does."""
     closure = Closure(rules, roots)
     found = ReplicaPlan(closure.chosen, set())
     while True:
