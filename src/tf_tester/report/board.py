@@ -97,9 +97,9 @@ class Board:
             match event:
                 case RunStarted():
                     self._title = opening(event.cells)
-                    labels = {key: printable(label) for key, label in cell_labels(event.cells).items()}
+                    labels = {name: printable(label) for name, label in cell_labels(event.cells).items()}
                     widest = max(map(columns, labels.values()), default=0)
-                    self._labels = {key: pad(label, widest) for key, label in labels.items()}
+                    self._labels = {name: pad(label, widest) for name, label in labels.items()}
                 case CellState():
                     self._states[event.cell] = (event.state, moment)
                 case TransferProgress():
@@ -195,34 +195,34 @@ class Board:
 
     def _cell_lines(self, available: int, moment: float) -> list[Text]:
         """Return all cells in order; where they don't fit, those at work before failures, and the rest folded."""
-        keys = list(self._labels)
+        names = list(self._labels)
         available = max(available, 1)
-        if len(keys) <= available:
-            return [self._cell_line(key, moment) for key in keys]
-        wanted = set(sorted(keys, key=self._urgency)[: available - 1])
-        shown = [key for key in keys if key in wanted]
-        hidden = [key for key in keys if key not in wanted]
-        finished = [self._results[key] for key in hidden if key in self._results]
-        waiting = sum(key not in self._results and key not in self._states for key in hidden)
+        if len(names) <= available:
+            return [self._cell_line(name, moment) for name in names]
+        wanted = set(sorted(names, key=self._urgency)[: available - 1])
+        shown = [name for name in names if name in wanted]
+        hidden = [name for name in names if name not in wanted]
+        finished = [self._results[name] for name in hidden if name in self._results]
+        waiting = sum(name not in self._results and name not in self._states for name in hidden)
         working = len(hidden) - len(finished) - waiting
         told = [f"{working} more at work"] if working else []
         told += [f"{waiting} more waiting"] if waiting else []
         told += [f"{len(finished)} more done ({count_cells(finished)})"] if finished else []
-        return [*(self._cell_line(key, moment) for key in shown), self._folded(", ".join(told))]
+        return [*(self._cell_line(name, moment) for name in shown), self._folded(", ".join(told))]
 
-    def _urgency(self, key: str) -> int:
-        if key in self._results:
-            return 1 if self._results[key].outcome.is_failure_of_the_test else 3
-        return 0 if key in self._states else 2
+    def _urgency(self, name: str) -> int:
+        if name in self._results:
+            return 1 if self._results[name].outcome.is_failure_of_the_test else 3
+        return 0 if name in self._states else 2
 
-    def _cell_line(self, key: str, moment: float) -> Text:
-        label = self._labels[key]
-        result = self._results.get(key)
+    def _cell_line(self, name: str, moment: float) -> Text:
+        label = self._labels[name]
+        result = self._results.get(name)
         if result is not None:
             return self._finished_line(label, result)
-        if key not in self._states:
+        if name not in self._states:
             return Text.assemble("    ", label, ("  queued", "dim"))
-        state, since = self._states[key]
+        state, since = self._states[name]
         frames = _SPINNER_ASCII if self._ascii else _SPINNER
         frame = frames[int(moment * _PER_SECOND) % len(frames)]
         return Text.assemble(

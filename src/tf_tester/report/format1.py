@@ -11,7 +11,7 @@ def modernized(entry: dict[str, Any]) -> dict[str, Any]:
     """Return an event of format 1 as one of format 2. Raises what Python raises for fields that are missing or damaged.
 
     A cell was `package`, `version`, `python`, `resolution` and `also`, a list of texts that were requirements, the name
-    of a lock, or a word for a repeated run. Its name stays the same. Where no tests were found, the outcome was
+    of a lock, or a word for a repeated run. Its name stays as it was. Where no tests were found, the outcome was
     `error`.
     """
     match entry.get("event"):

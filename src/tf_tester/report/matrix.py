@@ -281,10 +281,10 @@ def _timings(report: RunReport) -> list[Line]:
     if not names:
         return []
     rows = [
-        {"cell": Span(labels[key])}
+        {"cell": Span(labels[cell])}
         | {printable(name): Span(duration_text(times[name]) if name in times else "") for name in names}
         | {"total": Span(duration_text(sum(times.values())) if times else "")}
-        for key, times in phases.items()
+        for cell, times in phases.items()
     ]
     return [line(Span("Where the time went", Style.STRONG)), *table(rows)]
 

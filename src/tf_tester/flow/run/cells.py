@@ -136,9 +136,8 @@ def _result(name: str, ran: TrialResult) -> CellResult:
     )
 
 
-def _folder_name(key: str) -> str:
-    name = "".join(character if character.isalnum() or character in ".-_" else "-" for character in key)
-    return name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME]
+def _folder_name(cell: str) -> str:
+    return "".join(one if one.isalnum() or one in ".-_" else "-" for one in cell[:_LONGEST_NAME])
 
 
 def _own_folder(wanted: Path) -> Path:

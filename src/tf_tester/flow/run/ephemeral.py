@@ -29,9 +29,9 @@ class Ephemeral:
         everything = set().union(*self._needs.values())
         self._before = {digest for digest in everything if self._evictable.holds(digest)}
 
-    def tested(self, key: str) -> None:
-        """Delete what a cell that is over has brought and no other one needs."""
-        own = self._needs.pop(key, set())
+    def tested(self, name: str) -> None:
+        """Delete what the cell of that name, which is over, has brought and no other one needs."""
+        own = self._needs.pop(name, set())
         self._discard(own - set().union(*self._needs.values()))
 
     def finish(self) -> None:

@@ -28,7 +28,7 @@ _AHEAD = 4
 
 
 After = Callable[[Run, Mapping[str, CellResult]], None]
-"""What is done when all cells are finished, with their results by key."""
+"""What is done when all cells are finished, with their results by the cell's name."""
 
 
 Judged = Callable[[Sequence[Cell], Mapping[str, CellResult]], int]
