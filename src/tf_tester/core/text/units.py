@@ -3,6 +3,19 @@
 import re
 from datetime import timedelta
 
+# Patterns are compiled when they are first used, and kept by `re`: most runs are given no units.
+_DURATION = (
+    r"(?a)(?:(?P<weeks>\d{1,6})w)?(?:(?P<days>\d{1,6})d)?(?:(?P<hours>\d{1,9})h)?"
+    r"(?:(?P<minutes>\d{1,9})m(?:in)?)?(?:(?P<seconds>\d{1,9})s)?"
+)
+_SIZE = r"(?ai)(\d{1,13}(?:\.\d{1,6})?) ?([KMGT])(?:i?B)?"
+_STORE_SIZE = r"(?ai)(\d{1,13}(?:\.\d{1,6})?) ?(?:([KMGT])(i)?)?B?"
+_LONGEST = timedelta(days=36_525)
+
+A_DURATION = "a duration such as 15m, 36h, 14d or 2w"
+A_MEMORY_SIZE = "a size such as 512M or 2G, or auto"
+A_STORE_SIZE = "a size such as 20GB, or none"
+
 
 def duration(text: str) -> timedelta:
     """Return weeks, days, hours, minutes and seconds, in that order. Raises `ValueError`.
@@ -75,28 +88,3 @@ def memory_words(size: int) -> str:
         if size % 1024**power == 0:
             return f"{size // 1024**power}{letter}"
     return f"{size // 1024}K"
-
-
-# Patterns are compiled when they are first used, and kept by `re`: most runs are given no units.
-_DURATION = (
-    r"(?a)(?:(?P<weeks>\d{1,6})w)?(?:(?P<days>\d{1,6})d)?(?:(?P<hours>\d{1,9})h)?"
-    r"(?:(?P<minutes>\d{1,9})m(?:in)?)?(?:(?P<seconds>\d{1,9})s)?"
-)
-
-
-_SIZE = r"(?ai)(\d{1,13}(?:\.\d{1,6})?) ?([KMGT])(?:i?B)?"
-
-
-_STORE_SIZE = r"(?ai)(\d{1,13}(?:\.\d{1,6})?) ?(?:([KMGT])(i)?)?B?"
-
-
-A_STORE_SIZE = "a size such as 20GB, or none"
-
-
-_LONGEST = timedelta(days=36_525)
-
-
-A_DURATION = "a duration such as 15m, 36h, 14d or 2w"
-
-
-A_MEMORY_SIZE = "a size such as 512M or 2G, or auto"

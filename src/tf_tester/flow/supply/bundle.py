@@ -14,6 +14,9 @@ from tf_tester.model.lock import Lock, Pin
 from tf_tester.ports.memory import Needed
 from tf_tester.ports.store import Blobs
 
+_SMALL = 20_000_000
+"""Bytes below which a test runner goes into every bundle."""
+
 
 class BundleSource(Struct, frozen=True):
     """What is packed from."""
@@ -73,9 +76,6 @@ def pack(
     )
     size, answers = packer.write(file, chosen.items(), needed, tool)
     return PackedBundle(len(chosen), answers, size)
-
-
-_SMALL = 20_000_000
 
 
 def _blob(pin: Pin, packages: Packages, blobs: Blobs, *, must: bool) -> Path | None:
