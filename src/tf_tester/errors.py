@@ -38,12 +38,13 @@ INTERRUPTED = 130
 BROKEN_PIPE = 141
 """Likewise where nobody reads its output any more."""
 OWN_FAILURE = 4
+"""Likewise where the network, the disk or tf-tester itself failed."""
 
 
 class TfTesterError(Exception):
     """Something that a person can act on."""
 
-    exit_code = 4
+    exit_code = OWN_FAILURE
 
     def __init__(self, message: str, *, hint: str = "", detail: str = "") -> None:
         super().__init__(message)
@@ -111,7 +112,7 @@ class Unresolvable(CellRefused):
 class DownloadFailed(CellRefused):
     """No source gave the promised bytes; nothing unverified was kept."""
 
-    exit_code = 4
+    exit_code = OWN_FAILURE
 
     outcome = "download-failed"
 
@@ -137,7 +138,7 @@ class InstallFailed(CellRefused):
 class OurFailure(TfTesterError):
     """The network, the disk, or we."""
 
-    exit_code = 4
+    exit_code = OWN_FAILURE
 
 
 class IndexUnreachable(OurFailure):

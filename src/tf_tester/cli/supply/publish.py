@@ -10,7 +10,7 @@ import click
 from tf_tester.cli.common.options import EPILOG, options, settings_from
 from tf_tester.cli.common.output import say
 from tf_tester.core.text.sizes import count_text, size_text
-from tf_tester.errors import UsageError
+from tf_tester.errors import OWN_FAILURE, UsageError
 
 if TYPE_CHECKING:
     from tf_tester.core.index.replica_tree import Manifest
@@ -119,7 +119,7 @@ def _published(target: str, done: "PublishResult") -> int:
             ],
             sys.stderr,
         )
-    return 4 if done.missing else 0
+    return OWN_FAILURE if done.missing else 0
 
 
 def _key(file: Path | None, *, to_sign: bool = False) -> "Signer | None":
@@ -152,6 +152,6 @@ def _verified(manifest: "Manifest", troubles: list[str], *, deep: bool, signed: 
     who = "" if signed else "; the signature was not looked at (--key)"
     if troubles:
         say([f"{manifest.generation}: {count_text(len(troubles), 'thing')} of {looked} not as the manifest says."])
-        return 4
+        return OWN_FAILURE
     say([f"{manifest.generation}: {looked} are as the manifest says{how}{who}."])
     return 0
