@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import select
 import signal
 import stat
 import subprocess
@@ -250,19 +251,20 @@ class _Spawned:
     def ended(self, pause: float | None) -> bool:
         # Without collecting it: `wait4` is to tell its costs, and its number must stay its own.
         if self._handle is not None:
-            import select
-
             poll = select.poll()
             poll.register(self._handle, select.POLLIN)
             return bool(poll.poll(None if pause is None else max(0, min(pause * 1000, _LONGEST_POLL))))
         deadline = None if pause is None else time.monotonic() + pause
-        from tf_tester.execute.strays import alive
-
-        while alive(self.pid):
+        while self._lives():
             if deadline is not None and time.monotonic() > deadline:
                 return False
             time.sleep(0.02)
         return True
+
+    def _lives(self) -> bool:
+        from tf_tester.execute.strays import alive  # psutil takes 20 ms, and mostly there is a handle
+
+        return alive(self.pid)
 
     def end(self, grace: float) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -275,7 +277,7 @@ class _Spawned:
         return self._kill_strays(session=self.pid)
 
     def _kill_strays(self, *, session: int | None) -> int:
-        from tf_tester.execute.strays import kill_strays
+        from tf_tester.execute.strays import kill_strays  # psutil takes 20 ms, which no start needs
 
         return kill_strays((MARK, self._mark), session=session)
 

@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 import click
+from msgspec.structs import replace
 
 from tf_tester.cli.common.options import EPILOG, options, settings_from
 from tf_tester.cli.common.selection import FETCHING, RESOLVING, listener, requirements_of, selection_of
@@ -40,8 +41,6 @@ def command(ctx: click.Context, /, version: str, words: tuple[str, ...], **_: An
         print(f"tf-tester: {printable(sentence)}", file=sys.stderr)
 
     # Plain lines here: a board would be in the way of the shell's own screen.
-    from msgspec.structs import replace
-
     plain = replace(settings, color="never")
     with (
         listener(plain) as show,

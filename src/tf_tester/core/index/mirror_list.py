@@ -125,7 +125,7 @@ def _read(content: bytes, shown: str) -> _MirrorFile:
 
 
 def _unknown(wanted: str, names: list[str]) -> UsageError:
-    from difflib import get_close_matches
+    from difflib import get_close_matches  # only mistakes need it
 
     near = get_close_matches(wanted.lower(), names, n=3, cutoff=0.5)
     guess = f"Did you mean {' or '.join(near)}? " if near else ""

@@ -94,15 +94,19 @@ def nearest(version: Version, known: Iterable[Version]) -> str:
     """Return up to four versions a person may have meant, best first."""
     everything = sorted(known)
     releases = [v for v in everything if not v.is_prerelease] or everything
-    from difflib import get_close_matches
-
-    similar = get_close_matches(str(version), [str(v) for v in releases], n=4, cutoff=0.7)
+    similar = _similar(str(version), [str(v) for v in releases], most=4, cutoff=0.7)
     if len(similar) < 4:
         # As numbers, not as text: 2.99.0 is near the newest, though it looks like none.
         below = [str(v) for v in releases if v < version][-2:]
         above = [str(v) for v in releases if v > version][:2]
         similar += [name for name in (*reversed(below), *above) if name not in similar]
     return ", ".join(similar[:4])
+
+
+def _similar(text: str, known: Sequence[str], *, most: int, cutoff: float = 0.6) -> list[str]:
+    from difflib import get_close_matches  # only mistakes need it
+
+    return get_close_matches(text, known, n=most, cutoff=cutoff)
 
 
 def _meaning(part: str, ordinary: Sequence[Version], choice: Choice) -> list[Version]:
@@ -128,9 +132,7 @@ def _meaning(part: str, ordinary: Sequence[Version], choice: Choice) -> list[Ver
     try:
         specifier = SpecifierSet(part)
     except InvalidSpecifier:
-        from difflib import get_close_matches
-
-        similar = get_close_matches(part, WORDS, n=1)
+        similar = _similar(part, WORDS, most=1)
         raise UsageError(
             f"--versions {part!r} is neither a version, nor a specifier, nor a word.",
             hint=f"Did you mean {similar[0]!r}?"

@@ -42,7 +42,7 @@ class Bench(Struct, frozen=True):
 
 def wheels_of(selection: Selection, services: "Services") -> list[Artifact]:
     """Return the wheels of the versions and Pythons selected. Raises `NoWheel` where there are none."""
-    from tf_tester.flow.prepare.select import select_cells
+    from tf_tester.flow.prepare.select import select_cells  # every run imports this module, few rank mirrors
 
     cells = select_cells(selection, services, installed_only=False).cells
     found = {one.artifact.filename: one.artifact for one in cells if one.artifact is not None}
