@@ -84,29 +84,21 @@ class NotAsSaid(UsageError):
 
 
 class CellRefused(TfTesterError):
-    """One cell can't run; `outcome` is the word of `model.outcome.Outcome` that the matrix shows for it."""
+    """One cell can't run; `core.outcome.refused` has the outcome that the matrix shows for each kind."""
 
     exit_code = 3
-
-    outcome = "install-failed"
 
 
 class NoPython(CellRefused):
     """No installed Python has a wheel of that version."""
 
-    outcome = "no-python"
-
 
 class NoWheel(CellRefused):
     """That version has no wheel for this platform, or for the Python asked for."""
 
-    outcome = "no-wheel"
-
 
 class Unresolvable(CellRefused):
     """The dependencies contradict one another; `detail` holds the resolver's reasoning in full."""
-
-    outcome = "unresolvable"
 
 
 class DownloadFailed(CellRefused):
@@ -114,25 +106,17 @@ class DownloadFailed(CellRefused):
 
     exit_code = OWN_FAILURE
 
-    outcome = "download-failed"
-
 
 class InterruptedTransfer(DownloadFailed):
     """The transfer was closed (Ctrl-C, another failure) before the file was complete; what came is kept."""
-
-    outcome = "interrupted"
 
 
 class BuildFailed(CellRefused):
     """A source distribution could not be built; `detail` holds the build's own output."""
 
-    outcome = "build-failed"
-
 
 class InstallFailed(CellRefused):
     """A verified wheel could not be unpacked or the environment not be made."""
-
-    outcome = "install-failed"
 
 
 class OurFailure(TfTesterError):

@@ -85,12 +85,14 @@ def test_an_index_that_does_not_answer_is_a_download_that_failed(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("port", "error"),
+    ("port", "error", "expected"),
     [
-        ("lock", Unresolvable("nothing fits")),
-        ("lock", InstallFailed("whatever the step")),
-        ("unpack", DownloadFailed("whatever the step")),
+        ("lock", Unresolvable("nothing fits"), Outcome.UNRESOLVABLE),
+        ("lock", InstallFailed("whatever the step"), Outcome.INSTALL_FAILED),
+        ("unpack", DownloadFailed("whatever the step"), Outcome.DOWNLOAD_FAILED),
     ],
 )
-def test_an_error_that_names_the_outcome_is_believed(tmp_path: Path, port: str, error: Any) -> None:
-    assert outcome(tmp_path, find_layer=absent, **{port: raising(error)}) == (Outcome(error.outcome), str(error))
+def test_an_error_that_names_the_outcome_is_believed(
+    tmp_path: Path, port: str, error: Exception, expected: Outcome
+) -> None:
+    assert outcome(tmp_path, find_layer=absent, **{port: raising(error)}) == (expected, str(error))

@@ -10,6 +10,7 @@ import click
 from tf_tester.cli.common.options import EPILOG, options, settings_from
 from tf_tester.cli.common.selection import FETCHING, RESOLVING, SELECTING, listener, selection_of
 from tf_tester.core.locks.lockfile import LockFormat
+from tf_tester.core.outcome.refused import outcome_of
 from tf_tester.core.text.printable import printable
 from tf_tester.core.text.sizes import count_text, size_text
 from tf_tester.errors import CellRefused, UsageError
@@ -204,7 +205,7 @@ def _size(size: int | None) -> str:
 def _complain(failure: "Undelivered") -> None:
     """Print the failure on standard error, the evidence in full."""
     error = failure.error
-    outcome = error.outcome if isinstance(error, CellRefused) else "failed"
+    outcome = outcome_of(error) if isinstance(error, CellRefused) else "failed"
     print(f"{printable(failure.what)}: {outcome}: {printable(str(error))}", file=sys.stderr)
     for line in (error.hint, *error.detail.splitlines()):
         if line:

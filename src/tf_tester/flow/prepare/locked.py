@@ -8,6 +8,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from tf_tester.core.locks.lockfile import Exactly, artifacts_of, exact_requirements, origin_of, python_of, version_in
+from tf_tester.core.outcome.refused import outcome_of
 from tf_tester.core.select.tags import best_wheel
 from tf_tester.core.wheel.wheel_rules import same_version
 from tf_tester.errors import CellRefused, ConfigError, UsageError
@@ -105,7 +106,7 @@ def _cell_of(file: Path, package: str, interpreters: Sequence[Interpreter], serv
             lock = read_lock(file, interpreter, services)
         except (CellRefused, ConfigError) as error:
             # One bad lock doesn't cost the others.
-            outcome = Outcome(error.outcome) if isinstance(error, CellRefused) else Outcome.UNRESOLVABLE
+            outcome = outcome_of(error) if isinstance(error, CellRefused) else Outcome.UNRESOLVABLE
             return PlannedCell(cell, refusal=Refusal(outcome, str(error), error.hint))
         if origin is None:
             # Of several versions that one which is for this Python.

@@ -6,6 +6,7 @@ from typing import assert_never
 import msgspec
 from msgspec.structs import replace
 
+from tf_tester.core.outcome.refused import outcome_of
 from tf_tester.errors import CellRefused, OurFailure, TfTesterError
 from tf_tester.flow.prepare.prepare import Preparation, Step
 from tf_tester.flow.run.frame import Run
@@ -42,7 +43,7 @@ def run_cell(run: Run, planned: PlannedCell, *, replay: Replay | None) -> CellRe
         )
         result = CellResult(name, Outcome.INSTALL_FAILED, str(failure), failure.hint)
     except TfTesterError as error:
-        result = CellResult(name, _outcome_of(error, preparation.step), str(error), error.hint, error.detail)
+        result = CellResult(name, _outcome_in(error, preparation.step), str(error), error.hint, error.detail)
     if run.gate.closed and not result.outcome.ran:
         result = CellResult(name, Outcome.INTERRUPTED, "interrupted")
     if result.detail:
@@ -55,10 +56,10 @@ def run_cell(run: Run, planned: PlannedCell, *, replay: Replay | None) -> CellRe
     )
 
 
-def _outcome_of(error: TfTesterError, step: Step) -> Outcome:
+def _outcome_in(error: TfTesterError, step: Step) -> Outcome:
     """Return what a cell came to that ended in an error, during a step."""
     if isinstance(error, CellRefused):
-        return Outcome(error.outcome)
+        return outcome_of(error)
     match step:
         # The network or the disk failed for this cell; what the others need may be in the store.
         case Step.RESOLVE | Step.DOWNLOAD:
