@@ -3,6 +3,7 @@
 The live board and the plain printer listen to the same events while they happen.
 """
 
+from enum import StrEnum
 from typing import Any
 
 from msgspec import Struct
@@ -32,12 +33,25 @@ class RunStarted(Struct, frozen=True):
     """The platform tag of this machine, such as `manylinux_2_36_x86_64`."""
 
 
+class CellStep(StrEnum):
+    """What is being done to a cell, in this order; what is there already is passed over."""
+
+    RESOLVING = "resolving"
+    """Its lock is made, with all that takes: pages, metadata, builds."""
+    DOWNLOADING = "downloading"
+    UNPACKING = "unpacking"
+    """And an environment is made of it."""
+    WAITING = "waiting"
+    """For a core, or memory."""
+    RUNNING = "running"
+    """What is in the environment; until that is gone."""
+
+
 class CellState(Struct, frozen=True):
     """A cell has entered a phase."""
 
     cell: str
-    state: str
-    """resolving, downloading, unpacking, waiting, running."""
+    state: CellStep
 
 
 class CellLocked(Struct, frozen=True):

@@ -21,6 +21,7 @@ from tf_tester.core.text.speed import Speed
 from tf_tester.model.events import (
     CellFinished,
     CellState,
+    CellStep,
     Event,
     MirrorsChosen,
     RunStarted,
@@ -65,7 +66,7 @@ class Board:
         self._started = clock()
         self._title = "starting"
         self._labels: dict[str, str] = {}
-        self._states: dict[str, tuple[str, float]] = {}
+        self._states: dict[str, tuple[CellStep, float]] = {}
         self._results: dict[str, CellResult] = {}
         self._transfers: dict[str, _Transfer] = {}
         self._received = 0
@@ -228,7 +229,7 @@ class Board:
         return Text.assemble(
             (f"  {frame} ", "cyan"),
             label,
-            f"  {printable(state):<11}  ",
+            f"  {state:<11}  ",
             (duration_text(moment - since), "dim"),
         )
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tf_tester.model.events import CellState, Event, MirrorsChosen, RunFinished, RunStarted, TransferProgress
+from tf_tester.model.events import CellState, CellStep, Event, MirrorsChosen, RunFinished, RunStarted, TransferProgress
 from tf_tester.report.recording import Recording
 
 STARTED = RunStarted("20260101T000000-0001", "2026-01-01T00:00:00+00:00", "tf-tester 0", {}, (), "/run")
 CHOSEN = MirrorsChosen(("near",), "the fastest of 3")
-STATE = CellState("toy==1.0@py3.11@era", "running")
+STATE = CellState("toy==1.0@py3.11@era", CellStep.RUNNING)
 
 
 def recorded(folder: Path, *events: Event) -> tuple[list[str], list[Event]]:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.functional.report.test_reports import hostile_run, script_run, suite_run
 from tests.record_schema import check_record, checker, records_below
-from tf_tester.model.events import CellState
+from tf_tester.model.events import CellState, CellStep
 from tf_tester.report.record import RecordWriter, read_record
 
 AT = {"at": "2026-11-01T12:00:00.000Z"}
@@ -47,7 +47,7 @@ def test_what_later_versions_may_write_is_allowed_and_skipped(tmp_path: Path, li
     checker()(AT | line)
     path = tmp_path / "record.jsonl"
     path.write_text("".join(json.dumps(one) + "\n" for one in (STATE | {"format": 2}, AT | line, STATE)))
-    known = CellState(STATE["cell"], STATE["state"])
+    known = CellState(STATE["cell"], CellStep(STATE["state"]))
     assert list(read_record(path)) == [known] * (3 if line["event"] == "cell-state" else 2)
 
 

@@ -26,6 +26,7 @@ from tf_tester.model.events import (
     CellFinished,
     CellLocked,
     CellState,
+    CellStep,
     Event,
     MirrorsChosen,
     RunFinished,
@@ -451,7 +452,7 @@ def hostile_run() -> list[Event]:
     lock = hostile(Lock("", ERA, None, (pin,), ("",)))
     events: list[Event] = [
         msgspec.structs.replace(hostile(RunStarted("", "", "", {"": ""}, (), "")), cells=tuple(cells)),
-        CellState(cells[0].name, HOSTILE),
+        CellState(cells[0].name, CellStep.RUNNING),
         CellLocked(cells[0].name, lock, False),
         hostile(TransferProgress("", "", 1, 2, "")),
         hostile(TransferTrouble("", "", "")),
@@ -539,12 +540,12 @@ def test_the_report_of_a_record_is_the_report_of_its_run(tmp_path: Path) -> None
 
 def test_what_a_later_version_wrote_is_skipped(tmp_path: Path) -> None:
     path = tmp_path / "record.jsonl"
-    write(path, [CellState("a", "running")])
+    write(path, [CellState("a", CellStep.RUNNING)])
     with path.open("a") as record:
         record.write('{"event":"cell-blamed","cell":"a"}\n')
         record.write('{"event":"cell-state","cell":"b","state":"running","mood":"good"}\n')
-        record.write('{"event":"cell-state","cell":7}\n[1]\n')
-    assert list(read_record(path)) == [CellState("a", "running"), CellState("b", "running")]
+        record.write('{"event":"cell-state","cell":7}\n[1]\n{"event":"cell-state","cell":"a","state":"thinking"}\n')
+    assert list(read_record(path)) == [CellState("a", CellStep.RUNNING), CellState("b", CellStep.RUNNING)]
 
 
 @pytest.mark.parametrize(
@@ -565,7 +566,7 @@ def test_a_record_that_cannot_be_read_or_written_says_so(tmp_path: Path) -> None
     writer = RecordWriter(tmp_path / "record.jsonl", now)
     writer.close()
     with pytest.raises(StoreError, match="can't be written"):
-        writer.tell(CellState("a", "running"))
+        writer.tell(CellState("a", CellStep.RUNNING))
 
 
 def test_threads_do_not_mix_their_lines(tmp_path: Path) -> None:
@@ -574,7 +575,7 @@ def test_threads_do_not_mix_their_lines(tmp_path: Path) -> None:
 
         def tell(name: str) -> None:
             for number in range(50):
-                writer.tell(CellState(name * 500, str(number)))
+                writer.tell(CellState(f"{name * 500}{number}", CellStep.RUNNING))
 
         threads = [threading.Thread(target=tell, args=(name,)) for name in "abcd"]
         for thread in threads:
@@ -598,7 +599,7 @@ def board_of(cells: int, *, width: int = 80, height: int = 16, clock: Any = lamb
 def test_the_board_shows_what_is_in_flight_and_where_each_cell_is() -> None:
     time_is = 0.0
     board = board_of(4, width=110, clock=lambda: time_is)
-    board.tell(CellState("tensorflow==2.0.0@py3.11@era", "downloading"))
+    board.tell(CellState("tensorflow==2.0.0@py3.11@era", CellStep.DOWNLOADING))
     for second in range(4):
         time_is = float(second)
         board.tell(
@@ -631,7 +632,7 @@ def test_the_board_calls_chosen_mirrors_no_trouble() -> None:
 def test_the_board_fits_the_terminal(width: int, height: int) -> None:
     board = board_of(200, width=width, height=height)
     for number in range(30):
-        board.tell(CellState(f"tensorflow==2.{number}.0@py3.11@era", "running"))
+        board.tell(CellState(f"tensorflow==2.{number}.0@py3.11@era", CellStep.RUNNING))
         board.tell(TransferProgress(str(number), "numpy-1.0.whl", 1, 2, "tuna"))
     lines = board.render().plain.split("\n")
     assert len(lines) <= max(height - 1, 1)

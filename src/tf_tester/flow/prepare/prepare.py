@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor as Pool
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from enum import Enum, auto
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -17,6 +16,7 @@ from tf_tester.errors import BuildFailed, DownloadFailed, Unresolvable
 from tf_tester.flow.prepare.services import Services
 from tf_tester.model.artifact import ProjectPage
 from tf_tester.model.cell import PlannedCell
+from tf_tester.model.events import CellStep
 from tf_tester.model.host.interpreter import Interpreter
 from tf_tester.model.host.layer import Layer
 from tf_tester.model.lock import Lock, Pin, Resolution
@@ -30,26 +30,13 @@ _TOOL = timedelta(days=30)
 """How long the test runner stays the same, so that a run tomorrow is the run of today."""
 
 
-class Step(Enum):
-    """What is being done to a cell."""
-
-    RESOLVE = auto()
-    """Its lock is made, with all that takes: pages, metadata, builds."""
-    DOWNLOAD = auto()
-    UNPACK = auto()
-    ENVIRONMENT = auto()
-    """The environment is made or taken away."""
-    RUN = auto()
-    """Of what is in the environment."""
-
-
 class Preparation(Struct):
     """One cell on its way; phases and remarks gather here."""
 
     planned: PlannedCell
     interpreter: Interpreter
     lock: Lock | None = None
-    step: Step = Step.RESOLVE
+    step: CellStep = CellStep.RESOLVING
     """What is being done; where it has failed, what was."""
     phases: dict[str, float] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
@@ -145,29 +132,28 @@ class Preparer:
 
     @contextmanager
     def environment(
-        self, preparation: Preparation, lock: Lock, entered: Callable[[str], None], *, keep: str | None
+        self, preparation: Preparation, lock: Lock, entered: Callable[[CellStep], None], *, keep: str | None
     ) -> Iterator[Environment]:
-        """Yield the cell's environment; `entered` is called with each phase."""
+        """Yield the cell's environment; `entered` is called with each step that is told."""
         clock = self._services.run.monotonic
         started = clock()
         execution = self._services.execution
         if execution.sandbox.ahead is not None:
             execution.executor.expect(execution.sandbox.ahead, execution.limits)
-        preparation.step = Step.DOWNLOAD
-        entered("downloading")
+        preparation.step = CellStep.DOWNLOADING
+        entered(CellStep.DOWNLOADING)
         layers = self._layers(lock, preparation, entered)
         preparation.phases["layers"] = max(0.0, clock() - started - preparation.phases["download"])
         made = clock()
-        preparation.step = Step.ENVIRONMENT
+        preparation.step = CellStep.UNPACKING
         preparation.import_names = self._services.packages.framework.import_names or next(
             layer.import_names for layer in layers if layer.name == preparation.planned.cell.package
         )
         with self._services.provisioning.environments.make(preparation.interpreter, layers, keep=keep) as environment:
             preparation.phases["environment"] = clock() - made
             preparation.remarks += environment.clashes
-            preparation.step = Step.RUN
+            preparation.step = CellStep.RUNNING
             yield environment
-            preparation.step = Step.ENVIRONMENT
             made = clock()
         preparation.phases["cleanup"] = clock() - made
 
@@ -228,14 +214,14 @@ class Preparer:
                 needs.append(text)
         return needs
 
-    def _layers(self, lock: Lock, preparation: Preparation, entered: Callable[[str], None]) -> list[Layer]:
+    def _layers(self, lock: Lock, preparation: Preparation, entered: Callable[[CellStep], None]) -> list[Layer]:
         """Return the layers in the order of the lock; what isn't there is fetched and unpacked, several at once."""
         python = preparation.interpreter
         # Looking for 40 that are there takes 10 ms; handing each to a thread takes three times as long.
         found = {pin: self._services.storage.layers.find(pin.sha256, python) for pin in lock.pins}
         # The largest first: what takes longest to bring and to unpack must not be alone at the end.
         absent = sorted((pin for pin in lock.pins if found[pin] is None), key=lambda pin: -(pin.size or 0))
-        missing = _CountDown(len(absent), lambda: entered("unpacking"))
+        missing = _CountDown(len(absent), lambda: entered(CellStep.UNPACKING))
         coming = {pin: _Coming() for pin in absent}
         work = {pin: self._pool.submit(self._layer, pin, python, coming[pin], missing) for pin in absent}
         for pin, job in work.items():
@@ -260,7 +246,7 @@ class Preparer:
                 )
             blob = self._services.packages.fetcher.fetch(pin.artifact)
         coming.seconds = clock() - started
-        coming.step = Step.UNPACK
+        coming.step = CellStep.UNPACKING
         missing.one_less()
         return self._services.storage.layers.layer(pin.filename, pin.sha256, blob, interpreter)
 
@@ -268,7 +254,7 @@ class Preparer:
 class _Coming(Struct):
     """One wheel that wasn't there."""
 
-    step: Step = Step.DOWNLOAD
+    step: CellStep = CellStep.DOWNLOADING
     seconds: float = 0.0
     """That fetching it took."""
 

@@ -8,12 +8,12 @@ from msgspec.structs import replace
 
 from tf_tester.core.outcome.refused import outcome_of
 from tf_tester.errors import CellRefused, OurFailure, TfTesterError
-from tf_tester.flow.prepare.prepare import Preparation, Step
+from tf_tester.flow.prepare.prepare import Preparation
 from tf_tester.flow.run.frame import Run
 from tf_tester.flow.run.replay import Replay
 from tf_tester.flow.run.trial import TrialResult, run_trial
 from tf_tester.model.cell import PlannedCell
-from tf_tester.model.events import CellLocked, CellState
+from tf_tester.model.events import CellLocked, CellState, CellStep
 from tf_tester.model.outcome import CellResult, Outcome, worst
 
 _LONGEST_NAME = 150
@@ -56,15 +56,15 @@ def run_cell(run: Run, planned: PlannedCell, *, replay: Replay | None) -> CellRe
     )
 
 
-def _outcome_in(error: TfTesterError, step: Step) -> Outcome:
+def _outcome_in(error: TfTesterError, step: CellStep) -> Outcome:
     """Return what a cell came to that ended in an error, during a step."""
     if isinstance(error, CellRefused):
         return outcome_of(error)
     match step:
         # The network or the disk failed for this cell; what the others need may be in the store.
-        case Step.RESOLVE | Step.DOWNLOAD:
+        case CellStep.RESOLVING | CellStep.DOWNLOADING:
             return Outcome.DOWNLOAD_FAILED
-        case Step.UNPACK | Step.ENVIRONMENT | Step.RUN:
+        case CellStep.UNPACKING | CellStep.WAITING | CellStep.RUNNING:
             return Outcome.INSTALL_FAILED
         case _:
             assert_never(step)
@@ -74,11 +74,11 @@ def _try_cell(run: Run, preparation: Preparation, evidence: Path, replay: Replay
     planned, services = preparation.planned, run.services
     name, tell, clock = planned.cell.name, services.run.tell, services.run.monotonic
 
-    def entered(state: str) -> None:
-        tell(CellState(name, state))
+    def entered(step: CellStep) -> None:
+        tell(CellState(name, step))
 
     begun = clock()
-    entered("resolving")
+    entered(CellStep.RESOLVING)
     lock, known = run.preparer.locked(preparation)
     preparation.phases["resolve"] = clock() - begun
     (evidence / "lock.json").write_bytes(msgspec.json.format(msgspec.json.encode(lock)))
@@ -87,9 +87,9 @@ def _try_cell(run: Run, preparation: Preparation, evidence: Path, replay: Replay
         return before
     keep = _folder_name(name) if run.plan.trial.keep else None
     with run.preparer.environment(preparation, lock, entered, keep=keep) as environment:
-        entered("waiting")
+        entered(CellStep.WAITING)
         with run.gate.slot(services.history.durations.seconds(name)):
-            entered("running")
+            entered(CellStep.RUNNING)
             begun = clock()
             scratch = services.run.workplace / f"scratch-{evidence.name}"
             ran = run_trial(

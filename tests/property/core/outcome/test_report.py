@@ -17,6 +17,7 @@ from tf_tester.model.events import (
     CellFinished,
     CellLocked,
     CellState,
+    CellStep,
     Event,
     RunFinished,
     RunStarted,
@@ -87,7 +88,7 @@ requests = st.dictionaries(text, st.none() | st.booleans() | text | st.lists(tex
 starts = st.builds(RunStarted, text, text, text, requests, st.lists(cells, max_size=3).map(tuple), text)
 events: st.SearchStrategy[Event] = st.one_of(
     starts,
-    st.builds(CellState, text, text),
+    st.builds(CellState, text, st.sampled_from(CellStep)),
     st.builds(CellLocked, text, locks, st.booleans()),
     st.builds(TransferProgress, text, text, count, st.none() | count, text),
     st.builds(TransferFinished, text, text, count, count, text, seconds),
@@ -150,7 +151,7 @@ def test_a_record_cut_anywhere_keeps_its_whole_lines_and_can_be_gone_on_with(
         remaining = list(read_record(path))
         assert remaining == kept(told)[: len(remaining)]
         assert len(remaining) >= cut.count(b"\n")
-        after = CellState("cell", "running")
+        after = CellState("cell", CellStep.RUNNING)
         write(path, [after])
         assert list(read_record(path)) == [*remaining, after]
 
