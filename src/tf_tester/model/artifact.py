@@ -25,6 +25,16 @@ class Promiser(StrEnum):
     """A lock that the user gave."""
 
 
+class ProjectStatus(StrEnum):
+    """What an index says of a whole project (PEP 792); what most asks for caution first."""
+
+    QUARANTINED = "quarantined"
+    """The index suspects it of doing harm."""
+    ARCHIVED = "archived"
+    DEPRECATED = "deprecated"
+    ACTIVE = "active"
+
+
 class Promise(Struct, frozen=True):
     """Whose word a hash is."""
 
@@ -76,8 +86,7 @@ class ProjectPage(Struct, frozen=True):
     artifacts: tuple[Artifact, ...]
     serial: int | None = None
     """The index's serial for the project (`_last-serial`), where it gives one."""
-    status: str = "active"
-    """PEP 792: active, archived, quarantined or deprecated."""
+    status: ProjectStatus = ProjectStatus.ACTIVE
     tracks: tuple[str, ...] = ()
     """PEP 708: addresses of the same project elsewhere, which this index says that it follows."""
     behind: bool = False

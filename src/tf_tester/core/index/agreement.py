@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tf_tester.model.artifact import Artifact, ProjectPage, Promise, Promiser
+from tf_tester.model.artifact import Artifact, ProjectPage, ProjectStatus, Promise, Promiser
 
 
 class MirrorPage(Struct, frozen=True):
@@ -34,8 +34,8 @@ def agreed(project: str, pages: Sequence[MirrorPage]) -> ProjectPage:
                 offers.setdefault(artifact.filename, []).append((one, artifact))
     files = [together for same in offers.values() if (together := _together(same)) is not None]
     serials = [one.page.serial for one in pages if one.page.serial is not None]
-    statuses = {one.page.status for one in pages} - {"active"}
-    worst = next((one for one in ("quarantined", "archived", "deprecated") if one in statuses), "active")
+    statuses = {one.page.status for one in pages}
+    worst = next((one for one in ProjectStatus if one in statuses), ProjectStatus.ACTIVE)
     return ProjectPage(project, tuple(files), max(serials, default=None), worst)
 
 

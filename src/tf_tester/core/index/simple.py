@@ -14,7 +14,7 @@ import msgspec
 
 from tf_tester.core.index.links import resolve_link
 from tf_tester.errors import NotAPage
-from tf_tester.model.artifact import Artifact, ProjectPage, split_filename
+from tf_tester.model.artifact import Artifact, ProjectPage, ProjectStatus, split_filename
 
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"
 _VERSION = "1.4"
@@ -25,7 +25,6 @@ ACCEPT = f"{JSON_TYPE}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0
 _FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,254}")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _SERIAL = re.compile(rb"<!--\s*SERIAL\s+(\d+)\s*-->")
-_STATUSES = frozenset({"active", "archived", "quarantined", "deprecated"})
 
 
 def canonical(name: str) -> str:
@@ -189,9 +188,9 @@ def _addresses(value: object) -> tuple[str, ...]:
     return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()
 
 
-def _status(value: object) -> str:
+def _status(value: object) -> ProjectStatus:
     status = value.get("status") if isinstance(value, dict) else value
-    return status if isinstance(status, str) and status in _STATUSES else "active"
+    return next((one for one in ProjectStatus if one == status), ProjectStatus.ACTIVE)
 
 
 # -- PEP 503, 592, 629, 658
@@ -369,7 +368,7 @@ def render_json(page: ProjectPage, rewrite: Callable[[Artifact], str]) -> bytes:
         "versions": list(versions),
         "files": [_file_of(one, rewrite(one), _table(told.get(one.filename))) for one in page.artifacts],
     }
-    if page.status != "active":
+    if page.status is not ProjectStatus.ACTIVE:
         document["project-status"] = _table(source.get("project-status")) | {"status": page.status}
     elif not isinstance(document.get("project-status", {}), dict):
         del document["project-status"]
@@ -434,7 +433,7 @@ def render_html(page: ProjectPage, rewrite: Callable[[Artifact], str]) -> bytes:
     """
     head = [f'<meta name="pypi:repository-version" content="{_VERSION}">']
     head += [f'<meta name="pypi:tracks" content="{_escaped(address)}">' for address in page.tracks]
-    if page.status != "active":
+    if page.status is not ProjectStatus.ACTIVE:
         head.append(f'<meta name="pypi:project-status" content="{_escaped(page.status)}">')
     name = _escaped(page.project)
     lines = [

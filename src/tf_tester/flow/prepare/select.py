@@ -8,7 +8,7 @@ from tf_tester.core.select.choose import Choice, choose, versions_of
 from tf_tester.core.select.matrix import every_python, plan, wheels_for_pythons
 from tf_tester.errors import NoPython, UsageError
 from tf_tester.flow.prepare.services import Services
-from tf_tester.model.artifact import ProjectPage
+from tf_tester.model.artifact import ProjectPage, ProjectStatus
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.host.interpreter import Interpreter
 from tf_tester.model.host.platform import Platform
@@ -39,12 +39,12 @@ def select_cells(
     """
     remarks: list[str] = []
     page = services.packages.index.page(selection.package)
-    if page.status == "quarantined":
+    if page.status is ProjectStatus.QUARANTINED:
         raise UsageError(
             f"{page.project} is in quarantine: its index suspects it of doing harm.",
             hint="Look at its page on the index; nothing of it is fetched before the index lets it go.",
         )
-    if page.status != "active":
+    if page.status is not ProjectStatus.ACTIVE:
         remarks.append(f"the index says that {page.project} is {page.status}")
     if page.behind:
         remarks.append(

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tf_tester.core.index.simple import render_json
 from tf_tester.core.locks.closure import Closure, ReplicaRules, TargetRequirement
 from tf_tester.errors import BadWheel, CellRefused, IndexUnreachable, TfTesterError, UnknownProject
-from tf_tester.model.artifact import Artifact, ProjectPage
+from tf_tester.model.artifact import Artifact, ProjectPage, ProjectStatus
 from tf_tester.ports.index import Index
 
 
@@ -109,7 +109,7 @@ def plan(
         pages.ask(projects, pool)
         for project in projects:
             page = pages.known.get(project)
-            if page is not None and page.status == "quarantined":
+            if page is not None and page.status is ProjectStatus.QUARANTINED:
                 found.remarks.append(f"{project} is in quarantine at the upstream: nothing of it is kept")
                 page = replace(page, artifacts=())
             closure.learn_page(project, page)

@@ -8,7 +8,7 @@ import pytest
 
 from tf_tester.core.index.simple import JSON_TYPE, parse_page, render_json
 from tf_tester.errors import NotAPage
-from tf_tester.model.artifact import Artifact, ProjectPage
+from tf_tester.model.artifact import Artifact, ProjectPage, ProjectStatus
 
 URL = "https://index.example/simple/six/"
 HASH = "ab" * 32
@@ -59,7 +59,7 @@ def test_a_full_json_file_is_read_in_full() -> None:
     page = parse(body)
     assert page == ProjectPage(
         project="six",
-        status="archived",
+        status=ProjectStatus.ARCHIVED,
         artifacts=(
             Artifact(
                 filename=WHEEL,
@@ -245,7 +245,7 @@ def test_a_full_html_anchor_is_read_in_full() -> None:
     assert page == ProjectPage(
         project="six",
         serial=7,
-        status="deprecated",
+        status=ProjectStatus.DEPRECATED,
         artifacts=(
             Artifact(
                 filename=WHEEL,
