@@ -176,8 +176,10 @@ def _delivered(delivery: "Delivery", folder: Path) -> list[str]:
 
 def _foreseen(forecast: "DownloadForecast") -> list[str]:
     """Return lines on what is here already, and on what would come, summed up by who would be asked first."""
+    from tf_tester.flow.supply.download import FilePlace
+
     lines = [f"{file.filename}  {_size(file.size)}  {_where(file)}" for file in forecast.files]
-    coming = [file for file in forecast.files if file.where == "sources"]
+    coming = [file for file in forecast.files if file.where is FilePlace.SOURCES]
     unknown = sum(file.missing is None for file in coming)
     total = size_text(sum(file.missing or 0 for file in coming))
     more = f" and {count_text(unknown, 'file')} of unknown size" if unknown else ""
@@ -187,12 +189,14 @@ def _foreseen(forecast: "DownloadForecast") -> list[str]:
 
 
 def _where(file: "ExpectedFile") -> str:
+    from tf_tester.flow.supply.download import FilePlace
+
     match file.where:
-        case "folder":
+        case FilePlace.FOLDER:
             return "is there"
-        case "store":
+        case FilePlace.STORE:
             return "from the store"
-        case _:
+        case FilePlace.SOURCES:
             begun = file.size is not None and file.missing is not None and file.missing < file.size
             rest = f"the last {_size(file.missing)} " if begun else ""
             return f"{rest}from {', '.join(file.sources)}" if file.sources else "can't come: --offline"

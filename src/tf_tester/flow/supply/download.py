@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
@@ -63,13 +64,22 @@ class Delivery(Struct, frozen=True):
     """Names of the lock files that were written."""
 
 
+class FilePlace(StrEnum):
+    """From where a file would come."""
+
+    FOLDER = "folder"
+    """It is there already."""
+    STORE = "store"
+    SOURCES = "sources"
+    """The authority and mirrors."""
+
+
 class ExpectedFile(Struct, frozen=True):
     """One file that would be delivered."""
 
     filename: str
     size: int | None
-    where: str
-    """`folder`, `store` or `sources`."""
+    where: FilePlace
     missing: int | None
     """Bytes that would come over the network; None where the index tells no size."""
     sources: tuple[str, ...]
@@ -259,9 +269,9 @@ def _lock_text(one: _Shopping, order: DownloadRequest, name: str) -> str:
 def _expect(artifact: Artifact, folder: Path, fetcher: Fetcher) -> ExpectedFile:
     target = folder / artifact.filename
     if holds(target, artifact.sha256):
-        return ExpectedFile(artifact.filename, artifact.size, "folder", 0, ())
+        return ExpectedFile(artifact.filename, artifact.size, FilePlace.FOLDER, 0, ())
     foreseen = fetcher.foresee(artifact)
-    where = "store" if foreseen.missing == 0 and not foreseen.sources else "sources"
+    where = FilePlace.STORE if foreseen.missing == 0 and not foreseen.sources else FilePlace.SOURCES
     return ExpectedFile(artifact.filename, artifact.size, where, foreseen.missing, foreseen.sources)
 
 
