@@ -6,6 +6,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from tf_tester.model.host.abilities import IsolationKind
 from tf_tester.model.host.exit import Exit, ProcessEnd
 from tf_tester.model.host.limits import Limits
 from tf_tester.model.host.world import World
@@ -77,8 +78,8 @@ class Starter(Protocol):
 
 class Sandbox(Protocol):
     @property
-    def name(self) -> str:
-        """`namespace`, `landlock` or `none`, as the record has it."""
+    def name(self) -> IsolationKind:
+        """Of which kind it is, as the record has it."""
         ...
 
     @property

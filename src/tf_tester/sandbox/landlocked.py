@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tf_tester.errors import IsolationUnavailable
+from tf_tester.model.host.abilities import IsolationKind
 from tf_tester.model.host.limits import Limits
 from tf_tester.model.host.world import World
 from tf_tester.ports.execute import Command, Starter
@@ -21,7 +22,7 @@ NEWEST = 1_000
 class LandlockSandbox:
     """`ports.Sandbox`; what it needs on disk is made in `workplace`."""
 
-    name = "landlock"
+    name = IsolationKind.LANDLOCK
     moves = False
 
     def __init__(
@@ -73,7 +74,7 @@ class LandlockSandbox:
 
     @property
     def _ahead(self) -> dict[str, object]:
-        return {"mode": self.name}
+        return {"mode": str(self.name)}
 
     @property
     def ahead(self) -> bytes:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from tf_tester.model.host.abilities import IsolationKind
 from tf_tester.model.host.limits import Limits
 from tf_tester.model.host.world import Overlay, World
 from tf_tester.ports.execute import Command, Starter
@@ -15,7 +16,7 @@ from tf_tester.sandbox.order import program, start, try_out
 class EnvironmentView:
     """`ports.Sandbox` that keeps a program from nothing but changing the store."""
 
-    name = "none"
+    name = IsolationKind.NONE
     category = "none"
     moves = False
     gaps: tuple[str, ...] = ()

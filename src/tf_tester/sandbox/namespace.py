@@ -4,6 +4,7 @@ import os
 from functools import cached_property
 from pathlib import Path
 
+from tf_tester.model.host.abilities import IsolationKind
 from tf_tester.model.host.limits import Limits
 from tf_tester.model.host.world import Overlay, World
 from tf_tester.ports.execute import Command, Starter
@@ -20,7 +21,7 @@ _IN_MEMORY = 64 * 1024**2
 class NamespaceSandbox:
     """`ports.Sandbox`; what it needs on disk is made in `workplace`."""
 
-    name = "namespace"
+    name = IsolationKind.NAMESPACE
     moves = True
     gaps: tuple[str, ...] = ()
 
@@ -91,7 +92,7 @@ class NamespaceSandbox:
         system = [(name, name, False) for name in names]
         system += [(device, device, True) for device in (gpu_devices() if self._gpu else ())]
         return {
-            "mode": self.name,
+            "mode": str(self.name),
             "network": self._network,
             "root": str(root),
             "system": system,

@@ -1,5 +1,6 @@
 """No sandbox."""
 
+from tf_tester.model.host.abilities import IsolationKind
 from tf_tester.model.host.world import World
 from tf_tester.ports.execute import Command
 
@@ -7,7 +8,7 @@ from tf_tester.ports.execute import Command
 class NoSandbox:
     """`ports.Sandbox` that isn't one; the record says so."""
 
-    name = "none"
+    name = IsolationKind.NONE
     category = "none"
     moves = False
     gaps: tuple[str, ...] = ()

@@ -32,7 +32,7 @@ from tf_tester.execute.probe import abilities, store_facts, uv_version
 from tf_tester.flow.prepare.services import Execution, History, Packages, Provisioning, RunContext, Services, Storage
 from tf_tester.index.configured import configured_indexes
 from tf_tester.index.mirror_files import known_mirrors
-from tf_tester.model.host.abilities import Isolation
+from tf_tester.model.host.abilities import Isolation, IsolationKind
 from tf_tester.ports.environment import Environments
 from tf_tester.ports.execute import Sandbox, Starter
 from tf_tester.ports.index import GetPage
@@ -376,21 +376,22 @@ def _sandbox(settings: Settings, workplace: Path, starter: Starter, *, builds: b
 
     And where that is none, the system's reasons. Raises `IsolationUnavailable` where what was asked for can't be had.
     """
-    wanted = ("namespace", "landlock") if settings.isolation == "auto" else (settings.isolation,)
+    given = None if settings.isolation == "auto" else IsolationKind(settings.isolation)
+    wanted = (IsolationKind.NAMESPACE, IsolationKind.LANDLOCK) if given is None else (given,)
     if settings.scratch == "memory":
-        if settings.isolation not in ("auto", "namespace"):
+        if given not in (None, IsolationKind.NAMESPACE):
             raise IsolationUnavailable(
                 "A scratch in memory needs --isolation namespace.", hint="Use --scratch disk, the default."
             )
-        wanted = ("namespace",)
-    if wanted == ("none",):
+        wanted = (IsolationKind.NAMESPACE,)
+    if given is IsolationKind.NONE:
         return NoSandbox(), ""
     reasons = []
-    for name in wanted:
+    for kind in wanted:
         try:
-            return _tried(name, settings, workplace, starter, builds=builds), ""
+            return _tried(kind, settings, workplace, starter, builds=builds), ""
         except IsolationUnavailable as error:
-            if settings.isolation != "auto" or settings.scratch == "memory":
+            if given is not None or settings.scratch == "memory":
                 raise
             reasons.append(str(error))
     return NoSandbox(), " ".join(dict.fromkeys(reasons))
@@ -401,12 +402,12 @@ def _build_sandbox(settings: Settings, workplace: Path, starter: Starter) -> San
     return _sandbox(replace(settings, network=True, gpu=False, scratch="disk"), workplace, starter, builds=True)[0]
 
 
-def _tried(name: str, settings: Settings, workplace: Path, starter: Starter, *, builds: bool) -> Sandbox:
+def _tried(kind: IsolationKind, settings: Settings, workplace: Path, starter: Starter, *, builds: bool) -> Sandbox:
     """Try a sandbox out. Raises `IsolationUnavailable`."""
     if sys.platform != "linux":
         raise IsolationUnavailable("Tests can only be sandboxed on Linux.", hint="Use --isolation none.")
     allowed = limits(settings, memory=total_memory())
-    if name == "landlock":
+    if kind is IsolationKind.LANDLOCK:
         # Its attribute is read at import: not on other systems.
         from tf_tester.sandbox.landlocked import LandlockSandbox
 

@@ -14,7 +14,7 @@ from tf_tester import wiring
 from tf_tester.cli.host.doctor import command
 from tf_tester.core.config.settings import TABLE
 from tf_tester.flow.host.doctor import Machine
-from tf_tester.model.host.abilities import Ability, Isolation, StoreFacts
+from tf_tester.model.host.abilities import Ability, Isolation, IsolationKind, StoreFacts
 from tf_tester.model.host.interpreter import BrokenInterpreter, Interpreter
 
 PYTHON = Interpreter(Path("/py/bin/python3.8"), "3.8.18", "cpython", "cp38", 64, "cpython-38", "pyenv")
@@ -32,7 +32,7 @@ MACHINE = Machine(
     authority=lambda: "https://index.example/simple",
     get=lambda: pytest.fail("nobody is to be asked"),
     mirrors=list,
-    isolation=lambda: Isolation("landlock", ("it sees which files there are",), "", ()),
+    isolation=lambda: Isolation(IsolationKind.LANDLOCK, ("it sees which files there are",), "", ()),
     abilities=lambda: [Ability("own /proc", False, "mounting /proc: EPERM (Operation not permitted)", "EPERM")],
     monotonic=lambda: 0.0,
 )

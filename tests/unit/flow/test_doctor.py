@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tf_tester.errors import IndexUnreachable, OurFailure, UsageError
 from tf_tester.flow.host.doctor import Check, CheckState, Machine, can_run, diagnose
-from tf_tester.model.host.abilities import Ability, Isolation, StoreFacts
+from tf_tester.model.host.abilities import Ability, Isolation, IsolationKind, StoreFacts
 from tf_tester.model.host.interpreter import BrokenInterpreter, Interpreter
 from tf_tester.ports.index import PageResponse
 
@@ -64,7 +64,7 @@ def sound(index: FakeIndex | None = None) -> Machine:
         authority=lambda: "https://me:secret@index.example/simple/",
         get=lambda: index or FakeIndex(page(FILE % TIME)),
         mirrors=lambda: [("tuna", "https://a:b@tuna.example/simple")],
-        isolation=lambda: Isolation("namespace", (), "", ("memory", "processes")),
+        isolation=lambda: Isolation(IsolationKind.NAMESPACE, (), "", ("memory", "processes")),
         abilities=lambda: [Ability("user namespaces", True), Ability("Landlock", True, "ABI 7")],
         monotonic=ticking(),
     )
@@ -244,19 +244,23 @@ def test_other_systems_have_no_isolation() -> None:
 @pytest.mark.parametrize(
     ("isolation", "state", "said"),
     [
-        (Isolation("namespace", (), "", ("memory",)), CheckState.OK, "namespace; limits by the kernel: memory"),
-        (Isolation("namespace", (), "", ()), CheckState.OK, "namespace; limits checked several times a second"),
         (
-            Isolation("landlock", ("it sees names",), "", ()),
+            Isolation(IsolationKind.NAMESPACE, (), "", ("memory",)),
+            CheckState.OK,
+            "namespace; limits by the kernel: memory",
+        ),
+        (Isolation(IsolationKind.NAMESPACE, (), "", ()), CheckState.OK, "namespace; limits checked several times a second"),
+        (
+            Isolation(IsolationKind.LANDLOCK, ("it sees names",), "", ()),
             CheckState.WARN,
             "landlock, which can't keep a test from all",
         ),
         (
-            Isolation("none", (), "It can't be.", ()),
+            Isolation(IsolationKind.NONE, (), "It can't be.", ()),
             CheckState.WARN,
             "none. It can't be.",
         ),
-        (Isolation("none", (), "", ()), CheckState.OK, "none, as set"),
+        (Isolation(IsolationKind.NONE, (), "", ()), CheckState.OK, "none, as set"),
     ],
 )
 def test_it_says_what_tests_would_run_in(isolation: Isolation, state: CheckState, said: str) -> None:

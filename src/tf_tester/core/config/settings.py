@@ -25,6 +25,7 @@ from tf_tester.core.text.units import (
     store_size,
 )
 from tf_tester.errors import ConfigError
+from tf_tester.model.host.abilities import IsolationKind
 from tf_tester.model.host.limits import Limit, Limits
 from tf_tester.model.lock import Resolution
 
@@ -35,7 +36,7 @@ NOT_SETTINGS = frozenset({"TF_TESTER_CELL"})
 RUNNERS = ("auto", "script", "pytest", "unittest")
 COLORS = ("auto", "always", "never")
 ATTESTATIONS = ("check", "require", "off")
-ISOLATIONS = ("auto", "namespace", "landlock", "none")
+ISOLATIONS = ("auto", *IsolationKind)
 SCRATCHES = ("disk", "memory")
 
 

@@ -15,6 +15,7 @@ from tf_tester.core.outcome.failures import SharedFailure
 from tf_tester.core.outcome.report import RunReport, cell_labels
 from tf_tester.model.cause import Explanation, Verdict
 from tf_tester.model.cell import Cell
+from tf_tester.model.host.abilities import IsolationKind
 from tf_tester.model.host.limits import Limit
 from tf_tester.model.outcome import Outcome
 
@@ -94,7 +95,7 @@ def _sandboxed(difference: SharedFailure, report: RunReport) -> str | None:
     told = f"{difference.headline}\n{row.traceback if row is not None else ''}"
     if report.request.get("network") is False and (said := _NO_NETWORK.search(told)) is not None:
         return f"the system says {said[0]!r}: there is no network (--network)"
-    if report.request.get("isolation") == "namespace" and _READ_ONLY in told:
+    if report.request.get("isolation") == IsolationKind.NAMESPACE and _READ_ONLY in told:
         return f"the system says {_READ_ONLY!r}: only its own folders can be written (--writable)"
     return None
 

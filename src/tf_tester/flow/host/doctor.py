@@ -11,7 +11,7 @@ from tf_tester.core.index.links import display_url
 from tf_tester.core.index.simple import ACCEPT, parse_page
 from tf_tester.core.text.sizes import duration_text, size_text
 from tf_tester.errors import IndexUnreachable, NotAPage, TfTesterError
-from tf_tester.model.host.abilities import Ability, Isolation, StoreFacts
+from tf_tester.model.host.abilities import Ability, Isolation, IsolationKind, StoreFacts
 from tf_tester.model.host.interpreter import BrokenInterpreter, Interpreter
 from tf_tester.ports.index import GetPage
 
@@ -215,11 +215,11 @@ def _isolation(machine: Machine) -> list[Check]:
     isolation = machine.isolation()
     by = f"by the kernel: {', '.join(isolation.held)}" if isolation.held else "checked several times a second"
     match isolation.name:
-        case "namespace":
+        case IsolationKind.NAMESPACE:
             return [Check("isolation", CheckState.OK, f"namespace; limits {by}")]
-        case "none" if isolation.refusal:
+        case IsolationKind.NONE if isolation.refusal:
             return [Check("isolation", CheckState.WARN, f"none. {isolation.refusal}", "Test only code that you trust.")]
-        case "none":
+        case IsolationKind.NONE:
             return [Check("isolation", CheckState.OK, "none, as set")]
         case name:
             finding = f"{name}, which can't keep a test from all; limits {by}"

@@ -20,6 +20,7 @@ from tf_tester.flow.run.started import run_started
 from tf_tester.flow.run.trial import tools_of
 from tf_tester.flow.run.user_files import UserFiles
 from tf_tester.model.events import RunFinished
+from tf_tester.model.host.abilities import IsolationKind
 
 _PREPARING = 8
 """Wheels that are fetched or unpacked at once; the downloads themselves are limited by the transfer."""
@@ -96,7 +97,7 @@ def _between(plan: RunPlan, services: Services, work: Callable[[Run], Result]) -
         services.run.environ,
         services.storage.file_digests,
         (services.storage.root,),
-        is_sandboxed=services.execution.sandbox.name != "none",
+        is_sandboxed=services.execution.sandbox.name is not IsolationKind.NONE,
     )
     replay = Replay(files, plan.jobs, services)
     with _threads(_PREPARING, "layers", services.run.stop) as pool:

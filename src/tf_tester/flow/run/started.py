@@ -8,6 +8,7 @@ from msgspec.structs import asdict, replace
 from tf_tester.flow.prepare.services import Execution, Services
 from tf_tester.flow.run.plan import RunPlan
 from tf_tester.model.events import RunStarted
+from tf_tester.model.host.abilities import IsolationKind
 
 _SECRET = re.compile("token|secret|passw|key|credential|auth", re.IGNORECASE)
 
@@ -37,7 +38,7 @@ def run_started(plan: RunPlan, services: Services) -> RunStarted:
 def _about_isolation(execution: Execution) -> tuple[str, ...]:
     """Tell where a sandbox was wanted and none, or one with gaps, was to be had."""
     sandbox, refusal = execution.sandbox, execution.sandbox_refusal
-    if sandbox.name == "none":
+    if sandbox.name is IsolationKind.NONE:
         return (f"tests ran with your rights and your network: {refusal}",) * bool(refusal)
     return (f"the sandbox was {sandbox.name}, in which a test is not kept from all: {'; '.join(sandbox.gaps)}",) * bool(
         sandbox.gaps

@@ -1,5 +1,6 @@
 """What a machine lets us do."""
 
+from enum import StrEnum
 from pathlib import Path
 
 from msgspec import Struct
@@ -31,11 +32,20 @@ class StoreFacts(Struct, frozen=True):
     hard_links: bool = False
 
 
+class IsolationKind(StrEnum):
+    """What keeps a test from the rest of the machine, as settings and records name it; the best first."""
+
+    NAMESPACE = "namespace"
+    LANDLOCK = "landlock"
+    """Where namespaces are refused; it can't keep a test from all."""
+    NONE = "none"
+    """The test runs with its caller's rights."""
+
+
 class Isolation(Struct, frozen=True):
     """What tests would be run in, all that the settings say taken into account."""
 
-    name: str
-    """`namespace`, `landlock` or `none`."""
+    name: IsolationKind
     gaps: tuple[str, ...]
     """What it can't keep a test from, a sentence each."""
     refusal: str
