@@ -7,6 +7,7 @@ all, where there are such. Pure: it says which pages and which METADATA it needs
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
@@ -62,14 +63,22 @@ class TargetRequirement(Struct, frozen=True):
     """What it requires is not to be had: a lock has named that, too."""
 
 
+class SdistChoice(StrEnum):
+    """Which source distributions a replica has."""
+
+    NEVER = "never"
+    MISSING = "missing"
+    """Where no wheel of a version fits."""
+    ALWAYS = "always"
+
+
 class ReplicaRules(Struct, frozen=True):
     """How a replica is filled."""
 
     dependencies: bool = True
     newest: int | None = 1
     """Versions that a dependency's requirement gets for each target; None: all that it allows."""
-    sdists: str = "missing"
-    """`never`, `missing` (where no wheel of a version fits) or `always`."""
+    sdists: SdistChoice = SdistChoice.MISSING
     pre: bool = False
     grace: timedelta | None = None
     """Dependencies also as they were when a root's version came out, and so much later; None: only as they are."""
@@ -238,13 +247,14 @@ class Closure:
 
     def _suiting(self, artifacts: Sequence[Artifact], target: InstallTarget) -> list[Artifact]:
         wheels = any(one.is_wheel for one in artifacts)
-        with_sources = self._rules.sdists == "always" or (self._rules.sdists == "missing" and not wheels)
+        sdists = self._rules.sdists
+        with_sources = sdists is SdistChoice.ALWAYS or (sdists is SdistChoice.MISSING and not wheels)
         fit = [one for one in artifacts if _suits(one, target)]
         return [one for one in fit if one.is_wheel or (with_sources and one.is_sdist)]
 
     def _sources(self, artifacts: Sequence[Artifact], target: InstallTarget) -> list[Artifact]:
         """Return the source distributions of a version that has wheels, for other targets."""
-        if self._rules.sdists != "missing":
+        if self._rules.sdists is not SdistChoice.MISSING:
             return []
         return [one for one in artifacts if one.is_sdist and _suits(one, target)]
 

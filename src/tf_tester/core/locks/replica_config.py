@@ -15,7 +15,7 @@ from msgspec import Struct
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from tf_tester.core.locks.closure import ReplicaRules, TargetRequirement, demands_of, targets_of
+from tf_tester.core.locks.closure import ReplicaRules, SdistChoice, TargetRequirement, demands_of, targets_of
 from tf_tester.core.select.platforms import platform_named
 from tf_tester.core.text.units import duration, store_size
 from tf_tester.errors import ConfigError, UsageError
@@ -36,7 +36,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="keb
     newest_of_dependencies: int | None = 1
     pythons: list[str] = []
     platforms: list[str] = []
-    sdists: str = "missing"
+    sdists: str = SdistChoice.MISSING
     pre: bool = False
     era: bool = False
     grace: str = "14d"
@@ -80,7 +80,7 @@ def read_config(content: bytes, *, shown: str, stem: str) -> ReplicaConfig:
         raise ConfigError(f"{shown}: {name!r} is no name: lower-case letters, digits, dots and dashes.")
     if not (file.projects or file.requirements or file.locks):
         raise ConfigError(f"{shown} names nothing.", hint='Add a line such as projects = ["tensorflow>=2.8"].')
-    if file.sdists not in ("never", "missing", "always"):
+    if file.sdists not in list(SdistChoice):
         raise ConfigError(f"{shown}: sdists is {file.sdists!r}.", hint='It is "never", "missing" or "always".')
     for word, number in (("newest", file.newest), ("newest-of-dependencies", file.newest_of_dependencies)):
         if number is not None and number < 0:
@@ -99,7 +99,7 @@ def read_config(content: bytes, *, shown: str, stem: str) -> ReplicaConfig:
             rules=ReplicaRules(
                 dependencies=file.dependencies,
                 newest=file.newest_of_dependencies or None,
-                sdists=file.sdists,
+                sdists=SdistChoice(file.sdists),
                 pre=file.pre,
                 grace=_grace(file.grace) if file.era else None,
                 exclude=frozenset(str(canonicalize_name(one)) for one in file.exclude),

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from msgspec.structs import replace
 from packaging.requirements import Requirement
 
-from tf_tester.core.locks.closure import Closure, ReplicaRules, demands_of, targets_of
+from tf_tester.core.locks.closure import Closure, ReplicaRules, SdistChoice, demands_of, targets_of
 from tf_tester.core.select.platforms import platform_named
 from tf_tester.model.artifact import Artifact, ProjectPage
 
@@ -103,8 +103,8 @@ def test_sources_only_where_there_is_nothing_else() -> None:
     found, closure = closed(files, {}, *roots)
     assert found == {"a-1-py3-none-any.whl", "b-1.tar.gz", "c-1.tar.gz"}
     assert closure.opaque == {"b 1", "c 1"}
-    assert closed(files, {}, *roots, rules=ReplicaRules(sdists="never"))[0] == {"a-1-py3-none-any.whl"}
-    assert len(closed(files, {}, *roots, rules=ReplicaRules(sdists="always"))[0]) == 4
+    assert closed(files, {}, *roots, rules=ReplicaRules(sdists=SdistChoice.NEVER))[0] == {"a-1-py3-none-any.whl"}
+    assert len(closed(files, {}, *roots, rules=ReplicaRules(sdists=SdistChoice.ALWAYS))[0]) == 4
 
 
 def test_pre_releases_and_yanked_ones_as_pip_takes_them() -> None:
