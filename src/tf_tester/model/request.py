@@ -1,6 +1,7 @@
 """What a person asked for."""
 
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 
 from msgspec import Struct, field
@@ -24,6 +25,14 @@ class Selection(Struct, frozen=True):
     grace: timedelta = timedelta(days=14)
     allow_build: frozenset[str] = frozenset()
     install_python: bool = False
+
+
+class ScratchPlace(StrEnum):
+    """Where goes what a test writes."""
+
+    DISK = "disk"
+    MEMORY = "memory"
+    """It never comes to the disk."""
 
 
 class Trial(Struct, frozen=True):
@@ -54,8 +63,7 @@ class Trial(Struct, frozen=True):
     """Names of what a sandboxed test sees although it is hidden otherwise."""
     written: tuple[Path, ...] = ()
     """Files that the command itself writes, such as a record: no test is about them."""
-    scratch: str = "disk"
-    """`disk` or `memory`: where what the test writes goes."""
+    scratch: ScratchPlace = ScratchPlace.DISK
     keep: bool = False
     ephemeral: bool = False
     """Whether what a version brought is deleted when it has been tested."""

@@ -33,6 +33,7 @@ from tf_tester.flow.prepare.services import Execution, History, Packages, Provis
 from tf_tester.index.configured import configured_indexes
 from tf_tester.index.mirror_files import known_mirrors
 from tf_tester.model.host.abilities import Isolation, IsolationKind
+from tf_tester.model.request import ScratchPlace
 from tf_tester.ports.environment import Environments
 from tf_tester.ports.execute import Sandbox, Starter
 from tf_tester.ports.index import GetPage
@@ -378,7 +379,7 @@ def _sandbox(settings: Settings, workplace: Path, starter: Starter, *, builds: b
     """
     given = None if settings.isolation == "auto" else IsolationKind(settings.isolation)
     wanted = (IsolationKind.NAMESPACE, IsolationKind.LANDLOCK) if given is None else (given,)
-    if settings.scratch == "memory":
+    if settings.scratch is ScratchPlace.MEMORY:
         if given not in (None, IsolationKind.NAMESPACE):
             raise IsolationUnavailable(
                 "A scratch in memory needs --isolation namespace.", hint="Use --scratch disk, the default."
@@ -391,7 +392,7 @@ def _sandbox(settings: Settings, workplace: Path, starter: Starter, *, builds: b
         try:
             return _tried(kind, settings, workplace, starter, builds=builds), ""
         except IsolationUnavailable as error:
-            if given is not None or settings.scratch == "memory":
+            if given is not None or settings.scratch is ScratchPlace.MEMORY:
                 raise
             reasons.append(str(error))
     return NoSandbox(), " ".join(dict.fromkeys(reasons))
@@ -399,7 +400,8 @@ def _sandbox(settings: Settings, workplace: Path, starter: Starter, *, builds: b
 
 def _build_sandbox(settings: Settings, workplace: Path, starter: Starter) -> Sandbox:
     """Return a sandbox as for tests, but with the network: uv asks our loopback. Raises `IsolationUnavailable`."""
-    return _sandbox(replace(settings, network=True, gpu=False, scratch="disk"), workplace, starter, builds=True)[0]
+    changed = replace(settings, network=True, gpu=False, scratch=ScratchPlace.DISK)
+    return _sandbox(changed, workplace, starter, builds=True)[0]
 
 
 def _tried(kind: IsolationKind, settings: Settings, workplace: Path, starter: Starter, *, builds: bool) -> Sandbox:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from msgspec import Struct
 
 from tf_tester import __version__
-from tf_tester.core.config.settings import Settings
+from tf_tester.core.config.settings import AttestationPolicy, Settings
 from tf_tester.core.fetch.ranking import MirrorComparison
 from tf_tester.core.fetch.sourcing import known_of
 from tf_tester.core.index.feeds import FeedReport
@@ -149,10 +149,11 @@ def _with_others(agreed: Index, ours: ConfiguredIndexes, at: Callable[[str], Ind
 
 def _approval(settings: Settings, client: Client, ledger: Ledger, tell: Tell) -> Callable[[Artifact], str]:
     """Return what says who has signed a file. Raises `ConfigError` where nothing is there that could verify it."""
-    if settings.attestations == "off":
+    if settings.attestations is AttestationPolicy.OFF:
         return lambda _artifact: ""
+    required = settings.attestations is AttestationPolicy.REQUIRE
     publishers = LedgerMemos(ledger, PUBLISHER)
-    return Attestations(client.small_file, publishers, tell, required=settings.attestations == "require").check
+    return Attestations(client.small_file, publishers, tell, required=required).check
 
 
 def now() -> datetime:

@@ -18,7 +18,7 @@ from tf_tester.model.cell import Cell, CellRequirement, PlannedCell
 from tf_tester.model.host.interpreter import Interpreter
 from tf_tester.model.host.limits import Limits
 from tf_tester.model.lock import Lock, Pin, Resolution
-from tf_tester.model.request import Trial
+from tf_tester.model.request import ScratchPlace, Trial
 from tf_tester.sandbox.namespace import NamespaceSandbox
 from tf_tester.store.digests import StatusDigests
 
@@ -127,7 +127,7 @@ def jobs(*changed: tuple[Runner, str]) -> Callable[[Case], None]:
         trial(env=(("A", "1"),)),
         trial(pythonpath=()),
         trial(timeout=10.0),
-        trial(scratch="memory"),
+        trial(scratch=ScratchPlace.MEMORY),
         environ(LANG="de_DE.UTF-8"),
         environ(TZ="UTC"),
         environ(LD_LIBRARY_PATH="/opt/lib"),

@@ -28,6 +28,7 @@ from tf_tester.errors import ConfigError
 from tf_tester.model.host.abilities import IsolationKind
 from tf_tester.model.host.limits import Limit, Limits
 from tf_tester.model.lock import Resolution
+from tf_tester.model.request import ScratchPlace
 
 PREFIX = "TF_TESTER_"
 NOT_SETTINGS = frozenset({"TF_TESTER_CELL"})
@@ -35,9 +36,16 @@ NOT_SETTINGS = frozenset({"TF_TESTER_CELL"})
 
 RUNNERS = ("auto", "script", "pytest", "unittest")
 COLORS = ("auto", "always", "never")
-ATTESTATIONS = ("check", "require", "off")
 ISOLATIONS = ("auto", *IsolationKind)
-SCRATCHES = ("disk", "memory")
+
+
+class AttestationPolicy(StrEnum):
+    """What is asked of signatures of files (PEP 740)."""
+
+    CHECK = "check"
+    """Those that there are."""
+    REQUIRE = "require"
+    OFF = "off"
 
 
 class Settings(Struct, frozen=True):
@@ -55,7 +63,7 @@ class Settings(Struct, frozen=True):
     """As `mirror`."""
     extra_index_url: tuple[str, ...]
     """May hold credentials, too."""
-    attestations: str
+    attestations: AttestationPolicy
     """`check`, `require` or `off`."""
     index_url: str | None
     """May hold credentials: only `core.index.links.display_url` of it may be shown."""
@@ -83,7 +91,7 @@ class Settings(Struct, frozen=True):
     writable: tuple[Path, ...]
     visible: tuple[str, ...]
     """Names of files and folders that are hidden otherwise: see `core.replay.hidden`."""
-    scratch: str
+    scratch: ScratchPlace
     """`disk` or `memory`."""
     limit: Mapping[str, str]
     """Amounts by the words of `model.host.limits.Limit`, as they were written; `limits` makes sense of them.
@@ -445,6 +453,15 @@ def _one_of(*choices: str) -> Takes:
     return take
 
 
+def _member_of(kind: type[StrEnum]) -> Takes:
+    word = _one_of(*kind)
+
+    def take(value: object, place: PathBase) -> StrEnum:
+        return kind(word(value, place))
+
+    return take
+
+
 _RESOLUTIONS = tuple(one for one in Resolution if one is not Resolution.LOCK)
 
 
@@ -558,10 +575,10 @@ TABLE: tuple[Setting, ...] = (
     ),
     Setting(
         "attestations",
-        _one_of(*ATTESTATIONS),
+        _member_of(AttestationPolicy),
         "check",
         "Signatures of files (PEP 740): check those that there are, if that extra is installed, or require one.",
-        choices=ATTESTATIONS,
+        choices=tuple(AttestationPolicy),
     ),
     Setting("offline", _switch, False, "Use nothing but what the store has.", kind="switch"),
     Setting(
@@ -644,10 +661,10 @@ TABLE: tuple[Setting, ...] = (
     ),
     Setting(
         "scratch",
-        _one_of(*SCRATCHES),
+        _member_of(ScratchPlace),
         "disk",
-        "Where a sandboxed test's files are written.",
-        choices=SCRATCHES,
+        "Where goes what a sandboxed test writes.",
+        choices=tuple(ScratchPlace),
     ),
     Setting(
         "limit",

@@ -13,8 +13,6 @@ from tf_tester.model.host.world import Overlay, World
 from tf_tester.model.request import Trial
 from tf_tester.ports.environment import Environment
 
-IN_MEMORY = "memory"
-"""The word of `--scratch` for a scratch that never comes to the disk."""
 PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "SYSTEMROOT", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
 """Variables of the caller that a test may see; everything else stays outside, credentials first of all."""
 _SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin") if os.name == "posix" else (os.defpath,)

@@ -26,13 +26,13 @@ from tf_tester.core.wheel.wheel_rules import same_version
 from tf_tester.errors import InstallFailed, UsageError
 from tf_tester.flow.prepare.prepare import Preparation
 from tf_tester.flow.prepare.services import Services
-from tf_tester.flow.run.cell_world import IN_MEMORY, ScratchFolders, clean_environment, world_of
+from tf_tester.flow.run.cell_world import ScratchFolders, clean_environment, world_of
 from tf_tester.flow.run.user_files import UserFiles
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.host.exit import Exit
 from tf_tester.model.host.world import World
 from tf_tester.model.outcome import Outcome, TestRow
-from tf_tester.model.request import Trial
+from tf_tester.model.request import ScratchPlace, Trial
 from tf_tester.ports.environment import Environment
 from tf_tester.ports.execute import Command
 
@@ -119,7 +119,7 @@ def run_trial(
 ) -> TrialResult:
     """Run every job of a trial in one environment; the evidence folder gets the raw streams and events."""
     trial = files.trial
-    folders = ScratchFolders(scratch, in_memory=trial.scratch == IN_MEMORY)
+    folders = ScratchFolders(scratch, in_memory=trial.scratch is ScratchPlace.MEMORY)
     folders.make(trial.cwd, files.hidden)
     stage = _Stage(
         trial=trial,
