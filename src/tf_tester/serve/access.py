@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import TextIO
 
 import msgspec
@@ -24,15 +25,22 @@ class Access(Struct, frozen=True):
     """Requests a second that one client may send; None: as many as it likes."""
 
 
+class LogForm(StrEnum):
+    """How a request is written down; the words of `serve --log`."""
+
+    NONE = "none"
+    TEXT = "text"
+    JSON = "json"
+
+
 class Log(Struct, frozen=True):
     """One line for each request."""
 
-    form: str = "none"
-    """`none`, `text` or `json`."""
+    form: LogForm = LogForm.NONE
     stream: TextIO = sys.stderr
 
     def request(self, request: web.BaseRequest, status: int, sent: int, seconds: float) -> None:
-        if self.form == "none":
+        if self.form is LogForm.NONE:
             return
         facts = {
             "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -44,7 +52,7 @@ class Log(Struct, frozen=True):
             "seconds": round(seconds, 4),
             "agent": printable(request.headers.get("User-Agent", "")[:200]),
         }
-        if self.form == "json":
+        if self.form is LogForm.JSON:
             line = msgspec.json.encode(facts).decode()
         else:
             line = "{at} {client} {method} {path} {status} {sent} {seconds}".format(**facts)

@@ -30,7 +30,7 @@ from tf_tester.model.source import AUTHORITY, Source
 from tf_tester.ports.fetch import Fetcher
 from tf_tester.ports.index import Index
 from tf_tester.ports.store import Blobs
-from tf_tester.serve.access import Access, Log
+from tf_tester.serve.access import Access, Log, LogForm
 from tf_tester.serve.files import Files, IncomingFile
 from tf_tester.serve.metrics import Metrics
 from tf_tester.serve.pages import Body, RenderedPage, ServedPages, body_of
@@ -94,7 +94,7 @@ class App:
         everybody = offer.access.everybody_reads
         self._for_ever = _FOR_EVER if everybody else _FOR_EVER_PRIVATELY
         self._for_a_minute = _FOR_A_MINUTE if everybody else _FOR_A_MINUTE_PRIVATELY
-        self._may_be_quick = self._rate is None and everybody and offer.log.form == "none"
+        self._may_be_quick = self._rate is None and everybody and offer.log.form is LogForm.NONE
         """Whether who asks makes no difference, and nobody wants to know."""
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -17,7 +17,7 @@ from tf_tester.model.artifact import Promise, Promiser
 from tf_tester.model.events import Event
 from tf_tester.ports.index import Index
 from tf_tester.ports.tell import Tell
-from tf_tester.serve.access import Access, Log
+from tf_tester.serve.access import Access, Log, LogForm
 from tf_tester.serve.app import ServedIndex
 from tf_tester.serve.locks import LockFolder
 from tf_tester.serve.metrics import Metrics
@@ -39,7 +39,7 @@ class ServeOptions(Struct, frozen=True):
     tokens: Path | None = None
     """None: where `tf-tester token` puts them."""
     rate: float | None = None
-    log: str = "none"
+    log: LogForm = LogForm.NONE
     locks: Path | None = None
     private: Path | None = None
     uploads: bool = False

@@ -138,6 +138,7 @@ def command(
 
 def _serve_options(given: Mapping[str, Any]) -> "ServeOptions":
     """Return what the options say of how it is to be served. Raises `UsageError` for a size that is none."""
+    from tf_tester.serve.access import LogForm
     from tf_tester.wiring.serving import ServeOptions
 
     try:
@@ -150,7 +151,7 @@ def _serve_options(given: Mapping[str, Any]) -> "ServeOptions":
         everybody_reads=given["host"] in _LOOPBACK or given["public_read"],
         tokens=given["tokens"],
         rate=given["rate"],
-        log=given["log"],
+        log=LogForm(given["log"]),
         locks=given["locks"],
         private=given["private"],
         uploads=given["uploads"],
