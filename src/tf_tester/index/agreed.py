@@ -16,6 +16,7 @@ from tf_tester.core.index.agreement import MirrorPage, agreed
 from tf_tester.errors import IndexUnreachable, UnknownProject
 from tf_tester.model.artifact import ProjectPage, Promise, Promiser
 from tf_tester.model.events import TransferTrouble
+from tf_tester.model.source import AUTHORITY
 from tf_tester.ports.index import Index, MirrorIndex
 from tf_tester.ports.tell import Tell
 
@@ -98,7 +99,7 @@ class AgreedIndex:
         with self._lock:
             said, self._said = self._said, True
         if not said:
-            self._tell(TransferTrouble(project, "authority", f"can't be reached: hashes are those of {who}"))
+            self._tell(TransferTrouble(project, AUTHORITY, f"can't be reached: hashes are those of {who}"))
 
 
 def _page(mirror: MirrorIndex, project: str) -> ProjectPage | IndexUnreachable | UnknownProject:

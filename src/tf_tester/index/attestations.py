@@ -13,6 +13,7 @@ from collections.abc import Callable
 from tf_tester.errors import ConfigError, DownloadFailed, Unverified
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.events import TransferTrouble
+from tf_tester.model.source import AUTHORITY
 from tf_tester.ports.memory import Memos
 from tf_tester.ports.tell import Tell
 
@@ -79,7 +80,7 @@ class Attestations:
         return signer
 
     def _say(self, artifact: Artifact, reason: str) -> None:
-        self._tell(TransferTrouble(artifact.filename, "authority", reason))
+        self._tell(TransferTrouble(artifact.filename, AUTHORITY, reason))
 
 
 def is_installed() -> bool:

@@ -147,12 +147,13 @@ def _rows_as_lines(rows: "list[MirrorRow]") -> "list[Line]":
 
 def _comparison_as_lines(comparison: "MirrorComparison") -> "list[Line]":
     from tf_tester.core.text.sizes import count_text, duration_text, size_text
+    from tf_tester.model.source import AUTHORITY
     from tf_tester.report.lines import Span, Style, line
 
     wanted, authority = comparison.wanted, comparison.authority
     files = count_text(wanted.count, "file")
     lines = [line(f"For {files} of {size_text(wanted.size)}:")]
-    width = max([len("authority"), *(len(one.observation.name) for one in comparison.ranked)])
+    width = max([len(AUTHORITY), *(len(one.observation.name) for one in comparison.ranked)])
     for one in comparison.ranked:
         usable = one.seconds is not None
         style = Style.GOOD if one.chosen else Style.PLAIN if usable else Style.FAINT
@@ -166,7 +167,7 @@ def _comparison_as_lines(comparison: "MirrorComparison") -> "list[Line]":
         told = f"in {duration_text(alone)}, {size_text(authority.rate)}/s"
     else:
         told = authority.trouble
-    lines.append(line(f"  {'authority':{width}}  {told}"))
+    lines.append(line(f"  {AUTHORITY:{width}}  {told}"))
     chosen = " and ".join(comparison.chosen)
     if not chosen and authority.trouble:
         lines.append(line("Neither a mirror nor the authority can be used."))

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from tf_tester.core.index.links import display_url
 from tf_tester.errors import ConfigError, UsageError
 from tf_tester.model.mirror import Mirror
+from tf_tester.model.source import AUTHORITY
 
 NO_MIRROR = "none"
 AUTO = "auto"
@@ -118,7 +119,7 @@ def _read(content: bytes, shown: str) -> _MirrorFile:
         # A name is what --mirror takes and what stands in records and notes.
         if not mirror.name.replace("-", "").isalnum() or mirror.name.lower() != mirror.name:
             raise ConfigError(f"{shown}: {mirror.name!r} is no name: lower-case letters, digits and dashes.")
-        if mirror.name in (NO_MIRROR, AUTO, "authority"):
+        if mirror.name in (NO_MIRROR, AUTO, AUTHORITY):
             raise ConfigError(f"{shown}: {mirror.name} has a meaning of its own and names no mirror.")
         mirror_at(mirror.url)
     return _MirrorFile(tuple(replace(one, url=one.url.rstrip("/")) for one in file.mirror), file.feeds)

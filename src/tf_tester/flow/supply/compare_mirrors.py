@@ -12,6 +12,7 @@ from tf_tester.core.fetch.ranking import MirrorComparison, Observation, WantedFi
 from tf_tester.errors import DownloadFailed, IndexUnreachable, NoWheel, TfTesterError
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.model.request import Selection
+from tf_tester.model.source import AUTHORITY
 from tf_tester.ports.fetch import Sample, Sampler
 from tf_tester.ports.index import Index, MirrorIndex
 
@@ -84,7 +85,7 @@ def compare(artifacts: Sequence[Artifact], mirrors: Sequence[MirrorIndex], bench
             known[name] = _with_sample(known[name], sample, comparable)
         else:
             known[name] = replace(known[name], trouble=f"its file can't be had: {sample}")
-    authority = Observation("authority", "authority", has=len(artifacts), json=True)
+    authority = Observation(AUTHORITY, AUTHORITY, has=len(artifacts), json=True)
     authority = replace(authority, trouble=own) if isinstance(own, str) else _with_sample(authority, own, None)
     return MirrorComparison(wanted, authority, tuple(rank(list(known.values()), wanted, authority, bench.now())))
 
