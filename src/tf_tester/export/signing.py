@@ -11,7 +11,7 @@ from tf_tester.errors import ConfigError, UsageError
 
 
 class Ed25519Key:
-    """`flow.supply.publish.Signer`; of a public key it can only verify."""
+    """`ports.publish.Signer`; of a public key it can only verify."""
 
     def __init__(self, file: Path, *, to_sign: bool = False) -> None:
         """Read a key.

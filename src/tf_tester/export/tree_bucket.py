@@ -45,7 +45,7 @@ _FOR_A_MINUTE = "public, max-age=60"
 
 
 class BucketTarget:
-    """`flow.supply.publish.TreeTarget`."""
+    """`ports.publish.TreeTarget`."""
 
     packed = False
 

@@ -27,7 +27,7 @@ _OURS = (".lock", _CURRENT)
 
 
 class FolderTarget:
-    """`flow.supply.publish.TreeTarget`."""
+    """`ports.publish.TreeTarget`."""
 
     packed = True
     is_torn = False

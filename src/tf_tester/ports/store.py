@@ -1,4 +1,4 @@
-"""Verified files and unpacked wheels by their digests."""
+"""Verified files and unpacked wheels by their digests, and what a store holds of them."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
+from tf_tester.core.fetch.retention import StoredItem
 from tf_tester.model.host.interpreter import Interpreter
 from tf_tester.model.host.layer import Layer
 
@@ -129,3 +130,28 @@ class EvictableStore(Protocol):
     def discard(self, digests: set[str]) -> None:
         """Delete these; what another job needs stays. Raises `StoreError`."""
         ...
+
+
+class StoreContents(Protocol):
+    """What a store holds; sizes are bytes on the disk."""
+
+    @property
+    def entries(self) -> tuple[StoredItem, ...]:
+        """Return what can be fetched or made again."""
+        ...
+
+    @property
+    def runs(self) -> int:
+        """Return the size of records and evidence."""
+        ...
+
+    @property
+    def kept(self) -> int:
+        """Return the size of environments that a person asked to keep."""
+        ...
+
+    @property
+    def others(self) -> int: ...
+
+    @property
+    def total(self) -> int: ...

@@ -7,8 +7,9 @@ from pathlib import Path
 from msgspec import Struct
 
 from tf_tester.core.config.settings import Settings
-from tf_tester.flow.supply.publish import PublishRequest, TreeTarget
+from tf_tester.flow.supply.publish import PublishRequest
 from tf_tester.model.artifact import Artifact
+from tf_tester.ports.publish import TreeTarget
 from tf_tester.ports.store import Blobs
 from tf_tester.store.folder import StoreFolder, sync_tree
 from tf_tester.store.replicas import StoredReplica, replica_named

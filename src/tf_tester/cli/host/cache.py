@@ -15,7 +15,8 @@ from tf_tester.errors import UsageError
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from tf_tester.flow.host.cache import StoreContents, StoredVersion
+    from tf_tester.flow.host.cache import StoredVersion
+    from tf_tester.ports.store import StoreContents
 
 _SMALL = 10_000_000
 """Bytes below which versions are only summed up."""

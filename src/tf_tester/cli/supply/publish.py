@@ -14,7 +14,8 @@ from tf_tester.errors import OWN_FAILURE, UsageError
 
 if TYPE_CHECKING:
     from tf_tester.core.index.replica_tree import Manifest
-    from tf_tester.flow.supply.publish import PublishResult, Signer
+    from tf_tester.flow.supply.publish import PublishResult
+    from tf_tester.ports.publish import Signer
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _SHOWN = 20

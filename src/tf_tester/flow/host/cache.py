@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Protocol
 
 from msgspec import Struct
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -16,23 +15,11 @@ from tf_tester.core.select.choose import WORDS, Choice, choose
 from tf_tester.errors import ConfigError, UsageError
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.model.lock import Lock
+from tf_tester.ports.store import StoreContents
 
 _HALF_DONE = timedelta(days=7)
 """How long what has arrived of a file is kept for a next attempt."""
 _PLANS = timedelta(days=30)
-
-
-class StoreContents(Protocol):
-    @property
-    def entries(self) -> tuple[StoredItem, ...]: ...
-    @property
-    def runs(self) -> int: ...
-    @property
-    def kept(self) -> int: ...
-    @property
-    def others(self) -> int: ...
-    @property
-    def total(self) -> int: ...
 
 
 class StoreMaintenance(Struct, frozen=True):

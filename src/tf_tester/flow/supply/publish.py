@@ -5,11 +5,8 @@ file that is there. What a generation needs is there before it is shown, and as 
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
-from pathlib import Path
-from typing import Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -29,73 +26,10 @@ from tf_tester.core.index.replica_tree import (
 )
 from tf_tester.errors import BadWheel, CellRefused, NotAManifest, OurFailure, UsageError
 from tf_tester.model.artifact import Artifact, ProjectPage
+from tf_tester.ports.publish import Signer, TreeTarget
 from tf_tester.ports.store import Blobs
 
 _AT_ONCE = 8
-
-
-class TreeTarget(Protocol):
-    """A place for trees. All its members raise `OurFailure` where it can't be used."""
-
-    packed: bool
-    """Whether it is served by somebody who takes pages that are compressed already."""
-
-    @property
-    def is_torn(self) -> bool:
-        """Whether somebody did not come to the end of showing a generation; known while `alone`."""
-        ...
-
-    def alone(self) -> AbstractContextManager[None]:
-        """Hold the place alone; raises `OurFailure` where there is a writer already."""
-        ...
-
-    def current(self) -> str | None:
-        """Return the generation that is shown; None: none."""
-        ...
-
-    def generations(self) -> Sequence[str]:
-        """Return those that are kept, the oldest first."""
-        ...
-
-    def manifest(self, generation: str) -> tuple[bytes, bytes | None]:
-        """Return a generation's manifest and its signature."""
-        ...
-
-    def sizes(self) -> Mapping[str, int]:
-        """Return bytes of the files that generations share, by path."""
-        ...
-
-    def put_file(self, path: str, content: Path | bytes) -> None:
-        """Make a file that generations share; whole or absent."""
-        ...
-
-    def add(
-        self, manifest: Manifest, pages: Mapping[str, bytes], told: Mapping[str, bytes], before: Manifest | None
-    ) -> None:
-        """Make a generation, which nobody sees yet. `told`: manifest and signature. `before`: one that is there."""
-        ...
-
-    def show(self, manifest: Manifest) -> None:
-        """Let everybody see a generation that is there."""
-        ...
-
-    def read(self, path: str) -> bytes | None:
-        """Return a page as it is shown, or what is told of it; None: it isn't there."""
-        ...
-
-    def digest(self, path: str) -> str | None:
-        """Return the SHA-256 of a shared file, of its bytes as they are now; None: it isn't there."""
-        ...
-
-    def remove(self, generations: Iterable[str], files: Iterable[str], unused: Iterable[str]) -> None:
-        """Remove generations, shared files, and pages that no generation has any more, by their SHA-256."""
-        ...
-
-
-class Signer(Protocol):
-    def sign(self, content: bytes) -> bytes: ...
-
-    def verifies(self, content: bytes, signature: bytes) -> bool: ...
 
 
 class PublishResult(Struct, frozen=True):
