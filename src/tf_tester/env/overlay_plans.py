@@ -33,7 +33,7 @@ from tf_tester.model.host.scheme import InstallScheme, layout_of
 
 PLACE = Path("/tf-tester/env")
 """Where every environment is seen, in a world of its own."""
-_FORMAT = 3
+_FORMAT = 4
 """To be raised with every change of what a plan or a face holds."""
 _READ_BYTES = 65_536
 """Larger files of a face are links to a layer's; of them the size is checked."""
@@ -110,7 +110,7 @@ def _read(folder: Path) -> OverlayPlan | None:
         face=folder / "face",
         uneven=answer["uneven"],
         clashes=tuple(answer["clashes"]),
-        parts=tuple((number, is_data) for number, is_data in answer["rooms"]),
+        parts=tuple((number, is_data) for number, is_data in answer["parts"]),
     )
 
 
@@ -128,7 +128,7 @@ def _write(folder: Path, interpreter: Interpreter, layers: Sequence[Layer]) -> N
         "face": _fingerprint(face),
         "uneven": arrangement.uneven,
         "clashes": arrangement.clashes,
-        "rooms": list(_parts(layers)),
+        "parts": list(_parts(layers)),
     }
     text = json.dumps(answer).encode()
     (folder / "plan.json").write_bytes(hashlib.sha256(text).hexdigest().encode() + b"\n" + text)

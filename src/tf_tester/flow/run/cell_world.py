@@ -26,7 +26,7 @@ class ScratchFolders(Struct, frozen=True):
 
     @property
     def root(self) -> Path:
-        return self.folder / "room"
+        return self.folder / "root"
 
     @property
     def home(self) -> Path:
