@@ -164,6 +164,28 @@ class Module:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
         ]
 
+    @cached_property
+    def aliases(self) -> dict[str, str]:
+        """Return the public names that stand for a type (`Name = Callable[…]`, `Name = A | B`, `import x as Name`),
+        each with where it is from.
+        """
+        named: dict[str, str] = {}
+        for node in ast.walk(self.tree):
+            match node:
+                case ast.ImportFrom():
+                    named |= {one.asname: f"{node.module}.{one.name}" for one in node.names if one.asname}
+                case ast.Module(body=body) | ast.If(body=body):
+                    named |= {name: self.name for statement in body for name in _alias(statement)}
+        return {name: home for name, home in named.items() if name[0].isupper() and not name.isupper()}
+
+
+def _alias(statement: ast.stmt) -> Iterator[str]:
+    match statement:
+        case ast.Assign(targets=[ast.Name(name)], value=ast.Subscript() | ast.BinOp(op=ast.BitOr())):
+            yield name
+        case ast.AnnAssign(target=ast.Name(name), annotation=ast.Name("TypeAlias")):
+            yield name
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Figures of the source.")
@@ -215,7 +237,7 @@ def table(modules: list[Module], root: Path) -> Iterator[str]:
     yield f"modules in a folder, max        {max(folders(modules).values())}"
     shared = shared_class_names(modules)
     classes = sum(len(module.public_classes) for module in modules)
-    yield f"class names of several classes  {len(shared)}, of {sum(map(len, shared.values()))} of {classes} classes"
+    yield f"class names with two meanings   {len(shared)}, of {sum(map(len, shared.values()))} of {classes} classes"
     yield f"import cycles                   {len(cycles(modules))}"
     yield f"core modules no test imports    {len(untested(modules, root, 'core'))}"
     yield f"test lines a source line        {lines_below(root / 'tests') / sum(sizes):.2f}"
@@ -268,11 +290,14 @@ def folders(modules: list[Module]) -> dict[str, int]:
 
 
 def shared_class_names(modules: list[Module]) -> dict[str, list[str]]:
-    """Return the public class names that stand for more than one class, with their modules."""
+    """Return the public names that stand for more than one class or alias of a type, with where these are from."""
     homes: defaultdict[str, list[str]] = defaultdict(list)
     for module in modules:
         for name in module.public_classes:
             homes[name].append(module.name.removeprefix(PACKAGE + "."))
+        for name, home in module.aliases.items():
+            short = home.removeprefix(PACKAGE + ".")
+            homes[name] += [short] if short not in homes[name] else []
     return {name: found for name, found in homes.items() if len(found) > 1}
 
 

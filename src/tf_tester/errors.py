@@ -7,7 +7,7 @@
     │   ├── UnknownVersion
     │   ├── UnknownProject
     │   ├── ConfigError
-    │   └── NotAsSaid             what the user says of two versions isn't so
+    │   └── EndsContradict        what the user says of two versions isn't so
     ├── CellRefused               one cell can't run; the others go on                  outcome
     │   ├── NoPython
     │   ├── NoWheel
@@ -76,7 +76,7 @@ class ConfigError(UsageError):
     """A configuration file or environment variable is wrong."""
 
 
-class NotAsSaid(UsageError):
+class EndsContradict(UsageError):
     """The version that is to pass doesn't, or the other one passes, or one of them can't be run."""
 
     untestable = False

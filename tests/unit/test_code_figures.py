@@ -61,6 +61,18 @@ def test_one_class_name_of_two_modules_is_shared_unless_private(tmp_path: Path) 
     assert FIGURES["shared_class_names"](modules) == {"Row": ["one", "two"]}
 
 
+def test_an_alias_of_a_type_counts_as_a_class(tmp_path: Path) -> None:
+    modules = package(
+        tmp_path,
+        one="class Row: ...\nclass Line: ...\nclass Step: ...\nLIMITS = dict[str, int]()",
+        two="Row = tuple[str, int]\nfrom elsewhere import Whatever as Line\nLIMITS = list[int]()",
+        three="from elsewhere import Other as Same\nif TYPE_CHECKING:\n    Step = Row | None",
+        four="from elsewhere import Other as Same",
+    )
+    found = FIGURES["shared_class_names"](modules)
+    assert found == {"Line": ["one", "elsewhere.Whatever"], "Step": ["one", "three"], "Row": ["one", "two"]}
+
+
 def test_parameters_are_counted_as_a_caller_passes_them(tmp_path: Path) -> None:
     method = "    def seven(self, a, b, c, *, d, e, f, g): ..."
     static = "    @staticmethod\n    def eight(a, b, c, d, e, f, g, *h): ..."

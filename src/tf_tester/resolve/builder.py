@@ -141,7 +141,7 @@ class Builder:
         view = QuestionView(interpreter, None, lambda _name: False, self._metadata.read, serves_files=True)
         url = self._loopback.url(view)
         try:
-            said = ""
+            first_errors = ""
             for constraint in _ATTEMPTS:
                 words = ["build", "--wheel", "--out-dir", str(out), "--python", str(interpreter.path)]
                 if constraint:
@@ -162,13 +162,13 @@ class Builder:
                     )
                 if done.returncode == 0:
                     return
-                said = said or done.stderr
+                first_errors = first_errors or done.stderr
             if view.errors:
                 raise view.errors[0]
             raise BuildFailed(
                 f"{name} could not be built from source for Python {interpreter.label}.",
                 hint="Its build's own words are in the evidence; a compiler or a system library may be missing.",
-                detail=said,
+                detail=first_errors,
             )
         finally:
             self._loopback.forget(view)

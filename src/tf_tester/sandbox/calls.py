@@ -97,7 +97,7 @@ FAMILIES = (AF_UNIX, AF_INET, AF_INET6, AF_NETLINK)
 _INSTRUCTION = struct.Struct("=HBBI")
 _WRITTEN: "dict[tuple[object, ...], bytes]" = {}
 
-Instruction = tuple[int, int, int, int]
+BpfInstruction = tuple[int, int, int, int]
 _LOAD, _EQUAL, _AT_LEAST, _HAS_BITS, _GIVE = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _ERROR, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _NUMBER, _ARCH, _FIRST, _SECOND, _ONE = 0, 4, 16, 24, 8
@@ -156,7 +156,7 @@ def _instructions(
     protected: tuple[int, ...],
     *,
     modes: bool = False,
-) -> list[Instruction]:
+) -> list[BpfInstruction]:
     # Another architecture's calls, and the x32 ones, are the same calls under other numbers.
     program = [(_LOAD, 0, 0, _ARCH), (_EQUAL, 1, 0, _AUDIT_ARCH[name]), (_GIVE, 0, 0, _KILL), (_LOAD, 0, 0, _NUMBER)]
     if name == "x86_64":
@@ -204,9 +204,9 @@ def _instructions(
 
 def _argument(
     call: int, offset: int, comparison: int, values: tuple[int, ...], *, found: int, otherwise: int
-) -> list[Instruction]:
+) -> list[BpfInstruction]:
     """Return an answer to one call by its argument; other calls pass through."""
-    body: list[Instruction] = [(_LOAD, 0, 0, offset)]
+    body: list[BpfInstruction] = [(_LOAD, 0, 0, offset)]
     for value in values:
         body += [(comparison, 0, 1, value), (_GIVE, 0, 0, found)]
     body.append((_GIVE, 0, 0, otherwise))

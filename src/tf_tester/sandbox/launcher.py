@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     Order = dict[str, Any]
-    Tell = Callable[[bytes, bytes], None]
+    TellRefusal = Callable[[bytes, bytes], None]
 
 REFUSED = 125
 """Exit status when the program was not started, as `env` and `docker run` have it; a program may have it, too."""
@@ -76,7 +76,7 @@ def read_order(file: str) -> "Order":
     return order
 
 
-def carry_out(ahead: "Order", groups: "list[str]", take: "Callable[[], Order]", tell: "Tell") -> None:
+def carry_out(ahead: "Order", groups: "list[str]", take: "Callable[[], Order]", tell: "TellRefusal") -> None:
     """Run what is ordered, in these control groups; never returns.
 
     `ahead` is the part of the order that is known before; `take` waits for the whole, and for the streams; `tell` says
@@ -116,7 +116,7 @@ def carry_out(ahead: "Order", groups: "list[str]", take: "Callable[[], Order]", 
     _refuse(tell, how, said[_END.size :])
 
 
-def _show_view(order: "Order", tell: "Tell") -> None:
+def _show_view(order: "Order", tell: "TellRefusal") -> None:
     try:
         enter_view(order)
     except OSError as error:
@@ -124,7 +124,7 @@ def _show_view(order: "Order", tell: "Tell") -> None:
     _refuse(tell, NO_PROGRAM, _reason(_become_program(order), order["argv"][0]))
 
 
-def _refuse(tell: "Tell", kind: bytes, reason: bytes) -> None:
+def _refuse(tell: "TellRefusal", kind: bytes, reason: bytes) -> None:
     tell(kind, reason)
     os._exit(REFUSED)
 

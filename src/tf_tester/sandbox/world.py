@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    Step = tuple[str, Callable[..., None], tuple[object, ...]]
+    MountStep = tuple[str, Callable[..., None], tuple[object, ...]]
     """A place, what shows something there, and its words besides the place and the root."""
 
 _NAMESPACES = 0x00020000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000
@@ -59,7 +59,7 @@ def furnish_world(order: "dict[str, Any]") -> None:
     if order["trees"]:
         _make_folder(aside)
         _mount("tmpfs", aside, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, _SMALL)
-    steps: list[Step] = [(target, _show_bind, (source, writable)) for source, target, writable in order["binds"]]
+    steps: list[MountStep] = [(target, _show_bind, (source, writable)) for source, target, writable in order["binds"]]
     steps += [(folder, _show_tree, (hidden, order["ways"], aside)) for folder, hidden in order["trees"]]
     steps += [(folder, _show_empty, ()) for folder in order["emptied"]]
     # Longer paths later: a folder is shown before what is to be shown within it.

@@ -100,35 +100,35 @@ def services(
     run_folder = folder.runs / run_id
     with ExitStack() as stack:
         hear = tell(run_folder)
-        ground = _opened(settings, environ, folder, stack, early=purpose is not None)
-        outside = network(settings, ground.ledger, ground.blobs, hear, environ, hosts=hosts, fresh=fresh)
-        stack.callback(outside.client.close)
-        metadata = MetadataReader(wheel_memos(ground.ledger), ground.blobs, outside.transfer)
-        uv = Uv(ground.workplace / "uv")
+        base = _opened(settings, environ, folder, stack, early=purpose is not None)
+        fetching = network(settings, base.ledger, base.blobs, hear, environ, hosts=hosts, fresh=fresh)
+        stack.callback(fetching.client.close)
+        metadata = MetadataReader(wheel_memos(base.ledger), base.blobs, fetching.transfer)
+        uv = Uv(base.workplace / "uv")
         stack.enter_context(uv.remembering(folder.interpreters))
-        executor = LocalExecutor(launchers=ground.launchers)
+        executor = LocalExecutor(launchers=base.launchers)
         stack.callback(executor.close)
-        layers = _layers(ground)
-        sandbox, refusal = _for(purpose, settings, ground.workplace, ground.launchers)
+        layers = _layers(base)
+        sandbox, refusal = _for(purpose, settings, base.workplace, base.launchers)
 
         def stop() -> None:
             uv.stop()
             layers.stop()
             executor.stop()
-            outside.client.close()
+            fetching.client.close()
 
         yield Services(
-            packages=_packages(settings, outside, metadata),
-            storage=_storage(ground, layers),
-            provisioning=_provisioning(ground, outside, metadata, uv, sandbox, stack),
+            packages=_packages(settings, fetching, metadata),
+            storage=_storage(base, layers),
+            provisioning=_provisioning(base, fetching, metadata, uv, sandbox, stack),
             execution=_execution(settings, executor, sandbox, refusal),
-            history=_history(settings, ground.ledger, sandbox),
+            history=_history(settings, base.ledger, sandbox),
             run=RunContext(
                 id=run_id,
                 started=now().isoformat(),
                 tool=TOOL,
                 folder=run_folder,
-                workplace=ground.workplace,
+                workplace=base.workplace,
                 environ=environ,
                 monotonic=time.monotonic,
                 tell=hear,
@@ -137,7 +137,7 @@ def services(
         )
 
 
-class _Ground(Struct, frozen=True):
+class _Base(Struct, frozen=True):
     """What is open before anything is built on it."""
 
     settings: Settings
@@ -152,7 +152,7 @@ class _Ground(Struct, frozen=True):
 
 def _opened(
     settings: Settings, environ: Mapping[str, str], folder: StoreFolder, stack: ExitStack, *, early: bool
-) -> _Ground:
+) -> _Base:
     """Return what is open now; `stack` closes it. `early`: the launch server begins to start up."""
     if settings.store_size is not None:
         stack.callback(keep_to_size, settings)  # the last thing: when nothing is held any more
@@ -164,28 +164,28 @@ def _opened(
     ledger = open_ledger(folder)
     stack.callback(ledger.close)
     leases = Leases(folder, workplace)
-    return _Ground(settings, environ, folder, workplace, launchers, ledger, leases, BlobStore(folder, ledger, leases))
+    return _Base(settings, environ, folder, workplace, launchers, ledger, leases, BlobStore(folder, ledger, leases))
 
 
-def _layers(ground: _Ground) -> LayerStore:
+def _layers(base: _Base) -> LayerStore:
     return LayerStore(
-        ground.folder,
-        ground.workplace,
+        base.folder,
+        base.workplace,
         cpus=usable_cores(),
         compiler=_harness("compile_layer.py"),
-        leases=ground.leases,
+        leases=base.leases,
         seen_at=PLACE,
     )
 
 
-def _storage(ground: _Ground, layers: LayerStore) -> Storage:
-    inventory = Inventory(ground.folder, ground.ledger)
+def _storage(base: _Base, layers: LayerStore) -> Storage:
+    inventory = Inventory(base.folder, base.ledger)
     return Storage(
-        root=ground.folder.root,
-        blobs=ground.blobs,
+        root=base.folder.root,
+        blobs=base.blobs,
         layers=layers,
-        evictable=_EvictableStore(inventory, ground.leases, layers, ground.workplace),
-        file_digests=StatusDigests(LedgerMemos(ground.ledger, FILE_DIGESTS), time.time_ns),
+        evictable=_EvictableStore(inventory, base.leases, layers, base.workplace),
+        file_digests=StatusDigests(LedgerMemos(base.ledger, FILE_DIGESTS), time.time_ns),
     )
 
 
@@ -203,50 +203,50 @@ def _execution(settings: Settings, executor: LocalExecutor, sandbox: Sandbox, re
     )
 
 
-def _packages(settings: Settings, outside: NetworkAccess, metadata: MetadataReader) -> Packages:
+def _packages(settings: Settings, fetching: NetworkAccess, metadata: MetadataReader) -> Packages:
     return Packages(
-        index=outside.index,
-        list_pages=outside.list_pages,
-        fetcher=outside.transfer,
+        index=fetching.index,
+        list_pages=fetching.list_pages,
+        fetcher=fetching.transfer,
         metadata=metadata.read,
         metadata_digest=metadata.digest,
         entry_points=metadata.entry_points,
-        compare=outside.compare,
-        source_histories=outside.source_histories,
+        compare=fetching.compare,
+        source_histories=fetching.source_histories,
         framework=framework_of(settings.package),
     )
 
 
 def _provisioning(
-    ground: _Ground, outside: NetworkAccess, metadata: MetadataReader, uv: Uv, sandbox: Sandbox, stack: ExitStack
+    base: _Base, fetching: NetworkAccess, metadata: MetadataReader, uv: Uv, sandbox: Sandbox, stack: ExitStack
 ) -> Provisioning:
-    settings, workplace = ground.settings, ground.workplace
-    loopback = LoopbackIndex(outside.index, outside.transfer)
+    settings, workplace = base.settings, base.workplace
+    loopback = LoopbackIndex(fetching.index, fetching.transfer)
     stack.callback(loopback.close)
     indexed = IndexedUv(uv, loopback, metadata, workplace)
     builder = Builder(
         indexed,
-        memory=LedgerMemos(ground.ledger, BUILT),
-        blobs=ground.blobs,
-        fetcher=outside.transfer,
-        sandbox=cache(lambda: _build_sandbox(settings, workplace, ground.launchers)),
-        exclusive=ground.folder.exclusive,
+        memory=LedgerMemos(base.ledger, BUILT),
+        blobs=base.blobs,
+        fetcher=fetching.transfer,
+        sandbox=cache(lambda: _build_sandbox(settings, workplace, base.launchers)),
+        exclusive=base.folder.exclusive,
     )
-    pythons = interpreters(settings, ground.ledger, uv, ground.environ)
+    pythons = interpreters(settings, base.ledger, uv, base.environ)
     resolver = UvResolver(
         indexed,
-        index=outside.index,
-        authority=outside.identity,
+        index=fetching.index,
+        authority=fetching.identity,
         builder=builder,
-        earlier=EarlierLocks(KeptLocks(ground.ledger), ground.blobs, now, offline=settings.offline),
+        earlier=EarlierLocks(KeptLocks(base.ledger), base.blobs, now, offline=settings.offline),
         known_sdists=known_sdists(),
         interpreters=lambda: pythons.find()[0],
     )
-    return Provisioning(pythons, resolver, builder, _environments(ground, uv, sandbox))
+    return Provisioning(pythons, resolver, builder, _environments(base, uv, sandbox))
 
 
-def _environments(ground: _Ground, uv: Uv, sandbox: Sandbox) -> Environments:
-    folder, workplace = ground.folder, ground.workplace
+def _environments(base: _Base, uv: Uv, sandbox: Sandbox) -> Environments:
+    folder, workplace = base.folder, base.workplace
     on_disk = DiskEnvironments(
         workplace,
         folder.kept,

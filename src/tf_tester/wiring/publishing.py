@@ -21,7 +21,7 @@ from tf_tester.wiring.store import open_ledger
 class Publication(Struct, frozen=True):
     """What is published, and from what."""
 
-    edition: PublishRequest
+    request: PublishRequest
     blobs: Blobs
     metadata: Callable[[Artifact], bytes]
 
@@ -50,5 +50,5 @@ def publishing(
         replica = replica_named(ledger, name)
         pages = [held.page for held in StoredReplica(ledger, replica).projects().values()]
         created = now().isoformat(timespec="seconds")
-        edition = PublishRequest(replica, pages, created, TOOL, new_name, url, keep)
-        yield Publication(edition, world.storage.blobs, world.packages.metadata)
+        request = PublishRequest(replica, pages, created, TOOL, new_name, url, keep)
+        yield Publication(request, world.storage.blobs, world.packages.metadata)

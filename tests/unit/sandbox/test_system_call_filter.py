@@ -37,7 +37,7 @@ class Filter:
     protected: tuple[int, ...]
 
     @functools.cached_property
-    def program(self) -> list[calls.Instruction]:
+    def program(self) -> list[calls.BpfInstruction]:
         return calls._instructions(self.name, self.families, self.files_are_mounts, self.truncates, self.protected)
 
     def answer(self, number: int, arguments: Sequence[int] = (), architecture: int | None = None) -> Answer:
@@ -48,7 +48,7 @@ class Filter:
         return meaning(run(self.program, call))
 
 
-def run(program: Sequence[calls.Instruction], call: bytes) -> int:
+def run(program: Sequence[calls.BpfInstruction], call: bytes) -> int:
     """What a program of classic BPF returns; an address beyond its end is an `IndexError`."""
     at = accumulator = 0
     while True:

@@ -90,9 +90,9 @@ def command(
       tf-tester test --versions minors --last 3 -- python train.py --epochs 1
     """
     settings = settings_from(ctx.params).settings
-    said = [name for name in _NOT_WITH_LOCKS if ctx.params.get(BY_NAME[name].field)]
-    if locks and said:
-        raise UsageError(f"--locked and --{said[0]} both say what is tested.", hint="Give one of them.")
+    given = [name for name in _NOT_WITH_LOCKS if ctx.params.get(BY_NAME[name].field)]
+    if locks and given:
+        raise UsageError(f"--locked and --{given[0]} both say what is tested.", hint="Give one of them.")
     if update_baseline and baseline_file is None:
         raise UsageError("--update-baseline has no file to write.", hint="Name it with --baseline FILE.")
     own = tuple(Path(os.path.abspath(file)) for file in (json_file, baseline_file) if file is not None)  # noqa: PTH100

@@ -226,7 +226,7 @@ def version_in(content: bytes, package: str, *, shown: str) -> str:
     return str(found)
 
 
-class Exactly(Struct, frozen=True):
+class ExactRequirement(Struct, frozen=True):
     """One line of requirements that is exact."""
 
     name: str
@@ -236,7 +236,9 @@ class Exactly(Struct, frozen=True):
     """SHA-256 of the files that are allowed; empty: all are."""
 
 
-def exact_requirements(text: str, interpreter: Interpreter, *, shown: str) -> tuple[list[Exactly], tuple[str, ...]]:
+def exact_requirements(
+    text: str, interpreter: Interpreter, *, shown: str
+) -> tuple[list[ExactRequirement], tuple[str, ...]]:
     """Return what requirements like those of `pip freeze` name for an interpreter, and remarks on lines that were left
     out.
 
@@ -246,7 +248,7 @@ def exact_requirements(text: str, interpreter: Interpreter, *, shown: str) -> tu
     from packaging.utils import canonicalize_name
 
     environment = markers_of(interpreter)
-    found: list[Exactly] = []
+    found: list[ExactRequirement] = []
     left_out: list[str] = []
     for line in text.replace("\\\n", " ").splitlines():
         line = re.sub(r"(^|\s)#.*", "", line).strip()
@@ -270,7 +272,7 @@ def exact_requirements(text: str, interpreter: Interpreter, *, shown: str) -> tu
                 hint="Give a pylock.toml, or requirements with == everywhere, such as `pip freeze` writes.",
             )
         digests = frozenset(one.strip().partition(":")[2].lower() for one in hashes if one.startswith("sha256:"))
-        found.append(Exactly(str(canonicalize_name(requirement.name)), exact[0], digests))
+        found.append(ExactRequirement(str(canonicalize_name(requirement.name)), exact[0], digests))
     if not found:
         raise ConfigError(f"{shown} names no distribution.", hint="Give a pylock.toml, or what `pip freeze` writes.")
     return found, tuple(f"{shown}: {line!r} was left out" for line in left_out)

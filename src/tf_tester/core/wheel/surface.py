@@ -50,14 +50,14 @@ class ModuleSource(Struct, frozen=True):
     is_package: bool
 
 
-Sources = Callable[[str], ModuleSource | None]
+ModuleSources = Callable[[str], ModuleSource | None]
 """A module by its dotted name; None: there is none, or it has no Python source."""
 Surface = Mapping[str, PublicName]
 """By dotted name, sorted."""
 
 
 def read_surface(
-    tops: Collection[str], modules: Collection[str], sources: Sources, *, internal: Collection[str] = ()
+    tops: Collection[str], modules: Collection[str], sources: ModuleSources, *, internal: Collection[str] = ()
 ) -> Surface:
     """Return all that can be reached from top-level modules.
 
@@ -68,7 +68,7 @@ def read_surface(
 
 
 class _Reader:
-    def __init__(self, modules: Collection[str], sources: Sources, internal: Collection[str]) -> None:
+    def __init__(self, modules: Collection[str], sources: ModuleSources, internal: Collection[str]) -> None:
         self._sources = sources
         self._internal = tuple(internal)
         self._children: dict[str, list[str]] = {}

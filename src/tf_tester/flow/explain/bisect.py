@@ -57,7 +57,7 @@ class Bisection(Struct, frozen=True):
         return 0 if self.changes else 3
 
 
-class Line(Struct, frozen=True):
+class VersionLine(Struct, frozen=True):
     """A cell for each version between the ends."""
 
     page: ProjectPage
@@ -70,11 +70,13 @@ class Line(Struct, frozen=True):
     good_is_older: bool
 
 
-Told = Callable[[Probe, int], None]
+TellProbe = Callable[[Probe, int], None]
 """Is called with each probe, and how many more there may be."""
 
 
-def bisect(selection: Selection, trial: Trial, services: Services, request: BisectRequest, told: Told) -> Bisection:
+def bisect(
+    selection: Selection, trial: Trial, services: Services, request: BisectRequest, told: TellProbe
+) -> Bisection:
     """Return where the mark of a version changes: run the two ends, then halve what is between.
 
     Raises `UsageError` where the ends are not what they are said to be, or can't be tested.
@@ -85,7 +87,7 @@ def bisect(selection: Selection, trial: Trial, services: Services, request: Bise
     return carry_out(plan, services, lambda run: _found(run, request, line, told))
 
 
-def _found(run: Run, request: BisectRequest, line: Line, told: Told) -> Bisection:
+def _found(run: Run, request: BisectRequest, line: VersionLine, told: TellProbe) -> Bisection:
     prober = Prober(run, repeat=request.repeat, failures=request.failures)
     probes: list[Probe] = []
 
@@ -109,7 +111,7 @@ def _found(run: Run, request: BisectRequest, line: Line, told: Told) -> Bisectio
 
 
 def _halved(
-    run: Run, request: BisectRequest, line: Line, probe: Callable[[int, int], Mark], probes: Sequence[Probe]
+    run: Run, request: BisectRequest, line: VersionLine, probe: Callable[[int, int], Mark], probes: Sequence[Probe]
 ) -> Transition:
     """Return the one change between the ends. Raises `UsageError` where they are not what they are said to be."""
     last = len(line.cells) - 1
@@ -129,7 +131,7 @@ def _halved(
     return search.change
 
 
-def _about_failures(probes: Sequence[Probe], line: Line, change: Transition) -> tuple[str, ...]:
+def _about_failures(probes: Sequence[Probe], line: VersionLine, change: Transition) -> tuple[str, ...]:
     """Tell where the failure at the change is another one than at the end: it may have another cause."""
     by_version = {probe.version: probe for probe in probes}
     end = by_version[line.versions[-1 if line.good_is_older else 0]]
@@ -151,7 +153,7 @@ def _first(summary: str) -> str:
     return next(iter(summary.strip().splitlines()), "")
 
 
-def _about_python(run: Run, prober: Prober, line: Line, change: Transition) -> tuple[str, ...]:
+def _about_python(run: Run, prober: Prober, line: VersionLine, change: Transition) -> tuple[str, ...]:
     """Run two neighbours that had different Pythons on one, and tell whether they differ there, too."""
     before, after = line.cells[change.before], line.cells[change.after]
     pythons = (after.cell.python, before.cell.python)
@@ -182,7 +184,7 @@ def _one_version(page: ProjectPage, text: str) -> Version:
     return found[0]
 
 
-def _line(selection: Selection, services: Services, request: BisectRequest) -> Line:
+def _line(selection: Selection, services: Services, request: BisectRequest) -> VersionLine:
     """Return the versions from end to end, each with its cell.
 
     Raises `UsageError` where the ends are no two versions, or one of those between them is not one cell.
@@ -201,7 +203,7 @@ def _line(selection: Selection, services: Services, request: BisectRequest) -> L
         selected = select_cells(replace(selection, versions=",".join(versions), last=None), services)
         if len(selected.cells) != len(versions):
             raise UsageError("A version can only be looked at with one Python here.", hint="Give one --python.")
-        return Line(selected.page, selected.cells, versions, selected.remarks, good_is_older)
+        return VersionLine(selected.page, selected.cells, versions, selected.remarks, good_is_older)
     selected = select_cells(selection, services)
     if len(selected.cells) != 1 or selected.cells[0].interpreter is None:
         raise UsageError(
@@ -210,4 +212,4 @@ def _line(selection: Selection, services: Services, request: BisectRequest) -> L
         )
     held = selected.cells[0]
     cells = tuple(replace(held, cell=held.cell.beside((CellRequirement(over, version),))) for version in versions)
-    return Line(selected.page, cells, versions, selected.remarks, good_is_older)
+    return VersionLine(selected.page, cells, versions, selected.remarks, good_is_older)

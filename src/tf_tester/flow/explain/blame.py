@@ -10,8 +10,7 @@ from packaging.version import Version
 
 from tf_tester.core.select.choose import Choice, choose
 from tf_tester.core.select.markers import markers_of
-from tf_tester.core.verdict.bisect import Mark, halving
-from tf_tester.core.verdict.bisect import Transition as Step
+from tf_tester.core.verdict.bisect import Mark, Transition, halving
 from tf_tester.core.verdict.blame import (
     Changes,
     Culprit,
@@ -29,7 +28,7 @@ from tf_tester.core.verdict.drift import (
     requirers,
     upper_bound,
 )
-from tf_tester.errors import NotAsSaid, TfTesterError, UsageError
+from tf_tester.errors import EndsContradict, TfTesterError, UsageError
 from tf_tester.flow.explain.probes import Probe, Prober
 from tf_tester.flow.prepare.locked import is_file_of_lock, locked_cell
 from tf_tester.flow.prepare.prepare import Preparation
@@ -69,7 +68,7 @@ class SearchStep(Struct, frozen=True):
     probe: Probe
 
 
-Told = Callable[[SearchEstimate | SearchStep], None]
+TellStep = Callable[[SearchEstimate | SearchStep], None]
 
 
 class _Pair(Struct, frozen=True):
@@ -99,7 +98,7 @@ class _SoFar(Struct):
 class CauseSearch:
     """What one explanation needs."""
 
-    def __init__(self, run: Run, prober: Prober, *, budget: int, told: Told) -> None:
+    def __init__(self, run: Run, prober: Prober, *, budget: int, told: TellStep) -> None:
         """Take at most `budget` cells for one explanation, but for the last check."""
         self._run = run
         self._services = run.services
@@ -115,8 +114,8 @@ class CauseSearch:
         """Explain two cells of one Python, the first of which is to pass and the second to fail.
 
         Of two versions the package under test is one of the changes. `again`: the record has results of these cells
-        already, which are to stand. Raises `NotAsSaid` where they don't pass and fail, `UsageError` where they install
-        the same; what a cell raises that can't be prepared.
+        already, which are to stand. Raises `EndsContradict` where they don't pass and fail, `UsageError` where they
+        install the same; what a cell raises that can't be prepared.
         """
         self._first = self._prober.cells
         ends = (self.with_lock(good), self.with_lock(bad))
@@ -142,7 +141,7 @@ class CauseSearch:
         )
 
     def _seen_to_fail(self, good: PlannedCell, bad: PlannedCell, ends: tuple[PlannedCell, PlannedCell]) -> Probe:
-        """Return how the second one fails. Raises `NotAsSaid` where it doesn't, or the first one doesn't pass."""
+        """Return how the second one fails. Raises `EndsContradict` where it doesn't, or the first one doesn't pass."""
         names = [_name(good), _name(bad)]
         if good.cell.version != bad.cell.version:
             names = [f"{good.cell.version} with {names[0]}", f"{bad.cell.version} with {names[1]}"]
@@ -150,7 +149,7 @@ class CauseSearch:
         for probe, wanted in zip(probes, (Mark.GOOD, Mark.BAD), strict=True):
             if probe.mark is not wanted:
                 expected = "pass" if wanted is Mark.GOOD else "fail"
-                error = NotAsSaid(
+                error = EndsContradict(
                     f"{good.cell.package} {good.cell.version} does not {expected} with {probe.version} dependencies: "
                     f"{(probe.first_line or probe.outcome).rstrip('.')}.",
                     hint="Name two ways to choose dependencies, with --good one that passes and with --bad one that "
@@ -211,8 +210,8 @@ class CauseSearch:
         groups = len(graph.units)
         self._told(SearchEstimate(tuple(pair.differing.values()), groups, most_trials(groups), self._left()))
         seen: dict[Changes, Probe] = {graph.everything: at_end}
-        hunt = CulpritSearch(graph, at_once=self._at_once, budget=self._left())
-        steps = hunt.steps()
+        search = CulpritSearch(graph, at_once=self._at_once, budget=self._left())
+        steps = search.steps()
         try:
             batch = next(steps)
             while True:
@@ -327,7 +326,7 @@ class CauseSearch:
             while len(indexes) <= self._left():
                 indexes = steps.send([probe.mark for probe in self._probe(cells(indexes))])
         except StopIteration as stop:
-            change: Step = stop.value
+            change: Transition = stop.value
             return str(line[change.before]), str(line[change.after])
         return None
 
@@ -429,7 +428,7 @@ class BlameRequest(Struct, frozen=True):
     repeat: int = 1
 
 
-def blame(selection: Selection, trial: Trial, services: Services, request: BlameRequest, told: Told) -> Explanation:
+def blame(selection: Selection, trial: Trial, services: Services, request: BlameRequest, told: TellStep) -> Explanation:
     """Explain one version on one Python. Raises `UsageError` where the ends are not what they are said to be."""
     jobs = jobs_of(trial)
     good, remarks, page = _end(selection, services, request.good)

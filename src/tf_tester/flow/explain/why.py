@@ -6,8 +6,8 @@ from msgspec.structs import replace
 
 from tf_tester.core.outcome.failures import Signature, kinds_of_failure
 from tf_tester.core.verdict.bisect import Mark
-from tf_tester.errors import NotAsSaid, TfTesterError
-from tf_tester.flow.explain.blame import CauseSearch, SearchStep, Told, relabelled
+from tf_tester.errors import EndsContradict, TfTesterError
+from tf_tester.flow.explain.blame import CauseSearch, SearchStep, TellStep, relabelled
 from tf_tester.flow.explain.probes import Prober
 from tf_tester.flow.run.frame import Run
 from tf_tester.model.cause import Explanation, Verdict
@@ -20,7 +20,7 @@ _BUDGET = 60
 """Cells for one kind of failure."""
 
 
-def explain_failures(run: Run, results: Mapping[str, CellResult], told: Told) -> None:
+def explain_failures(run: Run, results: Mapping[str, CellResult], told: TellStep) -> None:
     """Tell a `CellExplained` for one test of each kind of failure, the first that shows it.
 
     Its cell is compared with the same cell with other dependencies, where the test passes with those; else with the
@@ -30,12 +30,12 @@ def explain_failures(run: Run, results: Mapping[str, CellResult], told: Told) ->
     cells = run.plan.cells
     prober = Prober(run, replay=False)
     search = CauseSearch(run, prober, budget=_BUDGET, told=told)
-    asking = _Asking(cells, results, search, prober, told)
+    explainer = _Explainer(cells, results, search, prober, told)
     for planned, test in _one_of_each_kind(cells, results):
         prober.test = test
         try:
-            explanation = asking.explain(planned)
-        except NotAsSaid as error:
+            explanation = explainer.explain(planned)
+        except EndsContradict as error:
             # It was seen to pass and to fail; or it could not be seen.
             verdict = Verdict.UNKNOWN if error.untestable else Verdict.FLAKY
             remarks = (f"why it fails could not be found out: {error}",) if error.untestable else ()
@@ -51,7 +51,7 @@ def _without_causes(cell: Cell, verdict: Verdict, remarks: tuple[str, ...], test
     return Explanation(cell, cell, verdict, 0, (), verified=flaky, cells=2, remarks=remarks, test=test)
 
 
-class _Asking:
+class _Explainer:
     """What all explanations of a run share."""
 
     def __init__(
@@ -60,7 +60,7 @@ class _Asking:
         results: Mapping[str, CellResult],
         search: CauseSearch,
         prober: Prober,
-        told: Told,
+        told: TellStep,
     ) -> None:
         self._cells = cells
         self._results = results

@@ -7,7 +7,14 @@ from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tf_tester.core.locks.lockfile import Exactly, artifacts_of, exact_requirements, origin_of, python_of, version_in
+from tf_tester.core.locks.lockfile import (
+    ExactRequirement,
+    artifacts_of,
+    exact_requirements,
+    origin_of,
+    python_of,
+    version_in,
+)
 from tf_tester.core.outcome.refused import outcome_of
 from tf_tester.core.select.tags import best_wheel
 from tf_tester.core.wheel.wheel_rules import same_version
@@ -141,7 +148,7 @@ def locked_cell(planned: PlannedCell, file: Path, services: Services) -> Planned
     return replace(planned, cell=cell, lock=lock)
 
 
-def _artifact(exactly: Exactly, interpreter: Interpreter, index: Index, shown: str) -> Artifact:
+def _artifact(exactly: ExactRequirement, interpreter: Interpreter, index: Index, shown: str) -> Artifact:
     files = [
         one
         for one in index.page(exactly.name).artifacts

@@ -31,7 +31,7 @@ After = Callable[[Run, Mapping[str, CellResult]], None]
 """What is done when all cells are finished, with their results by the cell's name."""
 
 
-Judged = Callable[[Sequence[Cell], Mapping[str, CellResult]], int]
+JudgeRun = Callable[[Sequence[Cell], Mapping[str, CellResult]], int]
 
 
 class Tested(Struct, frozen=True):
@@ -47,7 +47,7 @@ def test(
     *,
     after: After | None = None,
     locks: Sequence[Path] = (),
-    judged: Judged | None = None,
+    judged: JudgeRun | None = None,
 ) -> int:
     """Run the matrix, telling events as they happen, and return the exit code.
 
@@ -60,7 +60,7 @@ def test(
     return carry_out(plan, services, partial(_matrix, after=after, judged=judged)).exit_code
 
 
-def _matrix(run: Run, *, after: After | None, judged: Judged | None) -> Tested:
+def _matrix(run: Run, *, after: After | None, judged: JudgeRun | None) -> Tested:
     """Run all cells, then what comes after them. Interrupted, it tells of each cell all the same."""
     results: dict[str, CellResult] = {}
     try:

@@ -93,7 +93,7 @@ class DownloadForecast(Struct, frozen=True):
     failures: tuple[Undelivered, ...]
 
 
-class _Shopping(Struct, frozen=True):
+class _CellFiles(Struct, frozen=True):
     """What has to be had for one cell."""
 
     planned: PlannedCell
@@ -194,9 +194,9 @@ def _foreseen(
 
 def _shopping(
     selection: Selection, trial: Trial, services: Services, order: DownloadRequest, pool: ThreadPoolExecutor
-) -> tuple[list[_Shopping], list[Undelivered]]:
+) -> tuple[list[_CellFiles], list[Undelivered]]:
     """Return the files wanted of all versions: one failing version must not cost the others."""
-    lists: list[_Shopping] = []
+    lists: list[_CellFiles] = []
     failures: list[Undelivered] = []
     for platform in order.platforms:
         selected = select_cells(selection, services, installed_only=False, platform=platform)
@@ -209,7 +209,7 @@ def _shopping(
             if isinstance(found, TfTesterError):
                 failures.append(Undelivered(_name(planned, platform), found))
             else:
-                lists.append(_Shopping(planned, platform, found))
+                lists.append(_CellFiles(planned, platform, found))
     return lists, failures
 
 
@@ -219,7 +219,7 @@ def _name(planned: PlannedCell, platform: Platform | None) -> str:
     return f"{cell.package} {cell.version}{python}{f' for {platform.name}' if platform else ''}"
 
 
-def _artifacts(lists: Sequence[_Shopping]) -> list[Artifact]:
+def _artifacts(lists: Sequence[_CellFiles]) -> list[Artifact]:
     """Return each once; the largest first, so that what takes longest is not alone at the end."""
     wanted = {pin.filename: pin.artifact for one in lists for pin in one.pins}
     return sorted(wanted.values(), key=lambda artifact: -(artifact.size or 0))
@@ -242,7 +242,7 @@ def _pins_of(planned: PlannedCell, preparer: Preparer | None) -> tuple[Pin, ...]
     return lock.pins
 
 
-def _lock_name(one: _Shopping, order: DownloadRequest, *, alone: bool) -> str:
+def _lock_name(one: _CellFiles, order: DownloadRequest, *, alone: bool) -> str:
     """Return `requirements.txt` or `pylock.toml`; with several cells each has its own.
 
     PEP 751 takes no dots in the middle of a name.
@@ -255,7 +255,7 @@ def _lock_name(one: _Shopping, order: DownloadRequest, *, alone: bool) -> str:
     return f"pylock{'.' if words else ''}{words[1:].replace('.', '-')}.toml"
 
 
-def _lock_text(one: _Shopping, order: DownloadRequest, name: str) -> str:
+def _lock_text(one: _CellFiles, order: DownloadRequest, name: str) -> str:
     """Return the content of the lock whose file has that name: its head tells how pip is to be given it."""
     cell = one.planned.cell
     if order.lock_format is LockFormat.PYLOCK:

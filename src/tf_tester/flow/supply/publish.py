@@ -69,7 +69,7 @@ class PublishRequest(Struct, frozen=True):
 
 
 def publish(
-    edition: PublishRequest,
+    request: PublishRequest,
     blobs: Blobs,
     metadata: Callable[[Artifact], bytes],
     target: TreeTarget,
@@ -77,21 +77,21 @@ def publish(
 ) -> PublishResult:
     """Write what is new, then show it. Raises `OurFailure`; until the end everybody sees what was before."""
     metadata = _checked(metadata)
-    whole, missing = _whole(edition.pages, blobs)
+    whole, missing = _whole(request.pages, blobs)
     if not whole:
-        raise UsageError(f"The replica {edition.replica} holds nothing.", hint="Sync it first.")
+        raise UsageError(f"The replica {request.replica} holds nothing.", hint="Sync it first.")
     with target.alone():
-        tree = tree_of(whole, metadata, url=edition.url, packed=target.packed)
+        tree = tree_of(whole, metadata, url=request.url, packed=target.packed)
         # Chosen while nobody else publishes here: it must sort after what has been published meanwhile.
-        generation = edition.name_after(target.generations())
+        generation = request.name_after(target.generations())
         manifest = manifest_of(
-            tree, replica=edition.replica, generation=generation, created=edition.created, tool=edition.tool
+            tree, replica=request.replica, generation=generation, created=request.created, tool=request.tool
         )
         shown = target.current()
         before = None if shown is None else _manifest(target, shown)
-        if before is not None and before.replica != edition.replica:
+        if before is not None and before.replica != request.replica:
             raise UsageError(
-                f"There is the replica {before.replica}, not {edition.replica}.", hint="Publish to another place."
+                f"There is the replica {before.replica}, not {request.replica}.", hint="Publish to another place."
             )
         same = before is not None and _is_same(before, manifest) and _is_signed(target, before, signer)
         if before is not None and same and not target.is_torn:
@@ -102,7 +102,7 @@ def publish(
             told[SIGNATURE] = signer.sign(told[MANIFEST])
         target.add(manifest, tree.pages, told, before)
         target.show(manifest)
-        removed = _prune(target, manifest, edition.keep)
+        removed = _prune(target, manifest, request.keep)
     old = {} if before is None else before.pages
     pages = sum(old.get(path) != entry for path, entry in manifest.pages.items())
     done = _published(manifest, is_new=True, missing=missing)

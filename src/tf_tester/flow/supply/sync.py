@@ -32,7 +32,7 @@ _A_QUESTION = 400
 _A_PAGE = 16_384
 """Bytes: a list as long as one page is always worth it."""
 
-Files = Mapping[str, Artifact]
+FilesByName = Mapping[str, Artifact]
 """By file name."""
 
 
@@ -196,7 +196,7 @@ class _Run(Struct):
             for digest, one in self._coming(wanted).items()
         }
         self.after = dict(self.held)
-        final: dict[str, Files] = {}
+        final: dict[str, FilesByName] = {}
         for name in sorted(wanted):
             final[name] = self._there(wanted[name].values(), fetched)
             if final[name].keys() - self._held(name).keys():
@@ -213,30 +213,30 @@ class _Run(Struct):
                 del self.after[name]
         return self.after
 
-    def _wanted(self) -> dict[str, Files]:
+    def _wanted(self) -> dict[str, FilesByName]:
         stays = self._stays()
         names = {*self.plan.wanted, *stays}
         return {name: {**self.plan.wanted.get(name, {}), **stays.get(name, {})} for name in names}
 
     # -- what is held
 
-    def _held(self, name: str) -> Files:
+    def _held(self, name: str) -> FilesByName:
         entry = self.held.get(name)
         return {one.filename: one for one in entry.page.artifacts} if entry is not None else {}
 
-    def _gone(self, name: str) -> Files:
+    def _gone(self, name: str) -> FilesByName:
         """Return what is held and the upstream's page doesn't have, whatever that is worth."""
         page = self.pages.known.get(name)
         listed = _names(page.artifacts) if page is not None else set()
         return {file: one for file, one in self._held(name).items() if (file, one.sha256) not in listed}
 
-    def _still(self, name: str) -> Files:
+    def _still(self, name: str) -> FilesByName:
         """Return what is held, in the store as in the upstream."""
         gone, find = self._gone(name), self.services.storage.blobs.find
         kept = ((file, one) for file, one in self._held(name).items() if file not in gone)
         return {file: one for file, one in kept if one.sha256 is not None and find(one.sha256) is not None}
 
-    def _stays(self) -> dict[str, Files]:
+    def _stays(self) -> dict[str, FilesByName]:
         """Return what is held and isn't wanted, and stays all the same."""
         request, pages, certain = self.request, self.pages, self.plan.certain
         gone = {name: files for name in self.held if (files := self._gone(name))}
@@ -252,7 +252,7 @@ class _Run(Struct):
         lost = any(root.project in self.held and root.project not in pages.known for root in request.roots)
         if braked or (lost and not request.allow_deletions):
             certain = False  # with what has vanished all would go that it required
-        stays: dict[str, Files] = {}
+        stays: dict[str, FilesByName] = {}
         for name in self.held:
             # Also where another file has its name now: which of the two is right is for a person to say.
             kept = gone.get(name, {}) if braked or name not in vanished else {}
@@ -261,7 +261,9 @@ class _Run(Struct):
                 stays[name] = {**kept, **rest}
         return stays
 
-    def _needed_still(self, wanted: Mapping[str, Files], final: Mapping[str, Files]) -> dict[str, Files]:
+    def _needed_still(
+        self, wanted: Mapping[str, FilesByName], final: Mapping[str, FilesByName]
+    ) -> dict[str, FilesByName]:
         """Return what stays because what is to replace it has not come: the older files, and what they require."""
         short = [name for name in wanted if name in self.held and wanted[name].keys() - final[name].keys()]
         older = {name: self._still(name) for name in short}
@@ -275,7 +277,7 @@ class _Run(Struct):
         required = plan(
             (*self.request.roots, *roots), self.request.rules, self.pages, self.services.packages.metadata, self.pool
         ).wanted
-        needed: dict[str, Files] = {}
+        needed: dict[str, FilesByName] = {}
         for name in self.held:
             still = self._still(name)
             needed[name] = older.get(name, {}) or {f: one for f, one in still.items() if f in required.get(name, {})}
@@ -283,7 +285,7 @@ class _Run(Struct):
 
     # -- what comes
 
-    def _coming(self, wanted: Mapping[str, Files]) -> dict[str, Artifact]:
+    def _coming(self, wanted: Mapping[str, FilesByName]) -> dict[str, Artifact]:
         """Return what is to be brought in this run, by digest: project by project, so that each is soon whole."""
         coming: dict[str, Artifact] = {}
         total = 0
@@ -304,7 +306,7 @@ class _Run(Struct):
                 total += size
         return coming
 
-    def _there(self, wanted: Iterable[Artifact], fetched: Mapping[str, "Future[Path]"]) -> Files:
+    def _there(self, wanted: Iterable[Artifact], fetched: Mapping[str, "Future[Path]"]) -> FilesByName:
         """Return those that are in the store now, with what the store knows of them; the rest is reported."""
         found = {}
         for one in wanted:
@@ -328,7 +330,7 @@ class _Run(Struct):
 
     # -- what is shown
 
-    def _show(self, name: str, files: Files) -> None:
+    def _show(self, name: str, files: FilesByName) -> None:
         page = self.pages.known.get(name) or self.held[name].page
         before = self.after.get(name)
         least = self.replica.last_serial(name) if before is None else 0
@@ -337,7 +339,7 @@ class _Run(Struct):
             self.after[name] = entry
             self.replica.put(entry)
 
-    def _note(self, name: str, files: Files) -> None:
+    def _note(self, name: str, files: FilesByName) -> None:
         old = self._held(name)
         if old.keys() != files.keys():
             added, removed = sorted(files.keys() - old.keys()), sorted(old.keys() - files.keys())
