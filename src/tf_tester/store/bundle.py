@@ -51,7 +51,7 @@ class UnpackedBundle(Struct, frozen=True):
 
 
 def write_bundle(target: Path, blobs: Iterable[tuple[str, Path]], answers: Iterable[LedgerAnswer], *, tool: str) -> int:
-    """Make the file, whole or not at all; its size in bytes. Raises `OurFailure`."""
+    """Make the file, whole or not at all, and return its size in bytes. Raises `OurFailure`."""
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
     chosen = sorted(blobs)
     lines = b"".join(msgspec.json.encode(answer) + b"\n" for answer in answers)
@@ -119,7 +119,7 @@ def _members(archive: tarfile.TarFile, source: Path) -> Iterator[tuple[tarfile.T
     for member in archive:
         stream = archive.extractfile(member) if member.isreg() else None
         if stream is None:
-            raise _no_bundle(source, f"{member.name!r} is no ordinary file")
+            raise _no_bundle(source, f"{member.name!r} is not an ordinary file")
         yield member, stream
 
 
@@ -167,4 +167,4 @@ def _take(digest: str, member: tarfile.TarInfo, stream: IO[bytes], blobs: Blobs,
 
 
 def _no_bundle(source: Path, why: str) -> UsageError:
-    return UsageError(f"{source} is no bundle of tf-tester: {why}.", hint="Make one with `tf-tester cache export`.")
+    return UsageError(f"{source} is not a bundle of tf-tester: {why}.", hint="Make one with `tf-tester cache export`.")

@@ -120,7 +120,7 @@ def test_what_a_row_holds_tells_who_wrote_it(
 
 
 def test_a_replica_without_a_head_counts_only_where_that_was_written_over(tmp_path: Path) -> None:
-    """`cache mirrors --forget` takes the head first: what a killed one has left is no replica."""
+    """`cache replicas --forget` takes the head first: what a killed one has left is no replica."""
     page = sqlite3.connect(":memory:")
     page.executescript((OLD / "ledger.sql").read_text())
     (kept,) = page.execute("SELECT value FROM memo WHERE kind = 'mirror lan'").fetchone()
@@ -181,7 +181,7 @@ def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pyt
 
 def test_an_old_store_publishes_as_before(owner: User, index: Simulator) -> None:
     index.stop()
-    assert [line.split()[0] for line in done(owner, "cache", "mirrors").splitlines()] == ["lan", "mill", "team"]
+    assert [line.split()[0] for line in done(owner, "cache", "replicas").splitlines()] == ["lan", "mill", "team"]
     for name in ("team", "mill", "lan"):
         done(owner, "publish", name, "--name", name)
         done(owner, "publish", name, "--verify", "--deep")
@@ -215,10 +215,10 @@ def test_a_liar_of_an_old_store_still_has_its_cooldown(owner: User, index: Simul
 
 
 def test_a_replica_whose_head_was_written_over_is_synced_again(owner: User, index: Simulator) -> None:
-    assert "lan  synced 2026-11-29 22:33 UTC; something is missing" in done(owner, "cache", "mirrors")
+    assert "lan  synced 2026-11-29 22:33 UTC; something is missing" in done(owner, "cache", "replicas")
     owner.write("lan.toml", 'projects = ["gear==2.0"]\n')
     assert "gear: +1  gear-2.0" in done(owner, "sync", "lan.toml", "--allow-deletions")
-    [line] = [line for line in done(owner, "cache", "mirrors").splitlines() if line.startswith("lan")]
+    [line] = [line for line in done(owner, "cache", "replicas").splitlines() if line.startswith("lan")]
     assert "missing" not in line
 
 

@@ -34,7 +34,7 @@ def test_a_download_from_a_mirror_leaves_the_replica_of_its_name_alone(
     assert tuna.requests["toy-1.1-py3-none-any.whl"], "from that mirror"
     done(user, "publish", "out2")
     done(user, "publish", "out2", "--verify", "--deep")
-    assert done(user, "cache", "mirrors").startswith("tuna  synced ")
+    assert done(user, "cache", "replicas").startswith("tuna  synced ")
 
 
 def test_a_sync_leaves_what_is_known_of_the_mirror_of_its_name_alone(

@@ -367,8 +367,11 @@ def test_the_replica_survives_the_cleaning_of_the_store(user: User, index: Simul
     sync(user)
     assert user.run("cache", "gc", "--max-size", "0B").code == 0
     assert len(holds(user)["toy"]) == 3
-    assert user.run("cache", "mirrors").out.startswith("team ")
-    assert user.run("cache", "mirrors", "--forget", "team").code == 0
+    assert user.run("cache", "replicas").out.startswith("team ")
+    assert user.run("cache", "mirrors").out == user.run("cache", "replicas").out  # its earlier name
+    assert "  mirrors" not in user.run("cache", "--help").out
+    forgotten = user.run("cache", "replicas", "--forget", "team")
+    assert (forgotten.code, forgotten.out) == (0, "team is kept no longer; its files are deleted when they are due.\n")
     assert user.run("cache", "gc", "--max-size", "0B").code == 0
     run = user.run("serve", "--synced", "team")
     assert run.code == 2

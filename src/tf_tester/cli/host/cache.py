@@ -1,5 +1,6 @@
 """`tf-tester cache`: what the store holds, and what is to become of it."""
 
+import copy
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,8 +25,8 @@ _SMALL = 10_000_000
 
 @click.group("cache", invoke_without_command=True, epilog=EPILOG, short_help="See, limit, check and carry the store.")
 @options("store")
-@click.option("--all", "everything", is_flag=True, help="List small versions, too.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--all", "everything", is_flag=True, help="Show small versions, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def command(ctx: click.Context, /, everything: bool, as_json: bool, **_: Any) -> int:
     """Show what the store holds, by version, and when it was last used."""
@@ -50,19 +51,20 @@ def command(ctx: click.Context, /, everything: bool, as_json: bool, **_: Any) ->
     _table(shown)
     rest = [row for row in found if row not in shown]
     if rest:
-        print(f"{count_text(len(rest), 'smaller one')}: {size_text(sum(row.size for row in rest))} (--all shows all)")
+        small = count_text(len(rest), "smaller version")
+        print(f"{small}: {size_text(sum(row.size for row in rest))} (--all shows {'it' if len(rest) == 1 else 'them'})")
     print(printable(_summary(contents, settings.store)))
     return 0
 
 
-@command.command("gc", epilog=EPILOG, short_help="Delete what was not used for long.")
+@command.command("gc", epilog=EPILOG, short_help="Delete what has not been used for long.")
 @options("store", "package")
 @click.option("--max-size", metavar="SIZE", help="How large it may be, such as 20GB.  [default: store-size]")
 @click.option(
-    "--keep", "kept", multiple=True, metavar="VERSIONS|LOCK", help="Never delete these, nor what store-keep names."
+    "--keep", "kept", multiple=True, metavar="VERSIONS|LOCK", help="Never delete these, nor those of store-keep."
 )
-@click.option("--unused-for", metavar="DURATION", help="Delete all that was not used for so long, such as 90d.")
-@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@click.option("--unused-for", metavar="DURATION", help="Delete everything unused for this long, such as 90d.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
 @click.pass_context
 def gc(
     ctx: click.Context,
@@ -76,7 +78,7 @@ def gc(
     """Delete the least recently used files and layers until the store is small enough.
 
     What a running job needs stays, and so do the versions to keep with all that their locks need. Without a size only
-    rubbish goes: what has arrived of files that nobody came back for in a week.
+    rubbish is deleted: what has arrived of files that nobody came back for in a week.
 
     \b
     Examples:
@@ -104,10 +106,12 @@ def gc(
     for entry in done.gone if dry_run else ():
         name = entry.filename or f"{entry.project} {entry.version}".strip() or entry.digest[:16]
         print(printable(f"{entry.kind:7}  {size_text(entry.size):>7}  last used {entry.used:%Y-%m-%d}  {name}"))
-    verb = "would go" if dry_run else "went"
-    print(f"{count_text(len(done.gone), 'thing')} {verb}, {size_text(done.freed)}; {size_text(done.left)} are left.")
+    count = count_text(len(done.gone), "item")
+    head = f"{count} would be deleted" if dry_run else f"deleted: {count}"
+    print(f"{head}, {size_text(done.freed)}; {size_text(done.left)} left.")
     if done.needed:
-        print(f"{len(done.needed)} stayed, because a running job needs them.")
+        needed = len(done.needed)
+        print(f"{needed} stayed because a running job needs {'it' if needed == 1 else 'them'}.")
     if most is not None and done.left > most:
         print(f"That is more than {size_text(most)}: the rest is kept, in use, or not ours to delete (runs, kept).")
     return 0
@@ -180,7 +184,7 @@ def export(ctx: click.Context, /, file: Path, **_: Any) -> int:
     return 0
 
 
-@command.command("import", epilog=EPILOG, short_help="Take such a file in.")
+@command.command("import", epilog=EPILOG, short_help="Import what `cache export` has packed.")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @options("store")
 @click.option("--files-only", is_flag=True, help="Believe nothing but hashes: no pages, no locks.")
@@ -195,18 +199,17 @@ def import_(ctx: click.Context, /, file: Path, files_only: bool, **_: Any) -> in
 
     settings = settings_from(ctx.params).settings
     carried = unpack(settings, file, files_only=files_only)
-    were = "was" if carried.were_there == 1 else "were"
-    there = f", {carried.were_there} {were} there" if carried.were_there else ""
+    there = f", {carried.were_there} already there" if carried.were_there else ""
     files, answers = count_text(carried.files, "file"), count_text(carried.answers, "answer")
     print(f"{files} came in, {size_text(carried.size)}{there}; {answers}.")
     return 0
 
 
-@command.command("mirrors", epilog=EPILOG, short_help="See the replicas that `tf-tester sync` keeps here.")
+@command.command("replicas", epilog=EPILOG, short_help="See the replicas that `tf-tester sync` keeps here.")
 @options("store")
-@click.option("--forget", metavar="NAME", help="Keep this one no longer; its files are deleted when they are due.")
+@click.option("--forget", metavar="NAME", help="Stop keeping this one; its files are deleted when they are due.")
 @click.pass_context
-def mirrors(ctx: click.Context, /, forget: str | None, **_: Any) -> int:
+def replicas_(ctx: click.Context, /, forget: str | None, **_: Any) -> int:
     """Show the replicas in the store, and when each was last synced. What they list is never deleted."""
     from tf_tester.wiring import replicas
 
@@ -215,10 +218,16 @@ def mirrors(ctx: click.Context, /, forget: str | None, **_: Any) -> int:
         return 0
     if forget is not None:
         replicas.forget(settings, forget)
+        print(printable(f"{forget} is kept no longer; its files are deleted when they are due."))
     for name, head in replicas.all_replicas(settings).items():
         rest = "" if head.complete else "; something is missing"
         print(printable(f"{name}  synced {head.synced:%Y-%m-%d %H:%M} UTC{rest}"))
     return 0
+
+
+_by_its_old_name = copy.copy(replicas_)
+_by_its_old_name.hidden = True
+command.add_command(_by_its_old_name, "mirrors")
 
 
 def _is_there(store: Path) -> bool:

@@ -34,12 +34,12 @@ def command() -> None:
     """
 
 
-@command.command("create", short_help="Make one.")
+@command.command("create", short_help="Make a token.")
 @click.argument("name")
 @_FILE
-@click.option("--upload", is_flag=True, help="It may upload, too.")
+@click.option("--upload", is_flag=True, help="Let it upload, too.")
 @click.option("--project", "projects", multiple=True, metavar="NAME", help="Only to these (uploads).")
-@click.option("--lasts", metavar="DURATION", help="How long, such as 90d.  [default: until it is revoked]")
+@click.option("--lasts", metavar="DURATION", help="How long it is valid, such as 90d.  [default: until it is revoked]")
 def create(name: str, tokens: Path | None, upload: bool, projects: tuple[str, ...], lasts: str | None) -> int:
     """Make a token and print it."""
     from tf_tester.core.access.tokens import TokenScope
@@ -54,7 +54,7 @@ def create(name: str, tokens: Path | None, upload: bool, projects: tuple[str, ..
     return 0
 
 
-@command.command("list", short_help="See them.")
+@command.command("list", short_help="List the tokens.")
 @_FILE
 def show(tokens: Path | None) -> int:
     """Show which there are; never the tokens themselves."""
@@ -74,7 +74,7 @@ def show(tokens: Path | None) -> int:
     return 0
 
 
-@command.command("revoke", short_help="Let one be of no use any more.")
+@command.command("revoke", short_help="Revoke a token.")
 @click.argument("name")
 @_FILE
 def revoke(name: str, tokens: Path | None) -> int:
@@ -90,4 +90,4 @@ def _length(text: str | None) -> timedelta | None:
     try:
         return None if text is None else duration(text)
     except ValueError as error:
-        raise UsageError(f"--lasts {text!r} is no duration.", hint="Write it as 90d or 12h.") from error
+        raise UsageError(f"--lasts {text!r} is not a duration.", hint="Write it as 90d or 12h.") from error
