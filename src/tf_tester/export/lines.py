@@ -7,6 +7,8 @@ from tf_tester.errors import UsageError
 
 
 class Form(StrEnum):
+    """Of whose configuration the lines are a part."""
+
     DOCKERFILE = "dockerfile"
     GITHUB = "github"
     GITLAB = "gitlab"

@@ -18,6 +18,8 @@ from tf_tester.export.editing import BlockEditor, Editor, IndexEditor, IniEditor
 
 
 class Tool(StrEnum):
+    """A program whose mirror can be set."""
+
     PIP = "pip"
     UV = "uv"
     PDM = "pdm"

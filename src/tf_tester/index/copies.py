@@ -11,7 +11,7 @@ class MirrorCopies:
     """One index for each address, made when it is first asked for; callable from any thread."""
 
     def __init__(self, authority: str, known: MirrorList, at: Callable[[str], Index]) -> None:
-        """`at`: makes the index of an address."""
+        """Take the index of an address from `at`."""
         self._authority = authority
         self._known = known
         self._at = at

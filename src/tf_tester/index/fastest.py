@@ -39,7 +39,7 @@ class FastestMirrors:
         memory: ChoiceMemory,
         tell: Tell,
     ) -> None:
-        """`mirrors`: those that may be chosen."""
+        """Choose among `mirrors`."""
         self._mirrors = mirrors
         self._compare = compare
         self._memory = memory

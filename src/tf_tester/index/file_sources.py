@@ -29,7 +29,7 @@ class FileSources:
         histories: SourceMemory,
         tell: Tell,
     ) -> None:
-        """`mirrors`: those to be asked for a file, the most wanted first."""
+        """Ask for a file those that `mirrors` gives, the most wanted first."""
         self._mirrors = mirrors
         self._copies = copies
         self._histories = histories

@@ -29,7 +29,7 @@ class FirstIndex:
         *,
         url: str = "",
     ) -> None:
-        """`before`, `after`: indexes in the order in which they are asked, each with what its files are promised by.
+        """Ask `before`, then the authority, then `after`: indexes in order, each with what its files are promised by.
 
         `url`: the authority's own address, without credentials.
         """

@@ -14,6 +14,8 @@ from tf_tester.model.host.world import Overlay
 
 
 class Interpreters(Protocol):
+    """The Pythons that tests can run in."""
+
     def find(self) -> tuple[Sequence[Interpreter], Sequence[BrokenInterpreter]]:
         """Return all Pythons of this machine, newest first; of several with one version and ABI, the first found."""
         ...

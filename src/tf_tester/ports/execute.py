@@ -67,6 +67,8 @@ class ReadyLauncher(Protocol):
 
 
 class Starter(Protocol):
+    """Starts programs through launchers, which are forked ahead of time."""
+
     def ready(self, ahead: bytes, groups: Sequence[Path]) -> ReadyLauncher:
         """Have a launcher made in these control groups, without waiting for it. Raises `OSError`."""
         ...
@@ -77,6 +79,8 @@ class Starter(Protocol):
 
 
 class Sandbox(Protocol):
+    """Keeps a program from everything but its world."""
+
     @property
     def name(self) -> IsolationKind:
         """Of which kind it is, as the record has it."""
@@ -108,6 +112,8 @@ class Sandbox(Protocol):
 
 
 class Executor(Protocol):
+    """Runs a program under limits, and ends all that it has started."""
+
     def expect(self, ahead: bytes, limits: Limits) -> None:
         """Begin, in another process, what can be done for a program of a sandbox before it is known.
 

@@ -80,6 +80,8 @@ class Sample(Struct, frozen=True):
 
 
 class Sampler(Protocol):
+    """Fetches a part of a file to see how fast its source is."""
+
     def sample(self, url: str, start: int, end: int, *, within: float) -> Sample:
         """Return bytes [start, end) of a file; what has come after `within` seconds is enough.
 

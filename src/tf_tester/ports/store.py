@@ -110,6 +110,8 @@ class Follower(Protocol):
 
 
 class Layers(Protocol):
+    """Wheels unpacked once, for every environment that has them."""
+
     def find(self, sha256: str, interpreter: Interpreter) -> Layer | None:
         """Return the wheel unpacked, with bytecode for the interpreter, if both are there. Raises `StoreError`."""
         ...

@@ -171,7 +171,7 @@ class Board:
         return [*lines, self._folded(count_text(hidden, "more download"))] if hidden else lines
 
     def _transfer_line(self, name: str, transfer: _Transfer, moment: float) -> Text:
-        """Name, bar, share, size, speed, time left, source; a narrow terminal gets half a bar, no share."""
+        """Return name, bar, share, size, speed, time left, source; a narrow terminal gets half a bar, no share."""
         wide = self._layout.width >= _WIDE
         bar = _BAR if wide else _BAR // 2
         speed = transfer.speed.per_second(moment)

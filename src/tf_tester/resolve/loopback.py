@@ -139,6 +139,8 @@ class LoopbackIndex:
 
 
 class OfferedFiles(Struct, frozen=True):
+    """The files of a page that uv is shown."""
+
     artifacts: tuple[Artifact, ...]
     hidden: bool
     """Some version has only source distributions that may not be built."""

@@ -65,7 +65,7 @@ class Inventory:
         return (folder.blobs / digest[:2] / digest).is_file() or (folder.layers / digest).is_dir()
 
     def evict(self, entries: Iterable[StoredItem], *, workplace: Path) -> tuple[list[StoredItem], list[StoredItem]]:
-        """Take things out; those that somebody needs now stay. What went, and what stayed.
+        """Take things out, but those that somebody needs now, and return what went and what stayed.
 
         Under the lock names are only taken away; the deleting, which takes long, comes after it.
         """

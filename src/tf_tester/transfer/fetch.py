@@ -45,7 +45,7 @@ class Transfer:
         approve: Callable[[Artifact], str] = lambda _artifact: "",
         terms: RaceTerms | None = None,
     ) -> None:
-        """`learn` hears how sources did. `terms`: how files are shared out among them.
+        """Tell `learn` how sources did. `terms`: how files are shared out among them.
 
         `approve`: says who has signed a file, before it is brought; raises `DownloadFailed` where it isn't to be.
         """

@@ -6,7 +6,7 @@ _MOST_CLIENTS = 10_000
 
 
 class Rate:
-    """Of each client."""
+    """Limit how often each client may ask."""
 
     def __init__(self, per_second: float) -> None:
         """Allow ten seconds' worth at once: an installation asks for all its pages together."""

@@ -17,6 +17,8 @@ _FORM = re.compile(r"tft-([0-9a-f]{8})-([0-9a-f]{64})")
 
 
 class TokenScope(StrEnum):
+    """What a token lets its holder do."""
+
     READ = "read"
     UPLOAD = "upload"
 

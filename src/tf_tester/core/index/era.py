@@ -36,7 +36,7 @@ def release_date(artifacts: Iterable[Artifact]) -> datetime | None:
 
 
 def as_of(page: ProjectPage, cutoff: datetime | None) -> tuple[ProjectPage, bool]:
-    """Return the page with only those versions that were out by then; whether the page tells times at all.
+    """Return the page with only those versions that were out by then, and whether the page tells times at all.
 
     Every file of a version that was out is there, also those added later. A version without any upload time
     counts as out: leaving it away would leave everything away on an index that has no times (PEP 503).

@@ -21,6 +21,8 @@ _PROJECT = "pypi"
 
 
 class FeedState(StrEnum):
+    """How its operator says that a mirror is doing."""
+
     FILLED = "filled"
     FILLING = "filling"
     FAILED = "failed"

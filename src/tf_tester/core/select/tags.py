@@ -138,7 +138,7 @@ def _ranks(implementation: str, release: tuple[int, int], abi: str, platforms: t
 
 @lru_cache(maxsize=16_384)
 def _cut(filename: str) -> tuple[tuple[int, str], tuple[str, ...]] | None:
-    """Build tag and expanded tags of a wheel's name, or None where it isn't one."""
+    """Return the build tag and expanded tags of a wheel's name, or None where it isn't one."""
     if not filename.endswith(".whl"):
         return None
     parts = filename[:-4].split("-")

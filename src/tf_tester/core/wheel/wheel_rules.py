@@ -120,7 +120,7 @@ def find_dist_info(names: Iterable[str], project: str, version: str) -> str:
 
 
 def check_metadata(metadata: bytes, project: str, version: str) -> None:
-    """Name and Version of METADATA must be those of the file name, and stand there once."""
+    """Check that Name and Version of METADATA are those of the file name, and stand there once."""
     if len(metadata) > MAX_METADATA:
         raise BadWheel(f"its METADATA has {len(metadata)} bytes")
     # As the readers of mail headers do it: an empty line ends them, and no other character ends a line.

@@ -75,6 +75,8 @@ class GcResult(Struct, frozen=True):
 
 
 class DamagedItem(Struct, frozen=True):
+    """A blob or layer that isn't what it should be."""
+
     entry: StoredItem
     trouble: str
 
@@ -118,7 +120,7 @@ def collect(
     unused_for: timedelta | None = None,
     dry_run: bool = False,
 ) -> GcResult:
-    """Let go of the least recently used until no more than `most` bytes are left (None: of rubbish alone).
+    """Delete the least recently used until no more than `most` bytes are left (None: of rubbish alone).
 
     `keep`: versions of `package` as `--versions` takes them, with all that their locks need; or lock files. What a
     running job needs stays, and so does what a replica lists. Raises `UsageError`, `StoreError`.

@@ -30,6 +30,8 @@ class BundleSource(Struct, frozen=True):
 
 
 class PackedBundle(Struct, frozen=True):
+    """What was packed into one file."""
+
     files: int
     answers: int
     size: int

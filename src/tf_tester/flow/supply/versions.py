@@ -13,6 +13,8 @@ from tf_tester.ports.environment import Interpreters
 
 
 class VersionRow(Struct, frozen=True):
+    """What the index has of one version, and where it can run."""
+
     version: str
     released: datetime | None
     """Earliest upload of its files."""
