@@ -274,21 +274,21 @@ def _table_at(document: Any, path: Sequence[str], *, make: bool = False) -> Any:
             table[part] = tomlkit.table(is_super_table=True)
         table = table[part]
         if not isinstance(table, dict):
-            raise ConfigError(f"{'.'.join(path[: number + 1])} is no table")
+            raise ConfigError(f"{'.'.join(path[: number + 1])} is not a table")
     return table
 
 
 def _default_index(table: Any) -> Any:
     indexes = table.get("index", [])
     if not isinstance(indexes, list):
-        raise ConfigError("index is no list of tables")
+        raise ConfigError("index is not a list of tables")
     return next((one for one in indexes if isinstance(one, dict) and one.get("default") is True and "url" in one), None)
 
 
 def _sources(document: Any) -> Any:
     sources = _table_at(document, ("tool", "poetry")).get("source", [])
     if not isinstance(sources, list):
-        raise ConfigError("tool.poetry.source is no list of tables")
+        raise ConfigError("tool.poetry.source is not a list of tables")
     return sources
 
 

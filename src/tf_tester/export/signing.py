@@ -37,7 +37,7 @@ class Ed25519Key:
         try:
             key = load_pem_public_key(content) if b"PUBLIC KEY" in content else load_pem_private_key(content, None)
         except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-            raise ConfigError(f"{file} is no key in PEM without a password: {error}.") from error
+            raise ConfigError(f"{file} is not a key in PEM without a password: {error}.") from error
         if not isinstance(key, Ed25519PrivateKey | Ed25519PublicKey):
             raise ConfigError(
                 f"{file} is another kind of key.", hint="Make one with `openssl genpkey -algorithm ed25519`."

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from tf_tester.core.index.agreement import MirrorPage, agreed
+from tf_tester.core.text.sizes import count_text
 from tf_tester.errors import IndexUnreachable, UnknownProject
 from tf_tester.model.artifact import ProjectPage, Promise, Promiser
 from tf_tester.model.events import TransferTrouble
@@ -24,6 +25,8 @@ _REST = timedelta(minutes=5)
 """How long an authority that could not be reached is not asked again: each question may take a minute to fail."""
 _WORTH_ASKING = 6
 """Mirrors that are asked at once."""
+_ENOUGH = 2
+"""Mirrors that are filled independently of one another and must say the same."""
 
 
 class AgreedIndex:
@@ -38,7 +41,7 @@ class AgreedIndex:
         *,
         trusted: Collection[str] = (),
     ) -> None:
-        """`trusted`: names of the mirrors that the user trusts alone."""
+        """Ask the authority first. `trusted`: names of the mirrors that the user trusts alone."""
         self._authority = authority
         self._mirrors = tuple(mirrors)
         self._trusted = trusted
@@ -80,16 +83,16 @@ class AgreedIndex:
         said = list(zip(self._mirrors, answers, strict=True))
         pages = [MirrorPage(one.name, one.root, answer) for one, answer in said if isinstance(answer, ProjectPage)]
         roots = {one.root for one in pages}
-        if len(roots) >= 2:
+        if len(roots) >= _ENOUGH:
             page = agreed(project, pages)
             self._say(project, f"{' and '.join(one.name for one in pages)}, as far as they agree")
             return page
         refusing = {mirror.root: answer for mirror, answer in said if isinstance(answer, UnknownProject)}
-        if len(refusing) >= 2:
+        if len(refusing) >= _ENOUGH:
             raise next(iter(refusing.values()))
         details = [failure.detail] if failure.detail else []
         raise IndexUnreachable(
-            f"{failure.message}, and of the mirrors {_counted(roots)} what {project} has",
+            f"{failure.message}, and {_wanting(roots, project)}",
             hint="Two that are filled independently must agree: name more of them with --mirror, or --mirror auto; "
             "or believe one alone with --trust.",
             detail="\n".join([*details, *(f"{mirror.name}: {_told(answer)}" for mirror, answer in said)]),
@@ -114,10 +117,10 @@ def _page(mirror: MirrorIndex, project: str) -> ProjectPage | IndexUnreachable |
 
 
 def _told(answer: ProjectPage | IndexUnreachable | UnknownProject) -> str:
-    return f"lists {len(answer.artifacts)} files" if isinstance(answer, ProjectPage) else str(answer)
+    return f"lists {count_text(len(answer.artifacts), 'file')}" if isinstance(answer, ProjectPage) else str(answer)
 
 
-def _counted(roots: set[str]) -> str:
+def _wanting(roots: set[str], project: str) -> str:
     if not roots:
-        return "none tells"
-    return f"only one independent mirror ({next(iter(roots))}) tells"
+        return f"no mirror lists {project}"
+    return f"{_ENOUGH} mirrors that agree are needed for {project}"

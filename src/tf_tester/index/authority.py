@@ -203,7 +203,7 @@ def _checked(value: str, where: str) -> str:
         sound = False
     if not sound or parts.scheme not in ("http", "https", "file"):
         raise ConfigError(
-            f"{where} names an index that is no address: {display_url(address)}",
+            f"{where} names an index that is not an address: {display_url(address)}",
             hint="Give the address of a simple API, such as https://mirror.example/simple.",
         )
     return address

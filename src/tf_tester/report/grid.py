@@ -17,7 +17,7 @@ _MOST_BLOCKS = 3
 _MOST_ROWS = 40
 _SHORTEST_NAME = 20
 DIFFERS = "differs"
-"""The mark of what passes, but says something else than the others."""
+"""The mark of what passes, but prints something else than the others."""
 
 
 def results(report: RunReport, layout: TextLayout, differing: Sequence[OutputDifference] = ()) -> list[Line]:
@@ -181,10 +181,10 @@ def _rows_worth_showing(
     }
     rest = [name for name in names if name not in passing]
     shown = rest[:_MOST_ROWS]
-    them = "it" if len(passing) == 1 else "them"
-    notes = [f"{count_text(len(passing), 'more test')} passed in every cell that ran {them}"] if passing else []
-    if len(rest) > len(shown):
-        notes.append(f"{len(rest) - len(shown)} more that did not are in the record")
+    ran = "it" if len(passing) == 1 else "them"
+    notes = [f"{count_text(len(passing), 'more test')} passed in every cell that ran {ran}"] if passing else []
+    if left_out := len(rest) - len(shown):
+        notes.append(f"{count_text(left_out, 'other')} that did not {'is' if left_out == 1 else 'are'} in the record")
     return shown, "; ".join(notes)
 
 

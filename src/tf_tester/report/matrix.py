@@ -148,12 +148,12 @@ def _odd_ones(differing: Sequence[OutputDifference], report: RunReport, layout: 
         return []
     labels = cell_labels(report.cells)
     one_test = len({row.id for cell in report.cells for row in report.result(cell).tests}) <= 1
-    lines = [line(Span("Passes, but says something else", Style.STRONG))]
+    lines = [line(Span("Passes, but prints something else", Style.STRONG))]
     for one in differing:
         test = "" if one_test else f"  {layout.shorten_left(printable(one.test), layout.width // 2)}"
         lines.append(line("  ", Span(printable(labels[one.cells[0].name]), Style.STRONG), test))
         usual = printable(labels[one.others[0].name])
-        for name, said in (("says", one.line), (f"{usual} says", one.usual)):
+        for name, said in (("prints", one.line), (f"{usual} prints", one.usual)):
             first, *rest = layout.wrap(printable(said) or "nothing", first=5 + len(name), indent=6, most=3)
             lines.append(line(Span(f"    {name} ", Style.FAINT), first))
             lines += [line(text) for text in rest]

@@ -33,6 +33,7 @@ _COUNTED = {
     Outcome.OOM: "out of memory",
     Outcome.SKIP: "skipped",
 }
+"""All but errors, which stand behind these: `2 errors`."""
 
 
 def mark(outcome: Outcome) -> str:

@@ -129,12 +129,12 @@ class App:
             if self._rate is not None and kind != "healthz":
                 wait = self._rate.wait(request.remote or "", now)
                 if wait:
-                    return kind, text_response(429, "That is too often.", retry_after=str(int(wait) + 1))
+                    return kind, text_response(429, "Too many requests.", retry_after=str(int(wait) + 1))
             if request.method == "POST":
                 return "upload", await self._upload(request, view, rest)
             if request.method not in ("GET", "HEAD"):
                 allow = "POST" if self._takes_uploads(view, rest) else "GET, HEAD"
-                return kind, text_response(405, "This can't be done here.", allow=allow)
+                return kind, text_response(405, "This method is not allowed here.", allow=allow)
             refused = None if kind == "healthz" else self._refused(request, TokenScope.READ)
             return kind, refused or await self._route(request, view, rest)
         except BadView as error:
@@ -186,7 +186,7 @@ class App:
             return None
         if token is not None:
             return text_response(
-                403, f"This token is not for that ({scope}{f' of {project}' if project else ''}), or is over."
+                403, f"This token does not allow that ({scope}{f' of {project}' if project else ''}), or has expired."
             )
         return text_response(401, "A token is needed.", www_authenticate='Basic realm="tf-tester"')
 

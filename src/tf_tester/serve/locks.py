@@ -55,5 +55,5 @@ def _read(file: Path, name: str) -> AllowedFiles:
             try:
                 versions.add((str(canonicalize_name(requirement.name)), Version(one.version)))
             except InvalidVersion as error:
-                raise ConfigError(f"{name} is no lock: {requirement} doesn't say which version.") from error
+                raise ConfigError(f"{name} is not a lock: {requirement} doesn't say which version.") from error
     return AllowedFiles(frozenset(digests), frozenset(versions))

@@ -143,10 +143,10 @@ class PrivateFolder:
 def _examined(upload: Upload) -> bytes:
     """Return an upload's METADATA or PKG-INFO. Raises `UploadRefused` where it isn't what it says."""
     if not _PROJECT.fullmatch(upload.project):
-        raise UploadRefused(f"{upload.project!r} is no name of a project.")
+        raise UploadRefused(f"{upload.project!r} is not a name of a project.")
     version = split_filename(upload.filename, upload.project) if _FILENAME.fullmatch(upload.filename) else None
     if not version:
-        raise UploadRefused(f"{upload.filename!r} is no file of {upload.project}.")
+        raise UploadRefused(f"{upload.filename!r} is not a file of {upload.project}.")
     try:
         if upload.filename.endswith(".whl"):
             with zipfile.ZipFile(upload.content) as archive:

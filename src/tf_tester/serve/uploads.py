@@ -46,7 +46,7 @@ async def receive(
         told, upload = await _read_form(request, place, largest)
         if told.get(":action") != "file_upload" or upload is None:
             return text_response(
-                400, "This is no upload: a form with :action=file_upload and a file named content."
+                400, "This is not an upload: a form with :action=file_upload and a file named content."
             ), ""
         project = canonical(told.get("name", ""))
         no = refused(project)
@@ -62,7 +62,7 @@ async def receive(
     finally:
         with suppress(OSError):
             place.unlink(missing_ok=True)
-    return text_response(200, "It is there."), project
+    return text_response(200, "Uploaded."), project
 
 
 async def _read_form(request: web.BaseRequest, place: Path, largest: int) -> tuple[dict[str, str], Upload | None]:
@@ -86,7 +86,7 @@ async def _read_form(request: web.BaseRequest, place: Path, largest: int) -> tup
         raise UploadRefused("The client went away.", status=GONE) from error
     except (ValueError, AssertionError, LookupError, RuntimeError, HttpProcessingError, PayloadEncodingError) as error:
         # All that aiohttp's reader raises at what is no form.
-        raise UploadRefused("This is no form that can be read.") from error
+        raise UploadRefused("This is not a form that can be read.") from error
     return told, upload
 
 

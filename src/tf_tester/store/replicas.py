@@ -110,7 +110,7 @@ def replica_named(ledger: Ledger, name: str | None) -> str:
     if not known:
         raise UsageError("This store holds no replica.", hint="Make one with `tf-tester sync FILE`.")
     raise UsageError(
-        f"This store holds no replica named {name}." if name else "It is not said which replica.",
+        f"This store holds no replica named {name}." if name else "The store holds several replicas.",
         hint=f"There are: {', '.join(known)}.",
     )
 

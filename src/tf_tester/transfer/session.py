@@ -89,8 +89,9 @@ class HttpSession:
         target = without_credentials(url)
         try:
             for _ in range(MAX_REDIRECTS + 1):
-                if self._may_ask is not None and not self._may_ask(origin(target).host):
-                    raise Trouble(TroubleKind.CONTENT, f"leads to {origin(target).host}, which is no host to be asked")
+                host = origin(target).host
+                if self._may_ask is not None and not self._may_ask(host):
+                    raise Trouble(TroubleKind.CONTENT, f"leads to {host}, which is not a host to be asked")
                 response = await self._ask(method, target, headers, secret if origin(target) == asked else None)
                 try:
                     location = response.headers.get("Location")

@@ -64,7 +64,7 @@ def test_the_report_says_state_finding_and_advice(monkeypatch: pytest.MonkeyPatc
     assert result.output.splitlines() == [
         "ok    tf-tester     tf-tester 0.1.0 in Python 3.11.7 (/usr/bin/python3)",
         "ok    uv            0.9.2 (/bin/uv)",
-        "warn  interpreters  1 found: 3.8; 1 broken",
+        "warn  interpreters  1 found: 3.8; 1 Python that does not run",
         "                    3.8.18  /py/bin/python3.8  (pyenv)",
         "                    broken  /broken/python3: it ended with status 1: \\x1b[31mred",
         "                    Repair or remove those that don't run.",
@@ -73,9 +73,9 @@ def test_the_report_says_state_finding_and_advice(monkeypatch: pytest.MonkeyPatc
         "ok    memory        24 GB, 20 GB of it free now",
         "ok    index         https://index.example/simple is not asked: offline is set",
         "ok    mirrors       none; files come from the index itself",
-        "warn  isolation     landlock, which can't keep a test from all; limits checked several times a second",
+        "warn  isolation     landlock, which can't keep a test from everything; limits checked several times a second",
         "                    it sees which files there are",
-        "warn  own /proc     not: mounting /proc: EPERM (Operation not permitted)",
+        "warn  own /proc     not available: mounting /proc: EPERM (Operation not permitted)",
         "                    Containers hide parts of /proc: run with an unmasked one "
         "(`--security-opt systempaths=unconfined`).",
     ]

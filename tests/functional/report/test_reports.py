@@ -179,16 +179,16 @@ version  python  outcome    time        import  memory
 What differs
   2.8.0 py3.10  TypeError: Descriptors cannot be created directly.
     at google/protobuf/descriptor.py:561 in __new__
-    verdict: unknown, those that pass have other dependencies, too
+    verdict: unknown, the cells that pass also have other dependencies
     seen 2.8.0 only; not with 2.4.0; otherwise with 2.12.0
   2.12.0 py3.11  crash: signal 11 (SIGSEGV)
-    verdict: unknown, those that pass have other dependencies, too
+    verdict: unknown, the cells that pass also have other dependencies
     seen 2.12.0 only; otherwise with 2.8.0 and 2.16.1
   2.16.1 py3.12  ImportError: cannot import name 'Adam' from 'keras.layers'
     (/s/1/keras.py)
     at keras/src/layers/__init__.py:123 in load
     also 2.18.0
-    verdict: unknown, those that pass have other dependencies, too
+    verdict: unknown, the cells that pass also have other dependencies
     seen from 2.16.1 on; otherwise with 2.12.0
 
 Could not run
@@ -238,13 +238,13 @@ than 0; -: no such test in that cell, or not reached
 What differs
   2.12.0 py3.11  …d_evaluate_with_callbacks[adam-float32]
     timeout
-    verdict: unknown, those that pass have other dependencies, too
+    verdict: unknown, the cells that pass also have other dependencies
     seen 2.12.0 only; otherwise with 2.16.1
   2.16.1 py3.12  …d_evaluate_with_callbacks[adam-float32]
     ImportError: cannot import name 'Adam' from 'keras.layers' (/s/1/keras.py)
     at keras/src/layers/__init__.py:123 in load
     also 2.18.0
-    verdict: unknown, those that pass have other dependencies, too
+    verdict: unknown, the cells that pass also have other dependencies
     seen from 2.16.1 on; otherwise with 2.12.0
 
 Could not run

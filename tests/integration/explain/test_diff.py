@@ -104,7 +104,7 @@ def test_two_records(user: User) -> None:
         (("3.0", "3.0@tomorrow"), 2, "no way to choose dependencies"),
         (("3.0,4.0", "4.0"), 2, "means 2 cells"),
         (("a.jsonl", "4.0"), 2, "A record can only be compared with a record."),
-        (("a.jsonl", "a.jsonl", "--format", "html"), 2, "Of records there is no page."),
+        (("a.jsonl", "a.jsonl", "--format", "html"), 2, "--format html can't show records."),
         (("3.0",), 2, "Missing argument"),
     ],
 )

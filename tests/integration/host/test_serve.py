@@ -488,7 +488,7 @@ def test_uploads_are_kept_and_come_first(user: User, index: Simulator) -> None:
     name, content = make_wheel("toy", "9.0", files={"toy.py": "x = 1\n"})
     with serving(user, *options) as running:
         assert _versions(running, "/simple/toy/") == ["1.0", "1.1", "2.0"]
-        assert _upload(running, token, name, content) == (200, "It is there.\n")
+        assert _upload(running, token, name, content) == (200, "Uploaded.\n")
         index.forget_counts()
         assert _versions(running, "/simple/toy/") == ["9.0"], "whatever the public one has"
         assert _versions(running, "/private/simple/toy/") == ["9.0"]

@@ -89,10 +89,10 @@ def test_our_own_failures_are_no_move(based: User, index: Simulator) -> None:
         (("--baseline", "none.json"), None, "There is no baseline none.json."),
         (("--update-baseline",), None, "has no file to write"),
         (("--baseline", "no/such/folder.json", "--update-baseline"), None, "There is no baseline"),
-        (("--baseline", "bad.json"), "{}", "is no baseline of tf-tester"),
-        (("--baseline", "bad.json"), "[]", "is no baseline of tf-tester"),
+        (("--baseline", "bad.json"), "{}", "is not a baseline of tf-tester"),
+        (("--baseline", "bad.json"), "[]", "is not a baseline of tf-tester"),
         (("--baseline", "bad.json"), '{"format": 99}', "of a later tf-tester"),
-        (("--baseline", "bad.json"), '{"format": 1, "cells": {"a": 1}}', "is no baseline of tf-tester"),
+        (("--baseline", "bad.json"), '{"format": 1, "cells": {"a": 1}}', "is not a baseline of tf-tester"),
     ],
 )
 def test_a_mistake_is_told_before_anything_runs(user: User, words: tuple[str, ...], content: str, said: str) -> None:

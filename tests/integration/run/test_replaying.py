@@ -190,7 +190,7 @@ def test_what_a_test_says_it_needs_is_shown_and_it_always_runs(user: User, sandb
     words = ("test", "look.py", "--versions", "2.0")
     failed = user.run(*words)
     assert failed.code == 1
-    assert "tests don't see .git, of which this failure speaks; --visible .git shows it" in " ".join(failed.out.split())
+    assert "tests don't see .git, which this failure mentions; --visible .git shows it" in " ".join(failed.out.split())
     for _ in range(2):
         shown = user.run(*words, "--visible", ".git").results()["2.0"]
         assert (shown["tests"][0]["stdout"], shown["replayed"]) == ("ref\n", "")

@@ -482,7 +482,7 @@ def test_without_versions_the_downloaded_ones_are_tested_else_the_newest_minors(
     assert user.run("download", "--versions", "1.0,2.0").code == 0
     downloaded = user.run("test", "check.py")
     assert downloaded.outcomes() == {"1.0": "pass", "2.0": "pass"}
-    assert "the 2 that were downloaded" in downloaded.out
+    assert "testing 2 downloaded versions" in downloaded.out
 
 
 def test_a_broken_python_is_skipped_with_a_word(user: User) -> None:
@@ -533,7 +533,7 @@ def test_pytest_changes_a_dependency_only_when_it_must_and_says_so(
         (("test", "check.py", "--versions", "minor"), "neither a version", "minors"),
         (("test", "chekc.py", "--versions", "2.0"), "There is no file", "check.py"),
         (("test", "--versions", "2.0"), "nothing to run", "test file"),
-        (("download",), "not said which versions", "--versions"),
+        (("download",), "No versions are given.", "--versions"),
         (("test", "check.py", "--versions", "2.0", "--mirror", "tun"), "no mirror named tun", "tuna"),
         (("test", "check.py", "--versions", "2.0", "--package", "toyy"), "no project named toyy", "spelling"),
         (("test", "check.py", "--versions", "2.0", "--timeout", "soon"), "--timeout", "15m"),

@@ -229,7 +229,7 @@ def test_what_is_no_lock_or_has_nothing_for_this_python_is_said(user: User) -> N
     user.write("pylock.toml", "x = 1\n")
     run = user.run("download", "--from-lock", "pylock.toml")
     assert run.code == 2
-    assert "is no lock (PEP 751)" in run.err
+    assert "is not a lock (PEP 751)" in run.err
     assert user.run("download", "--from-lock", "absent.toml").code == 2
     user.write(
         "pylock.toml",

@@ -135,10 +135,10 @@ def test_locks_of_others_run_too(user: User, index: Simulator) -> None:
         (("test", "check.py", "--locked", "."), "There is no pylock.toml in"),
         (("test", "check.py", "--locked", "locks", "--versions", "1.0"), "both say what is tested"),
         (("test", "check.py", "--locked", "locks", "--package", "gear"), "The locks are of toy"),
-        (("test", "check.py", "--locked", "check.py"), "is no lock"),
+        (("test", "check.py", "--locked", "check.py"), "is not a lock"),
         (("lock", "--check", "--format", "pylock"), "--check writes nothing"),
         (("lock", "--check", "-d", "nothing"), "There is no lock nothing"),
-        (("lock",), "It is not said which versions"),
+        (("lock",), "No versions are given"),
     ],
 )
 def test_a_mistake_is_one_sentence(locked: User, words: tuple[str, ...], said: str) -> None:

@@ -268,7 +268,7 @@ def test_another_replica_has_another_place(synced: User) -> None:
     publish(synced)
     synced.write("other.toml", 'projects = ["gear"]\n')
     assert synced.run("sync", "other.toml").code == 0
-    assert "It is not said which replica." in publish(synced, code=2).err
+    assert "The store holds several replicas." in publish(synced, code=2).err
     assert "There is the replica team, not other." in publish(synced, "--name", "other", code=2).err
     assert "no replica named absent" in publish(synced, "--name", "absent", code=2).err
 

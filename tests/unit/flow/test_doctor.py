@@ -130,7 +130,7 @@ def test_without_uv_a_python_or_a_store_nothing_can_run(broken: dict[str, Any], 
 def test_every_interpreter_is_told_with_path_and_provider_and_broken_ones_with_reason() -> None:
     broken = BrokenInterpreter(Path("/broken/python3"), "it ended with status 1")
     found = check(replace(sound(), interpreters=lambda: ([python("3.8.18")], [broken])), "interpreters")
-    assert (found.state, found.finding) == (CheckState.WARN, "1 found: 3.8; 1 broken")
+    assert (found.state, found.finding) == (CheckState.WARN, "1 found: 3.8; 1 Python that does not run")
     assert found.details == (
         "3.8.18  /python3.8.18  (pyenv)",
         "broken  /broken/python3: it ended with status 1",
@@ -155,7 +155,7 @@ def test_scarce_memory_is_warned_of() -> None:
 
 
 def test_jobs_that_are_set_are_told() -> None:
-    assert check(replace(sound(), jobs=2), "cores").finding.endswith(", 2 are set")
+    assert check(replace(sound(), jobs=2), "cores").finding.endswith(", --jobs is 2")
 
 
 def test_one_small_page_of_the_index_is_asked_for() -> None:
@@ -227,7 +227,7 @@ def test_credentials_of_mirrors_are_hidden() -> None:
 )
 def test_a_missing_ability_is_a_warning_with_its_remedy(ability: Ability, advice: str) -> None:
     found = check(replace(sound(), abilities=lambda: [ability]), ability.name)
-    assert (found.state, found.finding) == (CheckState.WARN, f"not: {ability.detail}")
+    assert (found.state, found.finding) == (CheckState.WARN, f"not available: {ability.detail}")
     assert advice in found.advice
 
 
@@ -253,7 +253,7 @@ def test_other_systems_have_no_isolation() -> None:
         (
             Isolation(IsolationKind.LANDLOCK, ("it sees names",), "", ()),
             CheckState.WARN,
-            "landlock, which can't keep a test from all",
+            "landlock, which can't keep a test from everything",
         ),
         (
             Isolation(IsolationKind.NONE, (), "It can't be.", ()),

@@ -30,7 +30,7 @@ def selection_of(settings: Settings, *, versions: str | None = None) -> Selectio
     chosen = settings.versions if versions is None else versions
     if chosen is None:
         raise UsageError(
-            "It is not said which versions.",
+            "No versions are given.",
             hint="Give --versions, such as 2.4.0,2.8.0 or '>=2.4,<2.9' or 'minors' with --last 3; "
             "`tf-tester versions` lists what exists.",
         )

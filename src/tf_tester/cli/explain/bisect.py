@@ -31,24 +31,28 @@ if TYPE_CHECKING:
 @click.option(
     "--bad", required=True, metavar="VERSION", help="One with which it fails; older than the other: what repaired it."
 )
-@click.option("--over", metavar="NAME", help="These are versions of a dependency; the package is held at --versions.")
+@click.option(
+    "--over",
+    metavar="NAME",
+    help="Search the versions of this dependency, with the package held at --versions.",
+)
 @click.option(
     "--repeat",
     type=click.IntRange(1, 100),
     default=1,
     show_default=True,
-    help="Look so often at each; one that isn't always the same is passed over.",
+    help="Run each version this many times; one whose result varies is skipped.",
 )
 @click.option(
     "--failure",
     "failures",
     multiple=True,
     metavar="TEXT",
-    help="Only failures with these words are meant; with another one a version is passed over. Repeatable.",
+    help="Count only failures with these words; a version with another failure is skipped. Repeatable.",
 )
-@click.option("--all-transitions", "everywhere", is_flag=True, help="Look at every version, and tell every change.")
+@click.option("--all-transitions", "everywhere", is_flag=True, help="Test every version, and report every change.")
 @options("package", "versions", "pre", "yanked", *RESOLVING, *RUNNING, *FETCHING, "color")
-@click.option("--json", "as_json", is_flag=True, help="The answer for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def command(
     ctx: click.Context,

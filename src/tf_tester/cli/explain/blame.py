@@ -37,14 +37,14 @@ from tf_tester.cli.common.selection import FETCHING, RESOLVING, downloads_alone,
     default=100,
     show_default=True,
     metavar="CELLS",
-    help="Run no more cells for it.",
+    help="Run no more cells than this.",
 )
 @click.option(
     "--repeat",
     type=click.IntRange(1, 100),
     default=1,
     show_default=True,
-    help="Run each so often; one that isn't always the same says nothing.",
+    help="Run each cell this many times; one whose result varies is ignored.",
 )
 @options(
     "package",
@@ -56,7 +56,7 @@ from tf_tester.cli.common.selection import FETCHING, RESOLVING, downloads_alone,
     *FETCHING,
     "color",
 )
-@click.option("--json", "as_json", is_flag=True, help="The answer for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def command(
     ctx: click.Context,

@@ -50,7 +50,7 @@ def command(before: str, after: str, api: bool, everything: bool, form: str, **_
         if not all(records):
             raise UsageError("A record can only be compared with a record.", hint="Give two versions, or two records.")
         if form == "html":
-            raise UsageError("Of records there is no page.", hint="Give --format text or json.")
+            raise UsageError("--format html can't show records.", hint="Give --format text or json.")
         return _records(Path(before), Path(after), form)
     from tf_tester.flow.explain.diff import diff
     from tf_tester.model.request import Trial

@@ -10,7 +10,7 @@ from tf_tester.core.text.printable import printable
 
 
 @click.command(name="config", short_help="Show what is set, and where.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(as_json: bool) -> None:
     """Show every setting, its value and where it comes from.
 

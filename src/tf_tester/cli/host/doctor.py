@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.command("doctor", epilog=EPILOG, short_help="See what works on this machine.")
 @options("mirror", "index-url", "store", "offline", "jobs", "color")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def command(ctx: click.Context, /, as_json: bool, **_: Any) -> int:
     """See what works on this machine, and what to do about the rest.

@@ -30,11 +30,17 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @options(*FETCHING, "color")
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Listen here.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="And on this port; 0: a free one."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="Listen on this port; 0 takes a free one.",
 )
-@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that answer.")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="How many processes answer.")
 @click.option(
-    "--public-read", is_flag=True, help="Let everybody read who can reach an address that isn't loopback; else a token."
+    "--public-read",
+    is_flag=True,
+    help="Let everybody read without a token when the address isn't loopback.",
 )
 @click.option(
     "--tokens",
@@ -72,7 +78,12 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     metavar="HOST",
     help="Files may come from here, besides indexes and mirrors.",
 )
-@click.option("--rate", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Requests a second and client.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="N",
+    help="Requests per second and client.",
+)
 @click.option(
     "--log",
     type=click.Choice(["none", "text", "json"]),
@@ -145,7 +156,7 @@ def _serve_options(given: Mapping[str, Any]) -> "ServeOptions":
         largest = store_size(given["largest_upload"])
     except ValueError as error:
         raise UsageError(
-            f"--largest-upload {given['largest_upload']!r} is no size.", hint="Write it as 500MB or 2GB."
+            f"--largest-upload {given['largest_upload']!r} is not a size.", hint="Write it as 500MB or 2GB."
         ) from error
     return ServeOptions(
         everybody_reads=given["host"] in _LOOPBACK or given["public_read"],

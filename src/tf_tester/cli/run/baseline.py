@@ -38,7 +38,7 @@ class BaselineCheck:
         return 3 if kinds else 0
 
     def finish(self, report: "RunReport") -> list[str]:
-        """Write the file where it is to be; what a person should know."""
+        """Write the file where it is to be, and return what a person should know."""
         from tf_tester.core.outcome.baseline import baseline_of, baseline_text, moves
         from tf_tester.flow.prepare.wheel_folder import folder_errors, write_file
 
@@ -54,9 +54,11 @@ class BaselineCheck:
         return lines
 
     def _told(self, moved: "Sequence[Move]") -> list[str]:
+        from tf_tester.core.text.sizes import count_text
+
         if not moved:
             return [f"Against {self._file}: nothing has moved."]
-        lines = [f"Against {self._file}: {len(moved)} moved"]
+        lines = [f"Against {self._file}: {count_text(len(moved), 'result')} moved"]
         for move in moved[:_MOST]:
             name = f"{move.cell}  {move.test}".rstrip()
             change = " → ".join(word for word in (move.before, move.after) if word)

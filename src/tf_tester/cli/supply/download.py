@@ -158,7 +158,7 @@ def _locked(
 def _release(python: str) -> tuple[int, int]:
     parts = python.split(".")
     if len(parts) not in (2, 3) or not all(part.isdigit() for part in parts):
-        raise UsageError(f"--python {python!r} is no version.", hint="With --from-lock give one such as 3.10.")
+        raise UsageError(f"--python {python!r} is not a version.", hint="With --from-lock give one such as 3.10.")
     return int(parts[0]), int(parts[1])
 
 

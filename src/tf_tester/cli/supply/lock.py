@@ -51,7 +51,7 @@ _FORMATS = [str(one) for one in LockFormat if one is not LockFormat.NONE]
     metavar="FILE",
     help="Write what the cells of this run had that passed: a known-good set.",
 )
-@click.option("--check", is_flag=True, help="Write nothing: tell what would be another today; exit with 1 then.")
+@click.option("--check", is_flag=True, help="Write nothing: tell what would differ today; exit with 1 then.")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -107,6 +107,6 @@ def _tell_checked(checked: "CheckedLock") -> None:
     elif not checked.changes:
         lines = [f"{checked.file}: as it was"]
     else:
-        lines = [f"{checked.file}: {len(checked.changes)} would be another today"]
+        lines = [f"{checked.file}: {len(checked.changes)} would differ today"]
         lines += [f"  {change.text}" for change in checked.changes]
     say([text for text in lines if text.strip()])

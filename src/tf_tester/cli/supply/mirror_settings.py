@@ -60,10 +60,10 @@ def use(mirror: str, scope: str, names: tuple[str, ...], timeout: int, trusted_h
 
     chosen = known_mirrors().named(mirror)
     if chosen is None:
-        raise UsageError("none is no mirror.", hint="`tf-tester mirrors reset` puts back what was there.")
+        raise UsageError("none is not a mirror.", hint="`tf-tester mirrors reset` puts back what was there.")
     if not chosen.url.startswith(("https://", "http://")):
         raise UsageError(
-            f"{mirror} is no address that pip and uv take for good.", hint="Give one that begins with https://."
+            f"{mirror} is not an address that pip and uv take for good.", hint="Give one that begins with https://."
         )
     if form is not None:
         print("\n".join(lines.lines_for(lines.Form(form), chosen.url, timeout=timeout, apt=chosen.apt)))
@@ -129,7 +129,7 @@ def _tools(names: tuple[str, ...], default: str) -> "list[Tool]":
     words = [word.strip().lower() for name in names or (default,) for word in name.split(",") if word.strip()]
     for word in words:
         if word not in _TOOLS:
-            raise UsageError(f"--for {word} is no tool that is known here.", hint=f"Known are {', '.join(_TOOLS)}.")
+            raise UsageError(f"--for {word} is not a tool that is known here.", hint=f"Known are {', '.join(_TOOLS)}.")
     return [Tool(word) for word in dict.fromkeys(words)]
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.group("mirrors", invoke_without_command=True, epilog=EPILOG, short_help="See and examine mirrors.")
 @options("store", "color")
 @click.option("--refresh", is_flag=True, help="Ask MirrorZ first how up to date its members are.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def command(ctx: click.Context, /, refresh: bool, as_json: bool, **_: Any) -> int:
     """List the mirrors that --mirror knows by name, with what is remembered of them.
@@ -45,7 +45,7 @@ def command(ctx: click.Context, /, refresh: bool, as_json: bool, **_: Any) -> in
 @command.command("bench", epilog=EPILOG, short_help="Find the fastest mirrors for what you want.")
 @click.argument("names", nargs=-1, metavar="[NAME|URL]...")
 @options("package", "versions", "last", "pre", "yanked", "python", "index-url", "store", "color")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def bench(ctx: click.Context, /, names: tuple[str, ...], as_json: bool, **_: Any) -> int:
     """Compare mirrors for the wheels that you want: who has them, how fast they come, and whether they are right.
@@ -70,7 +70,7 @@ def bench(ctx: click.Context, /, names: tuple[str, ...], as_json: bool, **_: Any
 @command.command("check", epilog=EPILOG, short_help="Examine an index against the authority.")
 @click.argument("mirror", metavar="NAME|URL")
 @options("package", "index-url", "store", "color")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def check(ctx: click.Context, /, mirror: str, as_json: bool, **_: Any) -> int:
     """Examine how an index serves one project: what it lacks, what it loses, what it says wrongly.
@@ -86,7 +86,7 @@ def check(ctx: click.Context, /, mirror: str, as_json: bool, **_: Any) -> int:
 
     known = known_mirrors().named(mirror)
     if known is None:
-        raise UsageError("none is no mirror.", hint="Give a name that `tf-tester mirrors` lists, or an address.")
+        raise UsageError("none is not a mirror.", hint="Give a name that `tf-tester mirrors` lists, or an address.")
     settings = settings_from(ctx.params).settings
     with examiner(settings, known.url, environ=os.environ) as world:
         findings = examine(known.url, canonical(settings.package), world)

@@ -28,10 +28,15 @@ _SHOWN = 5
 @click.command("sync", epilog=EPILOG, short_help="Fill a replica of chosen projects, and keep it as its upstream is.")
 @click.argument("config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE")
 @options(*FETCHING, "color")
-@click.option("--report", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Also as JSON.")
-@click.option("--every", metavar="DURATION", help="Again and again, so long after the last time began, such as 1h.")
-@click.option("--allow-deletions", is_flag=True, help="Delete whatever the upstream no longer has.")
-@click.option("--dry-run", is_flag=True, help="Only say what would come and go.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Also write the report to this file, as JSON.",
+)
+@click.option("--every", metavar="DURATION", help="Repeat, this long after the previous start, such as 1h.")
+@click.option("--allow-deletions", is_flag=True, help="Delete what the upstream no longer has.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be fetched and deleted.")
 @click.option(
     "--print",
     "printed",
@@ -195,7 +200,7 @@ def _told(done: "SyncReport", *, dry_run: bool) -> list[str]:
     else:
         lines.append(f"{done.replica}: {holds}; {coming} came in {duration_text(done.seconds)}.")
     if done.left:
-        lines.append(f"{count_text(done.left, 'file')} ({size_text(done.left_size)}) are left for the next time.")
+        lines.append(f"{count_text(done.left, 'file')} ({size_text(done.left_size)}) left for the next time.")
     return lines
 
 

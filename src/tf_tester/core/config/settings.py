@@ -71,7 +71,7 @@ class Settings(Struct, frozen=True):
     store_size: int | None
     """Bytes that the store may have after a run; None: as many as there are."""
     store_keep: tuple[str, ...]
-    """Versions of the package, or lock files (absolute paths), of which nothing is ever let go."""
+    """Versions of the package, or lock files (absolute paths), of which nothing is ever deleted."""
     offline: bool
     jobs: int
     timeout: timedelta
@@ -222,7 +222,7 @@ def from_environment(environ: Mapping[str, str], place: PathBase) -> list[GivenV
             continue
         setting = BY_VARIABLE.get(variable)
         if setting is None:
-            raise _unknown(f"the environment sets {variable}, which is no setting", variable, BY_VARIABLE, "{}")
+            raise _unknown(f"the environment sets {variable}, which is not a setting", variable, BY_VARIABLE, "{}")
         if value.strip():
             given.append(GivenValue(setting, value, SettingSource.ENVIRONMENT, place, variable, variable))
     return given
@@ -482,9 +482,9 @@ TABLE: tuple[Setting, ...] = (
         "Its versions: a list, a range such as '>=2.4,<2.9', or minors, majors, lts, all, latest.",
         "VERSIONS",
     ),
-    Setting("last", _count, None, "Only the newest N of these versions.", "N"),
-    Setting("pre", _switch, False, "Take pre-releases into account.", kind="switch"),
-    Setting("yanked", _switch, False, "Take versions into account that were withdrawn.", kind="switch"),
+    Setting("last", _count, None, "Of these versions, test only the newest N.", "N"),
+    Setting("pre", _switch, False, "Include pre-releases.", kind="switch"),
+    Setting("yanked", _switch, False, "Include withdrawn (yanked) versions.", kind="switch"),
     Setting(
         "python",
         _word_or_path,
@@ -508,12 +508,18 @@ TABLE: tuple[Setting, ...] = (
         "Which dependencies: as of the version's release, the latest or the lowest possible.",
         choices=_RESOLUTIONS,
     ),
-    Setting("grace", _duration, "14d", "How long after a version's release its dependencies may be.", "DURATION"),
+    Setting(
+        "grace",
+        _duration,
+        "14d",
+        "How long after a version's release its dependencies may have been published.",
+        "DURATION",
+    ),
     Setting(
         "with",
         _requirement,
         [],
-        "Also install this in every cell. Repeatable.",
+        "Also install this, in every cell. Repeatable.",
         "REQUIREMENT",
         kind="list",
         separator=_BETWEEN_REQUIREMENTS,
@@ -550,7 +556,7 @@ TABLE: tuple[Setting, ...] = (
         "trust",
         _word_or_path,
         [],
-        "A mirror whose hashes count alone where the authority can't be reached. Repeatable.",
+        "Trust this mirror's hashes alone when the authority can't be reached. Repeatable.",
         "NAME|URL",
         kind="list",
         completes="mirror",
@@ -594,14 +600,14 @@ TABLE: tuple[Setting, ...] = (
         "store-size",
         _store_size,
         "none",
-        "How large the store may be: after a run the least recently used files are deleted.",
+        "How large the store may be; after a run the least recently used files are deleted.",
         "SIZE|none",
     ),
     Setting(
         "store-keep",
         _kept,
         [],
-        "What is never deleted: versions of the package, or lock files. Repeatable.",
+        "Never delete these: versions of the package, or lock files. Repeatable.",
         "VERSIONS|LOCK",
         kind="list",
     ),
@@ -663,7 +669,7 @@ TABLE: tuple[Setting, ...] = (
         "scratch",
         _member_of(ScratchPlace),
         "disk",
-        "Where goes what a sandboxed test writes.",
+        "Where to put what a sandboxed test writes.",
         choices=tuple(ScratchPlace),
     ),
     Setting(
@@ -675,7 +681,7 @@ TABLE: tuple[Setting, ...] = (
         kind="table",
         default_text=_DEFAULT_LIMITS,
     ),
-    Setting("keep", _switch, False, "Keep the environments for a look afterwards.", kind="switch"),
+    Setting("keep", _switch, False, "Keep the environments, to look at afterwards.", kind="switch"),
     Setting(
         "ephemeral",
         _switch,
@@ -687,7 +693,7 @@ TABLE: tuple[Setting, ...] = (
         "cache",
         _switch,
         True,
-        "Show a pass again where nothing has changed since: lock, files, Python, sandbox.",
+        "Reuse an earlier pass when nothing has changed since: lock, files, Python, sandbox.",
         kind="switch",
     ),
     Setting("timings", _switch, False, "Show where the time went.", kind="switch"),

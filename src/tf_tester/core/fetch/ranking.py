@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tf_tester.core.index.feeds import FeedReport, FeedState
-from tf_tester.core.text.sizes import duration_text, size_text
+from tf_tester.core.text.sizes import count_text, duration_text, size_text
 from tf_tester.model.artifact import Artifact, ProjectPage
 
 MOST = 4
@@ -171,10 +171,10 @@ def _reasons(one: Observation, wanted: WantedFiles, now: datetime) -> list[str]:
     words += [f"first byte {duration_text(one.first_byte)}"] if one.first_byte is not None else []
     words.append(f"has all {wanted.count}" if one.has == wanted.count else f"has {one.has} of {wanted.count}")
     words += [f"{one.wrong_sizes} of another size"] if one.wrong_sizes else []
-    words += [f"{one.behind} files behind"] if one.behind else []
+    words += [f"{count_text(one.behind, 'file')} behind"] if one.behind else []
     words.append("JSON" if one.json else "HTML only")
     words += [f"a copy of {one.root}"] if one.root != one.name else []
-    words += [f"{one.right} files right before"] if one.right else []
+    words += [f"{count_text(one.right, 'file')} right before"] if one.right else []
     words += [f"{size_text(one.budget_left)} left today"] if one.budget_left is not None else []
     if one.feed is not None:
         words += _feed_words(one.feed, now)

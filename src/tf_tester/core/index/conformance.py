@@ -7,6 +7,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from tf_tester.core.index.simple import JSON_TYPE
+from tf_tester.core.text.sizes import count_text
 from tf_tester.model.artifact import Artifact, ProjectPage
 
 
@@ -83,10 +84,11 @@ def _newest(artifacts: Sequence[Artifact]) -> datetime | None:
 def _hashes(both: Sequence[tuple[Artifact, Artifact]]) -> ConformanceFinding:
     other = [one.filename for one, its in both if one.sha256 and its.sha256 and one.sha256 != its.sha256]
     if other:
-        return ConformanceFinding("SHA-256", Grade.WRONG, f"{len(other)} are not the authority's: {other[0]}")
+        told = f"{len(other)} of {len(both)} differ from the authority's: {other[0]}"
+        return ConformanceFinding("SHA-256", Grade.WRONG, told)
     none = sum(one.sha256 is None for one, _ in both)
     if none:
-        return ConformanceFinding("SHA-256", Grade.LESS, f"{none} of {len(both)} files have none")
+        return ConformanceFinding("SHA-256", Grade.LESS, f"no hash for {none} of {count_text(len(both), 'file')}")
     return ConformanceFinding("SHA-256", Grade.OK, f"the authority's for all {len(both)}")
 
 

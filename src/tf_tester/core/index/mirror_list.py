@@ -91,7 +91,7 @@ def mirror_at(url: str) -> Mirror:
         sound = False
     if not sound:
         raise UsageError(
-            f"this is no address of a mirror: {display_url(url)}",
+            f"this is not an address of a mirror: {display_url(url)}",
             hint="Give the address of a simple API, such as https://mirror.example/simple.",
         )
     return Mirror(name=name, url=url)
@@ -118,7 +118,7 @@ def _read(content: bytes, shown: str) -> _MirrorFile:
     for mirror in file.mirror:
         # A name is what --mirror takes and what stands in records and notes.
         if not mirror.name.replace("-", "").isalnum() or mirror.name.lower() != mirror.name:
-            raise ConfigError(f"{shown}: {mirror.name!r} is no name: lower-case letters, digits and dashes.")
+            raise ConfigError(f"{shown}: {mirror.name!r} is not a name: lower-case letters, digits and dashes.")
         if mirror.name in (NO_MIRROR, AUTO, AUTHORITY):
             raise ConfigError(f"{shown}: {mirror.name} has a meaning of its own and names no mirror.")
         mirror_at(mirror.url)

@@ -63,7 +63,7 @@ def parse_serials(body: bytes) -> dict[str, int]:
     try:
         listed = msgspec.json.decode(body, type=_List).projects
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise NotAPage(f"it is no list of projects in JSON: {error}") from error
+        raise NotAPage(f"it is not a list of projects in JSON: {error}") from error
     return {canonical(one.name): one.serial for one in listed if one.serial is not None}
 
 

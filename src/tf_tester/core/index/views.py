@@ -87,7 +87,7 @@ def moment_of(text: str) -> datetime:
             return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    raise BadView("That is no day, such as 2021-03-01, and no moment, such as 2021-03-01T12:00:00Z.")
+    raise BadView("That is not a day, such as 2021-03-01, nor a moment, such as 2021-03-01T12:00:00Z.")
 
 
 def shown(page: ProjectPage, view: IndexView, allowed: AllowedFiles | None) -> ProjectPage | None:

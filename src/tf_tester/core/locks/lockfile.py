@@ -42,6 +42,8 @@ class LockOrigin(Struct, frozen=True):
 
 
 class LockFormat(StrEnum):
+    """What is written beside the wheels of a download, or for a cell."""
+
     REQUIREMENTS = "requirements"
     PYLOCK = "pylock"
     CONSTRAINTS = "constraints"
@@ -201,7 +203,7 @@ def _pylock(content: bytes, shown: str) -> "Pylock":
     try:
         return Pylock.from_dict(tomllib.loads(content.decode()))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, PylockValidationError, PylockUnsupportedVersionError) as error:
-        raise ConfigError(f"{shown} is no lock (PEP 751): {error}") from error
+        raise ConfigError(f"{shown} is not a lock (PEP 751): {error}") from error
 
 
 def python_of(content: bytes, *, shown: str) -> str:
@@ -268,7 +270,7 @@ def exact_requirements(
         exact = [one.version for one in requirement.specifier if one.operator in ("==", "===")]
         if len(exact) != 1 or exact[0].endswith(".*"):
             raise ConfigError(
-                f"{shown} is no lock: {words.strip()!r} doesn't say which version.",
+                f"{shown} is not a lock: {words.strip()!r} doesn't say which version.",
                 hint="Give a pylock.toml, or requirements with == everywhere, such as `pip freeze` writes.",
             )
         digests = frozenset(one.strip().partition(":")[2].lower() for one in hashes if one.startswith("sha256:"))
@@ -345,7 +347,7 @@ def _of_requirements(text: str, shown: str) -> Iterator[tuple["Requirement", fro
             requirement = None
         if requirement is None or not any(_is_exact(one) for one in requirement.specifier):
             raise ConfigError(
-                f"{shown} is no lock: {words.strip()!r} doesn't say which version.",
+                f"{shown} is not a lock: {words.strip()!r} doesn't say which version.",
                 hint="Give a pylock.toml, or requirements with == everywhere, such as `pip freeze` writes.",
             )
         yield requirement, frozenset(one.strip()[7:].lower() for one in hashes if one.startswith("sha256:"))

@@ -77,7 +77,7 @@ def read_config(content: bytes, *, shown: str, stem: str) -> ReplicaConfig:
         ) from error
     name = file.name or re.sub("[^a-z0-9._-]+", "-", stem.lower()).strip("-._")
     if not _NAME.fullmatch(name):
-        raise ConfigError(f"{shown}: {name!r} is no name: lower-case letters, digits, dots and dashes.")
+        raise ConfigError(f"{shown}: {name!r} is not a name: lower-case letters, digits, dots and dashes.")
     if not (file.projects or file.requirements or file.locks):
         raise ConfigError(f"{shown} names nothing.", hint='Add a line such as projects = ["tensorflow>=2.8"].')
     if file.sdists not in list(SdistChoice):
@@ -133,7 +133,7 @@ def _requirement(text: str) -> Requirement:
     try:
         requirement = Requirement(text)
     except InvalidRequirement as error:
-        raise ValueError(f"{text!r} is no requirement, such as numpy or tensorflow>=2.8,<2.13.") from error
+        raise ValueError(f"{text!r} is not a requirement, such as numpy or tensorflow>=2.8,<2.13.") from error
     if requirement.url is not None:
         raise ValueError(f"{text!r} names an address; a replica takes what an index has.")
     return requirement

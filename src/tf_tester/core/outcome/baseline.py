@@ -172,5 +172,5 @@ def read_baseline(text: str, *, shown: str) -> Baseline:
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigError(
-            f"{shown} is no baseline of tf-tester ({type(error).__name__}).", hint="Make one with --update-baseline."
+            f"{shown} is not a baseline of tf-tester ({type(error).__name__}).", hint="Make one with --update-baseline."
         ) from error

@@ -52,7 +52,7 @@ def platform_named(text: str) -> Platform:
     match = _LINUX.fullmatch(name)
     if match is None or match["arch"] not in _ARCHITECTURES:
         raise UsageError(
-            f"--platform {text!r} is no platform that is known here.",
+            f"--platform {text!r} is not a platform that is known here.",
             hint=f"Names are those of wheels, such as {EXAMPLES}, manylinux_2_35_x86_64 or musllinux_1_2_x86_64.",
         )
     arch = match["arch"]

@@ -18,13 +18,13 @@ def size_text(count: float) -> str:
     return f"{value:.{digits}f} {_UNITS[unit]}"
 
 
-def count_text(number: int, what: str) -> str:
-    """Return how many there are of something.
+def count_text(number: int, what: str, *, none: str = "0") -> str:
+    """Return how many there are of something. `none`: the word for 0.
 
-    >>> count_text(1, "file"), count_text(3, "file")
-    ('1 file', '3 files')
+    >>> count_text(1, "file"), count_text(3, "file"), count_text(0, "file"), count_text(0, "cell", none="no")
+    ('1 file', '3 files', '0 files', 'no cells')
     """
-    return f"1 {what}" if number == 1 else f"{number} {what}s"
+    return f"1 {what}" if number == 1 else f"{number or none} {what}s"
 
 
 def duration_text(seconds: float) -> str:

@@ -80,7 +80,7 @@ def finding(difference: SharedFailure, report: RunReport) -> FailureFinding:
     near = [cell for cell in passing if any(cell.package == bad.package for bad in cells)]
     if not near:
         return FailureFinding(Verdict.UNKNOWN, "it passes nowhere in this run", span, enough=False)
-    return FailureFinding(Verdict.UNKNOWN, "those that pass have other dependencies, too", span, enough=False)
+    return FailureFinding(Verdict.UNKNOWN, "the cells that pass also have other dependencies", span, enough=False)
 
 
 def _sandboxed(difference: SharedFailure, report: RunReport) -> str | None:

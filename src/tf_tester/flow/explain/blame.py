@@ -10,6 +10,7 @@ from packaging.version import Version
 
 from tf_tester.core.select.choose import Choice, choose
 from tf_tester.core.select.markers import markers_of
+from tf_tester.core.text.sizes import count_text
 from tf_tester.core.verdict.bisect import Mark, Transition, halving
 from tf_tester.core.verdict.blame import (
     Changes,
@@ -452,12 +453,12 @@ def _end(selection: Selection, services: Services, how: str) -> tuple[PlannedCel
     given = is_file_of_lock(how)
     if not given and how not in (Resolution.ERA, Resolution.LATEST, Resolution.LOWEST):
         raise UsageError(
-            f"{how!r} is no way to choose dependencies.", hint="Give era, latest, lowest, or the file of a lock."
+            f"{how!r} is not a way to choose dependencies.", hint="Give era, latest, lowest, or the file of a lock."
         )
     selected = select_cells(selection if given else replace(selection, resolution=Resolution(how)), services)
     if len(selected.cells) != 1:
         raise UsageError(
-            f"{len(selected.cells)} cells are meant, and one is to be explained.",
+            f"The selection means {count_text(len(selected.cells), 'cell', none='no')}; blame explains one.",
             hint=f"Give one version of {selection.package} with --versions, and one --python.",
         )
     [planned] = selected.cells

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 
 from tf_tester.core.index.era import release_date
+from tf_tester.core.text.sizes import count_text
 from tf_tester.core.verdict.drift import changes
 from tf_tester.core.verdict.version_diff import ComparedFact, VersionDiff, VersionSide
 from tf_tester.core.wheel.api_changes import compare
@@ -72,7 +73,7 @@ def _planned(name: str, selection: Selection, services: Services) -> PlannedCell
     version, _, how = name.partition("@")
     words = [str(one) for one in Resolution if one is not Resolution.LOCK]
     if how and how not in words:
-        raise UsageError(f"{name!r}: {how!r} is no way to choose dependencies.", hint=f"Give {', '.join(words)}.")
+        raise UsageError(f"{name!r}: {how!r} is not a way to choose dependencies.", hint=f"Give {', '.join(words)}.")
     chosen = replace(
         selection,
         versions=version,
@@ -82,7 +83,7 @@ def _planned(name: str, selection: Selection, services: Services) -> PlannedCell
     cells = select_cells(chosen, services, installed_only=False).cells
     if len(cells) != 1:
         raise UsageError(
-            f"{name!r} means {len(cells)} cells, and two single ones are compared.",
+            f"{name!r} means {count_text(len(cells), 'cell', none='no')}; diff compares two single ones.",
             hint="Give one version, and one --python.",
         )
     [planned] = cells

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from tf_tester.core.index.links import display_url
 from tf_tester.core.index.simple import ACCEPT, parse_page
-from tf_tester.core.text.sizes import duration_text, size_text
+from tf_tester.core.text.sizes import count_text, duration_text, size_text
 from tf_tester.errors import IndexUnreachable, NotAPage, TfTesterError
 from tf_tester.model.host.abilities import Ability, Isolation, IsolationKind, StoreFacts
 from tf_tester.model.host.interpreter import BrokenInterpreter, Interpreter
@@ -118,7 +118,7 @@ def _interpreters(machine: Machine) -> list[Check]:
     minors = dict.fromkeys(one.label for one in found)
     finding = f"{len(found)} found: {', '.join(minors)}"
     if broken:
-        finding += f"; {len(broken)} broken"
+        finding += f"; {count_text(len(broken), 'Python')} that {'does' if len(broken) == 1 else 'do'} not run"
         return [
             Check("interpreters", CheckState.WARN, finding, "Repair or remove those that don't run.", tuple(details))
         ]
@@ -146,7 +146,7 @@ def _cores(machine: Machine) -> list[Check]:
     cores = machine.cores()
     finding = f"{cores}; --jobs auto runs as many cells at once" if cores > 1 else "1; cells run one by one"
     if machine.jobs != cores:
-        finding += f", {machine.jobs} are set"
+        finding += f", --jobs is {machine.jobs}"
     return [Check("cores", CheckState.OK, finding)]
 
 
@@ -222,7 +222,7 @@ def _isolation(machine: Machine) -> list[Check]:
         case IsolationKind.NONE:
             return [Check("isolation", CheckState.OK, "none, as set")]
         case name:
-            finding = f"{name}, which can't keep a test from all; limits {by}"
+            finding = f"{name}, which can't keep a test from everything; limits {by}"
             return [Check("isolation", CheckState.WARN, finding, "", isolation.gaps)]
 
 
@@ -242,7 +242,7 @@ def _ability(ability: Ability, advice: str) -> Check:
     if ability.available:
         detail = f" ({ability.detail})" if ability.detail else ""
         return Check(ability.name, CheckState.OK, f"available{detail}")
-    return Check(ability.name, CheckState.WARN, f"not: {ability.detail}", advice)
+    return Check(ability.name, CheckState.WARN, f"not available: {ability.detail}", advice)
 
 
 def _remedy(ability: Ability) -> str:

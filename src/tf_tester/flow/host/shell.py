@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from tf_tester.core.text.sizes import count_text
 from tf_tester.errors import NoPython, UsageError
 from tf_tester.flow.prepare.prepare import Preparation, Preparer
 from tf_tester.flow.prepare.select import select_cells
@@ -28,7 +29,7 @@ def shell(
     command: Sequence[str],
     announce: Callable[[str], None],
 ) -> int:
-    """Open the user's shell, or run `command`, in the environment of the one selected version; its exit status.
+    """Open the user's shell, or run `command`, in the environment of the one selected version; return its exit status.
 
     The status is 128 and the signal's number where a signal ended the command, as shells have it. It is the caller's
     own terminal with the caller's own variables: a person at work, not a test. To be called in the main thread.
@@ -37,7 +38,8 @@ def shell(
     cells = selected.cells
     if len(cells) != 1:
         raise UsageError(
-            f"{len(cells)} environments are meant, a shell has one.", hint="Give one version and one Python."
+            f"The selection means {count_text(len(cells), 'environment', none='no')}; a shell opens one.",
+            hint="Give one version and one Python.",
         )
     planned = cells[0]
     if planned.interpreter is None:

@@ -47,7 +47,7 @@ def read_lock(file: Path, interpreter: Interpreter, services: Services) -> Lock:
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise UsageError(f"The lock {file} can't be read: {error.strerror}.", hint="Look at its name.") from error
+        raise UsageError(f"The lock {file} can't be read: {error.strerror}.", hint="Check its name.") from error
     remarks: tuple[str, ...] = ()
     if file.suffix == ".toml":
         artifacts = artifacts_of(content, interpreter, shown=file.name)
@@ -70,7 +70,7 @@ def select_locked(places: Sequence[Path], services: Services, package: str) -> S
     for file in files:
         planned = _cell_of(file, package, interpreters, services)
         if planned.cell.name in cells:
-            raise UsageError(f"Two locks are of {planned.cell.name}; {file} is one.", hint="Give one of them.")
+            raise UsageError(f"Two locks are for {planned.cell.name}, {file} among them.", hint="Give one of them.")
         cells[planned.cell.name] = planned
     remarks = tuple(f"{one.path} is skipped: {one.reason}" for one in broken)
     packages = {planned.cell.package for planned in cells.values()}
@@ -99,7 +99,7 @@ def _cell_of(file: Path, package: str, interpreters: Sequence[Interpreter], serv
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise UsageError(f"The lock {file} can't be read: {error.strerror}.", hint="Look at its name.") from error
+        raise UsageError(f"The lock {file} can't be read: {error.strerror}.", hint="Check its name.") from error
     origin = origin_of(content)
     python = origin.cell.python if origin is not None else python_of(content, shown=file.name)
     interpreter = next((one for one in interpreters if one.label == python), None)

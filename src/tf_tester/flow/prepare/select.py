@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from tf_tester.core.select.choose import Choice, choose, versions_of
 from tf_tester.core.select.matrix import every_python, plan, wheels_for_pythons
+from tf_tester.core.text.sizes import count_text
 from tf_tester.errors import NoPython, UsageError
 from tf_tester.flow.prepare.services import Services
 from tf_tester.model.artifact import ProjectPage, ProjectStatus
@@ -85,7 +86,7 @@ def _choice(selection: Selection, services: Services, remarks: list[str]) -> Cho
         downloaded = services.history.downloads.versions(selection.package)
         text, last = (",".join(downloaded), None) if downloaded else ("minors", last or _FEW)
         remarks.append(
-            f"no --versions: the {len(downloaded)} that were downloaded"
+            f"no --versions: testing {count_text(len(downloaded), 'downloaded version')}"
             if downloaded
             else f"no --versions, and none were downloaded: the newest {last} minor versions"
         )

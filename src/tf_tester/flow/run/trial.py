@@ -180,7 +180,8 @@ def _about_hidden(rows: Sequence[TestRow], files: UserFiles) -> tuple[str, ...]:
     texts = [text for row in rows if row.outcome.is_failure_of_the_test for text in _texts(row)]
     names = missed((path.name for path in files.hidden), texts) if texts else []
     shown = " ".join(f"--visible {name}" for name in names)
-    return (f"tests don't see {', '.join(names)}, of which this failure speaks; {shown} shows it",) * bool(names)
+    them = "it" if len(names) == 1 else "them"
+    return (f"tests don't see {', '.join(names)}, which this failure mentions; {shown} shows {them}",) * bool(names)
 
 
 def _texts(row: TestRow) -> tuple[str, ...]:

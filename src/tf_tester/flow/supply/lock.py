@@ -140,7 +140,7 @@ def _drift(file: Path, trial: Trial, services: Services) -> tuple[DistributionCh
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise UsageError(f"The lock {file} can't be read: {error.strerror}.", hint="Look at its name.") from error
+        raise UsageError(f"The lock {file} can't be read: {error.strerror}.", hint="Check its name.") from error
     origin = origin_of(content)
     if origin is None:
         raise UsageError(

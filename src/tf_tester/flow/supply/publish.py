@@ -208,7 +208,7 @@ def _whole(pages: Iterable[ProjectPage], blobs: Blobs) -> tuple[list[ProjectPage
 
 
 def _add_files(tree: Tree, target: TreeTarget, blobs: Blobs, metadata: Callable[[Artifact], bytes]) -> tuple[int, int]:
-    """Write what is not there yet; return how many, and their bytes."""
+    """Write what is not there yet, and return how many, and their bytes."""
     there = target.sizes()
     wanted = [path for path, entry in tree.files.items() if there.get(path) != entry.size]
 
@@ -233,7 +233,7 @@ def _add_files(tree: Tree, target: TreeTarget, blobs: Blobs, metadata: Callable[
 
 
 def _prune(target: TreeTarget, shown: Manifest, keep: int) -> int:
-    """Let go of old generations, and of what they alone needed; how many files went."""
+    """Let go of old generations, and of what they alone needed, and return how many files went."""
     kept = list(target.generations())
     old = [one for one in kept[: max(0, len(kept) - max(1, keep))] if one != shown.generation]
     stays = [_manifest(target, one) for one in kept if one not in old]

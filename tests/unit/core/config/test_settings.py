@@ -228,7 +228,7 @@ def test_flags_are_repeated_and_names_may_be_listed(field: str, written: object,
         ),
         (
             {"environ": {"TF_TESTER_TIME_OUT": "1h"}},
-            "the environment sets TF_TESTER_TIME_OUT, which is no setting",
+            "the environment sets TF_TESTER_TIME_OUT, which is not a setting",
             "Did you mean TF_TESTER_TIMEOUT?",
         ),
     ],

@@ -129,9 +129,15 @@ def test_two_independent_mirrors_may_speak_for_it_and_that_is_told_once() -> Non
 
 def test_copies_of_one_mirror_count_as_one() -> None:
     both = FakeIndex(page(file("1")))
-    with pytest.raises(IndexUnreachable, match=r"only one independent mirror \(tuna\)") as caught:
+    with pytest.raises(IndexUnreachable, match="2 mirrors that agree are needed for toy") as caught:
         index(DOWN, copy("tuna", "tuna", both), copy("bfsu", "tuna", both)).page("toy")
     assert "--trust" in caught.value.hint
+    assert "tuna: lists 1 file\n" in caught.value.detail
+
+
+def test_it_is_told_where_no_mirror_lists_the_project() -> None:
+    with pytest.raises(IndexUnreachable, match="and no mirror lists toy"):
+        index(DOWN, copy("tuna", "tuna", DOWN)).page("toy")
 
 
 def test_one_mirror_may_be_trusted_alone() -> None:
