@@ -122,6 +122,23 @@ def test_ctrl_c_within_a_cell_of_a_search_ends_that_cell_too(process: Process) -
     assert process.end() == ("run-finished", 130, True)
 
 
+@pytest.mark.parametrize("command", [BISECT, BLAME], ids=lambda command: command[0])
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), StoreError("full")], ids=lambda error: type(error).__name__)
+def test_a_search_that_is_ended_names_its_evidence(
+    process: Process, command: tuple[str, ...], error: BaseException, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def hear(event: Event) -> None:
+        if isinstance(event, CellFinished):
+            process.hear = lambda _event: None
+            raise error
+
+    process.hear = hear
+    process.run(*command)
+    assert f"Evidence: {process.folder / 'run-1' / 'run'}\n" in capsys.readouterr().err
+    process.run(*command[:-1], "9.9")
+    assert "Evidence" not in capsys.readouterr().err, "there is none"
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
 @pytest.mark.parametrize(
     ("error", "code"),

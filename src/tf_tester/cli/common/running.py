@@ -93,6 +93,17 @@ def recorded(settings: Settings, show: "Tell") -> "Iterator[Services]":
         yield world
 
 
+@contextmanager
+def evidence_named(folder: Path) -> "Iterator[None]":
+    """Name the folder of a run on standard error, where there is one, if Ctrl-C or an error ends the block."""
+    try:
+        yield
+    except BaseException:
+        if folder.is_dir():
+            say([f"Evidence: {folder}"], sys.stderr)
+        raise
+
+
 def tell_progress(step: "SearchEstimate | SearchStep") -> None:
     """Write a line on standard error for each cell that a search runs."""
     from tf_tester.flow.explain.blame import SearchEstimate

@@ -8,7 +8,7 @@ import click
 
 from tf_tester.cli.common.options import EPILOG, options, settings_from
 from tf_tester.cli.common.output import say, say_json
-from tf_tester.cli.common.running import RUNNING, Splitting, recorded, trial_of
+from tf_tester.cli.common.running import RUNNING, Splitting, evidence_named, recorded, trial_of
 from tf_tester.cli.common.selection import FETCHING, RESOLVING, downloads_alone, selection_of
 from tf_tester.core.text.sizes import count_text
 
@@ -90,7 +90,7 @@ def command(
         say([text], sys.stderr)
 
     request = BisectRequest(good, bad, over, repeat, failures, everywhere)
-    with recorded(settings, downloads_alone(settings.color)) as world:
+    with recorded(settings, downloads_alone(settings.color)) as world, evidence_named(world.run.folder):
         found = bisect(selection, trial, world, request, told)
         folder = world.run.folder
     if as_json:
