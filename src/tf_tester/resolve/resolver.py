@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 from tf_tester.core.select.tags import best_wheel, compatible_tags
 from tf_tester.core.wheel.wheel_rules import same_version
-from tf_tester.errors import IndexUnreachable, OurFailure, TfTesterError, Unresolvable
+from tf_tester.errors import IndexUnreachable, OurFailure, StoreError, TfTesterError, Unresolvable
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.host.interpreter import Interpreter
 from tf_tester.model.host.platform import Platform
@@ -29,6 +29,8 @@ _RULES = 1
 """Part of a question's identity: raise it when the same question must be answered anew."""
 _LATER = (timedelta(days=90), timedelta(days=365))
 """How much later dependencies may be when nothing of the era fits (files were deleted, or came late)."""
+_NO_SPACE = ("os error 28", "os error 122")
+"""How uv says ENOSPC and EDQUOT, behind the words of the system."""
 
 
 class EarlierLocks(Struct, frozen=True):
@@ -257,6 +259,12 @@ def _unresolvable(question: Question, said: str, view: QuestionView) -> TfTester
         return IndexUnreachable(
             "uv can't reach this machine's own loopback address, on which it is shown the index.",
             hint="Bring the loopback interface up (`ip link set lo up`); what was resolved before works without it.",
+            detail=said.strip(),
+        )
+    if any(words in said for words in _NO_SPACE):
+        return StoreError(
+            "uv had no space left on the disk.",
+            hint="Free some in the store's folder and in that of temporary files, and repeat the command.",
             detail=said.strip(),
         )
     if "No solution found" not in said:

@@ -52,7 +52,7 @@ def test_without_trouble_it_passes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("port", "expected"),
     [
-        ("lock", Outcome.DOWNLOAD_FAILED),
+        ("lock", Outcome.INSTALL_FAILED),
         ("fetch", Outcome.DOWNLOAD_FAILED),
         ("unpack", Outcome.INSTALL_FAILED),
         ("make", Outcome.INSTALL_FAILED),

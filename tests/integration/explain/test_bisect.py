@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.integration.conftest import User
-from tests.simulator import Simulator
+from tests.simulator import Simulator, Status
 from tests.wheels import make_wheel
 
 VERSIONS = [f"3.{number}" for number in range(12)]
@@ -112,8 +112,38 @@ def test_ends_that_are_not_what_they_are_said_to_be_are_an_error(line: User) -> 
     assert "toy 3.8 is bad, not good: AttributeError" in run.err
     run = line.run("bisect", "check.py", "--good", "3.0", "--bad", "3.11", "--failure", "KeyError")
     assert run.code == 2
-    assert "toy 3.11 can't be marked bad: AttributeError" in run.err
+    assert "toy 3.11 can't be tested here: AttributeError" in run.err
+    assert "Evidence: " in run.err
     assert line.run("bisect", "check.py", "--good", "3.0", "--bad", "3.0").code == 2
     assert line.run("bisect", "check.py", "--good", "3.0", "--bad", "9.9").code == 2
     assert line.run("bisect", "check.py", "--good", "5.0", "--bad", "5.1", "--over", "gear").code == 2
     assert line.run("bisect", "check.py", "--bad", "3.0").code == 2
+
+
+def test_an_end_that_cannot_be_tested_is_told_as_such(line: User) -> None:
+    run = line.run("bisect", "check.py", "--good", "3.0", "--bad", "3.11", "--failure", "TypeError")
+    assert run.code == 2
+    assert "toy 3.11 can't be tested here: AttributeError" in run.err
+    assert "Name another version with --bad" in run.err
+
+
+def test_an_end_that_could_not_run_is_no_mistake_of_the_user(line: User, index: Simulator) -> None:
+    for version, needs in (("3.12", "gear>=99"), ("3.13", "cog")):
+        index.add_wheel(*make_wheel("toy", version, requires=[needs]), upload_time="2022-04-20T00:00:00Z")
+    run = line.run("bisect", "check.py", "--good", "3.0", "--bad", "3.12")
+    assert run.code == 3
+    assert "error: toy 3.12 could not run: No set of dependencies fits toy==3.12" in run.err
+    assert "--all-transitions" not in run.err
+    index.fault("cog", Status(503))
+    run = line.run("bisect", "check.py", "--good", "3.0", "--bad", "3.13")
+    assert run.code == 4
+    assert "error: toy 3.13 could not run: " in run.err
+    assert "503" in run.err
+
+
+def test_a_package_without_a_python_is_not_held(line: User, index: Simulator) -> None:
+    index.add_wheel(*make_wheel("toy", "3.12", tag="cp27-none-any"), upload_time="2022-04-20T00:00:00Z")
+    words = ("--over", "gear", "--good", "1.0", "--bad", "2.0", "--versions", "3.12")
+    run = line.run("bisect", "check.py", *words)
+    assert run.code == 3
+    assert "gear 1.0 could not run: " in run.err

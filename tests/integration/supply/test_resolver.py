@@ -21,7 +21,7 @@ from tests.pythons import running
 from tests.simulator import LyingRange, NoRanges, Simulator, Status
 from tests.transfers import transferring
 from tests.wheels import make_sdist, make_wheel, metadata_text, zip_of
-from tf_tester.errors import BuildFailed, DownloadFailed, IndexUnreachable, TfTesterError, Unresolvable
+from tf_tester.errors import BuildFailed, DownloadFailed, IndexUnreachable, StoreError, TfTesterError, Unresolvable
 from tf_tester.index.http import HttpIndex, PageAccess
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.host.interpreter import Interpreter
@@ -696,3 +696,12 @@ def test_stopping_ends_who_waits(world: World, process: Process) -> None:
     go_on.set()
     with pytest.raises(InterruptedError):
         process.lock("toy==1.0")
+
+
+def test_a_full_disk_is_told_as_such(process: Process, gears: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = "error: Failed to initialize cache at `cache`\n  cause: No space left on device (os error 28)\n"
+    full = subprocess.CompletedProcess(["uv"], 2, "", told)
+    monkeypatch.setattr(Uv, "run", lambda *_, **__: full)
+    with pytest.raises(StoreError, match="no space left on the disk") as caught:
+        process.lock("toy==1.0")
+    assert "os error 28" in caught.value.detail

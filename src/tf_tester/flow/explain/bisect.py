@@ -8,9 +8,10 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from tf_tester.core.select.choose import Choice, choose
+from tf_tester.core.text.sizes import count_text
 from tf_tester.core.verdict.bisect import BisectSearch, Mark, Transition, transitions
 from tf_tester.errors import UsageError
-from tf_tester.flow.explain.probes import Probe, Prober
+from tf_tester.flow.explain.probes import Probe, Prober, could_not_run
 from tf_tester.flow.prepare.select import select_cells
 from tf_tester.flow.prepare.services import Services
 from tf_tester.flow.run.frame import Run, carry_out
@@ -79,7 +80,8 @@ def bisect(
 ) -> Bisection:
     """Return where the mark of a version changes: run the two ends, then halve what is between.
 
-    Raises `UsageError` where the ends are not what they are said to be, or can't be tested.
+    Raises `UsageError` where the ends are not what they are said to be, or can't be tested; where one could not run,
+    the error that `could_not_run` returns.
     """
     jobs = jobs_of(trial)
     line = _line(selection, services, request)
@@ -97,35 +99,48 @@ def _found(run: Run, request: BisectRequest, line: VersionLine, told: TellProbe)
         return probes[-1].mark
 
     remarks = line.remarks
+    project = request.over or run.plan.selection.package
     if request.everywhere:
         last = len(line.cells) - 1
         changes = tuple(transitions([probe(index, last - index) for index in range(last + 1)]))
     else:
-        change = _halved(run, request, line, probe, probes)
+        last = len(line.cells) - 1
+        oldest, _ = probe(0, 1 + last.bit_length()), probe(last, last.bit_length())
+        _check_ends(project, probes, prober, good_is_older=line.good_is_older)
+        change = _halved(len(line.cells), oldest, probe)
         changes = (change,)
         remarks += _about_failures(probes, line, change)
         if not request.over:
             remarks += _about_python(run, prober, line, change)
-    project = request.over or run.plan.selection.package
     return Bisection(project, line.versions, changes, tuple(probes), prober.cells, remarks)
 
 
-def _halved(
-    run: Run, request: BisectRequest, line: VersionLine, probe: Callable[[int, int], Mark], probes: Sequence[Probe]
-) -> Transition:
-    """Return the one change between the ends. Raises `UsageError` where they are not what they are said to be."""
-    last = len(line.cells) - 1
-    ends = probe(0, 1 + last.bit_length()), probe(last, last.bit_length())
-    wanted = (Mark.GOOD, Mark.BAD) if line.good_is_older else (Mark.BAD, Mark.GOOD)
-    for taken, mark, expected in zip(probes, ends, wanted, strict=True):
-        if mark is not expected:
-            found = f"can't be marked {expected}" if mark is Mark.UNTESTABLE else f"is {mark}, not {expected}"
+def _check_ends(project: str, ends: Sequence[Probe], prober: Prober, *, good_is_older: bool) -> None:
+    """Raise the error of the first of two ends, the older one first, that isn't what it is said to be.
+
+    That is `UsageError`, and of one that could not run an error with the exit code of the reason.
+    """
+    wanted = (Mark.GOOD, Mark.BAD) if good_is_older else (Mark.BAD, Mark.GOOD)
+    for end, expected in zip(ends, wanted, strict=True):
+        name, why = f"{project} {end.version}", (end.summary or end.outcome).rstrip(".")
+        if end.mark is expected:
+            continue
+        if (error := prober.errors.get(end.version)) is not None:
+            raise could_not_run(name, error)
+        if end.mark is Mark.UNTESTABLE:
             raise UsageError(
-                f"{request.over or run.plan.selection.package} {taken.version} {found}: "
-                f"{(taken.summary or taken.outcome).rstrip('.')}.",
-                hint="Name ends that differ; --all-transitions looks at every version between them.",
+                f"{name} can't be tested here: {why}.",
+                hint=f"Name another version with --{expected}: one that shows it each time.",
             )
-    search = BisectSearch(len(line.cells), ends[0])
+        raise UsageError(
+            f"{name} is {end.mark}, not {expected}: {why}.",
+            hint="Name ends that differ; --all-transitions looks at every version between them.",
+        )
+
+
+def _halved(count: int, first: Mark, probe: Callable[[int, int], Mark]) -> Transition:
+    """Return the one change among so many versions, the ends of which differ."""
+    search = BisectSearch(count, first)
     while (index := search.next()) is not None:
         search.tell(index, probe(index, max(0, search.most - 1)))
     return search.change
@@ -180,14 +195,17 @@ def _about_python(run: Run, prober: Prober, line: VersionLine, change: Transitio
 def _one_version(page: ProjectPage, text: str) -> Version:
     found = choose(page, Choice(text))
     if len(found) != 1:
-        raise UsageError(f"{text!r} means {len(found)} versions.", hint="Give one with --good, and one with --bad.")
+        raise UsageError(
+            f"{text!r} means {count_text(len(found), 'version', none='no')}.",
+            hint="Give one with --good, and one with --bad.",
+        )
     return found[0]
 
 
 def _line(selection: Selection, services: Services, request: BisectRequest) -> VersionLine:
     """Return the versions from end to end, each with its cell.
 
-    Raises `UsageError` where the ends are no two versions, or one of those between them is not one cell.
+    Raises `UsageError` where the ends are not two versions, or one of those between them is not one cell.
     """
     over = None if request.over is None else str(canonicalize_name(request.over))
     page = services.packages.index.page(over or selection.package)
@@ -205,9 +223,10 @@ def _line(selection: Selection, services: Services, request: BisectRequest) -> V
             raise UsageError("A version can only be looked at with one Python here.", hint="Give one --python.")
         return VersionLine(selected.page, selected.cells, versions, selected.remarks, good_is_older)
     selected = select_cells(selection, services)
-    if len(selected.cells) != 1 or selected.cells[0].interpreter is None:
+    if len(selected.cells) != 1:
+        number = count_text(len(selected.cells), "cell", none="no")
         raise UsageError(
-            f"{len(selected.cells)} cells are meant, and while {over} changes one is held.",
+            f"The selection means {number}; with --over {over} it must mean one.",
             hint=f"Give one version of {selection.package} with --versions, and one --python.",
         )
     held = selected.cells[0]

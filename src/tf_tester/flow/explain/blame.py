@@ -30,7 +30,7 @@ from tf_tester.core.verdict.drift import (
     upper_bound,
 )
 from tf_tester.errors import EndsContradict, TfTesterError, UsageError
-from tf_tester.flow.explain.probes import Probe, Prober
+from tf_tester.flow.explain.probes import Probe, Prober, could_not_run
 from tf_tester.flow.prepare.locked import is_file_of_lock, locked_cell
 from tf_tester.flow.prepare.prepare import Preparation
 from tf_tester.flow.prepare.select import select_cells
@@ -142,17 +142,23 @@ class CauseSearch:
         )
 
     def _seen_to_fail(self, good: PlannedCell, bad: PlannedCell, ends: tuple[PlannedCell, PlannedCell]) -> Probe:
-        """Return how the second one fails. Raises `EndsContradict` where it doesn't, or the first one doesn't pass."""
+        """Return how the second one fails.
+
+        Raises `EndsContradict` where it doesn't, or the first one doesn't pass; where one could not run, the error that
+        `could_not_run` returns.
+        """
         names = [_name(good), _name(bad)]
         if good.cell.version != bad.cell.version:
             names = [f"{good.cell.version} with {names[0]}", f"{bad.cell.version} with {names[1]}"]
         probes = self._probe(list(zip(ends, names, strict=True)))
-        for probe, wanted in zip(probes, (Mark.GOOD, Mark.BAD), strict=True):
+        for planned, probe, wanted in zip((good, bad), probes, (Mark.GOOD, Mark.BAD), strict=True):
             if probe.mark is not wanted:
+                which, how = f"{planned.cell.package} {planned.cell.version}", f"with {_name(planned)} dependencies"
+                if (reason := self._prober.errors.get(probe.version)) is not None:
+                    raise could_not_run(f"{which} {how}", reason)
                 expected = "pass" if wanted is Mark.GOOD else "fail"
                 error = EndsContradict(
-                    f"{good.cell.package} {good.cell.version} does not {expected} with {probe.version} dependencies: "
-                    f"{(probe.first_line or probe.outcome).rstrip('.')}.",
+                    f"{which} does not {expected} {how}: {(probe.first_line or probe.outcome).rstrip('.')}.",
                     hint="Name two ways to choose dependencies, with --good one that passes and with --bad one that "
                     "fails.",
                 )

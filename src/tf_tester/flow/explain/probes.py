@@ -6,7 +6,8 @@ from msgspec import Struct
 
 from tf_tester.core.outcome.failures import headline
 from tf_tester.core.verdict.bisect import Mark, combined, mark_of
-from tf_tester.flow.run.cells import run_cell
+from tf_tester.errors import OWN_FAILURE, CellRefused, OurFailure, TfTesterError
+from tf_tester.flow.run.cells import attempt_cell
 from tf_tester.flow.run.frame import Run
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.events import CellFinished
@@ -46,6 +47,8 @@ class Prober:
         self._lock = threading.Lock()
         self.cells = 0
         """That ran, repetitions included."""
+        self.errors: dict[str, TfTesterError] = {}
+        """What kept cells from running, by the name of the probe (`Probe.version`)."""
 
     def probe(self, planned: PlannedCell, version: str, *, anew: bool = False) -> Probe:
         """Run a cell, tell of it, and return what it came to. `anew`: no pass of an earlier run will do."""
@@ -54,7 +57,7 @@ class Prober:
             with self._lock:
                 self.cells += 1
             try:
-                result = run_cell(self._run, planned, replay=None if anew else self._replay)
+                result, error = attempt_cell(self._run, planned, replay=None if anew else self._replay)
             except KeyboardInterrupt:
                 # A search runs its cells itself, where Ctrl-C is raised; the record is to have an end of this one, too.
                 interrupted = CellResult(planned.cell.name, Outcome.INTERRUPTED, "interrupted")
@@ -64,6 +67,8 @@ class Prober:
                 self._replay.settle()  # the next may be long in coming
             self._run.services.run.tell(CellFinished(result))
             results.append(result)
+            if error is not None:
+                self.errors[version] = error
             if not result.outcome.ran:
                 break
         mark = combined([mark_of(result, self._failures, self.test) for result in results])
@@ -79,3 +84,11 @@ class Prober:
         if row is None:
             return result.outcome, result.summary
         return row.outcome, headline(row.exception) if row.exception is not None else row.reason
+
+
+def could_not_run(what: str, error: TfTesterError) -> TfTesterError:
+    """Return the error that something could not run which a search needs, with the exit code of what kept it from that:
+    4 where it was the network or the disk, else 3.
+    """
+    kind = OurFailure if error.exit_code == OWN_FAILURE else CellRefused
+    return kind(f"{what} could not run: {str(error).rstrip('.')}.", hint=error.hint, detail=error.detail)

@@ -7,7 +7,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tf_tester.core.outcome.refused import outcome_of
-from tf_tester.errors import CellRefused, OurFailure, TfTesterError
+from tf_tester.errors import CellRefused, NoPython, NoWheel, OurFailure, StoreError, TfTesterError
 from tf_tester.flow.prepare.prepare import Preparation
 from tf_tester.flow.run.frame import Run
 from tf_tester.flow.run.replay import Replay
@@ -25,11 +25,19 @@ def run_cell(run: Run, planned: PlannedCell, *, replay: Replay | None) -> CellRe
 
     With `replay` it isn't run where nothing has changed since it was.
     """
+    return attempt_cell(run, planned, replay=replay)[0]
+
+
+def attempt_cell(run: Run, planned: PlannedCell, *, replay: Replay | None) -> tuple[CellResult, TfTesterError | None]:
+    """Return what a cell came to, as `run_cell` does, and the error that kept it from running, if one did."""
     name = planned.cell.name
     if planned.interpreter is None:
         refusal = planned.refusal
         assert refusal is not None
-        return CellResult(name, refusal.outcome, refusal.summary, refusal.hint)
+        kind = NoWheel if refusal.outcome is Outcome.NO_WHEEL else NoPython
+        result = CellResult(name, refusal.outcome, refusal.summary, refusal.hint)
+        return result, kind(refusal.summary, hint=refusal.hint)
+    failure: TfTesterError | None = None
     preparation = Preparation(planned, planned.interpreter)
     evidence = run.services.run.folder / "cells" / _folder_name(name)
     try:
@@ -43,17 +51,19 @@ def run_cell(run: Run, planned: PlannedCell, *, replay: Replay | None) -> CellRe
         )
         result = CellResult(name, Outcome.INSTALL_FAILED, str(failure), failure.hint)
     except TfTesterError as error:
+        failure = error
         result = CellResult(name, _outcome_in(error, preparation.step), str(error), error.hint, error.detail)
     if run.gate.closed and not result.outcome.ran:
         result = CellResult(name, Outcome.INTERRUPTED, "interrupted")
     if result.detail:
         (evidence / "detail.txt").write_text(result.detail + "\n", encoding="utf-8")
-    return replace(
+    result = replace(
         result,
         phases=preparation.phases,
         remarks=(*preparation.remarks, *result.remarks),
         evidence=str(evidence),
     )
+    return result, failure
 
 
 def _outcome_in(error: TfTesterError, step: CellStep) -> Outcome:
@@ -62,6 +72,8 @@ def _outcome_in(error: TfTesterError, step: CellStep) -> Outcome:
         return outcome_of(error)
     match step:
         # The network or the disk failed for this cell; what the others need may be in the store.
+        case CellStep.RESOLVING if isinstance(error, StoreError):
+            return Outcome.INSTALL_FAILED  # nothing was being downloaded
         case CellStep.RESOLVING | CellStep.DOWNLOADING:
             return Outcome.DOWNLOAD_FAILED
         case CellStep.UNPACKING | CellStep.WAITING | CellStep.RUNNING:
