@@ -163,6 +163,20 @@ def test_going_back(synced: User, index: Simulator) -> None:
     assert "no generation" in publish(synced, "--rollback", "absent", code=2).err
 
 
+def test_what_was_gone_back_from_is_published_anew_and_that_is_said(synced: User, index: Simulator) -> None:
+    publish(synced)
+    add(index, "2.1")
+    sync(synced)
+    publish(synced)
+    newest = publish(synced, "--list").out.splitlines()[-1].split()[0]
+    publish(synced, "--rollback")
+    told = publish(synced).out
+    assert f", with the same content as {newest}: " in told
+    add(index, "2.2")
+    sync(synced)
+    assert "same content" not in publish(synced).out
+
+
 @pytest.mark.parametrize("name", ["28261127T140026-a9c1", "28261127T140026.482913-5e0f92a1"])
 def test_it_comes_after_what_is_there_also_where_the_clock_was_set_back(
     synced: User, index: Simulator, name: str

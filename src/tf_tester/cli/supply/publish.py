@@ -135,7 +135,8 @@ def _told(target: str, done: "PublishResult") -> list[str]:
         return [f"{target}: nothing new; {holds}."]
     new = f"{count_text(done.pages, 'page')} and {count_text(done.files, 'file')} ({size_text(done.size)}) are new"
     gone = f", {count_text(done.removed, 'file')} went" if done.removed else ""
-    return [f"{target} shows {done.generation}: {holds}; {new}{gone}."]
+    same = f", with the same content as {done.same_as}" if done.same_as else ""
+    return [f"{target} shows {done.generation}{same}: {holds}; {new}{gone}."]
 
 
 def _row(manifest: "Manifest", *, shown: bool) -> str:

@@ -51,6 +51,8 @@ class PublishResult(Struct, frozen=True):
     all_size: int
     missing: tuple[str, ...] = ()
     """Files that the replica lists and the store has lost: they are left out."""
+    same_as: str = ""
+    """The later generation that has the same and was gone back from; empty: there is none."""
 
 
 class PublishRequest(Struct, frozen=True):
@@ -96,6 +98,7 @@ def publish(
         same = before is not None and _is_same(before, manifest) and _is_signed(target, before, signer)
         if before is not None and same and not target.is_torn:
             return _published(before, is_new=False, missing=missing)
+        same_as = "" if shown is None else _later_and_same(target, shown, manifest)
         files, size = _add_files(tree, target, blobs, metadata)
         told = {MANIFEST: encode(manifest)}
         if signer is not None:
@@ -106,7 +109,7 @@ def publish(
     old = {} if before is None else before.pages
     pages = sum(old.get(path) != entry for path, entry in manifest.pages.items())
     done = _published(manifest, is_new=True, missing=missing)
-    return replace(done, pages=pages, files=files, size=size, removed=removed)
+    return replace(done, pages=pages, files=files, size=size, removed=removed, same_as=same_as)
 
 
 def roll_back(target: TreeTarget, generation: str | None) -> Manifest:
@@ -243,6 +246,12 @@ def _prune(target: TreeTarget, shown: Manifest, keep: int) -> int:
     files = [path for path in target.sizes() if path not in needed]
     target.remove(old, files, unused)
     return sum(not is_metadata(path) for path in files)
+
+
+def _later_and_same(target: TreeTarget, shown: str, manifest: Manifest) -> str:
+    """Return the last generation after the one that is shown with just what a new one has; empty: there is none."""
+    later = [one for one in target.generations() if one > shown]
+    return next((one for one in reversed(later) if _is_same(_manifest(target, one), manifest)), "")
 
 
 def _is_same(before: Manifest, manifest: Manifest) -> bool:
