@@ -61,7 +61,7 @@ def translate(error: Exception) -> Trouble:
             return Trouble(TroubleKind.CONNECT, f"is behind a proxy that answered {error.status}")
         case aiohttp.ClientConnectorError():
             if error.os_error.errno == errno.ECONNREFUSED:
-                return Trouble(TroubleKind.CONNECT, "refused the connection")
+                return Trouble(TroubleKind.CONNECT, "can't be reached: connection refused")
             return Trouble(TroubleKind.CONNECT, f"can't be reached: {_os_reason(error)}")
         case aiohttp.ConnectionTimeoutError():
             return Trouble(TroubleKind.CONNECT, "did not take the connection in time")
