@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tf_tester.flow.run import user_files
 from tf_tester.flow.run.replay import Replay
 from tf_tester.flow.run.user_files import SeenFiles, UserFiles
 from tf_tester.model.outcome import CellResult, Outcome
@@ -103,6 +104,17 @@ def test_a_change_of_what_is_hidden_is_none(run: Run) -> None:
     run.write("__pycache__/y.pyc", "")
     run.end("a")
     assert run.kept == ["a"]
+
+
+def test_it_is_told_why_nothing_is_reused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run.replay.remarks() == ()
+    monkeypatch.setattr(user_files, "MOST_FILES", 0)
+    [remark] = run.replay.remarks()
+    assert remark == (
+        "no pass of an earlier run is reused, and none kept: the folders of the tests have more than 0 files"
+    )
+    run.replay._results = None  # as with --no-cache
+    assert run.replay.remarks() == ()
 
 
 def test_only_passes_are_kept(run: Run) -> None:

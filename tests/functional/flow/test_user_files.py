@@ -307,3 +307,30 @@ def test_a_program_is_told_by_its_owners_right(tmp_path: Path) -> None:
     (tmp_path / "a").chmod(0o655)
     (tmp_path / "b").chmod(0o700)
     assert [file.kind for file in list_files([tmp_path], (), ()).files] == [FileKind.FILE, FileKind.PROGRAM]
+
+
+def test_a_name_that_hides_nothing_is_told(tmp_path: Path) -> None:
+    write(tmp_path, "test.py", ".git/HEAD", "own.json", "env/pyvenv.cfg", ".hg/deep/nosuch")
+
+    def remarks(*visible: str, is_sandboxed: bool = True) -> tuple[str, ...]:
+        trial = Trial(cwd=tmp_path, visible=visible, written=(tmp_path / "own.json",))
+        return UserFiles(trial, {}, StatusDigests(Kept(), lambda: LATER), (), is_sandboxed=is_sandboxed).remarks()
+
+    assert remarks(".git", "own.json", "env") == ()
+    for name in ("nosuch", "test.py", "node_modules"):
+        assert remarks(".git", name) == (f"--visible {name} shows nothing: nothing of that name would be hidden",)
+    assert remarks("nosuch", is_sandboxed=False) == ()
+
+
+def test_it_is_told_why_files_are_in_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, "a", "b", "c")
+
+    def obstacle() -> str:
+        trial = Trial(cwd=tmp_path)
+        return UserFiles(trial, {}, StatusDigests(Kept(), lambda: LATER), (), is_sandboxed=True).obstacle()
+
+    assert obstacle() == ""
+    monkeypatch.setattr(user_files, "MOST_BYTES", 2)
+    assert obstacle() == "the files in the folders of the tests have more than 0 MiB"
+    monkeypatch.setattr(user_files, "MOST_FILES", 2)
+    assert obstacle() == "the folders of the tests have more than 2 files"

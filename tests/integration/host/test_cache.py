@@ -190,7 +190,9 @@ def test_a_part_of_the_store_is_carried_to_a_machine_without_a_network(heavy: Us
     index.fault("gear", Status(503))
     other = ("--store", "other")
     assert heavy.run("cache", "import", "b.tar", *other).out.startswith("2 files came in")
-    assert heavy.run("cache", "import", "b.tar", *other).out.startswith("0 files came in, 0 B, 2 already there; 0 answers")
+    assert heavy.run("cache", "import", "b.tar", *other).out.startswith(
+        "0 files came in, 0 B, 2 already there; 0 answers"
+    )
     assert heavy.run("test", "check.py", "--versions", "4.1", "--offline", *other).code == 0
     assert "toy" in heavy.run("cache", "--all", *other).out
     assert heavy.run("cache", "import", "b.tar", "--store", "third", "--files-only").out.endswith("0 answers.\n")

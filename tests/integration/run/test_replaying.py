@@ -194,6 +194,8 @@ def test_what_a_test_says_it_needs_is_shown_and_it_always_runs(user: User, sandb
     for _ in range(2):
         shown = user.run(*words, "--visible", ".git").results()["2.0"]
         assert (shown["tests"][0]["stdout"], shown["replayed"]) == ("ref\n", "")
+    in_vain = user.run(*words, "--visible", ".git", "--visible", "nosuch").out
+    assert "--visible nosuch shows nothing: nothing of that name would be hidden" in " ".join(in_vain.split())
 
 
 _BACKEND = '''

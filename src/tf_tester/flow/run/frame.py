@@ -78,8 +78,10 @@ def carry_out(plan: RunPlan, services: Services, work: Callable[[Run], Result]) 
     # Two handlers, because Ctrl-C may come while the first one tells the end; of two ends in a record the last counts.
     try:
         try:
-            tell(run_started(plan, services))
-            result = _between(plan, services, work)
+            files = _files(plan, services)
+            replay = Replay(files, plan.jobs, services)
+            tell(run_started(plan, services, (*files.remarks(), *replay.remarks())))
+            result = _between(plan, services, files, replay, work)
             end(result.exit_code)
             return result
         except BaseException as error:
@@ -90,16 +92,20 @@ def carry_out(plan: RunPlan, services: Services, work: Callable[[Run], Result]) 
         raise
 
 
-def _between(plan: RunPlan, services: Services, work: Callable[[Run], Result]) -> Result:
-    gate = Gate(plan.trial, plan.selection.package, services)
-    files = UserFiles(
+def _files(plan: RunPlan, services: Services) -> UserFiles:
+    return UserFiles(
         plan.trial,
         services.run.environ,
         services.storage.file_digests,
         (services.storage.root,),
         is_sandboxed=services.execution.sandbox.name is not IsolationKind.NONE,
     )
-    replay = Replay(files, plan.jobs, services)
+
+
+def _between(
+    plan: RunPlan, services: Services, files: UserFiles, replay: Replay, work: Callable[[Run], Result]
+) -> Result:
+    gate = Gate(plan.trial, plan.selection.package, services)
     with _threads(_PREPARING, "layers", services.run.stop) as pool:
         policy = LockPolicy(tools_of(plan.jobs), only_given=bool(plan.locks))
         preparer = Preparer(plan.selection, plan.trial, plan.page, services, pool, policy)

@@ -39,6 +39,11 @@ class Replay:
         self._unsettled: list[tuple[str, CellResult]] = []
         self._next_look = 0.0
 
+    def remarks(self) -> tuple[str, ...]:
+        """Return a remark where no pass is shown again, or kept, and nobody has asked for that."""
+        obstacle = "" if self._results is None else self._files.obstacle()
+        return (f"no pass of an earlier run is reused, and none kept: {obstacle}",) * bool(obstacle)
+
     def find(self, planned: PlannedCell, lock: Lock) -> CellResult | None:
         """Return the result of an earlier run of the same cell with the same test."""
         if self._results is None or not (key := self._key(planned, lock)):

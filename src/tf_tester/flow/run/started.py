@@ -13,8 +13,8 @@ from tf_tester.model.host.abilities import IsolationKind
 _SECRET = re.compile("token|secret|passw|key|credential|auth", re.IGNORECASE)
 
 
-def run_started(plan: RunPlan, services: Services) -> RunStarted:
-    """Return the event that opens the record of a run."""
+def run_started(plan: RunPlan, services: Services, remarks: tuple[str, ...] = ()) -> RunStarted:
+    """Return the event that opens the record of a run. `remarks`: those on the files of the test."""
     request = {
         "isolation": services.execution.sandbox.name,
         "network": services.execution.network,
@@ -30,7 +30,7 @@ def run_started(plan: RunPlan, services: Services) -> RunStarted:
         _plain(request),
         tuple(planned.cell for planned in plan.cells),
         str(services.run.folder),
-        (*plan.remarks, *plan.trial.remarks, *_about_isolation(services.execution)),
+        (*plan.remarks, *plan.trial.remarks, *_about_isolation(services.execution), *remarks),
         services.provisioning.interpreters.platform().label,
     )
 

@@ -46,6 +46,8 @@ class SeenFiles(Struct, frozen=True):
     """The topmost of all that isn't shown."""
     is_complete: bool
     """False: there was more, or a folder that can't be listed."""
+    revealed: frozenset[str] = frozenset()
+    """Names of what is shown on request alone."""
 
 
 class UserFiles:
@@ -94,14 +96,31 @@ class UserFiles:
 
     def digest(self) -> str | None:
         """Return the digest of all that a test can read of `first`; None where it can't be told, or would take long."""
-        listing = self.first
-        sizes = [file.status.size for file in listing.files if file.status is not None]
-        if not listing.is_complete or len(listing.files) > MOST_FILES or sum(sizes) > MOST_BYTES:
+        if self.obstacle():
             return None
         try:
-            return tree_digest(keyed(listing.files, self.trial.cwd, self._digests))
+            return tree_digest(keyed(self.first.files, self.trial.cwd, self._digests))
         except OSError:
             return None
+
+    def obstacle(self) -> str:
+        """Return why nobody tells whether the files have changed, a clause; empty where somebody does."""
+        listing = self.first
+        if len(listing.files) > MOST_FILES:
+            return f"the folders of the tests have more than {MOST_FILES:,} files"
+        if not listing.is_complete:
+            return "not all folders of the tests can be looked through"
+        sizes = [file.status.size for file in listing.files if file.status is not None]
+        if sum(sizes) > MOST_BYTES:
+            return f"the files in the folders of the tests have more than {MOST_BYTES >> 20} MiB"
+        return ""
+
+    def remarks(self) -> tuple[str, ...]:
+        """Return a remark for each name of `--visible` by which nothing is shown that would be hidden otherwise."""
+        if not self._shown or not self._is_sandboxed or not self.first.is_complete:
+            return ()
+        in_vain = [name for name in self.trial.visible if name not in self.first.revealed]
+        return tuple(f"--visible {name} shows nothing: nothing of that name would be hidden" for name in in_vain)
 
 
 def folders_of(trial: Trial, environ: Mapping[str, str]) -> tuple[Path, ...]:
@@ -186,6 +205,7 @@ class _Walk:
         self._also_hidden = also_hidden
         self._files: list[SeenFile] = []
         self._closed = False
+        self._revealed: set[str] = set()
         self.folders: list[_Folder] = []
         for root in sorted(roots):
             if os.path.isdir(root):  # noqa: PTH112
@@ -209,7 +229,7 @@ class _Walk:
         folder.is_listed = True
         if number >= self._named and not ENVIRONMENT_MARKS.isdisjoint(entry.name for entry in entries):
             name = os.path.basename(folder.path)  # noqa: PTH119
-            folder.is_hidden = is_hidden(name, [entry.name for entry in entries], self._shown)
+            folder.is_hidden = self._is_hidden(name, [entry.name for entry in entries])
         if not folder.is_hidden:
             for entry in entries:
                 self._take(entry, folder, number)
@@ -228,16 +248,25 @@ class _Walk:
             self._add_file(path)
 
     def _hides(self, entry: "os.DirEntry[str]") -> bool:
-        if is_hidden(entry.name, (), self._shown):
+        if self._is_hidden(entry.name, ()):
             return True
         if entry.path in self._also_hidden:
-            return entry.name not in self._shown
+            return not self._is_revealed(entry.name)
         if entry.is_symlink():
             # To an environment, which lies elsewhere on each machine.
             marks = [mark for mark in ENVIRONMENT_MARKS if os.path.exists(f"{entry.path}{os.sep}{mark}")]  # noqa: PTH110
-            return is_hidden(entry.name, marks, self._shown)
+            return self._is_hidden(entry.name, marks)
         # A socket, a pipe or a device: whoever is at its other end is in no key.
         return not (entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False))
+
+    def _is_hidden(self, name: str, inside: Collection[str]) -> bool:
+        return is_hidden(name, inside, ()) and not self._is_revealed(name)
+
+    def _is_revealed(self, name: str) -> bool:
+        """Return whether what would be hidden is shown on request, and note it."""
+        if name in self._shown:
+            self._revealed.add(name)
+        return name in self._shown
 
     def _add_file(self, path: str) -> None:
         try:
@@ -266,4 +295,5 @@ class _Walk:
             if folder.is_listed and not folder.visible and not folder.hidden:
                 self._files.append(SeenFile(folder.path, FileKind.FOLDER, None))
             hidden += folder.hidden
-        return SeenFiles(tuple(sorted(self._files)), tuple(sorted(hidden)), not (self._closed or self.is_full))
+        is_complete = not (self._closed or self.is_full)
+        return SeenFiles(tuple(sorted(self._files)), tuple(sorted(hidden)), is_complete, frozenset(self._revealed))
