@@ -70,7 +70,7 @@ def command(
     """Find the version of a package, or of a dependency, with which a test begins to fail.
 
     What lies between is halved, each version with the dependencies of its own time, so that a dependency isn't taken
-    for the package. A version that can't be tested is passed over.
+    for the package. A version that can't be tested is skipped.
 
     \b
     Examples:

@@ -155,7 +155,7 @@ def _about_failures(probes: Sequence[Probe], line: VersionLine, change: Transiti
         return ()
     return (
         f"{end.version} fails with something else: {_first(end.summary)}",
-        f"to follow that alone, add --failure {_kind(end.summary)!r}; other failures are passed over then",
+        f"to follow that alone, add --failure {_kind(end.summary)!r}; other failures are skipped then",
     )
 
 

@@ -29,7 +29,7 @@ def shell(
     command: Sequence[str],
     announce: Callable[[str], None],
 ) -> int:
-    """Open the user's shell, or run `command`, in the environment of the one selected version; return its exit status.
+    """Open the user's shell, or run `command`, in the one selected version's environment, and return its exit status.
 
     The status is 128 and the signal's number where a signal ended the command, as shells have it. It is the caller's
     own terminal with the caller's own variables: a person at work, not a test. To be called in the main thread.
