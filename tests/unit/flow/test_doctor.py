@@ -249,7 +249,11 @@ def test_other_systems_have_no_isolation() -> None:
             CheckState.OK,
             "namespace; limits by the kernel: memory",
         ),
-        (Isolation(IsolationKind.NAMESPACE, (), "", ()), CheckState.OK, "namespace; limits checked several times a second"),
+        (
+            Isolation(IsolationKind.NAMESPACE, (), "", ()),
+            CheckState.OK,
+            "namespace; limits checked several times a second",
+        ),
         (
             Isolation(IsolationKind.LANDLOCK, ("it sees names",), "", ()),
             CheckState.WARN,
