@@ -63,6 +63,7 @@ class FakeWorld:
                 compare=_no_mirrors,
                 source_histories=tuple,
                 framework=Framework("Toy", ("toy",), import_names=("toy",)),
+                same_modules=(),
             ),
             storage=Storage(self.folder / "store", _Blobs(), _Layers(self), _Shelves(), _FileDigests()),
             provisioning=Provisioning(_Interpreters(self), _Resolver(self), _NoProjects(), _Environments(self)),

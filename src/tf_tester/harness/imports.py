@@ -84,7 +84,9 @@ class ImportWatch:
         def end(module: "Any", succeeded: bool) -> None:
             if name in self._pending:
                 self._pending.discard(name)
-                self._events.write("import", name=name, ok=succeeded, **watches[-1].read())
+                version = getattr(module, "__version__", None)
+                version = version if type(version) is str else None
+                self._events.write("import", name=name, ok=succeeded, version=version, **watches[-1].read())
             if not self._pending and self in sys.meta_path:
                 sys.meta_path.remove(self)
 

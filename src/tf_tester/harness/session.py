@@ -7,6 +7,7 @@ from .bytecode import UserFolders
 from .distribution import installed_version
 from .events import Events
 from .imports import ImportWatch
+from .installed_first import InstalledFirst
 from .shown_warnings import WarningCollector
 
 TYPE_CHECKING = False
@@ -32,6 +33,7 @@ class HarnessSession:
         self.distribution = order.get("distribution")  # type: str | None
         self.events = Events(order["events"])
         self.imports = ImportWatch(order.get("watch") or [], self.events)
+        self.installed_first = InstalledFirst(order.get("installed_first") or [])
         self.shown_warnings = WarningCollector()
         self.user_folders = UserFolders(
             [self.rootdir] + [os.path.dirname(target.partition("::")[0]) for target in self.targets]

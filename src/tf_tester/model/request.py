@@ -51,8 +51,14 @@ class Trial(Struct, frozen=True):
     """PEP 508, besides the package under test."""
     remarks: tuple[str, ...] = ()
     """What a person should know of how the request was understood."""
+    constraints: tuple[str, ...] = ()
+    """PEP 508, of what a cell gets anyway."""
+    hashes: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """The SHA-256 that a project's file may have, by canonical name."""
     project: Path | None = None
     """The user's own project, built and added."""
+    extras: tuple[str, ...] = ()
+    """Of the project."""
     env: tuple[tuple[str, str], ...] = ()
     pythonpath: tuple[Path, ...] = ()
     timeout: float | None = None
@@ -70,3 +76,12 @@ class Trial(Struct, frozen=True):
     jobs: int = 1
     memory: int | None = None
     """Bytes that one cell is expected to need; None: learnt from earlier runs."""
+
+    def project_requirement(self, name: str, version: str) -> str:
+        """Return how a cell asks for the project, built as this name and version, with its extras.
+
+        >>> Trial(extras=("test",)).project_requirement("tool", "1.0")
+        'tool[test]==1.0'
+        """
+        extras = f"[{','.join(self.extras)}]" if self.extras else ""
+        return f"{name}{extras}=={version}"

@@ -27,6 +27,14 @@ class Resolver(Protocol):
         ...
 
 
+class LocalWheel(Struct, frozen=True):
+    """A wheel that was built here, which is all that there is of its project: whoever requires that gets it."""
+
+    pin: Pin
+    metadata: bytes
+    """Core metadata by which it is resolved; it may ask for less than the wheel's own."""
+
+
 class Question(Struct, frozen=True):
     """What a lock answers."""
 
@@ -38,6 +46,9 @@ class Question(Struct, frozen=True):
     undated: frozenset[str] = frozenset()
     """Canonical names of projects for which the cutoff doesn't count."""
     constraints: tuple[str, ...] = ()
+    local: tuple[LocalWheel, ...] = ()
+    alike: frozenset[str] = frozenset()
+    """Canonical names of what the first of the requirements stands for, whoever requires it."""
     good_for: timedelta | None = None
     """How long an answer stays good; None: for ever, as of a day in the past. Nothing: it is asked anew, or fails."""
     allow_build: frozenset[str] = frozenset()

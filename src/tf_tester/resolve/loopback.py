@@ -7,7 +7,7 @@ which are shown as the wheels they will become, (c) with metadata, also where th
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.model.host.interpreter import Interpreter
 from tf_tester.ports.fetch import Fetcher
 from tf_tester.ports.index import Index
+from tf_tester.ports.resolve import LocalWheel
 
 if TYPE_CHECKING:
     from tf_tester.resolve.loopback_server import Server
@@ -43,6 +44,8 @@ class QuestionView(Struct, eq=False):
     """Whether a version that can't be built is left for another one, or ends the resolution."""
     passed_over: set[str] = field(default_factory=set)
     """File names of those."""
+    local: Mapping[str, LocalWheel] = {}
+    """By canonical name; of these projects nothing else is shown."""
     serves_files: bool = False
     asked: bool = False
     """Whether uv reached us at all."""
@@ -117,6 +120,9 @@ class LoopbackIndex:
         return 503, "text/plain", str(view.errors[-1]).encode()
 
     def _page(self, view: QuestionView, project: str) -> bytes:
+        local = view.local.get(project)
+        if local is not None:
+            return self._rendered(view, ProjectPage(project, (replace(local.pin.artifact, metadata_sha256=""),)))
         page, dated = as_of(self._index.page(project), None if project in view.exempt else view.cutoff)
         if not dated:
             view.undated.add(project)
@@ -124,15 +130,19 @@ class LoopbackIndex:
         if shown.hidden and best_wheel(shown.artifacts, view.interpreter) is None:
             view.only_sdists.add(project)
         view.artifacts.update({a.sha256: a for a in page.artifacts if a.sha256})
-        visible = replace(page, artifacts=tuple(a for a in shown.artifacts if a.sha256))
-        return render_json(visible, lambda artifact: f"/{view.token}/files/{artifact.sha256}/{artifact.filename}")
+        return self._rendered(view, replace(page, artifacts=tuple(a for a in shown.artifacts if a.sha256)))
+
+    def _rendered(self, view: QuestionView, page: ProjectPage) -> bytes:
+        view.artifacts.update({a.sha256: a for a in page.artifacts if a.sha256 and a.sha256 not in view.artifacts})
+        return render_json(page, lambda artifact: f"/{view.token}/files/{artifact.sha256}/{artifact.filename}")
 
     def _file(self, view: QuestionView, sha256: str, filename: str) -> tuple[int, str, bytes | Path]:
         artifact = view.artifacts.get(sha256)
         if artifact is None:
             return 404, "text/plain", b"not shown in this view"
         if filename.endswith(".metadata"):
-            return 200, "text/plain", view.metadata(artifact)
+            local = view.local.get(artifact.project)
+            return 200, "text/plain", view.metadata(artifact) if local is None else local.metadata
         if view.serves_files:
             return 200, "application/octet-stream", self._fetcher.fetch(artifact)
         return 404, "text/plain", b"this view has metadata only"

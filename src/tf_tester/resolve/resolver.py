@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tf_tester.core.select.tags import best_wheel, compatible_tags
-from tf_tester.core.wheel.wheel_rules import same_version
+from tf_tester.core.wheel.wheel_rules import renamed_requirements, same_version
 from tf_tester.errors import IndexUnreachable, OurFailure, StoreError, TfTesterError, Unresolvable
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.host.interpreter import Interpreter
@@ -136,9 +136,10 @@ class UvResolver:
             cutoff=cutoff,
             exempt=question.undated,
             may_build=lambda name: name in allowed or "all" in question.allow_build,
-            metadata=lambda artifact: self._metadata_of(artifact, question),
+            metadata=lambda artifact: _with_alike(self._metadata_of(artifact, question), artifact.project, question),
             # The lowest versions that anybody declared are often too old to be built at all.
             passes_over_failed_builds=question.resolution is Resolution.LOWEST,
+            local={str(canonicalize_name(one.pin.name)): one for one in question.local},
         )
         url = self._loopback.url(view)
         try:
@@ -199,6 +200,9 @@ class UvResolver:
 
     def _pin(self, requirement: tuple[str, str], question: Question) -> Pin:
         name, version = requirement
+        for local in question.local:
+            if canonicalize_name(local.pin.name) == name:
+                return local.pin
         artifacts = [a for a in self._index.page(name).artifacts if same_version(a.version, version)]
         wheel = best_wheel([a for a in artifacts if a.is_wheel and a.sha256], question.interpreter)
         if wheel is not None and wheel.sha256 is not None:
@@ -224,6 +228,14 @@ class UvResolver:
         )
 
 
+def _with_alike(metadata: bytes, project: str, question: Question) -> bytes:
+    """Return METADATA that requires the package under test in place of what it stands for; its own stays as it is."""
+    if not question.alike:
+        return metadata
+    package = str(canonicalize_name(Requirement(question.requirements[0]).name))
+    return metadata if project == package else renamed_requirements(metadata, question.alike, package)
+
+
 def _resolver_name(platform: Platform) -> str:
     if platform.resolver_name is None:
         raise Unresolvable(
@@ -245,6 +257,8 @@ def question_key(question: Question, known_sdists: frozenset[str], authority: st
         "tag": next(iter(compatible_tags(question.interpreter)), ""),
         "resolution": question.resolution,
         "cutoff": question.cutoff.isoformat() if question.cutoff else None,
+        **({"alike": sorted(question.alike)} if question.alike else {}),
+        **({"local": [(one.pin.sha256, one.metadata.hex()) for one in question.local]} if question.local else {}),
         **({"undated": sorted(question.undated)} if question.undated else {}),
         "allow_build": sorted(question.allow_build | known_sdists),
     }

@@ -60,7 +60,7 @@ from tf_tester.store.memos.packages import KeptDownloads, KeptLocks, wheel_memos
 from tf_tester.store.memos.table import BUILT, FILE_DIGESTS, INTERPRETER, SURFACE
 from tf_tester.transfer.client import Client
 from tf_tester.transfer.settings import ClientSettings
-from tf_tester.wiring.frameworks import framework_of, known_sdists
+from tf_tester.wiring.frameworks import framework_of, known_sdists, same_modules
 from tf_tester.wiring.network import USER_AGENT, NetworkAccess, network, now
 from tf_tester.wiring.store import keep_to_size, open_ledger
 
@@ -214,6 +214,7 @@ def _packages(settings: Settings, fetching: NetworkAccess, metadata: MetadataRea
         compare=fetching.compare,
         source_histories=fetching.source_histories,
         framework=framework_of(settings.package),
+        same_modules=same_modules(),
     )
 
 

@@ -11,12 +11,15 @@ from tf_tester.errors import ConfigError
 from tf_tester.model.framework import Framework
 
 _SDISTS = "sdists.toml"
+_SAME_MODULES = "same_modules.toml"
+_OTHER = (_SDISTS, _SAME_MODULES)
+"""Files that describe no framework."""
 
 
 def framework_files() -> list[Traversable]:
     """Return the files of `frameworks/` that describe one framework each, by name."""
     found = files("tf_tester.frameworks").iterdir()
-    return sorted((file for file in found if file.name.endswith(".toml") and file.name != _SDISTS), key=str)
+    return sorted((file for file in found if file.name.endswith(".toml") and file.name not in _OTHER), key=str)
 
 
 def framework_of(package: str) -> Framework:
@@ -62,3 +65,11 @@ def known_sdists() -> frozenset[str]:
     import tomllib
 
     return frozenset(tomllib.loads(files("tf_tester.frameworks").joinpath(_SDISTS).read_text("utf-8"))["names"])
+
+
+def same_modules() -> tuple[frozenset[str], ...]:
+    """Return groups of distributions that bring the same modules; canonical names."""
+    import tomllib
+
+    text = files("tf_tester.frameworks").joinpath(_SAME_MODULES).read_text("utf-8")
+    return tuple(frozenset(group) for group in tomllib.loads(text)["groups"])

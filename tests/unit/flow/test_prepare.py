@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
+import msgspec.structs
 import pytest
 
 from tf_tester.errors import BuildFailed, DownloadFailed, Unresolvable
@@ -57,7 +58,9 @@ def prepared(
     project: tuple[Pin, bytes] | None = None,
 ) -> tuple[Lock, bool, Preparation]:
     projects = SimpleNamespace(project_wheel=lambda _folder, _python: project)
-    services = cast(Services, SimpleNamespace(provisioning=SimpleNamespace(resolver=resolver, projects=projects)))
+    provisioning = SimpleNamespace(resolver=resolver, projects=projects)
+    packages = SimpleNamespace(same_modules=(frozenset({"toy", "toy-gpu"}), frozenset({"axle", "axle-lite"})))
+    services = cast(Services, SimpleNamespace(provisioning=provisioning, packages=packages))
     selection = Selection("toy", "1.0", grace=timedelta(days=14), allow_build=frozenset({"gear"}))
     preparation = Preparation(PlannedCell(Cell.of("toy", "1.0", "3.8", resolution), PYTHON, WHEEL), PYTHON)
     with ThreadPoolExecutor(1) as pool:
@@ -147,9 +150,70 @@ def metadata(*requires: str) -> bytes:
 def test_a_projects_needs_are_asked_for_but_its_wish_for_the_version_under_test_is_not() -> None:
     resolver = FakeResolver(toy_and_tools)
     needs = metadata("scipy>=1", "Toy<0.5", 'old; python_version < "3"', 'docs; extra == "docs"')
-    lock, _, _ = prepared(resolver, trial=Trial(project=Path("/mine")), project=(pin("mine", "0.1"), needs))
-    assert resolver.questions[0].requirements == ("toy==1.0", "scipy>=1", 'old; python_version < "3"')
-    assert names(lock) == ["gear 1.0", "toy 1.0", "mine 0.1"]
+    prepared(resolver, trial=Trial(project=Path("/mine")), project=(pin("mine", "0.1"), needs))
+    [question] = resolver.questions
+    assert question.requirements == ("toy==1.0", "mine==0.1")
+    assert question.local[0].metadata == needs.replace(b"Requires-Dist: Toy<0.5\n", b"")
+
+
+def test_a_project_is_that_distribution_whoever_requires_it() -> None:
+    resolver = FakeResolver(lambda _question: [pin("mine", "0.1"), pin("toy")])
+    needs = metadata("gear>=2")
+    trial = Trial(project=Path("/mine"), extras=("fast",))
+    prepared(resolver, trial=trial, project=(pin("mine", "0.1"), needs), tools=("pytest",))
+    question, tools = resolver.questions
+    assert question.requirements == ("toy==1.0", "mine[fast]==0.1")
+    assert [(one.pin.name, one.metadata) for one in question.local] == [("mine", needs)]
+    assert tools.local == question.local, "the test runner, too, may require it"
+
+
+def test_a_project_that_is_the_package_under_test_is_told() -> None:
+    with pytest.raises(Unresolvable, match="toy itself"):
+        prepared(FakeResolver(toy_and_tools), trial=Trial(project=Path("/toy")), project=(pin("toy", "2.0"), b""))
+
+
+# -- what stands for one another
+
+
+def test_the_package_under_test_stands_for_what_brings_the_same_modules() -> None:
+    resolver = FakeResolver(toy_and_tools)
+    _, _, preparation = prepared(resolver, trial=Trial(requirements=("Toy_GPU>=0.5", "axle", "gear")))
+    [question] = resolver.questions
+    assert question.requirements == ("toy==1.0", "axle", "gear")
+    assert question.alike == {"toy-gpu"}
+    assert "toy, which is under test, stands for Toy_GPU>=0.5" in preparation.remarks
+
+
+def test_distributions_that_overwrite_one_another_are_remarked_on_once() -> None:
+    resolver = FakeResolver(lambda _question: [pin("axle"), pin("axle-lite"), pin("toy")])
+    _, _, preparation = prepared(resolver)
+    told = [remark for remark in preparation.remarks if "axle" in remark]
+    assert told == ["axle and axle-lite bring the same modules: which are imported is chance"]
+
+
+# -- hashes and constraints
+
+
+def test_constraints_are_a_part_of_the_question() -> None:
+    resolver = FakeResolver(toy_and_tools)
+    prepared(resolver, trial=Trial(constraints=("gear<2",)))
+    assert resolver.questions[0].constraints == ("gear<2",)
+
+
+def test_a_hash_binds() -> None:
+    right = pin("gear").sha256
+    trial = Trial(hashes=(("gear", ("0" * 64, right)), ("absent", ("1" * 64,))))
+    assert names(prepared(FakeResolver(toy_and_tools), trial=trial)[0]) == ["gear 1.0", "toy 1.0"]
+    with pytest.raises(Unresolvable, match="none of the hashes"):
+        prepared(FakeResolver(toy_and_tools), trial=Trial(hashes=(("gear", ("0" * 64,)),)))
+
+
+def test_the_hash_of_a_source_distribution_is_its_own() -> None:
+    built = msgspec.structs.replace(pin("gear"), built_from="5" * 64)
+    resolver = FakeResolver(lambda _question: [built, pin("toy")])
+    assert prepared(resolver, trial=Trial(hashes=(("gear", ("5" * 64,)),)))
+    with pytest.raises(Unresolvable):
+        prepared(resolver, trial=Trial(hashes=(("gear", (built.sha256,)),)))
 
 
 def test_a_project_whose_needs_cannot_be_read_is_told() -> None:

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from packaging.utils import canonicalize_name
 
 from tf_tester.cli.common.output import say
-from tf_tester.cli.common.selection import hashes_remark, requirements_of
+from tf_tester.cli.common.packages import with_packages
 from tf_tester.core.config.settings import Settings
 from tf_tester.core.text.sizes import count_text
 from tf_tester.model.request import Trial
@@ -29,6 +28,7 @@ RUNNING = (
     "with",
     "requirements",
     "project",
+    "group",
     "env",
     "pythonpath",
     "isolation",
@@ -57,16 +57,12 @@ class Splitting(click.Command):
 
 def trial_of(settings: Settings, targets: tuple[Path, ...], rest: tuple[str, ...]) -> Trial:
     """Return what runs in each cell; `rest` is what stood behind `--`. Raises `UsageError`."""
-    package = str(canonicalize_name(settings.package))
-    return Trial(
+    trial = Trial(
         targets=tuple(Path(os.path.abspath(target)) for target in targets),  # noqa: PTH100 - links keep their names
         command=() if targets else rest,
         arguments=rest if targets else (),
         runner=settings.runner,
         cwd=Path.cwd(),
-        requirements=(*settings.with_, *requirements_of(settings.requirements, package)),
-        remarks=hashes_remark(settings.requirements),
-        project=settings.project,
         env=tuple(settings.env.items()),
         pythonpath=settings.pythonpath,
         writable=settings.writable,
@@ -78,6 +74,7 @@ def trial_of(settings: Settings, targets: tuple[Path, ...], rest: tuple[str, ...
         jobs=settings.jobs,
         memory=settings.memory,
     )
+    return with_packages(trial, settings)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
@@ -90,52 +89,3 @@ def downloads_alone(color: str) -> Tell:
             printer.tell(event)
 
     return tell
-
-
-def requirements_of(files: tuple[Path, ...], package: str) -> tuple[str, ...]:
-    """Return the requirements of requirement files, those of the package under test left out. Raises `UsageError`."""
-    found: list[str] = []
-    for file in files:
-        found += _read_requirements(file, package, ())
-    return tuple(dict.fromkeys(found))
-
-
-def hashes_remark(files: tuple[Path, ...]) -> tuple[str, ...]:
-    """Return a word where requirement files have hashes."""
-    with_hashes = [file.name for file in files if file.is_file() and "--hash" in file.read_text("utf-8", "replace")]
-    if not with_hashes:
-        return ()
-    return (f"the hashes in {', '.join(with_hashes)} were not compared; those of the index are",)
-
-
-def _read_requirements(file: Path, package: str, seen: tuple[Path, ...]) -> list[str]:
-    from packaging.requirements import InvalidRequirement, Requirement
-
-    if file in seen:
-        return []
-    try:
-        text = file.read_text("utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"The requirements file {file} can't be read: {error.strerror}.") from error
-    found: list[str] = []
-    for number, line in enumerate(text.replace("\\\n", " ").splitlines(), 1):
-        line = line.split(" #")[0].strip()
-        if not line or line.startswith("#"):
-            continue
-        option, _, value = line.replace("=", " ", 1).partition(" ") if line.startswith("--") else line.partition(" ")
-        if option in ("-r", "--requirement"):
-            found += _read_requirements(file.parent / value.strip(), package, (*seen, file))
-            continue
-        # The authority's hashes are always checked; those of the file would have to name every wheel of every cell.
-        requirement = line.split(" --hash")[0].strip()
-        try:
-            name = canonicalize_name(Requirement(requirement).name)
-        except InvalidRequirement as error:
-            raise UsageError(
-                f"{file}:{number}: {requirement!r} is not a requirement that can be used here.",
-                hint="Names with versions, extras and markers, and -r, are understood; "
-                "a project of your own is added with --project.",
-            ) from error
-        if name != package:
-            found.append(requirement)
-    return found

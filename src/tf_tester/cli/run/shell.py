@@ -8,14 +8,15 @@ import click
 from msgspec.structs import replace
 
 from tf_tester.cli.common.options import EPILOG, options, settings_from
-from tf_tester.cli.common.selection import FETCHING, RESOLVING, listener, requirements_of, selection_of
+from tf_tester.cli.common.packages import with_packages
+from tf_tester.cli.common.selection import FETCHING, RESOLVING, listener, selection_of
 from tf_tester.model.request import Trial
 
 
 @click.command("shell", epilog=EPILOG, short_help="Open a shell in the environment of one version.")
 @click.argument("version")
 @click.argument("words", nargs=-1, metavar="[-- COMMAND...]")
-@options("package", "pre", "yanked", *RESOLVING, "with", "requirements", "project", "keep", *FETCHING, "color")
+@options("package", "pre", "yanked", *RESOLVING, "with", "requirements", "project", "group", "keep", *FETCHING, "color")
 @click.pass_context
 def command(ctx: click.Context, /, version: str, words: tuple[str, ...], **_: Any) -> int:
     """Open a shell in the environment of one version, or run a command there.
@@ -31,11 +32,7 @@ def command(ctx: click.Context, /, version: str, words: tuple[str, ...], **_: An
 
     settings = settings_from(ctx.params).settings
     selection = selection_of(settings, versions=version)
-    trial = Trial(
-        requirements=(*settings.with_, *requirements_of(settings.requirements, selection.package)),
-        project=settings.project,
-        keep=settings.keep,
-    )
+    trial = with_packages(Trial(keep=settings.keep), settings)
 
     def announce(sentence: str) -> None:
         print(f"tf-tester: {printable(sentence)}", file=sys.stderr)

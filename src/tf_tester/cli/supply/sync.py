@@ -13,7 +13,8 @@ from msgspec.structs import replace
 
 from tf_tester.cli.common.options import EPILOG, options, settings_from
 from tf_tester.cli.common.output import say
-from tf_tester.cli.common.selection import FETCHING, downloads_alone, requirements_of
+from tf_tester.cli.common.packages import requested
+from tf_tester.cli.common.selection import FETCHING, downloads_alone
 from tf_tester.core.text.sizes import count_text, duration_text, size_text
 from tf_tester.errors import ConfigError, TfTesterError, UsageError
 
@@ -129,7 +130,10 @@ def _request(config: Path, *, allow_deletions: bool, dry_run: bool) -> "SyncRequ
 
     content = _read(config)
     read = read_config(content, shown=str(config), stem=config.stem)
-    requirements = requirements_of(tuple(config.parent / one for one in read.requirements), "")
+    asked = requested(tuple(config.parent / one for one in read.requirements), "")
+    if asked.constraints:
+        raise UsageError("A replica has no constraints.", hint="Write them as requirements.")
+    requirements = asked.requirements
     locks = [(one, _read(config.parent / one)) for one in read.locks]
     locked = [entry for one, lock in locks for entry in locked_requirements(lock, shown=one)]
     digest = hashlib.sha256(content)

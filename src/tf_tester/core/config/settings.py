@@ -80,6 +80,8 @@ class Settings(Struct, frozen=True):
     """PEP 508 requirements that every cell gets besides."""
     requirements: tuple[Path, ...]
     project: Path | None
+    """May end with extras: `/home/me/tool[test]`."""
+    group: tuple[str, ...]
     env: Mapping[str, str]
     pythonpath: tuple[Path, ...]
     allow_build: tuple[str, ...]
@@ -534,7 +536,22 @@ TABLE: tuple[Setting, ...] = (
         completes="path",
         short="-r",
     ),
-    Setting("project", _path, None, "Also install the project in this folder.", "FOLDER", completes="path"),
+    Setting(
+        "project",
+        _path,
+        None,
+        "Also install the project in this folder, with extras as in '.[test]'.",
+        "FOLDER",
+        completes="path",
+    ),
+    Setting(
+        "group",
+        _text,
+        [],
+        "Also install this dependency group of the project. Repeatable.",
+        "NAME",
+        kind="list",
+    ),
     Setting(
         "allow-build",
         _buildable,

@@ -93,6 +93,8 @@ class PackageImported(Struct, frozen=True, gc=False, tag_field="event", tag="imp
     name: str = ""
     cpu_s: float | None = None
     ok: bool = True
+    version: str | None = None
+    """Its `__version__`, where that is text."""
 
 
 class RowFinished(Struct, frozen=True, tag_field="event", tag="test"):

@@ -14,7 +14,7 @@ import stat
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -195,6 +195,51 @@ def _digest(name: str, written: str) -> tuple[str, str]:
 
 def _quoted(name: str) -> str:
     return repr(name if len(name) <= LONGEST_TOLD else f"{name[:LONGEST_TOLD]}…")
+
+
+def is_another_version(shown: str, version: str) -> bool:
+    """Tell whether what a module shows is a version (PEP 440), and another one; a local part may be missing in one.
+
+    >>> is_another_version("2.16.2", "2.16.1"), is_another_version("1.12.0+cpu", "1.12.0"), is_another_version("?", "1")
+    (True, False, False)
+    """
+    try:
+        ours, theirs = Version(version), Version(shown)
+    except InvalidVersion:
+        return False
+    return ours != theirs and (ours.public != theirs.public or bool(ours.local and theirs.local))
+
+
+def without_requirement(metadata: bytes, package: str) -> bytes:
+    """Return METADATA that doesn't require a package, whatever version of it. `package`: canonical.
+
+    >>> without_requirement(b"Name: tool\nRequires-Dist: Toy_Box>=2\nRequires-Dist: toy\n", "toy-box")
+    b'Name: tool\nRequires-Dist: toy\n'
+    """
+    head, separator, body = metadata.partition(b"\n\n")
+    kept = [line for line in head.split(b"\n") if str(canonicalize_name(_required(line))) != package]
+    return b"\n".join(kept) + separator + body
+
+
+def renamed_requirements(metadata: bytes, names: Collection[str], package: str) -> bytes:
+    """Return METADATA that requires one package, as far as it requires some others. `names`, `package`: canonical.
+
+    >>> renamed_requirements(b"Requires-Dist: TensorFlow>=2.8\nRequires-Dist: six\n", ["tensorflow"], "tensorflow-cpu")
+    b'Requires-Dist: tensorflow-cpu>=2.8\nRequires-Dist: six\n'
+    """
+    head, separator, body = metadata.partition(b"\n\n")
+    lines = head.split(b"\n")
+    for number, line in enumerate(lines):
+        found = _required(line)
+        if found and str(canonicalize_name(found)) in names:
+            lines[number] = line.replace(found.encode(), package.encode(), 1)
+    return b"\n".join(lines) + separator + body
+
+
+def _required(line: bytes) -> str:
+    """Return the name in a line `Requires-Dist`, as it is written; empty: it is another line."""
+    match = re.match(r"requires-dist:\s*([A-Za-z0-9][A-Za-z0-9._-]*)", line.decode("utf-8", "replace"), re.IGNORECASE)
+    return match[1] if match else ""
 
 
 def read_entry_points(text: str) -> tuple[EntryPoint, ...]:

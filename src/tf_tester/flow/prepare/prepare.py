@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 
 from tf_tester.core.index.era import release_date
-from tf_tester.core.wheel.wheel_rules import same_version
+from tf_tester.core.wheel.wheel_rules import same_version, without_requirement
 from tf_tester.errors import BuildFailed, DownloadFailed, Unresolvable
 from tf_tester.flow.prepare.services import Services
 from tf_tester.model.artifact import ProjectPage
@@ -22,7 +22,7 @@ from tf_tester.model.host.layer import Layer
 from tf_tester.model.lock import Lock, Pin, Resolution
 from tf_tester.model.request import Selection, Trial
 from tf_tester.ports.environment import Environment
-from tf_tester.ports.resolve import Question
+from tf_tester.ports.resolve import LocalWheel, Question
 
 _TODAY = timedelta(hours=1)
 """How long today's dependencies count as today's."""
@@ -41,6 +41,9 @@ class Preparation(Struct):
     phases: dict[str, float] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     import_names: tuple[str, ...] = ()
+    """Of the package under test, at the top."""
+    project_names: tuple[str, ...] = ()
+    """Likewise of the user's own project."""
 
 
 class LockPolicy(Struct, frozen=True):
@@ -80,10 +83,11 @@ class Preparer:
     def locked(self, preparation: Preparation) -> tuple[Lock, bool]:
         """Return the exact distributions of a cell, its test runner's included, and whether the store knew them."""
         planned, interpreter = preparation.planned, preparation.interpreter
-        project = self._project(interpreter)
         if planned.lock is not None:
             return self._given(preparation, planned.lock), True
-        requirements = [*(one.text for one in planned.cell.requirements), *self.requirements(preparation)]
+        local = self._local(interpreter)
+        requirements = [*(one.text for one in planned.cell.requirements), *self._others(preparation)]
+        requirements += [self._trial.project_requirement(one.pin.name, one.pin.version) for one in local]
         cutoff = self._cutoff(preparation)
         lock, known = self._services.provisioning.resolver.lock(
             Question(
@@ -92,18 +96,60 @@ class Preparer:
                 resolution=planned.cell.resolution,
                 cutoff=cutoff,
                 undated=frozenset(one.name for one in planned.cell.besides),
+                constraints=self._trial.constraints,
+                local=local,
+                alike=self._alike,
                 good_for=self._good_for(planned.cell.resolution),
                 allow_build=self._selection.allow_build,
             )
         )
         preparation.remarks += lock.remarks
+        preparation.remarks += self._twice(lock)
         if self._policy.tools:
             tools, tools_known = self._tool_lock(preparation, lock)
             lock, known = _joined(lock, tools, preparation.remarks), known and tools_known
-        if project is not None:
-            lock = replace(lock, pins=(*lock.pins, project[0]))
+        self._check_hashes(lock)
         preparation.lock = lock
         return lock, known
+
+    @property
+    def _alike(self) -> frozenset[str]:
+        """Names of distributions for which the package under test stands: they bring the same modules."""
+        package = self._selection.package
+        groups = (group for group in self._services.packages.same_modules if package in group)
+        return next(groups, frozenset()) - {package}
+
+    def _others(self, preparation: Preparation) -> list[str]:
+        """Return what the trial requires, but for what the package under test stands for."""
+        kept = []
+        for text in self._trial.requirements:
+            if _project_of(text) in self._alike:
+                preparation.remarks.append(f"{self._selection.package}, which is under test, stands for {text}")
+            else:
+                kept.append(text)
+        return kept
+
+    def _twice(self, lock: Lock) -> list[str]:
+        """Return a remark on each group of distributions in a lock that overwrite one another."""
+        names = {str(canonicalize_name(pin.name)) for pin in lock.pins}
+        found = (sorted(group & names) for group in self._services.packages.same_modules)
+        return [
+            f"{' and '.join(some)} bring the same modules: which are imported is chance"
+            for some in found
+            if len(some) > 1
+        ]
+
+    def _check_hashes(self, lock: Lock) -> None:
+        """Refuse a lock with a file that isn't among the hashes of the request."""
+        allowed = dict(self._trial.hashes)
+        for pin in lock.pins:
+            digests = allowed.get(str(canonicalize_name(pin.name)))
+            if digests is not None and (pin.built_from or pin.sha256) not in digests:
+                raise Unresolvable(
+                    f"{pin.filename} has none of the hashes that the requirements give for {pin.name}.",
+                    hint="It was changed, or they are of other files: make them anew if you trust the index.",
+                    detail=f"its hash: sha256:{pin.built_from or pin.sha256}",
+                )
 
     def requirements(self, preparation: Preparation) -> tuple[str, ...]:
         """Return what the trial and the user's own project require, besides the package and what a cell alone has."""
@@ -149,6 +195,9 @@ class Preparer:
         preparation.import_names = self._services.packages.framework.import_names or next(
             layer.import_names for layer in layers if layer.name == preparation.planned.cell.package
         )
+        project = self._project(preparation.interpreter)
+        own = project[0].sha256 if project is not None else ""
+        preparation.project_names = next((layer.import_names for layer in layers if layer.sha256 == own), ())
         with self._services.provisioning.environments.make(preparation.interpreter, layers, keep=keep) as environment:
             preparation.phases["environment"] = clock() - made
             preparation.remarks += environment.clashes
@@ -182,6 +231,7 @@ class Preparer:
             resolution=Resolution.LATEST,
             cutoff=None,
             constraints=tuple(f"{pin.name}=={pin.version}" for pin in lock.pins),
+            local=self._local(preparation.interpreter),
             good_for=timedelta() if self._policy.anew else _TOOL,
         )
         try:
@@ -196,6 +246,20 @@ class Preparer:
         with self._project_lock:
             return self._services.provisioning.projects.project_wheel(self._trial.project, interpreter)
 
+    def _local(self, interpreter: Interpreter) -> tuple[LocalWheel, ...]:
+        """Return the user's own project, which asks for no version of the package under test: that is given."""
+        project = self._project(interpreter)
+        if project is None:
+            return ()
+        pin, metadata = project
+        if canonicalize_name(pin.name) == self._selection.package:
+            raise Unresolvable(
+                f"The project is {pin.name} itself, of which the index's versions are under test.",
+                hint="Leave --project out, or name another package with --package.",
+            )
+        self._needs_of(pin, metadata)  # what it says must be sound: a resolver would pass over it without a word
+        return (LocalWheel(pin, without_requirement(metadata, self._selection.package)),)
+
     def _needs_of(self, pin: Pin, metadata: bytes) -> list[str]:
         from packaging.metadata import parse_email  # 25 ms, for --project alone
         from packaging.requirements import InvalidRequirement, Requirement
@@ -207,11 +271,15 @@ class Preparer:
                 requirement = Requirement(text)
             except InvalidRequirement as error:
                 raise BuildFailed(f"{pin.name} requires {text!r}, which is not a valid requirement.") from error
+            extras = ("", *self._trial.extras)
             if requirement.marker is not None and "extra" in str(requirement.marker):
-                continue
+                environment = [{"extra": canonicalize_name(extra) if extra else ""} for extra in extras]
+                if not any(map(requirement.marker.evaluate, environment)):
+                    continue
+                requirement.marker = None
             # The version under test is given; what the project allows of it is what is being tested.
             if canonicalize_name(requirement.name) != self._selection.package:
-                needs.append(text)
+                needs.append(str(requirement))
         return needs
 
     def _layers(self, lock: Lock, preparation: Preparation, entered: Callable[[CellStep], None]) -> list[Layer]:

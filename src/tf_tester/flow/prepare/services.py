@@ -41,6 +41,8 @@ class Packages(Struct, frozen=True):
     """Of the sources in use."""
     framework: Framework
     """The package under test."""
+    same_modules: tuple[frozenset[str], ...]
+    """Groups of distributions that bring the same modules; canonical names."""
 
 
 class Storage(Struct, frozen=True):

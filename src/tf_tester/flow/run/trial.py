@@ -22,7 +22,7 @@ from tf_tester.core.replay.hidden import missed
 from tf_tester.core.select.notebook import needs_ipython
 from tf_tester.core.select.pytest_settings import FILES, settings_in
 from tf_tester.core.select.runner import NOTEBOOK, PYTHON_FILES, Runner, is_named_for_pytest, means_pytest, runner_of
-from tf_tester.core.wheel.wheel_rules import same_version
+from tf_tester.core.wheel.wheel_rules import is_another_version, same_version
 from tf_tester.errors import InstallFailed, UsageError
 from tf_tester.flow.prepare.prepare import Preparation
 from tf_tester.flow.prepare.services import Services
@@ -126,6 +126,7 @@ def run_trial(
         planned=preparation.planned,
         environment=environment,
         import_names=preparation.import_names,
+        installed_first=_shadowed(trial, preparation.project_names),
         services=services,
         env=clean_environment(trial, environment, folders.home, folders.temporary, services.run.environ),
         world=world_of(files, preparation.planned, environment, services, folders),
@@ -148,6 +149,7 @@ class _Stage(Struct, frozen=True):
     planned: PlannedCell
     environment: Environment
     import_names: tuple[str, ...]
+    installed_first: tuple[str, ...]
     services: Services
     env: Mapping[str, str]
     world: World
@@ -173,6 +175,20 @@ class _Stage(Struct, frozen=True):
                 hint="`tf-tester doctor` shows what this system allows.",
             )
         return end
+
+
+def _shadowed(trial: Trial, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the project whose sources would be imported in place of what was built of them.
+
+    Not where a test lies among these sources: it is a part of what it imports.
+    """
+    if trial.project is None:
+        return ()
+    sources = {name: trial.project / name for name in names if (trial.project / name).is_dir()}
+    files = [Path(os.path.realpath(file_of(target))) for target in trial.targets]
+    return tuple(
+        name for name, folder in sources.items() if not any(file.is_relative_to(folder.resolve()) for file in files)
+    )
 
 
 def _about_hidden(rows: Sequence[TestRow], files: UserFiles) -> tuple[str, ...]:
@@ -245,6 +261,7 @@ def _start_harness(
         "args": list(stage.trial.arguments),
         "events": str(events),
         "watch": list(stage.import_names),
+        "installed_first": list(stage.installed_first),
         "distribution": stage.planned.cell.package,
         "limit": LIMIT,
         "deselect": sorted(left_out),
@@ -280,6 +297,9 @@ def _identity_remarks(events: Sequence[HarnessEvent], planned: PlannedCell) -> t
     """Compare what ran with what was asked for; continuous integrations ran wrong versions for months."""
     remarks = []
     cell = planned.cell
+    for shown in events:
+        if isinstance(shown, PackageImported) and shown.version and is_another_version(shown.version, cell.version):
+            remarks.append(f"{cell.package} {cell.version} was asked for, import {shown.name} shows {shown.version}")
     for start in events:
         if not isinstance(start, SessionStarted):
             continue

@@ -1,0 +1,93 @@
+"""What a cell gets besides the package under test: requirements, their files, the user's own project."""
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+
+from tf_tester.core.config.settings import Settings
+from tf_tester.errors import UsageError
+from tf_tester.model.request import Trial
+
+if TYPE_CHECKING:
+    from tf_tester.core.select.requirements_file import RequestedPackages
+
+
+def requested(files: tuple[Path, ...], package: str) -> "RequestedPackages":
+    """Return what requirements files ask for besides the package under test. Raises `UsageError`."""
+    from tf_tester.core.select.requirements_file import RequestedPackages, read_requirements
+
+    return read_requirements(files, package, _content, os.environ) if files else RequestedPackages()
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"The requirements file {file} can't be read: {error.strerror}.") from error
+
+
+def with_packages(trial: Trial, settings: Settings) -> Trial:
+    """Return a trial with everything that is to be installed besides the package under test. Raises `UsageError`."""
+    from msgspec.structs import replace
+
+    package = str(canonicalize_name(settings.package))
+    found = requested(settings.requirements, package)
+    project, extras = _with_extras(settings.project)
+    remarks = trial.remarks
+    if found.hashes:
+        remarks += (f"the hashes in {', '.join(found.sources)} bind what they are of; all else is as its index says",)
+    return replace(
+        trial,
+        requirements=(*settings.with_, *found.requirements, *_of_groups(settings.group, project)),
+        constraints=found.constraints,
+        hashes=tuple(found.hashes.items()),
+        remarks=remarks,
+        project=project,
+        extras=extras,
+    )
+
+
+def _with_extras(project: Path | None) -> tuple[Path | None, tuple[str, ...]]:
+    """Return the folder and the extras of `.[test,docs]`."""
+    if project is None:
+        return None, ()
+    if project.exists():
+        return project.resolve(), ()
+    match = re.fullmatch(r"(.*?)/?\[([A-Za-z0-9._, -]+)\]", str(project))
+    if match is None:
+        return project, ()
+    return Path(match[1] or ".").resolve(), tuple(word.strip() for word in match[2].split(",") if word.strip())
+
+
+def _of_groups(groups: tuple[str, ...], project: Path | None) -> tuple[str, ...]:
+    """Return the requirements of dependency groups (PEP 735) of a project. Raises `UsageError`."""
+    if not groups:
+        return ()
+    import tomllib
+
+    from packaging.dependency_groups import resolve_dependency_groups
+
+    file = (project or Path.cwd()) / "pyproject.toml"
+    try:
+        table = tomllib.loads(file.read_text("utf-8")).get("dependency-groups", {})
+        return tuple(resolve_dependency_groups(table, *groups))
+    except OSError as error:
+        raise UsageError(
+            f"{file} can't be read for --group: {error.strerror}.", hint="Name its folder with --project."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} is not TOML: {error}.") from error
+    except (LookupError, ValueError, TypeError, ExceptionGroup) as error:
+        known = ", ".join(table) if isinstance(table, dict) and table else "none"
+        raise UsageError(
+            f"{file} can't give {' and '.join(groups)}: {_first(error)}.", hint=f"Its groups: {known}."
+        ) from error
+
+
+def _first(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error.args[0] if error.args else error).rstrip(".")

@@ -1,0 +1,199 @@
+"""Requirements files as pip reads them; what can't be done with a line is told with the option that does it."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from msgspec import Struct
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from tf_tester.errors import UsageError
+
+_BOMS = (
+    (b"\xef\xbb\xbf", "utf-8"),
+    (b"\xff\xfe\x00\x00", "utf-32-le"),
+    (b"\x00\x00\xfe\xff", "utf-32-be"),
+    (b"\xff\xfe", "utf-16-le"),
+    (b"\xfe\xff", "utf-16-be"),
+)
+"""What PowerShell's `pip freeze > requirements.txt` begins with, among others."""
+_CODING = rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)"
+_VARIABLE = r"\$\{([A-Z0-9_]+)\}"
+_HASH = r"\s--hash[= ]\s*(\w+):([0-9A-Fa-f]+)"
+_SHORT = {"-r": "--requirement", "-c": "--constraint", "-e": "--editable", "-i": "--index-url", "-f": "--find-links"}
+_NESTED = ("--requirement", "--constraint")
+_NO_MATTER = ("--trusted-host", "--prefer-binary", "--only-binary", "--use-feature", "--use-pep517", "--progress-bar")
+"""Options that change nothing here: wheels are taken where there are any, and TLS is checked."""
+_INSTEAD = {
+    "--extra-index-url": "Give it to tf-tester: --extra-index-url {value}",
+    "--index-url": "Give it to tf-tester: --index-url {value}",
+    "--pre": "--pre is for the versions of the package under test; of others name one, as in NAME>=2.0rc1.",
+    "--editable": "For a project of your own there is --project {value}",
+    "--no-binary": "Sources of a project may be built with --allow-build {value}",
+    "--no-index": "Without the network everything comes from the store: --offline.",
+    "--find-links": "A folder or page of wheels is an index with --extra-index-url, if it is laid out as one.",
+}
+"""What does the same here, by pip's option."""
+
+_UNDERSTOOD = "Names with versions, extras, markers and hashes, -r and -c are understood."
+
+Read = Callable[[Path], bytes]
+"""Gives a file's content. Raises `UsageError`."""
+
+
+class RequestedPackages(Struct, frozen=True):
+    """What some requirements files ask for."""
+
+    requirements: tuple[str, ...] = ()
+    """PEP 508, in their order, each once."""
+    constraints: tuple[str, ...] = ()
+    """Likewise; of what is installed anyway."""
+    hashes: Mapping[str, tuple[str, ...]] = {}
+    """SHA-256 that a project's file may have, by canonical name; of others nothing is said."""
+    sources: tuple[str, ...] = ()
+    """Names of the files with hashes."""
+
+
+def read_requirements(
+    files: tuple[Path, ...], package: str, read: Read, environ: Mapping[str, str]
+) -> RequestedPackages:
+    """Return what is asked for besides the package under test, whose versions are given otherwise.
+
+    Raises `UsageError` for what can't be read or done.
+    """
+    reader = _Reader(package, read, environ)
+    for file in files:
+        reader.read(file, is_constraint=False)
+    return RequestedPackages(
+        tuple(dict.fromkeys(reader.requirements)),
+        tuple(dict.fromkeys(reader.constraints)),
+        {name: tuple(sorted(found)) for name, found in reader.hashes.items()},
+        tuple(dict.fromkeys(reader.sources)),
+    )
+
+
+def decoded(content: bytes) -> str:
+    """Return a file's text: by its byte order mark, its coding line, or as UTF-8. Raises `UnicodeError`, `LookupError`.
+
+    >>> decoded("six\\r\\n".encode("utf-16"))
+    'six\\r\\n'
+    """
+    for mark, encoding in _BOMS:
+        if content.startswith(mark):
+            return content[len(mark) :].decode(encoding)
+    for line in content.split(b"\n")[:2]:
+        if match := re.match(_CODING, line):
+            return content.decode(match[1].decode("ascii"))
+    return content.decode("utf-8")
+
+
+class _Reader:
+    def __init__(self, package: str, read: Read, environ: Mapping[str, str]) -> None:
+        self.requirements: list[str] = []
+        self.constraints: list[str] = []
+        self.hashes: dict[str, set[str]] = {}
+        self.sources: list[str] = []
+        self._package = package
+        self._read = read
+        self._environ = environ
+        self._seen: set[tuple[Path, bool]] = set()
+
+    def read(self, file: Path, *, is_constraint: bool) -> None:
+        if (file, is_constraint) in self._seen:
+            return
+        self._seen.add((file, is_constraint))
+        try:
+            text = decoded(self._read(file))
+        except (UnicodeError, LookupError) as error:
+            raise UsageError(
+                f"The requirements file {file} can't be read as text: {error}.", hint="Save it as UTF-8."
+            ) from error
+        without: list[str] = []
+        demands_hashes = False
+        for number, line in _lines(text):
+            line = re.sub(_VARIABLE, lambda match: self._environ.get(match[1]) or match[0], line)
+            place = f"{file}:{number}"
+            if line == "--require-hashes":
+                demands_hashes = True
+            elif line.startswith("-"):
+                self._option(line, place, file, is_constraint)
+            elif not self._requirement(line, place, file, is_constraint):
+                without.append(line)
+        if demands_hashes and without:
+            raise UsageError(f"{file} demands hashes, and {without[0]!r} has none.", hint="Give it one with --hash.")
+
+    def _option(self, line: str, place: str, file: Path, is_constraint: bool) -> None:
+        word, value = _split_option(line)
+        option = _SHORT.get(word, word)
+        if option in _NESTED:
+            self.read(file.parent / value, is_constraint=is_constraint or option == "--constraint")
+        elif option not in _NO_MATTER:
+            hint = _INSTEAD.get(
+                option, "Requirements with versions, extras, markers and hashes, -r and -c are understood."
+            )
+            raise UsageError(f"{place}: {word} can't be used here.", hint=hint.format(value=value or "…"))
+
+    def _requirement(self, line: str, place: str, file: Path, is_constraint: bool) -> bool:
+        """Take a requirement, and return whether it has hashes."""
+        hashes = re.findall(_HASH, f" {line}")
+        text = re.split(r"\s--\w", line, maxsplit=1)[0].strip()
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement as error:
+            raise _not_understood(text, place) from error
+        if requirement.url is not None:
+            raise UsageError(
+                f"{place}: {text!r} names an address.",
+                hint="Give a version that an index has, or a checkout of it with --project.",
+            )
+        name = str(canonicalize_name(requirement.name))
+        if name == self._package:
+            return True
+        for kind, digest in hashes:
+            if kind != "sha256":
+                raise UsageError(f"{place}: a hash is {kind}.", hint="sha256 is compared, as indexes have it.")
+            self.hashes.setdefault(name, set()).add(digest.lower())
+            self.sources.append(file.name)
+        (self.constraints if is_constraint else self.requirements).append(text)
+        return bool(hashes)
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    """Yield lines with their numbers, continued ones as one, without comments."""
+    whole, first = "", 0
+    for number, line in enumerate(text.splitlines(), 1):
+        first = first or number
+        is_comment = line.lstrip().startswith("#")
+        if line.endswith("\\") and not is_comment:
+            whole += line[:-1]
+            continue
+        line = re.sub(r"(^|\s+)#.*$", "", whole + ("" if is_comment and whole else line)).strip()
+        if line:
+            yield first, line
+        whole, first = "", 0
+    if whole.strip():
+        yield first, whole.strip()
+
+
+def _split_option(line: str) -> tuple[str, str]:
+    """Return an option and its value: `-rbase.txt`, `-r base.txt`, `--requirement=base.txt`."""
+    if line.startswith("--"):
+        word, _, value = re.sub(r"[= ]", " ", line, count=1).partition(" ")
+    else:
+        word, value = line[:2], line[2:]
+    return word, value.strip().strip("\"'")
+
+
+def _not_understood(text: str, place: str) -> UsageError:
+    if re.match(r"[./]|[A-Za-z]:[\\/]|file:", text):
+        return UsageError(f"{place}: {text!r} is a path.", hint=f"For a project of your own there is --project {text}")
+    if re.match(r"(git|hg|svn|bzr)\+|https?:", text):
+        return UsageError(
+            f"{place}: {text!r} names an address.",
+            hint="Give a version that an index has, or a checkout of it with --project.",
+        )
+    return UsageError(
+        f"{place}: {text!r} is not a requirement (PEP 508).",
+        hint=_UNDERSTOOD,
+    )

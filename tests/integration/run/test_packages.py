@@ -1,0 +1,192 @@
+"""What a cell gets besides the package under test: the user's own project, requirements files, what stands for what."""
+
+import re
+import urllib.request
+
+import pytest
+
+from tests.integration.conftest import Run, User
+from tests.simulator import Simulator
+from tests.wheels import make_wheel
+
+BACKEND = '''
+"""The smallest build backend: the package folder, nothing needed."""
+import base64, hashlib, os, pathlib, zipfile
+
+NAME, VERSION, METADATA = {name!r}, {version!r}, {metadata!r}
+
+
+def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
+    info = f"{{NAME}}-{{VERSION}}.dist-info"
+    files = {{
+        f"{{info}}/METADATA": f"Metadata-Version: 2.1\\nName: {{NAME}}\\nVersion: {{VERSION}}\\n" + METADATA,
+        f"{{info}}/WHEEL": "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
+    }}
+    for path in pathlib.Path(NAME).rglob("*.py"):
+        files[path.as_posix()] = path.read_text()
+    files[f"{{NAME}}/built.py"] = "YES = True\\n"
+    rows = []
+    with zipfile.ZipFile(f"{{wheel_directory}}/{{NAME}}-{{VERSION}}-py3-none-any.whl", "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+            digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+            rows.append(f"{{name}},sha256={{digest}},{{len(text)}}")
+        rows.append(f"{{info}}/RECORD,,")
+        archive.writestr(f"{{info}}/RECORD", "\\n".join(rows) + "\\n")
+    return f"{{NAME}}-{{VERSION}}-py3-none-any.whl"
+'''
+PYPROJECT = """
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+
+[project]
+name = "{name}"
+version = "{version}"
+
+[dependency-groups]
+dev = ["wheelset", {{include-group = "more"}}]
+more = ["gear<3"]
+"""
+
+
+def project(user: User, name: str, version: str, *, metadata: str = "", place: str = ".") -> None:
+    """Write a project whose package says that it is the checkout."""
+    user.write(f"{place}/pyproject.toml", PYPROJECT.format(name=name, version=version))
+    user.write(f"{place}/backend.py", BACKEND.format(name=name, version=version, metadata=metadata))
+    user.write(f"{place}/{name}/__init__.py", f"MAJOR = 99\nWHERE = 'checkout {version}'\n")
+
+
+def versions_in(run: Run) -> dict[str, str]:
+    """Return the versions in the lock of the only cell."""
+    lock = next(event["lock"] for event in run.record() if event["event"] == "cell-locked")
+    return {pin["name"]: pin["version"] for pin in lock["pins"]}
+
+
+# -- the user's own project
+
+
+def test_the_project_is_that_distribution_whoever_requires_it(user: User) -> None:
+    project(user, "gear", "99.0", place="mine")
+    user.write("check.py", "import toy, gear\nassert gear.WHERE == 'checkout 99.0', gear\n")
+    run = user.run("test", "check.py", "--versions", "2.0", "--project", "mine", "--with", "gear>=2")
+    assert (run.code, run.outcomes()) == (0, {"2.0": "pass"}), run.out
+    assert versions_in(run) == {"toy": "2.0", "gear": "99.0"}
+
+
+def test_what_contradicts_the_project_is_no_silent_other_version(user: User) -> None:
+    project(user, "gear", "99.0", place="mine")
+    user.write("check.py", "import toy")
+    run = user.run("test", "check.py", "--versions", "2.0", "--project", "mine", "--with", "gear<3")
+    assert (run.code, run.outcomes()) == (3, {"2.0": "unresolvable"}), run.out
+
+
+def test_extras_and_groups_of_the_project_are_installed(user: User, index: Simulator) -> None:
+    for name in ("wheelset", "axle"):
+        index.add_wheel(*make_wheel(name, "1.0"), upload_time="2020-01-01T00:00:00Z")
+    metadata = "Provides-Extra: fast\nRequires-Dist: axle; extra == 'fast'\nRequires-Dist: toy>=5\n"
+    project(user, "mine", "0.1", metadata=metadata)
+    user.write("check.py", "import mine, wheelset, axle\n")
+    run = user.run("test", "check.py", "--versions", "2.0", "--project", ".[fast]", "--group", "dev")
+    assert (run.code, run.outcomes()) == (0, {"2.0": "pass"}), run.out
+    assert versions_in(run) == {"toy": "2.0", "gear": "2.0", "mine": "0.1", "axle": "1.0", "wheelset": "1.0"}
+    run = user.run("test", "check.py", "--versions", "2.0", "--group", "absent")
+    assert (run.code, "dev, more" in run.err) == (2, True), run.err
+
+
+def test_a_project_above_may_be_named(user: User) -> None:
+    project(user, "mine", "0.1")
+    user.write("deep/check.py", "import mine\nassert mine.MAJOR == 99\n")
+    user.folder /= "deep"
+    run = user.run("test", "check.py", "--versions", "2.0", "--project", "..")
+    assert (run.code, run.outcomes()) == (0, {"2.0": "pass"}), run.out
+
+
+@pytest.mark.parametrize("name", ["tests/test_mine.py", "mine_check.py"])
+def test_what_was_built_is_tested_and_not_the_sources_beside_it(user: User, with_pytest: None, name: str) -> None:
+    project(user, "mine", "0.1")
+    user.write("conftest.py", "")
+    user.write(name, "import mine.built\ndef test_it(): assert mine.built.YES and 'site-packages' in mine.__file__\n")
+    run = user.run("test", name, "--versions", "2.0", "--project", ".")
+    assert (run.code, run.outcomes()) == (0, {"2.0": "pass"}), run.out
+
+
+def test_tests_within_the_package_are_a_part_of_it(user: User, with_pytest: None) -> None:
+    project(user, "mine", "0.1")
+    user.write("mine/test_it.py", "from mine import MAJOR\ndef test_it(): assert MAJOR == 99\n")
+    run = user.run("test", "mine/test_it.py", "--versions", "2.0", "--project", ".")
+    assert (run.code, run.outcomes()) == (0, {"2.0": "pass"}), run.out
+
+
+# -- what stands for what
+
+
+@pytest.fixture
+def tensorflows(index: Simulator) -> None:
+    """tensorflow-cpu 1.0 and tensorflow 1.0 and 2.0, with the same module; `hub` requires tensorflow."""
+    for name, version in (("tensorflow-cpu", "1.0"), ("tensorflow", "1.0"), ("tensorflow", "2.0")):
+        wheel = make_wheel(name, version, files={"tensorflow.py": f"__version__ = {version!r}\n"})
+        index.add_wheel(*wheel, upload_time="2020-01-01T00:00:00Z")
+    hub = make_wheel("hub", "1.0", requires=["TensorFlow>=1.0"])
+    index.add_wheel(*hub, upload_time="2020-01-01T00:00:00Z")
+
+
+def test_the_version_that_was_asked_for_is_the_one_that_runs(user: User, tensorflows: None) -> None:
+    user.write("r.txt", "tensorflow>=0.8\nhub\n")
+    user.write("check.py", "import tensorflow, hub\nassert tensorflow.__version__ == '1.0'\n")
+    words = ("--package", "tensorflow-cpu", "--versions", "1.0", "--resolve", "latest", "-r", "r.txt")
+    run = user.run("test", "check.py", *words)
+    assert (run.code, run.outcomes()) == (0, {"1.0": "pass"}), run.out
+    assert versions_in(run) == {"tensorflow-cpu": "1.0", "hub": "1.0"}
+    assert "stands for tensorflow>=0.8" in run.out
+
+
+def test_what_requires_another_version_of_it_contradicts(user: User, index: Simulator, tensorflows: None) -> None:
+    newer = make_wheel("newer", "1.0", requires=["tensorflow>=2"])
+    index.add_wheel(*newer, upload_time="2020-01-01T00:00:00Z")
+    user.write("check.py", "import tensorflow\n")
+    words = ("--package", "tensorflow-cpu", "--versions", "1.0", "--with", "newer")
+    run = user.run("test", "check.py", *words)
+    assert (run.code, run.outcomes()) == (3, {"1.0": "unresolvable"}), run.out
+
+
+def test_another_version_than_import_shows_is_remarked_on(user: User, index: Simulator) -> None:
+    wheel = make_wheel("liar", "1.0", files={"liar.py": "__version__ = '2.0'\n"})
+    index.add_wheel(*wheel, upload_time="2020-01-01T00:00:00Z")
+    user.write("check.py", "import liar\n")
+    run = user.run("test", "check.py", "--package", "liar", "--versions", "1.0")
+    assert "liar 1.0 was asked for, import liar shows 2.0" in run.out
+
+
+# -- requirements files
+
+
+def test_a_hash_binds(user: User, index: Simulator) -> None:
+    with urllib.request.urlopen(f"{index.simple_url}/gear/") as page:
+        digest = re.findall(r"gear-2\.0-py3-none-any\.whl#sha256=([0-9a-f]{64})", page.read().decode())[0]
+    user.write("check.py", "import gear\n")
+    for given, outcome in ((digest, "pass"), ("0" * 64, "unresolvable")):
+        user.write("r.txt", f"gear==2.0 \\\n    --hash=sha256:{given}\n")
+        run = user.run("test", "check.py", "--versions", "2.0", "-r", "r.txt")
+        assert run.outcomes() == {"2.0": outcome}, run.out
+    assert "none of the hashes" in run.out
+    assert "gear-2.0-py3-none-any.whl" in run.out
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_constraints_and_what_powershell_writes_are_read(user: User, encoding: str) -> None:
+    (user.folder / "r.txt").write_bytes("-c limits.txt\r\ngear\r\n".encode(encoding))
+    user.write("limits.txt", "gear<2\n")
+    user.write("check.py", "import gear\nassert gear.MAJOR == 1\n")
+    run = user.run("test", "check.py", "--versions", "2.0", "-r", "r.txt")
+    assert (run.code, run.outcomes()) == (0, {"2.0": "pass"}), run.out
+
+
+def test_a_line_that_cannot_be_done_names_what_does_it(user: User) -> None:
+    user.write("check.py", "import gear\n")
+    user.write("r.txt", "gear\n-e ./mine\n")
+    run = user.run("test", "check.py", "--versions", "2.0", "-r", "r.txt")
+    assert run.code == 2
+    assert "r.txt:2: -e can't be used here" in run.err
+    assert "--project ./mine" in run.err

@@ -1,0 +1,114 @@
+"""Requirements files, as pip reads them."""
+
+from pathlib import Path
+
+import pytest
+
+from tf_tester.core.select.requirements_file import RequestedPackages, read_requirements
+from tf_tester.errors import UsageError
+
+ZERO, ONE = "0" * 64, "1" * 64
+
+
+def asked(text: str | bytes, *, environ: dict[str, str] | None = None, **others: str) -> RequestedPackages:
+    """Return what `r.txt` asks for; other files by their name without `.txt`."""
+    files = {Path(f"/p/{name}.txt"): content.encode() for name, content in others.items()}
+    files[Path("/p/r.txt")] = text.encode() if isinstance(text, str) else text
+
+    def read(file: Path) -> bytes:
+        if file not in files:
+            raise UsageError(f"no {file}")
+        return files[file]
+
+    return read_requirements((Path("/p/r.txt"),), "toy", read, environ or {})
+
+
+@pytest.mark.parametrize(
+    ("text", "requirements"),
+    [
+        ("six\nnumpy>=1.20,<2\n", ("six", "numpy>=1.20,<2")),
+        ("# all\n\nsix  # why\n  numpy\n", ("six", "numpy")),
+        ("six\nsix\n", ("six",)),
+        ("six \\\n  >=1\n", ("six   >=1",)),
+        ("gear[fast]>1; python_version < '3.9'\n", ("gear[fast]>1; python_version < '3.9'",)),
+        ("toy==2.0\nToy\nsix\n", ("six",)),
+        ("--only-binary :all:\n--trusted-host x\n--prefer-binary\nsix", ("six",)),
+        ("six==${SIX}\nnone-${OTHER}", None),
+    ],
+)
+def test_lines_are_requirements(text: str, requirements: tuple[str, ...] | None) -> None:
+    if requirements is None:
+        assert asked("six==${SIX}", environ={"SIX": "1.16"}).requirements == ("six==1.16",)
+        with pytest.raises(UsageError, match="OTHER"):
+            asked(text, environ={"SIX": "1.16"})
+    else:
+        assert asked(text).requirements == requirements
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_whatever_powershell_writes_is_read(encoding: str) -> None:
+    assert asked("six==1.0\r\nnumpy\r\n".encode(encoding)).requirements == ("six==1.0", "numpy")
+
+
+def test_a_coding_line_counts() -> None:
+    assert asked("# -*- coding: latin-1 -*-\nsix  # é\n".encode("latin-1")).requirements == ("six",)
+
+
+@pytest.mark.parametrize("content", [b"six\xff", b"# coding: no-such\nsix", b"\xff\xfes"])
+def test_what_is_no_text_is_told(content: bytes) -> None:
+    with pytest.raises(UsageError, match=r"r\.txt can't be read as text"):
+        asked(content)
+
+
+@pytest.mark.parametrize("form", ["-r base.txt", "-rbase.txt", "--requirement base.txt", "--requirement=base.txt"])
+def test_a_file_within_a_file_is_read_beside_it(form: str) -> None:
+    assert asked(f"{form}\nsix", base="numpy\n-r r.txt").requirements == ("numpy", "six")
+
+
+@pytest.mark.parametrize("form", ["-c limits.txt", "-climits.txt", "--constraint=limits.txt"])
+def test_constraints_only_limit(form: str) -> None:
+    found = asked(f"{form}\nsix", limits="six<1.16\nnumpy<2\n-r more.txt", more="scipy<2")
+    assert (found.requirements, found.constraints) == (("six",), ("six<1.16", "numpy<2", "scipy<2"))
+
+
+def test_hashes_are_of_their_project() -> None:
+    found = asked(f"six==1.0 --hash=sha256:{ONE} \\\n  --hash=sha256:{ZERO}\nnumpy\ntoy==1 --hash=sha256:{ONE}\n")
+    assert found == RequestedPackages(("six==1.0", "numpy"), (), {"six": (ZERO, ONE)}, ("r.txt",))
+
+
+def test_a_file_may_demand_hashes_of_all() -> None:
+    with pytest.raises(UsageError, match="'numpy' has none"):
+        asked(f"--require-hashes\nsix==1.0 --hash=sha256:{ONE}\nnumpy")
+    assert asked(f"--require-hashes\nsix==1.0 --hash=sha256:{ONE}").hashes == {"six": (ONE,)}
+
+
+def test_only_the_hash_that_indexes_have_is_compared() -> None:
+    with pytest.raises(UsageError, match="md5"):
+        asked("six==1.0 --hash=md5:00")
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("--extra-index-url https://host/simple", "--extra-index-url https://host/simple"),
+        ("-i https://host/simple", "--index-url https://host/simple"),
+        ("--index-url=https://host/simple", "--index-url https://host/simple"),
+        ("-e .", "--project ."),
+        ("--editable=./lib", "--project ./lib"),
+        ("./lib", "--project ./lib"),
+        ("/home/me/lib", "--project /home/me/lib"),
+        ("--pre", "NAME>=2.0rc1"),
+        ("--no-binary numpy", "--allow-build numpy"),
+        ("--find-links wheels/", "--extra-index-url"),
+        ("six @ git+https://host/six.git@1.0", "--project"),
+        ("git+https://host/six.git", "--project"),
+        ("https://host/six-1.0-py3-none-any.whl", "--project"),
+        ("--no-such", "are understood"),
+        ("six=1.0", "are understood"),
+    ],
+)
+def test_what_cannot_be_done_names_what_does_it(line: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        asked(f"six\n\n{line}\n")
+    assert "/p/r.txt:3: " in str(caught.value)
+    assert hint in caught.value.hint
