@@ -157,6 +157,8 @@ def test_every_setting_has_its_flag(project: Path) -> None:
         *(
             "-r",
             "r.txt",
+            "--group",
+            "dev",
             "--project",
             ".",
             "--allow-build",

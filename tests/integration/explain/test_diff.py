@@ -101,7 +101,7 @@ def test_two_records(user: User) -> None:
     ("words", "code", "said"),
     [
         (("3.0", "9.9"), 2, "9.9"),
-        (("3.0", "3.0@tomorrow"), 2, "no way to choose dependencies"),
+        (("3.0", "3.0@tomorrow"), 2, "is not a way to choose dependencies"),
         (("3.0,4.0", "4.0"), 2, "means 2 cells"),
         (("a.jsonl", "4.0"), 2, "A record can only be compared with a record."),
         (("a.jsonl", "a.jsonl", "--format", "html"), 2, "--format html can't show records."),

@@ -39,7 +39,7 @@ def test_an_old_run_is_compared_with_one_of_today(old: User, index: Simulator) -
     run = old.run(*words, "--baseline", "baseline.json")
     assert run.code == 1
     moved = run.out[run.out.index("Against baseline.json: ") :].splitlines()
-    assert moved[0] == "Against baseline.json: 1 moved"
+    assert moved[0] == "Against baseline.json: 1 result moved"
     assert moved[1].split() == ["gone", f"toy==2.2@py{PY}@era", "crash"]
     diff = json.loads(old.run("diff", "test.jsonl", "now.jsonl", "--format", "json").out)
     assert [cell["cell"] for cell in diff["cells"]] == [f"toy==2.2@py{PY}@era"]

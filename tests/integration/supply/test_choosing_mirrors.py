@@ -148,8 +148,8 @@ def test_a_list_of_mirrors_that_makes_no_sense_is_an_error_in_a_sentence(user: U
     for text, told in (
         ('[[mirror]]\nname = "x"\n', "url"),
         ('[[mirror]]\nname = "auto"\nurl = "https://x.example/simple"\n', "auto"),
-        ('[[mirror]]\nname = "A b"\nurl = "https://x.example/simple"\n', "is no name"),
-        ('[[mirror]]\nname = "x"\nurl = "x"\n', "no address"),
+        ('[[mirror]]\nname = "A b"\nurl = "https://x.example/simple"\n', "is not a name"),
+        ('[[mirror]]\nname = "x"\nurl = "x"\n', "not an address"),
         ('[[mirror]]\nname = "x"\nurl = "https://x.example"\nspeed = 5\n', "speed"),
         ("[[mirror", "mirrors.toml"),
     ):

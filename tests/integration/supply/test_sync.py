@@ -421,12 +421,12 @@ def test_ctrl_c_ends_it_and_what_came_is_kept(user: User, index: Simulator, conf
         ("", "names nothing"),
         ("projects = [1]", "Expected `str`"),
         ('project = ["toy"]', "unknown field `project`"),
-        ('projects = ["toy=="]', "is no requirement"),
+        ('projects = ["toy=="]', "is not a requirement"),
         ('projects = ["toy"]\npythons = ["three"]', "is no Python"),
-        ('projects = ["toy"]\nplatforms = ["amiga"]', "is no platform"),
+        ('projects = ["toy"]\nplatforms = ["amiga"]', "is not a platform"),
         ('projects = ["toy"]\nmost = "much"', "most must be"),
         ('projects = ["toy"]\nlocks = ["absent"]', "can't be read"),
-        ('projects = ["toy"]\nname = "Über"', "is no name"),
+        ('projects = ["toy"]\nname = "Über"', "is not a name"),
     ],
 )
 def test_mistakes_are_one_sentence(user: User, text: str, told: str) -> None:

@@ -211,7 +211,7 @@ def is_another_version(shown: str, version: str) -> bool:
 
 
 def without_requirement(metadata: bytes, package: str) -> bytes:
-    """Return METADATA that doesn't require a package, whatever version of it. `package`: canonical.
+    r"""Return METADATA that doesn't require a package, whatever version of it. `package`: canonical.
 
     >>> without_requirement(b"Name: tool\nRequires-Dist: Toy_Box>=2\nRequires-Dist: toy\n", "toy-box")
     b'Name: tool\nRequires-Dist: toy\n'
@@ -222,7 +222,7 @@ def without_requirement(metadata: bytes, package: str) -> bytes:
 
 
 def renamed_requirements(metadata: bytes, names: Collection[str], package: str) -> bytes:
-    """Return METADATA that requires one package, as far as it requires some others. `names`, `package`: canonical.
+    r"""Return METADATA that requires one package, as far as it requires some others. `names`, `package`: canonical.
 
     >>> renamed_requirements(b"Requires-Dist: TensorFlow>=2.8\nRequires-Dist: six\n", ["tensorflow"], "tensorflow-cpu")
     b'Requires-Dist: tensorflow-cpu>=2.8\nRequires-Dist: six\n'
