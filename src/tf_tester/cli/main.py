@@ -21,6 +21,7 @@ COMMANDS = {
     "bisect": ("tf_tester.cli.explain.bisect", "Find the version with which a test begins to fail."),
     "blame": ("tf_tester.cli.explain.blame", "Find the dependencies that make a test fail."),
     "diff": ("tf_tester.cli.explain.diff", "Tell what differs between two versions, or two records."),
+    "show": ("tf_tester.cli.explain.show", "Print a run again, or any part of it."),
     "supports": (
         "tf_tester.cli.explain.supports",
         "Tell from a record which versions work, as a range for pyproject.toml.",

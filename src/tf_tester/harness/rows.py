@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from .session import HarnessSession
 
-STATUSES = ("pass", "skip", "empty", "error", "fail")
+STATUSES = ("pass", "skip", "empty", "error", "fail", "crash")
 """From weak to strong: of the judgements of one test (setup, call, teardown, subtests) the strongest stays."""
 
 

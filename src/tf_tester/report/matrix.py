@@ -35,6 +35,8 @@ from tf_tester.report.words import (
 )
 
 _SHORTEST_NAME = 20
+_MOST_KINDS = 12
+"""Kinds of failure that a report shows, the most frequent first; `tf-tester show` has all."""
 _MOST_DETAIL = 12
 """Lines of a resolver's or a build's own words; the rest is in the evidence."""
 _PHASES = ("resolve", "download", "layers", "environment", "run", "cleanup")
@@ -84,7 +86,7 @@ def _header(report: RunReport) -> list[Line]:
 
 
 def _differences(report: RunReport, layout: TextLayout) -> list[Line]:
-    found, hidden = differences(report)
+    found, hidden = differences(report, most=_MOST_KINDS)
     if not found:
         return []
     labels = cell_labels(report.cells)
@@ -93,8 +95,8 @@ def _differences(report: RunReport, layout: TextLayout) -> list[Line]:
     for difference in found:
         lines += _difference(difference, labels, report, layout, name_test=not one_test)
     if hidden > 0:
-        kinds = "1 more kind of failure is" if hidden == 1 else f"{hidden} more kinds of failure are"
-        lines.append(line(Span(f"  {kinds} in the record", Style.FAINT)))
+        kinds = count_text(hidden, "more kind")
+        lines.append(line(Span(f"  {kinds} of failure: tf-tester show {report.run_id} --failures", Style.FAINT)))
     return lines
 
 
@@ -120,6 +122,8 @@ def _difference(
     if row is not None and row.exception is not None and row.exception.file:
         where = layout.shorten_left(printable(place(row.exception)), layout.width - 7)
         yield line(Span(f"    at {where}", Style.FAINT))
+    if difference.tests > 1 + len(difference.also):
+        yield line(Span(f"    {count_text(difference.tests, 'test')} fail like this", Style.FAINT))
     yield from _also(difference.also, labels, report, layout)
     known = finding(difference, report)
     for text in _verdict(known):

@@ -177,6 +177,12 @@ version  python  outcome    time        import  memory
 1.15.0   -       no-python
 
 What differs
+  2.16.1 py3.12  ImportError: cannot import name 'Adam' from 'keras.layers'
+    (/s/1/keras.py)
+    at keras/src/layers/__init__.py:123 in load
+    also 2.18.0
+    verdict: unknown, the cells that pass also have other dependencies
+    seen from 2.16.1 on; otherwise with 2.12.0
   2.8.0 py3.10  TypeError: Descriptors cannot be created directly.
     at google/protobuf/descriptor.py:561 in __new__
     verdict: unknown, the cells that pass also have other dependencies
@@ -184,12 +190,6 @@ What differs
   2.12.0 py3.11  crash: signal 11 (SIGSEGV)
     verdict: unknown, the cells that pass also have other dependencies
     seen 2.12.0 only; otherwise with 2.8.0 and 2.16.1
-  2.16.1 py3.12  ImportError: cannot import name 'Adam' from 'keras.layers'
-    (/s/1/keras.py)
-    at keras/src/layers/__init__.py:123 in load
-    also 2.18.0
-    verdict: unknown, the cells that pass also have other dependencies
-    seen from 2.16.1 on; otherwise with 2.12.0
 
 Could not run
   1.14.0  no-python  tensorflow 1.14.0 has wheels for Python 3.6, 3.7 only, and
@@ -236,16 +236,17 @@ time: over the time limit; FAIL: the test raised or left with a status other
 than 0; -: no such test in that cell, or not reached
 
 What differs
+  2.16.1 py3.12  …d_evaluate_with_callbacks[adam-float32]
+    ImportError: cannot import name 'Adam' from 'keras.layers' (/s/1/keras.py)
+    at keras/src/layers/__init__.py:123 in load
+    4 tests fail like this
+    also 2.18.0
+    verdict: unknown, the cells that pass also have other dependencies
+    seen from 2.16.1 on; otherwise with 2.12.0
   2.12.0 py3.11  …d_evaluate_with_callbacks[adam-float32]
     timeout
     verdict: unknown, the cells that pass also have other dependencies
     seen 2.12.0 only; otherwise with 2.16.1
-  2.16.1 py3.12  …d_evaluate_with_callbacks[adam-float32]
-    ImportError: cannot import name 'Adam' from 'keras.layers' (/s/1/keras.py)
-    at keras/src/layers/__init__.py:123 in load
-    also 2.18.0
-    verdict: unknown, the cells that pass also have other dependencies
-    seen from 2.16.1 on; otherwise with 2.12.0
 
 Could not run
   1.15.0  no-wheel  tensorflow 1.15.0 has no wheel for linux aarch64

@@ -1,7 +1,7 @@
 """Which failures are the same failure: cells that broke in one way are told in one place."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from msgspec import Struct
 
@@ -37,6 +37,8 @@ class SharedFailure(Struct, frozen=True):
     """None: the cell failed without any test to name."""
     headline: str
     also: tuple[Cell, ...] = ()
+    tests: int = 1
+    """How many tests fail in that way, in all cells."""
 
 
 class Obstacle(Struct, frozen=True):
@@ -49,35 +51,42 @@ class Obstacle(Struct, frozen=True):
     """Of all these cells; they may name different versions."""
 
 
-def differences(report: RunReport) -> tuple[tuple[SharedFailure, ...], int]:
-    """Return the first failure of each failing cell that no earlier cell has shown, and how many kinds stay unshown.
+def differences(report: RunReport, *, most: int | None = None) -> tuple[tuple[SharedFailure, ...], int]:
+    """Return the kinds of failure, the most frequent first, and how many there are beyond `most`.
 
-    A cell is named with every shown kind of failure that it has.
+    Each is shown by the first test of the first cell that has it. What was looked into is told in any case.
     """
-    failures: dict[str, tuple[Cell, dict[Signature, tuple[TestRow | None, str]]]] = {}
+    kinds: dict[Signature, _Kind] = {}
     for cell in report.cells:
         result = report.result(cell)
         if result.outcome.is_failure_of_the_test:
-            failures[cell.name] = (cell, kinds_of_failure(result))
-    shown: dict[Signature, tuple[Cell, TestRow | None, str]] = {}
-    for cell, kinds in failures.values():
-        for signature, (row, told) in kinds.items():
-            if signature not in shown:
-                shown[signature] = (cell, row, told)
-                break
-    # What was looked into is told in any case.
+            for signature, (row, told, count) in _counted(result).items():
+                kinds.setdefault(signature, _Kind(cell, row, told)).add(cell, count)
+    ordered = sorted(kinds.values(), key=lambda kind: -kind.tests)  # stable: of equals the first that was seen
     explained = {(one.cell.name, one.test) for one in report.explanations}
-    for cell, kinds in failures.values():
-        for signature, (row, told) in kinds.items():
-            if signature not in shown and row is not None and (cell.name, row.id) in explained:
-                shown[signature] = (cell, row, told)
-    every_kind = {signature for _, kinds in failures.values() for signature in kinds}
-    having = {signature: tuple(cell for cell, kinds in failures.values() if signature in kinds) for signature in shown}
-    found = tuple(
-        SharedFailure(cell, row, told, tuple(other for other in having[signature] if other != cell))
-        for signature, (cell, row, told) in shown.items()
-    )
-    return found, len(every_kind) - len(shown)
+    shown = ordered[:most]
+    shown += [kind for kind in ordered[len(shown) :] if kind.has_one_of(explained)]
+    found = tuple(SharedFailure(kind.cell, kind.row, kind.told, tuple(kind.cells)[1:], kind.tests) for kind in shown)
+    return found, len(kinds) - len(shown)
+
+
+class _Kind:
+    """One kind of failure, and where it was seen."""
+
+    def __init__(self, cell: Cell, row: TestRow | None, told: str) -> None:
+        self.cell = cell
+        self.row = row
+        self.told = told
+        self.cells: list[Cell] = []
+        self.tests = 0
+
+    def add(self, cell: Cell, count: int) -> None:
+        self.cells.append(cell)
+        self.tests += count
+
+    def has_one_of(self, explained: Set[tuple[str, str]]) -> bool:
+        """Return whether the test that shows it was looked into."""
+        return self.row is not None and (self.cell.name, self.row.id) in explained
 
 
 def obstacles(report: RunReport) -> tuple[Obstacle, ...]:
@@ -149,14 +158,20 @@ def gravest_first(rows: Iterable[TestRow]) -> dict[str, TestRow]:
 
 def kinds_of_failure(result: CellResult) -> dict[Signature, tuple[TestRow | None, str]]:
     """Return kinds of failure in the order of the tests, each with the first test that shows it."""
-    kinds: dict[Signature, tuple[TestRow | None, str]] = {}
+    return {signature: (row, told) for signature, (row, told, _) in _counted(result).items()}
+
+
+def _counted(result: CellResult) -> dict[Signature, tuple[TestRow | None, str, int]]:
+    """Return what `kinds_of_failure` does, and how many tests fail in each way."""
+    kinds: dict[Signature, tuple[TestRow | None, str, int]] = {}
     for row in result.tests:
         if row.outcome.is_failure_of_the_test:
             signature, told = _signature(row, result)
-            kinds.setdefault(signature, (row, told))
+            first, words, count = kinds.get(signature, (row, told, 0))
+            kinds[signature] = first, words, count + 1
     if not kinds:
         told = result.summary or str(result.outcome)
-        kinds[(result.outcome, without_varying(told), "")] = (None, told)
+        kinds[(result.outcome, without_varying(told), "")] = (None, told, 1)
     return kinds
 
 

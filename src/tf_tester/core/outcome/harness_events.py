@@ -19,7 +19,7 @@ MOST_LINES = 500_000
 _Count = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 """What the record, too, can hold as an integer."""
 _Memory = Annotated[int, Meta(ge=0, le=2**40)]
-_STATUSES = frozenset({Outcome.PASS, Outcome.SKIP, Outcome.EMPTY, Outcome.ERROR, Outcome.FAIL})
+_STATUSES = frozenset({Outcome.PASS, Outcome.SKIP, Outcome.EMPTY, Outcome.ERROR, Outcome.FAIL, Outcome.CRASH})
 
 
 class CodePlace(Struct, frozen=True, gc=False):
@@ -102,7 +102,7 @@ class RowFinished(Struct, frozen=True, tag_field="event", tag="test"):
 
     id: str
     status: Outcome
-    """`pass`, `skip`, `error` or `fail`: others are the parent's to tell."""
+    """`crash`: of a process that the test runner started; others are the parent's to tell."""
     exception: ReportedException | None = None
     traceback: str = ""
     stdout: str = ""

@@ -122,7 +122,8 @@ class Plugin:
         if report.outcome == "rerun":
             row.remarks.append("was run again after a failure")
         elif report.failed:
-            judge(row, report, "error" if report.when in ("setup", "teardown") else "fail")
+            statuses = {"setup": "error", "teardown": "error", "???": "crash"}  # the last one of pytest-xdist
+            judge(row, report, statuses.get(report.when, "fail"))
         elif not is_part:
             judge(row, report, "skip" if report.skipped else "pass")
         if is_part:

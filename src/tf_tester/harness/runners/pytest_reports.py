@@ -1,6 +1,6 @@
 """What pytest's reports say of a test, where nothing of its text is read that the exception itself can tell."""
 
-from ..failures import describe, format_traceback
+from ..failures import MESSAGE_LIMIT, describe, format_traceback, line_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +34,22 @@ def attach(report: "Any", excinfo: "Any", session: "HarnessSession") -> None:
     report.tf_tester_traceback = format_traceback(error, trace, session.limit)
 
 
+def from_another_process(report: "Any") -> "tuple[dict[str, Any] | None, str | None]":
+    """Return the exception of a report that pytest-xdist has carried here as text, else the line that says why."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is None:
+        text = report.longrepr if isinstance(report.longrepr, str) else report.longreprtext
+        lines = [line[1:].strip() for line in text.splitlines() if line.startswith("E ")]
+        return None, next(iter(lines or text.strip().splitlines()), None)
+    kind, _, message = crash.message.partition(": ")
+    if crash.message.startswith("assert "):  # pytest leaves out what it is
+        kind, message = "AssertionError", crash.message
+    elif not kind.replace(".", "").isidentifier():
+        return None, crash.message
+    place = {"file": crash.path, "line": line_number(crash.lineno), "function": None, "text": None}
+    return dict(place, type=kind, message=message[:MESSAGE_LIMIT], in_package=None), None
+
+
 def judge(row: "OpenRow", report: "Any", status: str) -> None:
     """Judge a row by a report; ``status`` is for one that failed."""
     expected = getattr(report, "wasxfail", None)
@@ -49,7 +65,9 @@ def _judge_failure(row: "OpenRow", report: "Any", status: str) -> None:
     if row.judge(status):
         row.exception = getattr(report, "tf_tester_exception", None)
         row.traceback = getattr(report, "tf_tester_traceback", "")
-        if row.exception is None or row.exception["file"] is None:
+        if row.exception is None:
+            row.exception, row.reason = from_another_process(report)
+        if row.exception is None or row.exception["file"] is None or not row.traceback:
             row.traceback = report.longreprtext
         if "[XPASS(strict)]" in report.longreprtext and row.exception is None:
             row.remarks.append(UNEXPECTED_PASS)

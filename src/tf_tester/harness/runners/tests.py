@@ -56,7 +56,7 @@ class Tests:
         self._running.pop(row.id, None)
         self._seen.add(_file_of(row.id))
         self._waiting.pop(row.id, None)
-        self.has_failed = self.has_failed or row.status in ("fail", "error", "empty")
+        self.has_failed = self.has_failed or row.status in ("fail", "error", "empty", "crash")
         row.finish()
 
     def knows(self, file: str) -> bool:

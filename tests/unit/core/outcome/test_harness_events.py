@@ -76,7 +76,7 @@ def test_a_line_that_is_no_event_is_left_out_and_counted(line: bytes) -> None:
         {"event": "start", "distribution": "toy"},
         ROW | {"status": "perfect"},
         ROW | {"status": "no-python"},
-        ROW | {"status": "crash"},
+        ROW | {"status": "timeout"},
         ROW | {"status": ["pass"]},
         ROW | {"exception": "text"},
         ROW | {"exception": {"line": "many"}},
@@ -135,7 +135,7 @@ def test_memory_does_not_grow_with_the_lines_beyond(line: bytes, monkeypatch: py
 def test_a_row_is_one_that_the_harness_judges_itself() -> None:
     read = read_log("\n".join(json.dumps(ROW | {"status": str(outcome)}) for outcome in Outcome).encode()).events
     statuses = [event.status for event in read if isinstance(event, RowFinished)]
-    assert set(statuses) == {Outcome.PASS, Outcome.SKIP, Outcome.FAIL, Outcome.ERROR, Outcome.EMPTY}
+    assert set(statuses) == {Outcome.PASS, Outcome.SKIP, Outcome.FAIL, Outcome.ERROR, Outcome.EMPTY, Outcome.CRASH}
 
 
 def test_what_was_collected_is_in_order() -> None:

@@ -1,0 +1,82 @@
+"""`tf-tester show`."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tf_tester.cli.common.options import EPILOG, options, settings_from
+
+_FILE_COLUMNS = 120
+
+
+@click.command("show", epilog=EPILOG, short_help="Print a run again, or any part of it.")
+@click.argument("run", default="last", metavar="[RUN|RECORD]")
+@options("store", "color", "timings")
+@click.option("--failures", is_flag=True, help="Every kind of failure, with a traceback of each.")
+@click.option("--test", "tests", multiple=True, metavar="ID", help="All that is known of tests with this in their id.")
+@click.option("--cell", "cells", multiple=True, metavar="CELL", help="Only this cell: its name, or a version.")
+@click.pass_context
+def command(
+    ctx: click.Context, /, run: str, failures: bool, tests: tuple[str, ...], cells: tuple[str, ...], **_: Any
+) -> int:
+    """Print a run again, or any part of it.
+
+    RUN is `last`, a run's name or the beginning of one, a folder with a record, or a record.
+
+    \b
+    Examples:
+      tf-tester show
+      tf-tester show last --failures
+      tf-tester show run.jsonl --test test_saves --cell 2.16.1
+    """
+    from tf_tester.errors import UsageError
+    from tf_tester.report.lines import as_text, wants_colour, write
+    from tf_tester.report.matrix import print_report
+    from tf_tester.report.record import report_of
+    from tf_tester.report.show import failure_lines, lines_of_tests, of_cells
+
+    settings = settings_from(ctx.params).settings
+    environ = {**os.environ, **{"always": {"FORCE_COLOR": "1"}, "never": {"NO_COLOR": "1"}}.get(settings.color, {})}
+    report = report_of(_record(run, settings.store / "runs"))
+    if cells:
+        report = of_cells(report, cells)
+        if not report.cells:
+            raise UsageError(f"The run has no cell {' and no '.join(cells)}.", hint="`tf-tester show` lists its cells.")
+    if not failures and not tests:
+        print_report(
+            report,
+            sys.stdout,
+            environ=environ,
+            width=shutil.get_terminal_size().columns if sys.stdout.isatty() else _FILE_COLUMNS,
+            timings=settings.timings,
+            default_package=settings.package,
+        )
+        return 0
+    lines = failure_lines(report) if failures else []
+    lines += lines_of_tests(report, tests) if tests else []
+    if tests and not lines:
+        words = " or ".join(tests)
+        raise UsageError(f"The run has no test with {words} in its id.", hint="`tf-tester show` lists them.")
+    write(sys.stdout, as_text(lines, colour=wants_colour(sys.stdout, environ)))
+    return 0
+
+
+def _record(run: str, runs: Path) -> Path:
+    """Return the record that is meant. Raises `UsageError`."""
+    from tf_tester.errors import UsageError
+
+    given = Path(run)
+    if run != "last" and given.exists():
+        return given / "record.jsonl" if given.is_dir() else given
+    names = sorted(path.parent.name for path in runs.glob("*/record.jsonl"))
+    fitting = names[-1:] if run == "last" else [name for name in names if name.startswith(run)]
+    if run == "last" and not fitting:
+        raise UsageError(f"The store {runs.parent} holds no run.", hint="`tf-tester test` makes one.")
+    if len(fitting) != 1:
+        what = "is no run of this store and no file" if not fitting else f"may be any of {len(fitting)} runs"
+        raise UsageError(f"{run} {what}.", hint="Give `last`, a run's name, or the file of a record.")
+    return runs / fitting[0] / "record.jsonl"
