@@ -138,7 +138,10 @@ def _row(event: RowFinished, stderr: str) -> TestRow:
     if row.exception is not None:
         return row
     if event.could_not_begin:
-        return replace(row, reason=f"pytest could not begin: {_complaint(stderr)}", stderr=stderr)
+        complaint = _complaint(stderr)
+        if "unrecognized arguments" in complaint:
+            complaint += " (--runner script gives them to the file itself)"
+        return replace(row, reason=f"pytest could not begin: {complaint}", stderr=stderr)
     if row.outcome is Outcome.ERROR and not row.reason and row.remarks:
         return replace(row, reason=row.remarks[0])
     return row

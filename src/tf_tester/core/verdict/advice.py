@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from tf_tester.core.outcome.failures import differences
 from tf_tester.core.outcome.report import RunReport
+from tf_tester.core.verdict.missing import lacking
 from tf_tester.core.verdict.verdicts import finding
 from tf_tester.model.cell import Cell
 from tf_tester.model.lock import Resolution
@@ -38,6 +39,8 @@ def _advice(report: RunReport, default_package: str) -> Iterator[Advice]:
     outcomes = {report.result(cell).outcome for cell in report.cells}
     if report.interrupted or Outcome.DOWNLOAD_FAILED in outcomes:
         yield Advice("", "the same command again goes on; what was downloaded is kept")
+    for sentence in lacking(report):
+        yield Advice("", sentence)
     failed = [cell for cell in report.cells if report.result(cell).outcome.is_failure_of_the_test]
     failed_here = [cell for cell in failed if cell.resolution is not Resolution.LOCK]
     if failed_here:

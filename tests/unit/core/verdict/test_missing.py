@@ -1,0 +1,62 @@
+"""What a test lacks that could be given to it."""
+
+import pytest
+
+from tf_tester.core.outcome.report import RunReport
+from tf_tester.core.verdict.missing import lacking
+from tf_tester.model.cell import Cell
+from tf_tester.model.lock import Resolution
+from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow
+
+CELL = Cell.of("toy", "1.0", "3.11", Resolution.ERA)
+
+
+def told(*rows: TestRow) -> tuple[str, ...]:
+    return lacking(RunReport(cells=(CELL,), results={CELL.name: CellResult(CELL.name, Outcome.FAIL, tests=rows)}))
+
+
+def module(name: str) -> TestRow:
+    exception = ExceptionFact("ModuleNotFoundError", f"No module named '{name}'")
+    return TestRow("t", Outcome.FAIL, exception)
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        (module("yaml"), "--with pyyaml brings the module yaml"),
+        (module("sklearn.svm"), "--with scikit-learn brings the module sklearn"),
+        (module("distutils"), "--with setuptools brings the module distutils"),
+        (module("pkg_resources"), "--with 'setuptools<81' brings the module pkg_resources"),
+        (module("mine"), "--with mine may bring the module mine; of your own it is found with --pythonpath FOLDER"),
+        (TestRow("t", Outcome.ERROR, reason="fixture 'mocker' not found"), "--with pytest-mock brings mocker"),
+        (
+            TestRow(
+                "t", Outcome.ERROR, ExceptionFact("Failed", "'asyncio' not found in `markers` configuration option")
+            ),
+            "--with pytest-asyncio brings asyncio",
+        ),
+        (
+            TestRow("t", Outcome.FAIL, ExceptionFact("Failed", "async def functions are not natively supported.\nYou")),
+            "--with pytest-asyncio runs async tests",
+        ),
+    ],
+)
+def test_what_is_lacking_is_named_with_the_option_that_gives_it(row: TestRow, sentence: str) -> None:
+    assert told(row, row) == (sentence,)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        module("toy.inner"),
+        TestRow("t", Outcome.PASS, reason="fixture 'mocker' not found"),
+        TestRow("t", Outcome.ERROR, reason="fixture 'my_own' not found"),
+        TestRow("t", Outcome.FAIL, ExceptionFact("ValueError", "No module named 'yaml'")),
+    ],
+)
+def test_nothing_is_guessed(row: TestRow) -> None:
+    assert told(row) == ()
+
+
+def test_no_more_than_a_few_are_told() -> None:
+    assert len(told(*(module(f"m{number}") for number in range(9)))) == 3
