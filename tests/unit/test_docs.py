@@ -21,7 +21,7 @@ from tf_tester.model.cause import Cause, Explanation, Verdict
 from tf_tester.model.cell import Cell, CellRequirement
 from tf_tester.model.lock import Lock, Pin
 from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow, WarningFact
-from tf_tester.report.record import EVENTS, RecordWriter
+from tf_tester.report.record import EVENTS, FORMAT, RecordWriter
 from tf_tester.report.words import word
 from tf_tester.store.folder import StoreFolder
 
@@ -205,8 +205,14 @@ def test_record_page_names_events_as_the_writer_does(tmp_path: Path) -> None:
         writer.tell(events.RunFinished(0, interrupted=False, wall_s=1.0))
     line = (tmp_path / "record.jsonl").read_text()
     assert '"event":"run-finished"' in line
-    assert '"format":2' in line
-    assert "Today's format is 2." in text_of(ROOT / "docs" / "reference" / "record.md")
+    assert f'"format":{FORMAT}' in line
+    assert f"Today's format is {FORMAT}." in text_of(ROOT / "docs" / "reference" / "record.md")
+
+
+def test_record_page_has_the_order_of_outcomes() -> None:
+    text = " ".join(text_of(ROOT / "docs" / "reference" / "record.md").split())
+    told = text.partition("in this order: ")[2].partition(")")[0]
+    assert told == ", ".join(f"`{outcome}`" for outcome in Outcome if outcome.ran)
 
 
 def test_store_page_tells_every_place() -> None:

@@ -37,7 +37,7 @@ class Outcome(StrEnum):
     @property
     def ran(self) -> bool:
         """Whether something was run for it."""
-        return self in _RAN
+        return self not in _NEVER_RAN
 
     @property
     def is_failure_of_the_test(self) -> bool:
@@ -46,7 +46,17 @@ class Outcome(StrEnum):
 
 
 _BAD = frozenset({Outcome.OOM, Outcome.CRASH, Outcome.TIMEOUT, Outcome.ERROR, Outcome.FAIL})
-_RAN = _BAD | {Outcome.PASS, Outcome.EMPTY, Outcome.SKIP}
+_NEVER_RAN = frozenset(
+    {
+        Outcome.NO_PYTHON,
+        Outcome.NO_WHEEL,
+        Outcome.UNRESOLVABLE,
+        Outcome.DOWNLOAD_FAILED,
+        Outcome.BUILD_FAILED,
+        Outcome.INSTALL_FAILED,
+        Outcome.INTERRUPTED,
+    }
+)
 
 
 def worst(outcomes: Collection[Outcome]) -> Outcome:

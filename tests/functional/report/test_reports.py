@@ -41,7 +41,7 @@ from tf_tester.report.board import Board
 from tf_tester.report.lines import TextLayout, as_text
 from tf_tester.report.matrix import print_report, report_lines
 from tf_tester.report.plain import PlainPrinter
-from tf_tester.report.record import RecordWriter, read_record
+from tf_tester.report.record import FORMAT, RecordWriter, read_record
 
 FOLDER = "/home/me/runs/20261122-1"
 ERA = Resolution.ERA
@@ -528,7 +528,7 @@ def write(path: Path, events: list[Event]) -> None:
 def test_the_first_line_says_the_format_and_each_line_its_event_and_time(tmp_path: Path) -> None:
     write(tmp_path / "record.jsonl", script_run())
     lines = [json.loads(line) for line in (tmp_path / "record.jsonl").read_text().splitlines()]
-    assert lines[0]["format"] == 2
+    assert lines[0]["format"] == FORMAT
     assert (lines[0]["event"], lines[0]["at"]) == ("run-started", "2026-11-22T10:00:00.123Z")
     assert [line["event"] for line in lines[1:4]] == ["transfer-trouble"] + ["transfer-finished"] * 2
     assert lines[-1]["event"] == "run-finished"
@@ -551,7 +551,10 @@ def test_what_a_later_version_wrote_is_skipped(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [('{"event":"cell-state","format":3}\n', "has format 3"), ('{"a":1}\n', "is not a record")],
+    [
+        (f'{{"event":"cell-state","format":{FORMAT + 1}}}\n', f"has format {FORMAT + 1}"),
+        ('{"a":1}\n', "is not a record"),
+    ],
 )
 def test_other_files_are_refused(tmp_path: Path, content: str, said: str) -> None:
     (tmp_path / "record.jsonl").write_text(content)

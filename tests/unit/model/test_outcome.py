@@ -8,6 +8,20 @@ from tf_tester.model.outcome import CellResult, Outcome, TestRow, worst
 from tf_tester.report.words import EXPLAINED, count_cells, count_tests, mark, meaning
 
 GRAVEST_FIRST = ["oom", "crash", "timeout", "error", "fail", "pass", "empty", "skip"]
+NEVER_RAN = [
+    "no-python",
+    "no-wheel",
+    "unresolvable",
+    "download-failed",
+    "build-failed",
+    "install-failed",
+    "interrupted",
+]
+
+
+def test_every_outcome_has_its_place() -> None:
+    assert [str(outcome) for outcome in Outcome] == GRAVEST_FIRST + NEVER_RAN
+    assert [str(outcome) for outcome in Outcome if not outcome.ran] == NEVER_RAN
 
 
 def test_a_cell_is_as_bad_as_its_worst_test() -> None:

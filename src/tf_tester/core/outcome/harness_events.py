@@ -102,7 +102,7 @@ class RowFinished(Struct, frozen=True, tag_field="event", tag="test"):
 
     id: str
     status: Outcome
-    """`crash`: of a process that the test runner started; others are the parent's to tell."""
+    """`pass`, `skip`, `empty`, `error`, `fail`; `crash` of a process of the runner's: others are the parent's."""
     exception: ReportedException | None = None
     traceback: str = ""
     stdout: str = ""
