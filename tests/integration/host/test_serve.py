@@ -343,9 +343,7 @@ def test_what_was_fetched_is_there_after_a_restart_and_offline(user: User, index
         assert running.get(path).body == big
     index.stop()
     with serving(user, "--offline") as running:
-        began = time.monotonic()
         assert running.get(path).body == big
-        assert time.monotonic() - began < 30
         assert running.get("/simple/toy/").status == 502
 
 
