@@ -46,7 +46,7 @@ def test_a_script_that_catches_its_own_failure_is_seen_to_say_something_else(too
     run = tool.test(tmp_path, "check.py", "--package", "numpy", "--versions", "1.25.2,1.26.4,2.0.2", "--python", "3.10")
     assert run.code == 0
     assert "pass, differs" in run.out
-    assert "says ❌ 2.0.2" in run.out
+    assert "prints ❌ 2.0.2" in run.out
 
 
 def test_signatures_are_read_without_importing(tool: Tool, tmp_path: Path) -> None:
