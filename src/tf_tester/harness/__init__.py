@@ -15,7 +15,7 @@ The events, one JSON object a line, in this order (``import`` may come anywhere;
 ``loading``     a module of tests is about to be imported: ``id``
 ``collected``   pytest and unittest, once: ``ids``, and ``warnings`` of loading them
 ``test-start``  a test begins: ``id``
-``import``      a watched package has been imported: ``name wall_s cpu_s ok version``
+``import``      a watched package has been imported: ``name wall_s cpu_s ok version foreign``
 ``test``        a row: ``id status exception traceback stdout stderr reason warnings remarks exit_code could_not_begin
                 wall_s cpu_s peak_rss_kib``; ``exception`` has ``type message file line function text in_package``;
                 ``could_not_begin``: pytest refused its command line or configuration

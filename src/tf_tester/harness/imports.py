@@ -86,7 +86,10 @@ class ImportWatch:
                 self._pending.discard(name)
                 version = getattr(module, "__version__", None)
                 version = version if type(version) is str else None
-                self._events.write("import", name=name, ok=succeeded, version=version, **watches[-1].read())
+                file = getattr(module, "__file__", None)
+                foreign = file if type(file) is str and not _is_installed(file) else None
+                told = {"version": version, "foreign": foreign}
+                self._events.write("import", name=name, ok=succeeded, **dict(told, **watches[-1].read()))
             if not self._pending and self in sys.meta_path:
                 sys.meta_path.remove(self)
 
@@ -94,6 +97,12 @@ class ImportWatch:
             loader.exec_module = self._timed(loader.exec_module, begin, end)
         except AttributeError:  # a loader with slots: the import stays untimed
             pass
+
+
+def _is_installed(file: str) -> bool:
+    """Return whether a file lies in the environment, or beside the interpreter's own library."""
+    places = [sys.prefix, sys.base_prefix, sys.exec_prefix]
+    return any(file.startswith(os.path.join(place, "")) for place in places)
 
 
 def _folders(locations: "Any", file: "str | None") -> "list[str]":

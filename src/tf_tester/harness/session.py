@@ -32,8 +32,8 @@ class HarnessSession:
         self.deselect = frozenset(order.get("deselect") or [])  # type: frozenset[str]
         self.distribution = order.get("distribution")  # type: str | None
         self.events = Events(order["events"])
-        self.imports = ImportWatch(order.get("watch") or [], self.events)
         self.installed_first = InstalledFirst(order.get("installed_first") or [])
+        self.imports = ImportWatch(order.get("watch") or [], self.events)
         self.shown_warnings = WarningCollector()
         self.user_folders = UserFolders(
             [self.rootdir] + [os.path.dirname(target.partition("::")[0]) for target in self.targets]

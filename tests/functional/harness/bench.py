@@ -138,7 +138,7 @@ class Bench:
             text=True,
             errors="backslashreplace",
             check=False,
-            timeout=60,
+            timeout=300,
         )
 
 

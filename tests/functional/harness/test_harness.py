@@ -621,7 +621,7 @@ def test_the_first_import_of_a_watched_package_is_timed(bench: Bench, python: st
     assert imported(ran) == [("framework", True), ("single", True)]
     assert ran.events[2]["wall_s"] >= 0.02
     assert ran.events[2]["wall_s"] > ran.events[2]["cpu_s"] > 0
-    assert set(ran.events[2]) == {"event", "name", "wall_s", "cpu_s", "ok", "version"}
+    assert set(ran.events[2]) == {"event", "name", "wall_s", "cpu_s", "ok", "version", "foreign"}
 
 
 def test_a_failing_import_is_timed_and_its_traceback_unchanged(bench: Bench, python: str, site: Path) -> None:

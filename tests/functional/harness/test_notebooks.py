@@ -41,7 +41,9 @@ def test_an_error_is_a_failure_with_its_cell(bench: Bench, edge: str) -> None:
     assert "ZeroDivisionError" in found.err
 
 
-@pytest.mark.parametrize("source", ["def broken(:", "import absent_module", "raise SystemExit(3)", "!ls", "%pip list"])
+@pytest.mark.parametrize(
+    "source", ["def broken(:", "import absent_module", "raise SystemExit(3)", "raise SystemExit", "!ls", "%pip list"]
+)
 def test_whatever_a_cell_cannot_do_is_a_failure(bench: Bench, edge: str, source: str) -> None:
     found = ran(bench, edge, code("x = 1"), code(source))
     assert (found.row["status"], found.row["remarks"]) == ("fail", ["it failed in cell 2 of 2 with code"])

@@ -152,6 +152,12 @@ def test_a_script_that_only_defines_tests_has_tested_nothing(bench: Bench, edge:
         assert "--runner pytest" in row["reason"]
 
 
+@pytest.mark.parametrize("text", ["", "\n# nothing\n", "def main(): pass", "SIZE = 3"])
+def test_a_script_that_does_nothing_has_tested_nothing(bench: Bench, edge: str, text: str) -> None:
+    row = bench.script(edge, text).row
+    assert (row["status"], row["reason"]) == ("empty", "it does nothing when it is run")
+
+
 def test_a_script_that_defines_tests_beside_what_it_does_is_remarked_on(bench: Bench, edge: str) -> None:
     bench.write(checks="def test_shared(): assert False")
     row = bench.script(edge, "from checks import *\nprint(1)").row

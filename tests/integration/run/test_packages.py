@@ -119,6 +119,64 @@ def test_tests_within_the_package_are_a_part_of_it(user: User, with_pytest: None
     assert (run.code, run.outcomes()) == (0, {"2.0": "pass"}), run.out
 
 
+def test_a_misspelt_extra_is_told(user: User) -> None:
+    project(user, "mine", "0.1", metadata="Provides-Extra: fast\n")
+    user.write("check.py", "import mine\n")
+    run = user.run("test", "check.py", "--versions", "2.0", "--project", ".[fats]")
+    assert (run.code, run.outcomes()) == (3, {"2.0": "unresolvable"})
+    assert "it has fast" in run.out
+
+
+def test_a_lock_without_what_the_project_requires_is_refused(user: User, index: Simulator) -> None:
+    index.add_wheel(*make_wheel("axle", "1.0"), upload_time="2020-01-01T00:00:00Z")
+    project(user, "mine", "0.1", metadata="Requires-Dist: axle\n")
+    user.write("check.py", "import mine, axle\n")
+    assert user.run("lock", "--versions", "2.0", "-d", "locks").code == 0
+    run = user.run("test", "check.py", "--locked", "locks", "--project", ".")
+    assert (run.code, "has no axle" in run.out) == (3, True), run.out
+
+
+# -- what is imported
+
+
+@pytest.mark.parametrize("name", ["check.py", "tests/test_it.py"])
+def test_a_folder_named_like_the_package_is_not_tested_in_its_place(user: User, with_pytest: None, name: str) -> None:
+    user.write("toy/__init__.py", "")
+    user.write(name, "import toy\ndef test_it(): assert toy.spin() == 2\nif 'check' in __file__: test_it()\n")
+    run = user.run("test", name, "--versions", "2.0")
+    assert (run.code, run.outcomes()) == (0, {"2.0": "pass"}), run.out
+
+
+def test_what_was_imported_from_elsewhere_is_remarked_on(user: User) -> None:
+    user.write("lib/toy.py", "")
+    user.write("check.py", "import toy\n")
+    run = user.run("test", "check.py", "--versions", "2.0", "--pythonpath", "lib")
+    assert "not from what was installed" in " ".join(run.out.split())
+
+
+# -- settings above the tests
+
+
+def test_the_projects_settings_hold_from_every_folder(user: User, with_pytest: None) -> None:
+    user.write("pyproject.toml", "[tool.pytest.ini_options]\nfilterwarnings = ['error']\n")
+    user.write("conftest.py", "import pytest\n@pytest.fixture\ndef root(): return 7\n")
+    user.write("tests/test_it.py", "import warnings\ndef test_a(root): pass\ndef test_b(): warnings.warn('x')\n")
+    for place, target in ((".", "tests"), ("tests", "."), ("tests", "test_it.py"), ("other", "../tests")):
+        (user.folder / place).mkdir(exist_ok=True)
+        home, user.folder = user.folder, user.folder / place
+        run = user.run("test", target, "--versions", "2.0", "--no-cache")
+        user.folder = home
+        outcomes = [row["outcome"] for row in run.results()["2.0"]["tests"]]
+        assert outcomes == ["pass", "fail"], (place, target, run.out)
+
+
+def test_a_pass_as_a_script_is_none_for_pytest(user: User, with_pytest: None) -> None:
+    user.write("test_it.py", "if __name__ == '__main__': print(1)\n")
+    assert user.run("test", "test_it.py", "--versions", "2.0").outcomes() == {"2.0": "pass"}
+    run = user.run("test", "test_it.py", "--versions", "2.0", "--runner", "pytest")
+    assert (run.code, run.outcomes()) == (3, {"2.0": "empty"}), run.out
+
+
 # -- what stands for what
 
 

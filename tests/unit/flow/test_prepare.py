@@ -158,7 +158,7 @@ def test_a_projects_needs_are_asked_for_but_its_wish_for_the_version_under_test_
 
 def test_a_project_is_that_distribution_whoever_requires_it() -> None:
     resolver = FakeResolver(lambda _question: [pin("mine", "0.1"), pin("toy")])
-    needs = metadata("gear>=2")
+    needs = metadata("gear>=2").replace(b"\n\n", b"\nProvides-Extra: fast\n\n")
     trial = Trial(project=Path("/mine"), extras=("fast",))
     prepared(resolver, trial=trial, project=(pin("mine", "0.1"), needs), tools=("pytest",))
     question, tools = resolver.questions

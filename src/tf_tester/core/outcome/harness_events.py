@@ -95,6 +95,8 @@ class PackageImported(Struct, frozen=True, gc=False, tag_field="event", tag="imp
     ok: bool = True
     version: str | None = None
     """Its `__version__`, where that is text."""
+    foreign: str | None = None
+    """Its file, where that isn't the environment's."""
 
 
 class RowFinished(Struct, frozen=True, tag_field="event", tag="test"):

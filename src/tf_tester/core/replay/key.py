@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from tf_tester.model.host.limits import Limits
 
-VERSION = 1
+VERSION = 2
 """Raised when equal values no longer mean an equal result, or when the encoding changes."""
 
 _X86_64_LEVELS = (
@@ -84,6 +84,8 @@ class KeyedJob(Struct, frozen=True):
     runner: str
     targets: tuple[str, ...]
     """Relative to the request's folder."""
+    or_scripts: tuple[str, ...] = ()
+    """Those of them that may be scripts."""
 
 
 class KeyedTrial(Struct, frozen=True):

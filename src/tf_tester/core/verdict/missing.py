@@ -58,6 +58,25 @@ _PLUGINS = {
     "trio": "pytest-trio",
 }
 """Plugins of pytest by their fixtures and marks."""
+_OPTIONS = {
+    "--asyncio-mode": "pytest-asyncio",
+    "--benchmark": "pytest-benchmark",
+    "--cov": "pytest-cov",
+    "--ds": "pytest-django",
+    "--dist": "pytest-xdist",
+    "--flake8": "pytest-flake8",
+    "--forked": "pytest-forked",
+    "--html": "pytest-html",
+    "--mpl": "pytest-mpl",
+    "--nbmake": "nbmake",
+    "--nbval": "nbval",
+    "--numprocesses": "pytest-xdist",
+    "--randomly": "pytest-randomly",
+    "--reruns": "pytest-rerunfailures",
+    "--timeout": "pytest-timeout",
+    "-n": "pytest-xdist",
+}
+"""Plugins of pytest by how their options begin."""
 _MOST = 3
 
 
@@ -85,6 +104,10 @@ def _of(row: TestRow, packages: tuple[str, ...]) -> Iterator[str]:
     for name in (*re.findall(_FIXTURE, text), *re.findall(_MARK, text)):
         if plugin := _PLUGINS.get(name):
             yield f"--with {plugin} brings {name}"
+    if "unrecognized arguments" in text:
+        for option, plugin in _OPTIONS.items():
+            if re.search(rf"(^| ){option}(?![a-z])", text) or (option.startswith("--") and f" {option}" in text):
+                yield f"--with {plugin} brings {option}"
     if _ASYNC in text:
         yield "--with pytest-asyncio runs async tests"
 

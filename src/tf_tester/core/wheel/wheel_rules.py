@@ -210,6 +210,16 @@ def is_another_version(shown: str, version: str) -> bool:
     return ours != theirs and (ours.public != theirs.public or bool(ours.local and theirs.local))
 
 
+def extras_of(metadata: bytes) -> frozenset[str]:
+    r"""Return the extras that METADATA names, canonical.
+
+    >>> extras_of(b"Name: tool\nProvides-Extra: Fast_One\n\nProvides-Extra: text")
+    frozenset({'fast-one'})
+    """
+    head = metadata.partition(b"\n\n")[0].decode("utf-8", "replace")
+    return frozenset(map(canonicalize_name, re.findall(r"(?im)^provides-extra:\s*(\S+)", head)))
+
+
 def without_requirement(metadata: bytes, package: str) -> bytes:
     r"""Return METADATA that doesn't require a package, whatever version of it. `package`: canonical.
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 
 from tf_tester.core.index.era import release_date
-from tf_tester.core.wheel.wheel_rules import same_version, without_requirement
+from tf_tester.core.wheel.wheel_rules import extras_of, same_version, without_requirement
 from tf_tester.errors import BuildFailed, DownloadFailed, Unresolvable
 from tf_tester.flow.prepare.services import Services
 from tf_tester.model.artifact import ProjectPage
@@ -171,6 +171,12 @@ class Preparer:
         project = self._project(preparation.interpreter)
         if project is not None:
             own = canonicalize_name(project[0].name)
+            absent = sorted({_project_of(need) for need in self._needs_of(*project)} - names - {own})
+            if absent:
+                raise Unresolvable(
+                    f"The lock has no {' and no '.join(absent)}, which the project requires.",
+                    hint="Make the lock with that (`tf-tester lock --with`), or test without a lock.",
+                )
             lock = replace(lock, pins=(*(pin for pin in lock.pins if canonicalize_name(pin.name) != own), project[0]))
         preparation.lock = lock
         preparation.remarks += lock.remarks
@@ -258,6 +264,11 @@ class Preparer:
                 hint="Leave --project out, or name another package with --package.",
             )
         self._needs_of(pin, metadata)  # what it says must be sound: a resolver would pass over it without a word
+        known = extras_of(metadata)
+        for extra in self._trial.extras:
+            if canonicalize_name(extra) not in known:
+                has = f"it has {', '.join(sorted(known))}" if known else "it has none"
+                raise Unresolvable(f"{pin.name} has no extra {extra}.", hint=f"Check the name: {has}.")
         return (LocalWheel(pin, without_requirement(metadata, self._selection.package)),)
 
     def _needs_of(self, pin: Pin, metadata: bytes) -> list[str]:

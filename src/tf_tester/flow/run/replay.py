@@ -115,7 +115,11 @@ class Replay:
             harness=harness,
             files=files,
             jobs=tuple(
-                KeyedJob(str(job.runner), tuple(relative(str(target), start) for target in job.targets))
+                KeyedJob(
+                    str(job.runner),
+                    tuple(relative(str(target), start) for target in job.targets),
+                    tuple(relative(str(target), start) for target in job.or_scripts),
+                )
                 for job in self._jobs
             ),
             command=trial.command,

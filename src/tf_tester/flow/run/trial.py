@@ -20,14 +20,13 @@ from tf_tester.core.outcome.harness_events import (
 from tf_tester.core.outcome.judge import judge_command, judge_harness, with_output
 from tf_tester.core.replay.hidden import missed
 from tf_tester.core.select.notebook import needs_ipython
-from tf_tester.core.select.pytest_settings import FILES, settings_in
 from tf_tester.core.select.runner import NOTEBOOK, PYTHON_FILES, Runner, is_named_for_pytest, means_pytest, runner_of
 from tf_tester.core.wheel.wheel_rules import is_another_version, same_version
 from tf_tester.errors import InstallFailed, UsageError
 from tf_tester.flow.prepare.prepare import Preparation
 from tf_tester.flow.prepare.services import Services
 from tf_tester.flow.run.cell_world import ScratchFolders, clean_environment, world_of
-from tf_tester.flow.run.user_files import UserFiles
+from tf_tester.flow.run.user_files import UserFiles, file_of, pytest_settings
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.host.exit import Exit
 from tf_tester.model.host.world import World
@@ -95,11 +94,6 @@ def jobs_of(trial: Trial) -> tuple[TrialJob, ...]:
     return tuple(jobs)
 
 
-def file_of(target: Path) -> Path:
-    """Return the file or folder of a target, which may name a test in it (`test_model.py::test_save`)."""
-    return Path(str(target).partition("::")[0])
-
-
 def tools_of(jobs: Sequence[TrialJob]) -> tuple[str, ...]:
     """Return the requirements of the runners."""
     scripts = [target for job in jobs if job.runner is Runner.SCRIPT for target in job.targets]
@@ -126,7 +120,7 @@ def run_trial(
         planned=preparation.planned,
         environment=environment,
         import_names=preparation.import_names,
-        installed_first=_shadowed(trial, preparation.project_names),
+        installed_first=_installed_first(trial, preparation),
         services=services,
         env=clean_environment(trial, environment, folders.home, folders.temporary, services.run.environ),
         world=world_of(files, preparation.planned, environment, services, folders),
@@ -177,18 +171,20 @@ class _Stage(Struct, frozen=True):
         return end
 
 
-def _shadowed(trial: Trial, names: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of the project whose sources would be imported in place of what was built of them.
+def _installed_first(trial: Trial, preparation: Preparation) -> tuple[str, ...]:
+    """Return what is imported as it is installed, although files of that name lie beside the tests.
 
-    Not where a test lies among these sources: it is a part of what it imports.
+    That is the package under test, and what was built of the user's project. Not where a test lies among these files:
+    it is a part of what it imports.
     """
-    if trial.project is None:
-        return ()
-    sources = {name: trial.project / name for name in names if (trial.project / name).is_dir()}
     files = [Path(os.path.realpath(file_of(target))) for target in trial.targets]
-    return tuple(
-        name for name, folder in sources.items() if not any(file.is_relative_to(folder.resolve()) for file in files)
-    )
+    names = dict.fromkeys((*preparation.import_names, *preparation.project_names))
+    return tuple(name for name in names if not any(_lies_in(file, name) for file in files))
+
+
+def _lies_in(file: Path, package: str) -> bool:
+    """Tell whether a file lies in the source of a package, which is a folder of its name."""
+    return any(folder.name == package and (folder / "__init__.py").is_file() for folder in (file, *file.parents))
 
 
 def _about_hidden(rows: Sequence[TestRow], files: UserFiles) -> tuple[str, ...]:
@@ -298,7 +294,11 @@ def _identity_remarks(events: Sequence[HarnessEvent], planned: PlannedCell) -> t
     remarks = []
     cell = planned.cell
     for shown in events:
-        if isinstance(shown, PackageImported) and shown.version and is_another_version(shown.version, cell.version):
+        if not isinstance(shown, PackageImported):
+            continue
+        if shown.foreign:
+            remarks.append(f"{shown.name} was imported from {shown.foreign}, not from what was installed")
+        elif shown.version and is_another_version(shown.version, cell.version):
             remarks.append(f"{cell.package} {cell.version} was asked for, import {shown.name} shows {shown.version}")
     for start in events:
         if not isinstance(start, SessionStarted):
@@ -342,15 +342,8 @@ def _job_of(target: Path, wanted: Runner, arguments: Sequence[str]) -> TrialJob:
 
 def _python_files(file: Path) -> tuple[str, ...]:
     """Return the names of test files (`python_files`) in the project that a file is in."""
-    for folder in file.parents:
-        for name in FILES:
-            path = folder / name
-            settings = settings_in(name, _text(path)) if path.is_file() else None
-            if settings is not None:
-                return settings.python_files or PYTHON_FILES
-        if (folder / ".git").exists():
-            break
-    return PYTHON_FILES
+    found = pytest_settings(file)
+    return (found[1].python_files if found is not None else ()) or PYTHON_FILES
 
 
 def _text(path: Path) -> str:

@@ -17,6 +17,7 @@ from msgspec import Struct, field
 
 from tf_tester.core.replay.hidden import ENVIRONMENT_MARKS, is_hidden
 from tf_tester.core.replay.key import FileKind, KeyedFile, tree_digest
+from tf_tester.core.select.pytest_settings import FILES, PytestSettings, settings_in
 from tf_tester.model.request import Trial
 from tf_tester.ports.store import FileDigests, FileStatus
 
@@ -123,18 +124,45 @@ class UserFiles:
         return tuple(f"--visible {name} shows nothing: nothing of that name would be hidden" for name in in_vain)
 
 
+def file_of(target: Path) -> Path:
+    """Return the file or folder of a target, which may name a test in it (`test_model.py::test_save`)."""
+    return Path(str(target).partition("::")[0])
+
+
+def pytest_settings(file: Path) -> tuple[Path, PytestSettings] | None:
+    """Return the folder at or above a file or folder that has settings for pytest, its root folder, and these.
+
+    Looked for up to the repository's top.
+    """
+    for folder in (file, *file.parents) if file.is_dir() else file.parents:
+        for name in FILES:
+            try:
+                found = settings_in(name, (folder / name).read_text("utf-8", "replace"))
+            except OSError:
+                continue
+            if found is not None:
+                return folder, found
+        if (folder / ".git").exists():
+            break
+    return None
+
+
 def folders_of(trial: Trial, environ: Mapping[str, str]) -> tuple[Path, ...]:
-    """Return what a test may read of the user's: the folder of the request, of the tests, and what --pythonpath names.
+    """Return what a test may read of the user's: the folders of the request, of the tests, of pytest's settings for
+    these, and what --pythonpath names.
 
     Never the home as a whole. Of what lies behind a link in one of them, the place that the link leads to.
     """
     home = Path(environ.get("HOME") or "/")
     found = [path for path in (trial.cwd, *trial.pythonpath) if not home.is_relative_to(path)]
-    for target in trial.targets:
+    for target in map(file_of, trial.targets):
         folder = target if target.is_dir() else target.parent
         found.append(target if home.is_relative_to(folder) else folder)
+        settings = pytest_settings(target)
+        if settings is not None and not home.is_relative_to(settings[0]):
+            found.append(settings[0])
     found = [_behind_links(path, found) for path in found]
-    for target in trial.targets:
+    for target in map(file_of, trial.targets):
         real = Path(os.path.realpath(target))
         if target.is_symlink() and not any(real.is_relative_to(folder) for folder in found):
             found.append(real)

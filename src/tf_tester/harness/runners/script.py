@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ..session import HarnessSession
 
 INTERRUPTED = 130
+FEW_NAMES = 20
+"""A script that has left more names in its module is not looked at for whether it does anything at all."""
 LOOKS_FOR_NAMES = frozenset({"globals", "locals", "vars", "dir", "getmembers", "inspect"})
 """Names of what finds the tests of a module to call them."""
 
@@ -50,14 +52,18 @@ def run(session: "HarnessSession") -> object:
 def _judge_tests(row: OpenRow, file: str, module: "ModuleType") -> None:
     """Say so where a script defines tests that running it doesn't run; where it does nothing else, it is empty."""
     tests = _tests_in(vars(module))
-    if not tests:
+    if not tests and len(vars(module)) > len(vars(fresh_main(file))) + FEW_NAMES:
         return
     import ast
 
-    from .script_parts import acts, main_blocks, mentions, starts_tests
+    from .script_parts import acts, imports, main_blocks, mentions, starts_tests
 
     with open(file, "rb") as source:
         tree = ast.parse(source.read(), file)
+    if not tests:
+        if not (acts(tree) or imports(tree) or main_blocks(tree)):
+            row.judge("empty", "it does nothing when it is run")
+        return
     if starts_tests(tree) or mentions(tree, frozenset(tests) | LOOKS_FOR_NAMES):
         return
     told = ", ".join(sorted(tests)[:3]) + (", ..." if len(tests) > 3 else "")

@@ -24,6 +24,11 @@ def acts(tree: ast.Module) -> bool:
     return any(not _is_inert(node) for node in tree.body if not _is_main_block(node))
 
 
+def imports(tree: ast.Module) -> bool:
+    """Return whether a module imports anything, wherever it does."""
+    return any(isinstance(node, (ast.Import, ast.ImportFrom)) for node in ast.walk(tree))
+
+
 def mentions(tree: ast.Module, names: "frozenset[str]") -> bool:
     """Return whether any of these names is read somewhere in a module."""
     return any(isinstance(node, ast.Name) and node.id in names for node in ast.walk(tree) if not _is_stored(node))

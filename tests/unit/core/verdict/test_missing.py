@@ -36,6 +36,14 @@ def module(name: str) -> TestRow:
             "--with pytest-asyncio brings asyncio",
         ),
         (
+            TestRow("t", Outcome.ERROR, reason="pytest could not begin: unrecognized arguments: --cov=mine -q"),
+            "--with pytest-cov brings --cov",
+        ),
+        (
+            TestRow("t", Outcome.ERROR, reason="pytest could not begin: unrecognized arguments: -n"),
+            "--with pytest-xdist brings -n",
+        ),
+        (
             TestRow("t", Outcome.FAIL, ExceptionFact("Failed", "async def functions are not natively supported.\nYou")),
             "--with pytest-asyncio runs async tests",
         ),
