@@ -320,6 +320,8 @@ def test_the_shell_that_is_advised_has_the_python_that_was_asked_for() -> None:
     assert isinstance(events[0], RunStarted)
     asked = msgspec.structs.replace(events[0], request={"selection": {"pythons": ["3.10"]}})
     assert "Next: tf-tester shell 2.8.0 --python 3.10  #" in shown([asked, *events[1:]])
+    asked = msgspec.structs.replace(events[0], request={"trial": {"project": "/mine", "extras": ["test"]}})
+    assert "Next: tf-tester shell 2.8.0 --project '/mine[test]'" in shown([asked, *events[1:]])
 
 
 def test_what_cannot_be_told_from_the_cells_leads_to_more_cells() -> None:

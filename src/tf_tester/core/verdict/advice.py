@@ -77,7 +77,8 @@ def _shell(cell: Cell, report: RunReport, default_package: str) -> str:
     for requirement in trial.get("requirements") or ():
         words += ["--with", _quoted(str(requirement))]
     if trial.get("project"):
-        words += ["--project", _quoted(str(trial["project"]))]
+        extras = ",".join(map(str, trial.get("extras") or ()))
+        words += ["--project", _quoted(f"{trial['project']}[{extras}]" if extras else str(trial["project"]))]
     return " ".join(words)
 
 
