@@ -16,7 +16,7 @@ demo: $(VENV)/ready  ## three real TensorFlow versions, the newest that the Pyth
 	$(BIN)/tf-tester test examples/savedmodel_roundtrip.py --package tensorflow-cpu --versions minors --last 3
 
 test: lint  ## everything that needs no network
-	$(BIN)/pytest --numprocesses $(WORKERS)
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
 
 lint: $(VENV)/ready  ## ruff, types, import rules
 	$(BIN)/ruff check

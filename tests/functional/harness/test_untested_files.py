@@ -43,26 +43,28 @@ def test_what_does_something_when_it_is_run_is_judged_as_a_script(
     assert (f"{exception['type']}: {exception['message']}" if exception else "") == told
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "import json",
-        '"""What it is."""\nimport json\nSIZE = 3\ndef helper(): pass\nclass Base: pass',
-        "import os, sys\nsys.path.insert(0, os.path.dirname(__file__))\nos.environ['A'] = 'b'",
-        "import warnings, logging\nwarnings.filterwarnings('ignore')\nlogging.basicConfig()",
-        "try:\n    import numpy_of_old\nexcept ImportError:\n    numpy_of_old = None",
-        "import unittest" + MAIN + "    unittest.main()",
-        "import sys, pytest" + MAIN + "    sys.exit(pytest.main([__file__]))",
-        "import tf" + MAIN + "    tf.test.main()",
-        "def check_it(): assert False",
-        "import random\nrandom.seed(3)",
-        "import unittest, logging" + MAIN + "    logging.basicConfig()\n    result = unittest.main(exit=False)",
-    ],
-)
-def test_what_only_defines_and_sets_up_has_tested_nothing(bench: Bench, text: str) -> None:
-    row = outcome_of(bench, text, tf="").row
-    assert (row["status"], row["reason"], row["remarks"]) == ("empty", "no tests were found", [])
+DEFINES_ONLY = [
+    "",
+    "import json",
+    '"""What it is."""\nimport json\nSIZE = 3\ndef helper(): pass\nclass Base: pass',
+    "import os, sys\nsys.path.insert(0, os.path.dirname(__file__))\nos.environ['A'] = 'b'",
+    "import warnings, logging\nwarnings.filterwarnings('ignore')\nlogging.basicConfig()",
+    "try:\n    import numpy_of_old\nexcept ImportError:\n    numpy_of_old = None",
+    "import unittest" + MAIN + "    unittest.main()",
+    "import sys, pytest" + MAIN + "    sys.exit(pytest.main([__file__]))",
+    "import tf" + MAIN + "    tf.test.main()",
+    "def check_it(): assert False",
+    "import random\nrandom.seed(3)",
+    "import unittest, logging" + MAIN + "    logging.basicConfig()\n    result = unittest.main(exit=False)",
+]
+
+
+def test_what_only_defines_and_sets_up_has_tested_nothing(bench: Bench) -> None:
+    files = {f"test_{number}": text for number, text in enumerate(DEFINES_ONLY)}
+    ran = outcome_of(bench, "x = 1", *(f"{name}.py" for name in files), tf="", **files)
+    told = {row["id"]: (row["status"], row["reason"], row["remarks"]) for row in ran.rows.values()}
+    nothing: tuple[str, str, list[str]] = ("empty", "no tests were found", [])
+    assert told == {"test_it.py": nothing} | {f"{name}.py": nothing for name in files}
 
 
 def test_a_main_block_in_which_a_test_runner_finds_nothing_has_tested_nothing(bench: Bench) -> None:
