@@ -14,6 +14,7 @@ import zlib
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
+from pathlib import Path
 
 _SAMPLE = 4096
 """Bytes of a file from whose start is told whether it can be made smaller."""
@@ -111,17 +112,46 @@ def make_sdist(
     metadata = metadata_text(name, version, requires=requires, requires_python=requires_python)
     members: dict[str, str | bytes] = {f"src/{path}": content for path, content in installed.items()}
     members["PKG-INFO"] = metadata
-    members["pyproject.toml"] = (
-        '[build-system]\nrequires = []\nbuild-backend = "tiny_backend"\nbackend-path = ["backend"]\n'
-    )
-    members["backend/tiny_backend.py"] = build_runs + _BACKEND.format(
-        spelling=spelling,
-        version=version,
-        metadata=metadata,
-        wheel=_wheel_text("py3-none-any"),
-        fails=build_fails,
-    )
+    members["pyproject.toml"] = _BUILD_SYSTEM
+    paths = {path: f"src/{path}" for path in installed}
+    members[_BACKEND_PATH] = build_runs + _backend(spelling, version, metadata, paths, build_fails)
     return f"{root}.tar.gz", _tar_gz({f"{root}/{path}": _bytes(text) for path, text in members.items()})
+
+
+def write_project(
+    folder: Path,
+    name: str,
+    version: str,
+    *,
+    files: Mapping[str, str],
+    built: Mapping[str, str] | None = None,
+    settings: str = "",
+    requires: Iterable[str] = (),
+    extras: Iterable[str] = (),
+) -> None:
+    """Write a project whose sources lie beside its settings (a flat layout).
+
+    `built`: what is only in its wheel, as a compiled extension is. `settings`: more of its pyproject.toml.
+    """
+    made = {path: f"backend/made/{path}" for path in built or {}}
+    paths = {path: path for path in files} | made
+    metadata = metadata_text(name, version, requires=requires, extras=extras)
+    members = {
+        **files,
+        **{made[path]: text for path, text in (built or {}).items()},
+        "pyproject.toml": f'{_BUILD_SYSTEM}[project]\nname = "{name}"\nversion = "{version}"\n{settings}',
+        _BACKEND_PATH: _backend(name.replace("-", "_"), version, metadata, paths, None),
+    }
+    for path, text in members.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+
+
+def _backend(spelling: str, version: str, metadata: str, paths: Mapping[str, str], fails: str | None) -> str:
+    """Return the module of a build backend; `paths`: what is installed, and where in the project it lies."""
+    wheel = _wheel_text("py3-none-any")
+    words = {"spelling": spelling, "version": version, "metadata": metadata, "wheel": wheel}
+    return _BACKEND.format(**words, paths=dict(paths), fails=fails)
 
 
 def _tar_gz(contents: Mapping[str, bytes]) -> bytes:
@@ -160,6 +190,8 @@ def _bytes(content: str | bytes) -> bytes:
     return content.encode() if isinstance(content, str) else content
 
 
+_BUILD_SYSTEM = '[build-system]\nrequires = []\nbuild-backend = "tiny_backend"\nbackend-path = ["backend"]\n'
+_BACKEND_PATH = "backend/tiny_backend.py"
 _BACKEND = '''"""A PEP 517 backend that needs nothing but Python."""
 
 import base64
@@ -168,7 +200,7 @@ import os
 import zipfile
 
 SPELLING, VERSION, FAILS = {spelling!r}, {version!r}, {fails!r}
-METADATA, WHEEL = {metadata!r}, {wheel!r}
+METADATA, WHEEL, PATHS = {metadata!r}, {wheel!r}, {paths!r}
 INFO = SPELLING + "-" + VERSION + ".dist-info"
 
 
@@ -196,11 +228,9 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
             record.append(path + ",sha256=" + digest + "," + str(len(content)))
             wheel.writestr(path, content)
 
-        for folder, _, names in sorted(os.walk("src")):
-            for name in sorted(names):
-                path = os.path.join(folder, name)
-                with open(path, "rb") as file:
-                    add(os.path.relpath(path, "src").replace(os.sep, "/"), file.read())
+        for path, place in sorted(PATHS.items()):
+            with open(place, "rb") as file:
+                add(path, file.read())
         add(INFO + "/METADATA", METADATA.encode())
         add(INFO + "/WHEEL", WHEEL.encode())
         record.append(INFO + "/RECORD,,")

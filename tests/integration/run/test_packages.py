@@ -2,60 +2,36 @@
 
 import re
 import urllib.request
+from collections.abc import Sequence
 
 import pytest
 
 from tests.integration.conftest import Run, User
 from tests.simulator import Simulator
-from tests.wheels import make_wheel
+from tests.wheels import make_wheel, write_project
 
-BACKEND = '''
-"""The smallest build backend: the package folder, nothing needed."""
-import base64, hashlib, os, pathlib, zipfile
-
-NAME, VERSION, METADATA = {name!r}, {version!r}, {metadata!r}
-
-
-def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
-    info = f"{{NAME}}-{{VERSION}}.dist-info"
-    files = {{
-        f"{{info}}/METADATA": f"Metadata-Version: 2.1\\nName: {{NAME}}\\nVersion: {{VERSION}}\\n" + METADATA,
-        f"{{info}}/WHEEL": "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
-    }}
-    for path in pathlib.Path(NAME).rglob("*.py"):
-        files[path.as_posix()] = path.read_text()
-    files[f"{{NAME}}/built.py"] = "YES = True\\n"
-    rows = []
-    with zipfile.ZipFile(f"{{wheel_directory}}/{{NAME}}-{{VERSION}}-py3-none-any.whl", "w") as archive:
-        for name, text in files.items():
-            archive.writestr(name, text)
-            digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
-            rows.append(f"{{name}},sha256={{digest}},{{len(text)}}")
-        rows.append(f"{{info}}/RECORD,,")
-        archive.writestr(f"{{info}}/RECORD", "\\n".join(rows) + "\\n")
-    return f"{{NAME}}-{{VERSION}}-py3-none-any.whl"
-'''
-PYPROJECT = """
-[build-system]
-requires = []
-build-backend = "backend"
-backend-path = ["."]
-
-[project]
-name = "{name}"
-version = "{version}"
-
+GROUPS = """
 [dependency-groups]
-dev = ["wheelset", {{include-group = "more"}}]
+dev = ["wheelset", {include-group = "more"}]
 more = ["gear<3"]
 """
 
 
-def project(user: User, name: str, version: str, *, metadata: str = "", place: str = ".") -> None:
-    """Write a project whose package says that it is the checkout."""
-    user.write(f"{place}/pyproject.toml", PYPROJECT.format(name=name, version=version))
-    user.write(f"{place}/backend.py", BACKEND.format(name=name, version=version, metadata=metadata))
-    user.write(f"{place}/{name}/__init__.py", f"MAJOR = 99\nWHERE = 'checkout {version}'\n")
+def project(
+    user: User, name: str, version: str, *, requires: Sequence[str] = (), extras: Sequence[str] = (), place: str = "."
+) -> None:
+    """Write a project whose package says that it is the checkout, and has a module that only its wheel has."""
+    files = {f"{name}/__init__.py": f"MAJOR = 99\nWHERE = 'checkout {version}'\n"}
+    write_project(
+        user.folder / place,
+        name,
+        version,
+        files=files,
+        built={f"{name}/built.py": "YES = True\n"},
+        settings=GROUPS,
+        requires=requires,
+        extras=extras,
+    )
 
 
 def versions_in(run: Run) -> dict[str, str]:
@@ -85,8 +61,7 @@ def test_what_contradicts_the_project_is_no_silent_other_version(user: User) -> 
 def test_extras_and_groups_of_the_project_are_installed(user: User, index: Simulator) -> None:
     for name in ("wheelset", "axle"):
         index.add_wheel(*make_wheel(name, "1.0"), upload_time="2020-01-01T00:00:00Z")
-    metadata = "Provides-Extra: fast\nRequires-Dist: axle; extra == 'fast'\nRequires-Dist: toy>=5\n"
-    project(user, "mine", "0.1", metadata=metadata)
+    project(user, "mine", "0.1", requires=["axle; extra == 'fast'", "toy>=5"], extras=["fast"])
     user.write("check.py", "import mine, wheelset, axle\n")
     run = user.run("test", "check.py", "--versions", "2.0", "--project", ".[fast]", "--group", "dev")
     assert (run.code, run.outcomes()) == (0, {"2.0": "pass"}), run.out
@@ -120,7 +95,7 @@ def test_tests_within_the_package_are_a_part_of_it(user: User, with_pytest: None
 
 
 def test_a_misspelt_extra_is_told(user: User) -> None:
-    project(user, "mine", "0.1", metadata="Provides-Extra: fast\n")
+    project(user, "mine", "0.1", extras=["fast"])
     user.write("check.py", "import mine\n")
     run = user.run("test", "check.py", "--versions", "2.0", "--project", ".[fats]")
     assert (run.code, run.outcomes()) == (3, {"2.0": "unresolvable"})
@@ -129,7 +104,7 @@ def test_a_misspelt_extra_is_told(user: User) -> None:
 
 def test_a_lock_without_what_the_project_requires_is_refused(user: User, index: Simulator) -> None:
     index.add_wheel(*make_wheel("axle", "1.0"), upload_time="2020-01-01T00:00:00Z")
-    project(user, "mine", "0.1", metadata="Requires-Dist: axle\n")
+    project(user, "mine", "0.1", requires=["axle"])
     user.write("check.py", "import mine, axle\n")
     assert user.run("lock", "--versions", "2.0", "-d", "locks").code == 0
     run = user.run("test", "check.py", "--locked", "locks", "--project", ".")

@@ -14,7 +14,7 @@ import pytest
 
 from tests.integration.conftest import User, finish
 from tests.simulator import Cut, Lie, Simulator, Slow
-from tests.wheels import make_sdist, make_wheel
+from tests.wheels import make_sdist, make_wheel, write_project
 from tf_tester.store.folder import StoreFolder
 from tf_tester.store.ledger import Ledger
 from tf_tester.store.memos.table import DURATION
@@ -374,12 +374,12 @@ def test_the_users_own_code_is_there(user: User, index: Simulator) -> None:
 
 
 def test_the_users_own_project_is_built_and_added(user: User) -> None:
-    user.write("pyproject.toml", _PROJECT)
-    user.write("backend.py", _BACKEND)
+    files = {"mine.py": "import toy\ndef twice(): return 2 * toy.spin()\n"}
+    write_project(user.folder, "mine", "0.1", files=files, requires=["toy>=1"])
     user.write("tests/check.py", "import mine, toy\nassert mine.twice() == 2 * toy.spin()\n")
     run = user.run("test", "tests/check.py", "--versions", "1.0,2.0", "--project", ".")
     assert (run.code, run.outcomes()) == (0, {"1.0": "pass", "2.0": "pass"}), run.out
-    assert sorted(path.name for path in user.folder.iterdir()) == ["backend.py", "pyproject.toml", "tests"]
+    assert sorted(path.name for path in user.folder.iterdir()) == ["backend", "mine.py", "pyproject.toml", "tests"]
 
 
 def test_a_test_sees_no_credentials_and_leaves_no_traces(user: User) -> None:
@@ -630,38 +630,3 @@ def _running(tag: str) -> bool:
             if process.status() != psutil.STATUS_ZOMBIE and tag in process.cmdline():
                 return True
     return False
-
-
-_PROJECT = """
-[build-system]
-requires = []
-build-backend = "backend"
-backend-path = ["."]
-
-[project]
-name = "mine"
-version = "0.1"
-dependencies = ["toy>=1"]
-"""
-
-_BACKEND = '''
-"""The smallest build backend: one module, nothing needed."""
-import base64, hashlib, zipfile
-
-
-def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
-    files = {
-        "mine.py": "import toy\\ndef twice(): return 2 * toy.spin()\\n",
-        "mine-0.1.dist-info/METADATA": "Metadata-Version: 2.1\\nName: mine\\nVersion: 0.1\\nRequires-Dist: toy>=1\\n",
-        "mine-0.1.dist-info/WHEEL": "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
-    }
-    rows = []
-    with zipfile.ZipFile(wheel_directory + "/mine-0.1-py3-none-any.whl", "w") as archive:
-        for name, text in files.items():
-            archive.writestr(name, text)
-            digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
-            rows.append(f"{name},sha256={digest},{len(text)}")
-        rows.append("mine-0.1.dist-info/RECORD,,")
-        archive.writestr("mine-0.1.dist-info/RECORD", "\\n".join(rows) + "\\n")
-    return "mine-0.1-py3-none-any.whl"
-'''
