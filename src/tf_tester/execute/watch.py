@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tf_tester.execute.disk_use import disk_use
 from tf_tester.model.host.limits import Exceeded, Limit, Limits
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class Watch:
         if not sure and self._free - free <= allowed // 4 and started < self._sum_at:
             self._free = max(self._free, free)
             return None
-        taken = _taken(self._scratch)
+        taken = disk_use(self._scratch)
         self._sum_at = time.monotonic() + max(_SUMS, _SHARE * (time.monotonic() - started))
         if taken > allowed:
             return Exceeded(Limit.SCRATCH, allowed)
@@ -186,14 +187,3 @@ def _free(folders: Sequence[Path]) -> int:
         with contextlib.suppress(OSError):
             return os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize if hasattr(os, "statvfs") else 0
     return 0
-
-
-def _taken(folders: Sequence[Path]) -> int:
-    """Add up the bytes on the disk; nothing is followed."""
-    taken = 0
-    for folder in folders:
-        for place, names, files in os.walk(folder):
-            for name in (*names, *files):
-                with contextlib.suppress(OSError):
-                    taken += os.lstat(os.path.join(place, name)).st_blocks * 512
-    return taken

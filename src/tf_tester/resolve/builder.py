@@ -52,6 +52,7 @@ class Builder:
         fetcher: Fetcher,
         sandbox: Callable[[], Sandbox],
         exclusive: Callable[[str], AbstractContextManager[None]],
+        remove_tree: Callable[[Path], None],
     ) -> None:
         self._uv = uv.uv
         self._loopback = uv.loopback
@@ -64,6 +65,7 @@ class Builder:
         """Asked for when there is something to be built."""
         self._exclusive = exclusive
         """A lock by name over all processes that share the store."""
+        self._remove_tree = remove_tree
         self._projects: dict[tuple[Path, str], tuple[Pin, bytes]] = {}
 
     def built(self, sdist: Artifact, interpreter: Interpreter) -> BuiltWheel:
@@ -180,7 +182,7 @@ class Builder:
         try:
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            self._remove_tree(folder)
 
 
 def _make_plain(tree: Path) -> None:

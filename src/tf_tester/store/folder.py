@@ -12,6 +12,7 @@ from pathlib import Path
 import filelock
 
 from tf_tester.errors import StoreError
+from tf_tester.store.removal import remove_tree
 
 _CACHEDIR_TAG = (
     "Signature: 8a477f597d28d172789f06886806bc55\n"
@@ -108,24 +109,6 @@ def used_now(path: str | Path) -> None:
     """Note that something was used, on the thing itself, so that all machines of a shared store see it."""
     with contextlib.suppress(OSError):  # another user's: then it is he who keeps it in use
         os.utime(path)
-
-
-def remove_tree(folder: Path) -> None:
-    """Delete a folder of ours, read-only sub-folders included; what can't go stays for the next sweep."""
-    with contextlib.suppress(OSError):
-        if folder.is_symlink():
-            folder.unlink()
-        elif folder.exists():
-            shutil.rmtree(folder)
-        return
-    with contextlib.suppress(OSError):
-        folder.chmod(0o700)
-    for place, names, _ in os.walk(folder):
-        for path in (Path(place, name) for name in names):
-            with contextlib.suppress(OSError):
-                if not path.is_symlink():
-                    path.chmod(0o700)
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def link_or_copy(source: str, target: str) -> None:

@@ -12,10 +12,11 @@ from msgspec import Struct
 
 from tf_tester.core.fetch.retention import ItemKind, StoredItem
 from tf_tester.model.artifact import split_filename
-from tf_tester.store.folder import StoreFolder, remove_tree, store_errors
+from tf_tester.store.folder import StoreFolder, store_errors
 from tf_tester.store.leases import eviction, needed
 from tf_tester.store.ledger import Ledger
 from tf_tester.store.memos.table import LAYER_SIZE
+from tf_tester.store.removal import remove_tree
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _PART = re.compile(r"([0-9a-f]{64})\.part")

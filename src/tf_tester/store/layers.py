@@ -28,8 +28,9 @@ from tf_tester.model.host.interpreter import Interpreter
 from tf_tester.model.host.layer import EntryPoint, Layer, Listing
 from tf_tester.model.host.scheme import is_free_threaded, layout_of
 from tf_tester.store.compiling import Compilers
-from tf_tester.store.folder import StoreFolder, link_or_copy, remove_tree, store_errors, sync_tree, used_now
+from tf_tester.store.folder import StoreFolder, link_or_copy, store_errors, sync_tree, used_now
 from tf_tester.store.leases import Leases
+from tf_tester.store.removal import remove_tree
 from tf_tester.store.unpacking import Destination, Unpacker, Wheel
 
 

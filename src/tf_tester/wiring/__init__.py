@@ -50,7 +50,7 @@ from tf_tester.sandbox.none import NoSandbox
 from tf_tester.sandbox.server import LaunchServer
 from tf_tester.store.blobs import BlobStore
 from tf_tester.store.digests import StatusDigests
-from tf_tester.store.folder import StoreFolder, remove_tree, store_errors, translate
+from tf_tester.store.folder import StoreFolder, store_errors, translate
 from tf_tester.store.inventory import Inventory
 from tf_tester.store.layers import LayerStore
 from tf_tester.store.leases import Leases
@@ -58,6 +58,7 @@ from tf_tester.store.ledger import Ledger, LedgerMemos
 from tf_tester.store.memos.cells import CellDurations, CellPeaks, CellResults
 from tf_tester.store.memos.packages import KeptDownloads, KeptLocks, wheel_memos
 from tf_tester.store.memos.table import BUILT, FILE_DIGESTS, INTERPRETER, SURFACE
+from tf_tester.store.removal import remove_tree
 from tf_tester.transfer.client import Client
 from tf_tester.transfer.settings import ClientSettings
 from tf_tester.wiring.frameworks import framework_of, known_sdists, same_modules
@@ -232,6 +233,7 @@ def _provisioning(
         fetcher=fetching.transfer,
         sandbox=cache(lambda: _build_sandbox(settings, workplace, base.launchers)),
         exclusive=base.folder.exclusive,
+        remove_tree=remove_tree,
     )
     pythons = interpreters(settings, base.ledger, uv, base.environ)
     resolver = UvResolver(

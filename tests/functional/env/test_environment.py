@@ -21,8 +21,9 @@ from tf_tester.errors import InstallFailed, StoreError
 from tf_tester.model.host.interpreter import Interpreter
 from tf_tester.model.host.layer import Layer
 from tf_tester.ports.environment import Environment
-from tf_tester.store.folder import StoreFolder, remove_tree, translate
+from tf_tester.store.folder import StoreFolder, translate
 from tf_tester.store.layers import LayerStore
+from tf_tester.store.removal import remove_tree
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="starts scripts by their first line")
 

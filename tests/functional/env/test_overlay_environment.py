@@ -35,8 +35,9 @@ from tf_tester.ports.environment import Environment, Environments
 from tf_tester.ports.execute import Command
 from tf_tester.sandbox.namespace import NamespaceSandbox
 from tf_tester.sandbox.server import LaunchServer
-from tf_tester.store.folder import StoreFolder, remove_tree, translate
+from tf_tester.store.folder import StoreFolder, translate
 from tf_tester.store.layers import LayerStore
+from tf_tester.store.removal import remove_tree
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="overlays are Linux's")
 

@@ -11,8 +11,10 @@ from types import SimpleNamespace
 import pytest
 
 from tf_tester.execute import watch
+from tf_tester.execute.disk_use import disk_use
 from tf_tester.execute.watch import Watch, resident, tree
 from tf_tester.model.host.limits import Exceeded, Limit, Limits
+from tf_tester.store.removal import remove_tree
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="processes are forked")
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="asks the Linux kernel")
@@ -306,7 +308,7 @@ def test_files_are_not_counted_while_the_disk_has_lost_little(
     tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch, "_SUMS", 3600)
-    monkeypatch.delattr(watch, "_taken")
+    monkeypatch.delattr(watch, "disk_use")
     watched = scratch_watch((tmp_path,))
     for change in (-2 * MIB, +300 * MIB, -2 * MIB):
         disk.free += change
@@ -383,3 +385,19 @@ def test_looks_that_cost_more_are_rarer_but_never_rare(
     monkeypatch.setattr(watch, "time", SimpleNamespace(perf_counter=lambda: next(moments)))
     watched.look(os.getpid())
     assert watched.pause == pytest.approx(pause)
+
+
+@pytest.mark.parametrize(("depth", "length"), [(3000, 1), (60, 200)])
+def test_what_lies_deep_or_at_a_long_path_is_counted(tmp_path: Path, depth: int, length: int) -> None:
+    """As a program's own folder may be filled: by going down, a step at a time."""
+    code = (
+        "import os, sys\nos.chdir(sys.argv[1])\n"
+        f"for _ in range({depth}): os.mkdir('d' * {length}); os.chdir('d' * {length})\n"
+        "open('file', 'wb').write(os.urandom(1 << 20))\nos.sync()"
+    )
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree/beside").mkdir()
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "tree")], check=True)
+    found = disk_use((tmp_path / "tree", tmp_path / "nothing"))
+    remove_tree(tmp_path / "tree")
+    assert MIB <= found < MIB + (depth + 8) * 8192

@@ -35,11 +35,12 @@ from tf_tester.ports.index import CachedPage
 from tf_tester.store import unpacking
 from tf_tester.store.blobs import BlobStore
 from tf_tester.store.compiling import Compilers
-from tf_tester.store.folder import StoreFolder, _c_function, remove_tree, store_errors, sync_tree, translate
+from tf_tester.store.folder import StoreFolder, _c_function, store_errors, sync_tree, translate
 from tf_tester.store.inventory import Inventory
 from tf_tester.store.layers import LayerStore
 from tf_tester.store.ledger import Ledger, LedgerPages
 from tf_tester.store.memos.table import ENTRY_POINTS, INTERPRETER, PEAK
+from tf_tester.store.removal import remove_tree
 from tf_tester.store.verifying import layer_trouble
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="speaks of POSIX permissions and signals")
@@ -299,27 +300,6 @@ def test_a_claim_is_freed_by_death(folder: StoreFolder) -> None:
     holder.communicate()
     with folder.exclusive("it"):
         pass
-
-
-def test_deleting_a_tree_follows_no_link_and_changes_nothing_outside(tmp_path: Path) -> None:
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    (outside / "file").write_text("precious")
-    outside.chmod(0o555)
-    tree = tmp_path / "tree"
-    (tree / "a/b").mkdir(parents=True)
-    (tree / "a/link").symlink_to(outside)
-    (tree / "a/b/file").write_text("")
-    for folder in (tree / "a/b", tree / "a"):
-        folder.chmod(0)
-    before = mode(tmp_path)
-    remove_tree(tree)
-    assert not tree.exists()
-    (tmp_path / "link").symlink_to(outside)
-    remove_tree(tmp_path / "link")
-    remove_tree(tmp_path / "nothing")
-    assert [entry.name for entry in tmp_path.iterdir()] == ["outside"]
-    assert (mode(tmp_path), mode(outside), (outside / "file").read_text()) == (before, 0o555, "precious")
 
 
 # -- blobs

@@ -275,6 +275,27 @@ def test_a_wheel_that_is_a_link_is_none(user: User, index: Simulator, isolation:
     assert "left 0 wheels" in run.results()["0.7"]["summary"]
 
 
+GOES_DEEP = """
+import os
+here = os.getcwd()
+os.chdir(os.path.expanduser("~"))
+name = str(os.getpid())
+for _ in range(3000):
+    os.mkdir(name)
+    os.chdir(name)
+os.chdir(here)
+"""
+
+
+def test_folders_in_one_another_are_cleared_away(user: User, index: Simulator, isolation: str) -> None:
+    index.add_sdist(*make_sdist("toy", "0.7", build_runs=GOES_DEEP), upload_time="2019-01-01T00:00:00Z")
+    user.write("check.py", GOES_DEEP + "import toy\n")
+    run = user.run("test", "check.py", "--versions", "0.7", "--allow-build", "toy", "--isolation", isolation)
+    assert (run.code, run.outcomes()) == (0, {"0.7": "pass"}), run.out + run.err
+    left = [path.name for path in (user.store / "tmp").iterdir()]
+    assert left == [], "neither of the build nor of the test"
+
+
 def test_a_test_dies_with_a_coordinator_that_is_killed(user: User, isolation: str) -> None:
     tag = f"tag-{user.home}"
     user.write(

@@ -40,6 +40,7 @@ from tf_tester.store.folder import StoreFolder
 from tf_tester.store.ledger import Ledger, LedgerMemos, LedgerPages
 from tf_tester.store.memos.packages import KeptLocks, wheel_memos
 from tf_tester.store.memos.table import BUILT
+from tf_tester.store.removal import remove_tree
 from tf_tester.transfer.settings import Timeouts
 
 ERA = datetime(2021, 6, 1, tzinfo=UTC)
@@ -82,6 +83,7 @@ class Process:
             blobs=self.blobs,
             fetcher=self.transfer,
             exclusive=folder.exclusive,
+            remove_tree=remove_tree,
         )
         self.resolver = UvResolver(
             indexed,

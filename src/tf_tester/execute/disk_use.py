@@ -1,0 +1,69 @@
+"""What a folder takes of the disk, however a program has filled it."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+_BLOCK = 512
+"""Bytes of what `st_blocks` counts."""
+_OPEN_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+
+
+def disk_use(folders: Sequence[Path]) -> int:
+    """Return the bytes on the disk of all that lies below some folders; nothing is followed."""
+    return sum(status.st_blocks * _BLOCK for folder in folders for status in _entries(folder))
+
+
+def _entries(folder: Path) -> Iterator[os.stat_result]:
+    """Yield the status of each entry below a folder: in any depth, by one open descriptor, whatever its path's length.
+
+    What is moved while it is looked at may be left out.
+    """
+    if os.open not in os.supports_dir_fd or os.scandir not in os.supports_fd:
+        for place, names, files in os.walk(folder):
+            for name in (*names, *files):
+                with suppress(OSError):
+                    yield os.lstat(os.path.join(place, name))  # noqa: PTH118
+        return
+    try:
+        here = os.open(folder, _OPEN_FOLDER)
+    except OSError:
+        return
+    try:
+        levels: list[tuple[int, list[str]]] = []
+        """From the top: number of a folder, and names of those in it that were not looked into yet."""
+        statuses, inner = _of(here)
+        yield from statuses
+        levels.append((os.fstat(here).st_ino, inner))
+        while levels:
+            number, inner = levels[-1]
+            if os.fstat(here).st_ino != number:
+                return
+            name = inner.pop() if inner else ".."
+            if name == "..":
+                levels.pop()
+                if not levels:
+                    return
+            with suppress(OSError):
+                there = os.open(name, _OPEN_FOLDER, dir_fd=here)
+                os.close(here)
+                here = there
+                if name != "..":
+                    statuses, inner = _of(here)
+                    yield from statuses
+                    levels.append((os.fstat(here).st_ino, inner))
+    finally:
+        os.close(here)
+
+
+def _of(folder: int) -> tuple[list[os.stat_result], list[str]]:
+    """Return the status of each entry of an open folder, and the names of the folders among them."""
+    statuses, folders = [], []
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(OSError):
+                statuses.append(entry.stat(follow_symlinks=False))
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.name)
+    return statuses, folders
