@@ -163,6 +163,23 @@ def test_what_a_test_writes_into_the_events_costs_that_line_alone(user: User, is
         assert 0 < result["import_s"] < 60
 
 
+def test_a_result_that_a_test_writes_for_itself_or_another_is_no_pass(user: User, with_pytest: None) -> None:
+    events = "import os\nevents = open(os.path.join(os.environ['TMPDIR'], '../../events.jsonl'), 'a')\n"
+    row, end = '{"event": "test", "id": "%s", "status": "pass"}', '{"event": "end", "exit_code": 3}'
+    user.write("check.py", f"{events}events.write('{row % 'check.py'}\\n{end}\\n')\nevents.close()\nos._exit(3)\n")
+    write = f"    events.write('{row % 'test_two.py::test_a'}\\n')\n    events.close()\n"
+    user.write("test_two.py", f"{events}def test_a(): assert 1 == 2\ndef test_b():\n{write}")
+    run = user.run("test", "check.py", "test_two.py", "--versions", "2.0")
+    rows = {row["id"]: row for row in run.results()["2.0"]["tests"]}
+    assert {name: row["outcome"] for name, row in rows.items()} == {
+        "check.py": "error",
+        "test_two.py::test_a": "fail",
+        "test_two.py::test_b": "pass",
+    }
+    assert rows["check.py"]["reason"].startswith("the process left with exit status 3")
+    assert rows["test_two.py::test_a"]["remarks"] == ["several results were written for it: fail, pass"]
+
+
 def test_an_isolation_that_cannot_be_had_is_an_error(user: User, tmp_path: Path) -> None:
     run = user.run("test", "check.py", "--versions", "2.0", "--isolation", "vault")
     assert run.code == 2

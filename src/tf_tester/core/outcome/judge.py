@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from tf_tester.core.outcome.contradictions import agreed, one_of_each
 from tf_tester.core.outcome.harness_events import (
     HarnessEvent,
     ReportedException,
@@ -35,7 +36,7 @@ def judge_harness(
     `stdout` and `stderr` are the process's own (already bounded); a script's row gets them, and so does the
     row of a test during which the process died.
     """
-    rows = [_row(event, stderr) for event in events if isinstance(event, RowFinished)]
+    rows = one_of_each([_row(event, stderr) for event in events if isinstance(event, RowFinished)])
     last = next((event for event in reversed(events) if isinstance(event, SessionEnded)), None)
     unfinished = _unfinished(events)
     death = _death(end, started=any(isinstance(event, SessionStarted) for event in events), stderr=stderr)
@@ -44,7 +45,7 @@ def judge_harness(
     elif death is None and last is not None and _differs(last.exit_code, end.code):
         death = Outcome.CRASH, f"its shutdown changed the exit status from {last.exit_code} to {end.code}"
     if death is None:
-        return tuple(rows)
+        return agreed(rows, events, end.code, target=target)
     outcome, reason = death
     named = unfinished or target
     if last is not None:

@@ -116,8 +116,8 @@ def _try_cell(run: Run, preparation: Preparation, evidence: Path, replay: Replay
             preparation.phases["run"] = clock() - begun
         if keep is not None:
             preparation.remarks.append(f"the environment is kept; enter it with: . {environment.scripts / 'activate'}")
-    if ran.peak_rss_kib:
-        services.history.peaks.learn(planned.cell.package, ran.peak_rss_kib * 1024)
+    if ran.system_peak_kib:
+        services.history.peaks.learn(planned.cell.package, ran.system_peak_kib * 1024)
     services.history.durations.learn(name, preparation.phases["run"])
     if run.gate.closed and any(row.outcome is Outcome.CRASH for row in ran.rows):
         return CellResult(name, Outcome.INTERRUPTED, "interrupted")

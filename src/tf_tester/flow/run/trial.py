@@ -61,6 +61,8 @@ class TrialResult(Struct, frozen=True):
     import_s: float | None
     peak_rss_kib: int
     remarks: tuple[str, ...]
+    system_peak_kib: int
+    """As the system counted it, what our own launcher holds included: no test can invent this figure."""
 
 
 def jobs_of(trial: Trial) -> tuple[TrialJob, ...]:
@@ -208,6 +210,7 @@ def _together(parts: Sequence[TrialResult]) -> TrialResult:
         max(imports, default=None),
         max((part.peak_rss_kib for part in parts), default=0),
         tuple(dict.fromkeys(remark for part in parts for remark in part.remarks)),
+        max((part.system_peak_kib for part in parts), default=0),
     )
 
 
@@ -215,7 +218,8 @@ def _run_command(stage: _Stage, place: Path) -> TrialResult:
     command = stage.trial.command
     end = stage.start(command, place)
     out, err = _bounded(place / "stdout"), _bounded(place / "stderr")
-    return TrialResult(judge_command(end, target=" ".join(command), stdout=out, stderr=err), None, end.peak_rss_kib, ())
+    rows = judge_command(end, target=" ".join(command), stdout=out, stderr=err)
+    return TrialResult(rows, None, end.peak_rss_kib, (), end.peak_rss_kib)
 
 
 def _run_harness(stage: _Stage, job: TrialJob, place: Path) -> TrialResult:
@@ -232,13 +236,15 @@ def _run_harness(stage: _Stage, job: TrialJob, place: Path) -> TrialResult:
         rows = judge_harness(log.events, end, target=target, stdout=out, stderr=err)
         # The process's own figure where it told one: the system's starts at what its parent held (ru_maxrss).
         figures = [row.peak_rss_kib for row in rows if row.peak_rss_kib]
-        peak = max(figures, default=end.peak_rss_kib)
+        peak = min(max(figures, default=end.peak_rss_kib), end.peak_rss_kib)
         remarks = (*_identity_remarks(log.events, stage.planned), *_remarks_on(log))
-        parts.append(TrialResult((), _longest_import(log.events), peak, remarks))
+        parts.append(TrialResult((), _longest_import(log.events), peak, remarks, end.peak_rss_kib))
         if job.runner is Runner.SCRIPT:
             return replace(parts[0], rows=tuple(with_output(row, out, err) for row in rows))
         before = len(done)
-        done |= {row.id: row for row in rows if attempt == 0 or not _only_says_nothing_left(row, target)}
+        for row in rows:
+            if attempt == 0 or not _only_says_nothing_left(row, target):
+                done.setdefault(row.id, row)  # a later process could write what it likes of a test that has a result
         if not _may_go_on(rows, log.events, job, done) or len(done) == before:
             break
     return replace(_together(parts), rows=tuple(done.values()))

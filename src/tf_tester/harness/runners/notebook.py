@@ -98,7 +98,7 @@ def read_cells(content: bytes) -> "list[CodeCell]":
 
 
 def _leave(session: "HarnessSession", row: OpenRow) -> int:
-    row.exit_code = session.exit_code = 0 if row.status == "pass" else 1
+    row.exit_code = session.exit_code = 0 if row.status in ("pass", "empty") else 1
     row.finish()
     return session.exit_code
 

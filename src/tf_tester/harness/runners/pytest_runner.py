@@ -6,6 +6,7 @@ pytest's own output goes where it always goes.
 import os
 import sys
 
+from .script import NOTHING_COLLECTED
 from .tests import Tests
 
 TYPE_CHECKING = False
@@ -40,6 +41,7 @@ def run(session: "HarnessSession") -> int:
     except BaseException as error:  # a conftest.py that calls sys.exit, or a plugin that fails
         tests.stop(error, error.__traceback__)
         session.exit_code = INTERNAL_ERROR
-    untested.conclude()
+    if untested.conclude() and session.exit_code in (0, NOTHING_COLLECTED):
+        session.exit_code = tests.exit_status()
     tests.conclude(could_not_begin=session.exit_code == USAGE_ERROR)
     return session.exit_code

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ..session import HarnessSession
 
 INTERRUPTED = 130
+NOTHING_COLLECTED = 5
+"""Exit status of pytest, and of unittest since Python 3.12, where there were no tests."""
 FEW_NAMES = 20
 """A script that has left more names in its module is not looked at for whether it does anything at all."""
 LOOKS_FOR_NAMES = frozenset({"globals", "locals", "vars", "dir", "getmembers", "inspect"})
@@ -127,7 +129,9 @@ def exit_status(code: object) -> int:
 
 
 def found_no_tests(leaving: SystemExit) -> bool:
-    """Return whether ``unittest.main`` or ``pytest.main`` has found no tests and leaves, with whatever status."""
+    """Return whether ``unittest.main`` or ``pytest.main`` has found no tests, and nothing that failed, and leaves."""
+    if exit_status(leaving.code) not in (0, NOTHING_COLLECTED):
+        return False
     if getattr(leaving.code, "name", "") == "NO_TESTS_COLLECTED":
         return True
     trace = leaving.__traceback__

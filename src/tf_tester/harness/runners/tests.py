@@ -3,6 +3,7 @@
 import os
 
 from ..rows import OpenRow
+from .script import NOTHING_COLLECTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ class Tests:
 
     def __init__(self, session: "HarnessSession") -> None:
         self.stopped = None  # type: str | None
-        self.has_failed = False
+        self.statuses = set()  # type: set[str]
         self._session = session
         self._waiting = {}  # type: dict[str, None]
         self._running = {}  # type: dict[str, OpenRow]
@@ -56,8 +57,14 @@ class Tests:
         self._running.pop(row.id, None)
         self._seen.add(_file_of(row.id))
         self._waiting.pop(row.id, None)
-        self.has_failed = self.has_failed or row.status in ("fail", "error", "empty", "crash")
+        self.statuses.add(row.status)
         row.finish()
+
+    def exit_status(self) -> int:
+        """Return what pytest and unittest leave with when all tests have their rows."""
+        if self.statuses & {"fail", "error", "crash"}:
+            return 1
+        return 0 if self.statuses - {"empty"} else NOTHING_COLLECTED
 
     def knows(self, file: str) -> bool:
         """Return whether a file has tests: some that ran, wait, or were deselected."""

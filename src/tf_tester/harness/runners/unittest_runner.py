@@ -54,7 +54,7 @@ def run(session: "HarnessSession") -> int:
         outcome.release()
     tests.conclude()
     if session.exit_code is None:
-        session.exit_code = 1 if tests.has_failed else 0
+        session.exit_code = tests.exit_status()
     return session.exit_code
 
 

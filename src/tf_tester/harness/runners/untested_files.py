@@ -60,8 +60,9 @@ class UntestedFiles:
             loaded.leaving = leaving
         return loaded is not None
 
-    def conclude(self) -> None:
-        """Write a row for each of them that does something when it is run."""
+    def conclude(self) -> bool:
+        """Write a row for each of them that does something when it is run; return whether any has one."""
+        found = False
         for target in self._session.or_scripts:
             loaded = self._files.get(target)
             if loaded is None or self._tests.knows(self._session.identify(target)):
@@ -70,10 +71,12 @@ class UntestedFiles:
                 self._tests.loaded()
                 self._judge_exit(loaded.row, loaded.leaving)
                 self._finish(loaded, "", "")
+                found = True
             elif loaded.module is not None:
-                self._run(target, loaded)
+                found = self._run(target, loaded) or found
+        return found
 
-    def _run(self, target: str, loaded: LoadedFile) -> None:
+    def _run(self, target: str, loaded: LoadedFile) -> bool:
         with open(target, "rb") as source:
             tree = ast.parse(source.read(), target)
         blocks = main_blocks(tree)
@@ -89,6 +92,7 @@ class UntestedFiles:
             self._finish(loaded, *printed)
         elif acts(tree):
             self._finish(loaded, "", "")
+        return bool(blocks or acts(tree))
 
     def _run_blocks(self, tree: ast.Module, target: str, loaded: LoadedFile) -> None:
         """Run the main block in the module, as ``__main__``: what ran when it was imported doesn't run again."""

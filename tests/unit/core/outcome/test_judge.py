@@ -220,7 +220,48 @@ def test_an_exit_status_that_shutdown_changed_is_a_crash() -> None:
 
 @pytest.mark.parametrize(("promised", "code"), [(0, 0), (1, 1), (-1, 255), (None, 3), (256, 0)])
 def test_the_exit_status_that_was_meant_is_none(promised: int | None, code: int) -> None:
-    assert judged([START, ended("a"), end(promised)], left(code)) == {"a": (Outcome.PASS, "")}
+    assert judged([START, ended("a", "fail"), end(promised)], left(code)) == {"a": (Outcome.FAIL, "")}
+
+
+@pytest.mark.parametrize(
+    ("written", "code", "row", "reason"),
+    [
+        (
+            [ended("a")],
+            3,
+            "test_toy.py::(exit status)",
+            "left with exit status 3, though no test is said to have failed",
+        ),
+        ([ended("test_toy.py")], 3, "test_toy.py", "left with exit status 3, though no test is said to have failed"),
+        ([ended("a")], 5, "test_toy.py::(exit status)", "left with exit status 5, though"),
+        ([ended("a", "empty")], 1, "test_toy.py::(exit status)", "left with exit status 1, though"),
+        ([ended("a"), end(0)], 0, "test_toy.py::(exit status)", "2 events of its end"),
+        ([START, ended("a")], 0, "test_toy.py::(exit status)", "2 events of its beginning"),
+        ([{"event": "collected", "ids": ["a", "b"]}, ended("a")], 0, "b", "it was collected, and nothing says what"),
+        ([ended("a", "skip"), ended("a")], 0, "a", "several results were written for it: skip, pass"),
+    ],
+)
+def test_what_contradicts_is_an_error(written: list[dict[str, Any]], code: int, row: str, reason: str) -> None:
+    found = judged([START, *written, end(code)], left(code))
+    assert found[row][0] is Outcome.ERROR
+    assert reason in found[row][1]
+    assert (found.get("a", found[row])[0] is Outcome.PASS) == (row != "a" and ended("a") in written)
+
+
+@pytest.mark.parametrize("exit", [left(1), killed(9), TIMED_OUT])
+def test_no_later_result_makes_a_failure_undone(exit: Exit) -> None:
+    written = [START, ended("a", "fail"), ended("b"), ended("a"), end(1)]
+    rows = judge_harness(read(*written), exit, target="test_toy.py", stdout="", stderr="")
+    assert [row.outcome for row in rows if row.id == "a"] == [Outcome.FAIL]
+    assert next(row for row in rows if row.id == "a").remarks == ("several results were written for it: fail, pass",)
+
+
+@pytest.mark.parametrize(
+    ("written", "code"), [([], 5), ([ended("a", "empty")], 5), ([ended("a", "skip")], 5), ([ended("a", "fail")], 0)]
+)
+def test_nothing_collected_contradicts_nothing(written: list[dict[str, Any]], code: int) -> None:
+    found = judged([START, *written, end(code)], left(code))
+    assert [outcome for outcome, _ in found.values()] == [Outcome(event["status"]) for event in written]
 
 
 def test_an_interpreter_that_cannot_start_says_its_last_words() -> None:

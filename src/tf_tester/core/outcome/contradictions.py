@@ -1,0 +1,70 @@
+"""Whether what the event file says of tests agrees with itself and with how the process ended.
+
+A test can write into that file. So a pass needs one result for each test that was collected, one end, and the exit
+status that goes with them; what contradicts counts as the worse of both, and is told. What code claims of itself from
+within the harness's own process can't be told from the truth: no secret is safe there.
+"""
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from tf_tester.core.outcome.harness_events import HarnessEvent, SessionCollected, SessionEnded, SessionStarted
+from tf_tester.model.outcome import Outcome, TestRow, worst
+
+NOTHING_COLLECTED = 5
+"""Exit status of pytest, and of unittest since Python 3.12, where no test was found."""
+EXIT_STATUS = "(exit status)"
+"""Behind a target's name: what its process as a whole came to, where no test of it says so."""
+_NO_RESULT = "it was collected, and nothing says what became of it"
+_FAILED = frozenset({Outcome.FAIL, Outcome.ERROR, Outcome.CRASH})
+
+
+def one_of_each(rows: Sequence[TestRow]) -> tuple[TestRow, ...]:
+    """Return one row for each test, in the order in which they came: the worst that is said of it."""
+    found: dict[str, list[TestRow]] = {}
+    for row in rows:
+        found.setdefault(row.id, []).append(row)
+    return tuple(map(_worst_of, found.values()))
+
+
+def agreed(
+    rows: Sequence[TestRow], events: Sequence[HarnessEvent], exit_code: int | None, *, target: str
+) -> tuple[TestRow, ...]:
+    """Return the rows of a process that left by itself, one for each test, with an error for what contradicts.
+
+    `target`: names a row for what concerns no single test.
+    """
+    results = {row.id: row for row in rows}
+    for event in events:
+        for name in event.ids if isinstance(event, SessionCollected) else ():
+            results.setdefault(name, TestRow(name, Outcome.ERROR, reason=_NO_RESULT))
+    if trouble := _trouble(tuple(results.values()), events, exit_code):
+        name = target if target in results else f"{target}::{EXIT_STATUS}"
+        results[name] = TestRow(name, Outcome.ERROR, reason=trouble, exit_code=exit_code)
+    return tuple(results.values())
+
+
+def _worst_of(rows: Sequence[TestRow]) -> TestRow:
+    outcomes = list(dict.fromkeys(row.outcome for row in rows))
+    if len(outcomes) == 1:
+        return rows[-1]
+    said = f"several results were written for it: {', '.join(outcomes)}"
+    gravest = worst(outcomes)
+    row = next(row for row in rows if row.outcome is gravest)
+    if gravest in _FAILED:
+        return replace(row, remarks=(*row.remarks, said))
+    return replace(row, outcome=Outcome.ERROR, reason=said)
+
+
+def _trouble(rows: Sequence[TestRow], events: Sequence[HarnessEvent], exit_code: int | None) -> str:
+    """Return what contradicts in the process as a whole; empty: nothing."""
+    for kind, what in ((SessionStarted, "beginning"), (SessionEnded, "end")):
+        if (count := sum(isinstance(event, kind) for event in events)) != 1:
+            return f"its event file has {count} events of its {what}"
+    outcomes = {row.outcome for row in rows}
+    if exit_code in (None, 0) or outcomes & _FAILED:
+        return ""
+    if exit_code == NOTHING_COLLECTED and Outcome.PASS not in outcomes:
+        return ""
+    return f"the process left with exit status {exit_code}, though no test is said to have failed"
