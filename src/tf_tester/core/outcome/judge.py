@@ -3,7 +3,6 @@
 The verdict comes from the exit status and the event file, never from what the test prints.
 """
 
-import re
 import signal
 from collections.abc import Sequence
 
@@ -18,14 +17,12 @@ from tf_tester.core.outcome.harness_events import (
     SessionEnded,
     SessionStarted,
 )
+from tf_tester.core.outcome.tracebacks import FRAME, TRACEBACK
 from tf_tester.core.text.sizes import size_text
 from tf_tester.core.text.units import memory_words
 from tf_tester.model.host.exit import Exit
 from tf_tester.model.host.limits import Exceeded, Limit
 from tf_tester.model.outcome import ExceptionFact, Outcome, TestRow, WarningFact
-
-TRACEBACK = "Traceback (most recent call last)"
-_FRAME = re.compile(r'  File "(.*)", line ([0-9]{1,9})(?:, in (.*))?')
 
 
 def judge_harness(
@@ -112,7 +109,7 @@ def last_exception(stderr: str) -> ExceptionFact | None:
         return None
     file, line, function = "", 0, ""
     for text in stderr[start:].splitlines()[1:]:
-        if frame := _FRAME.match(text):
+        if frame := FRAME.match(text):
             file, line, function = frame[1], int(frame[2]), frame[3] or ""
         elif text and not text.startswith(" "):
             kind, _, message = text.partition(": ")

@@ -13,11 +13,12 @@ from packaging.version import InvalidVersion, Version
 
 from tf_tester.core.outcome.failures import SharedFailure
 from tf_tester.core.outcome.report import RunReport, cell_labels
+from tf_tester.core.outcome.tracebacks import what_ended
 from tf_tester.model.cause import Explanation, Verdict
 from tf_tester.model.cell import Cell
 from tf_tester.model.host.abilities import IsolationKind
 from tf_tester.model.host.limits import Limit
-from tf_tester.model.outcome import Outcome
+from tf_tester.model.outcome import Outcome, TestRow
 
 _MACHINE = re.compile(
     r"cannot open shared object file|version `?(?:GLIBC|GLIBCXX|CXXABI)_[\d.]+'? not found|No space left on device"
@@ -55,10 +56,10 @@ def finding(difference: SharedFailure, report: RunReport) -> FailureFinding:
     if explained is not None:
         return FailureFinding(explained.verdict, "", span, explained)
     outcomes = {report.result(cell).outcome for cell in cells}
-    told = f"{difference.headline}\n{difference.row.stderr if difference.row else ''}"
+    told = what_ended(difference.row) if difference.row is not None else difference.headline
     if outcomes == {Outcome.OOM}:
         return FailureFinding(Verdict.ENVIRONMENT, "there was not enough memory", span)
-    if (sandboxed := _sandboxed(difference, report)) is not None:
+    if (sandboxed := _sandboxed(difference.row, told, report)) is not None:
         return FailureFinding(Verdict.SANDBOX, sandboxed, span)
     if (said := _MACHINE.search(told)) is not None:
         return FailureFinding(Verdict.ENVIRONMENT, f"the system says {said[0]!r}", span)
@@ -83,16 +84,13 @@ def finding(difference: SharedFailure, report: RunReport) -> FailureFinding:
     return FailureFinding(Verdict.UNKNOWN, "the cells that pass also have other dependencies", span, enough=False)
 
 
-def _sandboxed(difference: SharedFailure, report: RunReport) -> str | None:
+def _sandboxed(row: TestRow | None, told: str, report: RunReport) -> str | None:
     """Return how the sandbox kept a test from passing; None where nothing shows that it did.
 
     Of the limits that of memory is left out: where nobody has set it, it is the machine's.
     """
-    row = difference.row
     if row is not None and row.limit not in (None, Limit.MEMORY):
         return f"it went beyond a limit (--limit {row.limit}=…)"
-    # With all exceptions that led to it; what else was printed may be about something that didn't matter.
-    told = f"{difference.headline}\n{row.traceback if row is not None else ''}"
     if report.request.get("network") is False and (said := _NO_NETWORK.search(told)) is not None:
         return f"the system says {said[0]!r}: there is no network (--network)"
     if report.request.get("isolation") == IsolationKind.NAMESPACE and _READ_ONLY in told:

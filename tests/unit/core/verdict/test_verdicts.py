@@ -88,6 +88,74 @@ def test_what_the_machine_lacks_is_the_environment(exception: ExceptionFact) -> 
     assert verdict(report({cell("1"): row(Outcome.OOM, exception=None)}))[0] is Verdict.ENVIRONMENT
 
 
+LIBCUDART = "libcudart.so.11.0: cannot open shared object file: No such file or directory"
+TENSORFLOW_SAYS = (
+    "2026-11-30 14:56:10.1: W tensorflow/stream_executor/platform/default/dso_loader.cc:64] Could not load dynamic "
+    f"library 'libcudart.so.11.0'; dlerror: {LIBCUDART}\n"
+)
+
+
+def chain(first: str, source: str = "work()", link: str = "During handling of the above exception, another") -> str:
+    """A traceback of two exceptions."""
+    frame = f'Traceback (most recent call last):\n  File "t.py", line 3, in work\n    {source}\n'
+    links = {"During": " exception occurred:", "The ab": ""}
+    return f"{frame}{first}\n\n{link}{links[link[:6]]}\n\n{frame}TypeError: no such thing\n"
+
+
+CAUSE = "The above exception was the direct cause of the following exception:"
+ASSERTION = ExceptionFact("AssertionError", "")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "facts", "expected"),
+    [
+        # TensorFlow prints it at each import, and goes on.
+        (Outcome.FAIL, {"exception": ASSERTION, "stderr": TENSORFLOW_SAYS}, Verdict.UNKNOWN),
+        (Outcome.FAIL, {"stderr": TENSORFLOW_SAYS + LIBCUDART}, Verdict.UNKNOWN),
+        (Outcome.CRASH, {"exception": None, "reason": "killed by SIGABRT", "stderr": TENSORFLOW_SAYS}, Verdict.UNKNOWN),
+        (Outcome.CRASH, {"exception": None, "reason": "killed by SIGSEGV", "stderr": LIBCUDART}, Verdict.UNKNOWN),
+        (Outcome.CRASH, {"exception": None, "reason": "killed by SIGILL", "stderr": ""}, Verdict.ENVIRONMENT),
+        (
+            Outcome.CRASH,
+            {"exception": None, "reason": "killed by SIGABRT", "stderr": f"what(): {LIBCUDART}\nAborted"},
+            Verdict.ENVIRONMENT,
+        ),
+        # A command, and a script that leaves by itself, have said why before.
+        (Outcome.FAIL, {"exception": None, "exit_code": 127, "stderr": f"python: {LIBCUDART}"}, Verdict.ENVIRONMENT),
+        (
+            Outcome.FAIL,
+            {"exception": ExceptionFact("SystemExit", "1"), "stderr": f"no GPU: {LIBCUDART}"},
+            Verdict.ENVIRONMENT,
+        ),
+        # What led to the last exception counts, but not what an assertion interrupted.
+        (Outcome.FAIL, {"traceback": chain(f"ImportError: {LIBCUDART}")}, Verdict.ENVIRONMENT),
+        (Outcome.FAIL, {"exception": ASSERTION, "traceback": chain(f"ImportError: {LIBCUDART}")}, Verdict.UNKNOWN),
+        (
+            Outcome.FAIL,
+            {"exception": ASSERTION, "traceback": chain(f"ImportError: {LIBCUDART}", link=CAUSE)},
+            Verdict.ENVIRONMENT,
+        ),
+        (Outcome.FAIL, {"traceback": chain("KeyError: 1", f"raise ImportError('{LIBCUDART}')")}, Verdict.UNKNOWN),
+        (
+            Outcome.FAIL,
+            {"exception": ExceptionFact("ImportError", f"Traceback (most recent call last):\n {LIBCUDART}\nFailed")},
+            Verdict.ENVIRONMENT,
+        ),
+        # pytest-xdist has carried it here as text.
+        (
+            Outcome.FAIL,
+            {"exception": None, "traceback": f"E   OSError: x\n--- Captured stderr ---\n{LIBCUDART}"},
+            Verdict.UNKNOWN,
+        ),
+        (Outcome.FAIL, {"exception": None, "traceback": f"E   ImportError: {LIBCUDART}"}, Verdict.ENVIRONMENT),
+    ],
+)
+def test_only_what_made_it_fail_is_the_environment(
+    outcome: Outcome, facts: dict[str, object], expected: Verdict
+) -> None:
+    assert verdict(report({cell("1"): row(outcome, **facts)}))[0] is expected
+
+
 NO_NAME = ExceptionFact("gaierror", "[Errno -3] Temporary failure in name resolution")
 READ_ONLY = ExceptionFact("OSError", "[Errno 30] Read-only file system: '/data/cache'")
 
@@ -99,7 +167,8 @@ READ_ONLY = ExceptionFact("OSError", "[Errno 30] Read-only file system: '/data/c
         ({"exception": NO_NAME}, "landlock", False, Verdict.SANDBOX),
         ({"exception": NO_NAME}, "namespace", True, Verdict.UNKNOWN),
         ({"exception": NO_NAME}, "none", True, Verdict.UNKNOWN),
-        ({"traceback": "OSError: [Errno 101] Network is unreachable"}, "namespace", False, Verdict.SANDBOX),
+        ({"traceback": chain("OSError: [Errno 101] Network is unreachable")}, "namespace", False, Verdict.SANDBOX),
+        ({"traceback": chain("OSError: x", 'say("Network is unreachable")')}, "namespace", False, Verdict.UNKNOWN),
         ({"stderr": "tried to report: Network is unreachable"}, "namespace", False, Verdict.UNKNOWN),
         ({"exception": READ_ONLY}, "namespace", False, Verdict.SANDBOX),
         ({"exception": READ_ONLY}, "none", True, Verdict.UNKNOWN),
