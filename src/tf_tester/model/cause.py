@@ -20,6 +20,8 @@ class Verdict(StrEnum):
     """It does not always fail."""
     ENVIRONMENT = "environment"
     """The machine: its memory, its libraries."""
+    ABI = "abi"
+    """A compiled module was built against another version of a library than the cell has."""
     UNKNOWN = "unknown"
 
 

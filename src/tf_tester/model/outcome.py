@@ -137,5 +137,8 @@ class CellResult(Struct, frozen=True):
     remarks: tuple[str, ...] = ()
     replayed: str = ""
     """When it was run, where an earlier run's result is shown because nothing has changed since."""
+    owners: dict[str, str] = field(default_factory=dict)
+    """Distributions by the modules and files that its failures speak of: `numpy`, or in a namespace
+    `google/protobuf/message.py`; empty: the user's own project."""
     evidence: str = ""
     """Folder with the cell's output and lock; empty where nothing was kept."""

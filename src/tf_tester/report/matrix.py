@@ -7,6 +7,7 @@ from tf_tester.core.outcome.deprecations import fulfilled_deprecations
 from tf_tester.core.outcome.failures import Obstacle, SharedFailure, differences, obstacles, place
 from tf_tester.core.outcome.output_differences import OutputDifference, differing_output
 from tf_tester.core.outcome.report import RunReport, cell_labels
+from tf_tester.core.outcome.tracebacks import last_words
 from tf_tester.core.text.printable import printable
 from tf_tester.core.text.sizes import count_text, duration_text, size_text
 from tf_tester.core.verdict.advice import Advice, advice
@@ -122,6 +123,8 @@ def _difference(
     if row is not None and row.exception is not None and row.exception.file:
         where = layout.shorten_left(printable(place(row.exception)), layout.width - 7)
         yield line(Span(f"    at {where}", Style.FAINT))
+    for said in last_words(row) if row is not None else ():
+        yield line(Span(f"    | {layout.wrap(printable(said), first=6, indent=6, most=1)[0]}", Style.FAINT))
     if difference.tests > 1 + len(difference.also):
         yield line(Span(f"    {count_text(difference.tests, 'test')} fail like this", Style.FAINT))
     yield from _also(difference.also, labels, report, layout)
@@ -139,6 +142,8 @@ def _verdict(known: FailureFinding) -> Iterator[str]:
     if explained is not None and explained.causes:
         evidence = "; and ".join(because(cause) for cause in explained.causes)
     yield f"verdict: {known.verdict}" + (f", {evidence}" if evidence else "")
+    if known.note:
+        yield known.note
     if explained is not None:
         if explained.pins:
             yield pins_line(explained)

@@ -314,6 +314,12 @@ def test_python_and_resolution_are_named_where_they_tell_cells_apart() -> None:
     assert "Next: tf-tester shell 2.8.0 --python 3.9 --resolve latest" in text
 
 
+def test_a_crash_shows_what_the_process_said_last() -> None:
+    row = TestRow("t.py", Outcome.CRASH, reason="killed by SIGABRT", stderr="free(): invalid pointer\n")
+    told = shown(run({V212: result(V212, Outcome.CRASH, row)}))
+    assert "crash: killed by SIGABRT\n    | free(): invalid pointer\n" in told
+
+
 def test_the_shell_that_is_advised_has_the_python_that_was_asked_for() -> None:
     events = run({V28: result(V28, FAIL, TestRow("a", FAIL, exception=PROTOBUF))})
     assert "Next: tf-tester shell 2.8.0  #" in shown(events)

@@ -192,6 +192,16 @@ def test_without_any_question_what_differs_in_one_thing_is_a_verdict(user: User)
     assert "passes and differs in nothing else" in run.out
 
 
+def test_without_any_question_an_error_that_names_who_lacks_something_is_a_verdict(car: User, index: Simulator) -> None:
+    """All twelve parts changed from the one car to the other, and the test asks one of them for what it lost."""
+    wheel = make_wheel("part05", "1.6", files={"part05/__init__.py": "", "part05/horn.py": "loud = 1\n"})
+    index.add_wheel(*wheel, upload_time="2020-07-01T00:00:00Z")
+    car.write("check.py", "import car\nfrom part05 import horn\n")
+    run = car.run("test", "check.py", "--versions", "1.0,2.0")
+    assert "verdict: dependency, part05 1.6 → 3.0: the error says that part05 lacks it" in " ".join(run.out.split())
+    assert "--why" not in run.out
+
+
 def test_why_finds_what_is_flaky(car: User) -> None:
     flag = car.folder / "flag"
     car.write(

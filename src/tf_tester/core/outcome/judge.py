@@ -17,12 +17,15 @@ from tf_tester.core.outcome.harness_events import (
     SessionEnded,
     SessionStarted,
 )
-from tf_tester.core.outcome.tracebacks import FRAME, TRACEBACK
+from tf_tester.core.outcome.tracebacks import FRAME, TRACEBACK, usage_error
 from tf_tester.core.text.sizes import size_text
 from tf_tester.core.text.units import memory_words
 from tf_tester.model.host.exit import Exit
 from tf_tester.model.host.limits import Exceeded, Limit
 from tf_tester.model.outcome import ExceptionFact, Outcome, TestRow, WarningFact
+
+_MISUSE = 2
+"""The exit status of a program that was called wrongly (argparse, click, GNU)."""
 
 
 def judge_harness(
@@ -70,7 +73,8 @@ def judge_command(end: Exit, *, target: str, stdout: str, stderr: str) -> tuple[
     elif end.code == 0:
         outcome, reason = Outcome.PASS, ""
     else:
-        outcome, reason = Outcome.FAIL, f"exit status {end.code}"
+        misused = usage_error(stderr) if end.code == _MISUSE else ""
+        outcome, reason = Outcome.FAIL, f"exit status {end.code}" + (f": {misused}" if misused else "")
     return (
         TestRow(
             target,
@@ -94,7 +98,11 @@ def with_output(row: TestRow, stdout: str, stderr: str) -> TestRow:
     remarks = row.remarks
     if row.outcome is Outcome.PASS:
         remarks += printed_traceback(stdout, stderr)
-    return replace(row, stdout=stdout, stderr=stderr, remarks=remarks)
+    row = replace(row, stdout=stdout, stderr=stderr, remarks=remarks)
+    left = row.exception is not None and row.exception.type == "SystemExit" and row.exit_code == _MISUSE
+    if left and (misused := usage_error(stderr)):
+        return replace(row, exception=None, reason=f"{misused} (what stands behind -- is given to it)")
+    return row
 
 
 def printed_traceback(stdout: str, stderr: str) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ _HARMLESS = re.compile(
     r"^\S+ \S+: [IW] |^[IW]\d{4} |^\[?(?:INFO|WARNING|DEBUG)\b|\b(?:INFO|WARNING|DEBUG)\b *[:\]|]|Warning: "
 )
 """A line of a log that tells of nothing worse than a warning: TensorFlow's, absl's, Python's own."""
+_FATAL = "Fatal Python error: "
+_MISUSED = re.compile(r"\S[^:]*: error: \S|Error: \S")
 _LAST = 6
 """Lines of standard error that are looked at where a process died."""
 
@@ -71,6 +73,34 @@ def last_lines(stderr: str, most: int = _LAST) -> tuple[str, ...]:
     """Return the last lines of a program's standard error, but for those that are no more than warnings."""
     lines = [line.rstrip() for line in stderr.splitlines()[-200:]]
     return tuple(line for line in lines if line and not _HARMLESS.search(line))[-most:]
+
+
+def last_words(row: TestRow, most: int = 4) -> tuple[str, ...]:
+    """Return what a process said last that died, or left by itself, without an exception to tell; else nothing.
+
+    Of Python's own report of a fatal error the first lines matter, else the last ones.
+    """
+    left = row.exception is None and row.outcome is Outcome.FAIL and not row.traceback
+    asked = row.exception is not None and row.exception.type == "SystemExit" and row.exception.message.isdigit()
+    if row.outcome is not Outcome.CRASH and not left and not asked:
+        return ()
+    place = row.stderr.rfind(_FATAL)
+    if place >= 0:
+        return tuple(line.rstrip() for line in row.stderr[place:].splitlines() if line.strip())[:most]
+    return last_lines(row.stderr, most)
+
+
+def usage_error(stderr: str) -> str:
+    """Return the line in which a program says how it was called wrongly, as argparse and click print it; else nothing.
+
+    >>> usage_error("usage: a.py [-h] FILE\\na.py: error: the following arguments are required: FILE\\n")
+    'a.py: error: the following arguments are required: FILE'
+    >>> usage_error("Error: it broke")
+    ''
+    """
+    if not re.search("^usage:", stderr, re.IGNORECASE | re.MULTILINE):
+        return ""
+    return next((line.strip() for line in reversed(stderr.splitlines()) if _MISUSED.match(line)), "")
 
 
 def _before(chain: tuple[RaisedException, ...], *, is_assertion: bool) -> Iterator[str]:

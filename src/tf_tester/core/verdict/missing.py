@@ -10,7 +10,7 @@ _MODULE = r"No module named '([A-Za-z_]\w*)"
 _FIXTURE = r"fixture '(\w+)' not found"
 _MARK = r"'(\w+)' not found in `markers`"
 _ASYNC = "async def functions are not natively supported"
-_DISTRIBUTIONS = {
+DISTRIBUTIONS = {
     "attr": "attrs",
     "bs4": "beautifulsoup4",
     "cv2": "opencv-python-headless",
@@ -96,7 +96,7 @@ def _of(row: TestRow, packages: tuple[str, ...]) -> Iterator[str]:
     text = row.exception.message if row.exception is not None else row.reason
     if row.exception is not None and row.exception.type in ("ModuleNotFoundError", "ImportError"):
         for module in re.findall(_MODULE, text):
-            known = _DISTRIBUTIONS.get(module)
+            known = DISTRIBUTIONS.get(module)
             if known:
                 yield f"--with {_quoted(known)} brings the module {module}"
             elif module.replace("_", "-") not in packages:

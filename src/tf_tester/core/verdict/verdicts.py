@@ -1,23 +1,30 @@
 """Who is to blame for a kind of failure, as far as the cells of a run show it, and where it is seen. Pure.
 
-Nothing is guessed: a verdict needs two cells that differ in one thing only, or an explanation by experiment. Otherwise
-it is `unknown`, with what is known.
+Nothing is guessed: a verdict needs two cells that differ in one thing only, an explanation by experiment, or an error
+that names who lacks what. Otherwise it is `unknown`, with what is known.
 """
 
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from tf_tester.core.outcome.failures import SharedFailure
 from tf_tester.core.outcome.report import RunReport, cell_labels
 from tf_tester.core.outcome.tracebacks import what_ended
+from tf_tester.core.text.sizes import count_text
+from tf_tester.core.verdict.abi import abi_break
+from tf_tester.core.verdict.drift import DistributionChange, changes
+from tf_tester.core.verdict.separation import separating
+from tf_tester.core.verdict.traces import pointed_at
 from tf_tester.model.cause import Explanation, Verdict
 from tf_tester.model.cell import Cell
 from tf_tester.model.host.abilities import IsolationKind
 from tf_tester.model.host.limits import Limit
+from tf_tester.model.lock import Lock
 from tf_tester.model.outcome import Outcome, TestRow
 
 _MACHINE = re.compile(
@@ -39,30 +46,67 @@ class FailureFinding(Struct, frozen=True):
     verdict: Verdict
     evidence: str
     """In half a sentence, which cells say so."""
-    span: str
+    span: str = ""
     """Among the versions that ran: `from 2.9.0 on (2.8.0 passes)`; empty where one version ran."""
     explanation: Explanation | None = None
     enough: bool = True
     """False: more cells would tell more."""
+    note: str = ""
+    """What is told besides, where experiments have the word: a module that was built against another library."""
+
+
+class _Seen(Struct, frozen=True):
+    """One kind of failure, and the cells that tell of it."""
+
+    row: TestRow | None
+    told: str
+    """What made it fail."""
+    failing: tuple[Cell, ...]
+    passing: tuple[Cell, ...]
+    report: RunReport
+
+    @property
+    def owners(self) -> Mapping[str, str]:
+        return self.report.result(self.failing[0]).owners
 
 
 def finding(difference: SharedFailure, report: RunReport) -> FailureFinding:
     """Return what is known of one kind of failure."""
     cells = (difference.cell, *difference.also)
-    test = difference.row.id if difference.row is not None else ""
-    passing = [cell for cell in report.cells if _passes(cell, test, report)]
+    row = difference.row
+    test = row.id if row is not None else ""
+    passing = tuple(cell for cell in report.cells if _passes(cell, test, report))
     span = _span(cells, passing, report)
+    seen = _Seen(row, what_ended(row) if row is not None else difference.headline, cells, passing, report)
+    told_by_cells = next(found for found in _findings(seen) if found is not None)
     explained = next((one for one in report.explanations if one.cell in cells and one.test in ("", test)), None)
-    if explained is not None:
-        return FailureFinding(explained.verdict, "", span, explained)
-    outcomes = {report.result(cell).outcome for cell in cells}
-    told = what_ended(difference.row) if difference.row is not None else difference.headline
-    if outcomes == {Outcome.OOM}:
-        return FailureFinding(Verdict.ENVIRONMENT, "there was not enough memory", span)
-    if (sandboxed := _sandboxed(difference.row, told, report)) is not None:
-        return FailureFinding(Verdict.SANDBOX, sandboxed, span)
-    if (said := _MACHINE.search(told)) is not None:
-        return FailureFinding(Verdict.ENVIRONMENT, f"the system says {said[0]!r}", span)
+    if explained is None:
+        return replace(told_by_cells, span=span)
+    if explained.verdict is Verdict.UNKNOWN and told_by_cells.verdict is not Verdict.UNKNOWN:
+        return replace(told_by_cells, span=span, explanation=explained)
+    broken = abi_break(row, seen.owners, report.locks.get(cells[0].name))
+    return FailureFinding(explained.verdict, "", span, explained, note=broken.told if broken is not None else "")
+
+
+def _findings(seen: _Seen) -> Iterator[FailureFinding | None]:
+    """Yield what each kind of evidence says, the strongest first; the last one says something in any case."""
+    row, report = seen.row, seen.report
+    if {report.result(cell).outcome for cell in seen.failing} == {Outcome.OOM}:
+        yield FailureFinding(Verdict.ENVIRONMENT, "there was not enough memory")
+    if (sandboxed := _sandboxed(row, seen.told, report)) is not None:
+        yield FailureFinding(Verdict.SANDBOX, sandboxed)
+    if (broken := abi_break(row, seen.owners, report.locks.get(seen.failing[0].name))) is not None:
+        yield FailureFinding(Verdict.ABI, broken.told)
+    if (said := _MACHINE.search(seen.told)) is not None:
+        yield FailureFinding(Verdict.ENVIRONMENT, f"the system says {said[0]!r}")
+    yield _differing_in_one_thing(seen)
+    yield _by_the_traceback(seen)
+    yield _unknown(seen)
+
+
+def _differing_in_one_thing(seen: _Seen) -> FailureFinding | None:
+    """Look for a cell that passes and differs from one that fails in nothing but one thing."""
+    report = seen.report
     labels = cell_labels(report.cells)
     places = {version: place for place, version in enumerate(sorted({one.version for one in report.cells}, key=_order))}
     for verdict, alike in (
@@ -71,17 +115,87 @@ def finding(difference: SharedFailure, report: RunReport) -> FailureFinding:
         (Verdict.PYTHON, _but_for_the_python),
     ):
         witnesses: dict[Hashable, list[Cell]] = {}
-        for good in passing:
+        for good in seen.passing:
             witnesses.setdefault(alike(good, report), []).append(good)
-        for bad in cells:
+        for bad in seen.failing:
             same = witnesses.get(key, []) if (key := alike(bad, report)) is not None else []
             if same:
                 good = min(same, key=lambda one: abs(places[one.version] - places[bad.version]))
-                return FailureFinding(verdict, f"{labels[good.name]} passes and differs in nothing else", span)
-    near = [cell for cell in passing if any(cell.package == bad.package for bad in cells)]
+                into = _changed_where_it_points(seen, good, bad) if verdict is Verdict.DEPENDENCY else ""
+                return FailureFinding(verdict, f"{labels[good.name]} passes and differs in nothing else{into}")
+    return None
+
+
+def _changed_where_it_points(seen: _Seen, good: Cell, bad: Cell) -> str:
+    """Return which of the changes between two cells the failure points into; empty: none."""
+    pointed, locks = pointed_at(seen.row, seen.owners), seen.report.locks
+    before, after = locks.get(good.name), locks.get(bad.name)
+    if pointed is None or before is None or after is None:
+        return ""
+    changed = next((one for one in changes(before, after) if one.name == pointed.name), None)
+    return f"; {pointed.told}: {changed.text}" if changed is not None else ""
+
+
+def _by_the_traceback(seen: _Seen) -> FailureFinding | None:
+    """Blame the distribution that a failure points into, where it changed and nothing else can have done it.
+
+    Either the user's own code, which is the same in all cells, asks it for a name that it doesn't have, or what asks
+    for it is the same; then every cell that passes has other versions of it than every cell that fails. Or it is the
+    only distribution with one border between the two.
+    """
+    pointed = pointed_at(seen.row, seen.owners)
+    compared = _compared(seen)
+    if pointed is None or compared is None:
+        return None
+    good_locks, bad_locks, borders, python_too = compared
+    change = next((one for one in borders if one.name == pointed.name), None)
+    if change is None or python_too:
+        return None
+    alone = len(borders) == 1
+    same_way = any(
+        not pointed.through & {one.name for one in changes(good, bad)} for good in good_locks for bad in bad_locks
+    )
+    is_package = pointed.name == seen.failing[0].package
+    if pointed.lacks and same_way:
+        asked = "which the test itself asks for" if not pointed.through else "asked for by what hasn't changed"
+        evidence = f"{pointed.told}, {asked}"
+    elif alone and not is_package:
+        evidence = f"{pointed.told}, and of all that changed it alone separates the cells that pass from these"
+    else:
+        return None
+    verdict = Verdict.FRAMEWORK if is_package else Verdict.DEPENDENCY
+    return FailureFinding(verdict, f"{change.text}: {evidence}")
+
+
+def _unknown(seen: _Seen) -> FailureFinding:
+    near = [cell for cell in seen.passing if any(cell.package == bad.package for bad in seen.failing)]
     if not near:
-        return FailureFinding(Verdict.UNKNOWN, "it passes nowhere in this run", span, enough=False)
-    return FailureFinding(Verdict.UNKNOWN, "the cells that pass also have other dependencies", span, enough=False)
+        return FailureFinding(Verdict.UNKNOWN, "it passes nowhere in this run", enough=False)
+    told = "the cells that pass also have other dependencies"
+    if (compared := _compared(seen)) is not None:
+        _, _, borders, python_too = compared
+        pointed = pointed_at(seen.row, seen.owners)
+        hit = next((one for one in borders if pointed is not None and one.name == pointed.name), None)
+        if len(borders) == 1 and not python_too:
+            told = f"likely {borders[0].text}: of all that changed it alone separates the cells that pass from these"
+        elif hit is not None and pointed is not None:
+            others = count_text(len(borders) - 1 + python_too, "other")
+            told = f"perhaps {hit.text}: {pointed.told}; {others} changed with it"
+    return FailureFinding(Verdict.UNKNOWN, told, enough=False)
+
+
+def _compared(seen: _Seen) -> tuple[list[Lock], list[Lock], tuple[DistributionChange, ...], bool] | None:
+    """Return the locks of cells that pass and of these, what has one border between them, and whether Python has.
+
+    Cells without a lock can't be compared: nothing is said of the others then.
+    """
+    package, locks = seen.failing[0].package, seen.report.locks
+    sides = [[cell for cell in side if cell.package == package] for side in (seen.passing, seen.failing)]
+    if not all(sides) or any(cell.name not in locks for side in sides for cell in side):
+        return None
+    good, bad = ([locks[cell.name] for cell in side] for side in sides)
+    pythons = [{cell.python for cell in side} for side in sides]
+    return good, bad, separating(good, bad), not pythons[0] & pythons[1]
 
 
 def _sandboxed(row: TestRow | None, told: str, report: RunReport) -> str | None:

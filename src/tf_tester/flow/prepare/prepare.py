@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 
 from tf_tester.core.index.era import release_date
+from tf_tester.core.outcome.owners import YOURS, InstalledFiles
 from tf_tester.core.wheel.wheel_rules import extras_of, same_version, without_requirement
 from tf_tester.errors import BuildFailed, DownloadFailed, Unresolvable
 from tf_tester.flow.prepare.services import Services
@@ -44,6 +45,7 @@ class Preparation(Struct):
     """Of the package under test, at the top."""
     project_names: tuple[str, ...] = ()
     """Likewise of the user's own project."""
+    installed: tuple[InstalledFiles, ...] = ()
 
 
 class LockPolicy(Struct, frozen=True):
@@ -204,6 +206,7 @@ class Preparer:
         project = self._project(preparation.interpreter)
         own = project[0].sha256 if project is not None else ""
         preparation.project_names = next((layer.import_names for layer in layers if layer.sha256 == own), ())
+        preparation.installed = tuple(_installed(layer, own) for layer in layers)
         with self._services.provisioning.environments.make(preparation.interpreter, layers, keep=keep) as environment:
             preparation.phases["environment"] = clock() - made
             preparation.remarks += environment.clashes
@@ -328,6 +331,12 @@ class Preparer:
         coming.step = CellStep.UNPACKING
         missing.one_less()
         return self._services.storage.layers.layer(pin.filename, pin.sha256, blob, interpreter)
+
+
+def _installed(layer: Layer, own: str) -> InstalledFiles:
+    """Return whose files are in a layer. Their names are read only where somebody asks for one."""
+    owner = YOURS if layer.sha256 == own else layer.name
+    return InstalledFiles(owner, layer.import_names, lambda file: f"site/{file}" in layer.files)
 
 
 class _Coming(Struct):

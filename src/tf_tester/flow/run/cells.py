@@ -6,6 +6,7 @@ from typing import assert_never
 import msgspec
 from msgspec.structs import replace
 
+from tf_tester.core.outcome.owners import owners_of
 from tf_tester.core.outcome.refused import outcome_of
 from tf_tester.errors import CellRefused, NoPython, NoWheel, OurFailure, StoreError, TfTesterError
 from tf_tester.flow.prepare.prepare import Preparation
@@ -121,7 +122,7 @@ def _try_cell(run: Run, preparation: Preparation, evidence: Path, replay: Replay
     services.history.durations.learn(name, preparation.phases["run"])
     if run.gate.closed and any(row.outcome is Outcome.CRASH for row in ran.rows):
         return CellResult(name, Outcome.INTERRUPTED, "interrupted")
-    result = _result(name, ran)
+    result = replace(_result(name, ran), owners=owners_of(ran.rows, preparation.installed))
     if replay is not None:
         replay.keep(planned, lock, result)
     return result

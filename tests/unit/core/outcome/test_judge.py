@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from tf_tester.core.outcome.harness_events import HarnessEvent, read_log
 from tf_tester.core.outcome.judge import judge_command, judge_harness, last_exception, with_output
+from tf_tester.core.outcome.tracebacks import last_words
 from tf_tester.model.host.exit import Exit
 from tf_tester.model.host.limits import Exceeded, Limit
 from tf_tester.model.outcome import ExceptionFact, Outcome, TestRow, WarningFact
@@ -419,6 +420,44 @@ def test_a_command_that_passes_in_spite_of_a_traceback_gets_a_remark() -> None:
     [row] = judge_command(left(0), target="x", stdout="", stderr=TRACEBACK)
     assert row.remarks == ("passed, but printed a traceback",)
     assert judge_command(left(0), target="x", stdout="fine", stderr="")[0].remarks == ()
+
+
+USAGE = "usage: check.py [-h] FILE\ncheck.py: error: the following arguments are required: FILE\n"
+CLICK = "Usage: check.py [OPTIONS]\nTry 'check.py --help' for help.\n\nError: Missing option '--data'.\n"
+
+
+@pytest.mark.parametrize(
+    ("stderr", "said"),
+    [
+        (USAGE, "check.py: error: the following arguments are required: FILE"),
+        (CLICK, "Error: Missing option '--data'."),
+    ],
+)
+def test_who_was_called_wrongly_says_so_itself(stderr: str, said: str) -> None:
+    left_by_itself = TestRow("t", Outcome.FAIL, ExceptionFact("SystemExit", "2"), exit_code=2)
+    row = with_output(left_by_itself, "", stderr)
+    assert (row.exception, row.reason) == (None, f"{said} (what stands behind -- is given to it)")
+    assert judge_command(left(2), target="x", stdout="", stderr=stderr)[0].reason == f"exit status 2: {said}"
+    for other in (with_output(replace(left_by_itself, exit_code=1), "", stderr), with_output(left_by_itself, "", "no")):
+        assert other.exception == ExceptionFact("SystemExit", "2")
+
+
+def test_the_last_words_of_a_process_are_told_where_no_exception_is() -> None:
+    def words(outcome: Outcome, stderr: str, exception: ExceptionFact | None = None, **facts: Any) -> list[str]:
+        row = TestRow("t", outcome, exception, stderr=stderr, **facts)
+        return list(last_words(row))
+
+    noise = "2026-11-30 14:56:10.1: W tensorflow/dso_loader.cc:64] no libcudart\n"
+    assert words(Outcome.CRASH, f"{noise}terminate called\n  what():  bad\n{noise}") == [
+        "terminate called",
+        "  what():  bad",
+    ]
+    fatal = "Fatal Python error: Segmentation fault\n\nCurrent thread 0x1 (most recent call first):\n  File a\n"
+    assert words(Outcome.CRASH, f"before\n{fatal}Extension modules: numpy\n")[0] == fatal.splitlines()[0]
+    assert words(Outcome.FAIL, "no GPU\n", ExceptionFact("SystemExit", "1")) == ["no GPU"]
+    assert words(Outcome.FAIL, "make: *** [x] Error 2\n", exit_code=2) == ["make: *** [x] Error 2"]
+    assert words(Outcome.FAIL, "noise\n", ExceptionFact("TypeError", "1")) == []
+    assert words(Outcome.PASS, "noise\n") == []
 
 
 # -- a script's output

@@ -9,7 +9,7 @@ from tf_tester.core.outcome.output_differences import differing_output, normalis
 from tf_tester.core.outcome.report import RunReport
 from tf_tester.core.verdict.advice import advice
 from tf_tester.core.verdict.verdicts import finding
-from tf_tester.model.cause import Verdict
+from tf_tester.model.cause import Explanation, Verdict
 from tf_tester.model.cell import Cell
 from tf_tester.model.host.limits import Limit
 from tf_tester.model.lock import Lock, Pin, Resolution
@@ -73,6 +73,119 @@ def test_another_python_beside_the_same_versions_is_python() -> None:
     assert verdict(report({old: PASS, new: FAIL}, beside))[0] is Verdict.PYTHON
     beside[new] = lock(toy="1", gear="4")
     assert verdict(report({old: PASS, new: FAIL}, beside))[0] is Verdict.UNKNOWN
+
+
+SITE = "/env/lib/python3.10/site-packages"
+USER, TOY, GEAR, AXLE = "/home/me/t.py", f"{SITE}/toy/x.py", f"{SITE}/gear/y.py", f"{SITE}/axle.py"
+OWNERS = {"toy": "toy", "gear": "gear", "axle": "axle"}
+
+
+def raised(message: str, *files: str, function: str = "f", type: str = "TypeError") -> TestRow:
+    frames = "".join(f'  File "{file}", line 1, in {function}\n    work()\n' for file in files)
+    traceback = f"Traceback (most recent call last):\n{frames}{type}: {message}\n"
+    return row(Outcome.FAIL, exception=ExceptionFact(type, message, files[-1]), traceback=traceback)
+
+
+def compared(failing: TestRow, *locks: tuple[str, dict[str, str]], pythons: str = "") -> tuple[Verdict, str]:
+    """The finding for a failure in the cells marked F, of versions 1, 2, … of toy; those marked P pass."""
+    cells = [cell(str(n), pythons[n - 1 : n] or "3.10") for n in range(1, len(locks) + 1)]
+    rows = [PASS if mark == "P" else failing for mark, _ in locks]
+    beside = {one: lock(toy=one.version, **pins) for one, (_, pins) in zip(cells, locks, strict=True)}
+    of = report(dict(zip(cells, rows, strict=True)), beside)
+    results = {name: msgspec.structs.replace(result, owners=OWNERS) for name, result in of.results.items()}
+    found = finding(differences(of)[0][0], msgspec.structs.replace(of, results=results))
+    return found.verdict, found.evidence
+
+
+LOST = "module 'gear' has no attribute 'spin'"
+BOTH = (("P", {"gear": "1", "axle": "1"}), ("F", {"gear": "2", "axle": "2"}))
+
+
+@pytest.mark.parametrize(
+    ("failing", "locks", "expected"),
+    [
+        # The test, the same everywhere, asks for a name that only other versions of gear have.
+        (raised(LOST, USER, type="AttributeError"), BOTH, "dependency, gear 1 → 2: the error says that gear lacks it"),
+        (
+            raised("`x` was removed", USER, f"{SITE}/gear/__init__.py", type="AttributeError", function="__getattr__"),
+            BOTH,
+            "dependency, gear 1 → 2",
+        ),
+        # A table's column, say, that another distribution no longer makes.
+        (
+            raised("no 'spin'", USER, GEAR, type="AttributeError", function="__getattr__"),
+            BOTH,
+            "unknown, perhaps gear 1 → 2",
+        ),
+        (raised("cannot import name 'spin' from 'gear' (/x)", USER), BOTH, "dependency, gear 1 → 2"),
+        (raised("No module named 'toy.old'", USER), BOTH, "framework, toy 1 → 2"),
+        # It has gone with all that came with it.
+        (
+            raised("No module named 'yaml'", USER),
+            (("P", {"pyyaml": "5", "gear": "1"}), ("F", {"gear": "2"})),
+            "dependency, pyyaml 5 (gone)",
+        ),
+        # What asks for it has changed, too: it may be the one that is wrong.
+        (raised(LOST, USER, TOY, type="AttributeError"), BOTH, "unknown, perhaps gear 1 → 2: the error says that gear"),
+        (raised(LOST, USER, AXLE, type="AttributeError"), BOTH, "unknown, perhaps gear 1 → 2"),
+        (
+            raised(LOST, USER, AXLE, type="AttributeError"),
+            (("P", {"gear": "1", "axle": "1"}), ("F", {"gear": "2", "axle": "1"})),
+            "dependency, gear 1 → 2: the error says that gear lacks it, asked for by what hasn't changed",
+        ),
+        # gear raises it, and it alone has one border between what passes and what fails.
+        (
+            raised("no", USER, TOY, GEAR),
+            (("P", {"gear": "1"}), ("F", {"gear": "2"}), ("P", {"gear": "1"})),
+            "dependency, gear 1 → 2: the traceback ends in gear",
+        ),
+        (
+            raised("no", USER, TOY),
+            (("P", {"gear": "1"}), ("F", {"gear": "2"}), ("P", {"gear": "1"})),
+            "unknown, likely gear 1 → 2",
+        ),
+        (raised("no", USER, GEAR), BOTH, "unknown, perhaps gear 1 → 2: the traceback ends in gear; 2 others changed"),
+        (raised("no", USER), BOTH, "unknown, the cells that pass also have other dependencies"),
+        # A file of the user's stands before it.
+        (raised("cannot import name 'x' from partially initialized module 'gear' (/x)", USER), BOTH, "unknown, the"),
+        # No border: a version in the middle passes.
+        (
+            raised(LOST, USER, type="AttributeError"),
+            (("P", {"gear": "1"}), ("F", {"gear": "2"}), ("P", {"gear": "3"}), ("F", {"gear": "4"})),
+            "unknown, the cells that pass",
+        ),
+    ],
+)
+def test_the_distribution_that_a_failure_points_into_is_blamed_where_nothing_else_can_have_done_it(
+    failing: TestRow, locks: tuple[tuple[str, dict[str, str]], ...], expected: str
+) -> None:
+    verdict, evidence = compared(failing, *locks)
+    assert f"{verdict}, {evidence}".startswith(expected)
+
+
+def test_where_the_python_changed_with_it_the_error_alone_is_not_enough() -> None:
+    assert compared(raised(LOST, USER, type="AttributeError"), *BOTH, pythons="89")[0] is Verdict.UNKNOWN
+
+
+def test_of_a_dependency_the_change_that_the_traceback_ends_in_is_told() -> None:
+    old, new = cell("1"), cell("1", resolution=LATEST)
+    locks = {old: lock(toy="1", gear="1", axle="1"), new: lock(toy="1", gear="2", axle="2")}
+    of = report({old: PASS, new: raised("no", USER, TOY, GEAR)}, locks)
+    results = {name: msgspec.structs.replace(result, owners=OWNERS) for name, result in of.results.items()}
+    found = finding(differences(of)[0][0], msgspec.structs.replace(of, results=results))
+    assert found.verdict is Verdict.DEPENDENCY
+    assert found.evidence.endswith("; the traceback ends in gear: gear 1 → 2")
+
+
+def test_what_experiments_could_not_tell_the_error_still_tells() -> None:
+    old, new = cell("1"), cell("2")
+    locks = {old: lock(toy="1", gear="1"), new: lock(toy="2", gear="2")}
+    of = report({old: PASS, new: raised("No module named 'toy.old'", USER)}, locks)
+    results = {name: msgspec.structs.replace(result, owners=OWNERS) for name, result in of.results.items()}
+    unclear = Explanation(new, old, Verdict.UNKNOWN, 2, (), False, 4, test="t.py", remarks=("both fail",))
+    of = msgspec.structs.replace(of, results=results, explanations=(unclear,))
+    found = finding(differences(of)[0][0], of)
+    assert (found.verdict, found.explanation) == (Verdict.FRAMEWORK, unclear)
 
 
 @pytest.mark.parametrize(
