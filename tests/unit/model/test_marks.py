@@ -2,8 +2,8 @@
 
 import pytest
 
-from tf_tester.core.verdict.bisect import Mark, mark_of
-from tf_tester.model.outcome import CellResult, Outcome, TestRow
+from tf_tester.core.verdict.bisect import Mark, mark_of, meant_row
+from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow
 
 PASS, FAIL, SKIP, EMPTY = Outcome.PASS, Outcome.FAIL, Outcome.SKIP, Outcome.EMPTY
 GOOD, BAD, UNTESTABLE = Mark.GOOD, Mark.BAD, Mark.UNTESTABLE
@@ -28,6 +28,16 @@ def test_a_cell(outcome: Outcome, mark: Mark) -> None:
 @pytest.mark.parametrize(("summary", "mark"), [("TypeError: no", BAD), ("OSError: no", UNTESTABLE)])
 def test_of_failures_only_those_that_are_meant_are_bad(summary: str, mark: Mark) -> None:
     assert mark_of(CellResult("c", FAIL, summary), ("TypeError", "ValueError"), "") is mark
+
+
+def test_every_failure_of_a_cell_counts_and_not_the_gravest_alone() -> None:
+    told = {"a": ExceptionFact("OSError", "no disk"), "b": ExceptionFact("x.TypeError", "no\nsuch thing")}
+    rows = tuple(TestRow(name, FAIL, exception) for name, exception in told.items())
+    result = CellResult("c", FAIL, "OSError: no disk", tests=(*rows, TestRow("c", Outcome.CRASH, reason="SIGSEGV")))
+    for words in ("TypeError", "such thing", "SIGSEGV", "OSError"):
+        assert mark_of(result, (words,), "") is BAD
+    assert mark_of(result, ("KeyError",), "") is UNTESTABLE
+    assert meant_row(result, ("KeyError", "such")) == rows[1]
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     "failures",
     multiple=True,
     metavar="TEXT",
-    help="Count only failures with these words; a version with another failure is skipped. Repeatable.",
+    help="Count only failures with these words, of any test; a version with others alone is skipped. Repeatable.",
 )
 @click.option("--all-transitions", "everywhere", is_flag=True, help="Test every version, and report every change.")
 @options("package", "versions", "pre", "yanked", *RESOLVING, *RUNNING, *FETCHING, "color")

@@ -11,7 +11,7 @@ from math import ceil, log2
 
 from msgspec import Struct
 
-from tf_tester.model.outcome import CellResult, Outcome
+from tf_tester.model.outcome import CellResult, Outcome, TestRow
 
 
 class Mark(StrEnum):
@@ -126,7 +126,7 @@ def combined(marks: Sequence[Mark]) -> Mark:
 def mark_of(result: CellResult, failures: Sequence[str], test: str) -> Mark:
     """Return what one cell shows of its version.
 
-    `failures`: words of the failures that are meant; none: every failure is. `test`: the only one that counts; empty:
+    `failures`: words of the failures that are meant, of any of its tests; none: every failure is. `test`: the only one that counts; empty:
     all do. Where nothing was tested, nothing is shown.
     """
     of_test = {row.outcome for row in result.tests if row.id == test} if test else set()
@@ -134,7 +134,23 @@ def mark_of(result: CellResult, failures: Sequence[str], test: str) -> Mark:
     if Outcome.EMPTY in outcomes:
         return Mark.UNTESTABLE
     if any(outcome.is_failure_of_the_test for outcome in outcomes):
-        meant = bool(of_test) or not failures or any(words in result.summary for words in failures)
+        meant = bool(of_test) or not failures or is_meant(result.summary, failures) or meant_row(result, failures)
         return Mark.BAD if meant else Mark.UNTESTABLE
     is_there = bool(of_test) or not test
     return Mark.GOOD if outcomes == {Outcome.PASS} and is_there else Mark.UNTESTABLE
+
+
+def meant_row(result: CellResult, failures: Sequence[str]) -> TestRow | None:
+    """Return the first test of a cell that fails in a way that is meant, whatever else fails in it; None: none does."""
+    failed = (row for row in result.tests if row.outcome.is_failure_of_the_test)
+    return next((row for row in failed if any(is_meant(text, failures) for text in _texts(row))), None)
+
+
+def is_meant(text: str, failures: Sequence[str]) -> bool:
+    """Tell whether a failure's text has the words of one that is meant."""
+    return any(words in text for words in failures)
+
+
+def _texts(row: TestRow) -> tuple[str, ...]:
+    exception = row.exception
+    return (row.reason, f"{exception.type}: {exception.message}" if exception is not None else "")

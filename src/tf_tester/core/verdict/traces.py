@@ -39,8 +39,8 @@ def pointed_at(row: TestRow | None, owners: Mapping[str, str]) -> PointedAt | No
     if "partially initialized module" in first:
         return None
     if module := named_module(first):
-        name = owner_of_module(module, owners) or _by_name(module)
-        # Of one's own project nobody else is to blame.
+        owner = owner_of_module(module, owners)
+        name = _by_name(module) if owner is None else owner  # of one's own project nobody else is to blame
         return PointedAt(name, lacks=True, through=frozenset(way) - {name, YOURS}) if name and way else None
     if not way or way[-1] == YOURS:
         return None

@@ -5,7 +5,7 @@ import threading
 from msgspec import Struct
 
 from tf_tester.core.outcome.failures import headline
-from tf_tester.core.verdict.bisect import Mark, combined, mark_of
+from tf_tester.core.verdict.bisect import Mark, combined, is_meant, mark_of, meant_row
 from tf_tester.errors import OWN_FAILURE, CellRefused, OurFailure, TfTesterError
 from tf_tester.flow.run.cells import attempt_cell
 from tf_tester.flow.run.frame import Run
@@ -79,8 +79,10 @@ class Prober:
         return Probe(version, planned.cell.python, mark, outcome, summary)
 
     def _what_counts(self, result: CellResult) -> tuple[Outcome, str]:
-        """Return what the test that counts came to, else the cell."""
+        """Return what the test that counts came to, or one that fails in a way that is meant, else the cell."""
         row = next((row for row in result.tests if self.test and row.id == self.test), None)
+        if row is None and not is_meant(result.summary, self._failures):
+            row = meant_row(result, self._failures)
         if row is None:
             return result.outcome, result.summary
         return row.outcome, headline(row.exception) if row.exception is not None else row.reason
