@@ -221,20 +221,71 @@ def test_why_says_so_where_nothing_passes(car: User) -> None:
     assert "verdict: unknown" in run.out
 
 
-def test_what_can_only_change_with_the_framework_is_the_framework(user: User, index: Simulator) -> None:
-    for version, year, engine in (("1.0", 2021, "engine<2"), ("2.0", 2025, "engine>=2")):
-        wheel = make_wheel("car", version, requires=[engine, "part01"])
+def two_cars(user: User, index: Simulator, needs: dict[str, str], *, engine_2_needs: tuple[str, ...] = ()) -> User:
+    """car 1.0 and 2.0, which need these engines, of 1.0, 1.5, 2.0 and 3.0; only the first one has a horn."""
+    for version, year in (("1.0", 2021), ("2.0", 2025)):
+        source = f"__version__ = {version!r}\n" + ("horn = 1\n" if version == "1.0" else "")
+        wheel = make_wheel("car", version, files={"car.py": source}, requires=[needs[version], "part01"])
         index.add_wheel(*wheel, upload_time=f"{year}-01-01T00:00:00Z")
-    for version, year, needs in (("1.0", 2019, []), ("2.0", 2024, ["car>=2"])):
-        index.add_wheel(*make_wheel("engine", version, requires=needs), upload_time=f"{year}-01-01T00:00:00Z")
+    for version, year in (("1.0", 2019), ("1.5", 2022), ("2.0", 2023), ("3.0", 2024)):
+        requires = engine_2_needs if version >= "2" else ()
+        index.add_wheel(*make_wheel("engine", version, requires=requires), upload_time=f"{year}-01-01T00:00:00Z")
     for version, year in (("1.0", 2019), ("2.0", 2024)):
         index.add_wheel(*make_wheel("part01", version), upload_time=f"{year}-01-01T00:00:00Z")
     user.env["TF_TESTER_PACKAGE"] = "car"
+    return user
+
+
+def test_a_dependency_that_only_another_version_of_the_framework_allows_is_still_the_dependency(
+    user: User, index: Simulator
+) -> None:
+    """The engine that passed isn't allowed beside car 2.0; 1.5, the nearest one that is, passes, too."""
+    two_cars(user, index, {"1.0": "engine<1.5", "2.0": "engine>=1.5"})
+    user.write("check.py", "import car, engine\nassert engine.__version__ < '2', 'too strong'\n")
+    run = user.run("test", "check.py", "--versions", "1.0,2.0", "--why")
+    assert "verdict: dependency, engine 1.5 → 2.0" in run.out, run.out
+    assert "Pin 'engine<2': it passes then." in run.out
+
+
+def test_what_passes_with_the_same_engine_by_force_alone_is_not_the_framework(user: User, index: Simulator) -> None:
+    """Neither goes without the other, and yet a cell of both that nobody could install tells them apart."""
+    two_cars(user, index, {"1.0": "engine<1.5", "2.0": "engine>=2"}, engine_2_needs=("car>=2",))
     user.write("check.py", "import car, engine\nassert engine.__version__ == '1.0'\n")
     run = user.run("test", "check.py", "--versions", "1.0,2.0", "--why")
-    assert run.code == 1
-    assert "verdict: framework, car 1.0 → 2.0 together with engine 1.0 → 2.0" in run.out, run.out
+    assert "verdict: dependency, engine 1.0 → 3.0" in run.out, run.out
+    assert "car 2.0 allows no version of it that passes" in run.out
     assert "Pin" not in run.out
+    user.write("check.py", "import car\ncar.horn\n")
+    run = user.run("test", "check.py", "--versions", "1.0,2.0", "--why")
+    assert "verdict: framework, car 1.0 → 2.0\n" in run.out, run.out
+
+
+def test_what_each_fails_without_in_another_way_is_not_told_apart(user: User, index: Simulator) -> None:
+    two_cars(user, index, {"1.0": "engine<1.5", "2.0": "engine>=2"}, engine_2_needs=("car>=2",))
+    test = (
+        "import car, engine\nassert (car.__version__ > '1.5') == (engine.__version__ > '1.5'), 'half'\n"
+        "assert car.__version__ < '2'\n"
+    )
+    user.write("check.py", test)
+    run = user.run("test", "check.py", "--versions", "1.0,2.0", "--why")
+    assert "verdict: unknown, car 1.0 → 2.0 together with engine 1.0 → 3.0" in run.out, run.out
+    assert "can't be told apart" in run.out
+
+
+def test_where_no_cell_passes_an_older_series_of_what_the_failure_points_into_is_tried(
+    user: User, index: Simulator
+) -> None:
+    for version, day, spin in (
+        ("1.9", "2020-01-01", "pass"),
+        ("2.5", "2020-03-01", "1 / 0"),
+        ("3.1", "2023-03-01", "1 / 0"),
+    ):
+        wheel = make_wheel("gear", version, files={"gear.py": f"MAJOR = 1\ndef spin():\n    {spin}\n"})
+        index.add_wheel(*wheel, upload_time=f"{day}T00:00:00Z")
+    user.write("check.py", "import toy, gear\ngear.spin()\n")
+    run = user.run("test", "check.py", "--versions", "2.0", "--why")
+    assert "verdict: dependency, gear 2.0 → 2.5" in run.out or "verdict: dependency, gear 1.9 → 2.0" in run.out, run.out
+    assert "Pin 'gear<2': it passes then." in run.out
 
 
 def test_two_kinds_of_failure_beside_one_neighbour_are_told_apart(car: User, index: Simulator) -> None:

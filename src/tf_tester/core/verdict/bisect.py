@@ -126,8 +126,8 @@ def combined(marks: Sequence[Mark]) -> Mark:
 def mark_of(result: CellResult, failures: Sequence[str], test: str) -> Mark:
     """Return what one cell shows of its version.
 
-    `failures`: words of the failures that are meant, of any of its tests; none: every failure is. `test`: the only one that counts; empty:
-    all do. Where nothing was tested, nothing is shown.
+    `failures`: words of the failures that are meant, in whichever of its tests; none: every failure is. `test`: the
+    only one that counts; empty: all do. Where nothing was tested, nothing is shown.
     """
     of_test = {row.outcome for row in result.tests if row.id == test} if test else set()
     outcomes = of_test or {result.outcome}

@@ -6,6 +6,7 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
@@ -127,6 +128,55 @@ def requirers(lock: Lock, name: str, needs: Callable[[Pin], bytes], environment:
             for one in requirements
         )
     )
+
+
+def allowed_by(
+    lock: Lock, name: str, needs: Callable[[Pin], bytes], environment: Mapping[str, str]
+) -> tuple[SpecifierSet, ...]:
+    """Return what the distributions of a lock require of the version of one."""
+    read = {str(canonicalize_name(pin.name)): requirements_of(needs(pin)) for pin in lock.pins}
+    extras = _extras(read.values())
+    return tuple(
+        one.specifier
+        for owner, requirements in read.items()
+        for one in requirements
+        if canonicalize_name(one.name) == name and _counts(one, extras.get(owner, frozenset()), environment)
+    )
+
+
+def nearest_allowed(
+    change: DistributionChange, versions: Iterable[Version], allowed: Collection[SpecifierSet]
+) -> Version | None:
+    """Return the version nearest to the first one that is allowed beside the rest of the second lock; None: there is
+    none but the second one itself.
+
+    >>> versions = [Version(text) for text in ("3.19.6", "3.20.2", "3.20.3", "4.21.1", "4.22.0")]
+    >>> str(nearest_allowed(DistributionChange("protobuf", "3.19.6", "4.22.0"), versions, [SpecifierSet(">=3.20.3")]))
+    '3.20.3'
+    """
+    if change.before is None or change.after is None:
+        return None
+    try:
+        before, after = Version(change.before), Version(change.after)
+    except InvalidVersion:
+        return None
+    low, high = min(before, after), max(before, after)
+    line = sorted({one for one in versions if low <= one <= high} - {after}, reverse=before > after)
+    return next((one for one in line if all(one in specifier for specifier in allowed)), None)
+
+
+def series_bounds(version: str) -> tuple[str, ...]:
+    """Return what earlier series of a version are below: of its minor one, and of its major one.
+
+    >>> series_bounds("4.22.1"), series_bounds("0.9.2"), series_bounds("3.0.1")
+    (('4.22', '4'), ('0.9',), ('3',))
+    """
+    try:
+        release = (*Version(version).release, 0)[:2]
+    except InvalidVersion:
+        return ()
+    bounds = [f"{release[0]}.{release[1]}"] if release[1] else []
+    return (*bounds, str(release[0])) if release[0] else tuple(bounds)
 
 
 def upper_bound(good: str, bad: str) -> str:

@@ -1,6 +1,6 @@
 """Which distributions make a cell fail that passes with others, found by running cells between the two."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import assert_never
 
@@ -8,6 +8,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 from packaging.version import Version
 
+from tf_tester.core.outcome.failures import without_varying
 from tf_tester.core.select.choose import Choice, choose
 from tf_tester.core.select.markers import markers_of
 from tf_tester.core.text.sizes import count_text
@@ -23,12 +24,15 @@ from tf_tester.core.verdict.blame import (
 from tf_tester.core.verdict.drift import (
     DistributionChange,
     LockChangeKind,
+    allowed_by,
     between,
     changes,
     entailing,
+    nearest_allowed,
     requirers,
     upper_bound,
 )
+from tf_tester.core.verdict.traces import pointed_at
 from tf_tester.errors import EndsContradict, TfTesterError, UsageError
 from tf_tester.flow.explain.probes import Probe, Prober, could_not_run
 from tf_tester.flow.prepare.locked import is_file_of_lock, locked_cell
@@ -110,6 +114,8 @@ class CauseSearch:
         self._package = run.plan.selection.package
         self._number = 0
         self._first = 0
+        self._verdicts: dict[Cause, Verdict] = {}
+        """Of causes that don't tell it by themselves."""
 
     def explain(self, good: PlannedCell, bad: PlannedCell, *, again: bool = False) -> Explanation:
         """Explain two cells of one Python, the first of which is to pass and the second to fail.
@@ -131,7 +137,7 @@ class CauseSearch:
         return Explanation(
             bad.cell,
             good.cell,
-            Verdict.FRAMEWORK if causes and all(map(self._is_the_package, causes)) else Verdict.DEPENDENCY,
+            self._verdict(causes, good, bad),
             len(changes(_lock(ends[0]), _lock(ends[1]))),
             tuple(causes),
             so_far.verified,
@@ -229,7 +235,8 @@ class CauseSearch:
             answer: CulpritSearchResult = stop.value
         if not answer.complete:
             remarks.append(f"--budget {self._budget} was spent before all was tried: there may be other causes")
-        return answer, [self._cause(culprit, pair, seen[culprit.all]) for culprit in answer.culprits]
+        found = [self._causes(culprit, pair, seen[culprit.all], remarks) for culprit in answer.culprits]
+        return answer, list(dict.fromkeys(cause for causes in found for cause in causes))
 
     def _combination(self, pair: _Pair, tried: Changes) -> tuple[PlannedCell, str]:
         self._number += 1
@@ -239,6 +246,74 @@ class CauseSearch:
         planned = replace(good, cell=cell, lock=between(_lock(good), _lock(pair.bad), tried))
         texts = [differing[name].text for name in sorted(tried)]
         return planned, ", ".join(texts) if len(texts) <= 3 else f"{len(texts)} of {len(differing)} changes"
+
+    # -- the package, and what can only be changed with it
+
+    def _causes(self, culprit: Culprit, pair: _Pair, probe: Probe, remarks: list[str]) -> list[Cause]:
+        """Return what a culprit comes to; where the package under test is a part of it, only what is to blame of it."""
+        if self._package not in culprit.all or culprit.all == {self._package}:
+            return [self._cause(culprit, pair, probe)]
+        beside = sorted(culprit.all - {self._package})
+        if pair.era.lock is None:
+            for requirements in self._as_near_as_allowed(beside, pair, probe):
+                planned = replace(pair.bad, cell=pair.bad.cell.beside(requirements), lock=None)
+                name = f"{planned.cell.version} with {_told(requirements)}"
+                if self._left() and self._probe([(planned, name)])[0].mark is Mark.GOOD:
+                    near = self._pair(self.with_lock(planned), pair.bad, planned)
+                    return self._round(near, probe, remarks)[1]
+        return self._by_force(culprit, pair, probe, remarks)
+
+    def _as_near_as_allowed(
+        self, names: Sequence[str], pair: _Pair, probe: Probe
+    ) -> Iterator[tuple[CellRequirement, ...]]:
+        """Yield requirements that bring what must be changed with the package as near to the passing cell as the
+        failing one allows: of the distribution that the failure points into, then of all.
+        """
+        assert pair.bad.interpreter is not None
+        markers = markers_of(pair.bad.interpreter)
+        found: dict[str, CellRequirement] = {}
+        for name in names:
+            try:
+                page = self._services.packages.index.page(name)
+            except TfTesterError:
+                continue
+            allowed = allowed_by(_lock(pair.bad), name, self._metadata, markers)
+            near = nearest_allowed(pair.differing[name], choose(page, Choice("all")), allowed)
+            if near is not None:
+                found[name] = CellRequirement(name, str(near))
+        pointed = pointed_at(probe.row, probe.owners)
+        if pointed is not None and pointed.name in found and len(found) > 1:
+            yield (found[pointed.name],)
+        if found:
+            yield tuple(found.values())
+
+    def _by_force(self, culprit: Culprit, pair: _Pair, probe: Probe, remarks: list[str]) -> list[Cause]:
+        """Tell the package apart from what it requires, by cells that its requirements don't allow: with exactly the
+        files of the passing cell beside it, and with all but the package itself.
+        """
+        differing = pair.differing
+        own, others = frozenset({self._package}), culprit.all - {self._package}
+        texts = {name: differing[name].text for name in sorted(culprit.all)}
+        whole = Cause(tuple(texts.values()), self._package, summary=probe.first_line, exact=culprit.exact)
+        if self._left() < 2:
+            self._verdicts[whole] = Verdict.UNKNOWN
+            return [whole]
+        alone, without = self._probe([self._combination(pair, own), self._combination(pair, others)])
+        if _is_alike(alone, probe) or without.mark is Mark.GOOD:
+            both = alone.mark is Mark.GOOD
+            cause = whole if both else replace(whole, changes=(texts[self._package],))
+            self._verdicts[cause] = Verdict.FRAMEWORK
+            return [cause]
+        if alone.mark is Mark.GOOD or _is_alike(without, probe):
+            leader = next((name for name in others if name in culprit.changes), min(others))
+            cause = replace(whole, changes=tuple(texts[name] for name in sorted(others)), project=leader)
+            remarks.append(f"{pair.bad.cell.package} {pair.bad.cell.version} allows no version of it that passes")
+            return [cause]
+        remarks.append(
+            f"{self._package} can't be told apart from what it requires: each fails in another way without the other"
+        )
+        self._verdicts[whole] = Verdict.UNKNOWN
+        return [whole]
 
     # -- from a culprit to a pin
 
@@ -371,8 +446,16 @@ class CauseSearch:
 
     # -- small things
 
-    def _is_the_package(self, cause: Cause) -> bool:
-        return any(text.split(" ")[0] == self._package for text in cause.changes)
+    def _verdict(self, causes: Sequence[Cause], good: PlannedCell, bad: PlannedCell) -> Verdict:
+        """Return who is to blame: a dependency if one is; the package only where exactly the same was beside it."""
+        found = {self._verdicts.get(cause, self._verdict_of(cause)) for cause in causes}
+        if not found:
+            return Verdict.DEPENDENCY if good.cell.version == bad.cell.version else Verdict.UNKNOWN
+        return next(one for one in (Verdict.DEPENDENCY, Verdict.UNKNOWN, Verdict.FRAMEWORK) if one in found)
+
+    def _verdict_of(self, cause: Cause) -> Verdict:
+        is_package = [text.split(" ")[0] for text in cause.changes] == [self._package]
+        return Verdict.FRAMEWORK if is_package else Verdict.DEPENDENCY
 
     def _left(self) -> int:
         """Return how many probes the budget has left."""
@@ -417,6 +500,17 @@ def _lock(planned: PlannedCell) -> Lock:
 def _name(planned: PlannedCell) -> str:
     """Return how its dependencies were chosen."""
     return planned.cell.lock_name if planned.cell.resolution is Resolution.LOCK else str(planned.cell.resolution)
+
+
+def _is_alike(probe: Probe, other: Probe) -> bool:
+    """Tell whether two cells fail in the same way, as far as their first lines say."""
+    words = without_varying(probe.first_line)
+    return probe.mark is Mark.BAD and words == without_varying(other.first_line)
+
+
+def _told(requirements: Sequence[CellRequirement]) -> str:
+    texts = [one.text for one in requirements]
+    return ", ".join(texts) if len(texts) <= 3 else f"{len(texts)} older dependencies"
 
 
 def _pins(causes: Sequence[Cause]) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Single cells that are run to learn one thing: good or bad."""
 
 import threading
+from collections.abc import Mapping
 
 from msgspec import Struct
 
@@ -11,7 +12,7 @@ from tf_tester.flow.run.cells import attempt_cell
 from tf_tester.flow.run.frame import Run
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.events import CellFinished
-from tf_tester.model.outcome import CellResult, Outcome
+from tf_tester.model.outcome import CellResult, Outcome, TestRow
 
 
 class Probe(Struct, frozen=True):
@@ -23,6 +24,10 @@ class Probe(Struct, frozen=True):
     mark: Mark
     outcome: Outcome
     summary: str
+    row: TestRow | None = None
+    """The test that shows it."""
+    owners: Mapping[str, str] = {}
+    """Of what its failure speaks of (`CellResult.owners`)."""
 
     @property
     def first_line(self) -> str:
@@ -73,19 +78,20 @@ class Prober:
                 break
         mark = combined([mark_of(result, self._failures, self.test) for result in results])
         last = next((one for one in results if one.outcome is not Outcome.PASS), results[-1])
-        outcome, summary = self._what_counts(last)
+        outcome, summary, row = self._what_counts(last)
         if mark is Mark.UNTESTABLE and len(results) > 1:
             summary = "not the same each time"
-        return Probe(version, planned.cell.python, mark, outcome, summary)
+        return Probe(version, planned.cell.python, mark, outcome, summary, row, last.owners)
 
-    def _what_counts(self, result: CellResult) -> tuple[Outcome, str]:
+    def _what_counts(self, result: CellResult) -> tuple[Outcome, str, TestRow | None]:
         """Return what the test that counts came to, or one that fails in a way that is meant, else the cell."""
         row = next((row for row in result.tests if self.test and row.id == self.test), None)
         if row is None and not is_meant(result.summary, self._failures):
             row = meant_row(result, self._failures)
         if row is None:
-            return result.outcome, result.summary
-        return row.outcome, headline(row.exception) if row.exception is not None else row.reason
+            first = next((one for one in result.tests if one.outcome is result.outcome), None)
+            return result.outcome, result.summary, first
+        return row.outcome, headline(row.exception) if row.exception is not None else row.reason, row
 
 
 def could_not_run(what: str, error: TfTesterError) -> TfTesterError:

@@ -6,12 +6,14 @@ from msgspec.structs import replace
 
 from tf_tester.core.outcome.failures import Signature, kinds_of_failure
 from tf_tester.core.verdict.bisect import Mark
+from tf_tester.core.verdict.drift import series_bounds
+from tf_tester.core.verdict.traces import pointed_at
 from tf_tester.errors import EndsContradict, TfTesterError
 from tf_tester.flow.explain.blame import CauseSearch, SearchStep, TellStep, relabelled
 from tf_tester.flow.explain.probes import Prober
 from tf_tester.flow.run.frame import Run
 from tf_tester.model.cause import Explanation, Verdict
-from tf_tester.model.cell import Cell, PlannedCell
+from tf_tester.model.cell import Cell, CellRequirement, PlannedCell
 from tf_tester.model.events import CellExplained
 from tf_tester.model.lock import Resolution
 from tf_tester.model.outcome import CellResult, Outcome
@@ -83,6 +85,10 @@ class _Explainer:
         if neighbour is not None:
             explanation = self._search.explain(neighbour, planned, again=True)
             return replace(explanation, remarks=(*explanation.remarks, *remarks))
+        for older in self._with_an_older_suspect(planned):
+            if self._probe(older, "other", f"{cell.version} with {older.cell.besides[0].text}") is Mark.GOOD:
+                explanation = self._search.explain(older, planned, again=True)
+                return replace(explanation, remarks=(*explanation.remarks, *remarks))
         again = self._probe(planned, "again", f"{cell.version} again")
         verdict = Verdict.FLAKY if again is Mark.GOOD else Verdict.UNKNOWN
         return _without_causes(cell, verdict, () if verdict is Verdict.FLAKY else remarks, self._prober.test)
@@ -103,6 +109,21 @@ class _Explainer:
             if one is not planned and (one.cell.version, one.cell.python) == (cell.version, cell.python)
         ]
         return next((one for one in same if self._passes(one)), None)
+
+    def _with_an_older_suspect(self, planned: PlannedCell) -> Iterator[PlannedCell]:
+        """Yield the cell with an older series of the dependency that the failure points into: what is allowed may pass
+        although no cell of the run does.
+        """
+        result = self._results[planned.cell.name]
+        row = next((row for row in result.tests if row.id == self._prober.test), None)
+        pointed = pointed_at(row, result.owners)
+        if planned.lock is not None or pointed is None or pointed.name == planned.cell.package:
+            return
+        pins = self._search.with_lock(planned).lock
+        version = next((pin.version for pin in pins.pins if pin.name == pointed.name), None) if pins else None
+        for bound in series_bounds(version) if version is not None else ():
+            older = planned.cell.beside((CellRequirement.parse(f"{pointed.name}<{bound}"),))
+            yield replace(planned, cell=older)
 
     def _nearest_that_passes(self, planned: PlannedCell) -> PlannedCell | None:
         """Return the nearest cell of the same Python and resolution that passes; of two as near, the older one."""
