@@ -1,7 +1,9 @@
 """Which versions a person means: a list, a PEP 440 specifier, or a word."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import takewhile
 
 from msgspec import Struct
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -25,6 +27,10 @@ class Choice(Struct, frozen=True):
     yanked: bool = False
     lts: tuple[str, ...] = ()
     """Series of the framework's data file, such as `1.15`."""
+    every_variant: bool = False
+    """Whether `2.0.0+cpu` and `2.0.0+cu118` are two versions; otherwise one of them stands for 2.0.0."""
+    variant: str = "cpu"
+    """The local part (PEP 440) that is preferred then."""
 
 
 def versions_of(page: ProjectPage) -> Mapping[Version, tuple[Artifact, ...]]:
@@ -54,53 +60,119 @@ def is_yanked(artifacts: Iterable[Artifact]) -> bool:
 def choose(page: ProjectPage, choice: Choice) -> tuple[Version, ...]:
     """Return the versions meant, oldest first, each once.
 
-    Raises `UnknownVersion` for a version that isn't there, `UsageError` for words that mean nothing or
-    that choose nothing.
+    Versions and ranges are a list; words mean what they mean within the ranges beside them; `|` separates lists. Raises
+    `UnknownVersion` for a version that isn't there, `UsageError` for words that mean nothing or that choose nothing.
     """
     known = versions_of(page)
     if not known:
         raise UsageError(
             f"The index lists no version of {page.project}.", hint="Check the name with `tf-tester versions`."
         )
-    ordinary = tuple(
-        version
-        for version, artifacts in known.items()
-        if (choice.pre or not (version.is_prerelease or version.is_devrelease))
-        and (choice.yanked or not is_yanked(artifacts))
+    ordinary = _without_variants(
+        (
+            version
+            for version, artifacts in known.items()
+            if (choice.pre or not (version.is_prerelease or version.is_devrelease))
+            and (choice.yanked or not is_yanked(artifacts))
+        ),
+        choice,
     )
+    lists = [parts for text in choice.text.split("|") if (parts := _parts(text))]
+    if not lists:
+        raise UsageError("--versions is empty.", hint="Examples: 2.4.0,2.8.0 · '>=2.4,<2.9' · minors --last 3.")
+    meant = (_meant(parts, page.project, known, ordinary, choice) for parts in lists)
+    return tuple(sorted(set[Version]().union(*meant)))
+
+
+def _meant(
+    parts: Sequence[str],
+    project: str,
+    known: Mapping[Version, object],
+    ordinary: Sequence[Version],
+    choice: Choice,
+) -> set[Version]:
+    """Return what one list means."""
     chosen: set[Version] = set()
-    for part in _parts(choice.text):
-        exact = _version(part)
+    words: list[str] = []
+    ranges: list[SpecifierSet] = []
+    for part in parts:
+        exact = _version(part.removeprefix("=="))
         if exact is not None:
-            if exact not in known:
-                raise UnknownVersion(
-                    f"{page.project} has no version {part}.", hint=f"The nearest are {nearest(exact, known)}."
-                )
-            # In the index's own spelling: `2.4` is shown as 2.4.0.
-            chosen.update(version for version in known if version == exact)
-            continue
-        found = _meaning(part, ordinary, choice)
-        if not found:
+            chosen.add(_named(part, exact, project, known, choice))
+        elif part in WORDS:
+            words.append(part)
+        else:
+            ranges.append(_range(part))
+    within = [version for version in ordinary if not ranges or any(_holds(one, version) for one in ranges)]
+    found = (
+        [(word, _meaning(word, within, choice)) for word in words]
+        if words
+        else [(str(one), [version for version in ordinary if _holds(one, version)]) for one in ranges]
+    )
+    for part, versions in found:
+        if not versions:
+            text = ",".join([part, *(map(str, ranges) if words else ())])
             raise UsageError(
-                f"--versions {part!r} matches no version of {page.project}.",
+                f"--versions {text!r} matches no version of {project}.",
                 hint=f"There are {len(known)}, from {min(known)} to {max(known)}; "
                 "pre-releases need --pre, yanked ones --yanked.",
             )
-        chosen.update(found[-choice.last :] if choice.last else found)
-    return tuple(sorted(chosen))
+        chosen.update(versions[-choice.last :] if choice.last else versions)
+    return chosen
+
+
+def _named(text: str, version: Version, project: str, known: Iterable[Version], choice: Choice) -> Version:
+    """Return the version that a person has named, in the index's own spelling: `2.4` is shown as 2.4.0."""
+    same = [one for one in known if one == version or (version.local is None and one.public == version.public)]
+    if not same:
+        raise UnknownVersion(f"{project} has no version {text}.", hint=f"The nearest are {nearest(version, known)}.")
+    return next((one for one in same if one == version), None) or _preferred(same, choice)
+
+
+def _without_variants(versions: Iterable[Version], choice: Choice) -> list[Version]:
+    """Return one version for each public one."""
+    if choice.every_variant:
+        return list(versions)
+    variants: dict[str, list[Version]] = {}
+    for version in versions:
+        variants.setdefault(version.public, []).append(version)
+    return [_preferred(same, choice) for same in variants.values()]
+
+
+def _preferred(same: Sequence[Version], choice: Choice) -> Version:
+    return max(same, key=lambda one: (one.local is None, one.local == choice.variant, one))
+
+
+def remarks_on_choice(page: ProjectPage, text: str, chosen: Sequence[Version]) -> list[str]:
+    """Return what a person should know of versions that were chosen: which are yanked, which stand for others."""
+    known = versions_of(page)
+    remarks = []
+    for version in chosen:
+        if is_yanked(known[version]):
+            reason = next((one.yanked for one in known[version] if one.yanked), "")
+            remarks.append(f"{page.project} {version} is yanked{f': {reason}' if reason else ''}")
+        others = [str(one) for one in known if one.public == version.public and one != version]
+        if others and str(version) not in text:
+            remarks.append(f"{page.project} {version.public} is there as {', '.join(others)}, too: {version} is taken")
+    return remarks
 
 
 def nearest(version: Version, known: Iterable[Version]) -> str:
-    """Return up to four versions a person may have meant, best first."""
+    """Return up to four versions that a person may have meant, best first: in the order of versions, not by spelling.
+
+    >>> nearest(Version("2.16.0"), map(Version, ("2.6.0", "2.15.1", "2.16.1", "2.16.2", "2.17.0")))
+    '2.16.1, 2.16.2, 2.17.0, 2.15.1'
+    """
     everything = sorted(known)
     releases = [v for v in everything if not v.is_prerelease] or everything
-    similar = _similar(str(version), [str(v) for v in releases], most=4, cutoff=0.7)
-    if len(similar) < 4:
-        # As numbers, not as text: 2.99.0 is near the newest, though it looks like none.
-        below = [str(v) for v in releases if v < version][-2:]
-        above = [str(v) for v in releases if v > version][:2]
-        similar += [name for name in (*reversed(below), *above) if name not in similar]
-    return ", ".join(similar[:4])
+    place = bisect_left(releases, version)
+
+    def distance(index: int) -> tuple[int, int]:
+        shared = takewhile(lambda pair: pair[0] == pair[1], zip(releases[index].release, version.release, strict=False))
+        return -len(list(shared)), index - place if index >= place else place - 1 - index
+
+    best = sorted(range(len(releases)), key=lambda index: (*distance(index), -index))
+    return ", ".join(str(releases[index]) for index in best[:4])
 
 
 def _similar(text: str, known: Sequence[str], *, most: int, cutoff: float = 0.6) -> list[str]:
@@ -109,28 +181,30 @@ def _similar(text: str, known: Sequence[str], *, most: int, cutoff: float = 0.6)
     return get_close_matches(text, known, n=most, cutoff=cutoff)
 
 
-def _meaning(part: str, ordinary: Sequence[Version], choice: Choice) -> list[Version]:
-    match part:
+def _meaning(word: str, within: Sequence[Version], choice: Choice) -> list[Version]:
+    """Return what a word means among some versions, oldest first."""
+    match word:
         case "latest":
-            return list(ordinary[-1:]) if choice.last is None else list(ordinary)
-        case "all":
-            return list(ordinary)
+            return list(within[-1:]) if choice.last is None else list(within)
         case "minors":
-            return _newest_of(ordinary, lambda v: (v.epoch, v.major, v.minor))
+            return _newest_of(within, lambda v: (v.epoch, v.major, v.minor))
         case "majors":
-            return _newest_of(ordinary, lambda v: (v.epoch, v.major))
+            return _newest_of(within, lambda v: (v.epoch, v.major))
         case "lts":
             if not choice.lts:
                 raise UsageError(
                     "Nothing is known about long-supported versions of this package.", hint="Give versions."
                 )
-            return sorted(
-                max(matching)
-                for series in choice.lts
-                if (matching := _matching(SpecifierSet(f"=={series}.*"), ordinary))
-            )
+            series = (SpecifierSet(f"=={one}.*") for one in choice.lts)
+            found = ([version for version in within if _holds(one, version)] for one in series)
+            return sorted(max(matching) for matching in found if matching)
+        case _:
+            return list(within)
+
+
+def _range(part: str) -> SpecifierSet:
     try:
-        specifier = SpecifierSet(part)
+        return SpecifierSet(part)
     except InvalidSpecifier:
         similar = _similar(part, WORDS, most=1)
         raise UsageError(
@@ -139,14 +213,13 @@ def _meaning(part: str, ordinary: Sequence[Version], choice: Choice) -> list[Ver
             if similar
             else f"Examples: 2.4.0,2.8.0 · '>=2.4,<2.9' · {', '.join(WORDS)}.",
         ) from None
-    return _matching(specifier, ordinary)
 
 
-def _matching(specifier: SpecifierSet, ordinary: Sequence[Version]) -> list[Version]:
-    """Return the versions that match; whether pre-releases and yanked ones count was decided before, for all words
-    alike.
+def _holds(specifier: SpecifierSet, version: Version) -> bool:
+    """Tell whether a version is in a range; whether pre-releases and yanked ones count was decided before, for all
+    words alike.
     """
-    return [version for version in ordinary if specifier.contains(version, prereleases=True)]
+    return specifier.contains(version, prereleases=True)
 
 
 def _parts(text: str) -> list[str]:
@@ -177,8 +250,6 @@ def _parts(text: str) -> list[str]:
         else:
             listed = False
             parts.append(piece)
-    if not parts:
-        raise UsageError("--versions is empty.", hint="Examples: 2.4.0,2.8.0 · '>=2.4,<2.9' · minors --last 3.")
     return parts
 
 

@@ -213,7 +213,8 @@ def _line(selection: Selection, services: Services, request: BisectRequest) -> V
     if ends[0] == ends[1]:
         raise UsageError("--good and --bad are the same version.", hint="Name two that differ.")
     low, high = min(ends), max(ends)
-    ordinary = choose(page, Choice("all", pre=selection.pre, yanked=selection.yanked))
+    variant = next((one.local for one in ends if one.local), Choice.variant)
+    ordinary = choose(page, Choice("all", pre=selection.pre, yanked=selection.yanked, variant=variant))
     between = [version for version in ordinary if low < version < high]
     versions = tuple(str(one) for one in sorted({low, high, *between}))
     good_is_older = ends[0] == low

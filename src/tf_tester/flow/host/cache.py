@@ -211,6 +211,6 @@ def _held(word: str, package: str, entries: Sequence[StoredItem], lts: tuple[str
         raise UsageError(f"Nothing is known about long-supported versions of {package}.", hint="Give versions.")
     spelled = {Version(one.version): one.version for one in held}
     try:
-        return [spelled[version] for version in choose(page, Choice(word, pre=True, lts=lts))]
+        return [spelled[version] for version in choose(page, Choice(word, pre=True, lts=lts, every_variant=True))]
     except UsageError:
         return []  # none of that kind is here

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from tf_tester.core.select.choose import Choice, choose, versions_of
+from tf_tester.core.select.choose import Choice, choose, remarks_on_choice, versions_of
 from tf_tester.core.select.matrix import every_python, plan, wheels_for_pythons
 from tf_tester.core.text.sizes import count_text
 from tf_tester.errors import NoPython, UsageError
@@ -53,7 +53,9 @@ def select_cells(
         )
     if page.stale:
         remarks.append(f"the index did not answer: what is known of {page.project} is of an earlier day")
-    versions = choose(page, _choice(selection, services, remarks))
+    choice = _choice(selection, services, remarks)
+    versions = choose(page, choice)
+    remarks += remarks_on_choice(page, choice.text, versions)
     if platform is not None:
         interpreters: list[Interpreter] = []
         labels = _labels(selection)

@@ -33,7 +33,7 @@ def list_versions(selection: Selection, packages: Packages, interpreters: Interp
     """Return one row a version, oldest first. Raises `UsageError`, `IndexUnreachable`."""
     page = packages.index.page(selection.package)
     lts = packages.framework.lts
-    choice = Choice(selection.versions, selection.last, selection.pre, selection.yanked, lts)
+    choice = Choice(selection.versions, selection.last, selection.pre, selection.yanked, lts, every_variant=True)
     found, _ = interpreters.find()
     platform = interpreters.platform()
     here = {interpreter.label for interpreter in found}

@@ -1,8 +1,9 @@
 """Which versions a person means."""
 
 import pytest
+from packaging.version import Version
 
-from tf_tester.core.select.choose import Choice, choose, is_yanked, nearest, versions_of
+from tf_tester.core.select.choose import Choice, choose, is_yanked, nearest, remarks_on_choice, versions_of
 from tf_tester.errors import UnknownVersion, UsageError
 from tf_tester.model.artifact import Artifact, ProjectPage
 
@@ -40,7 +41,7 @@ def test_a_short_version_is_the_one_that_equals_it() -> None:
 def test_commas_inside_a_specifier_do_not_separate() -> None:
     assert chosen(">=2.4,<2.10") == "2.4.0 2.4.1 2.8.0"
     assert chosen(">=2.4,!=2.4.1,<2.10,1.14.0") == "1.14.0 2.4.0 2.8.0"
-    assert chosen("1.14.0,>=2.4,<2.5,latest") == "1.14.0 2.4.0 2.4.1 2.16.1"
+    assert chosen("1.14.0,>=2.4,<2.5,2.16.1") == "1.14.0 2.4.0 2.4.1 2.16.1"
 
 
 def test_an_equality_narrows_a_range_as_everywhere_else() -> None:
@@ -99,6 +100,48 @@ def test_lts_needs_a_framework_that_has_any() -> None:
         chosen("lts")
 
 
+def test_words_mean_what_they_mean_within_the_ranges_beside_them() -> None:
+    assert chosen("minors,>=1.15,<=2.8") == "1.15.5 2.4.1 2.8.0"
+    assert chosen(">=1.15,<=2.8,minors", last=2) == "2.4.1 2.8.0"
+    assert chosen("latest,1.*") == "1.15.5"
+    assert chosen("minors,1.*,2.4.*") == "1.14.0 1.15.5 2.4.1"
+    assert chosen("majors,<2.8,1.14.0") == "1.14.0 1.15.5 2.4.1"
+    assert chosen("lts,>=2", lts=("1.15", "2.8")) == "2.8.0"
+    with pytest.raises(UsageError, match=r"--versions 'minors,<1' matches no version"):
+        chosen("minors,<1")
+
+
+def test_a_bar_separates_lists() -> None:
+    assert chosen("minors,>=2.8 | 1.14.0") == "1.14.0 2.8.0 2.10.1 2.16.1"
+    assert chosen(">=2.4,<2.5|latest|") == "2.4.0 2.4.1 2.16.1"
+    with pytest.raises(UsageError, match="empty"):
+        chosen("|")
+
+
+# -- local versions
+
+TORCH = ("1.12.0+cpu", "1.13.1+cu117", "2.0.0+cpu", "2.0.0+cu118", "2.1.0", "2.1.0+cpu")
+
+
+def test_a_version_names_its_local_one() -> None:
+    assert chosen("1.12.0,1.13.1", *TORCH) == "1.12.0+cpu 1.13.1+cu117"
+    assert chosen("==1.12.0", *TORCH) == "1.12.0+cpu"
+
+
+def test_of_several_local_versions_one_is_taken_and_not_by_chance() -> None:
+    assert chosen("2.0.0,2.1.0", *TORCH) == chosen("==2.0.0,==2.1.0", *TORCH) == "2.0.0+cpu 2.1.0"
+    assert chosen("minors", *TORCH) == chosen("all", *TORCH) == "1.12.0+cpu 1.13.1+cu117 2.0.0+cpu 2.1.0"
+    assert chosen("2.0.0+cu118", *TORCH) == chosen("==2.0.0+cu118", *TORCH) == "2.0.0+cu118"
+    remarks = remarks_on_choice(page(*TORCH), "2.0.0", choose(page(*TORCH), Choice("2.0.0")))
+    assert remarks == ["tensorflow 2.0.0 is there as 2.0.0+cu118, too: 2.0.0+cpu is taken"]
+    assert remarks_on_choice(page(*TORCH), "2.0.0+cpu", choose(page(*TORCH), Choice("2.0.0+cpu"))) == []
+
+
+def test_whoever_wants_every_variant_gets_it() -> None:
+    assert choose(page(*TORCH), Choice("all", every_variant=True)) == tuple(versions_of(page(*TORCH)))
+    assert [str(one) for one in choose(page(*TORCH), Choice("2.0.*", variant="cu118"))] == ["2.0.0+cu118"]
+
+
 # -- pre-releases and yanked versions
 
 
@@ -120,7 +163,11 @@ def test_yanked_versions_count_only_when_asked_for() -> None:
 
 
 def test_a_yanked_version_that_is_named_needs_no_permission() -> None:
-    assert [str(v) for v in choose(page("1.0", "1.2", yanked=("1.2",)), Choice("1.2"))] == ["1.2"]
+    project = page("1.0", "1.2", yanked=("1.2",))
+    assert [str(v) for v in choose(project, Choice("1.2"))] == ["1.2"]
+    assert remarks_on_choice(project, "1.0,1.2", choose(project, Choice("1.0,1.2"))) == [
+        "tensorflow 1.2 is yanked: broken"
+    ]
 
 
 def test_a_version_is_yanked_only_when_all_its_files_are() -> None:
@@ -138,10 +185,15 @@ def test_a_version_that_is_not_there_is_answered_with_the_nearest() -> None:
     assert "rc" not in caught.value.hint
 
 
-def test_nearest_is_also_by_number() -> None:
-    known = versions_of(page("2.4.0", "2.8.0", "2.16.1"))
-    [wanted] = versions_of(page("9.0"))
-    assert nearest(wanted, known) == "2.16.1, 2.8.0"
+def test_nearest_is_by_number_and_not_by_spelling() -> None:
+    known = versions_of(page("2.1.0", "2.4.0", "2.6.0", "2.8.0", "2.16.1", "2.21.0", "3.0.0"))
+    nearest_of = {wanted: nearest(Version(wanted), known) for wanted in ("9.0", "2.99.0", "2.16.0", "2.5.1")}
+    assert nearest_of == {
+        "9.0": "3.0.0, 2.21.0, 2.16.1, 2.8.0",
+        "2.99.0": "2.21.0, 2.16.1, 2.8.0, 2.6.0",
+        "2.16.0": "2.16.1, 2.8.0, 2.21.0, 2.6.0",
+        "2.5.1": "2.6.0, 2.4.0, 2.8.0, 2.1.0",
+    }
 
 
 def test_nearest_names_pre_releases_where_nothing_else_is() -> None:
