@@ -161,7 +161,7 @@ def nearest(version: Version, known: Iterable[Version]) -> str:
     """Return up to four versions that a person may have meant, best first: in the order of versions, not by spelling.
 
     >>> nearest(Version("2.16.0"), map(Version, ("2.6.0", "2.15.1", "2.16.1", "2.16.2", "2.17.0")))
-    '2.16.1, 2.16.2, 2.17.0, 2.15.1'
+    '2.16.1, 2.16.2, 2.15.1, 2.6.0'
     """
     everything = sorted(known)
     releases = [v for v in everything if not v.is_prerelease] or everything
