@@ -43,6 +43,10 @@ class Question(Struct, frozen=True):
     interpreter: Interpreter
     resolution: Resolution
     cutoff: datetime | None
+    released: datetime | None = None
+    """When the version under test came out: from then on the cutoff was counted."""
+    majors_until: datetime | None = None
+    """New major releases that came later don't count, unless nothing fits without them; None: as all others."""
     undated: frozenset[str] = frozenset()
     """Canonical names of projects for which the cutoff doesn't count."""
     constraints: tuple[str, ...] = ()

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from tf_tester.core.index.era import as_of, files_by_version
+from tf_tester.core.index.era import as_of, files_by_version, without_new_majors
 from tf_tester.core.index.simple import JSON_TYPE, render_json
 from tf_tester.core.select.tags import best_wheel
 from tf_tester.errors import BadWheel, BuildFailed, OurFailure, TfTesterError, UnknownProject
@@ -40,6 +40,12 @@ class QuestionView(Struct, eq=False):
     """Of a wheel; of the wheel that it becomes, for an sdist."""
     exempt: frozenset[str] = frozenset()
     """Projects for which the cutoff doesn't count."""
+    majors_until: datetime | None = None
+    """New major releases that came later aren't shown; None: they are."""
+    admitted: frozenset[str] = frozenset()
+    """Projects of which they are shown all the same."""
+    held: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Versions that aren't shown for that, by project."""
     passes_over_failed_builds: bool = False
     """Whether a version that can't be built is left for another one, or ends the resolution."""
     passed_over: set[str] = field(default_factory=set)
@@ -54,6 +60,8 @@ class QuestionView(Struct, eq=False):
     """Failures of ours that uv would report as missing files."""
     undated: set[str] = field(default_factory=set)
     """Projects whose page tells no upload times."""
+    pages: dict[str, ProjectPage] = field(default_factory=dict)
+    """What was asked for, as the index has it today."""
     only_sdists: set[str] = field(default_factory=set)
     """Projects of which nothing but sources, which were not shown, would fit."""
     artifacts: dict[str, Artifact] = field(default_factory=dict)
@@ -123,9 +131,14 @@ class LoopbackIndex:
         local = view.local.get(project)
         if local is not None:
             return self._rendered(view, ProjectPage(project, (replace(local.pin.artifact, metadata_sha256=""),)))
-        page, dated = as_of(self._index.page(project), None if project in view.exempt else view.cutoff)
+        whole = view.pages[project] = self._index.page(project)
+        page, dated = as_of(whole, None if project in view.exempt else view.cutoff)
         if not dated:
             view.undated.add(project)
+        if view.majors_until is not None and project not in view.exempt | view.admitted:
+            page, held = without_new_majors(page, view.majors_until)
+            if held:
+                view.held[project] = held
         shown = shown_to_uv(page, view.interpreter, view.may_build)
         if shown.hidden and best_wheel(shown.artifacts, view.interpreter) is None:
             view.only_sdists.add(project)

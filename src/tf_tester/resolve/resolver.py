@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from msgspec import Struct
@@ -10,6 +11,7 @@ from msgspec.structs import replace
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tf_tester.core.index.late import LateRequirement, late_requirements
 from tf_tester.core.select.tags import best_wheel, compatible_tags
 from tf_tester.core.wheel.wheel_rules import renamed_requirements, same_version
 from tf_tester.errors import IndexUnreachable, OurFailure, StoreError, TfTesterError, Unresolvable
@@ -103,44 +105,74 @@ class UvResolver:
         )
 
     def _resolve(self, question: Question) -> Lock:
+        """Return the lock of the era or, where nothing fits together, of a wider one. Raises as `lock` does."""
+        _refuse_addresses(question)
+        view = self._view(question, question.cutoff, question.majors_until)
         try:
-            return self._resolve_as_of(question, question.cutoff, ())
-        except Unresolvable as first:
+            return self._answer(question, view)
+        except Unresolvable as error:
+            first = error
             if question.cutoff is None:
                 raise
-            for later in _LATER:
-                cutoff = question.cutoff + later
-                try:
-                    remark = (
-                        f"nothing as of {question.cutoff:%Y-%m-%d} fits together; "
-                        f"dependencies are those of {cutoff:%Y-%m-%d}"
-                    )
-                    lock = self._resolve_as_of(question, cutoff, (remark,))
-                    return replace(lock, reason=first.detail)
-                except Unresolvable:
-                    continue
-            raise first
+        if view.held:
+            with suppress(Unresolvable):
+                return self._with_majors(question, view, first)
+        late = late_requirements(first.detail, view.pages, question.cutoff)
+        for later in _LATER:
+            cutoff = question.cutoff + later
+            remark = (
+                f"nothing as of {question.cutoff:%Y-%m-%d} fits together; dependencies are those of {cutoff:%Y-%m-%d}"
+            )
+            remark += f": {late[0].told}" if late else ""
+            with suppress(Unresolvable):
+                lock = self._answer(question, self._view(question, cutoff, None), (remark,))
+                return replace(lock, reason=first.detail)
+        raise _newer(question, late, first) if late and self._has_answer_today(question) else first
 
-    def _resolve_as_of(self, question: Question, cutoff: datetime | None, remarks: tuple[str, ...]) -> Lock:
-        for text in (*question.requirements, *question.constraints):
-            if Requirement(text).url is not None:
-                # uv would fetch it past our index, the authority has no hash for it, and the lock no place.
-                raise Unresolvable(
-                    f"The requirement {text!r} names an address.",
-                    hint="Give a version of a package that the index has, or --project for a project of your own.",
-                )
-        interpreter = question.interpreter
+    def _has_answer_today(self, question: Question) -> bool:
+        try:
+            self._answer(question, self._view(question, None, None))
+        except Unresolvable:
+            return False
+        return True
+
+    def _with_majors(self, question: Question, narrow: QuestionView, first: Unresolvable) -> Lock:
+        """Return the lock with the new major releases that `narrow` lacked, those first which are in uv's reasons."""
+        named = frozenset(name for name in narrow.held if name in first.detail)
+        for admitted in dict.fromkeys((named, frozenset(narrow.held))):
+            view = self._view(question, question.cutoff, question.majors_until, admitted)
+            with suppress(Unresolvable):
+                lock = self._answer(question, view)
+                held = {name: narrow.held[name] for name in admitted}
+                taken = [f"{one.name} {one.version}" for one in lock.pins if one.version in held.get(one.name, ())]
+                remark = f"nothing fits together without a major release that had just come out: {', '.join(taken)}"
+                return replace(lock, remarks=(*lock.remarks, remark)) if taken else lock
+        raise first
+
+    def _view(
+        self,
+        question: Question,
+        cutoff: datetime | None,
+        majors_until: datetime | None,
+        admitted: frozenset[str] = frozenset(),
+    ) -> QuestionView:
         allowed = self._known_sdists | question.allow_build
-        view = QuestionView(
-            interpreter=interpreter,
+        return QuestionView(
+            interpreter=question.interpreter,
             cutoff=cutoff,
             exempt=question.undated,
+            majors_until=majors_until,
+            admitted=admitted,
             may_build=lambda name: name in allowed or "all" in question.allow_build,
             metadata=lambda artifact: _with_alike(self._metadata_of(artifact, question), artifact.project, question),
             # The lowest versions that anybody declared are often too old to be built at all.
             passes_over_failed_builds=question.resolution is Resolution.LOWEST,
             local={str(canonicalize_name(one.pin.name)): one for one in question.local},
         )
+
+    def _answer(self, question: Question, view: QuestionView, remarks: tuple[str, ...] = ()) -> Lock:
+        """Return the lock of what a view shows."""
+        interpreter = question.interpreter
         url = self._loopback.url(view)
         try:
             # uv's cache is this run's own, and a view's address never comes again: only interpreters are found in it.
@@ -164,7 +196,7 @@ class UvResolver:
         if done.returncode != 0:
             raise _unresolvable(question, done.stderr, view)
         pins = [self._pin(requirement, question) for requirement in map(_pinned, _lines(done.stdout)) if requirement]
-        if view.undated and cutoff is not None:
+        if view.undated and view.cutoff is not None:
             remarks += (
                 f"the index tells no upload times for {', '.join(sorted(view.undated))}: not limited to the era",
             )
@@ -173,7 +205,7 @@ class UvResolver:
         return Lock(
             python=interpreter.version,
             resolution=question.resolution,
-            cutoff=cutoff,
+            cutoff=view.cutoff,
             pins=tuple(sorted(pins, key=lambda pin: pin.name)),
             remarks=remarks,
         )
@@ -228,6 +260,31 @@ class UvResolver:
         )
 
 
+def _refuse_addresses(question: Question) -> None:
+    for text in (*question.requirements, *question.constraints):
+        if Requirement(text).url is not None:
+            # uv would fetch it past our index, the authority has no hash for it, and the lock no place.
+            raise Unresolvable(
+                f"The requirement {text!r} names an address.",
+                hint="Give a version of a package that the index has, or --project for a project of your own.",
+            )
+
+
+def _newer(question: Question, late: Sequence[LateRequirement], first: Unresolvable) -> Unresolvable:
+    """Return the error that says what came out after the era."""
+    assert question.cutoff is not None
+    told = "; ".join(one.told for one in late)
+    hint = first.hint
+    if question.released is not None:
+        days = (max(one.released for one in late) - question.released).days + 1
+        hint = f"Take dependencies of a later time with --grace {days}d, or another version."
+    return Unresolvable(
+        f"Newer than the era of {question.requirements[0]}, which ends on {question.cutoff:%Y-%m-%d}: {told}.",
+        hint=hint,
+        detail=first.detail,
+    )
+
+
 def _with_alike(metadata: bytes, project: str, question: Question) -> bytes:
     """Return METADATA that requires the package under test in place of what it stands for; its own stays as it is."""
     if not question.alike:
@@ -257,6 +314,7 @@ def question_key(question: Question, known_sdists: frozenset[str], authority: st
         "tag": next(iter(compatible_tags(question.interpreter)), ""),
         "resolution": question.resolution,
         "cutoff": question.cutoff.isoformat() if question.cutoff else None,
+        **({"majors_until": question.majors_until.isoformat()} if question.majors_until else {}),
         **({"alike": sorted(question.alike)} if question.alike else {}),
         **({"local": [(one.pin.sha256, one.metadata.hex()) for one in question.local]} if question.local else {}),
         **({"undated": sorted(question.undated)} if question.undated else {}),

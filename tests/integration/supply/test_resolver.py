@@ -278,8 +278,44 @@ def test_where_nothing_of_the_era_fits_a_later_date_is_taken_and_told(world: Wor
     lock, _ = process.lock("toy==1.0")
     assert versions(lock)["gear"] == "2.0"
     assert lock.cutoff == ERA + timedelta(days=365)
-    assert lock.remarks == ("nothing as of 2021-06-01 fits together; dependencies are those of 2022-06-01",)
+    told = "nothing as of 2021-06-01 fits together; dependencies are those of 2022-06-01"
+    assert lock.remarks == (f"{told}: gear>=2 is there since 2022-01-01",)
     assert process.lock("toy==1.0") == (lock, True)
+
+
+def test_what_came_out_years_later_is_told_with_its_day_and_the_grace_that_it_takes(
+    world: World, process: Process, gears: None
+) -> None:
+    question = Question(("toy==1.0", "gear==3.0"), running(), Resolution.ERA, ERA, released=ERA - timedelta(days=12))
+    world.wheel("gear", "4.0", "2024-01-01")
+    error = refused(
+        Unresolvable, lambda: process.resolver.lock(replace(question, requirements=("toy==1.0", "gear==4.0")))
+    )
+    assert (
+        str(error) == "Newer than the era of toy==1.0, which ends on 2021-06-01: gear==4.0 is there since 2024-01-01."
+    )
+    assert "--grace 957d" in error.hint
+    assert "no version of gear==4.0" in error.detail
+    # What nothing ever met is no matter of the time.
+    error = refused(
+        Unresolvable, lambda: process.resolver.lock(replace(question, requirements=("toy==1.0", "gear==5.0")))
+    )
+    assert "--grace" not in error.hint
+
+
+def test_a_major_release_that_has_just_come_out_counts_only_where_nothing_fits_without_it(
+    world: World, process: Process, gears: None
+) -> None:
+    question = Question(("toy==1.0",), running(), Resolution.ERA, ERA, majors_until=ERA - timedelta(days=10))
+    lock, _ = process.resolver.lock(question)
+    assert (versions(lock)["gear"], lock.remarks) == ("1.0", ())
+    assert process.resolver.lock(replace(question, majors_until=None))[0].pins != lock.pins
+    world.wheel("cog", "1.0", "2020-01-01")
+    world.wheel("cog", "2.0", "2021-05-31")
+    lock, _ = process.resolver.lock(replace(question, requirements=("toy==1.0", "gear==2.0", "cog")))
+    assert versions(lock) == {"toy": "1.0", "gear": "2.0", "cog": "1.0"}
+    assert lock.remarks == ("nothing fits together without a major release that had just come out: gear 2.0",)
+    assert lock.cutoff == ERA
 
 
 def test_what_fits_at_no_time_comes_with_uvs_reasoning(world: World, process: Process) -> None:

@@ -514,7 +514,8 @@ TABLE: tuple[Setting, ...] = (
         "grace",
         _duration,
         "14d",
-        "How long after a version's release its dependencies may have been published.",
+        "How long after a version's release its dependencies may have been published; up to 14d, their new major "
+        "releases only 2d.",
         "DURATION",
     ),
     Setting(

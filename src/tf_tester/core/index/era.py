@@ -22,6 +22,15 @@ _PYTHON_RELEASED = {
     (3, 14): datetime(2025, 10, 7, tzinfo=UTC),
     (3, 15): datetime(2026, 10, 1, tzinfo=UTC),
 }
+GRACE = timedelta(days=14)
+"""How long after a release its dependencies may have come out, where nothing else is said."""
+_MAJORS = timedelta(days=2)
+"""Likewise for new major releases: protobuf 4 came within 14 days of four releases of TensorFlow that it breaks."""
+_UPLOADED_AGAIN = {
+    # https://docs.jax.dev/en/latest/changelog.html; the files of 2023 were deleted, and uploaded anew in 2025.
+    ("jaxlib", "0.4.13"): datetime(2023, 6, 22, tzinfo=UTC),
+}
+"""When versions came out of which no file is as old as that."""
 _SETTLING = timedelta(days=180)
 """Half a year after a Python's release most packages with extension modules have wheels for it."""
 
@@ -30,9 +39,11 @@ def release_date(artifacts: Iterable[Artifact]) -> datetime | None:
     """Return when a version came out: the *earliest* upload among its files; None where no file has a time.
 
     Publishers add wheels years later (jaxlib 0.4.13 of 2023 has files of December 2025), so a file's own time
-    says nothing of its version's.
+    says nothing of its version's. Where all files were uploaded again, it is known here.
     """
-    return min((a.upload_time for a in artifacts if a.upload_time is not None), default=None)
+    files = list(artifacts)
+    known = (_UPLOADED_AGAIN.get((files[0].project, files[0].version)),) if files else ()
+    return min((time for time in (*known, *(one.upload_time for one in files)) if time is not None), default=None)
 
 
 def as_of(page: ProjectPage, cutoff: datetime | None) -> tuple[ProjectPage, bool]:
@@ -52,6 +63,44 @@ def as_of(page: ProjectPage, cutoff: datetime | None) -> tuple[ProjectPage, bool
         if released is None or released <= cutoff:
             kept.extend(artifacts)
     return replace(page, artifacts=tuple(kept)), dated or not by_version
+
+
+def majors_until(released: datetime, grace: timedelta) -> datetime | None:
+    """Return until when new major releases of dependencies count; None: as long as all others.
+
+    A grace that somebody has made longer than the usual one is for these, too.
+    """
+    return None if grace > GRACE else released + min(grace, _MAJORS)
+
+
+def without_new_majors(page: ProjectPage, until: datetime) -> tuple[ProjectPage, frozenset[str]]:
+    """Return the page without the releases of a major version that first came out after a moment, and those versions.
+
+    A project of which nothing was out by then keeps all it has.
+    """
+    dated = {version: release_date(files) for version, files in files_by_version(page.artifacts).items()}
+    newest = max(
+        (
+            (version.epoch, version.major)
+            for version, released in dated.items()
+            if isinstance(version, Version) and not version.is_prerelease and (released is None or released <= until)
+        ),
+        default=None,
+    )
+    if newest is None:
+        return page, frozenset()
+    held = {
+        version
+        for version, released in dated.items()
+        if isinstance(version, Version)
+        and (version.epoch, version.major) > newest
+        and released is not None
+        and released > until
+    }
+    if not held:
+        return page, frozenset()
+    kept = tuple(one for one in page.artifacts if _version(one.version) not in held)
+    return replace(page, artifacts=kept), frozenset(map(str, held))
 
 
 def files_by_version(artifacts: Iterable[Artifact]) -> dict[Version | str, list[Artifact]]:

@@ -10,7 +10,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 
-from tf_tester.core.index.era import release_date
+from tf_tester.core.index.era import majors_until, release_date
 from tf_tester.core.outcome.owners import YOURS, InstalledFiles
 from tf_tester.core.wheel.wheel_rules import extras_of, same_version, without_requirement
 from tf_tester.errors import BuildFailed, DownloadFailed, Unresolvable
@@ -37,6 +37,8 @@ class Preparation(Struct):
     planned: PlannedCell
     interpreter: Interpreter
     lock: Lock | None = None
+    grace: timedelta | None = None
+    """Another one than the request's, for its dependencies."""
     step: CellStep = CellStep.RESOLVING
     """What is being done; where it has failed, what was."""
     phases: dict[str, float] = field(default_factory=dict)
@@ -90,13 +92,16 @@ class Preparer:
         local = self._local(interpreter)
         requirements = [*(one.text for one in planned.cell.requirements), *self._others(preparation)]
         requirements += [self._trial.project_requirement(one.pin.name, one.pin.version) for one in local]
-        cutoff = self._cutoff(preparation)
+        released = self._released(preparation)
+        grace = self._selection.grace if preparation.grace is None else preparation.grace
         lock, known = self._services.provisioning.resolver.lock(
             Question(
                 requirements=tuple(requirements),
                 interpreter=interpreter,
                 resolution=planned.cell.resolution,
-                cutoff=cutoff,
+                cutoff=None if released is None else released + grace,
+                released=released,
+                majors_until=None if released is None else majors_until(released, grace),
                 undated=frozenset(one.name for one in planned.cell.besides),
                 constraints=self._trial.constraints,
                 local=local,
@@ -220,7 +225,8 @@ class Preparer:
             return timedelta()
         return None if resolution is Resolution.ERA else _TODAY
 
-    def _cutoff(self, preparation: Preparation) -> datetime | None:
+    def _released(self, preparation: Preparation) -> datetime | None:
+        """Return the day from which the era is counted; None: dependencies are today's, or of no day."""
         cell = preparation.planned.cell
         if cell.resolution is not Resolution.ERA:
             return None
@@ -229,8 +235,7 @@ class Preparer:
             preparation.remarks.append(
                 f"the index tells no upload time for {cell.package} {cell.version}: dependencies are today's"
             )
-            return None
-        return released + self._selection.grace
+        return released
 
     def _tool_lock(self, preparation: Preparation, lock: Lock) -> tuple[Lock, bool]:
         """Return the test runner that fits beside the lock; only where none does, one that changes it."""

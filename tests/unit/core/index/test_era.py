@@ -1,12 +1,20 @@
 """What was current on a day."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-from tf_tester.core.index.era import as_of, files_by_version, release_date, settled_python
+from tf_tester.core.index.era import (
+    GRACE,
+    as_of,
+    files_by_version,
+    majors_until,
+    release_date,
+    settled_python,
+    without_new_majors,
+)
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.model.host.interpreter import Interpreter
 
@@ -29,18 +37,23 @@ def python(release: str) -> Interpreter:
     return Interpreter(Path("/python"), f"{release}.1", "cpython", f"cp{digits}", 64, f"cpython-{digits}")
 
 
-OLD = file("0.4.13", "2023-06-23", "cp311-cp311-manylinux2014_x86_64")
+OLD = file("0.4.13", "2023-06-21", "cp311-cp311-manylinux2014_x86_64")
 LATE_WHEEL = file("0.4.13", "2025-12-01", "cp313-cp313-manylinux2014_x86_64")
 NEW = file("0.4.14", "2023-07-28")
 
 
 def test_the_earliest_upload_of_a_versions_files_is_its_date() -> None:
-    assert release_date([LATE_WHEEL, OLD]) == day("2023-06-23")
+    assert release_date([LATE_WHEEL, OLD]) == day("2023-06-21")
+
+
+def test_a_version_of_which_every_file_was_uploaded_again_has_its_own_date() -> None:
+    assert release_date([LATE_WHEEL]) == day("2023-06-22")
+    assert as_of(page(LATE_WHEEL, NEW), day("2023-07-01"))[0].artifacts == (LATE_WHEEL,)
 
 
 def test_a_version_without_times_has_no_date() -> None:
     assert release_date([file("1.0", None)]) is None
-    assert release_date([file("1.0", None), OLD]) == day("2023-06-23")
+    assert release_date([file("1.0", None), OLD]) == day("2023-06-21")
 
 
 def test_a_version_that_came_later_is_not_there() -> None:
@@ -49,12 +62,41 @@ def test_a_version_that_came_later_is_not_there() -> None:
 
 
 def test_the_day_itself_counts() -> None:
-    assert as_of(page(OLD), day("2023-06-23"))[0].artifacts == (OLD,)
+    assert as_of(page(OLD), day("2023-06-21"))[0].artifacts == (OLD,)
 
 
 def test_a_wheel_that_was_added_years_later_stays_with_its_version() -> None:
     shown, _ = as_of(page(LATE_WHEEL, NEW, OLD), day("2023-07-01"))
     assert set(shown.artifacts) == {OLD, LATE_WHEEL}
+
+
+def test_new_major_releases_have_a_shorter_grace_unless_somebody_makes_it_longer() -> None:
+    released = day("2022-05-16")
+    assert majors_until(released, GRACE) == day("2022-05-18")
+    assert majors_until(released, timedelta(days=1)) == day("2022-05-17")
+    assert majors_until(released, timedelta(days=30)) is None
+
+
+def test_a_major_release_that_has_just_come_out_is_left_out_and_minor_ones_are_not() -> None:
+    old, just, minor, patch = (
+        file("3.20.1", "2022-04-21"),
+        file("4.21.0", "2022-05-25"),
+        file("3.21.0", "2022-05-25"),
+        file("4.21.1", "2022-05-27"),
+    )
+    shown, held = without_new_majors(page(old, just, minor, patch), day("2022-05-18"))
+    assert (shown.artifacts, held) == ((old, minor), {"4.21.0", "4.21.1"})
+    whole = page(old, just, minor)
+    assert without_new_majors(whole, day("2022-05-25")) == (whole, frozenset())
+    assert without_new_majors(page(just), day("2022-05-18")) == (page(just), frozenset())
+
+
+def test_a_pre_release_makes_no_major_version_old() -> None:
+    early, rc, final = file("1.9", "2022-01-01"), file("2.0rc1", "2022-05-01"), file("2.0", "2022-05-25")
+    shown, held = without_new_majors(page(early, rc, final), day("2022-05-18"))
+    assert (shown.artifacts, held) == ((early, rc), {"2.0"})
+    untimed = file("1.0", None), file("2.0", None)
+    assert without_new_majors(page(*untimed), day("2022-05-18"))[1] == frozenset()
 
 
 def test_two_spellings_of_a_version_are_one_version() -> None:
