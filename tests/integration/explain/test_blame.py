@@ -172,6 +172,18 @@ def test_why_names_the_dependency(car: User) -> None:
     assert "2 failed" in run.out, "the cells that were run to find out are not of the matrix"
 
 
+def test_why_tries_an_era_that_ends_sooner(car: User, index: Simulator) -> None:
+    """part05 1.9 came out a week after car 1.0, and breaks it; so does today's 3.0."""
+    index.add_wheel(*make_wheel("part05", "1.9"), upload_time="2021-01-08T00:00:00Z")
+    car.write("check.py", MAJORS + "assert part05.__version__ == '1.5', 'it rattles'\n")
+    run = car.run("test", "check.py", "--versions", "1.0", "--why")
+    assert run.code == 1
+    assert "verdict: dependency, part05 1.5 → 1.9" in run.out
+    assert "Pin 'part05<=1.5': it passes then." in run.out
+    assert "passes with --grace 0d" in run.out
+    assert "1 failed" in run.out
+
+
 def test_why_names_the_framework_and_not_what_drifted_with_it(car: User) -> None:
     car.write("check.py", MAJORS + "car.horn\n")
     run = car.run("test", "check.py", "--versions", "1.0,2.0", "--why")

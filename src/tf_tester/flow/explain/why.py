@@ -1,6 +1,7 @@
 """Why cells of a finished matrix fail: each kind of failure is looked into once."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 
 from msgspec.structs import replace
 
@@ -8,9 +9,10 @@ from tf_tester.core.outcome.failures import Signature, kinds_of_failure
 from tf_tester.core.verdict.bisect import Mark
 from tf_tester.core.verdict.drift import series_bounds
 from tf_tester.core.verdict.traces import pointed_at
-from tf_tester.errors import EndsContradict, TfTesterError
+from tf_tester.errors import CellRefused, EndsContradict, TfTesterError
 from tf_tester.flow.explain.blame import CauseSearch, SearchStep, TellStep, relabelled
 from tf_tester.flow.explain.probes import Prober
+from tf_tester.flow.prepare.prepare import Preparation, Preparer
 from tf_tester.flow.run.frame import Run
 from tf_tester.model.cause import Explanation, Verdict
 from tf_tester.model.cell import Cell, CellRequirement, PlannedCell
@@ -20,19 +22,24 @@ from tf_tester.model.outcome import CellResult, Outcome
 
 _BUDGET = 60
 """Cells for one kind of failure."""
+_OTHER_GRACES = (timedelta(), timedelta(days=90))
+"""How long after the release dependencies may have come out where it passes neither with those of the usual time nor
+with today's: what breaks it may have come soon, what repairs it late.
+"""
 
 
 def explain_failures(run: Run, results: Mapping[str, CellResult], told: TellStep) -> None:
     """Tell a `CellExplained` for one test of each kind of failure, the first that shows it.
 
-    Its cell is compared with the same cell with other dependencies, where the test passes with those; else with the
-    nearest version with which it passes on the same Python; else it is only run again. Nothing is taken from an earlier
+    Its cell is compared with the same cell with other dependencies (today's, the era's, those of an era that ends sooner
+    or later), where the test passes with those; else with the nearest version with which it passes on the same Python;
+    else it is only run again. Nothing is taken from an earlier
     run. Of given locks none is made anew: only with what is in the matrix they are compared.
     """
     cells = run.plan.cells
     prober = Prober(run, replay=False)
     search = CauseSearch(run, prober, budget=_BUDGET, told=told)
-    explainer = _Explainer(cells, results, search, prober, told)
+    explainer = _Explainer(cells, results, search, prober, told, run.preparer)
     for planned, test in _one_of_each_kind(cells, results):
         prober.test = test
         try:
@@ -63,12 +70,14 @@ class _Explainer:
         search: CauseSearch,
         prober: Prober,
         told: TellStep,
+        preparer: Preparer,
     ) -> None:
         self._cells = cells
         self._results = results
         self._search = search
         self._prober = prober
         self._told = told
+        self._preparer = preparer
 
     def explain(self, planned: PlannedCell) -> Explanation:
         cell = planned.cell
@@ -81,6 +90,12 @@ class _Explainer:
                 return self._search.explain(other, planned, again=True)
             if probe is Mark.BAD:
                 remarks = (f"fails with {other.cell.resolution} dependencies, too",)
+        for other, name in self._with_other_graces(planned):
+            if self._probe(other, other.cell.attempt, f"{cell.version} with {name}") is Mark.GOOD:
+                known = relabelled(other, f"{other.cell.attempt}-again")
+                explanation = self._search.explain(known, relabelled(planned, "again"))
+                passes = f"passes with {name}: dependencies of an era of another length"
+                return replace(explanation, cell=cell, against=other.cell, remarks=(*explanation.remarks, passes))
         neighbour = self._nearest_that_passes(planned)
         if neighbour is not None:
             explanation = self._search.explain(neighbour, planned, again=True)
@@ -124,6 +139,22 @@ class _Explainer:
         for bound in series_bounds(version) if version is not None else ():
             older = planned.cell.beside((CellRequirement.parse(f"{pointed.name}<{bound}"),))
             yield replace(planned, cell=older)
+
+    def _with_other_graces(self, planned: PlannedCell) -> Iterator[tuple[PlannedCell, str]]:
+        """Yield the cell with the locks of other eras, as far as they are others, and what these are called."""
+        if planned.lock is not None or planned.interpreter is None or planned.cell.resolution is not Resolution.ERA:
+            return
+        seen = [self._search.with_lock(planned).lock]
+        for grace in _OTHER_GRACES:
+            try:
+                lock, _ = self._preparer.locked(Preparation(planned, planned.interpreter, grace=grace))
+            except CellRefused:
+                continue
+            if any(one is not None and one.pins == lock.pins for one in seen):
+                continue
+            seen.append(lock)
+            name = f"--grace {grace.days}d"
+            yield replace(planned, cell=replace(planned.cell, attempt=f"grace-{grace.days}d"), lock=lock), name
 
     def _nearest_that_passes(self, planned: PlannedCell) -> PlannedCell | None:
         """Return the nearest cell of the same Python and resolution that passes; of two as near, the older one."""
