@@ -43,6 +43,8 @@ class FakeWorld:
         self.behaviour = behaviour
         self.tell = tell
         self.stopped = 0
+        self.pythons: list[Interpreter] = []
+        """That are installed besides `python`."""
         self.python = Interpreter(Path("/opt/python/bin/python"), "3.11.4", "cpython", "cp311", 64, "cpython-311")
         self.lock: Callable[[Question], Lock] = self._lock
         self.find_layer: Callable[[str], bool] = lambda _digest: True
@@ -157,7 +159,7 @@ class _Interpreters:
         self._world = world
 
     def find(self) -> tuple[Sequence[Interpreter], Sequence[BrokenInterpreter]]:
-        return [self._world.python], []
+        return [self._world.python, *self._world.pythons], []
 
     def probe(self, path: Path) -> Interpreter:
         return self._world.python

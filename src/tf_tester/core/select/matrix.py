@@ -34,7 +34,7 @@ def plan(
 
     `interpreters`, all of the platform, are in order of preference. Without `pythons` a version gets the newest
     Python that has a wheel of it; a wheel for any Python gets the newest that was settled when the version came
-    out. A version that can't run is a cell too, with a refusal.
+    out, or the oldest where none was. A version that can't run is a cell too, with a refusal.
     """
     by_label: dict[str, list[Interpreter]] = {}
     for interpreter in interpreters:
@@ -52,6 +52,12 @@ def plan(
             cell = Cell.of(page.project, name, label, resolution, platform=platform.name)
             cells.append(_cell_for_python(cell, artifacts, fitting, platform, may_build=may_build))
     return tuple(cells)
+
+
+def other_pythons(python: Interpreter, interpreters: Iterable[Interpreter]) -> list[str]:
+    """Return the labels of the other Pythons, the nearest to one first; of two as near, the older one."""
+    others = {one.label: one.release for one in interpreters if one.label != python.label}
+    return sorted(others, key=lambda label: (abs(others[label][1] - python.release[1]), others[label]))
 
 
 def every_python(platform: Platform) -> list[Interpreter]:
@@ -103,7 +109,9 @@ def _cell_for_any_python(
         fitting = [(interpreter, file_for(artifacts, interpreter)) for interpreter in interpreters]
         usable = [(interpreter, artifact) for interpreter, artifact in fitting if artifact is not None]
         settled = [pair for pair in usable if not _for_any_python(pair[1]) or settled_python(pair[0], released)]
-        for interpreter, artifact in (settled or usable)[:1]:
+        # Of those that came later the oldest is the nearest.
+        oldest = min((pair[0].release for pair in usable), default=None)
+        for interpreter, artifact in settled or [pair for pair in usable if pair[0].release == oldest]:
             return PlannedCell(replace(cell, python=interpreter.label), interpreter, artifact)
     return PlannedCell(cell, refusal=_no_python(cell, artifacts, platform, may_build=may_build))
 

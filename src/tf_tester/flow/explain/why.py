@@ -31,9 +31,9 @@ with today's: what breaks it may have come soon, what repairs it late.
 def explain_failures(run: Run, results: Mapping[str, CellResult], told: TellStep) -> None:
     """Tell a `CellExplained` for one test of each kind of failure, the first that shows it.
 
-    Its cell is compared with the same cell with other dependencies (today's, the era's, those of an era that ends sooner
-    or later), where the test passes with those; else with the nearest version with which it passes on the same Python;
-    else it is only run again. Nothing is taken from an earlier
+    Its cell is compared with the same cell with other dependencies (today's, the era's, those of a shorter or a longer
+    era), where the test passes with those; else with the nearest version with which it passes on the same Python; else
+    it is only run again. Nothing is taken from an earlier
     run. Of given locks none is made anew: only with what is in the matrix they are compared.
     """
     cells = run.plan.cells

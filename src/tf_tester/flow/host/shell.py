@@ -13,6 +13,7 @@ from pathlib import Path
 from tf_tester.core.text.sizes import count_text
 from tf_tester.errors import NoPython, UsageError
 from tf_tester.flow.prepare.prepare import Preparation, Preparer
+from tf_tester.flow.prepare.pythons import with_pythons_for_all
 from tf_tester.flow.prepare.select import select_cells
 from tf_tester.flow.prepare.services import Services
 from tf_tester.model.host.world import World
@@ -34,7 +35,7 @@ def shell(
     The status is 128 and the signal's number where a signal ended the command, as shells have it. It is the caller's
     own terminal with the caller's own variables: a person at work, not a test. To be called in the main thread.
     """
-    selected = select_cells(selection, services)
+    selected = with_pythons_for_all(select_cells(selection, services), selection, trial, services)
     cells = selected.cells
     if len(cells) != 1:
         raise UsageError(

@@ -11,6 +11,7 @@ from msgspec import Struct
 from tf_tester.core.outcome.report import exit_code
 from tf_tester.errors import INTERRUPTED
 from tf_tester.flow.prepare.locked import select_locked
+from tf_tester.flow.prepare.pythons import with_pythons_for_all
 from tf_tester.flow.prepare.select import select_cells
 from tf_tester.flow.prepare.services import Services
 from tf_tester.flow.run.cells import run_cell
@@ -55,7 +56,10 @@ def test(
     Raises `UsageError` and `IndexUnreachable` before the first event; after it everything is an event.
     """
     jobs = jobs_of(trial)
-    selected = select_locked(locks, services, selection.package) if locks else select_cells(selection, services)
+    if locks:
+        selected = select_locked(locks, services, selection.package)
+    else:
+        selected = with_pythons_for_all(select_cells(selection, services), selection, trial, services)
     plan = RunPlan(selection, trial, jobs, selected.page, selected.cells, selected.remarks, tuple(locks))
     return carry_out(plan, services, partial(_matrix, after=after, judged=judged)).exit_code
 

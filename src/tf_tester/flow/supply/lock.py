@@ -22,6 +22,7 @@ from tf_tester.errors import IndexUnreachable, NoPython, NoWheel, TfTesterError,
 from tf_tester.flow.prepare.locked import lock_files, read_lock
 from tf_tester.flow.prepare.pools import interruptible
 from tf_tester.flow.prepare.prepare import LockPolicy, Preparation, Preparer
+from tf_tester.flow.prepare.pythons import with_pythons_for_all
 from tf_tester.flow.prepare.select import select_cells
 from tf_tester.flow.prepare.services import Services
 from tf_tester.flow.prepare.wheel_folder import folder_errors, write_file
@@ -64,7 +65,7 @@ def make_locks(selection: Selection, trial: Trial, services: Services) -> tuple[
     Raises `UsageError`, `IndexUnreachable`; what fails for one version doesn't cost the others.
     """
     tools = tools_of(jobs_of(trial)) if trial.targets else ()
-    selected = select_cells(selection, services)
+    selected = with_pythons_for_all(select_cells(selection, services), selection, trial, services)
     with interruptible(_AT_ONCE, "lock", services.run.stop) as pool:
         preparer = Preparer(selection, trial, selected.page, services, pool, LockPolicy(tools))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tf_tester.core.select.choose import versions_of
-from tf_tester.core.select.matrix import every_python, hypothetical, plan, wheels_for_pythons
+from tf_tester.core.select.matrix import every_python, hypothetical, other_pythons, plan, wheels_for_pythons
 from tf_tester.core.select.platforms import platform_named
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.model.cell import PlannedCell
@@ -122,8 +122,13 @@ def test_a_wheel_for_any_python_gets_the_one_that_was_settled_then(artifacts: li
     assert planned(artifacts).cell.python == "3.8"
 
 
-def test_where_none_was_settled_the_newest_must_do() -> None:
-    assert planned(PURE, PYTHONS[:3]).cell.python == "3.13"
+def test_where_none_was_settled_the_oldest_is_the_nearest() -> None:
+    assert planned(PURE, PYTHONS[:3]).cell.python == "3.11"
+    assert planned(PURE, [*PYTHONS[:3], python("3.11.2")]).interpreter == PYTHONS[2]
+
+
+def test_other_pythons_are_tried_from_the_nearest_on() -> None:
+    assert other_pythons(PYTHONS[4], [*PYTHONS, python("3.9.2")]) == ["3.8", "3.10", "3.7", "3.11", "3.12", "3.13"]
 
 
 @pytest.mark.parametrize("resolution", [Resolution.LATEST, Resolution.LOWEST])
