@@ -9,6 +9,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from tf_tester.core.text.sizes import count_text
 from tf_tester.env.records import installed_record, record_name
 from tf_tester.env.scripts import entry_script, rewritten
 from tf_tester.model.host.layer import Layer
@@ -43,7 +44,9 @@ class Arrangement(Struct, frozen=True):
     pieces: dict[str, Piece]
     """By place, relative to the environment's folder."""
     clashes: tuple[str, ...]
-    """A sentence for each file of a layer that is not used, because another's is."""
+    """A sentence for each two layers of which one's files are not used, because the other's are, and for each file that
+    the environment has itself.
+    """
     disputed: tuple[str, ...]
     """Places that several layers' files want, with different contents."""
     uneven: bool
@@ -94,14 +97,18 @@ class _Arranging:
         self._pieces: dict[str, Piece] = {}
         self._folders: set[str] = set()
         """What must be a folder, because something stands in it."""
-        self._clashes: list[str] = []
+        self._hidden: list[str] = []
+        """A sentence for each file that the environment has itself."""
+        self._clashes: dict[tuple[str, str], list[str]] = {}
+        """Places by the layer whose file is used, and the one whose isn't."""
         self._disputed: list[str] = []
         self._uneven = False
         for place in self._own:
             self._file_above(place)
 
     def decision(self) -> Arrangement:
-        return Arrangement(self._pieces, tuple(self._clashes), tuple(self._disputed), self._uneven)
+        clashes = [_told(used, other, places) for (used, other), places in self._clashes.items()]
+        return Arrangement(self._pieces, (*self._hidden, *clashes), tuple(self._disputed), self._uneven)
 
     def place(self, place: str, piece: Piece) -> None:
         """Let the piece stand there, if no other layer's does."""
@@ -134,11 +141,9 @@ class _Arranging:
     def _clash(self, place: str, layer: Layer, first: Piece | None) -> None:
         place = place.removeprefix(self._site)
         if first is None:
-            self._clashes.append(f"{layer.name} brings {place}, which is the environment's own; that is used")
+            self._hidden.append(f"{layer.name} brings {place}, which is the environment's own; that is used")
         elif first.layer is not layer:
-            self._clashes.append(
-                f"{first.layer.name} and {layer.name} both bring {place}; {first.layer.name}'s is used"
-            )
+            self._clashes.setdefault((first.layer.name, layer.name), []).append(place)
 
     def _file_above(self, place: str) -> str | None:
         """Return the file that stands where a folder is needed; without one, the folders count as taken."""
@@ -151,6 +156,20 @@ class _Arranging:
             folder = folder.rpartition("/")[0]
         self._folders.update(needed)
         return None
+
+
+def _told(used: str, other: str, places: Sequence[str]) -> str:
+    """Return one sentence on all files of a layer that are not used.
+
+    >>> _told("one", "two", ["x.py"])
+    "one and two both bring x.py; one's is used"
+    >>> _told("one", "two", ["x.py", "y.py"])
+    "one and two both bring x.py and 1 other file; one's are used"
+    """
+    if len(places) == 1:
+        return f"{used} and {other} both bring {places[0]}; {used}'s is used"
+    more = count_text(len(places) - 1, "other file")
+    return f"{used} and {other} both bring {places[0]} and {more}; {used}'s are used"
 
 
 def _same(one: Piece, other: Piece) -> bool:

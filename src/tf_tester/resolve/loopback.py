@@ -64,6 +64,10 @@ class QuestionView(Struct, eq=False):
     """What was asked for, as the index has it today."""
     only_sdists: set[str] = field(default_factory=set)
     """Projects of which nothing but sources, which were not shown, would fit."""
+    supposes_builds: bool = False
+    """Whether these are shown all the same, as if they could be built and required nothing: to learn who is needed."""
+    seen: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    """METADATA that was asked for, by project and version."""
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     """By SHA-256: what the pages of this view hold, so that nothing else is ever fetched."""
 
@@ -142,6 +146,8 @@ class LoopbackIndex:
         shown = shown_to_uv(page, view.interpreter, view.may_build)
         if shown.hidden and best_wheel(shown.artifacts, view.interpreter) is None:
             view.only_sdists.add(project)
+            if view.supposes_builds:
+                shown = shown_to_uv(page, view.interpreter, lambda _name: True)
         view.artifacts.update({a.sha256: a for a in page.artifacts if a.sha256})
         return self._rendered(view, replace(page, artifacts=tuple(a for a in shown.artifacts if a.sha256)))
 
@@ -154,11 +160,21 @@ class LoopbackIndex:
         if artifact is None:
             return 404, "text/plain", b"not shown in this view"
         if filename.endswith(".metadata"):
-            local = view.local.get(artifact.project)
-            return 200, "text/plain", view.metadata(artifact) if local is None else local.metadata
+            metadata = _metadata(view, artifact)
+            view.seen[(artifact.project, artifact.version)] = metadata
+            return 200, "text/plain", metadata
         if view.serves_files:
             return 200, "application/octet-stream", self._fetcher.fetch(artifact)
         return 404, "text/plain", b"this view has metadata only"
+
+
+def _metadata(view: QuestionView, artifact: Artifact) -> bytes:
+    local = view.local.get(artifact.project)
+    if local is not None:
+        return local.metadata
+    if artifact.project in view.only_sdists and view.supposes_builds and not artifact.is_wheel:
+        return f"Metadata-Version: 2.1\nName: {artifact.project}\nVersion: {artifact.version}\n".encode()
+    return view.metadata(artifact)
 
 
 class OfferedFiles(Struct, frozen=True):

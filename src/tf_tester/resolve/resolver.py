@@ -12,6 +12,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tf_tester.core.index.late import LateRequirement, late_requirements
+from tf_tester.core.locks.held_back import held_back, only_as_source
+from tf_tester.core.select.markers import markers_of
 from tf_tester.core.select.tags import best_wheel, compatible_tags
 from tf_tester.core.wheel.wheel_rules import renamed_requirements, same_version
 from tf_tester.errors import IndexUnreachable, OurFailure, StoreError, TfTesterError, Unresolvable
@@ -111,9 +113,9 @@ class UvResolver:
         try:
             return self._answer(question, view)
         except Unresolvable as error:
-            first = error
+            first = self._with_needed_builds(question, view, error)
             if question.cutoff is None:
-                raise
+                raise first from error
         if view.held:
             with suppress(Unresolvable):
                 return self._with_majors(question, view, first)
@@ -128,6 +130,32 @@ class UvResolver:
                 lock = self._answer(question, self._view(question, cutoff, None), (remark,))
                 return replace(lock, reason=first.detail)
         raise _newer(question, late, first) if late and self._has_answer_today(question) else first
+
+    def _held_back(self, question: Question, view: QuestionView, pins: Sequence[Pin]) -> tuple[str, ...]:
+        """Return a remark on what is older than it need be, because something is there only as source."""
+        if not view.only_sdists or question.resolution is Resolution.LOWEST:
+            return ()
+        found = held_back(pins, view.seen, view.only_sdists, markers_of(question.interpreter))
+        if not found:
+            return ()
+        needed = self._needed_builds(question, view) or {name for one in found for name in one.requires}
+        return (f"{'; '.join(one.told for one in found)}: {only_as_source(needed)}",)
+
+    def _with_needed_builds(self, question: Question, view: QuestionView, error: Unresolvable) -> Unresolvable:
+        """Return the error with a hint at all that would have to be built, where that is why nothing fits."""
+        needed = self._needed_builds(question, view) if view.only_sdists else set()
+        if not needed:
+            return error
+        return Unresolvable(error.message, hint=_sentence(only_as_source(needed)), detail=error.detail)
+
+    def _needed_builds(self, question: Question, view: QuestionView) -> set[str]:
+        """Return what a lock would have that is there only as source, if it could be built and required nothing."""
+        supposed = replace(self._view(question, view.cutoff, view.majors_until, view.admitted), supposes_builds=True)
+        try:
+            chosen = self._chosen(question, supposed)
+        except TfTesterError:
+            return set()
+        return {name for name, _ in chosen} & supposed.only_sdists
 
     def _has_answer_today(self, question: Question) -> bool:
         try:
@@ -172,6 +200,24 @@ class UvResolver:
 
     def _answer(self, question: Question, view: QuestionView, remarks: tuple[str, ...] = ()) -> Lock:
         """Return the lock of what a view shows."""
+        pins = [self._pin(requirement, question) for requirement in self._chosen(question, view)]
+        if view.undated and view.cutoff is not None:
+            remarks += (
+                f"the index tells no upload times for {', '.join(sorted(view.undated))}: not limited to the era",
+            )
+        if view.passed_over:
+            remarks += (f"could not be built and were passed over: {', '.join(sorted(view.passed_over))}",)
+        remarks += self._held_back(question, view, pins)
+        return Lock(
+            python=question.interpreter.version,
+            resolution=question.resolution,
+            cutoff=view.cutoff,
+            pins=tuple(sorted(pins, key=lambda pin: pin.name)),
+            remarks=remarks,
+        )
+
+    def _chosen(self, question: Question, view: QuestionView) -> list[tuple[str, str]]:
+        """Return the names and versions that uv chooses of what a view shows."""
         interpreter = question.interpreter
         url = self._loopback.url(view)
         try:
@@ -195,20 +241,7 @@ class UvResolver:
             self._loopback.forget(view)
         if done.returncode != 0:
             raise _unresolvable(question, done.stderr, view)
-        pins = [self._pin(requirement, question) for requirement in map(_pinned, _lines(done.stdout)) if requirement]
-        if view.undated and view.cutoff is not None:
-            remarks += (
-                f"the index tells no upload times for {', '.join(sorted(view.undated))}: not limited to the era",
-            )
-        if view.passed_over:
-            remarks += (f"could not be built and were passed over: {', '.join(sorted(view.passed_over))}",)
-        return Lock(
-            python=interpreter.version,
-            resolution=question.resolution,
-            cutoff=view.cutoff,
-            pins=tuple(sorted(pins, key=lambda pin: pin.name)),
-            remarks=remarks,
-        )
+        return [pair for pair in map(_pinned, _lines(done.stdout)) if pair]
 
     def _here(self, interpreter: Interpreter) -> Interpreter:
         """Return an installed one: itself, else the nearest.
@@ -348,7 +381,7 @@ def _unresolvable(question: Question, said: str, view: QuestionView) -> TfTester
     hint = "The resolver's reasoning is in the evidence."
     named = sorted(name for name in view.only_sdists if name in said)
     if named:
-        hint = f"Only as source for this Python: {', '.join(named)}; allow building it with --allow-build {named[0]}."
+        hint = _sentence(only_as_source(named))
     elif question.resolution is Resolution.LATEST:
         hint = "Try --resolve era, the dependencies of the version's own time."
     return Unresolvable(
@@ -356,6 +389,10 @@ def _unresolvable(question: Question, said: str, view: QuestionView) -> TfTester
         hint=hint,
         detail=said.strip(),
     )
+
+
+def _sentence(clause: str) -> str:
+    return f"{clause[0].upper()}{clause[1:]}."
 
 
 def _lines(output: str) -> list[str]:

@@ -265,10 +265,7 @@ def test_scripts_clash_too(world: World) -> None:
         "two", "1", files={"two.py": "", "two-1.data/scripts/run": "#!python\n2"}, entry_points={"go": "two:go"}
     )
     environment, texts = first_and_second(world, one, two)
-    assert environment.clashes == (
-        "one and two both bring bin/run; one's is used",
-        "one and two both bring bin/go; one's is used",
-    )
+    assert environment.clashes == ("one and two both bring bin/run and 1 other file; one's are used",)
     assert texts["run"].endswith("\n1")
     assert "from one import go" in texts["go"]
 
@@ -283,10 +280,7 @@ def test_a_file_and_a_folder_of_one_name_clash(world: World) -> None:
     file = make_wheel("one", "1", files={"thing": "a file"})
     folder = make_wheel("two", "1", files={"thing/x.py": "", "thing/deep/y.py": ""})
     environment, texts = first_and_second(world, file, folder)
-    assert environment.clashes == (
-        "one and two both bring thing/deep/y.py; one's is used",
-        "one and two both bring thing/x.py; one's is used",
-    )
+    assert environment.clashes == ("one and two both bring thing/deep/y.py and 1 other file; one's are used",)
     assert texts["thing"] == "a file"
     environment, texts = first_and_second(world, folder, file)
     assert environment.clashes == ("two and one both bring thing; two's is used",)

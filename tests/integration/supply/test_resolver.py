@@ -487,6 +487,26 @@ def test_an_unknown_source_is_not_there_and_the_hint_says_what_to_do(world: Worl
     assert "build" not in process.uv.calls
 
 
+def test_what_backs_off_from_sources_says_so_and_names_them_all(world: World, process: Process) -> None:
+    """The newest bench needs two projects that have no wheel; the oldest, which needs none, is what is left."""
+    world.wheel("bench", "3.0", "2015-01-01")
+    world.wheel("bench", "3.9", "2020-01-01", "strange")
+    world.wheel("bench", "4.0", "2021-01-01", "strange", "odd; python_version >= '3'", "even; python_version < '3'")
+    for name in ("strange", "odd", "even"):
+        world.sdist(name, "1.0", "2020-01-01")
+    lock, _ = process.lock("bench")
+    assert versions(lock) == {"bench": "3.0"}
+    assert lock.remarks == (
+        "bench is 3.0 of 2015, because 4.0 requires odd and strange: only as source for this Python: odd, strange; "
+        "allow building them with --allow-build odd --allow-build strange",
+    )
+    allowed, _ = process.lock("bench", allow=["strange", "odd"])
+    assert (versions(allowed)["bench"], allowed.remarks) == ("4.0", ())
+    error = refused(Unresolvable, lambda: process.lock("bench>3", "even"))
+    for name in ("even", "odd", "strange"):
+        assert f"--allow-build {name}" in error.hint
+
+
 @pytest.mark.parametrize("allow", ["strange", "all"])
 def test_a_source_that_is_allowed_is_built(world: World, process: Process, allow: str) -> None:
     world.sdist("strange", "1.0", "2020-01-01")

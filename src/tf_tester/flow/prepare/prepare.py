@@ -146,6 +146,12 @@ class Preparer:
             if len(some) > 1
         ]
 
+    def _is_told(self, clash: str) -> bool:
+        """Tell whether a clash is of two of which it was said that they bring the same modules."""
+        first, _, rest = clash.partition(" and ")
+        names = {first, rest.partition(" both bring ")[0]}
+        return any(names <= group for group in self._services.packages.same_modules)
+
     def _check_hashes(self, lock: Lock) -> None:
         """Refuse a lock with a file that isn't among the hashes of the request."""
         allowed = dict(self._trial.hashes)
@@ -214,7 +220,7 @@ class Preparer:
         preparation.installed = tuple(_installed(layer, own) for layer in layers)
         with self._services.provisioning.environments.make(preparation.interpreter, layers, keep=keep) as environment:
             preparation.phases["environment"] = clock() - made
-            preparation.remarks += environment.clashes
+            preparation.remarks += [one for one in environment.clashes if not self._is_told(one)]
             preparation.step = CellStep.RUNNING
             yield environment
             made = clock()
