@@ -19,3 +19,14 @@ class Framework(Struct, frozen=True, forbid_unknown_fields=True):
     """Series on which people stay, such as `1.15`."""
     memory: int = 1024**3
     """Bytes a cell is expected to need before anything was measured."""
+
+
+class Placeholder(Struct, frozen=True, forbid_unknown_fields=True):
+    """A distribution that an index has and that brings nothing."""
+
+    name: str
+    """Canonical."""
+    instead: str
+    """Who is meant; canonical."""
+    versions: str = ""
+    """Which of its versions (PEP 440); empty: all."""

@@ -18,6 +18,7 @@ from tf_tester.core.select.tags import best_wheel, compatible_tags
 from tf_tester.core.wheel.wheel_rules import renamed_requirements, same_version
 from tf_tester.errors import IndexUnreachable, OurFailure, StoreError, TfTesterError, Unresolvable
 from tf_tester.model.artifact import Artifact
+from tf_tester.model.framework import Placeholder
 from tf_tester.model.host.interpreter import Interpreter
 from tf_tester.model.host.platform import Platform
 from tf_tester.model.lock import Lock, Pin, Resolution
@@ -57,6 +58,15 @@ class EarlierLocks(Struct, frozen=True):
         )
 
 
+class KnownSources(Struct, frozen=True):
+    """What is known of projects that are there only as source."""
+
+    may_be_built: frozenset[str]
+    """Canonical names of those that may always be built."""
+    placeholders: tuple[Placeholder, ...] = ()
+    """Those that bring nothing, and who is meant."""
+
+
 class UvResolver:
     """`ports.Resolver`."""
 
@@ -68,7 +78,7 @@ class UvResolver:
         authority: str,
         builder: Builder,
         earlier: EarlierLocks,
-        known_sdists: frozenset[str],
+        sources: KnownSources,
         interpreters: Callable[[], Sequence[Interpreter]],
     ) -> None:
         self._uv = uv.uv
@@ -80,13 +90,12 @@ class UvResolver:
         """Address of the index that answers, without credentials: another one's lock is another lock."""
         self._builder = builder
         self._earlier = earlier
-        self._known_sdists = known_sdists
-        """Canonical names of the projects whose source distributions may always be built."""
+        self._sources = sources
         self._interpreters = interpreters
         """Those that are installed."""
 
     def lock(self, question: Question) -> tuple[Lock, bool]:
-        key = question_key(question, self._known_sdists, self._authority)
+        key = question_key(question, self._sources.may_be_built, self._authority)
         remembered = self._earlier.memory.recall(key)
         if remembered is not None and self._earlier.still_answers(*remembered, question.good_for):
             return remembered[0], True
@@ -139,14 +148,18 @@ class UvResolver:
         if not found:
             return ()
         needed = self._needed_builds(question, view) or {name for one in found for name in one.requires}
-        return (f"{'; '.join(one.told for one in found)}: {only_as_source(needed)}",)
+        return (f"{'; '.join(one.told for one in found)}: {only_as_source(needed, self._instead)}",)
 
     def _with_needed_builds(self, question: Question, view: QuestionView, error: Unresolvable) -> Unresolvable:
         """Return the error with a hint at all that would have to be built, where that is why nothing fits."""
         needed = self._needed_builds(question, view) if view.only_sdists else set()
         if not needed:
             return error
-        return Unresolvable(error.message, hint=_sentence(only_as_source(needed)), detail=error.detail)
+        return Unresolvable(error.message, hint=_sentence(only_as_source(needed, self._instead)), detail=error.detail)
+
+    @property
+    def _instead(self) -> dict[str, str]:
+        return {one.name: one.instead for one in self._sources.placeholders}
 
     def _needed_builds(self, question: Question, view: QuestionView) -> set[str]:
         """Return what a lock would have that is there only as source, if it could be built and required nothing."""
@@ -184,7 +197,7 @@ class UvResolver:
         majors_until: datetime | None,
         admitted: frozenset[str] = frozenset(),
     ) -> QuestionView:
-        allowed = self._known_sdists | question.allow_build
+        allowed = self._sources.may_be_built | question.allow_build
         return QuestionView(
             interpreter=question.interpreter,
             cutoff=cutoff,

@@ -42,7 +42,7 @@ from tf_tester.resolve.builder import Builder
 from tf_tester.resolve.indexed_uv import IndexedUv
 from tf_tester.resolve.loopback import LoopbackIndex
 from tf_tester.resolve.metadata import MetadataReader
-from tf_tester.resolve.resolver import EarlierLocks, UvResolver
+from tf_tester.resolve.resolver import EarlierLocks, KnownSources, UvResolver
 from tf_tester.resolve.uv import Uv
 from tf_tester.sandbox.mounting import EnvironmentView
 from tf_tester.sandbox.namespace import NamespaceSandbox
@@ -61,7 +61,7 @@ from tf_tester.store.memos.table import BUILT, FILE_DIGESTS, INTERPRETER, SURFAC
 from tf_tester.store.removal import remove_tree
 from tf_tester.transfer.client import Client
 from tf_tester.transfer.settings import ClientSettings
-from tf_tester.wiring.frameworks import framework_of, known_sdists, same_modules
+from tf_tester.wiring.frameworks import framework_of, known_sdists, placeholders, same_modules
 from tf_tester.wiring.network import USER_AGENT, NetworkAccess, network, now
 from tf_tester.wiring.store import keep_to_size, open_ledger
 
@@ -216,6 +216,7 @@ def _packages(settings: Settings, fetching: NetworkAccess, metadata: MetadataRea
         source_histories=fetching.source_histories,
         framework=framework_of(settings.package),
         same_modules=same_modules(),
+        placeholders=placeholders(),
     )
 
 
@@ -242,7 +243,7 @@ def _provisioning(
         authority=fetching.identity,
         builder=builder,
         earlier=EarlierLocks(KeptLocks(base.ledger), base.blobs, now, offline=settings.offline),
-        known_sdists=known_sdists(),
+        sources=KnownSources(known_sdists(), placeholders()),
         interpreters=lambda: pythons.find()[0],
     )
     return Provisioning(pythons, resolver, builder, _environments(base, uv, sandbox))

@@ -8,11 +8,12 @@ import msgspec
 
 from tf_tester.core.text.units import memory_size
 from tf_tester.errors import ConfigError
-from tf_tester.model.framework import Framework
+from tf_tester.model.framework import Framework, Placeholder
 
 _SDISTS = "sdists.toml"
 _SAME_MODULES = "same_modules.toml"
-_OTHER = (_SDISTS, _SAME_MODULES)
+_PLACEHOLDERS = "placeholders.toml"
+_OTHER = (_SDISTS, _SAME_MODULES, _PLACEHOLDERS)
 """Files that describe no framework."""
 
 
@@ -73,3 +74,11 @@ def same_modules() -> tuple[frozenset[str], ...]:
 
     text = files("tf_tester.frameworks").joinpath(_SAME_MODULES).read_text("utf-8")
     return tuple(frozenset(group) for group in tomllib.loads(text)["groups"])
+
+
+def placeholders() -> tuple[Placeholder, ...]:
+    """Return the distributions that bring nothing."""
+    import tomllib
+
+    text = files("tf_tester.frameworks").joinpath(_PLACEHOLDERS).read_text("utf-8")
+    return msgspec.convert(tomllib.loads(text)["placeholders"], tuple[Placeholder, ...])

@@ -24,6 +24,7 @@ from tests.wheels import make_sdist, make_wheel, metadata_text, zip_of
 from tf_tester.errors import BuildFailed, DownloadFailed, IndexUnreachable, StoreError, TfTesterError, Unresolvable
 from tf_tester.index.http import HttpIndex, PageAccess
 from tf_tester.model.artifact import Artifact
+from tf_tester.model.framework import Placeholder
 from tf_tester.model.host.interpreter import Interpreter
 from tf_tester.model.host.platform import Platform
 from tf_tester.model.lock import Lock, Pin, Resolution
@@ -32,7 +33,7 @@ from tf_tester.resolve.builder import Builder
 from tf_tester.resolve.indexed_uv import IndexedUv
 from tf_tester.resolve.loopback import LoopbackIndex, QuestionView
 from tf_tester.resolve.metadata import MetadataReader
-from tf_tester.resolve.resolver import EarlierLocks, UvResolver, question_key
+from tf_tester.resolve.resolver import EarlierLocks, KnownSources, UvResolver, question_key
 from tf_tester.resolve.uv import Uv
 from tf_tester.sandbox.none import NoSandbox
 from tf_tester.store.blobs import BlobStore
@@ -91,7 +92,7 @@ class Process:
             authority=world.simulator.simple_url,
             builder=self.builder,
             earlier=EarlierLocks(KeptLocks(self.ledger), self.blobs, lambda: world.now, offline=offline),
-            known_sdists=frozenset({"known"}),
+            sources=KnownSources(frozenset({"known"}), (Placeholder("empty", "full"),)),
             interpreters=list,
         )
 
@@ -505,6 +506,16 @@ def test_what_backs_off_from_sources_says_so_and_names_them_all(world: World, pr
     error = refused(Unresolvable, lambda: process.lock("bench>3", "even"))
     for name in ("even", "odd", "strange"):
         assert f"--allow-build {name}" in error.hint
+
+
+def test_who_requires_a_placeholder_is_told_what_is_meant(world: World, process: Process) -> None:
+    world.wheel("toy", "1.0", "2020-01-01", "empty", "strange")
+    for name in ("empty", "strange"):
+        world.sdist(name, "1.0", "2020-01-01")
+    error = refused(Unresolvable, lambda: process.lock("toy"))
+    assert error.hint.startswith("Empty is a placeholder that brings nothing: full is meant; only as source")
+    assert "--allow-build strange" in error.hint
+    assert "--allow-build empty" not in error.hint
 
 
 @pytest.mark.parametrize("allow", ["strange", "all"])

@@ -15,6 +15,7 @@ from tf_tester.flow.prepare.prepare import LockPolicy, Preparation, Preparer
 from tf_tester.flow.prepare.services import Services
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.model.cell import Cell, PlannedCell
+from tf_tester.model.framework import Placeholder
 from tf_tester.model.host.interpreter import Interpreter
 from tf_tester.model.lock import Lock, Pin, Resolution
 from tf_tester.model.request import Selection, Trial
@@ -59,7 +60,10 @@ def prepared(
 ) -> tuple[Lock, bool, Preparation]:
     projects = SimpleNamespace(project_wheel=lambda _folder, _python: project)
     provisioning = SimpleNamespace(resolver=resolver, projects=projects)
-    packages = SimpleNamespace(same_modules=(frozenset({"toy", "toy-gpu"}), frozenset({"axle", "axle-lite"})))
+    packages = SimpleNamespace(
+        same_modules=(frozenset({"toy", "toy-gpu"}), frozenset({"axle", "axle-lite"})),
+        placeholders=(Placeholder("empty", "full"),),
+    )
     services = cast(Services, SimpleNamespace(provisioning=provisioning, packages=packages))
     selection = Selection("toy", "1.0", grace=timedelta(days=14), allow_build=frozenset({"gear"}))
     preparation = Preparation(PlannedCell(Cell.of("toy", "1.0", "3.8", resolution), PYTHON, WHEEL), PYTHON)
@@ -254,3 +258,19 @@ def test_a_built_wheel_that_is_gone_is_not_looked_for_elsewhere() -> None:
             pass
     assert caught.value.hint
     assert entered == ["downloading"]
+
+
+def test_a_placeholder_is_not_asked_for() -> None:
+    resolver = FakeResolver(toy_and_tools)
+    with pytest.raises(Unresolvable, match="Empty>0 is a placeholder") as caught:
+        prepared(resolver, trial=Trial(requirements=("Empty>0",)))
+    assert "full" in caught.value.hint
+    assert resolver.questions == []
+
+
+def test_the_era_of_a_version_has_a_shorter_one_for_new_major_releases() -> None:
+    resolver = FakeResolver(toy_and_tools)
+    prepared(resolver)
+    [question] = resolver.questions
+    assert (question.released, question.cutoff) == (OUT, OUT + timedelta(days=14))
+    assert question.majors_until == OUT + timedelta(days=2)

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import msgspec.structs
 import pytest
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from tf_tester.errors import ConfigError
 from tf_tester.model.framework import Framework
-from tf_tester.wiring.frameworks import framework_files, framework_of, parse_framework
+from tf_tester.wiring.frameworks import framework_files, framework_of, parse_framework, placeholders
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "frameworks.md"
 SHIPPED = [pytest.param(file, id=file.name) for file in framework_files()]
@@ -22,6 +23,12 @@ def test_each_file_describes_a_framework(file: Path) -> None:
     assert found.packages
     assert [canonicalize_name(name) for name in found.packages] == list(found.packages)
     assert all(len(Version(series).release) == 2 for series in found.lts)
+
+
+def test_placeholders_are_named_as_indexes_name_them() -> None:
+    for one in placeholders():
+        assert [canonicalize_name(one.name), canonicalize_name(one.instead)] == [one.name, one.instead]
+        SpecifierSet(one.versions)
 
 
 def test_a_package_belongs_to_one_framework() -> None:

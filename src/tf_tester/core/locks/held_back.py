@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 
 from msgspec import Struct
 from packaging.requirements import Requirement
@@ -53,16 +54,27 @@ def held_back(
     return tuple(found.values())
 
 
-def only_as_source(projects: Collection[str]) -> str:
+def only_as_source(projects: Collection[str], placeholders: Mapping[str, str] = MappingProxyType({})) -> str:
     """Return what to do about projects that are there only as source: all of them at once.
+
+    `placeholders`: who is meant by those that bring nothing.
 
     >>> only_as_source(["b", "a"])
     'only as source for this Python: a, b; allow building them with --allow-build a --allow-build b'
+    >>> only_as_source(["sklearn"], {"sklearn": "scikit-learn"})
+    'sklearn is a placeholder that brings nothing: scikit-learn is meant'
     """
-    names = sorted(projects)
-    them = "it" if len(names) == 1 else "them"
-    options = " ".join(f"--allow-build {one}" for one in names)
-    return f"only as source for this Python: {', '.join(names)}; allow building {them} with {options}"
+    told = [
+        f"{one} is a placeholder that brings nothing: {placeholders[one]} is meant"
+        for one in sorted(projects)
+        if one in placeholders
+    ]
+    names = sorted(one for one in projects if one not in placeholders)
+    if names:
+        them = "it" if len(names) == 1 else "them"
+        options = " ".join(f"--allow-build {one}" for one in names)
+        told.append(f"only as source for this Python: {', '.join(names)}; allow building {them} with {options}")
+    return "; ".join(told)
 
 
 def _is_newer(version: str, than: str) -> bool:

@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 
 from tf_tester.core.index.era import majors_until, release_date
 from tf_tester.core.outcome.owners import YOURS, InstalledFiles
+from tf_tester.core.select.placeholders import placeholder_asked
 from tf_tester.core.wheel.wheel_rules import extras_of, same_version, without_requirement
 from tf_tester.errors import BuildFailed, DownloadFailed, Unresolvable
 from tf_tester.flow.prepare.services import Services
@@ -130,11 +131,19 @@ class Preparer:
         """Return what the trial requires, but for what the package under test stands for."""
         kept = []
         for text in self._trial.requirements:
+            self._refuse_placeholder(text)
             if _project_of(text) in self._alike:
                 preparation.remarks.append(f"{self._selection.package}, which is under test, stands for {text}")
             else:
                 kept.append(text)
         return kept
+
+    def _refuse_placeholder(self, text: str) -> None:
+        asked = placeholder_asked(text, self._services.packages.placeholders)
+        if asked is not None and not {asked.name, "all"} & self._selection.allow_build:
+            raise Unresolvable(
+                f"{text} is a placeholder that brings nothing.", hint=f"Require {asked.instead}: that is meant."
+            )
 
     def _twice(self, lock: Lock) -> list[str]:
         """Return a remark on each group of distributions in a lock that overwrite one another."""

@@ -3,14 +3,16 @@
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tf_tester.core.select.choose import Choice, choose, remarks_on_choice, versions_of
 from tf_tester.core.select.matrix import every_python, plan, wheels_for_pythons
+from tf_tester.core.select.placeholders import placeholder_version
 from tf_tester.core.text.sizes import count_text
 from tf_tester.errors import NoPython, UsageError
 from tf_tester.flow.prepare.services import Services
 from tf_tester.model.artifact import ProjectPage, ProjectStatus
-from tf_tester.model.cell import PlannedCell
+from tf_tester.model.cell import PlannedCell, Refusal
 from tf_tester.model.host.interpreter import Interpreter
 from tf_tester.model.host.platform import Platform
 from tf_tester.model.outcome import Outcome
@@ -79,7 +81,23 @@ def select_cells(
     cells = planned()
     if selection.install_python and platform is None and _install_missing(cells, interpreters, services):
         cells = planned()
-    return Selected(page, cells, tuple(remarks))
+    return Selected(page, _told_of_placeholders(cells, services), tuple(remarks))
+
+
+def _told_of_placeholders(cells: tuple[PlannedCell, ...], services: Services) -> tuple[PlannedCell, ...]:
+    """Return the cells, those that can't run since they bring nothing with that as the reason."""
+
+    def told(planned: PlannedCell) -> PlannedCell:
+        cell, known = planned.cell, services.packages.placeholders
+        found = None if planned.refusal is None else placeholder_version(cell.package, cell.version, known)
+        if found is None:
+            return planned
+        summary = f"{cell.package} {cell.version} is a placeholder that brings nothing."
+        return replace(
+            planned, refusal=Refusal(Outcome.NO_WHEEL, summary, f"Test {found.instead}: --package {found.instead}.")
+        )
+
+    return tuple(map(told, cells))
 
 
 def _choice(selection: Selection, services: Services, remarks: list[str]) -> Choice:

@@ -9,7 +9,7 @@ from tf_tester.core.fetch.ranking import MirrorComparison
 from tf_tester.core.replay.key import MachineClass
 from tf_tester.core.wheel.surface import Surface
 from tf_tester.model.artifact import Artifact
-from tf_tester.model.framework import Framework
+from tf_tester.model.framework import Framework, Placeholder
 from tf_tester.model.host.limits import Limits
 from tf_tester.model.source import SourceHistory
 from tf_tester.ports.environment import Environments, Interpreters
@@ -43,6 +43,8 @@ class Packages(Struct, frozen=True):
     """The package under test."""
     same_modules: tuple[frozenset[str], ...]
     """Groups of distributions that bring the same modules; canonical names."""
+    placeholders: tuple[Placeholder, ...] = ()
+    """Distributions that bring nothing."""
 
 
 class Storage(Struct, frozen=True):
