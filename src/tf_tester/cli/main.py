@@ -92,8 +92,8 @@ class _Lazy(click.Group):
 @click.group(
     cls=_Lazy,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 all passed · 1 a test failed · 2 usage · 3 nothing failed, but some cells could not run · "
-    "4 our own failure · 130 interrupted.",
+    epilog="Exit codes, the first that is so: 130 interrupted · 2 usage · 1 a test failed · 4 the network, the disk or "
+    "tf-tester failed · 3 not all could run · 0 all passed.",
 )
 @click.version_option(__version__, prog_name="tf-tester")
 def main() -> None:

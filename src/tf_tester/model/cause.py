@@ -67,8 +67,3 @@ class Explanation(Struct, frozen=True):
     @property
     def pins(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(cause.pin for cause in self.causes if cause.pin))
-
-    @property
-    def exit_code(self) -> int:
-        """0 where it is known what is to blame; else 3."""
-        return 0 if self.causes else 3

@@ -142,3 +142,5 @@ class CellResult(Struct, frozen=True):
     `google/protobuf/message.py`; empty: the user's own project."""
     evidence: str = ""
     """Folder with the cell's output and lock; empty where nothing was kept."""
+    own_failure: bool = False
+    """True: it did not run because of the network, the disk or tf-tester itself."""

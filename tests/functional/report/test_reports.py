@@ -17,7 +17,8 @@ import pytest
 from inline_snapshot import snapshot
 from rich.console import Console
 
-from tf_tester.core.outcome.report import exit_code, fold
+from tf_tester.core.outcome.exits import exit_code
+from tf_tester.core.outcome.report import fold
 from tf_tester.errors import StoreError, UsageError
 from tf_tester.model.cause import Cause, Explanation, Verdict
 from tf_tester.model.cell import Cell

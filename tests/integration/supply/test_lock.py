@@ -124,7 +124,7 @@ def test_locks_of_others_run_too(user: User, index: Simulator) -> None:
     assert run.code == 0, run.err + run.out
     assert run.outcomes() == {"1.1": "pass"}
     check = user.run("lock", "--check", "-d", ".")
-    assert check.code == 1
+    assert check.code == 2
     assert "Only locks that `tf-tester lock` made can be checked." in check.out
 
 
@@ -161,7 +161,7 @@ def test_a_lock_that_lies_about_a_hash_brings_nothing(locked: User, index: Simul
     assert sha256 is not None
     file.write_text(file.read_text().replace(sha256, "0" * 64))
     run = locked.run("test", "check.py", "--locked", str(file))
-    assert run.code == 3
+    assert run.code == 4
     assert run.outcomes() == {"1.1": "download-failed"}
 
 
@@ -223,7 +223,7 @@ def test_where_the_index_is_down_nothing_is_as_it_was(locked: User, index: Simul
     index.stop()
     other = {"TF_TESTER_STORE": str(locked.home / "other store")}
     run = locked.run("lock", "--check", env=other)
-    assert run.code == 1
+    assert run.code == 4
     assert run.out.count("can't be checked") == 2
 
 

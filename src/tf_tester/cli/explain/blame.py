@@ -86,10 +86,10 @@ def command(
     selection = selection_of(settings)
     trial = trial_of(settings, targets, ctx.meta.get("rest", ()))
     with recorded(settings, downloads_alone(settings.color)) as world, evidence_named(world.run.folder):
-        explanation = blame(selection, trial, world, BlameRequest(good, bad, budget, repeat), tell_progress)
+        found = blame(selection, trial, world, BlameRequest(good, bad, budget, repeat), tell_progress)
         folder = world.run.folder
     if as_json:
-        say_json(explanation)
+        say_json(found.explanation)
     else:
-        say([*explanation_lines(explanation), f"Evidence: {folder}"])
-    return explanation.exit_code
+        say([*explanation_lines(found.explanation), f"Evidence: {folder}"])
+    return found.exit_code

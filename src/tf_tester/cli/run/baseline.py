@@ -26,16 +26,15 @@ class BaselineCheck:
         self._baseline = self._read()
 
     def judge(self, cells: "Sequence[Cell]", results: "Mapping[str, CellResult]") -> int:
-        """Return the exit code: 0 nothing moved, 1 something did, 3 some cells could not be seen."""
-        from tf_tester.core.outcome.baseline import MoveKind, moves
+        """Return the exit code: 0 nothing moved, 1 something did, else that of cells which could not be seen."""
+        from tf_tester.core.outcome.baseline import NOT_SEEN, MoveKind, moves
+        from tf_tester.core.outcome.exits import FAILED, code_of_cell, gravest
         from tf_tester.core.outcome.report import RunReport
 
-        if self._update:
-            return 0
-        kinds = {move.kind for move in moves(self._baseline, RunReport(cells=tuple(cells), results=results))}
-        if kinds - {MoveKind.NOT_SEEN}:
-            return 1
-        return 3 if kinds else 0
+        report = RunReport(cells=tuple(cells), results=results)
+        moved = [] if self._update else moves(self._baseline, report)
+        unseen = [code_of_cell(result) for result in map(report.result, cells) if result.outcome in NOT_SEEN]
+        return gravest([*unseen, *(FAILED for move in moved if move.kind is not MoveKind.NOT_SEEN)])
 
     def finish(self, report: "RunReport") -> list[str]:
         """Write the file where it is to be, and return what a person should know."""

@@ -10,6 +10,7 @@ import click
 from tf_tester.cli.common.options import EPILOG, options, settings_from
 from tf_tester.cli.common.selection import FETCHING, RESOLVING, SELECTING, listener, selection_of
 from tf_tester.core.locks.lockfile import LockFormat
+from tf_tester.core.outcome.exits import code_of_errors
 from tf_tester.core.outcome.refused import outcome_of
 from tf_tester.core.text.printable import printable
 from tf_tester.core.text.sizes import count_text, size_text
@@ -118,7 +119,7 @@ def command(
     print("\n".join(map(printable, lines)))
     for failure in outcome.failures:
         _complain(failure)
-    return max((failure.error.exit_code for failure in outcome.failures), default=0)
+    return code_of_errors(failure.error for failure in outcome.failures)
 
 
 def _platforms(names: tuple[str, ...]) -> "tuple[Platform | None, ...]":

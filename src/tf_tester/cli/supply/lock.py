@@ -12,6 +12,7 @@ from tf_tester.cli.common.output import say
 from tf_tester.cli.common.running import trial_of
 from tf_tester.cli.common.selection import FETCHING, RESOLVING, SELECTING, downloads_alone, selection_of
 from tf_tester.core.locks.lockfile import LockFormat
+from tf_tester.core.outcome.exits import code_of_errors
 
 if TYPE_CHECKING:
     from tf_tester.flow.supply.lock import CheckedLock, UnmadeLock
@@ -90,15 +91,14 @@ def command(
         tell = downloads_alone(settings.color)
         with services(settings, lambda _: tell, environ=os.environ) as world:
             if check:
-                same = check_locks([folder], trial, world, _tell_checked)
-                return 0 if same else 1
+                return check_locks([folder], trial, world, _tell_checked)
             made, failures = make_locks(selection_of(settings), trial, world)
             names = write_locks(made, folder, chosen, TOOL)
     say(str(folder / name) for name in names)
     for failure in failures:
         lines = [f"tf-tester: {failure.name}: {failure.error}", failure.error.hint]
         say([text for text in lines if text], sys.stderr)
-    return max((failure.error.exit_code for failure in failures), default=0)
+    return code_of_errors(failure.error for failure in failures)
 
 
 def _tell_checked(checked: "CheckedLock") -> None:

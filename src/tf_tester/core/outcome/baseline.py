@@ -17,7 +17,7 @@ from tf_tester.errors import ConfigError
 from tf_tester.model.outcome import CellResult, Outcome, TestRow
 
 FORMAT = 1
-_NOT_SEEN = frozenset({Outcome.DOWNLOAD_FAILED, Outcome.INSTALL_FAILED, Outcome.INTERRUPTED})
+NOT_SEEN = frozenset({Outcome.DOWNLOAD_FAILED, Outcome.INSTALL_FAILED, Outcome.INTERRUPTED})
 """Nothing is known of such a cell today: it hasn't moved."""
 
 
@@ -63,7 +63,7 @@ def baseline_of(report: RunReport, *, earlier: Baseline | None = None) -> Baseli
     found: dict[str, Mapping[str, BaselineEntry]] = {}
     for cell in report.cells:
         result = report.result(cell)
-        if result.outcome in _NOT_SEEN:
+        if result.outcome in NOT_SEEN:
             if earlier is not None and cell.name in earlier:
                 found[cell.name] = earlier[cell.name]
             continue
@@ -80,7 +80,7 @@ def _moves(baseline: Baseline, report: RunReport) -> Iterator[Move]:
     names = {cell.name for cell in report.cells}
     for cell in report.cells:
         result = report.result(cell)
-        if result.outcome in _NOT_SEEN:
+        if result.outcome in NOT_SEEN:
             yield Move(MoveKind.NOT_SEEN, cell.name, "", _cell_word(baseline.get(cell.name)), str(result.outcome))
             continue
         now = _cell(result)

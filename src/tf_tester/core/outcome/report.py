@@ -106,23 +106,6 @@ def fold(events: Iterable[Event]) -> RunReport:
     return replace(report, results=results, locks=locks, explanations=tuple(explanations), transfers=transfers)
 
 
-def exit_code(results: Iterable[CellResult], *, interrupted: bool) -> int:
-    """Return the process's exit status for what the cells came to.
-
-    130: interrupted. Else 1: a test failed somewhere. Else 3: nothing failed, but some cells could not run or had no
-    tests, or none of them passed: 0 would claim something that nobody has seen. Else 0. Beside others that pass, a cell
-    that skipped all its tests is no reason for 3; the text report says of it that nothing was tested.
-    """
-    outcomes = [result.outcome for result in results]
-    if interrupted:
-        return INTERRUPTED
-    if any(outcome.is_failure_of_the_test for outcome in outcomes):
-        return 1
-    if Outcome.PASS not in outcomes or not all(outcome.ran and outcome is not Outcome.EMPTY for outcome in outcomes):
-        return 3
-    return 0
-
-
 def cell_labels(cells: Iterable[Cell]) -> dict[str, str]:
     """Return a short unambiguous name for each cell, by its name: `2.16.1 py3.12`.
 

@@ -7,10 +7,11 @@ from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from tf_tester.core.outcome.exits import INCOMPLETE, gravest
 from tf_tester.core.select.choose import Choice, choose
 from tf_tester.core.text.sizes import count_text
 from tf_tester.core.verdict.bisect import BisectSearch, Mark, Transition, transitions
-from tf_tester.errors import UsageError
+from tf_tester.errors import OWN_FAILURE, UsageError
 from tf_tester.flow.explain.probes import Probe, Prober, could_not_run
 from tf_tester.flow.prepare.select import select_cells
 from tf_tester.flow.prepare.services import Services
@@ -54,8 +55,9 @@ class Bisection(Struct, frozen=True):
 
     @property
     def exit_code(self) -> int:
-        """0 where something changes between the ends; else 3."""
-        return 0 if self.changes else 3
+        """Return 0 where something changes between the ends, else 3; 4 where a version failed by our side."""
+        codes = [OWN_FAILURE for probe in self.probes if probe.own_failure]
+        return gravest([*codes, 0 if self.changes else INCOMPLETE])
 
 
 class VersionLine(Struct, frozen=True):

@@ -8,6 +8,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 from packaging.version import Version
 
+from tf_tester.core.outcome.exits import INCOMPLETE, gravest
 from tf_tester.core.outcome.failures import without_varying
 from tf_tester.core.select.choose import Choice, choose
 from tf_tester.core.select.markers import markers_of
@@ -33,7 +34,7 @@ from tf_tester.core.verdict.drift import (
     upper_bound,
 )
 from tf_tester.core.verdict.traces import pointed_at
-from tf_tester.errors import EndsContradict, TfTesterError, UsageError
+from tf_tester.errors import OWN_FAILURE, EndsContradict, TfTesterError, UsageError
 from tf_tester.flow.explain.probes import Probe, Prober, could_not_run
 from tf_tester.flow.prepare.locked import is_file_of_lock, locked_cell
 from tf_tester.flow.prepare.prepare import Preparation
@@ -529,7 +530,15 @@ class BlameRequest(Struct, frozen=True):
     repeat: int = 1
 
 
-def blame(selection: Selection, trial: Trial, services: Services, request: BlameRequest, told: TellStep) -> Explanation:
+class BlameResult(Struct, frozen=True):
+    """The answer."""
+
+    explanation: Explanation
+    exit_code: int
+    """0 where it is known what is to blame, else 3; 4 where a cell failed by the network, the disk or tf-tester."""
+
+
+def blame(selection: Selection, trial: Trial, services: Services, request: BlameRequest, told: TellStep) -> BlameResult:
     """Explain one version on one Python. Raises `UsageError` where the ends are not what they are said to be."""
     jobs = jobs_of(trial)
     good, remarks, page = _end(selection, services, request.good)
@@ -540,11 +549,12 @@ def blame(selection: Selection, trial: Trial, services: Services, request: Blame
     bad, _, _ = _end(here, services, request.bad)
     plan = RunPlan(selection, trial, jobs, page, (good, bad), remarks)
 
-    def explained(run: Run) -> Explanation:
+    def explained(run: Run) -> BlameResult:
         prober = Prober(run, repeat=request.repeat)
         explanation = CauseSearch(run, prober, budget=request.budget, told=told).explain(good, bad)
         services.run.tell(CellExplained(explanation))
-        return explanation
+        codes = [error.exit_code for error in prober.errors.values() if error.exit_code == OWN_FAILURE]
+        return BlameResult(explanation, gravest([*codes, 0 if explanation.causes else INCOMPLETE]))
 
     return carry_out(plan, services, explained)
 

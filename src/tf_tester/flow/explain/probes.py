@@ -28,6 +28,8 @@ class Probe(Struct, frozen=True):
     """The test that shows it."""
     owners: Mapping[str, str] = {}
     """Of what its failure speaks of (`CellResult.owners`)."""
+    own_failure: bool = False
+    """True: it could not run because of the network, the disk or tf-tester itself."""
 
     @property
     def first_line(self) -> str:
@@ -81,7 +83,8 @@ class Prober:
         outcome, summary, row = self._what_counts(last)
         if mark is Mark.UNTESTABLE and len(results) > 1:
             summary = "not the same each time"
-        return Probe(version, planned.cell.python, mark, outcome, summary, row, last.owners)
+        own = results[-1].own_failure
+        return Probe(version, planned.cell.python, mark, outcome, summary, row, last.owners, own)
 
     def _what_counts(self, result: CellResult) -> tuple[Outcome, str, TestRow | None]:
         """Return what the test that counts came to, or one that fails in a way that is meant, else the cell."""

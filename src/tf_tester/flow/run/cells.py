@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from tf_tester.core.outcome.owners import owners_of
 from tf_tester.core.outcome.refused import outcome_of
-from tf_tester.errors import CellRefused, NoPython, NoWheel, OurFailure, StoreError, TfTesterError
+from tf_tester.errors import OWN_FAILURE, CellRefused, NoPython, NoWheel, OurFailure, StoreError, TfTesterError
 from tf_tester.flow.prepare.prepare import Preparation
 from tf_tester.flow.run.frame import Run
 from tf_tester.flow.run.replay import Replay
@@ -36,7 +36,8 @@ def attempt_cell(run: Run, planned: PlannedCell, *, replay: Replay | None) -> tu
         refusal = planned.refusal
         assert refusal is not None
         kind = NoWheel if refusal.outcome is Outcome.NO_WHEEL else NoPython
-        result = CellResult(name, refusal.outcome, refusal.summary, refusal.hint)
+        ours = refusal.outcome is Outcome.DOWNLOAD_FAILED
+        result = CellResult(name, refusal.outcome, refusal.summary, refusal.hint, own_failure=ours)
         return result, kind(refusal.summary, hint=refusal.hint)
     failure: TfTesterError | None = None
     preparation = Preparation(planned, planned.interpreter)
@@ -63,6 +64,7 @@ def attempt_cell(run: Run, planned: PlannedCell, *, replay: Replay | None) -> tu
         phases=preparation.phases,
         remarks=(*preparation.remarks, *result.remarks),
         evidence=str(evidence),
+        own_failure=failure is not None and failure.exit_code == OWN_FAILURE,
     )
     return result, failure
 

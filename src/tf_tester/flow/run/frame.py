@@ -53,7 +53,7 @@ class RunResult(Protocol):
 
     @property
     def exit_code(self) -> int:
-        """The process's exit code, by the rules of `core.outcome.report.exit_code`."""
+        """The process's exit code, by the rules of `core.outcome.exits`."""
         ...
 
 

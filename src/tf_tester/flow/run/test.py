@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from tf_tester.core.outcome.report import exit_code
+from tf_tester.core.outcome.exits import exit_code
 from tf_tester.errors import INTERRUPTED
 from tf_tester.flow.prepare.locked import select_locked
 from tf_tester.flow.prepare.pythons import with_pythons_for_all

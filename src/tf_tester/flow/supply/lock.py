@@ -16,6 +16,7 @@ from tf_tester.core.locks.lockfile import (
     pylock_text,
     requirements_text,
 )
+from tf_tester.core.outcome.exits import FAILED, gravest
 from tf_tester.core.outcome.report import RunReport
 from tf_tester.core.verdict.drift import DistributionChange, changes
 from tf_tester.errors import IndexUnreachable, NoPython, NoWheel, TfTesterError, UsageError
@@ -123,18 +124,21 @@ def write_locks(made: Sequence[MadeLock], folder: Path, formats: Sequence[LockFo
     return names
 
 
-def check_locks(places: Sequence[Path], trial: Trial, services: Services, told: Callable[[CheckedLock], None]) -> bool:
-    """Tell whether each lock is what would be resolved today; `told` is called with each. Raises `UsageError`."""
-    same = True
+def check_locks(places: Sequence[Path], trial: Trial, services: Services, told: Callable[[CheckedLock], None]) -> int:
+    """Return the exit code: 1 where a lock isn't what would be resolved today, where that can't be told the error's.
+
+    `told` is called with each. Raises `UsageError`.
+    """
+    codes = []
     for place in places:
         for file in lock_files(place):
             try:
                 checked = CheckedLock(file.name, _drift(file, trial, services))
             except TfTesterError as error:
                 checked = CheckedLock(file.name, error=error)
-            same = same and checked.error is None and not checked.changes
+            codes.append(checked.error.exit_code if checked.error is not None else FAILED if checked.changes else 0)
             told(checked)
-    return same
+    return gravest(codes)
 
 
 def _drift(file: Path, trial: Trial, services: Services) -> tuple[DistributionChange, ...]:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from tf_tester.core.index.simple import render_json
 from tf_tester.core.locks.closure import ReplicaRules, TargetRequirement, merged
-from tf_tester.errors import CellRefused
+from tf_tester.errors import OWN_FAILURE, CellRefused
 from tf_tester.flow.prepare.pools import interruptible
 from tf_tester.flow.prepare.services import Services
 from tf_tester.flow.supply.sync_plan import Absent, ReplicaPlan, UpstreamPages, mark_of, plan
@@ -100,7 +100,7 @@ class SyncReport(Struct):
 
     @property
     def exit_code(self) -> int:
-        return 0 if self.is_whole else 4
+        return 0 if self.is_whole else OWN_FAILURE
 
 
 class ReceivedFiles(Struct):

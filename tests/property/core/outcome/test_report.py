@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.record_schema import check_record
+from tf_tester.core.outcome.exits import exit_code
 from tf_tester.core.outcome.failures import differences, obstacles, without_varying
-from tf_tester.core.outcome.report import cell_labels, exit_code, fold
+from tf_tester.core.outcome.report import cell_labels, fold
 from tf_tester.core.text.sizes import duration_text, size_text
 from tf_tester.model.cell import Cell
 from tf_tester.model.events import (
@@ -70,6 +71,7 @@ def results(keys: st.SearchStrategy[str]) -> st.SearchStrategy[CellResult]:
         peak_rss_kib=st.none() | count,
         remarks=st.lists(text, max_size=2).map(tuple),
         evidence=text,
+        own_failure=st.booleans(),
     )
 
 
@@ -156,24 +158,29 @@ def test_a_record_cut_anywhere_keeps_its_whole_lines_and_can_be_gone_on_with(
         assert list(read_record(path)) == [*remaining, after]
 
 
-outcomes = st.lists(st.sampled_from(Outcome), max_size=5)
+def result_of(outcome: Outcome, own_failure: bool) -> CellResult:
+    return CellResult("cell", outcome, own_failure=own_failure and not outcome.ran)
 
 
-@given(outcomes, st.booleans())
-def test_exit_status_says_the_gravest_truth(seen: list[Outcome], interrupted: bool) -> None:
-    code = exit_code([CellResult("cell", outcome) for outcome in seen], interrupted=interrupted)
-    failed = any(outcome.is_failure_of_the_test for outcome in seen)
-    assert code in {0, 1, 3, 130}
+finished = st.lists(st.builds(result_of, st.sampled_from(Outcome), st.booleans()), max_size=5)
+
+
+@given(finished, st.booleans())
+def test_exit_status_says_the_gravest_truth(seen: list[CellResult], interrupted: bool) -> None:
+    code = exit_code(seen, interrupted=interrupted)
+    failed = any(one.outcome.is_failure_of_the_test for one in seen)
+    ours = any(one.own_failure for one in seen)
+    assert code in {0, 1, 3, 4, 130}
     assert (code == 130) == interrupted
     assert (code == 1) == (failed and not interrupted)
+    assert (code == 4) == (ours and not failed and not interrupted)
     if code == 0:
-        assert seen and set(seen) <= {Outcome.PASS, Outcome.SKIP}
+        assert seen and {one.outcome for one in seen} <= {Outcome.PASS, Outcome.SKIP}
 
 
-@given(outcomes)
-def test_exit_status_does_not_depend_on_the_order(seen: list[Outcome]) -> None:
-    forward = [CellResult("cell", outcome) for outcome in seen]
-    assert exit_code(forward, interrupted=False) == exit_code(reversed(forward), interrupted=False)
+@given(finished)
+def test_exit_status_does_not_depend_on_the_order(seen: list[CellResult]) -> None:
+    assert exit_code(seen, interrupted=False) == exit_code(reversed(seen), interrupted=False)
 
 
 @given(runs())
