@@ -59,4 +59,4 @@ class ExitReporter:
 
     def _end(self) -> None:
         if self.session:
-            self.session.events.write("end", exit_code=self.session.exit_code, collected=self.session.collected)
+            self.session.end()

@@ -63,6 +63,10 @@ class ImportWatch:
                 return spec
         return None
 
+    def found(self) -> "list[str]":
+        """Return the watched names that were looked for, and found."""
+        return list(self._found)
+
     def folders(self) -> "list[str]":
         """Return where the code of the watched packages lies, as far as they have been imported."""
         for name in self._names:

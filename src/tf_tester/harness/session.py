@@ -9,6 +9,7 @@ from .events import Events
 from .imports import ImportWatch
 from .installed_first import InstalledFirst
 from .shown_warnings import WarningCollector
+from .traces import Traces
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class HarnessSession:
         self.events = Events(order["events"])
         self.installed_first = InstalledFirst(order.get("installed_first") or [])
         self.imports = ImportWatch(order.get("watch") or [], self.events)
+        self.traces = Traces(order.get("watch") or [])
         self.shown_warnings = WarningCollector()
         self.user_folders = UserFolders(
             [self.rootdir] + [os.path.dirname(target.partition("::")[0]) for target in self.targets]
@@ -55,6 +57,11 @@ class HarnessSession:
             distribution={"name": self.distribution, "version": version} if version else None,
             pid=os.getpid(),
         )
+
+    def end(self) -> None:
+        """Write the event ``end``."""
+        untouched = self.traces.none(self.imports.found())
+        self.events.write("end", exit_code=self.exit_code, collected=self.collected, untouched=untouched)
 
     def collect(self, ids: "list[str]", shown_warnings: WarningCollector) -> None:
         """Write the event ``collected``."""

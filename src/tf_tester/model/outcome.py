@@ -144,3 +144,5 @@ class CellResult(Struct, frozen=True):
     """Folder with the cell's output and lock; empty where nothing was kept."""
     own_failure: bool = False
     """True: it did not run because of the network, the disk or tf-tester itself."""
+    unused: bool = False
+    """True: tests passed, and the package under test was never imported."""

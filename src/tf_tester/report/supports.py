@@ -15,7 +15,9 @@ _PER_LETTER = 6.6
 
 def text_lines(found: SupportedVersions) -> list[str]:
     """Return the requirement, what it leaves open, and every version."""
-    if not found.specifier:
+    if found.is_unknown:
+        lines = [f"Nothing is known of any version of {found.package}."]
+    elif not found.specifier:
         lines = [f"No version of {found.package} that was tested works."]
     else:
         lines = [f"{found.package}{found.specifier}"]

@@ -27,6 +27,18 @@ def test_where_nothing_works_it_exits_with_1(user: User) -> None:
     assert "No version of toy that was tested works." in run.out
 
 
+def test_where_the_package_was_never_imported_nothing_is_known(user: User) -> None:
+    user.write("check.py", "print('nothing of toy')\n")
+    test = user.run("test", "check.py", "--versions", "1.0", "--json", "run.jsonl")
+    assert test.code == 0, test.err
+    assert "toy was never imported: a pass says nothing of toy 1.0" in test.out
+    assert user.run("test", "check.py", "--versions", "1.0").out.count("was never imported") == 1, "a kept pass, too"
+    run = user.run("supports", "run.jsonl")
+    assert run.code == 3
+    assert run.out.startswith("Nothing is known of any version of toy.")
+    assert "the tests never imported it in 1.0" in run.out
+
+
 def test_a_mistake_is_one_sentence(user: User) -> None:
     user.write("no-record.txt", "hello\n")
     for name, said in (("nowhere.jsonl", "There is no record"), ("no-record.txt", "is not a record")):

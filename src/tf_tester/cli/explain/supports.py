@@ -28,13 +28,14 @@ def command(record: Path, form: str, badge: Path | None) -> int:
     """Tell from a record which versions work, as a range for pyproject.toml.
 
     RECORD is what `tf-tester test --json FILE` wrote. A version works if it passes wherever it ran; the range is the
-    newest stretch of such versions. Exits with 1 where none works.
+    newest stretch of such versions. Exits with 1 where none works, with 3 where nothing is known.
 
     \b
     Examples:
       tf-tester supports run.jsonl
       tf-tester supports run.jsonl --format markdown --badge tensorflow.svg
     """
+    from tf_tester.core.outcome.exits import FAILED, INCOMPLETE, gravest
     from tf_tester.core.verdict.supports import support
     from tf_tester.errors import UsageError
     from tf_tester.flow.prepare.wheel_folder import folder_errors, write_file
@@ -53,4 +54,4 @@ def command(record: Path, form: str, badge: Path | None) -> int:
             say_json(one)
         else:
             say(FORMATS[form](one))
-    return 0 if all(one.specifier for one in found) else 1
+    return gravest(0 if one.specifier else INCOMPLETE if one.is_unknown else FAILED for one in found)

@@ -8,7 +8,7 @@ from packaging.version import Version
 
 from tf_tester.core.outcome.report import RunReport
 from tf_tester.core.verdict.drift import upper_bound
-from tf_tester.model.outcome import Outcome, worst
+from tf_tester.model.outcome import CellResult, Outcome, worst
 
 
 class Compatibility(StrEnum):
@@ -20,7 +20,7 @@ class Compatibility(StrEnum):
     PARTLY = "partly"
     """It passes with some Pythons or dependencies and fails with others."""
     UNKNOWN = "unknown"
-    """It never ran, or tested nothing."""
+    """It never ran, or tested nothing, or without ever importing it."""
 
 
 class SupportedVersions(Struct, frozen=True):
@@ -36,6 +36,11 @@ class SupportedVersions(Struct, frozen=True):
     remarks: tuple[str, ...]
     """Where the range says more than was tested."""
 
+    @property
+    def is_unknown(self) -> bool:
+        """Return whether nothing is known of any version."""
+        return set(self.versions.values()) <= {Compatibility.UNKNOWN}
+
 
 def support(report: RunReport) -> tuple[SupportedVersions, ...]:
     """Return one for each package of a record."""
@@ -49,7 +54,7 @@ def _support(report: RunReport, package: str) -> SupportedVersions:
     seen: dict[str, list[Outcome]] = {}
     for cell in sorted(cells, key=lambda one: Version(one.version)):
         column = f"py{cell.python}" + (f" {cell.resolution}" if several else "")
-        row, outcome = outcomes.setdefault(cell.version, {}), report.result(cell).outcome
+        row, outcome = outcomes.setdefault(cell.version, {}), _outcome(report.result(cell))
         seen.setdefault(cell.version, []).append(outcome)
         # Several cells may be told in one place: the worst that ran is shown, what didn't run tells nothing beside it.
         before = row.get(column, outcome)
@@ -57,7 +62,15 @@ def _support(report: RunReport, package: str) -> SupportedVersions:
         row[column] = worst(ran) if ran else before
     versions = {version: _works(found) for version, found in seen.items()}
     specifier, remarks = _range(versions)
+    unused = list(dict.fromkeys(cell.version for cell in cells if report.result(cell).unused))
+    if unused:
+        remarks += (f"the tests never imported it in {', '.join(unused)}: that they pass says nothing of it",)
     return SupportedVersions(package, versions, outcomes, specifier, remarks)
+
+
+def _outcome(result: CellResult) -> Outcome:
+    """Return what a cell came to, as far as that says something of the package."""
+    return Outcome.EMPTY if result.unused and result.outcome is Outcome.PASS else result.outcome
 
 
 def _series(version: str) -> tuple[int, ...]:

@@ -149,6 +149,7 @@ def _result(name: str, ran: TrialResult) -> CellResult:
         import_s=ran.import_s,
         peak_rss_kib=ran.peak_rss_kib or None,
         remarks=ran.remarks,
+        unused=ran.unused,
     )
 
 

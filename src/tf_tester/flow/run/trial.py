@@ -14,6 +14,7 @@ from tf_tester.core.outcome.harness_events import (
     HarnessLog,
     PackageImported,
     SessionCollected,
+    SessionEnded,
     SessionStarted,
     read_log,
 )
@@ -63,6 +64,8 @@ class TrialResult(Struct, frozen=True):
     remarks: tuple[str, ...]
     system_peak_kib: int
     """As the system counted it, what our own launcher holds included: no test can invent this figure."""
+    unused: bool = False
+    """True: tests passed, and the package under test was never imported."""
 
 
 def jobs_of(trial: Trial) -> tuple[TrialJob, ...]:
@@ -135,7 +138,9 @@ def run_trial(
         place.mkdir(parents=True, exist_ok=True)
         parts.append(_run_command(stage, place) if job.runner is Runner.COMMAND else _run_harness(stage, job, place))
     ran = _together(parts)
-    return replace(ran, remarks=(*ran.remarks, *_about_hidden(ran.rows, files)))
+    unused = ran.unused and any(row.outcome is Outcome.PASS for row in ran.rows)
+    about_use = (_never_imported(stage),) * unused
+    return replace(ran, remarks=(*ran.remarks, *_about_hidden(ran.rows, files), *about_use), unused=unused)
 
 
 class _Stage(Struct, frozen=True):
@@ -198,6 +203,11 @@ def _about_hidden(rows: Sequence[TestRow], files: UserFiles) -> tuple[str, ...]:
     return (f"tests don't see {', '.join(names)}, which this failure mentions; {shown} shows {them}",) * bool(names)
 
 
+def _never_imported(stage: _Stage) -> str:
+    cell = stage.planned.cell
+    return f"{stage.import_names[0]} was never imported: a pass says nothing of {cell.package} {cell.version}"
+
+
 def _texts(row: TestRow) -> tuple[str, ...]:
     return row.traceback, row.exception.message if row.exception else "", row.stdout, row.stderr
 
@@ -211,6 +221,7 @@ def _together(parts: Sequence[TrialResult]) -> TrialResult:
         max((part.peak_rss_kib for part in parts), default=0),
         tuple(dict.fromkeys(remark for part in parts for remark in part.remarks)),
         max((part.system_peak_kib for part in parts), default=0),
+        all(part.unused for part in parts),
     )
 
 
@@ -238,7 +249,8 @@ def _run_harness(stage: _Stage, job: TrialJob, place: Path) -> TrialResult:
         figures = [row.peak_rss_kib for row in rows if row.peak_rss_kib]
         peak = min(max(figures, default=end.peak_rss_kib), end.peak_rss_kib)
         remarks = (*_identity_remarks(log.events, stage.planned), *_remarks_on(log))
-        parts.append(TrialResult((), _longest_import(log.events), peak, remarks, end.peak_rss_kib))
+        unused = not end.leftovers and any(isinstance(one, SessionEnded) and one.untouched for one in log.events)
+        parts.append(TrialResult((), _longest_import(log.events), peak, remarks, end.peak_rss_kib, unused))
         if job.runner is Runner.SCRIPT:
             return replace(parts[0], rows=tuple(with_output(row, out, err) for row in rows))
         before = len(done)

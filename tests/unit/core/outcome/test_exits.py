@@ -37,5 +37,5 @@ def test_what_kept_a_cell_from_running_decides_between_3_and_4() -> None:
 )
 def test_a_search_that_lost_a_version_to_the_network_ends_with_4(lost: bool, found: bool, code: int) -> None:
     change = (Transition(0, 2, Mark.BAD),) if found else ()
-    probe = Probe("1.1", "3.11", Mark.UNTESTABLE, Outcome.DOWNLOAD_FAILED, "cut off", lost)
+    probe = Probe("1.1", "3.11", Mark.UNTESTABLE, Outcome.DOWNLOAD_FAILED, "cut off", own_failure=lost)
     assert Bisection("toy", ("1.0", "1.1", "1.2"), change, (probe,), 3).exit_code == code

@@ -104,6 +104,18 @@ def test_a_lock_that_passes_counts_beside_one_that_tests_nothing() -> None:
     assert of_locks([("1.0", "E"), ("1.0", "P"), ("1.0", "F")]).versions == {"1.0": "partly"}
 
 
+def test_a_pass_that_never_imported_the_package_says_nothing_of_it() -> None:
+    cells = {Cell.of("toy", version, "3.10", Resolution.ERA): version != "2.0" for version in ("1.0", "2.0", "3.0")}
+    results = {one.name: CellResult(one.name, Outcome.PASS, unused=unused) for one, unused in cells.items()}
+    [found] = support(RunReport(cells=tuple(cells), results=results))
+    assert found.versions == {"1.0": "unknown", "2.0": "yes", "3.0": "unknown"}
+    assert found.specifier == ">=2.0"
+    assert "the tests never imported it in 1.0, 3.0: that they pass says nothing of it" in found.remarks
+    assert not found.is_unknown
+    [alone] = support(RunReport(cells=tuple(cells)[:1], results=results))
+    assert (alone.specifier, alone.is_unknown) == ("", True)
+
+
 def test_the_bound_is_as_short_as_it_can_be() -> None:
     assert of([("2.8.4", "3.10", "P"), ("2.9.0", "3.10", "F")]).specifier == ">=2.8.4,<2.9"
     assert of([("1.10", "3.10", "P"), ("1.9", "3.10", "F")]).specifier == ">=1.10", "versions, not words"

@@ -1,0 +1,46 @@
+"""Tell whether the package under test can have been used: a pass without it says nothing of it."""
+
+import glob
+import os
+import resource
+import sys
+
+
+class Traces:
+    """What a package leaves in a process, and whether there were other processes in which it may have been."""
+
+    _getrusage = staticmethod(resource.getrusage)
+
+    def __init__(self, names: "list[str]") -> None:
+        self._names = names
+        self._children = self._getrusage(resource.RUSAGE_CHILDREN)
+
+    def none(self, found: "list[str]") -> bool:
+        """Return whether none of the names was imported or loaded, and no other process could have done it.
+
+        ``found`` are those that the import system has found. Where it can't be told the answer is no.
+        """
+        if not self._names or found or any(name in sys.modules for name in self._names):
+            return False
+        try:
+            return not self._had_children() and not self._loaded()
+        except Exception:  # a test may have replaced anything
+            return False
+
+    def _had_children(self) -> bool:
+        # A server that forks is waited for by nobody.
+        if "multiprocessing.forkserver" in sys.modules or self._getrusage(resource.RUSAGE_CHILDREN) != self._children:
+            return True
+        lists = glob.glob("/proc/self/task/*/children")
+        return any(_read(file).strip() for file in lists)
+
+    def _loaded(self) -> bool:
+        """Return whether a library of theirs is mapped, which a program can load without an import."""
+        folders = [os.sep + os.path.join("site-packages", name) for name in self._names]
+        maps = _read("/proc/self/maps") if os.path.exists("/proc/self/maps") else ""
+        return any(folder + after in maps for folder in folders for after in (os.sep, "."))
+
+
+def _read(file: str) -> str:
+    with open(file, encoding="utf-8", errors="replace") as stream:
+        return stream.read()
