@@ -39,8 +39,8 @@ The kinds of values:
 
 - **switch**: `true` or `false` in files, `1`, `yes`, `on`, `0`, `no` or `off` in variables; as a flag `--name` or
   `--no-name`;
-- **list**: an array in files; in variables commas between the elements (spaces for `extra-index-url`); as a flag
-  repeatable, names also with commas;
+- **list**: an array in files; in variables commas between the elements (spaces for `extra-index-url` and `find-links`);
+  as a flag repeatable, names also with commas;
 - **table**: a table in files; in variables `NAME=VALUE` with commas between them; as a flag repeatable;
 - **duration**: weeks, days, hours, minutes and seconds such as `2w`, `14d`, `36h`, `1h30m`, `90s`; in files quoted;
 - **size**: of memory `512M`, `2G` (powers of 1,024); of the store `20GB` (powers of 1,000; `20GiB` of 1,024); in files

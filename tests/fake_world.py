@@ -22,9 +22,10 @@ from tf_tester.model.host.layer import Layer, Listing
 from tf_tester.model.host.limits import Limits
 from tf_tester.model.host.platform import Platform
 from tf_tester.model.lock import Lock, Pin, Resolution
+from tf_tester.model.request import DirectReference
 from tf_tester.ports.environment import Environment
 from tf_tester.ports.execute import Command
-from tf_tester.ports.resolve import Question
+from tf_tester.ports.resolve import LocalWheel, Question
 from tf_tester.ports.store import FileStatus
 from tf_tester.ports.tell import Tell
 from tf_tester.sandbox.none import NoSandbox
@@ -68,7 +69,9 @@ class FakeWorld:
                 same_modules=(),
             ),
             storage=Storage(self.folder / "store", _Blobs(), _Layers(self), _Shelves(), _FileDigests()),
-            provisioning=Provisioning(_Interpreters(self), _Resolver(self), _NoProjects(), _Environments(self)),
+            provisioning=Provisioning(
+                _Interpreters(self), _Resolver(self), _NoProjects(), _NoProjects(), _Environments(self)
+            ),
             execution=Execution(
                 executor=_Executor(self),
                 sandbox=NoSandbox(),
@@ -184,6 +187,9 @@ class _Resolver:
 
 class _NoProjects:
     def project_wheel(self, folder: Path, interpreter: Interpreter) -> tuple[Pin, bytes]:
+        raise NotImplementedError
+
+    def direct_wheel(self, reference: DirectReference, interpreter: Interpreter) -> LocalWheel:
         raise NotImplementedError
 
 

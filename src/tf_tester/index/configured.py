@@ -17,6 +17,7 @@ from tf_tester.index.authority import (
     public_index_url,
     uv_default_index,
 )
+from tf_tester.index.find_links import local_place, state_of
 from tf_tester.model.mirror import Mirror
 
 
@@ -29,6 +30,8 @@ class ConfiguredIndexes(Struct, frozen=True):
     """Addresses of indexes that are asked before it; may hold credentials."""
     folders: tuple[str, ...]
     """Addresses of folders that are asked after it, as far as they are there."""
+    links: tuple[str, ...]
+    """Folders, and pages with links, that are asked before all others: paths and addresses."""
     mirrors: tuple[Mirror, ...]
     """Those named, the most wanted first."""
     auto: bool
@@ -50,12 +53,14 @@ class ConfiguredIndexes(Struct, frozen=True):
         """Return the hosts of all indexes and mirrors that are known, and of the public index's files."""
         mirrors = (mirror.url for mirror in (*self.mirrors, *self.known.mirrors.values()))
         files = {public_files_host()} if self.authority == public_index_url() else set()
-        return hosts_of([self.authority, *self.extra, *mirrors]) | files
+        links = [one for one in self.links if local_place(one) is None]
+        return hosts_of([self.authority, *self.extra, *links, *mirrors]) | files
 
     @property
     def shown(self) -> str:
         """Which indexes answer, without credentials: others may give another answer to the same question."""
-        return " ".join(map(without_credentials, (*self.extra, self.authority, *self.folders)))
+        told = map(without_credentials, (*self.extra, self.authority, *self.folders))
+        return " ".join((*map(state_of, self.links), *told))
 
 
 def configured_indexes(settings: Settings, environ: Mapping[str, str], known: MirrorList) -> ConfiguredIndexes:
@@ -63,7 +68,7 @@ def configured_indexes(settings: Settings, environ: Mapping[str, str], known: Mi
     mirrors = [mirror for name in settings.mirror if not is_auto(name) and (mirror := known.named(name)) is not None]
     trusted = [mirror for name in settings.trust if (mirror := known.named(name)) is not None]
     url = settings.index_url or authority_url(environ, lambda: pip_index_url(environ) or uv_default_index(environ))
-    extra, folders = _beside(settings, environ)
+    extra, folders = beside(settings, environ)
     if settings.index_url is None and (set_for_pip := known.at(url)) is not None:
         # Whoever has set pip to a mirror wants its bytes, and trusts it as far as need be; its poorer pages he
         # doesn't want: without upload times there is no era.
@@ -75,6 +80,7 @@ def configured_indexes(settings: Settings, environ: Mapping[str, str], known: Mi
         authority=url,
         extra=extra,
         folders=folders,
+        links=settings.find_links,
         mirrors=tuple(dict.fromkeys([*mirrors, *trusted])),
         auto=any(map(is_auto, settings.mirror)),
         trusted=frozenset(mirror.name for mirror in trusted),
@@ -82,7 +88,7 @@ def configured_indexes(settings: Settings, environ: Mapping[str, str], known: Mi
     )
 
 
-def _beside(settings: Settings, environ: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def beside(settings: Settings, environ: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return other indexes, and folders that are there: of the settings, else of pip's and uv's."""
     if settings.extra_index_url or settings.index_url is not None:
         return settings.extra_index_url, ()

@@ -23,6 +23,8 @@ class Promiser(StrEnum):
     """Whoever uploaded it to an index that is served here."""
     LOCK = "lock"
     """A lock that the user gave."""
+    REQUIREMENT = "requirement"
+    """A requirement of the user's that names the file, or the revision in git, by its address."""
 
 
 class ProjectStatus(StrEnum):

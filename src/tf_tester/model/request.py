@@ -35,6 +35,35 @@ class ScratchPlace(StrEnum):
     """It never comes to the disk."""
 
 
+class DirectKind(StrEnum):
+    """What an address leads to."""
+
+    WHEEL = "wheel"
+    ARCHIVE = "archive"
+    """A source distribution, or another packed folder with a project."""
+    FOLDER = "folder"
+    GIT = "git"
+
+
+class DirectReference(Struct, frozen=True):
+    """A requirement that names where its project is (PEP 508: *direct reference*), instead of which version."""
+
+    kind: DirectKind
+    name: str
+    """Canonical; empty where only the project itself tells it."""
+    url: str
+    """Absolute: `https:`, `file:`, or `git+` before either; with `#sha256=` or `#subdirectory=` where it was given."""
+    extras: tuple[str, ...] = ()
+    marker: str = ""
+
+    @property
+    def text(self) -> str:
+        """As a requirement; without a name as pip takes it."""
+        extras = f"[{','.join(self.extras)}]" if self.extras else ""
+        marker = f" ; {self.marker}" if self.marker else ""
+        return f"{self.name}{extras} @ {self.url}{marker}" if self.name else f"{self.url}{extras}{marker}"
+
+
 class Trial(Struct, frozen=True):
     """What runs in each cell."""
 
@@ -55,6 +84,10 @@ class Trial(Struct, frozen=True):
     """PEP 508, of what a cell gets anyway."""
     hashes: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """The SHA-256 that a project's file may have, by canonical name."""
+    direct: tuple[DirectReference, ...] = ()
+    """Besides `requirements`: what is named by its address."""
+    places: tuple[tuple[str, str], ...] = ()
+    """Requirements that stand in files, each with its place, such as `r.txt:3`."""
     project: Path | None = None
     """The user's own project, built and added."""
     extras: tuple[str, ...] = ()

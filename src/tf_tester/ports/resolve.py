@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.host.interpreter import Interpreter
 from tf_tester.model.lock import Lock, Pin, Resolution
+from tf_tester.model.request import DirectReference
 
 
 class Resolver(Protocol):
@@ -65,6 +66,16 @@ class BuiltWheel(Struct, frozen=True):
     filename: str
     sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
     size: int
+
+
+class DirectBuilder(Protocol):
+    def direct_wheel(self, reference: DirectReference, interpreter: Interpreter) -> LocalWheel:
+        """Return what a requirement names by its address, as a wheel in the store; built where it isn't one.
+
+        Its pin has the digest, and in its address the commit where it is in git. Raises `Unresolvable`, `BuildFailed`,
+        `DownloadFailed`.
+        """
+        ...
 
 
 class ProjectBuilder(Protocol):

@@ -79,7 +79,7 @@ class Builder:
                 return known
             wheel = self._make(sdist, interpreter)
             # A pure wheel serves every Python; one with an extension serves the ABI it was built for.
-            scope = sdist.sha256 if _is_for_any_python(wheel.filename) else key
+            scope = sdist.sha256 if is_for_any_python(wheel.filename) else key
             self._memory.remember(scope, wheel)
             return wheel
 
@@ -91,6 +91,13 @@ class Builder:
         known = self._projects.get((folder, "any")) or self._projects.get((folder, interpreter.abi))
         if known is not None:
             return known
+        pin, metadata = self.source_wheel(folder, interpreter)
+        scope = "any" if is_for_any_python(pin.filename) else interpreter.abi
+        self._projects[(folder, scope)] = pin, metadata
+        return pin, metadata
+
+    def source_wheel(self, folder: Path, interpreter: Interpreter) -> tuple[Pin, bytes]:
+        """Return the project in a folder as a wheel in the store, and its METADATA; built at each call."""
         with self._fresh("project") as out, self._fresh("source") as copies:
             # A copy: builds leave traces, and setuptools packs again what an earlier build left.
             source = copies / folder.name
@@ -102,10 +109,7 @@ class Builder:
             project = str(canonicalize_name(name))
             local = Artifact(filename=wheel.name, project=project, version=version, url=folder.as_uri())
             built, metadata = self._keep(wheel, local)
-        pin = Pin(project, version, built.filename, built.sha256, built.size, url="")
-        scope = "any" if _is_for_any_python(built.filename) else interpreter.abi
-        self._projects[(folder, scope)] = pin, metadata
-        return pin, metadata
+        return Pin(project, version, built.filename, built.sha256, built.size, url=""), metadata
 
     def _make(self, sdist: Artifact, interpreter: Interpreter) -> BuiltWheel:
         source = self._fetcher.fetch(sdist)
@@ -196,7 +200,7 @@ def _make_plain(tree: Path) -> None:
             os.utime(path, (SOURCE_DATE, SOURCE_DATE))
 
 
-def _is_for_any_python(wheel: str) -> bool:
+def is_for_any_python(wheel: str) -> bool:
     """Return whether every Python 3 takes it: `py3-none-any` and `py2.py3-none-any`, but not `py38-none-any`."""
     python, abi, platform = wheel.removesuffix(".whl").split("-")[-3:]
     return "py3" in python.split(".") and abi == "none" and platform == "any"

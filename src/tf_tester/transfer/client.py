@@ -144,6 +144,30 @@ class Client:
 
         return self._timed(ask)
 
+    def download(self, url: str, target: Path) -> None:
+        """Put what an address has into a file, however large, unverified. Raises `DownloadFailed`."""
+        if self._settings.offline:
+            raise DownloadFailed(
+                f"{display_url(url)} isn't in the store, and --offline forbids to fetch it",
+                hint="Run the same command once without --offline.",
+            )
+        self._remember_identity(url)
+
+        async def ask(session: "HttpSession") -> None:
+            async with session.open(without_credentials(url), {"Accept-Encoding": "identity"}) as response:
+                if response.status != 200:
+                    raise status_trouble(response.status, response.reason)
+                with target.open("wb") as file:
+                    while chunk := await response.content.readany():
+                        file.write(chunk)
+
+        try:
+            self.thread.run(ask)
+        except Trouble as trouble:
+            raise DownloadFailed(
+                f"{display_url(url)} can't be had: {trouble.reason}", hint="Check the address, and try again."
+            ) from trouble
+
     # -- pages
 
     def get_page(

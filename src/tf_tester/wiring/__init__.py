@@ -39,6 +39,7 @@ from tf_tester.ports.execute import Sandbox, Starter
 from tf_tester.ports.index import GetPage
 from tf_tester.ports.tell import Tell
 from tf_tester.resolve.builder import Builder
+from tf_tester.resolve.direct import DirectAccess, DirectWheels
 from tf_tester.resolve.indexed_uv import IndexedUv
 from tf_tester.resolve.loopback import LoopbackIndex
 from tf_tester.resolve.metadata import MetadataReader
@@ -246,7 +247,15 @@ def _provisioning(
         sources=KnownSources(known_sdists(), placeholders()),
         interpreters=lambda: pythons.find()[0],
     )
-    return Provisioning(pythons, resolver, builder, _environments(base, uv, sandbox))
+    direct = DirectWheels(
+        builder,
+        metadata,
+        memory=LedgerMemos(base.ledger, BUILT),
+        blobs=base.blobs,
+        workplace=workplace,
+        access=DirectAccess(fetching.client.download, base.environ, settings.offline),
+    )
+    return Provisioning(pythons, resolver, builder, direct, _environments(base, uv, sandbox))
 
 
 def _environments(base: _Base, uv: Uv, sandbox: Sandbox) -> Environments:

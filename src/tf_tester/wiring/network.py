@@ -18,6 +18,7 @@ from tf_tester.index.configured import ConfiguredIndexes, configured_indexes
 from tf_tester.index.copies import MirrorCopies
 from tf_tester.index.fastest import ChoiceMemory, FastestMirrors
 from tf_tester.index.file_sources import FileSources
+from tf_tester.index.find_links import LinkedFiles
 from tf_tester.index.first import FirstIndex
 from tf_tester.index.http import MAX_AGE, HttpIndex, PageAccess
 from tf_tester.index.mirror_files import known_mirrors
@@ -77,7 +78,7 @@ def network(
     authority = HttpIndex(ours.authority, access, max_age=max_age, serials=serials, leads=True)
     copies = MirrorCopies(ours.authority, known, lambda url: HttpIndex(url, access, serials=serials))
     agreed = AgreedIndex(authority, _agreeing(ours, copies, settings), tell, now, trusted=ours.trusted)
-    index = _with_others(agreed, ours, lambda url: HttpIndex(url, access, max_age=max_age))
+    index = _with_others(agreed, ours, access, max_age)
 
     bench = _bench(index, client, histories, LedgerMemos(ledger, FEED))
 
@@ -138,13 +139,19 @@ def _agreeing(ours: ConfiguredIndexes, copies: MirrorCopies, settings: Settings)
     return copies.of_all(ours.copies() if ours.auto else ours.mirrors)
 
 
-def _with_others(agreed: Index, ours: ConfiguredIndexes, at: Callable[[str], Index]) -> Index:
+def _with_others(agreed: Index, ours: ConfiguredIndexes, access: PageAccess, max_age: timedelta) -> Index:
     """Return the index with those that are asked before it and after it."""
-    before, after = (
-        [(Promise(Promiser.EXTRA_INDEX, display_url(url)), at(url)) for url in urls]
+    links = [(_promise(place), LinkedFiles(place, access)) for place in ours.links]
+    extra, after = (
+        [(_promise(url), HttpIndex(url, access, max_age=max_age)) for url in urls]
         for urls in (ours.extra, ours.folders)
     )
+    before: list[tuple[Promise, Index]] = [*links, *extra]
     return FirstIndex(before, agreed, after, url=without_credentials(ours.authority)) if before or after else agreed
+
+
+def _promise(place: str) -> Promise:
+    return Promise(Promiser.EXTRA_INDEX, display_url(place))
 
 
 def _approval(settings: Settings, client: Client, ledger: Ledger, tell: Tell) -> Callable[[Artifact], str]:

@@ -174,6 +174,8 @@ def test_every_setting_has_its_flag(project: Path) -> None:
             "file:///i",
             "--extra-index-url",
             "file:///e",
+            "-f",
+            "wheels",
             "--attestations",
             "off",
             "--offline",
@@ -193,6 +195,7 @@ def test_every_setting_has_its_flag(project: Path) -> None:
     assert resolved.settings.mirror == ("tuna", "ustc")
     assert resolved.settings.python == ("3.8", "3.9")
     assert resolved.settings.store == project / "s"
+    assert resolved.settings.find_links == (str(project / "wheels"),)
     assert (resolved.settings.limit["memory"], resolved.settings.limit["processes"]) == ("4G", "100")
 
 

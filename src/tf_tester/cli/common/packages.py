@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from tf_tester.core.config.settings import Settings
+from tf_tester.core.index.links import display_url
+from tf_tester.core.wheel.direct import direct_reference, is_direct
 from tf_tester.errors import UsageError
 from tf_tester.model.request import Trial
 
@@ -19,7 +21,48 @@ def requested(files: tuple[Path, ...], package: str) -> "RequestedPackages":
     """Return what requirements files ask for besides the package under test. Raises `UsageError`."""
     from tf_tester.core.select.requirements_file import RequestedPackages, read_requirements
 
-    return read_requirements(files, package, _content, os.environ) if files else RequestedPackages()
+    cwd = Path.cwd()
+    return read_requirements(files, package, _content, os.environ, cwd=cwd) if files else RequestedPackages()
+
+
+def with_indexes(settings: Settings) -> Settings:
+    """Return settings with the folders, pages and indexes of packages that requirements files name.
+
+    Raises `UsageError`, `ConfigError`.
+    """
+    from msgspec.structs import replace
+
+    from tf_tester.index.configured import beside
+
+    found = requested(settings.requirements, str(canonicalize_name(settings.package)))
+    links = tuple(_link(text, folder) for text, folder in found.find_links)
+    extra = settings.extra_index_url
+    if found.extra_indexes:
+        # As in pip they come to what is set otherwise.
+        extra = (*beside(settings, os.environ)[0], *found.extra_indexes)
+    return replace(
+        settings,
+        find_links=tuple(dict.fromkeys((*settings.find_links, *links))),
+        extra_index_url=tuple(dict.fromkeys(extra)),
+    )
+
+
+def index_requirements(settings: Settings) -> tuple[str, ...]:
+    """Return what `--with` asks for, of a command that takes from indexes alone. Raises `UsageError`."""
+    placed = next((text for text in settings.with_ if is_direct(text)), None)
+    if placed is not None:
+        raise UsageError(
+            f"{display_url(placed)} is an address, and this command takes what indexes have.",
+            hint="Name a version, and a folder of wheels with --find-links.",
+        )
+    return settings.with_
+
+
+def _link(text: str, folder: Path) -> str:
+    """Return what `--find-links` in a file means: a path from that file, or else from the current folder."""
+    if "://" in text or text.startswith("file:"):
+        return text
+    return str(folder.absolute() / text if (folder / text).exists() else Path.cwd() / text)
 
 
 def _content(file: Path) -> bytes:
@@ -39,9 +82,15 @@ def with_packages(trial: Trial, settings: Settings) -> Trial:
     remarks = trial.remarks
     if found.hashes:
         remarks += (f"the hashes in {', '.join(found.sources)} bind what they are of; all else is as its index says",)
+    if found.extra_indexes:
+        remarks += (f"requirements files add the index {' and '.join(map(display_url, found.extra_indexes))}",)
+    named = [text for text in settings.with_ if not is_direct(text)]
+    placed = [direct_reference(text, Path.cwd()) for text in settings.with_ if is_direct(text)]
     return replace(
         trial,
-        requirements=(*settings.with_, *found.requirements, *_of_groups(settings.group, project)),
+        requirements=(*named, *found.requirements, *_of_groups(settings.group, project)),
+        direct=tuple(dict.fromkeys((*(one for one in placed if one.name != package), *found.direct))),
+        places=found.places,
         constraints=found.constraints,
         hashes=tuple(found.hashes.items()),
         remarks=remarks,

@@ -17,7 +17,7 @@ SELECTING = ("package", "versions", "last", "pre", "yanked")
 """Settings that say which versions."""
 RESOLVING = ("python", "install-python", "resolve", "grace", "allow-build")
 """Settings that say with which Python and which dependencies."""
-FETCHING = ("mirror", "trust", "index-url", "extra-index-url", "attestations", "store", "offline")
+FETCHING = ("mirror", "trust", "index-url", "extra-index-url", "find-links", "attestations", "store", "offline")
 """Settings that say where bytes come from and go to."""
 
 

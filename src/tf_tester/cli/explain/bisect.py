@@ -8,6 +8,7 @@ import click
 
 from tf_tester.cli.common.options import EPILOG, options, settings_from
 from tf_tester.cli.common.output import say, say_json
+from tf_tester.cli.common.packages import with_indexes
 from tf_tester.cli.common.running import RUNNING, Splitting, evidence_named, recorded, trial_of
 from tf_tester.cli.common.selection import FETCHING, RESOLVING, downloads_alone, selection_of
 from tf_tester.core.text.sizes import count_text
@@ -79,7 +80,7 @@ def command(
     """
     from tf_tester.flow.explain.bisect import BisectRequest, bisect
 
-    settings = settings_from(ctx.params).settings
+    settings = with_indexes(settings_from(ctx.params).settings)
     selection = selection_of(settings, versions=(settings.versions or "") if over else "latest")
     trial = trial_of(settings, targets, ctx.meta.get("rest", ()))
 

@@ -8,7 +8,7 @@ import click
 from msgspec.structs import replace
 
 from tf_tester.cli.common.options import EPILOG, options, settings_from
-from tf_tester.cli.common.packages import with_packages
+from tf_tester.cli.common.packages import with_indexes, with_packages
 from tf_tester.cli.common.selection import FETCHING, RESOLVING, listener, selection_of
 from tf_tester.model.request import Trial
 
@@ -30,7 +30,7 @@ def command(ctx: click.Context, /, version: str, words: tuple[str, ...], **_: An
     from tf_tester.flow.host.shell import shell
     from tf_tester.wiring import Purpose, services
 
-    settings = settings_from(ctx.params).settings
+    settings = with_indexes(settings_from(ctx.params).settings)
     selection = selection_of(settings, versions=version)
     trial = with_packages(Trial(keep=settings.keep), settings)
 

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from tf_tester.cli.common.options import EPILOG, options, settings_from
 from tf_tester.cli.common.output import say
+from tf_tester.cli.common.packages import with_indexes
 from tf_tester.cli.common.running import RUNNING, Splitting, recorded, tell_progress, trial_of
 from tf_tester.cli.common.selection import FETCHING, RESOLVING, SELECTING, listener, selection_of
 from tf_tester.cli.run.baseline import BaselineCheck
@@ -89,7 +90,7 @@ def command(
       tf-tester test tests/ --package numpy --versions '>=1.22,<2.1' --python 3.10
       tf-tester test --versions minors --last 3 -- python train.py --epochs 1
     """
-    settings = settings_from(ctx.params).settings
+    settings = with_indexes(settings_from(ctx.params).settings)
     given = [name for name in _NOT_WITH_LOCKS if ctx.params.get(BY_NAME[name].field)]
     if locks and given:
         raise UsageError(f"--locked and --{given[0]} both say what is tested.", hint="Give one of them.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tf_tester.cli.common.options import EPILOG, options, settings_from
+from tf_tester.cli.common.packages import index_requirements
 from tf_tester.cli.common.selection import FETCHING, RESOLVING, SELECTING, listener, selection_of
 from tf_tester.core.locks.lockfile import LockFormat
 from tf_tester.core.outcome.exits import code_of_errors
@@ -103,7 +104,7 @@ def command(
     settings = settings_from(ctx.params).settings
     where = _platforms(platforms)
     selection = selection_of(settings, versions="" if lock_files else None)
-    trial = Trial(requirements=settings.with_)
+    trial = Trial(requirements=index_requirements(settings))
     order = DownloadRequest(folder, with_dependencies, where, LockFormat(lock_format), TOOL)
     outcome: Delivery | DownloadForecast
     with (

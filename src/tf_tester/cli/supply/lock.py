@@ -9,6 +9,7 @@ import click
 
 from tf_tester.cli.common.options import EPILOG, options, settings_from
 from tf_tester.cli.common.output import say
+from tf_tester.cli.common.packages import with_indexes
 from tf_tester.cli.common.running import trial_of
 from tf_tester.cli.common.selection import FETCHING, RESOLVING, SELECTING, downloads_alone, selection_of
 from tf_tester.core.locks.lockfile import LockFormat
@@ -86,7 +87,7 @@ def command(
         failures: list[UnmadeLock] = []
         names = write_locks(known_good(report_of(record)), folder, chosen, TOOL)
     else:
-        settings = settings_from(ctx.params).settings
+        settings = with_indexes(settings_from(ctx.params).settings)
         trial = trial_of(settings, targets, ())
         tell = downloads_alone(settings.color)
         with services(settings, lambda _: tell, environ=os.environ) as world:

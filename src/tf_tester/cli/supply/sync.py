@@ -133,6 +133,11 @@ def _request(config: Path, *, allow_deletions: bool, dry_run: bool) -> "SyncRequ
     asked = requested(tuple(config.parent / one for one in read.requirements), "")
     if asked.constraints:
         raise UsageError("A replica has no constraints.", hint="Write them as requirements.")
+    if asked.direct or asked.find_links or asked.extra_indexes:
+        raise UsageError(
+            "A replica has what its upstream has: no addresses, -f or --extra-index-url in its requirements.",
+            hint="Leave them out.",
+        )
     requirements = asked.requirements
     locks = [(one, _read(config.parent / one)) for one in read.locks]
     locked = [entry for one, lock in locks for entry in locked_requirements(lock, shown=one)]

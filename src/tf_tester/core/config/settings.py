@@ -63,6 +63,8 @@ class Settings(Struct, frozen=True):
     """As `mirror`."""
     extra_index_url: tuple[str, ...]
     """May hold credentials, too."""
+    find_links: tuple[str, ...]
+    """Absolute paths of folders and pages, and addresses of pages, which may hold credentials."""
     attestations: AttestationPolicy
     """`check`, `require` or `off`."""
     index_url: str | None
@@ -330,6 +332,11 @@ def _path(value: object, place: PathBase) -> Path | None:
     return place.path(value)
 
 
+def _place(value: object, place: PathBase) -> str:
+    text = _text(value, place)
+    return text if "://" in text or text.startswith("file:") else str(place.path(text))
+
+
 def _file_name(value: object, place: PathBase) -> str:
     if not isinstance(value, str) or not value or value in (".", "..") or not {"/", "\0"}.isdisjoint(value):
         raise ValueError("the name of a file or folder such as .git")
@@ -408,7 +415,11 @@ def _kept(value: object, place: PathBase) -> str:
 def _requirement(value: object, place: PathBase) -> str:
     from packaging.requirements import InvalidRequirement, Requirement
 
+    from tf_tester.core.wheel.direct import direct_reference, is_direct
+
     text = _text(value, place)
+    if is_direct(text):
+        return direct_reference(text, place.folder).text
     try:
         Requirement(text)
     except InvalidRequirement:
@@ -596,6 +607,17 @@ TABLE: tuple[Setting, ...] = (
         kind="list",
         separator=r"\s",
         default_text="what uv or pip is configured for",
+    ),
+    Setting(
+        "find-links",
+        _place,
+        [],
+        "A folder of wheels, or a page that links to some: asked first, and alone for what it has. Repeatable.",
+        "FOLDER|URL",
+        kind="list",
+        separator=r"\s",
+        completes="path",
+        short="-f",
     ),
     Setting(
         "attestations",

@@ -45,7 +45,7 @@ def hosts_of(urls: Iterable[str]) -> set[str]:
 
 def is_private(artifact: Artifact) -> bool:
     """Return whether no mirror is to hear of a file's project."""
-    return artifact.promise.by in (Promiser.EXTRA_INDEX, Promiser.PRIVATE)
+    return artifact.promise.by in (Promiser.EXTRA_INDEX, Promiser.PRIVATE, Promiser.REQUIREMENT)
 
 
 def reason_against(mirror: Mirror, history: SourceHistory) -> str:

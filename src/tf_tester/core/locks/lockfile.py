@@ -7,17 +7,20 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from tf_tester.core.select.markers import markers_of
 from tf_tester.core.select.tags import best_wheel
+from tf_tester.core.wheel.direct import direct_reference, git_place
 from tf_tester.errors import ConfigError
 from tf_tester.model.artifact import Artifact, Promise, Promiser
 from tf_tester.model.cell import Cell, CellRequirement
 from tf_tester.model.host.interpreter import Interpreter
 from tf_tester.model.lock import Pin, Resolution
+from tf_tester.model.request import DirectReference
 
 if TYPE_CHECKING:
     from packaging.markers import Marker
@@ -64,16 +67,24 @@ def requirements_text(pins: Sequence[Pin], *, header: Sequence[str], sources: bo
     """
     lines = [f"# {line}" for line in header]
     for pin in pins:
-        digest = pin.built_from if sources and pin.built_from else pin.sha256
-        lines.append(f"{pin.name}=={pin.version} \\\n    --hash=sha256:{digest}")
+        digest = pin.built_from if pin.built_from and (sources or _is_direct(pin)) else pin.sha256
+        # What is in git has no hash: its commit says what it is.
+        hashed = "" if pin.url.startswith("git+") else f" \\\n    --hash=sha256:{digest}"
+        lines.append(f"{_wanted(pin)}{hashed}")
     return "\n".join(lines) + "\n"
 
 
 def constraints_text(pins: Sequence[Pin], *, header: Sequence[str]) -> str:
     """Return what `pip install -c` takes: versions alone."""
-    return "".join(
-        f"{line}\n" for line in (*(f"# {line}" for line in header), *(f"{p.name}=={p.version}" for p in pins))
-    )
+    return "".join(f"{line}\n" for line in (*(f"# {line}" for line in header), *map(_wanted, pins)))
+
+
+def _is_direct(pin: Pin) -> bool:
+    return pin.promiser is Promiser.REQUIREMENT and bool(pin.url)
+
+
+def _wanted(pin: Pin) -> str:
+    return f"{pin.name} @ {pin.url}" if _is_direct(pin) else f"{pin.name}=={pin.version}"
 
 
 def pylock_text(pins: Sequence[Pin], *, python: str, created_by: str, origin: LockOrigin | None = None) -> str:
@@ -84,12 +95,14 @@ def pylock_text(pins: Sequence[Pin], *, python: str, created_by: str, origin: Lo
     What was built here stands in it as the source distribution that it was built from.
     """
     import tomlkit
-    from packaging.pylock import Package, PackageSdist, PackageWheel, Pylock
+    from packaging.pylock import Package, PackageArchive, PackageSdist, PackageVcs, PackageWheel, Pylock
     from packaging.specifiers import SpecifierSet
     from packaging.utils import canonicalize_name
     from packaging.version import Version
 
     def package(pin: Pin) -> Package:
+        if _is_direct(pin) and (pin.url.startswith("git+") or pin.built_from):
+            return direct(pin)
         source = pin.built_from is not None or not pin.filename.endswith(".whl")
         name = pin.url.rpartition("/")[2] if pin.built_from is not None else pin.filename
         file: dict[str, Any] = {
@@ -105,6 +118,17 @@ def pylock_text(pins: Sequence[Pin], *, python: str, created_by: str, origin: Lo
             sdist=PackageSdist(**file) if source else None,
             wheels=None if source else [PackageWheel(**file)],
         )
+
+    def direct(pin: Pin) -> Package:
+        name, version = canonicalize_name(pin.name), Version(pin.version)
+        repository, commit, subdirectory = git_place(pin.url)
+        within = subdirectory or None
+        if pin.url.startswith("git+"):
+            vcs = PackageVcs(type="git", url=repository, path=None, commit_id=commit, subdirectory=within)
+            return Package(name=name, version=version, vcs=vcs)
+        hashes = {"sha256": pin.built_from or pin.sha256}
+        archive = PackageArchive(url=pin.url.partition("#")[0], path=None, hashes=hashes, subdirectory=within)
+        return Package(name=name, version=version, archive=archive)
 
     lock = Pylock(
         lock_version=Version("1.0"),
@@ -168,6 +192,8 @@ def artifacts_of(content: bytes, interpreter: Interpreter, *, shown: str) -> lis
     for package in lock.packages:
         if package.marker is not None and not _marked(package.marker, environment):
             continue
+        if package.vcs is not None or package.archive is not None:
+            continue
         name = str(package.name)
         files = [*(package.wheels or ()), *((package.sdist,) if package.sdist else ())]
         offered = []
@@ -186,6 +212,31 @@ def artifacts_of(content: bytes, interpreter: Interpreter, *, shown: str) -> lis
                 hint="Name the Python and the platform that the lock was made for with --python and --platform.",
             )
         found.append(chosen)
+    return found
+
+
+def direct_of(content: bytes, interpreter: Interpreter, *, shown: str) -> list[DirectReference]:
+    """Return what a `pylock.toml` has from git, or as an archive, for an interpreter. Raises as `artifacts_of` does."""
+    environment = markers_of(interpreter)
+    found = []
+    for package in _pylock(content, shown).packages:
+        if package.marker is not None and not _marked(package.marker, environment):
+            continue
+        vcs, archive = package.vcs, package.archive
+        if vcs is not None and vcs.type == "git" and vcs.url is not None:
+            place = f"git+{vcs.url}@{vcs.commit_id}"
+            fragment = f"#subdirectory={vcs.subdirectory}" if vcs.subdirectory else ""
+        elif archive is not None and archive.url is not None and "sha256" in archive.hashes:
+            place, fragment = archive.url, f"#sha256={archive.hashes['sha256']}"
+            fragment += f"&subdirectory={archive.subdirectory}" if archive.subdirectory else ""
+        elif vcs is None and archive is None:
+            continue
+        else:
+            raise ConfigError(
+                f"{shown} has {package.name} neither from git nor with an address and a SHA-256.",
+                hint="Make the lock anew from where it has one.",
+            )
+        found.append(direct_reference(f"{package.name} @ {place}{fragment}", Path("/")))
     return found
 
 

@@ -8,7 +8,9 @@ from msgspec import Struct
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from tf_tester.core.wheel.direct import direct_reference, is_direct, without_secrets
 from tf_tester.errors import UsageError
+from tf_tester.model.request import DirectReference
 
 _BOMS = (
     (b"\xef\xbb\xbf", "utf-8"),
@@ -26,17 +28,16 @@ _NESTED = ("--requirement", "--constraint")
 _NO_MATTER = ("--trusted-host", "--prefer-binary", "--only-binary", "--use-feature", "--use-pep517", "--progress-bar")
 """Options that change nothing here: wheels are taken where there are any, and TLS is checked."""
 _INSTEAD = {
-    "--extra-index-url": "Give it to tf-tester: --extra-index-url {value}",
     "--index-url": "Give it to tf-tester: --index-url {value}",
     "--pre": "--pre is for the versions of the package under test; of others name one, as in NAME>=2.0rc1.",
-    "--editable": "For a project of your own there is --project {value}",
+    "--editable": "For a project of your own there is --project {value}; what is in git, or need not be edited, is "
+    "built without {word}.",
     "--no-binary": "Sources of a project may be built with --allow-build {value}",
     "--no-index": "Without the network everything comes from the store: --offline.",
-    "--find-links": "A folder or page of wheels is an index with --extra-index-url, if it is laid out as one.",
 }
 """What does the same here, by pip's option."""
 
-_UNDERSTOOD = "Names with versions, extras, markers and hashes, -r and -c are understood."
+_UNDERSTOOD = "Names with versions, extras, markers and hashes, addresses, -r, -c and -f are understood."
 
 Read = Callable[[Path], bytes]
 """Gives a file's content. Raises `UsageError`."""
@@ -53,16 +54,24 @@ class RequestedPackages(Struct, frozen=True):
     """SHA-256 that a project's file may have, by canonical name; of others nothing is said."""
     sources: tuple[str, ...] = ()
     """Names of the files with hashes."""
+    direct: tuple[DirectReference, ...] = ()
+    """What is named by its address, or by a path from the current folder, as pip takes it."""
+    find_links: tuple[tuple[str, Path], ...] = ()
+    """Folders and pages with files, as they are written, each with the folder of the file that names it."""
+    extra_indexes: tuple[str, ...] = ()
+    """Addresses."""
+    places: tuple[tuple[str, str], ...] = ()
+    """Requirements and constraints, each with the file and line where it stands."""
 
 
 def read_requirements(
-    files: tuple[Path, ...], package: str, read: Read, environ: Mapping[str, str]
+    files: tuple[Path, ...], package: str, read: Read, environ: Mapping[str, str], *, cwd: Path = Path("/")
 ) -> RequestedPackages:
     """Return what is asked for besides the package under test, whose versions are given otherwise.
 
-    Raises `UsageError` for what can't be read or done.
+    `cwd`: where paths of wheels and projects begin. Raises `UsageError` for what can't be read or done.
     """
-    reader = _Reader(package, read, environ)
+    reader = _Reader(package, read, environ, cwd)
     for file in files:
         reader.read(file, is_constraint=False)
     return RequestedPackages(
@@ -70,6 +79,10 @@ def read_requirements(
         tuple(dict.fromkeys(reader.constraints)),
         {name: tuple(sorted(found)) for name, found in reader.hashes.items()},
         tuple(dict.fromkeys(reader.sources)),
+        tuple(dict.fromkeys(reader.direct)),
+        tuple(dict.fromkeys(reader.find_links)),
+        tuple(dict.fromkeys(reader.extra_indexes)),
+        tuple(reader.places),
     )
 
 
@@ -89,11 +102,16 @@ def decoded(content: bytes) -> str:
 
 
 class _Reader:
-    def __init__(self, package: str, read: Read, environ: Mapping[str, str]) -> None:
+    def __init__(self, package: str, read: Read, environ: Mapping[str, str], cwd: Path) -> None:
         self.requirements: list[str] = []
         self.constraints: list[str] = []
         self.hashes: dict[str, set[str]] = {}
         self.sources: list[str] = []
+        self.direct: list[DirectReference] = []
+        self.find_links: list[tuple[str, Path]] = []
+        self.extra_indexes: list[str] = []
+        self.places: list[tuple[str, str]] = []
+        self._cwd = cwd
         self._package = package
         self._read = read
         self._environ = environ
@@ -128,35 +146,47 @@ class _Reader:
         option = _SHORT.get(word, word)
         if option in _NESTED:
             self.read(file.parent / value, is_constraint=is_constraint or option == "--constraint")
+        elif option == "--find-links" and value:
+            self.find_links.append((value, file.parent))
+        elif option == "--extra-index-url" and value:
+            self.extra_indexes.append(value)
         elif option not in _NO_MATTER:
-            hint = _INSTEAD.get(
-                option, "Requirements with versions, extras, markers and hashes, -r and -c are understood."
-            )
-            raise UsageError(f"{place}: {word} can't be used here.", hint=hint.format(value=value or "…"))
+            hint = _INSTEAD.get(option, _UNDERSTOOD)
+            raise UsageError(f"{place}: {word} can't be used here.", hint=hint.format(value=value or "…", word=word))
 
     def _requirement(self, line: str, place: str, file: Path, is_constraint: bool) -> bool:
         """Take a requirement, and return whether it has hashes."""
         hashes = re.findall(_HASH, f" {line}")
         text = re.split(r"\s--\w", line, maxsplit=1)[0].strip()
-        try:
-            requirement = Requirement(text)
-        except InvalidRequirement as error:
-            raise _not_understood(text, place) from error
-        if requirement.url is not None:
-            raise UsageError(
-                f"{place}: {text!r} names an address.",
-                hint="Give a version that an index has, or a checkout of it with --project.",
-            )
-        name = str(canonicalize_name(requirement.name))
+        reference = self._reference(text, place, is_constraint) if is_direct(text) else None
+        name = _named(text, place) if reference is None else reference.name
         if name == self._package:
             return True
+        if reference is not None:
+            self.direct.append(reference)
+        else:
+            (self.constraints if is_constraint else self.requirements).append(text)
+            self.places.append((text, place))
+        if hashes and not name:
+            raise UsageError(f"{place}: a hash needs a name.", hint=f"Write NAME @ {text}.")
         for kind, digest in hashes:
             if kind != "sha256":
                 raise UsageError(f"{place}: a hash is {kind}.", hint="sha256 is compared, as indexes have it.")
             self.hashes.setdefault(name, set()).add(digest.lower())
             self.sources.append(file.name)
-        (self.constraints if is_constraint else self.requirements).append(text)
         return bool(hashes)
+
+    def _reference(self, text: str, place: str, is_constraint: bool) -> DirectReference:
+        if is_constraint:
+            raise UsageError(
+                f"{place}: {without_secrets(text)!r} is an address, which is no constraint here.",
+                hint="Give it as a requirement.",
+            )
+        try:
+            return direct_reference(text, self._cwd)
+        except ValueError as error:
+            shown = without_secrets(text)
+            raise UsageError(f"{place}: {shown!r} can't be used here.", hint=f"It must be {error}.") from error
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
@@ -185,15 +215,9 @@ def _split_option(line: str) -> tuple[str, str]:
     return word, value.strip().strip("\"'")
 
 
-def _not_understood(text: str, place: str) -> UsageError:
-    if re.match(r"[./]|[A-Za-z]:[\\/]|file:", text):
-        return UsageError(f"{place}: {text!r} is a path.", hint=f"For a project of your own there is --project {text}")
-    if re.match(r"(git|hg|svn|bzr)\+|https?:", text):
-        return UsageError(
-            f"{place}: {text!r} names an address.",
-            hint="Give a version that an index has, or a checkout of it with --project.",
-        )
-    return UsageError(
-        f"{place}: {text!r} is not a requirement (PEP 508).",
-        hint=_UNDERSTOOD,
-    )
+def _named(text: str, place: str) -> str:
+    """Return the canonical name in a requirement. Raises `UsageError`."""
+    try:
+        return str(canonicalize_name(Requirement(text).name))
+    except InvalidRequirement as error:
+        raise UsageError(f"{place}: {text!r} is not a requirement (PEP 508).", hint=_UNDERSTOOD) from error

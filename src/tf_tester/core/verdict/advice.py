@@ -74,7 +74,7 @@ def _shell(cell: Cell, report: RunReport, default_package: str) -> str:
     if cell.resolution is not Resolution.ERA:
         words += ["--resolve", str(cell.resolution)]
     trial = report.request.get("trial") or {}
-    for requirement in trial.get("requirements") or ():
+    for requirement in (*(trial.get("requirements") or ()), *(trial.get("direct") or ())):
         words += ["--with", _quoted(str(requirement))]
     if trial.get("project"):
         extras = ",".join(map(str, trial.get("extras") or ()))

@@ -10,6 +10,7 @@ from packaging.version import Version
 from tf_tester.core.locks.lockfile import (
     ExactRequirement,
     artifacts_of,
+    direct_of,
     exact_requirements,
     origin_of,
     python_of,
@@ -24,7 +25,7 @@ from tf_tester.flow.prepare.services import Services
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.model.cell import Cell, PlannedCell, Refusal
 from tf_tester.model.host.interpreter import Interpreter
-from tf_tester.model.lock import Lock, Resolution
+from tf_tester.model.lock import Lock, Pin, Resolution
 from tf_tester.model.outcome import Outcome
 from tf_tester.ports.index import Index
 
@@ -49,12 +50,17 @@ def read_lock(file: Path, interpreter: Interpreter, services: Services) -> Lock:
     except OSError as error:
         raise UsageError(f"The lock {file} can't be read: {error.strerror}.", hint="Check its name.") from error
     remarks: tuple[str, ...] = ()
+    direct: list[Pin] = []
     if file.suffix == ".toml":
         artifacts = artifacts_of(content, interpreter, shown=file.name)
+        builder = services.provisioning.direct
+        direct = [
+            builder.direct_wheel(one, interpreter).pin for one in direct_of(content, interpreter, shown=file.name)
+        ]
     else:
         wanted, remarks = exact_requirements(content.decode("utf-8-sig", "replace"), interpreter, shown=file.name)
         artifacts = [_artifact(one, interpreter, services.packages.index, file.name) for one in wanted]
-    pins = services.provisioning.resolver.pins(artifacts, interpreter)
+    pins = (*services.provisioning.resolver.pins(artifacts, interpreter), *direct)
     return Lock(interpreter.version, Resolution.LOCK, None, tuple(sorted(pins, key=lambda pin: pin.name)), remarks)
 
 

@@ -12,7 +12,9 @@ from packaging.utils import canonicalize_name
 
 from tf_tester.core.index.era import majors_until, release_date
 from tf_tester.core.outcome.owners import YOURS, InstalledFiles
+from tf_tester.core.select.markers import markers_of
 from tf_tester.core.select.placeholders import placeholder_asked
+from tf_tester.core.wheel.unsatisfied import is_demanded
 from tf_tester.core.wheel.wheel_rules import extras_of, same_version, without_requirement
 from tf_tester.errors import BuildFailed, DownloadFailed, Unresolvable
 from tf_tester.flow.prepare.services import Services
@@ -92,10 +94,10 @@ class Preparer:
             return self._given(preparation, planned.lock), True
         local = self._local(interpreter)
         requirements = [*(one.text for one in planned.cell.requirements), *self._others(preparation)]
-        requirements += [self._trial.project_requirement(one.pin.name, one.pin.version) for one in local]
+        requirements += [text for _, text in local]
         released = self._released(preparation)
         grace = self._selection.grace if preparation.grace is None else preparation.grace
-        lock, known = self._services.provisioning.resolver.lock(
+        lock, known = self._answer(
             Question(
                 requirements=tuple(requirements),
                 interpreter=interpreter,
@@ -105,7 +107,7 @@ class Preparer:
                 majors_until=None if released is None else majors_until(released, grace),
                 undated=frozenset(one.name for one in planned.cell.besides),
                 constraints=self._trial.constraints,
-                local=local,
+                local=tuple(one for one, _ in local),
                 alike=self._alike,
                 good_for=self._good_for(planned.cell.resolution),
                 allow_build=self._selection.allow_build,
@@ -119,6 +121,17 @@ class Preparer:
         self._check_hashes(lock)
         preparation.lock = lock
         return lock, known
+
+    def _answer(self, question: Question) -> tuple[Lock, bool]:
+        """Return the lock, or raise with the line of the user's file that is not satisfied, where there is one."""
+        try:
+            return self._services.provisioning.resolver.lock(question)
+        except Unresolvable as error:
+            told = [f"{place} asks for {text}" for text, place in self._trial.places if is_demanded(text, error.detail)]
+            if told:
+                error.message = f"{error.message.rstrip('.')}: {' and '.join(told)}."
+                error.args = (error.message,)
+            raise
 
     @property
     def _alike(self) -> frozenset[str]:
@@ -176,7 +189,8 @@ class Preparer:
     def requirements(self, preparation: Preparation) -> tuple[str, ...]:
         """Return what the trial and the user's own project require, besides the package and what a cell alone has."""
         project = self._project(preparation.interpreter)
-        return (*self._trial.requirements, *(self._needs_of(*project) if project is not None else ()))
+        direct = (one.text for one in self._trial.direct)
+        return (*self._trial.requirements, *direct, *(self._needs_of(*project) if project is not None else ()))
 
     def _given(self, preparation: Preparation, lock: Lock) -> Lock:
         """Return a given lock with the user's own project as it is now, and the test runner where it has none."""
@@ -199,7 +213,9 @@ class Preparer:
                     f"The lock has no {' and no '.join(absent)}, which the project requires.",
                     hint="Make the lock with that (`tf-tester lock --with`), or test without a lock.",
                 )
-            lock = replace(lock, pins=(*(pin for pin in lock.pins if canonicalize_name(pin.name) != own), project[0]))
+            lock = _with_pin(lock, project[0])
+        for one, _ in self._direct(preparation.interpreter):
+            lock = _with_pin(lock, one.pin)
         preparation.lock = lock
         preparation.remarks += lock.remarks
         return lock
@@ -260,7 +276,7 @@ class Preparer:
             resolution=Resolution.LATEST,
             cutoff=None,
             constraints=tuple(f"{pin.name}=={pin.version}" for pin in lock.pins),
-            local=self._local(preparation.interpreter),
+            local=tuple(one for one, _ in self._local(preparation.interpreter)),
             good_for=timedelta() if self._policy.anew else _TOOL,
         )
         try:
@@ -275,12 +291,32 @@ class Preparer:
         with self._project_lock:
             return self._services.provisioning.projects.project_wheel(self._trial.project, interpreter)
 
-    def _local(self, interpreter: Interpreter) -> tuple[LocalWheel, ...]:
-        """Return the user's own project, which asks for no version of the package under test: that is given."""
+    def _local(self, interpreter: Interpreter) -> tuple[tuple[LocalWheel, str], ...]:
+        """Return the user's own project and what is named by its address, each with how a cell asks for it.
+
+        None of them asks for a version of the package under test: that is given.
+        """
         project = self._project(interpreter)
-        if project is None:
-            return ()
-        pin, metadata = project
+        return (*((self._own(*project),) if project is not None else ()), *self._direct(interpreter))
+
+    def _direct(self, interpreter: Interpreter) -> Iterator[tuple[LocalWheel, str]]:
+        for reference in self._trial.direct:
+            if reference.marker and not _holds(reference.marker, interpreter):
+                continue
+            with self._project_lock:
+                found = self._services.provisioning.direct.direct_wheel(reference, interpreter)
+            pin = found.pin
+            if canonicalize_name(pin.name) == self._selection.package:
+                raise Unresolvable(
+                    f"{reference.text} is {pin.name} itself, of which the index's versions are under test.",
+                    hint="Leave it out, or name another package with --package.",
+                )
+            self._needs_of(pin, found.metadata)
+            extras = f"[{','.join(reference.extras)}]" if reference.extras else ""
+            metadata = without_requirement(found.metadata, self._selection.package)
+            yield LocalWheel(pin, metadata), f"{pin.name}{extras}=={pin.version}"
+
+    def _own(self, pin: Pin, metadata: bytes) -> tuple[LocalWheel, str]:
         if canonicalize_name(pin.name) == self._selection.package:
             raise Unresolvable(
                 f"The project is {pin.name} itself, of which the index's versions are under test.",
@@ -292,7 +328,8 @@ class Preparer:
             if canonicalize_name(extra) not in known:
                 has = f"it has {', '.join(sorted(known))}" if known else "it has none"
                 raise Unresolvable(f"{pin.name} has no extra {extra}.", hint=f"Check the name: {has}.")
-        return (LocalWheel(pin, without_requirement(metadata, self._selection.package)),)
+        asked = self._trial.project_requirement(pin.name, pin.version)
+        return LocalWheel(pin, without_requirement(metadata, self._selection.package)), asked
 
     def _needs_of(self, pin: Pin, metadata: bytes) -> list[str]:
         from packaging.metadata import parse_email  # 25 ms, for --project alone
@@ -341,7 +378,7 @@ class Preparer:
         started = clock()
         blob = self._services.storage.blobs.find(pin.sha256)
         if blob is None:
-            if not pin.url or pin.built_from:
+            if not pin.url or pin.built_from or pin.url.startswith("git+"):
                 raise DownloadFailed(
                     f"{pin.filename} was built here and is no longer in the store.",
                     hint="Repeat the command.",
@@ -381,6 +418,18 @@ class _CountDown:
             last = self._count == 0
         if last:
             self._done()
+
+
+def _with_pin(lock: Lock, pin: Pin) -> Lock:
+    """Return a lock with a pin in place of what it has of that project."""
+    name = canonicalize_name(pin.name)
+    return replace(lock, pins=(*(one for one in lock.pins if canonicalize_name(one.name) != name), pin))
+
+
+def _holds(marker: str, interpreter: Interpreter) -> bool:
+    from packaging.markers import Marker
+
+    return Marker(marker).evaluate(dict(markers_of(interpreter)))
 
 
 def _project_of(requirement: str) -> str:

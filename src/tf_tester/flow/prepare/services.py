@@ -17,7 +17,7 @@ from tf_tester.ports.execute import Executor, MachineMemory, Sandbox
 from tf_tester.ports.fetch import Fetcher
 from tf_tester.ports.index import Index
 from tf_tester.ports.memory import Downloads, Durations, Memos, Peaks, Results
-from tf_tester.ports.resolve import ProjectBuilder, Resolver
+from tf_tester.ports.resolve import DirectBuilder, ProjectBuilder, Resolver
 from tf_tester.ports.store import Blobs, EvictableStore, FileDigests, Layers
 from tf_tester.ports.tell import Tell
 
@@ -65,6 +65,7 @@ class Provisioning(Struct, frozen=True):
     interpreters: Interpreters
     resolver: Resolver
     projects: ProjectBuilder
+    direct: DirectBuilder
     environments: Environments
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from msgspec.structs import asdict, replace
 
+from tf_tester.core.wheel.direct import without_secrets
 from tf_tester.flow.prepare.services import Execution, Services
 from tf_tester.flow.run.plan import RunPlan
 from tf_tester.model.events import RunStarted
@@ -20,7 +21,8 @@ def run_started(plan: RunPlan, services: Services, remarks: tuple[str, ...] = ()
         "network": services.execution.network,
         "limits": asdict(services.execution.limits),
         "selection": asdict(plan.selection),
-        "trial": asdict(replace(plan.trial, env=_without_secrets(plan.trial.env))),
+        "trial": asdict(replace(plan.trial, env=_without_secrets(plan.trial.env), direct=(), places=()))
+        | {"direct": [replace(one, url=without_secrets(one.url)).text for one in plan.trial.direct]},
         "locks": [file.absolute() for file in plan.locks],
     }
     return RunStarted(

@@ -19,6 +19,7 @@ from tf_tester.core.locks.lockfile import (
 from tf_tester.core.outcome.exits import FAILED, gravest
 from tf_tester.core.outcome.report import RunReport
 from tf_tester.core.verdict.drift import DistributionChange, changes
+from tf_tester.core.wheel.direct import direct_reference, is_direct
 from tf_tester.errors import IndexUnreachable, NoPython, NoWheel, TfTesterError, UsageError
 from tf_tester.flow.prepare.locked import lock_files, read_lock
 from tf_tester.flow.prepare.pools import interruptible
@@ -165,7 +166,9 @@ def _drift(file: Path, trial: Trial, services: Services) -> tuple[DistributionCh
     selected = select_cells(selection, services)
     [planned] = selected.cells
     planned = replace(planned, cell=planned.cell.beside(cell.besides))
-    trial = replace(trial, requirements=origin.requirements, project=None)
+    direct = [direct_reference(text, Path("/")) for text in origin.requirements if is_direct(text)]
+    named = tuple(text for text in origin.requirements if not is_direct(text))
+    trial = replace(trial, requirements=named, direct=tuple(direct), project=None)
     with interruptible(1, "lock", services.run.stop) as pool:
         policy = LockPolicy(origin.tools, anew=True)
         preparer = Preparer(selection, trial, selected.page, services, pool, policy)

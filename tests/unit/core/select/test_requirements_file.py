@@ -20,7 +20,7 @@ def asked(text: str | bytes, *, environ: dict[str, str] | None = None, **others:
             raise UsageError(f"no {file}")
         return files[file]
 
-    return read_requirements((Path("/p/r.txt"),), "toy", read, environ or {})
+    return read_requirements((Path("/p/r.txt"),), "toy", read, environ or {}, cwd=Path("/here"))
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,12 @@ def test_constraints_only_limit(form: str) -> None:
 
 def test_hashes_are_of_their_project() -> None:
     found = asked(f"six==1.0 --hash=sha256:{ONE} \\\n  --hash=sha256:{ZERO}\nnumpy\ntoy==1 --hash=sha256:{ONE}\n")
-    assert found == RequestedPackages(("six==1.0", "numpy"), (), {"six": (ZERO, ONE)}, ("r.txt",))
+    assert (found.requirements, found.hashes, found.sources) == (
+        ("six==1.0", "numpy"),
+        {"six": (ZERO, ONE)},
+        ("r.txt",),
+    )
+    assert found.places == (("six==1.0", "/p/r.txt:1"), ("numpy", "/p/r.txt:3"))
 
 
 def test_a_file_may_demand_hashes_of_all() -> None:
@@ -90,19 +95,18 @@ def test_only_the_hash_that_indexes_have_is_compared() -> None:
 @pytest.mark.parametrize(
     ("line", "hint"),
     [
-        ("--extra-index-url https://host/simple", "--extra-index-url https://host/simple"),
         ("-i https://host/simple", "--index-url https://host/simple"),
         ("--index-url=https://host/simple", "--index-url https://host/simple"),
         ("-e .", "--project ."),
         ("--editable=./lib", "--project ./lib"),
-        ("./lib", "--project ./lib"),
-        ("/home/me/lib", "--project /home/me/lib"),
+        ("-e git+https://host/six.git", "built without -e"),
         ("--pre", "NAME>=2.0rc1"),
         ("--no-binary numpy", "--allow-build numpy"),
-        ("--find-links wheels/", "--extra-index-url"),
-        ("six @ git+https://host/six.git@1.0", "--project"),
-        ("git+https://host/six.git", "--project"),
-        ("https://host/six-1.0-py3-none-any.whl", "--project"),
+        ("--find-links", "are understood"),
+        ("six @ hg+https://host/six", "in git"),
+        ("https://host/six", "ends in .whl"),
+        ("six @ https://host/six-1.0.whl", "tags"),
+        (f"git+https://host/six --hash=sha256:{ONE}", "NAME @ git+https://host/six"),
         ("--no-such", "are understood"),
         ("six=1.0", "are understood"),
     ],
@@ -112,3 +116,45 @@ def test_what_cannot_be_done_names_what_does_it(line: str, hint: str) -> None:
         asked(f"six\n\n{line}\n")
     assert "/p/r.txt:3: " in str(caught.value)
     assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "text"),
+    [
+        ("six @ https://host/six-1.0-py3-none-any.whl", "wheel", "six @ https://host/six-1.0-py3-none-any.whl"),
+        ("https://host/Six-1.0-py3-none-any.whl", "wheel", "six @ https://host/Six-1.0-py3-none-any.whl"),
+        ("./six-1.0-py3-none-any.whl", "wheel", "six @ file:///here/six-1.0-py3-none-any.whl"),
+        ("./my%20dir/six-1.0.tar.gz", "archive", "file:///here/my%20dir/six-1.0.tar.gz"),
+        ("six @ file:///w/main.zip", "archive", "six @ file:///w/main.zip"),
+        ("../lib[test]", "folder", "file:///here/../lib[test]"),
+        ("six @ git+https://host/six.git@1.0", "git", "six @ git+https://host/six.git@1.0"),
+        ("git+file:///srv/six@v1#egg=six&subdirectory=py", "git", "six @ git+file:///srv/six@v1#subdirectory=py"),
+        (
+            "six[fast] @ git+ssh://git@host/six@v1 ; python_version < '3.9'",
+            "git",
+            'six[fast] @ git+ssh://git@host/six@v1 ; python_version < "3.9"',
+        ),
+    ],
+)
+def test_a_line_may_name_an_address(line: str, kind: str, text: str) -> None:
+    found = asked(f"{line}\nnumpy\n")
+    assert found.requirements == ("numpy",)
+    [reference] = found.direct
+    assert (reference.kind, reference.text) == (kind, text)
+
+
+def test_an_address_of_the_package_under_test_is_left_out_as_its_versions_are() -> None:
+    assert asked("toy @ git+https://host/toy@main\n").direct == ()
+
+
+def test_the_hash_of_an_address_binds_and_a_constraint_is_none() -> None:
+    found = asked(f"six @ https://host/six-1.0-py3-none-any.whl --hash=sha256:{ONE}\n--require-hashes\n")
+    assert found.hashes == {"six": (ONE,)}
+    with pytest.raises(UsageError, match="no constraint"):
+        asked("-c limits.txt", limits="six @ https://host/six-1.0-py3-none-any.whl\n")
+
+
+def test_where_files_are_to_be_looked_for_is_read() -> None:
+    found = asked("-f wheels\n--find-links=https://host/all.html\n--extra-index-url https://host/simple\nsix\n")
+    assert found.find_links == (("wheels", Path("/p")), ("https://host/all.html", Path("/p")))
+    assert found.extra_indexes == ("https://host/simple",)
