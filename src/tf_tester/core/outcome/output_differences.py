@@ -28,6 +28,13 @@ _SIGN = r"(?<![\w.])-(?=\d)"
 _NO_NUMBER = r"\b(?:nan|inf)\b"
 _FRACTION = r"(?<![\w.])\d+\.\d*(?:e[+-]?\d+)?(?![\w.])"
 """With two points it is a version."""
+_BAR = r"\[[=>.# -]{8,}\]|\|[█▉▊▋▌▍▎▏# ]{4,}\||[━╸╺╾█▉▊▋▌▍▎▏░▒▓■□]{3,}"
+"""Of Keras (2 and 3), tqdm, rich and pip."""
+_COUNTED = r"(?P<done>\d[\d.,]*)\s?[kMG]?/(?P<of>\d[\d.,]*)\s?(?:[kMG]?i?B)?(?![\w/])|(?P<share>\d+(?:\.\d+)?)\s?%"
+_TIMES = (
+    r"\[?\d+:\d\d(?::\d\d)?(?:<(?:\d+:\d\d(?::\d\d)?|\?))?|"
+    r"\b\d+(?:\.\d+)?\s?(?:[mun]?s|min|m|h)(?:/\w+)?(?![\w.])|\b(?:\d[\d.]*|\?)\s?(?:\w+/s|s/\w+)\]?"
+)
 _ESCAPE = r"\x1b\[[0-9;?]*[ -/]*[@-~]"
 
 
@@ -98,11 +105,39 @@ def _first_difference(mine: Sequence[tuple[str, str]], usual: Sequence[tuple[str
 def _lines(text: str) -> list[tuple[str, str]]:
     """Return lines as they are compared, and as they were printed; empty ones are left out."""
     found = []
-    for line in text.splitlines()[:_MOST_LINES]:
-        printed = re.sub(_ESCAPE, "", line).rpartition("\r")[2].strip()  # of a progress bar what is left at its end
-        if printed:
-            found.append((normalised(printed), printed))
+    # Not `splitlines`: of what was written over, behind a carriage return, what is left at the end counts.
+    for line in text.split("\n")[:_MOST_LINES]:
+        printed = _last_written(re.sub(_ESCAPE, "", line)).strip()
+        compared = progress(printed) if re.search(_BAR, printed) else printed
+        if compared:
+            found.append((normalised(compared), printed))
     return found
+
+
+def _last_written(line: str) -> str:
+    """Return what a terminal shows of a line in the end, as far as that was written at once."""
+    parts = [part for part in re.split(r"[\r\x08]+", line) if part.strip()]
+    return parts[-1] if parts else ""
+
+
+def progress(line: str) -> str:
+    """Return what a line with a progress bar says besides: nothing while it is on its way, nor how long it took.
+
+    >>> progress("5/5 [==============================] - 0s 2ms/step - loss: 0.6931 - accuracy: 0.5")
+    'loss: 0.6931 accuracy: 0.5'
+    >>> progress("1/5 [=====>........................] - ETA: 0s - loss: 0.6931")
+    ''
+    """
+    counted = re.search(_COUNTED, line)
+    if counted is None:
+        return line
+    if "ETA" in line:
+        return ""
+    done, of, share = counted["done"], counted["of"], counted["share"]
+    if (done is not None and done != of) or (share is not None and float(share) < 100):
+        return ""
+    rest = re.sub(_TIMES, " ", re.sub(_COUNTED, " ", re.sub(_BAR, " ", line)))
+    return " ".join(word for word in rest.split() if not re.fullmatch(r"[-|:,;<>\[\]()%?]+|eta", word))
 
 
 def normalised(line: str) -> str:
