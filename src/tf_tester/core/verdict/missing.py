@@ -6,31 +6,58 @@ from collections.abc import Iterator
 from tf_tester.core.outcome.report import RunReport
 from tf_tester.model.outcome import TestRow
 
-_MODULE = r"No module named '([A-Za-z_]\w*)"
+_MODULE = r"No module named '([A-Za-z_][\w.]*)"
 _FIXTURE = r"fixture '(\w+)' not found"
 _MARK = r"'(\w+)' not found in `markers`"
+_UNKNOWN_MARK = r"PytestUnknownMarkWarning: Unknown pytest\.mark\.(\w+)"
 _ASYNC = "async def functions are not natively supported"
 DISTRIBUTIONS = {
+    "absl": "absl-py",
     "attr": "attrs",
     "bs4": "beautifulsoup4",
+    "Crypto": "pycryptodome",
     "cv2": "opencv-python-headless",
     "dateutil": "python-dateutil",
     "distutils": "setuptools",
+    "docx": "python-docx",
     "dotenv": "python-dotenv",
+    "faiss": "faiss-cpu",
+    "fitz": "pymupdf",
     "git": "gitpython",
+    "google.protobuf": "protobuf",
     "googleapiclient": "google-api-python-client",
     "imblearn": "imbalanced-learn",
     "jose": "python-jose",
     "jwt": "pyjwt",
+    "magic": "python-magic",
+    "mpl_toolkits": "matplotlib",
+    "MySQLdb": "mysqlclient",
     "OpenSSL": "pyopenssl",
     "PIL": "pillow",
     "pkg_resources": "setuptools<81",
+    "pptx": "python-pptx",
+    "psycopg2": "psycopg2-binary",
+    "pywt": "pywavelets",
+    "ruamel": "ruamel.yaml",
+    "serial": "pyserial",
     "skimage": "scikit-image",
     "sklearn": "scikit-learn",
     "slugify": "python-slugify",
+    "usb": "pyusb",
+    "win32api": "pywin32",
     "yaml": "pyyaml",
+    "zmq": "pyzmq",
 }
 """Distributions by the modules that they bring, where these have other names."""
+_LEFT = {
+    **dict.fromkeys(("asynchat", "asyncore", "imp", "smtpd"), "3.11"),
+    **dict.fromkeys(
+        ("aifc", "audioop", "cgi", "cgitb", "chunk", "crypt", "imghdr", "lib2to3", "mailcap", "nntplib", "pipes"),
+        "3.12",
+    ),
+    **dict.fromkeys(("sndhdr", "spwd", "sunau", "telnetlib", "uu", "xdrlib"), "3.12"),
+}
+"""Modules of Python's own library, with the last Python that has them."""
 _PLUGINS = {
     "aiohttp_client": "pytest-aiohttp",
     "anyio": "anyio",
@@ -39,7 +66,7 @@ _PLUGINS = {
     "data_regression": "pytest-regressions",
     "datadir": "pytest-datadir",
     "django_db": "pytest-django",
-    "event_loop": "pytest-asyncio",
+    "event_loop": "'pytest-asyncio<1'",
     "faker": "faker",
     "flaky": "flaky",
     "freezer": "pytest-freezer",
@@ -77,6 +104,16 @@ _OPTIONS = {
     "-n": "pytest-xdist",
 }
 """Plugins of pytest by how their options begin."""
+_EARLIER_PYTEST = (
+    (r"'pytest' has no attribute 'config'", "5"),
+    (r"has no attribute 'funcargnames'", "6"),
+    (r"'pytest' has no attribute '(?:collect|_fillfuncargs)'", "7"),
+    (r"unknown hook 'pytest_warning_captured'", "7"),
+    (r"exceptions must be derived from Warning, not <class 'NoneType'>", "8"),
+    (r"(?:fail|skip|exit|xfail)\(\) got an unexpected keyword argument 'msg'", "8"),
+    (r"PytestRemovedIn(\d+)Warning", ""),
+)
+"""What code for an earlier pytest fails with, and the version that took away what it uses; empty: the text says it."""
 _MOST = 3
 
 
@@ -95,21 +132,32 @@ def lacking(report: RunReport) -> tuple[str, ...]:
 def _of(row: TestRow, packages: tuple[str, ...]) -> Iterator[str]:
     text = row.exception.message if row.exception is not None else row.reason
     if row.exception is not None and row.exception.type in ("ModuleNotFoundError", "ImportError"):
-        for module in re.findall(_MODULE, text):
+        for whole in re.findall(_MODULE, text):
+            module = whole.partition(".")[0] if whole not in DISTRIBUTIONS else whole
             known = DISTRIBUTIONS.get(module)
-            if known:
+            if module in _LEFT:
+                yield f"the module {module} has left Python: --python {_LEFT[module]} is the last that has it"
+            elif known:
                 yield f"--with {_quoted(known)} brings the module {module}"
             elif module.replace("_", "-") not in packages:
                 yield f"--with {module} may bring the module {module}; of your own it is found with --pythonpath FOLDER"
-    for name in (*re.findall(_FIXTURE, text), *re.findall(_MARK, text)):
+    for name in (*re.findall(_FIXTURE, text), *re.findall(_MARK, text), *re.findall(_UNKNOWN_MARK, text)):
         if plugin := _PLUGINS.get(name):
             yield f"--with {plugin} brings {name}"
     if "unrecognized arguments" in text:
         for option, plugin in _OPTIONS.items():
             if re.search(rf"(^| ){option}(?![a-z])", text) or (option.startswith("--") and f" {option}" in text):
                 yield f"--with {plugin} brings {option}"
+    yield from _of_an_earlier_pytest(f"{row.exception.type if row.exception is not None else ''}: {text}")
     if _ASYNC in text:
         yield "--with pytest-asyncio runs async tests"
+
+
+def _of_an_earlier_pytest(text: str) -> Iterator[str]:
+    for pattern, version in _EARLIER_PYTEST:
+        if (match := re.search(pattern, text)) is not None:
+            yield f"--with 'pytest<{version or match[1]}' is a pytest that this code is for"
+            return
 
 
 def _quoted(requirement: str) -> str:

@@ -26,6 +26,25 @@ def module(name: str) -> TestRow:
         (module("yaml"), "--with pyyaml brings the module yaml"),
         (module("sklearn.svm"), "--with scikit-learn brings the module sklearn"),
         (module("distutils"), "--with setuptools brings the module distutils"),
+        (module("google.protobuf"), "--with protobuf brings the module google.protobuf"),
+        (module("imp"), "the module imp has left Python: --python 3.11 is the last that has it"),
+        (module("telnetlib"), "the module telnetlib has left Python: --python 3.12 is the last that has it"),
+        (
+            TestRow("t", Outcome.ERROR, reason="fixture 'event_loop' not found"),
+            "--with 'pytest-asyncio<1' brings event_loop",
+        ),
+        (
+            TestRow("t", Outcome.FAIL, ExceptionFact("AttributeError", "module 'pytest' has no attribute 'collect'")),
+            "--with 'pytest<7' is a pytest that this code is for",
+        ),
+        (
+            TestRow("t", Outcome.FAIL, ExceptionFact("pytest.PytestRemovedIn9Warning", "Marks applied to fixtures")),
+            "--with 'pytest<9' is a pytest that this code is for",
+        ),
+        (
+            TestRow("t", Outcome.FAIL, ExceptionFact("TypeError", "fail() got an unexpected keyword argument 'msg'")),
+            "--with 'pytest<8' is a pytest that this code is for",
+        ),
         (module("pkg_resources"), "--with 'setuptools<81' brings the module pkg_resources"),
         (module("mine"), "--with mine may bring the module mine; of your own it is found with --pythonpath FOLDER"),
         (TestRow("t", Outcome.ERROR, reason="fixture 'mocker' not found"), "--with pytest-mock brings mocker"),
