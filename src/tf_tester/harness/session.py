@@ -27,6 +27,7 @@ class HarnessSession:
         self.mode = order["mode"]  # type: str
         self.targets = order["targets"]  # type: list[str]
         self.args = order.get("args") or []  # type: list[str]
+        self.as_set = bool(order.get("as_set"))  # pytest finds the tests by its settings
         self.or_scripts = order.get("or_scripts") or []  # type: list[str]
         self.rootdir = order["rootdir"]  # type: str
         self.limit = order.get("limit") or 65536  # type: int

@@ -69,6 +69,8 @@ class Trial(Struct, frozen=True):
 
     targets: tuple[Path, ...] = ()
     """Files and folders, absolute."""
+    as_set: bool = False
+    """Nothing was named: the target is the project in the working folder, whose settings say where its tests are."""
     command: tuple[str, ...] = ()
     """Any program and its arguments, instead of targets."""
     arguments: tuple[str, ...] = ()

@@ -106,6 +106,11 @@ class Sandbox(Protocol):
         """Whether it can show folders at other places than their own."""
         ...
 
+    @property
+    def copies(self) -> bool:
+        """Whether it can let a program change folders for itself alone: `World.private`."""
+        ...
+
     def wrap(self, command: Command, world: World) -> Command:
         """Return the command that starts `command` where it sees nothing but `world`."""
         ...

@@ -24,6 +24,7 @@ class LandlockSandbox:
 
     name = IsolationKind.LANDLOCK
     moves = False
+    copies = False
 
     def __init__(
         self,

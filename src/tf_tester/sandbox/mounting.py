@@ -19,6 +19,7 @@ class EnvironmentView:
     name = IsolationKind.NONE
     category = "none"
     moves = False
+    copies = False
     gaps: tuple[str, ...] = ()
     ahead = None
 

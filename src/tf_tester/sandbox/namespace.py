@@ -23,6 +23,7 @@ class NamespaceSandbox:
 
     name = IsolationKind.NAMESPACE
     moves = True
+    copies = True
     gaps: tuple[str, ...] = ()
 
     def __init__(
@@ -56,6 +57,12 @@ class NamespaceSandbox:
         # The kernel counts per user and namespace, but for root.
         processes = limits.processes if os.getuid() else None
         trees, emptied = trees_of(world)
+        private = [
+            overlay_order(Overlay(path, (path,)), number, world, file.name, size=limits.scratch, ways=self._ways)
+            | {"upper": world.written(path)}
+            for number, path in enumerate(world.private, len(world.overlays))
+        ]
+        hidden = [trees.pop(str(path), []) for path in world.private]
         binds = [(str(path), str(path), False) for path in world.readable if str(path) not in trees]
         binds += [(str(path), str(path), True) for path in world.writable]
         binds += [(str(moved.folder), str(moved.seen_at), True) for moved in world.moved]
@@ -67,6 +74,7 @@ class NamespaceSandbox:
             ],
             "links": self._links,
             "trees": list(trees.items()),
+            "private": list(zip(private, hidden, strict=True)),
             "emptied": emptied,
             "ways": self._ways,
             **program(command, limits, processes=processes),
@@ -106,13 +114,14 @@ class NamespaceSandbox:
 
 
 def trees_of(world: World) -> tuple[dict[str, list[str]], list[str]]:
-    """Return readable folders with what is hidden in each, relative to it, and hidden folders to be seen empty.
+    """Return shown folders with what is hidden in each, relative to it, and hidden folders to be seen empty.
 
     These are such in which something else is shown.
     """
-    shown = {str(path) for path in (*world.readable, *world.writable, *(overlay.target for overlay in world.overlays))}
+    overlaid = [overlay.target for overlay in world.overlays]
+    shown = {str(path) for path in (*world.readable, *world.private, *world.writable, *overlaid)}
     above = {str(parent) for path in shown for parent in Path(path).parents}
-    folders = sorted(map(str, world.readable), key=len, reverse=True)
+    folders = sorted(map(str, (*world.readable, *world.private)), key=len, reverse=True)
     trees: dict[str, list[str]] = {}
     emptied = []
     for path in map(str, world.hidden):
@@ -136,7 +145,8 @@ def overlay_order(
         "target": str(overlay.target),
         "lowers": [str(lower) for lower in overlay.lowers],
         "number": number,
-        "upper": None if world.catch is None else f"{world.catch}/{name}-{number}",
+        "upper": None if world.catch is None else f"{world.catch}/{name}-{number}-up",
+        "work": None if world.catch is None else f"{world.catch}/{name}-{number}-work",
         "size": size or _IN_MEMORY if world.catch is None else _IN_MEMORY,
         "ways": ways,
     }

@@ -11,6 +11,7 @@ class NoSandbox:
     name = IsolationKind.NONE
     category = "none"
     moves = False
+    copies = False
     gaps: tuple[str, ...] = ()
     ahead = None
 

@@ -56,11 +56,13 @@ def furnish_world(order: "dict[str, Any]") -> None:
     """Add to that root what the order names, and enter it."""
     root = order["root"]
     aside = f"{root}/tf-tester/hidden"
-    if order["trees"]:
+    hides = order["trees"] or order["private"]
+    if hides:
         _make_folder(aside)
         _mount("tmpfs", aside, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, _SMALL)
     steps: list[MountStep] = [(target, _show_bind, (source, writable)) for source, target, writable in order["binds"]]
     steps += [(folder, _show_tree, (hidden, order["ways"], aside)) for folder, hidden in order["trees"]]
+    steps += [(one["target"], _show_private, (one, hidden, aside)) for one, hidden in order["private"]]
     steps += [(folder, _show_empty, ()) for folder in order["emptied"]]
     # Longer paths later: a folder is shown before what is to be shown within it.
     for target, show, words in sorted(steps, key=lambda step: step[0].count("/")):
@@ -73,7 +75,7 @@ def furnish_world(order: "dict[str, Any]") -> None:
             os.symlink(source, root + target)
     for folder in order["emptied"]:
         _set_attributes(root + folder, kernel.MOUNT_ATTR_RDONLY)
-    if order["trees"]:
+    if hides:
         check(libc.umount2(aside.encode(), kernel.MNT_DETACH), "putting away what hides")
         os.rmdir(aside)
     _become_root(root)
@@ -169,6 +171,24 @@ def _show_tree(folder: str, root: str, hidden: "list[str]", ways: "tuple[str, ..
     return _show_parts(folder, root + folder, paths, {parent for path in paths for parent in _parents(path, folder)})
 
 
+def _show_private(folder: str, root: str, overlay: "dict[str, Any]", hidden: "list[str]", aside: str) -> None:
+    """Show a folder without what is hidden in it; what is written there goes elsewhere.
+
+    Where it can't be below an overlay, new things can be made in the folder itself, and the rest is read-only.
+    """
+    if not _has_mounts(folder, hidden, root):
+        above = f"{aside}/{len(os.listdir(aside))}"
+        try:
+            _make_whiteouts(folder, above, hidden)
+            return _mount_overlay({**overlay, "lowers": [above, folder]}, root)
+        except OSError:
+            pass
+    _make_folder(root + folder)
+    _mount("tmpfs", root + folder, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, f"mode=755,size={overlay['size']}")
+    paths = {f"{folder}/{name}" for name in hidden}
+    return _show_parts(folder, root + folder, paths, {parent for path in paths for parent in _parents(path, folder)})
+
+
 def _show_empty(folder: str, root: str) -> None:
     """Show nothing there but what is to be shown within it."""
     _make_folder(root + folder)
@@ -253,17 +273,16 @@ def _mount_overlay(overlay: "dict[str, Any]", root: str) -> None:
     _make_folder(target)
     try:
         if overlay["upper"] is not None:
-            return _mount_on(overlay, target, overlay["upper"])
+            return _mount_on(overlay, target, overlay["upper"], overlay["work"])
     except OSError:
         pass  # some file systems (NFS, another overlay) can't be written through one
     above = f"{root}/tf-tester/upper-{overlay['number']}"
     _make_folder(above)
     _mount("tmpfs", above, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, f"mode=755,size={overlay['size']}")
-    return _mount_on(overlay, target, f"{above}/of")
+    return _mount_on(overlay, target, f"{above}/up", f"{above}/work")
 
 
-def _mount_on(overlay: "dict[str, Any]", target: str, above: str) -> None:
-    upper, work = f"{above}-up", f"{above}-work"
+def _mount_on(overlay: "dict[str, Any]", target: str, upper: str, work: str) -> None:
     _make_folder(upper)
     _make_folder(work)
     # Volatile: nothing of it is wanted afterwards, and without that the whole file system is synced at its end.

@@ -360,6 +360,26 @@ class TestHidden:
         world = World((made,), (), hidden=hidden)
         assert succeeded(seen(folder, world, "-c", code, str(made / "package7"))) == "1 []"
 
+    @pytest.mark.parametrize("ways", [WAYS, ("options",), ()])
+    def test_a_private_folder_is_changed_for_the_program_alone(self, folder: Path, ways: tuple[str, ...]) -> None:
+        made = project(folder)
+        hidden = hidden_in(made)
+        world = World((), (made / "open",), private=(made,), hidden=hidden)
+        (made / "open").mkdir()
+        before = sorted((str(path), path.is_file() and path.read_bytes()) for path in made.rglob("*"))
+        code = "import os; open('new', 'w').write('mine'); open('open/kept', 'w'); print(open('new').read(), {})"
+        there = f"[path for path in {list(map(str, hidden))!r} if os.path.lexists(path)]"
+        code = f"import os; os.chdir({str(made)!r}); " + code.format(there)
+        assert succeeded(seen(folder, world, "-c", code, ways=ways)) == "mine []"
+        assert (made / "open/kept").exists()
+        (made / "open/kept").unlink()
+        assert sorted((str(path), path.is_file() and path.read_bytes()) for path in made.rglob("*")) == before
+        if ways:
+            code = f"import os; os.chdir({str(made)!r}); old = next(n for n in os.listdir() if os.path.isfile(n)); "
+            code += "open(old, 'w').write('x'); print(open(old).read())"
+            assert succeeded(seen(folder, world, "-c", code, ways=ways)) == "x"
+            assert sorted((str(path), path.is_file() and path.read_bytes()) for path in made.rglob("*")) == before
+
     def test_a_folder_can_be_shown_at_another_place(self, folder: Path) -> None:
         made = project(folder)
         code = "open('/tf-tester/source/x/new', 'w').write('kept'); import os; print(os.path.exists(sys.argv[1]))"

@@ -145,6 +145,34 @@ def test_the_projects_settings_hold_from_every_folder(user: User, with_pytest: N
         assert outcomes == ["pass", "fail"], (place, target, run.out)
 
 
+def test_a_project_is_tested_as_in_its_root_folder(user: User, with_pytest: None) -> None:
+    user.write("own/pytest.ini", "[pytest]\ntestpaths = checks\naddopts = --ignore=checks/broken\n")
+    user.write("own/data.txt", "7")
+    user.write("own/checks/broken/test_b.py", "x = 1 / 0\n")
+    user.write("own/other/test_c.py", "x = 1 / 0\n")
+    user.write(
+        "own/checks/test_it.py",
+        "import os, pathlib\n"
+        "def test_paths():\n"
+        "    assert open('data.txt').read() == '7'\n"
+        "    assert os.path.samefile('.', pathlib.Path(__file__).parents[1])\n"
+        "def test_writing(request):\n"
+        "    if os.path.realpath('.') == str(request.config.rootpath):\n"
+        "        pathlib.Path(__file__).with_name('new').write_text('x')\n"
+        "    pathlib.Path('new').write_text('x')\n",
+    )
+    home, user.folder = user.folder, user.folder / "own"
+    as_set = user.run("test", "--versions", "2.0")
+    user.folder = home
+    from_above = user.run("test", "own/checks", "--versions", "2.0")
+    for run in (as_set, from_above):
+        outcomes = {row["id"].rpartition("::")[2]: row["outcome"] for row in run.results()["2.0"]["tests"]}
+        assert outcomes == {"test_paths": "pass", "test_writing": "pass"}, run.out
+    assert not list(home.rglob("new"))
+    run = user.run("test", "--versions", "2.0")
+    assert (run.code, "no project with tests" in run.err) == (2, True)
+
+
 def test_a_pass_as_a_script_is_none_for_pytest(user: User, with_pytest: None) -> None:
     user.write("test_it.py", "if __name__ == '__main__': print(1)\n")
     assert user.run("test", "test_it.py", "--versions", "2.0").outcomes() == {"2.0": "pass"}

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tf_tester.core.outcome.harness_events import (
     HarnessEvent,
@@ -15,7 +16,7 @@ from tf_tester.core.outcome.harness_events import (
 )
 from tf_tester.core.select.runner import Runner
 from tf_tester.errors import UsageError
-from tf_tester.flow.run.cell_world import _mirror_folder, clean_environment
+from tf_tester.flow.run.cell_world import _mirror_folder, clean_environment, private_folders
 from tf_tester.flow.run.trial import (
     LIMIT,
     TrialJob,
@@ -24,8 +25,10 @@ from tf_tester.flow.run.trial import (
     _may_go_on,
     _remarks_on,
     jobs_of,
+    of_project,
     read_safely,
     tools_of,
+    working_folder,
 )
 from tf_tester.model.cell import Cell, PlannedCell
 from tf_tester.model.host.interpreter import Interpreter
@@ -218,6 +221,40 @@ def test_relative_paths_work_and_new_files_stay_private(tmp_path: Path) -> None:
     (target / "y.txt").unlink()
     assert {entry.name for entry in source.iterdir()} == {"data", "y.txt", "broken", "hidden"}
     assert not os.path.lexists(target / "hidden")
+
+
+def test_what_lies_in_a_shown_folder_is_shown_with_it_unless_something_between_them_is_hidden(tmp_path: Path) -> None:
+    project, tests, tool = tmp_path / "project", tmp_path / "project/tests", tmp_path / "project/venv/lib/tool"
+    other = tmp_path / "other"
+    for folder in (tests, tool, other):
+        folder.mkdir(parents=True)
+    (project / "file.py").touch()
+    found = private_folders([tests, project, tool, other, project / "file.py"], [project / "venv"])
+    assert sorted(found) == sorted([project, tool, other])
+
+
+def test_a_job_works_in_its_root_folder_where_the_request_was_made_outside_of_that(tmp_path: Path) -> None:
+    tests = tmp_path / "own/tests"
+    tests.mkdir(parents=True)
+    (tmp_path / "own/setup.py").touch()
+    (tests / "test_it.py").write_text(TESTS)
+    job = TrialJob(Runner.PYTEST, (tests / "test_it.py",))
+
+    def place(cwd: Path, runner: Runner = Runner.PYTEST) -> Path:
+        return working_folder(Trial(cwd=cwd), replace(job, runner=runner))
+
+    assert place(tmp_path) == tmp_path / "own"
+    assert place(tmp_path / "own/examples") == tmp_path / "own"
+    assert place(tests) == tests
+    assert place(tmp_path, Runner.SCRIPT) == tmp_path
+
+
+def test_without_a_target_it_is_the_project_in_the_folder(tmp_path: Path) -> None:
+    assert of_project(Trial(cwd=tmp_path)).targets == ()
+    (tmp_path / "setup.cfg").touch()
+    found = of_project(Trial(cwd=tmp_path))
+    assert (found.targets, found.as_set) == ((tmp_path,), True)
+    assert of_project(Trial(cwd=tmp_path, command=("true",))).targets == ()
 
 
 def test_a_folder_that_is_gone_is_mirrored_by_nothing(tmp_path: Path) -> None:

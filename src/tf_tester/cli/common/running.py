@@ -77,6 +77,13 @@ def trial_of(settings: Settings, targets: tuple[Path, ...], rest: tuple[str, ...
     return with_packages(trial, settings)
 
 
+def tests_of(settings: Settings, targets: tuple[Path, ...], rest: tuple[str, ...]) -> Trial:
+    """Return what runs in each cell, as `trial_of` does; where nothing is named, it is the project's own tests."""
+    from tf_tester.flow.run.trial import of_project
+
+    return of_project(trial_of(settings, targets, rest))
+
+
 @contextmanager
 def recorded(settings: Settings, show: "Tell") -> "Iterator[Services]":
     """Yield the services of one run, whose events are recorded and shown. Raises as `wiring.services` does."""

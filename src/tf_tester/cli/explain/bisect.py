@@ -9,7 +9,7 @@ import click
 from tf_tester.cli.common.options import EPILOG, options, settings_from
 from tf_tester.cli.common.output import say, say_json
 from tf_tester.cli.common.packages import with_indexes
-from tf_tester.cli.common.running import RUNNING, Splitting, evidence_named, recorded, trial_of
+from tf_tester.cli.common.running import RUNNING, Splitting, evidence_named, recorded, tests_of
 from tf_tester.cli.common.selection import FETCHING, RESOLVING, downloads_alone, selection_of
 from tf_tester.core.text.sizes import count_text
 
@@ -82,7 +82,7 @@ def command(
 
     settings = with_indexes(settings_from(ctx.params).settings)
     selection = selection_of(settings, versions=(settings.versions or "") if over else "latest")
-    trial = trial_of(settings, targets, ctx.meta.get("rest", ()))
+    trial = tests_of(settings, targets, ctx.meta.get("rest", ()))
 
     def told(probe: "Probe", left: int) -> None:
         left_words = f"  (at most {left} more)" if left else ""

@@ -8,7 +8,7 @@ import click
 from tf_tester.cli.common.options import EPILOG, options, settings_from
 from tf_tester.cli.common.output import say, say_json
 from tf_tester.cli.common.packages import with_indexes
-from tf_tester.cli.common.running import RUNNING, Splitting, evidence_named, recorded, tell_progress, trial_of
+from tf_tester.cli.common.running import RUNNING, Splitting, evidence_named, recorded, tell_progress, tests_of
 from tf_tester.cli.common.selection import FETCHING, RESOLVING, downloads_alone, selection_of
 
 
@@ -85,7 +85,7 @@ def command(
 
     settings = with_indexes(settings_from(ctx.params).settings)
     selection = selection_of(settings)
-    trial = trial_of(settings, targets, ctx.meta.get("rest", ()))
+    trial = tests_of(settings, targets, ctx.meta.get("rest", ()))
     with recorded(settings, downloads_alone(settings.color)) as world, evidence_named(world.run.folder):
         found = blame(selection, trial, world, BlameRequest(good, bad, budget, repeat), tell_progress)
         folder = world.run.folder

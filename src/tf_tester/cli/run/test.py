@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from tf_tester.cli.common.options import EPILOG, options, settings_from
 from tf_tester.cli.common.output import say
 from tf_tester.cli.common.packages import with_indexes
-from tf_tester.cli.common.running import RUNNING, Splitting, recorded, tell_progress, trial_of
+from tf_tester.cli.common.running import RUNNING, Splitting, recorded, tell_progress, tests_of
 from tf_tester.cli.common.selection import FETCHING, RESOLVING, SELECTING, listener, selection_of
 from tf_tester.cli.run.baseline import BaselineCheck
 from tf_tester.core.config.settings import BY_NAME, Settings
@@ -99,7 +99,7 @@ def command(
     own = tuple(Path(os.path.abspath(file)) for file in (json_file, baseline_file) if file is not None)  # noqa: PTH100
     return _run(
         settings,
-        replace(trial_of(settings, targets, ctx.meta.get("rest", ())), written=own),
+        replace(tests_of(settings, targets, ctx.meta.get("rest", ())), written=own),
         json_file,
         why=why,
         locks=locks,

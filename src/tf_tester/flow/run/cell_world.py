@@ -1,5 +1,6 @@
 """What a cell's programs have around them: folders to write into, folders to read, variables."""
 
+import hashlib
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -38,6 +39,7 @@ class ScratchFolders(Struct, frozen=True):
 
     @property
     def cwd(self) -> Path:
+        """Of working folders, where these can't be the user's own."""
         return self.root / "work"
 
     @property
@@ -59,12 +61,19 @@ class ScratchFolders(Struct, frozen=True):
     def on_disk(self) -> tuple[Path, ...]:
         return () if self.in_memory else (self.root, self.caught)
 
-    def make(self, seen: Path, hidden: Collection[Path]) -> None:
-        """Make the folders, the working folder with links to everything in the folder `seen` but what is hidden."""
+    def make(self) -> None:
+        """Make the folders."""
         for folder in (self.home, self.temporary, self.cwd, self.caught):
             folder.mkdir(parents=True)
         self.events.touch()
-        _mirror_folder(seen, self.cwd, frozenset(hidden))
+
+    def linked(self, seen: Path, hidden: Collection[Path]) -> Path:
+        """Return a folder with links to everything in the folder `seen` but what is hidden; the same each time."""
+        place = self.cwd / hashlib.sha256(os.fsencode(seen)).hexdigest()[:8]
+        if not place.exists():
+            place.mkdir()
+            _mirror_folder(seen, place, frozenset(hidden))
+        return place
 
 
 def world_of(
@@ -76,7 +85,8 @@ def world_of(
         readable += planned.interpreter.folders
     if not environment.overlays:
         readable.append(environment.folder)
-    readable += files.folders
+    private = private_folders(files.folders, files.hidden) if services.execution.sandbox.copies else ()
+    readable += [path for path in files.folders if not _is_shown_with(path, private, files.hidden)]
     readable.append(scratch.order)
     overlays, writable = environment.overlays, [scratch.events, *files.trial.writable]
     if scratch.in_memory:
@@ -84,7 +94,30 @@ def world_of(
     else:
         writable.append(scratch.root)
     caught = None if scratch.in_memory else scratch.caught
-    return World(tuple(dict.fromkeys(readable)), tuple(writable), overlays, caught, hidden=files.hidden)
+    return World(
+        tuple(dict.fromkeys(readable)), tuple(writable), overlays, caught, private=private, hidden=files.hidden
+    )
+
+
+def private_folders(folders: Collection[Path], hidden: Collection[Path]) -> tuple[Path, ...]:
+    """Return the topmost of the user's folders: all that is in them, a test may change for itself.
+
+    One that lies in a hidden folder, and isn't hidden itself, counts as one, too.
+    """
+    found: list[Path] = []
+    for path in sorted(folders, key=lambda path: len(path.parts)):
+        if path.is_dir() and not _is_shown_with(path, found, hidden):
+            found.append(path)
+    return tuple(found)
+
+
+def _is_shown_with(path: Path, folders: Collection[Path], hidden: Collection[Path]) -> bool:
+    """Tell whether a path is one of these folders, or is seen in one of them."""
+    above = [folder for folder in folders if path.is_relative_to(folder)]
+    nearest = max(above, key=lambda folder: len(folder.parts), default=None)
+    return nearest is not None and not any(
+        path.is_relative_to(one) and one.is_relative_to(nearest) and one != nearest for one in hidden
+    )
 
 
 def clean_environment(

@@ -117,7 +117,7 @@ class Replay:
             jobs=tuple(
                 KeyedJob(
                     str(job.runner),
-                    tuple(relative(str(target), start) for target in job.targets),
+                    tuple(relative(str(target), start) for target in job.targets if not trial.as_set),
                     tuple(relative(str(target), start) for target in job.or_scripts),
                 )
                 for job in self._jobs

@@ -27,7 +27,7 @@ from tf_tester.errors import InstallFailed, UsageError
 from tf_tester.flow.prepare.prepare import Preparation
 from tf_tester.flow.prepare.services import Services
 from tf_tester.flow.run.cell_world import ScratchFolders, clean_environment, world_of
-from tf_tester.flow.run.user_files import UserFiles, file_of, pytest_settings
+from tf_tester.flow.run.user_files import UserFiles, file_of, pytest_settings, root_of
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.host.exit import Exit
 from tf_tester.model.host.world import World
@@ -68,11 +68,23 @@ class TrialResult(Struct, frozen=True):
     """True: tests passed, and the package under test was never imported."""
 
 
+def of_project(trial: Trial) -> Trial:
+    """Return the trial of the project in the working folder, by its own settings, where nothing else is named."""
+    if trial.targets or trial.command:
+        return trial
+    found = pytest_settings(trial.cwd)
+    is_project = found is not None and found[0] == trial.cwd
+    is_project |= any((trial.cwd / name).exists() for name in (*_PROJECT_FILES, "setup.cfg", "tests", "test"))
+    is_project |= any(is_named_for_pytest(path.name, PYTHON_FILES) for path in trial.cwd.glob("*.py"))
+    return replace(trial, targets=(trial.cwd,), as_set=True) if is_project else trial
+
+
 def jobs_of(trial: Trial) -> tuple[TrialJob, ...]:
     """Return what has to be run: scripts one by one, tests of one kind together. Raises `UsageError`."""
     if not trial.command and not trial.targets:
         raise UsageError(
-            "There is nothing to run.", hint="Give a test file, a folder of tests, or a command after `--`."
+            "There is nothing to run, and no project with tests in this folder.",
+            hint="Give a test file, a folder of tests, or a command after `--`.",
         )
     wanted = Runner(trial.runner)
     jobs: list[TrialJob] = [TrialJob(Runner.COMMAND, ())] if trial.command else []
@@ -119,9 +131,10 @@ def run_trial(
     """Run every job of a trial in one environment; the evidence folder gets the raw streams and events."""
     trial = files.trial
     folders = ScratchFolders(scratch, in_memory=trial.scratch is ScratchPlace.MEMORY)
-    folders.make(trial.cwd, files.hidden)
+    folders.make()
     stage = _Stage(
         trial=trial,
+        files=files,
         planned=preparation.planned,
         environment=environment,
         import_names=preparation.import_names,
@@ -147,6 +160,7 @@ class _Stage(Struct, frozen=True):
     """Where the programs of one cell run."""
 
     trial: Trial
+    files: UserFiles
     planned: PlannedCell
     environment: Environment
     import_names: tuple[str, ...]
@@ -157,10 +171,13 @@ class _Stage(Struct, frozen=True):
     scratch: "ScratchFolders"
     deadline: float | None
 
-    def start(self, argv: Sequence[str], place: Path) -> Exit:
-        """Run a program in the sandbox, its streams into `place`. Raises `InstallFailed` where there can't be one."""
+    def start(self, argv: Sequence[str], place: Path, *, folder: Path) -> Exit:
+        """Run a program in the sandbox, in one of the user's folders, its streams into `place`.
+
+        Raises `InstallFailed` where there can't be a sandbox.
+        """
         left = None if self.deadline is None else max(0.0, self.deadline - self.services.run.monotonic())
-        command = self.services.execution.sandbox.wrap(Command(tuple(argv), self.env, self.scratch.cwd), self.world)
+        command = self.services.execution.sandbox.wrap(Command(tuple(argv), self.env, self.working(folder)), self.world)
         end = self.services.execution.executor.run(
             command,
             stdout=place / "stdout",
@@ -176,6 +193,15 @@ class _Stage(Struct, frozen=True):
                 hint="`tf-tester doctor` shows what this system allows.",
             )
         return end
+
+    def working(self, folder: Path) -> Path:
+        """Return where a program works that is to work in a folder of the user's: there, if it changes nothing there.
+
+        Else it is a folder with links to what is in that one.
+        """
+        if any(folder.is_relative_to(one) for one in self.world.private):
+            return folder
+        return self.scratch.linked(folder, self.files.hidden)
 
 
 def _installed_first(trial: Trial, preparation: Preparation) -> tuple[str, ...]:
@@ -227,7 +253,7 @@ def _together(parts: Sequence[TrialResult]) -> TrialResult:
 
 def _run_command(stage: _Stage, place: Path) -> TrialResult:
     command = stage.trial.command
-    end = stage.start(command, place)
+    end = stage.start(command, place, folder=stage.trial.cwd)
     out, err = _bounded(place / "stdout"), _bounded(place / "stderr")
     rows = judge_command(end, target=" ".join(command), stdout=out, stderr=err)
     return TrialResult(rows, None, end.peak_rss_kib, (), end.peak_rss_kib)
@@ -236,7 +262,7 @@ def _run_command(stage: _Stage, place: Path) -> TrialResult:
 def _run_harness(stage: _Stage, job: TrialJob, place: Path) -> TrialResult:
     """Run one job under the harness, and behind a test that killed its process once more."""
     cwd = stage.trial.cwd
-    root = cwd if all(target.is_relative_to(cwd) for target in job.targets) else file_of(job.targets[0]).parent
+    root = cwd if _all_below(job.targets, cwd) else file_of(job.targets[0]).parent
     target = os.path.relpath(job.targets[0], root)
     done: dict[str, TestRow] = {}
     parts: list[TrialResult] = []
@@ -279,15 +305,34 @@ def _start_harness(
         "distribution": stage.planned.cell.package,
         "limit": LIMIT,
         "deselect": sorted(left_out),
+        "as_set": stage.trial.as_set,
         "or_scripts": [str(path) for path in job.or_scripts],
         "rootdir": str(root),
     }
     order.write_text(json.dumps(spec), encoding="utf-8")
-    end = stage.start([str(stage.environment.python), str(stage.services.execution.harness), str(order)], place)
+    argv = [str(stage.environment.python), str(stage.services.execution.harness), str(order)]
+    end = stage.start(argv, place, folder=working_folder(stage.trial, job))
     written = read_safely(events)
     with (place / "events.jsonl").open("ab") as kept:
         kept.write(written)
     return end, read_log(written)
+
+
+def working_folder(trial: Trial, job: TrialJob) -> Path:
+    """Return the folder in which a job's tests work, which relative paths are relative to.
+
+    As for pytest it is the folder of the request, but where that lies outside of the tests' project, or above it: then
+    it is the project's root folder.
+    """
+    roots = {root_of(file_of(target)) for target in job.targets} if job.runner is not Runner.SCRIPT else set()
+    root = roots.pop() if len(roots) == 1 else None
+    if root is None or (trial.cwd.is_relative_to(root) and _all_below(job.targets, trial.cwd)):
+        return trial.cwd
+    return root
+
+
+def _all_below(targets: Sequence[Path], folder: Path) -> bool:
+    return all(target.is_relative_to(folder) for target in targets)
 
 
 def _longest_import(events: Sequence[HarnessEvent]) -> float | None:

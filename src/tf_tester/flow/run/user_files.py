@@ -147,9 +147,22 @@ def pytest_settings(file: Path) -> tuple[Path, PytestSettings] | None:
     return None
 
 
+def root_of(file: Path) -> Path | None:
+    """Return what pytest takes for the root folder of a file or folder, where that can be told from outside."""
+    found = pytest_settings(file)
+    if found is not None:
+        return found[0]
+    for folder in (file, *file.parents) if file.is_dir() else file.parents:
+        if (folder / "setup.py").is_file():
+            return folder
+        if (folder / ".git").exists():
+            break
+    return None
+
+
 def folders_of(trial: Trial, environ: Mapping[str, str]) -> tuple[Path, ...]:
-    """Return what a test may read of the user's: the folders of the request, of the tests, of pytest's settings for
-    these, and what --pythonpath names.
+    """Return what a test may read of the user's: the folders of the request, of the tests, their root folders, and
+    what --pythonpath names.
 
     Never the home as a whole. Of what lies behind a link in one of them, the place that the link leads to.
     """
@@ -158,9 +171,9 @@ def folders_of(trial: Trial, environ: Mapping[str, str]) -> tuple[Path, ...]:
     for target in map(file_of, trial.targets):
         folder = target if target.is_dir() else target.parent
         found.append(target if home.is_relative_to(folder) else folder)
-        settings = pytest_settings(target)
-        if settings is not None and not home.is_relative_to(settings[0]):
-            found.append(settings[0])
+        root = root_of(target)
+        if root is not None and not home.is_relative_to(root):
+            found.append(root)
     found = [_behind_links(path, found) for path in found]
     for target in map(file_of, trial.targets):
         real = Path(os.path.realpath(target))

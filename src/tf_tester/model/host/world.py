@@ -29,9 +29,16 @@ class World(Struct, frozen=True):
     overlays: tuple[Overlay, ...] = ()
     """An overlay within another comes after it."""
     catch: Path | None = None
-    """An empty folder for what is written into overlays; None: memory."""
+    """A folder for what is written into overlays and private folders; None: memory."""
     moved: tuple[Moved, ...] = ()
     """What is written there stays."""
+    private: tuple[Path, ...] = ()
+    """Folders shown at their own places, where `Sandbox.copies`: what is written there, only programs see that have the
+    same `catch`."""
     hidden: tuple[Path, ...] = ()
-    """What lies below readable folders and isn't shown, unless it is named above. In namespaces it isn't there; under
-    Landlock its name can be seen."""
+    """What lies below readable and private folders and isn't shown, unless it is named above. In namespaces it isn't
+    there; under Landlock its name can be seen."""
+
+    def written(self, private: Path) -> str | None:
+        """Return where goes what is written into a private folder; None: to memory."""
+        return None if self.catch is None else f"{self.catch}/private-{self.private.index(private)}"
