@@ -94,12 +94,12 @@ def by_pytest(suite: dict[str, Any], tree: Path, work: Path, python: str) -> dic
     groups = [word for group in suite.get("groups", ()) for word in ("--group", f"pyproject.toml:{group}")]
     words = [*PIP, str(env), "install", "-q", suite["package"], project(suite), "pytest", *suite.get("with", ())]
     subprocess.run([*words, *groups], cwd=tree, check=True, timeout=LONGEST)
-    variables = {"PATH": f"{env / 'bin'}:{os.environ['PATH']}", "HOME": str(work), "LANG": "C.UTF-8"}
+    variables = {"PATH": f"{env / 'bin'}:/usr/local/bin:/usr/bin:/bin", "HOME": str(work), "LANG": "C.UTF-8"}
     variables["SUITE_ROWS"] = str(rows)
     shutil.copyfile(HERE / "suite_rows.py", next((env / "lib").iterdir()) / "site-packages" / "suite_rows.py")
     with (work / "plain.out").open("wb") as out:
         subprocess.run(
-            [env / "bin/python", "-m", "pytest", "-q", "-p", "suite_rows", "-p", "no:cacheprovider", *targets(suite)],
+            [env / "bin/pytest", "-q", "-p", "suite_rows", "-p", "no:cacheprovider", *targets(suite)],
             cwd=tree,
             env=variables,
             stdout=out,
