@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from tf_tester.core.outcome.report import cell_labels
+from tf_tester.core.outcome.report import RunReport, cell_labels
+from tf_tester.core.text.places import seen_from
 from tf_tester.core.text.printable import printable
 from tf_tester.core.text.sizes import count_text, duration_text, size_text
 from tf_tester.core.text.speed import Speed
@@ -65,6 +66,7 @@ class Board:
         self._lock = threading.Lock()
         self._started = clock()
         self._title = "starting"
+        self._here = ""
         self._labels: dict[str, str] = {}
         self._states: dict[str, tuple[CellStep, float]] = {}
         self._results: dict[str, CellResult] = {}
@@ -98,6 +100,7 @@ class Board:
             match event:
                 case RunStarted():
                     self._title = opening(event.cells)
+                    self._here = RunReport(request=event.request).here
                     labels = {name: printable(label) for name, label in cell_labels(event.cells).items()}
                     widest = max(map(columns, labels.values()), default=0)
                     self._labels = {name: pad(label, widest) for name, label in labels.items()}
@@ -241,7 +244,7 @@ class Board:
         line = Text.assemble("    ", label, "  ", (f"{word(outcome):<11}", colour), f"  {time:<10}")
         if outcome is not Outcome.PASS and result.summary:
             available = max(self._layout.width - line.cell_len - 2, 0)
-            first = printable(result.summary.strip().splitlines()[0])
+            first = printable(seen_from(result.summary, self._here).strip().splitlines()[0])
             line.append("  " + self._layout.shorten(first, available) if available > 20 else "", "dim")
         return line
 

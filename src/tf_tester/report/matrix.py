@@ -8,10 +8,12 @@ from tf_tester.core.outcome.failures import Obstacle, SharedFailure, differences
 from tf_tester.core.outcome.output_differences import OutputDifference, differing_output
 from tf_tester.core.outcome.report import RunReport, cell_labels
 from tf_tester.core.outcome.tracebacks import last_words
+from tf_tester.core.text.places import seen_from
 from tf_tester.core.text.printable import printable
 from tf_tester.core.text.sizes import count_text, duration_text, size_text
 from tf_tester.core.verdict.advice import Advice, advice
 from tf_tester.core.verdict.verdicts import FailureFinding, finding
+from tf_tester.model.cause import Verdict
 from tf_tester.model.cell import Cell
 from tf_tester.model.outcome import Outcome
 from tf_tester.report.causes import because, pins_line
@@ -110,18 +112,19 @@ def _difference(
     if row is not None and name_test:
         test = layout.shorten_left(printable(row.id), max(layout.width // 2, _SHORTEST_NAME)) + "  "
     start = f"  {label}  {test}"
-    wrapped = layout.wrap(printable(difference.headline), first=min(columns(start), layout.width // 2), indent=4)
+    headline = printable(seen_from(difference.headline, report.here))
+    wrapped = layout.wrap(headline, first=min(columns(start), layout.width // 2), indent=4)
     if columns(start) > layout.width // 2:
         # The place is too narrow for both: the message gets lines of its own.
         yield line("  ", Span(label, Style.STRONG), f"  {test}")
-        wrapped = layout.wrap(printable(difference.headline), first=4, indent=4)
+        wrapped = layout.wrap(headline, first=4, indent=4)
         wrapped[0] = " " * 4 + wrapped[0]
         yield from (line(text) for text in wrapped)
     else:
         yield line("  ", Span(label, Style.STRONG), f"  {test}{wrapped[0]}")
         yield from (line(text) for text in wrapped[1:])
     if row is not None and row.exception is not None and row.exception.file:
-        where = layout.shorten_left(printable(place(row.exception)), layout.width - 7)
+        where = layout.shorten_left(printable(seen_from(place(row.exception), report.here)), layout.width - 7)
         yield line(Span(f"    at {where}", Style.FAINT))
     for said in last_words(row) if row is not None else ():
         yield line(Span(f"    | {layout.wrap(printable(said), first=6, indent=6, most=1)[0]}", Style.FAINT))
@@ -148,6 +151,8 @@ def _verdict(known: FailureFinding) -> Iterator[str]:
         if explained.pins:
             yield pins_line(explained)
         yield from explained.remarks
+        if known.verdict is Verdict.UNKNOWN:
+            yield "a version or a lock in the same run with which it passes would tell more"
     if known.span:
         yield f"seen {known.span}"
 

@@ -3,7 +3,8 @@
 import threading
 from typing import TextIO
 
-from tf_tester.core.outcome.report import cell_labels
+from tf_tester.core.outcome.report import RunReport, cell_labels
+from tf_tester.core.text.places import seen_from
 from tf_tester.core.text.sizes import count_text, duration_text, size_text
 from tf_tester.model.cell import Cell
 from tf_tester.model.events import (
@@ -34,6 +35,7 @@ class PlainPrinter:
         self._labels: dict[str, str] = {}
         self._finished: set[str] = set()
         self._broken = False
+        self._here = ""
 
     def tell(self, event: Event) -> None:
         with self._lock:
@@ -49,6 +51,7 @@ class PlainPrinter:
         match event:
             case RunStarted():
                 self._labels = cell_labels(event.cells)
+                self._here = RunReport(request=event.request).here
                 return line(opening(event.cells), f"; record in {event.folder}")
             case TransferFinished() if event.received >= _WORTH_A_LINE:
                 return line(f"downloaded {event.filename}  {_transfer(event)} from {event.source}")
@@ -72,7 +75,7 @@ class PlainPrinter:
         if seconds is not None:
             parts.append(f" {duration_text(seconds)}")
         if result.outcome is not Outcome.PASS and result.summary:
-            first = result.summary.strip().splitlines()[:1] or [""]
+            first = seen_from(result.summary, self._here).strip().splitlines()[:1] or [""]
             parts.append("  " + self._layout.shorten(first[0], _SUMMARY_COLUMNS))
         return line(*parts)
 

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from tf_tester.core.outcome.failures import differences, place
 from tf_tester.core.outcome.report import RunReport, cell_labels
+from tf_tester.core.text.places import seen_from
 from tf_tester.core.text.printable import printable
 from tf_tester.core.text.sizes import count_text, duration_text
 from tf_tester.model.cell import Cell
@@ -32,16 +33,17 @@ def failure_lines(report: RunReport) -> list[Line]:
     lines: list[Line] = []
     for number, one in enumerate(found, 1):
         cells = [one.cell, *one.also]
-        lines.append(line(Span(f"{number}. {printable(one.headline)}", Style.STRONG)))
+        lines.append(line(Span(f"{number}. {printable(seen_from(one.headline, report.here))}", Style.STRONG)))
         if one.row is not None and one.row.exception is not None and one.row.exception.file:
-            lines.append(line(f"   at {printable(place(one.row.exception))}"))
+            lines.append(line(f"   at {printable(seen_from(place(one.row.exception), report.here))}"))
         named = ", ".join(labels[cell.name] for cell in cells)
         lines.append(
             line(f"   {count_text(one.tests, 'test')} in {count_text(len(cells), 'cell')}: {printable(named)}")
         )
         if one.row is not None:
             lines.append(line(f"   first: {printable(one.row.id)}"))
-            lines += [line(f"     {printable(text)}") for text in one.row.traceback.splitlines()]
+            traceback = seen_from(one.row.traceback, report.here)
+            lines += [line(f"     {printable(text)}") for text in traceback.splitlines()]
         lines.append(line(""))
     return lines
 
@@ -54,19 +56,19 @@ def lines_of_tests(report: RunReport, wanted: Sequence[str]) -> list[Line]:
         for cell in report.cells
         for row in report.result(cell).tests
         if not wanted or any(words in row.id for words in wanted)
-        for text in _row(row, cell, labels[cell.name])
+        for text in _row(row, cell, labels[cell.name], report.here)
     ]
 
 
-def _row(row: TestRow, cell: Cell, label: str) -> Iterator[Line]:
+def _row(row: TestRow, cell: Cell, label: str, here: str) -> Iterator[Line]:
     took = f"  {duration_text(row.wall_s)}" if row.wall_s is not None else ""
     yield line(Span(printable(label), Style.STRONG), f"  {printable(row.id)}  ", styled(row.outcome), took)
     for text in (row.reason, *row.remarks):
         if text:
             yield line(f"  {printable(text)}")
-    yield from _text("", row.traceback)
-    yield from _text("printed", row.stdout)
-    yield from _text("printed on standard error", row.stderr)
+    yield from _text("", seen_from(row.traceback, here))
+    yield from _text("printed", seen_from(row.stdout, here))
+    yield from _text("printed on standard error", seen_from(row.stderr, here))
     for warning in row.warnings:
         yield line(f"  {printable(f'{warning.category}: {warning.message}')}")
     yield line("")

@@ -62,6 +62,12 @@ class RunReport(Struct, frozen=True):
         return known or CellResult(cell.name, Outcome.INTERRUPTED, "The run ended before this cell did.")
 
     @property
+    def here(self) -> str:
+        """Return the folder in which the run was asked for; empty where the record doesn't tell."""
+        trial = self.request.get("trial")
+        return str(trial.get("cwd") or "") if isinstance(trial, dict) else ""
+
+    @property
     def packages(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(cell.package for cell in self.cells))
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from tf_tester.core.outcome.report import RunReport
+from tf_tester.core.select.own_modules import is_own_module
 from tf_tester.model.outcome import TestRow
 
 _MODULE = r"No module named '([A-Za-z_][\w.]*)"
@@ -124,17 +125,19 @@ def lacking(report: RunReport) -> tuple[str, ...]:
         for cell in report.cells
         for row in report.result(cell).tests
         if row.outcome.is_failure_of_the_test
-        for sentence in _of(row, report.packages)
+        for sentence in _of(row, report.packages, report.result(cell).remarks)
     )
     return tuple(found)[:_MOST]
 
 
-def _of(row: TestRow, packages: tuple[str, ...]) -> Iterator[str]:
+def _of(row: TestRow, packages: tuple[str, ...], remarks: tuple[str, ...]) -> Iterator[str]:
     text = row.exception.message if row.exception is not None else row.reason
     if row.exception is not None and row.exception.type in ("ModuleNotFoundError", "ImportError"):
         for whole in re.findall(_MODULE, text):
             module = whole.partition(".")[0] if whole not in DISTRIBUTIONS else whole
             known = DISTRIBUTIONS.get(module)
+            if any(is_own_module(module, remark) for remark in remarks):
+                continue
             if module in _LEFT:
                 yield f"the module {module} has left Python: --python {_LEFT[module]} is the last that has it"
             elif known:

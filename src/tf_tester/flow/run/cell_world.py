@@ -67,9 +67,13 @@ class ScratchFolders(Struct, frozen=True):
             folder.mkdir(parents=True)
         self.events.touch()
 
+    def place_of(self, seen: Path) -> Path:
+        """Return where such a folder for `seen` lies, if there is one."""
+        return self.cwd / hashlib.sha256(os.fsencode(seen)).hexdigest()[:8]
+
     def linked(self, seen: Path, hidden: Collection[Path]) -> Path:
         """Return a folder with links to everything in the folder `seen` but what is hidden; the same each time."""
-        place = self.cwd / hashlib.sha256(os.fsencode(seen)).hexdigest()[:8]
+        place = self.place_of(seen)
         if not place.exists():
             place.mkdir()
             _mirror_folder(seen, place, frozenset(hidden))

@@ -3,7 +3,7 @@
 import json
 import os
 import stat
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -21,7 +21,9 @@ from tf_tester.core.outcome.harness_events import (
 from tf_tester.core.outcome.judge import judge_command, judge_harness, with_output
 from tf_tester.core.replay.hidden import missed
 from tf_tester.core.select.notebook import needs_ipython
+from tf_tester.core.select.own_modules import folder_of_module, missing_modules, own_module
 from tf_tester.core.select.runner import NOTEBOOK, PYTHON_FILES, Runner, is_named_for_pytest, means_pytest, runner_of
+from tf_tester.core.text.places import replaced
 from tf_tester.core.wheel.wheel_rules import is_another_version, same_version
 from tf_tester.errors import InstallFailed, UsageError
 from tf_tester.flow.prepare.prepare import Preparation
@@ -151,9 +153,13 @@ def run_trial(
         place.mkdir(parents=True, exist_ok=True)
         parts.append(_run_command(stage, place) if job.runner is Runner.COMMAND else _run_harness(stage, job, place))
     ran = _together(parts)
+    worked_in = dict.fromkeys((trial.cwd, *(working_folder(trial, job) for job in jobs)))
+    places = {folders.place_of(folder): folder for folder in worked_in}
+    ran = replace(ran, rows=tuple(_as_the_users(row, places) for row in ran.rows))
     unused = ran.unused and any(row.outcome is Outcome.PASS for row in ran.rows)
     about_use = (_never_imported(stage),) * unused
-    return replace(ran, remarks=(*ran.remarks, *_about_hidden(ran.rows, files), *about_use), unused=unused)
+    about_files = (*_about_hidden(ran.rows, files), *_about_own_modules(ran.rows, files))
+    return replace(ran, remarks=(*ran.remarks, *about_files, *about_use), unused=unused)
 
 
 class _Stage(Struct, frozen=True):
@@ -229,6 +235,42 @@ def _about_hidden(rows: Sequence[TestRow], files: UserFiles) -> tuple[str, ...]:
     return (f"tests don't see {', '.join(names)}, which this failure mentions; {shown} shows {them}",) * bool(names)
 
 
+def _as_the_users(row: TestRow, places: Mapping[Path, Path]) -> TestRow:
+    """Return a row in which a scratch folder that stands for one of the user's is called by the name of that."""
+
+    def named(text: str) -> str:
+        for scratch, own in places.items():
+            text = replaced(replaced(text, str(scratch), str(own)), os.path.realpath(scratch), str(own))
+        return text
+
+    raised = row.exception
+    if raised is not None:
+        raised = replace(raised, message=named(raised.message), file=named(raised.file))
+    return replace(
+        row,
+        exception=raised,
+        traceback=named(row.traceback),
+        stdout=named(row.stdout),
+        stderr=named(row.stderr),
+        reason=named(row.reason),
+        warnings=tuple(replace(one, message=named(one.message), file=named(one.file)) for one in row.warnings),
+    )
+
+
+def _about_own_modules(rows: Sequence[TestRow], files: UserFiles) -> Iterator[str]:
+    """Yield a remark on each module that a test didn't find although the user has it."""
+    raised = [row.exception for row in rows if row.outcome.is_failure_of_the_test and row.exception is not None]
+    missing = dict.fromkeys(name for one in raised for name in missing_modules(one.type, one.message))
+    if not missing:
+        return
+    paths = [file.path for file in files.first.files]
+    for name in missing:
+        folder = folder_of_module(name, paths)
+        if folder is not None:
+            shown = os.path.relpath(folder, files.trial.cwd)
+            yield own_module(name, shown)
+
+
 def _never_imported(stage: _Stage) -> str:
     cell = stage.planned.cell
     return f"{stage.import_names[0]} was never imported: a pass says nothing of {cell.package} {cell.version}"
@@ -262,7 +304,7 @@ def _run_command(stage: _Stage, place: Path) -> TrialResult:
 def _run_harness(stage: _Stage, job: TrialJob, place: Path) -> TrialResult:
     """Run one job under the harness, and behind a test that killed its process once more."""
     cwd = stage.trial.cwd
-    root = cwd if _all_below(job.targets, cwd) else file_of(job.targets[0]).parent
+    root = cwd if _stands_near(cwd, job.targets) else file_of(job.targets[0]).parent
     target = os.path.relpath(job.targets[0], root)
     done: dict[str, TestRow] = {}
     parts: list[TrialResult] = []
@@ -286,6 +328,14 @@ def _run_harness(stage: _Stage, job: TrialJob, place: Path) -> TrialResult:
         if not _may_go_on(rows, log.events, job, done) or len(done) == before:
             break
     return replace(_together(parts), rows=tuple(done.values()))
+
+
+def _stands_near(cwd: Path, targets: Sequence[Path]) -> bool:
+    """Tell whether tests are named from where the user stands: `../tests/test_it.py`, but nothing from the root."""
+    try:
+        return len(Path(os.path.commonpath([cwd, *targets])).parts) > 2
+    except ValueError:  # two drives of Windows
+        return False
 
 
 def _start_harness(

@@ -3,12 +3,18 @@
 import pytest
 
 from tf_tester.core.outcome.report import RunReport
+from tf_tester.core.select.own_modules import own_module
 from tf_tester.core.verdict.missing import lacking
 from tf_tester.model.cell import Cell
 from tf_tester.model.lock import Resolution
 from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow
 
 CELL = Cell.of("toy", "1.0", "3.11", Resolution.ERA)
+
+
+def test_a_module_of_the_users_own_is_not_to_be_fetched() -> None:
+    result = CellResult(CELL.name, Outcome.FAIL, tests=(module("mine"),), remarks=(own_module("mine", "src"),))
+    assert lacking(RunReport(cells=(CELL,), results={CELL.name: result})) == ()
 
 
 def told(*rows: TestRow) -> tuple[str, ...]:
