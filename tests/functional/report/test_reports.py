@@ -182,14 +182,14 @@ What differs
     (/s/1/keras.py)
     at keras/src/layers/__init__.py:123 in load
     also 2.18.0
-    verdict: unknown, the cells that pass also have other dependencies
+    verdict: unknown, those that pass differ in dependencies, too: --why tells
     seen from 2.16.1 on; otherwise with 2.12.0
   2.8.0 py3.10  TypeError: Descriptors cannot be created directly.
     at google/protobuf/descriptor.py:561 in __new__
-    verdict: unknown, the cells that pass also have other dependencies
+    verdict: unknown, those that pass differ in dependencies, too: --why tells
     seen 2.8.0 only; not with 2.4.0; otherwise with 2.12.0
   2.12.0 py3.11  crash: signal 11 (SIGSEGV)
-    verdict: unknown, the cells that pass also have other dependencies
+    verdict: unknown, those that pass differ in dependencies, too: --why tells
     seen 2.12.0 only; otherwise with 2.8.0 and 2.16.1
 
 Could not run
@@ -242,11 +242,11 @@ What differs
     at keras/src/layers/__init__.py:123 in load
     4 tests fail like this
     also 2.18.0
-    verdict: unknown, the cells that pass also have other dependencies
+    verdict: unknown, those that pass differ in dependencies, too: --why tells
     seen from 2.16.1 on; otherwise with 2.12.0
   2.12.0 py3.11  …d_evaluate_with_callbacks[adam-float32]
     timeout
-    verdict: unknown, the cells that pass also have other dependencies
+    verdict: unknown, those that pass differ in dependencies, too: --why tells
     seen 2.12.0 only; otherwise with 2.16.1
 
 Could not run

@@ -37,7 +37,9 @@ def advice(report: RunReport, *, default_package: str = "") -> tuple[Advice, ...
 
 def _advice(report: RunReport, default_package: str) -> Iterator[Advice]:
     outcomes = {report.result(cell).outcome for cell in report.cells}
-    if report.interrupted or Outcome.DOWNLOAD_FAILED in outcomes:
+    if _was_offline(report):
+        yield Advice("", "the same command once without --offline brings what is missing, as `tf-tester download` does")
+    elif report.interrupted or Outcome.DOWNLOAD_FAILED in outcomes:
         yield Advice("", "the same command again goes on; what was downloaded is kept")
     for sentence in lacking(report):
         yield Advice("", sentence)
@@ -52,6 +54,12 @@ def _advice(report: RunReport, default_package: str) -> Iterator[Advice]:
         package = report.cells[0].package
         name = "" if package == default_package else f" {_quoted(package)}"
         yield Advice(f"tf-tester versions{name}", "which versions have wheels for which Python")
+
+
+def _was_offline(report: RunReport) -> bool:
+    """Return whether cells lack what only --offline kept from being fetched."""
+    results = [report.result(cell) for cell in report.cells]
+    return any(one.outcome is Outcome.DOWNLOAD_FAILED and "--offline" in one.summary + one.hint for one in results)
 
 
 def _pythons(report: RunReport) -> Iterator[Advice]:

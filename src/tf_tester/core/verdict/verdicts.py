@@ -24,7 +24,7 @@ from tf_tester.model.cause import Explanation, Verdict
 from tf_tester.model.cell import Cell
 from tf_tester.model.host.abilities import IsolationKind
 from tf_tester.model.host.limits import Limit
-from tf_tester.model.lock import Lock
+from tf_tester.model.lock import Lock, Resolution
 from tf_tester.model.outcome import Outcome, TestRow
 
 _MACHINE = re.compile(
@@ -170,8 +170,10 @@ def _by_the_traceback(seen: _Seen) -> FailureFinding | None:
 def _unknown(seen: _Seen) -> FailureFinding:
     near = [cell for cell in seen.passing if any(cell.package == bad.package for bad in seen.failing)]
     if not near:
-        return FailureFinding(Verdict.UNKNOWN, "it passes nowhere in this run", enough=False)
-    told = "the cells that pass also have other dependencies"
+        return FailureFinding(
+            Verdict.UNKNOWN, f"it passes nowhere in this run{_would_tell(seen.failing)}", enough=False
+        )
+    told = "those that pass differ in dependencies, too: --why tells"
     if (compared := _compared(seen)) is not None:
         _, _, borders, python_too = compared
         pointed = pointed_at(seen.row, seen.owners)
@@ -182,6 +184,13 @@ def _unknown(seen: _Seen) -> FailureFinding:
             others = count_text(len(borders) - 1 + python_too, "other")
             told = f"perhaps {hit.text}: {pointed.told}; {others} changed with it"
     return FailureFinding(Verdict.UNKNOWN, told, enough=False)
+
+
+def _would_tell(cells: Sequence[Cell]) -> str:
+    """Return what would find out more where nothing passes: what it could be compared with."""
+    if any(cell.resolution is Resolution.LOCK for cell in cells):
+        return ": another lock beside it (--locked), with which it passes, would tell"
+    return ": an earlier version beside it (--versions), or --why, would tell"
 
 
 def _compared(seen: _Seen) -> tuple[list[Lock], list[Lock], tuple[DistributionChange, ...], bool] | None:

@@ -47,7 +47,10 @@ def run(session: "HarnessSession") -> int:
     try:
         with open(target, "rb") as file:
             cells = read_cells(file.read())
-    except (OSError, NotANotebook) as error:
+    except NotANotebook as error:
+        row.judge("error", str(error))
+        return _leave(session, row)
+    except OSError as error:
         row.blame("error", error.with_traceback(None), None)
         return _leave(session, row)
     if not cells:
@@ -64,6 +67,10 @@ def run(session: "HarnessSession") -> int:
         linecache.cache[name] = (len(cell.source), None, lines, name)
         try:
             shell.run(cell.source, name)
+        except NotANotebook as error:
+            row.remarks.append(f"it failed in cell {number} of {len(cells)} with code")
+            row.judge("fail", str(error))
+            break
         except BaseException as error:
             if RAISES in cell.tags and isinstance(error, Exception):
                 continue
@@ -93,7 +100,7 @@ def read_cells(content: bytes) -> "list[CodeCell]":
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise NotANotebook(f"it is no notebook: {type(error).__name__}: {error}") from None
     if "python" not in str(language).lower():
-        raise NotANotebook(f"it is written in {language}")
+        raise NotANotebook(f"it is written in {language}: only notebooks in Python are run")
     return [cell for cell in found if cell.source.strip()]
 
 
