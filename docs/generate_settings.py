@@ -48,10 +48,55 @@ The kinds of values:
 """
 
 
+NO_SETTINGS = (
+    "These options say what one command is to do: what it reads, which file it writes, between which versions it "
+    "searches, or that it deletes. Set for good they would do that each time and unseen, in a folder where nobody "
+    "meant it. What `serve` and `sync` are to do for good stands in the unit or job that starts them, and else in a "
+    "line of a script. `--json` and formats are for whoever reads that one output."
+)
+
+
 def page() -> str:
     """The whole file."""
     used = commands_by_setting()
-    return "\n".join([INTRODUCTION, *(section(setting, used.get(setting.field, [])) for setting in TABLE)])
+    sections = (section(setting, used.get(setting.field, [])) for setting in TABLE)
+    return "\n".join([INTRODUCTION, *sections, no_settings()])
+
+
+def no_settings() -> str:
+    """Tell what can't be set for good."""
+    lines = [
+        "## What is no setting",
+        "",
+        fill(NO_SETTINGS, 118, break_long_words=False, break_on_hyphens=False),
+        "",
+        "| command | options |",
+        "|---|---|",
+    ]
+    fields = {setting.field for setting in TABLE}
+    for name, command in all_commands(tf_tester, ""):
+        own = [
+            parameter.opts[-1]
+            for parameter in command.params
+            if isinstance(parameter, click.Option) and parameter.name not in (*fields, "help", "version")
+        ]
+        if own:
+            lines.append(f"| `{name}` | {', '.join(f'`{one}`' for one in own)} |")
+    return "\n".join(lines) + "\n"
+
+
+def all_commands(group: click.Group, before: str) -> list[tuple[str, click.Command]]:
+    """Return all commands by what is typed, those of groups behind them."""
+    context = click.Context(group)
+    found: list[tuple[str, click.Command]] = []
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if not command.hidden:
+            found.append((before + name, command))
+        if isinstance(command, click.Group):
+            found += all_commands(command, f"{before}{name} ")
+    return found
 
 
 def section(setting: Setting, commands: list[str]) -> str:

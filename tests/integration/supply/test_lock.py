@@ -1,7 +1,9 @@
 """`tf-tester lock` and `test --locked` from the outside."""
 
+import io
 import json
 import sys
+import tarfile
 import tomllib
 from pathlib import Path
 
@@ -232,3 +234,25 @@ def test_output_that_is_not_utf_8_is_no_trap(locked: User) -> None:
     run = locked.run("diff", "1.0", "2.0", "--no-api", env=ascii_only)
     assert run.code == 0, run.err
     assert "\\u2192" in run.out
+
+
+def test_why_a_lock_could_not_be_made_is_in_a_file(user: User, index: Simulator) -> None:
+    index.add_wheel(*make_wheel("toy", "0.8", requires=["gear>=99"]), upload_time="2019-01-01T00:00:00Z")
+    run = user.run("lock", "--versions", "0.8,1.0")
+    assert run.code == 3
+    [told] = [line for line in run.err.splitlines() if line.startswith("Evidence: ")]
+    assert "gear>=99" in Path(told.removeprefix("Evidence: ")).read_text()
+    assert run.out.count("pylock.") == 1, "the other one is made"
+
+
+def test_a_lock_has_what_the_project_requires_and_not_the_project(user: User) -> None:
+    source = user.folder / "mine"
+    _, content = make_sdist("mine", "1.0", requires=["gear<2"])
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        archive.extractall(source, filter="data")
+    run = user.run("lock", "--versions", "2.0", "--project", "mine/mine-1.0", "--format", "constraints")
+    assert run.code == 0, run.err
+    assert "left out, as nobody else has it: mine" in run.err
+    [text] = [file.read_text() for file in (user.folder / "locks").iterdir()]
+    assert "gear==1.0" in text
+    assert "mine" not in text

@@ -13,8 +13,8 @@ from tf_tester.core.config.settings import TABLE as TABLE
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 EPILOG = (
-    "Every option can be set for good in tf-tester.toml, in [tool.tf-tester] of pyproject.toml, or in a "
-    "variable such as TF_TESTER_JOBS; `tf-tester config` shows what is set and where."
+    "What `tf-tester config` lists can be set for good: in tf-tester.toml, in [tool.tf-tester] of pyproject.toml, or "
+    "in a variable such as TF_TESTER_JOBS. Other options say what one command is to do."
 )
 """For the end of a command's help."""
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ _FORMATS = [str(one) for one in LockFormat if one is not LockFormat.NONE]
     short_help="Write the exact distributions of each version to files, or check such files.",
 )
 @click.argument("targets", nargs=-1, metavar="[FILE|FOLDER]...", type=click.Path(path_type=Path))
-@options(*SELECTING, *RESOLVING, "runner", "with", "requirements", *FETCHING, "color")
+@options(*SELECTING, *RESOLVING, "runner", "with", "requirements", "project", "group", *FETCHING, "color")
 @click.option(
     "-d",
     "--dest",
@@ -76,7 +77,7 @@ def command(
       tf-tester lock --from-record run.jsonl --format constraints
     """
     from tf_tester.errors import UsageError
-    from tf_tester.flow.supply.lock import check_locks, known_good, make_locks, write_locks
+    from tf_tester.flow.supply.lock import check_locks, known_good, make_locks, write_locks, write_reasons
     from tf_tester.report.record import report_of
     from tf_tester.wiring import TOOL, services
 
@@ -85,7 +86,9 @@ def command(
     chosen = [LockFormat(one) for one in dict.fromkeys(formats or ("pylock",))]
     if record is not None:
         failures: list[UnmadeLock] = []
-        names = write_locks(known_good(report_of(record)), folder, chosen, TOOL)
+        reasons: Mapping[str, Path] = {}
+        made = known_good(report_of(record))
+        names = write_locks(made, folder, chosen, TOOL)
     else:
         settings = with_indexes(settings_from(ctx.params).settings)
         trial = trial_of(settings, targets, ())
@@ -95,9 +98,14 @@ def command(
                 return check_locks([folder], trial, world, _tell_checked)
             made, failures = make_locks(selection_of(settings), trial, world)
             names = write_locks(made, folder, chosen, TOOL)
+            reasons = write_reasons(failures, world.run.folder)
     say(str(folder / name) for name in names)
+    if local := sorted({pin for one in made for pin in one.local}):
+        say([f"tf-tester: left out, as nobody else has it: {', '.join(local)}; --project adds a project."], sys.stderr)
     for failure in failures:
         lines = [f"tf-tester: {failure.name}: {failure.error}", failure.error.hint]
+        if failure.name in reasons:
+            lines.append(f"Evidence: {reasons[failure.name]}")
         say([text for text in lines if text], sys.stderr)
     return code_of_errors(failure.error for failure in failures)
 

@@ -45,6 +45,11 @@ class MadeLock(Struct, frozen=True):
     repeatable: bool = True
     """Whether the same question could be asked again."""
 
+    @property
+    def local(self) -> tuple[str, ...]:
+        """Return the names of what was built here from folders, and is nowhere to be had."""
+        return tuple(pin.name for pin in self.lock.pins if not pin.url)
+
 
 class UnmadeLock(Struct, frozen=True):
     """A cell without a lock, and why."""
@@ -123,6 +128,18 @@ def write_locks(made: Sequence[MadeLock], folder: Path, formats: Sequence[LockFo
             write_file(folder / name, text)
             names.append(name)
     return names
+
+
+def write_reasons(failures: Sequence[UnmadeLock], folder: Path) -> dict[str, Path]:
+    """Write why locks could not be made, in the words of the resolver or the build; return the files by cell."""
+    found = {}
+    for number, failure in enumerate(failures, 1):
+        if failure.error.detail.strip():
+            with folder_errors(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+            found[failure.name] = folder / f"lock-{number}.txt"
+            write_file(found[failure.name], f"{failure.name}: {failure.error}\n\n{failure.error.detail.strip()}\n")
+    return found
 
 
 def check_locks(places: Sequence[Path], trial: Trial, services: Services, told: Callable[[CheckedLock], None]) -> int:
