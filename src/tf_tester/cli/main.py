@@ -103,9 +103,32 @@ def main() -> None:
 def run(arguments: list[str] | None = None) -> NoReturn:
     """Run a command, and end the process with its exit code: the console script."""
     gc.set_threshold(GARBAGE)
-    code = _exit_code(arguments)
+    _open_streams()
+    code = _flushed(_exit_code(arguments))
     gc.freeze()  # all of it goes now: looking through it for garbage first would take a tenth of a second
     sys.exit(code)
+
+
+def _open_streams() -> None:
+    """Have the three standard streams where the caller has closed one (`>&-`): else the next file takes its number."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+    sys.stdin = sys.stdin or open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - it is a descriptor
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+
+
+def _flushed(code: int) -> int:
+    """Write what is left in buffers while a failure of that can still be told; return the exit code."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError as error:
+        return _ended_by(error)
+    return code
 
 
 def _exit_code(arguments: list[str] | None) -> int:

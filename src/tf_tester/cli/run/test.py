@@ -5,7 +5,7 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 from msgspec.structs import replace
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _NOT_WITH_LOCKS = ("versions", "last", "python", "resolve", "with", "requirements", "install-python")
 """What a lock says already."""
+_STDOUT = Path("-")
+_TESTS = (".py", ".ipynb")
 _FILE_COLUMNS = 120
 """Where the report goes into a file or a log."""
 
@@ -45,9 +47,11 @@ _FILE_COLUMNS = 120
 @click.option(
     "--json",
     "json_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Write the record of the run (JSON lines).",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    is_flag=False,
+    flag_value="-",
+    metavar="[FILE]",
+    help="Print JSON, a line for each event, and the report on standard error; with FILE write it there.",
 )
 @click.option(
     "--locked",
@@ -96,7 +100,10 @@ def command(
         raise UsageError(f"--locked and --{given[0]} both say what is tested.", hint="Give one of them.")
     if update_baseline and baseline_file is None:
         raise UsageError("--update-baseline has no file to write.", hint="Name it with --baseline FILE.")
-    own = tuple(Path(os.path.abspath(file)) for file in (json_file, baseline_file) if file is not None)  # noqa: PTH100
+    if json_file is not None and json_file.suffix in _TESTS and json_file.exists():
+        raise UsageError(f"--json would write the record over {json_file}.", hint="Give --json behind the tests.")
+    files = (None if json_file == _STDOUT else json_file, baseline_file)
+    own = tuple(Path(os.path.abspath(file)) for file in files if file is not None)  # noqa: PTH100
     return _run(
         settings,
         replace(tests_of(settings, targets, ctx.meta.get("rest", ())), written=own),
@@ -135,11 +142,15 @@ def _run(
         )
         record = world.run.folder / "record.jsonl"
     report = report_of(record)
-    _print(report, settings)
-    if json_file is not None:
+    stream = sys.stderr if json_file == _STDOUT else sys.stdout
+    _print(report, settings, stream)
+    if json_file == _STDOUT:
+        with record.open(encoding="utf-8") as lines:
+            shutil.copyfileobj(lines, sys.stdout)
+    elif json_file is not None:
         shutil.copyfile(record, json_file)
     if comparison is not None and code != INTERRUPTED:
-        say(comparison.finish(report))
+        say(comparison.finish(report), stream)
     return code
 
 
@@ -149,14 +160,14 @@ def _explain(run: "Run", results: "Mapping[str, CellResult]") -> None:
     explain_failures(run, results, tell_progress)
 
 
-def _print(report: "RunReport", settings: Settings) -> None:
+def _print(report: "RunReport", settings: Settings, stream: TextIO) -> None:
     from tf_tester.report.matrix import print_report
 
     print_report(
         report,
-        sys.stdout,
+        stream,
         environ=_colours(settings),
-        width=shutil.get_terminal_size().columns if sys.stdout.isatty() else _FILE_COLUMNS,
+        width=shutil.get_terminal_size().columns if stream.isatty() else _FILE_COLUMNS,
         timings=settings.timings,
         default_package=settings_from({}).settings.package,
     )
