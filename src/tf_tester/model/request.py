@@ -88,6 +88,8 @@ class Trial(Struct, frozen=True):
     """The SHA-256 that a project's file may have, by canonical name."""
     direct: tuple[DirectReference, ...] = ()
     """Besides `requirements`: what is named by its address."""
+    pre: bool = False
+    """Whether pre-releases will do of what is installed besides the package under test."""
     places: tuple[tuple[str, str], ...] = ()
     """Requirements that stand in files, each with its place, such as `r.txt:3`."""
     project: Path | None = None

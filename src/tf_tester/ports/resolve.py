@@ -56,6 +56,8 @@ class Question(Struct, frozen=True):
     """Canonical names of what the first of the requirements stands for, whoever requires it."""
     good_for: timedelta | None = None
     """How long an answer stays good; None: for ever, as of a day in the past. Nothing: it is asked anew, or fails."""
+    pre: bool = False
+    """Whether pre-releases will do, of everything."""
     allow_build: frozenset[str] = frozenset()
     """Canonical names whose source distributions may be built, besides the known ones."""
 

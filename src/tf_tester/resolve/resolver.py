@@ -243,6 +243,8 @@ class UvResolver:
             words += ["--no-header", "--no-annotate", "--quiet", "--only-binary", ":all:"]
             if question.resolution is Resolution.LOWEST:
                 words += ["--resolution", "lowest"]
+            if question.pre:
+                words += ["--prerelease", "allow"]
             if question.constraints:
                 limits = self._workplace / f"constraints-{view.token}.txt"
                 limits.write_text("\n".join(question.constraints) + "\n", encoding="utf-8")
@@ -361,6 +363,7 @@ def question_key(question: Question, known_sdists: frozenset[str], authority: st
         "resolution": question.resolution,
         "cutoff": question.cutoff.isoformat() if question.cutoff else None,
         **({"majors_until": question.majors_until.isoformat()} if question.majors_until else {}),
+        **({"pre": True} if question.pre else {}),
         **({"alike": sorted(question.alike)} if question.alike else {}),
         **({"local": [(one.pin.sha256, one.metadata.hex()) for one in question.local]} if question.local else {}),
         **({"undated": sorted(question.undated)} if question.undated else {}),

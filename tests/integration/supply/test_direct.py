@@ -108,3 +108,18 @@ def test_what_is_wrong_with_an_address_is_told(user: User, requirement: str, cod
     user.write("check.py", "import toy\n")
     run = user.run("test", "check.py", "--versions", "1.0", "-r", "r.txt")
     assert (run.code, said in " ".join((run.out + run.err).split())) == (code, True), run.out + run.err
+
+
+def test_a_file_may_allow_pre_releases_and_a_line_that_cannot_be_had_is_named(user: User, index: Simulator) -> None:
+    for version in ("1.0", "2.0rc1"):
+        index.add_wheel(*make_wheel("cog", version), upload_time="2019-01-01T00:00:00Z")
+    user.write("check.py", "import toy, cog\nprint(cog.__version__)\n")
+    user.write("r.txt", "--pre\ncog\n")
+    run = user.run("test", "check.py", "--versions", "1.0", "-r", "r.txt")
+    assert pins(run.record())["cog"]["version"] == "2.0rc1"
+    user.write("r.txt", "six\n\ncog>=99\n")
+    index.add_wheel(*make_wheel("six", "1.0"), upload_time="2019-01-01T00:00:00Z")
+    run = user.run("test", "check.py", "--versions", "1.0", "-r", "r.txt")
+    assert run.code == 3
+    assert "No set of dependencies fits toy==1.0" in run.results()["1.0"]["summary"]
+    assert run.results()["1.0"]["summary"].endswith("r.txt:3 asks for cog>=99.")

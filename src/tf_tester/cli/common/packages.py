@@ -90,6 +90,7 @@ def with_packages(trial: Trial, settings: Settings) -> Trial:
         trial,
         requirements=(*named, *found.requirements, *_of_groups(settings.group, project)),
         direct=tuple(dict.fromkeys((*(one for one in placed if one.name != package), *found.direct))),
+        pre=found.pre,
         places=found.places,
         constraints=found.constraints,
         hashes=tuple(found.hashes.items()),

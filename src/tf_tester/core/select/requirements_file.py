@@ -29,7 +29,6 @@ _NO_MATTER = ("--trusted-host", "--prefer-binary", "--only-binary", "--use-featu
 """Options that change nothing here: wheels are taken where there are any, and TLS is checked."""
 _INSTEAD = {
     "--index-url": "Give it to tf-tester: --index-url {value}",
-    "--pre": "--pre is for the versions of the package under test; of others name one, as in NAME>=2.0rc1.",
     "--editable": "For a project of your own there is --project {value}; what is in git, or need not be edited, is "
     "built without {word}.",
     "--no-binary": "Sources of a project may be built with --allow-build {value}",
@@ -62,6 +61,8 @@ class RequestedPackages(Struct, frozen=True):
     """Addresses."""
     places: tuple[tuple[str, str], ...] = ()
     """Requirements and constraints, each with the file and line where it stands."""
+    pre: bool = False
+    """Pre-releases will do, of whatever is installed."""
 
 
 def read_requirements(
@@ -83,6 +84,7 @@ def read_requirements(
         tuple(dict.fromkeys(reader.find_links)),
         tuple(dict.fromkeys(reader.extra_indexes)),
         tuple(reader.places),
+        reader.pre,
     )
 
 
@@ -111,6 +113,7 @@ class _Reader:
         self.find_links: list[tuple[str, Path]] = []
         self.extra_indexes: list[str] = []
         self.places: list[tuple[str, str]] = []
+        self.pre = False
         self._cwd = cwd
         self._package = package
         self._read = read
@@ -148,6 +151,8 @@ class _Reader:
             self.read(file.parent / value, is_constraint=is_constraint or option == "--constraint")
         elif option == "--find-links" and value:
             self.find_links.append((value, file.parent))
+        elif option == "--pre":
+            self.pre = True
         elif option == "--extra-index-url" and value:
             self.extra_indexes.append(value)
         elif option not in _NO_MATTER:

@@ -107,6 +107,7 @@ class Preparer:
                 majors_until=None if released is None else majors_until(released, grace),
                 undated=frozenset(one.name for one in planned.cell.besides),
                 constraints=self._trial.constraints,
+                pre=self._trial.pre,
                 local=tuple(one for one, _ in local),
                 alike=self._alike,
                 good_for=self._good_for(planned.cell.resolution),
@@ -213,9 +214,7 @@ class Preparer:
                     f"The lock has no {' and no '.join(absent)}, which the project requires.",
                     hint="Make the lock with that (`tf-tester lock --with`), or test without a lock.",
                 )
-            lock = _with_pin(lock, project[0])
-        for one, _ in self._direct(preparation.interpreter):
-            lock = _with_pin(lock, one.pin)
+            lock = replace(lock, pins=(*(pin for pin in lock.pins if canonicalize_name(pin.name) != own), project[0]))
         preparation.lock = lock
         preparation.remarks += lock.remarks
         return lock
@@ -418,12 +417,6 @@ class _CountDown:
             last = self._count == 0
         if last:
             self._done()
-
-
-def _with_pin(lock: Lock, pin: Pin) -> Lock:
-    """Return a lock with a pin in place of what it has of that project."""
-    name = canonicalize_name(pin.name)
-    return replace(lock, pins=(*(one for one in lock.pins if canonicalize_name(one.name) != name), pin))
 
 
 def _holds(marker: str, interpreter: Interpreter) -> bool:

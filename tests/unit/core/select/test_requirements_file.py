@@ -100,7 +100,6 @@ def test_only_the_hash_that_indexes_have_is_compared() -> None:
         ("-e .", "--project ."),
         ("--editable=./lib", "--project ./lib"),
         ("-e git+https://host/six.git", "built without -e"),
-        ("--pre", "NAME>=2.0rc1"),
         ("--no-binary numpy", "--allow-build numpy"),
         ("--find-links", "are understood"),
         ("six @ hg+https://host/six", "in git"),
@@ -158,3 +157,4 @@ def test_where_files_are_to_be_looked_for_is_read() -> None:
     found = asked("-f wheels\n--find-links=https://host/all.html\n--extra-index-url https://host/simple\nsix\n")
     assert found.find_links == (("wheels", Path("/p")), ("https://host/all.html", Path("/p")))
     assert found.extra_indexes == ("https://host/simple",)
+    assert (found.pre, asked("--pre\nsix\n").pre) == (False, True)

@@ -145,7 +145,7 @@ BOTH = (("P", {"gear": "1", "axle": "1"}), ("F", {"gear": "2", "axle": "2"}))
             "unknown, likely gear 1 → 2",
         ),
         (raised("no", USER, GEAR), BOTH, "unknown, perhaps gear 1 → 2: the traceback ends in gear; 2 others changed"),
-        (raised("no", USER), BOTH, "unknown, the cells that pass also have other dependencies"),
+        (raised("no", USER), BOTH, "unknown, those that pass differ in dependencies, too: --why tells"),
         # A file of the user's stands before it.
         (raised("cannot import name 'x' from partially initialized module 'gear' (/x)", USER), BOTH, "unknown, the"),
         # No border: a version in the middle passes.
