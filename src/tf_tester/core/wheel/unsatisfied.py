@@ -20,7 +20,7 @@ def is_demanded(text: str, reasoning: str) -> bool:
     except InvalidRequirement:
         return False
     words = " ".join(reasoning.split())
-    words = re.sub(r" and (?=[A-Za-z0-9][\w.-]*[<>=!~])", " and you require ", words)
+    words = re.sub(r" and (?=[A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?[<>=!~])", " and you require ", words)
     for name, rest in re.findall(_DEMANDS, words):
         try:
             found = Requirement(f"{name}{rest.rstrip('.')}")
