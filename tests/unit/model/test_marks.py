@@ -49,6 +49,9 @@ def test_every_failure_of_a_cell_counts_and_not_the_gravest_alone() -> None:
         ({"a": EMPTY, "b": FAIL}, UNTESTABLE),
         ({"b": PASS}, UNTESTABLE),
         ({"b": FAIL}, BAD),
+        # A file that couldn't be collected elsewhere.
+        ({"a::one": PASS, "a::two": PASS}, GOOD),
+        ({"a::one": PASS, "a::two": FAIL}, BAD),
     ],
 )
 def test_where_one_test_counts_the_others_dont(rows: dict[str, Outcome], mark: Mark) -> None:

@@ -156,6 +156,12 @@ def gravest_first(rows: Iterable[TestRow]) -> dict[str, TestRow]:
     return found
 
 
+def rows_of(result: CellResult, test: str) -> tuple[TestRow, ...]:
+    """Return the rows of a test; those of a file's tests where the file has none of its own: it could be collected."""
+    own = tuple(row for row in result.tests if row.id == test)
+    return own or tuple(row for row in result.tests if row.id.startswith(f"{test}::"))
+
+
 def kinds_of_failure(result: CellResult) -> dict[Signature, tuple[TestRow | None, str]]:
     """Return kinds of failure in the order of the tests, each with the first test that shows it."""
     return {signature: (row, told) for signature, (row, told, _) in _counted(result).items()}

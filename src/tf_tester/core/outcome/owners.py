@@ -16,6 +16,7 @@ _MODULES = (
     re.compile(r"cannot import name '?\w+'? from '([\w.]+)'"),
     re.compile(r"No module named '?([\w.]+)"),
 )
+_LACKING_FILE = re.compile(r"cannot import name '?\w+'? from '[\w.]+' \((.+?)\)")
 _IMPORTS = re.compile(r"^ +(?:import|from) ([\w.]+)", re.MULTILINE)
 _LONGEST = 20_000
 """Characters of one text that are looked at."""
@@ -84,6 +85,16 @@ def named_module(message: str) -> str:
     ('numpy', 'a.b')
     """
     return next((found[1] for pattern in _MODULES if (found := pattern.search(message[:_LONGEST]))), "")
+
+
+def file_of_named(message: str) -> str:
+    """Return the file of the module that lacks a name, where Python tells it: `tensorflow.keras` may be keras's.
+
+    >>> file_of_named("cannot import name 'x' from 'a.b' (/lib/python3.9/site-packages/c/b.py)")
+    '/lib/python3.9/site-packages/c/b.py'
+    """
+    found = _LACKING_FILE.search(message[:_LONGEST])
+    return found[1] if found is not None else ""
 
 
 def _paths(row: TestRow) -> Iterable[str]:

@@ -11,6 +11,7 @@ from math import ceil, log2
 
 from msgspec import Struct
 
+from tf_tester.core.outcome.failures import rows_of
 from tf_tester.model.outcome import CellResult, Outcome, TestRow
 
 
@@ -129,7 +130,7 @@ def mark_of(result: CellResult, failures: Sequence[str], test: str) -> Mark:
     `failures`: words of the failures that are meant, in whichever of its tests; none: every failure is. `test`: the
     only one that counts; empty: all do. Where nothing was tested, nothing is shown.
     """
-    of_test = {row.outcome for row in result.tests if row.id == test} if test else set()
+    of_test = {row.outcome for row in rows_of(result, test)} if test else set()
     outcomes = of_test or {result.outcome}
     if Outcome.EMPTY in outcomes:
         return Mark.UNTESTABLE

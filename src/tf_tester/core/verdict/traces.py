@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 from packaging.utils import canonicalize_name
 
-from tf_tester.core.outcome.owners import YOURS, named_module, owner_of_file, owner_of_module
+from tf_tester.core.outcome.owners import YOURS, file_of_named, named_module, owner_of_file, owner_of_module
 from tf_tester.core.outcome.tracebacks import RaisedException, TracebackFrame, chain_of
 from tf_tester.core.verdict.missing import DISTRIBUTIONS
 from tf_tester.model.outcome import TestRow
@@ -20,11 +20,13 @@ class PointedAt(Struct, frozen=True):
     """It says that a name, or a module, of this distribution isn't there."""
     through: frozenset[str]
     """Other distributions whose code was under way; none: the user's own code asked for it."""
+    module: str = ""
+    """The one that lacks it, where the message names it."""
 
-    @property
-    def told(self) -> str:
+    def told(self, version: str = "") -> str:
         """Return it in half a sentence."""
-        return f"the error says that {self.name} lacks it" if self.lacks else f"the traceback ends in {self.name}"
+        name = f"{self.name} {version}".strip()
+        return f"the error says that {name} lacks it" if self.lacks else f"the traceback ends in {name}"
 
 
 def pointed_at(row: TestRow | None, owners: Mapping[str, str]) -> PointedAt | None:
@@ -39,9 +41,11 @@ def pointed_at(row: TestRow | None, owners: Mapping[str, str]) -> PointedAt | No
     if "partially initialized module" in first:
         return None
     if module := named_module(first):
-        owner = owner_of_module(module, owners)
+        file = file_of_named(first)
+        owner = (owner_of_file(file, owners) if file else None) or owner_of_module(module, owners)
         name = _by_name(module) if owner is None else owner  # of one's own project nobody else is to blame
-        return PointedAt(name, lacks=True, through=frozenset(way) - {name, YOURS}) if name and way else None
+        through = frozenset(way) - {name, YOURS}
+        return PointedAt(name, lacks=True, through=through, module=module) if name and way else None
     if not way or way[-1] == YOURS:
         return None
     name = way[-1]

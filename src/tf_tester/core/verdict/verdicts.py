@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from tf_tester.core.outcome.failures import SharedFailure
+from tf_tester.core.outcome.failures import SharedFailure, rows_of
 from tf_tester.core.outcome.report import RunReport, cell_labels
 from tf_tester.core.outcome.tracebacks import what_ended
 from tf_tester.core.text.sizes import count_text
@@ -133,7 +133,7 @@ def _changed_where_it_points(seen: _Seen, good: Cell, bad: Cell) -> str:
     if pointed is None or before is None or after is None:
         return ""
     changed = next((one for one in changes(before, after) if one.name == pointed.name), None)
-    return f"; {pointed.told}: {changed.text}" if changed is not None else ""
+    return f"; {pointed.told()}: {changed.text}" if changed is not None else ""
 
 
 def _by_the_traceback(seen: _Seen) -> FailureFinding | None:
@@ -149,7 +149,9 @@ def _by_the_traceback(seen: _Seen) -> FailureFinding | None:
         return None
     good_locks, bad_locks, borders, python_too = compared
     change = next((one for one in borders if one.name == pointed.name), None)
-    if change is None or python_too:
+    # `tensorflow.keras` may be the distribution keras, however Python calls it.
+    beside = {str(canonicalize_name(pin.name)) for lock in (*good_locks, *bad_locks) for pin in lock.pins}
+    if change is None or python_too or beside & set(pointed.module.split(".")[1:]):
         return None
     alone = len(borders) == 1
     same_way = any(
@@ -158,9 +160,9 @@ def _by_the_traceback(seen: _Seen) -> FailureFinding | None:
     is_package = pointed.name == seen.failing[0].package
     if pointed.lacks and same_way:
         asked = "which the test itself asks for" if not pointed.through else "asked for by what hasn't changed"
-        evidence = f"{pointed.told}, {asked}"
+        evidence = f"{pointed.told()}, {asked}"
     elif alone and not is_package:
-        evidence = f"{pointed.told}, and of all that changed it alone separates the cells that pass from these"
+        evidence = f"{pointed.told()}, and of all that changed it alone separates the cells that pass from these"
     else:
         return None
     verdict = Verdict.FRAMEWORK if is_package else Verdict.DEPENDENCY
@@ -169,20 +171,24 @@ def _by_the_traceback(seen: _Seen) -> FailureFinding | None:
 
 def _unknown(seen: _Seen) -> FailureFinding:
     near = [cell for cell in seen.passing if any(cell.package == bad.package for bad in seen.failing)]
+    pointed = pointed_at(seen.row, seen.owners)
     if not near:
-        return FailureFinding(
-            Verdict.UNKNOWN, f"it passes nowhere in this run{_would_tell(seen.failing)}", enough=False
-        )
+        nowhere = "it passes nowhere in this run"
+        lock = seen.report.locks.get(seen.failing[0].name)
+        pins = lock.pins if lock is not None and pointed is not None else ()
+        its = [pin.version for pin in pins if pointed and canonicalize_name(pin.name) == pointed.name]
+        if pointed is not None and its and pointed.name != seen.failing[0].package:
+            nowhere += f"; {pointed.told(its[0])}"
+        return FailureFinding(Verdict.UNKNOWN, nowhere + _would_tell(seen.failing), enough=False)
     told = "those that pass differ in dependencies, too: --why tells"
     if (compared := _compared(seen)) is not None:
         _, _, borders, python_too = compared
-        pointed = pointed_at(seen.row, seen.owners)
         hit = next((one for one in borders if pointed is not None and one.name == pointed.name), None)
         if len(borders) == 1 and not python_too:
             told = f"likely {borders[0].text}: of all that changed it alone separates the cells that pass from these"
         elif hit is not None and pointed is not None:
             others = count_text(len(borders) - 1 + python_too, "other")
-            told = f"perhaps {hit.text}: {pointed.told}; {others} changed with it"
+            told = f"perhaps {hit.text}: {pointed.told()}; {others} changed with it"
     return FailureFinding(Verdict.UNKNOWN, told, enough=False)
 
 
@@ -250,7 +256,7 @@ def _beside(cell: Cell, report: RunReport, *, files: bool) -> frozenset[tuple[st
 def _passes(cell: Cell, test: str, report: RunReport) -> bool:
     """Return whether a test does, whatever else the cell came to; without one, the cell."""
     result = report.result(cell)
-    outcomes = {row.outcome for row in result.tests if row.id == test} if test else {result.outcome}
+    outcomes = {row.outcome for row in rows_of(result, test)} if test else {result.outcome}
     return outcomes == {Outcome.PASS}
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from tf_tester.core.outcome.failures import headline
+from tf_tester.core.outcome.failures import headline, rows_of
 from tf_tester.core.verdict.bisect import Mark, combined, is_meant, mark_of, meant_row
 from tf_tester.errors import OWN_FAILURE, CellRefused, OurFailure, TfTesterError
 from tf_tester.flow.run.cells import attempt_cell
@@ -88,7 +88,9 @@ class Prober:
 
     def _what_counts(self, result: CellResult) -> tuple[Outcome, str, TestRow | None]:
         """Return what the test that counts came to, or one that fails in a way that is meant, else the cell."""
-        row = next((row for row in result.tests if self.test and row.id == self.test), None)
+        own = rows_of(result, self.test) if self.test else ()
+        # Of a file's tests one that fails: they stand for the file that could not be collected elsewhere.
+        row = next((row for row in own if row.outcome.is_failure_of_the_test), next(iter(own), None))
         if row is None and not is_meant(result.summary, self._failures):
             row = meant_row(result, self._failures)
         if row is None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
-from tf_tester.core.outcome.failures import Signature, kinds_of_failure
+from tf_tester.core.outcome.failures import Signature, kinds_of_failure, rows_of
 from tf_tester.core.verdict.bisect import Mark
 from tf_tester.core.verdict.drift import series_bounds
 from tf_tester.core.verdict.traces import pointed_at
@@ -171,7 +171,7 @@ class _Explainer:
     def _passes(self, planned: PlannedCell) -> bool:
         """Tell whether the test that counts passes, whatever else the cell came to."""
         result = self._results.get(planned.cell.name)
-        outcomes = {row.outcome for row in result.tests if row.id == self._prober.test} if result else set()
+        outcomes = {row.outcome for row in rows_of(result, self._prober.test)} if result else set()
         return outcomes == {Outcome.PASS}
 
 

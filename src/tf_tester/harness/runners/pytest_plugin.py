@@ -79,6 +79,8 @@ class Plugin:
             return
         row = OpenRow(self._session, self._id(report.nodeid))
         judge(row, report, "error")
+        # What an import has printed: NumPy tells there, and there alone, why a compiled module doesn't go with it.
+        row.stdout, row.stderr = getattr(report, "capstdout", ""), getattr(report, "capstderr", "")
         self._tests.finish(row)
 
     @pytest.hookimpl(trylast=True)

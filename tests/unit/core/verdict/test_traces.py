@@ -17,8 +17,8 @@ def row(last: str, *files: str, before: str = "") -> TestRow:
     return TestRow("t", Outcome.FAIL, ExceptionFact(kind, message, files[-1]), traceback=traceback)
 
 
-def into(name: str, *through: str, lacks: bool = False) -> PointedAt:
-    return PointedAt(name, lacks, frozenset(through))
+def into(name: str, *through: str, lacks: str = "") -> PointedAt:
+    return PointedAt(name, bool(lacks), frozenset(through), lacks)
 
 
 @pytest.mark.parametrize(
@@ -30,9 +30,9 @@ def into(name: str, *through: str, lacks: bool = False) -> PointedAt:
         (row("TypeError: no", USER, f"{SITE}/mine/x.py"), None),
         (row("TypeError: no", USER), None),
         (row("TypeError: no", USER, GEAR, USER), None),
-        (row("ModuleNotFoundError: No module named 'PIL'", USER), into("pillow", lacks=True)),
+        (row("ModuleNotFoundError: No module named 'PIL'", USER), into("pillow", lacks="PIL")),
         (row("ModuleNotFoundError: No module named 'mine.x'", USER), None),
-        (row("ImportError: cannot import name 'x' from 'axle' (/p)", USER, GEAR), into("axle", "gear", lacks=True)),
+        (row("ImportError: cannot import name 'x' from 'axle' (/p)", USER, GEAR), into("axle", "gear", lacks="axle")),
     ],
 )
 def test_the_innermost_frame_or_the_name_that_is_lacking_tells(failed: TestRow, expected: PointedAt | None) -> None:

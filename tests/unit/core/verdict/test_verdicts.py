@@ -146,6 +146,14 @@ BOTH = (("P", {"gear": "1", "axle": "1"}), ("F", {"gear": "2", "axle": "2"}))
         ),
         (raised("no", USER, GEAR), BOTH, "unknown, perhaps gear 1 → 2: the traceback ends in gear; 2 others changed"),
         (raised("no", USER), BOTH, "unknown, those that pass differ in dependencies, too: --why tells"),
+        # Python calls it toy's, and it may be gear's.
+        (raised("module 'toy.gear' has no attribute 'spin'", USER), BOTH, "unknown, perhaps toy 1 → 2"),
+        (raised(f"cannot import name 'x' from 'toy.a' ({GEAR})", USER), BOTH, "dependency, gear 1 → 2"),
+        (
+            raised("no", USER, GEAR),
+            (("F", {"gear": "2"}),),
+            "unknown, it passes nowhere in this run; the traceback ends in gear 2",
+        ),
         # A file of the user's stands before it.
         (raised("cannot import name 'x' from partially initialized module 'gear' (/x)", USER), BOTH, "unknown, the"),
         # No border: a version in the middle passes.
@@ -161,6 +169,14 @@ def test_the_distribution_that_a_failure_points_into_is_blamed_where_nothing_els
 ) -> None:
     verdict, evidence = compared(failing, *locks)
     assert f"{verdict}, {evidence}".startswith(expected)
+
+
+def test_a_file_that_can_be_collected_in_one_cell_alone_passes_there_by_its_tests() -> None:
+    cells = [cell(version) for version in ("1", "2")]
+    of = report({cells[0]: PASS, cells[1]: FAIL}, {one: lock(toy=one.version, gear="3") for one in cells})
+    tests = (TestRow("t.py::one", Outcome.PASS), TestRow("t.py::two", Outcome.PASS))
+    results = {**of.results, cells[0].name: CellResult(cells[0].name, Outcome.PASS, tests=tests)}
+    assert verdict(msgspec.structs.replace(of, results=results))[0] is Verdict.FRAMEWORK
 
 
 def test_where_the_python_changed_with_it_the_error_alone_is_not_enough() -> None:
