@@ -1115,7 +1115,7 @@ def test_a_module_that_pytest_cannot_collect_has_a_row_and_hides_no_other(bench:
     assert exceptions["test_import.py"] == ("ModuleNotFoundError", 1)
     assert exceptions["test_syntax.py"] == ("SyntaxError", 1)
     assert exceptions["test_name.py"] == ("NameError", 3)
-    assert ran.rows["test_name.py"]["stderr"] == "because\n", "what NumPy prints there is why a module doesn't go with it"
+    assert ran.rows["test_name.py"]["stderr"] == "because\n", "NumPy tells there why a module doesn't go with it"
     assert exceptions["deep"] == ("ZeroDivisionError", 1)
     assert ran.rows["test_skip.py"]["reason"].startswith("could not import 'absent_module'")
     assert "/_pytest/" not in "".join(row["traceback"] for row in ran.rows.values())

@@ -82,8 +82,8 @@ def finding(difference: SharedFailure, report: RunReport) -> FailureFinding:
     explained = next((one for one in report.explanations if one.cell in cells and one.test in ("", test)), None)
     if explained is None:
         return replace(told_by_cells, span=span)
-    if explained.verdict is Verdict.UNKNOWN and told_by_cells.verdict is not Verdict.UNKNOWN:
-        return replace(told_by_cells, span=span, explanation=explained)
+    if explained.verdict is Verdict.UNKNOWN:
+        return replace(told_by_cells, span=span, explanation=explained, enough=True)
     broken = abi_break(row, seen.owners, report.locks.get(cells[0].name))
     return FailureFinding(explained.verdict, "", span, explained, note=broken.told if broken is not None else "")
 
