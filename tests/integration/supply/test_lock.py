@@ -80,6 +80,13 @@ def test_a_lock_for_tests_has_their_runner(user: User) -> None:
     assert user.run("lock", "--check").code == 0
 
 
+def test_what_is_remarkable_of_a_lock_is_told(user: User, index: Simulator) -> None:
+    index.add_wheel(*make_wheel("late", "1.0"), upload_time="2021-08-20T00:00:00Z")
+    run = user.run("lock", "--versions", "1.1", "--with", "late")
+    assert run.code == 0
+    assert f"tf-tester: toy 1.1 py{PY}: nothing as of 2021" in run.err
+
+
 def test_other_formats_are_what_pip_takes(user: User, index: Simulator) -> None:
     index.add_wheel(*make_sdist("cog", "1.0"), upload_time="2019-01-01T00:00:00Z")
     formats = ("--format", "requirements", "--format", "constraints")

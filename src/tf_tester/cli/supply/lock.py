@@ -96,7 +96,9 @@ def command(
         with services(settings, lambda _: tell, environ=os.environ) as world:
             if check:
                 return check_locks([folder], trial, world, _tell_checked)
-            made, failures = make_locks(selection_of(settings), trial, world)
+            remarks: list[str] = []
+            made, failures = make_locks(selection_of(settings), trial, world, remarks.append)
+            say((f"tf-tester: {remark}" for remark in remarks), sys.stderr)
             names = write_locks(made, folder, chosen, TOOL)
             reasons = write_reasons(failures, world.run.folder)
     say(str(folder / name) for name in names)

@@ -52,7 +52,7 @@ def shell(
         lock, _ = preparer.locked(preparation)
         keep = f"{planned.cell.package}-{planned.cell.version}-py{planned.cell.python}" if trial.keep else None
         with preparer.environment(preparation, lock, lambda _state: None, keep=keep) as environment:
-            for remark in preparation.remarks:
+            for remark in (*selected.remarks, *preparation.remarks):
                 announce(remark)
             if keep is not None:
                 announce(f"the environment is kept; enter it with: . {environment.scripts / 'activate'}")

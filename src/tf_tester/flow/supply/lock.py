@@ -44,6 +44,8 @@ class MadeLock(Struct, frozen=True):
     lock: Lock
     repeatable: bool = True
     """Whether the same question could be asked again."""
+    remarks: tuple[str, ...] = ()
+    """What a person should know of how it was made."""
 
     @property
     def local(self) -> tuple[str, ...]:
@@ -66,10 +68,13 @@ class CheckedLock(Struct, frozen=True):
     error: TfTesterError | None = None
 
 
-def make_locks(selection: Selection, trial: Trial, services: Services) -> tuple[list[MadeLock], list[UnmadeLock]]:
+def make_locks(
+    selection: Selection, trial: Trial, services: Services, remarked: Callable[[str], None]
+) -> tuple[list[MadeLock], list[UnmadeLock]]:
     """Make one for each cell, its test runner's distributions included where the trial has tests.
 
-    Raises `UsageError`, `IndexUnreachable`; what fails for one version doesn't cost the others.
+    `remarked` is called with what a person should know of how cells were chosen, and of each lock. Raises `UsageError`,
+    `IndexUnreachable`; what fails for one version doesn't cost the others.
     """
     tools = tools_of(jobs_of(trial)) if trial.targets else ()
     selected = with_pythons_for_all(select_cells(selection, services), selection, trial, services)
@@ -79,15 +84,20 @@ def make_locks(selection: Selection, trial: Trial, services: Services) -> tuple[
         def made(planned: PlannedCell) -> MadeLock | UnmadeLock:
             cell = planned.cell
             try:
-                lock = _resolved(planned, preparer)
+                lock, remarks = _resolved(planned, preparer)
             except TfTesterError as error:
                 return UnmadeLock(f"{cell.package} {cell.version}", error)
             assert planned.interpreter is not None
             needs = preparer.requirements(Preparation(planned, planned.interpreter))
             origin = LockOrigin(cell, selection.grace, needs, tuple(tools), tuple(sorted(selection.allow_build)))
-            return MadeLock(origin, lock)
+            return MadeLock(origin, lock, remarks=remarks)
 
         found = list(pool.map(made, selected.cells))
+    for remark in selected.remarks:
+        remarked(remark)
+    for one in (one for one in found if isinstance(one, MadeLock)):
+        for remark in one.remarks:
+            remarked(f"{one.origin.cell.package} {one.origin.cell.version} py{one.origin.cell.python}: {remark}")
     return [one for one in found if isinstance(one, MadeLock)], [one for one in found if isinstance(one, UnmadeLock)]
 
 
@@ -189,7 +199,7 @@ def _drift(file: Path, trial: Trial, services: Services) -> tuple[DistributionCh
     with interruptible(1, "lock", services.run.stop) as pool:
         policy = LockPolicy(origin.tools, anew=True)
         preparer = Preparer(selection, trial, selected.page, services, pool, policy)
-        fresh = _resolved(planned, preparer)
+        fresh, _ = _resolved(planned, preparer)
     assert planned.interpreter is not None
     for page in (
         selected.page,
@@ -203,14 +213,15 @@ def _drift(file: Path, trial: Trial, services: Services) -> tuple[DistributionCh
     return changes(read_lock(file, planned.interpreter, services), fresh)
 
 
-def _resolved(planned: PlannedCell, preparer: Preparer) -> Lock:
+def _resolved(planned: PlannedCell, preparer: Preparer) -> tuple[Lock, tuple[str, ...]]:
     if planned.interpreter is None:
         refusal = planned.refusal
         assert refusal is not None
         kind = NoWheel if refusal.outcome is Outcome.NO_WHEEL else NoPython
         raise kind(refusal.summary, hint=refusal.hint)
-    lock, _ = preparer.locked(Preparation(planned, planned.interpreter))
-    return lock
+    preparation = Preparation(planned, planned.interpreter)
+    lock, _ = preparer.locked(preparation)
+    return lock, tuple(preparation.remarks)
 
 
 def _name(cell: Cell, form: LockFormat) -> str:

@@ -155,12 +155,12 @@ BOTH = (("P", {"gear": "1", "axle": "1"}), ("F", {"gear": "2", "axle": "2"}))
             "unknown, it passes nowhere in this run; the traceback ends in gear 2",
         ),
         # A file of the user's stands before it.
-        (raised("cannot import name 'x' from partially initialized module 'gear' (/x)", USER), BOTH, "unknown, the"),
+        (raised("cannot import name 'x' from partially initialized module 'gear' (/x)", USER), BOTH, "unknown, those"),
         # No border: a version in the middle passes.
         (
             raised(LOST, USER, type="AttributeError"),
             (("P", {"gear": "1"}), ("F", {"gear": "2"}), ("P", {"gear": "3"}), ("F", {"gear": "4"})),
-            "unknown, the cells that pass",
+            "unknown, those that pass",
         ),
     ],
 )
