@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -220,7 +220,7 @@ class UvResolver:
             )
         if view.passed_over:
             remarks += (f"could not be built and were passed over: {', '.join(sorted(view.passed_over))}",)
-        remarks += self._held_back(question, view, pins)
+        remarks += (*_yanked(question, view, pins), *self._held_back(question, view, pins))
         return Lock(
             python=question.interpreter.version,
             resolution=question.resolution,
@@ -405,6 +405,16 @@ def _unresolvable(question: Question, said: str, view: QuestionView) -> TfTester
         hint=hint,
         detail=said.strip(),
     )
+
+
+def _yanked(question: Question, view: QuestionView, pins: Sequence[Pin]) -> Iterator[str]:
+    """Yield a remark on each file that its index has withdrawn; of the package under test that is told elsewhere."""
+    package = str(canonicalize_name(Requirement(question.requirements[0]).name))
+    digests = {pin.built_from or pin.sha256: pin for pin in pins if canonicalize_name(pin.name) != package}
+    for one in (one for page in view.pages.values() for one in page.artifacts):
+        if one.yanked is not None and one.sha256 in digests:
+            pin = digests[one.sha256]
+            yield f"{pin.name} {pin.version} is yanked{f': {one.yanked}' if one.yanked else ''}"
 
 
 def _sentence(clause: str) -> str:

@@ -244,6 +244,9 @@ def test_a_yanked_version_is_taken_only_when_it_is_pinned(world: World, process:
     world.simulator.add_wheel(*make_wheel("toy", "2.0"), upload_time="2020-02-01T00:00:00Z", yanked="broken")
     assert versions(process.lock("toy")[0]) == {"toy": "1.0"}
     assert versions(process.lock("toy==2.0")[0]) == {"toy": "2.0"}
+    world.wheel("car", "1.0", "2020-01-01")
+    assert process.lock("car", "toy==2.0")[0].remarks == ("toy 2.0 is yanked: broken",)
+    assert process.lock("car", "toy")[0].remarks == ()
 
 
 def test_what_has_no_hash_is_not_there(world: World, process: Process) -> None:
