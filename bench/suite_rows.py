@@ -17,7 +17,16 @@ def pytest_collectreport(report: Any) -> None:
 def pytest_runtest_logreport(report: Any) -> None:
     if report.outcome == "rerun" or (hasattr(report, "context") and not report.failed):
         return
-    word = "pass" if report.passed else "skip" if report.skipped else "fail" if report.when == "call" else "error"
+    expected = hasattr(report, "wasxfail") and "[NOTRUN]" not in str(report.wasxfail)
+    word = (
+        "pass"
+        if report.passed or (report.skipped and expected)
+        else "skip"
+        if report.skipped
+        else "fail"
+        if report.when == "call"
+        else "error"
+    )
     if STRENGTH.index(word) >= STRENGTH.index(rows.get(report.nodeid, "pass")):
         rows[report.nodeid] = word
 

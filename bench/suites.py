@@ -24,6 +24,7 @@ from typing import Any
 HERE = Path(__file__).parent
 PIP = (sys.executable, "-m", "pip", "--python")
 LONGEST = 1800
+NO_TESTS = 5
 
 
 def main() -> None:
@@ -98,7 +99,7 @@ def by_pytest(suite: dict[str, Any], tree: Path, work: Path, python: str) -> dic
     variables["SUITE_ROWS"] = str(rows)
     shutil.copyfile(HERE / "suite_rows.py", next((env / "lib").iterdir()) / "site-packages" / "suite_rows.py")
     with (work / "plain.out").open("wb") as out:
-        subprocess.run(
+        done = subprocess.run(
             [env / "bin/pytest", "-q", "-p", "suite_rows", "-p", "no:cacheprovider", *targets(suite)],
             cwd=tree,
             env=variables,
@@ -107,7 +108,8 @@ def by_pytest(suite: dict[str, Any], tree: Path, work: Path, python: str) -> dic
             timeout=LONGEST,
             check=False,
         )
-    return dict(json.loads(text) for text in rows.read_text().splitlines()) if rows.exists() else {}
+    found = dict(json.loads(text) for text in rows.read_text().splitlines()) if rows.exists() else {}
+    return found or dict.fromkeys(targets(suite) or ["."], "empty" if done.returncode == NO_TESTS else "error")
 
 
 def by_us(suite: dict[str, Any], tree: Path, work: Path, python: str) -> tuple[dict[str, str], list[str], str]:
@@ -131,7 +133,8 @@ def by_us(suite: dict[str, Any], tree: Path, work: Path, python: str) -> tuple[d
         return {}, words, (done.stderr.strip().splitlines() or [""])[0]
     events = [json.loads(text) for text in record.read_text().splitlines()]
     [cell] = [event["result"] for event in events if event["event"] == "cell-finished"]
-    return {row["id"]: row["outcome"] for row in cell.get("tests", ())}, words, cell.get("summary", "")
+    rows = {row["id"]: row["outcome"] for row in cell.get("tests", ())}
+    return rows, words, cell.get("summary", "")
 
 
 def project(suite: dict[str, Any]) -> str:

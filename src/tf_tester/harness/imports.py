@@ -91,7 +91,7 @@ class ImportWatch:
                 version = getattr(module, "__version__", None)
                 version = version if type(version) is str else None
                 file = getattr(module, "__file__", None)
-                foreign = file if type(file) is str and not _is_installed(file) else None
+                foreign = file if type(file) is str and not is_installed(file) else None
                 told = {"version": version, "foreign": foreign}
                 self._events.write("import", name=name, ok=succeeded, **dict(told, **watches[-1].read()))
             if not self._pending and self in sys.meta_path:
@@ -103,7 +103,7 @@ class ImportWatch:
             pass
 
 
-def _is_installed(file: str) -> bool:
+def is_installed(file: str) -> bool:
     """Return whether a file lies in the environment, or beside the interpreter's own library."""
     places = [sys.prefix, sys.base_prefix, sys.exec_prefix]
     return any(file.startswith(os.path.join(place, "")) for place in places)

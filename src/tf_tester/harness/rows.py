@@ -1,7 +1,7 @@
 """What becomes of one test, from its start to the event ``test``."""
 
 from .events import clip
-from .failures import describe, format_traceback, message_of
+from .failures import message_of
 from .measure import Stopwatch, peak_memory
 from .shown_warnings import WarningCollector
 
@@ -52,11 +52,15 @@ class OpenRow:
             self.exception, self.traceback = None, ""
         return stronger
 
+    def expect(self, reason: str) -> None:
+        """Note that it failed as it was expected to: that is a pass with a reason."""
+        if self.status == "pass":
+            self.reason = reason
+
     def blame(self, status: str, error: BaseException, trace: "TracebackType | None", whole: bool = False) -> None:
         """Judge by an exception."""
         if self.judge(status):
-            self.exception = describe(error, trace, self._session.imports.folders())
-            self.traceback = format_traceback(error, trace, self._session.limit, whole=whole)
+            self.exception, self.traceback = self._session.tell(error, trace, whole)
 
     def add_part(self, stdout: str, stderr: str) -> None:
         """Keep what a subtest printed; it comes before what is printed outside of subtests."""

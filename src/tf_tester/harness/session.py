@@ -6,6 +6,8 @@ import sys
 from .bytecode import UserFolders
 from .distribution import installed_version
 from .events import Events
+from .failed_imports import FailedImports
+from .failures import describe, format_traceback
 from .imports import ImportWatch
 from .installed_first import InstalledFirst
 from .shown_warnings import WarningCollector
@@ -13,6 +15,7 @@ from .traces import Traces
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import TracebackType
     from typing import Any
 
 
@@ -37,10 +40,12 @@ class HarnessSession:
         self.installed_first = InstalledFirst(order.get("installed_first") or [])
         self.imports = ImportWatch(order.get("watch") or [], self.events)
         self.traces = Traces(order.get("watch") or [])
+        self.failed_imports = FailedImports()
         self.shown_warnings = WarningCollector()
         self.user_folders = UserFolders(
             [self.rootdir] + [os.path.dirname(target.partition("::")[0]) for target in self.targets]
         )
+        self._linked = order.get("linked") or ("", "")  # a folder of links, and the one that it stands for
         self._brought = brought
         self._adds_folder = adds_folder
         self.collected = 0
@@ -71,7 +76,17 @@ class HarnessSession:
 
     def identify(self, file: str) -> str:
         """Return the id of a file: its path relative to the root folder."""
+        links, place = self._linked
+        if links and file.startswith(os.path.join(links, "")):
+            file = place + file[len(links) :]
         return os.path.relpath(file, self.rootdir).replace(os.sep, "/")
+
+    def tell(
+        self, error: BaseException, trace: "TracebackType | None", whole: bool = False
+    ) -> "tuple[dict[str, Any], str]":
+        """Return the description and the traceback of an exception; ``whole`` as in ``format_traceback``."""
+        told = describe(error, trace, self.imports.folders()), format_traceback(error, trace, self.limit, whole=whole)
+        return self.failed_imports.reason(error, trace, told)
 
     def put_on_path(self, folder: str) -> None:
         """Put a folder first on ``sys.path``, where Python itself would have put it.

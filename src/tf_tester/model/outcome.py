@@ -106,7 +106,7 @@ class TestRow(Struct, frozen=True):
     stdout: str = ""
     stderr: str = ""
     reason: str = ""
-    """Why it was skipped, or how its process died."""
+    """Why it was skipped, how its process died, or with which failure it passes (`xfail`)."""
     warnings: tuple[WarningFact, ...] = ()
     wall_s: float | None = None
     cpu_s: float | None = None
@@ -115,6 +115,8 @@ class TestRow(Struct, frozen=True):
     remarks: tuple[str, ...] = ()
     limit: Limit | None = None
     """The limit (`--limit`) beyond which it was ended."""
+    could_not_begin: bool = False
+    """pytest refused its command line or its settings: what was asked for was never tried."""
 
 
 class CellResult(Struct, frozen=True):

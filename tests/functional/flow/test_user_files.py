@@ -322,6 +322,20 @@ def test_a_name_that_hides_nothing_is_told(tmp_path: Path) -> None:
     assert remarks("nosuch", is_sandboxed=False) == ()
 
 
+def test_links_that_lead_out_of_the_users_folders_are_told(tmp_path: Path) -> None:
+    write(tmp_path, "mine/a", "elsewhere/b")
+    for name, place in (("in", "a"), ("system", "/usr"), ("broken", "nowhere"), ("out", "../elsewhere")):
+        (tmp_path / "mine" / name).symlink_to(place)
+
+    def remarks(*writable: Path, is_sandboxed: bool = True) -> tuple[str, ...]:
+        trial = Trial(cwd=tmp_path / "mine", writable=writable)
+        return UserFiles(trial, {}, StatusDigests(Kept(), lambda: LATER), (), is_sandboxed=is_sandboxed).remarks()
+
+    [told] = remarks()
+    assert told.startswith("out leads out of your folders, where tests see nothing")
+    assert remarks(tmp_path / "elsewhere") == remarks(is_sandboxed=False) == ()
+
+
 def test_it_is_told_why_files_are_in_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, "a", "b", "c")
 

@@ -777,7 +777,7 @@ UNITTEST_STATUSES = {
     "Works::test_exit": "fail",
     "Works::test_skip": "skip",
     "Works::test_skip_inside": "skip",
-    "Works::test_xfail": "skip",
+    "Works::test_xfail": "pass",
     "Works::test_xpass": "fail",
     "Works::test_parts": "fail",
     "Works::test_skipped_part": "pass",
@@ -968,6 +968,8 @@ PYTEST = """
     @pytest.mark.xfail(reason="known")
     def test_xfail(): assert False
     def test_xfail_inside(): pytest.xfail("known inside")
+    @pytest.mark.xfail(run=False)
+    def test_xfail_not_run(): assert False
     @pytest.mark.xfail(strict=True)
     def test_xpass_strict(): pass
     @pytest.mark.xfail
@@ -1008,8 +1010,9 @@ PYTEST_STATUSES = {
     "test_raise": "fail",
     "test_skip": "skip",
     "test_skip_inside": "skip",
-    "test_xfail": "skip",
-    "test_xfail_inside": "skip",
+    "test_xfail": "pass",
+    "test_xfail_inside": "pass",
+    "test_xfail_not_run": "skip",
     "test_xpass_strict": "fail",
     "test_xpass": "pass",
     "test_set_up": "error",
@@ -1159,11 +1162,11 @@ def test_an_early_end_of_pytest_leaves_no_row_out(bench: Bench, text: str, found
     assert ran.rows["test_it.py::test_3"]["reason"].startswith("was not run: the session was stopped")
 
 
-def test_what_follows_the_first_failure_under_dash_x_was_not_run(bench: Bench) -> None:
+def test_what_follows_the_first_failure_under_dash_x_has_no_row(bench: Bench) -> None:
     bench.write(test_it="def test_1(): assert False\ndef test_2(): pass")
     ran = bench.run(sys.executable, "pytest", "test_it.py", args=["-x"])
-    assert list(ran.statuses.values()) == ["fail", "skip"]
-    assert ran.rows["test_it.py::test_2"]["reason"] == "was not run: the session was stopped: stopping after 1 failures"
+    assert ran.statuses == {"test_it.py::test_1": "fail"}
+    assert ran.event("collected")["ids"] == ["test_it.py::test_1", "test_it.py::test_2"]
 
 
 def test_pytest_without_tests_is_empty(bench: Bench) -> None:

@@ -112,6 +112,24 @@ def test_a_module_that_fails_is_an_error_as_pytest_says(bench: Bench) -> None:
     assert (row["status"], row["exception"]["type"]) == ("error", "ModuleNotFoundError")
 
 
+def test_where_pytest_finds_nothing_load_tests_may(bench: Bench) -> None:
+    text = (
+        "import unittest\ndef bad(): assert False\ndef good(): pass\n"
+        "def load_tests(loader, tests, pattern):\n"
+        "    return unittest.TestSuite(map(unittest.FunctionTestCase, [good, bad]))\n"
+        "if __name__ == '__main__': unittest.main()"
+    )
+    ran = outcome_of(bench, text)
+    assert sorted(ran.statuses.values()) == ["fail", "pass"]
+    assert all("load_tests" in row["remarks"][0] for row in ran.rows.values())
+    broken = outcome_of(bench, "def load_tests(*_): raise ValueError('no')")
+    assert (broken.row["id"], broken.row["status"], broken.row["exception"]["type"]) == (
+        "test_it.py",
+        "error",
+        "ValueError",
+    )
+
+
 def test_each_file_is_judged_for_itself(bench: Bench) -> None:
     files = {"test_a": "def test_a(): pass", "test_b": "print(1)", "test_c": "import json"}
     ran = outcome_of(bench, "x = 1", "test_a.py", "test_b.py", "test_c.py", **files)
@@ -139,6 +157,8 @@ def test_a_main_block_that_kills_the_process_is_named(bench: Bench) -> None:
         "from checks import *",
         "from checks import Base\nclass Deep(Base):\n    def test_bad(self): assert False",
         "def _check():\n    def t(): assert False\n    return t\nglobals().update(test_a=_check())\ndel _check",
+        "def _check():\n    def t(): assert False\n    return t\n"
+        "for name in ('a', 'b'):\n    globals()['test_' + name] = _check()",
         "import json\nif json:\n    def test_bad(): assert False",
         "class TestIt:\n    def test_bad(self): assert False",
     ],
@@ -147,11 +167,8 @@ def test_a_script_that_only_defines_tests_has_tested_nothing(bench: Bench, edge:
     checks = "import unittest\nclass Base(unittest.TestCase): pass\ndef test_shared(): assert False"
     bench.write(checks=checks)
     row = bench.script(edge, text).row
-    if "globals" in text:
-        assert row["status"] == "pass", "it may be looking for its tests itself"
-    else:
-        assert row["status"] == "empty"
-        assert "--runner pytest" in row["reason"]
+    assert row["status"] == "empty"
+    assert "--runner pytest" in row["reason"]
 
 
 @pytest.mark.parametrize("text", ["", "\n# nothing\n", "def main(): pass", "SIZE = 3"])

@@ -173,6 +173,32 @@ def test_a_project_is_tested_as_in_its_root_folder(user: User, with_pytest: None
     assert (run.code, "no project with tests" in run.err) == (2, True)
 
 
+def test_a_mistake_in_what_pytest_is_given_is_told_as_one(user: User, with_pytest: None) -> None:
+    user.write("test_it.py", "def test_a(): assert False\ndef test_b(): pass\ndef test_c(): pass\n")
+    for words, told in ((("test_it.py::no_such",), "no_such"), (("test_it.py", "--", "-k", "("), "expression")):
+        run = user.run("test", words[0], "--versions", "2.0", *words[1:])
+        assert (run.code, told in run.out) == (2, True), run.out
+    run = user.run("test", "test_it.py", "--versions", "2.0", "--", "-x")
+    assert [row["id"] for row in run.results()["2.0"]["tests"]] == ["test_it.py::test_a"]
+    assert (run.code, "2 tests did not run: pytest had stopped" in run.out) == (1, True), run.out
+    run = user.run("test", "test_it.py", "--versions", "2.0", "--", "-m", "nosuch")
+    assert (run.code, run.outcomes()) == (3, {"2.0": "empty"}), run.out
+
+
+def test_the_first_failure_of_an_import_is_what_is_told(user: User, index: Simulator, with_pytest: None) -> None:
+    source = (
+        "import sys\nif 'brittle.part' in sys.modules: SECOND = 1\n"
+        "else:\n    import brittle.part\n    raise TypeError('Descriptors')\n"
+    )
+    index.add_wheel(*make_wheel("brittle", "1.0", files={"brittle/__init__.py": source, "brittle/part.py": ""}))
+    for name in "abc":
+        user.write(f"tests/test_{name}.py", "import brittle\nSIZE = brittle.size\ndef test_it(): pass\n")
+    run = user.run("test", "tests", "--versions", "2.0", "--with", "brittle", "--resolve", "latest")
+    rows = run.results()["2.0"]["tests"]
+    assert [row["exception"]["type"] for row in rows] == ["TypeError"] * 3, run.out
+    assert "here it said AttributeError: module 'brittle' has no attribute 'size'" in rows[2]["traceback"]
+
+
 def test_a_pass_as_a_script_is_none_for_pytest(user: User, with_pytest: None) -> None:
     user.write("test_it.py", "if __name__ == '__main__': print(1)\n")
     assert user.run("test", "test_it.py", "--versions", "2.0").outcomes() == {"2.0": "pass"}

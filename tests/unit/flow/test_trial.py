@@ -100,6 +100,17 @@ def test_what_is_named_like_tests_may_be_a_script_all_the_same(files: Path) -> N
     assert job.or_scripts == ()
 
 
+@pytest.mark.parametrize("arguments", [("-x",), ("-v",), ("--epochs", "3")])
+def test_a_file_that_may_be_a_script_may_be_one_with_arguments(files: Path, arguments: tuple[str, ...]) -> None:
+    [job] = jobs_of(Trial(targets=(files / "test_a.py",), arguments=arguments))
+    assert job == TrialJob(Runner.PYTEST, (files / "test_a.py",), (files / "test_a.py",))
+
+
+def test_what_only_tells_something_runs_no_tests(files: Path) -> None:
+    with pytest.raises(UsageError, match="With --collect-only, pytest runs no tests"):
+        jobs_of(Trial(targets=(files / "test_a.py",), arguments=("-q", "--collect-only")))
+
+
 def test_arguments_for_pytest_mean_pytest(files: Path) -> None:
     [job] = jobs_of(Trial(targets=(files / "a.py",), arguments=("--doctest-modules",)))
     assert job == TrialJob(Runner.PYTEST, (files / "a.py",))

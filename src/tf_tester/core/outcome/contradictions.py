@@ -36,7 +36,9 @@ def agreed(
     `target`: names a row for what concerns no single test.
     """
     results = {row.id: row for row in rows}
-    for event in events:
+    # Behind a failure, others may have been left out (`-x`).
+    failed = any(row.outcome in _FAILED for row in rows)
+    for event in events if not failed else ():
         for name in event.ids if isinstance(event, SessionCollected) else ():
             results.setdefault(name, TestRow(name, Outcome.ERROR, reason=_NO_RESULT))
     if trouble := _trouble(tuple(results.values()), events, exit_code):

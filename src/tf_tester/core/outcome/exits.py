@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from tf_tester.errors import INTERRUPTED, OWN_FAILURE, TfTesterError
+from tf_tester.errors import INTERRUPTED, OWN_FAILURE, TfTesterError, UsageError
 from tf_tester.model.outcome import CellResult, Outcome
 
 FAILED = 1
@@ -46,12 +46,16 @@ def code_of_cell(result: CellResult) -> int:
 def exit_code(results: Iterable[CellResult], *, interrupted: bool) -> int:
     """Return the process's exit code for what the cells came to, the gravest of theirs.
 
-    Where none of them passed it is not 0, which would claim something that nobody has seen.
+    2: pytest refused in every cell what it was given. Where none of them passed it is not 0, which would claim
+    something that nobody has seen.
     """
     results = tuple(results)
     codes = [code_of_cell(result) for result in results]
     if interrupted:
         codes.append(INTERRUPTED)
+    rows = [row for result in results for row in result.tests]
+    if rows and all(row.could_not_begin for row in rows):
+        codes.append(UsageError.exit_code)
     if not any(result.outcome is Outcome.PASS for result in results):
         codes.append(INCOMPLETE)
     return gravest(codes)

@@ -26,6 +26,8 @@ from tf_tester.model.outcome import ExceptionFact, Outcome, TestRow, WarningFact
 
 _MISUSE = 2
 """The exit status of a program that was called wrongly (argparse, click, GNU)."""
+_LONGEST_WORDS = 300
+"""Characters of one line of a program's that are told."""
 
 
 def judge_harness(
@@ -74,7 +76,9 @@ def judge_command(end: Exit, *, target: str, stdout: str, stderr: str) -> tuple[
         outcome, reason = Outcome.PASS, ""
     else:
         misused = usage_error(stderr) if end.code == _MISUSE else ""
-        outcome, reason = Outcome.FAIL, f"exit status {end.code}" + (f": {misused}" if misused else "")
+        outcome, reason = Outcome.FAIL, f"exit status {end.code}"
+        # A traceback's last line is its exception, and told as such.
+        reason += f": {misused}" if misused else "" if last_exception(stderr) else _last_words(stderr)
     return (
         TestRow(
             target,
@@ -91,6 +95,12 @@ def judge_command(end: Exit, *, target: str, stdout: str, stderr: str) -> tuple[
             limit=_limit(end),
         ),
     )
+
+
+def _last_words(stderr: str) -> str:
+    """Return the last line that a program has said, behind a colon."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    return f": {lines[-1][:_LONGEST_WORDS]}" if lines else ""
 
 
 def with_output(row: TestRow, stdout: str, stderr: str) -> TestRow:
@@ -145,9 +155,10 @@ def _row(event: RowFinished, stderr: str) -> TestRow:
         return row
     if event.could_not_begin:
         complaint = _complaint(stderr)
-        if "unrecognized arguments" in complaint:
-            complaint += " (--runner script gives them to the file itself)"
-        return replace(row, reason=f"pytest could not begin: {complaint}", stderr=stderr)
+        if "unrecognized arguments" in complaint or "file or directory not found" in complaint:
+            complaint += " (--runner script gives arguments to the file itself)"
+        reason = f"pytest could not begin: {complaint}"
+        return replace(row, reason=reason, stderr=stderr, could_not_begin=True)
     if row.outcome is Outcome.ERROR and not row.reason and row.remarks:
         return replace(row, reason=row.remarks[0])
     return row

@@ -21,6 +21,12 @@ _PYTEST_ARGUMENTS = frozenset(
 """Options of pytest that no script is likely to have."""
 
 
+_TELLING = frozenset(
+    ("--collect-only", "--co", "--markers", "--fixtures", "--fixtures-per-test", "--setup-plan", "--version", "--help")
+)
+"""Options with which pytest runs no test."""
+
+
 class Runner(StrEnum):
     """Who runs the tests."""
 
@@ -53,6 +59,16 @@ def means_pytest(arguments: Sequence[str]) -> bool:
     (True, True, False)
     """
     return any(argument.partition("=")[0] in _PYTEST_ARGUMENTS for argument in arguments)
+
+
+def runs_nothing(arguments: Sequence[str]) -> str:
+    """Return the argument with which pytest only tells something; empty: there is none.
+
+    >>> runs_nothing(["-q", "--collect-only"]), runs_nothing(["-k", "--co"])
+    ('--collect-only', '')
+    """
+    pairs = zip(("", *arguments), arguments, strict=False)
+    return next((one for before, one in pairs if one in _TELLING and before not in ("-k", "-m")), "")
 
 
 def runner_of(name: str, source: str, patterns: Sequence[str] = PYTHON_FILES) -> Runner:

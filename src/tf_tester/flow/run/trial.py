@@ -22,8 +22,17 @@ from tf_tester.core.outcome.judge import judge_command, judge_harness, with_outp
 from tf_tester.core.replay.hidden import missed
 from tf_tester.core.select.notebook import needs_ipython
 from tf_tester.core.select.own_modules import folder_of_module, missing_modules, own_module
-from tf_tester.core.select.runner import NOTEBOOK, PYTHON_FILES, Runner, is_named_for_pytest, means_pytest, runner_of
+from tf_tester.core.select.runner import (
+    NOTEBOOK,
+    PYTHON_FILES,
+    Runner,
+    is_named_for_pytest,
+    means_pytest,
+    runner_of,
+    runs_nothing,
+)
 from tf_tester.core.text.places import replaced
+from tf_tester.core.text.sizes import count_text
 from tf_tester.core.wheel.wheel_rules import is_another_version, same_version
 from tf_tester.errors import InstallFailed, UsageError
 from tf_tester.flow.prepare.prepare import Preparation
@@ -98,6 +107,8 @@ def jobs_of(trial: Trial) -> tuple[TrialJob, ...]:
             jobs[-1] = TrialJob(job.runner, *together)
         else:
             jobs.append(job)
+    if any(job.runner is Runner.PYTEST for job in jobs) and (idle := runs_nothing(trial.arguments)):
+        raise UsageError(f"With {idle}, pytest runs no tests.", hint="Leave it away, or ask pytest itself.")
     if trial.arguments and any(job.runner is Runner.UNITTEST for job in jobs):
         raise UsageError(
             f"unittest takes no arguments here: {' '.join(trial.arguments)}", hint="Use --runner pytest for them."
@@ -316,7 +327,7 @@ def _run_harness(stage: _Stage, job: TrialJob, place: Path) -> TrialResult:
         # The process's own figure where it told one: the system's starts at what its parent held (ru_maxrss).
         figures = [row.peak_rss_kib for row in rows if row.peak_rss_kib]
         peak = min(max(figures, default=end.peak_rss_kib), end.peak_rss_kib)
-        remarks = (*_identity_remarks(log.events, stage.planned), *_remarks_on(log))
+        remarks = (*_identity_remarks(log.events, stage.planned), *_remarks_on(log), *_not_reached(log.events, rows))
         unused = not end.leftovers and any(isinstance(one, SessionEnded) and one.untouched for one in log.events)
         parts.append(TrialResult((), _longest_import(log.events), peak, remarks, end.peak_rss_kib, unused))
         if job.runner is Runner.SCRIPT:
@@ -343,6 +354,8 @@ def _start_harness(
 ) -> tuple[Exit, HarnessLog]:
     """Run the tests of a job in one process, but those that are left out; its events are added to the evidence."""
     events, order = stage.scratch.events, stage.scratch.order
+    folder = working_folder(stage.trial, job)
+    working = stage.working(folder)
     events.unlink(missing_ok=True)  # an earlier process may have made anything of it
     events.touch()
     spec = {
@@ -355,13 +368,14 @@ def _start_harness(
         "distribution": stage.planned.cell.package,
         "limit": LIMIT,
         "deselect": sorted(left_out),
+        "linked": [str(working), str(folder)] if working != folder else None,
         "as_set": stage.trial.as_set,
         "or_scripts": [str(path) for path in job.or_scripts],
         "rootdir": str(root),
     }
     order.write_text(json.dumps(spec), encoding="utf-8")
     argv = [str(stage.environment.python), str(stage.services.execution.harness), str(order)]
-    end = stage.start(argv, place, folder=working_folder(stage.trial, job))
+    end = stage.start(argv, place, folder=folder)
     written = read_safely(events)
     with (place / "events.jsonl").open("ab") as kept:
         kept.write(written)
@@ -387,6 +401,15 @@ def _all_below(targets: Sequence[Path], folder: Path) -> bool:
 
 def _longest_import(events: Sequence[HarnessEvent]) -> float | None:
     return max((event.wall_s for event in events if isinstance(event, PackageImported)), default=None)
+
+
+def _not_reached(events: Sequence[HarnessEvent], rows: Sequence[TestRow]) -> tuple[str, ...]:
+    """Return the remark on tests without a row, behind one with which the user wanted pytest to stop (`-x`)."""
+    if not any(isinstance(event, SessionEnded) for event in events):
+        return ()
+    collected = {name for event in events if isinstance(event, SessionCollected) for name in event.ids}
+    left = len(collected - {row.id for row in rows})
+    return (f"{count_text(left, 'test')} did not run: pytest had stopped after a failure",) * bool(left)
 
 
 def _may_go_on(
@@ -445,11 +468,11 @@ def _job_of(target: Path, wanted: Runner, arguments: Sequence[str]) -> TrialJob:
         raise UsageError(f"{target} has no test files.", hint="pytest takes test_*.py and *_test.py; or give a script.")
     if wanted is not Runner.AUTO:
         return TrialJob(wanted, (target,))
-    if names_a_test or file.is_dir() or means_pytest(arguments):
+    if names_a_test or file.is_dir():
         return TrialJob(Runner.PYTEST, (target,))
     patterns = _python_files(file)
-    runner = runner_of(file.name, _text(file), patterns)
-    may_be_script = runner is Runner.PYTEST and is_named_for_pytest(file.name, patterns) and not arguments
+    runner = Runner.PYTEST if means_pytest(arguments) else runner_of(file.name, _text(file), patterns)
+    may_be_script = runner is Runner.PYTEST and is_named_for_pytest(file.name, patterns)
     return TrialJob(runner, (target,), (target,) if may_be_script else ())
 
 

@@ -8,7 +8,7 @@ projects have an environment of 20,000 files beside their tests.
 import os
 import stat
 import threading
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +21,9 @@ from tf_tester.core.select.pytest_settings import FILES, PytestSettings, setting
 from tf_tester.model.request import Trial
 from tf_tester.ports.store import FileDigests, FileStatus
 
+_SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/sbin", "/etc", "/dev", "/proc", "/sys")
+_FEW = 3
+"""Names in one remark."""
 MOST_FILES, MOST_BYTES = 20_000, 512 << 20
 """For which it is worth reading them all."""
 _MOST_LISTED = 200_000
@@ -117,11 +120,35 @@ class UserFiles:
         return ""
 
     def remarks(self) -> tuple[str, ...]:
-        """Return a remark for each name of `--visible` by which nothing is shown that would be hidden otherwise."""
-        if not self._shown or not self._is_sandboxed or not self.first.is_complete:
+        """Return a remark for each name of `--visible` by which nothing is shown that would be hidden otherwise.
+
+        And one on links that lead to what isn't shown.
+        """
+        if not self._is_sandboxed:
             return ()
+        out = sorted(self._links_out())
+        if not self._shown or not self.first.is_complete:
+            return _about_links(out)
         in_vain = [name for name in self.trial.visible if name not in self.first.revealed]
-        return tuple(f"--visible {name} shows nothing: nothing of that name would be hidden" for name in in_vain)
+        told = (f"--visible {name} shows nothing: nothing of that name would be hidden" for name in in_vain)
+        return (*told, *_about_links(out))
+
+    def _links_out(self) -> Iterator[str]:
+        """Yield the links that lead to something outside of the folders, and of what a system has for everybody."""
+        shown = [*map(os.path.realpath, (*self.folders, *self.trial.writable)), *_SYSTEM]
+        for file in self.first.files:
+            if file.kind is FileKind.LINK:
+                real = os.path.realpath(file.path)
+                if not any(Path(real).is_relative_to(folder) for folder in shown) and os.path.lexists(real):
+                    yield relative(file.path, str(self.trial.cwd))
+
+
+def _about_links(names: Sequence[str]) -> tuple[str, ...]:
+    if not names:
+        return ()
+    told = ", ".join(names[:_FEW]) + (f" and {len(names) - _FEW} more" if len(names) > _FEW else "")
+    lead = "leads out of your folders" if len(names) == 1 else "lead out of your folders"
+    return (f"{told} {lead}, where tests see nothing; --writable PATH shows a place, and lets it be changed",)
 
 
 def file_of(target: Path) -> Path:

@@ -45,11 +45,11 @@ class Plugin:
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_collection(self, session: "Any") -> "Any":
         outcome = yield
-        if outcome.excinfo:
+        is_refused = outcome.excinfo and isinstance(outcome.excinfo[1], pytest.UsageError)  # pytest itself says why
+        if outcome.excinfo and not is_refused:
             self._tests.stop(outcome.excinfo[1], outcome.excinfo[2])
-        self._tests.collect(
-            [self._id(item.nodeid) for item in getattr(session, "items", None) or []], self._shown_warnings
-        )
+        items = [] if is_refused else getattr(session, "items", None) or []
+        self._tests.collect([self._id(item.nodeid) for item in items], self._shown_warnings)
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_make_collect_report(self, collector: "Any") -> "Any":
@@ -127,7 +127,7 @@ class Plugin:
             statuses = {"setup": "error", "teardown": "error", "???": "crash"}  # the last one of pytest-xdist
             judge(row, report, statuses.get(report.when, "fail"))
         elif not is_part:
-            judge(row, report, "skip" if report.skipped else "pass")
+            judge(row, report, "pass")
         if is_part:
             row.add_part(report.capstdout, report.capstderr)
         else:
@@ -155,7 +155,7 @@ class Plugin:
     def pytest_sessionfinish(self, session: "Any") -> None:
         why = getattr(session, "shouldfail", False) or getattr(session, "shouldstop", False)
         if why:
-            self._tests.stopped = f"the session was stopped: {why}"
+            self._tests.stop_after(str(why))
 
     # -- rows
 

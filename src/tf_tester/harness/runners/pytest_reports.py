@@ -1,6 +1,6 @@
 """What pytest's reports say of a test, where nothing of its text is read that the exception itself can tell."""
 
-from ..failures import MESSAGE_LIMIT, describe, format_traceback, line_number
+from ..failures import MESSAGE_LIMIT, line_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from ..rows import OpenRow
     from ..session import HarnessSession
 
+NOT_RUN = "[NOTRUN]"
+"""pytest's mark of an expected failure that isn't tried (``run=False``)."""
 UNEXPECTED_PASS = "passed, but was expected to fail"
 
 
@@ -30,8 +32,7 @@ def attach(report: "Any", excinfo: "Any", session: "HarnessSession") -> None:
     error, trace = cause_of(excinfo.value), excinfo.tb
     if error is not excinfo.value:
         trace = error.__traceback__
-    report.tf_tester_exception = describe(error, trace, session.imports.folders())
-    report.tf_tester_traceback = format_traceback(error, trace, session.limit)
+    report.tf_tester_exception, report.tf_tester_traceback = session.tell(error, trace)
 
 
 def from_another_process(report: "Any") -> "tuple[dict[str, Any] | None, str | None]":
@@ -53,7 +54,9 @@ def from_another_process(report: "Any") -> "tuple[dict[str, Any] | None, str | N
 def judge(row: "OpenRow", report: "Any", status: str) -> None:
     """Judge a row by a report; ``status`` is for one that failed."""
     expected = getattr(report, "wasxfail", None)
-    if report.skipped:
+    if report.skipped and expected is not None and NOT_RUN not in str(expected):
+        row.expect(_reason(report, expected))
+    elif report.skipped:
         row.judge("skip", _reason(report, expected))
     elif report.failed:
         _judge_failure(row, report, status)

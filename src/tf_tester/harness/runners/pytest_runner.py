@@ -41,7 +41,7 @@ def run(session: "HarnessSession") -> int:
     except BaseException as error:  # a conftest.py that calls sys.exit, or a plugin that fails
         tests.stop(error, error.__traceback__)
         session.exit_code = INTERNAL_ERROR
-    if untested.conclude() and session.exit_code in (0, NOTHING_COLLECTED):
+    if session.exit_code != USAGE_ERROR and untested.conclude() and session.exit_code in (0, NOTHING_COLLECTED):
         session.exit_code = tests.exit_status()
     tests.conclude(could_not_begin=session.exit_code == USAGE_ERROR)
     return session.exit_code

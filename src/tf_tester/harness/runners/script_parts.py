@@ -30,13 +30,25 @@ def imports(tree: ast.Module) -> bool:
 
 
 def mentions(tree: ast.Module, names: "frozenset[str]") -> bool:
-    """Return whether any of these names is read somewhere in a module."""
-    return any(isinstance(node, ast.Name) and node.id in names for node in ast.walk(tree) if not _is_stored(node))
+    """Return whether any of these names is read somewhere in a module.
+
+    ``globals()[name] = ...`` and ``globals().update(...)`` only define.
+    """
+    defining = {id(call.func) for node in ast.walk(tree) for call in _defining_calls(node)}
+    found = (node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id in names)
+    return any(not _is_stored(node) and id(node) not in defining for node in found)
 
 
 def starts_tests(tree: ast.Module) -> bool:
     """Return whether a module calls a test runner, such as ``unittest.main``."""
     return any(isinstance(node, ast.Call) and _is_test_main(node) for node in ast.walk(tree))
+
+
+def _defining_calls(node: ast.AST) -> "List[ast.Call]":
+    is_definition = isinstance(node, ast.Subscript) and _is_stored(node)
+    if is_definition or (isinstance(node, ast.Attribute) and node.attr in ("update", "setdefault", "__setitem__")):
+        return [node.value] if isinstance(node.value, ast.Call) else []  # type: ignore[attr-defined]
+    return []
 
 
 def _is_stored(node: ast.AST) -> bool:
@@ -58,6 +70,10 @@ def _text(node: ast.expr) -> object:
 def _is_inert(node: ast.stmt) -> bool:
     if isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Pass)):
         return True
+    if isinstance(node, ast.Delete) or _defines_by_name(node):
+        return True
+    if isinstance(node, ast.For):
+        return all(map(_defines_by_name, node.body)) and not node.orelse
     if isinstance(node, ast.If):
         return all(map(_is_inert, [*node.body, *node.orelse])) and not _calls(node.test)
     if isinstance(node, ast.Try):
@@ -66,6 +82,16 @@ def _is_inert(node: ast.stmt) -> bool:
     if isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr)):
         return all(map(_only_prepares, _calls(node)))
     return False
+
+
+def _defines_by_name(node: ast.stmt) -> bool:
+    """Return whether a statement does no more than ``globals()[name] = ...`` or ``globals().update(...)``."""
+    if isinstance(node, ast.Assign):
+        found = [call for target in node.targets for call in _defining_calls(target)]
+    else:
+        call = node.value if isinstance(node, ast.Expr) else None
+        found = _defining_calls(call.func) if isinstance(call, ast.Call) else []
+    return any(isinstance(call.func, ast.Name) and call.func.id in ("globals", "locals", "vars") for call in found)
 
 
 def _calls(node: ast.AST) -> "List[ast.Call]":

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ..session import HarnessSession
     from ..shown_warnings import WarningCollector
 
+FAILED = frozenset({"fail", "error", "crash"})
 NOTHING_FOUND = "no tests were found"
 
 
@@ -21,6 +22,7 @@ class Tests:
     def __init__(self, session: "HarnessSession") -> None:
         self.stopped = None  # type: str | None
         self.statuses = set()  # type: set[str]
+        self._is_enough = False
         self._session = session
         self._waiting = {}  # type: dict[str, None]
         self._running = {}  # type: dict[str, OpenRow]
@@ -62,7 +64,7 @@ class Tests:
 
     def exit_status(self) -> int:
         """Return what pytest and unittest leave with when all tests have their rows."""
-        if self.statuses & {"fail", "error", "crash"}:
+        if self.statuses & FAILED:
             return 1
         return 0 if self.statuses - {"empty"} else NOTHING_COLLECTED
 
@@ -85,6 +87,11 @@ class Tests:
         for target in self._session.targets:
             self._write_error(self._identify(target), remark)
 
+    def stop_after(self, why: str) -> None:
+        """Note that the user wanted no more tests than these, such as with ``-x``."""
+        self.stopped = f"the session was stopped: {why}"
+        self._is_enough = bool(self.statuses & FAILED)
+
     def conclude(self, could_not_begin: bool = False) -> None:
         """Write the rows that an early end left out; ``could_not_begin`` if pytest refused what it was given."""
         for row in list(self._running.values()):
@@ -96,7 +103,9 @@ class Tests:
         if self._loading:
             self._write_error(self._loading, None)
         for id in list(self._waiting):
-            if self.stopped:
+            if self._is_enough:
+                self._seen.add(_file_of(id))
+            elif self.stopped:
                 row = OpenRow(self._session, id)
                 row.judge("skip", f"was not run: {self.stopped}")
                 self.finish(row)

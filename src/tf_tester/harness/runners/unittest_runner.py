@@ -10,7 +10,7 @@ from .tests import Tests
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import ModuleType, TracebackType
     from typing import Any
 
@@ -29,6 +29,18 @@ def run(session: "HarnessSession") -> int:
     sys.argv[:] = ["python -m unittest", *session.args]
     session.shown_warnings.watch()
     tests = Tests(session)
+    loaded = LoadedTests(session, tests)
+    run_suite(session, tests, loaded, loaded.suite)
+    tests.conclude()
+    if session.exit_code is None:
+        session.exit_code = tests.exit_status()
+    return session.exit_code
+
+
+def run_suite(
+    session: "HarnessSession", tests: Tests, loaded: "LoadedTests", load: "Callable[[], unittest.TestSuite]"
+) -> None:
+    """Load some tests and run them."""
     outcome = None  # type: Result | None
 
     def make_result(*args: "Any", **options: "Any") -> Result:
@@ -38,8 +50,7 @@ def run(session: "HarnessSession") -> int:
         return outcome
 
     try:
-        loaded = LoadedTests(session, tests)
-        suite = loaded.suite()
+        suite = load()
         tests.collect(list(loaded.ids.values()), session.shown_warnings)
         # "default" is what ``python -m unittest`` shows when the user has not said what to show
         runner = unittest.TextTestRunner(warnings=None if sys.warnoptions else "default", resultclass=make_result)
@@ -52,10 +63,6 @@ def run(session: "HarnessSession") -> int:
         session.exit_code = 1
     if outcome:
         outcome.release()
-    tests.conclude()
-    if session.exit_code is None:
-        session.exit_code = tests.exit_status()
-    return session.exit_code
 
 
 class LoadedTests(unittest.TestLoader):
@@ -64,6 +71,8 @@ class LoadedTests(unittest.TestLoader):
     def __init__(self, session: "HarnessSession", tests: Tests) -> None:
         super().__init__()
         self.ids = {}  # type: dict[int, str]
+        self.remark = ""
+        self._same = {}  # type: dict[str, int]
         self._session = session
         self._tests = tests
         self._failures = {}  # type: dict[str, BaseException]
@@ -84,6 +93,11 @@ class LoadedTests(unittest.TestLoader):
             if not _is_substitute(test):
                 self._name(test, file)
         return suite
+
+    def of_module(self, module: "ModuleType", target: str) -> unittest.TestSuite:
+        """Return the tests that a module has for unittest, when somebody else has imported it."""
+        self._top = os.path.dirname(target)
+        return self._without_substitutes(self.loadTestsFromModule(module))
 
     def _load(self, target: str) -> unittest.TestSuite:
         folder = target if os.path.isdir(target) else os.path.dirname(target)
@@ -144,8 +158,11 @@ class LoadedTests(unittest.TestLoader):
 
     def _name(self, test: "Any", file: str) -> None:
         method = getattr(test, "_testMethodName", None)
-        name = f"{type(test).__qualname__}::{method}" if method else test.id()
-        row_id = f"{file}::{name}"
+        is_named = method and type(test).__module__ not in ("unittest.case", "doctest")  # of a function, of a doctest
+        row_id = f"{file}::{type(test).__qualname__}::{method}" if is_named else f"{file}::{test.id()}"
+        if id(test) not in self.ids:
+            self._same[row_id] = number = self._same.get(row_id, 0) + 1
+            row_id += f"[{number}]" if number > 1 else ""
         if id(test) not in self.ids and row_id not in self._session.deselect:
             self.ids[id(test)] = row_id
 
@@ -169,6 +186,8 @@ class Result(unittest.TextTestResult):
         super().startTest(test)
         self._session.shown_warnings.take()
         self._row = self._tests.start(OpenRow(self._session, self._id(test), self._session.shown_warnings))
+        if self._loaded.remark:
+            self._row.remarks.append(self._loaded.remark)
         self._capture.start()
 
     def stopTest(self, test: unittest.TestCase) -> None:
@@ -213,7 +232,7 @@ class Result(unittest.TextTestResult):
     def addExpectedFailure(self, test: "Any", err: "Any") -> None:
         super().addExpectedFailure(test, err)
         if self._row:
-            self._row.judge("skip", "xfail: expected failure")
+            self._row.expect("xfail: expected failure")
 
     def addUnexpectedSuccess(self, test: "Any") -> None:
         super().addUnexpectedSuccess(test)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..session import HarnessSession
     from .tests import Tests
 
+LOADED = "pytest found no tests in it: unittest ran what its load_tests gives"
 RAN = "pytest found no tests in it: it ran as a script"
 
 
@@ -73,8 +74,20 @@ class UntestedFiles:
                 self._finish(loaded, "", "")
                 found = True
             elif loaded.module is not None:
-                found = self._run(target, loaded) or found
+                if callable(getattr(loaded.module, "load_tests", None)):
+                    self._run_load_tests(loaded.module, target)
+                    found = True
+                if not self._tests.knows(self._session.identify(target)):
+                    found = self._run(target, loaded) or found
         return found
+
+    def _run_load_tests(self, module: "ModuleType", target: str) -> None:
+        """Run what the module's ``load_tests`` gives to unittest, and pytest knows nothing of."""
+        from .unittest_runner import LoadedTests, run_suite
+
+        found = LoadedTests(self._session, self._tests)
+        found.remark = LOADED
+        run_suite(self._session, self._tests, found, lambda: found.of_module(module, target))
 
     def _run(self, target: str, loaded: LoadedFile) -> bool:
         with open(target, "rb") as source:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.record_schema import check_record
 from tf_tester.core.outcome.exits import exit_code
@@ -181,6 +182,13 @@ def test_exit_status_says_the_gravest_truth(seen: list[CellResult], interrupted:
 @given(finished)
 def test_exit_status_does_not_depend_on_the_order(seen: list[CellResult]) -> None:
     assert exit_code(seen, interrupted=False) == exit_code(reversed(seen), interrupted=False)
+
+
+def test_what_pytest_refuses_in_every_cell_is_a_mistake_of_the_users() -> None:
+    refused = CellResult("a", Outcome.ERROR, tests=(TestRow("t", Outcome.ERROR, could_not_begin=True),))
+    failed = CellResult("b", Outcome.FAIL, tests=(TestRow("t", Outcome.FAIL),))
+    assert exit_code([refused, replace(refused, cell="c")], interrupted=False) == 2
+    assert exit_code([refused, failed], interrupted=False) == 1
 
 
 @given(runs())

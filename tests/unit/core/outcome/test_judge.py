@@ -128,7 +128,9 @@ REFUSED = ended("t", "error", could_not_begin=True)
 )
 def test_why_pytest_refuses_to_begin_stands_in_what_it_printed(stderr: str, reason: str) -> None:
     [row] = judge_harness(read(START, REFUSED, end(4)), left(4), target="t", stdout="", stderr=stderr)
-    assert row == TestRow("t", Outcome.ERROR, reason=f"pytest could not begin: {reason}", stderr=stderr)
+    assert row == TestRow(
+        "t", Outcome.ERROR, reason=f"pytest could not begin: {reason}", stderr=stderr, could_not_begin=True
+    )
 
 
 def test_an_exception_says_more_than_what_pytest_printed() -> None:
@@ -397,6 +399,8 @@ def test_a_commands_exit_status_decides() -> None:
     [row] = judge_command(left(3), target="make check", stdout="", stderr=TRACEBACK)
     assert (row.outcome, row.reason) == (Outcome.FAIL, "exit status 3")
     assert row.exception == ExceptionFact("ValueError", "bad: very", "/env/toy/core.py", 41, "work")
+    [row] = judge_command(left(2), target="make check", stdout="", stderr="a\nmake: *** no rule\n\n")
+    assert row.reason == "exit status 2: make: *** no rule"
 
 
 @pytest.mark.parametrize(
