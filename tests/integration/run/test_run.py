@@ -601,7 +601,7 @@ def test_a_full_disk_is_named_and_what_was_verified_stays(user: User, index: Sim
     commands = [
         f"mount -t tmpfs -o size=2m none {user.store}",
         f"{tool} 2.0 >&2",
-        f"{tool} 3.0 2>&1 || test $? = 3",
+        f"{tool} 3.0 2>&1 || test $? = 4",
         "echo AND NOW",
         f"mount -o remount,size=30m {user.store}",
         f"{tool} 2.0,3.0 2>&1",

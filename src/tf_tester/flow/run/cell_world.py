@@ -89,7 +89,8 @@ def world_of(
         readable += planned.interpreter.folders
     if not environment.overlays:
         readable.append(environment.folder)
-    private = private_folders(files.folders, files.hidden) if services.execution.sandbox.copies else ()
+    own = [path for path in files.folders if not any(path.is_relative_to(one) for one in files.trial.writable)]
+    private = private_folders(own, files.hidden) if services.execution.sandbox.copies else ()
     readable += [path for path in files.folders if not _is_shown_with(path, private, files.hidden)]
     readable.append(scratch.order)
     overlays, writable = environment.overlays, [scratch.events, *files.trial.writable]
