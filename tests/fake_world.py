@@ -83,7 +83,7 @@ class FakeWorld:
                 memory=_Memory(),
                 harness=Path("/harness/run.py"),
             ),
-            history=History(None, _Nothing(), _Nothing(), _Nothing(self), _Nothing()),
+            history=History(None, _Nothing(), _Nothing(), _Nothing(self), _Nothing(), _Nothing()),
             run=RunContext(
                 id="20260101T000000-0001",
                 started="2026-01-01T00:00:00+00:00",

@@ -35,6 +35,7 @@ class HarnessSession:
         self.rootdir = order["rootdir"]  # type: str
         self.limit = order.get("limit") or 65536  # type: int
         self.deselect = frozenset(order.get("deselect") or [])  # type: frozenset[str]
+        self.only = frozenset(order.get("only") or [])  # type: frozenset[str]
         self.distribution = order.get("distribution")  # type: str | None
         self.events = Events(order["events"])
         self.installed_first = InstalledFirst(order.get("installed_first") or [])
@@ -87,6 +88,10 @@ class HarnessSession:
         """Return the description and the traceback of an exception; ``whole`` as in ``format_traceback``."""
         told = describe(error, trace, self.imports.folders()), format_traceback(error, trace, self.limit, whole=whole)
         return self.failed_imports.reason(error, trace, told)
+
+    def is_wanted(self, id: str) -> bool:
+        """Return whether a test is among those that alone are to run, or in a file that is."""
+        return id in self.only or id.partition("::")[0] in self.only
 
     def put_on_path(self, folder: str) -> None:
         """Put a folder first on ``sys.path``, where Python itself would have put it.

@@ -107,6 +107,10 @@ class Trial(Struct, frozen=True):
     written: tuple[Path, ...] = ()
     """Files that the command itself writes, such as a record: no test is about them."""
     scratch: ScratchPlace = ScratchPlace.DISK
+    collect: tuple[str, ...] = ()
+    """Patterns of files that are copied out of each cell: of names, or of relative paths where there is a `/`."""
+    last_failed: bool = False
+    """Only what failed in each cell's last run."""
     keep: bool = False
     ephemeral: bool = False
     """Whether what a version brought is deleted when it has been tested."""

@@ -58,7 +58,7 @@ from tf_tester.store.leases import Leases
 from tf_tester.store.ledger import Ledger, LedgerMemos
 from tf_tester.store.memos.cells import CellDurations, CellPeaks, CellResults
 from tf_tester.store.memos.packages import KeptDownloads, KeptLocks, wheel_memos
-from tf_tester.store.memos.table import BUILT, FILE_DIGESTS, INTERPRETER, SURFACE
+from tf_tester.store.memos.table import BUILT, FAILED, FILE_DIGESTS, INTERPRETER, SURFACE
 from tf_tester.store.removal import remove_tree
 from tf_tester.transfer.client import Client
 from tf_tester.transfer.settings import ClientSettings
@@ -284,6 +284,7 @@ def _history(settings: Settings, ledger: Ledger, sandbox: Sandbox) -> History:
         surfaces=LedgerMemos(ledger, SURFACE),
         peaks=CellPeaks(ledger),
         durations=CellDurations(ledger),
+        failures=LedgerMemos(ledger, FAILED),
         downloads=KeptDownloads(ledger),
     )
 

@@ -27,7 +27,7 @@ import psutil
 import pytest
 
 import tf_tester
-from tf_tester.flow.run.trial import read_safely
+from tf_tester.flow.run.reading import read_safely
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandboxes are Linux's")
 

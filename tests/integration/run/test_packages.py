@@ -185,6 +185,30 @@ def test_a_mistake_in_what_pytest_is_given_is_told_as_one(user: User, with_pytes
     assert (run.code, run.outcomes()) == (3, {"2.0": "empty"}), run.out
 
 
+@pytest.mark.parametrize("runner", ["pytest", "unittest"])
+def test_what_failed_last_runs_alone_and_files_come_out_of_the_cell(user: User, with_pytest: None, runner: str) -> None:
+    text = (
+        "import pathlib, unittest\nclass T(unittest.TestCase):\n    def test_good(self): pass\n"
+        "    def test_bad(self):\n        pathlib.Path('out.xml').write_text('x')\n        assert {}\n"
+    )
+    words = ("test", "test_it.py", "--versions", "2.0", "--runner", runner)
+
+    def ran(*more: str) -> tuple[dict[str, str], str]:
+        run = user.run(*words, *more)
+        return {row["id"].rpartition("::")[2]: row["outcome"] for row in run.results()["2.0"]["tests"]}, run.out
+
+    user.write("test_it.py", text.format("False"))
+    rows, out = ran("--lf", "--collect", "*.xml")
+    assert rows == {"test_good": "pass", "test_bad": "fail"}
+    assert "no failure of an earlier run is known" in " ".join(out.split())
+    [cell] = user.store.glob("runs/*/cells/*")
+    assert (cell / "collected/out.xml").read_text() == "x"
+    user.write("test_it.py", text.format("True"))
+    assert ran("--lf")[0] == {"test_bad": "pass"}
+    assert ran("--lf")[0] == {"test_good": "pass", "test_bad": "pass"}
+    assert not (user.folder / "out.xml").exists()
+
+
 def test_the_first_failure_of_an_import_is_what_is_told(user: User, index: Simulator, with_pytest: None) -> None:
     source = (
         "import sys\nif 'brittle.part' in sys.modules: SECOND = 1\n"

@@ -17,6 +17,8 @@ from tf_tester.core.outcome.harness_events import (
 from tf_tester.core.select.runner import Runner
 from tf_tester.errors import UsageError
 from tf_tester.flow.run.cell_world import _mirror_folder, clean_environment, private_folders
+from tf_tester.flow.run.collecting import WrittenFolder, collect
+from tf_tester.flow.run.reading import read_safely
 from tf_tester.flow.run.trial import (
     LIMIT,
     TrialJob,
@@ -26,8 +28,8 @@ from tf_tester.flow.run.trial import (
     _remarks_on,
     jobs_of,
     of_project,
-    read_safely,
     tools_of,
+    with_last_failed,
     working_folder,
 )
 from tf_tester.model.cell import Cell, PlannedCell
@@ -274,6 +276,34 @@ def test_a_folder_that_is_gone_is_mirrored_by_nothing(tmp_path: Path) -> None:
 
 
 # -- what is read of it
+
+
+def test_what_matches_is_collected_and_no_link_is_followed(tmp_path: Path) -> None:
+    written, evidence = tmp_path / "written", tmp_path / "evidence"
+    (written / "out").mkdir(parents=True)
+    (tmp_path / "secret.xml").write_text("secret")
+    for name in ("coverage.xml", "out/model.bin", "out/other.txt"):
+        (written / name).write_text(name)
+    (written / "link.xml").symlink_to(tmp_path / "secret.xml")
+    (written / "folder").symlink_to(tmp_path)
+    os.link(tmp_path / "secret.xml", written / "hard.xml")
+    os.mkfifo(written / "pipe.xml")
+    [told] = collect(("*.xml", "out/*.bin"), [WrittenFolder(written, "")], evidence)
+    found = {str(path.relative_to(evidence)) for path in evidence.rglob("*") if path.is_file()}
+    assert found == {"collected/coverage.xml", "collected/out/model.bin"}
+    assert told.startswith("2 files (25 B) collected into")
+    assert collect(("*.nothing",), [WrittenFolder(written, "")], evidence) == (
+        "--collect *.nothing: no such file was written",
+    )
+    assert "2 left out" in collect(("*.xml", "out/*.bin"), [WrittenFolder(written, "")], evidence)[0]
+
+
+def test_what_failed_last_is_asked_for_as_in_pytest(files: Path) -> None:
+    trial = Trial(targets=(files / "test_a.py",), arguments=("-q", "--lf"))
+    assert with_last_failed(trial, asked=False) == replace(trial, arguments=("-q",), last_failed=True)
+    assert not with_last_failed(replace(trial, arguments=("-q",)), asked=False).last_failed
+    with pytest.raises(UsageError, match="has no tests"):
+        with_last_failed(Trial(command=("true",)), asked=True)
 
 
 def test_short_output_is_kept_whole(tmp_path: Path) -> None:

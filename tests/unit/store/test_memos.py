@@ -51,6 +51,7 @@ SAMPLES: dict[str, list[Any]] = {
     "file-digests": [{"/home/me/test.py": (FileStatus(5, 1 << 60, 1 << 60, 7), DIGEST)}],
     "peak": [1 << 40],
     "took": [0.25],
+    "failed": [("test_it.py::test_a",), ()],
     "surface": [{"toy": PublicName("module"), "toy.spin": PublicName("function", (Parameter("speed", "", "1"),))}],
     "source": [SourceHistory("tuna", 3, 1e6, START, START, "2026-11-01", 5, 6)],
     "feed": [FeedReport(FeedState.FILLED, START), FeedReport(FeedState.UNKNOWN, None)],

@@ -69,6 +69,19 @@ _FILE_COLUMNS = 120
     help="Fail only for what has moved since this file was written: regressed, fixed, changed, new, gone.",
 )
 @click.option("--update-baseline", is_flag=True, help="Write what this run came to into the file of --baseline.")
+@click.option(
+    "--lf",
+    "--last-failed",
+    "last_failed",
+    is_flag=True,
+    help="Run only what failed in each cell when it last ran, of this folder's tests; all where nothing is known.",
+)
+@click.option(
+    "--collect",
+    multiple=True,
+    metavar="PATTERN",
+    help="Copy files that tests wrote in your folders, such as coverage.xml, to each cell's evidence. Repeatable.",
+)
 @click.option("--why", is_flag=True, help="Run more cells to find out why some fail: each kind of failure once.")
 @click.pass_context
 def command(
@@ -80,6 +93,8 @@ def command(
     locks: tuple[Path, ...],
     baseline_file: Path | None,
     update_baseline: bool,
+    last_failed: bool,
+    collect: tuple[str, ...],
     **_: Any,
 ) -> int:
     """Run a script, tests, or any command against many versions of a package.
@@ -94,6 +109,8 @@ def command(
       tf-tester test tests/ --package numpy --versions '>=1.22,<2.1' --python 3.10
       tf-tester test --versions minors --last 3 -- python train.py --epochs 1
     """
+    from tf_tester.flow.run.trial import with_last_failed
+
     settings = with_indexes(settings_from(ctx.params).settings)
     given = [name for name in _NOT_WITH_LOCKS if ctx.params.get(BY_NAME[name].field)]
     if locks and given:
@@ -102,11 +119,12 @@ def command(
         raise UsageError("--update-baseline has no file to write.", hint="Name it with --baseline FILE.")
     if json_file is not None and json_file.suffix in _TESTS and json_file.exists():
         raise UsageError(f"--json would write the record over {json_file}.", hint="Give --json behind the tests.")
+    trial = tests_of(settings, targets, ctx.meta.get("rest", ()))
     files = (None if json_file == _STDOUT else json_file, baseline_file)
     own = tuple(Path(os.path.abspath(file)) for file in files if file is not None)  # noqa: PTH100
     return _run(
         settings,
-        replace(tests_of(settings, targets, ctx.meta.get("rest", ())), written=own),
+        replace(with_last_failed(trial, asked=last_failed), written=own, collect=collect),
         json_file,
         why=why,
         locks=locks,

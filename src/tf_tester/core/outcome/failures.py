@@ -1,7 +1,7 @@
 """Which failures are the same failure: cells that broke in one way are told in one place."""
 
 import re
-from collections.abc import Iterable, Set
+from collections.abc import Collection, Iterable, Sequence, Set
 
 from msgspec import Struct
 
@@ -190,3 +190,14 @@ def _signature(row: TestRow, result: CellResult) -> tuple[Signature, str]:
     reason = row.reason or exited or result.summary
     told = f"{row.outcome}: {reason}" if reason else str(row.outcome)
     return (row.outcome, without_varying(told), ""), told
+
+
+def still_failing(known: Collection[str], rows: Sequence[TestRow]) -> tuple[str, ...]:
+    """Return the ids of tests that fail now, or failed before and haven't run since, sorted.
+
+    >>> still_failing(["a", "b"], [TestRow("b", Outcome.PASS), TestRow("c", Outcome.FAIL)])
+    ('a', 'c')
+    """
+    failing = {row.id for row in rows if row.outcome.is_failure_of_the_test}
+    ran = {row.id for row in rows} | {row.id.partition("::")[0] for row in rows}
+    return tuple(sorted(failing | (set(known) - ran)))

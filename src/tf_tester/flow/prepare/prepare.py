@@ -46,6 +46,8 @@ class Preparation(Struct):
     """What is being done; where it has failed, what was."""
     phases: dict[str, float] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    failed: tuple[str, ...] = ()
+    """Ids of the tests that failed before, where only these are to run."""
     import_names: tuple[str, ...] = ()
     """Of the package under test, at the top."""
     project_names: tuple[str, ...] = ()

@@ -96,6 +96,8 @@ class History(Struct, frozen=True):
     surfaces: Memos[Surface]
     peaks: Peaks
     durations: Durations
+    failures: Memos[tuple[str, ...]]
+    """Ids of the tests that failed last, by the folder of the request and the cell's name."""
     downloads: Downloads
 
 

@@ -6,6 +6,7 @@ from typing import assert_never
 import msgspec
 from msgspec.structs import replace
 
+from tf_tester.core.outcome.failures import still_failing
 from tf_tester.core.outcome.owners import owners_of
 from tf_tester.core.outcome.refused import outcome_of
 from tf_tester.errors import OWN_FAILURE, CellRefused, NoPython, NoWheel, OurFailure, StoreError, TfTesterError
@@ -107,6 +108,7 @@ def _try_cell(run: Run, preparation: Preparation, evidence: Path, replay: Replay
             entered(CellStep.RUNNING)
             begun = clock()
             scratch = services.run.workplace / f"scratch-{evidence.name}"
+            preparation.failed = known_failures(run, name) if run.plan.trial.last_failed else ()
             ran = run_trial(
                 run.files,
                 run.plan.jobs,
@@ -125,9 +127,27 @@ def _try_cell(run: Run, preparation: Preparation, evidence: Path, replay: Replay
     if run.gate.closed and any(row.outcome is Outcome.CRASH for row in ran.rows):
         return CellResult(name, Outcome.INTERRUPTED, "interrupted")
     result = replace(_result(name, ran), owners=owners_of(ran.rows, preparation.installed))
+    _learn_failures(run, result)
     if replay is not None:
         replay.keep(planned, lock, result)
     return result
+
+
+def known_failures(run: Run, cell: str) -> tuple[str, ...]:
+    """Return the ids of the tests that failed when a cell's tests last ran, from the folder of this request."""
+    return run.services.history.failures.recall(_failures_key(run, cell)) or ()
+
+
+def _learn_failures(run: Run, result: CellResult) -> None:
+    """Remember which tests of a cell fail; of tests that haven't run, what was known stays."""
+    known = known_failures(run, result.cell)
+    now = still_failing(known, result.tests)
+    if now != known:
+        run.services.history.failures.remember(_failures_key(run, result.cell), now)
+
+
+def _failures_key(run: Run, cell: str) -> str:
+    return f"{run.plan.trial.cwd} {cell}"
 
 
 def _result(name: str, ran: TrialResult) -> CellResult:

@@ -20,10 +20,16 @@ from tf_tester.flow.run.user_files import UserFiles, keyed, list_files, relative
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.lock import Lock
 from tf_tester.model.outcome import CellResult, Outcome
+from tf_tester.model.request import Trial
 
 _SHARE = 20
 """Looking at the folders takes this part of the time at the most (10,000 files: 0.1 s each)."""
 _KEPT = frozenset({Outcome.PASS, Outcome.SKIP})
+
+
+def _is_its_own(trial: Trial) -> bool:
+    """Tell whether a run is about more than its outcome, or less than its tests: none shows that again."""
+    return bool(trial.writable or trial.keep or trial.visible or trial.collect or trial.last_failed)
 
 
 class Replay:
@@ -31,7 +37,7 @@ class Replay:
 
     def __init__(self, files: UserFiles, jobs: Sequence[TrialJob], services: Services) -> None:
         trial = files.trial
-        self._results = None if trial.writable or trial.keep or trial.visible else services.history.results
+        self._results = None if _is_its_own(trial) else services.history.results
         self._files = files
         self._jobs = jobs
         self._services = services

@@ -2,7 +2,6 @@
 
 import json
 import os
-import stat
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -38,6 +37,8 @@ from tf_tester.errors import InstallFailed, UsageError
 from tf_tester.flow.prepare.prepare import Preparation
 from tf_tester.flow.prepare.services import Services
 from tf_tester.flow.run.cell_world import ScratchFolders, clean_environment, world_of
+from tf_tester.flow.run.collecting import WrittenFolder, collect
+from tf_tester.flow.run.reading import read_safely
 from tf_tester.flow.run.user_files import UserFiles, file_of, pytest_settings, root_of
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.host.exit import Exit
@@ -52,6 +53,8 @@ LIMIT = 65_536
 _PROJECT_FILES = ("pyproject.toml", "setup.py")
 _TEST_SUFFIXES = frozenset({".py", ".rst", ".txt", ".md", NOTEBOOK})
 """Of files in which tests of any runner are."""
+_LAST_FAILED = ("--lf", "--last-failed")
+"""pytest's own words; it has no memory here, and each cell has its own."""
 _RESTARTS = 20
 """How often a test run that died is gone on with behind the test that killed it."""
 
@@ -90,6 +93,14 @@ def of_project(trial: Trial) -> Trial:
     return replace(trial, targets=(trial.cwd,), as_set=True) if is_project else trial
 
 
+def with_last_failed(trial: Trial, *, asked: bool) -> Trial:
+    """Return a trial of what failed last where that is asked for, be it among the arguments. Raises `UsageError`."""
+    if asked and trial.command:
+        raise UsageError("A command has no tests of which some failed.", hint="--lf is for files and folders of tests.")
+    others = tuple(one for one in trial.arguments if one not in _LAST_FAILED)
+    return replace(trial, arguments=others, last_failed=asked or others != trial.arguments)
+
+
 def jobs_of(trial: Trial) -> tuple[TrialJob, ...]:
     """Return what has to be run: scripts one by one, tests of one kind together. Raises `UsageError`."""
     if not trial.command and not trial.targets:
@@ -109,6 +120,8 @@ def jobs_of(trial: Trial) -> tuple[TrialJob, ...]:
             jobs.append(job)
     if any(job.runner is Runner.PYTEST for job in jobs) and (idle := runs_nothing(trial.arguments)):
         raise UsageError(f"With {idle}, pytest runs no tests.", hint="Leave it away, or ask pytest itself.")
+    if trial.collect and trial.scratch is ScratchPlace.MEMORY:
+        raise UsageError("What is written to memory alone can't be collected.", hint="Leave --scratch memory out.")
     if trial.arguments and any(job.runner is Runner.UNITTEST for job in jobs):
         raise UsageError(
             f"unittest takes no arguments here: {' '.join(trial.arguments)}", hint="Use --runner pytest for them."
@@ -143,6 +156,7 @@ def run_trial(
 ) -> TrialResult:
     """Run every job of a trial in one environment; the evidence folder gets the raw streams and events."""
     trial = files.trial
+    jobs = _failed_jobs(trial, jobs, preparation.failed)
     folders = ScratchFolders(scratch, in_memory=trial.scratch is ScratchPlace.MEMORY)
     folders.make()
     stage = _Stage(
@@ -156,6 +170,7 @@ def run_trial(
         env=clean_environment(trial, environment, folders.home, folders.temporary, services.run.environ),
         world=world_of(files, preparation.planned, environment, services, folders),
         scratch=folders,
+        failed=frozenset(preparation.failed),
         deadline=None if trial.timeout is None else services.run.monotonic() + trial.timeout,
     )
     parts: list[TrialResult] = []
@@ -168,9 +183,49 @@ def run_trial(
     places = {folders.place_of(folder): folder for folder in worked_in}
     ran = replace(ran, rows=tuple(_as_the_users(row, places) for row in ran.rows))
     unused = ran.unused and any(row.outcome is Outcome.PASS for row in ran.rows)
-    about_use = (_never_imported(stage),) * unused
-    about_files = (*_about_hidden(ran.rows, files), *_about_own_modules(ran.rows, files))
-    return replace(ran, remarks=(*ran.remarks, *about_files, *about_use), unused=unused)
+    remarks = (
+        *ran.remarks,
+        *_about_hidden(ran.rows, files),
+        *_about_own_modules(ran.rows, files),
+        *(_never_imported(stage),) * unused,
+        *_about_failed(stage, ran),
+        *collect(trial.collect, _written_folders(stage), evidence),
+    )
+    return replace(ran, remarks=remarks, unused=unused)
+
+
+def _written_folders(stage: "_Stage") -> list[WrittenFolder]:
+    """Return where lies what the cell has written into the user's folders."""
+    trial, world = stage.trial, stage.world
+    found = []
+    for private in world.private:
+        place = world.written(private)
+        if place is not None:
+            # A folder above where the user stands, or beside it, is named; what lies below that is not.
+            inside = Path(place, trial.cwd.relative_to(private)) if trial.cwd.is_relative_to(private) else None
+            found += [WrittenFolder(inside, "")] if inside is not None else []
+            found += [WrittenFolder(Path(place), private.name)] if inside != Path(place) else []
+    return [*found, *(WrittenFolder(place, "") for place in sorted(stage.scratch.cwd.iterdir()))]
+
+
+def _failed_jobs(trial: Trial, jobs: Sequence[TrialJob], failed: Collection[str]) -> Sequence[TrialJob]:
+    """Return the jobs that may have tests among those that have failed; all where that is none."""
+    chosen = [
+        job
+        for job in jobs
+        if job.runner is not Runner.SCRIPT or os.path.relpath(job.targets[0], _id_root(trial, job)) in failed
+    ]
+    return chosen if failed and chosen else jobs
+
+
+def _about_failed(stage: "_Stage", ran: TrialResult) -> tuple[str, ...]:
+    """Return the remark on a run of what has failed in which more than that ran."""
+    if not stage.trial.last_failed:
+        return ()
+    if not stage.failed:
+        return ("--lf: no failure of an earlier run is known here, all tests ran",)
+    known = any(row.id in stage.failed or row.id.partition("::")[0] in stage.failed for row in ran.rows)
+    return () if known else ("--lf: the failures that are known are of other tests, all tests ran",)
 
 
 class _Stage(Struct, frozen=True):
@@ -186,6 +241,7 @@ class _Stage(Struct, frozen=True):
     env: Mapping[str, str]
     world: World
     scratch: "ScratchFolders"
+    failed: frozenset[str]
     deadline: float | None
 
     def start(self, argv: Sequence[str], place: Path, *, folder: Path) -> Exit:
@@ -314,8 +370,7 @@ def _run_command(stage: _Stage, place: Path) -> TrialResult:
 
 def _run_harness(stage: _Stage, job: TrialJob, place: Path) -> TrialResult:
     """Run one job under the harness, and behind a test that killed its process once more."""
-    cwd = stage.trial.cwd
-    root = cwd if _stands_near(cwd, job.targets) else file_of(job.targets[0]).parent
+    root = _id_root(stage.trial, job)
     target = os.path.relpath(job.targets[0], root)
     done: dict[str, TestRow] = {}
     parts: list[TrialResult] = []
@@ -368,6 +423,7 @@ def _start_harness(
         "distribution": stage.planned.cell.package,
         "limit": LIMIT,
         "deselect": sorted(left_out),
+        "only": sorted(stage.failed),
         "linked": [str(working), str(folder)] if working != folder else None,
         "as_set": stage.trial.as_set,
         "or_scripts": [str(path) for path in job.or_scripts],
@@ -393,6 +449,11 @@ def working_folder(trial: Trial, job: TrialJob) -> Path:
     if root is None or (trial.cwd.is_relative_to(root) and _all_below(job.targets, trial.cwd)):
         return trial.cwd
     return root
+
+
+def _id_root(trial: Trial, job: TrialJob) -> Path:
+    """Return the folder to which the ids of a job's tests are relative."""
+    return trial.cwd if _stands_near(trial.cwd, job.targets) else file_of(job.targets[0]).parent
 
 
 def _all_below(targets: Sequence[Path], folder: Path) -> bool:
@@ -503,21 +564,6 @@ def _similar(target: Path) -> str:
         return f"There is no folder {target.parent} either."
     near = difflib.get_close_matches(target.name, names, n=3)
     return f"Did you mean {', '.join(near)}?" if near else "Check the name and the folder you are in."
-
-
-def read_safely(path: Path, most: int = 64 * 1024 * 1024) -> bytes:
-    """Read what a test may have made: a regular file, not followed anywhere, at most so many bytes; else nothing."""
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    try:
-        descriptor = os.open(path, flags)
-    except OSError:
-        return b""
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
-        os.close(descriptor)
-        return b""
-    with os.fdopen(descriptor, "rb") as stream:
-        return stream.read(most)
 
 
 def _size(path: Path) -> int:

@@ -88,10 +88,13 @@ class Plugin:
         for item in items:
             path = getattr(item, "path", None) or item.fspath
             self._ids[item.nodeid] = _join(self._session.identify(str(path)), item.nodeid)
-        done = [item for item in items if self._id(item.nodeid) in self._session.deselect]
-        if done:
-            items[:] = [item for item in items if self._id(item.nodeid) not in self._session.deselect]
-            config.hook.pytest_deselected(items=done)
+        left = [item for item in items if self._id(item.nodeid) not in self._session.deselect]
+        wanted = [item for item in left if self._session.is_wanted(self._id(item.nodeid))] or left
+        if len(wanted) < len(items):
+            chosen = set(map(id, wanted))
+            others = [item for item in items if id(item) not in chosen]
+            items[:] = wanted
+            config.hook.pytest_deselected(items=others)
 
     def pytest_deselected(self, items: "list[Any]") -> None:
         self._tests.leave_out([self._id(item.nodeid) for item in items])

@@ -81,7 +81,11 @@ class LoadedTests(unittest.TestLoader):
     def suite(self) -> unittest.TestSuite:
         """Load every target."""
         suite = self._suite(self._load(target) for target in self._session.targets)
-        if self._session.deselect:
+        wanted = {number: row_id for number, row_id in self.ids.items() if self._session.is_wanted(row_id)}
+        if wanted:
+            self._tests.leave_out([row_id for row_id in self.ids.values() if not self._session.is_wanted(row_id)])
+            self.ids = wanted
+        if self._session.deselect or wanted:
             return self._suite(test for test in _flat(suite) if id(test) in self.ids)
         return suite
 

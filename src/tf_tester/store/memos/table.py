@@ -207,6 +207,10 @@ PEAK: MemoKind[int] = MemoKind("peak", "canonical name of a project", _Json(_Cou
 """Bytes that its cells needed at the most."""
 DURATION: MemoKind[float] = MemoKind("took", "a cell's name", _Json(Annotated[float, Meta(ge=0)]))
 """Seconds that it ran last time."""
+FAILED: MemoKind[tuple[str, ...]] = MemoKind(
+    "failed", "a working folder and a cell's name", _Json(tuple[str, ...]), largest=1 << 20
+)
+"""Ids of tests."""
 SURFACE: MemoKind[Surface] = MemoKind(
     "surface", "digest of wheels and rules", _Compressed(_Json(dict[str, PublicName]), 6)
 )

@@ -1,0 +1,66 @@
+"""Files that a test has written, copied out of its cell because somebody wants them (`--collect`).
+
+A test made them: no link is followed, nothing but regular files is read, and how much is bounded. They go to a folder
+of the cell's own in the evidence of the run, where nothing of the user's lies.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+
+from msgspec import Struct
+
+from tf_tester.core.text.sizes import count_text, size_text
+from tf_tester.flow.run.reading import opened_safely
+
+MOST_FILES, MOST_BYTES = 1_000, 1 << 30
+"""Of one cell."""
+FOLDER = "collected"
+
+
+class WrittenFolder(Struct, frozen=True):
+    """Where lies what was written into one of the user's folders."""
+
+    folder: Path
+    name: str
+    """What the files' names begin with; empty for the working folder."""
+
+
+def collect(patterns: Sequence[str], written: Sequence[WrittenFolder], evidence: Path) -> tuple[str, ...]:
+    """Copy what matches a pattern into the evidence of a cell, and return what is to be said of it."""
+    if not patterns:
+        return ()
+    count = size = 0
+    left_out = 0
+    for source, name in _matching(patterns, written):
+        with opened_safely(source) as stream:
+            if stream is None:
+                continue
+            length = os.fstat(stream.fileno()).st_size
+            target = evidence / FOLDER / name
+            if count >= MOST_FILES or size + length > MOST_BYTES or target.exists():
+                left_out += 1
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("xb") as copy:
+                shutil.copyfileobj(stream, copy)
+        count, size = count + 1, size + length
+    if not count and not left_out:
+        return (f"--collect {' '.join(patterns)}: no such file was written",)
+    told = f"{count_text(count, 'file')} ({size_text(size)}) collected into {evidence / FOLDER}"
+    beyond = f"; {left_out} left out: at most {MOST_FILES:,} files and {size_text(MOST_BYTES)} a cell"
+    return (told + (beyond if left_out else ""),)
+
+
+def _matching(patterns: Sequence[str], written: Sequence[WrittenFolder]) -> Iterator[tuple[Path, str]]:
+    """Yield files and their names in the user's folders, in order."""
+    for one in written:
+        for folder, folders, names in os.walk(one.folder, followlinks=False):
+            folders.sort()
+            for name in sorted(names):
+                path = Path(folder, name)
+                shown = PurePosixPath(one.name, path.relative_to(one.folder).as_posix())
+                if any(fnmatchcase(str(shown) if "/" in pattern else name, pattern) for pattern in patterns):
+                    yield path, str(shown)

@@ -1,0 +1,32 @@
+"""Files that a test may have made anything of, read without following it anywhere."""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+
+@contextmanager
+def opened_safely(path: Path) -> Iterator[BinaryIO | None]:
+    """Yield a regular file that has no other name; None for anything else."""
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except OSError:
+        yield None
+        return
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+        os.close(descriptor)
+        yield None
+        return
+    with os.fdopen(descriptor, "rb") as stream:
+        yield stream
+
+
+def read_safely(path: Path, most: int = 64 * 1024 * 1024) -> bytes:
+    """Read at most so many bytes of such a file; nothing of anything else."""
+    with opened_safely(path) as stream:
+        return stream.read(most) if stream is not None else b""
