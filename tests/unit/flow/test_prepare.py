@@ -55,6 +55,7 @@ def prepared(
     resolution: Resolution = Resolution.ERA,
     trial: Trial | None = None,
     tools: tuple[str, ...] = (),
+    preferred: tuple[str, ...] = (),
     page: tuple[Artifact, ...] = (WHEEL,),
     project: tuple[Pin, bytes] | None = None,
 ) -> tuple[Lock, bool, Preparation]:
@@ -68,7 +69,8 @@ def prepared(
     selection = Selection("toy", "1.0", grace=timedelta(days=14), allow_build=frozenset({"gear"}))
     preparation = Preparation(PlannedCell(Cell.of("toy", "1.0", "3.8", resolution), PYTHON, WHEEL), PYTHON)
     with ThreadPoolExecutor(1) as pool:
-        preparer = Preparer(selection, trial or Trial(), ProjectPage("toy", page), services, pool, LockPolicy(tools))
+        policy = LockPolicy(tools, preferred=preferred)
+        preparer = Preparer(selection, trial or Trial(), ProjectPage("toy", page), services, pool, policy)
         lock, known = preparer.locked(preparation)
     assert preparation.lock == lock
     return lock, known, preparation
@@ -119,6 +121,22 @@ def test_the_test_runner_is_fitted_beside_the_lock() -> None:
     assert (question.resolution, question.cutoff) == (Resolution.LATEST, None)
     assert names(lock) == ["gear 1.0", "pytest 8.0", "toy 1.0"]
     assert known is True
+
+
+def test_the_runner_is_the_one_that_the_project_asks_for_where_it_can_be_had() -> None:
+    def answer(question: Question) -> list[Pin]:
+        if "pytest<9" in question.requirements:
+            return [pin("pytest", "8.4")]
+        if "pytest<3" in question.requirements:
+            raise Unresolvable("not for this Python")
+        return toy_and_tools(question)
+
+    lock, _, preparation = prepared(FakeResolver(answer), tools=("pytest",), preferred=("pytest<9",))
+    assert names(lock) == ["gear 1.0", "pytest 8.4", "toy 1.0"]
+    lock, _, preparation = prepared(FakeResolver(answer), tools=("pytest",), preferred=("pytest<3",))
+    assert names(lock) == ["gear 1.0", "pytest 8.0", "toy 1.0"]
+    assert preparation.remarks[-1] == "the project asks for pytest<3: that can't be had here, any pytest is taken"
+    assert names(prepared(FakeResolver(answer), preferred=("pytest<9",))[0]) == ["gear 1.0", "toy 1.0"]
 
 
 def test_a_runner_that_fits_in_no_way_may_change_the_lock_and_that_is_told() -> None:

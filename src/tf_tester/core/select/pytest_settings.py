@@ -1,6 +1,7 @@
 """What a project's settings say to pytest, as far as somebody outside of it must know."""
 
 import configparser
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,20 +17,24 @@ class PytestSettings(Struct, frozen=True):
     """Settings of one project; empty: pytest's own."""
 
     python_files: tuple[str, ...] = ()
+    minversion: str = ""
+    """The oldest pytest that does."""
 
 
 def settings_in(name: str, text: str) -> PytestSettings | None:
     """Return the settings for pytest in one file, or None where it has none, or can't be read.
 
     >>> settings_in("setup.cfg", "[tool:pytest]\\npython_files = check_*.py *_spec.py")
-    PytestSettings(python_files=('check_*.py', '*_spec.py'))
+    PytestSettings(python_files=('check_*.py', '*_spec.py'), minversion='')
     >>> settings_in("tox.ini", "[tox]\\nenvlist = py") is None
     True
     """
     table = _toml_table(name, text) if name.endswith(".toml") else _ini_table(name, text)
     if table is None:
         return None
-    return PytestSettings(_words(table.get("python_files")))
+    oldest = table.get("minversion")
+    is_version = isinstance(oldest, str) and re.fullmatch(r"[0-9]+(\.[0-9]+)*", oldest.strip()) is not None
+    return PytestSettings(_words(table.get("python_files")), str(oldest).strip() if is_version else "")
 
 
 def _toml_table(name: str, text: str) -> Mapping[str, Any] | None:

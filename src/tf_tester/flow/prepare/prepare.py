@@ -60,10 +60,17 @@ class LockPolicy(Struct, frozen=True):
 
     tools: tuple[str, ...] = ()
     """Requirements of the test runner, such as `pytest`."""
+    preferred: tuple[str, ...] = ()
+    """What the project's own files ask of it (`pytest<9`); where that can't be had, any is taken."""
     only_given: bool = False
     """To a given lock nothing is added, whatever the test runner needs."""
     anew: bool = False
     """No lock of an earlier run is good enough."""
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """Return the tools as they are asked for first."""
+        return (*self.tools, *(self.preferred if "pytest" in self.tools else ()))
 
 
 _AS_ASKED = LockPolicy()
@@ -271,8 +278,9 @@ class Preparer:
 
     def _tool_lock(self, preparation: Preparation, lock: Lock) -> tuple[Lock, bool]:
         """Return the test runner that fits beside the lock; only where none does, one that changes it."""
+        wanted = self._policy.wanted
         question = Question(
-            requirements=self._policy.tools,
+            requirements=wanted,
             interpreter=preparation.interpreter,
             resolution=Resolution.LATEST,
             cutoff=None,
@@ -280,6 +288,14 @@ class Preparer:
             local=tuple(one for one, _ in self._local(preparation.interpreter)),
             good_for=timedelta() if self._policy.anew else _TOOL,
         )
+        own = {canonicalize_name(pin.name) for pin in lock.pins}
+        if wanted != self._policy.tools and "pytest" not in own:
+            try:
+                return self._services.provisioning.resolver.lock(question)
+            except Unresolvable:
+                asked = " and ".join(self._policy.preferred)
+                preparation.remarks.append(f"the project asks for {asked}: that can't be had here, any pytest is taken")
+        question = replace(question, requirements=self._policy.tools)
         try:
             return self._services.provisioning.resolver.lock(question)
         except Unresolvable:

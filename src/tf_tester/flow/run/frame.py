@@ -18,7 +18,7 @@ from tf_tester.flow.run.plan import RunPlan
 from tf_tester.flow.run.replay import Replay
 from tf_tester.flow.run.started import run_started
 from tf_tester.flow.run.trial import tools_of
-from tf_tester.flow.run.user_files import UserFiles
+from tf_tester.flow.run.user_files import UserFiles, pytest_of_project
 from tf_tester.model.events import RunFinished
 from tf_tester.model.host.abilities import IsolationKind
 
@@ -107,7 +107,7 @@ def _between(
 ) -> Result:
     gate = Gate(plan.trial, plan.selection.package, services)
     with _threads(_PREPARING, "layers", services.run.stop) as pool:
-        policy = LockPolicy(tools_of(plan.jobs), only_given=bool(plan.locks))
+        policy = LockPolicy(tools_of(plan.jobs), preferred=pytest_of_project(plan.trial), only_given=bool(plan.locks))
         preparer = Preparer(plan.selection, plan.trial, plan.page, services, pool, policy)
         return work(Run(plan, services, pool, preparer, gate, files, replay))
 

@@ -18,6 +18,7 @@ from msgspec import Struct, field
 from tf_tester.core.replay.hidden import ENVIRONMENT_MARKS, is_hidden
 from tf_tester.core.replay.key import FileKind, KeyedFile, tree_digest
 from tf_tester.core.select.pytest_settings import FILES, PytestSettings, settings_in
+from tf_tester.core.select.pytest_wanted import READ, pytest_wanted
 from tf_tester.model.request import Trial
 from tf_tester.ports.store import FileDigests, FileStatus
 
@@ -185,6 +186,20 @@ def root_of(file: Path) -> Path | None:
         if (folder / ".git").exists():
             break
     return None
+
+
+def pytest_of_project(trial: Trial) -> tuple[str, ...]:
+    """Return the requirements on pytest in the root folder of a trial's tests."""
+    if not trial.targets:
+        return ()
+    root = root_of(file_of(trial.targets[0])) or trial.cwd
+    texts = {}
+    for name in READ:
+        try:
+            texts[name] = (root / name).read_text("utf-8", "replace")
+        except OSError:
+            continue
+    return pytest_wanted(texts)
 
 
 def folders_of(trial: Trial, environ: Mapping[str, str]) -> tuple[Path, ...]:

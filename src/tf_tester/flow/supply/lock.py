@@ -29,6 +29,7 @@ from tf_tester.flow.prepare.select import select_cells
 from tf_tester.flow.prepare.services import Services
 from tf_tester.flow.prepare.wheel_folder import folder_errors, write_file
 from tf_tester.flow.run.trial import jobs_of, tools_of
+from tf_tester.flow.run.user_files import pytest_of_project
 from tf_tester.model.cell import Cell, PlannedCell
 from tf_tester.model.lock import Lock, Resolution
 from tf_tester.model.outcome import Outcome
@@ -77,9 +78,10 @@ def make_locks(
     `IndexUnreachable`; what fails for one version doesn't cost the others.
     """
     tools = tools_of(jobs_of(trial)) if trial.targets else ()
+    policy = LockPolicy(tools, preferred=pytest_of_project(trial))
     selected = with_pythons_for_all(select_cells(selection, services), selection, trial, services)
     with interruptible(_AT_ONCE, "lock", services.run.stop) as pool:
-        preparer = Preparer(selection, trial, selected.page, services, pool, LockPolicy(tools))
+        preparer = Preparer(selection, trial, selected.page, services, pool, policy)
 
         def made(planned: PlannedCell) -> MadeLock | UnmadeLock:
             cell = planned.cell
@@ -89,7 +91,7 @@ def make_locks(
                 return UnmadeLock(f"{cell.package} {cell.version}", error)
             assert planned.interpreter is not None
             needs = preparer.requirements(Preparation(planned, planned.interpreter))
-            origin = LockOrigin(cell, selection.grace, needs, tuple(tools), tuple(sorted(selection.allow_build)))
+            origin = LockOrigin(cell, selection.grace, needs, policy.wanted, tuple(sorted(selection.allow_build)))
             return MadeLock(origin, lock, remarks=remarks)
 
         found = list(pool.map(made, selected.cells))
