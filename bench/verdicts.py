@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -34,7 +35,9 @@ def run(case: dict[str, Any], *words: str) -> tuple[str, list[dict[str, Any]]]:
     """Return the report and the record of one run of a case."""
     with tempfile.TemporaryDirectory() as folder:
         test, record = Path(folder, "check.py"), Path(folder, "run.jsonl")
-        test.write_text((HERE / case["test_file"]).read_text() if "test_file" in case else case["test"])
+        test.write_text(case["test"])
+        for name in case.get("beside", ()):
+            shutil.copy(HERE / name, folder)
         command = [*TOOL, "test", "check.py", *_joined(case["run"], words), "--json", str(record), "--no-cache"]
         environ = os.environ | {"COLUMNS": "400"}
         done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)

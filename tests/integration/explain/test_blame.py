@@ -191,6 +191,7 @@ def test_why_names_the_framework_and_not_what_drifted_with_it(car: User) -> None
     assert "verdict: framework, car 1.0 → 2.0" in run.out
     assert "fails with latest dependencies, too" in run.out
     assert "seen from 2.0 on; not with 1.0" in run.out
+    car.write("check.py", MAJORS + "assert car.__version__ < '2'\n")
     plain = car.run("test", "check.py", "--versions", "1.0,2.0")
     assert "verdict: unknown, those that pass differ in dependencies, too: --why tells" in plain.out
     assert "--why" in plain.out
