@@ -1,7 +1,7 @@
 """Are the verdicts right? Failing cells whose cause was established by experiment first, in `verdicts/*.toml`.
 
 python bench/verdicts.py experiment [NAME …]   # the two cells that show each cause: one passes, the other fails
-python bench/verdicts.py [NAME …]              # the verdict of each without --why, where that knows none with it
+python bench/verdicts.py [NAME …]              # the verdict of each without --why, else with it
 
 Real packages, of whatever index pip is set to. A verdict is right where it is one of those that the case allows and,
 where the case names a distribution, names it, too. What says `unknown` is neither right nor wrong.

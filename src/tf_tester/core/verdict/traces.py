@@ -1,5 +1,6 @@
 """Which distribution a failure points into: whose code raised it, or who lacks the name that it asks for. Pure."""
 
+import sys
 from collections.abc import Mapping
 
 from msgspec import Struct
@@ -9,6 +10,13 @@ from tf_tester.core.outcome.owners import YOURS, file_of_named, named_module, ow
 from tf_tester.core.outcome.tracebacks import RaisedException, TracebackFrame, chain_of
 from tf_tester.core.verdict.missing import DISTRIBUTIONS
 from tf_tester.model.outcome import TestRow
+
+_GONE = (
+    "aifc asynchat asyncore audioop binhex cgi cgitb chunk crypt distutils dummy_threading formatter imghdr imp "
+    "lib2to3 mailcap msilib nis nntplib ossaudiodev parser pipes smtpd sndhdr spwd sunau symbol telnetlib uu xdrlib"
+)
+"""Modules that Python 3 once had."""
+_STANDARD = sys.stdlib_module_names | frozenset(_GONE.split())
 
 
 class PointedAt(Struct, frozen=True):
@@ -22,6 +30,11 @@ class PointedAt(Struct, frozen=True):
     """Other distributions whose code was under way; none: the user's own code asked for it."""
     module: str = ""
     """The one that lacks it, where the message names it."""
+
+    @property
+    def is_python(self) -> bool:
+        """Whether it is a module of the standard library that lacks it, or is lacking."""
+        return self.lacks and self.module.split(".")[0] in _STANDARD
 
     def told(self, version: str = "") -> str:
         """Return it in half a sentence."""

@@ -151,12 +151,15 @@ def _by_the_traceback(seen: _Seen) -> FailureFinding | None:
     change = next((one for one in borders if one.name == pointed.name), None)
     # `tensorflow.keras` may be the distribution keras, however Python calls it.
     beside = {str(canonicalize_name(pin.name)) for lock in (*good_locks, *bad_locks) for pin in lock.pins}
-    if change is None or python_too or beside & set(pointed.module.split(".")[1:]):
-        return None
-    alone = len(borders) == 1
     same_way = any(
         not pointed.through & {one.name for one in changes(good, bad)} for good in good_locks for bad in bad_locks
     )
+    if pointed.is_python and python_too and same_way and change is None:  # setuptools may bring distutils
+        pythons = sorted({cell.python for cell in seen.failing}, key=_order)
+        return FailureFinding(Verdict.PYTHON, f"the error says that Python {' and '.join(pythons)} lacks it")
+    if change is None or python_too or beside & set(pointed.module.split(".")[1:]):
+        return None
+    alone = len(borders) == 1
     is_package = pointed.name == seen.failing[0].package
     if pointed.lacks and same_way:
         asked = "which the test itself asks for" if not pointed.through else "asked for by what hasn't changed"

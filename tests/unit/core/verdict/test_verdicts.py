@@ -183,6 +183,25 @@ def test_where_the_python_changed_with_it_the_error_alone_is_not_enough() -> Non
     assert compared(raised(LOST, USER, type="AttributeError"), *BOTH, pythons="89")[0] is Verdict.UNKNOWN
 
 
+@pytest.mark.parametrize(
+    ("failing", "expected"),
+    [
+        (raised("No module named 'imp'", USER), Verdict.PYTHON),
+        (
+            raised(
+                "cannot import name 'Mapping' from 'collections' (/usr/lib/python3.10/collections/__init__.py)", USER
+            ),
+            Verdict.PYTHON,
+        ),
+        (raised("No module named 'imp'", USER, GEAR), Verdict.UNKNOWN),
+        (raised("No module named 'yaml'", USER), Verdict.UNKNOWN),
+    ],
+)
+def test_a_module_that_another_python_has_is_the_pythons(failing: TestRow, expected: Verdict) -> None:
+    assert compared(failing, *BOTH, pythons="89")[0] is expected
+    assert compared(failing, *BOTH)[0] is not Verdict.PYTHON
+
+
 def test_of_a_dependency_the_change_that_the_traceback_ends_in_is_told() -> None:
     old, new = cell("1"), cell("1", resolution=LATEST)
     locks = {old: lock(toy="1", gear="1", axle="1"), new: lock(toy="1", gear="2", axle="2")}
