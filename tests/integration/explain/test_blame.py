@@ -90,6 +90,14 @@ def test_only_what_fits_together_is_tried(car: User, index: Simulator) -> None:
     assert explanation["verdict"] == "dependency"
 
 
+def test_of_what_can_only_change_together_the_one_that_fails_by_itself_is_named(car: User, index: Simulator) -> None:
+    for one, other in (("part02", "part04"), ("part04", "part02")):
+        index.add_wheel(*make_wheel(one, "3.1", requires=[f"{other}>=3.1"]), upload_time="2024-05-01T00:00:00Z")
+    said, _ = blame(car, "assert part04.__version__ < '3.1', 'it rattles'\n")
+    assert "fails because of part04 3.0 → 3.1." in said[0]
+    assert "Pin 'part04<3.1': it passes then." in said
+
+
 def test_what_is_new_is_kept_out_by_an_older_version_of_what_brings_it(car: User, index: Simulator) -> None:
     index.add_wheel(*make_wheel("radio", "1.0"), upload_time="2024-05-01T00:00:00Z")
     index.add_wheel(*make_wheel("part06", "3.1", requires=["radio"]), upload_time="2024-06-01T00:00:00Z")

@@ -19,6 +19,7 @@ _VARYING = (
     (r"\d+(?:\.\d+)+(?:[a-z]+\d*)?(?:\+[\w.]+)?", "<version>"),
     (r"\d+(?:e[+-]?\d+)?", "<number>"),
 )
+_GOES_ON = (":", " The signature was")
 _LIST = r"(<\w+>)(?:,? (?:and |or )?\1)+"
 _LIBRARY = r"(?s)^.*[/\\](?:site-packages|dist-packages|lib[/\\]python3\.\d+t?)[/\\]"
 
@@ -124,7 +125,8 @@ def without_varying(message: str) -> str:
 
 
 def headline(exception: ExceptionFact) -> str:
-    """Return type and first line; the second, too, where the first only announces it (`Graph execution error:`).
+    """Return type and first line; the second, too, where the first only announces it (`Graph execution error:`), or
+    breaks off as pybind11's does (`The signature was`).
 
     >>> headline(ExceptionFact("ValueError", "Graph execution error:\\n\\nno such node\\nmore"))
     'ValueError: Graph execution error: no such node'
@@ -132,7 +134,7 @@ def headline(exception: ExceptionFact) -> str:
     lines = [line.strip() for line in exception.message[:_LONGEST].splitlines() if line.strip()]
     if not lines:
         return exception.type
-    told = f"{lines[0]} {lines[1]}" if lines[0].endswith(":") and len(lines) > 1 else lines[0]
+    told = f"{lines[0]} {lines[1]}" if lines[0].endswith(_GOES_ON) and len(lines) > 1 else lines[0]
     return f"{exception.type}: {told}"
 
 

@@ -253,7 +253,7 @@ class CauseSearch:
     def _causes(self, culprit: Culprit, pair: _Pair, probe: Probe, remarks: list[str]) -> list[Cause]:
         """Return what a culprit comes to; where the package under test is a part of it, only what is to blame of it."""
         if self._package not in culprit.all or culprit.all == {self._package}:
-            return [self._cause(culprit, pair, probe)]
+            return [self._cause(self._one_of_unit(culprit, pair, probe), pair, probe)]
         beside = sorted(culprit.all - {self._package})
         if pair.era.lock is None:
             for requirements in self._as_near_as_allowed(beside, pair, probe):
@@ -263,6 +263,18 @@ class CauseSearch:
                     near = self._pair(self.with_lock(planned), pair.bad, planned)
                     return self._round(near, probe, remarks)[1]
         return self._by_force(culprit, pair, probe, remarks)
+
+    def _one_of_unit(self, culprit: Culprit, pair: _Pair, probe: Probe) -> Culprit:
+        """Return the one of changes that can only be made together which fails alike by force, where just one does."""
+        unit = culprit.changes
+        if len(unit) == 1 or unit not in pair.graph.units or len(unit) > self._left():
+            return culprit
+        names = sorted(unit)
+        probes = self._probe([self._combination(pair, frozenset({name})) for name in names])
+        alike = [name for name, one in zip(names, probes, strict=True) if _is_alike(one, probe)]
+        if len(alike) != 1:
+            return culprit
+        return replace(culprit, changes=frozenset(alike), entailed=culprit.all - set(alike))
 
     def _as_near_as_allowed(
         self, names: Sequence[str], pair: _Pair, probe: Probe

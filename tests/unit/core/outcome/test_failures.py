@@ -2,7 +2,7 @@
 
 import pytest
 
-from tf_tester.core.outcome.failures import differences
+from tf_tester.core.outcome.failures import differences, headline
 from tf_tester.core.outcome.report import RunReport
 from tf_tester.model.cause import Explanation, Verdict
 from tf_tester.model.cell import Cell
@@ -54,3 +54,8 @@ def test_what_was_looked_into_is_told_in_any_case() -> None:
     one = Explanation(CELLS[0], CELLS[1], Verdict.FRAMEWORK, 1, (), False, 2, test="t4")
     explained = RunReport(cells=found.cells, results=found.results, explanations=(one,))
     assert told(explained, most=1) == ([("A", 2, 1), ("C", 1, 1)], 1)
+
+
+def test_a_sentence_that_breaks_off_is_told_to_its_end() -> None:
+    message = "Unable to convert function return value to a Python type! The signature was\n\t() -> handle"
+    assert headline(ExceptionFact("TypeError", message)).endswith("The signature was () -> handle")
