@@ -303,9 +303,12 @@ def test_where_no_cell_passes_an_older_series_of_what_the_failure_points_into_is
     ):
         wheel = make_wheel("gear", version, files={"gear.py": f"MAJOR = 1\ndef spin():\n    {spin}\n"})
         index.add_wheel(*wheel, upload_time=f"{day}T00:00:00Z")
-    user.write("check.py", "import toy, gear\ngear.spin()\n")
-    run = user.run("test", "check.py", "--versions", "2.0", "--why")
-    assert "verdict: dependency, gear 2.0 → 2.5" in run.out or "verdict: dependency, gear 1.9 → 2.0" in run.out, run.out
+    # Nor can it be resolved with other dependencies: that ends no search.
+    index.add_wheel(*make_wheel("clutch", "1.0"), upload_time="2023-01-01T00:00:00Z")
+    user.write("check.py", "import toy, gear, clutch\ngear.spin()\n")
+    words = ("--with", "clutch", "--resolve", "latest")
+    run = user.run("test", "check.py", "--versions", "2.0", "--why", *words)
+    assert "verdict: dependency, gear 1.9 → 2.0" in run.out, run.out
     assert "Pin 'gear<2': it passes then." in run.out
 
 

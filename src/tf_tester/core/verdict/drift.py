@@ -166,17 +166,17 @@ def nearest_allowed(
 
 
 def series_bounds(version: str) -> tuple[str, ...]:
-    """Return what earlier series of a version are below: of its minor one, and of its major one.
+    """Return what earlier series of a version are below: of its minor one, and of three major ones.
 
-    >>> series_bounds("4.22.1"), series_bounds("0.9.2"), series_bounds("3.0.1")
-    (('4.22', '4'), ('0.9',), ('3',))
+    >>> series_bounds("4.22.1"), series_bounds("0.9.2"), series_bounds("2.0.1")
+    (('4.22', '4', '3', '2'), ('0.9',), ('2', '1'))
     """
     try:
-        release = (*Version(version).release, 0)[:2]
+        major, minor = (*Version(version).release, 0)[:2]
     except InvalidVersion:
         return ()
-    bounds = [f"{release[0]}.{release[1]}"] if release[1] else []
-    return (*bounds, str(release[0])) if release[0] else tuple(bounds)
+    bounds = [f"{major}.{minor}"] if minor else []
+    return (*bounds, *(str(one) for one in range(major, max(0, major - 3), -1)))
 
 
 def upper_bound(good: str, bad: str) -> str:

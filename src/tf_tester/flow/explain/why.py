@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from itertools import islice
 
 from msgspec.structs import replace
 
@@ -12,7 +13,7 @@ from tf_tester.core.verdict.traces import pointed_at
 from tf_tester.errors import CellRefused, EndsContradict, TfTesterError
 from tf_tester.flow.explain.blame import CauseSearch, SearchStep, TellStep, relabelled
 from tf_tester.flow.explain.probes import Prober
-from tf_tester.flow.prepare.prepare import Preparation, Preparer
+from tf_tester.flow.prepare.prepare import Preparation
 from tf_tester.flow.run.frame import Run
 from tf_tester.model.cause import Explanation, Verdict
 from tf_tester.model.cell import Cell, CellRequirement, PlannedCell
@@ -20,6 +21,8 @@ from tf_tester.model.events import CellExplained
 from tf_tester.model.lock import Resolution
 from tf_tester.model.outcome import CellResult, Outcome
 
+_SUSPECTS = 8
+"""Cells with an older series of a dependency, where nothing else passes."""
 _BUDGET = 60
 """Cells for one kind of failure."""
 _OTHER_GRACES = (timedelta(), timedelta(days=90))
@@ -39,7 +42,7 @@ def explain_failures(run: Run, results: Mapping[str, CellResult], told: TellStep
     cells = run.plan.cells
     prober = Prober(run, replay=False)
     search = CauseSearch(run, prober, budget=_BUDGET, told=told)
-    explainer = _Explainer(cells, results, search, prober, told, run.preparer)
+    explainer = _Explainer(run, results, search, prober, told)
     for planned, test in _one_of_each_kind(cells, results):
         prober.test = test
         try:
@@ -65,19 +68,18 @@ class _Explainer:
 
     def __init__(
         self,
-        cells: Sequence[PlannedCell],
+        run: Run,
         results: Mapping[str, CellResult],
         search: CauseSearch,
         prober: Prober,
         told: TellStep,
-        preparer: Preparer,
     ) -> None:
-        self._cells = cells
+        self._run = run
+        self._cells = run.plan.cells
         self._results = results
         self._search = search
         self._prober = prober
         self._told = told
-        self._preparer = preparer
 
     def explain(self, planned: PlannedCell) -> Explanation:
         cell = planned.cell
@@ -100,7 +102,7 @@ class _Explainer:
         if neighbour is not None:
             explanation = self._search.explain(neighbour, planned, again=True)
             return replace(explanation, remarks=(*explanation.remarks, *remarks))
-        for older in self._with_an_older_suspect(planned):
+        for older in islice(self._with_older_suspects(planned), _SUSPECTS):
             if self._probe(older, "other", f"{cell.version} with {older.cell.besides[0].text}") is Mark.GOOD:
                 explanation = self._search.explain(older, planned, again=True)
                 return replace(explanation, remarks=(*explanation.remarks, *remarks))
@@ -109,7 +111,12 @@ class _Explainer:
         return _without_causes(cell, verdict, () if verdict is Verdict.FLAKY else remarks, self._prober.test)
 
     def _probe(self, planned: PlannedCell, called_so: str, name: str) -> Mark:
-        probe = self._prober.probe(relabelled(self._search.with_lock(planned), called_so), name)
+        """Run a cell of one's own; what can't be resolved shows nothing."""
+        try:
+            locked = self._search.with_lock(planned)
+        except CellRefused:
+            return Mark.UNTESTABLE
+        probe = self._prober.probe(relabelled(locked, called_so), name)
         self._told(SearchStep(name, probe))
         return probe.mark
 
@@ -125,20 +132,21 @@ class _Explainer:
         ]
         return next((one for one in same if self._passes(one)), None)
 
-    def _with_an_older_suspect(self, planned: PlannedCell) -> Iterator[PlannedCell]:
-        """Yield the cell with an older series of the dependency that the failure points into: what is allowed may pass
-        although no cell of the run does.
+    def _with_older_suspects(self, planned: PlannedCell) -> Iterator[PlannedCell]:
+        """Yield the cell with an older series of one dependency: of what the failure points into or went through, then
+        of what was asked for beside the package. What is allowed may pass although no cell of the run does.
         """
         result = self._results[planned.cell.name]
-        row = next((row for row in result.tests if row.id == self._prober.test), None)
-        pointed = pointed_at(row, result.owners)
-        if planned.lock is not None or pointed is None or pointed.name == planned.cell.package:
+        pointed = pointed_at(next(iter(rows_of(result, self._prober.test)), None), result.owners)
+        suspects = [pointed.name, *sorted(pointed.through)] if pointed is not None else []
+        suspects += [CellRequirement.parse(text).name for text in self._run.plan.trial.requirements]
+        if planned.lock is not None or (lock := self._search.with_lock(planned).lock) is None:
             return
-        pins = self._search.with_lock(planned).lock
-        version = next((pin.version for pin in pins.pins if pin.name == pointed.name), None) if pins else None
-        for bound in series_bounds(version) if version is not None else ():
-            older = planned.cell.beside((CellRequirement.parse(f"{pointed.name}<{bound}"),))
-            yield replace(planned, cell=older)
+        versions = {pin.name: pin.version for pin in lock.pins if pin.name != planned.cell.package}
+        for name in dict.fromkeys(suspects):
+            for bound in series_bounds(versions[name]) if name in versions else ():
+                older = planned.cell.beside((CellRequirement.parse(f"{name}<{bound}"),))
+                yield replace(planned, cell=older)
 
     def _with_other_graces(self, planned: PlannedCell) -> Iterator[tuple[PlannedCell, str]]:
         """Yield the cell with the locks of other eras, as far as they are others, and what these are called."""
@@ -147,7 +155,7 @@ class _Explainer:
         seen = [self._search.with_lock(planned).lock]
         for grace in _OTHER_GRACES:
             try:
-                lock, _ = self._preparer.locked(Preparation(planned, planned.interpreter, grace=grace))
+                lock, _ = self._run.preparer.locked(Preparation(planned, planned.interpreter, grace=grace))
             except CellRefused:
                 continue
             if any(one is not None and one.pins == lock.pins for one in seen):
