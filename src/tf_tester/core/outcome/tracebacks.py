@@ -84,6 +84,8 @@ def last_words(row: TestRow, most: int = 4) -> tuple[str, ...]:
     asked = row.exception is not None and row.exception.type == "SystemExit" and row.exception.message.isdigit()
     if row.outcome is not Outcome.CRASH and not left and not asked:
         return ()
+    if (misused := usage_error(row.stderr)) and misused in row.reason:
+        return ()  # that says it
     place = row.stderr.rfind(_FATAL)
     if place >= 0:
         return tuple(line.rstrip() for line in row.stderr[place:].splitlines() if line.strip())[:most]

@@ -441,6 +441,7 @@ def test_who_was_called_wrongly_says_so_itself(stderr: str, said: str) -> None:
     left_by_itself = TestRow("t", Outcome.FAIL, ExceptionFact("SystemExit", "2"), exit_code=2)
     row = with_output(left_by_itself, "", stderr)
     assert (row.exception, row.reason) == (None, f"{said} (what stands behind -- is given to it)")
+    assert last_words(row) == ()
     assert judge_command(left(2), target="x", stdout="", stderr=stderr)[0].reason == f"exit status 2: {said}"
     for other in (with_output(replace(left_by_itself, exit_code=1), "", stderr), with_output(left_by_itself, "", "no")):
         assert other.exception == ExceptionFact("SystemExit", "2")
