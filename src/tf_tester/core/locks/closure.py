@@ -19,7 +19,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from tf_tester.core.index.era import release_date
+from tf_tester.core.index.era import majors_until, release_date, without_new_majors
 from tf_tester.core.index.simple import without_versions
 from tf_tester.core.select.choose import is_yanked, versions_of
 from tf_tester.core.select.markers import marker_environment
@@ -55,6 +55,8 @@ class TargetRequirement(Struct, frozen=True):
     """How many of the versions that it allows; None: all."""
     cutoff: datetime | None = None
     """Versions that came out later don't count."""
+    majors_until: datetime | None = None
+    """Also what counts where new major releases that came later don't; None: nothing else."""
     digests: frozenset[str] = frozenset()
     """SHA-256 of the only files that are meant; none: all of the versions are."""
     root: bool = False
@@ -104,6 +106,7 @@ class _Need(Struct, frozen=True):
     target: InstallTarget
     extras: frozenset[str]
     cutoff: datetime | None
+    majors_until: datetime | None = None
 
 
 class Closure:
@@ -176,17 +179,21 @@ class Closure:
         One for each target and cutoff; roots and demands for named files are left out. To be called when neither pages
         nor METADATA are wanted.
         """
-        together: dict[tuple[str, InstallTarget, datetime | None], set[TargetRequirement]] = {}
+        together: dict[tuple[str, InstallTarget, datetime | None, datetime | None], set[TargetRequirement]] = {}
         for demand in self._seen:
             if not demand.digests and not demand.root:
-                together.setdefault((demand.project, demand.target, demand.cutoff), set()).add(demand)
+                key = (demand.project, demand.target, demand.cutoff, demand.majors_until)
+                together.setdefault(key, set()).add(demand)
         before = len(self._seen)
-        for (project, target, cutoff), demands in together.items():
+        for (project, target, cutoff, majors), demands in together.items():
             words = sorted({word for one in demands for word in one.specifier.split(",") if word})
             if len(demands) > 1:
                 newest = next(iter(demands)).newest
                 extras = frozenset().union(*(one.extras for one in demands))
-                joined = TargetRequirement(project, target, ",".join(words), extras, newest=newest, cutoff=cutoff)
+                text = ",".join(words)
+                joined = TargetRequirement(
+                    project, target, text, extras, newest=newest, cutoff=cutoff, majors_until=majors
+                )
                 self._add(joined, may_fail=True)
         return len(self._seen) > before
 
@@ -243,7 +250,14 @@ class Closure:
         if not (self._rules.pre or specifiers.prereleases):
             # As pip: pre-releases only where there is nothing else.
             out = [one for one in out if not one[0].is_prerelease] or out
-        return out if demand.newest is None else out[: demand.newest]
+        if demand.newest is None:
+            return out
+        taken = out[: demand.newest]
+        if demand.majors_until is not None:
+            _, held = without_new_majors(project.page, demand.majors_until)
+            older = [one for one in out if str(one[0]) not in held]
+            taken += [one for one in older[: demand.newest] if one not in taken]
+        return taken
 
     def _suiting(self, artifacts: Sequence[Artifact], target: InstallTarget) -> list[Artifact]:
         wheels = any(one.is_wheel for one in artifacts)
@@ -264,13 +278,14 @@ class Closure:
         wheels = {_key(one): one for one in artifacts if one.is_wheel}
         if not wheels:
             self.opaque.add(f"{demand.project} {version}")
-        cutoffs = [demand.cutoff]
+        eras = [(demand.cutoff, demand.majors_until)]
         if demand.root and self._rules.grace is not None:
             released = release_date(next(files for one, files in project.versions if one == version))
-            cutoffs += [released + self._rules.grace] if released is not None else []
+            if released is not None:
+                eras.append((released + self._rules.grace, majors_until(released, self._rules.grace)))
         for key, wheel in wheels.items():
-            for cutoff in cutoffs:
-                need = _Need(wheel, key, demand.target, demand.extras, cutoff)
+            for cutoff, majors in eras:
+                need = _Need(wheel, key, demand.target, demand.extras, cutoff, majors)
                 if need in self._met:
                     continue
                 self._met.add(need)
@@ -297,6 +312,7 @@ class Closure:
                     frozenset(str(canonicalize_name(one)) for one in requirement.extras),
                     newest=self._rules.newest,
                     cutoff=need.cutoff,
+                    majors_until=need.majors_until,
                 )
             )
 
