@@ -128,7 +128,8 @@ class UvResolver:
         if view.held:
             with suppress(Unresolvable):
                 return self._with_majors(question, view, first)
-        late = late_requirements(first.detail, view.pages, question.cutoff)
+        dated = {name: page for name, page in view.pages.items() if name not in question.undated}
+        late = late_requirements(first.detail, dated, question.cutoff)
         for later in _LATER:
             cutoff = question.cutoff + later
             remark = (
@@ -172,8 +173,8 @@ class UvResolver:
 
     def _has_answer_today(self, question: Question) -> bool:
         try:
-            self._answer(question, self._view(question, None, None))
-        except Unresolvable:
+            self._chosen(question, self._view(question, None, None))
+        except TfTesterError:
             return False
         return True
 
