@@ -12,7 +12,8 @@ class Traces:
     _getrusage = staticmethod(resource.getrusage)
 
     def __init__(self, names: "list[str]") -> None:
-        self._names = names
+        # `toy-stubs` and the like are read, not imported.
+        self._names = [name for name in names if name.isidentifier()]
         self._children = self._getrusage(resource.RUSAGE_CHILDREN)
 
     def none(self, found: "list[str]") -> bool:

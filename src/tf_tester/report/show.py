@@ -67,7 +67,7 @@ def _row(row: TestRow, cell: Cell, label: str, here: str) -> Iterator[Line]:
         if text:
             yield line(f"  {printable(text)}")
     yield from _text("", seen_from(row.traceback, here))
-    yield from _text("printed", seen_from(row.stdout, here))
+    yield from _text("printed", row.stdout)
     yield from _text("printed on standard error", seen_from(row.stderr, here))
     for warning in row.warnings:
         yield line(f"  {printable(f'{warning.category}: {warning.message}')}")

@@ -143,8 +143,12 @@ class DirectWheels:
     def _revision(self, reference: DirectReference, interpreter: Interpreter) -> LocalWheel:
         repository, revision, subdirectory = git_place(reference.url)
         known = self._commits.get(reference.url) or (revision if is_exact(revision) else "")
-        if known and (found := self._known(f"git:{pinned(reference.url, known)}", interpreter, reference.url)):
-            return found
+        if known:
+            exact = pinned(reference.url, known)
+            if (found := self._known(f"git:{exact}", interpreter, exact)) is not None:
+                return found
+        if repository.startswith("file:") and not local_path(repository).is_dir():
+            raise Unresolvable(f"There is no repository {local_path(repository)}.", hint="Check its name.")
         if self._access.offline:
             raise DownloadFailed(
                 f"{_shown(reference)} isn't in the store, and --offline forbids to fetch it",
@@ -264,7 +268,8 @@ class DirectWheels:
                 f"git can't be started for {_shown(reference)}: {error.strerror}.", hint="Install git."
             ) from error
         if done.returncode != 0:
-            last = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "it says nothing")
+            said = [line for line in done.stderr.splitlines() if line.strip()] or ["it says nothing"]
+            last = next((line for line in said if line.startswith(("fatal: ", "error: "))), said[-1])
             raise DownloadFailed(
                 f"git can't bring {_shown(reference)}: {display_url(last.strip())}",
                 hint="Check the address and the revision behind its last @; git is asked without a terminal.",

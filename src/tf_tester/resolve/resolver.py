@@ -24,7 +24,7 @@ from tf_tester.model.host.platform import Platform
 from tf_tester.model.lock import Lock, Pin, Resolution
 from tf_tester.ports.index import Index
 from tf_tester.ports.memory import Locks
-from tf_tester.ports.resolve import Question
+from tf_tester.ports.resolve import LocalWheel, Question
 from tf_tester.ports.store import Blobs
 from tf_tester.resolve.builder import Builder
 from tf_tester.resolve.indexed_uv import IndexedUv
@@ -366,11 +366,16 @@ def question_key(question: Question, known_sdists: frozenset[str], authority: st
         **({"majors_until": question.majors_until.isoformat()} if question.majors_until else {}),
         **({"pre": True} if question.pre else {}),
         **({"alike": sorted(question.alike)} if question.alike else {}),
-        **({"local": [(one.pin.sha256, one.metadata.hex()) for one in question.local]} if question.local else {}),
+        **({"local": list(map(_identity, question.local))} if question.local else {}),
         **({"undated": sorted(question.undated)} if question.undated else {}),
         "allow_build": sorted(question.allow_build | known_sdists),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _identity(local: LocalWheel) -> tuple[str, ...]:
+    """Return what tells a local wheel from others: where it came from, too, which the lock tells."""
+    return local.pin.sha256, local.metadata.hex(), *((local.pin.url,) if local.pin.url else ())
 
 
 def _unresolvable(question: Question, said: str, view: QuestionView) -> TfTesterError:

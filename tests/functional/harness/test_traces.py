@@ -38,6 +38,7 @@ def test_a_script_that_cannot_have_used_the_package_says_so(
 
 def test_without_a_name_nothing_is_said(bench: Bench, edge: str) -> None:
     assert bench.script(edge, "print()").event("end")["untouched"] is False
+    assert bench.script(edge, "print()", watch=["watched-stubs"]).event("end")["untouched"] is False
 
 
 def test_pytest_alone_is_no_use_of_the_package(bench: Bench) -> None:

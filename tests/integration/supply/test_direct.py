@@ -74,7 +74,20 @@ def test_each_kind_of_address_is_what_is_tested(user: User, index: Simulator, re
     assert {found[name]["version"] for name in names} == {"1.0"}
 
     assert (
-        user.run("lock", "--versions", "1.0", "-r", "r.txt", "--format", "pylock", "--format", "requirements").code == 0
+        user.run(
+            "lock",
+            "--versions",
+            "1.0",
+            "-r",
+            "r.txt",
+            "--with",
+            "gear",
+            "--format",
+            "pylock",
+            "--format",
+            "requirements",
+        ).code
+        == 0
     )
     [text] = [file.read_text() for file in (user.folder / "locks").glob("requirements-*")]
     assert f"gitted @ git+file://{repository}@{commit}\n" in text
@@ -96,7 +109,12 @@ def test_each_kind_of_address_is_what_is_tested(user: User, index: Simulator, re
         ("local @ file:local-1.0-py3-none-any.whl#sha256=" + "0" * 64, 4, "another hash"),
         ("./none-1.0-py3-none-any.whl", 3, "can't be read: No such file"),
         ("old @ file:old-1.0-cp27-cp27m-win32.whl", 3, "is not for Python"),
-        ("gitted @ git+file:///nowhere@v1", 4, "git can't bring gitted @ git+file:///nowhere@v1"),
+        ("gitted @ git+file:///nowhere@v1", 3, "There is no repository /nowhere."),
+        (
+            "gitted @ git+http://127.0.0.1:9/gitted@v1",
+            4,
+            "git can't bring gitted @ git+http://127.0.0.1:9/gitted@v1: fatal",
+        ),
         ("-f nowhere\nlocal", 4, "nowhere (--find-links) can't be read"),
     ],
 )

@@ -27,11 +27,14 @@ def seen_from(text: str, folder: str) -> str:
     >>> seen_from("/home/me/lib/tests/a.py:3, not /srv/home/me/lib/b.py", "/home/me/lib/examples")
     '../tests/a.py:3, not /srv/home/me/lib/b.py'
     """
-    above, place = "", folder.rstrip("/\\")
+    own = folder.rstrip("/\\")
+    above, place = "", own
     for _ in range(_UP + 1):
         if not re.search(r"[/\\][^/\\]+[/\\]", place):
             break  # what lies below `/home` isn't somebody's own
         if place in text:
-            text = re.sub(rf"{_BEFORE}{re.escape(place)}[/\\](?=[^\s/\\])", above, text)
+            # His own folder keeps its name where nothing in it is meant.
+            itself = rf"(?!{re.escape(own[len(place) + 1 :])}(?![\w./\\-]))" if above else ""
+            text = re.sub(rf"{_BEFORE}{re.escape(place)}[/\\]{itself}(?=[^\s/\\])", above, text)
         place, above = re.split(r"[/\\][^/\\]*$", place)[0], f"../{above}"
     return text

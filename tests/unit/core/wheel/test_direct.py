@@ -1,48 +1,51 @@
-"""Requirements that name a place, as pip reads them."""
+"""Requirements that name where their project is."""
 
 from pathlib import Path
 
 import pytest
 
-from tf_tester.core.wheel.direct import direct_reference, git_place, is_direct, is_exact, promised_hash, without_secrets
-from tf_tester.model.request import DirectKind
+from tf_tester.core.wheel.direct import direct_reference, git_place, is_direct, pinned, promised_hash, without_secrets
 
-HOME = Path("/home/me")
+HERE = Path("/here")
 
 
-@pytest.mark.parametrize(
-    ("text", "kind", "asked"),
-    [
-        ("./six-1.0-py3-none-any.whl", DirectKind.WHEEL, "six @ file:///home/me/six-1.0-py3-none-any.whl"),
-        ("file:dist/six-1.0.tar.gz", DirectKind.ARCHIVE, "file:///home/me/dist/six-1.0.tar.gz"),
-        ("six @ file:///srv/six", DirectKind.FOLDER, "six @ file:///srv/six"),
-        ("git+ssh://git@host/six.git@v1#egg=six", DirectKind.GIT, "six @ git+ssh://git@host/six.git@v1"),
-        ("https://host/six-1.0.zip#sha256=AB&egg=Six", DirectKind.ARCHIVE, "six @ https://host/six-1.0.zip#sha256=AB"),
-    ],
-)
-def test_a_place_is_read_as_pip_reads_it(text: str, kind: DirectKind, asked: str) -> None:
-    found = direct_reference(text, HOME)
+@pytest.mark.parametrize("text", ["six", "six>=1,<2", "six[fast]; python_version<'3'", "six==1.0", "-e ."])
+def test_names_are_no_addresses(text: str) -> None:
+    assert not is_direct(text)
+
+
+@pytest.mark.parametrize("text", ["six@https://h/s.zip", "git+https://h/s", "./s", "s.tar.gz", "file:s.whl", "a/b[x]"])
+def test_addresses_and_paths_are_seen(text: str) -> None:
     assert is_direct(text)
-    assert (found.kind, found.text.removeprefix("@ ").removeprefix(" @ ")) == (kind, asked)
 
 
 @pytest.mark.parametrize(
-    ("text", "must_be"),
+    ("text", "url"),
     [
-        ("hg+https://host/six", "hg is not known here"),
-        ("https://host/six", "ends in .whl"),
-        ("./six.whl", "a wheel's name"),
-        ("./six ; python", "a marker"),
-        ("six @ ", "an address"),
+        ("file:six-1.0-py3-none-any.whl#sha256=AB", "file:///here/six-1.0-py3-none-any.whl#sha256=AB"),
+        ("/my dir/s.zip".replace(" ", "%20"), "file:///my%20dir/s.zip"),
+        ("git+file:///srv/six@v1#egg=six&subdirectory=py", "git+file:///srv/six@v1#subdirectory=py"),
+        ("https://h/s.zip?token=1#egg=six", "https://h/s.zip?token=1"),
     ],
 )
-def test_what_cannot_be_had_is_told(text: str, must_be: str) -> None:
-    with pytest.raises(ValueError, match=must_be):
-        direct_reference(text, HOME)
+def test_a_place_becomes_absolute(text: str, url: str) -> None:
+    assert direct_reference(text, HERE).url == url
+    assert direct_reference(direct_reference(text, HERE).text, Path("/elsewhere")).url == url
 
 
-def test_only_a_whole_commit_is_exact_and_secrets_stay_out() -> None:
-    assert [is_exact(revision) for revision in ("a" * 40, "a" * 39, "v1", "")] == [True, False, False, False]
-    assert git_place("git+https://host/six@a/b@c") == ("https://host/six", "a/b@c", "")
-    assert promised_hash("https://host/six.zip#sha256=AB") == "ab"
-    assert without_secrets("https://token@host/six.zip") == "https://host/six.zip"
+@pytest.mark.parametrize("text", ["six @ ", "hg+https://h/six", "https://h/six", "six-1.0.whl", "./a b", "./a ; no"])
+def test_what_leads_nowhere_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        direct_reference(text, HERE)
+
+
+def test_a_revision_may_have_slashes_and_be_made_exact() -> None:
+    url = "git+ssh://git@host/a/six.git@feature/x#subdirectory=py"
+    assert git_place(url) == ("ssh://git@host/a/six.git", "feature/x", "py")
+    assert pinned(url, "c" * 40) == f"git+ssh://git@host/a/six.git@{'c' * 40}#subdirectory=py"
+
+
+def test_secrets_are_left_out_and_hashes_are_read() -> None:
+    assert without_secrets("six @ git+https://me:secret@host/six@v1") == "six @ git+https://host/six@v1"
+    assert without_secrets("git+ssh://git:secret@host/six") == "git+ssh://git@host/six"
+    assert promised_hash("https://h/s.whl#sha256=AB&egg=six") == "ab"
