@@ -244,7 +244,9 @@ class Board:
         line = Text.assemble("    ", label, "  ", (f"{word(outcome):<11}", colour), f"  {time:<10}")
         if outcome is not Outcome.PASS and result.summary:
             available = max(self._layout.width - line.cell_len - 2, 0)
-            first = printable(seen_from(result.summary, self._here).strip().splitlines()[0])
+            own = outcome.is_failure_of_the_test
+            told = seen_from(result.summary, self._here) if own else result.summary
+            first = printable(told.strip().splitlines()[0])
             line.append("  " + self._layout.shorten(first, available) if available > 20 else "", "dim")
         return line
 

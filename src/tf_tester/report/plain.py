@@ -75,7 +75,10 @@ class PlainPrinter:
         if seconds is not None:
             parts.append(f" {duration_text(seconds)}")
         if result.outcome is not Outcome.PASS and result.summary:
-            first = seen_from(result.summary, self._here).strip().splitlines()[:1] or [""]
+            told = result.summary
+            if result.outcome.is_failure_of_the_test:
+                told = seen_from(told, self._here)
+            first = told.strip().splitlines()[:1] or [""]
             parts.append("  " + self._layout.shorten(first[0], _SUMMARY_COLUMNS))
         return line(*parts)
 
