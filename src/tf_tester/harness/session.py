@@ -6,12 +6,12 @@ import sys
 from .bytecode import UserFolders
 from .distribution import installed_version
 from .events import Events
-from .failed_imports import FailedImports
 from .failures import describe, format_traceback
-from .imports import ImportWatch
-from .installed_first import InstalledFirst
+from .importing.failed_imports import FailedImports
+from .importing.imports import ImportWatch
+from .importing.installed_first import InstalledFirst
+from .importing.traces import Traces
 from .shown_warnings import WarningCollector
-from .traces import Traces
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

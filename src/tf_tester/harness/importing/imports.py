@@ -3,13 +3,13 @@
 import os
 import sys
 
-from .measure import Stopwatch
+from ..measure import Stopwatch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .events import Events
+    from ..events import Events
 
 # The one frame we put between the import system and the package bears the import system's file name: Python then leaves
 # it out of tracebacks and does not count it for a warning's stacklevel.
