@@ -383,4 +383,6 @@ def test_each_test_is_judged_for_itself(car: User) -> None:
     assert "verdict: framework, 1.0 py" in plain.out, plain.out
     why = car.run(*words, "--why")
     assert "verdict: framework, car 1.0 → 2.0" in why.out
-    assert "verdict: unknown, fails with era dependencies, too" in why.out.replace("\n    ", ", ")
+    assert "verdict: unknown, it passes nowhere in this run, fails with era dependencies, too" in why.out.replace(
+        "\n    ", ", "
+    ), why.out

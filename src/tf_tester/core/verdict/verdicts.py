@@ -64,6 +64,8 @@ class _Seen(Struct, frozen=True):
     failing: tuple[Cell, ...]
     passing: tuple[Cell, ...]
     report: RunReport
+    explained: bool
+    """`--why` has run more cells; what else would tell is said with what came of them."""
 
     @property
     def owners(self) -> Mapping[str, str]:
@@ -77,9 +79,10 @@ def finding(difference: SharedFailure, report: RunReport) -> FailureFinding:
     test = row.id if row is not None else ""
     passing = tuple(cell for cell in report.cells if _passes(cell, test, report))
     span = _span(cells, passing, report)
-    seen = _Seen(row, what_ended(row) if row is not None else difference.headline, cells, passing, report)
-    told_by_cells = next(found for found in _findings(seen) if found is not None)
     explained = next((one for one in report.explanations if one.cell in cells and one.test in ("", test)), None)
+    ended = what_ended(row) if row is not None else difference.headline
+    seen = _Seen(row, ended, cells, passing, report, explained is not None)
+    told_by_cells = next(found for found in _findings(seen) if found is not None)
     if explained is None:
         return replace(told_by_cells, span=span)
     if explained.verdict is Verdict.UNKNOWN:
@@ -182,8 +185,9 @@ def _unknown(seen: _Seen) -> FailureFinding:
         its = [pin.version for pin in pins if pointed and canonicalize_name(pin.name) == pointed.name]
         if pointed is not None and its and pointed.name != seen.failing[0].package:
             nowhere += f"; {pointed.told(its[0])}"
-        return FailureFinding(Verdict.UNKNOWN, nowhere + _would_tell(seen.failing), enough=False)
-    told = "those that pass differ in dependencies, too: --why tells"
+        nowhere += "" if seen.explained else _would_tell(seen.failing)
+        return FailureFinding(Verdict.UNKNOWN, nowhere, enough=False)
+    told = "those that pass differ in dependencies, too" + ("" if seen.explained else ": --why tells")
     if (compared := _compared(seen)) is not None:
         _, _, borders, python_too = compared
         hit = next((one for one in borders if pointed is not None and one.name == pointed.name), None)
