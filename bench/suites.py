@@ -25,6 +25,8 @@ HERE = Path(__file__).parent
 PIP = (sys.executable, "-m", "pip", "--python")
 LONGEST = 1800
 NO_TESTS = 5
+CONTINUE = "--continue-on-collection-errors"
+"""As tf-tester has it: else a module that can't be imported leaves out all others."""
 
 
 def main() -> None:
@@ -100,7 +102,7 @@ def by_pytest(suite: dict[str, Any], tree: Path, work: Path, python: str) -> dic
     shutil.copyfile(HERE / "suite_rows.py", next((env / "lib").iterdir()) / "site-packages" / "suite_rows.py")
     with (work / "plain.out").open("wb") as out:
         done = subprocess.run(
-            [env / "bin/pytest", "-q", "-p", "suite_rows", "-p", "no:cacheprovider", *targets(suite)],
+            [env / "bin/pytest", "-q", "-p", "suite_rows", "-p", "no:cacheprovider", CONTINUE, *targets(suite)],
             cwd=tree,
             env=variables,
             stdout=out,
