@@ -7,8 +7,8 @@ The order is a JSON object: ``mode`` (script, pytest or unittest), ``targets`` (
 relative to it), ``events`` (the file to append to), and, where wanted, ``args``, ``watch`` (top-level packages whose
 first import is timed), ``distribution`` (whose version is read), ``limit`` (characters kept of each text),
 ``deselect`` (ids that ran before), ``only`` (ids of tests and files; where one of them is found, nothing else runs),
-``linked`` (the working folder, where it is one of links, and the folder that it stands for) and ``as_set`` (pytest gets
-no targets: its settings have them).
+``linked`` (the working folder, where it is one of links, and the folder that it stands for), ``top`` (pytest's root
+folder, where it can't tell it from such a one) and ``as_set`` (pytest gets no targets: its settings have them).
 
 The events, one JSON object a line, in this order (``import`` may come anywhere; their types are in
 `tf_tester.core.outcome.harness_events`):

@@ -47,6 +47,7 @@ class HarnessSession:
             [self.rootdir] + [os.path.dirname(target.partition("::")[0]) for target in self.targets]
         )
         self._linked = order.get("linked") or ("", "")  # a folder of links, and the one that it stands for
+        self.top = order.get("top")  # type: str | None
         self._brought = brought
         self._adds_folder = adds_folder
         self.collected = 0

@@ -293,6 +293,15 @@ def test_a_wheel_that_is_a_link_is_none(user: User, index: Simulator, isolation:
     assert "left 0 wheels" in run.results()["0.7"]["summary"]
 
 
+def test_pytest_sees_a_folder_without_settings_as_outside(user: User, with_pytest: None, isolation: str) -> None:
+    """Its store lies beside it: what is above both can't be looked into."""
+    user.write("test_it.py", "def test_a(pytestconfig): assert pytestconfig.rootpath.name == 'project'\n")
+    for target in ("test_it.py", "."):
+        run = user.run("test", target, "--versions", "2.0", "--isolation", isolation)
+        rows = {row["id"]: row["outcome"] for row in run.results()["2.0"]["tests"]}
+        assert rows == {"test_it.py::test_a": "pass"}, run.out
+
+
 GOES_DEEP = """
 import os
 here = os.getcwd()

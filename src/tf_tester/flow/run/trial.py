@@ -425,6 +425,7 @@ def _start_harness(
         "deselect": sorted(left_out),
         "only": sorted(stage.failed),
         "linked": [str(working), str(folder)] if working != folder else None,
+        "top": str(_top(stage.trial, job)) if working != folder else None,
         "as_set": stage.trial.as_set,
         "or_scripts": [str(path) for path in job.or_scripts],
         "rootdir": str(root),
@@ -454,6 +455,15 @@ def working_folder(trial: Trial, job: TrialJob) -> Path:
 def _id_root(trial: Trial, job: TrialJob) -> Path:
     """Return the folder to which the ids of a job's tests are relative."""
     return trial.cwd if _stands_near(trial.cwd, job.targets) else file_of(job.targets[0]).parent
+
+
+def _top(trial: Trial, job: TrialJob) -> Path:
+    """Return what pytest is to take for its root folder: it stands elsewhere than the user, and can't tell."""
+    known = next(filter(None, (root_of(file_of(target)) for target in job.targets)), None)
+    if known is not None or _all_below(job.targets, trial.cwd):
+        return known or trial.cwd
+    file = file_of(job.targets[0])
+    return file if file.is_dir() else file.parent
 
 
 def _all_below(targets: Sequence[Path], folder: Path) -> bool:

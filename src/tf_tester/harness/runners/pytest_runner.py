@@ -34,7 +34,8 @@ def run(session: "HarnessSession") -> int:
     untested = UntestedFiles(session, tests)
     session.user_folders.spare_from_pytest()
     session.put_on_path(os.getcwd())
-    arguments = OPTIONS + session.args + ([] if session.as_set else session.targets)
+    top = ["--rootdir", session.top] if session.top else []
+    arguments = OPTIONS + top + session.args + ([] if session.as_set else session.targets)
     sys.argv[:] = ["pytest", *arguments]
     try:
         session.exit_code = int(pytest.main(arguments, plugins=[Plugin(session, tests, untested)])) & 0xFF
