@@ -293,6 +293,20 @@ def test_what_each_fails_without_in_another_way_is_not_told_apart(user: User, in
     assert "can't be told apart" in run.out
 
 
+def test_what_the_failure_points_into_is_told_apart_from_what_else_must_change(user: User, index: Simulator) -> None:
+    two_cars(user, index, {"1.0": "engine<1.5", "2.0": "engine>=2"}, engine_2_needs=("car>=2", "belt>=2"))
+    for version, year, body in (("1.0", 2019, "pass"), ("2.0", 2023, "raise TypeError('too tight')")):
+        wheel = make_wheel("belt", version, files={"belt.py": f"def tighten():\n    {body}\n"})
+        index.add_wheel(*wheel, upload_time=f"{year}-01-01T00:00:00Z")
+    test = (
+        "import belt, car, engine\nassert (car.__version__ > '1.5') == (engine.__version__ > '1.5'), 'half'\n"
+        "belt.tighten()\n"
+    )
+    user.write("check.py", test)
+    run = user.run("test", "check.py", "--versions", "1.0,2.0", "--with", "belt", "--why")
+    assert "verdict: dependency, belt 1.0 → 2.0" in run.out, run.out
+
+
 def test_where_no_cell_passes_an_older_series_of_what_the_failure_points_into_is_tried(
     user: User, index: Simulator
 ) -> None:

@@ -322,6 +322,12 @@ class CauseSearch:
             cause = replace(whole, changes=tuple(texts[name] for name in sorted(others)), project=leader)
             remarks.append(f"{pair.bad.cell.package} {pair.bad.cell.version} allows no version of it that passes")
             return [cause]
+        pointed = pointed_at(probe.row, probe.owners)
+        if pointed is not None and pointed.name in others and self._left() >= 2:
+            its = frozenset({pointed.name})
+            alone, without = self._probe([self._combination(pair, its), self._combination(pair, culprit.all - its)])
+            if _is_alike(alone, probe) or without.mark is Mark.GOOD:
+                return [replace(whole, changes=(texts[pointed.name],), project=pointed.name)]
         remarks.append(
             f"{self._package} can't be told apart from what it requires: each fails in another way without the other"
         )
