@@ -1170,6 +1170,13 @@ def test_what_follows_the_first_failure_under_dash_x_has_no_row(bench: Bench) ->
     assert ran.event("collected")["ids"] == ["test_it.py::test_1", "test_it.py::test_2"]
 
 
+def test_ids_are_those_of_the_folder_that_a_folder_of_links_stands_for(bench: Bench) -> None:
+    bench.write(test_it="def test_a(): pass")
+    linked = [str(bench.folder), "/elsewhere/own"]
+    ran = bench.run(sys.executable, "pytest", args=["test_it.py"], linked=linked, rootdir="/elsewhere/own")
+    assert ran.statuses == {"test_it.py::test_a": "pass"}
+
+
 def test_pytest_without_tests_is_empty(bench: Bench) -> None:
     bench.write(test_empty="x = 1", test_good="def test_it(): pass")
     ran = bench.run(sys.executable, "pytest", "test_empty.py", "test_good.py")
