@@ -34,7 +34,7 @@ def test_an_error_is_a_failure_with_its_cell(bench: Bench, edge: str) -> None:
     found = ran(bench, edge, code("x = 3"), TEXT, code("def f():\n    return x / 0\nf()"), code("print('never')"))
     row = found.row
     assert (row["status"], found.exit_code, found.out) == ("fail", 1, "")
-    assert row["remarks"] == ["it failed in cell 2 of 3 with code"]
+    assert row["remarks"] == ["it failed in code cell 2 of 3"]
     exception = row["exception"]
     assert (exception["type"], exception["line"], exception["text"]) == ("ZeroDivisionError", 2, "return x / 0")
     assert exception["file"].endswith("it.ipynb[cell 2]")
@@ -46,7 +46,7 @@ def test_an_error_is_a_failure_with_its_cell(bench: Bench, edge: str) -> None:
 )
 def test_whatever_a_cell_cannot_do_is_a_failure(bench: Bench, edge: str, source: str) -> None:
     found = ran(bench, edge, code("x = 1"), code(source))
-    assert (found.row["status"], found.row["remarks"]) == ("fail", ["it failed in cell 2 of 2 with code"])
+    assert (found.row["status"], found.row["remarks"]) == ("fail", ["it failed in code cell 2 of 2"])
 
 
 def test_what_needs_ipython_says_so(bench: Bench, edge: str) -> None:

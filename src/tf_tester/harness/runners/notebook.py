@@ -68,14 +68,14 @@ def run(session: "HarnessSession") -> int:
         try:
             shell.run(cell.source, name)
         except NotANotebook as error:
-            row.remarks.append(f"it failed in cell {number} of {len(cells)} with code")
+            row.remarks.append(f"it failed in code cell {number} of {len(cells)}")
             row.judge("fail", str(error))
             break
         except BaseException as error:
             if RAISES in cell.tags and isinstance(error, Exception):
                 continue
             error = error.with_traceback(without_harness(error.__traceback__))
-            row.remarks.append(f"it failed in cell {number} of {len(cells)} with code")
+            row.remarks.append(f"it failed in code cell {number} of {len(cells)}")
             row.blame("fail", error, error.__traceback__)
             sys.stderr.write(row.traceback)
             break
