@@ -368,7 +368,8 @@ def _escaped(path: str) -> str:
 def _make_devices(root: str, shared_memory: str) -> None:
     _make_folder(f"{root}/dev/shm")
     for name in _DEVICES:
-        _bind(f"/dev/{name}", f"{root}/dev/{name}", writable=True)
+        # Read-only it still takes what is written; its mode, owner and times stay as they are.
+        _bind(f"/dev/{name}", f"{root}/dev/{name}", writable=False)
     flags = kernel.MS_NOSUID | kernel.MS_NODEV
     _mount("tmpfs", f"{root}/dev/shm", "tmpfs", flags, f"mode=1777,size={shared_memory}")
     for name, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):

@@ -223,6 +223,12 @@ def test_the_first_failure_of_an_import_is_what_is_told(user: User, index: Simul
     assert "here it said AttributeError: module 'brittle' has no attribute 'size'" in rows[2]["traceback"]
 
 
+def test_arguments_without_a_file_are_for_the_projects_own_tests(user: User, with_pytest: None) -> None:
+    user.write("tests/test_it.py", "def test_a(): pass\ndef test_b(): assert 0\n")
+    run = user.run("test", "--versions", "2.0", "--", "-k", "test_a")
+    assert [row["id"] for row in run.results()["2.0"]["tests"]] == ["tests/test_it.py::test_a"], run.out
+
+
 def test_a_pass_as_a_script_is_none_for_pytest(user: User, with_pytest: None) -> None:
     user.write("test_it.py", "if __name__ == '__main__': print(1)\n")
     assert user.run("test", "test_it.py", "--versions", "2.0").outcomes() == {"2.0": "pass"}

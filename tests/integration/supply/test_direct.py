@@ -92,6 +92,8 @@ def test_each_kind_of_address_is_what_is_tested(user: User, index: Simulator, re
     [text] = [file.read_text() for file in (user.folder / "locks").glob("requirements-*")]
     assert f"gitted @ git+file://{repository}@{commit}\n" in text
     assert f"local @ file://{user.folder}/{filename} \\\n    --hash=sha256:{found['local']['sha256']}" in text
+    check = user.run("lock", "--check", "--find-links", "wheels")
+    assert check.code == 0, check.out + check.err
     git(repository, "tag", "--delete", "v1")
     locked = user.run("test", "check.py", "--locked", "locks", "--with", "./plain-1.0")
     assert locked.code == 2, "what a lock says is not said again"

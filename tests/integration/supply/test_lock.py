@@ -80,6 +80,17 @@ def test_a_lock_for_tests_has_their_runner(user: User) -> None:
     assert user.run("lock", "--check").code == 0
 
 
+def test_the_constraints_of_a_lock_are_a_part_of_what_it_answers(user: User) -> None:
+    user.write("r.txt", "-c limits.txt\ngear\n")
+    user.write("limits.txt", "gear<2\n")
+    user.write("check.py", "import toy\n")
+    assert user.run("lock", "check.py", "--versions", "2.0", "-r", "r.txt").code == 0
+    [file] = (user.folder / "locks").iterdir()
+    assert tomllib.loads(file.read_text())["tool"]["tf-tester"]["constraints"] == ["gear<2"]
+    run = user.run("lock", "--check")
+    assert run.code == 0, run.out + run.err
+
+
 def test_what_is_remarkable_of_a_lock_is_told(user: User, index: Simulator) -> None:
     index.add_wheel(*make_wheel("late", "1.0"), upload_time="2021-08-20T00:00:00Z")
     run = user.run("lock", "--versions", "1.1", "--with", "late")

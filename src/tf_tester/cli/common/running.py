@@ -57,10 +57,12 @@ class Splitting(click.Command):
 
 def trial_of(settings: Settings, targets: tuple[Path, ...], rest: tuple[str, ...]) -> Trial:
     """Return what runs in each cell; `rest` is what stood behind `--`. Raises `UsageError`."""
+    # No program's name begins with a dash: these are arguments for the project's own tests.
+    is_command = not targets and not (rest and rest[0].startswith("-"))
     trial = Trial(
         targets=tuple(Path(os.path.abspath(target)) for target in targets),  # noqa: PTH100 - links keep their names
-        command=() if targets else rest,
-        arguments=rest if targets else (),
+        command=rest if is_command else (),
+        arguments=() if is_command else rest,
         runner=settings.runner,
         cwd=Path.cwd(),
         env=tuple(settings.env.items()),

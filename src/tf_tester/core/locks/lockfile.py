@@ -42,6 +42,9 @@ class LockOrigin(Struct, frozen=True):
     tools: tuple[str, ...] = ()
     """Requirements of the test runner."""
     allow_build: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    pre: bool = False
+    """Whether pre-releases would do of what is installed besides the package under test."""
 
 
 class LockFormat(StrEnum):
@@ -153,8 +156,10 @@ def _table(origin: LockOrigin) -> dict[str, Any]:
         "requirements": origin.requirements,
         "tools": origin.tools,
         "allow-build": origin.allow_build,
+        "constraints": origin.constraints,
     }
-    return words | {"grace-seconds": int(origin.grace.total_seconds())} | {k: list(v) for k, v in lists.items() if v}
+    rest = {name: list(values) for name, values in lists.items() if values}
+    return words | {"grace-seconds": int(origin.grace.total_seconds())} | rest | ({"pre": True} if origin.pre else {})
 
 
 def origin_of(content: bytes) -> LockOrigin | None:
@@ -175,6 +180,8 @@ def origin_of(content: bytes) -> LockOrigin | None:
             tuple(map(str, table.get("requirements", ()))),
             tuple(map(str, table.get("tools", ()))),
             tuple(map(str, table.get("allow-build", ()))),
+            tuple(map(str, table.get("constraints", ()))),
+            table.get("pre", False) is True,
         )
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError):
         return None

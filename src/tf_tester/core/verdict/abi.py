@@ -20,7 +20,9 @@ _API = re.compile(
     r"compiled against (?:NumPy C-)?API version (0x[0-9a-f]+)[^\n]*?(?:numpy is|C-API version) (0x[0-9a-f]+)"
 )
 _NUMPY_1 = re.compile(r"compiled using NumPy 1\.x cannot be run in\s+NumPy \d")
-_SIZE = re.compile(r"(\w+)[\w.]* size changed, may indicate binary incompatibility\. Expected (\d+)[^,]*, got (\d+)")
+_SIZE = re.compile(r"((\w+)[\w.]*) size changed, may indicate binary incompatibility\. Expected (\d+)[^,]*, got (\d+)")
+_NUMPY_1_DTYPE = ("numpy.dtype", "96", "88")
+"""It is the only one that has become smaller, with NumPy 2."""
 _SYMBOL = re.compile(r"([^\s:'\"]+\.so[\w.]*): undefined symbol: (\w+)")
 _DIRECT = re.compile(
     r"compiled against (?:NumPy C-)?A[PB]I version|multiarray failed to import|umath failed to import"
@@ -102,8 +104,10 @@ def _about(text: str) -> tuple[str, str, str] | None:
     if _NUMPY_1.search(text) is not None:
         return "numpy", "numpy 1.x", "numpy<2"
     if (found := _SIZE.search(text)) is not None:
-        age = "a newer" if int(found[2]) > int(found[3]) else "an older"
-        return str(canonicalize_name(found[1])), f"{age} {found[1]}", ""
+        if (found[1], found[3], found[4]) == _NUMPY_1_DTYPE:
+            return "numpy", "numpy 1.x", "numpy<2"
+        age = "a newer" if int(found[3]) > int(found[4]) else "an older"
+        return str(canonicalize_name(found[2])), f"{age} {found[2]}", ""
     return None
 
 

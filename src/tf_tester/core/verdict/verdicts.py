@@ -261,10 +261,13 @@ def _beside(cell: Cell, report: RunReport, *, files: bool) -> frozenset[tuple[st
 
 
 def _passes(cell: Cell, test: str, report: RunReport) -> bool:
-    """Return whether a test does, whatever else the cell came to; without one, the cell."""
+    """Return whether a test does, whatever else the cell came to; without one, the cell.
+
+    Of a file some tests may be skipped.
+    """
     result = report.result(cell)
     outcomes = {row.outcome for row in rows_of(result, test)} if test else {result.outcome}
-    return outcomes == {Outcome.PASS}
+    return Outcome.PASS in outcomes and outcomes <= {Outcome.PASS, Outcome.SKIP}
 
 
 def _span(cells: Sequence[Cell], passing: Sequence[Cell], report: RunReport) -> str:

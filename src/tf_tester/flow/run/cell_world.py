@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -72,12 +73,27 @@ class ScratchFolders(Struct, frozen=True):
         return self.cwd / hashlib.sha256(os.fsencode(seen)).hexdigest()[:8]
 
     def linked(self, seen: Path, hidden: Collection[Path]) -> Path:
-        """Return a folder with links to everything in the folder `seen` but what is hidden; the same each time."""
+        """Return a folder with links to everything in the folder `seen` but what is hidden; the same each time.
+
+        A test may have put anything in its place: that is made anew.
+        """
         place = self.place_of(seen)
-        if not place.exists():
-            place.mkdir()
-            _mirror_folder(seen, place, frozenset(hidden))
+        for folder in (self.cwd, place):
+            if not is_folder(folder):
+                if os.path.lexists(folder):
+                    folder.unlink()
+                folder.mkdir()
+                if folder == place:
+                    _mirror_folder(seen, place, frozenset(hidden))
         return place
+
+
+def is_folder(path: Path) -> bool:
+    """Tell whether something is a folder and no link to one."""
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except OSError:
+        return False
 
 
 def world_of(

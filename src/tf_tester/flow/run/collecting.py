@@ -43,14 +43,19 @@ def collect(patterns: Sequence[str], written: Sequence[WrittenFolder], evidence:
             if count >= MOST_FILES or size + length > MOST_BYTES or target.exists():
                 left_out += 1
                 continue
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("xb") as copy:
-                shutil.copyfileobj(stream, copy)
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with target.open("xb") as copy:
+                    shutil.copyfileobj(stream, copy)
+            except OSError:  # a name that is too long there, or a file where another has a folder
+                left_out += 1
+                continue
         count, size = count + 1, size + length
     if not count and not left_out:
         return (f"--collect {' '.join(patterns)}: no such file was written",)
     told = f"{count_text(count, 'file')} ({size_text(size)}) collected into {evidence / FOLDER}"
-    beyond = f"; {left_out} left out: at most {MOST_FILES:,} files and {size_text(MOST_BYTES)} a cell"
+    most = f"at most {MOST_FILES:,} files and {size_text(MOST_BYTES)} a cell"
+    beyond = f"; {left_out} left out: {most}, and none whose name can't be had here"
     return (told + (beyond if left_out else ""),)
 
 

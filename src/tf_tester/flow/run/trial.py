@@ -36,7 +36,7 @@ from tf_tester.core.wheel.wheel_rules import is_another_version, same_version
 from tf_tester.errors import InstallFailed, UsageError
 from tf_tester.flow.prepare.prepare import Preparation
 from tf_tester.flow.prepare.services import Services
-from tf_tester.flow.run.cell_world import ScratchFolders, clean_environment, world_of
+from tf_tester.flow.run.cell_world import ScratchFolders, clean_environment, is_folder, world_of
 from tf_tester.flow.run.collecting import WrittenFolder, collect
 from tf_tester.flow.run.reading import read_safely
 from tf_tester.flow.run.user_files import UserFiles, file_of, pytest_settings, root_of
@@ -189,13 +189,16 @@ def run_trial(
         *_about_own_modules(ran.rows, files),
         *(_never_imported(stage),) * unused,
         *_about_failed(stage, ran),
-        *collect(trial.collect, _written_folders(stage), evidence),
+        *collect(trial.collect, _written_folders(stage, list(places)), evidence),
     )
     return replace(ran, remarks=remarks, unused=unused)
 
 
-def _written_folders(stage: "_Stage") -> list[WrittenFolder]:
-    """Return where lies what the cell has written into the user's folders."""
+def _written_folders(stage: "_Stage", links: Sequence[Path]) -> list[WrittenFolder]:
+    """Return where lies what the cell has written into the user's folders; `links`: folders that stand for these.
+
+    Where a test has put a link in the place of one, nothing of that is its own.
+    """
     trial, world = stage.trial, stage.world
     found = []
     for private in world.private:
@@ -203,9 +206,10 @@ def _written_folders(stage: "_Stage") -> list[WrittenFolder]:
         if place is not None:
             # A folder above where the user stands, or beside it, is named; what lies below that is not.
             inside = Path(place, trial.cwd.relative_to(private)) if trial.cwd.is_relative_to(private) else None
-            found += [WrittenFolder(inside, "")] if inside is not None else []
+            if inside is not None and all(map(is_folder, (inside, *inside.parents[: -len(Path(place).parts)]))):
+                found.append(WrittenFolder(inside, ""))
             found += [WrittenFolder(Path(place), private.name)] if inside != Path(place) else []
-    return [*found, *(WrittenFolder(place, "") for place in sorted(stage.scratch.cwd.iterdir()))]
+    return [*found, *(WrittenFolder(place, "") for place in links if is_folder(stage.scratch.cwd) and is_folder(place))]
 
 
 def _failed_jobs(trial: Trial, jobs: Sequence[TrialJob], failed: Collection[str]) -> Sequence[TrialJob]:

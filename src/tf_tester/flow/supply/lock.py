@@ -33,7 +33,7 @@ from tf_tester.flow.run.user_files import pytest_of_project
 from tf_tester.model.cell import Cell, PlannedCell
 from tf_tester.model.lock import Lock, Resolution
 from tf_tester.model.outcome import Outcome
-from tf_tester.model.request import Selection, Trial
+from tf_tester.model.request import DirectReference, Selection, Trial
 
 _AT_ONCE = 4
 
@@ -91,7 +91,15 @@ def make_locks(
                 return UnmadeLock(f"{cell.package} {cell.version}", error)
             assert planned.interpreter is not None
             needs = preparer.requirements(Preparation(planned, planned.interpreter))
-            origin = LockOrigin(cell, selection.grace, needs, policy.wanted, tuple(sorted(selection.allow_build)))
+            origin = LockOrigin(
+                cell,
+                selection.grace,
+                needs,
+                policy.wanted,
+                tuple(sorted(selection.allow_build)),
+                trial.constraints,
+                trial.pre,
+            )
             return MadeLock(origin, lock, remarks=remarks)
 
         found = list(pool.map(made, selected.cells))
@@ -197,7 +205,14 @@ def _drift(file: Path, trial: Trial, services: Services) -> tuple[DistributionCh
     planned = replace(planned, cell=planned.cell.beside(cell.besides))
     direct = [direct_reference(text, Path("/")) for text in origin.requirements if is_direct(text)]
     named = tuple(text for text in origin.requirements if not is_direct(text))
-    trial = replace(trial, requirements=named, direct=tuple(direct), project=None)
+    trial = replace(
+        trial,
+        requirements=named,
+        direct=tuple(direct),
+        project=None,
+        constraints=origin.constraints,
+        pre=origin.pre,
+    )
     with interruptible(1, "lock", services.run.stop) as pool:
         policy = LockPolicy(origin.tools, anew=True)
         preparer = Preparer(selection, trial, selected.page, services, pool, policy)
@@ -205,7 +220,7 @@ def _drift(file: Path, trial: Trial, services: Services) -> tuple[DistributionCh
     assert planned.interpreter is not None
     for page in (
         selected.page,
-        *(services.packages.index.page(str(canonicalize_name(pin.name))) for pin in fresh.pins),
+        *(services.packages.index.page(name) for name in _of_index(fresh, direct)),
     ):
         if page.stale:
             raise IndexUnreachable(
@@ -213,6 +228,14 @@ def _drift(file: Path, trial: Trial, services: Services) -> tuple[DistributionCh
                 hint="Check again when it does.",
             )
     return changes(read_lock(file, planned.interpreter, services), fresh)
+
+
+def _of_index(lock: Lock, direct: Sequence[DirectReference]) -> list[str]:
+    """Return the projects of a lock whose files an index names."""
+    elsewhere = {one.name for one in direct}
+    elsewhere |= {str(canonicalize_name(pin.name)) for pin in lock.pins if pin.url.startswith(("git+", "file:"))}
+    elsewhere |= {str(canonicalize_name(pin.name)) for pin in lock.pins if not pin.url and pin.built_from is None}
+    return [name for pin in lock.pins if (name := str(canonicalize_name(pin.name))) not in elsewhere]
 
 
 def _resolved(planned: PlannedCell, preparer: Preparer) -> tuple[Lock, tuple[str, ...]]:

@@ -71,13 +71,23 @@ def test_what_was_printed_alone_is_no_reason() -> None:
     assert broken(NO_MULTIARRAY, USER, f"{SITE}/numpy/__init__.py") is None
 
 
-def test_another_size_of_a_type_is_told_with_its_direction() -> None:
+@pytest.mark.parametrize(
+    ("kind", "expected", "got", "built_against", "goes_with"),
+    [
+        ("numpy.ndarray", 88, 80, "a newer numpy", ""),
+        ("numpy.ndarray", 80, 88, "an older numpy", ""),
+        ("numpy.dtype", 96, 88, "numpy 1.x", "numpy<2"),  # the one that has become smaller
+    ],
+)
+def test_another_size_of_a_type_is_told_with_its_direction(
+    kind: str, expected: int, got: int, built_against: str, goes_with: str
+) -> None:
     message = (
-        "numpy.dtype size changed, may indicate binary incompatibility. Expected 96 from C header, got 88 from PyObject"
+        f"{kind} size changed, may indicate binary incompatibility. Expected {expected} from C header, got {got} from"
     )
     found = broken(ExceptionFact("ValueError", message), USER, "pandas/_libs/interval.pyx")
     assert found is not None
-    assert (found.module, found.built_against) == ("pandas", "a newer numpy")
+    assert (found.module, found.built_against, found.goes_with) == ("pandas", built_against, goes_with)
 
 
 def test_a_symbol_that_torch_no_longer_has_is_one_built_for_another_torch() -> None:

@@ -1,0 +1,44 @@
+"""What a test has put in the place of a folder or file is not followed when files are collected."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tf_tester.flow.run.cell_world import ScratchFolders, is_folder
+from tf_tester.flow.run.collecting import WrittenFolder, collect
+
+
+def test_what_cannot_be_copied_is_left_out_and_told(tmp_path: Path) -> None:
+    for name in ("one/a", "two/a/file"):
+        (tmp_path / "work" / name).parent.mkdir(parents=True)
+        (tmp_path / "work" / name).write_text("x")
+    (tmp_path / "work/one/link").symlink_to("/etc/hostname")
+    written = [WrittenFolder(tmp_path / "work/one", ""), WrittenFolder(tmp_path / "work/two", "")]
+    told = collect(["*"], written, tmp_path / "evidence")
+    assert told[0].startswith("1 file (1 B) collected into")
+    assert "1 left out" in told[0]
+    assert [path.name for path in (tmp_path / "evidence/collected").iterdir()] == ["a"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need no right here")
+@pytest.mark.parametrize("what", ["root/work", "root/work/PLACE"])
+@pytest.mark.parametrize("dangling", [True, False])
+def test_a_link_in_the_place_of_the_working_folder_is_no_way_out(tmp_path: Path, what: str, dangling: bool) -> None:
+    own, outside = tmp_path / "own", tmp_path / "outside"
+    own.mkdir()
+    (own / "file").write_text("")
+    if not dangling:
+        outside.mkdir()
+    folders = ScratchFolders(tmp_path / "scratch", in_memory=False)
+    folders.make()
+    first = folders.linked(own, ())
+    assert first == folders.place_of(own)
+    replaced = folders.folder / what.replace("PLACE", first.name)
+    os.rename(replaced, tmp_path / "moved")  # noqa: PTH104
+    replaced.symlink_to(outside)
+    assert not is_folder(replaced)
+    assert folders.linked(own, ()) == first
+    assert [path.name for path in first.iterdir()] == ["file"]
+    assert is_folder(folders.cwd)
+    assert dangling or list(outside.iterdir()) == []
