@@ -31,7 +31,7 @@ from tf_tester.flow.prepare.wheel_folder import folder_errors, write_file
 from tf_tester.flow.run.trial import jobs_of, tools_of
 from tf_tester.flow.run.user_files import pytest_of_project
 from tf_tester.model.cell import Cell, PlannedCell
-from tf_tester.model.lock import Lock, Resolution
+from tf_tester.model.lock import Lock, Pin, Resolution
 from tf_tester.model.outcome import Outcome
 from tf_tester.model.request import DirectReference, Selection, Trial
 
@@ -131,8 +131,7 @@ def write_locks(made: Sequence[MadeLock], folder: Path, formats: Sequence[LockFo
         folder.mkdir(parents=True, exist_ok=True)
     for one in made:
         cell = one.origin.cell
-        # What is built here from a folder of the user's own is nowhere to be had.
-        pins = tuple(pin for pin in one.lock.pins if pin.url)
+        pins = _to_be_had(one.lock)
         header = (f"{cell.package} {cell.version} for Python {cell.python}, {cell.resolution}; made by {tool}.",)
         for form in formats:
             name = _name(cell, form)
@@ -227,14 +226,19 @@ def _drift(file: Path, trial: Trial, services: Services) -> tuple[DistributionCh
                 f"the index does not answer, and what is known of {page.project} is of an earlier day",
                 hint="Check again when it does.",
             )
-    return changes(read_lock(file, planned.interpreter, services), fresh)
+    return changes(read_lock(file, planned.interpreter, services), replace(fresh, pins=_to_be_had(fresh)))
+
+
+def _to_be_had(lock: Lock) -> tuple[Pin, ...]:
+    """Return what is written into a lock: what is built here from a folder of the user's own is nowhere to be had."""
+    return tuple(pin for pin in lock.pins if pin.url)
 
 
 def _of_index(lock: Lock, direct: Sequence[DirectReference]) -> list[str]:
     """Return the projects of a lock whose files an index names."""
     elsewhere = {one.name for one in direct}
     elsewhere |= {str(canonicalize_name(pin.name)) for pin in lock.pins if pin.url.startswith(("git+", "file:"))}
-    elsewhere |= {str(canonicalize_name(pin.name)) for pin in lock.pins if not pin.url and pin.built_from is None}
+    elsewhere |= {str(canonicalize_name(pin.name)) for pin in lock.pins if not pin.url}
     return [name for pin in lock.pins if (name := str(canonicalize_name(pin.name))) not in elsewhere]
 
 
