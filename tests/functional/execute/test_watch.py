@@ -387,7 +387,7 @@ def test_looks_that_cost_more_are_rarer_but_never_rare(
     assert watched.pause == pytest.approx(pause)
 
 
-@pytest.mark.parametrize(("depth", "length"), [(3000, 1), (60, 200)])
+@pytest.mark.parametrize(("depth", "length"), [(1500, 1), (60, 200)])
 def test_what_lies_deep_or_at_a_long_path_is_counted(tmp_path: Path, depth: int, length: int) -> None:
     """As a program's own folder may be filled: by going down, a step at a time."""
     code = (
