@@ -25,7 +25,7 @@ TASKS = {
     "a warm cell, sandboxed": (*TEST, "--no-cache"),
     "a warm cell, no sandbox": (*TEST, "--no-cache", "--isolation", "none"),
     "a replayed run": TEST,
-    "a replayed explanation of 1,000 tests": ("test", "many.py", "--package", "toy", "--versions", "2.0"),
+    "a replayed explanation of 1,000 tests": ("test", "many.py", *TEST[2:], "--runner", "unittest"),
 }
 
 
