@@ -98,7 +98,7 @@ class Builder:
 
     def source_wheel(self, folder: Path, interpreter: Interpreter) -> tuple[Pin, bytes]:
         """Return the project in a folder as a wheel in the store, and its METADATA; built at each call."""
-        with self._fresh("project") as out, self._fresh("source") as copies:
+        with self.fresh("project") as out, self.fresh("source") as copies:
             # A copy: builds leave traces, and setuptools packs again what an earlier build left.
             source = copies / folder.name
             shutil.copytree(folder, source, symlinks=True, ignore=shutil.ignore_patterns(*_NOT_SOURCE))
@@ -113,7 +113,7 @@ class Builder:
 
     def _make(self, sdist: Artifact, interpreter: Interpreter) -> BuiltWheel:
         source = self._fetcher.fetch(sdist)
-        with self._fresh("build") as out:
+        with self.fresh("build") as out:
             # uv wants the sdist under its own name.
             named = out / sdist.filename
             shutil.copyfile(source, named)
@@ -155,7 +155,7 @@ class Builder:
                     limits.write_text(constraint, encoding="ascii")
                     words += ["--build-constraints", str(limits)]
                 # A cache of its own: what a build leaves there, nobody else uses.
-                with self._fresh("home") as home:
+                with self.fresh("home") as home:
                     world = World(
                         (self._uv.path, *interpreter.folders), (out, home, *(() if moved else (source,))), moved=moved
                     )
@@ -180,7 +180,7 @@ class Builder:
             self._loopback.forget(view)
 
     @contextmanager
-    def _fresh(self, word: str) -> Iterator[Path]:
+    def fresh(self, word: str) -> Iterator[Path]:
         """Yield a new folder that goes when it is no longer used, however that ends."""
         folder = Path(tempfile.mkdtemp(prefix=f"{word}-", dir=self._workplace))
         try:

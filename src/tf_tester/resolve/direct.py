@@ -8,12 +8,8 @@ import hashlib
 import os
 import shutil
 import subprocess
-import tarfile
-import tempfile
 import threading
-import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import assert_never
 from urllib.parse import urldefrag, urlsplit
@@ -33,6 +29,7 @@ from tf_tester.model.request import DirectKind, DirectReference
 from tf_tester.ports.memory import Memos
 from tf_tester.ports.resolve import BuiltWheel, LocalWheel
 from tf_tester.ports.store import Blobs
+from tf_tester.resolve.archives import unpack
 from tf_tester.resolve.builder import Builder, is_for_any_python
 from tf_tester.resolve.metadata import MetadataReader
 
@@ -60,14 +57,12 @@ class DirectWheels:
         *,
         memory: Memos[BuiltWheel],
         blobs: Blobs,
-        workplace: Path,
         access: DirectAccess,
     ) -> None:
         self._builder = builder
         self._metadata = metadata
         self._memory = memory
         self._blobs = blobs
-        self._workplace = workplace
         self._access = access
         self._lock = threading.Lock()
         self._files: dict[str, tuple[str, int]] = {}
@@ -135,7 +130,7 @@ class DirectWheels:
         def source(folder: Path) -> Path:
             blob = self._blobs.find(sha256)
             assert blob is not None
-            return _within(_unpacked(blob, name, folder), subdirectory, reference)
+            return _within(unpack(blob, name, folder / "unpacked"), subdirectory, reference)
 
         found = self._built(key, interpreter, without_secrets(url), source)
         return replace(found, pin=replace(found.pin, built_from=sha256))
@@ -154,7 +149,7 @@ class DirectWheels:
                 f"{_shown(reference)} isn't in the store, and --offline forbids to fetch it",
                 hint="Run the same command once without --offline.",
             )
-        with self._fresh("git") as folder:
+        with self._builder.fresh("git") as folder:
             commit = known or self._git_commit(repository, revision, folder, reference)
             self._commits[reference.url] = commit
             exact = without_secrets(pinned(reference.url, commit))
@@ -175,7 +170,7 @@ class DirectWheels:
             return self._files[url]
         if promised and (blob := self._blobs.find(promised)) is not None:
             return promised, blob.stat().st_size
-        with self._fresh("direct") as folder:
+        with self._builder.fresh("direct") as folder:
             came = folder / "file"
             if url.startswith("file:"):
                 _copied(local_path(url), came)
@@ -204,7 +199,7 @@ class DirectWheels:
         known = self._known(key, interpreter, url)
         if known is not None:
             return known
-        with self._fresh("direct") as folder:
+        with self._builder.fresh("direct") as folder:
             place = source(folder)
             pin, _ = self._builder.source_wheel(place, interpreter)
         scope = f"{key}@any" if is_for_any_python(pin.filename) else f"{key}@{interpreter.abi}"
@@ -277,14 +272,6 @@ class DirectWheels:
             )
         return done.stdout
 
-    @contextmanager
-    def _fresh(self, word: str) -> Iterator[Path]:
-        folder = Path(tempfile.mkdtemp(prefix=f"{word}-", dir=self._workplace))
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
 
 def _copied(file: Path, target: Path) -> None:
     try:
@@ -292,23 +279,6 @@ def _copied(file: Path, target: Path) -> None:
     except OSError as error:
         # The user's own file: nothing that the same command again would mend.
         raise Unresolvable(f"{file} can't be read: {error.strerror}.", hint="Check its name.") from error
-
-
-def _unpacked(blob: Path, name: str, folder: Path) -> Path:
-    """Return the one folder in an archive, or that in which its files are, after it was unpacked."""
-    place = folder / "unpacked"
-    place.mkdir()
-    try:
-        if name.endswith(".zip"):
-            with zipfile.ZipFile(blob) as archive:
-                archive.extractall(place)  # names that lead elsewhere lose what leads them there
-        else:
-            with tarfile.open(blob) as packed:
-                packed.extractall(place, filter="data")
-    except (tarfile.TarError, zipfile.BadZipFile, OSError, EOFError, ValueError) as error:
-        raise BuildFailed(f"{name} is not an archive that can be read: {error}.", hint="Make it anew.") from error
-    entries = list(place.iterdir())
-    return entries[0] if len(entries) == 1 and entries[0].is_dir() else place
 
 
 def _within(folder: Path, subdirectory: str, reference: DirectReference) -> Path:

@@ -252,7 +252,6 @@ def _provisioning(
         metadata,
         memory=LedgerMemos(base.ledger, BUILT),
         blobs=base.blobs,
-        workplace=workplace,
         access=DirectAccess(fetching.client.download, base.environ, settings.offline),
     )
     return Provisioning(pythons, resolver, builder, direct, _environments(base, uv, sandbox))

@@ -11,7 +11,7 @@ _UP = 2
 def replaced(text: str, folder: str, meant: str) -> str:
     """Return a text with a folder, and all paths in it, named as another one.
 
-    >>> replaced("open('/tmp/scratch/work/a.txt') in /tmp/scratch/work", "/tmp/scratch/work", "/home/me/lib")
+    >>> replaced("open('/tmp/scratch/a.txt') in /tmp/scratch", "/tmp/scratch", "/home/me/lib")
     "open('/home/me/lib/a.txt') in /home/me/lib"
     """
     if folder not in text:

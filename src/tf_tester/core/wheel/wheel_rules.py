@@ -67,8 +67,11 @@ def check_members(members: Sequence[zipfile.ZipInfo], compressed: int) -> None:
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise BadWheel(f"{member.filename!r} uses an unusual compression")
     check_folders(member.filename for member in members if not member.is_dir())
-    total = sum(member.file_size for member in members)
-    # The factor is the package index's own upload rule.
+    check_unpacked_size(sum(member.file_size for member in members), compressed)
+
+
+def check_unpacked_size(total: int, compressed: int) -> None:
+    """Refuse an archive that would unpack to far more bytes than it has; the factor is the index's own upload rule."""
     if total > 50 * compressed + 64 * 1024 * 1024:
         raise BadWheel(f"it would unpack to {total} bytes, more than 50 times its size")
 

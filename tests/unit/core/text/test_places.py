@@ -4,7 +4,7 @@ import pytest
 
 from tf_tester.core.text.places import replaced, seen_from
 
-HERE = "/home/me/work/lib"
+HERE = "/home/me/code/lib"
 
 
 @pytest.mark.parametrize(
@@ -12,7 +12,7 @@ HERE = "/home/me/work/lib"
     [
         (f'File "{HERE}/a.py", line 3', 'File "a.py", line 3'),
         (f"'{HERE}/none.txt'", "'none.txt'"),
-        ("/home/me/work/tests/t.py:3", "../tests/t.py:3"),
+        ("/home/me/code/tests/t.py:3", "../tests/t.py:3"),
         ("/home/me/other/t.py", "../../other/t.py"),
         ("/home/you/t.py", "/home/you/t.py"),
         (f"{HERE}rary/a.py", "../library/a.py"),
@@ -32,4 +32,4 @@ def test_from_nowhere_and_from_the_top_nothing_changes(here: str) -> None:
 
 
 def test_a_folder_that_stands_for_another_is_named_as_that() -> None:
-    assert replaced("/s/work/a.py, /s/work2/b.py, /s/work", "/s/work", "/me") == "/me/a.py, /s/work2/b.py, /me"
+    assert replaced("/s/one/a.py, /s/one2/b.py, /s/one", "/s/one", "/me") == "/me/a.py, /s/one2/b.py, /me"

@@ -1,0 +1,81 @@
+"""What a source archive may make, and what not."""
+
+import io
+import os
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tf_tester.errors import BuildFailed
+from tf_tester.resolve.archives import unpack
+
+
+def tar_of(path: Path, *members: tuple[str, bytes, str]) -> Path:
+    """Write an archive of names, types, and contents or targets."""
+    with tarfile.open(path, "w:gz") as archive:
+        for name, kind, content in members:
+            member = tarfile.TarInfo(name)
+            member.type = kind
+            data = content.encode() if kind == tarfile.REGTYPE else b""
+            member.size, member.mode = len(data), 0o755 if name.endswith(".sh") else 0o644
+            member.linkname = "" if kind == tarfile.REGTYPE else content
+            archive.addfile(member, io.BytesIO(data))
+    return path
+
+
+FILE, LINK, HARD, FIFO, FOLDER = tarfile.REGTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes and links")
+def test_files_folders_and_links_that_lead_down_are_made(tmp_path: Path) -> None:
+    members = (
+        (".", FOLDER, ""),
+        ("./six-1.0/a.py", FILE, "x = 1"),
+        ("./six-1.0/run.sh", FILE, ""),
+        ("six-1.0/b.py", LINK, "a.py"),
+        ("six-1.0/empty", FOLDER, ""),
+    )
+    top = unpack(tar_of(tmp_path / "a", *members), "six-1.0.tar.gz", tmp_path / "place")
+    assert top == tmp_path / "place/six-1.0"
+    assert (top / "b.py").read_text() == "x = 1"
+    assert (os.access(top / "run.sh", os.X_OK), os.access(top / "a.py", os.X_OK)) == (True, False)
+    assert (top / "empty").is_dir()
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [("../out.txt", FILE, "x")],
+        [("/out.txt", FILE, "x")],
+        [("a", LINK, ".."), ("a/out.txt", FILE, "x")],
+        [("a", LINK, "/etc"), ("b", FILE, "x")],
+        [("a", LINK, "b/../../.."), ("b", FOLDER, "")],
+        [("a", FILE, "x"), ("b", HARD, "a")],
+        [("a", FIFO, "")],
+        [("a", FILE, "x"), ("a", FILE, "y")],
+        [("a", LINK, "b"), ("a", FILE, "x")],
+        [("a\\b", FILE, "x")],
+    ],
+)
+def test_what_could_lead_out_or_be_read_in_two_ways_is_refused(
+    tmp_path: Path, members: list[tuple[str, bytes, str]]
+) -> None:
+    with pytest.raises(BuildFailed, match=r"is not unpacked|can't be read|is not an archive"):
+        unpack(tar_of(tmp_path / "a", *members), "six-1.0.tar.gz", tmp_path / "place")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "place"]
+
+
+def test_a_zip_is_held_to_the_same(tmp_path: Path) -> None:
+    good, bad, bomb = (tmp_path / name for name in ("good", "bad", "bomb"))
+    for path, name, content in ((good, "six/a.py", b"x"), (bad, "../out", b"x"), (bomb, "zeros", bytes(80 << 20))):
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(name, content)
+    assert (unpack(good, "six.zip", tmp_path / "one") / "a.py").read_bytes() == b"x"
+    with pytest.raises(BuildFailed, match=r"'\.\.' part"):
+        unpack(bad, "six.zip", tmp_path / "two")
+    with pytest.raises(BuildFailed, match="more than 50 times"):
+        unpack(bomb, "six.zip", tmp_path / "three")
+    with pytest.raises(BuildFailed, match="not an archive"):
+        unpack(tmp_path / "one/six/a.py", "six.zip", tmp_path / "four")
