@@ -29,7 +29,6 @@ from tf_tester.model.request import DirectKind, DirectReference
 from tf_tester.ports.memory import Memos
 from tf_tester.ports.resolve import BuiltWheel, LocalWheel
 from tf_tester.ports.store import Blobs
-from tf_tester.resolve.archives import unpack
 from tf_tester.resolve.builder import Builder, is_for_any_python
 from tf_tester.resolve.metadata import MetadataReader
 
@@ -126,6 +125,8 @@ class DirectWheels:
         sha256, _ = self._file(reference, name)
         subdirectory = git_place(reference.url)[2]
         key = f"direct:{sha256}:{subdirectory}"
+
+        from tf_tester.resolve.archives import unpack  # and with it tarfile, for few runs
 
         def source(folder: Path) -> Path:
             blob = self._blobs.find(sha256)
