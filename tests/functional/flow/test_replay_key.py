@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from tests.fake_world import FakeWorld
 from tf_tester.core.select.runner import Runner
 from tf_tester.flow.prepare.services import Services
+from tf_tester.flow.run.jobs import TrialJob
 from tf_tester.flow.run.replay import Replay
-from tf_tester.flow.run.trial import TrialJob
 from tf_tester.flow.run.user_files import UserFiles
 from tf_tester.model.cell import Cell, CellRequirement, PlannedCell
 from tf_tester.model.host.interpreter import Interpreter

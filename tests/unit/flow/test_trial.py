@@ -18,20 +18,9 @@ from tf_tester.core.select.runner import Runner
 from tf_tester.errors import UsageError
 from tf_tester.flow.run.cell_world import _mirror_folder, clean_environment, private_folders
 from tf_tester.flow.run.collecting import WrittenFolder, collect
+from tf_tester.flow.run.jobs import TrialJob, jobs_of, of_project, tools_of, with_last_failed, working_folder
 from tf_tester.flow.run.reading import read_safely
-from tf_tester.flow.run.trial import (
-    LIMIT,
-    TrialJob,
-    _bounded,
-    _identity_remarks,
-    _may_go_on,
-    _remarks_on,
-    jobs_of,
-    of_project,
-    tools_of,
-    with_last_failed,
-    working_folder,
-)
+from tf_tester.flow.run.trial import LIMIT, _bounded, _identity_remarks, _may_go_on, _remarks_on
 from tf_tester.model.cell import Cell, PlannedCell
 from tf_tester.model.host.interpreter import Interpreter
 from tf_tester.model.lock import Resolution

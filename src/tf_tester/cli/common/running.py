@@ -81,7 +81,7 @@ def trial_of(settings: Settings, targets: tuple[Path, ...], rest: tuple[str, ...
 
 def tests_of(settings: Settings, targets: tuple[Path, ...], rest: tuple[str, ...]) -> Trial:
     """Return what runs in each cell, as `trial_of` does; where nothing is named, it is the project's own tests."""
-    from tf_tester.flow.run.trial import of_project
+    from tf_tester.flow.run.jobs import of_project
 
     return of_project(trial_of(settings, targets, rest))
 

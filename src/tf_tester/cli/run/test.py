@@ -109,7 +109,7 @@ def command(
       tf-tester test tests/ --package numpy --versions '>=1.22,<2.1' --python 3.10
       tf-tester test --versions minors --last 3 -- python train.py --epochs 1
     """
-    from tf_tester.flow.run.trial import with_last_failed
+    from tf_tester.flow.run.jobs import with_last_failed
 
     settings = with_indexes(settings_from(ctx.params).settings)
     given = [name for name in _NOT_WITH_LOCKS if ctx.params.get(BY_NAME[name].field)]

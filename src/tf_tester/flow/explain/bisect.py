@@ -16,8 +16,8 @@ from tf_tester.flow.explain.probes import Probe, Prober, could_not_run
 from tf_tester.flow.prepare.select import select_cells
 from tf_tester.flow.prepare.services import Services
 from tf_tester.flow.run.frame import Run, carry_out
+from tf_tester.flow.run.jobs import jobs_of
 from tf_tester.flow.run.plan import RunPlan
-from tf_tester.flow.run.trial import jobs_of
 from tf_tester.model.artifact import ProjectPage
 from tf_tester.model.cell import CellRequirement, PlannedCell
 from tf_tester.model.request import Selection, Trial

@@ -14,10 +14,10 @@ from tf_tester.errors import INTERRUPTED, exit_code_of
 from tf_tester.flow.prepare.prepare import LockPolicy, Preparer
 from tf_tester.flow.prepare.services import Services
 from tf_tester.flow.run.gate import Gate
+from tf_tester.flow.run.jobs import tools_of
 from tf_tester.flow.run.plan import RunPlan
 from tf_tester.flow.run.replay import Replay
 from tf_tester.flow.run.started import run_started
-from tf_tester.flow.run.trial import tools_of
 from tf_tester.flow.run.user_files import UserFiles, pytest_of_project
 from tf_tester.model.events import RunFinished
 from tf_tester.model.host.abilities import IsolationKind

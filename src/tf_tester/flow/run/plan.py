@@ -4,7 +4,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from tf_tester.flow.run.trial import TrialJob
+from tf_tester.flow.run.jobs import TrialJob
 from tf_tester.model.artifact import ProjectPage
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.request import Selection, Trial

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from tf_tester.core.replay.key import KeyedCell, KeyedJob, KeyedPin, KeyedTrial, key_of, tree_digest
 from tf_tester.flow.prepare.services import Services
 from tf_tester.flow.run.cell_world import passed_on
-from tf_tester.flow.run.trial import TrialJob
+from tf_tester.flow.run.jobs import TrialJob
 from tf_tester.flow.run.user_files import UserFiles, keyed, list_files, relative
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.lock import Lock

@@ -17,8 +17,8 @@ from tf_tester.flow.prepare.services import Services
 from tf_tester.flow.run.cells import run_cell
 from tf_tester.flow.run.ephemeral import Ephemeral
 from tf_tester.flow.run.frame import Run, carry_out
+from tf_tester.flow.run.jobs import jobs_of
 from tf_tester.flow.run.plan import RunPlan
-from tf_tester.flow.run.trial import jobs_of
 from tf_tester.model.cell import Cell, PlannedCell
 from tf_tester.model.events import CellFinished
 from tf_tester.model.outcome import CellResult, Outcome

@@ -19,27 +19,19 @@ from tf_tester.core.outcome.harness_events import (
 )
 from tf_tester.core.outcome.judge import judge_command, judge_harness, with_output
 from tf_tester.core.replay.hidden import missed
-from tf_tester.core.select.notebook import needs_ipython
 from tf_tester.core.select.own_modules import folder_of_module, missing_modules, own_module
-from tf_tester.core.select.runner import (
-    NOTEBOOK,
-    PYTHON_FILES,
-    Runner,
-    is_named_for_pytest,
-    means_pytest,
-    runner_of,
-    runs_nothing,
-)
+from tf_tester.core.select.runner import Runner
 from tf_tester.core.text.places import replaced
 from tf_tester.core.text.sizes import count_text
 from tf_tester.core.wheel.wheel_rules import is_another_version, same_version
-from tf_tester.errors import InstallFailed, UsageError
+from tf_tester.errors import InstallFailed
 from tf_tester.flow.prepare.prepare import Preparation
 from tf_tester.flow.prepare.services import Services
 from tf_tester.flow.run.cell_world import ScratchFolders, clean_environment, is_folder, world_of
 from tf_tester.flow.run.collecting import WrittenFolder, collect
+from tf_tester.flow.run.jobs import TrialJob, id_root, top_of, working_folder
 from tf_tester.flow.run.reading import read_safely
-from tf_tester.flow.run.user_files import UserFiles, file_of, pytest_settings, root_of
+from tf_tester.flow.run.user_files import UserFiles, file_of
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.host.exit import Exit
 from tf_tester.model.host.world import World
@@ -50,23 +42,8 @@ from tf_tester.ports.execute import Command
 
 LIMIT = 65_536
 """Characters kept of one stream or traceback; head and tail."""
-_PROJECT_FILES = ("pyproject.toml", "setup.py")
-_TEST_SUFFIXES = frozenset({".py", ".rst", ".txt", ".md", NOTEBOOK})
-"""Of files in which tests of any runner are."""
-_LAST_FAILED = ("--lf", "--last-failed")
-"""pytest's own words; it has no memory here, and each cell has its own."""
 _RESTARTS = 20
 """How often a test run that died is gone on with behind the test that killed it."""
-
-
-class TrialJob(Struct, frozen=True):
-    """One process (or a few, if it dies) of a trial."""
-
-    runner: Runner
-    targets: tuple[Path, ...]
-    """Files and folders; behind a file's name there may be a test's (`::`), as in pytest. Empty for a command."""
-    or_scripts: tuple[Path, ...] = ()
-    """Those of the targets that run as scripts where pytest finds no tests in them."""
 
 
 class TrialResult(Struct, frozen=True):
@@ -80,68 +57,6 @@ class TrialResult(Struct, frozen=True):
     """As the system counted it, what our own launcher holds included: no test can invent this figure."""
     unused: bool = False
     """True: tests passed, and the package under test was never imported."""
-
-
-def of_project(trial: Trial) -> Trial:
-    """Return the trial of the project in the working folder, by its own settings, where nothing else is named."""
-    if trial.targets or trial.command:
-        return trial
-    found = pytest_settings(trial.cwd)
-    is_project = found is not None and found[0] == trial.cwd
-    is_project |= any((trial.cwd / name).exists() for name in (*_PROJECT_FILES, "setup.cfg", "tests", "test"))
-    is_project |= any(is_named_for_pytest(path.name, PYTHON_FILES) for path in trial.cwd.glob("*.py"))
-    return replace(trial, targets=(trial.cwd,), as_set=True) if is_project else trial
-
-
-def with_last_failed(trial: Trial, *, asked: bool) -> Trial:
-    """Return a trial of what failed last where that is asked for, be it among the arguments. Raises `UsageError`."""
-    if asked and trial.command:
-        raise UsageError("A command has no tests of which some failed.", hint="--lf is for files and folders of tests.")
-    others = tuple(one for one in trial.arguments if one not in _LAST_FAILED)
-    return replace(trial, arguments=others, last_failed=asked or others != trial.arguments)
-
-
-def jobs_of(trial: Trial) -> tuple[TrialJob, ...]:
-    """Return what has to be run: scripts one by one, tests of one kind together. Raises `UsageError`."""
-    if not trial.command and not trial.targets:
-        raise UsageError(
-            "There is nothing to run, and no project with tests in this folder.",
-            hint="Give a test file, a folder of tests, or a command after `--`.",
-        )
-    wanted = Runner(trial.runner)
-    jobs: list[TrialJob] = [TrialJob(Runner.COMMAND, ())] if trial.command else []
-    for target in trial.targets:
-        job = _job_of(target, wanted, trial.arguments)
-        last = jobs[-1] if jobs else None
-        if job.runner is not Runner.SCRIPT and last is not None and last.runner is job.runner:
-            together = (*last.targets, target), (*last.or_scripts, *job.or_scripts)
-            jobs[-1] = TrialJob(job.runner, *together)
-        else:
-            jobs.append(job)
-    if any(job.runner is Runner.PYTEST for job in jobs) and (idle := runs_nothing(trial.arguments)):
-        raise UsageError(f"With {idle}, pytest runs no tests.", hint="Leave it away, or ask pytest itself.")
-    if trial.collect and trial.scratch is ScratchPlace.MEMORY:
-        raise UsageError("What is written to memory alone can't be collected.", hint="Leave --scratch memory out.")
-    if trial.arguments and any(job.runner is Runner.UNITTEST for job in jobs):
-        raise UsageError(
-            f"unittest takes no arguments here: {' '.join(trial.arguments)}", hint="Use --runner pytest for them."
-        )
-    for folder in trial.pythonpath:
-        if not folder.is_dir():
-            raise UsageError(f"There is no folder {folder} for --pythonpath.", hint=_similar(folder))
-    if trial.project is not None and not any((trial.project / name).is_file() for name in _PROJECT_FILES):
-        raise UsageError(
-            f"{trial.project} has no project that can be built.",
-            hint="--project takes a folder with a pyproject.toml or a setup.py.",
-        )
-    return tuple(jobs)
-
-
-def tools_of(jobs: Sequence[TrialJob]) -> tuple[str, ...]:
-    """Return the requirements of the runners."""
-    scripts = [target for job in jobs if job.runner is Runner.SCRIPT for target in job.targets]
-    has_magic = any(needs_ipython(_text(target)) for target in scripts if target.name.endswith(NOTEBOOK))
-    return ("pytest",) * any(job.runner is Runner.PYTEST for job in jobs) + ("ipython",) * has_magic
 
 
 def run_trial(
@@ -217,7 +132,7 @@ def _failed_jobs(trial: Trial, jobs: Sequence[TrialJob], failed: Collection[str]
     chosen = [
         job
         for job in jobs
-        if job.runner is not Runner.SCRIPT or os.path.relpath(job.targets[0], _id_root(trial, job)) in failed
+        if job.runner is not Runner.SCRIPT or os.path.relpath(job.targets[0], id_root(trial, job)) in failed
     ]
     return chosen if failed and chosen else jobs
 
@@ -374,7 +289,7 @@ def _run_command(stage: _Stage, place: Path) -> TrialResult:
 
 def _run_harness(stage: _Stage, job: TrialJob, place: Path) -> TrialResult:
     """Run one job under the harness, and behind a test that killed its process once more."""
-    root = _id_root(stage.trial, job)
+    root = id_root(stage.trial, job)
     target = os.path.relpath(job.targets[0], root)
     done: dict[str, TestRow] = {}
     parts: list[TrialResult] = []
@@ -400,14 +315,6 @@ def _run_harness(stage: _Stage, job: TrialJob, place: Path) -> TrialResult:
     return replace(_together(parts), rows=tuple(done.values()))
 
 
-def _stands_near(cwd: Path, targets: Sequence[Path]) -> bool:
-    """Tell whether tests are named from where the user stands: `../tests/test_it.py`, but nothing from the root."""
-    try:
-        return len(Path(os.path.commonpath([cwd, *targets])).parts) > 2
-    except ValueError:  # two drives of Windows
-        return False
-
-
 def _start_harness(
     stage: _Stage, job: TrialJob, root: Path, place: Path, *, left_out: Collection[str]
 ) -> tuple[Exit, HarnessLog]:
@@ -429,7 +336,7 @@ def _start_harness(
         "deselect": sorted(left_out),
         "only": sorted(stage.failed),
         "linked": [str(working), str(folder)] if working != folder else None,
-        "top": str(_top(stage.trial, job)) if working != folder else None,
+        "top": str(top_of(stage.trial, job)) if working != folder else None,
         "as_set": stage.trial.as_set,
         "or_scripts": [str(path) for path in job.or_scripts],
         "rootdir": str(root),
@@ -441,37 +348,6 @@ def _start_harness(
     with (place / "events.jsonl").open("ab") as kept:
         kept.write(written)
     return end, read_log(written)
-
-
-def working_folder(trial: Trial, job: TrialJob) -> Path:
-    """Return the folder in which a job's tests work, which relative paths are relative to.
-
-    As for pytest it is the folder of the request, but where that lies outside of the tests' project, or above it: then
-    it is the project's root folder.
-    """
-    roots = {root_of(file_of(target)) for target in job.targets} if job.runner is not Runner.SCRIPT else set()
-    root = roots.pop() if len(roots) == 1 else None
-    if root is None or (trial.cwd.is_relative_to(root) and _all_below(job.targets, trial.cwd)):
-        return trial.cwd
-    return root
-
-
-def _id_root(trial: Trial, job: TrialJob) -> Path:
-    """Return the folder to which the ids of a job's tests are relative."""
-    return trial.cwd if _stands_near(trial.cwd, job.targets) else file_of(job.targets[0]).parent
-
-
-def _top(trial: Trial, job: TrialJob) -> Path:
-    """Return what pytest is to take for its root folder: it stands elsewhere than the user, and can't tell."""
-    known = next(filter(None, (root_of(file_of(target)) for target in job.targets)), None)
-    if known is not None or _all_below(job.targets, trial.cwd):
-        return known or trial.cwd
-    file = file_of(job.targets[0])
-    return file if file.is_dir() else file.parent
-
-
-def _all_below(targets: Sequence[Path], folder: Path) -> bool:
-    return all(target.is_relative_to(folder) for target in targets)
 
 
 def _longest_import(events: Sequence[HarnessEvent]) -> float | None:
@@ -527,57 +403,6 @@ def _remarks_on(log: HarnessLog) -> tuple[str, ...]:
         return ()
     found = "1 line was" if log.dropped == 1 else f"{log.dropped:,} lines were"
     return (f"{found} left out of the harness's event file: no event of the harness (tests can write there)",)
-
-
-def _job_of(target: Path, wanted: Runner, arguments: Sequence[str]) -> TrialJob:
-    """Return what runs one target. Raises `UsageError`."""
-    file = file_of(target)
-    if not file.exists():
-        raise UsageError(f"There is no file {file}.", hint=_similar(file))
-    names_a_test = file != target
-    if names_a_test and (file.is_dir() or wanted in (Runner.SCRIPT, Runner.UNITTEST)):
-        raise UsageError(f"{target.name} names a test for pytest.", hint="Give a file's test, and no --runner.")
-    if wanted is Runner.SCRIPT and file.is_dir():
-        raise UsageError(f"{target} is a folder, not a script.", hint="Give its files, or --runner pytest.")
-    if file.is_dir() and not any(path.suffix in _TEST_SUFFIXES for path in file.rglob("*")):
-        raise UsageError(f"{target} has no test files.", hint="pytest takes test_*.py and *_test.py; or give a script.")
-    if wanted is not Runner.AUTO:
-        return TrialJob(wanted, (target,))
-    if names_a_test or file.is_dir():
-        return TrialJob(Runner.PYTEST, (target,))
-    patterns = _python_files(file)
-    runner = Runner.PYTEST if means_pytest(arguments) else runner_of(file.name, _text(file), patterns)
-    may_be_script = runner is Runner.PYTEST and is_named_for_pytest(file.name, patterns)
-    return TrialJob(runner, (target,), (target,) if may_be_script else ())
-
-
-def _python_files(file: Path) -> tuple[str, ...]:
-    """Return the names of test files (`python_files`) in the project that a file is in."""
-    found = pytest_settings(file)
-    return (found[1].python_files if found is not None else ()) or PYTHON_FILES
-
-
-def _text(path: Path) -> str:
-    import tokenize
-
-    try:
-        with tokenize.open(path) as stream:
-            return stream.read()
-    except (SyntaxError, UnicodeDecodeError):
-        return path.read_text("latin-1")
-    except OSError as error:
-        raise UsageError(f"{path} can't be read: {error.strerror}.") from error
-
-
-def _similar(target: Path) -> str:
-    import difflib
-
-    try:
-        names = [entry.name for entry in target.parent.iterdir()]
-    except OSError:
-        return f"There is no folder {target.parent} either."
-    near = difflib.get_close_matches(target.name, names, n=3)
-    return f"Did you mean {', '.join(near)}?" if near else "Check the name and the folder you are in."
 
 
 def _size(path: Path) -> int:

@@ -28,7 +28,7 @@ from tf_tester.flow.prepare.pythons import with_pythons_for_all
 from tf_tester.flow.prepare.select import select_cells
 from tf_tester.flow.prepare.services import Services
 from tf_tester.flow.prepare.wheel_folder import folder_errors, write_file
-from tf_tester.flow.run.trial import jobs_of, tools_of
+from tf_tester.flow.run.jobs import jobs_of, tools_of
 from tf_tester.flow.run.user_files import pytest_of_project
 from tf_tester.model.cell import Cell, PlannedCell
 from tf_tester.model.lock import Lock, Pin, Resolution
