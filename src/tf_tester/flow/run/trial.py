@@ -95,8 +95,12 @@ def run_trial(
         parts.append(_run_command(stage, place) if job.runner is Runner.COMMAND else _run_harness(stage, job, place))
     ran = _together(parts)
     worked_in = dict.fromkeys((trial.cwd, *(working_folder(trial, job) for job in jobs)))
-    places = {folders.place_of(folder): folder for folder in worked_in}
-    ran = replace(ran, rows=tuple(_as_the_users(row, places) for row in ran.rows))
+    places = {place: folder for folder in worked_in if is_folder(place := folders.place_of(folder))}
+    if places:
+        spellings = [
+            (text, str(own)) for place, own in places.items() for text in (str(place), os.path.realpath(place))
+        ]
+        ran = replace(ran, rows=tuple(_as_the_users(row, dict(spellings)) for row in ran.rows))
     unused = ran.unused and any(row.outcome is Outcome.PASS for row in ran.rows)
     remarks = (
         *ran.remarks,
@@ -221,12 +225,12 @@ def _about_hidden(rows: Sequence[TestRow], files: UserFiles) -> tuple[str, ...]:
     return (f"tests don't see {', '.join(names)}, which this failure mentions; {shown} shows {them}",) * bool(names)
 
 
-def _as_the_users(row: TestRow, places: Mapping[Path, Path]) -> TestRow:
+def _as_the_users(row: TestRow, spellings: Mapping[str, str]) -> TestRow:
     """Return a row in which a scratch folder that stands for one of the user's is called by the name of that."""
 
     def named(text: str) -> str:
-        for scratch, own in places.items():
-            text = replaced(replaced(text, str(scratch), str(own)), os.path.realpath(scratch), str(own))
+        for scratch, own in spellings.items():
+            text = replaced(text, scratch, own)
         return text
 
     raised = row.exception
