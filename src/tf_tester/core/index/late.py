@@ -12,9 +12,7 @@ from packaging.version import Version
 from tf_tester.core.index.era import files_by_version, release_date
 from tf_tester.model.artifact import ProjectPage
 
-_REQUIREMENT = re.compile(
-    r"(?P<name>[A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?(?P<specifier>(?:,?(?:[<>=!~]=|[<>])[\w.*+!]+)+)"
-)
+_REQUIREMENT = r"(?P<name>[A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?(?P<specifier>(?:,?(?:[<>=!~]=|[<>])[\w.*+!]+)+)"
 
 
 class LateRequirement(Struct, frozen=True):
@@ -36,7 +34,7 @@ def late_requirements(said: str, pages: Mapping[str, ProjectPage], cutoff: datet
     `pages`: whole, by canonical name.
     """
     found: dict[tuple[str, str], LateRequirement] = {}
-    for match in _REQUIREMENT.finditer(said):
+    for match in re.finditer(_REQUIREMENT, said):
         name, specifier = str(canonicalize_name(match["name"])), match["specifier"].rstrip(".")
         if name in pages and (name, specifier) not in found:
             late = _late(match["name"] + specifier, pages[name], specifier, cutoff)

@@ -3,6 +3,7 @@
 The verdict comes from the exit status and the event file, never from what the test prints.
 """
 
+import re
 import signal
 from collections.abc import Sequence
 
@@ -127,7 +128,7 @@ def last_exception(stderr: str) -> ExceptionFact | None:
         return None
     file, line, function = "", 0, ""
     for text in stderr[start:].splitlines()[1:]:
-        if frame := FRAME.match(text):
+        if frame := re.match(FRAME, text):
             file, line, function = frame[1], int(frame[2]), frame[3] or ""
         elif text and not text.startswith(" "):
             kind, _, message = text.partition(": ")

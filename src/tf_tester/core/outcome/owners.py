@@ -7,17 +7,17 @@ from msgspec import Struct
 
 from tf_tester.model.outcome import TestRow
 
-_BELOW_SITE = re.compile(r"[/\\](?:site|dist)-packages[/\\]([^\s\"':;,()\[\]]+)")
-_CYTHON = re.compile(r'File "(\w+/[\w./-]+\.p(?:yx|xd))"')
+_BELOW_SITE = r"[/\\](?:site|dist)-packages[/\\]([^\s\"':;,()\[\]]+)"
+_CYTHON = r'File "(\w+/[\w./-]+\.p(?:yx|xd))"'
 """Cython's frames have the path from the root of the sources."""
-_STANDARD = re.compile(r"[/\\]lib[/\\]python3\.\d+t?[/\\]|^<")
+_STANDARD = r"[/\\]lib[/\\]python3\.\d+t?[/\\]|^<"
 _MODULES = (
-    re.compile(r"module '([\w.]+)' has no attribute '?\w"),
-    re.compile(r"cannot import name '?\w+'? from '([\w.]+)'"),
-    re.compile(r"No module named '?([\w.]+)"),
+    r"module '([\w.]+)' has no attribute '?\w",
+    r"cannot import name '?\w+'? from '([\w.]+)'",
+    r"No module named '?([\w.]+)",
 )
-_LACKING_FILE = re.compile(r"cannot import name '?\w+'? from '[\w.]+' \((.+?)\)")
-_IMPORTS = re.compile(r"^ +(?:import|from) ([\w.]+)", re.MULTILINE)
+_LACKING_FILE = r"cannot import name '?\w+'? from '[\w.]+' \((.+?)\)"
+_IMPORTS = r"(?m)^ +(?:import|from) ([\w.]+)"
 _LONGEST = 20_000
 """Characters of one text that are looked at."""
 
@@ -64,12 +64,12 @@ def owner_of_file(file: str, owners: Mapping[str, str]) -> str | None:
     >>> owner_of_file("/home/me/test_x.py", {}) == YOURS, owner_of_file("/usr/lib/python3.11/json/x.py", {})
     (True, None)
     """
-    below = _BELOW_SITE.search(file)
+    below = re.search(_BELOW_SITE, file)
     path = below[1].replace("\\", "/") if below else file
     if below is None and file.endswith((".pyx", ".pxd")):
         return owners.get(path.split("/")[0])
     if below is None:
-        return None if _STANDARD.search(file) else YOURS
+        return None if re.search(_STANDARD, file) else YOURS
     return owners.get(path, owners.get(path.split("/")[0].split(".")[0]))
 
 
@@ -84,7 +84,7 @@ def named_module(message: str) -> str:
     >>> named_module("module 'numpy' has no attribute 'object'"), named_module("No module named 'a.b'")
     ('numpy', 'a.b')
     """
-    return next((found[1] for pattern in _MODULES if (found := pattern.search(message[:_LONGEST]))), "")
+    return next((found[1] for pattern in _MODULES if (found := re.search(pattern, message[:_LONGEST]))), "")
 
 
 def file_of_named(message: str) -> str:
@@ -93,17 +93,17 @@ def file_of_named(message: str) -> str:
     >>> file_of_named("cannot import name 'x' from 'a.b' (/lib/python3.9/site-packages/c/b.py)")
     '/lib/python3.9/site-packages/c/b.py'
     """
-    found = _LACKING_FILE.search(message[:_LONGEST])
+    found = re.search(_LACKING_FILE, message[:_LONGEST])
     return found[1] if found is not None else ""
 
 
 def _paths(row: TestRow) -> Iterable[str]:
     message = row.exception.message if row.exception is not None else row.reason
     for text in (row.exception.file if row.exception is not None else "", row.traceback, message, row.stderr):
-        for path in (*_BELOW_SITE.findall(text[-_LONGEST:]), *_CYTHON.findall(text[-_LONGEST:])):
+        for path in (*re.findall(_BELOW_SITE, text[-_LONGEST:]), *re.findall(_CYTHON, text[-_LONGEST:])):
             yield path.replace("\\", "/")
         for pattern in (*_MODULES, _IMPORTS):
-            yield from (module.rstrip(".").replace(".", "/") for module in pattern.findall(text[-_LONGEST:]))
+            yield from (module.rstrip(".").replace(".", "/") for module in re.findall(pattern, text[-_LONGEST:]))
 
 
 def _files(path: str) -> Iterable[str]:

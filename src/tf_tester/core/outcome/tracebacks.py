@@ -8,17 +8,15 @@ from msgspec import Struct
 from tf_tester.model.outcome import Outcome, TestRow
 
 TRACEBACK = "Traceback (most recent call last)"
-FRAME = re.compile(r'  File "(.*)", line ([0-9]{1,9})(?:, in (.*))?')
+FRAME = r'  File "(.*)", line ([0-9]{1,9})(?:, in (.*))?'
 _CAUSED = "The above exception was the direct cause of the following exception:"
 _WHILE = "During handling of the above exception, another exception occurred:"
-_LINK = re.compile(f"^(?:{re.escape(_CAUSED)}|{re.escape(_WHILE)})$", re.MULTILINE)
-_OF_PYTEST = re.compile(r"^E {2,}(.*)$", re.MULTILINE)
-_HARMLESS = re.compile(
-    r"^\S+ \S+: [IW] |^[IW]\d{4} |^\[?(?:INFO|WARNING|DEBUG)\b|\b(?:INFO|WARNING|DEBUG)\b *[:\]|]|Warning: "
-)
+_LINK = f"(?m)^(?:{re.escape(_CAUSED)}|{re.escape(_WHILE)})$"
+_OF_PYTEST = r"(?m)^E {2,}(.*)$"
+_HARMLESS = r"^\S+ \S+: [IW] |^[IW]\d{4} |^\[?(?:INFO|WARNING|DEBUG)\b|\b(?:INFO|WARNING|DEBUG)\b *[:\]|]|Warning: "
 """A line of a log that tells of nothing worse than a warning: TensorFlow's, absl's, Python's own."""
 _FATAL = "Fatal Python error: "
-_MISUSED = re.compile(r"\S[^:]*: error: \S|Error: \S")
+_MISUSED = r"\S[^:]*: error: \S|Error: \S"
 _LAST = 6
 """Lines of standard error that are looked at where a process died."""
 
@@ -63,7 +61,9 @@ def what_ended(row: TestRow) -> str:
         beside = last_lines(row.stderr) if row.exception.type == "SystemExit" else ()
         return "\n".join([*before, *beside, own])
     if row.traceback:  # of another process, as text
-        return "\n".join([row.reason, *_OF_PYTEST.findall(row.traceback)]) if "E  " in row.traceback else row.traceback
+        return (
+            "\n".join([row.reason, *re.findall(_OF_PYTEST, row.traceback)]) if "E  " in row.traceback else row.traceback
+        )
     # What was said before a wrong access to memory isn't why.
     died = (row.outcome is Outcome.CRASH and "SIGSEGV" not in row.reason) or bool(row.exit_code)
     return "\n".join([row.reason, *(last_lines(row.stderr) if died else ())])
@@ -72,7 +72,7 @@ def what_ended(row: TestRow) -> str:
 def last_lines(stderr: str, most: int = _LAST) -> tuple[str, ...]:
     """Return the last lines of a program's standard error, but for those that are no more than warnings."""
     lines = [line.rstrip() for line in stderr.splitlines()[-200:]]
-    return tuple(line for line in lines if line and not _HARMLESS.search(line))[-most:]
+    return tuple(line for line in lines if line and not re.search(_HARMLESS, line))[-most:]
 
 
 def last_words(row: TestRow, most: int = 4) -> tuple[str, ...]:
@@ -102,7 +102,7 @@ def usage_error(stderr: str) -> str:
     """
     if not re.search("^usage:", stderr, re.IGNORECASE | re.MULTILINE):
         return ""
-    return next((line.strip() for line in reversed(stderr.splitlines()) if _MISUSED.match(line)), "")
+    return next((line.strip() for line in reversed(stderr.splitlines()) if re.match(_MISUSED, line)), "")
 
 
 def _before(chain: tuple[RaisedException, ...], *, is_assertion: bool) -> Iterator[str]:
@@ -120,7 +120,7 @@ def _chain(traceback: str) -> Iterator[RaisedException]:
     if start < 0:
         return
     place = start
-    for link in [*_LINK.finditer(traceback, start), None]:
+    for link in [*re.compile(_LINK).finditer(traceback, start), None]:
         part = traceback[place : link.start() if link else len(traceback)]
         yield _exception(part, caused_next=link is not None and link[0] == _CAUSED)
         place = link.end() if link else place
@@ -133,7 +133,7 @@ def _exception(part: str, *, caused_next: bool) -> RaisedException:
     for number, text in enumerate(lines):
         if number == 0 and text.startswith(TRACEBACK):
             continue
-        if frame := FRAME.match(text):
+        if frame := re.match(FRAME, text):
             frames.append(TracebackFrame(frame[1], int(frame[2]), frame[3] or "", ""))
         elif not text.startswith(" "):
             return RaisedException("\n".join(lines[number:]).strip(), tuple(frames), caused_next)

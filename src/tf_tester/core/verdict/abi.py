@@ -16,20 +16,18 @@ from tf_tester.core.outcome.tracebacks import what_ended
 from tf_tester.model.lock import Lock
 from tf_tester.model.outcome import Outcome, TestRow
 
-_API = re.compile(
-    r"compiled against (?:NumPy C-)?API version (0x[0-9a-f]+)[^\n]*?(?:numpy is|C-API version) (0x[0-9a-f]+)"
-)
-_NUMPY_1 = re.compile(r"compiled using NumPy 1\.x cannot be run in\s+NumPy \d")
-_SIZE = re.compile(r"((\w+)[\w.]*) size changed, may indicate binary incompatibility\. Expected (\d+)[^,]*, got (\d+)")
+_API = r"compiled against (?:NumPy C-)?API version (0x[0-9a-f]+)[^\n]*?(?:numpy is|C-API version) (0x[0-9a-f]+)"
+_NUMPY_1 = r"compiled using NumPy 1\.x cannot be run in\s+NumPy \d"
+_SIZE = r"((\w+)[\w.]*) size changed, may indicate binary incompatibility\. Expected (\d+)[^,]*, got (\d+)"
 _NUMPY_1_DTYPE = ("numpy.dtype", "96", "88")
 """It is the only one that has become smaller, with NumPy 2."""
-_SYMBOL = re.compile(r"([^\s:'\"]+\.so[\w.]*): undefined symbol: (\w+)")
-_DIRECT = re.compile(
+_SYMBOL = r"([^\s:'\"]+\.so[\w.]*): undefined symbol: (\w+)"
+_DIRECT = (
     r"compiled against (?:NumPy C-)?A[PB]I version|multiarray failed to import|umath failed to import"
     r"|_ARRAY_API not found|may indicate binary incompatibility|compiled using NumPy 1\.x"
 )
 """What only such a module raises."""
-_CUT_OFF = re.compile(
+_CUT_OFF = (
     r"Unable to convert function return value to a Python type|returned a result with an (?:error|exception) set"
     r"|returned NULL without setting|raised unreported exception|initialization failed|error return without exception"
 )
@@ -40,12 +38,12 @@ _NUMPY_APIS = {
 }  # fmt: skip
 """The first release with each version of NumPy's C API (`numpy/core/include/numpy/numpyconfig.h`)."""
 _SYMBOLS = (
-    (re.compile("^_ZN?.*(?:3c10|2at|5torch)"), "torch", ("torch",)),
-    (re.compile("10tensorflow"), "tensorflow", ("tensorflow", "tensorflow-cpu", "tensorflow-gpu")),
-    (re.compile("5arrow"), "pyarrow", ("pyarrow",)),
+    ("^_ZN?.*(?:3c10|2at|5torch)", "torch", ("torch",)),
+    ("10tensorflow", "tensorflow", ("tensorflow", "tensorflow-cpu", "tensorflow-gpu")),
+    ("5arrow", "pyarrow", ("pyarrow",)),
 )
 """C++ namespaces in mangled names, with the library that has them and the distributions of it."""
-_FILE = re.compile(r'File "(.*?)", line[^\n]*(?:\n +(?:import|from) ([\w.]+))?')
+_FILE = r'File "(.*?)", line[^\n]*(?:\n +(?:import|from) ([\w.]+))?'
 """A frame, and the module that its line of source imports."""
 
 
@@ -82,9 +80,9 @@ def abi_break(row: TestRow | None, owners: Mapping[str, str], lock: Lock | None)
         return None
     versions = {str(canonicalize_name(pin.name)): pin.version for pin in lock.pins}
     ended = what_ended(row)
-    if (symbol := _SYMBOL.search(ended)) is not None:
+    if (symbol := re.search(_SYMBOL, ended)) is not None:
         return _without_symbol(symbol[1], symbol[2], owners, versions)
-    if not (_DIRECT.search(ended) or _CUT_OFF.search(ended) or row.outcome is Outcome.CRASH):
+    if not (re.search(_DIRECT, ended) or re.search(_CUT_OFF, ended) or row.outcome is Outcome.CRASH):
         return None
     for text in (ended, row.stderr):
         if (about := _about(text)) is not None and about[0] in versions:
@@ -97,13 +95,13 @@ def abi_break(row: TestRow | None, owners: Mapping[str, str], lock: Lock | None)
 
 def _about(text: str) -> tuple[str, str, str] | None:
     """Return the library, what the module was built against, and what would go with it."""
-    if (found := _API.search(text)) is not None:
+    if (found := re.search(_API, text)) is not None:
         release = _NUMPY_APIS.get(int(found[1], 16))
         needs = f"numpy {release} or newer (C API {found[1]})" if release else f"a newer numpy (C API {found[1]})"
         return "numpy", needs, f"numpy>={release}" if release else ""
-    if _NUMPY_1.search(text) is not None:
+    if re.search(_NUMPY_1, text) is not None:
         return "numpy", "numpy 1.x", "numpy<2"
-    if (found := _SIZE.search(text)) is not None:
+    if (found := re.search(_SIZE, text)) is not None:
         if (found[1], found[3], found[4]) == _NUMPY_1_DTYPE:
             return "numpy", "numpy 1.x", "numpy<2"
         age = "a newer" if int(found[3]) > int(found[4]) else "an older"
@@ -113,7 +111,7 @@ def _about(text: str) -> tuple[str, str, str] | None:
 
 def _importer(text: str, library: str, owners: Mapping[str, str]) -> tuple[str, str | None]:
     """Return the innermost file that isn't the library's own, and whose it is; None: nobody knows."""
-    for file, module in reversed(_FILE.findall(text)):
+    for file, module in reversed(re.findall(_FILE, text)):
         owner = owner_of_file(file, owners)
         if owner == YOURS and module:  # which may be a module of its own at the top: `import bitarray`
             owner = owner_of_module(module, owners) or YOURS
@@ -126,7 +124,7 @@ def _without_symbol(file: str, symbol: str, owners: Mapping[str, str], versions:
     owner = owner_of_file(file, owners)
     for namespace, library, distributions in _SYMBOLS:
         name = next((one for one in distributions if one in versions), None)
-        if owner not in (None, name) and name is not None and namespace.search(symbol) is not None:
+        if owner not in (None, name) and name is not None and re.search(namespace, symbol) is not None:
             return AbiBreak(
                 owner or YOURS, file, name, f"another {library} (it wants {symbol[:60]})", versions[name], ""
             )
