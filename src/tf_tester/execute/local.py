@@ -16,10 +16,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tf_tester.execute.groups import ControlGroups, Group
+from tf_tester.execute.told import Told
 from tf_tester.execute.watch import Watch, resident
 from tf_tester.model.host.exit import Exit, ProcessEnd
 from tf_tester.model.host.limits import Exceeded, Limit, Limits
-from tf_tester.ports.execute import Command, ReadyLauncher, Started, Starter
+from tf_tester.ports.execute import Command, ReadyLauncher, Started, Starter, Streams
 
 MARK = "TF_TESTER_CELL"
 """Every process of a cell carries this variable, so that one that left the tree (double fork) is found."""
@@ -29,6 +30,8 @@ _GRACE = 2.0
 """Seconds between asking a process to end and killing it."""
 _OURS_TO_USE = stat.S_IRUSR | stat.S_IWUSR
 _NO_GROUP = Group((), frozenset())
+_TOGETHER = 0.005
+"""Seconds in which what is told next is waited for: reading every event by itself costs the program its CPU."""
 _LONGEST_POLL = 2**31 - 1
 """Milliseconds: 24 days."""
 
@@ -56,14 +59,16 @@ class LocalExecutor:
         timeout: float | None,
         limits: Limits,
         scratch: Sequence[Path] = (),
-        written: Sequence[Path] = (),
+        told: Path | None = None,
     ) -> Exit:
-        task = _Task(command, stdout, stderr, timeout, limits, tuple(scratch), tuple(written))
-        while (exit := self._try(task)) is None:
-            pass  # the launcher that was ready has died of whatever it was before the command reached it
-        return exit
+        task = _Task(command, stdout, stderr, timeout, limits, tuple(scratch))
+        with contextlib.ExitStack() as stack:
+            heard = None if told is None else stack.enter_context(Told(told))
+            while (exit := self._try(task, heard)) is None:
+                pass  # the launcher that was ready has died of whatever it was before the command reached it
+            return exit
 
-    def _try(self, task: "_Task") -> Exit | None:
+    def _try(self, task: "_Task", told: Told | None) -> Exit | None:
         """Run a program; None where nothing has run yet and it can be tried once more."""
         reserve = self._take(task)
         # Only a launcher can join a group before the program begins.
@@ -72,15 +77,15 @@ class LocalExecutor:
         killed_before = _killed_for_memory()
         try:
             streams = (task.stdout, task.stderr)
-            ours = _OURS * supervised
-            watch = Watch(task.limits, task.scratch, (*streams, *task.written), grouped=group.held, ours=ours)
+            written = streams if told is None else (*streams, told.file)
+            watch = Watch(task.limits, task.scratch, written, grouped=group.held, ours=_OURS * supervised)
             started = time.monotonic()
-            process = self._begin(task, group, reserve)
+            process = self._begin(task, group, reserve, told)
             if isinstance(process, Exit):
                 return process
             self._reserve_for_next(task.command.ahead, task.limits)
             try:
-                exit = self._attend(process, watch, task.timeout, started)
+                exit = self._attend(process, watch, task.timeout, started, told)
             finally:
                 with self._lock:
                     self._running.remove(process)
@@ -133,14 +138,14 @@ class LocalExecutor:
             reserve.launcher.close()
             reserve.group.remove()
 
-    def _begin(self, task: "_Task", group: Group, reserve: "_Reserve | None") -> "Started | Exit":
+    def _begin(self, task: "_Task", group: Group, reserve: "_Reserve | None", told: Told | None) -> "Started | Exit":
         """Start a program that `stop` can end from then on, or return why there is none."""
         name = task.command.argv[0]
         with self._lock:
             if self._stopped:
                 return Exit(None, signal.SIGINT, False, 0.0, 0.0, 0)
             try:
-                process = self._start(task, group, reserve)
+                process = self._start(task, group, reserve, told)
             except OSError as error:
                 # Of a folder that is not there, subprocess gives the name in place of the program's.
                 name = os.fsdecode(error.filename) if error.filename else name
@@ -150,20 +155,21 @@ class LocalExecutor:
             self._running.append(process)
             return process
 
-    def _start(self, task: "_Task", group: Group, reserve: "_Reserve | None") -> Started:
+    def _start(self, task: "_Task", group: Group, reserve: "_Reserve | None", told: Told | None) -> Started:
         command = task.command
         with task.stdout.open("ab") as out, task.stderr.open("ab") as err:
+            streams = Streams(out.fileno(), err.fileno(), None if told is None else told.theirs)
             if not command.supervised:
-                return _Spawned(command, out.fileno(), err.fileno())
+                return _Spawned(command, streams)
             if reserve is not None:
                 with contextlib.suppress(OSError):  # it has died
-                    return reserve.launcher.start(command, out.fileno(), err.fileno())
+                    return reserve.launcher.start(command, streams)
             assert self._launchers is not None
-            return self._launchers.start(command, group.folders, out.fileno(), err.fileno())
+            return self._launchers.start(command, group.folders, streams)
 
-    def _attend(self, process: Started, watch: Watch, timeout: float | None, started: float) -> Exit:
+    def _attend(self, process: Started, watch: Watch, timeout: float | None, started: float, told: Told | None) -> Exit:
         try:
-            timed_out, exceeded = _wait(process, timeout, watch)
+            timed_out, exceeded = _wait(process, timeout, watch, told)
             if timed_out or exceeded is not None:
                 process.end(_GRACE if timed_out else 0.0)
             else:
@@ -171,6 +177,8 @@ class LocalExecutor:
             # Before it is reaped: until then no other session can have its number.
             leftovers = process.end_strays()
             end = process.reap()
+            if told is not None:
+                told.take_last()
         except BaseException:
             process.end(0.0)
             with contextlib.suppress(ChildProcessError):
@@ -216,7 +224,6 @@ class _Task(Struct, frozen=True):
     timeout: float | None
     limits: Limits
     scratch: tuple[Path, ...]
-    written: tuple[Path, ...]
 
 
 class _Reserve(Struct, frozen=True):
@@ -231,15 +238,15 @@ class _Reserve(Struct, frozen=True):
 class _Spawned:
     """`ports.Started`: a child of this process, with all that it started."""
 
-    def __init__(self, command: Command, stdout: int, stderr: int) -> None:
+    def __init__(self, command: Command, streams: Streams) -> None:
         self._mark = os.urandom(8).hex()
         self._process = subprocess.Popen(
             command.argv,
             env={**command.env, MARK: self._mark},
             cwd=command.cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
+            stdin=subprocess.DEVNULL if streams.stdin is None else streams.stdin,
+            stdout=streams.stdout,
+            stderr=streams.stderr,
             start_new_session=True,
         )
         self.pid = self._process.pid
@@ -248,17 +255,22 @@ class _Spawned:
             with contextlib.suppress(OSError):
                 self._handle = os.pidfd_open(self.pid)
 
-    def ended(self, pause: float | None) -> bool:
+    def ended(self, pause: float | None, heard: int | None = None) -> bool:
         # Without collecting it: `wait4` is to tell its costs, and its number must stay its own.
         if self._handle is not None:
             poll = select.poll()
-            poll.register(self._handle, select.POLLIN)
-            return bool(poll.poll(None if pause is None else max(0, min(pause * 1000, _LONGEST_POLL))))
+            for descriptor in (self._handle,) if heard is None else (self._handle, heard):
+                poll.register(descriptor, select.POLLIN)
+            ready = poll.poll(None if pause is None else max(0, min(pause * 1000, _LONGEST_POLL)))
+            return any(descriptor == self._handle for descriptor, _ in ready)
         deadline = None if pause is None else time.monotonic() + pause
         while self._lives():
             if deadline is not None and time.monotonic() > deadline:
                 return False
-            time.sleep(0.02)
+            if heard is None:
+                time.sleep(0.02)
+            elif select.select([heard], [], [], 0.02)[0]:
+                return not self._lives()
         return True
 
     def _lives(self) -> bool:
@@ -338,14 +350,24 @@ def _signal_group(pid: int, number: int) -> None:
         os.kill(pid, number)
 
 
-def _wait(process: Started, timeout: float | None, watch: Watch) -> tuple[bool, Exceeded | None]:
-    """Return whether the time ran out before the end, and the limit that was exceeded before."""
-    deadline = None if timeout is None else time.monotonic() + timeout
+def _wait(process: Started, timeout: float | None, watch: Watch, told: Told | None) -> tuple[bool, Exceeded | None]:
+    """Return whether the time ran out before the end, and the limit that was exceeded before.
+
+    Meanwhile what is told is taken: a program waits where nobody does.
+    """
+    now = time.monotonic()
+    deadline = float("inf") if timeout is None else now + timeout
+    look_at = now + watch.pause
     while True:
-        left = watch.pause if deadline is None else min(watch.pause, deadline - time.monotonic())
-        if process.ended(left):
+        if process.ended(min(look_at, deadline) - now, None if told is None else told.fileno()):
             return False, None
-        if deadline is not None and time.monotonic() >= deadline:
+        if told is not None and told.take() and process.ended(_TOGETHER):
+            return False, None
+        now = time.monotonic()
+        if now >= deadline:
             return True, None
-        if (exceeded := watch.look(process.pid)) is not None:
-            return False, exceeded
+        if now >= look_at:
+            if (exceeded := watch.look(process.pid)) is not None:
+                return False, exceeded
+            now = time.monotonic()
+            look_at = now + watch.pause

@@ -4,7 +4,8 @@ Everything here runs on CPython 3.6 to 3.14 with the standard library alone. The
 ``run.py`` is started by its path with a file that holds the order, and its siblings are loaded under a private name.
 
 The order is a JSON object: ``mode`` (script, pytest or unittest), ``targets`` (absolute paths), ``rootdir`` (ids are
-relative to it), ``events`` (the file to append to), and, where wanted, ``args``, ``watch`` (top-level packages whose
+relative to it), ``events`` (the file to append to; null: standard input is a
+socket to write into), and, where wanted, ``args``, ``watch`` (top-level packages whose
 first import is timed), ``distribution`` (whose version is read), ``limit`` (characters kept of each text),
 ``deselect`` (ids that ran before), ``only`` (ids of tests and files; where one of them is found, nothing else runs),
 ``linked`` (the working folder, where it is one of links, and the folder that it stands for), ``top`` (pytest's root

@@ -25,13 +25,25 @@ class Command(Struct, frozen=True):
     """What a launcher can do before it is given this command: see `Sandbox.ahead`."""
 
 
+class Streams(Struct, frozen=True):
+    """A program's standard streams, as open descriptors."""
+
+    stdout: int
+    stderr: int
+    stdin: int | None = None
+    """None: it reads nothing."""
+
+
 class Started(Protocol):
     """A process that was started."""
 
     pid: int
 
-    def ended(self, pause: float | None) -> bool:
-        """Wait for the end, so many seconds at the most (None: however long it takes); tell whether it came."""
+    def ended(self, pause: float | None, heard: int | None = None) -> bool:
+        """Wait for the end, so many seconds at the most (None: however long it takes); tell whether it came.
+
+        `heard`: a descriptor; the wait is over, too, when there is something to read on it.
+        """
         ...
 
     def end(self, grace: float) -> None:
@@ -57,7 +69,7 @@ class Started(Protocol):
 class ReadyLauncher(Protocol):
     """A launcher that has gone as far as it can without knowing what it is for."""
 
-    def start(self, command: Command, stdout: int, stderr: int) -> Started:
+    def start(self, command: Command, streams: Streams) -> Started:
         """Start a command of the same sandbox. Raises `OSError` where it has died meanwhile."""
         ...
 
@@ -73,7 +85,7 @@ class Starter(Protocol):
         """Have a launcher made in these control groups, without waiting for it. Raises `OSError`."""
         ...
 
-    def start(self, command: Command, groups: Sequence[Path], stdout: int, stderr: int) -> Started:
+    def start(self, command: Command, groups: Sequence[Path], streams: Streams) -> Started:
         """Start a supervised command in these control groups. Raises `OSError`."""
         ...
 
@@ -135,12 +147,13 @@ class Executor(Protocol):
         timeout: float | None,
         limits: Limits,
         scratch: Sequence[Path] = (),
-        written: Sequence[Path] = (),
+        told: Path | None = None,
     ) -> Exit:
         """Run a program with nothing but its `env`, both streams into files; its whole tree is dead afterwards.
 
-        It is ended, too, where it goes beyond a limit: `scratch` are the folders that count as such, `written` are
-        files that count as output besides the streams.
+        It is ended, too, where it goes beyond a limit: `scratch` are the folders that count as such. Where the program
+        tells something, its standard input is a socket to write into, and what comes there is added to the file `told`
+        as it comes: nobody can take it back. It counts as output.
         """
         ...
 

@@ -3,7 +3,7 @@
 It is the far end of `sandbox.server`, on its standard input: a socket that keeps messages apart. A message is what a
 launcher can do ahead of its order and the groups to join, with two descriptors: a socket that becomes the launcher's
 standard input, and a report. The report gets the launcher's number at once, and its end when it has ended. The order
-comes through the launcher's own socket: its file, with the descriptors of the program's two streams. Through the same
+comes through the launcher's own socket: its file, with the descriptors of the program's streams. Through the same
 socket the launcher says if the program could not be run, and why. Standard library only.
 """
 
@@ -51,7 +51,7 @@ def serve() -> None:
 def _receive(asked: "_socket.socket") -> "tuple[bytes, tuple[int, ...]]":
     """Return a message and its descriptors; an empty one when the other end is closed."""
     message, ancillary, _, _ = asked.recvmsg(LONGEST, _socket.CMSG_SPACE(DESCRIPTORS * 4))
-    return message, struct.unpack(f"={DESCRIPTORS}i", ancillary[0][2]) if message else ()
+    return message, struct.unpack(f"={len(ancillary[0][2]) // 4}i", ancillary[0][2]) if message else ()
 
 
 def _begin(ahead: "dict[str, Any]", groups: "list[str]", lifeline: int, report: int) -> int:
@@ -84,10 +84,13 @@ def _take() -> "dict[str, Any]":
     asked.detach()
     if not message:
         os._exit(0)
-    for number, descriptor in enumerate(streams, start=1):
+    for number, descriptor in enumerate(streams[:2], start=1):
         os.dup2(descriptor, number)
         os.close(descriptor)
-    return read_order(message.decode())
+    order = read_order(message.decode())
+    if len(streams) > 2:
+        order["stdin"] = streams[2]
+    return order
 
 
 def _report(handle: int, launcher: int, report: int) -> None:

@@ -194,7 +194,8 @@ def _run_init(ahead: "Order", take: "Callable[[], Order]", launcher: int, writin
     try:
         if trouble is not None:
             raise trouble
-        os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
+        nothing = os.open("/dev/null", os.O_RDONLY)
+        os.dup2(nothing, 0)
         if namespace:
             furnish_world(order)
         joined = os.read(grouped, 256)
@@ -207,8 +208,11 @@ def _run_init(ahead: "Order", take: "Callable[[], Order]", launcher: int, writin
     failed, failing = os.pipe()
     program = os.fork()
     if program == 0:
+        os.dup2(order.get("stdin", nothing), 0)
         _run_program(order, protected, failing)
     os.close(failing)
+    if "stdin" in order:
+        os.close(order["stdin"])  # the program's alone
     kernel.on_signal(kernel.SIGUSR1, lambda *_: _ask(program))
     while True:
         pid, status = os.wait()  # orphans come here too

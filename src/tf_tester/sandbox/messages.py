@@ -6,8 +6,8 @@ BEGUN = struct.Struct("=i")
 """The launcher's number."""
 ENDED = struct.Struct("=idq")
 """Its wait status, CPU seconds and peak KiB, with those of all that it waited for."""
-DESCRIPTORS = 2
-"""In each message: a launcher's input and its report, or its program's output and errors."""
+DESCRIPTORS = 3
+"""In a message at the most: a launcher's input and its report, or its program's output, errors and, perhaps, input."""
 LONGEST = 1 << 16
 NO_SANDBOX, NO_PROGRAM = b"s", b"p"
 """What a launcher says on its input if the program has not run: one of these, and the reason.

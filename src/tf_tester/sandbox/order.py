@@ -9,7 +9,7 @@ from pathlib import Path
 import tf_tester
 from tf_tester.errors import IsolationUnavailable
 from tf_tester.model.host.limits import Limits
-from tf_tester.ports.execute import Command, Starter
+from tf_tester.ports.execute import Command, Starter, Streams
 
 _START = "import sys; sys.path.append(sys.argv.pop(1)); from tf_tester.sandbox.launcher import main; main()"
 """Behind the standard library, so that nothing beside us stands for a part of it."""
@@ -74,7 +74,7 @@ def try_out(command: Command, starter: Starter) -> None:
     reading, writing = os.pipe()
     with open(reading, encoding="utf-8", errors="replace") as stream:
         try:
-            launched = starter.start(command, (), writing, writing)
+            launched = starter.start(command, (), Streams(writing, writing))
         except OSError as error:
             raise IsolationUnavailable(
                 f"Tests can't be sandboxed here: {error.strerror or error}.", hint="Use --isolation none."

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tf_tester.model.host.exit import ProcessEnd
-from tf_tester.ports.execute import Command
+from tf_tester.ports.execute import Command, Streams
 from tf_tester.sandbox.messages import BEGUN, ENDED, LONGEST_REASON, NO_PROGRAM, NO_SANDBOX
 from tf_tester.sandbox.order import FOLDER, order_of
 
@@ -46,12 +46,12 @@ class LaunchServer:
             report.close()
         return ForkedLauncher(ours, lifeline)
 
-    def start(self, command: Command, groups: Sequence[Path], stdout: int, stderr: int) -> "LaunchedProgram":
+    def start(self, command: Command, groups: Sequence[Path], streams: Streams) -> "LaunchedProgram":
         """Raise `OSError` as `ready` does."""
         try:
-            return self.ready(command.ahead, groups).start(command, stdout, stderr)
+            return self.ready(command.ahead, groups).start(command, streams)
         except ConnectionError:  # the process has died between the two
-            return self.ready(command.ahead, groups).start(command, stdout, stderr)
+            return self.ready(command.ahead, groups).start(command, streams)
 
     def begin(self) -> None:
         """Start its process now: a first launcher need not wait for that."""
@@ -100,13 +100,14 @@ class ForkedLauncher:
         self._report = report
         self._lifeline = lifeline
 
-    def start(self, command: Command, stdout: int, stderr: int) -> "LaunchedProgram":
+    def start(self, command: Command, streams: Streams) -> "LaunchedProgram":
         """Give it its order. Raises `OSError` where it, or whoever could tell how it ends, has died."""
         try:
             said = self._report.recv(BEGUN.size)
             if len(said) < BEGUN.size or self._is_forgotten():
                 raise ConnectionResetError("whoever starts launchers has died")
-            socket.send_fds(self._lifeline, [order_of(command).encode()], [stdout, stderr])
+            passed = [streams.stdout, streams.stderr, *([] if streams.stdin is None else [streams.stdin])]
+            socket.send_fds(self._lifeline, [order_of(command).encode()], passed)
         except OSError:
             self.close()
             raise
@@ -137,13 +138,15 @@ class LaunchedProgram:
         with contextlib.suppress(ProcessLookupError):
             self._handle = os.pidfd_open(pid)
 
-    def ended(self, pause: float | None) -> bool:
-        poll = select.poll()
-        try:
-            poll.register(self._report, select.POLLIN)
-        except ValueError:
+    def ended(self, pause: float | None, heard: int | None = None) -> bool:
+        report = self._report.fileno()
+        if report < 0:
             return True  # it has been reaped
-        return bool(poll.poll(None if pause is None else max(0, min(pause * 1000, 2**31 - 1))))
+        poll = select.poll()
+        for descriptor in (report,) if heard is None else (report, heard):
+            poll.register(descriptor, select.POLLIN)
+        ready = poll.poll(None if pause is None else max(0, min(pause * 1000, 2**31 - 1)))
+        return any(descriptor == report for descriptor, _ in ready)
 
     def end(self, grace: float) -> None:
         if grace:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from tests.waiting import until
 from tf_tester.execute import local
 from tf_tester.execute.local import MARK, LocalExecutor
 from tf_tester.execute.strays import kill_strays
+from tf_tester.execute.told import Told
 from tf_tester.model.host.exit import Exit
 from tf_tester.model.host.limits import Exceeded, Limit, Limits
 from tf_tester.ports.execute import Command
@@ -54,6 +56,7 @@ class Bench:
         env: Mapping[str, str] | None = None,
         name: str = "a",
         limits: Limits = NONE,
+        told: Path | None = None,
     ) -> Exit:
         words = (sys.executable, "-c", textwrap.dedent(body), str(self.folder))
         return self.executor.run(
@@ -62,6 +65,7 @@ class Bench:
             stderr=self.folder / f"{name}.err",
             timeout=timeout,
             limits=limits,
+            told=told,
         )
 
     def start(self, command: Command) -> Exit:
@@ -389,3 +393,54 @@ def test_who_stays_within_them_is_not(bench: Bench) -> None:
     limits = Limits(memory=10**10, output=100_000, processes=100, scratch=10**9)
     exit = bench.run("x = b'x' * 100_000_000; print('x' * 90_000); import time; time.sleep(0.5)", limits=limits)
     assert (exit.code, exit.exceeded) == (0, None)
+
+
+# -- what it tells
+
+
+def test_what_a_program_tells_is_whole_and_in_order_however_it_ends(bench: Bench) -> None:
+    told = bench.folder / "told"
+    tells = "import os\nfor number in range(20_000): os.write(0, b'%06d' % number + b'x' * 200)\n"
+    for number, end in enumerate(("", "os.kill(os.getpid(), 9)", "os._exit(3)"), start=1):
+        bench.run(tells + end, told=told)
+        assert told.stat().st_size == number * 20_000 * 206
+    assert told.read_bytes().split(b"x" * 200)[:-1] == [b"%06d" % number for number in range(20_000)] * 3
+
+
+def test_what_was_told_is_nowhere_to_be_found(bench: Bench) -> None:
+    exit = bench.run(
+        """
+        import os
+        os.write(0, b"said")
+        for attack in (
+            lambda: os.open("/proc/self/fd/0", os.O_RDWR),
+            lambda: os.truncate(0, 0),
+            lambda: os.lseek(0, 0, 0),
+            lambda: os.pwrite(0, b"else", 0),
+        ):
+            try:
+                attack()
+            except OSError:
+                os.write(0, b".")
+        """,
+        told=bench.folder / "told",
+    )
+    assert (exit.code, (bench.folder / "told").read_bytes()) == (0, b"said....")
+
+
+def test_a_program_that_closes_its_end_does_not_wake_us(bench: Bench) -> None:
+    with Told(bench.folder / "told") as told:
+        subprocess.run(["true"], stdin=told.theirs, check=True)
+        assert select.select([told], [], [], 0)[0] == []
+
+
+def test_what_is_told_counts_as_output(bench: Bench) -> None:
+    floods = "import os\nwhile True: os.write(0, b'x' * 10_000)"
+    exit = bench.run(floods, told=bench.folder / "told", limits=Limits(output=1_000_000))
+    assert exit.exceeded == Exceeded(Limit.OUTPUT, 1_000_000)
+
+
+def test_a_process_that_got_away_can_not_keep_us_listening(bench: Bench) -> None:
+    stray = "import os\nif os.fork() == 0:\n    os.setsid()\n    while True: os.write(0, b'x' * 100_000)"
+    exit = bench.run(stray, told=bench.folder / "told", env={})
+    assert exit.code == 0

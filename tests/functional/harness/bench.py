@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +145,7 @@ class Bench:
 
 def _hold_the_contract(written: bytes, lines: list[dict[str, Any]]) -> None:
     """Every event of the harness is one of the parent's, field by field."""
-    log = read_log(written)
+    log = read_log(BytesIO(written))
     assert len(log.events) == len(lines)
     for event, line in zip(log.events, lines, strict=True):
         assert line.keys() == {"event", *event.__struct_fields__}

@@ -22,7 +22,7 @@ from tf_tester.execute.local import LocalExecutor
 from tf_tester.model.host.exit import Exit
 from tf_tester.model.host.limits import Exceeded, Limit, Limits
 from tf_tester.model.host.world import World
-from tf_tester.ports.execute import Command
+from tf_tester.ports.execute import Command, Streams
 from tf_tester.sandbox.landlocked import LandlockSandbox
 from tf_tester.sandbox.namespace import NamespaceSandbox
 from tf_tester.sandbox.server import LaunchServer
@@ -233,7 +233,7 @@ def test_what_it_could_not_do_is_said_when_it_is_needed(bench: Bench) -> None:
     assert bench.sandbox.ahead is not None
     ready = bench.launchers.ready(bench.sandbox.ahead, [bench.folder / "no-group"])
     with (bench.folder / "said").open("wb") as said:
-        end = ready.start(bench.command("print('ran')"), said.fileno(), said.fileno()).reap()
+        end = ready.start(bench.command("print('ran')"), Streams(said.fileno(), said.fileno())).reap()
     assert (end.status, end.spawn_error) == (125, "")
     assert end.sandbox_error == f"{bench.folder}/no-group/cgroup.procs: No such file or directory"
     assert (bench.folder / "said").read_text() == ""

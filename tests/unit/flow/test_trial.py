@@ -19,7 +19,7 @@ from tf_tester.errors import UsageError
 from tf_tester.flow.run.cell_world import _mirror_folder, clean_environment, private_folders
 from tf_tester.flow.run.collecting import WrittenFolder, collect
 from tf_tester.flow.run.jobs import TrialJob, jobs_of, of_project, tools_of, with_last_failed, working_folder
-from tf_tester.flow.run.reading import read_safely
+from tf_tester.flow.run.reading import opened_safely
 from tf_tester.flow.run.trial import LIMIT, _bounded, _identity_remarks, _may_go_on, _remarks_on
 from tf_tester.model.cell import Cell, PlannedCell
 from tf_tester.model.host.interpreter import Interpreter
@@ -316,21 +316,24 @@ def test_long_output_keeps_its_head_and_tail(tmp_path: Path) -> None:
 
 def test_lines_that_are_no_events_are_told() -> None:
     assert _remarks_on(HarnessLog(dropped=0)) == ()
-    assert _remarks_on(HarnessLog(dropped=1))[0].startswith("1 line was left out of the harness's event file")
-    assert _remarks_on(HarnessLog(dropped=7_654))[0].startswith("7,654 lines were left out of the harness's event file")
+    assert _remarks_on(HarnessLog(dropped=1))[0].startswith("1 line was left out of what the harness told")
+    assert _remarks_on(HarnessLog(dropped=7_654))[0].startswith("7,654 lines were left out of what the harness told")
 
 
 def test_what_a_test_may_have_made_is_read_only_where_it_is_a_file_of_its_own(tmp_path: Path) -> None:
+    def read(path: Path) -> bytes | None:
+        with opened_safely(path) as stream:
+            return None if stream is None else stream.read()
+
     file = tmp_path / "file"
     file.write_bytes(b"0123456789")
-    assert read_safely(file) == b"0123456789"
-    assert read_safely(file, 4) == b"0123"
+    assert read(file) == b"0123456789"
     (tmp_path / "link").symlink_to(file)
     os.mkfifo(tmp_path / "pipe")
     for name in ("none", "link", "pipe", "."):
-        assert read_safely(tmp_path / name) == b""
+        assert read(tmp_path / name) is None
     os.link(file, tmp_path / "second")
-    assert read_safely(file) == b""
+    assert read(file) is None
 
 
 PLANNED = PlannedCell(

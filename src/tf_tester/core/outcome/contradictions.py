@@ -1,15 +1,24 @@
-"""Whether what the event file says of tests agrees with itself and with how the process ended.
+"""Whether what a process has told of tests agrees with itself and with how the process ended.
 
-A test can write into that file. So a pass needs one result for each test that was collected, one end, and the exit
-status that goes with them; what contradicts counts as the worse of both, and is told. What code claims of itself from
-within the harness's own process can't be told from the truth: no secret is safe there.
+What runs in the harness's own process can say things in its name, though nobody can take back what was said before. So
+a pass needs one beginning and one result for each test that was collected, one end, nothing after it, and the exit
+status that goes with them; what contradicts counts as the worse of both, and is told. What such code claims of itself
+and of what would have run after it can't be told from the truth: no secret is safe there.
 """
 
 from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from tf_tester.core.outcome.harness_events import HarnessEvent, SessionCollected, SessionEnded, SessionStarted
+from tf_tester.core.outcome.harness_events import (
+    HarnessEvent,
+    PackageImported,
+    RowFinished,
+    RowStarted,
+    SessionCollected,
+    SessionEnded,
+    SessionStarted,
+)
 from tf_tester.model.outcome import Outcome, TestRow, worst
 
 NOTHING_COLLECTED = 5
@@ -17,6 +26,7 @@ NOTHING_COLLECTED = 5
 EXIT_STATUS = "(exit status)"
 """Behind a target's name: what its process as a whole came to, where no test of it says so."""
 _NO_RESULT = "it was collected, and nothing says what became of it"
+_NOT_BEGUN = "it is said to have passed, and never to have begun"
 _FAILED = frozenset({Outcome.FAIL, Outcome.ERROR, Outcome.CRASH})
 
 
@@ -26,6 +36,23 @@ def one_of_each(rows: Sequence[TestRow]) -> tuple[TestRow, ...]:
     for row in rows:
         found.setdefault(row.id, []).append(row)
     return tuple(map(_worst_of, found.values()))
+
+
+def begun(rows: Sequence[TestRow], events: Sequence[HarnessEvent]) -> tuple[TestRow, ...]:
+    """Return the rows, with an error for each test that is said to have passed, and not to have begun before."""
+    running: set[str] = set()
+    in_order: set[str] = set()
+    for event in events:
+        if isinstance(event, RowStarted):
+            running.add(event.id)
+        elif isinstance(event, RowFinished) and event.id in running:
+            in_order.add(event.id)
+    return tuple(
+        row
+        if row.outcome is not Outcome.PASS or row.id in in_order
+        else replace(row, outcome=Outcome.ERROR, reason=_NOT_BEGUN)
+        for row in rows
+    )
 
 
 def agreed(
@@ -63,7 +90,9 @@ def _trouble(rows: Sequence[TestRow], events: Sequence[HarnessEvent], exit_code:
     """Return what contradicts in the process as a whole; empty: nothing."""
     for kind, what in ((SessionStarted, "beginning"), (SessionEnded, "end")):
         if (count := sum(isinstance(event, kind) for event in events)) != 1:
-            return f"its event file has {count} events of its {what}"
+            return f"the process told {count} events of its {what}"
+    if not isinstance(events[-1], SessionEnded | PackageImported):
+        return "the process told more of its tests after their end"
     outcomes = {row.outcome for row in rows}
     if exit_code in (None, 0) or outcomes & _FAILED:
         return ""

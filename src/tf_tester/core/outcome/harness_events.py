@@ -1,12 +1,10 @@
 """The events that the harness writes inside the tested interpreter (`harness/__init__.py`), as values.
 
-The test can write into the same file: a line that is no event of the harness is left out and counted, and can't be an
+A test has its hands on the same socket: a line that is no event of the harness is left out and counted, and can't be an
 exception of ours.
 """
 
-from io import BytesIO
-from itertools import islice
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import msgspec
 from msgspec import Meta, Struct
@@ -15,7 +13,10 @@ from tf_tester.model.decoding import decoder_of
 from tf_tester.model.outcome import Outcome
 
 MOST_LINES = 500_000
-"""Lines that are read of one process's events; an honest run's file is too big long before it has so many."""
+"""Lines that are read of one process's events: the tests of the largest suites are a tenth of them."""
+MOST_BYTES = 1 << 27
+"""Likewise; 60,000 tests that pass take a quarter of it."""
+_PIECE = 1 << 16
 _Count = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 """What the record, too, can hold as an integer."""
 _Memory = Annotated[int, Meta(ge=0, le=2**40)]
@@ -140,25 +141,29 @@ HarnessEvent = (
 
 
 class HarnessLog(Struct, frozen=True):
-    """What one process's event file holds."""
+    """What one process has told."""
 
     events: tuple[HarnessEvent, ...] = ()
     dropped: int = 0
     """Lines that are no events."""
 
 
-def read_log(written: bytes) -> HarnessLog:
-    """Decode the events in an event file, in order; whatever the other lines are, they are only counted.
+def read_log(written: BinaryIO) -> HarnessLog:
+    """Decode the events that one process has told, in order; whatever the other lines are, they are only counted.
 
-    A line that a dying process has cut off is among these, and so are all beyond `MOST_LINES`.
+    A line that a dying process has cut off is among these, and so are all beyond `MOST_LINES` and `MOST_BYTES`.
     """
     decode = decoder_of(HarnessEvent).decode
     events: list[HarnessEvent] = []
-    dropped = 0
-    lines = BytesIO(written)
-    for line in islice(lines, MOST_LINES):
+    lines = dropped = 0
+    left = MOST_BYTES
+    while left > 0 and lines < MOST_LINES and (line := written.readline(left)):
+        lines += 1
+        left -= len(line)
         try:
             events.append(decode(line))
         except (msgspec.DecodeError, ValueError, RecursionError):
             dropped += not line.isspace()
-    return HarnessLog(tuple(events), dropped + written.count(b"\n", lines.tell()))
+    while piece := written.read(_PIECE):
+        dropped += piece.count(b"\n")
+    return HarnessLog(tuple(events), dropped)

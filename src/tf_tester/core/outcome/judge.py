@@ -1,6 +1,6 @@
 """From what the harness wrote and how the process ended, to outcomes.
 
-The verdict comes from the exit status and the event file, never from what the test prints.
+The outcome comes from the exit status and the events, never from what the test prints.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from tf_tester.core.outcome.contradictions import agreed, one_of_each
+from tf_tester.core.outcome.contradictions import agreed, begun, one_of_each
 from tf_tester.core.outcome.harness_events import (
     HarnessEvent,
     ReportedException,
@@ -39,7 +39,7 @@ def judge_harness(
     `stdout` and `stderr` are the process's own (already bounded); a script's row gets them, and so does the
     row of a test during which the process died.
     """
-    rows = one_of_each([_row(event, stderr) for event in events if isinstance(event, RowFinished)])
+    rows = begun(one_of_each([_row(event, stderr) for event in events if isinstance(event, RowFinished)]), events)
     last = next((event for event in reversed(events) if isinstance(event, SessionEnded)), None)
     unfinished = _unfinished(events)
     death = _death(end, started=any(isinstance(event, SessionStarted) for event in events), stderr=stderr)

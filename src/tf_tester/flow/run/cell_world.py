@@ -49,11 +49,6 @@ class ScratchFolders(Struct, frozen=True):
         return self.folder / "order.json"
 
     @property
-    def events(self) -> Path:
-        """What the harness says: the one thing that is read afterwards."""
-        return self.folder / "events.jsonl"
-
-    @property
     def caught(self) -> Path:
         """What is written into the environment."""
         return self.folder / "caught"
@@ -66,7 +61,6 @@ class ScratchFolders(Struct, frozen=True):
         """Make the folders."""
         for folder in (self.home, self.temporary, self.cwd, self.caught):
             folder.mkdir(parents=True)
-        self.events.touch()
 
     def place_of(self, seen: Path) -> Path:
         """Return where such a folder for `seen` lies, if there is one."""
@@ -109,7 +103,7 @@ def world_of(
     private = private_folders(own, files.hidden) if services.execution.sandbox.copies else ()
     readable += [path for path in files.folders if not _is_shown_with(path, private, files.hidden)]
     readable.append(scratch.order)
-    overlays, writable = environment.overlays, [scratch.events, *files.trial.writable]
+    overlays, writable = environment.overlays, [*files.trial.writable]
     if scratch.in_memory:
         overlays = (*overlays, Overlay(scratch.root, (scratch.root,)))
     else:

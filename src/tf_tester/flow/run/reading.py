@@ -24,9 +24,3 @@ def opened_safely(path: Path) -> Iterator[BinaryIO | None]:
         return
     with os.fdopen(descriptor, "rb") as stream:
         yield stream
-
-
-def read_safely(path: Path, most: int = 64 * 1024 * 1024) -> bytes:
-    """Read at most so many bytes of such a file; nothing of anything else."""
-    with opened_safely(path) as stream:
-        return stream.read(most) if stream is not None else b""

@@ -30,7 +30,6 @@ from tf_tester.flow.prepare.services import Services
 from tf_tester.flow.run.cell_world import ScratchFolders, clean_environment, is_folder, world_of
 from tf_tester.flow.run.collecting import WrittenFolder, collect
 from tf_tester.flow.run.jobs import TrialJob, id_root, top_of, working_folder
-from tf_tester.flow.run.reading import read_safely
 from tf_tester.flow.run.user_files import UserFiles, file_of
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.host.exit import Exit
@@ -42,6 +41,8 @@ from tf_tester.ports.execute import Command
 
 LIMIT = 65_536
 """Characters kept of one stream or traceback; head and tail."""
+_TELLS = os.name == "posix"
+"""Whether a program can have a socket as its standard input; on Windows, without a sandbox, it gets the file."""
 _RESTARTS = 20
 """How often a test run that died is gone on with behind the test that killed it."""
 
@@ -167,10 +168,10 @@ class _Stage(Struct, frozen=True):
     failed: frozenset[str]
     deadline: float | None
 
-    def start(self, argv: Sequence[str], place: Path, *, folder: Path) -> Exit:
+    def start(self, argv: Sequence[str], place: Path, *, folder: Path, told: Path | None = None) -> Exit:
         """Run a program in the sandbox, in one of the user's folders, its streams into `place`.
 
-        Raises `InstallFailed` where there can't be a sandbox.
+        `told`: the file for what it tells on its standard input. Raises `InstallFailed` where there can't be a sandbox.
         """
         left = None if self.deadline is None else max(0.0, self.deadline - self.services.run.monotonic())
         command = self.services.execution.sandbox.wrap(Command(tuple(argv), self.env, self.working(folder)), self.world)
@@ -181,7 +182,7 @@ class _Stage(Struct, frozen=True):
             timeout=left,
             limits=self.services.execution.limits,
             scratch=self.scratch.on_disk,
-            written=(self.scratch.events,),
+            told=told,
         )
         if end.sandbox_error:
             raise InstallFailed(
@@ -323,16 +324,16 @@ def _start_harness(
     stage: _Stage, job: TrialJob, root: Path, place: Path, *, left_out: Collection[str]
 ) -> tuple[Exit, HarnessLog]:
     """Run the tests of a job in one process, but those that are left out; its events are added to the evidence."""
-    events, order = stage.scratch.events, stage.scratch.order
+    order, heard = stage.scratch.order, place / "events.jsonl"
     folder = working_folder(stage.trial, job)
     working = stage.working(folder)
-    events.unlink(missing_ok=True)  # an earlier process may have made anything of it
-    events.touch()
+    heard.touch()
+    before = _size(heard)
     spec = {
         "mode": str(job.runner),
         "targets": [str(path) for path in job.targets],
         "args": list(stage.trial.arguments),
-        "events": str(events),
+        "events": None if _TELLS else str(heard),
         "watch": list(stage.import_names),
         "installed_first": list(stage.installed_first),
         "distribution": stage.planned.cell.package,
@@ -347,11 +348,10 @@ def _start_harness(
     }
     order.write_text(json.dumps(spec), encoding="utf-8")
     argv = [str(stage.environment.python), str(stage.services.execution.harness), str(order)]
-    end = stage.start(argv, place, folder=folder)
-    written = read_safely(events)
-    with (place / "events.jsonl").open("ab") as kept:
-        kept.write(written)
-    return end, read_log(written)
+    end = stage.start(argv, place, folder=folder, told=heard if _TELLS else None)
+    with heard.open("rb") as stream:
+        stream.seek(before)
+        return end, read_log(stream)
 
 
 def _longest_import(events: Sequence[HarnessEvent]) -> float | None:
@@ -406,7 +406,7 @@ def _remarks_on(log: HarnessLog) -> tuple[str, ...]:
     if not log.dropped:
         return ()
     found = "1 line was" if log.dropped == 1 else f"{log.dropped:,} lines were"
-    return (f"{found} left out of the harness's event file: no event of the harness (tests can write there)",)
+    return (f"{found} left out of what the harness told: no event of the harness (a test can write there)",)
 
 
 def _size(path: Path) -> int:

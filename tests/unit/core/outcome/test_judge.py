@@ -1,6 +1,7 @@
 """From events and the end of a process to outcomes."""
 
 import json
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -53,7 +54,7 @@ def end(exit_code: int | None = 0) -> dict[str, Any]:
 
 
 def read(*written: dict[str, Any]) -> tuple[HarnessEvent, ...]:
-    return read_log("\n".join(map(json.dumps, written)).encode()).events
+    return read_log(BytesIO("\n".join(map(json.dumps, written)).encode())).events
 
 
 def judged(written: list[dict[str, Any]], exit: Exit, stderr: str = "") -> dict[str, tuple[Outcome, str]]:
@@ -230,17 +231,28 @@ def test_the_exit_status_that_was_meant_is_none(promised: int | None, code: int)
     ("written", "code", "row", "reason"),
     [
         (
-            [ended("a")],
+            [started("a"), ended("a")],
             3,
             "test_toy.py::(exit status)",
             "left with exit status 3, though no test is said to have failed",
         ),
-        ([ended("test_toy.py")], 3, "test_toy.py", "left with exit status 3, though no test is said to have failed"),
-        ([ended("a")], 5, "test_toy.py::(exit status)", "left with exit status 5, though"),
+        (
+            [started("test_toy.py"), ended("test_toy.py")],
+            3,
+            "test_toy.py",
+            "left with exit status 3, though no test is said to have failed",
+        ),
+        ([started("a"), ended("a")], 5, "test_toy.py::(exit status)", "left with exit status 5, though"),
         ([ended("a", "empty")], 1, "test_toy.py::(exit status)", "left with exit status 1, though"),
-        ([ended("a"), end(0)], 0, "test_toy.py::(exit status)", "2 events of its end"),
-        ([START, ended("a")], 0, "test_toy.py::(exit status)", "2 events of its beginning"),
-        ([{"event": "collected", "ids": ["a", "b"]}, ended("a")], 0, "b", "it was collected, and nothing says what"),
+        ([started("a"), ended("a"), end(0)], 0, "test_toy.py::(exit status)", "2 events of its end"),
+        ([START, started("a"), ended("a")], 0, "test_toy.py::(exit status)", "2 events of its beginning"),
+        (
+            [{"event": "collected", "ids": ["a", "b"]}, started("a"), ended("a")],
+            0,
+            "b",
+            "it was collected, and nothing says what",
+        ),
+        ([ended("a"), started("a")], 0, "a", "it is said to have passed, and never to have begun"),
         ([ended("a", "skip"), ended("a")], 0, "a", "several results were written for it: skip, pass"),
     ],
 )
@@ -249,6 +261,22 @@ def test_what_contradicts_is_an_error(written: list[dict[str, Any]], code: int, 
     assert found[row][0] is Outcome.ERROR
     assert reason in found[row][1]
     assert (found.get("a", found[row])[0] is Outcome.PASS) == (row != "a" and ended("a") in written)
+
+
+def test_what_is_told_after_the_end_is_an_error() -> None:
+    said = [START, started("a"), ended("a"), end(0), started("b"), ended("b")]
+    assert "more of its tests after their end" in judged(said, left())["test_toy.py::(exit status)"][1]
+    imported = {"event": "import", "wall_s": 1}  # by a thread that goes on
+    assert judged([START, started("a"), ended("a"), end(0), imported], left()) == {"a": (Outcome.PASS, "")}
+
+
+@pytest.mark.parametrize("exit", [killed(6), left(7)])
+def test_a_process_that_dies_proves_no_pass_of_what_never_began(exit: Exit) -> None:
+    rows = judged([START, started("a"), ended("b")], exit)
+    assert rows == {
+        "b": (Outcome.ERROR, "it is said to have passed, and never to have begun"),
+        "a": (Outcome.CRASH, rows["a"][1]),
+    }
 
 
 @pytest.mark.parametrize("exit", [left(1), killed(9), TIMED_OUT])
@@ -381,7 +409,7 @@ def test_a_limit_says_more_than_the_time_and_the_signal_that_followed() -> None:
     ],
 )
 def test_an_event_that_is_none_is_left_out(forged: dict[str, Any]) -> None:
-    assert judged([START, forged, ended("a"), end()], left()) == {"a": (Outcome.PASS, "")}
+    assert judged([START, forged, started("a"), ended("a"), end()], left()) == {"a": (Outcome.PASS, "")}
 
 
 # -- a plain command
