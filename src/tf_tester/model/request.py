@@ -92,6 +92,8 @@ class Trial(Struct, frozen=True):
     """Whether pre-releases will do of what is installed besides the package under test."""
     places: tuple[tuple[str, str], ...] = ()
     """Requirements that stand in files, each with its place, such as `r.txt:3`."""
+    files: tuple[Path, ...] = ()
+    """These files, absolute."""
     project: Path | None = None
     """The user's own project, built and added."""
     extras: tuple[str, ...] = ()

@@ -131,6 +131,8 @@ def _difference(
     if difference.tests > 1 + len(difference.also):
         yield line(Span(f"    {count_text(difference.tests, 'test')} fail like this", Style.FAINT))
     yield from _also(difference.also, labels, report, layout)
+    if row is not None and row.could_not_begin:
+        return
     known = finding(difference, report)
     for text in _verdict(known):
         first, *rest = layout.wrap(printable(text), first=4, indent=6, most=4)

@@ -1,17 +1,23 @@
 """The Python of a cell is chosen for all that it installs."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.fake_world import FakeWorld
 from tf_tester.core.select.matrix import hypothetical
 from tf_tester.errors import IndexUnreachable, Unresolvable
+from tf_tester.flow.explain.bisect import Bisection, BisectRequest, bisect
+from tf_tester.flow.explain.why import explain_failures
+from tf_tester.flow.run.frame import Run
 from tf_tester.flow.run.test import test as run_matrix
-from tf_tester.model.events import CellFinished, Event, RunStarted
+from tf_tester.model.cause import Verdict
+from tf_tester.model.events import CellExplained, CellFinished, Event, RunStarted
 from tf_tester.model.host.platform import Platform
 from tf_tester.model.lock import Lock
-from tf_tester.model.outcome import Outcome
+from tf_tester.model.outcome import CellResult, Outcome
 from tf_tester.model.request import Selection, Trial
 from tf_tester.ports.resolve import Question
 
@@ -80,3 +86,67 @@ def test_an_index_that_does_not_answer_is_no_reason_for_another_python(tmp_path:
     matrix._world.lock = silent
     assert set(matrix.run("gear<2").values()) == {Outcome.DOWNLOAD_FAILED}
     assert {python for _, python in matrix.asked} == {"3.11"}
+
+
+# -- searches
+
+
+def bisected(matrix: Matrix, *requirements: str) -> Bisection:
+    matrix._world.behaviour = lambda toy, _gear: int(toy == "1.2")
+    trial = Trial(command=("true",), requirements=requirements)
+    request = BisectRequest("1.0", "1.2")
+    return bisect(Selection("toy", "1.0"), trial, matrix._world.services(), request, lambda _probe, _left: None)
+
+
+def test_a_search_takes_another_python_for_a_version_that_needs_one(tmp_path: Path) -> None:
+    matrix = Matrix(tmp_path, {"1.0": {"3.11"}, "1.1": {"3.9", "3.12"}, "1.2": {"3.11", "3.12"}})
+    found = bisected(matrix, "gear<2")
+    assert [(probe.version, probe.python) for probe in found.probes] == [
+        ("1.0", "3.11"),
+        ("1.2", "3.11"),
+        ("1.1", "3.12"),
+    ]
+    assert (found.changes[0].before, found.changes[0].after) == (1, 2)
+    assert found.remarks == (
+        "the same on Python 3.12 for both",
+        "toy 1.1 on Python 3.12: on 3.11 what is required doesn't go together",
+    )
+
+
+def test_a_search_asks_nothing_of_versions_that_it_does_not_run(tmp_path: Path) -> None:
+    everywhere = {"3.12", "3.11", "3.10", "3.9"}
+    matrix = Matrix(tmp_path, {"1.0": everywhere, "1.1": everywhere, "1.2": everywhere})
+    assert {probe.python for probe in bisected(matrix, "gear<2").probes} == {"3.11"}
+    assert {python for _, python in matrix.asked} == {"3.11"}
+
+
+@pytest.mark.parametrize(
+    ("breaks", "verdict", "told"),
+    [
+        ("toy", Verdict.FRAMEWORK, "both on Python 3.12, where it fails, too"),
+        ("gear", Verdict.PYTHON, "passes on Python 3.12, with the dependencies that it has there"),
+    ],
+)
+def test_where_nothing_passes_on_the_same_python_both_are_put_on_one(
+    tmp_path: Path, breaks: str, verdict: Verdict, told: str
+) -> None:
+    """toy 1.0 runs on 3.12 alone; there gear is 1.0."""
+    matrix = Matrix(tmp_path, {"1.0": {"3.12"}, "1.1": {"3.11", "3.12"}})
+    own = matrix._own
+
+    def lock(question: Question) -> Lock:
+        gear = "2.0" if question.interpreter.label == "3.11" else "1.0"
+        return own(msgspec.structs.replace(question, requirements=(*question.requirements, f"gear=={gear}")))
+
+    matrix._own = lock
+    matrix._world.behaviour = lambda toy, gear: int(toy == "1.1" if breaks == "toy" else gear == "2.0")
+    trial = Trial(command=("true",), requirements=("gear",))
+
+    def explain(run: Run, results: Mapping[str, CellResult]) -> None:
+        explain_failures(run, results, lambda _step: None)
+
+    run_matrix(Selection("toy", "1.0,1.1"), trial, matrix._world.services(), after=explain)
+    [explained] = [event.explanation for event in matrix.events if isinstance(event, CellExplained)]
+    assert (explained.cell.name, explained.verdict) == ("toy==1.1@py3.11@era", verdict)
+    assert explained.against.python == "3.12"
+    assert told in explained.remarks

@@ -49,6 +49,14 @@ def test_one_test_is_shown_in_each_cell(tested: User) -> None:
     assert "KeyError" in shown.out
 
 
+def test_a_cell_is_shown_with_what_it_printed(user: User) -> None:
+    user.write("check.py", "import toy\nprint('here', toy.__version__)\n")
+    user.run("test", "check.py", "--versions", "1.0,2.0")
+    shown = user.run("show", "--cell", "2.0").out
+    assert "printed:\n    here 2.0\n" in shown
+    assert "here 1.0" not in shown
+
+
 def test_what_is_not_there_is_told(tested: User) -> None:
     for words, told in (
         (("nonsense",), "no run of this store and no file"),

@@ -15,7 +15,9 @@ def test_from_a_run_to_a_range(user: User) -> None:
     nowhere = user.run("supports", "run.jsonl", "--badge", "run.jsonl/toy.svg")
     assert nowhere.code == 4
     assert "Choose another folder, or free some space." in nowhere.err, "it has no -d"
-    assert user.run("supports", "run.jsonl", "--format", "specifier").out == "toy>=1.0,<2\n"
+    for record in (["run.jsonl"], ["last"], []):
+        assert user.run("supports", *record, "--format", "specifier").out == "toy>=1.0,<2\n"
+    assert "came to the same" in user.run("diff", "run.jsonl", "last").out
     assert json.loads(user.run("supports", "run.jsonl", "--format", "json").out)["versions"]["2.0"] == "no"
 
 
@@ -41,7 +43,7 @@ def test_where_the_package_was_never_imported_nothing_is_known(user: User) -> No
 
 def test_a_mistake_is_one_sentence(user: User) -> None:
     user.write("no-record.txt", "hello\n")
-    for name, said in (("nowhere.jsonl", "There is no record"), ("no-record.txt", "is not a record")):
+    for name, said in (("nowhere.jsonl", "is no run of this store and no file"), ("no-record.txt", "is not a record")):
         run = user.run("supports", name)
         assert run.code == 2
         assert said in run.err

@@ -143,18 +143,32 @@ def test_a_script_that_hides_its_exception_passes_with_a_remark(user: User) -> N
 
 
 @pytest.mark.parametrize(
-    ("source", "words"),
-    [("x = 1\n", ()), ("def test_it(): pass\n", ("--", "-k", "absent"))],
+    ("source", "words", "why"),
+    [
+        ("x = 1\n", (), "no tests were found"),
+        ("def test_it(): pass\n", ("--", "-k", "absent"), "1 test was found, and none is among those that were asked"),
+    ],
     ids=["none", "deselected"],
 )
 def test_where_no_tests_are_found_the_cell_is_empty_and_nobody_says_that_it_passed(
-    user: User, with_pytest: None, source: str, words: tuple[str, ...]
+    user: User, with_pytest: None, source: str, words: tuple[str, ...], why: str
 ) -> None:
     user.write("tests/test_toy.py", source)
     run = user.run("test", "tests", "--versions", "2.0", *words)
     assert (run.code, run.outcomes()) == (3, {"2.0": "empty"})
-    assert "no tests were found" in run.out
+    assert why in run.out
     assert "1 empty" in run.out
+
+
+def test_where_pytest_refuses_what_it_is_given_nothing_is_advised_against_the_version(
+    user: User, with_pytest: None
+) -> None:
+    user.write("test_toy.py", "def test_it(): pass\n")
+    run = user.run("test", "test_toy.py::test_other", "--versions", "2.0")
+    assert run.code == 2
+    assert "pytest could not begin: not found: test_toy.py::test_other" in run.out
+    assert "verdict" not in run.out
+    assert "Next:" not in run.out
 
 
 def test_a_file_whose_tests_are_all_skipped_tested_nothing(user: User, with_pytest: None) -> None:

@@ -49,6 +49,16 @@ def test_a_matrix_runs_from_locks_alone(locked: User, index: Simulator) -> None:
     assert key == f"toy==1.1@py{PY}@era", "the cell is the one that was locked"
 
 
+def test_a_shell_has_what_the_lock_of_its_version_has(locked: User, index: Simulator) -> None:
+    index.requests.clear()
+    look = ["--", "python", "-c", "import toy; print(toy.__version__)"]
+    for version in ("1.0", "1.1"):
+        run = locked.run("shell", version, "--locked", "locks", *look)
+        assert (run.code, run.out) == (0, f"{version}\n"), run.err
+    assert not index.requests
+    assert "means no environment" in locked.run("shell", "2.0", "--locked", "locks", *look).err
+
+
 def test_a_lock_stays_what_it_was_when_the_index_moves_on(locked: User, index: Simulator) -> None:
     assert locked.run("lock", "--check").code == 0
     index.add_wheel(*make_wheel("gear", "2.1"), upload_time="2021-03-02T00:00:00Z")

@@ -9,6 +9,8 @@ from packaging.utils import canonicalize_name
 
 from tf_tester.core.config.settings import Settings
 from tf_tester.core.index.links import display_url
+from tf_tester.core.text.places import seen_from
+from tf_tester.core.text.sizes import count_text
 from tf_tester.core.wheel.direct import direct_reference, is_direct
 from tf_tester.errors import UsageError
 from tf_tester.model.request import Trial
@@ -82,6 +84,11 @@ def with_packages(trial: Trial, settings: Settings) -> Trial:
     remarks = trial.remarks
     if found.hashes:
         remarks += (f"the hashes in {', '.join(found.sources)} bind what they are of; all else is as its index says",)
+    if found.versions:
+        place, text = found.versions[0]
+        more = f" (and {count_text(len(found.versions) - 1, 'other line')})" if len(found.versions) > 1 else ""
+        place = seen_from(place, str(Path.cwd()))
+        remarks += (f"{place} asks for {text}{more}: the versions of {package} are those that are tested",)
     if found.extra_indexes:
         remarks += (f"requirements files add the index {' and '.join(map(display_url, found.extra_indexes))}",)
     named = [text for text in settings.with_ if not is_direct(text)]
@@ -92,6 +99,7 @@ def with_packages(trial: Trial, settings: Settings) -> Trial:
         direct=tuple(dict.fromkeys((*(one for one in placed if one.name != package), *found.direct))),
         pre=found.pre,
         places=found.places,
+        files=tuple(file.absolute() for file in settings.requirements),
         constraints=found.constraints,
         hashes=tuple(found.hashes.items()),
         remarks=remarks,

@@ -9,6 +9,7 @@ import click
 from tf_tester.cli.common.options import EPILOG, options, settings_from
 from tf_tester.cli.common.output import say, say_json
 from tf_tester.cli.common.packages import index_requirements
+from tf_tester.cli.common.records import record_meant
 from tf_tester.cli.common.selection import FETCHING, RESOLVING, downloads_alone, selection_of
 from tf_tester.core.text.sizes import count_text
 
@@ -34,8 +35,8 @@ def command(before: str, after: str, api: bool, everything: bool, form: str, **_
 
     Versions may say with which dependencies: 2.8.0@era, 2.8.0@latest. Told are what is installed besides, sizes,
     metadata, licences, console scripts, and the public names of the package with their signatures, read from its
-    sources without importing it. Of two records of `tf-tester test --json`: which cells came to something else, and
-    what they had.
+    sources without importing it. Of two records of `tf-tester test --json` (`last` is the last run's): which cells came
+    to something else, and what they had.
 
     \b
     Examples:
@@ -43,16 +44,18 @@ def command(before: str, after: str, api: bool, everything: bool, form: str, **_
       tf-tester diff 2.8.0@era 2.8.0@latest --no-api
       tf-tester diff 1.23.5 1.24.0 --package numpy --format html > numpy.html
       tf-tester diff monday.jsonl tuesday.jsonl
+      tf-tester diff monday.jsonl last
     """
     from tf_tester.errors import UsageError
 
-    records = [Path(name).is_file() or name.endswith((".jsonl", ".json")) for name in (before, after)]
+    records = [name == "last" or Path(name).is_file() or name.endswith((".jsonl", ".json")) for name in (before, after)]
     if any(records):
         if not all(records):
             raise UsageError("A record can only be compared with a record.", hint="Give two versions, or two records.")
         if form == "html":
             raise UsageError("--format html can't show records.", hint="Give --format text or json.")
-        return _records(Path(before), Path(after), form)
+        runs = settings_from(click.get_current_context().params).settings.store / "runs"
+        return _records(record_meant(before, runs), record_meant(after, runs), form)
     from tf_tester.flow.explain.diff import diff
     from tf_tester.model.request import Trial
     from tf_tester.report.diff import diff_lines, diff_page

@@ -3,12 +3,12 @@
 import os
 import shutil
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
 from tf_tester.cli.common.options import EPILOG, options, settings_from
+from tf_tester.cli.common.records import record_meant
 
 _FILE_COLUMNS = 120
 
@@ -41,7 +41,7 @@ def command(
 
     settings = settings_from(ctx.params).settings
     environ = {**os.environ, **{"always": {"FORCE_COLOR": "1"}, "never": {"NO_COLOR": "1"}}.get(settings.color, {})}
-    report = report_of(_record(run, settings.store / "runs"))
+    report = report_of(record_meant(run, settings.store / "runs"))
     if cells:
         report = of_cells(report, cells)
         if not report.cells:
@@ -55,28 +55,12 @@ def command(
             timings=settings.timings,
             default_package=settings.package,
         )
-        return 0
+        if not cells:
+            return 0
     lines = failure_lines(report) if failures else []
-    lines += lines_of_tests(report, tests) if tests else []
+    lines += lines_of_tests(report, tests) if tests or (cells and not failures) else []
     if tests and not lines:
         words = " or ".join(tests)
         raise UsageError(f"The run has no test with {words} in its id.", hint="`tf-tester show` lists them.")
     write(sys.stdout, as_text(lines, colour=wants_colour(sys.stdout, environ)))
     return 0
-
-
-def _record(run: str, runs: Path) -> Path:
-    """Return the record that is meant. Raises `UsageError`."""
-    from tf_tester.errors import UsageError
-
-    given = Path(run)
-    if run != "last" and given.exists():
-        return given / "record.jsonl" if given.is_dir() else given
-    names = sorted(path.parent.name for path in runs.glob("*/record.jsonl"))
-    fitting = names[-1:] if run == "last" else [name for name in names if name.startswith(run)]
-    if run == "last" and not fitting:
-        raise UsageError(f"The store {runs.parent} holds no run.", hint="`tf-tester test` makes one.")
-    if len(fitting) != 1:
-        what = "is no run of this store and no file" if not fitting else f"may be any of {len(fitting)} runs"
-        raise UsageError(f"{run} {what}.", hint="Give `last`, a run's name, or the file of a record.")
-    return runs / fitting[0] / "record.jsonl"

@@ -1,15 +1,21 @@
 """`tf-tester supports`."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
+from tf_tester.cli.common.options import EPILOG, options, settings_from
 from tf_tester.cli.common.output import say, say_json
+from tf_tester.cli.common.records import record_meant
 from tf_tester.report.supports import FORMATS, badge_svg
 
 
-@click.command("supports", short_help="Tell from a record which versions work, as a range for pyproject.toml.")
-@click.argument("record", type=click.Path(path_type=Path, dir_okay=False), metavar="RECORD")
+@click.command(
+    "supports", epilog=EPILOG, short_help="Tell from a record which versions work, as a range for pyproject.toml."
+)
+@click.argument("record", default="last", metavar="[RUN|RECORD]")
+@options("store")
 @click.option(
     "--format",
     "form",
@@ -24,14 +30,16 @@ from tf_tester.report.supports import FORMATS, badge_svg
     metavar="FILE",
     help="Write a badge (SVG) for a README, too.",
 )
-def command(record: Path, form: str, badge: Path | None) -> int:
+def command(record: str, form: str, badge: Path | None, **_: Any) -> int:
     """Tell from a record which versions work, as a range for pyproject.toml.
 
-    RECORD is what `tf-tester test --json FILE` wrote. A version works if it passes wherever it ran; the range is the
-    newest stretch of such versions. Exits with 1 where none works, with 3 where nothing is known.
+    RECORD is what `tf-tester test --json FILE` wrote, RUN a run of this store by its name, or `last`. A version works
+    if it passes wherever it ran; the range is the newest stretch of such versions. Exits with 1 where none works, with
+    3 where nothing is known.
 
     \b
     Examples:
+      tf-tester supports
       tf-tester supports run.jsonl
       tf-tester supports run.jsonl --format markdown --badge tensorflow.svg
     """
@@ -41,7 +49,8 @@ def command(record: Path, form: str, badge: Path | None) -> int:
     from tf_tester.flow.prepare.wheel_folder import folder_errors, write_file
     from tf_tester.report.record import report_of
 
-    found = support(report_of(record))
+    settings = settings_from(click.get_current_context().params).settings
+    found = support(report_of(record_meant(record, settings.store / "runs")))
     if not found:
         raise UsageError(f"{record} has no cells.", hint="Give the record of a `tf-tester test`.")
     if badge is not None:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,15 +17,24 @@ from tf_tester.model.request import Trial
 @click.command("shell", epilog=EPILOG, short_help="Open a shell in the environment of one version.")
 @click.argument("version")
 @click.argument("words", nargs=-1, metavar="[-- COMMAND...]")
+@click.option(
+    "--locked",
+    "locks",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Take what this lock, or the lock of that version in this folder, has.",
+)
 @options("package", "pre", "yanked", *RESOLVING, "with", "requirements", "project", "group", "keep", *FETCHING, "color")
 @click.pass_context
-def command(ctx: click.Context, /, version: str, words: tuple[str, ...], **_: Any) -> int:
+def command(ctx: click.Context, /, version: str, words: tuple[str, ...], locks: tuple[Path, ...], **_: Any) -> int:
     """Open a shell in the environment of one version, or run a command there.
 
     \b
     Examples:
       tf-tester shell 2.8.0
       tf-tester shell 2.8.0 -- python -c 'import tensorflow; print(tensorflow.__version__)'
+      tf-tester shell 2.8.0 --locked locks/
     """
     from tf_tester.core.text.printable import printable
     from tf_tester.flow.host.shell import shell
@@ -43,4 +53,4 @@ def command(ctx: click.Context, /, version: str, words: tuple[str, ...], **_: An
         listener(plain) as show,
         services(settings, lambda _folder: show, environ=os.environ, purpose=Purpose.SHELL) as world,
     ):
-        return shell(selection, trial, world, command=words, announce=announce)
+        return shell(selection, trial, world, command=words, locks=locks, announce=announce)

@@ -170,7 +170,7 @@ def _complaint(stderr: str) -> str:
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     told = [line.partition(": error: ")[2] for line in lines if ": error: " in line]
     told = told or [line for line in lines if "error" in line.lower()] or lines[-1:] or ["see its output"]
-    return told[0]
+    return told[0].removeprefix("ERROR: ")
 
 
 def _exception(exception: ReportedException) -> ExceptionFact:

@@ -63,6 +63,8 @@ class RequestedPackages(Struct, frozen=True):
     """Requirements and constraints, each with the file and line where it stands."""
     pre: bool = False
     """Pre-releases will do, of whatever is installed."""
+    versions: tuple[tuple[str, str], ...] = ()
+    """Lines that say which version of the package under test is wanted, and where they stand: place and text."""
 
 
 def read_requirements(
@@ -85,6 +87,7 @@ def read_requirements(
         tuple(dict.fromkeys(reader.extra_indexes)),
         tuple(reader.places),
         reader.pre,
+        tuple(reader.versions),
     )
 
 
@@ -114,6 +117,7 @@ class _Reader:
         self.extra_indexes: list[str] = []
         self.places: list[tuple[str, str]] = []
         self.pre = False
+        self.versions: list[tuple[str, str]] = []
         self._cwd = cwd
         self._package = package
         self._read = read
@@ -166,6 +170,8 @@ class _Reader:
         reference = self._reference(text, place, is_constraint) if is_direct(text) else None
         name = _named(text, place) if reference is None else reference.name
         if name == self._package:
+            if reference is not None or Requirement(text).specifier:
+                self.versions.append((place, without_secrets(text)))
             return True
         if reference is not None:
             self.direct.append(reference)

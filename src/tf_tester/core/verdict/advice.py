@@ -12,7 +12,7 @@ from tf_tester.core.verdict.missing import lacking
 from tf_tester.core.verdict.verdicts import finding
 from tf_tester.model.cell import Cell
 from tf_tester.model.lock import Resolution
-from tf_tester.model.outcome import Outcome
+from tf_tester.model.outcome import CellResult, Outcome
 
 _COMMAND = re.compile(r"`((?:uv python install|tf-tester) [\w .@+=-]+)`")
 """Commands in a hint; others are not repeated as advice, wherever a hint may come from."""
@@ -44,16 +44,22 @@ def _advice(report: RunReport, default_package: str) -> Iterator[Advice]:
     for sentence in lacking(report):
         yield Advice("", sentence)
     failed = [cell for cell in report.cells if report.result(cell).outcome.is_failure_of_the_test]
-    failed_here = [cell for cell in failed if cell.resolution is not Resolution.LOCK]
-    if failed_here:
-        yield Advice(_shell(failed_here[0], report, default_package), "look around in that environment")
-    if any(not finding(difference, report).enough for difference in differences(report)[0]):
+    looked_into = [cell for cell in failed if not _was_refused(report.result(cell))]
+    if looked_into:
+        yield Advice(_shell(looked_into[0], report, default_package), "look around in that environment")
+    kinds = [one for one in differences(report)[0] if one.row is None or not one.row.could_not_begin]
+    if any(not finding(difference, report).enough for difference in kinds):
         yield Advice("", "the same command with --why runs more cells to find out what is to blame")
     yield from _pythons(report)
     if Outcome.NO_WHEEL in outcomes:
         package = report.cells[0].package
         name = "" if package == default_package else f" {_quoted(package)}"
         yield Advice(f"tf-tester versions{name}", "which versions have wheels for which Python")
+
+
+def _was_refused(result: CellResult) -> bool:
+    """Return whether pytest refused what it was given: the environment can't be to blame."""
+    return bool(result.tests) and all(row.could_not_begin for row in result.tests)
 
 
 def _was_offline(report: RunReport) -> bool:
@@ -79,11 +85,16 @@ def _shell(cell: Cell, report: RunReport, default_package: str) -> str:
         words += ["--package", _quoted(cell.package)]
     if _pythons_were_chosen(report, cell):
         words += ["--python", _quoted(cell.python)]
-    if cell.resolution is not Resolution.ERA:
+    if locks := report.request.get("locks"):
+        return " ".join([*words, *(f"--locked {_quoted(str(lock))}" for lock in locks)])
+    if cell.resolution not in (Resolution.ERA, Resolution.LOCK):
         words += ["--resolve", str(cell.resolution)]
     trial = report.request.get("trial") or {}
+    listed = trial.get("listed") or ()
+    words += [f"--requirements {_quoted(str(file))}" for file in trial.get("files") or ()]
     for requirement in (*(trial.get("requirements") or ()), *(trial.get("direct") or ())):
-        words += ["--with", _quoted(str(requirement))]
+        if requirement not in listed:
+            words += ["--with", _quoted(str(requirement))]
     if trial.get("project"):
         extras = ",".join(map(str, trial.get("extras") or ()))
         words += ["--project", _quoted(f"{trial['project']}[{extras}]" if extras else str(trial["project"]))]

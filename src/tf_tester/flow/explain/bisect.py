@@ -13,6 +13,7 @@ from tf_tester.core.text.sizes import count_text
 from tf_tester.core.verdict.bisect import BisectSearch, Mark, Transition, transitions
 from tf_tester.errors import OWN_FAILURE, UsageError
 from tf_tester.flow.explain.probes import Probe, Prober, could_not_run
+from tf_tester.flow.prepare.pythons import PythonChoice, is_to_be_chosen, moved, with_pythons_for_all
 from tf_tester.flow.prepare.select import select_cells
 from tf_tester.flow.prepare.services import Services
 from tf_tester.flow.run.frame import Run, carry_out
@@ -86,17 +87,22 @@ def bisect(
     the error that `could_not_run` returns.
     """
     jobs = jobs_of(trial)
-    line = _line(selection, services, request)
+    line = _line(selection, trial, services, request)
     plan = RunPlan(selection, trial, jobs, line.page, line.cells, line.remarks)
     return carry_out(plan, services, lambda run: _found(run, request, line, told))
 
 
 def _found(run: Run, request: BisectRequest, line: VersionLine, told: TellProbe) -> Bisection:
     prober = Prober(run, repeat=request.repeat, failures=request.failures)
+    choice = PythonChoice(run.plan.selection, line.page, run.preparer, run.services)
+    chooses = request.over is None and is_to_be_chosen(run.plan.selection, run.plan.trial)
+    cells = list(line.cells)
     probes: list[Probe] = []
 
     def probe(index: int, left: int) -> Mark:
-        probes.append(prober.probe(line.cells[index], line.versions[index]))
+        # Not for all at once: of a hundred versions eight are run.
+        cells[index] = choice.settled(cells[index]) if chooses else cells[index]
+        probes.append(prober.probe(cells[index], line.versions[index]))
         told(probes[-1], left)
         return probes[-1].mark
 
@@ -113,7 +119,8 @@ def _found(run: Run, request: BisectRequest, line: VersionLine, told: TellProbe)
         changes = (change,)
         remarks += _about_failures(probes, line, change)
         if not request.over:
-            remarks += _about_python(run, prober, line, change)
+            remarks += _about_python(run, prober, replace(line, cells=tuple(cells)), change)
+    remarks += tuple(moved(line.cells, cells))
     return Bisection(project, line.versions, changes, tuple(probes), prober.cells, remarks)
 
 
@@ -204,7 +211,7 @@ def _one_version(page: ProjectPage, text: str) -> Version:
     return found[0]
 
 
-def _line(selection: Selection, services: Services, request: BisectRequest) -> VersionLine:
+def _line(selection: Selection, trial: Trial, services: Services, request: BisectRequest) -> VersionLine:
     """Return the versions from end to end, each with its cell.
 
     Raises `UsageError` where the ends are not two versions, or one of those between them is not one cell.
@@ -225,7 +232,7 @@ def _line(selection: Selection, services: Services, request: BisectRequest) -> V
         if len(selected.cells) != len(versions):
             raise UsageError("A version can only be looked at with one Python here.", hint="Give one --python.")
         return VersionLine(selected.page, selected.cells, versions, selected.remarks, good_is_older)
-    selected = select_cells(selection, services)
+    selected = with_pythons_for_all(select_cells(selection, services), selection, trial, services)
     if len(selected.cells) != 1:
         number = count_text(len(selected.cells), "cell", none="no")
         raise UsageError(

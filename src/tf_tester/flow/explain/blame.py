@@ -38,6 +38,7 @@ from tf_tester.errors import OWN_FAILURE, EndsContradict, TfTesterError, UsageEr
 from tf_tester.flow.explain.probes import Probe, Prober, could_not_run
 from tf_tester.flow.prepare.locked import is_file_of_lock, locked_cell
 from tf_tester.flow.prepare.prepare import Preparation
+from tf_tester.flow.prepare.pythons import with_pythons_for_all
 from tf_tester.flow.prepare.select import select_cells
 from tf_tester.flow.prepare.services import Services
 from tf_tester.flow.run.frame import Run, carry_out
@@ -559,12 +560,12 @@ class BlameResult(Struct, frozen=True):
 def blame(selection: Selection, trial: Trial, services: Services, request: BlameRequest, told: TellStep) -> BlameResult:
     """Explain one version on one Python. Raises `UsageError` where the ends are not what they are said to be."""
     jobs = jobs_of(trial)
-    good, remarks, page = _end(selection, services, request.good)
+    good, remarks, page = _end(selection, trial, services, request.good)
     if good.interpreter is None and good.refusal is not None:
         raise UsageError(good.refusal.summary, hint=good.refusal.hint)
     # With the same Python: else that would be what differs.
     here = selection if good.interpreter is None else replace(selection, pythons=(str(good.interpreter.path),))
-    bad, _, _ = _end(here, services, request.bad)
+    bad, _, _ = _end(here, trial, services, request.bad)
     plan = RunPlan(selection, trial, jobs, page, (good, bad), remarks)
 
     def explained(run: Run) -> BlameResult:
@@ -577,13 +578,17 @@ def blame(selection: Selection, trial: Trial, services: Services, request: Blame
     return carry_out(plan, services, explained)
 
 
-def _end(selection: Selection, services: Services, how: str) -> tuple[PlannedCell, tuple[str, ...], ProjectPage]:
+def _end(
+    selection: Selection, trial: Trial, services: Services, how: str
+) -> tuple[PlannedCell, tuple[str, ...], ProjectPage]:
     given = is_file_of_lock(how)
     if not given and how not in (Resolution.ERA, Resolution.LATEST, Resolution.LOWEST):
         raise UsageError(
             f"{how!r} is not a way to choose dependencies.", hint="Give era, latest, lowest, or the file of a lock."
         )
-    selected = select_cells(selection if given else replace(selection, resolution=Resolution(how)), services)
+    selection = selection if given else replace(selection, resolution=Resolution(how))
+    selected = select_cells(selection, services)
+    selected = selected if given else with_pythons_for_all(selected, selection, trial, services)
     if len(selected.cells) != 1:
         raise UsageError(
             f"The selection means {count_text(len(selected.cells), 'cell', none='no')}; blame explains one.",

@@ -14,6 +14,7 @@ from tf_tester.errors import CellRefused, EndsContradict, TfTesterError
 from tf_tester.flow.explain.blame import CauseSearch, SearchStep, TellStep, relabelled
 from tf_tester.flow.explain.probes import Prober
 from tf_tester.flow.prepare.prepare import Preparation
+from tf_tester.flow.prepare.pythons import PythonChoice
 from tf_tester.flow.run.frame import Run
 from tf_tester.model.cause import Explanation, Verdict
 from tf_tester.model.cell import Cell, CellRequirement, PlannedCell
@@ -98,10 +99,12 @@ class _Explainer:
                 explanation = self._search.explain(known, relabelled(planned, "again"))
                 passes = f"passes with {name}: dependencies of an era of another length"
                 return replace(explanation, cell=cell, against=other.cell, remarks=(*explanation.remarks, passes))
-        neighbour = self._nearest_that_passes(planned)
+        neighbour = self._nearest_that_passes(planned, python=cell.python)
         if neighbour is not None:
             explanation = self._search.explain(neighbour, planned, again=True)
             return replace(explanation, remarks=(*explanation.remarks, *remarks))
+        if (explained := self._on_the_python_of_one_that_passes(planned)) is not None:
+            return replace(explained, remarks=(*explained.remarks, *remarks))
         for older in islice(self._with_older_suspects(planned), _SUSPECTS):
             if self._probe(older, "other", f"{cell.version} with {older.cell.besides[0].text}") is Mark.GOOD:
                 explanation = self._search.explain(older, planned, again=True)
@@ -164,13 +167,37 @@ class _Explainer:
             name = f"--grace {grace.days}d"
             yield replace(planned, cell=replace(planned.cell, attempt=f"grace-{grace.days}d"), lock=lock), name
 
-    def _nearest_that_passes(self, planned: PlannedCell) -> PlannedCell | None:
-        """Return the nearest cell of the same Python and resolution that passes; of two as near, the older one."""
+    def _on_the_python_of_one_that_passes(self, planned: PlannedCell) -> Explanation | None:
+        """Compare with the nearest cell that passes on another Python, both on that one; None: there is none."""
+        good = self._nearest_that_passes(planned)
+        if good is None or planned.lock is not None:
+            return None
+        plan = self._run.plan
+        choice = PythonChoice(plan.selection, plan.page, self._run.preparer, self._run.services)
+        [here] = choice.on(planned, [good.cell.python])
+        if here.interpreter is None or here.cell.version == good.cell.version:
+            return None
+        name = f"{here.cell.version} on Python {here.cell.python}"
+        mark = self._probe(here, "other", name)
+        if mark is Mark.GOOD:
+            told = (f"passes on Python {here.cell.python}, with the dependencies that it has there",)
+            return replace(_without_causes(planned.cell, Verdict.PYTHON, told, self._prober.test), against=here.cell)
+        if mark is not Mark.BAD:
+            return None
+        explanation = self._search.explain(good, here, again=True)
+        both = f"both on Python {here.cell.python}, where it fails, too"
+        return replace(explanation, cell=planned.cell, remarks=(*explanation.remarks, both))
+
+    def _nearest_that_passes(self, planned: PlannedCell, python: str = "") -> PlannedCell | None:
+        """Return the nearest cell of the same resolution that passes; of two as near, the older one.
+
+        `python`: only cells of this one.
+        """
         line = [
             one
             for one in self._cells
-            if (one.cell.python, one.cell.resolution, one.cell.package)
-            == (planned.cell.python, planned.cell.resolution, planned.cell.package)
+            if (one.cell.resolution, one.cell.package) == (planned.cell.resolution, planned.cell.package)
+            and (one is planned or one.cell.python == (python or one.cell.python))
         ]
         place = line.index(planned)
         passing = [(abs(index - place), index) for index, one in enumerate(line) if self._passes(one)]

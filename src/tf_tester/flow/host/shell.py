@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tf_tester.core.text.sizes import count_text
+from tf_tester.core.wheel.wheel_rules import same_version
 from tf_tester.errors import NoPython, UsageError
+from tf_tester.flow.prepare.locked import select_locked
 from tf_tester.flow.prepare.prepare import Preparation, Preparer
 from tf_tester.flow.prepare.pythons import with_pythons_for_all
-from tf_tester.flow.prepare.select import select_cells
+from tf_tester.flow.prepare.select import python_labels, select_cells
 from tf_tester.flow.prepare.services import Services
 from tf_tester.model.host.world import World
 from tf_tester.model.request import Selection, Trial
@@ -28,15 +30,23 @@ def shell(
     services: Services,
     *,
     command: Sequence[str],
+    locks: Sequence[Path],
     announce: Callable[[str], None],
 ) -> int:
     """Open the user's shell, or run `command`, in the one selected version's environment, and return its exit status.
 
+    `locks`: files, or folders with files, of which the one of that version says what the environment has.
     The status is 128 and the signal's number where a signal ended the command, as shells have it. It is the caller's
     own terminal with the caller's own variables: a person at work, not a test. To be called in the main thread.
     """
-    selected = with_pythons_for_all(select_cells(selection, services), selection, trial, services)
-    cells = selected.cells
+    if locks:
+        selected = select_locked(locks, services, selection.package)
+        of_version = [one for one in selected.cells if same_version(one.cell.version, selection.versions)]
+        pythons = python_labels(selection, services)
+        cells = tuple(one for one in of_version if not pythons or one.cell.python in pythons)
+    else:
+        selected = with_pythons_for_all(select_cells(selection, services), selection, trial, services)
+        cells = selected.cells
     if len(cells) != 1:
         raise UsageError(
             f"The selection means {count_text(len(cells), 'environment', none='no')}; a shell opens one.",

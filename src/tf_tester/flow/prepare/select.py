@@ -113,6 +113,11 @@ def _choice(selection: Selection, services: Services, remarks: list[str]) -> Cho
     return Choice(text, last, selection.pre, selection.yanked, services.packages.framework.lts)
 
 
+def python_labels(selection: Selection, services: Services) -> tuple[str, ...]:
+    """Return the labels (`3.9`) of the Pythons that were asked for. Raises `UsageError`."""
+    return _interpreters(selection, services, [])[1]
+
+
 def _interpreters(
     selection: Selection, services: Services, remarks: list[str]
 ) -> tuple[list[Interpreter], tuple[str, ...]]:

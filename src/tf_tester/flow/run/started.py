@@ -22,7 +22,10 @@ def run_started(plan: RunPlan, services: Services, remarks: tuple[str, ...] = ()
         "limits": asdict(services.execution.limits),
         "selection": asdict(plan.selection),
         "trial": asdict(replace(plan.trial, env=_without_secrets(plan.trial.env), direct=(), places=()))
-        | {"direct": [replace(one, url=without_secrets(one.url)).text for one in plan.trial.direct]},
+        | {
+            "direct": [replace(one, url=without_secrets(one.url)).text for one in plan.trial.direct],
+            "listed": [text for text, _ in plan.trial.places],
+        },
         "locks": [file.absolute() for file in plan.locks],
     }
     return RunStarted(

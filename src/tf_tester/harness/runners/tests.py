@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 FAILED = frozenset({"fail", "error", "crash"})
 NOTHING_FOUND = "no tests were found"
+NONE_CHOSEN = "{} {} found, and none is among those that were asked for (-k, -m, --deselect)"
 
 
 class Tests:
@@ -29,7 +30,7 @@ class Tests:
         self._loading = None  # type: str | None
         self._error = None  # type: tuple[BaseException, TracebackType | None] | None
         self._seen = {_file_of(id) for id in session.deselect}
-        self._left_out = set()  # type: set[str]
+        self._left_out = {}  # type: dict[str, int]
 
     def load(self, id: str) -> None:
         """Announce that a file's code is about to be imported: that may kill the process."""
@@ -47,7 +48,8 @@ class Tests:
 
     def leave_out(self, ids: "list[str]") -> None:
         """Note what the user deselected: a target is not empty if something else runs."""
-        self._left_out.update(_file_of(id) for id in ids)
+        for id in ids:
+            self._left_out[_file_of(id)] = self._left_out.get(_file_of(id), 0) + 1
 
     def start(self, row: OpenRow) -> OpenRow:
         """Announce that a test begins."""
@@ -111,7 +113,7 @@ class Tests:
                 self.finish(row)
             else:
                 self._write_error(id, "was not run")
-        seen = self._seen | self._left_out if self._seen else self._seen
+        seen = self._seen.union(self._left_out) if self._seen else self._seen
         files = {os.path.realpath(os.path.join(self._session.rootdir, file)) for file in seen}
         for target in self._session.targets:
             folder = os.path.realpath(_file_of(target))
@@ -120,8 +122,15 @@ class Tests:
                     self._write_error(self._identify(target), None, could_not_begin)
                 else:
                     row = OpenRow(self._session, self._identify(target))
-                    row.judge("empty", NOTHING_FOUND)
+                    row.judge("empty", self._nothing_in(folder))
                     self.finish(row)
+
+    def _nothing_in(self, folder: str) -> str:
+        """Return why a target, a file or a folder, has nothing to run."""
+        places = {os.path.realpath(os.path.join(self._session.rootdir, file)): file for file in self._left_out}
+        inside = [file for place, file in places.items() if (place + os.sep).startswith(os.path.join(folder, ""))]
+        count = sum(self._left_out[file] for file in inside)
+        return NONE_CHOSEN.format(count, "test was" if count == 1 else "tests were") if count else NOTHING_FOUND
 
     def _write_error(self, id: str, remark: "str | None", could_not_begin: bool = False) -> None:
         row = OpenRow(self._session, id)

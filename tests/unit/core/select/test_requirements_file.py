@@ -45,6 +45,11 @@ def test_lines_are_requirements(text: str, requirements: tuple[str, ...] | None)
         assert asked(text).requirements == requirements
 
 
+def test_a_version_of_the_package_under_test_is_told_with_its_place() -> None:
+    found = asked("six\ntoy\ntoy>=2\n-r more.txt", more="toy @ https://u:p@host/toy-1.0.tar.gz")
+    assert found.versions == (("/p/r.txt:3", "toy>=2"), ("/p/more.txt:1", "toy @ https://host/toy-1.0.tar.gz"))
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
 def test_whatever_powershell_writes_is_read(encoding: str) -> None:
     assert asked("six==1.0\r\nnumpy\r\n".encode(encoding)).requirements == ("six==1.0", "numpy")
