@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
+from tf_tester.core.access.proxies import Network, client_of
 from tf_tester.core.access.tokens import Token
 from tf_tester.core.text.printable import printable
 
@@ -23,6 +24,15 @@ class Access(Struct, frozen=True):
     """Whose secret that is."""
     rate: float | None = None
     """Requests a second that one client may send; None: as many as it likes."""
+    proxies: tuple[Network, ...] = ()
+    """Who may say for whom it asks."""
+
+    def client(self, request: web.BaseRequest) -> str:
+        """Return the address of who asks."""
+        remote = request.remote or ""
+        if not self.proxies:
+            return remote
+        return client_of(remote, request.headers.getall("X-Forwarded-For", ()), self.proxies)
 
 
 class LogForm(StrEnum):
@@ -39,12 +49,12 @@ class Log(Struct, frozen=True):
     form: LogForm = LogForm.NONE
     stream: TextIO = sys.stderr
 
-    def request(self, request: web.BaseRequest, status: int, sent: int, seconds: float) -> None:
+    def request(self, request: web.BaseRequest, client: str, status: int, sent: int, seconds: float) -> None:
         if self.form is LogForm.NONE:
             return
         facts = {
             "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "client": request.remote or "",
+            "client": client,
             "method": request.method,
             "path": printable(request.rel_url.raw_path),
             "status": status,

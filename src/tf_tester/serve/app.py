@@ -85,7 +85,8 @@ class App:
     def __init__(self, offer: ServedIndex, executor: Executor, fetches: Executor) -> None:
         self._offer = offer
         self._executor = executor
-        self._pages = ServedPages(offer.index, offer.allowed, executor)
+        state = offer.private.state if offer.private is not None else None
+        self._pages = ServedPages(offer.index, offer.allowed, executor, *([state] if state is not None else []))
         self._files = Files(offer.blobs, offer.fetcher, fetches, over=offer.metrics.forget)
         self._status = Status(offer.metrics, offer.facts, executor)
         self._rate = Rate(offer.access.rate) if offer.access.rate else None
@@ -114,7 +115,7 @@ class App:
         finally:
             seconds = time.monotonic() - began
             metrics.ended(kind, status, sent, seconds)
-            self._offer.log.request(request, status, sent, seconds)
+            self._offer.log.request(request, self._offer.access.client(request), status, sent, seconds)
 
     def _told_quickly(self, status: int, sent: int, seconds: float) -> None:
         self._offer.metrics.begun()
@@ -127,7 +128,7 @@ class App:
             view, rest = _parts(request.rel_url.raw_path)
             kind = rest[0] if rest and rest[0] in ("simple", "files", "metrics", "healthz", "status") else "other"
             if self._rate is not None and kind != "healthz":
-                wait = self._rate.wait(request.remote or "", now)
+                wait = self._rate.wait(self._offer.access.client(request), now)
                 if wait:
                     return kind, text_response(429, "Too many requests.", retry_after=str(int(wait) + 1))
             if request.method == "POST":
@@ -135,7 +136,8 @@ class App:
             if request.method not in ("GET", "HEAD"):
                 allow = "POST" if self._takes_uploads(view, rest) else "GET, HEAD"
                 return kind, text_response(405, "This method is not allowed here.", allow=allow)
-            refused = None if kind == "healthz" else self._refused(request, TokenScope.READ)
+            scope = TokenScope.METRICS if kind in ("metrics", "status") else TokenScope.READ
+            refused = None if kind == "healthz" else self._refused(request, scope)
             return kind, refused or await self._route(request, view, rest)
         except BadView as error:
             return kind, text_response(404, str(error))
@@ -179,7 +181,7 @@ class App:
     def _refused(self, request: web.BaseRequest, scope: TokenScope, project: str | None = None) -> Response | None:
         """Return the answer to somebody who may not; None: he may."""
         access = self._offer.access
-        if scope is TokenScope.READ and access.everybody_reads:
+        if scope is not TokenScope.UPLOAD and access.everybody_reads:
             return None
         token = self._token(request)
         if token is not None and token.allows(scope, self._offer.now(), project):

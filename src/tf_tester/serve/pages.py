@@ -116,13 +116,25 @@ class _Known(Struct):
     page: ProjectPage
     checked: float
     """Loop time."""
+    state: object
+    """Of the private project of that name, before the page was read."""
 
 
 class ServedPages:
     """All that were asked for; used inside the event loop."""
 
-    def __init__(self, index: Index, allowed: Callable[[str], AllowedFiles | None], executor: Executor) -> None:
-        """Serve pages. `allowed`: what the lock of a name has."""
+    def __init__(
+        self,
+        index: Index,
+        allowed: Callable[[str], AllowedFiles | None],
+        executor: Executor,
+        state: Callable[[str], object] = lambda _project: None,
+    ) -> None:
+        """Serve pages. `allowed`: what the lock of a name has.
+
+        `state`: gives at once what changes when a private project does, also by another process: its page is never old.
+        """
+        self._state = state
         self._index = index
         self._allowed = allowed
         self._executor = executor
@@ -174,6 +186,9 @@ class ServedPages:
     async def _page(self, project: str) -> ProjectPage:
         loop = asyncio.get_running_loop()
         known = self._known.get(project)
+        if known is not None and known.state != self._state(project):
+            known = None  # nor is it what is better than nothing: the name may have been public a moment ago
+            self.forget(project)
         if known is not None and loop.time() - known.checked < _FRESH:
             return known.page
         task = self._asking.get(project)
@@ -193,12 +208,15 @@ class ServedPages:
         known = self._known.get(page.page.project)
         if known is None or known.page is not page.page or self._shown.get(page.key) is not page:
             return False
+        if known.state != self._state(page.page.project):
+            return False
         self._shown.move_to_end(page.key)
         return asyncio.get_running_loop().time() - known.checked < _FRESH
 
     def forget(self, project: str) -> None:
         """Forget a page that has changed: whoever asks next gets it anew."""
         self._known.pop(project, None)
+        self._asking.pop(project, None)  # what was asked before is answered by what was there before
 
     @property
     def names(self) -> list[str]:
@@ -206,7 +224,8 @@ class ServedPages:
         return list(self._known)
 
     def _asked(self, project: str, task: "asyncio.Task[ProjectPage]") -> None:
-        del self._asking[project]
+        if self._asking.get(project) is task:
+            del self._asking[project]
         if not task.cancelled():
             error = task.exception()
             if isinstance(error, UnknownProject):
@@ -216,9 +235,10 @@ class ServedPages:
 
     async def _ask(self, project: str) -> ProjectPage:
         loop = asyncio.get_running_loop()
+        state = self._state(project)
         page = await loop.run_in_executor(self._executor, self._index.page, project)
         known = self._known.get(project)
         if known is not None and known.page == page:
             page = known.page
-        self._known[project] = _Known(page, loop.time())
+        self._known[project] = _Known(page, loop.time(), state)
         return page

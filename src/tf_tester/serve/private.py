@@ -2,6 +2,8 @@
 
 Promise: a file is whole and on its page, or it isn't there; a name that was taken stays with its bytes. In the folder
 each project has one, with its files, their `.metadata` and `page.json`, which says all that the index tells of them.
+Files that somebody has put there by hand are taken in when the page is next asked for; those that somebody has removed
+are on no page, and come back with the same bytes only.
 """
 
 import hashlib
@@ -12,7 +14,7 @@ import tarfile
 import time
 import zipfile
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from email.parser import BytesHeaderParser
 from pathlib import Path
 
@@ -21,13 +23,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tf_tester.core.index.simple import parse_page, render_json
+from tf_tester.core.text.printable import printable
 from tf_tester.core.wheel.wheel_rules import BROKEN_ARCHIVE, MAX_METADATA, check_members, check_metadata, find_dist_info
 from tf_tester.errors import BadWheel, NotAPage, OurFailure, UnknownProject, UploadRefused
 from tf_tester.model.artifact import Artifact, ProjectPage, split_filename
+from tf_tester.serve.responses import log
 
 _PAGE = "page.json"
 _ABANDONED = 86_400
 """Seconds after which nobody goes on with an upload."""
+_TICK = 50_000_000
+"""Nanoseconds: the clock of a file system may stand still as long."""
 _FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,199}")
 _PROJECT = re.compile(r"[a-z0-9]([a-z0-9-]{0,98}[a-z0-9])?")
 
@@ -49,6 +55,8 @@ class PrivateFolder:
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
+        self._left_out: dict[Path, tuple[int, int]] = {}
+        """Files that are none of a project's: their sizes and times when they were looked at."""
 
     def open(self) -> None:
         """Make it. Raises `OurFailure`."""
@@ -72,17 +80,64 @@ class PrivateFolder:
             return sorted(one.name for one in self.root.iterdir() if _PROJECT.fullmatch(one.name) and one.is_dir())
         return []
 
+    def state(self, project: str) -> tuple[int, ...]:
+        """Return what changes when a project does, whoever changes it; empty where there is no such project.
+
+        Every answer asks for it: it takes some microseconds.
+        """
+        folder, now = f"{self.root}/{project}", time.time_ns()
+        found: list[int] = []
+        with suppress(OSError):
+            if _PROJECT.fullmatch(project):
+                for place in (folder, f"{folder}/{_PAGE}"):
+                    status = os.stat(place)  # noqa: PTH116 - a path's own takes longer
+                    found += (status.st_ino, status.st_mtime_ns, status.st_size)
+                    if abs(now - status.st_mtime_ns) < _TICK:
+                        found.append(now)  # another change may get the same time
+        return tuple(found)
+
     def page(self, project: str) -> ProjectPage:
         """Return a project's page. Raises `UnknownProject`, `OurFailure`."""
-        folder = self.root / project
         if not _PROJECT.fullmatch(project):
             raise UnknownProject(f"there is no private project named {project}")
+        folder = self.root / project
+        page, sizes = self._written(project), _files_in(folder)
+        known = {artifact.filename for artifact in page.artifacts} if page is not None else set()
+        for filename in sorted(sizes.keys() - known):
+            page = self._taken_in(project, filename) or page
+        if page is None:
+            raise UnknownProject(f"there is no private project named {project}")
+        there = tuple(one for one in page.artifacts if one.size is None or sizes.get(one.filename) == one.size)
+        return page if len(there) == len(page.artifacts) else replace(page, artifacts=there, source=b"")
+
+    def _written(self, project: str) -> ProjectPage | None:
+        """Return what was written of a project; None where there is nothing."""
+        folder = self.root / project
         try:
             return parse_page((folder / _PAGE).read_bytes(), "application/json", f"{folder.as_uri()}/", project)
         except (FileNotFoundError, NotADirectoryError):
-            raise UnknownProject(f"there is no private project named {project}") from None
+            return None
         except (OSError, NotAPage) as error:
             raise OurFailure(f"the private page of {project} can't be read: {error}") from error
+
+    def _taken_in(self, project: str, filename: str) -> ProjectPage | None:
+        """Enter a file that somebody has put into the folder; None where it is none, or not whole yet."""
+        place = self.root / project / filename
+        seen = 0, 0
+        try:
+            with place.open("rb") as stream:
+                status = os.fstat(stream.fileno())
+                seen = status.st_size, status.st_mtime_ns
+                if self._left_out.get(place) == seen:
+                    return None
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            written = datetime.fromtimestamp(status.st_mtime, UTC)
+            self.add(Upload(place, filename, project, digest, status.st_size), written)
+        except (OSError, UploadRefused, OurFailure) as error:
+            self._left_out[place] = seen
+            log.warning("%s", printable(f"{place} is left out: {error}"))
+            return None
+        return self._written(project)
 
     def file(self, artifact: Artifact) -> Path:
         return self.root / artifact.project / artifact.filename
@@ -120,24 +175,33 @@ class PrivateFolder:
             ) from error
 
     def _entered(self, artifact: Artifact, upload: Upload, metadata: bytes | None) -> Artifact:
-        try:
-            page = self.page(artifact.project)
-        except UnknownProject:
-            page = ProjectPage(artifact.project, ())
-        for known in page.artifacts:
-            if known.filename == artifact.filename:
-                if known.sha256 == artifact.sha256:
-                    return known
-                raise UploadRefused(f"{artifact.filename} already exists, with other contents.", status=409)
+        page = self._written(artifact.project) or ProjectPage(artifact.project, ())
+        known = next((one for one in page.artifacts if one.filename == artifact.filename), None)
+        if known is not None and known.sha256 != artifact.sha256:
+            raise UploadRefused(f"{artifact.filename} already exists, with other contents.", status=409)
         target = self.file(artifact)
         if metadata is not None:
             _write(target.with_name(f"{target.name}.metadata"), metadata)
-        with upload.content.open("rb") as stream:
-            os.fsync(stream.fileno())
-        upload.content.replace(target)
-        grown = replace(page, artifacts=(*page.artifacts, artifact), source=b"")
-        _write(target.with_name(_PAGE), render_json(grown, lambda one: one.filename))
-        return artifact
+        if upload.content != target:
+            with upload.content.open("rb") as stream:
+                os.fsync(stream.fileno())
+            upload.content.replace(target)
+        if known is None:
+            grown = replace(page, artifacts=(*page.artifacts, artifact), source=b"")
+            _write(target.with_name(_PAGE), render_json(grown, lambda one: one.filename))
+        return known or artifact
+
+
+def _files_in(folder: Path) -> dict[str, int]:
+    """Return the sizes of a project's files by name."""
+    found = {}
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if _FILENAME.fullmatch(entry.name) and entry.name.endswith((".whl", ".tar.gz")):
+                with suppress(OSError):
+                    if entry.is_file(follow_symlinks=False):
+                        found[entry.name] = entry.stat(follow_symlinks=False).st_size
+    return found
 
 
 def _examined(upload: Upload) -> bytes:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from tf_tester.core.access.proxies import Network
 from tf_tester.core.config.settings import Settings
 from tf_tester.errors import UsageError
 from tf_tester.flow.prepare.services import Services
@@ -39,6 +40,8 @@ class ServeOptions(Struct, frozen=True):
     tokens: Path | None = None
     """None: where `tf-tester token` puts them."""
     rate: float | None = None
+    proxies: tuple[Network, ...] = ()
+    """Whose word counts for whom they ask."""
     log: LogForm = LogForm.NONE
     locks: Path | None = None
     private: Path | None = None
@@ -65,9 +68,12 @@ def token_file(file: Path | None) -> TokenFile:
 def check(serve_options: ServeOptions, host: str) -> None:
     """Raise `UsageError` where options contradict one another, or strangers on `host` could read without a token."""
     if not serve_options.everybody_reads and not token_file(serve_options.tokens).all():
+        file = f" --tokens {serve_options.tokens}" if serve_options.tokens is not None else ""
         raise UsageError(
-            f"Whoever can reach {host} could read this index.",
-            hint="Say that this is meant with --public-read, or make a token with `tf-tester token create NAME`.",
+            f"{serve_options.tokens} has no token: nobody could read this index."
+            if file
+            else f"Whoever can reach {host} could read this index.",
+            hint=f"Make a token with `tf-tester token create NAME{file}`, or let everybody read with --public-read.",
         )
     if serve_options.locks is not None and not serve_options.locks.is_dir():
         raise UsageError(f"There is no folder {serve_options.locks}.", hint="Name the folder with the locks.")
@@ -115,7 +121,10 @@ def offering(
                 facts=lambda: _facts(settings, world, ledger),
                 metrics=metrics,
                 access=Access(
-                    serve_options.everybody_reads, token_file(serve_options.tokens).holder, serve_options.rate
+                    serve_options.everybody_reads,
+                    token_file(serve_options.tokens).holder,
+                    serve_options.rate,
+                    serve_options.proxies,
                 ),
                 log=Log(serve_options.log),
                 private=private,

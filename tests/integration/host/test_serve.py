@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
@@ -483,7 +484,7 @@ def _posted(
 
 def test_uploads_are_kept_and_come_first(user: User, index: Simulator) -> None:
     token = _token(user, "release", "--upload")
-    options = ("--private", "private", "--uploads", "--tokens", str(user.home / "tokens.json"))
+    options = ("--private", "private", "--uploads", "--public-read", "--tokens", str(user.home / "tokens.json"))
     name, content = make_wheel("toy", "9.0", files={"toy.py": "x = 1\n"})
     with serving(user, *options) as running:
         assert _versions(running, "/simple/toy/") == ["1.0", "1.1", "2.0"]
@@ -510,7 +511,7 @@ def test_uploads_are_kept_and_come_first(user: User, index: Simulator) -> None:
 def test_uploads_need_the_right_token_and_a_sound_file(user: User, index: Simulator, tmp_path: Path) -> None:
     mine = _token(user, "mine", "--upload", "--project", "toy")
     reader = _token(user, "reader")
-    tokens = ("--tokens", str(user.home / "tokens.json"))
+    tokens = ("--public-read", "--tokens", str(user.home / "tokens.json"))
     folder = tmp_path / "private"
     name, content = make_wheel("toy", "9.0", files={"toy.py": "x = 1\n"})
     other, others = make_wheel("gear", "9.0", files={"gear.py": "x = 1\n"})
@@ -528,7 +529,7 @@ def test_uploads_need_the_right_token_and_a_sound_file(user: User, index: Simula
         assert _upload(running, mine, name, bytes(2_000_000))[0] == 413
         assert _versions(running, "/private/simple/toy/") == ["404"]
         assert not list((folder / ".incoming").iterdir()), "nothing of all that is left"
-        revoked = user.run("token", "revoke", "mine", *tokens)
+        revoked = user.run("token", "revoke", "mine", *tokens[1:])
         assert revoked.code == 0
         assert _upload(running, mine, name, content)[0] == 401, "from now on"
     with serving(user, "--private", str(folder), *tokens) as running:
@@ -589,6 +590,37 @@ def test_another_address_needs_a_token_to_read(user: User, index: Simulator) -> 
             answer = running.get(path, Authorization=f"Bearer {token}")
             assert answer.status == 200
             assert answer.headers["cache-control"].startswith("private"), path
+
+
+def test_where_tokens_are_named_everybody_needs_one_on_loopback_too(user: User, index: Simulator) -> None:
+    """Whoever stands in front of it asks from there."""
+    tokens = ("--tokens", str(user.home / "tokens.json"))
+    refused = user.run("serve", "--port", "0", *tokens)
+    assert refused.code == 2
+    assert "tokens.json has no token: nobody could read this index." in refused.err
+    reads, scrapes = _token(user, "ci"), _token(user, "prometheus", "--metrics")
+    everything = ("/", "/simple/", "/simple/toy/", "/private/simple/", "/status/", "/status/now.json", "/metrics", "/x")
+    with serving(user, "--private", "private", *tokens) as running:
+        assert {running.get(path).status for path in everything} == {401}
+        assert running.get("/healthz").status == 200
+        assert 401 not in {running.get(path, Authorization=f"Bearer {reads}").status for path in everything}
+        allowed = [path for path in everything if running.get(path, Authorization=f"Bearer {scrapes}").status == 200]
+        assert allowed == ["/status/", "/status/now.json", "/metrics"]
+    with serving(user, "--public-read", *tokens) as running:
+        assert running.get("/simple/toy/").status == 200
+
+
+def test_a_proxy_that_is_trusted_says_who_asks(user: User, index: Simulator) -> None:
+    told = {"X_Forwarded_For": "6.6.6.6, 203.0.113.7"}
+    for proxy, expected in (("127.0.0.0/8", "203.0.113.7"), ("192.0.2.1", "127.0.0.1")):
+        with serving(user, "--log", "json", "--trusted-proxy", proxy, "--rate", "1") as running:
+            running.get("/simple/toy/", **told)
+            assert running.process.stderr is not None
+            assert json.loads(running.process.stderr.readline())["client"] == expected
+            other = {"X_Forwarded_For": "203.0.113.8"}
+            statuses = [running.get("/simple/toy/", **(told if number % 2 else other)).status for number in range(16)]
+            assert (429 in statuses) == (expected == "127.0.0.1"), "each client has its own rate"
+    assert "is no address" in user.run("serve", "--trusted-proxy", "nginx").err
 
 
 # -- politeness and safety
@@ -676,6 +708,49 @@ def test_several_workers_share_a_port_and_the_store(user: User, index: Simulator
             raise AssertionError("they are not counted together")
         running.process.send_signal(signal.SIGTERM)
         assert running.process.wait(timeout=60) == 0
+
+
+def test_an_upload_is_seen_by_every_worker_at_once(user: User, index: Simulator) -> None:
+    """And the public project of that name by none, from then on."""
+    token = _token(user, "release", "--upload")
+    more = ("--private", "private", "--uploads", "--public-read", "--tokens", str(user.home / "tokens.json"))
+    with serving(user, "--workers", "3", *more) as running, ThreadPoolExecutor(8) as pool:
+        asked = ["/simple/toy/"] * 48
+        public = set(map(tuple, pool.map(partial(_versions, running), asked)))
+        assert public == {("1.0", "1.1", "2.0")}, "every worker knows the public one"
+        expected: tuple[str, ...] = ()
+        for version in ("0.1", "0.2"):
+            assert _upload(running, token, *make_wheel("toy", version, files={"toy.py": "x = 1\n"}))[0] == 200
+            expected += (version,)
+            assert set(map(tuple, pool.map(partial(_versions, running), asked))) == {expected}
+
+
+def test_files_that_are_put_there_or_removed_by_hand_are_told(user: User, index: Simulator) -> None:
+    folder = user.folder / "private" / "mine"
+    folder.mkdir(parents=True)
+    wheels = dict(make_wheel("mine", version, files={"mine.py": "x = 1\n"}) for version in ("1.0", "1.1"))
+    first, second = sorted(wheels)
+    with serving(user, "--private", "private") as running:
+        assert _versions(running, "/simple/mine/") == ["404"]
+        for name, content in wheels.items():
+            (folder / name).write_bytes(content)
+        (folder / "mine-1.2-py3-none-any.whl").write_bytes(wheels[first][:100])
+        (folder / "README.txt").write_text("ours")
+        assert _versions(running, "/simple/mine/") == ["1.0", "1.1"], "what is no whole wheel isn't there"
+        path = running.file("mine", second)
+        assert running.get(path).body == wheels[second]
+        assert b"Name: mine" in running.get(f"{path}.metadata").body
+        (folder / second).unlink()
+        assert _versions(running, "/simple/mine/") == ["1.0"]
+        assert running.get(path).status == 404
+        (folder / second).write_bytes(wheels[first])
+        assert _versions(running, "/simple/mine/") == ["1.0"], "a name that was taken stays with its bytes"
+        (folder / second).unlink()
+        (folder / second).write_bytes(wheels[second])
+        assert _versions(running, "/simple/mine/") == ["1.0", "1.1"]
+        running.process.send_signal(signal.SIGINT)
+        _, err = running.process.communicate(timeout=60)
+    assert "mine-1.2-py3-none-any.whl is left out: " in err
 
 
 _REQUESTS = (

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import socket
     import ssl
 
+    from tf_tester.core.access.proxies import Network
     from tf_tester.wiring.serving import ServeOptions
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -40,13 +41,14 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--public-read",
     is_flag=True,
-    help="Let everybody read without a token when the address isn't loopback.",
+    help="Let everybody read without a token, whatever the address, and with --tokens.",
 )
 @click.option(
     "--tokens",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Tokens, as `tf-tester token` makes them.  [default: beside tf-tester's configuration]",
+    help="Tokens, as `tf-tester token` makes them: whoever reads needs one, on loopback, too.  [default: beside "
+    "tf-tester's configuration]",
 )
 @click.option("--tls-cert", "certificate", type=_FILE, metavar="FILE", help="Speak https with this certificate (PEM).")
 @click.option("--tls-key", "key", type=_FILE, metavar="FILE", help="The key that goes with it (PEM).")
@@ -83,6 +85,13 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     type=click.FloatRange(min=0, min_open=True),
     metavar="N",
     help="Requests per second and client.",
+)
+@click.option(
+    "--trusted-proxy",
+    "proxies",
+    multiple=True,
+    metavar="ADDRESS",
+    help="A proxy in front, or a network of them: whom it names in X-Forwarded-For is who asks (--rate, --log).",
 )
 @click.option(
     "--log",
@@ -159,9 +168,10 @@ def _serve_options(given: Mapping[str, Any]) -> "ServeOptions":
             f"--largest-upload {given['largest_upload']!r} is not a size.", hint="Write it as 500MB or 2GB."
         ) from error
     return ServeOptions(
-        everybody_reads=given["host"] in _LOOPBACK or given["public_read"],
+        everybody_reads=given["public_read"] or (given["host"] in _LOOPBACK and given["tokens"] is None),
         tokens=given["tokens"],
         rate=given["rate"],
+        proxies=tuple(map(_proxy, given["proxies"])),
         log=LogForm(given["log"]),
         locks=given["locks"],
         private=given["private"],
@@ -173,6 +183,17 @@ def _serve_options(given: Mapping[str, Any]) -> "ServeOptions":
         hosts=given["hosts"],
         shared=given["workers"] > 1,
     )
+
+
+def _proxy(text: str) -> "Network":
+    from tf_tester.core.access.proxies import network_of
+
+    try:
+        return network_of(text)
+    except ValueError as error:
+        raise UsageError(
+            f"--trusted-proxy {text!r} is no address.", hint="Write it as 127.0.0.1, or 10.0.0.0/8 for a network."
+        ) from error
 
 
 def _serve(

@@ -29,6 +29,7 @@ def command() -> None:
     \b
     Examples:
       tf-tester token create ci
+      tf-tester token create prometheus --metrics
       tf-tester token create release --upload --project my-model --lasts 90d
       pip install --index-url http://__token__:TOKEN@index.example:8080/simple/ my-model
     """
@@ -38,16 +39,21 @@ def command() -> None:
 @click.argument("name")
 @_FILE
 @click.option("--upload", is_flag=True, help="Let it upload, too.")
+@click.option("--metrics", is_flag=True, help="Let it see /metrics and /status/, and nothing else.")
 @click.option("--project", "projects", multiple=True, metavar="NAME", help="Only to these (uploads).")
 @click.option("--lasts", metavar="DURATION", help="How long it is valid, such as 90d.  [default: until it is revoked]")
-def create(name: str, tokens: Path | None, upload: bool, projects: tuple[str, ...], lasts: str | None) -> int:
+def create(
+    name: str, tokens: Path | None, upload: bool, metrics: bool, projects: tuple[str, ...], lasts: str | None
+) -> int:
     """Make a token and print it."""
     from tf_tester.core.access.tokens import TokenScope
     from tf_tester.wiring.serving import token_file
 
     if projects and not upload:
         raise UsageError("--project says where may be uploaded to.", hint="Give --upload, too.")
-    scopes = (TokenScope.READ, TokenScope.UPLOAD) if upload else (TokenScope.READ,)
+    if metrics and upload:
+        raise UsageError("--metrics is for whoever sees nothing else.", hint="Make two tokens.")
+    scopes = (TokenScope.METRICS,) if metrics else (TokenScope.READ, TokenScope.UPLOAD)[: 1 + upload]
     names = tuple(str(canonicalize_name(project)) for project in projects)
     text = token_file(tokens).make(name, scopes, names, _length(lasts), datetime.now(UTC))
     print(text)

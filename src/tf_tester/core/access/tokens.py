@@ -21,6 +21,8 @@ class TokenScope(StrEnum):
 
     READ = "read"
     UPLOAD = "upload"
+    METRICS = "metrics"
+    """`/metrics` and `/status/`, which every token that reads sees, too."""
 
 
 class Token(msgspec.Struct, frozen=True):
@@ -41,6 +43,8 @@ class Token(msgspec.Struct, frozen=True):
         """Return whether it may be used so; `project`: for which one, where that is known."""
         if self.expires is not None and now >= self.expires:
             return False
+        if scope is TokenScope.METRICS and TokenScope.READ in self.scopes:
+            return True
         return scope in self.scopes and (project is None or not self.projects or project in self.projects)
 
 
