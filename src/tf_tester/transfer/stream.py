@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 _MAX_CHUNKS = 256
+_EMPTY = "sent an empty file"
 _LONGEST_HELD = 0.2
 """Seconds that bytes are held back from the disk at the most: whoever is killed loses no more of a slow transfer."""
 Hear = Callable[[Opened | Stored], Sequence[Instruction]]
@@ -90,6 +91,8 @@ class ClaimFetch:
             await self._take(chunks, skip=self._sink.position - sent_from)
         if self._end is not None and self._sink.position < self._end:
             raise Trouble(TroubleKind.CUT, self._cut())
+        if self._end is None and self._sink.position == 0:
+            raise Trouble(TroubleKind.CONTENT, _EMPTY)
 
     def _open(self, size: int | None, *, ranged: bool) -> None:
         """Tell that an answer begins. Raises `Trouble` where it is of no use."""
@@ -134,7 +137,10 @@ class ClaimFetch:
         sink = self._sink
         try:
             with local_path(self._source.url).open("rb") as origin:
-                self._open(None if sink.size is not None else origin.seek(0, 2), ranged=True)
+                size = origin.seek(0, 2)
+                if not size:
+                    raise Trouble(TroubleKind.CONTENT, "has an empty file under this name")
+                self._open(None if sink.size is not None else size, ranged=True)
                 origin.seek(sink.position)
                 while chunk := origin.read(MIB if self._end is None else min(MIB, self._end - sink.reached)):
                     await sink.put(chunk)
@@ -167,6 +173,8 @@ def _check(
             raise Trouble(TroubleKind.RANGES, "answered with another range than asked for")
     else:
         total = response.content_length
+    if total == 0 and expected is None:
+        raise Trouble(TroubleKind.CONTENT, _EMPTY)
     if expected is not None and total is not None and total != expected:
         raise Trouble(
             TroubleKind.CONTENT, f"has a file of {total} bytes under this name, the index promises {expected}"

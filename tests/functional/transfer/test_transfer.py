@@ -24,6 +24,7 @@ from tests.simulator import (
     LyingRange,
     NoRanges,
     Portal,
+    Raw,
     Redirect,
     Silent,
     Simulator,
@@ -155,6 +156,34 @@ def test_a_file_of_unknown_size_is_had_all_the_same(rig: Rig) -> None:
     with rig.transfer() as transfer:
         assert rig.is_whole(transfer.fetch(artifact))
     assert rig.told.of(TransferFinished)[0].size == rig.size
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\n\r\n",
+    ],
+    ids=["told", "chunked", "untold"],
+)
+def test_an_empty_answer_is_no_file_and_not_asked_for_again_and_again(rig: Rig, answer: bytes) -> None:
+    artifact = Artifact(NAME, "toy", "1.0", rig.artifact.url, sha256=rig.artifact.sha256)
+    rig.authority.fault(NAME, Raw(answer))
+    with rig.transfer() as transfer, pytest.raises(DownloadFailed, match="sent an empty file"):
+        transfer.fetch(artifact)
+    assert rig.authority.requests[NAME] <= 2
+    rig.mirror.fault(NAME, Raw(answer))
+    rig.authority.heal(NAME)
+    with rig.transfer(mirror=True) as transfer:
+        assert rig.is_whole(transfer.fetch(artifact))
+
+
+def test_an_empty_file_on_disk_is_no_file(rig: Rig, tmp_path: Path) -> None:
+    (tmp_path / NAME).touch()
+    artifact = Artifact(NAME, "toy", "1.0", (tmp_path / NAME).as_uri(), sha256=rig.artifact.sha256)
+    with transferring(rig.blobs, rig.told) as transfer, pytest.raises(DownloadFailed, match="an empty file"):
+        transfer.fetch(artifact)
 
 
 def test_a_file_of_an_index_on_disk_is_copied(rig: Rig, tmp_path: Path) -> None:

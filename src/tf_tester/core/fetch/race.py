@@ -233,6 +233,9 @@ class Race:
         claim = progress.claim
         del self._running[claim.number]
         if self.size is None:
+            if not progress.position:
+                self._caught(claim.source)  # nobody would publish an empty file
+                return self._go_on(now)
             self.size = progress.position
         if progress.tries:
             return self._tried_piece(progress) + self._go_on(now)
