@@ -105,6 +105,8 @@ class DownloadFailed(CellRefused):
     """No source gave the promised bytes; nothing unverified was kept."""
 
     exit_code = OWN_FAILURE
+    lasting = False
+    """True: whoever asks again soon gets the same answer."""
 
 
 class InterruptedTransfer(DownloadFailed):

@@ -24,7 +24,7 @@ from tf_tester.core.index.negotiate import HTML, JSON, TEXT_HTML, byte_range, co
 from tf_tester.core.index.simple import canonical, render_names_html, render_names_json
 from tf_tester.core.index.views import AllowedFiles, IndexView, split_view
 from tf_tester.core.text.printable import printable
-from tf_tester.errors import BadView, BadWheel, IndexUnreachable, TfTesterError, UnknownProject
+from tf_tester.errors import BadView, BadWheel, DownloadFailed, IndexUnreachable, TfTesterError, UnknownProject
 from tf_tester.model.artifact import Artifact, Promiser
 from tf_tester.model.source import AUTHORITY, Source
 from tf_tester.ports.fetch import Fetcher
@@ -146,8 +146,10 @@ class App:
         except IndexUnreachable as error:
             return kind, text_response(502, f"{error}. {error.hint}", retry_after="30")
         except TfTesterError as error:
-            log.warning("%s", printable(f"{request.path}: {error}"))
-            return kind, text_response(502, f"{error}. {error.hint}")
+            log.warning("%s", printable(f"{request.path}: {error}. {error.hint}"))
+            # Of what stays as it is a client is told once: after a 5xx it asks six times.
+            lasting = isinstance(error, DownloadFailed) and error.lasting
+            return kind, text_response(404 if lasting else 502, f"{error}. {error.hint}")
 
     async def _route(self, request: web.BaseRequest, view: IndexView, rest: list[str]) -> Response:
         match rest:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Executor
 from pathlib import Path
@@ -14,6 +15,9 @@ from tf_tester.serve.responses import CHUNK
 
 _HELD_BACK = 64 * 1024
 """Bytes at the end that nobody gets before the whole file is verified: whoever has all bytes has the right ones."""
+_SOON, _LONGEST = 10.0, 60.0
+"""Seconds for which a failure is remembered: at the least, where it is one that lasts, and at the most."""
+_MOST_FAILURES = 1000
 _TICK = 0.02
 """Seconds between two looks at what has come."""
 _AT_ONCE = 0.05
@@ -89,6 +93,8 @@ class Files:
         self._executor = executor
         self._told_over = over
         self._underway: dict[str, asyncio.Task[Path]] = {}
+        self._failed: OrderedDict[str, tuple[DownloadFailed, float]] = OrderedDict()
+        """Why files could not be had, and until when (loop time) that is the answer; the oldest first."""
 
     async def get(self, artifact: Artifact) -> Path | IncomingFile:
         """Return the file, or one that is on its way. Raises `DownloadFailed`, `StoreError`."""
@@ -98,6 +104,9 @@ class Files:
         if found is not None:
             return found
         loop = asyncio.get_running_loop()
+        failed, until = self._failed.get(sha256, (None, 0.0))
+        if failed is not None and loop.time() < until:
+            raise failed.with_traceback(None)
         task = self._underway.get(sha256)
         if task is None:
             task = self._underway[sha256] = loop.create_task(self._fetch(artifact))
@@ -108,7 +117,20 @@ class Files:
         return task.result() if task.done() else IncomingFile(task, self._fetcher, artifact, artifact.size)
 
     async def _fetch(self, artifact: Artifact) -> Path:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self._fetcher.fetch, artifact)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            return await loop.run_in_executor(self._executor, self._fetcher.fetch, artifact)
+        except DownloadFailed as error:
+            self._remember(artifact.sha256 or "", error, loop.time(), loop.time() - began)
+            raise
+
+    def _remember(self, sha256: str, error: DownloadFailed, now: float, took: float) -> None:
+        """Answer with it for as long as it took to find out: whoever asks again in vain costs no more than that."""
+        self._failed.pop(sha256, None)
+        self._failed[sha256] = error, now + min(max(took, _SOON if error.lasting else 0.0), _LONGEST)
+        if len(self._failed) > _MOST_FAILURES:
+            self._failed.popitem(last=False)
 
     def _over(self, sha256: str, task: "asyncio.Task[Path]") -> None:
         del self._underway[sha256]

@@ -15,6 +15,8 @@ from tf_tester.errors import TfTesterError
 CHUNK = 256 * 1024
 _WITH_HEADERS = 64 * 1024
 """Bytes of a file that go out together with the headers; a smaller file is done with that."""
+_REFUSED = 400
+_LONGEST_REASON = 300
 GONE = 499
 """nginx's number for a client that went away."""
 log = logging.getLogger("tf_tester.serve")
@@ -31,12 +33,17 @@ class Response(Struct):
     span: tuple[int, int] = (0, 0)
     parts: AsyncGenerator[bytes, None] | None = None
     """What is sent in place of the body as it comes: as many bytes as `span` has."""
+    reason: str | None = None
+    """What stands behind the status in place of its usual phrase: pip and twine show it, and nothing of the body."""
 
 
 def text_response(status: int, text: str, **headers: str) -> Response:
-    """Return a sentence for a person."""
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Response(status, {"content-type": "text/plain; charset=utf-8"} | named, f"{printable(text)}\n".encode())
+    """Return a sentence for a person; where it says why something is refused it is the status's phrase, too."""
+    told = {"content-type": "text/plain; charset=utf-8"}
+    told |= {name.replace("_", "-"): value for name, value in headers.items()}
+    sentence = printable(text)
+    reason = sentence.encode("ascii", "replace").decode()[:_LONGEST_REASON] if status >= _REFUSED else None
+    return Response(status, told, f"{sentence}\n".encode(), reason=reason)
 
 
 async def send(answer: Response, request: web.BaseRequest) -> tuple[web.StreamResponse, int]:
@@ -45,7 +52,9 @@ async def send(answer: Response, request: web.BaseRequest) -> tuple[web.StreamRe
     Where the bytes can't be had to their end the connection is cut, so that nobody takes a part for the whole.
     """
     if answer.file is None and answer.parts is None:
-        whole = web.Response(status=answer.status, headers=answer.headers, body=answer.body or None)
+        whole = web.Response(
+            status=answer.status, reason=answer.reason, headers=answer.headers, body=answer.body or None
+        )
         return whole, 0 if request.method == "HEAD" else len(answer.body)
     start, end = answer.span
     response = web.StreamResponse(status=answer.status, headers=answer.headers)

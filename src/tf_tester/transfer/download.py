@@ -32,7 +32,7 @@ from tf_tester.core.fetch.claims import (
     Wait,
 )
 from tf_tester.core.fetch.race import Race
-from tf_tester.core.fetch.retries import Retries, TroubleKind
+from tf_tester.core.fetch.retries import LASTING, Retries, TroubleKind
 from tf_tester.core.fetch.segments import EARLIER
 from tf_tester.core.index.links import display_url
 from tf_tester.core.text.sizes import duration_text
@@ -64,6 +64,7 @@ _HINTS = {
     TroubleKind.WRONG: "Nothing of it was kept. Ask whoever runs that source, or choose another one with --mirror.",
     TroubleKind.CONNECT: "Check the network and the proxy settings, or choose another source with --mirror.",
     TroubleKind.REFUSED: "Choose another source with --mirror, or ask whoever runs it why it refuses.",
+    TroubleKind.FORBIDDEN: "Let `tf-tester serve` ask it, or with '*.NAME' every host below a name.",
     TroubleKind.BUSY: "Wait a while, or choose another source with --mirror.",
 }
 _HINT = "Run again: what has arrived is kept, and the transfer goes on from there; or try another --mirror."
@@ -402,7 +403,7 @@ class _RunningDownload:
         for name in self._race.liars:
             self._download.learn(SourceUse(name, right=False, speed=None))
         name, last = self._failures[-1]
-        return DownloadFailed(
+        failed = DownloadFailed(
             f"{self._artifact.filename} can't be had: {name} {last.reason}",
             hint=_HINTS.get(last.kind, _HINT),
             detail="\n".join(
@@ -410,6 +411,8 @@ class _RunningDownload:
                 for name, trouble in _last_of_each(self._failures)
             ),
         )
+        failed.lasting = all(trouble.kind in LASTING for _, trouble in _last_of_each(self._failures))
+        return failed
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()

@@ -91,7 +91,9 @@ class HttpSession:
             for _ in range(MAX_REDIRECTS + 1):
                 host = origin(target).host
                 if self._may_ask is not None and not self._may_ask(host):
-                    raise Trouble(TroubleKind.CONTENT, f"leads to {host}, which is not a host to be asked")
+                    raise Trouble(
+                        TroubleKind.FORBIDDEN, f"leads to {host}, which may not be asked (--allow-host {host})"
+                    )
                 response = await self._ask(method, target, headers, secret if origin(target) == asked else None)
                 try:
                     location = response.headers.get("Location")

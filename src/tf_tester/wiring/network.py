@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from msgspec import Struct
 
 from tf_tester import __version__
+from tf_tester.core.access.hosts import HostList
 from tf_tester.core.config.settings import AttestationPolicy, Settings
 from tf_tester.core.fetch.ranking import MirrorComparison
 from tf_tester.core.fetch.sourcing import known_of
@@ -115,7 +116,7 @@ def _client(
         ClientSettings(
             environ=environ,
             identities=ours.identities,
-            may_ask=None if hosts is None else frozenset((*hosts, *ours.hosts())).__contains__,
+            may_ask=None if hosts is None else HostList((*hosts, *ours.hosts())).has,
             offline=settings.offline,
             user_agent=USER_AGENT,
         )

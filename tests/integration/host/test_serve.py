@@ -44,6 +44,7 @@ class Got:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    reason: str = ""
     cut: bool = False
     """Whether the connection ended before the body did."""
 
@@ -64,7 +65,7 @@ class Served:
             response = connection.getresponse()
             told = {name.lower(): value for name, value in response.getheaders()}
             try:
-                return Got(response.status, told, response.read())
+                return Got(response.status, told, response.read(), response.reason)
             except http.client.IncompleteRead as error:
                 return Got(response.status, told, error.partial, cut=True)
             except ConnectionError:
@@ -271,11 +272,27 @@ def test_what_is_here_is_served_while_the_upstream_is_gone(served: Served, index
     assert "retry-after" in answer.headers
 
 
-def test_an_upstream_that_refuses_is_a_502_and_not_a_crash(served: Served, index: Simulator) -> None:
-    path = served.file("toy", "toy-1.0-py3-none-any.whl")
-    index.fault("toy-1.0-py3-none-any.whl", Status(403))
-    assert served.get(path).status == 502
+@pytest.mark.parametrize(("fault", "status"), [(Status(403), 404), (Status(500), 502), (Lie(at=7), 502)])
+def test_an_upstream_that_refuses_is_no_crash_and_what_lasts_is_told_so(
+    served: Served, index: Simulator, fault: Fault, status: int
+) -> None:
+    """Clients ask six times after a 5xx; and pip shows the status line, not the body."""
+    name = "toy-1.0-py3-none-any.whl"
+    path = served.file("toy", name)
+    index.fault(name, fault)
+    answer = served.get(path)
+    assert (answer.status, answer.reason.startswith(f"{name} can't be had: authority ")) == (status, True)
     assert served.get("/healthz").status == 200
+
+
+def test_a_client_that_asks_again_in_vain_costs_nobody_anything(served: Served, index: Simulator) -> None:
+    name = "toy-1.0-py3-none-any.whl"
+    path = served.file("toy", name)
+    index.fault(name, Status(404))
+    index.forget_counts()
+    with ThreadPoolExecutor(8) as pool:
+        assert {answer.status for answer in pool.map(lambda _: served.get(path), range(16))} == {404}
+    assert index.requests[name] == 1
 
 
 # -- clients
@@ -633,10 +650,12 @@ def test_files_come_only_from_hosts_that_are_allowed(user: User, index: Simulato
     with serving(user) as running:
         index.forget_counts()
         answer = running.get(running.file("toy", artifact.filename))
-        assert answer.status == 502
+        assert answer.status == 404
+        assert "may not be asked (--allow-host localhost)" in answer.reason
         assert index.requests[artifact.filename] == 0, "nobody was asked"
-    with serving(user, "--allow-host", "localhost") as running:
-        assert running.get(running.file("toy", artifact.filename)).status == 200
+    for allowed in ("localhost", "LOCALHOST."):
+        with serving(user, "--allow-host", allowed) as running:
+            assert running.get(running.file("toy", artifact.filename)).status == 200
 
 
 def test_files_are_asked_for_elsewhere(user: User, index: Simulator, big: bytes) -> None:

@@ -78,7 +78,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "hosts",
     multiple=True,
     metavar="HOST",
-    help="Files may come from here, besides indexes and mirrors.",
+    help="Files may come from here, besides indexes and mirrors; '*.NAME' is every host below a name.",
 )
 @click.option(
     "--rate",

@@ -27,10 +27,14 @@ class TroubleKind(Enum):
     """It was asked for a part and answered with something else."""
     CONTENT = auto()
     """It has something else under this address: HTML, a file of another size, a forbidden redirect."""
+    FORBIDDEN = auto()
+    """It leads to a host that may not be asked."""
     WRONG = auto()
     """It gave these bytes, and they aren't those promised."""
 
 
+LASTING = frozenset({TroubleKind.REFUSED, TroubleKind.FORBIDDEN})
+"""Asking again soon brings the same."""
 _ONCE = {TroubleKind.BUSY, TroubleKind.RANGES}
 _RESUMES = 5
 """As long as each brings something."""
