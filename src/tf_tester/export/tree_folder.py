@@ -4,12 +4,15 @@ current -> generations/ID                       what is shown, switched by one r
 generations/ID/simple, pypi, manifest.json      pages; those that didn't change are links to earlier ones
 generations/ID/packages -> ../../packages       so that any server that follows links can serve `current` alone
 packages/                                       files, shared by generations
+
+Everybody may read all of it, whatever the umask of who publishes: a web server runs as another user.
 """
 
 import hashlib
 import os
 import re
 import shutil
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,6 +26,8 @@ from tf_tester.errors import OurFailure, UsageError
 _CURRENT = "current"
 _FILES = "packages"
 _FILE = re.compile(r"packages/[0-9a-f]{2}/[0-9a-f]{64}/[^/]+")
+_READ, _ENTERED = 0o444, 0o555
+"""What everybody may do with a file, and with a folder."""
 _OURS = (".lock", _CURRENT)
 
 
@@ -51,6 +56,7 @@ class FolderTarget:
         try:
             with self._errors():
                 self._sweep()
+                self._open()
             yield
         finally:
             lock.release()
@@ -110,6 +116,7 @@ class FolderTarget:
                 (folder / name).write_bytes(content)
             (folder / _FILES).symlink_to(Path("..", "..", _FILES))
             (self._root / _FILES).mkdir(exist_ok=True)
+            self._open()
             self._sync(self._root)
             folder.rename(target)
 
@@ -127,6 +134,27 @@ class FolderTarget:
                 return (self._root / _CURRENT / path).read_bytes()
             except (FileNotFoundError, NotADirectoryError):
                 return None
+
+    def closed(self) -> list[str]:
+        with self._errors():
+            return [path.relative_to(self._root).as_posix() for path, _ in self._closed()]
+
+    def _open(self) -> None:
+        for path, mode in self._closed():
+            path.chmod(mode)
+
+    def _closed(self) -> Iterator[tuple[Path, int]]:
+        """Yield what not everybody can read, with the modes that it should have; a folder before what is in it."""
+        todo = [self._root]
+        while todo:
+            folder = todo.pop()
+            yield from _with_mode(folder, folder.stat().st_mode, _ENTERED)
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        todo.append(Path(entry.path))
+                    elif entry.is_file(follow_symlinks=False) and entry.name not in _OURS:
+                        yield from _with_mode(Path(entry.path), entry.stat().st_mode, _READ)
 
     def digest(self, path: str) -> str | None:
         with self._errors():
@@ -179,6 +207,11 @@ class FolderTarget:
                 f"{self._root} can't be used: {error.strerror or error}.",
                 hint="Free some space, or choose another place; what is shown there is as it was.",
             ) from error
+
+
+def _with_mode(path: Path, mode: int, wanted: int) -> Iterator[tuple[Path, int]]:
+    if mode & wanted != wanted:
+        yield path, stat.S_IMODE(mode) | wanted
 
 
 @contextmanager

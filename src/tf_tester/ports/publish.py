@@ -57,6 +57,10 @@ class TreeTarget(Protocol):
         """Return a page as it is shown, or what is told of it; None: it isn't there."""
         ...
 
+    def closed(self) -> Sequence[str]:
+        """Return what a web server's user can't read of all that is there, by path."""
+        ...
+
     def digest(self, path: str) -> str | None:
         """Return the SHA-256 of a shared file, of its bytes as they are now; None: it isn't there."""
         ...

@@ -216,6 +216,29 @@ def test_old_generations_go_and_what_they_alone_needed(synced: User, index: Simu
     publish(synced, "--verify", "--deep")
 
 
+def closed(tree: Path) -> list[str]:
+    """What another user, such as a web server's, can't read."""
+    found = [path for path in (tree, *tree.rglob("*")) if not path.is_symlink() and path.name != ".lock"]
+    wanted = {path: 0o555 if path.is_dir() else 0o444 for path in found}
+    return [path.name for path, mode in wanted.items() if path.stat().st_mode & mode != mode]
+
+
+def test_everybody_can_read_it_whatever_the_umask_and_the_modes_of_before(synced: User, index: Simulator) -> None:
+    tree = synced.folder / "tree"
+    words = [sys.executable, "-m", "tf_tester", "publish", "tree"]
+    masked = ["sh", "-c", 'umask 077; exec "$@"', "sh", *words]
+    subprocess.run(masked, cwd=synced.folder, env=synced.env, check=True, capture_output=True)
+    assert closed(tree) == []
+    for path in (tree, tree / "packages", *tree.glob("packages/??/*/*"), tree / "current/simple/toy/index.html"):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    found = publish(synced, "--verify", code=4)
+    assert "packages can't be read by other users" in found.err
+    assert "simple/toy/index.html can't be read by other users" in found.err
+    assert "nothing new" in publish(synced).out
+    assert closed(tree) == []
+    publish(synced, "--verify")
+
+
 def test_what_is_wrong_is_found(synced: User) -> None:
     publish(synced)
     assert "are as the manifest says" in publish(synced, "--verify").out

@@ -153,9 +153,7 @@ def _verified(manifest: "Manifest", troubles: list[str], *, deep: bool, signed: 
     how = "" if deep else ", files by their size alone (--deep reads them)"
     who = "" if signed else "; the signature was not looked at (--key)"
     if troubles:
-        number = len(troubles)
-        differ = "differs" if number == 1 else "differ"
-        say([f"{manifest.generation}: of {looked}, {number} {differ} from the manifest."])
+        say([f"{manifest.generation}: {count_text(len(troubles), 'fault')} in {looked}."])
         return OWN_FAILURE
     say([f"{manifest.generation}: {looked} are as the manifest says{how}{who}."])
     return 0

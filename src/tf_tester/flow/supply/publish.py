@@ -161,6 +161,9 @@ def verify(target: TreeTarget, signer: Signer | None, *, deep: bool) -> tuple[Ma
         digest = target.digest(path) if deep and size is not None else wanted.sha256
         return _trouble(path, None if size is None or digest is None else TreeFile(digest, size), wanted)
 
+    troubles += [
+        f"{path or '.'} can't be read by other users (`tf-tester publish` mends that)" for path in target.closed()
+    ]
     with ThreadPoolExecutor(_AT_ONCE, "verify") as pool:
         troubles += filter(None, pool.map(page_trouble, manifest.pages))
         troubles += filter(None, pool.map(file_trouble, manifest.files))
