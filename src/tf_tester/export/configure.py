@@ -1,7 +1,7 @@
 """Set a mirror in the configuration of other tools for good, take it back, and say what is set."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ from tf_tester.export.places import (
     ConfigScope,
     ConfigTarget,
     Tool,
+    further_variables,
     pip_files,
     target,
     variables,
@@ -60,6 +61,8 @@ class FoundSetting(Struct, frozen=True):
     ours: bool = False
     overruled: bool = False
     """Another one is stronger."""
+    further: bool = False
+    """It is asked besides the others."""
 
 
 def use(
@@ -69,7 +72,8 @@ def use(
 
     Raises `UsageError`, `ConfigError` for a file that its tool couldn't read, `OurFailure`.
     """
-    plans = [_planned(target(tool, scope, around), wanted) for tool in tools]
+    texts: dict[Path, str] = {}
+    plans = [_planned(target(tool, scope, around), wanted, texts) for tool in tools]
     changes = []
     for place, before, text, values in plans:
         after = text.encode()
@@ -77,23 +81,34 @@ def use(
         if before == after:
             told = f"{display_url(_value(place, values))} was set already"
         else:
-            undo.remember(_kept(place, before, after, values, undo.recall(place.file)))
+            undo.remember(_kept(place, before, after, values, undo.recall(place.file, place.tool)))
             write_atomically(place.file, after)
-        changes.append(FileChange(place.tool, scope, place.file, told, tuple(_remarks(place, wanted, around))))
+        changes.append(FileChange(place.tool, scope, place.file, told, tuple(_remarks(place, wanted, around, undo))))
     return changes
 
 
 def reset(tools: Sequence[Tool], scope: ConfigScope, around: ConfigContext, undo: UndoFolder) -> list[FileChange]:
     """Put back what was there before `use`; tools for which nothing was changed are left out."""
-    changes = []
+    changed: list[tuple[ConfigTarget, SavedFile]] = []
     for tool in tools:
         with suppress(UsageError):
             place = target(tool, scope, around)
-            kept = undo.recall(place.file)
+            kept = undo.recall(place.file, tool)
             if kept is not None:
-                changes.append(FileChange(tool, scope, place.file, _put_back(place, kept)))
-                undo.forget(place.file)
-    return changes
+                changed.append((place, kept))
+    changes = []
+    while changed:
+        # Of several in one file the one that was set last goes first: then it comes back byte for byte.
+        place, kept = next((one for one in changed if _is_as_left(*one)), changed[0])
+        changed.remove((place, kept))
+        changes.append(FileChange(place.tool, scope, place.file, _put_back(place, kept)))
+        undo.forget(place.file, place.tool)
+    return sorted(changes, key=lambda change: tools.index(change.tool))
+
+
+def _is_as_left(place: ConfigTarget, kept: SavedFile) -> bool:
+    content = read_settings(place.file)
+    return content is not None and fingerprint(content) == kept.after
 
 
 def show(around: ConfigContext, undo: UndoFolder) -> list[FoundSetting]:
@@ -103,25 +118,59 @@ def show(around: ConfigContext, undo: UndoFolder) -> list[FoundSetting]:
         here = [
             FoundSetting(tool, name, None, around.environ[name]) for name in variables(tool) if around.environ.get(name)
         ]
-        for scope in ConfigScope:
-            with suppress(TfTesterError):
-                place = target(tool, scope, around)
-                content = read_settings(place.file)
-                url = place.editor.read(_text(place.file, content)).get(place.key) if content else None
-                if url:
-                    here.append(FoundSetting(tool, scope, place.file, url, ours=undo.recall(place.file) is not None))
+        here += _of_pip(around, undo, PIP_KEYS[0]) if tool is Tool.PIP else _of_files(tool, around, undo)
         found += [
             FoundSetting(one.tool, one.scope, one.file, display_url(one.url), one.ours, overruled=number > 0)
             for number, one in enumerate(here)
         ]
+        found += _further(tool, around, undo)
     return found
 
 
-def _planned(place: ConfigTarget, wanted: WantedIndex) -> tuple[ConfigTarget, bytes | None, str, dict[str, str | None]]:
+def _of_files(tool: Tool, around: ConfigContext, undo: UndoFolder) -> Iterator[FoundSetting]:
+    """Yield what a tool's files say, the strongest first."""
+    for scope in ConfigScope:
+        with suppress(TfTesterError):
+            place = target(tool, scope, around)
+            content = read_settings(place.file)
+            url = place.editor.read(_text(place.file, content)).get(place.key) if content else None
+            if url:
+                yield FoundSetting(tool, scope, place.file, url, ours=undo.recall(place.file, tool) is not None)
+
+
+def _of_pip(around: ConfigContext, undo: UndoFolder, key: str) -> list[FoundSetting]:
+    """Return what pip's files say, the strongest first: a command's own section is stronger than every [global]."""
+    own: list[FoundSetting] = []
+    others: list[FoundSetting] = []
+    for whose, file in reversed(pip_files(around)):
+        with suppress(TfTesterError):
+            content = read_settings(file)
+            for section, value in (ini_sections(_text(file, content), key) if content else {}).items():
+                ours = section == "global" and undo.recall(file, Tool.PIP) is not None
+                scope = whose if section == "global" else f"{whose} [{section}]"
+                found = [FoundSetting(Tool.PIP, scope, file, url, ours) for url in value.split()]
+                (others if section == "global" else own).extend(found)
+    return [*own, *others]
+
+
+def _further(tool: Tool, around: ConfigContext, undo: UndoFolder) -> Iterator[FoundSetting]:
+    """Yield what is asked besides: there a newer file of the same name may come from."""
+    for name in further_variables(tool):
+        for url in (around.environ.get(name) or "").split():
+            yield FoundSetting(tool, name, None, display_url(url), further=True)
+    for one in _of_pip(around, undo, "extra-index-url") if tool is Tool.PIP else ():
+        yield FoundSetting(tool, one.scope, one.file, display_url(one.url), further=True)
+
+
+def _planned(
+    place: ConfigTarget, wanted: WantedIndex, texts: dict[Path, str]
+) -> tuple[ConfigTarget, bytes | None, str, dict[str, str | None]]:
+    """Return what a file has, and what it will have. `texts`: what files will have after those that come before."""
     values = _values(place, wanted)
-    before = read_settings(place.file)
+    before = texts[place.file].encode() if place.file in texts else read_settings(place.file)
     try:
-        return place, before, place.editor.write(_text(place.file, before), values), values
+        texts[place.file] = place.editor.write(_text(place.file, before), values)
+        return place, before, texts[place.file], values
     except ConfigError as error:
         raise ConfigError(
             f"{place.file}: {error.message}.",
@@ -156,10 +205,14 @@ def _kept(
     current = place.editor.read(_text(place.file, before))
     old = {key: current.get(key) for key in values}
     origin = before
-    if earlier is not None:
-        untouched = before is not None and fingerprint(before) == earlier.after
-        origin = earlier.before if untouched else before
-        old |= {key: value for key, value in earlier.old.items() if untouched or current.get(key) == earlier.new[key]}
+    if earlier is not None and before is not None:
+        untouched = fingerprint(before) == earlier.after
+        ours = {key: value for key, value in earlier.old.items() if untouched or current.get(key) == earlier.new[key]}
+        if untouched:
+            origin = earlier.before
+        elif ours:
+            origin = place.editor.write(_text(place.file, before), ours).encode()
+        old |= ours
     return SavedFile(str(place.file), place.tool, place.scope, origin, fingerprint(after), old, dict(values))
 
 
@@ -198,11 +251,15 @@ def _value(place: ConfigTarget, values: Mapping[str, str | None]) -> str:
 # -- what else matters
 
 
-def _remarks(place: ConfigTarget, wanted: WantedIndex, around: ConfigContext) -> list[str]:
+def _remarks(place: ConfigTarget, wanted: WantedIndex, around: ConfigContext, undo: UndoFolder) -> list[str]:
     remarks = [
         f"{name} is set and overrules it: {display_url(around.environ[name])}"
         for name in variables(place.tool)
         if around.environ.get(name)
+    ]
+    remarks += [
+        f"{display_url(one.url)} is asked, too ({one.file or one.scope}): what it has newer comes from there"
+        for one in _further(place.tool, around, undo)
     ]
     match place.tool:
         case Tool.PIP:

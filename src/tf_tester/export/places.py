@@ -116,13 +116,24 @@ def variables(tool: Tool) -> tuple[str, ...]:
         case Tool.PIP:
             return ("PIP_INDEX_URL", "PIP_PYPI_URL")
         case Tool.UV:
-            return ("UV_DEFAULT_INDEX",)
+            return ("UV_DEFAULT_INDEX", "UV_INDEX_URL")
         case Tool.PDM:
             return ("PDM_PYPI_URL",)
         case Tool.POETRY:
             return ("POETRY_PYPI_MIRROR_URL",)
         case Tool.CONDA:
             return ("CONDA_DEFAULT_CHANNELS", "CONDA_CHANNELS")
+
+
+def further_variables(tool: Tool) -> tuple[str, ...]:
+    """Return those that name indexes to be asked besides the one that is set."""
+    match tool:
+        case Tool.PIP:
+            return ("PIP_EXTRA_INDEX_URL",)
+        case Tool.UV:
+            return ("UV_INDEX", "UV_EXTRA_INDEX_URL")
+        case _:
+            return ()
 
 
 def pip_files(around: ConfigContext) -> list[tuple[str, Path]]:

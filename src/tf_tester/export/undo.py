@@ -35,30 +35,38 @@ class UndoFolder(Struct, frozen=True):
 
     folder: Path
 
-    def recall(self, file: Path) -> SavedFile | None:
-        try:
-            return msgspec.json.decode(self._place(file).read_bytes(), type=SavedFile)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except (OSError, msgspec.DecodeError) as error:
-            raise OurFailure(
-                f"What {file} was before can't be read: {error}.", hint=f"Look at {self._place(file)}."
-            ) from error
+    def recall(self, file: Path, tool: str) -> SavedFile | None:
+        """Return what was kept of a file when it was changed for a tool: several tools may have one file."""
+        for place in (self._place(file, tool), self._place(file)):
+            try:
+                kept = msgspec.json.decode(place.read_bytes(), type=SavedFile)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except (OSError, msgspec.DecodeError) as error:
+                raise OurFailure(f"What {file} was before can't be read: {error}.", hint=f"Look at {place}.") from error
+            if kept.tool == tool:
+                return kept
+        return None
 
     def remember(self, kept: SavedFile) -> None:
         """Remember a file before it is written: whatever happens then, the way back is known."""
-        place = self._place(Path(kept.path))
+        place = self._place(Path(kept.path), kept.tool)
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise OurFailure(f"{self.folder} can't be made: {error.strerror}.") from error
         write_atomically(place, msgspec.json.encode(kept), mode=0o600)
 
-    def forget(self, file: Path) -> None:
-        self._place(file).unlink(missing_ok=True)
+    def forget(self, file: Path, tool: str) -> None:
+        for place in (self._place(file, tool), self._place(file)):
+            with suppress(FileNotFoundError, NotADirectoryError, msgspec.DecodeError):
+                if msgspec.json.decode(place.read_bytes(), type=SavedFile).tool == tool:
+                    place.unlink()
 
-    def _place(self, file: Path) -> Path:
-        return self.folder / f"{hashlib.sha256(os.fsencode(file)).hexdigest()[:32]}.json"
+    def _place(self, file: Path, tool: str = "") -> Path:
+        """Return where it is kept; without a tool, where earlier versions kept it."""
+        named = f"-{tool}" if tool else ""
+        return self.folder / f"{hashlib.sha256(os.fsencode(file)).hexdigest()[:32]}{named}.json"
 
 
 def fingerprint(content: bytes) -> str:

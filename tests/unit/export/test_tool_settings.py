@@ -2,6 +2,7 @@
 
 import json
 import os
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -210,11 +211,76 @@ def test_what_is_stronger_is_named(around: ConfigContext, undo: UndoFolder) -> N
     assert any("uv.toml overrules it: https://project.example" in remark for remark in uv.remarks)
     found = show(stronger, undo)
     assert [(one.tool, one.scope, one.overruled, one.ours) for one in found] == [
-        ("pip", "user", False, True),
+        ("pip", "user [install]", False, False),
+        ("pip", "user", True, True),
         ("uv", "UV_DEFAULT_INDEX", False, False),
         ("uv", "project", True, False),
         ("uv", "user", True, True),
     ]
+
+
+def test_whatever_a_tool_reads_is_shown(around: ConfigContext, undo: UndoFolder) -> None:
+    old = in_home(around, ".pip/pip.conf", "[global]\nindex-url = https://old.example/simple\n")
+    extra = "extra-index-url =\n    https://one.example\n    https://two.example\n"
+    text = f"[global]\nindex-url = https://new.example/simple\n{extra}"
+    new = in_home(around, ".config/pip/pip.conf", text)
+    environ = {"UV_INDEX_URL": "https://env.example/simple", "UV_INDEX": "https://u:secret@more.example/simple"}
+    found = show(ConfigContext({**around.environ, **environ}, around.cwd, "linux"), undo)
+    assert [(one.scope, one.file, one.url, one.overruled, one.further) for one in found] == [
+        ("user", new, "https://new.example/simple", False, False),
+        ("user", old, "https://old.example/simple", True, False),
+        ("user", new, "https://one.example", False, True),
+        ("user", new, "https://two.example", False, True),
+        ("UV_INDEX_URL", None, "https://env.example/simple", False, False),
+        ("UV_INDEX", None, "https://***@more.example/simple", False, True),
+    ]
+    (change,) = use([Tool.PIP], ConfigScope.USER, MIRROR, around, undo)
+    assert f"https://one.example is asked, too ({new}): what it has newer comes from there" in change.remarks
+
+
+SHARED = '[project]\nname = "x"\nversion = "0"\n[tool.uv]\npackage = false\n[tool.poetry]\npackage-mode = false\n'
+
+
+@pytest.mark.parametrize(
+    "order", [[Tool.UV, Tool.POETRY], [Tool.POETRY, Tool.UV]], ids=lambda tools: "-".join(map(str, tools))
+)
+def test_two_tools_share_a_file(around: ConfigContext, undo: UndoFolder, order: list[Tool]) -> None:
+    file = around.cwd / "pyproject.toml"
+    file.write_text(SHARED)
+    first, second = order
+    use([Tool.UV, Tool.POETRY], ConfigScope.PROJECT, MIRROR, around, undo)
+    both = file.read_text()
+    assert both.count("https://mirror.example") == 2
+    assert [one.tool for one in show(around, undo) if one.ours] == [Tool.UV, Tool.POETRY]
+    reset([first], ConfigScope.PROJECT, around, undo)
+    assert [one.tool for one in show(around, undo) if one.ours] == [second], "each is taken back alone"
+    assert file.read_text().count("https://mirror.example") == 1
+    reset([second], ConfigScope.PROJECT, around, undo)
+    assert tomllib.loads(file.read_text()) == tomllib.loads(SHARED)
+    file.write_text(SHARED)
+    for tool in order:
+        use([tool], ConfigScope.PROJECT, MIRROR, around, undo)
+    assert {change.told for change in reset(list(Tool), ConfigScope.PROJECT, around, undo)} == {"as it was before"}
+    assert file.read_text() == SHARED, "both are taken back to the byte"
+
+
+def test_what_was_ours_before_somebodys_change_does_not_come_back(around: ConfigContext, undo: UndoFolder) -> None:
+    file = in_home(around, ".config/pip/pip.conf", "[global]\nindex-url = https://old.example/simple\n")
+    use([Tool.PIP], ConfigScope.USER, MIRROR, around, undo)
+    file.write_text(file.read_text() + "no-color = true\n")
+    use([Tool.PIP], ConfigScope.USER, WantedIndex("https://second.example/simple", 30), around, undo)
+    reset([Tool.PIP], ConfigScope.USER, around, undo)
+    assert file.read_text() == "[global]\nindex-url = https://old.example/simple\nno-color = true\n"
+
+
+def test_what_an_earlier_version_kept_is_found(around: ConfigContext, undo: UndoFolder) -> None:
+    file = in_home(around, ".config/pip/pip.conf", "[global]\nindex-url = https://old.example/simple\n")
+    use([Tool.PIP], ConfigScope.USER, MIRROR, around, undo)
+    [kept] = undo.folder.iterdir()
+    kept.rename(kept.with_name(kept.name.replace("-pip", "")))
+    assert len(reset([Tool.PIP], ConfigScope.USER, around, undo)) == 1
+    assert "old.example" in file.read_text()
+    assert not list(undo.folder.iterdir())
 
 
 PLACES: list[tuple[str, Tool, ConfigScope, Mapping[str, str], str]] = [

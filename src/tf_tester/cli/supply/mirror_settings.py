@@ -109,6 +109,7 @@ def show() -> int:
         words += [str(one.file)] if one.file else []
         words += ["(set by tf-tester)"] if one.ours else []
         words += ["overruled"] if one.overruled else []
+        words += ["asked besides"] if one.further else []
         print(printable("  ".join(words)))
     return 0
 
