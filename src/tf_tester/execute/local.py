@@ -248,6 +248,7 @@ class _Spawned:
             stdout=streams.stdout,
             stderr=streams.stderr,
             start_new_session=True,
+            umask=command.umask,
         )
         self.pid = self._process.pid
         self._handle: int | None = None

@@ -23,6 +23,8 @@ class Command(Struct, frozen=True):
     program to end, the input's closing ends everything at once, and where it has ended nothing is left."""
     ahead: bytes = b""
     """What a launcher can do before it is given this command: see `Sandbox.ahead`."""
+    umask: int = -1
+    """-1: the caller's own."""
 
 
 class Streams(Struct, frozen=True):

@@ -8,7 +8,6 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import partial
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -17,14 +16,15 @@ from packaging.utils import canonicalize_name
 from tf_tester.core.wheel.wheel_rules import check_metadata
 from tf_tester.errors import BadWheel, BuildFailed, DownloadFailed
 from tf_tester.model.artifact import Artifact
+from tf_tester.model.host.exit import Exit
 from tf_tester.model.host.interpreter import Interpreter
 from tf_tester.model.host.world import Moved, World
 from tf_tester.model.lock import Pin
-from tf_tester.ports.execute import Sandbox
 from tf_tester.ports.fetch import Fetcher
 from tf_tester.ports.memory import Memos
 from tf_tester.ports.resolve import BuiltWheel
 from tf_tester.ports.store import Blobs
+from tf_tester.resolve.confinement import BuildEnded, Confinement
 from tf_tester.resolve.indexed_uv import IndexedUv
 from tf_tester.resolve.loopback import QuestionView
 from tf_tester.resolve.metadata import from_wheel
@@ -50,7 +50,7 @@ class Builder:
         memory: Memos[BuiltWheel],
         blobs: Blobs,
         fetcher: Fetcher,
-        sandbox: Callable[[], Sandbox],
+        confinement: Confinement,
         exclusive: Callable[[str], AbstractContextManager[None]],
         remove_tree: Callable[[Path], None],
     ) -> None:
@@ -61,8 +61,7 @@ class Builder:
         self._memory = memory
         self._blobs = blobs
         self._fetcher = fetcher
-        self._sandbox = sandbox
-        """Asked for when there is something to be built."""
+        self._confinement = confinement
         self._exclusive = exclusive
         """A lock by name over all processes that share the store."""
         self._remove_tree = remove_tree
@@ -141,9 +140,6 @@ class Builder:
         self, source: Path, out: Path, interpreter: Interpreter, name: str, *, seen_at: Path | None = None
     ) -> None:
         """Build. `seen_at`: where the build finds the source, if its sandbox can show it there."""
-        sandbox = self._sandbox()
-        place = seen_at if seen_at is not None and sandbox.moves else source
-        moved = () if place == source else (Moved(source, place),)
         view = QuestionView(interpreter, None, lambda _name: False, self._metadata.read, serves_files=True)
         url = self._loopback.url(view)
         try:
@@ -154,21 +150,10 @@ class Builder:
                     limits = out / "build-constraints.txt"
                     limits.write_text(constraint, encoding="ascii")
                     words += ["--build-constraints", str(limits)]
-                # A cache of its own: what a build leaves there, nobody else uses.
-                with self.fresh("home") as home:
-                    world = World(
-                        (self._uv.path, *interpreter.folders), (out, home, *(() if moved else (source,))), moved=moved
-                    )
-                    done = self._uv.run(
-                        [*words, "--", str(place)],
-                        cwd=out,
-                        index=url,
-                        home=home,
-                        confine=partial(sandbox.wrap, world=world),
-                    )
-                if done.returncode == 0:
+                end, errors = self._attempt(words, source, out, interpreter, seen_at=seen_at, index=url)
+                if end.code == 0:
                     return
-                first_errors = first_errors or done.stderr
+                first_errors = first_errors or errors
             if view.errors:
                 raise view.errors[0]
             raise BuildFailed(
@@ -176,8 +161,40 @@ class Builder:
                 hint="Its build's own words are in the evidence; a compiler or a system library may be missing.",
                 detail=first_errors,
             )
+        except BuildEnded as ended:
+            raise BuildFailed(
+                f"{name} could not be built from source for Python {interpreter.label}: {ended}.",
+                hint=ended.hint,
+                detail=ended.detail,
+            ) from ended
         finally:
             self._loopback.forget(view)
+
+    def _attempt(
+        self,
+        words: list[str],
+        source: Path,
+        out: Path,
+        interpreter: Interpreter,
+        *,
+        seen_at: Path | None,
+        index: str,
+    ) -> tuple[Exit, str]:
+        moves = seen_at is not None and self._confinement.sandbox().moves
+        place = seen_at if seen_at is not None and moves else source
+        # A cache of its own: what a build leaves there, nobody else uses.
+        with self.fresh("home") as home, self.fresh("streams") as streams:
+            world = World(
+                (self._uv.path, *interpreter.folders),
+                (out, home, *(() if moves else (source,))),
+                moved=(Moved(source, place),) if moves else (),
+            )
+            command = self._uv.command([*words, "--", str(place)], cwd=out, index=index, home=home)
+            self._uv.check_not_stopped()
+            try:
+                return self._confinement.run(command, world, streams, scratch=(out, home, source))
+            finally:
+                self._uv.check_not_stopped()
 
     @contextmanager
     def fresh(self, word: str) -> Iterator[Path]:

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -63,34 +63,35 @@ class Uv:
                     ) from error
             return self._path
 
-    def run(
-        self,
-        words: Sequence[str],
-        *,
-        cwd: Path,
-        index: str,
-        stdin: str = "",
-        home: Path | None = None,
-        confine: Callable[[Command], Command] = lambda command: command,
-    ) -> subprocess.CompletedProcess[str]:
-        """Run uv once, quietly, in a clean environment, with `index` as its only one; whoever calls judges the status.
+    def command(self, words: Sequence[str], *, cwd: Path, index: str, home: Path | None = None) -> Command:
+        """Return how uv runs once, quietly, in a clean environment, with `index` as its only one.
 
-        `home` stands for the one that calls share, `confine` puts the call into a sandbox (then without `stdin`).
-        Raises `InterruptedError` where `stop` came first.
+        `home` stands for the one that calls share.
         """
         home = home or self._home
         home.mkdir(exist_ok=True)
         argv = (str(self.path), *words[:1], "--no-config", "--no-progress", "--color=never", *words[1:])
-        command = confine(Command(argv, _environment(home, index), cwd))
-        process = self._start(command)
+        # Modes of files go into wheels.
+        return Command(argv, _environment(home, index), cwd, umask=0o022)
+
+    def run(self, words: Sequence[str], *, cwd: Path, index: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Run uv once, as `command` says; whoever calls judges the status.
+
+        Raises `InterruptedError` where `stop` came first.
+        """
+        process = self._start(self.command(words, cwd=cwd, index=index))
         try:
-            stdout, stderr = _communicate(process, None if command.supervised else stdin)
+            stdout, stderr = _communicate(process, stdin)
         finally:
             with self._lock:
                 self._running.discard(process)
+        self.check_not_stopped()
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+    def check_not_stopped(self) -> None:
+        """Raise `InterruptedError` where `stop` came."""
         if self._stopped:
             raise InterruptedError
-        return subprocess.CompletedProcess(argv, process.returncode, stdout, stderr)
 
     def _start(self, command: Command) -> subprocess.Popen[str]:
         """Start a process that `stop` ends from then on."""
@@ -109,14 +110,13 @@ class Uv:
                 errors="replace",
                 # Ctrl-C belongs to us: we end uv when we are asked to, not the terminal.
                 start_new_session=True,
-                # Modes of files go into wheels.
-                umask=0o022,
+                umask=command.umask,
             )
             self._running.add(process)
             return process
 
     def stop(self) -> None:
-        """End what runs, builds included, and start no other; waiting callers get `InterruptedError`."""
+        """End what runs, and start no other; waiting callers get `InterruptedError`."""
         with self._lock:
             self._stopped = True
             running = list(self._running)
@@ -149,21 +149,14 @@ def _environment(home: Path, index: str) -> dict[str, str]:
     return env
 
 
-def _communicate(process: subprocess.Popen[str], stdin: str | None) -> tuple[str, str]:
-    """Return what a process prints until it ends. None: its input stays open, as a launcher's must."""
-    lifeline = None
-    if stdin is None:
-        # Its closing would end what the launcher supervises; `communicate` closes whatever there is.
-        lifeline, process.stdin = process.stdin, None
+def _communicate(process: subprocess.Popen[str], stdin: str) -> tuple[str, str]:
+    """Return what a process prints until it ends."""
     try:
         return process.communicate(stdin)
     except BaseException:
         _kill(process)
         process.wait()
         raise
-    finally:
-        if lifeline is not None:
-            lifeline.close()
 
 
 def _kill(process: subprocess.Popen[str]) -> None:

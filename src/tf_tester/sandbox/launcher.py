@@ -285,6 +285,8 @@ def _run_program(order: "Order", protected: tuple[int, ...], failing: int) -> No
     kind = NO_SANDBOX
     try:
         os.setsid()  # no controlling terminal
+        if order["umask"] >= 0:
+            os.umask(order["umask"])
         kernel.prctl(kernel.PR_SET_PDEATHSIG, kernel.SIGKILL, "dying with init")
         for number in (kernel.SIGTERM, kernel.SIGUSR1, kernel.SIGPIPE, kernel.SIGXFSZ):
             kernel.on_signal(number, kernel.SIG_DFL)

@@ -65,6 +65,7 @@ def program(command: Command, limits: Limits, *, processes: int | None) -> dict[
         "argv": list(command.argv),
         "env": dict(command.env),
         "cwd": str(command.cwd),
+        "umask": command.umask,
         "limits": {"RLIMIT_CORE": 0} | {name: value for name, value in wanted.items() if value is not None},
     }
 

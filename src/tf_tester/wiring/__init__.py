@@ -39,6 +39,7 @@ from tf_tester.ports.execute import Sandbox, Starter
 from tf_tester.ports.index import GetPage
 from tf_tester.ports.tell import Tell
 from tf_tester.resolve.builder import Builder
+from tf_tester.resolve.confinement import Confinement
 from tf_tester.resolve.direct import DirectAccess, DirectWheels
 from tf_tester.resolve.indexed_uv import IndexedUv
 from tf_tester.resolve.loopback import LoopbackIndex
@@ -108,8 +109,11 @@ def services(
         metadata = MetadataReader(wheel_memos(base.ledger), base.blobs, fetching.transfer)
         uv = Uv(base.workplace / "uv")
         stack.enter_context(uv.remembering(folder.interpreters))
-        executor = LocalExecutor(launchers=base.launchers)
+        groups = ControlGroups()
+        executor = LocalExecutor(groups, base.launchers)
         stack.callback(executor.close)
+        # Of its own: the other one has launchers ready for the programs that are expected there.
+        builds = LocalExecutor(groups, base.launchers)
         layers = _layers(base)
         sandbox, refusal = _for(purpose, settings, base.workplace, base.launchers)
 
@@ -117,12 +121,13 @@ def services(
             uv.stop()
             layers.stop()
             executor.stop()
+            builds.stop()
             fetching.client.close()
 
         yield Services(
             packages=_packages(settings, fetching, metadata),
             storage=_storage(base, layers),
-            provisioning=_provisioning(base, fetching, metadata, uv, sandbox, stack),
+            provisioning=_provisioning(base, fetching, metadata, uv, builds, sandbox, stack),
             execution=_execution(settings, executor, sandbox, refusal),
             history=_history(settings, base.ledger, sandbox),
             run=RunContext(
@@ -222,7 +227,13 @@ def _packages(settings: Settings, fetching: NetworkAccess, metadata: MetadataRea
 
 
 def _provisioning(
-    base: _Base, fetching: NetworkAccess, metadata: MetadataReader, uv: Uv, sandbox: Sandbox, stack: ExitStack
+    base: _Base,
+    fetching: NetworkAccess,
+    metadata: MetadataReader,
+    uv: Uv,
+    builds: LocalExecutor,
+    sandbox: Sandbox,
+    stack: ExitStack,
 ) -> Provisioning:
     settings, workplace = base.settings, base.workplace
     loopback = LoopbackIndex(fetching.index, fetching.transfer)
@@ -233,7 +244,12 @@ def _provisioning(
         memory=LedgerMemos(base.ledger, BUILT),
         blobs=base.blobs,
         fetcher=fetching.transfer,
-        sandbox=cache(lambda: _build_sandbox(settings, workplace, base.launchers)),
+        confinement=Confinement(
+            builds,
+            sandbox=cache(lambda: _build_sandbox(settings, workplace, base.launchers)),
+            limits=limits(settings, memory=total_memory()),
+            timeout=settings.timeout.total_seconds(),
+        ),
         exclusive=base.folder.exclusive,
         remove_tree=remove_tree,
     )

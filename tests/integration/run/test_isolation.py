@@ -308,6 +308,24 @@ def test_without_a_sandbox_a_build_may_do_all_that_its_user_may(user: User, inde
     assert run.outcomes() == {"0.7": "build-failed"}
 
 
+BEYOND_A_LIMIT = {
+    "0.5": ("import os\nfor _ in range(64): os.write(2, b'x' * 65536)\n", "output=1M", "it printed more than 1M"),
+    "0.6": ("open('big', 'wb').write(b'x' * 48_000_000)\n", "scratch=32M", "it wrote more than 32M"),
+    "0.7": ("x = b'x' * 600_000_000\n", "memory=300M", "it needed more memory than 300M"),
+    "0.8": ("import time; time.sleep(1000)\n", "", "stopped after"),
+}
+
+
+def test_a_build_has_the_limits_and_the_time_of_a_test(user: User, index: Simulator, isolation: str) -> None:
+    for version, (runs, given, said) in BEYOND_A_LIMIT.items():
+        index.add_sdist(*make_sdist("toy", version, build_runs=runs), upload_time="2019-01-01T00:00:00Z")
+        words = ["--versions", version, "--allow-build", "toy", "--isolation", isolation]
+        run = user.run("test", "check.py", *words, *(["--limit", given] if given else ["--timeout", "3s"]))
+        assert run.outcomes() == {version: "build-failed"}, run.out
+        assert said in run.results()[version]["summary"]
+        assert len(run.results()[version]["detail"]) < 2**19
+
+
 LINKS_ITS_WHEEL = """
 import os
 import zipfile

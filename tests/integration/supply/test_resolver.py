@@ -22,14 +22,18 @@ from tests.simulator import LyingRange, NoRanges, Simulator, Status
 from tests.transfers import transferring
 from tests.wheels import make_sdist, make_wheel, metadata_text, zip_of
 from tf_tester.errors import BuildFailed, DownloadFailed, IndexUnreachable, StoreError, TfTesterError, Unresolvable
+from tf_tester.execute.local import LocalExecutor
 from tf_tester.index.http import HttpIndex, PageAccess
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.framework import Placeholder
 from tf_tester.model.host.interpreter import Interpreter
+from tf_tester.model.host.limits import Limits
 from tf_tester.model.host.platform import Platform
 from tf_tester.model.lock import Lock, Pin, Resolution
+from tf_tester.ports.execute import Command
 from tf_tester.ports.resolve import Question
 from tf_tester.resolve.builder import Builder
+from tf_tester.resolve.confinement import Confinement
 from tf_tester.resolve.indexed_uv import IndexedUv
 from tf_tester.resolve.loopback import LoopbackIndex, QuestionView
 from tf_tester.resolve.metadata import MetadataReader
@@ -55,9 +59,9 @@ class CountingUv(Uv):
         super().__init__(home)
         self.calls: list[str] = []
 
-    def run(self, words: Sequence[str], **more: Any) -> subprocess.CompletedProcess[str]:
+    def command(self, words: Sequence[str], **more: Any) -> Command:
         self.calls.append(words[0])
-        return super().run(words, **more)
+        return super().command(words, **more)
 
 
 class Process:
@@ -79,7 +83,7 @@ class Process:
         indexed = IndexedUv(self.uv, self.loopback, self.metadata, self.workplace)
         self.builder = Builder(
             indexed,
-            sandbox=NoSandbox,
+            confinement=Confinement(LocalExecutor(), NoSandbox, Limits(), None),
             memory=LedgerMemos(self.ledger, BUILT),
             blobs=self.blobs,
             fetcher=self.transfer,
@@ -654,7 +658,7 @@ def test_an_interrupted_build_leaves_nothing(
     def interrupted(*_: object, **__: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(process.uv, "run", interrupted)
+    monkeypatch.setattr(process.uv, "command", interrupted)
     with pytest.raises(KeyboardInterrupt):
         process.builder.project_wheel(project, running())
     with pytest.raises(KeyboardInterrupt):

@@ -42,7 +42,7 @@ def judge_harness(
     rows = begun(one_of_each([_row(event, stderr) for event in events if isinstance(event, RowFinished)]), events)
     last = next((event for event in reversed(events) if isinstance(event, SessionEnded)), None)
     unfinished = _unfinished(events)
-    death = _death(end, started=any(isinstance(event, SessionStarted) for event in events), stderr=stderr)
+    death = how_it_died(end, started=any(isinstance(event, SessionStarted) for event in events), stderr=stderr)
     if death is None and last is None:
         death = Outcome.CRASH, f"the process left through os._exit({end.code}) without ending its tests"
     elif death is None and last is not None and _differs(last.exit_code, end.code):
@@ -70,7 +70,7 @@ def judge_harness(
 
 def judge_command(end: Exit, *, target: str, stdout: str, stderr: str) -> tuple[TestRow, ...]:
     """Return the one row of a plain command: its exit status decides."""
-    death = _death(end, started=True, stderr=stderr)
+    death = how_it_died(end, started=True, stderr=stderr)
     if death is not None:
         outcome, reason = death
     elif end.code == 0:
@@ -190,8 +190,8 @@ def _unfinished(events: Sequence[HarnessEvent]) -> str | None:
     return running
 
 
-def _death(end: Exit, *, started: bool, stderr: str) -> tuple[Outcome, str] | None:
-    """Return how the process died, or None where it left by itself."""
+def how_it_died(end: Exit, *, started: bool = True, stderr: str = "") -> tuple[Outcome, str] | None:
+    """Return how a process died, with a sentence on why, or None where it left by itself."""
     if end.spawn_error:
         return Outcome.CRASH, f"it could not be started: {end.spawn_error}"
     if end.exceeded is not None:

@@ -1,0 +1,65 @@
+"""How builds are held: as tests are, in a sandbox, under limits, for so long and no longer."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+from tf_tester.core.outcome.judge import how_it_died
+from tf_tester.errors import BuildFailed
+from tf_tester.model.host.exit import Exit
+from tf_tester.model.host.limits import Limits
+from tf_tester.model.host.world import World
+from tf_tester.ports.execute import Command, Executor, Sandbox
+
+_LONGEST_ERRORS = 1 << 18
+"""Bytes of a build's standard error, from its end: there it says what went wrong."""
+
+
+class BuildEnded(BuildFailed):
+    """A build was ended, or never begun: by a limit, the time, a signal. It isn't worth another attempt."""
+
+
+class Confinement(Struct, frozen=True):
+    """What holds a build."""
+
+    executor: Executor
+    sandbox: Callable[[], Sandbox]
+    """Asked for when there is something to be built. Raises `IsolationUnavailable`."""
+    limits: Limits
+    timeout: float | None
+    """Seconds."""
+
+    def run(self, command: Command, world: World, streams: Path, *, scratch: Sequence[Path]) -> tuple[Exit, str]:
+        """Run a build and return how it ended and the last that it said on standard error.
+
+        `streams`: an empty folder of which the build sees nothing; `scratch`: folders whose size is limited. Raises
+        `BuildEnded` where it didn't end by itself.
+        """
+        end = self.executor.run(
+            self.sandbox().wrap(command, world),
+            stdout=streams / "stdout",
+            stderr=streams / "stderr",
+            timeout=self.timeout,
+            limits=self.limits,
+            scratch=scratch,
+        )
+        errors = _last_of(streams / "stderr")
+        if end.sandbox_error:
+            raise BuildEnded(
+                f"its sandbox could not be made: {end.sandbox_error}",
+                hint="`tf-tester doctor` shows what this system allows.",
+            )
+        if (death := how_it_died(end)) is not None:
+            hint = "--timeout gives it longer." if end.timed_out else ""
+            raise BuildEnded(death[1], hint=hint, detail=errors)
+        return end, errors
+
+
+def _last_of(file: Path) -> str:
+    try:
+        with file.open("rb") as stream:
+            stream.seek(max(0, file.stat().st_size - _LONGEST_ERRORS))
+            return stream.read(_LONGEST_ERRORS).decode("utf-8", "replace")
+    except FileNotFoundError:  # it was never started
+        return ""
