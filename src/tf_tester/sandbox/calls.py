@@ -109,17 +109,15 @@ def filter_calls(
     *,
     files_are_mounts: bool,
     truncates: bool,
-    modes: bool = False,
     protected: tuple[int, ...] = (),
 ) -> None:
     """Install the filter for this process and all that it starts. Raises `OSError`.
 
     `families` of sockets may be opened. `files_are_mounts`: read-only mounts protect what may only be read, and the
     process sees no others; without, the rest of the user's processes and files are within reach and more is refused.
-    `truncates`: something else sees to it that files are not cut. `modes`: modes, owners and times of files may be
-    changed all the same. No signal goes to the processes `protected`.
+    `truncates`: something else sees to it that files are not cut. No signal goes to the processes `protected`.
     """
-    code = _code(families, files_are_mounts, truncates, modes, protected)
+    code = _code(families, files_are_mounts, truncates, protected)
     buffer = ctypes.create_string_buffer(code, len(code))
     header = struct.pack("=HxxxxxxQ", len(code) // _INSTRUCTION.size, ctypes.addressof(buffer))
     check(libc.prctl(PR_SET_SECCOMP, ctypes.c_ulong(2), header, 0, 0), "the filter of system calls")
@@ -129,21 +127,19 @@ def prepare() -> None:
     """Work out now what sandboxes usually have: those who are forked from this process have it then."""
     for families, files_are_mounts in ((FAMILIES, True), ((), False), ((AF_UNIX,), False)):
         try:
-            _code(families, files_are_mounts, True, False, ())
+            _code(families, files_are_mounts, True, ())
         except OSError:
             return  # it is said when a sandbox is made
 
 
-def _code(
-    families: tuple[int, ...], files_are_mounts: bool, truncates: bool, modes: bool, protected: tuple[int, ...]
-) -> bytes:
+def _code(families: tuple[int, ...], files_are_mounts: bool, truncates: bool, protected: tuple[int, ...]) -> bytes:
     """Return the filter as the kernel takes it; written once, for that takes as long as all mounts of a sandbox."""
-    known = families, files_are_mounts, truncates, modes, protected
+    known = families, files_are_mounts, truncates, protected
     if known not in _WRITTEN:
         name = machine()
         if name not in _REFUSED:
             raise OSError(ENOSYS, "it is not known here", f"the list of system calls for {name}")
-        program = _instructions(name, families, files_are_mounts, truncates, protected, modes=modes)
+        program = _instructions(name, families, files_are_mounts, truncates, protected)
         _WRITTEN[known] = b"".join(_INSTRUCTION.pack(*instruction) for instruction in program)
     return _WRITTEN[known]
 
@@ -154,8 +150,6 @@ def _instructions(
     files_are_mounts: bool,
     truncates: bool,
     protected: tuple[int, ...],
-    *,
-    modes: bool = False,
 ) -> list[BpfInstruction]:
     # Another architecture's calls, and the x32 ones, are the same calls under other numbers.
     program = [(_LOAD, 0, 0, _ARCH), (_EQUAL, 1, 0, _AUDIT_ARCH[name]), (_GIVE, 0, 0, _KILL), (_LOAD, 0, 0, _NUMBER)]
@@ -166,8 +160,7 @@ def _instructions(
     answers |= dict.fromkeys((_CLONE3, _OPENAT2), _ERROR | ENOSYS)
     if not files_are_mounts:
         answers |= dict.fromkeys(_SHARED[name].values(), _ERROR | EPERM)
-        if not modes:
-            answers |= dict.fromkeys((*_PRETENDED[name].values(), *_PRETENDED_EVERYWHERE.values()), _ERROR)
+        answers |= dict.fromkeys((*_PRETENDED[name].values(), *_PRETENDED_EVERYWHERE.values()), _ERROR)
         answers |= dict.fromkeys((*_UNSUPPORTED[name].values(), *_UNSUPPORTED_EVERYWHERE.values()), _ERROR | ENOTSUP)
         if not truncates:
             answers[_TRUNCATE[name]] = _ERROR | EPERM

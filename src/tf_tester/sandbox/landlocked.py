@@ -34,7 +34,6 @@ class LandlockSandbox:
         network: bool = False,
         gpu: bool = False,
         abi: int = NEWEST,
-        modes: bool = False,
     ) -> None:
         self._workplace = workplace
         self._limits = limits
@@ -42,8 +41,6 @@ class LandlockSandbox:
         self._gpu = gpu
         self._abi = abi
         """No more than this ABI of Landlock is used."""
-        self._modes = modes
-        """Whether modes, owners and times may be changed: of all files that are the user's, whatever can be read."""
         self._unix_sockets = not any(_reachable_sockets(abstract=abi < SCOPES))
         self._count = 0
 
@@ -97,7 +94,6 @@ class LandlockSandbox:
             "writable": [*_DEVICES, *map(str, world.writable), *(gpu_devices() if self._gpu else ())],
             "abi": self._abi,
             "unix_sockets": self._unix_sockets,
-            "modes": self._modes,
             **program(command, self._limits, processes=processes),
         }
         return start(self._ahead, order, file)

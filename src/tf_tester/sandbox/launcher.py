@@ -354,7 +354,6 @@ def _confine(order: "Order", protected: tuple[int, ...]) -> None:
     filter_calls(
         FAMILIES if order["network"] else families,
         files_are_mounts=False,
-        modes=order["modes"],
         truncates=abi >= landlock.TRUNCATES,
         protected=() if abi >= landlock.SCOPES else protected,
     )

@@ -401,7 +401,7 @@ def _for(purpose: Purpose | None, settings: Settings, workplace: Path, starter: 
             return NoSandbox(), ""
 
 
-def _sandbox(settings: Settings, workplace: Path, starter: Starter, *, builds: bool = False) -> tuple[Sandbox, str]:
+def _sandbox(settings: Settings, workplace: Path, starter: Starter) -> tuple[Sandbox, str]:
     """Return the sandbox that was asked for, tried once; with `auto` the best that can be had.
 
     And where that is none, the system's reasons. Raises `IsolationUnavailable` where what was asked for can't be had.
@@ -419,7 +419,7 @@ def _sandbox(settings: Settings, workplace: Path, starter: Starter, *, builds: b
     reasons = []
     for kind in wanted:
         try:
-            return _tried(kind, settings, workplace, starter, builds=builds), ""
+            return _tried(kind, settings, workplace, starter), ""
         except IsolationUnavailable as error:
             if given is not None or settings.scratch is ScratchPlace.MEMORY:
                 raise
@@ -430,10 +430,10 @@ def _sandbox(settings: Settings, workplace: Path, starter: Starter, *, builds: b
 def _build_sandbox(settings: Settings, workplace: Path, starter: Starter) -> Sandbox:
     """Return a sandbox as for tests, but with the network: uv asks our loopback. Raises `IsolationUnavailable`."""
     changed = replace(settings, network=True, gpu=False, scratch=ScratchPlace.DISK)
-    return _sandbox(changed, workplace, starter, builds=True)[0]
+    return _sandbox(changed, workplace, starter)[0]
 
 
-def _tried(kind: IsolationKind, settings: Settings, workplace: Path, starter: Starter, *, builds: bool) -> Sandbox:
+def _tried(kind: IsolationKind, settings: Settings, workplace: Path, starter: Starter) -> Sandbox:
     """Try a sandbox out. Raises `IsolationUnavailable`."""
     if sys.platform != "linux":
         raise IsolationUnavailable("Tests can only be sandboxed on Linux.", hint="Use --isolation none.")
@@ -442,7 +442,7 @@ def _tried(kind: IsolationKind, settings: Settings, workplace: Path, starter: St
         # Its attribute is read at import: not on other systems.
         from tf_tester.sandbox.landlocked import LandlockSandbox
 
-        locked = LandlockSandbox(workplace, limits=allowed, network=settings.network, gpu=settings.gpu, modes=builds)
+        locked = LandlockSandbox(workplace, limits=allowed, network=settings.network, gpu=settings.gpu)
         locked.check(starter)
         return locked
     sandbox = NamespaceSandbox(workplace, limits=allowed, network=settings.network, gpu=settings.gpu)
