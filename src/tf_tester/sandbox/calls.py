@@ -71,6 +71,7 @@ _TRUNCATE = {"x86_64": 76, "aarch64": 45}
 _IOCTL = {"x86_64": 16, "aarch64": 29}
 _CLONE = {"x86_64": 56, "aarch64": 220}
 _SOCKET = {"x86_64": 41, "aarch64": 198}
+_SOCKETPAIR = {"x86_64": 53, "aarch64": 199}
 _PRLIMIT = {"x86_64": 302, "aarch64": 261}
 _KILLS = {"x86_64": (62, 129, 200, 234, 297), "aarch64": (129, 130, 131, 138, 240)}
 """kill, tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo: the process is their first argument."""
@@ -94,11 +95,15 @@ _IOCTLS = (0x5412, 0x541C, 0x40086602, 0x40046602, 0x401C5820)
 AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16
 FAMILIES = (AF_UNIX, AF_INET, AF_INET6, AF_NETLINK)
 """Of sockets: those that programs have a use for."""
+_KINDS = (1, 5)
+"""Streams and sequenced packets: such a socket reaches whoever it was connected to. A datagram reaches anybody."""
+_KIND_OF_SOCKET = 0xF
+"""The rest of the type of a socket are flags."""
 _INSTRUCTION = struct.Struct("=HBBI")
 _WRITTEN: "dict[tuple[object, ...], bytes]" = {}
 
 BpfInstruction = tuple[int, int, int, int]
-_LOAD, _EQUAL, _AT_LEAST, _HAS_BITS, _GIVE = 0x20, 0x15, 0x35, 0x45, 0x06
+_LOAD, _EQUAL, _AT_LEAST, _HAS_BITS, _MASK, _GIVE = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
 _ALLOW, _ERROR, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _NUMBER, _ARCH, _FIRST, _SECOND, _ONE = 0, 4, 16, 24, 8
 """Offsets: the call, the architecture, the low halves of the first two arguments; from one to the next."""
@@ -113,8 +118,9 @@ def filter_calls(
 ) -> None:
     """Install the filter for this process and all that it starts. Raises `OSError`.
 
-    `families` of sockets may be opened. `files_are_mounts`: read-only mounts protect what may only be read, and the
-    process sees no others; without, the rest of the user's processes and files are within reach and more is refused.
+    `families` of sockets may be opened; without UNIX ones there are pairs all the same, of streams. `files_are_mounts`:
+    read-only mounts protect what may only be read, and the process sees no others; without, the rest of the user's
+    processes and files are within reach and more is refused.
     `truncates`: something else sees to it that files are not cut. No signal goes to the processes `protected`.
     """
     code = _code(families, files_are_mounts, truncates, protected)
@@ -125,7 +131,7 @@ def filter_calls(
 
 def prepare() -> None:
     """Work out now what sandboxes usually have: those who are forked from this process have it then."""
-    for families, files_are_mounts in ((FAMILIES, True), ((), False), ((AF_UNIX,), False)):
+    for families, files_are_mounts in ((FAMILIES, True), ((), False)):
         try:
             _code(families, files_are_mounts, True, ())
         except OSError:
@@ -173,6 +179,11 @@ def _instructions(
     program += _argument(_CLONE[name], _FIRST, _HAS_BITS, (_NEW_USER,), found=_ERROR | EPERM, otherwise=_ALLOW)
     program += _argument(_IOCTL[name], _SECOND, _EQUAL, _IOCTLS, found=_ERROR | EPERM, otherwise=_ALLOW)
     program += _argument(_SOCKET[name], _FIRST, _EQUAL, families, found=_ALLOW, otherwise=_ERROR | EAFNOSUPPORT)
+    if AF_UNIX not in families:
+        # One end of a pair of datagrams can be sent from to any other socket.
+        body = [(_LOAD, 0, 0, _SECOND), (_MASK, 0, 0, _KIND_OF_SOCKET)]
+        body += _by_value(_EQUAL, _KINDS, found=_ALLOW, otherwise=_ERROR | EAFNOSUPPORT)
+        program += [(_EQUAL, 0, len(body), _SOCKETPAIR[name]), *body]
     for call, place in _MODE[name].values():
         program += _argument(call, _FIRST + place * _ONE, _HAS_BITS, (_SETUID,), found=_ERROR | EPERM, otherwise=_ALLOW)
     for call, place in _OPEN[name].values():
@@ -199,8 +210,13 @@ def _argument(
     call: int, offset: int, comparison: int, values: tuple[int, ...], *, found: int, otherwise: int
 ) -> list[BpfInstruction]:
     """Return an answer to one call by its argument; other calls pass through."""
-    body: list[BpfInstruction] = [(_LOAD, 0, 0, offset)]
-    for value in values:
-        body += [(comparison, 0, 1, value), (_GIVE, 0, 0, found)]
-    body.append((_GIVE, 0, 0, otherwise))
+    body = [(_LOAD, 0, 0, offset), *_by_value(comparison, values, found=found, otherwise=otherwise)]
     return [(_EQUAL, 0, len(body), call), *body]
+
+
+def _by_value(comparison: int, values: tuple[int, ...], *, found: int, otherwise: int) -> list[BpfInstruction]:
+    """Return an answer by what is loaded."""
+    program: list[BpfInstruction] = []
+    for value in values:
+        program += [(comparison, 0, 1, value), (_GIVE, 0, 0, found)]
+    return [*program, (_GIVE, 0, 0, otherwise)]

@@ -29,7 +29,7 @@ import struct
 import sys
 
 from tf_tester.sandbox import kernel, landlock
-from tf_tester.sandbox.calls import AF_UNIX, FAMILIES, filter_calls
+from tf_tester.sandbox.calls import FAMILIES, filter_calls
 from tf_tester.sandbox.kernel import check, libc
 from tf_tester.sandbox.messages import LONGEST_REASON, NO_PROGRAM, NO_SANDBOX
 from tf_tester.sandbox.world import enter_namespaces, enter_view, furnish_world, make_world
@@ -350,9 +350,8 @@ def _confine(order: "Order", protected: tuple[int, ...]) -> None:
         return
     abi = min(landlock.version(), order["abi"])
     landlock.restrict(order["readable"], order["listed"], order["writable"], abi)
-    families = (AF_UNIX,) if order["unix_sockets"] else ()
     filter_calls(
-        FAMILIES if order["network"] else families,
+        FAMILIES if order["network"] else (),
         files_are_mounts=False,
         truncates=abi >= landlock.TRUNCATES,
         protected=() if abi >= landlock.SCOPES else protected,
