@@ -65,9 +65,11 @@ class NamespaceSandbox:
         hidden = [trees.pop(str(path), []) for path in world.private]
         binds = [(str(path), str(path), False) for path in world.readable if str(path) not in trees]
         binds += [(str(path), str(path), True) for path in world.writable]
-        binds += [(str(moved.folder), str(moved.seen_at), True) for moved in world.moved]
         order = {
             "binds": binds,
+            "moved": [(str(moved.folder), str(moved.seen_at)) for moved in world.moved],
+            "fresh": [(str(moved.folder), str(moved.seen_at)) for moved in world.fresh],
+            "memory": limits.scratch or "50%",
             "overlays": [
                 overlay_order(overlay, number, world, file.name, size=limits.scratch, ways=self._ways)
                 for number, overlay in enumerate(world.overlays)

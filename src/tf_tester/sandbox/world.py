@@ -24,6 +24,11 @@ _DEVICES = ("null", "zero", "full", "random", "urandom")
 _READ_ONLY_IN_PROC = ("bus", "fs", "irq", "sys", "sysrq-trigger")
 _HIDDEN_IN_PROC = ("acpi", "asound", "kcore", "keys", "latency_stats", "sched_debug", "scsi", "timer_list")
 _SMALL = "mode=755,size=16m"
+_INET, _INET6, _DATAGRAM = 2, 10, 2
+_GET_FLAGS, _SET_FLAGS, _SET_ADDRESS, _SET_NETMASK = 0x8913, 0x8914, 0x8916, 0x891C
+"""Requests of netdevice(7)."""
+_ADDRESS, _ADDRESS_6 = bytes((198, 19, 255, 254)), bytes.fromhex("fd746674657374000000000000000001")
+"""Nobody's: of RFC 2544, for measurements, and of RFC 4193, for one's own."""
 
 
 def enter_namespaces(*, network: bool) -> None:
@@ -56,18 +61,27 @@ def furnish_world(order: "dict[str, Any]") -> None:
     """Add to that root what the order names, and enter it."""
     root = order["root"]
     aside = f"{root}/tf-tester/hidden"
+    memory = f"{root}/tf-tester/memory"
     hides = order["trees"] or order["private"]
     if hides:
         _make_folder(aside)
         _mount("tmpfs", aside, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, _SMALL)
     steps: list[MountStep] = [(target, _show_bind, (source, writable)) for source, target, writable in order["binds"]]
+    steps += [(target, _show_bind, (source, True)) for source, target in order["moved"]]
+    if order["fresh"]:
+        _make_folder(memory)
+        _mount("tmpfs", memory, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, f"mode=700,size={order['memory']}")
+        steps += [(target, _show_fresh, (folder, memory)) for folder, target in order["fresh"]]
     steps += [(folder, _show_tree, (hidden, order["ways"], aside)) for folder, hidden in order["trees"]]
     steps += [(one["target"], _show_private, (one, hidden, aside)) for one, hidden in order["private"]]
     steps += [(folder, _show_empty, ()) for folder in order["emptied"]]
+    changed = [target for _, target in order["moved"]] + [one["target"] for one, _ in order["private"]]
     # Longer paths later: a folder is shown before what is to be shown within it.
     for target, show, words in sorted(steps, key=lambda step: step[0].count("/")):
+        _clear_way(target, root, changed)
         show(target, root, *words)
     for overlay in order["overlays"]:
+        _clear_way(overlay["target"], root, changed)
         _mount_overlay(overlay, root)
     for target, source in order["links"]:
         if not os.path.lexists(root + target):
@@ -75,10 +89,26 @@ def furnish_world(order: "dict[str, Any]") -> None:
             os.symlink(source, root + target)
     for folder in order["emptied"]:
         _set_attributes(root + folder, kernel.MOUNT_ATTR_RDONLY)
-    if hides:
-        check(libc.umount2(aside.encode(), kernel.MNT_DETACH), "putting away what hides")
-        os.rmdir(aside)
+    for folder, used in ((aside, hides), (memory, order["fresh"])):
+        if used:
+            check(libc.umount2(folder.encode(), kernel.MNT_DETACH), f"putting away {folder}")
+            os.rmdir(folder)
     _become_root(root)
+
+
+def _clear_way(target: str, root: str, changed: "list[str]") -> None:
+    """Take out of the way of a place what an earlier program of the cell may have put there: a link leads out of here.
+
+    `changed`: folders whose contents are a test's own, if only as it sees them.
+    """
+    for folder in changed:
+        inside = target[len(folder) + 1 :].split("/") if target.startswith(f"{folder}/") else []
+        path = root + folder
+        for name in inside:
+            path = f"{path}/{name}"
+            is_on_the_way = path != root + target
+            if os.path.islink(path) or (is_on_the_way and os.path.lexists(path) and not os.path.isdir(path)):
+                os.unlink(path)
 
 
 def _bind_all(binds: "list[tuple[str, str, bool]]", root: str) -> None:
@@ -187,6 +217,13 @@ def _show_private(folder: str, root: str, overlay: "dict[str, Any]", hidden: "li
     _mount("tmpfs", root + folder, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, f"mode=755,size={overlay['size']}")
     paths = {f"{folder}/{name}" for name in hidden}
     return _show_parts(folder, root + folder, paths, {parent for path in paths for parent in _parents(path, folder)})
+
+
+def _show_fresh(folder: str, root: str, like: str, memory: str) -> None:
+    """Show a new folder in memory."""
+    source = f"{memory}/{len(os.listdir(memory))}"
+    _make_like(source, like)
+    _bind(source, root + folder, writable=True)
 
 
 def _show_empty(folder: str, root: str) -> None:
@@ -374,6 +411,12 @@ def _make_devices(root: str, shared_memory: str) -> None:
     _mount("tmpfs", f"{root}/dev/shm", "tmpfs", flags, f"mode=1777,size={shared_memory}")
     for name, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
         os.symlink(f"/proc/self/fd{target}", f"{root}/dev/{name}")
+    # Terminals of its own; `tty` is that of whoever opens it, and a program is started without one.
+    _show_bind("/dev/tty", root, "/dev/tty", False)
+    os.mkdir(f"{root}/dev/pts", 0o755)
+    options = "newinstance,ptmxmode=0666,mode=620,max=1024"
+    _mount("devpts", f"{root}/dev/pts", "devpts", kernel.MS_NOSUID | kernel.MS_NOEXEC, options)
+    os.symlink("pts/ptmx", f"{root}/dev/ptmx")
 
 
 def _make_proc(root: str, processes: int) -> None:
@@ -404,13 +447,27 @@ def _is_of_the_namespace() -> bool:
 
 
 def _raise_loopback() -> None:
-    control = check(libc.socket(2, 2, 0), "loopback")
+    """Raise the loopback, and give it an address of each family besides: who asks which families a machine has
+    (AI_ADDRCONFIG) takes a mere loopback for none.
+    """
+    control = check(libc.socket(_INET, _DATAGRAM, 0), "loopback")
     try:
         request = ctypes.create_string_buffer(struct.pack("16sh14x", b"lo", 0))
-        check(libc.ioctl(control, 0x8913, request), "loopback")
+        check(libc.ioctl(control, _GET_FLAGS, request), "loopback")
         flags = struct.unpack("16xh14x", request.raw[:32])[0]
         request = ctypes.create_string_buffer(struct.pack("16sh14x", b"lo", flags | 1))
-        check(libc.ioctl(control, 0x8914, request), "loopback")
+        check(libc.ioctl(control, _SET_FLAGS, request), "loopback")
+        # Of the second label, the first keeps 127.0.0.1.
+        for number, value in ((_SET_ADDRESS, _ADDRESS), (_SET_NETMASK, b"\xff" * 4)):
+            request = ctypes.create_string_buffer(struct.pack("16sHH4s8x", b"lo:1", _INET, 0, value))
+            check(libc.ioctl(control, number, request), "an address of the loopback")
+    finally:
+        os.close(control)
+    control = libc.socket(_INET6, _DATAGRAM, 0)
+    if control < 0:
+        return  # a machine without IPv6
+    try:
+        libc.ioctl(control, _SET_ADDRESS, struct.pack("=16sIi", _ADDRESS_6, 128, 1))
     finally:
         os.close(control)
 

@@ -120,7 +120,7 @@ def test_config_shows_the_limits_that_hold(project: Path) -> None:
     text = CliRunner().invoke(config.command, [], catch_exceptions=False).output
     [line] = [line for line in text.splitlines() if line.startswith("limit ")]
     amounts, origin = line.removeprefix("limit ").strip().split("  ")
-    assert amounts == "processes=100, scratch=16G, output=256M, file-size=16G, open-files=4096, memory=4G"
+    assert amounts == "processes=100, scratch=16G, output=256M, open-files=4096, memory=4G"
     assert origin == str(project / "tf-tester.toml")
     shown = json.loads(CliRunner().invoke(config.command, ["--json"], catch_exceptions=False).output)
     assert shown["limit"]["value"] == dict(part.split("=") for part in amounts.split(", "))

@@ -180,7 +180,7 @@ def test_a_daemon_dies_with_the_test(run: Run, folder: Path) -> None:
         "c.mount(b'none', b'/tf-tester', b'tmpfs', 0, None)",
         "c.umount2(b'/proc', 2)",
         "c.unshare(0x10000000)",
-        "c.ptrace(0, 0, 0, 0)",
+        "c.ptrace(16, 1, 0, 0)",  # the first process of the namespace, which has capabilities there
         "c.syscall({'x86_64': 321, 'aarch64': 280}[__import__('platform').machine()], 0, 0, 0)",  # bpf
         "c.syscall(425, 1, 0)",  # io_uring_setup
         "c.syscall({'x86_64': 250, 'aarch64': 219}[__import__('platform').machine()], 0, -3, 0)",  # keyctl
@@ -196,6 +196,51 @@ def test_what_reaches_out_is_refused(run: Run, attempt: str) -> None:
     result, number = succeeded(run(code)).split()
     assert result == "-1"
     assert int(number) in (1, 22)  # EPERM; EINVAL for an id that doesn't exist in here
+
+
+TRACES_ITS_CHILD = """
+import ctypes, os, signal
+c = ctypes.CDLL(None, use_errno=True)
+child = os.fork()
+if child == 0:
+    c.ptrace(0, 0, 0, 0)
+    os.kill(os.getpid(), signal.SIGSTOP)
+    c.unshare(0x10000000)
+    os._exit(ctypes.get_errno())
+print(os.WSTOPSIG(os.waitpid(child, 0)[1]) == signal.SIGSTOP, c.ptrace(7, child, 0, 0), os.waitpid(child, 0)[1] >> 8)
+"""
+
+
+def test_a_process_may_trace_its_child_which_may_do_no_more_for_that(run: Run) -> None:
+    assert succeeded(run(TRACES_ITS_CHILD)) == "True 0 1"
+
+
+def test_its_memory_is_not_that_of_the_first_process(run: Run) -> None:
+    assert "PermissionError" in run("open('/proc/1/mem', 'rb')").stderr
+
+
+def test_there_are_terminals_of_its_own_and_none_that_it_was_started_from(run: Run) -> None:
+    code = (
+        "import os, pty\n"
+        "one, other = pty.openpty(); os.write(other, b'hello')\n"
+        "print(os.read(one, 5).decode(), os.isatty(other), flush=True)\n"
+        "print(pty.spawn(['/usr/bin/env', 'tty']), flush=True)\n"
+        "try: os.open('/dev/tty', os.O_RDWR)\n"
+        "except OSError: print('none')\n"
+    )
+    assert succeeded(run(code)).split() == ["hello", "True", "/dev/pts/1", "0", "none"]
+
+
+@pytest.mark.parametrize("family", ["AF_INET", "AF_INET6", "AF_UNSPEC"])
+def test_addresses_are_found_for_the_families_that_the_machine_has(run: Run, family: str) -> None:
+    address = "::1" if family == "AF_INET6" else "127.0.0.1"
+    code = "import socket; print(socket.getaddrinfo({!r}, 80, socket.{}, flags=socket.AI_ADDRCONFIG)[0][4][0])"
+    outside = subprocess.run(
+        [sys.executable, "-c", code.format(address, family)], capture_output=True, text=True, check=False
+    )
+    if outside.returncode:
+        pytest.skip(f"this machine has no {family}")
+    assert succeeded(run(code.format(address, family))) == address
 
 
 def test_no_descriptor_comes_along(run: Run) -> None:
@@ -386,6 +431,24 @@ class TestHidden:
         world = World((), (), moved=(Moved(made, Path("/tf-tester/source/x")),))
         assert succeeded(seen(folder, world, "-c", f"import sys; {code}", str(made))) == "False"
         assert (made / "new").read_text() == "kept"
+
+    @pytest.mark.parametrize("in_memory", [False, True])
+    def test_what_a_program_puts_in_the_way_of_a_place_leads_the_next_one_nowhere(
+        self, folder: Path, in_memory: bool
+    ) -> None:
+        """What is shown below a folder that the program may change: the way to it is made once more, inside."""
+        made, seen_at = project(folder), Path(*folder.parts[:2])
+        top = str(seen_at / folder.parts[2])
+        (folder / "scratch").chmod(0o1777)
+        moved = (Moved(folder / "scratch", seen_at),)
+        world = World((made,), (), fresh=moved) if in_memory else World((made,), (), moved=moved)
+        (folder / "victim").mkdir()
+        leads_out = f"import os; os.rename({top!r}, {top + 'aside'!r}); os.symlink({str(folder / 'victim')!r}, {top!r})"
+        assert succeeded(seen(folder, world, "-c", leads_out)) == ""
+        look = f"import os; print(os.path.islink({top!r}), os.path.exists({str(made)!r}), "
+        look += f"oct(os.stat({str(seen_at)!r}).st_mode))"
+        assert succeeded(seen(folder, world, "-c", look)) == "False True 0o41777"
+        assert list((folder / "victim").rglob("*")) == []
 
 
 def remove(path: Path) -> None:

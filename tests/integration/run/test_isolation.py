@@ -1,6 +1,7 @@
 """What a user sees of the sandboxes and their limits. Skipped where this system allows none."""
 
 import contextlib
+import os
 import socket
 import subprocess
 import sys
@@ -115,7 +116,9 @@ def test_who_prints_without_end_is_ended(user: User, isolation: str) -> None:
 
 
 def test_a_scratch_in_memory_is_as_good_and_has_an_end(user: User, isolation: str) -> None:
-    user.write("check.py", "import os, toy\nopen('a', 'w').write('1'); assert os.listdir(os.environ['TMPDIR']) == []\n")
+    user.write(
+        "check.py", "import os, toy\nopen('a', 'w').write('1'); open(os.environ['TMPDIR'] + '/b', 'w').write('1')\n"
+    )
     words = ["--versions", "2.0", "--isolation", isolation, "--scratch", "memory"]
     run = user.run("test", "check.py", *words)
     if isolation == "landlock":
@@ -126,6 +129,92 @@ def test_a_scratch_in_memory_is_as_good_and_has_an_end(user: User, isolation: st
     run = user.run("test", "check.py", *words, "--limit", "scratch=10M")
     assert run.outcomes() == {"2.0": "fail"}
     assert "No space left" in run.results()["2.0"]["summary"]
+
+
+@pytest.mark.parametrize("place", ["a", "/tmp/a", "~/a"])
+def test_memory_has_an_end_wherever_a_test_writes(user: User, place: str) -> None:
+    user.write("check.py", f"import os, toy\nopen(os.path.expanduser({place!r}), 'wb').write(b'x' * 20_000_000)\n")
+    words = ["--isolation", "namespace", "--scratch", "memory", "--limit", "scratch=10M"]
+    run = user.run("test", "check.py", "--versions", "2.0", *words)
+    if "can't be sandboxed here" in run.err:
+        pytest.skip(run.err.splitlines()[0])
+    assert "No space left" in run.results()["2.0"]["summary"]
+
+
+ORDINARY = """
+import getpass, os, pathlib, pwd, tempfile, toy
+me = getpass.getuser()
+assert me == pwd.getpwuid(os.getuid()).pw_name == os.environ["USER"]
+home = pathlib.Path.home()
+assert home == pathlib.Path({home!r})
+assert not (home / "secret").exists()
+assert tempfile.gettempdir() == "/tmp"
+for place in ("/tmp", "/var/tmp", home):
+    file = pathlib.Path(place, "mine")
+    file.write_text("mine")
+    os.utime(file, (5, 5))
+    assert file.stat().st_mtime == 5
+for file in ("new", "folder/new"):
+    pathlib.Path(file).write_text("mine")
+with open("folder/old", "a") as stream:
+    stream.write(" and new")
+assert pathlib.Path("folder/old").read_text() == "old and new"
+"""
+
+
+@pytest.mark.parametrize("scratch", ["disk", "memory"])
+def test_a_namespace_has_the_places_of_an_ordinary_machine(user: User, scratch: str) -> None:
+    (user.home / "secret").write_text("hunter2")
+    user.write("folder/old", "old")
+    user.write("check.py", ORDINARY.format(home=str(user.home)))
+    run = user.run("test", "check.py", "--versions", "2.0", "--isolation", "namespace", "--scratch", scratch)
+    if "can't be sandboxed here" in run.err:
+        pytest.skip(run.err.splitlines()[0])
+    assert run.outcomes() == {"2.0": "pass"}, run.results()
+    assert not any(Path(place, "mine").exists() for place in ("/tmp", "/var/tmp", user.home))
+    assert [path.name for path in (user.folder / "folder").iterdir()] == ["old"]
+    assert (user.folder / "folder/old").read_text() == "old"
+
+
+def test_who_lets_tests_change_a_home_shows_it(user: User) -> None:
+    user.write("check.py", "import pathlib, toy\n(pathlib.Path.home() / 'new').write_text('kept')\n")
+    words = ["--isolation", "namespace", "--writable", str(user.home)]
+    run = user.run("test", "check.py", "--versions", "2.0", *words)
+    if "can't be sandboxed here" in run.err:
+        pytest.skip(run.err.splitlines()[0])
+    assert run.outcomes() == {"2.0": "pass"}, run.results()
+    assert (user.home / "new").read_text() == "kept"
+
+
+MAKES_SOCKETS = """
+import multiprocessing, os, toy
+if __name__ == "__main__":
+    with multiprocessing.get_context("forkserver").Pool(1) as pool:
+        assert pool.map(abs, [-1]) == [1]
+    with multiprocessing.Manager() as manager:
+        assert list(manager.list([1])) == [1]
+    print(os.environ["TMPDIR"])
+"""
+
+
+@pytest.mark.parametrize("isolation", ["namespace", "none"])
+def test_the_temporary_folder_leaves_room_for_the_names_of_sockets(user: User, isolation: str) -> None:
+    """They end at 107 bytes, and our own paths are longer than many."""
+    user.write("check.py", MAKES_SOCKETS)
+    store = user.home / "a-store-with-a-long-name" / "because-somebody-likes-those"
+    words = ["test", "check.py", "--versions", "2.0", "--isolation", isolation]
+    run = user.run(*words, env={"TF_TESTER_STORE": str(store)})
+    if "can't be sandboxed here" in run.err:
+        pytest.skip(run.err.splitlines()[0])
+    assert run.outcomes() == {"2.0": "pass"}, run.results()
+    place = Path(run.results()["2.0"]["tests"][0]["stdout"].strip())
+    assert place == Path("/tmp") or not os.path.lexists(place), "a link is gone with the cell"
+
+
+def test_a_file_with_holes_counts_as_what_it_takes(user: User) -> None:
+    user.write("check.py", "import toy\nwith open('map', 'wb') as file: file.truncate(1 << 40); file.write(b'x')\n")
+    run = user.run("test", "check.py", "--versions", "2.0", "--limit", "scratch=1M")
+    assert run.outcomes() == {"2.0": "pass"}, run.results()
 
 
 def test_nothing_is_left_of_a_cell(user: User, isolation: str) -> None:

@@ -16,7 +16,14 @@ from tf_tester.core.outcome.harness_events import (
 )
 from tf_tester.core.select.runner import Runner
 from tf_tester.errors import UsageError
-from tf_tester.flow.run.cell_world import _mirror_folder, clean_environment, private_folders
+from tf_tester.flow.run.cell_world import (
+    OwnPlaces,
+    ScratchFolders,
+    _mirror_folder,
+    clean_environment,
+    own_places,
+    private_folders,
+)
 from tf_tester.flow.run.collecting import WrittenFolder, collect
 from tf_tester.flow.run.jobs import TrialJob, jobs_of, of_project, tools_of, with_last_failed, working_folder
 from tf_tester.flow.run.reading import opened_safely
@@ -179,7 +186,7 @@ ENVIRONMENT = Environment(Path("/env"), Path("/env/bin/python"), Path("/env/bin"
 
 
 def seen(environ: dict[str, str], trial: Trial | None = None) -> dict[str, str]:
-    return clean_environment(trial or Trial(), ENVIRONMENT, Path("/home"), Path("/tmp1"), environ)
+    return clean_environment(trial or Trial(), ENVIRONMENT, OwnPlaces(Path("/home"), Path("/tmp1")), "me", environ)
 
 
 def test_nothing_of_the_callers_variables_but_what_is_listed() -> None:
@@ -189,8 +196,42 @@ def test_nothing_of_the_callers_variables_but_what_is_listed() -> None:
     assert "AWS_SECRET_ACCESS_KEY" not in env
     assert "PYTHONPATH" not in env
     assert (env["TZ"], env["HOME"], env["TMPDIR"], env["VIRTUAL_ENV"]) == ("Asia/Tokyo", "/home", "/tmp1", "/env")
+    assert (env["USER"], env["LOGNAME"]) == ("me", "me")
     assert env["PATH"].split(os.pathsep)[0] == "/env/bin"
     assert "/mine" not in env["PATH"]
+
+
+@pytest.mark.parametrize(
+    ("home", "seen_at"),
+    [
+        ("/home/somebody", "/home/somebody"),
+        ("/root/", "/root"),
+        ("/tmp/build/home", "/tmp/build/home"),
+        ("", "/home/me"),
+        ("/", "/home/me"),
+        ("relative", "/home/me"),
+        ("/tmp", "/home/me"),
+        ("/usr/share/service", "/home/me"),
+    ],
+)
+def test_a_home_is_seen_where_the_users_is_unless_that_is_no_place_for_one(home: str, seen_at: str) -> None:
+    with own_places(ScratchFolders(Path("/s"), in_memory=False, user="me"), {"HOME": home}, moves=True) as places:
+        assert (places.home, places.temporary) == (Path(seen_at), Path("/tmp"))
+        assert [(str(one.folder), str(one.seen_at)) for one in places.moved] == [
+            ("/s/root/home/me", seen_at),
+            ("/s/root/tmp", "/tmp"),
+            ("/s/root/var-tmp", "/var/tmp"),
+        ]
+
+
+def test_a_temporary_folder_with_a_long_path_has_a_short_one_for_as_long_as_it_is_needed(tmp_path: Path) -> None:
+    scratch = ScratchFolders(tmp_path / ("long" * 20), in_memory=False)
+    scratch.make()
+    with own_places(scratch, {}, moves=False) as places:
+        assert len(str(places.temporary)) < 20
+        assert places.temporary.resolve() == scratch.temporary
+        assert places.home == scratch.home
+    assert not os.path.lexists(places.temporary)
 
 
 def test_its_language_is_utf_8_unless_the_caller_has_one() -> None:

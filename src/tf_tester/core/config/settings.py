@@ -282,7 +282,6 @@ _LIMITS = {
     str(Limit.PROCESSES): "4096",
     str(Limit.SCRATCH): "16G",
     str(Limit.OUTPUT): "256M",
-    str(Limit.FILE_SIZE): "16G",
     str(Limit.OPEN_FILES): "4096",
 }
 _DEFAULT_LIMITS = "memory: nine tenths of the machine's; " + ", ".join(f"{one}={text}" for one, text in _LIMITS.items())

@@ -3,7 +3,8 @@
 import hashlib
 import os
 import stat
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from msgspec import Struct
@@ -11,12 +12,17 @@ from msgspec import Struct
 from tf_tester.flow.prepare.services import Services
 from tf_tester.flow.run.user_files import UserFiles
 from tf_tester.model.cell import PlannedCell
-from tf_tester.model.host.world import Overlay, World
+from tf_tester.model.host.world import Moved, Overlay, World
 from tf_tester.model.request import Trial
 from tf_tester.ports.environment import Environment
 
 PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "SYSTEMROOT", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
 """Variables of the caller that a test may see; everything else stays outside, credentials first of all."""
+_TEMPORARY, _VARIABLE_TEMPORARY = Path("/tmp"), Path("/var/tmp")
+_NO_HOMES = ("/tmp", "/var/tmp", "/bin", "/dev", "/etc", "/lib", "/lib64", "/proc", "/sbin", "/sys", "/usr")
+_LINK = "tft-"
+_LONGEST_TEMPORARY = 50
+"""Bytes of the path: a socket's name has 107, and multiprocessing puts 32 behind the folder, others some more."""
 _SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin") if os.name == "posix" else (os.defpath,)
 
 
@@ -25,6 +31,8 @@ class ScratchFolders(Struct, frozen=True):
 
     folder: Path
     in_memory: bool
+    user: str = "user"
+    """The user's name."""
 
     @property
     def root(self) -> Path:
@@ -32,7 +40,12 @@ class ScratchFolders(Struct, frozen=True):
 
     @property
     def home(self) -> Path:
-        return self.root / "home"
+        return self.root / "home" / self.user
+
+    @property
+    def variable_temporary(self) -> Path:
+        """Of what is to outlast a restart: `/var/tmp`."""
+        return self.root / "var-tmp"
 
     @property
     def temporary(self) -> Path:
@@ -59,8 +72,10 @@ class ScratchFolders(Struct, frozen=True):
 
     def make(self) -> None:
         """Make the folders."""
-        for folder in (self.home, self.temporary, self.cwd, self.caught):
+        for folder in (self.home, self.temporary, self.variable_temporary, self.cwd, self.caught):
             folder.mkdir(parents=True)
+        for folder in (self.temporary, self.variable_temporary):
+            folder.chmod(0o1777)
 
     def place_of(self, seen: Path) -> Path:
         """Return where such a folder for `seen` lies, if there is one."""
@@ -82,6 +97,69 @@ class ScratchFolders(Struct, frozen=True):
         return place
 
 
+class OwnPlaces(Struct, frozen=True):
+    """Where a cell's programs find their home and a folder for temporary files."""
+
+    home: Path
+    temporary: Path
+    moved: tuple[Moved, ...] = ()
+    """What of the scratch is seen elsewhere."""
+
+
+@contextmanager
+def own_places(scratch: ScratchFolders, environ: Mapping[str, str], *, moves: bool) -> Iterator[OwnPlaces]:
+    """Yield the places that an ordinary machine has for these, where a sandbox can show them there (`moves`).
+
+    Else they lie in the scratch; where that has a long path, which leaves no room for the name of a socket, the
+    temporary folder has a short one: a link, for as long as the block lasts.
+    """
+    home = _home(environ, scratch.user)
+    if moves:
+        moved = (scratch.home, home), (scratch.temporary, _TEMPORARY), (scratch.variable_temporary, _VARIABLE_TEMPORARY)
+        yield OwnPlaces(home, _TEMPORARY, tuple(Moved(*one) for one in moved))
+        return
+    link = None
+    if os.name == "posix" and len(os.fsencode(scratch.temporary)) > _LONGEST_TEMPORARY:
+        link = _linked_shortly(scratch.temporary)
+    try:
+        yield OwnPlaces(scratch.home, link or scratch.temporary)
+    finally:
+        if link is not None:
+            link.unlink(missing_ok=True)
+
+
+def user_name(environ: Mapping[str, str]) -> str:
+    """Return the name of the user that programs run as: a folder is called so."""
+    name = environ.get("USER", "")
+    with suppress(ImportError, KeyError):
+        import pwd
+
+        name = pwd.getpwuid(os.getuid()).pw_name
+    return name if name not in ("", ".", "..") and "/" not in name else "user"
+
+
+def _home(environ: Mapping[str, str], user: str) -> Path:
+    """Return where the user's home is, or where it would be if it is no place for one."""
+    home = Path(os.path.normpath(environ.get("HOME") or "/"))
+    is_one = home.is_absolute() and len(home.parts) > 1 and not any(map(home.is_relative_to, _NO_HOMES[2:]))
+    return home if is_one and str(home) not in _NO_HOMES else Path("/home", user)
+
+
+def _linked_shortly(folder: Path) -> Path | None:
+    """Return a new link to a folder that has a short name; None where none can be made.
+
+    Those that runs left behind which were killed are put away: they lead nowhere.
+    """
+    with suppress(OSError):
+        for old in _TEMPORARY.glob(f"{_LINK}*"):
+            if old.is_symlink() and not old.exists() and old.lstat().st_uid == os.getuid():
+                old.unlink(missing_ok=True)
+        link = _TEMPORARY / f"{_LINK}{os.urandom(4).hex()}"
+        link.symlink_to(folder)
+        return link
+    return None
+
+
 def is_folder(path: Path) -> bool:
     """Tell whether something is a folder and no link to one."""
     try:
@@ -91,7 +169,12 @@ def is_folder(path: Path) -> bool:
 
 
 def world_of(
-    files: UserFiles, planned: PlannedCell, environment: Environment, services: Services, scratch: ScratchFolders
+    files: UserFiles,
+    planned: PlannedCell,
+    environment: Environment,
+    services: Services,
+    scratch: ScratchFolders,
+    places: OwnPlaces,
 ) -> World:
     """Return what a cell's programs see: their Python, the test's folders, a scratch; nobody's home."""
     readable = [services.execution.harness.parent]
@@ -103,14 +186,23 @@ def world_of(
     private = private_folders(own, files.hidden) if services.execution.sandbox.copies else ()
     readable += [path for path in files.folders if not _is_shown_with(path, private, files.hidden)]
     readable.append(scratch.order)
+    # Who works in one of these places, or lets tests change it, finds there what is there.
+    given = (*private, *files.trial.writable)
+    moved = tuple(one for one in places.moved if not any(map(one.seen_at.is_relative_to, given)))
     overlays, writable = environment.overlays, [*files.trial.writable]
     if scratch.in_memory:
         overlays = (*overlays, Overlay(scratch.root, (scratch.root,)))
     else:
         writable.append(scratch.root)
-    caught = None if scratch.in_memory else scratch.caught
     return World(
-        tuple(dict.fromkeys(readable)), tuple(writable), overlays, caught, private=private, hidden=files.hidden
+        tuple(dict.fromkeys(readable)),
+        tuple(writable),
+        overlays,
+        None if scratch.in_memory else scratch.caught,
+        moved=() if scratch.in_memory else moved,
+        fresh=moved if scratch.in_memory else (),
+        private=private,
+        hidden=files.hidden,
     )
 
 
@@ -136,18 +228,20 @@ def _is_shown_with(path: Path, folders: Collection[Path], hidden: Collection[Pat
 
 
 def clean_environment(
-    trial: Trial, environment: Environment, home: Path, temporary: Path, environ: Mapping[str, str]
+    trial: Trial, environment: Environment, places: OwnPlaces, user: str, environ: Mapping[str, str]
 ) -> dict[str, str]:
     """Return all variables a test sees: an allow-list, a private home, and what the user gave with --env."""
     env = passed_on(environ)
     env |= {
         "PATH": os.pathsep.join((str(environment.scripts), *_SYSTEM_PATH)),
         "VIRTUAL_ENV": str(environment.folder),
-        "HOME": str(home),
-        "USERPROFILE": str(home),
-        "TMPDIR": str(temporary),
-        "TEMP": str(temporary),
-        "TMP": str(temporary),
+        "HOME": str(places.home),
+        "USERPROFILE": str(places.home),
+        "USER": user,
+        "LOGNAME": user,
+        "TMPDIR": str(places.temporary),
+        "TEMP": str(places.temporary),
+        "TMP": str(places.temporary),
         # No traces in the user's folder, no surprises from his own site-packages, the same order of sets each time.
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONNOUSERSITE": "1",

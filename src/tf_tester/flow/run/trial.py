@@ -27,7 +27,14 @@ from tf_tester.core.wheel.wheel_rules import is_another_version, same_version
 from tf_tester.errors import InstallFailed
 from tf_tester.flow.prepare.prepare import Preparation
 from tf_tester.flow.prepare.services import Services
-from tf_tester.flow.run.cell_world import ScratchFolders, clean_environment, is_folder, world_of
+from tf_tester.flow.run.cell_world import (
+    ScratchFolders,
+    clean_environment,
+    is_folder,
+    own_places,
+    user_name,
+    world_of,
+)
 from tf_tester.flow.run.collecting import WrittenFolder, collect
 from tf_tester.flow.run.jobs import TrialJob, id_root, top_of, working_folder
 from tf_tester.flow.run.user_files import UserFiles, file_of
@@ -71,24 +78,31 @@ def run_trial(
     scratch: Path,
 ) -> TrialResult:
     """Run every job of a trial in one environment; the evidence folder gets the raw streams and events."""
-    trial = files.trial
-    jobs = _failed_jobs(trial, jobs, preparation.failed)
-    folders = ScratchFolders(scratch, in_memory=trial.scratch is ScratchPlace.MEMORY)
+    trial, environ = files.trial, services.run.environ
+    user = user_name(environ)
+    folders = ScratchFolders(scratch, in_memory=trial.scratch is ScratchPlace.MEMORY, user=user)
     folders.make()
-    stage = _Stage(
-        trial=trial,
-        files=files,
-        planned=preparation.planned,
-        environment=environment,
-        import_names=preparation.import_names,
-        installed_first=_installed_first(trial, preparation),
-        services=services,
-        env=clean_environment(trial, environment, folders.home, folders.temporary, services.run.environ),
-        world=world_of(files, preparation.planned, environment, services, folders),
-        scratch=folders,
-        failed=frozenset(preparation.failed),
-        deadline=None if trial.timeout is None else services.run.monotonic() + trial.timeout,
-    )
+    with own_places(folders, environ, moves=services.execution.sandbox.moves) as places:
+        stage = _Stage(
+            trial=trial,
+            files=files,
+            planned=preparation.planned,
+            environment=environment,
+            import_names=preparation.import_names,
+            installed_first=_installed_first(trial, preparation),
+            services=services,
+            env=clean_environment(trial, environment, places, user, environ),
+            world=world_of(files, preparation.planned, environment, services, folders, places),
+            scratch=folders,
+            failed=frozenset(preparation.failed),
+            deadline=None if trial.timeout is None else services.run.monotonic() + trial.timeout,
+        )
+        return _run_jobs(stage, _failed_jobs(trial, jobs, preparation.failed), evidence)
+
+
+def _run_jobs(stage: "_Stage", jobs: Sequence[TrialJob], evidence: Path) -> TrialResult:
+    """Run the jobs one after another, and return what they said together, with what a person should know of it."""
+    trial, files = stage.trial, stage.files
     parts: list[TrialResult] = []
     for number, job in enumerate(jobs):
         place = evidence if len(jobs) == 1 else evidence / f"job-{number + 1}"
@@ -96,7 +110,7 @@ def run_trial(
         parts.append(_run_command(stage, place) if job.runner is Runner.COMMAND else _run_harness(stage, job, place))
     ran = _together(parts)
     worked_in = dict.fromkeys((trial.cwd, *(working_folder(trial, job) for job in jobs)))
-    places = {place: folder for folder in worked_in if is_folder(place := folders.place_of(folder))}
+    places = {place: folder for folder in worked_in if is_folder(place := stage.scratch.place_of(folder))}
     if places:
         spellings = [
             (text, str(own)) for place, own in places.items() for text in (str(place), os.path.realpath(place))

@@ -32,6 +32,8 @@ class World(Struct, frozen=True):
     """A folder for what is written into overlays and private folders; None: memory."""
     moved: tuple[Moved, ...] = ()
     """What is written there stays."""
+    fresh: tuple[Moved, ...] = ()
+    """Likewise, but what is seen is an empty folder in memory, of the same mode: it is gone with the program."""
     private: tuple[Path, ...] = ()
     """Folders shown at their own places, where `Sandbox.copies`: what is written there, only programs see that have the
     same `catch`."""

@@ -32,7 +32,6 @@ DEFAULT_LIMITS = {
     "processes": "4096",
     "scratch": "16G",
     "output": "256M",
-    "file-size": "16G",
     "open-files": "4096",
 }
 HERE = PathBase(Path("/here"), HOME)
@@ -306,7 +305,6 @@ def test_limits_are_bytes_and_numbers() -> None:
         processes=4096,
         scratch=16 * 1024**3,
         output=256 * 1024**2,
-        file_size=16 * 1024**3,
         open_files=4096,
     )
 
