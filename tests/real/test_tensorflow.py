@@ -1,6 +1,11 @@
 """The main job on real TensorFlow wheels; every expectation was seen on them."""
 
+import math
+import random
 import shutil
+import struct
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -82,3 +87,50 @@ def test_numpy_versions_differ_where_numpy_did(tool: Tool, tmp_path: Path) -> No
         tmp_path, "test_alias.py", "--package", "numpy", "--versions", "1.23.5,1.24.4,2.0.2", "--python", "3.10"
     )
     assert run.outcomes == {"1.23.5": "pass", "1.24.4": "fail", "2.0.2": "pass"}
+
+
+MNIST = """
+import tensorflow as tf
+mnist = tf.keras.datasets.mnist
+names = mnist.load_data.__globals__
+asked = names["get_file"]
+names["get_file"] = lambda *words, file_hash=None, **named: asked(*words, **named)
+(x_train, y_train), (x_test, y_test) = mnist.load_data()
+model = tf.keras.models.Sequential([
+    tf.keras.layers.Flatten(input_shape=(28, 28)),
+    tf.keras.layers.Dense(16, activation="relu"),
+    tf.keras.layers.Dense(10, activation="softmax"),
+])
+model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+model.fit(x_train / 255.0, y_train, epochs=1, verbose=0)
+assert len(model.evaluate(x_test / 255.0, y_test, verbose=0)) == 2
+"""
+
+
+def made_array(*shape: int, below: int) -> bytes:
+    """An array of bytes as numpy writes it (NEP 1)."""
+    values = random.Random(0)
+    header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}}}".ljust(117) + "\n"
+    content = bytes(values.randrange(below) for _ in range(math.prod(shape)))
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + content
+
+
+def test_the_data_of_a_home_is_found_by_keras(tool: Tool, tmp_path: Path) -> None:
+    """The real `mnist.npz` isn't here: one of its form is made, whose hash is nobody's."""
+    need("3.10")
+    home = tmp_path / "home"
+    (home / ".keras/datasets").mkdir(parents=True)
+    with zipfile.ZipFile(home / ".keras/datasets/mnist.npz", "w") as archive:
+        for part, count in (("train", 256), ("test", 64)):
+            archive.writestr(f"x_{part}.npy", made_array(count, 28, 28, below=256))
+            archive.writestr(f"y_{part}.npy", made_array(count, below=10))
+    (tmp_path / "mnist.py").write_text(MNIST)
+    words = ("mnist.py", "--package", "tensorflow-cpu", "--versions", "2.8.0")
+    # The home is another's; where Pythons are is known.
+    python = shutil.which("python3.10") or sys.executable
+    shown = tool.test(
+        tmp_path, *words, "--data", str(home / ".keras"), "--python", python, before=("env", f"HOME={home}")
+    )
+    assert shown.outcomes == {"2.8.0": "pass"}, shown.out
+    alone = tool.test(tmp_path, *words, "--python", python, before=("env", f"HOME={home}"))
+    assert alone.outcomes == {"2.8.0": "fail"}, alone.out

@@ -104,6 +104,8 @@ class Trial(Struct, frozen=True):
     """Seconds for one cell."""
     writable: tuple[Path, ...] = ()
     """Files and folders that the test may change although it is sandboxed."""
+    data: tuple[Path, ...] = ()
+    """Files and folders that the test sees besides, absolute; what it changes there, it alone sees."""
     visible: tuple[str, ...] = ()
     """Names of what a sandboxed test sees although it is hidden otherwise."""
     written: tuple[Path, ...] = ()

@@ -188,6 +188,7 @@ def test_every_setting_has_its_flag(project: Path) -> None:
         ),
         *("--timeout", "1m", "--runner", "pytest", "--env", "A=1", "--pythonpath", "lib", "--keep"),
         *("--isolation", "none", "--network", "--gpu", "--writable", "out", "--visible", ".git"),
+        *("--data", "~/.keras"),
         *("--scratch", "memory", "--limit", "memory=4G", "--limit", "processes=100"),
         *("--no-cache", "--timings", "--color", "never"),
     )

@@ -215,6 +215,36 @@ def test_a_clone_has_the_same_digest(digest: Digest, project: Path, tmp_path: Pa
     assert digest(project) == digest(tmp_path / "clone")
 
 
+def test_data_counts_by_its_place_in_the_home(tmp_path: Path) -> None:
+    def digest(home: str, folder: str, data: str = ".keras") -> str | None:
+        trial = Trial(cwd=tmp_path / folder, data=(tmp_path / home / data,))
+        digests = StatusDigests(Kept(), lambda: LATER)
+        return UserFiles(trial, {"HOME": str(tmp_path / home)}, digests, (), is_sandboxed=True).digest()
+
+    write(tmp_path, "me/.keras/mnist.npz", "me/deep/er/project/test.py")
+    shutil.copytree(tmp_path / "me", tmp_path / "you")
+    shutil.copytree(tmp_path / "me/deep/er/project", tmp_path / "project")
+    first = digest("me", "me/deep/er/project")
+    assert first == digest("you", "me/deep/er/project") == digest("you", "project")
+    (tmp_path / "you/.keras").rename(tmp_path / "you/.cache")
+    assert digest("you", "project", ".cache") != first, "it is shown at another place"
+    (tmp_path / "me/.keras/mnist.npz").write_text("another")
+    assert digest("me", "me/deep/er/project") != first
+
+
+def test_data_that_is_a_link_counts_with_what_it_leads_to(tmp_path: Path) -> None:
+    write(tmp_path, "mine/test.py", "far/numbers")
+    (tmp_path / "numbers").symlink_to("far/numbers")
+    trial = Trial(cwd=tmp_path / "mine", data=(tmp_path / "numbers",))
+
+    def digest() -> str | None:
+        return UserFiles(trial, {}, StatusDigests(Kept(), lambda: LATER), (), is_sandboxed=True).digest()
+
+    first = digest()
+    (tmp_path / "far/numbers").write_text("another")
+    assert digest() != first
+
+
 def test_too_many_files_have_no_digest(digest: Digest, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(user_files, "MOST_FILES", 2)
     assert digest(project) is None
@@ -327,8 +357,8 @@ def test_links_that_lead_out_of_the_users_folders_are_told(tmp_path: Path) -> No
     for name, place in (("in", "a"), ("system", "/usr"), ("broken", "nowhere"), ("out", "../elsewhere")):
         (tmp_path / "mine" / name).symlink_to(place)
 
-    def remarks(*writable: Path, is_sandboxed: bool = True) -> tuple[str, ...]:
-        trial = Trial(cwd=tmp_path / "mine", writable=writable)
+    def remarks(*data: Path, is_sandboxed: bool = True) -> tuple[str, ...]:
+        trial = Trial(cwd=tmp_path / "mine", data=data)
         return UserFiles(trial, {}, StatusDigests(Kept(), lambda: LATER), (), is_sandboxed=is_sandboxed).remarks()
 
     [told] = remarks()

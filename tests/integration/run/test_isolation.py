@@ -1,6 +1,7 @@
 """What a user sees of the sandboxes and their limits. Skipped where this system allows none."""
 
 import contextlib
+import hashlib
 import os
 import socket
 import subprocess
@@ -184,6 +185,47 @@ def test_who_lets_tests_change_a_home_shows_it(user: User) -> None:
         pytest.skip(run.err.splitlines()[0])
     assert run.outcomes() == {"2.0": "pass"}, run.results()
     assert (user.home / "new").read_text() == "kept"
+
+
+LOADS_DATA = """
+import hashlib, os, tempfile, toy
+cache = os.path.join(os.path.expanduser("~"), ".keras")
+if not os.access(cache, os.W_OK):
+    cache = os.path.join(tempfile.gettempdir(), ".keras")
+file = os.path.join(cache, "datasets", "mnist.npz")
+with open(file, "rb") as stream:
+    assert hashlib.sha256(stream.read()).hexdigest() == {digest!r}
+try:
+    with open(file, "ab") as stream:
+        stream.write(b" and more")
+    print("changed")
+except OSError:
+    print("read-only")
+"""
+"""As Keras looks for a data set."""
+
+
+def test_data_is_shown_where_it_is_expected_and_stays_as_it_was(user: User, isolation: str) -> None:
+    (user.home / ".keras/datasets").mkdir(parents=True)
+    file = user.home / ".keras/datasets/mnist.npz"
+    file.write_bytes(b"numbers")
+    user.write("check.py", LOADS_DATA.format(digest=hashlib.sha256(b"numbers").hexdigest()))
+    words = ["test", "check.py", "--versions", "2.0", "--isolation", isolation]
+    assert user.run(*words).outcomes() == {"2.0": "fail"}
+    run = user.run(*words, "--data", "~/.keras")
+    assert run.outcomes() == {"2.0": "pass"}, run.results()
+    said = "changed" if isolation == "namespace" else "read-only"
+    assert run.results()["2.0"]["tests"][0]["stdout"].strip() == said
+    assert file.read_bytes() == b"numbers"
+    assert user.run(*words, "--data", "~/.keras").results()["2.0"]["replayed"], "nothing has changed"
+    file.write_bytes(b"others")
+    assert user.run(*words, "--data", "~/.keras").outcomes() == {"2.0": "fail"}
+
+
+def test_data_that_is_not_there_is_told(user: User) -> None:
+    user.write("check.py", "import toy")
+    run = user.run("test", "check.py", "--versions", "2.0", "--data", "~/.kears")
+    assert (run.code, f"There is no {user.home}/.kears for --data" in run.err) == (2, True)
 
 
 MAKES_SOCKETS = """

@@ -215,7 +215,7 @@ def test_nothing_of_the_callers_variables_but_what_is_listed() -> None:
     ],
 )
 def test_a_home_is_seen_where_the_users_is_unless_that_is_no_place_for_one(home: str, seen_at: str) -> None:
-    with own_places(ScratchFolders(Path("/s"), in_memory=False, user="me"), {"HOME": home}, moves=True) as places:
+    with own_places(ScratchFolders(Path("/s"), in_memory=False, user="me"), {"HOME": home}, (), moves=True) as places:
         assert (places.home, places.temporary) == (Path(seen_at), Path("/tmp"))
         assert [(str(one.folder), str(one.seen_at)) for one in places.moved] == [
             ("/s/root/home/me", seen_at),
@@ -227,11 +227,25 @@ def test_a_home_is_seen_where_the_users_is_unless_that_is_no_place_for_one(home:
 def test_a_temporary_folder_with_a_long_path_has_a_short_one_for_as_long_as_it_is_needed(tmp_path: Path) -> None:
     scratch = ScratchFolders(tmp_path / ("long" * 20), in_memory=False)
     scratch.make()
-    with own_places(scratch, {}, moves=False) as places:
+    with own_places(scratch, {}, (), moves=False) as places:
         assert len(str(places.temporary)) < 20
         assert places.temporary.resolve() == scratch.temporary
         assert places.home == scratch.home
     assert not os.path.lexists(places.temporary)
+
+
+def test_data_in_a_home_is_linked_from_a_home_elsewhere(tmp_path: Path) -> None:
+    mine = tmp_path / "home/me"
+    for name in (".keras/datasets", ".cache/hub"):
+        (mine / name).mkdir(parents=True)
+    scratch = ScratchFolders(tmp_path / "s", in_memory=False, user="me")
+    scratch.make()
+    data = (mine / ".keras/datasets", mine / ".keras", mine / ".cache/hub", Path("/data"), mine)
+    with own_places(scratch, {"HOME": str(mine)}, data, moves=False) as places:
+        links = {str(path.relative_to(places.home)) for path in places.home.rglob("*") if path.is_symlink()}
+        assert links == {".keras", ".cache/hub"}
+        assert (places.home / ".keras").readlink() == mine / ".keras"
+    assert {path.name for path in mine.iterdir()} == {".keras", ".cache"}
 
 
 def test_its_language_is_utf_8_unless_the_caller_has_one() -> None:

@@ -93,6 +93,7 @@ class Settings(Struct, frozen=True):
     network: bool
     gpu: bool
     writable: tuple[Path, ...]
+    data: tuple[Path, ...]
     visible: tuple[str, ...]
     """Names of files and folders that are hidden otherwise: see `core.replay.hidden`."""
     scratch: ScratchPlace
@@ -692,6 +693,15 @@ TABLE: tuple[Setting, ...] = (
         _path,
         [],
         "Let sandboxed tests change this file or folder. Repeatable.",
+        "PATH",
+        kind="list",
+        completes="path",
+    ),
+    Setting(
+        "data",
+        _path,
+        [],
+        "Show sandboxed tests this file or folder, such as ~/.keras; what they change vanishes. Repeatable.",
         "PATH",
         kind="list",
         completes="path",

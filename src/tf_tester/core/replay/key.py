@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from tf_tester.model.host.limits import Limits
 
-VERSION = 2
+VERSION = 3
 """Raised when equal values no longer mean an equal result, or when the encoding changes."""
 
 _X86_64_LEVELS = (

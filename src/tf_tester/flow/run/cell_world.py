@@ -3,7 +3,7 @@
 import hashlib
 import os
 import stat
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -107,11 +107,14 @@ class OwnPlaces(Struct, frozen=True):
 
 
 @contextmanager
-def own_places(scratch: ScratchFolders, environ: Mapping[str, str], *, moves: bool) -> Iterator[OwnPlaces]:
+def own_places(
+    scratch: ScratchFolders, environ: Mapping[str, str], data: Sequence[Path], *, moves: bool
+) -> Iterator[OwnPlaces]:
     """Yield the places that an ordinary machine has for these, where a sandbox can show them there (`moves`).
 
-    Else they lie in the scratch; where that has a long path, which leaves no room for the name of a socket, the
-    temporary folder has a short one: a link, for as long as the block lasts.
+    Else they lie in the scratch, and the home has links to what of the `data` lies in the user's. Where the scratch
+    has a long path, which leaves no room for the name of a socket, the temporary folder has a short one: a link, for
+    as long as the block lasts.
     """
     home = _home(environ, scratch.user)
     if moves:
@@ -121,11 +124,24 @@ def own_places(scratch: ScratchFolders, environ: Mapping[str, str], *, moves: bo
     link = None
     if os.name == "posix" and len(os.fsencode(scratch.temporary)) > _LONGEST_TEMPORARY:
         link = _linked_shortly(scratch.temporary)
+    _link_data(data, home, scratch.home)
     try:
         yield OwnPlaces(scratch.home, link or scratch.temporary)
     finally:
         if link is not None:
             link.unlink(missing_ok=True)
+
+
+def _link_data(data: Sequence[Path], home: Path, own_home: Path) -> None:
+    """Put links into a test's home at the places where the data lies in the user's."""
+    linked: list[Path] = []
+    for path in sorted(data, key=lambda path: len(path.parts)):
+        # Below a link would be in the user's own folder.
+        if home in path.parents and not any(map(path.is_relative_to, linked)):
+            place = own_home / path.relative_to(home)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.symlink_to(path)
+            linked.append(path)
 
 
 def user_name(environ: Mapping[str, str]) -> str:

@@ -85,6 +85,9 @@ def jobs_of(trial: Trial) -> tuple[TrialJob, ...]:
     for folder in trial.pythonpath:
         if not folder.is_dir():
             raise UsageError(f"There is no folder {folder} for --pythonpath.", hint=_similar(folder))
+    for path in trial.data:
+        if not path.exists():
+            raise UsageError(f"There is no {path} for --data.", hint=_similar(path))
     if trial.project is not None and not any((trial.project / name).is_file() for name in _PROJECT_FILES):
         raise UsageError(
             f"{trial.project} has no project that can be built.",

@@ -82,7 +82,7 @@ def run_trial(
     user = user_name(environ)
     folders = ScratchFolders(scratch, in_memory=trial.scratch is ScratchPlace.MEMORY, user=user)
     folders.make()
-    with own_places(folders, environ, moves=services.execution.sandbox.moves) as places:
+    with own_places(folders, environ, trial.data, moves=services.execution.sandbox.moves) as places:
         stage = _Stage(
             trial=trial,
             files=files,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tf_tester.core.replay.hidden import ENVIRONMENT_MARKS, is_hidden
 from tf_tester.core.replay.key import FileKind, KeyedFile, tree_digest
@@ -72,6 +73,7 @@ class UserFiles:
     ) -> None:
         self.trial = trial
         self.folders = folders_of(trial, environ)
+        self._home = environ.get("HOME") or ""
         self._is_sandboxed = is_sandboxed
         self._shown = frozenset(trial.visible)
         self._also_hidden = frozenset(
@@ -104,9 +106,24 @@ class UserFiles:
         if self.obstacle():
             return None
         try:
-            return tree_digest(keyed(self.first.files, self.trial.cwd, self._digests))
+            files = keyed(self.first.files, self.trial.cwd, self._digests)
         except OSError:
             return None
+        if self.trial.data:
+            seen = zip(self.first.files, files, strict=True)
+            files = [replace(file, path=self._data_name(one.path) or file.path) for one, file in seen]
+        return tree_digest(files)
+
+    def _data_name(self, name: str) -> str:
+        """Return what a file of the data is called in a key, wherever the request is made: by its place in the home.
+
+        Empty: it isn't one of these.
+        """
+        path = Path(name)
+        if path.is_relative_to(self.trial.cwd) or not any(map(path.is_relative_to, self.trial.data)):
+            return ""
+        in_home = self._home and path.is_relative_to(self._home)
+        return f"~/{path.relative_to(self._home).as_posix()}" if in_home else path.as_posix()
 
     def obstacle(self) -> str:
         """Return why nobody tells whether the files have changed, a clause; empty where somebody does."""
@@ -149,7 +166,7 @@ def _about_links(names: Sequence[str]) -> tuple[str, ...]:
         return ()
     told = ", ".join(names[:_FEW]) + (f" and {len(names) - _FEW} more" if len(names) > _FEW else "")
     lead = "leads out of your folders" if len(names) == 1 else "lead out of your folders"
-    return (f"{told} {lead}, where tests see nothing; --writable PATH shows a place, and lets it be changed",)
+    return (f"{told} {lead}, where tests see nothing; --data PATH shows a place",)
 
 
 def file_of(target: Path) -> Path:
@@ -204,9 +221,10 @@ def pytest_of_project(trial: Trial) -> tuple[str, ...]:
 
 def folders_of(trial: Trial, environ: Mapping[str, str]) -> tuple[Path, ...]:
     """Return what a test may read of the user's: the folders of the request, of the tests, their root folders, and
-    what --pythonpath names.
+    what --pythonpath and --data name.
 
-    Never the home as a whole. Of what lies behind a link in one of them, the place that the link leads to.
+    Never the home as a whole, unless it is named. Of what lies behind a link in one of them, the place that the link
+    leads to.
     """
     home = Path(environ.get("HOME") or "/")
     found = [path for path in (trial.cwd, *trial.pythonpath) if not home.is_relative_to(path)]
@@ -221,6 +239,8 @@ def folders_of(trial: Trial, environ: Mapping[str, str]) -> tuple[Path, ...]:
         real = Path(os.path.realpath(target))
         if target.is_symlink() and not any(real.is_relative_to(folder) for folder in found):
             found.append(real)
+    found += trial.data
+    found += [Path(os.path.realpath(path)) for path in trial.data if path.is_symlink() and not path.is_dir()]
     return tuple(dict.fromkeys(found))
 
 

@@ -145,12 +145,12 @@ def test_a_name_that_is_no_text_has_a_digest() -> None:
 def test_the_key_is_what_the_reference_says() -> None:
     """Another encoding, or another field, is another version: raise it, and tell it in docs/reference/key.md."""
     files = (
-        '["tf-tester tree",2,[["../lib/mine.py","file","cc"],["data/run.sh","program","bb"],["empty","folder",""],'
+        '["tf-tester tree",3,[["../lib/mine.py","file","cc"],["data/run.sh","program","bb"],["empty","folder",""],'
         '["latest","link","data"],["test.py","file","aa"]]]'
     )
     assert tree_digest(FILES) == sha256(files.encode()).hexdigest()
     cell = (
-        '["tf-tester cell",2,{"besides":[],"pins":[{"name":"gear","sha256":"ff","version":"2.0"},'
+        '["tf-tester cell",3,{"besides":[],"pins":[{"name":"gear","sha256":"ff","version":"2.0"},'
         '{"name":"toy","sha256":"00","version":"1.0"}],"python":"ee","tested":["toy==1.0"],'
         '"trial":{"arguments":["-k","one"],"command":[],"files":"FILES","harness":"dd",'
         '"jobs":[{"or_scripts":[],"runner":"pytest","targets":["test.py"]}],"limits":{"file_size":null,"memory":null,'
@@ -160,7 +160,7 @@ def test_the_key_is_what_the_reference_says() -> None:
         '"pythonpath":["../lib"],"sandbox":"namespace","scratch":"disk","timeout":900.0,'
         '"tool":"tf-tester 1.0","variables":[["LANG","C.UTF-8"]]}}]'
     ).replace("FILES", TRIAL.files)
-    assert key_of(CELL) == f"2-{sha256(cell.encode()).hexdigest()}"
+    assert key_of(CELL) == f"3-{sha256(cell.encode()).hexdigest()}"
 
 
 @pytest.mark.parametrize(
