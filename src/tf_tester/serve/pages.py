@@ -5,7 +5,7 @@ import hashlib
 import sys
 import zlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from urllib.parse import quote
 
@@ -15,9 +15,12 @@ from msgspec.structs import replace
 from tf_tester.core.index.negotiate import JSON
 from tf_tester.core.index.simple import render_html, render_json
 from tf_tester.core.index.views import AllowedFiles, IndexView, shown
+from tf_tester.core.text.printable import printable
+from tf_tester.core.text.sizes import count_text
 from tf_tester.errors import IndexUnreachable, TfTesterError, UnknownProject
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.ports.index import Index
+from tf_tester.serve.responses import log
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -120,6 +123,18 @@ class _Known(Struct):
     """Of the private project of that name, before the page was read."""
 
 
+def _tell_left_out(page: ProjectPage, artifacts: Mapping[str, Artifact]) -> None:
+    """Tell of files that can't be verified. Raises `UnknownProject` where there are no others."""
+    left_out = len(page.artifacts) - len(artifacts)
+    if not left_out:
+        return
+    count = count_text(len(page.artifacts), "file")
+    told = f"the upstream gives no SHA-256 for {left_out} of {count} of {page.project}"
+    if not artifacts:
+        raise UnknownProject(f"{told} (MD5 alone proves nothing): there is nothing to serve")
+    log.warning("%s", printable(f"{told}: these are left out, as nobody could check them"))
+
+
 class ServedPages:
     """All that were asked for; used inside the event loop."""
 
@@ -161,6 +176,7 @@ class ServedPages:
             if of_view is None:
                 raise UnknownProject(f"there is nothing of {project} in this view")
             artifacts = {one.filename: one for one in of_view.artifacts if one.sha256}
+            _tell_left_out(of_view, artifacts)
             known = self._shown[key] = RenderedPage(page, artifacts, view.depth, key)
         self._shown.move_to_end(key)
         return known

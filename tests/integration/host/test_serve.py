@@ -434,6 +434,20 @@ def test_what_we_do_not_know_of_is_passed_on(user: User, index: Simulator) -> No
         assert first["url"].startswith("../../files/toy/")
 
 
+def test_files_that_nobody_could_check_are_left_out_and_that_is_said(user: User, index: Simulator) -> None:
+    for name, hashes in (("partly", True), ("partly", False), ("never", False)):
+        version = "1.0" if hashes else "2.0"
+        index.add_wheel(*make_wheel(name, version, files={f"{name}.py": ""}), hashes=hashes)
+    with serving(user) as running:
+        assert _versions(running, "/simple/partly/") == ["1.0"]
+        answer = running.get("/simple/never/")
+        assert answer.status == 404
+        assert answer.reason.startswith("the upstream gives no SHA-256 for 1 of 1 file of never")
+        running.process.send_signal(signal.SIGINT)
+        _, err = running.process.communicate(timeout=60)
+    assert "no SHA-256 for 1 of 2 files of partly: these are left out" in err
+
+
 def test_metadata_of_files_that_are_here_is_told(user: User, index: Simulator, big: bytes) -> None:
     """Also where the upstream has none; and never of a file that isn't here."""
     with serving(user) as running:
