@@ -1,6 +1,7 @@
 """`tf-tester download` and `versions` from the outside."""
 
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -49,7 +50,7 @@ def test_what_is_there_already_is_left_alone(user: User, index: Simulator) -> No
     assert not [name for name in index.requests if name.endswith(".whl")]
 
 
-def test_a_wrong_file_of_that_name_is_replaced(user: User) -> None:
+def test_half_a_file_of_that_name_is_replaced(user: User) -> None:
     user.write("wheels/toy-1.0-py3-none-any.whl", "half a download")
     assert user.run("download", "--versions", "1.0", "--no-deps").code == 0
     assert (user.folder / "wheels" / "toy-1.0-py3-none-any.whl").read_bytes()[:2] == b"PK"
@@ -181,6 +182,58 @@ def test_a_lock_in_the_standard_form_names_the_index_not_a_mirror(user: User, in
     assert (wheels["toy"].url or "").startswith(index.url)
     assert user.run("download", "--versions", "1.0", "--lock", "none", "-d", "other").code == 0
     assert sorted(path.name for path in (user.folder / "other").iterdir()) == ["SHA256SUMS", "toy-1.0-py3-none-any.whl"]
+
+
+def test_what_is_not_ours_is_never_replaced_unless_that_is_wanted(user: User) -> None:
+    own = {
+        "requirements.txt": "toy\n# mine\n",
+        "SHA256SUMS": f"{'0' * 64}  release.iso\n",
+        "pylock.toml": 'lock-version = "1.0"\ncreated-by = "uv"\n',
+    }
+    for name, text in own.items():
+        (user.folder / name).write_text(text)
+        words = ("--versions", "2.0", "-d", ".", *(("--lock", "pylock") if name.startswith("pylock") else ()))
+        run = user.run("download", *words)
+        assert run.code == 2
+        assert f"{name} is not a file of tf-tester's, and would be replaced." in run.err
+        assert (user.folder / name).read_text() == text
+        assert not list(user.folder.glob("*.whl")), "it is said before anything comes"
+        assert user.run("download", *words, "--force").code == 0
+        assert (user.folder / name).read_text() != text
+        assert user.run("download", *words).code == 0, "its own it may replace"
+        for file in (*user.folder.glob("*.whl"), *(user.folder / name for name in own)):
+            file.unlink(missing_ok=True)
+
+
+def test_a_wheel_of_ones_own_stays_and_one_that_has_rotted_comes_again(user: User) -> None:
+    name = "toy-2.0-py3-none-any.whl"
+    own = make_wheel("toy", "2.0", files={"toy.py": "mine = True\n"})[1]
+    (user.folder / name).write_bytes(own)
+    run = user.run("download", "--versions", "1.0,2.0", "-d", ".")
+    assert run.code == 2
+    assert f"{name} is another file of that name, with other contents." in run.err
+    assert (user.folder / name).read_bytes() == own
+    assert (user.folder / "toy-1.0-py3-none-any.whl").is_file(), "the others came"
+    assert user.run("download", "--versions", "2.0", "-d", ".", "--force").code == 0
+    whole = (user.folder / name).read_bytes()
+    (user.folder / name).write_bytes(whole[:-1] + b"?")
+    assert user.run("download", "--versions", "2.0", "-d", ".").code == 0
+    assert (user.folder / name).read_bytes() == whole
+
+
+def test_what_killed_downloads_have_left_is_swept(user: User) -> None:
+    user.run("download", "--versions", "2.0")
+    dead, living, other = (
+        user.folder / "wheels" / name
+        for name in (".toy-1.0-py3-none-any.whl.999999999.part", f".toy.whl.{os.getpid()}.part", ".mine.part")
+    )
+    fresh = user.folder / "wheels/.fresh.whl.999999999.part"
+    for file in (dead, living, other, fresh):
+        file.touch()
+    for file in (dead, living, other):
+        os.utime(file, (0, 0))
+    user.run("download", "--versions", "2.0")
+    assert [file.exists() for file in (dead, living, other, fresh)] == [False, True, True, True]
 
 
 def test_a_dry_run_says_what_would_come_from_where_and_brings_nothing(user: User, index: Simulator) -> None:

@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Bring the files that this pylock.toml names, whose hashes count, instead of --versions. Repeatable.",
 )
+@click.option("--force", is_flag=True, help="Replace files in the folder that tf-tester has not made.")
 @click.option("--dry-run", is_flag=True, help="Only say what would come, how much of it and from where.")
 @click.pass_context
 def command(
@@ -77,6 +78,7 @@ def command(
     folder: Path,
     lock_format: str,
     lock_files: tuple[Path, ...],
+    force: bool,
     dry_run: bool,
     **_: Any,
 ) -> int:
@@ -105,7 +107,7 @@ def command(
     where = _platforms(platforms)
     selection = selection_of(settings, versions="" if lock_files else None)
     trial = Trial(requirements=index_requirements(settings))
-    order = DownloadRequest(folder, with_dependencies, where, LockFormat(lock_format), TOOL)
+    order = DownloadRequest(folder, with_dependencies, where, LockFormat(lock_format), TOOL, force)
     outcome: Delivery | DownloadForecast
     with (
         listener(settings) as show,
@@ -113,7 +115,7 @@ def command(
     ):
         if lock_files:
             locked = _locked(lock_files, settings.python, where, world.provisioning.interpreters)
-            outcome = (forecast_locked if dry_run else download_locked)(locked, world, folder)
+            outcome = (forecast_locked if dry_run else download_locked)(locked, world, order)
         else:
             outcome = (forecast if dry_run else download)(selection, trial, world, order)
     lines = _delivered(outcome, folder) if isinstance(outcome, Delivery) else _foreseen(outcome)

@@ -54,6 +54,7 @@ _FORMATS = [str(one) for one in LockFormat if one is not LockFormat.NONE]
     metavar="FILE",
     help="Write what the cells of this run had that passed: a known-good set.",
 )
+@click.option("--force", is_flag=True, help="Replace files in the folder that tf-tester has not made.")
 @click.option("--check", is_flag=True, help="Write nothing: tell what would differ today; exit with 1 then.")
 @click.pass_context
 def command(
@@ -63,6 +64,7 @@ def command(
     folder: Path,
     formats: tuple[str, ...],
     record: Path | None,
+    force: bool,
     check: bool,
     **_: Any,
 ) -> int:
@@ -88,7 +90,7 @@ def command(
         failures: list[UnmadeLock] = []
         reasons: Mapping[str, Path] = {}
         made = known_good(report_of(record))
-        names = write_locks(made, folder, chosen, TOOL)
+        names = write_locks(made, folder, chosen, TOOL, force=force)
     else:
         settings = with_indexes(settings_from(ctx.params).settings)
         trial = trial_of(settings, targets, ())
@@ -99,7 +101,7 @@ def command(
             remarks: list[str] = []
             made, failures = make_locks(selection_of(settings), trial, world, remarks.append)
             say((f"tf-tester: {remark}" for remark in remarks), sys.stderr)
-            names = write_locks(made, folder, chosen, TOOL)
+            names = write_locks(made, folder, chosen, TOOL, force=force)
             reasons = write_reasons(failures, world.run.folder)
     say(str(folder / name) for name in names)
     if local := sorted({pin for one in made for pin in one.local}):

@@ -5,15 +5,85 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+import tarfile
+import time
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from tf_tester.errors import OurFailure
+from tf_tester.errors import OurFailure, UsageError
 
 SUMS = "SHA256SUMS"
 _FICLONE = 0x40049409
 """Linux: let one file share all blocks of another."""
+_OURS = (b"made by tf-tester", b'created-by = "tf-tester')
+"""What stands at the head of a lock of ours."""
+_HEAD = 4096
+_DISTRIBUTIONS = (".whl", ".tar.gz", ".tar.bz2", ".zip")
+_PART = re.compile(r"\..+\.(\d{1,9})\.part")
+_ABANDONED = 3600
+"""Seconds: another machine that shares the folder may be at it."""
 _SUM = re.compile(r"^([0-9a-f]{64}) [ *]([^/\\\n]+)$", re.MULTILINE)
+
+
+def check_replaceable(folder: Path, names: Iterable[str]) -> None:
+    """Look at what files of these names would replace: text that we have made, told by its content.
+
+    Raises `UsageError` where there is something else: it is somebody's own.
+    """
+    for file in (folder / name for name in names):
+        with folder_errors(file):
+            if os.path.lexists(file) and not _is_ours(file):
+                raise UsageError(
+                    f"{file} is not a file of tf-tester's, and would be replaced.",
+                    hint="Name another folder with -d, or replace it with --force.",
+                )
+
+
+def _is_ours(file: Path) -> bool:
+    if not file.is_file():
+        return False
+    with file.open("rb") as stream:
+        head = stream.read(_HEAD)
+    if file.name == SUMS:
+        lines = [line for line in file.read_text("utf-8", "replace").splitlines() if line.strip()]
+        return all((entry := _SUM.fullmatch(line)) and entry[2].endswith(_DISTRIBUTIONS) for line in lines)
+    return any(mark in head for mark in _OURS)
+
+
+def is_broken(file: Path) -> bool:
+    """Tell whether a file is no archive: half a download, which nobody misses."""
+    with folder_errors(file):
+        if not file.is_file():
+            return False
+        return not (zipfile.is_zipfile if file.suffix in (".whl", ".zip") else tarfile.is_tarfile)(file)
+
+
+def sums_of(folder: Path) -> dict[str, str]:
+    """Return the digests in a folder's `SHA256SUMS` by file name."""
+    try:
+        return {name: digest for digest, name in _SUM.findall((folder / SUMS).read_text("utf-8", "replace"))}
+    except OSError:
+        return {}
+
+
+def sweep(folder: Path) -> None:
+    """Delete what processes have left that were killed in the middle of a file."""
+    for file in folder.glob(".*.part"):
+        found = _PART.fullmatch(file.name)
+        with contextlib.suppress(OSError):
+            if found and time.time() - file.stat().st_mtime > _ABANDONED and not _lives(int(found[1])):
+                file.unlink()
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def holds(file: Path, sha256: str | None) -> bool:
@@ -48,14 +118,10 @@ def write_file(target: Path, text: str) -> None:
 
 def add_sums(folder: Path, sums: Mapping[str, str]) -> None:
     """Enter digests by file name into `SHA256SUMS`, as `sha256sum --check` reads it; files that are gone leave it."""
-    file = folder / SUMS
-    try:
-        known = {name: digest for digest, name in _SUM.findall(file.read_text("utf-8", "replace"))}
-    except FileNotFoundError:
-        known = {}
+    known = sums_of(folder)
     together = {name: digest for name, digest in known.items() if (folder / name).is_file()} | dict(sums)
     if together:
-        write_file(file, "".join(f"{digest}  {name}\n" for name, digest in sorted(together.items())))
+        write_file(folder / SUMS, "".join(f"{digest}  {name}\n" for name, digest in sorted(together.items())))
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Bring wheels into a flat folder that pip understands (`--find-links`)."""
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
@@ -9,12 +10,23 @@ from typing import TypeVar
 from msgspec import Struct
 
 from tf_tester.core.locks.lockfile import LockFormat, pylock_text, requirements_text
-from tf_tester.errors import DownloadFailed, NoPython, NoWheel, TfTesterError
+from tf_tester.errors import DownloadFailed, NoPython, NoWheel, TfTesterError, UsageError
 from tf_tester.flow.prepare.pools import interruptible
 from tf_tester.flow.prepare.prepare import Preparation, Preparer
 from tf_tester.flow.prepare.select import select_cells
 from tf_tester.flow.prepare.services import Services
-from tf_tester.flow.prepare.wheel_folder import add_sums, copy_into, folder_errors, holds, write_file
+from tf_tester.flow.prepare.wheel_folder import (
+    SUMS,
+    add_sums,
+    check_replaceable,
+    copy_into,
+    folder_errors,
+    holds,
+    is_broken,
+    sums_of,
+    sweep,
+    write_file,
+)
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.host.platform import Platform
@@ -38,6 +50,8 @@ class DownloadRequest(Struct, frozen=True):
     lock_format: LockFormat = LockFormat.REQUIREMENTS
     tool: str = "tf-tester"
     """What calls itself the author of locks."""
+    force: bool = False
+    """Whether what somebody else has put into the folder is replaced."""
 
 
 class Delivered(Struct, frozen=True):
@@ -110,7 +124,10 @@ def download(selection: Selection, trial: Trial, services: Services, order: Down
     folder = order.folder
     with interruptible(_AT_ONCE, "download", services.run.stop) as pool:
         lists, failures = _shopping(selection, trial, services, order, pool)
-        files = _delivered(_artifacts(lists), failures, services.packages.fetcher, folder, pool)
+        names = [_lock_name(one, order, alone=len(lists) == 1) for one in lists]
+        if not order.force:
+            check_replaceable(folder, [SUMS, *(names if order.lock_format is not LockFormat.NONE else ())])
+        files = _delivered(_artifacts(lists), failures, services.packages.fetcher, order, pool)
     there = {file.filename for file in files}
     locks = []
     with folder_errors(folder):
@@ -126,11 +143,13 @@ def download(selection: Selection, trial: Trial, services: Services, order: Down
     return Delivery(tuple(sorted(files, key=lambda file: file.filename)), tuple(failures), tuple(sorted(locks)))
 
 
-def download_locked(artifacts: Sequence[Artifact], services: Services, folder: Path) -> Delivery:
-    """Put just these files into a folder. Raises `OurFailure` where it can't be written."""
+def download_locked(artifacts: Sequence[Artifact], services: Services, order: DownloadRequest) -> Delivery:
+    """Put just these files into a folder. Raises `OurFailure` where it can't be written, `UsageError`."""
     failures: list[Undelivered] = []
+    if not order.force:
+        check_replaceable(order.folder, [SUMS])
     with interruptible(_AT_ONCE, "download", services.run.stop) as pool:
-        files = _delivered(artifacts, failures, services.packages.fetcher, folder, pool)
+        files = _delivered(artifacts, failures, services.packages.fetcher, order, pool)
     return Delivery(tuple(sorted(files, key=lambda file: file.filename)), tuple(failures))
 
 
@@ -141,25 +160,30 @@ def forecast(selection: Selection, trial: Trial, services: Services, order: Down
         return _foreseen(_artifacts(lists), failures, services.packages.fetcher, order.folder, pool)
 
 
-def forecast_locked(artifacts: Sequence[Artifact], services: Services, folder: Path) -> DownloadForecast:
+def forecast_locked(artifacts: Sequence[Artifact], services: Services, order: DownloadRequest) -> DownloadForecast:
     """Return what `download_locked` would bring and from where."""
     with interruptible(_AT_ONCE, "download", services.run.stop) as pool:
-        return _foreseen(artifacts, [], services.packages.fetcher, folder, pool)
+        return _foreseen(artifacts, [], services.packages.fetcher, order.folder, pool)
 
 
 def _delivered(
     artifacts: Sequence[Artifact],
     failures: list[Undelivered],
     fetcher: Fetcher,
-    folder: Path,
+    order: DownloadRequest,
     pool: ThreadPoolExecutor,
 ) -> list[Delivered]:
     """Return the files that are in the folder now; the others become failures."""
+    folder = order.folder
     with folder_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
+    sweep(folder)
+    known = sums_of(folder)
 
     def bring(artifact: Artifact) -> Delivered:
-        return _bring(artifact, folder, fetcher)
+        # One that was listed so was ours, and has rotted.
+        may_replace = order.force or known.get(artifact.filename) == artifact.sha256
+        return _bring(artifact, folder, fetcher, may_replace=may_replace)
 
     files: list[Delivered] = []
     sums: dict[str, str] = {}
@@ -275,10 +299,15 @@ def _expect(artifact: Artifact, folder: Path, fetcher: Fetcher) -> ExpectedFile:
     return ExpectedFile(artifact.filename, artifact.size, where, foreseen.missing, foreseen.sources)
 
 
-def _bring(artifact: Artifact, folder: Path, fetcher: Fetcher) -> Delivered:
+def _bring(artifact: Artifact, folder: Path, fetcher: Fetcher, *, may_replace: bool) -> Delivered:
     target = folder / artifact.filename
     if holds(target, artifact.sha256):
         return Delivered(artifact.filename, target.stat().st_size, was_there=True)
+    if os.path.lexists(target) and not may_replace and not is_broken(target):
+        raise UsageError(
+            f"{target} is another file of that name, with other contents.",
+            hint="Move it away, name another folder with -d, or replace it with --force.",
+        )
     blob = fetcher.fetch(artifact)
     copy_into(blob, target)
     return Delivered(artifact.filename, blob.stat().st_size, was_there=False)

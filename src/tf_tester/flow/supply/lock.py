@@ -27,7 +27,7 @@ from tf_tester.flow.prepare.prepare import LockPolicy, Preparation, Preparer
 from tf_tester.flow.prepare.pythons import with_pythons_for_all
 from tf_tester.flow.prepare.select import select_cells
 from tf_tester.flow.prepare.services import Services
-from tf_tester.flow.prepare.wheel_folder import folder_errors, write_file
+from tf_tester.flow.prepare.wheel_folder import check_replaceable, folder_errors, write_file
 from tf_tester.flow.run.jobs import jobs_of, tools_of
 from tf_tester.flow.run.user_files import pytest_of_project
 from tf_tester.model.cell import Cell, PlannedCell
@@ -124,9 +124,16 @@ def known_good(report: RunReport) -> list[MadeLock]:
     return found
 
 
-def write_locks(made: Sequence[MadeLock], folder: Path, formats: Sequence[LockFormat], tool: str) -> list[str]:
-    """Write a file for each lock and format; return their names. Raises `OurFailure` where that can't be done."""
+def write_locks(
+    made: Sequence[MadeLock], folder: Path, formats: Sequence[LockFormat], tool: str, *, force: bool = False
+) -> list[str]:
+    """Write a file for each lock and format; return their names.
+
+    Raises `OurFailure` where that can't be done, `UsageError` where it would replace what isn't ours; `force`: it may.
+    """
     names = []
+    if not force:
+        check_replaceable(folder, [_name(one.origin.cell, form) for one in made for form in formats])
     with folder_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     for one in made:
