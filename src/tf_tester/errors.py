@@ -15,6 +15,7 @@
     │   ├── DownloadFailed
     │   │   └── InterruptedTransfer
     │   ├── BuildFailed
+    │   │   └── BuildEnded
     │   └── InstallFailed
     ├── Malformed                 others' bytes break the rules of their format; who asked for them says whose
     │   ├── BadWheel
@@ -115,6 +116,10 @@ class InterruptedTransfer(DownloadFailed):
 
 class BuildFailed(CellRefused):
     """A source distribution could not be built; `detail` holds the build's own output."""
+
+
+class BuildEnded(BuildFailed):
+    """A build was ended, or never begun: by a limit, the time, a signal. It isn't worth another attempt."""
 
 
 class InstallFailed(CellRefused):

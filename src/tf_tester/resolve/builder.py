@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 
 from tf_tester.core.wheel.wheel_rules import check_metadata
-from tf_tester.errors import BadWheel, BuildFailed, DownloadFailed
+from tf_tester.errors import BadWheel, BuildEnded, BuildFailed, DownloadFailed
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.host.exit import Exit
 from tf_tester.model.host.interpreter import Interpreter
@@ -24,7 +24,7 @@ from tf_tester.ports.fetch import Fetcher
 from tf_tester.ports.memory import Memos
 from tf_tester.ports.resolve import BuiltWheel
 from tf_tester.ports.store import Blobs
-from tf_tester.resolve.confinement import BuildEnded, Confinement
+from tf_tester.resolve.confinement import Confinement
 from tf_tester.resolve.indexed_uv import IndexedUv
 from tf_tester.resolve.loopback import QuestionView
 from tf_tester.resolve.metadata import from_wheel

@@ -6,7 +6,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from tf_tester.core.outcome.judge import how_it_died
-from tf_tester.errors import BuildFailed
+from tf_tester.errors import BuildEnded
 from tf_tester.model.host.exit import Exit
 from tf_tester.model.host.limits import Limits
 from tf_tester.model.host.world import World
@@ -14,10 +14,6 @@ from tf_tester.ports.execute import Command, Executor, Sandbox
 
 _LONGEST_ERRORS = 1 << 18
 """Bytes of a build's standard error, from its end: there it says what went wrong."""
-
-
-class BuildEnded(BuildFailed):
-    """A build was ended, or never begun: by a limit, the time, a signal. It isn't worth another attempt."""
 
 
 class Confinement(Struct, frozen=True):

@@ -453,8 +453,9 @@ BEYOND_A_LIMIT = {
 
 
 def test_a_build_has_the_limits_and_the_time_of_a_test(user: User, index: Simulator, isolation: str) -> None:
-    for version, (runs, given, said) in BEYOND_A_LIMIT.items():
+    for version, (runs, _, _) in BEYOND_A_LIMIT.items():
         index.add_sdist(*make_sdist("toy", version, build_runs=runs), upload_time="2019-01-01T00:00:00Z")
+    for version, (_, given, said) in BEYOND_A_LIMIT.items():
         words = ["--versions", version, "--allow-build", "toy", "--isolation", isolation]
         run = user.run("test", "check.py", *words, *(["--limit", given] if given else ["--timeout", "3s"]))
         assert run.outcomes() == {version: "build-failed"}, run.out

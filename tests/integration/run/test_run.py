@@ -402,10 +402,11 @@ def test_a_test_sees_no_credentials_and_leaves_no_traces(user: User) -> None:
         "check.py",
         "import os, beside\n"
         "assert 'AWS_SECRET_ACCESS_KEY' not in os.environ and 'PYTHONPATH' not in os.environ\n"
-        "assert os.path.expanduser('~') != os.environ['REAL_HOME']\n"
+        "assert not os.path.exists(os.environ['REAL_HOME'] + '/.netrc')\n"
         "open('left-behind.txt', 'w').write('x')\n"
         "open(os.path.expanduser('~/.config-file'), 'w').write('x')\n",
     )
+    (user.home / ".netrc").write_text("secret")
     before = sorted(path.name for path in user.folder.rglob("*"))
     env = {"AWS_SECRET_ACCESS_KEY": "secret"}
     run = user.run("test", "check.py", "--versions", "2.0", "--env", f"REAL_HOME={user.home}", env=env)

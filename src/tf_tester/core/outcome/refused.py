@@ -1,6 +1,7 @@
 """What a cell came to that could not run: the outcome for each kind of refusal. Pure."""
 
 from tf_tester.errors import (
+    BuildEnded,
     BuildFailed,
     CellRefused,
     DownloadFailed,
@@ -20,6 +21,7 @@ OUTCOMES: dict[type[CellRefused], Outcome] = {
     DownloadFailed: Outcome.DOWNLOAD_FAILED,
     InterruptedTransfer: Outcome.INTERRUPTED,
     BuildFailed: Outcome.BUILD_FAILED,
+    BuildEnded: Outcome.BUILD_FAILED,
     InstallFailed: Outcome.INSTALL_FAILED,
 }
 
