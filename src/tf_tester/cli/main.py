@@ -64,6 +64,11 @@ def _past_click() -> Iterator[None]:
         raise _PastClick(error) from error
 
 
+_WRONG_INPUT = 2
+_LONGEST_NAME = 60
+"""Characters of one that are repeated."""
+
+
 class _Lazy(click.Group):
     """A group whose commands are imported one by one."""
 
@@ -172,8 +177,23 @@ def _ended_by(error: BaseException) -> int:
                 "Free some, and repeat the command: what was fetched is kept.",
                 code=code,
             )
+        case OSError(errno=errno.ENAMETOOLONG):
+            start = str(error.filename)[:_LONGEST_NAME]
+            return _say(
+                f"error: a name is longer than this system takes: {start}…", "Give another one.", code=_WRONG_INPUT
+            )
+        case FileNotFoundError() if _is_nowhere():
+            return _say("error: the working folder is gone.", "Change to one that there is.", code=_WRONG_INPUT)
         case _:
             return _own_mistake(error, code)
+
+
+def _is_nowhere() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109 - the question is whether the system can tell
+    except OSError:
+        return True
+    return False
 
 
 def _discard_output(*descriptors: int) -> None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tf_tester.core.text.parsing import parse_toml
 from tf_tester.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -312,7 +313,7 @@ def _checked(editor: Editor, text: str, changes: Values) -> str:
     import tomllib
 
     try:
-        tomllib.loads(text)
+        parse_toml(text)
         found = editor.read(text)
     except (tomllib.TOMLDecodeError, ConfigError) as error:
         raise ConfigError(f"it can't be changed safely ({error})") from error

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from tf_tester.errors import ConfigError, UsageError
 from tf_tester.export.editing import BlockEditor, Editor, IndexEditor, IniEditor, SourceEditor, TomlEditor
+from tf_tester.given_files import read_given
 
 
 class Tool(StrEnum):
@@ -298,6 +299,6 @@ def _pyproject(around: ConfigContext, whose: str) -> Path:
 
 def _bytes(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        return read_given(file)
     except OSError as error:
         raise ConfigError(f"{file} can't be read: {error.strerror}") from error

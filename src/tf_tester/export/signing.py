@@ -8,6 +8,7 @@ openssl pkeyutl -verify -rawin -in manifest.json -sigfile manifest.json.sig -pub
 from pathlib import Path
 
 from tf_tester.errors import ConfigError, UsageError
+from tf_tester.given_files import read_given
 
 
 class Ed25519Key:
@@ -28,7 +29,7 @@ class Ed25519Key:
                 hint="Install it with `pip install 'tf-tester[sign]'`.",
             ) from error
         try:
-            content = file.read_bytes()
+            content = read_given(file)
         except OSError as error:
             raise ConfigError(
                 f"The key {file} can't be read: {error.strerror}.",

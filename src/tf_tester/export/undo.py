@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from tf_tester.errors import ConfigError, OurFailure
+from tf_tester.given_files import read_given
 
 
 class SavedFile(msgspec.Struct, frozen=True):
@@ -76,7 +77,7 @@ def fingerprint(content: bytes) -> str:
 def read_settings(file: Path) -> bytes | None:
     """Return a file's bytes; None where there is no such file. Raises `ConfigError`."""
     try:
-        return file.read_bytes()
+        return read_given(file)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

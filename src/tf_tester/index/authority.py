@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from tf_tester.core.index.links import display_url
 from tf_tester.errors import ConfigError
+from tf_tester.given_files import read_given
 
 if TYPE_CHECKING:
     from pip._internal.configuration import Configuration
@@ -187,7 +188,7 @@ def _names_an_index(file: Path) -> bool:
 def _content(file: Path) -> bytes:
     """Return a file's content; nothing where it can't be read."""
     try:
-        return file.read_bytes()
+        return read_given(file)
     except OSError:
         return b""
 

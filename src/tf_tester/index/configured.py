@@ -6,8 +6,9 @@ from msgspec import Struct
 
 from tf_tester.core.config.settings import Settings
 from tf_tester.core.fetch.sourcing import copies_of, hosts_of
-from tf_tester.core.index.links import local_path, without_credentials
+from tf_tester.core.index.links import display_url, is_address, local_path, without_credentials
 from tf_tester.core.index.mirror_list import MirrorList, is_auto
+from tf_tester.errors import ConfigError
 from tf_tester.index.authority import (
     authority_url,
     extra_index_urls,
@@ -75,6 +76,7 @@ def configured_indexes(settings: Settings, environ: Mapping[str, str], known: Mi
         url = public_index_url()
         mirrors.append(set_for_pip)
         trusted.append(set_for_pip)
+    _check_addresses(url, *extra, *(one for one in settings.find_links if "://" in one))
     extra = tuple(one for one in dict.fromkeys(one.rstrip("/") for one in extra) if one != url)
     return ConfiguredIndexes(
         authority=url,
@@ -86,6 +88,16 @@ def configured_indexes(settings: Settings, environ: Mapping[str, str], known: Mi
         trusted=frozenset(mirror.name for mirror in trusted),
         known=known,
     )
+
+
+def _check_addresses(*urls: str) -> None:
+    """Raise `ConfigError` for the first that can't be one."""
+    for url in urls:
+        if not is_address(url):
+            raise ConfigError(
+                f"This is not an address of an index: {display_url(url)}",
+                hint="Give one such as https://index.example/simple, here or in pip's and uv's settings.",
+            )
 
 
 def beside(settings: Settings, environ: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tf_tester.core.index.mirror_list import MirrorList, mirror_list
 from tf_tester.errors import ConfigError
+from tf_tester.given_files import read_given
 
 FILE = "mirrors.toml"
 
@@ -16,7 +17,7 @@ def known_mirrors(file: Path | None = None) -> MirrorList:
     """
     file = user_file() if file is None else file
     try:
-        theirs = file.read_bytes()
+        theirs = read_given(file)
     except (FileNotFoundError, NotADirectoryError):
         theirs = b""
     except OSError as error:

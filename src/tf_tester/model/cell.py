@@ -36,10 +36,13 @@ class CellRequirement(Struct, frozen=True):
         >>> CellRequirement.parse("NumPy[Dev]==1.24.0").text, CellRequirement.parse("protobuf<4").specifier
         ('numpy[dev]==1.24.0', '<4')
         """
-        from packaging.requirements import Requirement  # for few commands alone
+        from packaging.requirements import InvalidRequirement, Requirement  # for few commands alone
         from packaging.utils import canonicalize_name
 
-        read = Requirement(text)
+        try:
+            read = Requirement(text)
+        except RecursionError:
+            raise InvalidRequirement("it is nested too deeply") from None
         exact = [one for one in read.specifier if one.operator == "==" and not one.version.endswith(".*")]
         version = exact[0].version if len(exact) == len(read.specifier) == 1 else ""
         return cls(

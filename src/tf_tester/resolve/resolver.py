@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 from msgspec.structs import replace
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tf_tester.core.index.late import LateRequirement, late_requirements
 from tf_tester.core.locks.held_back import held_back, only_as_source
 from tf_tester.core.select.markers import markers_of
 from tf_tester.core.select.tags import best_wheel, compatible_tags
+from tf_tester.core.text.parsing import parse_requirement
 from tf_tester.core.wheel.wheel_rules import renamed_requirements, same_version
 from tf_tester.errors import IndexUnreachable, OurFailure, StoreError, TfTesterError, Unresolvable
 from tf_tester.model.artifact import Artifact
@@ -311,7 +311,7 @@ class UvResolver:
 
 def _refuse_addresses(question: Question) -> None:
     for text in (*question.requirements, *question.constraints):
-        if Requirement(text).url is not None:
+        if parse_requirement(text).url is not None:
             # uv would fetch it past our index, the authority has no hash for it, and the lock no place.
             raise Unresolvable(
                 f"The requirement {text!r} names an address.",
@@ -338,7 +338,7 @@ def _with_alike(metadata: bytes, project: str, question: Question) -> bytes:
     """Return METADATA that requires the package under test in place of what it stands for; its own stays as it is."""
     if not question.alike:
         return metadata
-    package = str(canonicalize_name(Requirement(question.requirements[0]).name))
+    package = str(canonicalize_name(parse_requirement(question.requirements[0]).name))
     return metadata if project == package else renamed_requirements(metadata, question.alike, package)
 
 
@@ -415,7 +415,7 @@ def _unresolvable(question: Question, said: str, view: QuestionView) -> TfTester
 
 def _yanked(question: Question, view: QuestionView, pins: Sequence[Pin]) -> Iterator[str]:
     """Yield a remark on each file that its index has withdrawn; of the package under test that is told elsewhere."""
-    package = str(canonicalize_name(Requirement(question.requirements[0]).name))
+    package = str(canonicalize_name(parse_requirement(question.requirements[0]).name))
     digests = {pin.built_from or pin.sha256: pin for pin in pins if canonicalize_name(pin.name) != package}
     for one in (one for page in view.pages.values() for one in page.artifacts):
         if one.yanked is not None and one.sha256 in digests:
@@ -432,6 +432,6 @@ def _lines(output: str) -> list[str]:
 
 
 def _pinned(line: str) -> tuple[str, str] | None:
-    requirement = Requirement(line)
+    requirement = parse_requirement(line)
     version = next((s.version for s in requirement.specifier if s.operator in ("==", "===")), None)
     return (str(canonicalize_name(requirement.name)), version) if version else None

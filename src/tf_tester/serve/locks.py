@@ -10,6 +10,7 @@ from packaging.version import InvalidVersion, Version
 from tf_tester.core.index.views import AllowedFiles
 from tf_tester.core.locks.lockfile import locked_requirements
 from tf_tester.errors import ConfigError
+from tf_tester.given_files import read_given
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
@@ -44,7 +45,7 @@ class LockFolder:
 def _read(file: Path, name: str) -> AllowedFiles:
     """Read what a lock allows. Raises `ConfigError`."""
     try:
-        content = file.read_bytes()
+        content = read_given(file)
     except OSError as error:
         raise ConfigError(f"The lock {name} can't be read: {error.strerror}.") from error
     digests: set[str] = set()

@@ -85,6 +85,9 @@ def read_bundle(
     Raises `UsageError` where it is no bundle, `OurFailure` where a file in it is damaged, `StoreError`.
     """
     new = size = were_there = answers = 0
+    number = -1
+    if source.exists() and not source.is_file():
+        raise UsageError(f"{source} is no file.", hint="Give what `tf-tester cache export` has made.")
     try:
         with tarfile.open(source, "r:") as archive:
             for number, (member, stream) in enumerate(_members(archive, source)):
@@ -101,6 +104,8 @@ def read_bundle(
                         new, size = new + 1, size + member.size
                 else:
                     raise _no_bundle(source, f"it holds {member.name!r}")
+            if number < 0:
+                raise _no_bundle(source, "it holds nothing")
     except tarfile.TarError as error:
         raise _no_bundle(source, str(error)) from error
     except OSError as error:

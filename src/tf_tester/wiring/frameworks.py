@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from tf_tester.core.text.parsing import parse_toml
 from tf_tester.core.text.units import memory_size
 from tf_tester.errors import ConfigError
 from tf_tester.model.framework import Framework, Placeholder
@@ -43,7 +44,7 @@ def parse_framework(text: str, name: str) -> Framework:
     import tomllib
 
     try:
-        table: dict[str, Any] = tomllib.loads(text)
+        table: dict[str, Any] = parse_toml(text)
         return msgspec.convert(table | _memory(table.get("memory")), Framework)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise ConfigError(
@@ -70,15 +71,13 @@ def known_sdists() -> frozenset[str]:
 
 def same_modules() -> tuple[frozenset[str], ...]:
     """Return groups of distributions that bring the same modules; canonical names."""
-    import tomllib
 
     text = files("tf_tester.frameworks").joinpath(_SAME_MODULES).read_text("utf-8")
-    return tuple(frozenset(group) for group in tomllib.loads(text)["groups"])
+    return tuple(frozenset(group) for group in parse_toml(text)["groups"])
 
 
 def placeholders() -> tuple[Placeholder, ...]:
     """Return the distributions that bring nothing."""
-    import tomllib
 
     text = files("tf_tester.frameworks").joinpath(_PLACEHOLDERS).read_text("utf-8")
-    return msgspec.convert(tomllib.loads(text)["placeholders"], tuple[Placeholder, ...])
+    return msgspec.convert(parse_toml(text)["placeholders"], tuple[Placeholder, ...])

@@ -9,10 +9,12 @@ from packaging.utils import canonicalize_name
 
 from tf_tester.core.config.settings import Settings
 from tf_tester.core.index.links import display_url
+from tf_tester.core.text.parsing import parse_toml
 from tf_tester.core.text.places import seen_from
 from tf_tester.core.text.sizes import count_text
 from tf_tester.core.wheel.direct import direct_reference, is_direct
 from tf_tester.errors import UsageError
+from tf_tester.given_files import read_given
 from tf_tester.model.request import Trial
 
 if TYPE_CHECKING:
@@ -67,9 +69,17 @@ def _link(text: str, folder: Path) -> str:
     return str(folder.absolute() / text if (folder / text).exists() else Path.cwd() / text)
 
 
+_FROM_PIPES: dict[Path, bytes] = {}
+"""What has come out of pipes (`-r <(pip freeze)`): nothing comes a second time."""
+
+
 def _content(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        if file.is_fifo():
+            if file not in _FROM_PIPES:
+                _FROM_PIPES[file] = read_given(file)
+            return _FROM_PIPES[file]
+        return read_given(file)
     except OSError as error:
         raise UsageError(f"The requirements file {file} can't be read: {error.strerror}.") from error
 
@@ -130,7 +140,7 @@ def _of_groups(groups: tuple[str, ...], project: Path | None) -> tuple[str, ...]
 
     file = (project or Path.cwd()) / "pyproject.toml"
     try:
-        table = tomllib.loads(file.read_text("utf-8")).get("dependency-groups", {})
+        table = parse_toml(read_given(file)).get("dependency-groups", {})
         return tuple(resolve_dependency_groups(table, *groups))
     except OSError as error:
         raise UsageError(

@@ -16,7 +16,9 @@ from tf_tester.core.config.settings import (
     from_flags,
     settle,
 )
+from tf_tester.core.text.parsing import parse_toml
 from tf_tester.errors import ConfigError
+from tf_tester.given_files import read_given
 
 OWN_FILE = "tf-tester.toml"
 SHARED_FILE = "pyproject.toml"
@@ -66,7 +68,7 @@ def project_file(cwd: Path) -> Path | None:
 def _table(file: Path, cwd: Path) -> dict[str, Any] | None:
     """Return our table of a file, or None where it has none or there is no such file. Raises `ConfigError`."""
     try:
-        text = file.read_bytes()
+        text = read_given(file)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -92,7 +94,7 @@ def _parsed(text: bytes, shown: str) -> dict[str, Any]:
     import tomllib
 
     try:
-        return tomllib.loads(text.decode())
+        return parse_toml(text)
     except UnicodeDecodeError as error:
         line = text.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{shown}:{line}: not UTF-8") from error

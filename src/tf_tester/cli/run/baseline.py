@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tf_tester.errors import UsageError
+from tf_tester.given_files import read_given
 
 if TYPE_CHECKING:
     from tf_tester.core.outcome.baseline import Baseline, Move
@@ -70,7 +71,7 @@ class BaselineCheck:
         from tf_tester.core.outcome.baseline import read_baseline
 
         try:
-            text = self._file.read_text("utf-8")
+            text = read_given(self._file).decode()
         except FileNotFoundError:
             if self._update and self._file.absolute().parent.is_dir():
                 return {}
@@ -79,5 +80,6 @@ class BaselineCheck:
                 hint="Make one with --update-baseline, in a folder that is there.",
             ) from None
         except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"The baseline {self._file} can't be read: {error}.") from error
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise UsageError(f"The baseline {self._file} can't be read: {reason}.") from error
         return read_baseline(text, shown=str(self._file))

@@ -16,6 +16,7 @@ from tf_tester.core.outcome.refused import outcome_of
 from tf_tester.core.text.printable import printable
 from tf_tester.core.text.sizes import count_text, size_text
 from tf_tester.errors import CellRefused, UsageError
+from tf_tester.given_files import read_given
 from tf_tester.model.request import Trial
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def _locked(
     found: dict[str, Artifact] = {}
     for file in files:
         try:
-            content = file.read_bytes()
+            content = read_given(file)
         except OSError as error:
             raise UsageError(f"The lock {file} can't be read: {error.strerror}.") from error
         for python in pythons or (".".join(map(str, sys.version_info[:2])),):

@@ -17,6 +17,7 @@ from tf_tester.cli.common.packages import requested
 from tf_tester.cli.common.selection import FETCHING, downloads_alone
 from tf_tester.core.text.sizes import count_text, duration_text, size_text
 from tf_tester.errors import ConfigError, TfTesterError, UsageError
+from tf_tester.given_files import read_given
 
 if TYPE_CHECKING:
     from tf_tester.core.config.settings import Settings
@@ -158,7 +159,7 @@ def _request(config: Path, *, allow_deletions: bool, dry_run: bool) -> "SyncRequ
 
 def _read(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        return read_given(file)
     except OSError as error:
         raise ConfigError(f"{file} can't be read: {error.strerror}.") from error
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from tf_tester.core.index.links import display_url
+from tf_tester.core.text.parsing import parse_requirement
 from tf_tester.core.text.units import (
     A_DURATION,
     A_MEMORY_SIZE,
@@ -413,7 +414,7 @@ def _kept(value: object, place: PathBase) -> str:
 
 
 def _requirement(value: object, place: PathBase) -> str:
-    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.requirements import InvalidRequirement
 
     from tf_tester.core.wheel.direct import direct_reference, is_direct
 
@@ -421,7 +422,7 @@ def _requirement(value: object, place: PathBase) -> str:
     if is_direct(text):
         return direct_reference(text, place.folder).text
     try:
-        Requirement(text)
+        parse_requirement(text)
     except InvalidRequirement:
         raise ValueError("a requirement such as h5py or 'numpy<2'") from None
     return text

@@ -81,6 +81,20 @@ def origin(url: str) -> Origin:
     return Origin(parts.scheme, parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0))
 
 
+def is_address(url: str) -> bool:
+    """Tell whether something can be the address of an index: a folder's or a server's, with a port that there is.
+
+    >>> [is_address(url) for url in ("https://x.example/simple", "file:///srv", "http://[::1/", "http://x:99999", "x")]
+    [True, True, False, False, False]
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    return bool(parts.path) if parts.scheme == "file" else parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
 def display_url(url: str) -> str:
     """Return the address as it may be printed, logged or kept in a report.
 

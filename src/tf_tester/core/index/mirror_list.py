@@ -7,7 +7,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tf_tester.core.index.links import display_url
+from tf_tester.core.index.links import display_url, is_address
+from tf_tester.core.text.parsing import parse_toml
 from tf_tester.errors import ConfigError, UsageError
 from tf_tester.model.mirror import Mirror
 from tf_tester.model.source import AUTHORITY
@@ -82,19 +83,13 @@ def mirror_list(ours: bytes, theirs: bytes, *, shown: str) -> MirrorList:
 
 def mirror_at(url: str) -> Mirror:
     """Return a mirror of which only the address is known. Raises `UsageError` where it can't be one."""
-    try:
-        parts = urlsplit(url)
-        sound = parts.scheme in ("http", "https", "file") and bool(parts.hostname or parts.path)
-        name = parts.netloc.rpartition("@")[2] or parts.path
-        _ = parts.port
-    except ValueError:
-        sound = False
-    if not sound:
+    if not is_address(url):
         raise UsageError(
             f"this is not an address of a mirror: {display_url(url)}",
             hint="Give the address of a simple API, such as https://mirror.example/simple.",
         )
-    return Mirror(name=name, url=url)
+    parts = urlsplit(url)
+    return Mirror(name=parts.netloc.rpartition("@")[2] or parts.path, url=url)
 
 
 class _Feeds(Struct, frozen=True):
@@ -110,7 +105,7 @@ def _read(content: bytes, shown: str) -> _MirrorFile:
     import tomllib  # most runs have no list of their own
 
     try:
-        file = msgspec.convert(tomllib.loads(content.decode()), _MirrorFile)
+        file = msgspec.convert(parse_toml(content), _MirrorFile)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise ConfigError(
             f"{shown}: {error}", hint="It has a [[mirror]] with name and url for each; the documentation has the rest."

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from tf_tester.core.select.markers import markers_of
 from tf_tester.core.select.tags import best_wheel
+from tf_tester.core.text.parsing import parse_requirement, parse_toml
 from tf_tester.core.wheel.direct import direct_reference, git_place
 from tf_tester.errors import ConfigError
 from tf_tester.model.artifact import Artifact, Promise, Promiser
@@ -167,7 +168,7 @@ def origin_of(content: bytes) -> LockOrigin | None:
     import tomllib
 
     try:
-        table = tomllib.loads(content.decode())["tool"][_TABLE]
+        table = parse_toml(content)["tool"][_TABLE]
         return LockOrigin(
             Cell.of(
                 str(table["package"]),
@@ -259,7 +260,7 @@ def _pylock(content: bytes, shown: str) -> "Pylock":
     from packaging.pylock import Pylock, PylockUnsupportedVersionError, PylockValidationError
 
     try:
-        return Pylock.from_dict(tomllib.loads(content.decode()))
+        return Pylock.from_dict(parse_toml(content))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, PylockValidationError, PylockUnsupportedVersionError) as error:
         raise ConfigError(f"{shown} is not a lock (PEP 751): {error}") from error
 
@@ -304,7 +305,7 @@ def exact_requirements(
 
     Raises `ConfigError` for a requirement that leaves the version open.
     """
-    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.requirements import InvalidRequirement
     from packaging.utils import canonicalize_name
 
     environment = markers_of(interpreter)
@@ -316,7 +317,7 @@ def exact_requirements(
             continue
         words, *hashes = re.split(r"\s--hash[= ]", line)
         try:
-            requirement = Requirement(words.strip())
+            requirement = parse_requirement(words.strip())
         except InvalidRequirement:
             left_out.append(line)
             continue
@@ -348,7 +349,7 @@ def locked_requirements(content: bytes, *, shown: str) -> list[tuple["Requiremen
     import tomllib
 
     try:
-        table = tomllib.loads(content.decode())
+        table = parse_toml(content)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError):
         table = {}
     if "lock-version" in table:
@@ -363,20 +364,19 @@ def locked_requirements(content: bytes, *, shown: str) -> list[tuple["Requiremen
 
 
 def _of_pylock(lock: "Pylock") -> Iterator[tuple["Requirement", frozenset[str]]]:
-    from packaging.requirements import Requirement
 
     for package in lock.packages:
         files = [*(package.wheels or ()), *((package.sdist,) if package.sdist else ())]
         digests = frozenset(one.hashes["sha256"].lower() for one in files if "sha256" in one.hashes)
         if digests:
-            yield Requirement(str(package.name)), digests
+            yield parse_requirement(str(package.name)), digests
 
 
 def _of_tools(packages: list[Any]) -> Iterator[tuple["Requirement", frozenset[str]]]:
     """Yield what tools' locks name: uv has `wheels` and `sdist`, Poetry and PDM have `files`; a hash is `sha256:…` in
     all.
     """
-    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.requirements import InvalidRequirement
 
     for package in packages:
         if not isinstance(package, dict):
@@ -385,7 +385,7 @@ def _of_tools(packages: list[Any]) -> Iterator[tuple["Requirement", frozenset[st
         hashes = (str(one.get("hash", "")) for one in files if isinstance(one, dict))
         digests = frozenset(one[7:].lower() for one in hashes if one.startswith("sha256:"))
         try:
-            requirement = Requirement(str(package.get("name", "")))
+            requirement = parse_requirement(str(package.get("name", "")))
         except InvalidRequirement:
             continue
         if digests:
@@ -393,14 +393,14 @@ def _of_tools(packages: list[Any]) -> Iterator[tuple["Requirement", frozenset[st
 
 
 def _of_requirements(text: str, shown: str) -> Iterator[tuple["Requirement", frozenset[str]]]:
-    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.requirements import InvalidRequirement
 
     for line in text.replace("\\\n", " ").splitlines():
         words, *hashes = re.split(r"\s--hash[= ]", re.sub(r"(^|\s)#.*", "", line).strip())
         if not words.strip() or words.startswith("-"):
             continue
         try:
-            requirement = Requirement(words.strip())
+            requirement = parse_requirement(words.strip())
         except InvalidRequirement:
             requirement = None
         if requirement is None or not any(_is_exact(one) for one in requirement.specifier):

@@ -17,6 +17,7 @@ from packaging.utils import canonicalize_name
 
 from tf_tester.core.locks.closure import ReplicaRules, SdistChoice, TargetRequirement, demands_of, targets_of
 from tf_tester.core.select.platforms import platform_named
+from tf_tester.core.text.parsing import parse_requirement, parse_toml
 from tf_tester.core.text.units import duration, store_size
 from tf_tester.errors import ConfigError, UsageError
 from tf_tester.model.host.platform import Platform
@@ -70,7 +71,7 @@ def read_config(content: bytes, *, shown: str, stem: str) -> ReplicaConfig:
     Raises `ConfigError`.
     """
     try:
-        file = msgspec.convert(tomllib.loads(content.decode()), _File)
+        file = msgspec.convert(parse_toml(content), _File)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise ConfigError(
             f"{shown}: {error}", hint="The page docs/how-to/sync.md has every word that such a file may have."
@@ -131,7 +132,7 @@ def roots_of(
 
 def _requirement(text: str) -> Requirement:
     try:
-        requirement = Requirement(text)
+        requirement = parse_requirement(text)
     except InvalidRequirement as error:
         raise ValueError(f"{text!r} is not a requirement, such as numpy or tensorflow>=2.8,<2.13.") from error
     if requirement.url is not None:

@@ -6,14 +6,16 @@ from functools import lru_cache
 from itertools import takewhile
 
 from msgspec import Struct
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 from tf_tester.errors import UnknownVersion, UsageError
 from tf_tester.model.artifact import Artifact, ProjectPage
 
 WORDS = ("latest", "minors", "majors", "lts", "all")
 _OPERATORS = "<>=!~"
+_LONGEST = 80
+"""Characters of a word that is no version which are repeated."""
 
 
 class Choice(Struct, frozen=True):
@@ -48,7 +50,7 @@ def versions_of(page: ProjectPage) -> Mapping[Version, tuple[Artifact, ...]]:
 def _known(text: str) -> Version | None:
     try:
         return Version(text)
-    except InvalidVersion:
+    except ValueError:  # `InvalidVersion`, or a number of thousands of digits
         return None
 
 
@@ -204,11 +206,13 @@ def _meaning(word: str, within: Sequence[Version], choice: Choice) -> list[Versi
 
 def _range(part: str) -> SpecifierSet:
     try:
-        return SpecifierSet(part)
-    except InvalidSpecifier:
+        found = SpecifierSet(part)
+        found.contains("0")  # numbers are read when they are compared
+        return found
+    except ValueError:  # `InvalidSpecifier` is one
         similar = _similar(part, WORDS, most=1)
         raise UsageError(
-            f"--versions {part!r} is neither a version, nor a specifier, nor a word.",
+            f"--versions {part[:_LONGEST]!r} is neither a version, nor a specifier, nor a word.",
             hint=f"Did you mean {similar[0]!r}?"
             if similar
             else f"Examples: 2.4.0,2.8.0 · '>=2.4,<2.9' · {', '.join(WORDS)}.",
@@ -256,7 +260,7 @@ def _parts(text: str) -> list[str]:
 def _version(text: str) -> Version | None:
     try:
         return Version(text)
-    except InvalidVersion:
+    except ValueError:
         return None
 
 

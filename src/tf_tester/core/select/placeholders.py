@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from tf_tester.core.text.parsing import parse_requirement
 from tf_tester.model.framework import Placeholder
 
 _FROM_BELOW = ("==", "===", "~=", ">=")
@@ -23,7 +23,7 @@ def placeholder_asked(text: str, placeholders: Iterable[Placeholder]) -> Placeho
     >>> placeholder_asked("tensorflow-gpu>=2.12", [gpu]) is gpu, placeholder_asked("tensorflow-gpu>=2.4", [gpu])
     (True, None)
     """
-    requirement = Requirement(text)
+    requirement = parse_requirement(text)
     name = str(canonicalize_name(requirement.name))
     lowest = [one.version for one in requirement.specifier if one.operator in _FROM_BELOW]
     for one in placeholders:

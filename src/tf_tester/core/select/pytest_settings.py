@@ -7,6 +7,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from tf_tester.core.text.parsing import parse_toml
+
 FILES = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
 """Where pytest looks in one folder, in its order; the first that has settings for it counts."""
 _ALWAYS = frozenset(FILES[:4])
@@ -41,7 +43,7 @@ def _toml_table(name: str, text: str) -> Mapping[str, Any] | None:
     import tomllib
 
     try:
-        content: Any = tomllib.loads(text)
+        content: Any = parse_toml(text)
         if name in _ALWAYS:
             found = content.get("pytest", {})
         else:

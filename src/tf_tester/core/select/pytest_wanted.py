@@ -7,9 +7,10 @@ import configparser
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 
 from tf_tester.core.select.pytest_settings import FILES, settings_in
+from tf_tester.core.text.parsing import parse_requirement, parse_toml
 
 READ = tuple(dict.fromkeys((*FILES, "requirements-test.txt", "test-requirements.txt", "requirements-dev.txt")))
 """Names of files in a project's root folder that say it."""
@@ -51,7 +52,7 @@ def _in_pyproject(text: str) -> Iterator[str]:
     import tomllib
 
     try:
-        content: dict[str, Any] = tomllib.loads(text)
+        content: dict[str, Any] = parse_toml(text)
     except tomllib.TOMLDecodeError:
         return
     project = content.get("project")
@@ -78,7 +79,7 @@ def _of_pytest(lines: Sequence[str]) -> Iterator[str]:
     """Yield those that ask for certain versions of pytest, without extras of it."""
     for line in lines:
         try:
-            requirement = Requirement(line.strip())
+            requirement = parse_requirement(line.strip())
         except InvalidRequirement:
             continue
         if requirement.name.lower() == "pytest" and requirement.specifier:

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from msgspec import Struct
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 from packaging.utils import canonicalize_name
 
+from tf_tester.core.text.parsing import parse_requirement
 from tf_tester.core.wheel.direct import direct_reference, is_direct, without_secrets
 from tf_tester.errors import UsageError
 from tf_tester.model.request import DirectReference
@@ -125,6 +126,17 @@ class _Reader:
         self._seen: set[tuple[Path, bool]] = set()
 
     def read(self, file: Path, *, is_constraint: bool) -> None:
+        """Read a file and those that it names, however many name one another, each where it is named."""
+        reading = [self._read_one(file, is_constraint)]
+        while reading:
+            nested = next(reading[-1], None)
+            if nested is None:
+                reading.pop()
+            else:
+                reading.append(self._read_one(*nested))
+
+    def _read_one(self, file: Path, is_constraint: bool) -> Iterator[tuple[Path, bool]]:
+        """Read a file; yield each that it names, and whether that has constraints, to be read before the rest."""
         if (file, is_constraint) in self._seen:
             return
         self._seen.add((file, is_constraint))
@@ -142,17 +154,17 @@ class _Reader:
             if line == "--require-hashes":
                 demands_hashes = True
             elif line.startswith("-"):
-                self._option(line, place, file, is_constraint)
+                yield from self._option(line, place, file, is_constraint)
             elif not self._requirement(line, place, file, is_constraint):
                 without.append(line)
         if demands_hashes and without:
             raise UsageError(f"{file} demands hashes, and {without[0]!r} has none.", hint="Give it one with --hash.")
 
-    def _option(self, line: str, place: str, file: Path, is_constraint: bool) -> None:
+    def _option(self, line: str, place: str, file: Path, is_constraint: bool) -> Iterator[tuple[Path, bool]]:
         word, value = _split_option(line)
         option = _SHORT.get(word, word)
         if option in _NESTED:
-            self.read(file.parent / value, is_constraint=is_constraint or option == "--constraint")
+            yield file.parent / value, is_constraint or option == "--constraint"
         elif option == "--find-links" and value:
             self.find_links.append((value, file.parent))
         elif option == "--pre":
@@ -170,7 +182,7 @@ class _Reader:
         reference = self._reference(text, place, is_constraint) if is_direct(text) else None
         name = _named(text, place) if reference is None else reference.name
         if name == self._package:
-            if reference is not None or Requirement(text).specifier:
+            if reference is not None or parse_requirement(text).specifier:
                 self.versions.append((place, without_secrets(text)))
             return True
         if reference is not None:
@@ -229,6 +241,6 @@ def _split_option(line: str) -> tuple[str, str]:
 def _named(text: str, place: str) -> str:
     """Return the canonical name in a requirement. Raises `UsageError`."""
     try:
-        return str(canonicalize_name(Requirement(text).name))
+        return str(canonicalize_name(parse_requirement(text).name))
     except InvalidRequirement as error:
         raise UsageError(f"{place}: {text!r} is not a requirement (PEP 508).", hint=_UNDERSTOOD) from error

@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 from packaging.utils import canonicalize_name
 
+from tf_tester.core.text.parsing import parse_requirement
 from tf_tester.model.request import DirectKind, DirectReference
 
 _BARE = r"(?P<place>\S+?)(?:\[(?P<extras>[A-Za-z0-9._, -]*)\])?(?:\s*;\s+(?P<marker>.+)|\s+;\s*(?P<marker2>.+))?"
@@ -41,7 +42,7 @@ def direct_reference(text: str, folder: Path) -> DirectReference:
     """
     if re.match(_NAMED, text.strip()):
         try:
-            requirement = Requirement(text)
+            requirement = parse_requirement(text)
         except InvalidRequirement:
             raise ValueError("a name, @ and an address (PEP 508)") from None
         marker = str(requirement.marker) if requirement.marker else ""
@@ -101,7 +102,7 @@ def _kind(place: str, file: str) -> DirectKind:
 
 def _checked_marker(marker: str) -> str:
     try:
-        return str(Requirement(f"name ; {marker}").marker) if marker else ""
+        return str(parse_requirement(f"name ; {marker}").marker) if marker else ""
     except InvalidRequirement:
         raise ValueError("an address or a path, and behind a ; a marker (PEP 508)") from None
 

@@ -2,6 +2,8 @@
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from tf_tester.core.text.parsing import parse_requirement
+
 
 def requirements_of(metadata: bytes) -> tuple[Requirement, ...]:
     """Return its `Requires-Dist`, as far as they can be read: a resolver has to make do without the rest, too."""
@@ -11,7 +13,7 @@ def requirements_of(metadata: bytes) -> tuple[Requirement, ...]:
     found = []
     for text in raw.get("requires_dist", []):
         try:
-            found.append(Requirement(text))
-        except (InvalidRequirement, RecursionError):
+            found.append(parse_requirement(text))
+        except InvalidRequirement:
             continue
     return tuple(found)

@@ -2,8 +2,10 @@
 
 import re
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 from packaging.utils import canonicalize_name
+
+from tf_tester.core.text.parsing import parse_requirement
 
 _DEMANDS = r"\byou require ([A-Za-z0-9][\w.-]*)((?:\[[^\]]*\])?(?:[<>=!~]=?=?[^\s,]+(?:,[<>=!~]=?=?[^\s,]+)*)?)"
 
@@ -16,14 +18,14 @@ def is_demanded(text: str, reasoning: str) -> bool:
     [True, True, False, False]
     """
     try:
-        wanted = Requirement(text)
+        wanted = parse_requirement(text)
     except InvalidRequirement:
         return False
     words = " ".join(reasoning.split())
     words = re.sub(r" and (?=[A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?[<>=!~])", " and you require ", words)
     for name, rest in re.findall(_DEMANDS, words):
         try:
-            found = Requirement(f"{name}{rest.rstrip('.')}")
+            found = parse_requirement(f"{name}{rest.rstrip('.')}")
         except InvalidRequirement:
             continue
         if canonicalize_name(found.name) == canonicalize_name(wanted.name) and found.specifier == wanted.specifier:

@@ -6,19 +6,22 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from msgspec import Struct
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 from tf_tester.core.fetch.retention import ItemKind, StoredItem, victims
 from tf_tester.core.locks.lockfile import digests_of
 from tf_tester.core.select.choose import WORDS, Choice, choose
 from tf_tester.errors import ConfigError, UsageError
+from tf_tester.given_files import read_given
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.model.lock import Lock
 from tf_tester.ports.store import StoreContents
 
 _HALF_DONE = timedelta(days=7)
 """How long what has arrived of a file is kept for a next attempt."""
+_LONGEST = 80
+"""Characters of a word that is none which are repeated."""
 _PLANS = timedelta(days=30)
 
 
@@ -164,7 +167,7 @@ def kept_digests(
 
 def _content(lock: Path) -> bytes:
     try:
-        return lock.read_bytes()
+        return read_given(lock)
     except OSError as error:
         raise ConfigError(f"The lock {lock} can't be read: {error.strerror}.") from error
 
@@ -199,9 +202,9 @@ def _held(word: str, package: str, entries: Sequence[StoredItem], lts: tuple[str
                 return [one.version for one in held if wanted.contains(one.version, prereleases=True)]
             exact = Version(word)
             return [one.version for one in held if Version(one.version) == exact]
-        except (InvalidSpecifier, InvalidVersion):
+        except ValueError:  # `InvalidSpecifier`, `InvalidVersion`, or a number of thousands of digits
             raise UsageError(
-                f"--keep {word!r} is neither a version, nor a range, nor a lock file.",
+                f"--keep {word[:_LONGEST]!r} is neither a version, nor a range, nor a lock file.",
                 hint=f"Give versions as --versions takes them, {', '.join(WORDS)}, or the path of a pylock.toml.",
             ) from None
     page = ProjectPage(package, tuple(Artifact(one.filename, package, one.version, "") for one in held))

@@ -22,6 +22,7 @@ from tf_tester.core.wheel.wheel_rules import same_version
 from tf_tester.errors import CellRefused, ConfigError, UsageError
 from tf_tester.flow.prepare.select import Selected
 from tf_tester.flow.prepare.services import Services
+from tf_tester.given_files import read_given
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.model.cell import Cell, PlannedCell, Refusal
 from tf_tester.model.host.interpreter import Interpreter
@@ -46,7 +47,7 @@ def read_lock(file: Path, interpreter: Interpreter, services: Services) -> Lock:
     lock or has nothing for the interpreter, what the index and the builder raise.
     """
     try:
-        content = file.read_bytes()
+        content = read_given(file)
     except OSError as error:
         raise UsageError(f"The lock {file} can't be read: {error.strerror}.", hint="Check its name.") from error
     remarks: tuple[str, ...] = ()
@@ -103,7 +104,7 @@ def lock_files(place: Path) -> list[Path]:
 
 def _cell_of(file: Path, package: str, interpreters: Sequence[Interpreter], services: Services) -> PlannedCell:
     try:
-        content = file.read_bytes()
+        content = read_given(file)
     except OSError as error:
         raise UsageError(f"The lock {file} can't be read: {error.strerror}.", hint="Check its name.") from error
     origin = origin_of(content)

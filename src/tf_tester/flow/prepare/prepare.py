@@ -14,6 +14,7 @@ from tf_tester.core.index.era import majors_until, release_date
 from tf_tester.core.outcome.owners import YOURS, InstalledFiles
 from tf_tester.core.select.markers import markers_of
 from tf_tester.core.select.placeholders import placeholder_asked
+from tf_tester.core.text.parsing import parse_requirement
 from tf_tester.core.wheel.unsatisfied import is_demanded
 from tf_tester.core.wheel.wheel_rules import extras_of, same_version, without_requirement
 from tf_tester.errors import BuildFailed, DownloadFailed, Unresolvable
@@ -350,13 +351,13 @@ class Preparer:
 
     def _needs_of(self, pin: Pin, metadata: bytes) -> list[str]:
         from packaging.metadata import parse_email  # 25 ms, for --project alone
-        from packaging.requirements import InvalidRequirement, Requirement
+        from packaging.requirements import InvalidRequirement
 
         raw, _ = parse_email(metadata)
         needs = []
         for text in raw.get("requires_dist", []):
             try:
-                requirement = Requirement(text)
+                requirement = parse_requirement(text)
             except InvalidRequirement as error:
                 raise BuildFailed(f"{pin.name} requires {text!r}, which is not a valid requirement.") from error
             extras = ("", *self._trial.extras)
@@ -444,9 +445,8 @@ def _holds(marker: str, interpreter: Interpreter) -> bool:
 
 
 def _project_of(requirement: str) -> str:
-    from packaging.requirements import Requirement
 
-    return str(canonicalize_name(Requirement(requirement).name))
+    return str(canonicalize_name(parse_requirement(requirement).name))
 
 
 def _joined(lock: Lock, tools: Lock, remarks: list[str]) -> Lock:

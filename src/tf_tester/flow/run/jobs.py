@@ -108,6 +108,8 @@ def _job_of(target: Path, wanted: Runner, arguments: Sequence[str]) -> TrialJob:
     file = file_of(target)
     if not file.exists():
         raise UsageError(f"There is no file {file}.", hint=_similar(file))
+    if not (file.is_file() or file.is_dir()):
+        raise UsageError(f"{file} is neither a file nor a folder.", hint="Give a script, or tests.")
     names_a_test = file != target
     if names_a_test and (file.is_dir() or wanted in (Runner.SCRIPT, Runner.UNITTEST)):
         raise UsageError(f"{target.name} names a test for pytest.", hint="Give a file's test, and no --runner.")

@@ -30,6 +30,7 @@ from tf_tester.flow.prepare.services import Services
 from tf_tester.flow.prepare.wheel_folder import check_replaceable, folder_errors, write_file
 from tf_tester.flow.run.jobs import jobs_of, tools_of
 from tf_tester.flow.run.user_files import pytest_of_project
+from tf_tester.given_files import read_given
 from tf_tester.model.cell import Cell, PlannedCell
 from tf_tester.model.lock import Lock, Pin, Resolution
 from tf_tester.model.outcome import Outcome
@@ -187,7 +188,7 @@ def check_locks(places: Sequence[Path], trial: Trial, services: Services, told: 
 
 def _drift(file: Path, trial: Trial, services: Services) -> tuple[DistributionChange, ...]:
     try:
-        content = file.read_bytes()
+        content = read_given(file)
     except OSError as error:
         raise UsageError(f"The lock {file} can't be read: {error.strerror}.", hint="Check its name.") from error
     origin = origin_of(content)
