@@ -214,7 +214,7 @@ def _show_private(folder: str, root: str, overlay: "dict[str, Any]", hidden: "li
         except OSError:
             pass
     _make_folder(root + folder)
-    _mount("tmpfs", root + folder, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, f"mode=755,size={overlay['size']}")
+    _mount("tmpfs", root + folder, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, f"mode=755,{_room(overlay['size'])}")
     paths = {f"{folder}/{name}" for name in hidden}
     return _show_parts(folder, root + folder, paths, {parent for path in paths for parent in _parents(path, folder)})
 
@@ -315,7 +315,7 @@ def _mount_overlay(overlay: "dict[str, Any]", root: str) -> None:
         pass  # some file systems (NFS, another overlay) can't be written through one
     above = f"{root}/tf-tester/upper-{overlay['number']}"
     _make_folder(above)
-    _mount("tmpfs", above, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, f"mode=755,size={overlay['size']}")
+    _mount("tmpfs", above, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, f"mode=755,{_room(overlay['size'])}")
     return _mount_on(overlay, target, f"{above}/up", f"{above}/work")
 
 
@@ -408,7 +408,7 @@ def _make_devices(root: str, shared_memory: str) -> None:
         # Read-only it still takes what is written; its mode, owner and times stay as they are.
         _bind(f"/dev/{name}", f"{root}/dev/{name}", writable=False)
     flags = kernel.MS_NOSUID | kernel.MS_NODEV
-    _mount("tmpfs", f"{root}/dev/shm", "tmpfs", flags, f"mode=1777,size={shared_memory}")
+    _mount("tmpfs", f"{root}/dev/shm", "tmpfs", flags, f"mode=1777,{_room(shared_memory)}")
     for name, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
         os.symlink(f"/proc/self/fd{target}", f"{root}/dev/{name}")
     # Terminals of its own; `tty` is that of whoever opens it, and a program is started without one.
@@ -470,6 +470,12 @@ def _raise_loopback() -> None:
         libc.ioctl(control, _SET_ADDRESS, struct.pack("=16sIi", _ADDRESS_6, 128, 1))
     finally:
         os.close(control)
+
+
+def _room(size: "int | str") -> str:
+    """Return the options for a file system in memory of so many bytes (`50%`: of all memory); files take some."""
+    files = f",nr_inodes={max(1, int(size) // 4096)}" if str(size).isdecimal() else ""
+    return f"size={size}{files}"
 
 
 def _mount(source: str, target: str, kind: str, flags: int, options: str) -> None:

@@ -299,6 +299,11 @@ def test_what_is_written_into_an_environment_is_caught_on_disk_where_there_is_a_
     assert "No space left" in run("open('/tf-tester/env/x', 'w').write('y' * 100_000_000)").stderr
 
 
+def test_files_without_content_take_room_in_memory_too(run: Run) -> None:
+    done = run("for number in range(20_000): open(f'/tf-tester/env/{number}', 'w').close()")
+    assert "No space left on device" in done.stderr
+
+
 def test_signals_of_everyday_are_as_anywhere(run: Run) -> None:
     code = "import signal; print([signal.getsignal(getattr(signal, n)).name for n in ('SIGTERM', 'SIGUSR1')])"
     assert succeeded(run(code)) == "['SIG_DFL', 'SIG_DFL']"
