@@ -7,12 +7,14 @@ from pathlib import Path
 
 _BLOCK = 512
 """Bytes of what `st_blocks` counts."""
+_LEAST = 4096
+"""Bytes that an entry takes at the least: a file without content takes an inode and a place in its folder."""
 _OPEN_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
 def disk_use(folders: Sequence[Path]) -> int:
     """Return the bytes on the disk of all that lies below some folders; nothing is followed."""
-    return sum(status.st_blocks * _BLOCK for folder in folders for status in _entries(folder))
+    return sum(max(_LEAST, status.st_blocks * _BLOCK) for folder in folders for status in _entries(folder))
 
 
 def _entries(folder: Path) -> Iterator[os.stat_result]:

@@ -78,7 +78,9 @@ class LocalExecutor:
         try:
             streams = (task.stdout, task.stderr)
             written = streams if told is None else (*streams, told.file)
-            watch = Watch(task.limits, task.scratch, written, grouped=group.held, ours=_OURS * supervised)
+            watch = Watch(
+                task.limits, task.scratch, written, grouped=group.held, ours=_OURS * supervised, ran_out=group.ran_out
+            )
             started = time.monotonic()
             process = self._begin(task, group, reserve, told)
             if isinstance(process, Exit):

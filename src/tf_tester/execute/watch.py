@@ -1,7 +1,8 @@
 """What a running process tree takes, looked at now and then: memory, processes, disk.
 
 Sums of resident memory count what processes share once for each; where such a sum is too high, the proportional one is
-asked for, which costs more. Looking costs a twentieth of the time at the most, and nearly always far less.
+asked for, which costs more. What nobody has mapped, or has no name, is asked for by `held`. Looking costs a twentieth
+of the time at the most, and nearly always far less.
 """
 
 import contextlib
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tf_tester.execute.disk_use import disk_use
+from tf_tester.execute.held import Held, held
 from tf_tester.model.host.limits import Exceeded, Limit, Limits
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class Watch:
         *,
         grouped: frozenset[Limit],
         ours: int = 0,
+        ran_out: Callable[[], bool] = lambda: False,
     ) -> None:
         self._limits = limits
         self._scratch = scratch
@@ -45,8 +48,10 @@ class Watch:
         """Limits that the kernel sees to."""
         self._ours = ours
         """Processes of the tree that aren't the program's."""
+        self._ran_out = ran_out
+        """Tells whether the kernel has killed one of it for want of memory: the others may wait for that one."""
         self._before = {path: _size(path) for path in written}
-        self._free = _free(scratch)
+        self._free = self._free_before = _free(scratch)
         self._sum_at = time.monotonic() + _SUMS
         self.pause = _SHORTEST
         """Seconds until the next look."""
@@ -55,13 +60,15 @@ class Watch:
         """Return the first limit that is exceeded now. `pid`: the root of the tree."""
         started = time.perf_counter()
         try:
-            return self._output() or self._tree(pid) or self._disk()
+            if self._ran_out():
+                return Exceeded(Limit.MEMORY, self._limits.memory)
+            return self._output() or self._tree(pid) or self._disk(pid)
         finally:
             self.pause = min(max(_SHORTEST, _SHARE * (time.perf_counter() - started)), _LONGEST)
 
     def last(self) -> Exceeded | None:
         """Return what a program that has ended exceeded since the last look: its pace mustn't decide what is seen."""
-        return self._output() or self._disk(sure=True)
+        return self._output() or self._disk(None)
 
     def _output(self) -> Exceeded | None:
         allowed = self._limits.output
@@ -79,21 +86,29 @@ class Watch:
         members = list(tree(pid))
         if processes is not None and _tasks(members) - self._ours > processes:
             return Exceeded(Limit.PROCESSES, processes)
-        if memory is not None and _resident(members) > memory and _proportional(members) > memory:
+        if memory is None:
+            return None
+        in_files = _held(members).memory
+        if _resident(members) + in_files > memory and _proportional(members, in_files) > memory:
             return Exceeded(Limit.MEMORY, memory)
         return None
 
-    def _disk(self, *, sure: bool = False) -> Exceeded | None:
-        """Add sizes up when the disk has lost enough for it, and now and then: others may have freed as much."""
+    def _disk(self, pid: int | None) -> Exceeded | None:
+        """Add sizes up when the disk has lost enough for it, and now and then: others may have freed as much.
+
+        Of a tree that has ended (None), in any case.
+        """
         allowed = self._limits.scratch
         if allowed is None or not self._scratch:
             return None
         free = _free(self._scratch)
         started = time.monotonic()
-        if not sure and self._free - free <= allowed // 4 and started < self._sum_at:
+        if pid is not None and self._free - free <= allowed // 4 and started < self._sum_at:
             self._free = max(self._free, free)
             return None
         taken = disk_use(self._scratch)
+        if pid is not None:
+            taken += _held(tree(pid), lost=self._free_before - free).disk
         self._sum_at = time.monotonic() + max(_SUMS, _SHARE * (time.monotonic() - started))
         if taken > allowed:
             return Exceeded(Limit.SCRATCH, allowed)
@@ -164,15 +179,24 @@ def _by_psutil(members: Iterable[int], ask: "Callable[[psutil.Process], int]") -
     return total
 
 
-def _proportional(members: Iterable[int]) -> int:
-    held = 0
+def _held(members: Iterable[int], *, lost: int = 0) -> Held:
+    if not sys.platform.startswith("linux"):
+        return Held(0, 0)
+    return held(members, lost=lost)
+
+
+def _proportional(members: Iterable[int], in_files: int) -> int:
+    """Return the bytes of memory, what processes share divided among them. `in_files`: mapped or not."""
+    mapped = mapped_files = 0
     for pid in members:
         try:
             with open(f"/proc/{pid}/smaps_rollup", "rb") as stream:
-                held += next(int(line.split()[1]) for line in stream if line.startswith(b"Pss:")) * 1024
-        except (OSError, StopIteration):
-            held += _resident([pid])
-    return held
+                said = {line.split()[0]: int(line.split()[1]) * 1024 for line in stream if line.startswith(b"Pss")}
+            mapped += said[b"Pss:"]
+            mapped_files += said.get(b"Pss_Shmem:", said[b"Pss:"])
+        except (OSError, KeyError):
+            mapped += _resident([pid])
+    return max(mapped, mapped - mapped_files + in_files)
 
 
 def _size(path: Path) -> int:

@@ -218,6 +218,48 @@ def test_memory_that_is_shared_counts_once(programs: Programs) -> None:
     assert look(copying, Limits(memory=300 * MIB)) == Exceeded(Limit.MEMORY, 300 * MIB)
 
 
+@needs_linux
+def test_memory_in_a_file_that_nobody_has_mapped_counts_once(programs: Programs) -> None:
+    pid, _ = programs.start(
+        """
+        file = os.memfd_create("held")
+        for _ in range(100):
+            os.write(file, b"x" * (1 << 20))
+        fork(lambda: None)
+        stay()
+        """,
+        processes=2,
+    )
+    assert look(pid, Limits(memory=100 * MIB)) == Exceeded(Limit.MEMORY, 100 * MIB)
+    assert look(pid, Limits(memory=180 * MIB)) is None
+
+
+@needs_linux
+def test_memory_in_files_that_is_mapped_counts_once(programs: Programs) -> None:
+    pid, _ = programs.start(
+        """
+        import mmap
+        file = os.memfd_create("held")
+        os.ftruncate(file, 100 << 20)
+        memory = mmap.mmap(file, 100 << 20)
+        for place in range(0, 100 << 20, 4096):
+            memory[place] = 1
+        stay()
+        """
+    )
+    assert look(pid, Limits(memory=100 * MIB)) == Exceeded(Limit.MEMORY, 100 * MIB)
+    assert look(pid, Limits(memory=180 * MIB)) is None
+
+
+def test_a_tree_of_which_the_kernel_has_killed_one_for_want_of_memory_is_beyond_its_limit() -> None:
+    deaths: list[int] = []
+    limits = Limits(memory=100 * MIB)
+    watched = Watch(limits, (), (), grouped=frozenset({Limit.MEMORY}), ran_out=lambda: bool(deaths))
+    assert watched.look(os.getpid()) is None
+    deaths.append(1)
+    assert watched.look(os.getpid()) == Exceeded(Limit.MEMORY, 100 * MIB)
+
+
 # -- limits that the kernel sees to
 
 
@@ -357,6 +399,41 @@ def test_only_what_is_on_the_disk_below_the_scratch_counts(tmp_path: Path, disk:
     watched = scratch_watch((scratch,))
     disk.free -= 500 * MIB
     assert watched.look(os.getpid()) is None
+
+
+def test_files_without_content_take_room_too(tmp_path: Path) -> None:
+    for number in range(2100):
+        (tmp_path / str(number)).touch()
+    assert scratch_watch((tmp_path,)).last() == Exceeded(Limit.SCRATCH, 8 * MIB)
+
+
+@needs_linux
+@pytest.mark.parametrize("keeps", ["file", "memory"])
+def test_a_deleted_file_counts_while_it_is_open_or_mapped(
+    tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch, keeps: str
+) -> None:
+    monkeypatch.setattr(watch, "_SUMS", 0)
+    watched = scratch_watch((tmp_path,))
+    pid, _ = programs.start(
+        f"""
+        import mmap
+        os.chdir({str(tmp_path)!r})
+        with open("big", "w+b") as file:
+            file.write(os.urandom(9 << 20))
+            file.flush()
+            os.fsync(file.fileno())
+            os.unlink("big")
+            file = file if {keeps == "file"} else mmap.mmap(file.fileno(), 9 << 20)
+            if {keeps == "file"}:
+                fork(lambda: None)
+                stay()
+        fork(lambda: None)
+        stay()
+        """,
+        processes=2,
+    )
+    assert disk_use((tmp_path,)) == 0
+    assert watched.look(pid) == Exceeded(Limit.SCRATCH, 8 * MIB)
 
 
 @pytest.mark.parametrize("folders", [(), ("absent",)])

@@ -333,6 +333,46 @@ def _fill_disk(scene: Scene, isolation: str) -> bool:
     return "all written" in scene.out
 
 
+def _many_files(scene: Scene, isolation: str) -> bool:
+    return _fills(scene, isolation, "many_files")
+
+
+def _deleted_file(scene: Scene, isolation: str) -> bool:
+    return _fills(scene, isolation, "deleted_file")
+
+
+def _deleted_mapping(scene: Scene, isolation: str) -> bool:
+    return _fills(scene, isolation, "deleted_mapping")
+
+
+def _fills(scene: Scene, isolation: str, script: str, limit: str = "scratch") -> bool:
+    end = scene.attack(script, isolation)
+    if isolation != "none":
+        assert end["exceeded"]["limit"] == limit
+    return "all written" in scene.out
+
+
+def _memfd_bomb(scene: Scene, isolation: str) -> bool:
+    return _fills(scene, isolation, "memfd_bomb", "memory")
+
+
+def _memfd_bomb_uncounted(scene: Scene, isolation: str) -> bool:
+    scene.facts["groups"] = False
+    return _memfd_bomb(scene, isolation)
+
+
+def _memory_bomb_in_child(scene: Scene, isolation: str) -> bool:
+    end = scene.attack("memory_bomb_in_child", isolation)
+    if isolation != "none":
+        assert end["exceeded"]["limit"] == "memory"
+    return "waited to the end" in scene.out
+
+
+def _memory_bomb_in_child_uncounted(scene: Scene, isolation: str) -> bool:
+    scene.facts["groups"] = False
+    return _memory_bomb_in_child(scene, isolation)
+
+
 def _kill_victim(scene: Scene, isolation: str) -> bool:
     victim = scene.victim_process()
     scene.attack("kill_victim", isolation)
