@@ -85,6 +85,12 @@ def carry_out(ahead: "Order", groups: "list[str]", take: "Callable[[], Order]", 
     if ahead["mode"] == "view":
         _show_view(take(), tell)
     try:
+        # Where memory runs out, the system is to choose this one. Said by root, nobody without root's privileges can
+        # take it back, so it is said while we have them.
+        kernel.write("/proc/self/oom_score_adj", "800")
+    except OSError:
+        pass
+    try:
         # The kernel asks whether we may when they are opened: we still are who we were.
         joining = [os.open(f"{group}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC) for group in groups]
         if ahead["mode"] == "namespace":
@@ -322,10 +328,6 @@ def _become_program(order: "Order") -> "OSError | ValueError":
 
 
 def _take_limits(limits: dict[str, int]) -> None:
-    try:
-        kernel.write("/proc/self/oom_score_adj", "800")  # where memory runs out, the system is to choose this one
-    except OSError:
-        pass
     for name, value in limits.items():
         number = getattr(resource, name)
         hard = resource.getrlimit(number)[1]

@@ -100,7 +100,8 @@ class NamespaceSandbox:
         names = [*SYSTEM, *(NETWORK if self._network else ())]
         names += [name for name in MERGED if Path(name).is_dir() and not Path(name).is_symlink()]
         system = [(name, name, False) for name in names]
-        system += [(device, device, True) for device in (gpu_devices() if self._gpu else ())]
+        # Read-only they still take what is written; their modes, owners and times stay as they are.
+        system += [(device, device, False) for device in (gpu_devices() if self._gpu else ())]
         return {
             "mode": str(self.name),
             "network": self._network,

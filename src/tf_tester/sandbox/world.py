@@ -19,9 +19,7 @@ _NAMESPACES = 0x00020000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000
 """Mounts, host name, IPC, users, processes."""
 _NETWORK = 0x40000000
 _DEVICES = ("null", "zero", "full", "random", "urandom")
-# As container engines have it: the first tell or change things of the whole machine, and whoever is root outside
-# may write there without any capability (`kernel.core_pattern` runs a program as root).
-_READ_ONLY_IN_PROC = ("bus", "fs", "irq", "sys", "sysrq-trigger")
+# As container engines have it: they tell things of the whole machine.
 _HIDDEN_IN_PROC = ("acpi", "asound", "kcore", "keys", "latency_stats", "sched_debug", "scsi", "timer_list")
 _SMALL = "mode=755,size=16m"
 _INET, _INET6, _DATAGRAM = 2, 10, 2
@@ -420,7 +418,11 @@ def _make_devices(root: str, shared_memory: str) -> None:
 
 
 def _make_proc(root: str, processes: int) -> None:
-    """Mount the namespace's own processes; of the machine's matters some to read, others not at all."""
+    """Mount the namespace's own processes; of the machine's matters some to read, others not at all.
+
+    Read-only, for whoever is root outside may write there without any capability (`kernel.core_pattern` runs a program
+    as root), and anybody may have the system rather kill others when memory runs out (`oom_score_adj`).
+    """
     proc = f"{root}/proc"
     _make_folder(proc)
     _mount("proc", proc, "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC, "")
@@ -431,14 +433,12 @@ def _make_proc(root: str, processes: int) -> None:
                 kernel.write(f"{proc}/sys/kernel/pid_max", str(processes + 300))
         except OSError:
             pass
-    for name in _READ_ONLY_IN_PROC:
-        if os.path.lexists(f"{proc}/{name}"):
-            _bind(f"{proc}/{name}", f"{proc}/{name}", writable=False)
     for name in _HIDDEN_IN_PROC:
         if os.path.isdir(f"{proc}/{name}"):
             _mount("tmpfs", f"{proc}/{name}", "tmpfs", kernel.MS_RDONLY, "size=0")
         elif os.path.lexists(f"{proc}/{name}"):
             _bind("/dev/null", f"{proc}/{name}", writable=False)
+    _set_attributes(proc, kernel.MOUNT_ATTR_RDONLY)
 
 
 def _is_of_the_namespace() -> bool:

@@ -373,6 +373,11 @@ def _memory_bomb_in_child_uncounted(scene: Scene, isolation: str) -> bool:
     return _memory_bomb_in_child(scene, isolation)
 
 
+def _lower_oom_score(scene: Scene, isolation: str) -> bool:
+    scene.attack("lower_oom_score", isolation)
+    return int(scene.out.removeprefix("at ")) < 800
+
+
 def _kill_victim(scene: Scene, isolation: str) -> bool:
     victim = scene.victim_process()
     scene.attack("kill_victim", isolation)
