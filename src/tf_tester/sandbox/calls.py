@@ -9,7 +9,7 @@ import struct
 
 from tf_tester.sandbox.kernel import PR_SET_SECCOMP, check, libc, machine
 
-EPERM, ENOSYS, ENOTSUP, EAFNOSUPPORT = 1, 38, 95, 97
+EPERM, ENOTTY, ENOSYS, ENOTSUP, EAFNOSUPPORT = 1, 25, 38, 95, 97
 
 # What reaches out of a sandbox, or whose bugs do.
 _REFUSED = {
@@ -51,16 +51,21 @@ _PRETENDED = {
     "aarch64": {"fchmod": 52, "fchmodat": 53, "fchownat": 54, "fchown": 55, "utimensat": 88},
 }  # fmt: skip
 _PRETENDED_EVERYWHERE = {"fchmodat2": 452}
+# Nor about reading attributes by a path: a descriptor it gives only of what may be read.
 _UNSUPPORTED = {
     "x86_64": {
-        "setxattr": 188, "lsetxattr": 189, "fsetxattr": 190, "removexattr": 197, "lremovexattr": 198,
-        "fremovexattr": 199,
+        "setxattr": 188, "lsetxattr": 189, "fsetxattr": 190, "getxattr": 191, "lgetxattr": 192, "listxattr": 194,
+        "llistxattr": 195, "removexattr": 197, "lremovexattr": 198, "fremovexattr": 199,
     },
     "aarch64": {
-        "setxattr": 5, "lsetxattr": 6, "fsetxattr": 7, "removexattr": 14, "lremovexattr": 15, "fremovexattr": 16,
+        "setxattr": 5, "lsetxattr": 6, "fsetxattr": 7, "getxattr": 8, "lgetxattr": 9, "listxattr": 11, "llistxattr": 12,
+        "removexattr": 14, "lremovexattr": 15, "fremovexattr": 16,
     },
 }  # fmt: skip
-_UNSUPPORTED_EVERYWHERE = {"setxattrat": 463, "removexattrat": 466, "file_setattr": 469}
+_UNSUPPORTED_EVERYWHERE = {
+    "setxattrat": 463, "getxattrat": 464, "listxattrat": 465, "removexattrat": 466, "file_getattr": 468,
+    "file_setattr": 469,
+}  # fmt: skip
 # Shared memory, semaphores and queues that other programs of the same user have.
 _SHARED = {
     "x86_64": {
@@ -78,6 +83,8 @@ _CLONE = {"x86_64": 56, "aarch64": 220}
 _SOCKET = {"x86_64": 41, "aarch64": 198}
 _SOCKETPAIR = {"x86_64": 53, "aarch64": 199}
 _PRLIMIT = {"x86_64": 302, "aarch64": 261}
+_PRCTL = {"x86_64": 157, "aarch64": 167}
+_SET_DUMPABLE = 4
 _KILLS = {"x86_64": (62, 129, 200, 234, 297), "aarch64": (129, 130, 131, 138, 240)}
 """kill, tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo: the process is their first argument."""
 # Which argument is the mode of a file: none is made that gives its owner's rights to whoever starts it.
@@ -97,6 +104,10 @@ _NEW_USER = 0x10000000
 _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _IOCTLS = (0x5412, 0x541C, 0x40086602, 0x40046602, 0x401C5820)
 """TIOCSTI and TIOCLINUX type into a terminal (CVE-2017-5226); the others set a file's attributes."""
+_FILE_SYSTEM_IOCTLS = (ord("f"), ord("v"), ord("X"), 0x94, 0xF5)
+"""Kinds of requests to file systems (any, ext2's, XFS's, btrfs's and what became of them, F2FS's)."""
+_INTERFACE_IOCTLS = 0x8910, 0x8A00
+"""From the first, up to the last and without it: about network interfaces, by a socket of any family."""
 AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16
 FAMILIES = (AF_UNIX, AF_INET, AF_INET6, AF_NETLINK)
 """Of sockets: those that programs have a use for."""
@@ -185,7 +196,7 @@ def _instructions(
         program += [(_EQUAL, 0, 1, call), (_GIVE, 0, 0, answer)]
     # New user namespaces give capabilities again.
     program += _argument(_CLONE[name], _FIRST, _HAS_BITS, (_NEW_USER,), found=_ERROR | EPERM, otherwise=_ALLOW)
-    program += _argument(_IOCTL[name], _SECOND, _EQUAL, _IOCTLS, found=_ERROR | EPERM, otherwise=_ALLOW)
+    program += _ioctl(name, families, files_are_mounts)
     program += _argument(_SOCKET[name], _FIRST, _EQUAL, families, found=_ALLOW, otherwise=_ERROR | EAFNOSUPPORT)
     if AF_UNIX not in families:
         # One end of a pair of datagrams can be sent from to any other socket.
@@ -206,12 +217,30 @@ def _instructions(
         ]
     if not files_are_mounts:
         program += _argument(_PRLIMIT[name], _FIRST, _EQUAL, (0,), found=_ALLOW, otherwise=_ERROR | EPERM)
+        # Answered as if done: who looks after limits must be able to look at it.
+        program += _argument(_PRCTL[name], _FIRST, _EQUAL, (_SET_DUMPABLE,), found=_ERROR, otherwise=_ALLOW)
     if protected:
         everybody = 0xFFFFFFFF
         targets = (*protected, *(everybody + 1 - pid for pid in protected), everybody)
         for call in _KILLS[name]:
             program += _argument(call, _FIRST, _EQUAL, targets, found=_ERROR | EPERM, otherwise=_ALLOW)
     return [*program, (_GIVE, 0, 0, _ALLOW)]
+
+
+def _ioctl(name: str, families: tuple[int, ...], files_are_mounts: bool) -> list[BpfInstruction]:
+    """Return the answers to requests to devices and file systems, which are told apart by their number."""
+    body: list[BpfInstruction] = [(_LOAD, 0, 0, _SECOND)]
+    for request in _IOCTLS:
+        body += [(_EQUAL, 0, 1, request), (_GIVE, 0, 0, _ERROR | EPERM)]
+    if not files_are_mounts:
+        if AF_NETLINK not in families:
+            first, end = _INTERFACE_IOCTLS
+            body += [(_AT_LEAST, 0, 2, first), (_AT_LEAST, 1, 0, end), (_GIVE, 0, 0, _ERROR | EPERM)]
+        body.append((_MASK, 0, 0, 0xFF00))
+        for kind in _FILE_SYSTEM_IOCTLS:
+            body += [(_EQUAL, 0, 1, kind << 8), (_GIVE, 0, 0, _ERROR | ENOTTY)]
+    body.append((_GIVE, 0, 0, _ALLOW))
+    return [(_EQUAL, 0, len(body), _IOCTL[name]), *body]
 
 
 def _argument(

@@ -378,6 +378,31 @@ def _lower_oom_score(scene: Scene, isolation: str) -> bool:
     return int(scene.out.removeprefix("at ")) < 800
 
 
+def _set_version(scene: Scene, isolation: str) -> bool:
+    layer = scene.base / "layer" / "module.py"
+    if not _has_versions(layer):
+        pytest.skip("the versions of this file system can't be set")
+    scene.attack("set_version", isolation)
+    return _version(layer) == 77
+
+
+def _list_interfaces(scene: Scene, isolation: str) -> bool:
+    names = {name for _, name in socket.if_nameindex()} - {"lo"}
+    if not names:
+        pytest.skip("this machine has no network interface")
+    scene.attack("list_interfaces", isolation)
+    return bool(names & set(scene.out.split()))
+
+
+def _read_attributes(scene: Scene, isolation: str) -> bool:
+    try:
+        os.setxattr(scene.base / "home" / "credentials", "user.xdg.origin.url", SECRET.encode())
+    except OSError:
+        pytest.skip("this file system has no extended attributes")
+    scene.attack("read_attributes", isolation)
+    return SECRET in scene.out
+
+
 def _kill_victim(scene: Scene, isolation: str) -> bool:
     victim = scene.victim_process()
     scene.attack("kill_victim", isolation)
@@ -568,6 +593,22 @@ def test_no_program_can_say_that_it_was_never_started(isolation: str, scene: Sce
 def test_every_hostile_script_is_tried() -> None:
     scripts = {file.stem for file in SCRIPTS.glob("*.py")} - {"inherited_descriptor", "say_refused"}
     assert scripts == set(map(script_of, ATTACKS))
+
+
+def _version(file: Path) -> int:
+    version = bytearray(8)
+    with file.open("rb") as stream:
+        fcntl.ioctl(stream, 0x80087601, version)  # FS_IOC_GETVERSION
+    return int.from_bytes(version[:4], sys.byteorder)
+
+
+def _has_versions(file: Path) -> bool:
+    try:
+        with file.open("rb") as stream:
+            fcntl.ioctl(stream, 0x40087602, (5).to_bytes(8, sys.byteorder))  # FS_IOC_SETVERSION
+        return _version(file) == 5
+    except OSError:
+        return False
 
 
 def _yama() -> bool:

@@ -12,7 +12,17 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from tf_tester.sandbox import calls
-from tf_tester.sandbox.calls import AF_INET, AF_INET6, AF_NETLINK, AF_UNIX, EAFNOSUPPORT, ENOSYS, ENOTSUP, EPERM
+from tf_tester.sandbox.calls import (
+    AF_INET,
+    AF_INET6,
+    AF_NETLINK,
+    AF_UNIX,
+    EAFNOSUPPORT,
+    ENOSYS,
+    ENOTSUP,
+    ENOTTY,
+    EPERM,
+)
 
 ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 ALLOWED, KILLED = "allowed", "killed"
@@ -65,6 +75,8 @@ def run(program: Sequence[calls.BpfInstruction], call: bytes) -> int:
                 at += yes if accumulator >= value else no
             case 0x45:  # BPF_JMP | BPF_JSET | BPF_K
                 at += yes if accumulator & value else no
+            case 0x54:  # BPF_ALU | BPF_AND | BPF_K
+                accumulator &= value
             case 0x06:  # BPF_RET | BPF_K
                 return value
             case _:
@@ -125,6 +137,7 @@ def by_argument(name: str) -> dict[str, int]:
         "socket": calls._SOCKET,
         "socketpair": calls._SOCKETPAIR,
         "prlimit64": calls._PRLIMIT,
+        "prctl": calls._PRCTL,
     }
     signals = {
         "x86_64": ("kill", "rt_sigqueueinfo", "tkill", "tgkill", "rt_tgsigqueueinfo"),
@@ -272,6 +285,9 @@ def test_nothing_is_typed_into_a_terminal(made: Filter, given: list[int], above:
 @given(filters(), arguments, halves)
 def test_other_ioctls_are_allowed(made: Filter, given: list[int], request: int) -> None:
     assume(request not in calls._IOCTLS)
+    if not made.files_are_mounts:
+        assume(request >> 8 & 0xFF not in calls._FILE_SYSTEM_IOCTLS)
+        assume(not 0x8910 <= request < 0x8A00)
     assert made.answer(calls._IOCTL[made.name], [given[0], request, *given[2:]]) == ALLOWED
 
 
@@ -341,6 +357,30 @@ def test_attributes_of_files_are_not_supported_without_mounts(
 ) -> None:
     number = data.draw(st.sampled_from(sorted(unsupported(made.name).values())))
     assert made.answer(number, given) == (ALLOWED if made.files_are_mounts else ENOTSUP)
+
+
+@given(filters(), arguments, halves, st.sampled_from(b"fvX\x94\xf5"))
+@example(Filter("x86_64", (), False, True, ()), [0] * 6, 0x40080002, ord("v"))  # FS_IOC_SETVERSION
+def test_file_systems_are_asked_for_nothing_without_mounts(
+    made: Filter, given: list[int], request: int, kind: int
+) -> None:
+    request = request & ~0xFF00 | kind << 8
+    assume(request not in calls._IOCTLS)
+    expected = ALLOWED if made.files_are_mounts else ENOTTY
+    assert made.answer(calls._IOCTL[made.name], [given[0], request, *given[2:]]) == expected
+
+
+@given(filters(), arguments, st.integers(0x8910, 0x89FF))
+def test_network_interfaces_are_told_of_only_with_a_network(made: Filter, given: list[int], request: int) -> None:
+    expected = ALLOWED if made.files_are_mounts or made.families == FAMILIES else EPERM
+    assert made.answer(calls._IOCTL[made.name], [given[0], request, *given[2:]]) == expected
+
+
+@given(filters(), arguments, halves)
+@example(Filter("x86_64", (), False, True, ()), [0] * 6, 4)
+def test_no_process_hides_from_who_looks_after_limits(made: Filter, given: list[int], option: int) -> None:
+    expected = 0 if option == 4 and not made.files_are_mounts else ALLOWED
+    assert made.answer(calls._PRCTL[made.name], [option, *given[1:]]) == expected
 
 
 @given(filters(), arguments, st.data())
