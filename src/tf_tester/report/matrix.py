@@ -261,7 +261,8 @@ def _remarks(report: RunReport, layout: TextLayout) -> list[Line]:
         return []
     lines = [line(Span("Remarks", Style.STRONG))]
     for remark in report.remarks:
-        first, *rest = layout.wrap(printable(remark), first=4, indent=4, most=4)
+        # Whole: what a sandbox leaves open stands here.
+        first, *rest = layout.wrap(printable(remark), first=4, indent=4, most=len(remark))
         lines += [line(f"  - {first}"), *(line(text) for text in rest)]
     for remarks, names in groups.items():
         told = layout.wrap(printable(", ".join(names)), first=2, indent=2, most=6)

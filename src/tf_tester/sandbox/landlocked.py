@@ -51,8 +51,11 @@ class LandlockSandbox:
         """What a test can still do, a sentence each."""
         abi = min(version(), self._abi)
         found = [
-            "it sees which files and processes there are (names, sizes, command lines), not what is in them",
-            "it shares /dev/shm with your other programs, and files there count as memory only in control groups",
+            "it sees which files and processes there are, not what is in them: names, sizes, command lines, where "
+            "links lead, when files are used",
+            "it sees the machine's network interfaces, addresses and connections (/proc/net)",
+            "it shares /dev/shm with your other programs and other cells: what they have there it can change, and what "
+            "it leaves there stays, and counts as memory only in control groups or while it is open",
             "it can slow down other programs of yours: priorities and processors",
         ]
         if abi < SCOPES:
@@ -60,6 +63,7 @@ class LandlockSandbox:
         if self._network:
             found.append("with --network it can talk to all local services, those behind sockets in files included")
         if not os.getuid():
+            found.append("its processes are root's, though without root's privileges")
             found.append("as root, and without control groups, its processes are counted several times a second only")
         if not self._network:
             found.append(

@@ -498,6 +498,16 @@ def test_no_hostile_word_reaches_the_report_raw(width: int) -> None:
     assert_safe(coloured)
 
 
+@pytest.mark.parametrize("width", [40, 80])
+def test_remarks_on_a_run_are_shown_whole(width: int) -> None:
+    """What a sandbox leaves open is one of them."""
+    words = [f"word{number}" for number in range(300)]
+    begun, *rest = script_run()
+    assert isinstance(begun, RunStarted)
+    told = shown([msgspec.structs.replace(begun, remarks=(" ".join(words),)), *rest], width)
+    assert [word for word in told.split() if word.startswith("word")] == words
+
+
 def test_no_hostile_word_reaches_the_log_raw() -> None:
     stream = io.StringIO()
     printer = PlainPrinter(stream)
