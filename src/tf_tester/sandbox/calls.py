@@ -9,7 +9,7 @@ import struct
 
 from tf_tester.sandbox.kernel import PR_SET_SECCOMP, check, libc, machine
 
-EPERM, ENOTTY, ENOSYS, ENOTSUP, EAFNOSUPPORT = 1, 25, 38, 95, 97
+EPERM, EACCES, ENOTTY, ENOSYS, ENOTSUP, EAFNOSUPPORT = 1, 13, 25, 38, 95, 97
 
 # What reaches out of a sandbox, or whose bugs do.
 _REFUSED = {
@@ -77,6 +77,8 @@ _SHARED = {
         "semctl": 191, "semtimedop": 192, "semop": 193, "shmget": 194, "shmctl": 195, "shmat": 196,
     },
 }  # fmt: skip
+_WATCH = {"x86_64": 254, "aarch64": 27}
+"""inotify_add_watch: of a folder that may not even be listed it tells the names of what is used in it."""
 _TRUNCATE = {"x86_64": 76, "aarch64": 45}
 _IOCTL = {"x86_64": 16, "aarch64": 29}
 _CLONE = {"x86_64": 56, "aarch64": 220}
@@ -185,6 +187,7 @@ def _instructions(
             del answers[_REFUSED[name][harmless]]
     else:
         answers |= dict.fromkeys(_SHARED[name].values(), _ERROR | EPERM)
+        answers[_WATCH[name]] = _ERROR | EACCES
         answers |= dict.fromkeys((*_PRETENDED[name].values(), *_PRETENDED_EVERYWHERE.values()), _ERROR)
         answers |= dict.fromkeys((*_UNSUPPORTED[name].values(), *_UNSUPPORTED_EVERYWHERE.values()), _ERROR | ENOTSUP)
         if not truncates:

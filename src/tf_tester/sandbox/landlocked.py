@@ -51,8 +51,8 @@ class LandlockSandbox:
         """What a test can still do, a sentence each."""
         abi = min(version(), self._abi)
         found = [
-            "it sees which files and processes there are, not what is in them: names, sizes, command lines, where "
-            "links lead, when files are used",
+            "it sees which files and processes there are, not what is in them: names, sizes, times, command "
+            "lines, where links lead",
             "it sees the machine's network interfaces, addresses and connections (/proc/net)",
             "it shares /dev/shm with your other programs and other cells: what they have there it can change, and what "
             "it leaves there stays, and counts as memory only in control groups or while it is open",

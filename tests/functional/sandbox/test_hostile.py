@@ -403,6 +403,11 @@ def _read_attributes(scene: Scene, isolation: str) -> bool:
     return SECRET in scene.out
 
 
+def _watch_home(scene: Scene, isolation: str) -> bool:
+    scene.attack("watch_home", isolation)
+    return "watching" in scene.out
+
+
 def _kill_victim(scene: Scene, isolation: str) -> bool:
     victim = scene.victim_process()
     scene.attack("kill_victim", isolation)

@@ -17,6 +17,7 @@ from tf_tester.sandbox.calls import (
     AF_INET6,
     AF_NETLINK,
     AF_UNIX,
+    EACCES,
     EAFNOSUPPORT,
     ENOSYS,
     ENOTSUP,
@@ -132,6 +133,7 @@ def unsupported(name: str) -> dict[str, int]:
 def by_argument(name: str) -> dict[str, int]:
     tables = {
         "truncate": calls._TRUNCATE,
+        "inotify_add_watch": calls._WATCH,
         "ioctl": calls._IOCTL,
         "clone": calls._CLONE,
         "socket": calls._SOCKET,
@@ -357,6 +359,11 @@ def test_attributes_of_files_are_not_supported_without_mounts(
 ) -> None:
     number = data.draw(st.sampled_from(sorted(unsupported(made.name).values())))
     assert made.answer(number, given) == (ALLOWED if made.files_are_mounts else ENOTSUP)
+
+
+@given(filters(), arguments)
+def test_no_folder_is_watched_without_mounts(made: Filter, given: list[int]) -> None:
+    assert made.answer(calls._WATCH[made.name], given) == (ALLOWED if made.files_are_mounts else EACCES)
 
 
 @given(filters(), arguments, halves, st.sampled_from(b"fvX\x94\xf5"))
