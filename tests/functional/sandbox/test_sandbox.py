@@ -304,6 +304,13 @@ def test_files_without_content_take_room_in_memory_too(run: Run) -> None:
     assert "No space left on device" in done.stderr
 
 
+@pytest.mark.usefixtures("run")
+def test_a_program_has_the_umask_that_its_command_names(folder: Path) -> None:
+    shell = Command(("/bin/sh", "-c", "umask"), {"PATH": os.defpath}, Path("/"), umask=0o027)
+    sandbox = NamespaceSandbox(folder / "work", limits=Limits())
+    assert succeeded(carried_out(sandbox.wrap(shell, World((), ())))) == "0027"
+
+
 def test_signals_of_everyday_are_as_anywhere(run: Run) -> None:
     code = "import signal; print([signal.getsignal(getattr(signal, n)).name for n in ('SIGTERM', 'SIGUSR1')])"
     assert succeeded(run(code)) == "['SIG_DFL', 'SIG_DFL']"
