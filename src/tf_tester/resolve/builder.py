@@ -184,11 +184,9 @@ class Builder:
         place = seen_at if seen_at is not None and moves else source
         # A cache of its own: what a build leaves there, nobody else uses.
         with self.fresh("home") as home, self.fresh("streams") as streams:
-            world = World(
-                (self._uv.path, *interpreter.folders),
-                (out, home, *(() if moves else (source,))),
-                moved=(Moved(source, place),) if moves else (),
-            )
+            own = (out, home, *(() if moves else (source,)))
+            moved = (Moved(source, place),) if moves else ()
+            world = World((self._uv.path, *interpreter.folders), own, moved=moved, own=own)
             command = self._uv.command([*words, "--", str(place)], cwd=out, index=index, home=home)
             self._uv.check_not_stopped()
             try:

@@ -5,11 +5,12 @@ the list is short and is all there is to it.
 """
 
 import ctypes
+import os
 import struct
 
-from tf_tester.sandbox.kernel import PR_SET_SECCOMP, check, libc, machine
+from tf_tester.sandbox.kernel import SECCOMP, check, libc, machine
 
-EPERM, EACCES, ENOTTY, ENOSYS, ENOTSUP, EAFNOSUPPORT = 1, 13, 25, 38, 95, 97
+EPERM, EACCES, EINVAL, ENOTTY, ENOSYS, ENOTSUP, EAFNOSUPPORT = 1, 13, 22, 25, 38, 95, 97
 
 # What reaches out of a sandbox, or whose bugs do.
 _REFUSED = {
@@ -84,6 +85,22 @@ _IOCTL = {"x86_64": 16, "aarch64": 29}
 _CLONE = {"x86_64": 56, "aarch64": 220}
 _SOCKET = {"x86_64": 41, "aarch64": 198}
 _SOCKETPAIR = {"x86_64": 53, "aarch64": 199}
+_ADDRESSED = {
+    "x86_64": {"connect": 42, "bind": 49, "listen": 50},
+    "aarch64": {"bind": 200, "listen": 201, "connect": 203},
+}
+_SENDS = {
+    "x86_64": {"sendto": (44, 3), "sendmsg": (46, 2), "sendmmsg": (307, 3)},
+    "aarch64": {"sendto": (206, 3), "sendmsg": (211, 2), "sendmmsg": (269, 3)},
+}
+"""Which argument are the flags."""
+_CONNECTS = 0x20000000
+"""MSG_FASTOPEN: what is sent connects the socket."""
+_SETSOCKOPT = {"x86_64": 54, "aarch64": 208}
+_LEADS_ELSEWHERE = ((0, 4), (0, 50), (1, 25), (1, 62), (6, 30), (41, 6), (41, 57), (41, 76))
+"""Level and number of options by which a packet takes another way than its address says, or a connection is made later:
+IP_OPTIONS, IP_UNICAST_IF, SO_BINDTODEVICE, SO_BINDTOIFINDEX, TCP_FASTOPEN_CONNECT, IPV6_2292PKTOPTIONS, IPV6_RTHDR,
+IPV6_UNICAST_IF."""
 _PRLIMIT = {"x86_64": 302, "aarch64": 261}
 _PRCTL = {"x86_64": 157, "aarch64": 167}
 _SET_DUMPABLE = 4
@@ -113,6 +130,8 @@ _INTERFACE_IOCTLS = 0x8910, 0x8A00
 AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16
 FAMILIES = (AF_UNIX, AF_INET, AF_INET6, AF_NETLINK)
 """Of sockets: those that programs have a use for."""
+_TO_ITSELF = (AF_UNIX, AF_INET, AF_INET6)
+"""Those by which a program may talk to itself, where somebody sees to it that it does."""
 _KINDS = (1, 5)
 """Streams and sequenced packets: such a socket reaches whoever it was connected to. A datagram reaches anybody."""
 _KIND_OF_SOCKET = 0xF
@@ -122,9 +141,12 @@ _WRITTEN: "dict[tuple[object, ...], bytes]" = {}
 
 BpfInstruction = tuple[int, int, int, int]
 _LOAD, _EQUAL, _AT_LEAST, _HAS_BITS, _MASK, _GIVE = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
-_ALLOW, _ERROR, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
-_NUMBER, _ARCH, _FIRST, _SECOND, _ONE = 0, 4, 16, 24, 8
-"""Offsets: the call, the architecture, the low halves of the first two arguments; from one to the next."""
+_ALLOW, _ERROR, _KILL, _NOTIFY = 0x7FFF0000, 0x00050000, 0x80000000, 0x7FC00000
+_NUMBER, _ARCH, _FIRST, _SECOND, _THIRD, _ONE = 0, 4, 16, 24, 32, 8
+"""Offsets: the call, the architecture, the low halves of the first arguments; from one to the next."""
+_SET_FILTER, _IS_KNOWN, _SIZES = 1, 2, 3
+_NEW_LISTENER, _UNTIL_KILLED = 1 << 3, 1 << 5
+"""The second from Linux 5.19 on: no signal but a deadly one disturbs who waits for an answer."""
 
 
 def filter_calls(
@@ -133,37 +155,70 @@ def filter_calls(
     files_are_mounts: bool,
     truncates: bool,
     protected: tuple[int, ...] = (),
-) -> None:
+    supervised: bool = False,
+) -> int:
     """Install the filter for this process and all that it starts. Raises `OSError`.
 
     `families` of sockets may be opened; without UNIX ones there are pairs all the same, of streams. `files_are_mounts`:
     read-only mounts protect what may only be read, and the process sees no others; without, the rest of the user's
-    processes and files are within reach and more is refused.
-    `truncates`: something else sees to it that files are not cut. No signal goes to the processes `protected`.
+    processes and files are within reach and more is refused. `truncates`: something else sees to it that files are not
+    cut. No signal goes to the processes `protected`.
+
+    `supervised`: some calls wait until somebody else has made them. Then a descriptor is returned, by which these are
+    told (`supervise`), and 0 otherwise.
     """
-    code = _code(families, files_are_mounts, truncates, protected)
+    code = _code(families, files_are_mounts, truncates, protected, supervised)
     buffer = ctypes.create_string_buffer(code, len(code))
     header = struct.pack("=HxxxxxxQ", len(code) // _INSTRUCTION.size, ctypes.addressof(buffer))
-    check(libc.prctl(PR_SET_SECCOMP, ctypes.c_ulong(2), header, 0, 0), "the filter of system calls")
+    call = SECCOMP[machine()]
+    flags = _NEW_LISTENER | _UNTIL_KILLED if supervised else 0
+    result = libc.syscall(call, _SET_FILTER, flags, header)
+    if supervised and result < 0 and ctypes.get_errno() == EINVAL:
+        result = libc.syscall(call, _SET_FILTER, _NEW_LISTENER, header)
+    return check(result, "the filter of system calls")
+
+
+def can_supervise() -> bool:
+    """Tell whether this kernel has what supervising takes; a container's filter may refuse it all the same."""
+    release = os.uname().release.split("-")[0].split(".")
+    if machine() not in SECCOMP or tuple(int(part) for part in release[:2]) < (5, 14):
+        return False
+    asked = SECCOMP[machine()], _IS_KNOWN, 0, struct.pack("=I", _NOTIFY)
+    known: bool = libc.syscall(*asked) == 0
+    return known
+
+
+def supervised_calls(name: str) -> dict[str, int]:
+    """Return the numbers of calls that may be supervised on a machine of this name."""
+    changes = {call: number for call, number in _PRETENDED[name].items() if "chown" not in call}
+    return {
+        "socket": _SOCKET[name],
+        **_ADDRESSED[name],
+        **changes,
+        **_PRETENDED_EVERYWHERE,
+        **_UNSUPPORTED[name],
+    }
 
 
 def prepare() -> None:
     """Work out now what sandboxes usually have: those who are forked from this process have it then."""
-    for families, files_are_mounts in ((FAMILIES, True), ((), False)):
+    for families, files_are_mounts, supervised in ((FAMILIES, True, False), ((), False, True), (FAMILIES, False, True)):
         try:
-            _code(families, files_are_mounts, True, ())
+            _code(families, files_are_mounts, True, (), supervised)
         except OSError:
             return  # it is said when a sandbox is made
 
 
-def _code(families: tuple[int, ...], files_are_mounts: bool, truncates: bool, protected: tuple[int, ...]) -> bytes:
+def _code(
+    families: tuple[int, ...], files_are_mounts: bool, truncates: bool, protected: tuple[int, ...], supervised: bool
+) -> bytes:
     """Return the filter as the kernel takes it; written once, for that takes as long as all mounts of a sandbox."""
-    known = families, files_are_mounts, truncates, protected
+    known = families, files_are_mounts, truncates, protected, supervised
     if known not in _WRITTEN:
         name = machine()
         if name not in _REFUSED:
             raise OSError(ENOSYS, "it is not known here", f"the list of system calls for {name}")
-        program = _instructions(name, families, files_are_mounts, truncates, protected)
+        program = _instructions(name, families, files_are_mounts, truncates, protected, supervised=supervised)
         _WRITTEN[known] = b"".join(_INSTRUCTION.pack(*instruction) for instruction in program)
     return _WRITTEN[known]
 
@@ -174,6 +229,8 @@ def _instructions(
     files_are_mounts: bool,
     truncates: bool,
     protected: tuple[int, ...],
+    *,
+    supervised: bool = False,
 ) -> list[BpfInstruction]:
     # Another architecture's calls, and the x32 ones, are the same calls under other numbers.
     program = [(_LOAD, 0, 0, _ARCH), (_EQUAL, 1, 0, _AUDIT_ARCH[name]), (_GIVE, 0, 0, _KILL), (_LOAD, 0, 0, _NUMBER)]
@@ -192,6 +249,12 @@ def _instructions(
         answers |= dict.fromkeys((*_UNSUPPORTED[name].values(), *_UNSUPPORTED_EVERYWHERE.values()), _ERROR | ENOTSUP)
         if not truncates:
             answers[_TRUNCATE[name]] = _ERROR | EPERM
+    talks_to_itself = supervised and AF_UNIX not in families
+    if supervised:
+        makes_sockets = {_SOCKET[name], *_ADDRESSED[name].values()}
+        answers |= dict.fromkeys(set(supervised_calls(name).values()) - makes_sockets, _NOTIFY)
+        if talks_to_itself:
+            answers |= dict.fromkeys(_ADDRESSED[name].values(), _NOTIFY)
     if protected:
         # A folder of /proc is such a descriptor too.
         answers |= dict.fromkeys((_PIDFD_SEND_SIGNAL, _PIDFD_OPEN), _ERROR | ENOSYS)
@@ -200,12 +263,10 @@ def _instructions(
     # New user namespaces give capabilities again.
     program += _argument(_CLONE[name], _FIRST, _HAS_BITS, (_NEW_USER,), found=_ERROR | EPERM, otherwise=_ALLOW)
     program += _ioctl(name, families, files_are_mounts)
-    program += _argument(_SOCKET[name], _FIRST, _EQUAL, families, found=_ALLOW, otherwise=_ERROR | EAFNOSUPPORT)
+    opened, answer = (_TO_ITSELF, _NOTIFY) if talks_to_itself else (families, _ALLOW)
+    program += _argument(_SOCKET[name], _FIRST, _EQUAL, opened, found=answer, otherwise=_ERROR | EAFNOSUPPORT)
     if AF_UNIX not in families:
-        # One end of a pair of datagrams can be sent from to any other socket.
-        body = [(_LOAD, 0, 0, _SECOND), (_MASK, 0, 0, _KIND_OF_SOCKET)]
-        body += _by_value(_EQUAL, _KINDS, found=_ALLOW, otherwise=_ERROR | EAFNOSUPPORT)
-        program += [(_EQUAL, 0, len(body), _SOCKETPAIR[name]), *body]
+        program += _connected_only(name)
     for call, place in _MODE[name].values():
         program += _argument(call, _FIRST + place * _ONE, _HAS_BITS, (_SETUID,), found=_ERROR | EPERM, otherwise=_ALLOW)
     for call, place in _OPEN[name].values():
@@ -244,6 +305,23 @@ def _ioctl(name: str, families: tuple[int, ...], files_are_mounts: bool) -> list
             body += [(_EQUAL, 0, 1, kind << 8), (_GIVE, 0, 0, _ERROR | ENOTTY)]
     body.append((_GIVE, 0, 0, _ALLOW))
     return [(_EQUAL, 0, len(body), _IOCTL[name]), *body]
+
+
+def _connected_only(name: str) -> list[BpfInstruction]:
+    """Return answers by which a socket reaches nobody but whom it was connected to by `connect`."""
+    # One end of a pair of datagrams can be sent from to any other socket.
+    body = [(_LOAD, 0, 0, _SECOND), (_MASK, 0, 0, _KIND_OF_SOCKET)]
+    body += _by_value(_EQUAL, _KINDS, found=_ALLOW, otherwise=_ERROR | EAFNOSUPPORT)
+    program = [(_EQUAL, 0, len(body), _SOCKETPAIR[name]), *body]
+    for call, place in _SENDS[name].values():
+        where = _FIRST + place * _ONE
+        program += _argument(call, where, _HAS_BITS, (_CONNECTS,), found=_ERROR | ENOTSUP, otherwise=_ALLOW)
+    body = []
+    for level, number in _LEADS_ELSEWHERE:
+        body += [(_LOAD, 0, 0, _SECOND), (_EQUAL, 0, 3, level), (_LOAD, 0, 0, _THIRD), (_EQUAL, 0, 1, number)]
+        body += [(_GIVE, 0, 0, _ERROR | EPERM)]
+    body.append((_GIVE, 0, 0, _ALLOW))
+    return [*program, (_EQUAL, 0, len(body), _SETSOCKOPT[name]), *body]
 
 
 def _argument(

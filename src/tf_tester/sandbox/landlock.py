@@ -1,7 +1,7 @@
 """What a process may do with files where no mount says it (`landlock(7)`); standard library only.
 
 Landlock refuses opening, making, moving and deleting. It has no word for changing modes, owners and times, nor for
-UNIX sockets with a path: `calls` and the flow see to these.
+connecting to UNIX sockets with a path: `calls` and `supervise` see to these.
 """
 
 import ctypes
@@ -24,7 +24,7 @@ TRUNCATES, SCOPES = 3, 6
 """ABI from which cutting files, and signals and abstract sockets, are within its reach."""
 _EXECUTE, _WRITE, _READ, _LIST, _REFER, _TRUNCATE, _IOCTL = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 13, 1 << 14, 1 << 15
 _OF_FILES = _EXECUTE | _WRITE | _READ | _TRUNCATE | _IOCTL
-_MAKES_DEVICES = 1 << 6 | 1 << 11
+_MAKES_CHARACTERS, _MAKES_SOCKETS, _MAKES_BLOCKS = 1 << 6, 1 << 9, 1 << 11
 _ABSTRACT_SOCKETS, _SIGNALS = 1, 2
 
 
@@ -33,11 +33,21 @@ def version() -> int:
     return check(libc.syscall(LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(1)), "Landlock")
 
 
-def restrict(readable: "Iterable[str]", listed: "Iterable[str]", writable: "Iterable[str]", abi: int) -> None:
-    """Let nothing but `readable` be read and run from now on, and nothing but `writable` be changed.
+def restrict(
+    readable: "Iterable[str]",
+    listed: "Iterable[str]",
+    writable: "Iterable[str]",
+    own: "Iterable[str]",
+    *,
+    abi: int,
+    sockets: bool,
+) -> None:
+    """Let nothing but `readable` be read and run from now on, and nothing but `writable` and `own` be changed.
 
-    Both are files and folders with all below them, and so are `listed`, of which names can be read and nothing else.
+    These are files and folders with all below them, and so are `listed`, of which names can be read and nothing else.
     Those that aren't there are passed over. For this process and all that it starts, for good. Raises `OSError`.
+
+    What is in `own` was made there: no folder can be moved to it, nor, without `sockets`, a socket made or moved.
     """
     handled = (1 << {1: 13, 2: 14, 3: 15, 4: 15}.get(abi, 16)) - 1
     rules = _ruleset(handled, _ABSTRACT_SOCKETS | _SIGNALS if abi >= SCOPES else 0)
@@ -45,8 +55,21 @@ def restrict(readable: "Iterable[str]", listed: "Iterable[str]", writable: "Iter
         _allow(rules, path, handled & (_EXECUTE | _READ | _LIST))
     for path in listed:
         _allow(rules, path, handled & _LIST)
+    everything = handled & ~(_MAKES_CHARACTERS | _MAKES_BLOCKS | (0 if sockets else _MAKES_SOCKETS))
     for path in writable:
-        _allow(rules, path, handled & ~_MAKES_DEVICES)
+        _allow(rules, path, everything)
+    for path in own:
+        # A folder can't be moved to where it gives more rights than before. The right to make a block device is such a
+        # one; using it takes a privilege that nobody has here.
+        _allow(rules, path, everything | _MAKES_BLOCKS)
+    _seal(rules)
+
+
+def keep_sockets_in(folders: "Iterable[str]") -> None:
+    """Let this thread make sockets nowhere else, for good. Raises `OSError`."""
+    rules = _ruleset(_MAKES_SOCKETS, 0)
+    for folder in folders:
+        _allow(rules, folder, _MAKES_SOCKETS)
     _seal(rules)
 
 

@@ -4,11 +4,14 @@ import contextlib
 import os
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from tf_tester.errors import IsolationUnavailable
 from tf_tester.model.host.abilities import IsolationKind
 from tf_tester.model.host.limits import Limits
 from tf_tester.model.host.world import World
 from tf_tester.ports.execute import Command, Starter
+from tf_tester.sandbox.calls import can_supervise
 from tf_tester.sandbox.landlock import SCOPES, version
 from tf_tester.sandbox.order import AS_ROOT, MERGED, NETWORK, SYSTEM, gpu_devices, in_short, program, start, try_out
 
@@ -33,6 +36,7 @@ class LandlockSandbox:
         network: bool = False,
         gpu: bool = False,
         abi: int = NEWEST,
+        supervised: bool = True,
     ) -> None:
         self._workplace = workplace
         self._limits = limits
@@ -40,11 +44,14 @@ class LandlockSandbox:
         self._gpu = gpu
         self._abi = abi
         """No more than this ABI of Landlock is used."""
+        self._supervised = supervised and can_supervise()
+        """Whether calls that reach others, or change files, can be made for a program on what was looked at."""
         self._count = 0
 
     @property
     def category(self) -> str:
-        return f"{self.name} {min(version(), self._abi)}{AS_ROOT if not os.getuid() else ''}"
+        supervised = " supervised" if self._supervised else ""
+        return f"{self.name} {min(version(), self._abi)}{supervised}{AS_ROOT if not os.getuid() else ''}"
 
     @property
     def gaps(self) -> tuple[str, ...]:
@@ -65,10 +72,12 @@ class LandlockSandbox:
         if not os.getuid():
             found.append("its processes are root's, though without root's privileges")
             found.append("as root, and without control groups, its processes are counted several times a second only")
-        if not self._network:
-            found.append(
-                "it has no loopback either, and no UNIX sockets but pairs (multiprocessing's managers need them)"
-            )
+        if not self._supervised:
+            found.append("modes and times of files stay as they are, though it is told otherwise")
+            if not self._network:
+                found.append("it has no loopback, nor UNIX sockets but pairs (multiprocessing's managers need them)")
+        elif not self._network:
+            found.append("your other programs can reach what it serves on the loopback")
         return tuple(found)
 
     @property
@@ -80,6 +89,8 @@ class LandlockSandbox:
         return in_short(self._ahead)
 
     def wrap(self, command: Command, world: World) -> Command:
+        # Git finds that there is a file of the system's, and dies because it can't read it.
+        command = replace(command, env={"GIT_CONFIG_NOSYSTEM": "1", **command.env})
         self._count += 1
         self._workplace.mkdir(parents=True, exist_ok=True)
         file = self._workplace / f"world-{self._count}-{os.urandom(3).hex()}"
@@ -92,8 +103,14 @@ class LandlockSandbox:
             "network": self._network,
             "readable": [*_READABLE, *(NETWORK if self._network else ()), *readable],
             "listed": listed,
-            "writable": [*_DEVICES, *map(str, world.writable), *(gpu_devices() if self._gpu else ())],
+            "writable": [
+                *_DEVICES,
+                *(str(path) for path in world.writable if path not in world.own),
+                *(gpu_devices() if self._gpu else ()),
+            ],
+            "own": list(map(str, world.own)),
             "abi": self._abi,
+            "supervised": self._supervised,
             **program(command, self._limits, processes=processes),
         }
         return start(self._ahead, order, file)
@@ -105,7 +122,13 @@ class LandlockSandbox:
         secret.write_text("x", encoding="ascii")
         command = Command(("/bin/sh", "-c", '! cat "$0"', str(secret)), {"PATH": os.defpath}, Path("/"))
         try:
-            try_out(self.wrap(command, World((), ())), starter)
+            try:
+                try_out(self.wrap(command, World((), ())), starter)
+            except IsolationUnavailable:
+                if not self._supervised:
+                    raise
+                self._supervised = False
+                try_out(self.wrap(command, World((), ())), starter)
         except OSError as error:
             raise IsolationUnavailable(
                 f"Tests can't be sandboxed here: {error.strerror}.", hint="Use --isolation none."

@@ -10,7 +10,8 @@ processes: the *launcher*, which the caller knows; *init*, its child; the *progr
    launcher how it ended. In mode `landlock` there are no namespaces: init adopts whatever the program
    leaves behind, and kills it;
 4. the program gives up all privileges, takes its limits on, and then what it may do is fixed by Landlock
-   (`sandbox.landlock`; in mode `landlock`) and a filter of system calls (`sandbox.calls`).
+   (`sandbox.landlock`; in mode `landlock`) and a filter of system calls (`sandbox.calls`). Some calls that neither can
+   judge are made by init for it, where the kernel allows that (`sandbox.supervise`).
 
 In mode `view` there is none of this, and one process: the caller's own world with overlays in it, for a shell.
 
@@ -25,6 +26,7 @@ import marshal
 import os
 import resource
 import select
+import stat
 import struct
 import sys
 
@@ -32,6 +34,7 @@ from tf_tester.sandbox import kernel, landlock
 from tf_tester.sandbox.calls import FAMILIES, filter_calls
 from tf_tester.sandbox.kernel import check, libc
 from tf_tester.sandbox.messages import LONGEST_REASON, NO_PROGRAM, NO_SANDBOX
+from tf_tester.sandbox.supervise.supervisor import channel, hand_over, supervise
 from tf_tester.sandbox.world import enter_namespaces, enter_view, furnish_world, make_world
 
 TYPE_CHECKING = False  # `typing` itself costs 7 ms
@@ -210,21 +213,14 @@ def _run_init(ahead: "Order", take: "Callable[[], Order]", launcher: int, writin
     except OSError as error:
         os.write(writing, _END.pack(NO_SANDBOX, 0) + _reason(error))
         os._exit(REFUSED)
-    protected = () if namespace else (order["caller"], launcher, os.getpid())
-    failed, failing = os.pipe()
-    program = os.fork()
-    if program == 0:
-        os.dup2(order.get("stdin", nothing), 0)
-        _run_program(order, protected, failing)
-    os.close(failing)
-    if "stdin" in order:
-        os.close(order["stdin"])  # the program's alone
+    program, failed = _start_program(order, () if namespace else (order["caller"], launcher, os.getpid()), nothing)
+    failure = supervise(program, failed, order["own"]) if order.get("supervised") else b""
     kernel.on_signal(kernel.SIGUSR1, lambda *_: _ask(program))
     while True:
         pid, status = os.wait()  # orphans come here too
         if pid == program:
             break
-    failure = os.read(failed, 1 + LONGEST_REASON)  # closed by whoever became the program
+    failure += os.read(failed, 1 + LONGEST_REASON)  # closed by whoever became the program
     if failure:
         said = _END.pack(failure[:1], 0) + failure[1:]
     elif os.WIFSIGNALED(status):
@@ -235,6 +231,19 @@ def _run_init(ahead: "Order", take: "Callable[[], Order]", launcher: int, writin
         _end_everything(ours=False)
     os.write(writing, said)
     os._exit(0)  # and the kernel ends whatever is left in a namespace
+
+
+def _start_program(order: "Order", protected: tuple[int, ...], nothing: int) -> tuple[int, int]:
+    """Return the process that is to become the program, and the descriptor on which it says why it could not."""
+    failed, failing = channel() if order.get("supervised") else os.pipe()
+    program = os.fork()
+    if program == 0:
+        os.dup2(order.get("stdin", nothing), 0)
+        _run_program(order, protected, failing)
+    os.close(failing)
+    if "stdin" in order:
+        os.close(order["stdin"])  # the program's alone
+    return program, failed
 
 
 def _ask(program: int) -> None:
@@ -351,13 +360,19 @@ def _confine(order: "Order", protected: tuple[int, ...]) -> None:
         filter_calls(FAMILIES, files_are_mounts=True, truncates=True)
         return
     abi = min(landlock.version(), order["abi"])
-    landlock.restrict(order["readable"], order["listed"], order["writable"], abi)
-    filter_calls(
+    # A program may open once more what it is to print into: `/dev/stdout`.
+    streams = [f"/proc/self/fd/{number}" for number in (1, 2) if stat.S_ISREG(os.fstat(number).st_mode)]
+    writable = [*order["writable"], *streams]
+    landlock.restrict(order["readable"], order["listed"], writable, order["own"], abi=abi, sockets=order["network"])
+    listener = filter_calls(
         FAMILIES if order["network"] else (),
         files_are_mounts=False,
         truncates=abi >= landlock.TRUNCATES,
         protected=() if abi >= landlock.SCOPES else protected,
+        supervised=order["supervised"],
     )
+    if order["supervised"]:
+        hand_over(listener, _FAILURE)
 
 
 def _leave_by(number: int) -> None:

@@ -50,7 +50,8 @@ def main() -> None:
             *(() if prefix == Path("/usr") else (prefix,)),
             *(() if sandbox.name == "namespace" else (base / "environment",)),
         ),
-        writable=(base / "scratch", base / "events.jsonl"),
+        writable=(base / "scratch", base / "events.jsonl", base / "shared"),
+        own=(base / "scratch",),
         overlays=(Overlay(base / "environment", (base / "layer",)),) if sandbox.name == "namespace" else (),
         catch=base / "caught",
     )

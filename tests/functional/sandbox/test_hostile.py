@@ -77,7 +77,7 @@ class Scene:
         self._make_things()
 
     def _make_things(self) -> None:
-        for name in ("home", "victim", "scratch", "workplace", "layer", "environment", "caught"):
+        for name in ("home", "victim", "scratch", "workplace", "layer", "environment", "caught", "shared"):
             (self.base / name).mkdir()
         (self.base / "home" / "credentials").write_text(SECRET)
         (self.base / "layer" / "module.py").write_text("whole")
@@ -90,6 +90,7 @@ class Scene:
             "events": str(self.base / "events.jsonl"),
             "layer_file": str(self.base / "layer" / "module.py"),
             "environment_file": str(self.base / "environment" / "module.py"),
+            "shared": str(self.base / "shared"),
             "mark": self.mark,
             "groups": True,
         }
@@ -114,6 +115,25 @@ class Scene:
                     service.recv(100)
                 return True
         return False
+
+    @contextlib.contextmanager
+    def when_ready(self, answer: Callable[[str], None]) -> Iterator[None]:
+        """Answer, meanwhile, what a script writes when it is ready, if it ever is."""
+        ended = threading.Event()
+        ready = self.base / "scratch" / "ready"
+
+        def wait() -> None:
+            until(lambda: ended.is_set() or ready.exists())
+            if ready.exists():
+                answer(ready.read_text())
+
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            waiting.join()
 
     def victim_process(self) -> "subprocess.Popen[bytes]":
         """Start another program of the same user, which answers until its input ends."""
@@ -269,20 +289,66 @@ def _path_socket_relative(scene: Scene, isolation: str) -> bool:
 
 def _late_socket(scene: Scene, isolation: str) -> bool:
     scene.facts["socket"] = str(scene.base / "victim" / "service")
-    ended = threading.Event()
 
-    def serve() -> None:
-        until(lambda: ended.is_set() or (scene.base / "scratch" / "ready").exists())
-        if not ended.is_set():
-            scene.listen(socket.AF_UNIX, socket.SOCK_STREAM, scene.facts["socket"])
-            os.chown(scene.facts["socket"], scene.uid, -1)
+    def serve(_: str) -> None:
+        scene.listen(socket.AF_UNIX, socket.SOCK_STREAM, scene.facts["socket"])
+        os.chown(scene.facts["socket"], scene.uid, -1)
 
-    server = threading.Thread(target=serve)
-    server.start()
-    scene.attack("late_socket", isolation)
-    ended.set()
-    server.join()
+    with scene.when_ready(serve):
+        scene.attack("late_socket", isolation)
     return scene.is_heard()
+
+
+def _swapped_path(scene: Scene, isolation: str) -> bool:
+    scene.facts["socket"] = str(scene.base / "victim" / "service")
+    scene.listen(socket.AF_UNIX, socket.SOCK_STREAM, scene.facts["socket"])
+    scene.attack("swapped_path", isolation)
+    return scene.is_heard()
+
+
+def _moved_socket(scene: Scene, isolation: str) -> bool:
+    for name in ("one", "two", "outer/folder"):
+        (scene.base / "shared" / name).mkdir(parents=True)
+        scene.listen(socket.AF_UNIX, socket.SOCK_STREAM, str(scene.base / "shared" / name / "service"))
+    scene.attack("moved_socket", isolation)
+    return scene.is_heard()
+
+
+def _swapped_mode(scene: Scene, isolation: str) -> bool:
+    scene.attack("swapped_mode", isolation)
+    status = (scene.base / "home" / "credentials").stat()
+    return stat.S_IMODE(status.st_mode) == 0o777 or status.st_mtime == 1
+
+
+def _fast_open(scene: Scene, isolation: str) -> bool:
+    scene.facts["port"] = scene.listen(socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0))[1]
+    scene.attack("fast_open", isolation)
+    return scene.is_heard()
+
+
+def _taken_port(scene: Scene, isolation: str) -> bool:
+    def take(port: str) -> None:
+        scene.listen(socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", int(port)))
+        (scene.base / "scratch" / "taken").touch()
+
+    with scene.when_ready(take):
+        scene.attack("taken_port", isolation)
+    return scene.is_heard()
+
+
+def _listen_outside(scene: Scene, isolation: str) -> bool:
+    """Whether somebody listens on all networks is looked at in the machine's own."""
+    found: set[str] = set()
+
+    def look(ports: str) -> None:
+        lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+        everywhere = {f"00000000:{int(port):04X}" for port in ports.split()}
+        found.update(everywhere & {line.split()[1] for line in lines if line.split()[3] == "0A"})
+        (scene.base / "scratch" / "looked").touch()
+
+    with scene.when_ready(look):
+        scene.attack("listen_outside", isolation)
+    return bool(found)
 
 
 def _datagram_pair(scene: Scene, isolation: str) -> bool:

@@ -26,7 +26,7 @@ from tf_tester.sandbox.calls import (
 )
 
 ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-ALLOWED, KILLED = "allowed", "killed"
+ALLOWED, KILLED, ASKED = "allowed", "killed", "asked"
 Answer = int | str
 """The error that the program sees (0: as if it had been done), or one of these words."""
 FAMILIES = (AF_UNIX, AF_INET, AF_INET6, AF_NETLINK)
@@ -46,10 +46,18 @@ class Filter:
     files_are_mounts: bool
     truncates: bool
     protected: tuple[int, ...]
+    supervised: bool = False
 
     @functools.cached_property
     def program(self) -> list[calls.BpfInstruction]:
-        return calls._instructions(self.name, self.families, self.files_are_mounts, self.truncates, self.protected)
+        return calls._instructions(
+            self.name,
+            self.families,
+            self.files_are_mounts,
+            self.truncates,
+            self.protected,
+            supervised=self.supervised,
+        )
 
     def answer(self, number: int, arguments: Sequence[int] = (), architecture: int | None = None) -> Answer:
         """What the kernel does about a call; arguments are registers, of which `int`s take the low half."""
@@ -76,8 +84,6 @@ def run(program: Sequence[calls.BpfInstruction], call: bytes) -> int:
                 at += yes if accumulator >= value else no
             case 0x45:  # BPF_JMP | BPF_JSET | BPF_K
                 at += yes if accumulator & value else no
-            case 0x54:  # BPF_ALU | BPF_AND | BPF_K
-                accumulator &= value
             case 0x06:  # BPF_RET | BPF_K
                 return value
             case _:
@@ -88,7 +94,7 @@ def meaning(returned: int) -> Answer:
     action, error = returned & 0xFFFF0000, returned & 0xFFFF
     if action == 0x00050000:
         return error
-    return {0x7FFF0000: ALLOWED, 0x80000000: KILLED}[action]
+    return {0x7FFF0000: ALLOWED, 0x80000000: KILLED, 0x7FC00000: ASKED}[action]
 
 
 registers = st.integers(min_value=0, max_value=2**64 - 1)
@@ -98,7 +104,10 @@ pids = st.integers(min_value=2, max_value=2**22)
 
 
 def filters(
-    *, files_are_mounts: bool | None = None, protected: st.SearchStrategy[tuple[int, ...]] | None = None
+    *,
+    files_are_mounts: bool | None = None,
+    protected: st.SearchStrategy[tuple[int, ...]] | None = None,
+    supervised: bool = False,
 ) -> st.SearchStrategy[Filter]:
     return st.builds(
         Filter,
@@ -107,6 +116,7 @@ def filters(
         files_are_mounts=st.booleans() if files_are_mounts is None else st.just(files_are_mounts),
         truncates=st.booleans(),
         protected=st.lists(pids, max_size=3, unique=True).map(tuple) if protected is None else protected,
+        supervised=st.just(supervised),
     )
 
 
@@ -130,6 +140,10 @@ def unsupported(name: str) -> dict[str, int]:
     return calls._UNSUPPORTED[name] | calls._UNSUPPORTED_EVERYWHERE
 
 
+def tables_of_places(name: str) -> dict[str, tuple[int, int]]:
+    return calls._MODE[name] | calls._OPEN[name] | calls._SENDS[name]
+
+
 def by_argument(name: str) -> dict[str, int]:
     tables = {
         "truncate": calls._TRUNCATE,
@@ -138,6 +152,7 @@ def by_argument(name: str) -> dict[str, int]:
         "clone": calls._CLONE,
         "socket": calls._SOCKET,
         "socketpair": calls._SOCKETPAIR,
+        "setsockopt": calls._SETSOCKOPT,
         "prlimit64": calls._PRLIMIT,
         "prctl": calls._PRCTL,
     }
@@ -148,7 +163,7 @@ def by_argument(name: str) -> dict[str, int]:
     return {
         **{call: table[name] for call, table in tables.items()},
         **dict(zip(signals[name], calls._KILLS[name], strict=True)),
-        **{call: number for call, (number, _) in (calls._MODE[name] | calls._OPEN[name]).items()},
+        **{call: number for call, (number, _) in tables_of_places(name).items()},
         "openat2": calls._OPENAT2,
         "clone3": calls._CLONE3,
         "pidfd_send_signal": calls._PIDFD_SEND_SIGNAL,
@@ -158,7 +173,14 @@ def by_argument(name: str) -> dict[str, int]:
 
 def spoken_of(name: str) -> dict[str, int]:
     """Every call of which the filter has something to say under some circumstances."""
-    return refused(name) | pretended(name) | unsupported(name) | calls._SHARED[name] | by_argument(name)
+    return (
+        refused(name)
+        | pretended(name)
+        | unsupported(name)
+        | calls._SHARED[name]
+        | calls._ADDRESSED[name]
+        | by_argument(name)
+    )
 
 
 # -- the tables
@@ -274,6 +296,82 @@ def test_pairs_of_sockets_are_of_streams_where_others_are_out_of_reach(made: Fil
     assert {answer(stream), answer(packets)} == {ALLOWED}
     # To the kernel a raw one is one of datagrams.
     assert {answer(datagram), answer(raw)} == {ALLOWED if AF_UNIX in made.families else EAFNOSUPPORT}
+
+
+MSG_FASTOPEN, MSG_NOSIGNAL = 0x20000000, 0x4000
+
+
+@given(filters(), arguments, halves, st.data())
+def test_nothing_is_connected_by_sending_where_others_are_out_of_reach(
+    made: Filter, given: list[int], above: int, data: st.DataObject
+) -> None:
+    number, place = data.draw(st.sampled_from(sorted(calls._SENDS[made.name].values())))
+    free = AF_UNIX in made.families
+    for flags, answer in ((MSG_NOSIGNAL, ALLOWED), (MSG_NOSIGNAL | MSG_FASTOPEN, ALLOWED if free else ENOTSUP)):
+        given[place] = flags | above << 32
+        assert made.answer(number, given) == answer
+
+
+@given(filters(), arguments, st.integers(min_value=0, max_value=60), st.integers(min_value=0, max_value=100))
+@example(plain("x86_64", families=()), [0] * 6, 0, 4)  # IP_OPTIONS, a route by way of another machine
+@example(plain("aarch64", families=()), [0] * 6, 41, 57)
+@example(plain("aarch64", families=()), [0] * 6, 1, 25)  # SO_BINDTODEVICE
+@example(plain("x86_64", families=()), [0] * 6, 6, 30)  # TCP_FASTOPEN_CONNECT
+def test_no_option_leads_a_socket_elsewhere_where_others_are_out_of_reach(
+    made: Filter, given: list[int], level: int, number: int
+) -> None:
+    refused = AF_UNIX not in made.families and (level, number) in calls._LEADS_ELSEWHERE
+    answer = made.answer(calls._SETSOCKOPT[made.name], [given[0], level, number, *given[3:]])
+    assert answer == (EPERM if refused else ALLOWED)
+
+
+# -- what somebody else does for it
+
+asked_of = filters(files_are_mounts=False, supervised=True)
+
+
+@given(asked_of, arguments)
+def test_changes_of_files_are_asked_for_where_somebody_makes_them(made: Filter, given: list[int]) -> None:
+    changes = pretended(made.name) | unsupported(made.name)
+    answers = {call: made.answer(number, given) for call, number in changes.items()}
+    owners = {call for call in changes if "chown" in call}
+    without_a_way = set(calls._UNSUPPORTED_EVERYWHERE)
+    assert {call for call, answer in answers.items() if answer == ASKED} == set(changes) - owners - without_a_way
+    assert {answers[call] for call in owners} == {0}
+    assert {answers[call] for call in without_a_way} == {ENOTSUP}
+
+
+@given(asked_of, arguments, halves)
+def test_sockets_are_asked_for_where_somebody_sees_whom_they_reach(made: Filter, given: list[int], family: int) -> None:
+    free = AF_UNIX in made.families
+    addressed = {made.answer(number, given) for number in calls._ADDRESSED[made.name].values()}
+    assert addressed == {ALLOWED if free else ASKED}
+
+    def opened(family: int) -> Answer:
+        return made.answer(calls._SOCKET[made.name], [family, *given[1:]])
+
+    assert {opened(one) for one in (AF_UNIX, AF_INET, AF_INET6)} == {ALLOWED if free else ASKED}
+    assume(family not in FAMILIES)
+    assert opened(family) == EAFNOSUPPORT
+    assert opened(AF_NETLINK) == (ALLOWED if free else EAFNOSUPPORT)
+
+
+@given(asked_of, arguments, st.data())
+def test_what_is_refused_is_not_asked_for(made: Filter, given: list[int], data: st.DataObject) -> None:
+    number = data.draw(st.sampled_from(sorted(refused(made.name).values())))
+    assert made.answer(number, given) == EPERM
+
+
+@each_architecture
+def test_every_call_that_is_asked_for_has_somebody_who_makes_it(name: str) -> None:
+    from tf_tester.sandbox.supervise.files import FileChanges
+    from tf_tester.sandbox.supervise.notices import Listener
+    from tf_tester.sandbox.supervise.places import OwnPlaces
+    from tf_tester.sandbox.supervise.sockets import Sockets
+
+    places = OwnPlaces([])
+    makers = set(FileChanges(places).calls) | set(Sockets(places, Listener(-1)).calls)
+    assert set(calls.supervised_calls(name)) <= makers
 
 
 @given(filters(), arguments, halves)

@@ -219,6 +219,7 @@ def world_of(
         fresh=moved if scratch.in_memory else (),
         private=private,
         hidden=files.hidden,
+        own=() if scratch.in_memory else (scratch.root,),
     )
 
 

@@ -40,6 +40,8 @@ class World(Struct, frozen=True):
     hidden: tuple[Path, ...] = ()
     """What lies below readable and private folders and isn't shown, unless it is named above. In namespaces it isn't
     there; under Landlock its name can be seen."""
+    own: tuple[Path, ...] = ()
+    """Those of the writable ones that are the program's alone: nobody else has anything there."""
 
     def written(self, private: Path) -> str | None:
         """Return where goes what is written into a private folder; None: to memory."""
