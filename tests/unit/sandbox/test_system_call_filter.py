@@ -366,10 +366,10 @@ def test_what_is_refused_is_not_asked_for(made: Filter, given: list[int], data: 
 def test_every_call_that_is_asked_for_has_somebody_who_makes_it(name: str) -> None:
     from tf_tester.sandbox.supervise.files import FileChanges
     from tf_tester.sandbox.supervise.notices import Listener
-    from tf_tester.sandbox.supervise.places import OwnPlaces
+    from tf_tester.sandbox.supervise.places import ScratchPlaces
     from tf_tester.sandbox.supervise.sockets import Sockets
 
-    places = OwnPlaces([])
+    places = ScratchPlaces([])
     makers = set(FileChanges(places).calls) | set(Sockets(places, Listener(-1)).calls)
     assert set(calls.supervised_calls(name)) <= makers
 

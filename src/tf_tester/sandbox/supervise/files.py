@@ -10,13 +10,13 @@ import struct
 
 from tf_tester.sandbox.kernel import AT_EMPTY_PATH, AT_FDCWD, check, libc
 from tf_tester.sandbox.supervise.notices import Notice
-from tf_tester.sandbox.supervise.places import OwnPlaces
+from tf_tester.sandbox.supervise.places import ScratchPlaces
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-EPERM, ENOTSUP = 1, 95
+EPERM, ERANGE, ENOTSUP = 1, 34, 95
 _AT_SYMLINK_NOFOLLOW = 0x100
 _TIMES = struct.Struct("=4q")
 """Seconds and nanoseconds of the last access, and of the last change."""
@@ -26,7 +26,7 @@ _LONGEST_NAME, _LONGEST_VALUE = 256, 65536
 class FileChanges:
     """What is done for a program that changes more of files than what is in them."""
 
-    def __init__(self, own: OwnPlaces) -> None:
+    def __init__(self, own: ScratchPlaces) -> None:
         self._own = own
 
     @property
@@ -44,6 +44,10 @@ class FileChanges:
             "setxattr": lambda asked: self._set_attribute(asked, path=0),
             "lsetxattr": lambda asked: self._set_attribute(asked, path=0, follow=False),
             "fsetxattr": lambda asked: self._set_attribute(asked, folder=0),
+            "getxattr": lambda asked: self._attribute_of(asked, path=0),
+            "lgetxattr": lambda asked: self._attribute_of(asked, path=0, follow=False),
+            "listxattr": lambda asked: self._attributes(asked, path=0),
+            "llistxattr": lambda asked: self._attributes(asked, path=0, follow=False),
             "removexattr": lambda asked: self._remove_attribute(asked, path=0),
             "lremovexattr": lambda asked: self._remove_attribute(asked, path=0, follow=False),
             "fremovexattr": lambda asked: self._remove_attribute(asked, folder=0),
@@ -89,24 +93,39 @@ class FileChanges:
 
         return self._change(asked, change, places, otherwise=ENOTSUP, follow=follow)
 
+    def _attribute_of(self, asked: Notice, *, follow: bool = True, **places: int) -> int:
+        name = _attribute(asked)
+
+        def read(place: int) -> int:
+            return _handed_over(asked, 2, os.getxattr(f"/proc/self/fd/{place}", name))
+
+        return self._change(asked, read, places, otherwise=ENOTSUP, follow=follow)
+
+    def _attributes(self, asked: Notice, *, follow: bool = True, **places: int) -> int:
+        def read(place: int) -> int:
+            names = [name for name in os.listxattr(f"/proc/self/fd/{place}") if name.startswith("user.")]
+            return _handed_over(asked, 1, b"".join(os.fsencode(name) + b"\0" for name in names))
+
+        return self._change(asked, read, places, otherwise=ENOTSUP, follow=follow)
+
     def _change(
         self,
         asked: Notice,
-        change: "Callable[[int], None]",
+        change: "Callable[[int], int | None]",
         places: "dict[str, int]",
         *,
         otherwise: int = 0,
         follow: bool = True,
     ) -> int:
-        """Change what is meant if it is the program's own; `otherwise` is the error for what isn't.
+        """Change or read what is meant if it is the program's own; `otherwise` is the error for what isn't.
 
         `places`: which arguments are a path, the folder in which it begins, or the file itself, and flags.
         """
         place = _meant(asked, follow=follow, **places)
         try:
             if self._own.hold(place):
-                change(place)
-            elif otherwise:
+                return change(place) or 0
+            if otherwise:
                 raise OSError(otherwise, "not one of its own")
         finally:
             os.close(place)
@@ -125,6 +144,19 @@ def _meant(asked: Notice, *, follow: bool, folder: int = -1, path: int = -1, fla
         return asked.folder(base)
     follow = follow and not how & _AT_SYMLINK_NOFOLLOW
     return asked.place(name, base, 0 if follow else os.O_NOFOLLOW)
+
+
+def _handed_over(asked: Notice, place: int, content: bytes) -> int:
+    """Write what a call returns where the caller wants it, and return its length. `place`: of the address and the size.
+
+    Raises `OSError` where it is longer than what the caller has for it.
+    """
+    address, size = asked.words[place], asked.words[place + 1]
+    if size:
+        if len(content) > size:
+            raise OSError(ERANGE, "there is no room for it")
+        asked.write(address, content)
+    return len(content)
 
 
 def _attribute(asked: Notice) -> bytes:

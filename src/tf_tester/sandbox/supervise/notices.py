@@ -42,6 +42,17 @@ class Notice:
         finally:
             os.close(place)
 
+    def write(self, address: int, content: bytes) -> None:
+        """Put something there. Raises `OSError`."""
+        place = self._open("mem", os.O_RDWR)
+        try:
+            if os.pwrite(place, content, address) < len(content):
+                raise OSError(EFAULT, "no such address")
+        except OverflowError as error:
+            raise OSError(EFAULT, "no such address") from error
+        finally:
+            os.close(place)
+
     def text(self, address: int, longest: int = _LONGEST_PATH) -> bytes:
         """Return a text, of fewer bytes than `longest`, that ends with a NUL there. Raises `OSError`."""
         text, end, _ = self.memory(address, longest).partition(b"\0")

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class OwnPlaces:
+class ScratchPlaces:
     """Folders that are the program's alone.
 
     Nothing of anybody else gets into them, for the program has more rights there than anywhere (`landlock.restrict`).

@@ -14,7 +14,7 @@ from tf_tester.sandbox.calls import AF_INET, AF_INET6, AF_UNIX
 from tf_tester.sandbox.kernel import check, libc
 from tf_tester.sandbox.supervise import addresses
 from tf_tester.sandbox.supervise.notices import Listener, Notice
-from tf_tester.sandbox.supervise.places import OwnPlaces
+from tf_tester.sandbox.supervise.places import ScratchPlaces
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _F_GETFL = 3
 class Sockets:
     """What is done for a program that talks to itself."""
 
-    def __init__(self, own: OwnPlaces, listener: Listener) -> None:
+    def __init__(self, own: ScratchPlaces, listener: Listener) -> None:
         self._own = own
         self._listener = listener
         self._kept: dict[int, int] = {}

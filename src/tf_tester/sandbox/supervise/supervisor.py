@@ -10,7 +10,7 @@ import struct
 from tf_tester.sandbox import calls, kernel
 from tf_tester.sandbox.supervise.files import FileChanges
 from tf_tester.sandbox.supervise.notices import Listener, Notice
-from tf_tester.sandbox.supervise.places import OwnPlaces
+from tf_tester.sandbox.supervise.places import ScratchPlaces
 from tf_tester.sandbox.supervise.sockets import Sockets
 
 TYPE_CHECKING = False
@@ -63,7 +63,7 @@ def supervise(program: int, end: int, own: "list[str]") -> bytes:
 class _Supervisor:
     def __init__(self, listener: Listener, own: "list[str]") -> None:
         self._listener = listener
-        places = OwnPlaces(own)
+        places = ScratchPlaces(own)
         makers = {**FileChanges(places).calls, **Sockets(places, listener).calls}
         numbers = calls.supervised_calls(kernel.machine())
         self._makers = {numbers[name]: make for name, make in makers.items() if name in numbers}
