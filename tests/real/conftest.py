@@ -94,8 +94,8 @@ def tool(tmp_path_factory: pytest.TempPathFactory) -> Tool:
 
 
 @cache
-def pythons() -> frozenset[str]:
-    """Labels of the Pythons of this machine."""
+def pythons() -> dict[str, Path]:
+    """The Pythons of this machine, by their labels."""
     from tf_tester.env.installer import PythonInstaller
     from tf_tester.env.interpreters import FoundInterpreters, NoMemory
 
@@ -103,11 +103,11 @@ def pythons() -> frozenset[str]:
         raise AssertionError("finding needs no uv")
 
     found, _ = FoundInterpreters((), NoMemory(), PythonInstaller(no_uv), os.environ).find()
-    return frozenset(interpreter.label for interpreter in found)
+    return {interpreter.label: interpreter.path for interpreter in found}
 
 
 def need(*labels: str) -> None:
     """Skip where a Python is missing that the test is about."""
-    missing = sorted(set(labels) - pythons())
+    missing = sorted(set(labels) - pythons().keys())
     if missing:
         pytest.skip(f"Python {', '.join(missing)} is not installed here")

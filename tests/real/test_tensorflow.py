@@ -4,13 +4,12 @@ import math
 import random
 import shutil
 import struct
-import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from tests.real.conftest import EXAMPLES, Tool, need
+from tests.real.conftest import EXAMPLES, Tool, need, pythons
 
 pytestmark = pytest.mark.real
 
@@ -126,8 +125,7 @@ def test_the_data_of_a_home_is_found_by_keras(tool: Tool, tmp_path: Path) -> Non
             archive.writestr(f"y_{part}.npy", made_array(count, below=10))
     (tmp_path / "mnist.py").write_text(MNIST)
     words = ("mnist.py", "--package", "tensorflow-cpu", "--versions", "2.8.0")
-    # The home is another's; where Pythons are is known.
-    python = shutil.which("python3.10") or sys.executable
+    python = str(pythons()["3.10"])  # where it is: another home has no link to it
     shown = tool.test(
         tmp_path, *words, "--data", str(home / ".keras"), "--python", python, before=("env", f"HOME={home}")
     )

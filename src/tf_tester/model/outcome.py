@@ -115,6 +115,10 @@ class TestRow(Struct, frozen=True):
     remarks: tuple[str, ...] = ()
     limit: Limit | None = None
     """The limit (`--limit`) beyond which it was ended."""
+    sandboxed: str = ""
+    """How the sandbox kept it from passing, and the option that lets it, where what made it fail says so."""
+    unshown: str = ""
+    """A path that it asked for, which is there outside of its sandbox and isn't shown to it."""
     could_not_begin: bool = False
     """pytest refused its command line or its settings: what was asked for was never tried."""
 

@@ -79,6 +79,56 @@ def test_what_fails_for_want_of_a_network_has_the_sandbox_as_its_verdict(user: U
     assert run.record()[0]["request"]["network"] is False
 
 
+@pytest.mark.parametrize(
+    ("code", "told", "option"),
+    [
+        ("open({home!r} + '/model.h5')", "model.h5 is there, and not shown to tests", "--data {home}/model.h5"),
+        ("import socket; socket.gethostbyname('example.invalid')", "there is no network", "--network"),
+        ("import os; os.listxattr; os.chroot('/')", "Operation not permitted", "--isolation none"),
+        ("[open('check.py') for _ in range(100)] and list(map(open, ['check.py'] * 100))", "Too many", "open-files="),
+        ("open('big', 'wb').truncate(1 << 30)", "File too large", "file-size="),
+    ],
+)
+def test_what_a_sandbox_refuses_is_told_with_the_option_that_lets_it(
+    user: User, isolation: str, code: str, told: str, option: str
+) -> None:
+    (user.home / "model.h5").write_text("weights")
+    user.write("check.py", f"import toy\nkeep = {code.format(home=str(user.home))}\n")
+    if code.startswith("import"):
+        user.write("check.py", f"import toy\n{code}\n")
+    limits = ["--limit", "open-files=64", "--limit", "file-size=1M"]
+    run = user.run("test", "check.py", "--versions", "2.0", "--isolation", isolation, *limits)
+    row = run.results()["2.0"]["tests"][0]
+    assert told in row["sandboxed"], row
+    assert option.format(home=user.home) in row["sandboxed"]
+    assert "verdict: sandbox" in run.out
+
+
+def test_why_shows_a_path_to_one_more_run_of_which_nothing_is_kept(user: User, isolation: str) -> None:
+    (user.home / "model.h5").write_text("hunter2")
+    user.write("check.py", "import pathlib, toy\nprint((pathlib.Path.home() / 'model.h5').read_text())\n")
+    run = user.run("test", "check.py", "--versions", "2.0", "--isolation", isolation, "--why")
+    assert run.outcomes() == {"2.0": "fail"}
+    [told] = [event["explanation"] for event in run.record() if event["event"] == "cell-explained"]
+    assert (told["verdict"], told["verified"]) == ("sandbox", True)
+    assert told["remarks"] == [f"passes with --data {user.home}/model.h5"]
+    assert "hunter2" not in run.out + run.err + str(run.record())
+    kept = [path for path in (user.store / "runs").rglob("*") if path.is_file()]
+    assert not any(b"hunter2" in path.read_bytes() for path in kept)
+
+
+def test_why_tries_no_path_where_something_could_be_let_out(user: User) -> None:
+    (user.home / "secret").write_text("hunter2")
+    leak = user.folder / "leak"
+    leak.mkdir()
+    user.write("check.py", f"import toy\nopen('{leak}/x', 'w').write(open({str(user.home / 'secret')!r}).read())\n")
+    run = user.run("test", "check.py", "--versions", "2.0", "--why", "--writable", str(leak))
+    if run.record()[0]["request"]["isolation"] == "none":
+        pytest.skip("there is no sandbox here")
+    assert run.outcomes() == {"2.0": "fail"}
+    assert "hunter2" not in "".join(path.read_text() for path in leak.iterdir())
+
+
 def test_a_test_leaves_the_store_as_it_was(user: User, isolation: str) -> None:
     user.write(
         "check.py",

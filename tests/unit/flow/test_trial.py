@@ -186,7 +186,9 @@ ENVIRONMENT = Environment(Path("/env"), Path("/env/bin/python"), Path("/env/bin"
 
 
 def seen(environ: dict[str, str], trial: Trial | None = None) -> dict[str, str]:
-    return clean_environment(trial or Trial(), ENVIRONMENT, OwnPlaces(Path("/home"), Path("/tmp1")), "me", environ)
+    return clean_environment(
+        trial or Trial(), ENVIRONMENT, OwnPlaces(Path("/home"), Path("/tmp1"), Path("/home")), "me", environ
+    )
 
 
 def test_nothing_of_the_callers_variables_but_what_is_listed() -> None:

@@ -14,6 +14,7 @@ from packaging.version import InvalidVersion, Version
 
 from tf_tester.core.outcome.failures import SharedFailure, rows_of
 from tf_tester.core.outcome.report import RunReport, cell_labels
+from tf_tester.core.outcome.sandboxed import Walls, kept_from
 from tf_tester.core.outcome.tracebacks import what_ended
 from tf_tester.core.text.sizes import count_text
 from tf_tester.core.verdict.abi import abi_break
@@ -32,12 +33,6 @@ _MACHINE = re.compile(
     r"|Illegal instruction|SIGILL"
 )
 """What a system says of itself: a library, disk space or an instruction that it doesn't have."""
-_NO_NETWORK = re.compile(
-    "Network is unreachable|Temporary failure in name resolution|Name or service not known"
-    "|Address family not supported by protocol"
-)
-"""What it says where a sandbox has no network."""
-_READ_ONLY = "Read-only file system"
 
 
 class FailureFinding(Struct, frozen=True):
@@ -88,7 +83,8 @@ def finding(difference: SharedFailure, report: RunReport) -> FailureFinding:
     if explained.verdict is Verdict.UNKNOWN:
         return replace(told_by_cells, span=span, explanation=explained, enough=True)
     broken = abi_break(row, seen.owners, report.locks.get(cells[0].name))
-    return FailureFinding(explained.verdict, "", span, explained, note=broken.told if broken is not None else "")
+    evidence = told_by_cells.evidence if told_by_cells.verdict is explained.verdict is Verdict.SANDBOX else ""
+    return FailureFinding(explained.verdict, evidence, span, explained, note=broken.told if broken is not None else "")
 
 
 def _findings(seen: _Seen) -> Iterator[FailureFinding | None]:
@@ -227,11 +223,10 @@ def _sandboxed(row: TestRow | None, told: str, report: RunReport) -> str | None:
     """
     if row is not None and row.limit not in (None, Limit.MEMORY):
         return f"it went beyond a limit (--limit {row.limit}=…)"
-    if report.request.get("network") is False and (said := _NO_NETWORK.search(told)) is not None:
-        return f"the system says {said[0]!r}: there is no network (--network)"
-    if report.request.get("isolation") == IsolationKind.NAMESPACE and _READ_ONLY in told:
-        return f"the system says {_READ_ONLY!r}: only its own folders can be written (--writable)"
-    return None
+    if row is not None and row.sandboxed:
+        return row.sandboxed
+    isolation = report.request.get("isolation", IsolationKind.NONE)
+    return kept_from(told, Walls(isolation, report.request.get("network") is not False)) or None
 
 
 def _but_for_dependencies(cell: Cell, report: RunReport) -> Hashable:

@@ -1,9 +1,12 @@
 """Single cells that are run to learn one thing: good or bad."""
 
+import shutil
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tf_tester.core.outcome.failures import headline, rows_of
 from tf_tester.core.verdict.bisect import Mark, combined, is_meant, mark_of, meant_row
@@ -85,6 +88,22 @@ class Prober:
             summary = "not the same each time"
         own = results[-1].own_failure
         return Probe(version, planned.cell.python, mark, outcome, summary, row, last.owners, own)
+
+    def try_with_data(self, planned: PlannedCell, path: Path, version: str) -> Probe:
+        """Run a cell that is shown a path besides, and return what it came to; nothing that it printed is kept.
+
+        It may hold what nobody wants in a record: it was the test that named it.
+        """
+        files = self._run.files.with_data(path)
+        run = replace(self._run, files=files, plan=replace(self._run.plan, trial=files.trial))
+        with self._lock:
+            self.cells += 1
+        result, _ = attempt_cell(run, planned, replay=None)
+        if result.evidence:
+            shutil.rmtree(result.evidence, ignore_errors=True)
+        outcome, _, row = self._what_counts(result)
+        kept = None if row is None else TestRow(row.id, row.outcome, sandboxed=row.sandboxed, unshown=row.unshown)
+        return Probe(version, planned.cell.python, mark_of(result, (), self.test), outcome, "", kept)
 
     def _what_counts(self, result: CellResult) -> tuple[Outcome, str, TestRow | None]:
         """Return what the test that counts came to, or one that fails in a way that is meant, else the cell."""

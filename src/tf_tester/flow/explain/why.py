@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from itertools import islice
+from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -20,7 +21,7 @@ from tf_tester.model.cause import Explanation, Verdict
 from tf_tester.model.cell import Cell, CellRequirement, PlannedCell
 from tf_tester.model.events import CellExplained
 from tf_tester.model.lock import Resolution
-from tf_tester.model.outcome import CellResult, Outcome
+from tf_tester.model.outcome import CellResult, Outcome, TestRow
 
 _SUSPECTS = 8
 """Cells with an older series of a dependency, where nothing else passes."""
@@ -84,6 +85,9 @@ class _Explainer:
 
     def explain(self, planned: PlannedCell) -> Explanation:
         cell = planned.cell
+        row = next(iter(rows_of(self._results[cell.name], self._prober.test)), None)
+        if row is not None and row.sandboxed and (explanation := self._in_the_sandbox(planned, row)) is not None:
+            return explanation
         remarks: tuple[str, ...] = ()
         other = self._with_other_dependencies(planned)
         if other is not None:
@@ -112,6 +116,25 @@ class _Explainer:
         again = self._probe(planned, "again", f"{cell.version} again")
         verdict = Verdict.FLAKY if again is Mark.GOOD else Verdict.UNKNOWN
         return _without_causes(cell, verdict, () if verdict is Verdict.FLAKY else remarks, self._prober.test)
+
+    def _in_the_sandbox(self, planned: PlannedCell, row: TestRow) -> Explanation | None:
+        """Return that it is the sandbox; None where the test fails in the same way without what keeps it.
+
+        Only what lets nothing out is tried: a path is shown to one more run, for itself, of which nothing is kept but
+        what it came to. Neither the network nor a call to the system is given to a test that nobody has given it to.
+        """
+        cell, path = planned.cell, row.unshown
+        found = _without_causes(cell, Verdict.SANDBOX, (), self._prober.test)
+        lets_out = self._run.plan.trial.writable or self._run.services.execution.network
+        if lets_out or not path or f"--data {path}" not in row.sandboxed:
+            return replace(found, cells=1)
+        name = f"{cell.version} with --data {path}"
+        probe = self._prober.try_with_data(relabelled(planned, "data"), Path(path), name)
+        self._told(SearchStep(name, probe))
+        if probe.mark is Mark.GOOD:
+            return replace(found, verified=True, remarks=(f"passes with --data {path}",))
+        same = probe.row is not None and probe.row.unshown == path
+        return None if same else replace(found, remarks=(f"fails in another way with --data {path}",))
 
     def _probe(self, planned: PlannedCell, called_so: str, name: str) -> Mark:
         """Run a cell of one's own; what can't be resolved shows nothing."""

@@ -20,6 +20,8 @@ PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "SYSTEMROOT", "CUDA_VISIBLE_DEV
 """Variables of the caller that a test may see; everything else stays outside, credentials first of all."""
 _TEMPORARY, _VARIABLE_TEMPORARY = Path("/tmp"), Path("/var/tmp")
 _NO_HOMES = ("/tmp", "/var/tmp", "/bin", "/dev", "/etc", "/lib", "/lib64", "/proc", "/sbin", "/sys", "/usr")
+SHOWN_OF_THE_SYSTEM = ("/usr", "/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin")
+"""Of which tests see all, and can change nothing."""
 _LINK = "tft-"
 _LONGEST_TEMPORARY = 50
 """Bytes of the path: a socket's name has 107, and multiprocessing puts 32 behind the folder, others some more."""
@@ -102,6 +104,8 @@ class OwnPlaces(Struct, frozen=True):
 
     home: Path
     temporary: Path
+    outside: Path
+    """Where the user's home is."""
     moved: tuple[Moved, ...] = ()
     """What of the scratch is seen elsewhere."""
 
@@ -119,14 +123,14 @@ def own_places(
     home = _home(environ, scratch.user)
     if moves:
         moved = (scratch.home, home), (scratch.temporary, _TEMPORARY), (scratch.variable_temporary, _VARIABLE_TEMPORARY)
-        yield OwnPlaces(home, _TEMPORARY, tuple(Moved(*one) for one in moved))
+        yield OwnPlaces(home, _TEMPORARY, home, tuple(Moved(*one) for one in moved))
         return
     link = None
     if os.name == "posix" and len(os.fsencode(scratch.temporary)) > _LONGEST_TEMPORARY:
         link = _linked_shortly(scratch.temporary)
     _link_data(data, home, scratch.home)
     try:
-        yield OwnPlaces(scratch.home, link or scratch.temporary)
+        yield OwnPlaces(scratch.home, link or scratch.temporary, home)
     finally:
         if link is not None:
             link.unlink(missing_ok=True)

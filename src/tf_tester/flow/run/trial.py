@@ -18,6 +18,8 @@ from tf_tester.core.outcome.harness_events import (
     read_log,
 )
 from tf_tester.core.outcome.judge import judge_command, judge_harness, with_output
+from tf_tester.core.outcome.sandboxed import AskedPath, KeptPath, PathRefusal, Walls, asked_paths, kept_from
+from tf_tester.core.outcome.tracebacks import what_ended
 from tf_tester.core.replay.hidden import missed
 from tf_tester.core.select.own_modules import folder_of_module, missing_modules, own_module
 from tf_tester.core.select.runner import Runner
@@ -28,6 +30,8 @@ from tf_tester.errors import InstallFailed
 from tf_tester.flow.prepare.prepare import Preparation
 from tf_tester.flow.prepare.services import Services
 from tf_tester.flow.run.cell_world import (
+    SHOWN_OF_THE_SYSTEM,
+    OwnPlaces,
     ScratchFolders,
     clean_environment,
     is_folder,
@@ -94,6 +98,7 @@ def run_trial(
             env=clean_environment(trial, environment, places, user, environ),
             world=world_of(files, preparation.planned, environment, services, folders, places),
             scratch=folders,
+            places=places,
             failed=frozenset(preparation.failed),
             deadline=None if trial.timeout is None else services.run.monotonic() + trial.timeout,
         )
@@ -116,6 +121,7 @@ def _run_jobs(stage: "_Stage", jobs: Sequence[TrialJob], evidence: Path) -> Tria
             (text, str(own)) for place, own in places.items() for text in (str(place), os.path.realpath(place))
         ]
         ran = replace(ran, rows=tuple(_as_the_users(row, dict(spellings)) for row in ran.rows))
+    ran = replace(ran, rows=tuple(_with_refusal(row, stage) for row in ran.rows))
     unused = ran.unused and any(row.outcome is Outcome.PASS for row in ran.rows)
     remarks = (
         *ran.remarks,
@@ -179,6 +185,7 @@ class _Stage(Struct, frozen=True):
     env: Mapping[str, str]
     world: World
     scratch: "ScratchFolders"
+    places: "OwnPlaces"
     failed: frozenset[str]
     deadline: float | None
 
@@ -260,6 +267,38 @@ def _as_the_users(row: TestRow, spellings: Mapping[str, str]) -> TestRow:
         reason=named(row.reason),
         warnings=tuple(replace(one, message=named(one.message), file=named(one.file)) for one in row.warnings),
     )
+
+
+def _with_refusal(row: TestRow, stage: "_Stage") -> TestRow:
+    """Return a row with how the sandbox kept it from passing, where it did."""
+    if not row.outcome.is_failure_of_the_test:
+        return row
+    told, execution = what_ended(row), stage.services.execution
+    kept = [found for asked in asked_paths(told) if (found := _kept(asked, stage)) is not None]
+    walls = Walls(execution.sandbox.name, execution.network, execution.limits)
+    unshown = next((one.path for one in kept if not one.is_shown), "")
+    return replace(row, sandboxed=kept_from(told, walls, kept), unshown=unshown)
+
+
+def _kept(asked: AskedPath, stage: "_Stage") -> KeptPath | None:
+    """Return a path that a test asked for if it is there outside, for the user, and the sandbox keeps it from the test.
+
+    Not what is hidden, of which is told elsewhere, and nothing of the scratch, which a test has for itself.
+    """
+    path, places, world = Path(os.path.normpath(asked.path)), stage.places, stage.world
+    if places.home != places.outside and path.is_relative_to(places.home):
+        path = places.outside / path.relative_to(places.home)
+    own = (stage.scratch.folder, stage.environment.folder, *(() if places.moved else (places.temporary,)))
+    if any(path.is_relative_to(one) for one in (*own, *world.hidden)):
+        return None
+    shown = (*world.readable, *world.private, *world.writable, *map(Path, SHOWN_OF_THE_SYSTEM))
+    is_denied = asked.refusal is PathRefusal.DENIED
+    # In namespaces what isn't shown isn't there.
+    if not any(map(path.is_relative_to, shown)) and not (is_denied and places.moved):
+        return KeptPath(str(path), is_shown=False) if os.access(path, os.R_OK) else None
+    changed = path if os.path.lexists(path) else path.parent
+    is_kept = is_denied and len(changed.parts) > 1 and os.access(changed, os.W_OK)
+    return KeptPath(str(changed), is_shown=True) if is_kept else None
 
 
 def _about_own_modules(rows: Sequence[TestRow], files: UserFiles) -> Iterator[str]:

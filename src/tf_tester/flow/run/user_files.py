@@ -73,6 +73,7 @@ class UserFiles:
     ) -> None:
         self.trial = trial
         self.folders = folders_of(trial, environ)
+        self._environ = environ
         self._home = environ.get("HOME") or ""
         self._is_sandboxed = is_sandboxed
         self._shown = frozenset(trial.visible)
@@ -81,6 +82,12 @@ class UserFiles:
         )
         self._digests = digests
         self._lock = threading.Lock()
+
+    def with_data(self, path: Path) -> "UserFiles":
+        """Return the files as a test sees them that is shown a file or folder besides."""
+        trial = replace(self.trial, data=(*self.trial.data, path))
+        hidden = map(Path, self._also_hidden)
+        return UserFiles(trial, self._environ, self._digests, hidden, is_sandboxed=self._is_sandboxed)
 
     @cached_property
     def hidden(self) -> tuple[Path, ...]:

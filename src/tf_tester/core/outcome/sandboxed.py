@@ -1,0 +1,118 @@
+"""How a sandbox kept a test from passing, as far as what made it fail says so. Pure.
+
+What a system says is the evidence: that a name can't be resolved, that a file isn't there, that a call isn't permitted.
+Whether a file that isn't there in a sandbox is there outside of it, the caller has to see.
+"""
+
+import re
+from collections.abc import Sequence
+from enum import StrEnum
+
+from msgspec import Struct
+
+from tf_tester.model.host.abilities import IsolationKind
+from tf_tester.model.host.limits import Limit, Limits
+
+_NO_NETWORK = re.compile(
+    "Network is unreachable|Temporary failure in name resolution|Name or service not known"
+    "|Address family not supported by protocol"
+)
+"""What a system says where a sandbox has no network."""
+_READ_ONLY = "Read-only file system"
+_NO_CALL = re.compile(r"\[Errno (?:1|38)\] (Operation not permitted|Function not implemented)|(SIGSYS)")
+"""What it says where a filter refuses a call."""
+_BEYOND = {
+    Limit.FILE_SIZE: "File too large|SIGXFSZ",
+    Limit.OPEN_FILES: "Too many open files",
+    Limit.PROCESSES: "can't start new thread|fork: (?:retry: )?Resource temporarily unavailable",
+}
+"""What it says where a limit makes a call fail."""
+_MISSING, _DENIED = "No such file or directory", f"Permission denied|Operation not permitted|{_READ_ONLY}"
+_PATH = re.compile(r"(?<![\w.~/:-])/[^\s'\":,;()<>\[\]]*[^\s'\":,;()<>\[\].]")
+_QUOTED = re.compile(r"'(/[^'\n]+)'|\"(/[^\"\n]+)\"")
+_MOST, _LONGEST = 20, 4096
+"""Paths that are looked at, and bytes of one."""
+_GPUS = ("/dev/nvidia", "/dev/dri", "/dev/kfd", "/dev/dxg")
+_OF_THE_SYSTEM = ("/dev/", "/proc/", "/sys/")
+
+
+class PathRefusal(StrEnum):
+    """How a path was refused."""
+
+    MISSING = "missing"
+    DENIED = "denied"
+
+
+class AskedPath(Struct, frozen=True):
+    """A path that a test asked the system for in vain."""
+
+    path: str
+    """Absolute."""
+    refusal: PathRefusal
+
+
+class KeptPath(Struct, frozen=True):
+    """A path that is there for the user, and that a sandbox keeps from a test."""
+
+    path: str
+    is_shown: bool
+    """Whether tests see it, and can't change it; else they don't see it."""
+
+
+class Walls(Struct, frozen=True):
+    """What a run's tests were kept from."""
+
+    isolation: str
+    network: bool
+    """Whether they may use the network."""
+    limits: Limits = Limits()
+
+
+def asked_paths(told: str) -> tuple[AskedPath, ...]:
+    """Return the paths that the system's refusals name, in what made a test fail.
+
+    >>> asked_paths("FileNotFoundError: [Errno 2] No such file or directory: '/data/x y'")
+    (AskedPath(path='/data/x y', refusal=<PathRefusal.MISSING: 'missing'>),)
+    """
+    found: dict[str, AskedPath] = {}
+    for line in told.splitlines():
+        refusal = PathRefusal.MISSING if _MISSING in line else PathRefusal.DENIED if re.search(_DENIED, line) else None
+        if refusal is not None:
+            quoted = [one or other for one, other in _QUOTED.findall(line)]
+            for path in quoted or _PATH.findall(line):
+                if len(path) <= _LONGEST and "\0" not in path:
+                    found.setdefault(path, AskedPath(path, refusal))
+    return tuple(found.values())[:_MOST]
+
+
+def kept_from(told: str, walls: Walls, kept: Sequence[KeptPath] = ()) -> str:
+    """Return how a sandbox kept a test from passing and which option lets it, in half a sentence; empty: it didn't.
+
+    `told`: what made it fail.
+    """
+    if walls.isolation == IsolationKind.NONE:
+        return ""
+    if not walls.network and (said := _NO_NETWORK.search(told)) is not None:
+        return f"the system says {said[0]!r}: there is no network (--network)"
+    if kept:
+        return _about(kept[0])
+    if walls.isolation == IsolationKind.NAMESPACE and _READ_ONLY in told:
+        return f"the system says {_READ_ONLY!r}: only its own folders can be written (--writable)"
+    for limit, pattern in _BEYOND.items():
+        allowed = getattr(walls.limits, limit.replace("-", "_"))
+        if allowed is not None and (said := re.search(pattern, told)) is not None:
+            return f"the system says {said[0]!r}: it went beyond a limit (--limit {limit}=…)"
+    if (said := _NO_CALL.search(told)) is not None:
+        return f"the system says {said[1] or said[2]!r}, as its filter of system calls does (--isolation none has none)"
+    return ""
+
+
+def _about(kept: KeptPath) -> str:
+    path = kept.path
+    if path.startswith(_GPUS):
+        return f"{path} is there, and not shown to tests (--gpu)"
+    if path.startswith(_OF_THE_SYSTEM):
+        return f"{path} is there, and kept from tests (--isolation none doesn't)"
+    if kept.is_shown:
+        return f"{path} can only be read (--writable {path})"
+    return f"{path} is there, and not shown to tests (--data {path})"

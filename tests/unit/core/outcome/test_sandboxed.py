@@ -1,0 +1,59 @@
+"""What a sandbox keeps from a test, by what made it fail."""
+
+import pytest
+
+from tf_tester.core.outcome.sandboxed import AskedPath, KeptPath, PathRefusal, Walls, asked_paths, kept_from
+from tf_tester.model.host.limits import Limits
+
+MISSING, DENIED = PathRefusal.MISSING, PathRefusal.DENIED
+WALLS = Walls("namespace", network=False)
+
+
+@pytest.mark.parametrize(
+    ("told", "asked"),
+    [
+        ("FileNotFoundError: [Errno 2] No such file or directory: '/home/me/a b'", [("/home/me/a b", MISSING)]),
+        ("PermissionError: [Errno 13] Permission denied: '/x/y'", [("/x/y", DENIED)]),
+        ("OSError: [Errno 30] Read-only file system: '/x' -> '/y'", [("/x", DENIED), ("/y", DENIED)]),
+        ("NotFoundError: /data/model.pb; No such file or directory", [("/data/model.pb", MISSING)]),
+        ("cat: /etc/shadow: Permission denied", [("/etc/shadow", DENIED)]),
+        ("No such file or directory: 'relative/path'", []),
+        ("opened /x\nNo such file or directory", []),
+        ("https://host/x: No such file or directory", []),
+        ("ValueError: /x is no model", []),
+        (f"No such file or directory: '/{'x' * 5000}'", []),
+    ],
+)
+def test_paths_are_those_of_lines_in_which_a_system_refuses_something(
+    told: str, asked: list[tuple[str, PathRefusal]]
+) -> None:
+    assert asked_paths(told) == tuple(AskedPath(*one) for one in asked)
+
+
+def test_only_some_paths_are_looked_at() -> None:
+    assert len(asked_paths("\n".join(f"No such file or directory: '/{number}'" for number in range(1000)))) == 20
+
+
+@pytest.mark.parametrize(
+    ("told", "walls", "kept", "said"),
+    [
+        ("gaierror: [Errno -2] Name or service not known", WALLS, (), "there is no network (--network)"),
+        ("gaierror: [Errno -2] Name or service not known", Walls("namespace", network=True), (), ""),
+        ("gaierror: [Errno -2] Name or service not known", Walls("none", network=True), (), ""),
+        ("x", WALLS, (KeptPath("/d", is_shown=False),), "/d is there, and not shown to tests (--data /d)"),
+        ("x", WALLS, (KeptPath("/d", is_shown=True),), "/d can only be read (--writable /d)"),
+        ("x", WALLS, (KeptPath("/dev/nvidia0", is_shown=False),), "not shown to tests (--gpu)"),
+        ("x", WALLS, (KeptPath("/dev/kvm", is_shown=False),), "(--isolation none doesn't)"),
+        ("PermissionError: [Errno 1] Operation not permitted", WALLS, (), "(--isolation none has none)"),
+        ("PermissionError: [Errno 1] Operation not permitted", Walls("none", network=True), (), ""),
+        ("OSError: [Errno 27] File too large", WALLS, (), ""),
+        ("OSError: [Errno 27] File too large", Walls("landlock", False, Limits(file_size=1)), (), "file-size=…"),
+        ("[Errno 24] Too many open files: 'x'", Walls("landlock", False, Limits(open_files=1)), (), "open-files=…"),
+        ("RuntimeError: can't start new thread", Walls("landlock", False, Limits(processes=1)), (), "processes=…"),
+        ("AssertionError: 1 != 2", WALLS, (), ""),
+    ],
+)  # fmt: skip
+def test_what_is_told_names_the_option(told: str, walls: Walls, kept: tuple[KeptPath, ...], said: str) -> None:
+    found = kept_from(told, walls, kept)
+    assert found.endswith(said) or said in found
+    assert bool(found) == bool(said)
