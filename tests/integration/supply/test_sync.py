@@ -234,6 +234,32 @@ def test_the_brake_holds_what_the_upstream_has_no_more(user: User, index: Simula
     assert holds(user) == {"gear": ["gear-2.0-py3-none-any.whl"], "toy": ["toy-2.0-py3-none-any.whl"]}
 
 
+def test_a_named_project_that_is_emptied_upstream_stays(user: User, index: Simulator, config: Path) -> None:
+    sync(user)
+    before = holds(user)
+    for version in ("1.0", "1.1", "2.0"):
+        index.remove(f"toy-{version}-py3-none-any.whl")
+    run = sync(user, code=4)
+    assert "toy-2.0-py3-none-any.whl" in run.err
+    assert "--allow-deletions" in run.err
+    assert holds(user) == before, "with what it requires"
+    add(index, "toy", "3.0")
+    sync(user)
+    assert holds(user)["toy"] == ["toy-3.0-py3-none-any.whl"], "three of three may be right: something is there"
+
+
+def test_most_of_many_files_of_a_named_project_do_not_go_at_once(user: User, index: Simulator, config: Path) -> None:
+    for version in ("0.1", "0.2", "0.3", "0.4"):
+        add(index, "toy", version)
+    sync(user)
+    before = holds(user)
+    for version in ("0.1", "0.2", "0.3", "0.4"):
+        index.remove(f"toy-{version}-py3-none-any.whl")
+    sync(user, code=4)
+    assert holds(user) == before
+    assert "toy: -4" in sync(user, "--allow-deletions").out
+
+
 def test_the_brake_holds_what_that_requires_too(user: User, index: Simulator, config: Path) -> None:
     user.write("team.toml", CONFIG + "max-deletions = 1\n")
     sync(user)

@@ -20,7 +20,7 @@ from tf_tester.errors import OWN_FAILURE, CellRefused
 from tf_tester.flow.prepare.pools import interruptible
 from tf_tester.flow.prepare.services import Services
 from tf_tester.flow.supply.sync_plan import Absent, ReplicaPlan, UpstreamPages, mark_of, plan
-from tf_tester.model.artifact import Artifact, ProjectPage
+from tf_tester.model.artifact import Artifact, ProjectPage, ProjectStatus
 from tf_tester.ports.replica import HeldProject, Replica, ReplicaHead
 from tf_tester.ports.store import Blobs
 
@@ -34,6 +34,9 @@ _A_PAGE = 16_384
 
 FilesByName = Mapping[str, Artifact]
 """By file name."""
+
+_MANY = 4
+"""Files of one project of which most may not go at once."""
 
 
 class SyncRequest(Struct, frozen=True):
@@ -246,20 +249,38 @@ class _Run(Struct):
             for name, files in gone.items()
             if name not in pages.unreachable and (name in pages.known or certain)
         }
-        braked = sum(map(len, vanished.values())) > request.max_deletions and not request.allow_deletions
-        if braked:
-            self.report.held_back += sorted(file for files in vanished.values() for file in files)
+        held_back = self._held_back(vanished)
+        self.report.held_back += sorted(file for name in held_back for file in vanished[name])
         lost = any(root.project in self.held and root.project not in pages.known for root in request.roots)
-        if braked or (lost and not request.allow_deletions):
+        if held_back or (lost and not request.allow_deletions):
             certain = False  # with what has vanished all would go that it required
         stays: dict[str, FilesByName] = {}
         for name in self.held:
             # Also where another file has its name now: which of the two is right is for a person to say.
-            kept = gone.get(name, {}) if braked or name not in vanished else {}
+            kept = gone.get(name, {}) if name in held_back or name not in vanished else {}
             rest = {} if certain else {f: one for f, one in self._held(name).items() if f not in gone.get(name, {})}
             if kept or rest:
                 stays[name] = {**kept, **rest}
         return stays
+
+    def _held_back(self, vanished: Mapping[str, FilesByName]) -> set[str]:
+        """Return the projects of which nothing goes, though the upstream has it no more: a person is to say so.
+
+        All, where too many files would go at once; else a project that was asked for by name and has lost all its files
+        there, or most of many.
+        """
+        if self.request.allow_deletions:
+            return set()
+        if sum(map(len, vanished.values())) > self.request.max_deletions:
+            return set(vanished)
+        named = {root.project for root in self.request.roots}
+        return {name for name, files in vanished.items() if name in named and self._is_emptied(name, len(files))}
+
+    def _is_emptied(self, name: str, gone: int) -> bool:
+        page = self.pages.known.get(name)
+        if page is not None and page.status is ProjectStatus.QUARANTINED:
+            return False
+        return page is None or not page.artifacts or (gone >= _MANY and 2 * gone > len(self._held(name)))
 
     def _needed_still(
         self, wanted: Mapping[str, FilesByName], final: Mapping[str, FilesByName]
