@@ -22,7 +22,7 @@ _VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
 _NAMED = re.compile(r"[A-Za-z0-9._-]+=(?=[a-z]+:/)")
 """uv writes an index as `name=address` too."""
 _INDEX_KEY = re.compile(rb"^\s*index[-_]url\s*[=:]", re.MULTILINE)
-_EXTRA_KEY = re.compile(rb"^\s*extra[-_]index[-_]url\s*[=:]", re.MULTILINE)
+_NETWORK_KEYS = {"proxy": "PIP_PROXY", "cert": "PIP_CERT", "client-cert": "PIP_CLIENT_CERT"}
 
 
 def authority_url(environ: Mapping[str, str], config: Callable[[], str | None]) -> str:
@@ -63,11 +63,29 @@ def pip_setting(environ: Mapping[str, str], key: str) -> str | None:
         return _asked_of_pip(key)
     section, _, name = key.partition(".")
     found = None
+    written = re.compile(rb"^\s*%s\s*[=:]" % name.replace("-", "[-_]").encode(), re.MULTILINE | re.IGNORECASE)
     for file in _pip_files(environ):
         content = _content(file)
-        if _EXTRA_KEY.search(content):
+        if written.search(content):
             found = _ini_value(file, content, section, name) or found
     return found
+
+
+def as_pip_reaches_it(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the variables with what pip's settings say of the way to its index: proxy and certificates.
+
+    `PIP_PROXY`, `PIP_CERT` and `PIP_CLIENT_CERT`, else `proxy`, `cert` and `client-cert` in its files. Raises
+    `ConfigError`.
+    """
+    found = {
+        variable: value
+        for key, variable in _NETWORK_KEYS.items()
+        if (value := environ.get(variable) or pip_setting(environ, f"global.{key}"))
+    }
+    if proxy := found.get("PIP_PROXY"):
+        # pip's own outranks the environment's.
+        found |= {"http_proxy": proxy, "https_proxy": proxy}
+    return {**environ, **found}
 
 
 def _ini_value(file: Path, content: bytes, section: str, name: str) -> str | None:

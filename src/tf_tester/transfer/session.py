@@ -214,7 +214,22 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> str | None:
 
 
 def certificates(environ: Mapping[str, str]) -> ssl.SSLContext:
-    """Return whom to trust: the bundle that pip's or the system's variables name, else the system's own."""
+    """Return whom to trust, and who we are: the bundle that pip's or the system's variables name, else the system's
+    own; and the certificate, with its key, of `PIP_CLIENT_CERT`.
+    """
+    context = _trusted(environ)
+    if own := environ.get("PIP_CLIENT_CERT"):
+        try:
+            context.load_cert_chain(own, password=lambda: "")  # nobody is asked for one
+        except OSError as error:
+            raise ConfigError(
+                f"PIP_CLIENT_CERT (pip's client-cert) names no certificate with its key: {own}",
+                hint="Name one file (PEM) that holds both.",
+            ) from error
+    return context
+
+
+def _trusted(environ: Mapping[str, str]) -> ssl.SSLContext:
     for variable in _CERTIFICATES:
         bundle = environ.get(variable)
         if not bundle:

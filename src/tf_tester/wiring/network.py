@@ -15,6 +15,7 @@ from tf_tester.core.index.links import display_url, without_credentials
 from tf_tester.flow.supply.compare_mirrors import Bench, compare
 from tf_tester.index.agreed import AgreedIndex
 from tf_tester.index.attestations import Attestations
+from tf_tester.index.authority import as_pip_reaches_it
 from tf_tester.index.configured import ConfiguredIndexes, configured_indexes
 from tf_tester.index.copies import MirrorCopies
 from tf_tester.index.fastest import ChoiceMemory, FastestMirrors
@@ -114,7 +115,8 @@ def _client(
 ) -> Client:
     return Client(
         ClientSettings(
-            environ=environ,
+            # An index that was given here is reached by our own settings, one of pip's as pip reaches it.
+            environ=environ if settings.index_url is not None else as_pip_reaches_it(environ),
             identities=ours.identities,
             may_ask=None if hosts is None else HostList((*hosts, *ours.hosts())).has,
             offline=settings.offline,

@@ -4,7 +4,7 @@ import datetime
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
-from ssl import PROTOCOL_TLS_SERVER, SSLContext
+from ssl import CERT_REQUIRED, PROTOCOL_TLS_SERVER, SSLContext
 
 import pytest
 import trustme
@@ -13,9 +13,10 @@ from tests.fakes import MemoryishBlobs, Told
 from tests.simulator import Bomb, Fault, Headers, Raw, Redirect, Simulator
 from tests.transfers import transferring
 from tests.wheels import make_wheel
-from tf_tester.errors import DownloadFailed, IndexUnreachable
+from tf_tester.errors import ConfigError, DownloadFailed, IndexUnreachable
 from tf_tester.model.artifact import Artifact
 from tf_tester.transfer.fetch import Transfer
+from tf_tester.transfer.session import certificates
 from tf_tester.transfer.settings import MAX_PAGE, Timeouts
 
 TIMEOUTS = Timeouts(connect=5, stall=20, page=30, retry_delay=0.01, retry_after_cap=0.02)
@@ -134,3 +135,26 @@ def test_a_file_is_called_what_its_hash_says(transfer: Transfer, fault: Fault) -
         artifact: Artifact = index.add_wheel(*WHEEL)
         index.fault(WHEEL[0], fault)
         assert transfer.fetch(artifact).name == artifact.sha256
+
+
+def test_a_server_that_wants_to_know_who_asks_is_told(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    own = tmp_path / "own.pem"
+    authority.issue_cert("me@client.example").private_key_and_cert_chain_pem.write_to_path(own)
+    context = tls(authority.issue_cert("127.0.0.1"))
+    context.verify_mode = CERT_REQUIRED
+    authority.configure_trust(context)
+    environ = {"PIP_CERT": str(tmp_path / "ca.pem")}
+    with Simulator(tls=context) as index:
+        artifact = index.add_wheel("toy-1.0-py3-none-any.whl", make_wheel("toy", "1.0")[1])
+        stores = (MemoryishBlobs(tmp_path / name) for name in ("one", "two"))
+        unknown = transferring(next(stores), Told(), timeouts=TIMEOUTS, environ=environ)
+        with unknown as stranger, pytest.raises(DownloadFailed):
+            stranger.fetch(artifact)
+        environ["PIP_CLIENT_CERT"] = str(own)
+        with transferring(next(stores), Told(), timeouts=TIMEOUTS, environ=environ) as known:
+            assert known.fetch(artifact).is_file()
+    own.write_text("no certificate")
+    with pytest.raises(ConfigError, match="PIP_CLIENT_CERT"):
+        certificates(environ)

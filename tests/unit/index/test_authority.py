@@ -8,7 +8,7 @@ import pytest
 from tf_tester.core.index.links import display_url
 from tf_tester.errors import ConfigError
 from tf_tester.index import authority
-from tf_tester.index.authority import authority_url, pip_index_url
+from tf_tester.index.authority import as_pip_reaches_it, authority_url, pip_index_url
 
 
 def never() -> str | None:
@@ -84,6 +84,19 @@ def test_pips_reader_is_not_started_where_no_file_names_an_index(
     monkeypatch.setitem(sys.modules, "pip._internal.configuration", None)
     if sys.platform == "linux":
         assert pip_index_url({}) is None
+
+
+def test_the_way_that_pips_settings_name_is_taken(tmp_path: Path) -> None:
+    config = tmp_path / "pip.conf"
+    config.write_text("[global]\nproxy = http://proxy.example:3128\ncert = /ca.pem\nclient_cert = /me.pem\n")
+    found = as_pip_reaches_it({"PIP_CONFIG_FILE": str(config), "https_proxy": "http://other.example", "X": "1"})
+    assert found["https_proxy"] == found["http_proxy"] == "http://proxy.example:3128"
+    assert (found["PIP_CERT"], found["PIP_CLIENT_CERT"], found["X"]) == ("/ca.pem", "/me.pem", "1")
+    given = {"PIP_CONFIG_FILE": str(config), "PIP_CERT": "/own.pem", "PIP_PROXY": "http://mine.example"}
+    found = as_pip_reaches_it(given)
+    assert (found["PIP_CERT"], found["https_proxy"]) == ("/own.pem", "http://mine.example")
+    plain = {"PIP_CONFIG_FILE": "/dev/null", "https_proxy": "http://other.example"}
+    assert as_pip_reaches_it(plain) == plain
 
 
 # -- what may be shown
