@@ -181,7 +181,11 @@ def test_a_damaged_layer_that_a_running_job_needs_stays_and_that_is_said(heavy: 
 def test_a_part_of_the_store_is_carried_to_a_machine_without_a_network(heavy: User, index: Simulator) -> None:
     shutil.rmtree(heavy.store / "blobs")
     (heavy.store / "blobs").mkdir()
+    index.forget_counts()
     run = heavy.run("cache", "export", "b.tar", "--versions", "4.1")
+    assert (run.code, index.requests.total()) == (4, 0)
+    assert "Add --fetch" in run.err
+    run = heavy.run("cache", "export", "b.tar", "--versions", "4.1", "--fetch")
     assert run.code == 0, run.err
     with tarfile.open(heavy.folder / "b.tar") as archive:
         assert archive.getnames()[0] == "tf-tester-bundle.json"
@@ -196,6 +200,17 @@ def test_a_part_of_the_store_is_carried_to_a_machine_without_a_network(heavy: Us
     assert heavy.run("test", "check.py", "--versions", "4.1", "--offline", *other).code == 0
     assert "toy" in heavy.run("cache", "--all", *other).out
     assert heavy.run("cache", "import", "b.tar", "--store", "third", "--files-only").out.endswith("0 answers.\n")
+
+
+def test_what_merely_needs_a_package_is_not_packed_with_it(heavy: User, index: Simulator) -> None:
+    heavy.write("gear.py", "import gear\n")
+    for version in ("1.0", "2.0", "3.0"):
+        assert heavy.run("test", "gear.py", "--package", "gear", "--versions", version).code == 0
+    for version in ("1.0", "2.0", "3.0"):
+        run = heavy.run("cache", "export", "g.tar", "--package", "gear", "--versions", version)
+        assert run.code == 0, run.err
+        with tarfile.open(heavy.folder / "g.tar") as archive:
+            assert len([name for name in archive.getnames() if name.startswith("blobs/")]) == 1, "no toy"
 
 
 def test_a_damaged_bundle_brings_nothing_wrong(heavy: User) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec.structs import replace
 
 from tf_tester.cli.common.options import EPILOG, options, settings_from
 from tf_tester.core.text.printable import printable
@@ -152,12 +153,13 @@ def verify(ctx: click.Context, /, **_: Any) -> int:
 @command.command("export", epilog=EPILOG, short_help="Pack a part of the store into one file.")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @options("package", "versions", "mirror", "trust", "index-url", "store", "offline")
+@click.option("--fetch", is_flag=True, help="Fetch what is needed and is here only unpacked, or not any more.")
 @click.pass_context
-def export(ctx: click.Context, /, file: Path, **_: Any) -> int:
+def export(ctx: click.Context, /, file: Path, fetch: bool, **_: Any) -> int:
     """Pack what versions need into one file, for a machine without a network.
 
-    Without --versions everything goes. A file that is here only unpacked is fetched again for it. The other machine
-    takes it in with `tf-tester cache import`.
+    Without --versions everything goes. Nobody is asked for anything, unless --fetch is given. The other machine takes
+    it in with `tf-tester cache import`.
     """
     from tf_tester.cli.common.selection import listener
     from tf_tester.flow.supply.bundle import pack
@@ -165,6 +167,7 @@ def export(ctx: click.Context, /, file: Path, **_: Any) -> int:
     from tf_tester.wiring.store import packing
 
     settings = settings_from(ctx.params).settings
+    settings = replace(settings, offline=settings.offline or not fetch)
     with (
         listener(settings) as show,
         services(settings, lambda _folder: show, environ=os.environ) as world,
@@ -175,8 +178,8 @@ def export(ctx: click.Context, /, file: Path, **_: Any) -> int:
             world.packages,
             world.storage.blobs,
             packer,
-            package=settings.package,
-            versions=settings.versions,
+            wanted=(settings.package, settings.versions),
+            fetch=fetch and not settings.offline,
             tool=TOOL,
         )
     files, answers = count_text(packed.files, "file"), count_text(packed.answers, "answer")

@@ -7,8 +7,9 @@ from msgspec import Struct
 from packaging.utils import canonicalize_name
 
 from tf_tester.core.select.choose import Choice, choose
+from tf_tester.core.wheel.requirements import requirements_of
 from tf_tester.core.wheel.wheel_rules import same_version
-from tf_tester.errors import DownloadFailed, UsageError
+from tf_tester.errors import DownloadFailed, TfTesterError, UsageError
 from tf_tester.flow.prepare.services import Packages
 from tf_tester.model.lock import Lock, Pin
 from tf_tester.ports.memory import Needed
@@ -39,27 +40,38 @@ class PackedBundle(Struct, frozen=True):
 
 
 def pack(
-    file: Path, packages: Packages, blobs: Blobs, packer: BundleSource, *, package: str, versions: str | None, tool: str
+    file: Path,
+    packages: Packages,
+    blobs: Blobs,
+    packer: BundleSource,
+    *,
+    wanted: tuple[str, str | None],
+    fetch: bool,
+    tool: str,
 ) -> PackedBundle:
-    """Pack everything, or what these versions of a package need as far as they were ever resolved here.
+    """Pack everything, or what versions of a package need as far as they were ever resolved here.
 
-    Raises `UsageError` where they were not, `DownloadFailed` where a file that is wanted is not here any more and can't
-    be fetched, `OurFailure`.
+    `wanted`: the package, and its versions as `--versions` has them; None: everything. `fetch`: what is needed and
+    isn't here any more is brought. What merely has the package among what it needs is left out. Raises `UsageError`
+    where they were not, `DownloadFailed` where a file that is wanted is not here any more and can't be fetched,
+    `OurFailure`.
     """
+    package, versions = wanted
     if versions is None:
         chosen = packer.blobs()
         size, answers = packer.write(file, chosen.items(), None, tool)
         return PackedBundle(len(chosen), answers, size)
     name = str(canonicalize_name(package))
     page = packages.index.page(name)
-    wanted = [str(one) for one in choose(page, Choice(versions, lts=packages.framework.lts))]
+    chosen_versions = [str(one) for one in choose(page, Choice(versions, lts=packages.framework.lts))]
     locks = [
         (key, lock)
         for key, lock in packer.locks()
-        if any(pin.name == name and any(same_version(pin.version, one) for one in wanted) for pin in lock.pins)
+        if any(pin.name == name and any(same_version(pin.version, one) for one in chosen_versions) for pin in lock.pins)
+        and not _is_needed(name, lock, packages)
     ]
     found = {pin.version for _, lock in locks for pin in lock.pins if pin.name == name}
-    missing = [one for one in wanted if not any(same_version(one, version) for version in found)]
+    missing = [one for one in chosen_versions if not any(same_version(one, version) for version in found)]
     if missing:
         raise UsageError(
             f"What {name} {', '.join(missing)} needs was never resolved here.",
@@ -70,7 +82,7 @@ def pack(
     runners = [(key, lock) for key, lock in tools if sum(pin.size or 0 for pin in lock.pins) < _SMALL]
     pins = {pin.sha256: pin for _, lock in (*locks, *runners) for pin in lock.pins}
     own = {pin.sha256 for _, lock in locks for pin in lock.pins}
-    chosen = {d: path for d, pin in pins.items() if (path := _blob(pin, packages, blobs, must=d in own))}
+    chosen = {d: path for d, pin in pins.items() if (path := _blob(pin, packages, blobs, must=d in own, fetch=fetch))}
     needed = Needed(
         locks=frozenset(key for key, _ in (*locks, *runners)),
         digests=frozenset(pins),
@@ -80,7 +92,21 @@ def pack(
     return PackedBundle(len(chosen), answers, size)
 
 
-def _blob(pin: Pin, packages: Packages, blobs: Blobs, *, must: bool) -> Path | None:
+def _is_needed(name: str, lock: Lock, packages: Packages) -> bool:
+    """Tell whether something else in a lock requires a package: then it was made for that."""
+    for pin in lock.pins:
+        if pin.name == name:
+            continue
+        try:
+            required = requirements_of(packages.metadata(pin.artifact))
+        except TfTesterError:
+            continue  # it is not known, and nobody is asked
+        if any(canonicalize_name(one.name) == name for one in required if "extra" not in str(one.marker or "")):
+            return True
+    return False
+
+
+def _blob(pin: Pin, packages: Packages, blobs: Blobs, *, must: bool, fetch: bool) -> Path | None:
     path = blobs.find(pin.sha256)
     if path is not None:
         return path
@@ -90,4 +116,10 @@ def _blob(pin: Pin, packages: Packages, blobs: Blobs, *, must: bool) -> Path | N
                 f"{pin.filename} was built here and is no longer in the store.", hint="Test that version once more."
             )
         return None
-    return packages.fetcher.fetch(pin.artifact) if must else None
+    if not must:
+        return None
+    if not fetch:
+        raise DownloadFailed(
+            f"{pin.filename} is here only unpacked, or not any more.", hint="Add --fetch, which brings what is missing."
+        )
+    return packages.fetcher.fetch(pin.artifact)
