@@ -29,16 +29,17 @@ class Held(Struct, frozen=True):
     """In files that have no name any more."""
 
 
-def held(members: Iterable[int], *, lost: int) -> Held:
+def held(members: Iterable[int], *, lost: int | None) -> Held:
     """Return what processes hold; a file that several of them have counts once.
 
-    `lost`: bytes that the disk has lost since they began: a file that is only mapped has no more, where only its
-    length is to be known.
+    `lost`: bytes that the disk has lost since they began: files that are only mapped have no more, where only the
+    lengths of mappings are to be known. None: such files aren't looked for, which takes the longest.
     """
     own = _mounts(os.getpid())
     by_namespace: dict[int, tuple[Mounts, dict[int, int]]] = {}
     memory: dict[tuple[int, int], int] = {}
     disk: dict[tuple[int, int], int] = {}
+    guessed: dict[tuple[int, int], int] = {}
     for pid in members:
         with suppress(OSError):
             namespace = os.stat(f"/proc/{pid}/ns/mnt").st_ino
@@ -56,11 +57,16 @@ def held(members: Iterable[int], *, lost: int) -> Held:
                         disk[file] = status.st_blocks * _BLOCK
                 elif kind or status.st_nlink == 0:  # a memfd is on no file system that is mounted
                     memory[file] = status.st_blocks * _BLOCK
-            for file, size in _deleted_mappings(pid):
-                if file not in disk and mounts.get(file[0], ("tmpfs", ""))[0] not in _IN_MEMORY:
-                    disk[file] = min(size, max(0, lost))
+            for file, length, size in _deleted_mappings(pid) if lost is not None else ():
+                if mounts.get(file[0], ("tmpfs", ""))[0] in _IN_MEMORY:
+                    continue
+                if size is not None:
+                    disk[file] = size
+                else:
+                    guessed[file] = max(length, guessed.get(file, 0))
     in_private = sum(sum(private.values()) for _, private in by_namespace.values())
-    return Held(sum(memory.values()) + in_private, sum(disk.values()))
+    only_mapped = sum(length for file, length in guessed.items() if file not in disk)
+    return Held(sum(memory.values()) + in_private, sum(disk.values()) + min(only_mapped, max(0, lost or 0)))
 
 
 def _open_files(pid: int) -> Iterator[os.stat_result]:
@@ -71,8 +77,11 @@ def _open_files(pid: int) -> Iterator[os.stat_result]:
                 yield status
 
 
-def _deleted_mappings(pid: int) -> Iterator[tuple[tuple[int, int], int]]:
-    """Yield device and number of each deleted file that is mapped, and the bytes up to the last that is."""
+def _deleted_mappings(pid: int) -> Iterator[tuple[tuple[int, int], int, int | None]]:
+    """Yield device and number of each deleted file that is mapped, the bytes up to the last that is, and its size.
+
+    Only root is told of that, which is what it takes of the disk.
+    """
     with open(f"/proc/{pid}/maps", "rb") as stream:
         for line in stream:
             if not line.endswith(b" (deleted)\n"):
@@ -80,10 +89,10 @@ def _deleted_mappings(pid: int) -> Iterator[tuple[tuple[int, int], int]]:
             addresses, _, offset, device, number = line.split(maxsplit=5)[:5]
             start, end = (int(address, 16) for address in addresses.split(b"-"))
             major, minor = (int(part, 16) for part in device.split(b":"))
-            size = int(offset, 16) + end - start
-            with suppress(OSError):  # only root may ask
+            size = None
+            with suppress(OSError):
                 size = os.stat(f"/proc/{pid}/map_files/{addresses.decode()}").st_blocks * _BLOCK
-            yield (os.makedev(major, minor), int(number)), size
+            yield (os.makedev(major, minor), int(number)), int(offset, 16) + end - start, size
 
 
 def _private_memory(pid: int, mounts: Mounts, own: Mounts) -> dict[int, int]:

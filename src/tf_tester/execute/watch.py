@@ -179,7 +179,7 @@ def _by_psutil(members: Iterable[int], ask: "Callable[[psutil.Process], int]") -
     return total
 
 
-def _held(members: Iterable[int], *, lost: int = 0) -> Held:
+def _held(members: Iterable[int], *, lost: int | None = None) -> Held:
     if not sys.platform.startswith("linux"):
         return Held(0, 0)
     return held(members, lost=lost)
