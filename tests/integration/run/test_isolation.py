@@ -104,6 +104,16 @@ def test_what_a_sandbox_refuses_is_told_with_the_option_that_lets_it(
     assert "verdict: sandbox" in run.out
 
 
+def test_who_may_not_change_a_file_beside_it_is_told_so(user: User) -> None:
+    user.write("kept/old", "old")
+    user.write("check.py", "import toy\nopen('kept/new', 'w')\n")
+    run = user.run("test", "check.py", "--versions", "2.0", "--isolation", "landlock")
+    if "can't be sandboxed here" in run.err:
+        pytest.skip(run.err.splitlines()[0])
+    told = run.results()["2.0"]["tests"][0]["sandboxed"]
+    assert told == f"tests can't change {user.folder}/kept (--writable {user.folder}/kept)"
+
+
 def test_why_shows_a_path_to_one_more_run_of_which_nothing_is_kept(user: User, isolation: str) -> None:
     (user.home / "model.h5").write_text("hunter2")
     user.write("check.py", "import pathlib, toy\nprint((pathlib.Path.home() / 'model.h5').read_text())\n")

@@ -29,7 +29,8 @@ _BEYOND = {
 """What it says where a limit makes a call fail."""
 _MISSING, _DENIED = "No such file or directory", f"Permission denied|Operation not permitted|{_READ_ONLY}"
 _PATH = re.compile(r"(?<![\w.~/:-])/[^\s'\":,;()<>\[\]]*[^\s'\":,;()<>\[\].]")
-_QUOTED = re.compile(r"'(/[^'\n]+)'|\"(/[^\"\n]+)\"")
+_QUOTED = re.compile(r"'([^'\n]+)'|\"([^\"\n]+)\"")
+_OF_PYTHON = "[Errno "
 _MOST, _LONGEST = 20, 4096
 """Paths that are looked at, and bytes of one."""
 _GPUS = ("/dev/nvidia", "/dev/dri", "/dev/kfd", "/dev/dxg")
@@ -47,7 +48,7 @@ class AskedPath(Struct, frozen=True):
     """A path that a test asked the system for in vain."""
 
     path: str
-    """Absolute."""
+    """Absolute, or relative to where the test works."""
     refusal: PathRefusal
 
 
@@ -56,7 +57,7 @@ class KeptPath(Struct, frozen=True):
 
     path: str
     is_shown: bool
-    """Whether tests see it, and can't change it; else they don't see it."""
+    """Whether they may see it, and not change it; else they don't see it."""
 
 
 class Walls(Struct, frozen=True):
@@ -79,6 +80,7 @@ def asked_paths(told: str) -> tuple[AskedPath, ...]:
         refusal = PathRefusal.MISSING if _MISSING in line else PathRefusal.DENIED if re.search(_DENIED, line) else None
         if refusal is not None:
             quoted = [one or other for one, other in _QUOTED.findall(line)]
+            quoted = [one for one in quoted if _OF_PYTHON in line or one.startswith("/")]
             for path in quoted or _PATH.findall(line):
                 if len(path) <= _LONGEST and "\0" not in path:
                     found.setdefault(path, AskedPath(path, refusal))
@@ -114,5 +116,5 @@ def _about(kept: KeptPath) -> str:
     if path.startswith(_OF_THE_SYSTEM):
         return f"{path} is there, and kept from tests (--isolation none doesn't)"
     if kept.is_shown:
-        return f"{path} can only be read (--writable {path})"
+        return f"tests can't change {path} (--writable {path})"
     return f"{path} is there, and not shown to tests (--data {path})"

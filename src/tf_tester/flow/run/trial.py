@@ -285,7 +285,7 @@ def _kept(asked: AskedPath, stage: "_Stage") -> KeptPath | None:
 
     Not what is hidden, of which is told elsewhere, and nothing of the scratch, which a test has for itself.
     """
-    path, places, world = Path(os.path.normpath(asked.path)), stage.places, stage.world
+    path, places, world = Path(os.path.normpath(stage.trial.cwd / asked.path)), stage.places, stage.world
     if places.home != places.outside and path.is_relative_to(places.home):
         path = places.outside / path.relative_to(places.home)
     own = (stage.scratch.folder, stage.environment.folder, *(() if places.moved else (places.temporary,)))
@@ -293,9 +293,10 @@ def _kept(asked: AskedPath, stage: "_Stage") -> KeptPath | None:
         return None
     shown = (*world.readable, *world.private, *world.writable, *map(Path, SHOWN_OF_THE_SYSTEM))
     is_denied = asked.refusal is PathRefusal.DENIED
-    # In namespaces what isn't shown isn't there.
-    if not any(map(path.is_relative_to, shown)) and not (is_denied and places.moved):
-        return KeptPath(str(path), is_shown=False) if os.access(path, os.R_OK) else None
+    # In namespaces what isn't shown isn't there, and can't be denied.
+    is_shown = any(map(path.is_relative_to, shown)) or (is_denied and bool(places.moved))
+    if not is_shown and os.access(path, os.R_OK):
+        return KeptPath(str(path), is_shown=False)
     changed = path if os.path.lexists(path) else path.parent
     is_kept = is_denied and len(changed.parts) > 1 and os.access(changed, os.W_OK)
     return KeptPath(str(changed), is_shown=True) if is_kept else None
