@@ -232,6 +232,7 @@ class Simulator:
         self._lock = threading.Lock()
         self._tls = tls
         self._server = _Server(self, tls)
+        self._holder = socket.socket()
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
     @property
@@ -250,6 +251,7 @@ class Simulator:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        self._holder.close()
 
     def stop(self) -> None:
         """From now on connections are refused; those that are open end."""
@@ -257,6 +259,11 @@ class Simulator:
         self._server.shutdown()
         self._server.server_close()
         self._server.hang_up()
+        with contextlib.suppress(OSError):
+            # Nobody else's server gets the port while somebody is to find that it is refused.
+            self._holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._holder.bind(("127.0.0.1", self._server.server_address[1]))
+            self._holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
 
     @property
     def url(self) -> str:
