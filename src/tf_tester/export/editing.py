@@ -101,17 +101,17 @@ def _key_of(line: str) -> str | None:
 class TomlEditor:
     """Texts and whole numbers by dotted keys."""
 
-    def __init__(self, keys: Sequence[str], *, numbers: Sequence[str] = ()) -> None:
+    def __init__(self, keys: Sequence[str], *, numbers: Sequence[str] = (), secrets: Sequence[str] = ()) -> None:
+        """Edit these keys. `secrets`: keys that belong to the address of before, with which none is set."""
         self._keys = tuple(keys)
         self._numbers = frozenset(numbers)
+        self._secrets = tuple(secrets)
 
     def read(self, text: str) -> dict[str, str]:
         document = _parsed_toml(text)
         found: dict[str, str] = {}
         for key in self._keys:
-            value: Any = document
-            for part in key.split("."):
-                value = value.get(part) if isinstance(value, dict) else None
+            value = _at(document, key)
             if isinstance(value, str | int) and not isinstance(value, bool):
                 found[key] = str(value)
         return found
@@ -120,6 +120,10 @@ class TomlEditor:
         import tomlkit
 
         document = _parsed_toml(text)
+        if self._secrets and any(value is not None for value in changes.values()):
+            kept = [key for key in self._secrets if _at(document, key) is not None]
+            if kept:
+                raise ConfigError(f"it has {' and '.join(kept)}, which a mirror would get that is put in that place")
         for key, value in changes.items():
             *folders, name = key.split(".")
             table: Any = document
@@ -136,6 +140,13 @@ class TomlEditor:
                     table[name] = int(value) if key in self._numbers else value
         _prune(document, [key.split(".")[:-1] for key, value in changes.items() if value is None])
         return _checked(self, tomlkit.dumps(document), changes)
+
+
+def _at(document: Any, key: str) -> Any:
+    """Return what stands under a dotted key; None: nothing."""
+    for part in key.split("."):
+        document = document.get(part) if isinstance(document, dict) else None
+    return document
 
 
 class IndexEditor:
@@ -156,6 +167,11 @@ class IndexEditor:
         table = _table_at(document, self._prefix)
         default = _default_index(table)
         if default is not None and url is not None:
+            if more := sorted(set(default) - {"url", "default"}):
+                raise ConfigError(
+                    f"its default index has {' and '.join(more)} beside its address: whoever gets that place would get "
+                    "what is kept for it, a password perhaps"
+                )
             default["url"] = url
         elif default is not None:
             tables = table["index"]

@@ -87,7 +87,7 @@ def target(tool: Tool, scope: ConfigScope, around: ConfigContext) -> ConfigTarge
             return ConfigTarget(tool, scope, file, IndexEditor(prefix), "index")
         case Tool.PDM:
             keys = ("pypi.url", "request_timeout")
-            return ConfigTarget(tool, scope, _pdm(scope, around), TomlEditor(keys, numbers=keys[1:]), "pypi.url")
+            return ConfigTarget(tool, scope, _pdm(scope, around), _pdm_editor(keys), "pypi.url")
         case Tool.POETRY if scope is ConfigScope.PROJECT:
             # Other sources of the project's stay.
             return ConfigTarget(tool, scope, _pyproject(around, "Poetry"), SourceEditor("mirror"), "source")
@@ -96,6 +96,10 @@ def target(tool: Tool, scope: ConfigScope, around: ConfigContext) -> ConfigTarge
             return ConfigTarget(tool, scope, _poetry(scope, around), TomlEditor((key,)), key)
         case Tool.CONDA:
             return ConfigTarget(tool, scope, _conda(scope, around), BlockEditor(_CONDA_LINES), "channels")
+
+
+def _pdm_editor(keys: tuple[str, str]) -> TomlEditor:
+    return TomlEditor(keys, numbers=keys[1:], secrets=("pypi.username", "pypi.password"))
 
 
 PIP_KEYS = ("index-url", "timeout", "trusted-host")

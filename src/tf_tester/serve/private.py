@@ -106,7 +106,10 @@ class PrivateFolder:
         for filename in sorted(sizes.keys() - known):
             page = self._taken_in(project, filename) or page
         if page is None:
-            raise UnknownProject(f"there is no private project named {project}")
+            if not folder.is_dir():
+                raise UnknownProject(f"there is no private project named {project}")
+            # The name is taken, whatever is in it: nobody else's files are ever shown under it.
+            return ProjectPage(project, ())
         there = tuple(one for one in page.artifacts if one.size is None or sizes.get(one.filename) == one.size)
         return page if len(there) == len(page.artifacts) else replace(page, artifacts=there, source=b"")
 
@@ -165,14 +168,23 @@ class PrivateFolder:
             BytesHeaderParser().parse(io.BytesIO(metadata)).get("Requires-Python"),
             metadata_sha256=hashlib.sha256(metadata).hexdigest() if wheel else None,
         )
+        is_new = not folder.exists()
         try:
             folder.mkdir(exist_ok=True)
             with filelock.FileLock(folder / ".lock", thread_local=False):
                 return self._entered(artifact, upload, metadata if wheel else None)
         except OSError as error:
+            if is_new:
+                self._give_up(folder)
             raise OurFailure(
                 f"{upload.filename} can't be kept: {error.strerror}.", hint="Free some space in the private folder."
             ) from error
+
+    def _give_up(self, folder: Path) -> None:
+        """Let go of the name of a project that has never had a file."""
+        with suppress(OSError):
+            (folder / ".lock").unlink(missing_ok=True)
+            folder.rmdir()
 
     def _entered(self, artifact: Artifact, upload: Upload, metadata: bytes | None) -> Artifact:
         page = self._written(artifact.project) or ProjectPage(artifact.project, ())

@@ -59,6 +59,8 @@ async def receive(
         await loop.run_in_executor(executor, private.add, whole, now())
     except UploadRefused as error:
         return text_response(error.status, str(error)), ""
+    except OSError as error:
+        return text_response(507, f"It can't be kept: {error.strerror}.", connection="close"), ""
     finally:
         with suppress(OSError):
             place.unlink(missing_ok=True)

@@ -758,13 +758,28 @@ def test_an_upload_is_seen_by_every_worker_at_once(user: User, index: Simulator)
             assert set(map(tuple, pool.map(partial(_versions, running), asked))) == {expected}
 
 
+def test_a_name_with_a_folder_is_private_whatever_is_in_it(user: User, index: Simulator) -> None:
+    """Also while a wheel is being copied there: nobody gets the public project of that name meanwhile."""
+    folder = user.folder / "private" / "toy"
+    folder.mkdir(parents=True)
+    (folder / "toy-9.0-py3-none-any.whl").write_bytes(b"half a wheel")
+    with serving(user, "--private", "private") as running:
+        for path in ("/simple/toy/", "/as-of/2023-01-01/simple/toy/"):
+            assert not set(_versions(running, path)) & {"1.0", "1.1", "2.0"}
+        assert _versions(running, "/private/simple/toy/") == ["404"]
+        assert index.requests["toy"] == 0
+        (folder / "toy-9.0-py3-none-any.whl").unlink()
+        folder.rmdir()
+        assert _versions(running, "/simple/toy/") == ["1.0", "1.1", "2.0"]
+
+
 def test_files_that_are_put_there_or_removed_by_hand_are_told(user: User, index: Simulator) -> None:
     folder = user.folder / "private" / "mine"
     folder.mkdir(parents=True)
     wheels = dict(make_wheel("mine", version, files={"mine.py": "x = 1\n"}) for version in ("1.0", "1.1"))
     first, second = sorted(wheels)
     with serving(user, "--private", "private") as running:
-        assert _versions(running, "/simple/mine/") == ["404"]
+        assert _versions(running, "/simple/mine/") == []
         for name, content in wheels.items():
             (folder / name).write_bytes(content)
         (folder / "mine-1.2-py3-none-any.whl").write_bytes(wheels[first][:100])

@@ -264,6 +264,26 @@ def test_two_tools_share_a_file(around: ConfigContext, undo: UndoFolder, order: 
     assert file.read_text() == SHARED, "both are taken back to the byte"
 
 
+@pytest.mark.parametrize(
+    ("tool", "name", "text"),
+    [
+        (
+            Tool.UV,
+            ".config/uv/uv.toml",
+            '[[index]]\nname = "corp"\nurl = "https://corp.example/simple"\ndefault = true\n',
+        ),
+        (Tool.PDM, ".config/pdm/config.toml", '[pypi]\nurl = "https://corp.example/simple"\nusername = "me"\n'),
+    ],
+)
+def test_no_mirror_takes_a_place_for_which_a_password_is_kept(
+    around: ConfigContext, undo: UndoFolder, tool: Tool, name: str, text: str
+) -> None:
+    file = in_home(around, name, text)
+    with pytest.raises(ConfigError, match="name|username"):
+        use([tool], ConfigScope.USER, MIRROR, around, undo)
+    assert file.read_text() == text
+
+
 def test_what_was_ours_before_somebodys_change_does_not_come_back(around: ConfigContext, undo: UndoFolder) -> None:
     file = in_home(around, ".config/pip/pip.conf", "[global]\nindex-url = https://old.example/simple\n")
     use([Tool.PIP], ConfigScope.USER, MIRROR, around, undo)

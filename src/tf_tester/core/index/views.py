@@ -14,7 +14,7 @@ from packaging.version import InvalidVersion, Version
 
 from tf_tester.core.index.era import as_of
 from tf_tester.errors import BadView
-from tf_tester.model.artifact import Artifact, ProjectPage
+from tf_tester.model.artifact import Artifact, ProjectPage, Promiser
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})")
@@ -97,6 +97,8 @@ def shown(page: ProjectPage, view: IndexView, allowed: AllowedFiles | None) -> P
         if not dated:
             # Without any date nobody knows how it was; all of it would be a lie.
             return None
+    if view.private:
+        page = replace(page, artifacts=tuple(one for one in page.artifacts if one.promise.by is Promiser.PRIVATE))
     if allowed is not None:
         page = replace(page, artifacts=tuple(one for one in page.artifacts if allowed.has(one)))
     return page if page.artifacts or view.is_whole else None
