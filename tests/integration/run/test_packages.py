@@ -94,6 +94,30 @@ def test_tests_within_the_package_are_a_part_of_it(user: User, with_pytest: None
     assert (run.code, run.outcomes()) == (0, {"2.0": "pass"}), run.out
 
 
+@pytest.mark.parametrize("place", [".", "src"])
+def test_tests_within_the_package_are_a_part_of_it_where_pytest_finds_them_by_itself(
+    user: User, with_pytest: None, place: str
+) -> None:
+    test = "from mine import MAJOR\ndef test_it(): assert MAJOR == 99\n"
+    files = {"mine/__init__.py": "MAJOR = 99\n", "mine/tests/__init__.py": ""}
+    files |= {"mine/tests/test_it.py": test, "mine/tests/test_more.py": test}
+    write_project(user.folder, "mine", "0.1", files={}, built=files)
+    for name, text in files.items():
+        user.write(f"{place}/{name}", text)
+    user.write("pytest.ini", "[pytest]\ntestpaths = mine\n")
+    words = [] if place == "." else [place]
+    run = user.run("test", *words, "--versions", "2.0", "--project", ".")
+    assert (run.code, run.outcomes()) == (0, {"2.0": "pass"}), run.out
+
+
+def test_doctests_of_the_package_import_it_from_where_they_lie(user: User, with_pytest: None) -> None:
+    project(user, "mine", "0.1")
+    user.write("mine/parts.py", '"""\n>>> from mine import MAJOR\n>>> MAJOR\n99\n"""\n')
+    user.write("pytest.ini", "[pytest]\naddopts = --doctest-modules mine\n")
+    run = user.run("test", "--versions", "2.0", "--project", ".")
+    assert (run.code, run.outcomes()) == (0, {"2.0": "pass"}), run.out
+
+
 def test_a_misspelt_extra_is_told(user: User) -> None:
     project(user, "mine", "0.1", extras=["fast"])
     user.write("check.py", "import mine\n")

@@ -7,6 +7,7 @@ import pytest
 from ..rows import OpenRow
 from ..shown_warnings import WarningCollector
 from .pytest_reports import attach, cause_of, judge
+from .tested_sources import packages_with_tests
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ class Plugin:
     # -- before and during collection
 
     @pytest.hookimpl(hookwrapper=True)
-    def pytest_load_initial_conftests(self) -> "Any":
+    def pytest_load_initial_conftests(self, early_config: "Any") -> "Any":
+        ours = self._session.installed_first
+        ours.leave(packages_with_tests(early_config, ours.names))
         outcome = yield
         if outcome.excinfo:
             error = cause_of(outcome.excinfo[1])
