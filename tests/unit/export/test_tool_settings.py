@@ -92,7 +92,7 @@ line-length = 88
     ("editor", "text", "key"),
     [
         (IndexEditor(), UV, "index"),
-        (IndexEditor(), UV.replace("# ours", "# ours\ndefault = true"), "index"),
+        (IndexEditor(), UV.replace('name = "private"\n', "").replace("# ours", "# ours\ndefault = true"), "index"),
         (IndexEditor(), 'index = [{ url = "https://x/simple" }]\n', "index"),
         (IndexEditor(("tool", "uv")), PYPROJECT, "index"),
         (IndexEditor(("tool", "uv")), "[tool.uv]\nmanaged = true # x\n\n[tool.uv.pip]\nannotate = true\n", "index"),
@@ -279,7 +279,7 @@ def test_no_mirror_takes_a_place_for_which_a_password_is_kept(
     around: ConfigContext, undo: UndoFolder, tool: Tool, name: str, text: str
 ) -> None:
     file = in_home(around, name, text)
-    with pytest.raises(ConfigError, match="name|username"):
+    with pytest.raises(ConfigError, match=r"name|username"):
         use([tool], ConfigScope.USER, MIRROR, around, undo)
     assert file.read_text() == text
 
