@@ -66,4 +66,5 @@ class Log(Struct, frozen=True):
             line = msgspec.json.encode(facts).decode()
         else:
             line = "{at} {client} {method} {path} {status} {sent} {seconds}".format(**facts)
-        print(line, file=self.stream, flush=True)
+        self.stream.write(f"{line}\n")  # in one piece: other workers write to the same file
+        self.stream.flush()

@@ -95,6 +95,7 @@ class App:
         everybody = offer.access.everybody_reads
         self._for_ever = _FOR_EVER if everybody else _FOR_EVER_PRIVATELY
         self._for_a_minute = _FOR_A_MINUTE if everybody else _FOR_A_MINUTE_PRIVATELY
+        self._asked_each_time = "no-cache" if everybody else "private, no-cache"
         self._may_be_quick = self._rate is None and everybody and offer.log.form is LogForm.NONE
         """Whether who asks makes no difference, and nobody wants to know."""
 
@@ -205,6 +206,8 @@ class App:
         kind = _kind(request)
         if kind is None:
             return _not_acceptable()
+        if view.only:
+            await self._pages.allowed(view.only)
         private = self._offer.private.names if self._offer.private else []
         listed = {} if view.private else self._offer.listed()
         names = private if view.private else sorted({*self._pages.names, *listed, *private})
@@ -220,6 +223,8 @@ class App:
         coding = content_coding(request.headers.get("Accept-Encoding", ""))
         page = await self._pages.get(project, view)
         answer = self._in_form(await self._pages.body(page, kind, coding), kind, coding, request)
+        if any(one.promise.by is Promiser.PRIVATE for one in page.artifacts.values()):
+            answer.headers["cache-control"] = self._asked_each_time  # an upload is to be seen at once
         if page.page.serial is not None:
             answer.headers["x-pypi-last-serial"] = str(page.page.serial)
         if page.page.stale:

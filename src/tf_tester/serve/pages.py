@@ -163,12 +163,7 @@ class ServedPages:
         Raises `UnknownProject` also where the view has nothing of it, `IndexUnreachable` where nothing is known of it.
         """
         page = await self._page(project)
-        allowed = None
-        if view.only:
-            loop = asyncio.get_running_loop()
-            allowed = await loop.run_in_executor(self._executor, self._allowed, view.only)
-            if allowed is None:
-                raise UnknownProject(f"there is no lock named {view.only}", hint="Locks lie in the folder --locks.")
+        allowed = await self.allowed(view.only) if view.only else None
         key = (project, view, allowed)
         known = self._shown.get(key)
         if known is None or known.page is not page:
@@ -180,6 +175,14 @@ class ServedPages:
             known = self._shown[key] = RenderedPage(page, artifacts, view.depth, key)
         self._shown.move_to_end(key)
         return known
+
+    async def allowed(self, lock: str) -> AllowedFiles:
+        """Return what a lock has. Raises `UnknownProject` where there is none of that name."""
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(self._executor, self._allowed, lock)
+        if found is None:
+            raise UnknownProject(f"there is no lock named {lock}", hint="Locks lie in the folder --locks.")
+        return found
 
     async def body(self, page: RenderedPage, kind: str, coding: str) -> Body:
         """Return one form of a page."""

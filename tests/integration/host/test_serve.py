@@ -411,6 +411,8 @@ def test_only_what_a_lock_allows(user: User, index: Simulator, tmp_path: Path) -
         assert _versions(running, "/only/prod.txt/as-of/2020-06-01/simple/toy/") == ["404"]
         assert _versions(running, "/only/prod.txt/simple/gear/") == ["404"]
         assert _versions(running, "/only/absent.txt/simple/toy/") == ["404"]
+        assert running.get("/only/absent.txt/simple/").status == 404
+        assert running.get("/only/prod.txt/simple/").status == 200
         assert _versions(running, "/only/..%2Fprod.txt/simple/toy/") == ["404"]
         assert running.get("/only/none.txt/simple/toy/", Accept=JSON).status == 502
         assert _versions(running, "/only/loose.txt/simple/toy/") == ["1.1"]
@@ -523,6 +525,7 @@ def test_uploads_are_kept_and_come_first(user: User, index: Simulator) -> None:
         index.forget_counts()
         assert _versions(running, "/simple/toy/") == ["9.0"], "whatever the public one has"
         assert _versions(running, "/private/simple/toy/") == ["9.0"]
+        assert running.get("/simple/toy/").headers["cache-control"] == "no-cache", "the next upload is seen at once"
         assert _versions(running, "/private/simple/gear/") == ["404"]
         assert index.requests["toy"] == index.requests["gear"] == 0, "and nobody hears of either"
         path = running.file("toy", name)
