@@ -8,6 +8,7 @@ import socket
 import struct
 import sys
 import threading
+import time
 
 theirs = json.loads(sys.argv[1])["socket"]
 own = os.path.abspath("own")
@@ -19,24 +20,31 @@ with contextlib.suppress(OSError):
 words = {path: struct.pack("=H", socket.AF_UNIX) + path.encode().ljust(107, b"\0") for path in (own, theirs)}
 address = ctypes.create_string_buffer(109)
 link = os.path.abspath("link")
+swaps = 0
 ended = threading.Event()
 
 
 def swap() -> None:
-    for _ in range(200):
+    global swaps
+    while not ended.is_set():
         for path in (own, theirs):
             ctypes.memmove(address, words[path], 109)
             os.symlink(path, f"{link}-new")
             os.rename(f"{link}-new", link)
-    ended.set()
+            swaps += 1
+
+
+def wait_for_a_swap() -> None:
+    seen = swaps
+    while swaps == seen:
+        time.sleep(0)
 
 
 os.symlink(own, link)
 swapping = threading.Thread(target=swap)
 swapping.start()
-number = 0
-while not ended.is_set():
-    number += 1
+for number in range(40):
+    wait_for_a_swap()
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as mine:
         mine.setblocking(False)
         if number % 2:
@@ -44,4 +52,5 @@ while not ended.is_set():
         else:
             mine.connect(link)
         mine.sendall(b"stolen")
+ended.set()
 swapping.join()

@@ -108,7 +108,7 @@ class LandlockSandbox:
                 *(str(path) for path in world.writable if path not in world.own),
                 *(gpu_devices() if self._gpu else ()),
             ],
-            "own": list(map(str, world.own)),
+            "own": [os.path.realpath(path) for path in world.own],
             "abi": self._abi,
             "supervised": self._supervised,
             **program(command, self._limits, processes=processes),

@@ -7,6 +7,7 @@ our copy of its words and on descriptors of our own.
 
 import ctypes
 import os
+import select
 import struct
 
 from tf_tester.sandbox.kernel import AT_FDCWD, libc
@@ -17,7 +18,7 @@ _DESCRIPTOR = struct.Struct("=QIIII")
 _RECEIVE, _SEND, _IS_VALID, _ADD_DESCRIPTOR = 0xC0502100, 0xC0182101, 0x40082102, 0x40182103
 _AND_SEND = 2
 _LONGEST_PATH = 4096
-ENOENT, EFAULT, ENAMETOOLONG = 2, 14, 36
+ENOENT, EINTR, EFAULT, ENAMETOOLONG = 2, 4, 14, 36
 
 
 class Notice:
@@ -112,10 +113,16 @@ class Listener:
         told = ctypes.create_string_buffer(_NOTICE.size)
         if self._control(_RECEIVE, told) < 0:
             error = ctypes.get_errno()
-            if error in (2, 4):  # ENOENT, EINTR
+            if error in (ENOENT, EINTR) and not self._is_over():
                 return None
             raise OSError(error, os.strerror(error))
         return Notice(self, told.raw)
+
+    def _is_over(self) -> bool:
+        """Tell whether the last program that could have made a call has ended: then nothing waits any more."""
+        poll = select.poll()
+        poll.register(self._descriptor, 0)
+        return any(happened & select.POLLHUP for _, happened in poll.poll(0))
 
     def is_waiting(self, number: int) -> bool:
         return self._control(_IS_VALID, struct.pack("=Q", number)) == 0

@@ -13,10 +13,11 @@ class ScratchPlaces:
     """Folders that are the program's alone.
 
     Nothing of anybody else gets into them, for the program has more rights there than anywhere (`landlock.restrict`).
+    They are named without links, as they were before the program began.
     """
 
     def __init__(self, folders: "list[str]") -> None:
-        self._folders = [os.path.realpath(folder) for folder in folders]
+        self._folders = folders
 
     def hold(self, place: int) -> bool:
         """Tell whether an open place lies in one of them."""

@@ -30,9 +30,11 @@ _KINDS = {AF_UNIX: ((_STREAM, _PACKETS), (0, 1)), AF_INET: ((_STREAM,), (0, 6)),
 _KIND, _NONBLOCK, _CLOEXEC = 0xF, os.O_NONBLOCK, os.O_CLOEXEC
 _MOST = 256
 """Sockets that are kept. The oldest one that is neither connected nor listens has been closed, most likely."""
+_MOST_BOUND = 4096
 _MOST_WAITING = 64
 _IPPROTO_IPV6, _IPV6_V6ONLY = 41, 26
 _SHUT_BOTH = 2
+_NOWHERE = struct.pack("=H14x", _UNSPECIFIED)
 _F_GETFL = 3
 
 
@@ -44,8 +46,8 @@ class Sockets:
         self._listener = listener
         self._kept: dict[int, int] = {}
         """Our descriptors by inode."""
-        self._bound: set[int] = set()
-        """Inodes of all that was bound, or listens, but not in a file."""
+        self._bound: dict[int, None] = {}
+        """Inodes of what was bound last, or listens; after 4,000 million others a number is given again."""
         self._waiting = 0
 
     @property
@@ -119,8 +121,13 @@ class Sockets:
             if port and self._others_at(host, port):
                 raise OSError(EADDRINUSE, "somebody else's")  # who would share it, as `SO_REUSEPORT` allows
         self._bind_to(ours, address)
-        self._bound.add(inode)
+        self._remember(inode)
         return 0
+
+    def _remember(self, inode: int) -> None:
+        self._bound[inode] = None
+        while len(self._bound) > _MOST_BOUND:
+            del self._bound[next(iter(self._bound))]
 
     def _bind_file(self, asked: Notice, ours: int, address: bytes) -> None:
         """Bind to a path, which the kernel keeps as it was given."""
@@ -140,7 +147,8 @@ class Sockets:
         try:
             return _bind(ours, address)
         except OSError as error:
-            held = [inode for inode, kept in self._kept.items() if kept != ours and _has_port_of(kept, address)]
+            kept = list(self._kept.items())  # whoever waits for a connection may put one back
+            held = [inode for inode, other in kept if other != ours and _has_port_of(other, address)]
             if error.errno != EADDRINUSE or not held:
                 raise
         # A port that was found to be free, by a socket that has been closed since but for us.
@@ -158,9 +166,9 @@ class Sockets:
         own = addresses.family_of(_name_of(ours))
         if own != AF_UNIX and inode not in self._bound:
             _bind(ours, addresses.any_port(own))  # else it would listen on all networks
-            self._bound.add(inode)
+            self._remember(inode)
         check(libc.listen(ours, asked.number_at(1)), "listening")
-        self._bound.add(inode)
+        self._remember(inode)
         self._let_go(inode)
         return 0
 
@@ -201,6 +209,8 @@ class Sockets:
                 value, error = self._go(way, inode, ours), 0
             except OSError as failure:
                 value, error = 0, failure.errno or EPERM
+            except Exception:  # noqa: BLE001 - the caller waits for an answer
+                value, error = 0, EPERM
             finally:
                 self._waiting -= 1
             self._listener.answer(asked, value, error)
@@ -236,7 +246,7 @@ class Sockets:
     def _to_name(self, name: bytes) -> "_Way":
         if not self._are_own(addresses.listeners_named(name)):
             raise OSError(ECONNREFUSED, "nobody of its own is there")
-        return _Way(addresses.unix(name), lambda: not addresses.listeners_named(name) - self._bound)
+        return _Way(addresses.unix(name), lambda: not self._others(addresses.listeners_named(name)))
 
     def _to_port(self, address: bytes) -> "_Way":
         address, host, port = addresses.loopback(address, error=ENETUNREACH)
@@ -249,10 +259,13 @@ class Sockets:
         return _Way(address, leads_home)
 
     def _are_own(self, listening: "set[int]") -> bool:
-        return bool(listening) and listening <= self._bound
+        return bool(listening) and not self._others(listening)
 
     def _others_at(self, host: bytes, port: int) -> "set[int]":
-        return addresses.listeners_at(host, port, everywhere=True) - self._bound
+        return self._others(addresses.listeners_at(host, port, everywhere=True))
+
+    def _others(self, listening: "set[int]") -> "set[int]":
+        return {inode for inode in listening if inode not in self._bound}
 
 
 class _Way:
@@ -282,6 +295,7 @@ class _Way:
         """Cut a connection off for which somebody else may have taken the place of whoever accepted there."""
         if not self._leads_home():
             libc.shutdown(ours, _SHUT_BOTH)
+            libc.connect(ours, _NOWHERE, len(_NOWHERE))  # and what TCP has received is gone
             raise OSError(ECONNREFUSED, "somebody else's")
 
 

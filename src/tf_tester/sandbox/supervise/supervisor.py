@@ -63,8 +63,13 @@ def supervise(program: int, end: int, own: "list[str]") -> bytes:
 class _Supervisor:
     def __init__(self, listener: Listener, own: "list[str]") -> None:
         self._listener = listener
-        places = ScratchPlaces(own)
-        makers = {**FileChanges(places).calls, **Sockets(places, listener).calls}
+        self._own = own
+        self._makers: dict[int, Callable[[Notice], int | None]] = {}
+
+    def _prepare(self) -> None:
+        """Make what a program without such calls has no use for."""
+        places = ScratchPlaces(self._own)
+        makers = {**FileChanges(places).calls, **Sockets(places, self._listener).calls}
         numbers = calls.supervised_calls(kernel.machine())
         self._makers = {numbers[name]: make for name, make in makers.items() if name in numbers}
 
@@ -80,6 +85,8 @@ class _Supervisor:
 
     def _make(self, asked: Notice) -> None:
         try:
+            if not self._makers:
+                self._prepare()
             value = self._makers[asked.number](asked)
         except OSError as error:
             self._listener.answer(asked, 0, error.errno or EPERM)
