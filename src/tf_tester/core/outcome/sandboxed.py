@@ -27,7 +27,8 @@ _BEYOND = {
     Limit.PROCESSES: "can't start new thread|fork: (?:retry: )?Resource temporarily unavailable",
 }
 """What it says where a limit makes a call fail."""
-_MISSING, _DENIED = "No such file or directory", f"Permission denied|Operation not permitted|{_READ_ONLY}"
+_MISSING, _DENIED = "No such file or directory", f"Permission denied|{_READ_ONLY}"
+"""What it says where a path is refused; "not permitted" is what is to be done with it."""
 _PATH = re.compile(r"(?<![\w.~/:-])/[^\s'\":,;()<>\[\]]*[^\s'\":,;()<>\[\].]")
 _QUOTED = re.compile(r"'([^'\n]+)'|\"([^\"\n]+)\"")
 _OF_PYTHON = "[Errno "
@@ -82,7 +83,7 @@ def asked_paths(told: str) -> tuple[AskedPath, ...]:
             quoted = [one or other for one, other in _QUOTED.findall(line)]
             quoted = [one for one in quoted if _OF_PYTHON in line or one.startswith("/")]
             for path in quoted or _PATH.findall(line):
-                if len(path) <= _LONGEST and "\0" not in path:
+                if path != "/" and len(path) <= _LONGEST and "\0" not in path:
                     found.setdefault(path, AskedPath(path, refusal))
     return tuple(found.values())[:_MOST]
 

@@ -22,6 +22,8 @@ WALLS = Walls("namespace", network=False)
         ("opened /x\nNo such file or directory", []),
         ("https://host/x: No such file or directory", []),
         ("ValueError: /x is no model", []),
+        ("PermissionError: [Errno 1] Operation not permitted: '/x'", []),
+        ("PermissionError: [Errno 13] Permission denied: '/'", []),
         (f"No such file or directory: '/{'x' * 5000}'", []),
     ],
 )
