@@ -72,10 +72,10 @@ def _print(kind: bytes, reason: bytes) -> None:
 
 
 def read_order(file: str) -> "Order":
-    """Return what is in a file that is there for this alone; it is gone then."""
+    """Return what is in a file that is there for this alone; who carries it out removes that."""
     with open(file, "rb") as stream:
         order: Order = marshal.load(stream)
-    os.unlink(file)
+    order["file"] = file
     return order
 
 
@@ -86,7 +86,9 @@ def carry_out(ahead: "Order", groups: "list[str]", take: "Callable[[], Order]", 
     to the caller if the program has not run.
     """
     if ahead["mode"] == "view":
-        _show_view(take(), tell)
+        order = take()
+        os.unlink(order["file"])
+        _show_view(order, tell)
     try:
         # Where memory runs out, the system is to choose this one. Said by root, nobody without root's privileges can
         # take it back, so it is said while we have them.
@@ -99,7 +101,7 @@ def carry_out(ahead: "Order", groups: "list[str]", take: "Callable[[], Order]", 
         if ahead["mode"] == "namespace":
             enter_namespaces(network=ahead["network"])
     except OSError as error:
-        take()  # and with it the stream on which it can be said
+        os.unlink(take()["file"])  # and with it there is the stream on which it can be said
         _refuse(tell, NO_SANDBOX, _reason(error))
     kernel.on_signal(kernel.SIGUSR1, kernel.SIG_IGN)  # until there is a program to be asked
     launcher = os.getpid()
@@ -199,7 +201,11 @@ def _run_init(ahead: "Order", take: "Callable[[], Order]", launcher: int, writin
     except OSError as error:
         trouble = error
     order = take()
-    os.write(writing, _TAKEN)
+    try:
+        os.write(writing, _TAKEN)
+    except BrokenPipeError:
+        os._exit(REFUSED)  # the launcher has died: the order's file stays, so that it is made up for
+    os.unlink(order["file"])
     try:
         if trouble is not None:
             raise trouble
