@@ -77,7 +77,7 @@ class LandlockSandbox:
             if not self._network:
                 found.append("it has no loopback, nor UNIX sockets but pairs (multiprocessing's managers need them)")
         elif not self._network:
-            found.append("your other programs can reach what it serves on the loopback")
+            found.append("your other programs can reach what it serves on the loopback or by an abstract name")
         return tuple(found)
 
     @property

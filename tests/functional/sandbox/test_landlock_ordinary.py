@@ -281,6 +281,33 @@ def test_what_leads_elsewhere_is_refused_as_if_nobody_were_there(run: Run, folde
     assert not (folder / "other" / "made").exists()
 
 
+WRONG = """
+import ctypes, errno, os, socket
+libc = ctypes.CDLL(None, use_errno=True)
+nowhere, mine = ctypes.c_void_p(8), socket.socket()
+for call, *words in (
+    (libc.connect, 99, b"x" * 16, 16),
+    (libc.connect, 1, b"x" * 16, 16),
+    (libc.connect, mine.fileno(), nowhere, 16),
+    (libc.connect, mine.fileno(), b"\\2\\0", 2),
+    (libc.bind, mine.fileno(), b"x" * 300, 300),
+    (libc.chmod, nowhere, 0o600),
+    (libc.chmod, b"", 0o600),
+    (libc.chmod, b".", 0o4755),
+    (libc.fchmod, 99, 0o600),
+    (libc.utimensat, -100, b"x" * 5000, None, 0),
+):
+    assert call(*words) == -1
+    print(errno.errorcode[ctypes.get_errno()])
+"""
+
+
+def test_who_asks_wrongly_gets_the_errors_of_the_kernel(run: Run, folder: Path) -> None:
+    assert succeeded(run(written(folder, WRONG))).split() == (
+        ["EBADF", "ENOTSOCK", "EFAULT", "EINVAL", "EINVAL", "EFAULT", "ENOENT", "EPERM", "EBADF", "ENAMETOOLONG"]
+    )
+
+
 def test_a_connection_that_must_wait_keeps_nobody_else_waiting(run: Run, folder: Path) -> None:
     code = """
         import os, socket, threading

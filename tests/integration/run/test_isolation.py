@@ -70,6 +70,28 @@ def test_a_test_sees_no_home_and_no_network_and_writes_only_into_its_scratch(use
     assert not (user.folder / "new").exists()
 
 
+def test_a_test_talks_to_itself_and_runs_what_it_has_made(user: User, isolation: str) -> None:
+    from tf_tester.sandbox.calls import can_supervise
+
+    if isolation == "landlock" and not can_supervise():
+        pytest.skip("this kernel lets nobody make calls for others")
+    user.write(
+        "check.py",
+        "import os, socket, subprocess, tempfile, toy\n"
+        "with socket.create_server(('127.0.0.1', 0)) as server:\n"
+        "    client = socket.create_connection(server.getsockname())\n"
+        "    client.sendall(b'heard')\n"
+        "    assert server.accept()[0].recv(100) == b'heard'\n"
+        "made = os.path.join(tempfile.mkdtemp(), 'made')\n"
+        "with open(made, 'w') as file: file.write('#!/bin/sh\\nexit 7\\n')\n"
+        "os.chmod(made, 0o755)\n"
+        "assert subprocess.run([made]).returncode == 7\n"
+        "print('said', file=open('/dev/stdout', 'a'))\n",
+    )
+    run = user.run("test", "check.py", "--versions", "2.0", "--isolation", isolation)
+    assert run.outcomes() == {"2.0": "pass"}, run.out
+
+
 def test_what_fails_for_want_of_a_network_has_the_sandbox_as_its_verdict(user: User, isolation: str) -> None:
     user.write("check.py", "import socket, toy\nsocket.create_connection(('192.0.2.1', 80), 5)\n")
     run = user.run("test", "check.py", "--versions", "2.0", "--isolation", isolation)

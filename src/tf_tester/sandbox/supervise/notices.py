@@ -18,7 +18,7 @@ _DESCRIPTOR = struct.Struct("=QIIII")
 _RECEIVE, _SEND, _IS_VALID, _ADD_DESCRIPTOR = 0xC0502100, 0xC0182101, 0x40082102, 0x40182103
 _AND_SEND = 2
 _LONGEST_PATH = 4096
-ENOENT, EINTR, EFAULT, ENAMETOOLONG = 2, 4, 14, 36
+ENOENT, EINTR, EBADF, EFAULT, ENAMETOOLONG = 2, 4, 9, 14, 36
 
 
 class Notice:
@@ -69,7 +69,12 @@ class Notice:
 
     def folder(self, descriptor: int = AT_FDCWD) -> int:
         """Open what the caller begins a relative path with, as a place. Raises `OSError`."""
-        return self._open("cwd" if descriptor == AT_FDCWD else f"fd/{descriptor}", os.O_PATH)
+        if descriptor == AT_FDCWD:
+            return self._open("cwd", os.O_PATH)
+        try:
+            return self._open(f"fd/{descriptor}", os.O_PATH)
+        except FileNotFoundError:
+            raise OSError(EBADF, "no such descriptor") from None
 
     def place(self, path: bytes, folder: int = AT_FDCWD, flags: int = 0) -> int:
         """Open what the caller means by a path, as a place: it stays what it is. Raises `OSError`."""
