@@ -332,8 +332,9 @@ def test_the_shell_that_is_advised_has_the_python_that_was_asked_for() -> None:
     trial = {"files": ["/my/r.txt"], "requirements": ["six", "gear<2"], "listed": ["gear<2"]}
     asked = msgspec.structs.replace(asked, request={"trial": trial})
     assert "shell 2.8.0 --requirements /my/r.txt --with six  #" in shown([asked, *events[1:]])
-    asked = msgspec.structs.replace(asked, request={"trial": trial, "locks": ["/my/locks"]})
-    assert "shell 2.8.0 --locked /my/locks  #" in shown([asked, *events[1:]])
+    own = {"project": "/mine", "extras": ["test"]}
+    asked = msgspec.structs.replace(asked, request={"trial": own, "locks": ["/my/locks"]})
+    assert "shell 2.8.0 --project '/mine[test]' --locked /my/locks  #" in shown([asked, *events[1:]])
 
 
 def test_what_cannot_be_told_from_the_cells_leads_to_more_cells() -> None:

@@ -15,9 +15,11 @@ def test_from_a_run_to_a_range(user: User) -> None:
     nowhere = user.run("supports", "run.jsonl", "--badge", "run.jsonl/toy.svg")
     assert nowhere.code == 4
     assert "Choose another folder, or free some space." in nowhere.err, "it has no -d"
-    for record in (["run.jsonl"], ["last"], []):
-        assert user.run("supports", *record, "--format", "specifier").out == "toy>=1.0,<2\n"
-    assert "came to the same" in user.run("diff", "run.jsonl", "last").out
+    for words in (["run.jsonl"], ["last"], []):
+        assert user.run("supports", *words, "--format", "specifier").out == "toy>=1.0,<2\n"
+    [folder] = (user.store / "runs").iterdir()
+    for record in ("last", folder.name, str(folder), "run.jsonl"):
+        assert "came to the same" in user.run("diff", "run.jsonl", record).out, record
     assert json.loads(user.run("supports", "run.jsonl", "--format", "json").out)["versions"]["2.0"] == "no"
 
 

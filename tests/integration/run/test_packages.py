@@ -66,6 +66,7 @@ def test_extras_and_groups_of_the_project_are_installed(user: User, index: Simul
     run = user.run("test", "check.py", "--versions", "2.0", "--project", ".[fast]", "--group", "dev")
     assert (run.code, run.outcomes()) == (0, {"2.0": "pass"}), run.out
     assert versions_in(run) == {"toy": "2.0", "gear": "2.0", "mine": "0.1", "axle": "1.0", "wheelset": "1.0"}
+    assert "mine requires toy>=5, which 2.0 isn't: an installer would refuse it" in run.out
     run = user.run("test", "check.py", "--versions", "2.0", "--group", "absent")
     assert (run.code, "dev, more" in run.err) == (2, True), run.err
 

@@ -1,6 +1,15 @@
 """Which record a user means."""
 
+import os
+import re
 from pathlib import Path
+
+
+def is_record(name: str) -> bool:
+    """Tell whether a word means a record or a run, and no version: a run's name begins with its day and time."""
+    if name == "last" or name.endswith((".jsonl", ".json")) or re.match(r"\d{8}T\d", name):
+        return True
+    return os.path.isfile(name) or os.path.isfile(os.path.join(name, "record.jsonl"))  # noqa: PTH113, PTH118 - no error
 
 
 def record_meant(run: str, runs: Path) -> Path:

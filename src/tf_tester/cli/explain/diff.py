@@ -9,7 +9,7 @@ import click
 from tf_tester.cli.common.options import EPILOG, options, settings_from
 from tf_tester.cli.common.output import say, say_json
 from tf_tester.cli.common.packages import index_requirements
-from tf_tester.cli.common.records import record_meant
+from tf_tester.cli.common.records import is_record, record_meant
 from tf_tester.cli.common.selection import FETCHING, RESOLVING, downloads_alone, selection_of
 from tf_tester.core.text.sizes import count_text
 
@@ -48,7 +48,7 @@ def command(before: str, after: str, api: bool, everything: bool, form: str, **_
     """
     from tf_tester.errors import UsageError
 
-    records = [name == "last" or Path(name).is_file() or name.endswith((".jsonl", ".json")) for name in (before, after)]
+    records = [is_record(name) for name in (before, after)]
     if any(records):
         if not all(records):
             raise UsageError("A record can only be compared with a record.", hint="Give two versions, or two records.")

@@ -85,19 +85,19 @@ def _shell(cell: Cell, report: RunReport, default_package: str) -> str:
         words += ["--package", _quoted(cell.package)]
     if _pythons_were_chosen(report, cell):
         words += ["--python", _quoted(cell.python)]
+    trial = report.request.get("trial") or {}
+    if trial.get("project"):
+        extras = ",".join(map(str, trial.get("extras") or ()))
+        words += ["--project", _quoted(f"{trial['project']}[{extras}]" if extras else str(trial["project"]))]
     if locks := report.request.get("locks"):
         return " ".join([*words, *(f"--locked {_quoted(str(lock))}" for lock in locks)])
     if cell.resolution not in (Resolution.ERA, Resolution.LOCK):
         words += ["--resolve", str(cell.resolution)]
-    trial = report.request.get("trial") or {}
     listed = trial.get("listed") or ()
     words += [f"--requirements {_quoted(str(file))}" for file in trial.get("files") or ()]
     for requirement in (*(trial.get("requirements") or ()), *(trial.get("direct") or ())):
         if requirement not in listed:
             words += ["--with", _quoted(str(requirement))]
-    if trial.get("project"):
-        extras = ",".join(map(str, trial.get("extras") or ()))
-        words += ["--project", _quoted(f"{trial['project']}[{extras}]" if extras else str(trial["project"]))]
     return " ".join(words)
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct, field
 from msgspec.structs import replace
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from tf_tester.core.index.era import majors_until, release_date
@@ -96,6 +97,8 @@ class Preparer:
         self._pool = pool
         self._policy = policy
         self._project_lock = threading.Lock()
+        self._allowed: dict[str, SpecifierSet] = {}
+        """What the user's own project, and what is named by its address, allow of the package under test."""
 
     def locked(self, preparation: Preparation) -> tuple[Lock, bool]:
         """Return the exact distributions of a cell, its test runner's included, and whether the store knew them."""
@@ -126,6 +129,7 @@ class Preparer:
         )
         preparation.remarks += lock.remarks
         preparation.remarks += self._twice(lock)
+        preparation.remarks += self._forbidden(planned.cell.version)
         if self._policy.tools:
             tools, tools_known = self._tool_lock(preparation, lock)
             lock, known = _joined(lock, tools, preparation.remarks), known and tools_known
@@ -302,6 +306,15 @@ class Preparer:
         except Unresolvable:
             return self._services.provisioning.resolver.lock(replace(question, constraints=()))
 
+    def _forbidden(self, version: str) -> list[str]:
+        """Return a remark on each that doesn't allow this version: it is tested all the same."""
+        package = self._selection.package
+        return [
+            f"{name} requires {package}{specifier}, which {version} isn't: an installer would refuse it"
+            for name, specifier in self._allowed.items()
+            if not specifier.contains(version, prereleases=True)
+        ]
+
     def _project(self, interpreter: Interpreter) -> tuple[Pin, bytes] | None:
         """Return the user's own project as a pin and its METADATA, built once for each Python that needs it."""
         if self._trial.project is None:
@@ -367,7 +380,10 @@ class Preparer:
                     continue
                 requirement.marker = None
             # The version under test is given; what the project allows of it is what is being tested.
-            if canonicalize_name(requirement.name) != self._selection.package:
+            if canonicalize_name(requirement.name) == self._selection.package:
+                if requirement.specifier and (requirement.marker is None or requirement.marker.evaluate()):
+                    self._allowed[pin.name] = requirement.specifier
+            else:
                 needs.append(str(requirement))
         return needs
 
