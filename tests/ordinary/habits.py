@@ -388,6 +388,7 @@ if os.path.isdir('/usr/share/zoneinfo'):
     assert datetime.datetime(2026, 7, 1, tzinfo=ZoneInfo('Asia/Shanghai')).utcoffset().seconds == 8 * 3600
 """,
     "local time": "import time; assert time.localtime().tm_year > 2020 and time.tzname[0]",
+    "the name of the time zone": "import os; assert not os.path.islink('/etc/localtime') or 'zoneinfo' in os.readlink('/etc/localtime')",
     "clocks": """
 import time
 assert time.monotonic() and time.perf_counter() and time.process_time() >= 0

@@ -8,7 +8,18 @@ from tf_tester.model.host.abilities import IsolationKind
 from tf_tester.model.host.limits import Limits
 from tf_tester.model.host.world import Overlay, World
 from tf_tester.ports.execute import Command, Starter
-from tf_tester.sandbox.order import AS_ROOT, MERGED, NETWORK, SYSTEM, gpu_devices, in_short, program, start, try_out
+from tf_tester.sandbox.order import (
+    AS_ROOT,
+    MERGED,
+    NETWORK,
+    SYSTEM,
+    ZONE,
+    gpu_devices,
+    in_short,
+    program,
+    start,
+    try_out,
+)
 
 WAYS = ("name", "descriptor", "options")
 """How layers can be given to the kernel, the cheapest first."""
@@ -97,7 +108,8 @@ class NamespaceSandbox:
         root = self._workplace / "root"
         root.mkdir(parents=True, exist_ok=True)
         limits = self._limits
-        names = [*SYSTEM, *(NETWORK if self._network else ())]
+        linked = [name for name, _ in self._links]
+        names = [name for name in (*SYSTEM, *(NETWORK if self._network else ())) if name not in linked]
         names += [name for name in MERGED if Path(name).is_dir() and not Path(name).is_symlink()]
         system = [(name, name, False) for name in names]
         # Read-only they still take what is written; their modes, owners and times stay as they are.
@@ -113,7 +125,8 @@ class NamespaceSandbox:
 
     @cached_property
     def _links(self) -> list[tuple[str, str]]:
-        return [(name, str(Path(name).readlink())) for name in MERGED if Path(name).is_symlink()]
+        names = [*MERGED, *([ZONE] if Path(ZONE).resolve().is_relative_to("/usr") else [])]
+        return [(name, str(Path(name).readlink())) for name in names if Path(name).is_symlink()]
 
 
 def trees_of(world: World) -> tuple[dict[str, list[str]], list[str]]:

@@ -17,10 +17,12 @@ SYSTEM = (
     # Programs and libraries; of /etc only what a program needs to find them and to name things.
     "/usr", "/etc/alternatives", "/etc/ca-certificates", "/etc/fonts", "/etc/group", "/etc/hosts", "/etc/ld.so.cache",
     "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/localtime", "/etc/mime.types", "/etc/nsswitch.conf", "/etc/passwd",
-    "/etc/protocols", "/etc/services", "/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/sys/devices/system/cpu",
-    "/sys/devices/system/node",
+    "/etc/protocols", "/etc/services", "/etc/timezone", "/etc/ssl/certs", "/etc/ssl/openssl.cnf",
+    "/sys/devices/system/cpu", "/sys/devices/system/node",
 )  # fmt: skip
 NETWORK = ("/etc/resolv.conf",)
+ZONE = "/etc/localtime"
+"""Mostly a link into /usr, whose end is the name of the zone: that is looked for, too."""
 MERGED = ("/bin", "/lib", "/lib32", "/lib64", "/libx32", "/sbin")
 """Links into /usr on most systems, folders of their own on the others."""
 AS_ROOT = ", root"
