@@ -123,7 +123,7 @@ def by_pytest(suite: dict[str, Any], tree: Path, work: Path, asked: argparse.Nam
     found = dict(json.loads(text) for text in rows.read_text().splitlines()) if rows.exists() else {}
     if not found and status is not None:
         found = dict.fromkeys(targets(suite) or ["."], "empty" if status == NO_TESTS else "error")
-    return {"tests": found, "why": "" if found else f"no end in {asked.longest} s"}
+    return {"tests": without_place(found, tree), "why": "" if found else f"no end in {asked.longest} s"}
 
 
 def by_us(suite: dict[str, Any], tree: Path, work: Path, asked: argparse.Namespace) -> dict[str, Any]:
@@ -142,7 +142,12 @@ def by_us(suite: dict[str, Any], tree: Path, work: Path, asked: argparse.Namespa
     events = [json.loads(text) for text in record.read_text().splitlines()]
     [cell] = [event["result"] for event in events if event["event"] == "cell-finished"]
     rows = {row["id"]: row["outcome"] for row in cell.get("tests", ())}
-    return {"tests": rows, "command": words, "why": cell.get("summary", "")}
+    return {"tests": without_place(rows, tree), "command": words, "why": cell.get("summary", "")}
+
+
+def without_place(tests: Mapping[str, str], tree: Path) -> dict[str, str]:
+    """Return tests without the place of their tree, which is another one on each side, in their names."""
+    return {name.replace(str(tree), "."): outcome for name, outcome in tests.items()}
 
 
 def ended(
