@@ -276,7 +276,18 @@ def test_what_twine_uploads_is_installed_by_pip(clients: Clients, user: User, in
             ("simple", "mine==1.0", {"mine": "1.0", "gear": "1.0"}),
             ("private/simple", "mine==1.1", {"mine": "1.1", "gear": "1.0"}),
         ):
-            words = ["--index-url", f"{running.url}/{path}/", wanted]
+            closed = clients.run(
+                "pip",
+                "--no-input",
+                "download",
+                "--index-url",
+                f"{running.url}/{path}/",
+                wanted,
+                env=way.trusted_by("PIP_CERT"),
+            )
+            assert closed.code != 0, "whoever names no token reads nothing, also on this machine"
+            named = running.url.replace("://", f"://__token__:{reader}@")
+            words = ["--index-url", f"{named}/{path}/", wanted]
             clients.do("pip", "--python", python, "install", *words, env=way.trusted_by("PIP_CERT"))
             assert installed(python) == found
     assert index.requests["mine"] == 0, "and nobody hears of it"
