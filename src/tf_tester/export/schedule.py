@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 _SYSTEMD = """\
 # ~/.config/systemd/user/tf-tester-{name}.service, or /etc/systemd/system with User= added
@@ -14,6 +15,7 @@ After=network-online.target
 
 [Service]
 Type=oneshot
+Environment={store}
 ExecStart={command}
 Nice=10
 IOSchedulingClass=idle
@@ -63,11 +65,17 @@ spec:
 """
 
 
-def systemd(name: str, words: Sequence[str], seconds: float) -> str:
-    """Return a service and its timer for `tf-tester sync` with these words, the last of them the file."""
+def systemd(name: str, words: Sequence[str], seconds: float, store: Path) -> str:
+    """Return a service and its timer for `tf-tester sync` with these words, the last of them the file.
+
+    The service keeps to the store of who asked: systemd passes on no variable of a shell, and its user may have another
+    home.
+    """
     program = shutil.which("tf-tester") or sys.argv[0]
-    command = " ".join(_quoted(word) for word in (program, "sync", *words))
-    return _SYSTEMD.format(name=name, command=command, seconds=round(seconds), spread=round(seconds / 10))
+    command = " ".join(_quoted(word).replace("$", "$$") for word in (program, "sync", *words))
+    place = _quoted(f"TF_TESTER_STORE={store}")
+    spread = round(seconds / 10)
+    return _SYSTEMD.format(name=name, store=place, command=command, seconds=round(seconds), spread=spread)
 
 
 def cronjob(name: str, words: Sequence[str], seconds: float) -> str:
@@ -80,7 +88,7 @@ def cronjob(name: str, words: Sequence[str], seconds: float) -> str:
 
 def _quoted(word: str) -> str:
     """Quote a word as systemd.syntax(7) has it; per cent signs are specifiers."""
-    word = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    word = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{word}"' if not word or any(letter in word for letter in " \t'\"") else word
 
 

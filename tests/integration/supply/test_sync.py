@@ -470,6 +470,7 @@ def test_a_root_that_is_not_there_is_told(user: User, index: Simulator) -> None:
 def test_what_runs_it_on_a_schedule_is_printed(user: User, config: Path) -> None:
     unit = sync(user, "--print", "systemd", "--every", "30m", "--mirror", "tuna").out
     assert f"sync --mirror tuna {config}" in unit
+    assert f"\nEnvironment=TF_TESTER_STORE={user.store}\n" in unit, "a service sees no variable of this shell"
     assert "OnUnitActiveSec=1800" in unit
     job = sync(user, "--print", "cronjob").out
     assert 'schedule: "17 * * * *"' in job

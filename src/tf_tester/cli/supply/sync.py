@@ -77,7 +77,11 @@ def command(
         from tf_tester.export.schedule import cronjob, systemd
 
         words = [*_repeated(ctx), str(config.resolve())]
-        print((systemd if printed == "systemd" else cronjob)(request.replica, words, pause or 3600.0), end="")
+        seconds = pause or 3600.0
+        if printed == "systemd":
+            print(systemd(request.replica, words, seconds, settings.store.absolute()), end="")
+        else:
+            print(cronjob(request.replica, words, seconds), end="")
         return 0
     if pause is None:
         return _once(settings, request, report)
