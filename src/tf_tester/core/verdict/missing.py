@@ -11,6 +11,9 @@ _MODULE = r"No module named '([A-Za-z_][\w.]*)"
 _FIXTURE = r"fixture '(\w+)' not found"
 _MARK = r"'(\w+)' not found in `markers`"
 _UNKNOWN_MARK = r"PytestUnknownMarkWarning: Unknown pytest\.mark\.(\w+)"
+_PROGRAM = r"^it could not be started: ([\w.+-]+): No such file or directory$"
+_RUN_AS_A_MODULE = r"(?m)^\S*python[\d.]*: No module named ([A-Za-z_]\w*)"
+_RUNNER_NAMED = r"^pytest could not begin: file or directory not found: (pytest|py\.test|python[\d.]*)(?: |$)"
 _ASYNC = "async def functions are not natively supported"
 DISTRIBUTIONS = {
     "absl": "absl-py",
@@ -144,6 +147,10 @@ def _of(row: TestRow, packages: tuple[str, ...], remarks: tuple[str, ...]) -> It
                 yield f"--with {_quoted(known)} brings the module {module}"
             elif module.replace("_", "-") not in packages:
                 yield f"--with {module} may bring the module {module}; of your own it is found with --pythonpath FOLDER"
+    for name in (*re.findall(_PROGRAM, text), *(re.findall(_RUN_AS_A_MODULE, row.stderr) if row.exit_code else ())):
+        yield f"--with {DISTRIBUTIONS.get(name, name)} may bring {name}: a cell has only what it is given"
+    if (match := re.search(_RUNNER_NAMED, text)) is not None:
+        yield f"where tests are named, what follows -- goes to pytest itself, without the word {match[1]}"
     for name in (*re.findall(_FIXTURE, text), *re.findall(_MARK, text), *re.findall(_UNKNOWN_MARK, text)):
         if plugin := _PLUGINS.get(name):
             yield f"--with {plugin} brings {name}"

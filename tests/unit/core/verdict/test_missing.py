@@ -51,6 +51,20 @@ def module(name: str) -> TestRow:
             TestRow("t", Outcome.FAIL, ExceptionFact("TypeError", "fail() got an unexpected keyword argument 'msg'")),
             "--with 'pytest<8' is a pytest that this code is for",
         ),
+        (
+            TestRow("pytest", Outcome.CRASH, reason="it could not be started: pytest: No such file or directory"),
+            "--with pytest may bring pytest: a cell has only what it is given",
+        ),
+        (
+            TestRow("python", Outcome.FAIL, stderr="/tf-tester/env/bin/python: No module named nox\n", exit_code=1),
+            "--with nox may bring nox: a cell has only what it is given",
+        ),
+        (
+            TestRow(
+                "t", Outcome.ERROR, reason="pytest could not begin: file or directory not found: pytest (--runner …)"
+            ),
+            "where tests are named, what follows -- goes to pytest itself, without the word pytest",
+        ),
         (module("pkg_resources"), "--with 'setuptools<81' brings the module pkg_resources"),
         (module("mine"), "--with mine may bring the module mine; of your own it is found with --pythonpath FOLDER"),
         (TestRow("t", Outcome.ERROR, reason="fixture 'mocker' not found"), "--with pytest-mock brings mocker"),
