@@ -53,7 +53,8 @@ def create(
         raise UsageError("--project says where may be uploaded to.", hint="Give --upload, too.")
     if metrics and upload:
         raise UsageError("--metrics is for whoever sees nothing else.", hint="Make two tokens.")
-    scopes = (TokenScope.METRICS,) if metrics else (TokenScope.READ, TokenScope.UPLOAD)[: 1 + upload]
+    reads = (TokenScope.READ, TokenScope.UPLOAD) if upload else (TokenScope.READ,)
+    scopes = (TokenScope.METRICS,) if metrics else reads
     names = tuple(str(canonicalize_name(project)) for project in projects)
     text = token_file(tokens).make(name, scopes, names, _length(lasts), datetime.now(UTC))
     print(text)

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor as Pool
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 from msgspec.structs import replace
-from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from tf_tester.core.index.era import majors_until, release_date
@@ -29,6 +29,9 @@ from tf_tester.model.lock import Lock, Pin, Resolution
 from tf_tester.model.request import Selection, Trial
 from tf_tester.ports.environment import Environment
 from tf_tester.ports.resolve import LocalWheel, Question
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 _TODAY = timedelta(hours=1)
 """How long today's dependencies count as today's."""
@@ -97,7 +100,7 @@ class Preparer:
         self._pool = pool
         self._policy = policy
         self._project_lock = threading.Lock()
-        self._allowed: dict[str, SpecifierSet] = {}
+        self._allowed: dict[str, tuple[Requirement, ...]] = {}
         """What the user's own project, and what is named by its address, allow of the package under test."""
 
     def locked(self, preparation: Preparation) -> tuple[Lock, bool]:
@@ -129,7 +132,7 @@ class Preparer:
         )
         preparation.remarks += lock.remarks
         preparation.remarks += self._twice(lock)
-        preparation.remarks += self._forbidden(planned.cell.version)
+        preparation.remarks += self._forbidden(planned.cell.version, interpreter)
         if self._policy.tools:
             tools, tools_known = self._tool_lock(preparation, lock)
             lock, known = _joined(lock, tools, preparation.remarks), known and tools_known
@@ -306,13 +309,16 @@ class Preparer:
         except Unresolvable:
             return self._services.provisioning.resolver.lock(replace(question, constraints=()))
 
-    def _forbidden(self, version: str) -> list[str]:
-        """Return a remark on each that doesn't allow this version: it is tested all the same."""
-        package = self._selection.package
+    def _forbidden(self, version: str, interpreter: Interpreter) -> list[str]:
+        """Return a remark on each that doesn't allow this version on this Python: it is tested all the same."""
+        markers = dict(markers_of(interpreter))
         return [
-            f"{name} requires {package}{specifier}, which {version} isn't: an installer would refuse it"
-            for name, specifier in self._allowed.items()
-            if not specifier.contains(version, prereleases=True)
+            f"{name} requires {self._selection.package}{one.specifier}, which {version} isn't: "
+            "an installer would refuse it"
+            for name, requirements in self._allowed.items()
+            for one in requirements
+            if (one.marker is None or one.marker.evaluate(markers))
+            and not one.specifier.contains(version, prereleases=True)
         ]
 
     def _project(self, interpreter: Interpreter) -> tuple[Pin, bytes] | None:
@@ -368,6 +374,7 @@ class Preparer:
 
         raw, _ = parse_email(metadata)
         needs = []
+        allowed = []
         for text in raw.get("requires_dist", []):
             try:
                 requirement = parse_requirement(text)
@@ -381,10 +388,10 @@ class Preparer:
                 requirement.marker = None
             # The version under test is given; what the project allows of it is what is being tested.
             if canonicalize_name(requirement.name) == self._selection.package:
-                if requirement.specifier and (requirement.marker is None or requirement.marker.evaluate()):
-                    self._allowed[pin.name] = requirement.specifier
+                allowed.append(requirement)
             else:
                 needs.append(str(requirement))
+        self._allowed[pin.name] = tuple(allowed)
         return needs
 
     def _layers(self, lock: Lock, preparation: Preparation, entered: Callable[[CellStep], None]) -> list[Layer]:
