@@ -27,8 +27,9 @@ lint: $(VENV)/ready  ## ruff, types, import rules
 unit: $(VENV)/ready  ## the quick tests
 	$(BIN)/pytest --quiet --numprocesses auto tests/unit
 
-real: $(VENV)/ready  ## the slower tests, on real wheels
+real: $(VENV)/ready  ## the slower tests: on real wheels, and tables as a whole
 	$(BIN)/pytest -m real
+	$(BIN)/pytest -m whole --numprocesses $(WORKERS) --dist worksteal
 
 docs: $(VENV)/ready  ## the pages that are made from the program itself
 	$(BIN)/python docs/generate_settings.py

@@ -223,6 +223,12 @@ class _Layers:
         self._world.unpack(filename)
         return _layer(_name_of(sha256), sha256)
 
+    def examine(self, layers: Sequence[Layer]) -> Callable[[], tuple[str, ...]]:
+        return tuple
+
+    def renew(self, sha256s: Sequence[str]) -> None:
+        raise AssertionError("nothing is damaged here")
+
 
 _KNOWN = {
     digest(name, version): (name, version)

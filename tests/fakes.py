@@ -47,6 +47,15 @@ class MemoryishBlobs:
         path = self.folder / sha256
         return path if path.exists() else None
 
+    def find_unchanged(self, sha256: str) -> Path | None:
+        return self.find(sha256)
+
+    def holds(self, sha256: str) -> bool:
+        return self.find(sha256) is not None
+
+    def is_sound(self, sha256: str) -> bool:
+        return self.holds(sha256)
+
     def partial(self, sha256: str) -> Path:
         return self.folder / f"{sha256}.partial"
 

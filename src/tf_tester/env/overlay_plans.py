@@ -98,7 +98,8 @@ def _name(interpreter: Interpreter, layers: Sequence[Layer]) -> str:
 def _read(folder: Path) -> OverlayPlan | None:
     """Return the plan that is kept there; None where there is none or its bytes are not those that were written."""
     try:
-        digest, _, text = (folder / "plan.json").read_bytes().partition(b"\n")
+        with open(folder / "plan.json", "rb", buffering=0, opener=_open) as stream:
+            digest, _, text = stream.read().partition(b"\n")
         if hashlib.sha256(text).hexdigest().encode() != digest:
             return None
         answer: dict[str, Any] = json.loads(text)
@@ -210,6 +211,10 @@ def _fingerprint(face: Path) -> str:
             digest.update(str(status.st_size).encode())
         digest.update(b"\0")
     return digest.hexdigest()
+
+
+def _open(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe isn't waited for
 
 
 def _entries(folder: str) -> Iterator["os.DirEntry[str]"]:

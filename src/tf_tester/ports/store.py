@@ -1,6 +1,6 @@
 """Verified files and unpacked wheels by their digests, and what a store holds of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -16,7 +16,23 @@ class Blobs(Protocol):
     """Verified files by their SHA-256 (lower-case hex)."""
 
     def find(self, sha256: str) -> Path | None:
-        """Return the file, if it is there."""
+        """Return the file, if it is there and right.
+
+        It is read again where its status isn't what it was when it was last found right, or that is long ago; one that
+        is wrong is set aside, so that what of it is right isn't fetched again.
+        """
+        ...
+
+    def find_unchanged(self, sha256: str) -> Path | None:
+        """Return what `find` does where that needs no reading; None says nothing."""
+        ...
+
+    def holds(self, sha256: str) -> bool:
+        """Tell whether a file of that name is there, right or not."""
+        ...
+
+    def is_sound(self, sha256: str) -> bool:
+        """Read a file again, and tell whether it is right; one that is wrong is set aside."""
         ...
 
     def partial(self, sha256: str) -> Path:
@@ -53,6 +69,27 @@ class FileStatus(NamedTuple):
     changed: int
     """Likewise; nobody but the system can set it."""
     inode: int
+
+
+class CheckedFile(NamedTuple):
+    """A file that was read and found right."""
+
+    status: FileStatus
+    links: int
+    """How many names it had: a new one changes `changed`."""
+    checked: float
+    """Seconds since 1970."""
+
+
+class CheckedLayer(NamedTuple):
+    """A layer, with the bytecode of one Python, that was looked at and found right."""
+
+    looks: str
+    """SHA-256 of its files' names, modes, sizes, times and inodes."""
+    changes: str
+    """Likewise of the times when the system last noted something of them."""
+    checked: float
+    """Seconds since 1970."""
 
 
 KnownDigests = Mapping[str, tuple[FileStatus, str]]
@@ -121,6 +158,17 @@ class Layers(Protocol):
 
         Raises `InstallFailed` where the wheel breaks the rules, `StoreError`.
         """
+        ...
+
+    def examine(self, layers: Sequence[Layer]) -> Callable[[], tuple[str, ...]]:
+        """Begin to look whether layers still are what was unpacked.
+
+        Returns what waits for that and gives the digests of those that are damaged.
+        """
+        ...
+
+    def renew(self, sha256s: Sequence[str]) -> None:
+        """Take damaged layers away: whoever asks for them next makes them anew. Raises `StoreError`."""
         ...
 
 

@@ -55,6 +55,8 @@ class MetadataReader:
             metadata = from_wheel(lambda: zipfile.ZipFile(blob), artifact)
             check_metadata(metadata, artifact.project, artifact.version)
         except BadWheel:
+            if not self._blobs.is_sound(artifact.sha256):
+                return None
             self._memos.digests.remember(artifact.sha256, "")
             return None
         digest = sha256(metadata).hexdigest()
@@ -84,8 +86,12 @@ class MetadataReader:
 
     def _find(self, artifact: Artifact) -> bytes:
         blob = self._blobs.find(artifact.sha256) if artifact.sha256 else None
-        if blob is not None:
-            return from_wheel(lambda: zipfile.ZipFile(blob), artifact)
+        if blob is not None and artifact.sha256 is not None:
+            try:
+                return from_wheel(lambda: zipfile.ZipFile(blob), artifact)
+            except BadWheel:
+                if self._blobs.is_sound(artifact.sha256):
+                    raise
         if artifact.metadata_sha256 is not None:
             metadata = self._fetcher.metadata(artifact)
             if metadata is not None:

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -49,11 +50,23 @@ class StoreFolder:
                 self.layers,
                 self.tmp,
                 self.kept,
+                self.plans,
+                self.runs,
+            ):
+                if os.path.lexists(folder) and not folder.is_symlink() and not folder.is_dir():
+                    folder.rename(folder.with_name(f"{folder.name}.damaged"))
+            for folder in (
+                self.blobs,
+                self.incoming,
+                self.claims,
+                self.layers,
+                self.tmp,
+                self.kept,
                 self.runs,
             ):
                 folder.mkdir(parents=True, exist_ok=True)
             tag = self.root / "CACHEDIR.TAG"
-            if not tag.exists():
+            if not os.path.lexists(tag):
                 tag.write_text(_CACHEDIR_TAG, encoding="ascii")
             if not os.access(self.tmp, os.W_OK):
                 raise PermissionError(errno.EACCES, "not writable", str(self.tmp))
@@ -61,12 +74,26 @@ class StoreFolder:
     @contextmanager
     def exclusive(self, name: str) -> Iterator[None]:
         """Hold what one among all threads and processes may hold; freed by the kernel when the holder dies."""
-        # A lock object of its own for each holder: filelock's objects are re-entrant within a thread.
         with store_errors(self.root):
-            lock = filelock.FileLock(self.claims / f"{name}.lock", thread_local=False)
+            lock = lock_of(self.claims / f"{name}.lock")
             lock.acquire(poll_interval=0.02)
         try:
             yield
+        finally:
+            lock.release()
+
+    @contextmanager
+    def exclusive_at_once(self, name: str) -> Iterator[bool]:
+        """Hold the same where nobody does, and yield whether that is so."""
+        with store_errors(self.root):
+            lock = lock_of(self.claims / f"{name}.lock")
+            try:
+                lock.acquire(blocking=False)
+            except filelock.Timeout:
+                yield False
+                return
+        try:
+            yield True
         finally:
             lock.release()
 
@@ -103,6 +130,23 @@ class StoreFolder:
             if not (self.tmp / name).exists():
                 with contextlib.suppress(OSError):
                     lock_path.unlink()
+
+
+def lock_of(path: Path) -> filelock.BaseFileLock:
+    """Return a lock on a file, not yet held; what has that name and is no file goes. Raises `OSError`."""
+    # An object of its own for each holder: filelock's objects are re-entrant within a thread.
+    make_way(path)
+    return filelock.FileLock(path, thread_local=False)
+
+
+def make_way(path: Path) -> None:
+    """Remove what has a file's name and is none: a folder, a link, a pipe. Raises `OSError`."""
+    with contextlib.suppress(FileNotFoundError):
+        mode = path.lstat().st_mode
+        if stat.S_ISDIR(mode):
+            remove_tree(path)
+        elif not stat.S_ISREG(mode):
+            path.unlink()
 
 
 def used_now(path: str | Path) -> None:
@@ -207,6 +251,11 @@ def translate(error: OSError, root: Path) -> StoreError:
             f"The disk of the store {root} is full.",
             hint="Free some space, or choose another folder with --store or TF_TESTER_STORE; "
             "what was verified is kept and is not fetched again.",
+        )
+    if error.errno == errno.EEXIST and error.filename is not None and os.path.islink(error.filename):  # noqa: PTH114
+        return StoreError(
+            f"{error.filename} is a link to {os.readlink(error.filename)}, which isn't there.",  # noqa: PTH115
+            hint="Mount what it leads to, or delete the link: what was there is fetched again.",
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
         return StoreError(

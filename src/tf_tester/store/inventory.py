@@ -7,12 +7,12 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 
 from tf_tester.core.fetch.retention import ItemKind, StoredItem
 from tf_tester.model.artifact import split_filename
 from tf_tester.store.folder import StoreFolder, store_errors
+from tf_tester.store.layer_lists import NAMES, read_summed
 from tf_tester.store.leases import eviction, needed
 from tf_tester.store.ledger import Ledger
 from tf_tester.store.memos.table import LAYER_SIZE
@@ -182,10 +182,7 @@ def _of_name(filename: str) -> tuple[str, str]:
 
 def _dist_info(layer: Path) -> str:
     """Return a name to tell a layer by whose file is not known any more."""
-    try:
-        names = msgspec.json.decode((layer / "files.json").read_bytes(), type=list[str])
-    except (OSError, msgspec.DecodeError):
-        return ""
+    names = read_summed(f"{layer}/files.json", NAMES) or ()
     found = (part for name in names if (part := name.removeprefix("site/").split("/")[0]).endswith(".dist-info"))
     return next(found, "")
 

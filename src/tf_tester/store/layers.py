@@ -14,24 +14,35 @@ for: without it there is no layer, and the next run makes one.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple, TypeVar
-
-import msgspec
+from typing import NamedTuple
 
 from tf_tester.errors import StoreError
 from tf_tester.model.host.interpreter import Interpreter
-from tf_tester.model.host.layer import EntryPoint, Layer, Listing
+from tf_tester.model.host.layer import Layer, Listing
 from tf_tester.model.host.scheme import is_free_threaded, layout_of
 from tf_tester.store.compiling import Compilers
 from tf_tester.store.folder import StoreFolder, link_or_copy, store_errors, sync_tree, used_now
+from tf_tester.store.layer_lists import (
+    FORMAT,
+    MANIFESTS,
+    NAMES,
+    TREES,
+    LayerManifest,
+    TreeManifest,
+    crc_of,
+    read_summed,
+    record_among,
+    write_summed,
+)
 from tf_tester.store.leases import Leases
 from tf_tester.store.removal import remove_tree
 from tf_tester.store.unpacking import Destination, Unpacker, Wheel
+from tf_tester.store.verifying import LayerChecks
 
 
 class LayerStore:
@@ -46,10 +57,12 @@ class LayerStore:
         compiler: Path,
         leases: Leases | None = None,
         seen_at: Path = Path("/"),
+        checks: Callable[[Callable[[], None]], LayerChecks] | None = None,
     ) -> None:
         """Use that folder; without `leases` nobody is told what is in use.
 
         `seen_at`: where most environments will be, so that their bytecode names its sources as they are there.
+        `checks`: makes what looks whether layers still are what was unpacked; without it nobody looks.
         """
         self._folder = folder
         self._leases = leases or Leases(folder, None)
@@ -59,6 +72,7 @@ class LayerStore:
         self._unpacker = Unpacker(cpus, self._go_on)
         self._compilers = Compilers(compiler, cpus, self._go_on)
         self._stopped = False
+        self._checks = None if checks is None else checks(self._go_on)
         self._known: dict[tuple[str, _Place], Layer] = {}
 
     def find(self, sha256: str, interpreter: Interpreter) -> Layer | None:
@@ -86,10 +100,25 @@ class LayerStore:
             self._known[sha256, _place(interpreter)] = layer
         return layer
 
+    def examine(self, layers: Sequence[Layer]) -> Callable[[], tuple[str, ...]]:
+        return tuple if self._checks is None else self._checks.begin(layers)
+
+    def renew(self, sha256s: Sequence[str]) -> None:
+        self.forget(set(sha256s))
+        for sha256 in sha256s:
+            with store_errors(self._folder.root), self._folder.exclusive(f"layer-{sha256}"):
+                self._take_away(self._folder.layers / sha256)
+
     def stop(self) -> None:
         """End what unpacks and compiles and start no other; whoever waits for a layer gets `InterruptedError`."""
         self._stopped = True
         self._compilers.stop()
+
+    def close(self) -> None:
+        """End what looks at layers, too."""
+        self._stopped = True
+        if self._checks is not None:
+            self._checks.close()
 
     def _go_on(self) -> None:
         if self._stopped:
@@ -135,11 +164,13 @@ class LayerStore:
                 layer = self._load(sha256, place)
         if layer is None:
             raise FileNotFoundError(f"layer {sha256} is gone")
+        if self._checks is not None:
+            self._checks.made(layer)
         return layer
 
     def _of_another_interpreter(self, sha256: str) -> Layer | None:
         for listed in sorted((self._folder.layers / sha256).glob("*/bytecode.json")):
-            own = _read(str(listed), _OWN)
+            own = read_summed(str(listed), TREES)
             layer = None if own is None else self._load(sha256, _Place(listed.parent.name, own.site))
             if layer is not None:
                 return layer
@@ -159,9 +190,9 @@ class LayerStore:
             compiled = self._compile(layer.files, layer.site, interpreter) if unpacking.is_as_promised else []
             rest.result()
         unpacking.conclude()
-        _write(layer.tree.parent / "bytecode.json", _Own(place.site, tuple(compiled)))
-        _write(target / "files.json", layer.files)
-        _write(target / "layer.json", _manifest_of(layer))
+        write_summed(layer.tree.parent / "bytecode.json", _of_tree(layer.site, place, compiled))
+        write_summed(target / "files.json", layer.files)
+        write_summed(target / "layer.json", _manifest_of(layer))
 
     def _make_from(self, other: Layer, target: Path, interpreter: Interpreter) -> None:
         """Make the same files a second time, by hard links, with bytecode for another interpreter.
@@ -177,7 +208,7 @@ class LayerStore:
         for name in names:
             self._go_on()
             link_or_copy(f"{other.site}/{name}", f"{site}/{name}")
-        _write(target / "bytecode.json", _Own(place.site, tuple(self._compile(other.files, site, interpreter))))
+        write_summed(target / "bytecode.json", _of_tree(site, place, self._compile(other.files, site, interpreter)))
 
     def _compile(self, files: Iterable[str], site: Path, interpreter: Interpreter) -> list[str]:
         """Compile sources and return what was made, relative to `site`."""
@@ -190,12 +221,15 @@ class LayerStore:
     def _publish(self, target: Path, final: Path) -> None:
         """Give it its name, with all its bytes on the disk. What is there already is damaged: it goes."""
         sync_tree(target)
-        if final.exists():
-            # In one step: half of it must not be found under its name.
-            damaged = self._workplace / f"damaged-{os.urandom(4).hex()}"
-            final.rename(damaged)
-            remove_tree(damaged)
+        self._take_away(final)
         target.rename(final)
+
+    def _take_away(self, damaged: Path) -> None:
+        """Remove what has that name, if anything has, in one step: half of it must not be found under it."""
+        if os.path.lexists(damaged):
+            away = self._workplace / f"damaged-{os.urandom(4).hex()}"
+            damaged.rename(away)
+            remove_tree(away)
 
     @contextmanager
     def _place(self, name: str) -> Iterator[Path]:
@@ -209,50 +243,26 @@ class LayerStore:
             raise
 
 
-class _Manifest(msgspec.Struct, rename={"parts": "rooms"}):
-    """`layer.json`: what every environment wants to know."""
-
-    format: int
-    name: str
-    parts: frozenset[str]
-    """Which of `bin` and `data` it has."""
-    entry_points: tuple[EntryPoint, ...]
-    import_names: tuple[str, ...]
-    metadata_sha256: str
-
-
-class _Own(msgspec.Struct):
-    """`bytecode.json`: what one interpreter has."""
-
-    site: str
-    """Below `tree`."""
-    bytecode: tuple[str, ...]
-    """Below that."""
-
-
-_FORMAT = 2
-"""Layers of another are made anew."""
-_T = TypeVar("_T")
-_MANIFESTS = msgspec.json.Decoder(_Manifest)
-_LISTS = msgspec.json.Decoder(tuple[str, ...])
-_OWN = msgspec.json.Decoder(_Own)
-
-
-def _manifest_of(layer: Layer) -> _Manifest:
-    return _Manifest(
-        format=_FORMAT,
+def _manifest_of(layer: Layer) -> LayerManifest:
+    return LayerManifest(
+        format=FORMAT,
         name=layer.name,
         parts=frozenset(name.partition("/")[0] for name in layer.files) - {"site"},
         entry_points=layer.entry_points,
         import_names=layer.import_names,
         metadata_sha256=layer.metadata_sha256,
+        record=crc_of(f"{layer.site}/{record}") if (record := record_among(layer.files)) else 0,
     )
 
 
-def _manifest(folder: str) -> _Manifest | None:
+def _of_tree(site: Path, place: "_Place", compiled: Sequence[str]) -> TreeManifest:
+    return TreeManifest(place.site, tuple(compiled), tuple(crc_of(f"{site}/{name}") for name in compiled))
+
+
+def _manifest(folder: str) -> LayerManifest | None:
     """Return None where it or what it lists is missing."""
-    manifest = _read(f"{folder}/layer.json", _MANIFESTS)
-    if manifest is None or manifest.format != _FORMAT:
+    manifest = read_summed(f"{folder}/layer.json", MANIFESTS)
+    if manifest is None or manifest.format != FORMAT:
         return None
     if not os.path.isfile(f"{folder}/files.json"):  # noqa: PTH113
         return None
@@ -290,25 +300,12 @@ class _Listed:
 
 def _listing(folder: str, own: str) -> Listing:
     """Read the names of a layer's files. Raises `StoreError` where that can't be done."""
-    files, compiled = _read(f"{folder}/files.json", _LISTS), _read(f"{own}/bytecode.json", _OWN)
+    files, compiled = read_summed(f"{folder}/files.json", NAMES), read_summed(f"{own}/bytecode.json", TREES)
     if files is None or compiled is None:
         raise StoreError(
             f"The layer {folder} is damaged.", hint="Delete that folder: it is made anew when it is needed."
         )
     return Listing(files, compiled.bytecode)
-
-
-def _read(path: str, decoder: "msgspec.json.Decoder[_T]") -> _T | None:
-    """Return None where it is not there or not whole."""
-    try:
-        with open(path, "rb", buffering=0) as stream:  # noqa: PTH123
-            return decoder.decode(stream.read())
-    except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError, ValueError):
-        return None
-
-
-def _write(path: Path, content: object) -> None:
-    path.write_bytes(msgspec.json.encode(content))
 
 
 def _is_source(name: str) -> bool:

@@ -4,7 +4,7 @@ import sqlite3
 import threading
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
@@ -13,16 +13,19 @@ from typing import Any, Generic, TypeVar
 import filelock
 import msgspec
 
+from tf_tester.core.text.sizes import count_text
 from tf_tester.errors import StoreError
 from tf_tester.model.moment import moment_of
 from tf_tester.ports.index import CachedPage
 from tf_tester.ports.memory import Needed
-from tf_tester.store.folder import store_errors
+from tf_tester.store.folder import lock_of, store_errors
 from tf_tester.store.memos.carry import PORTABLE, goes_along
+from tf_tester.store.memos.salvage import is_readable, put_aside, salvage
 from tf_tester.store.memos.table import KINDS, MemoKind
 
-_VERSION = 2
+_VERSION = 3
 V = TypeVar("V")
+R = TypeVar("R")
 
 
 class LedgerAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -45,21 +48,29 @@ def _utc_now() -> datetime:
 class Ledger:
     """Opened at first use; callable from any thread."""
 
-    def __init__(self, path: Path, *, shared: bool = False, now: Callable[[], datetime] = _utc_now) -> None:
-        """Take a database's path. `shared`: other machines may have it open, too. `now`: aware."""
+    def __init__(
+        self,
+        path: Path,
+        *,
+        shared: bool = False,
+        now: Callable[[], datetime] = _utc_now,
+        tell: Callable[[str], None] = lambda _text: None,
+    ) -> None:
+        """Take a database's path. `shared`: other machines may have it open, too. `now`: aware.
+
+        `tell` hears of a ledger that was damaged and made anew.
+        """
         self._path = path
         self._shared = shared
         self._now = now
+        self._tell = tell
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
 
     def get_page(self, url: str) -> CachedPage | None:
         """Return the page; None: there is none that can be read."""
-        with self._database() as database:
-            row = database.execute(
-                "SELECT body, content_type, etag, fetched, missing FROM page WHERE url = ?", (url,)
-            ).fetchone()
-        return None if row is None else _page_of(*row)
+        row = self._first("SELECT body, content_type, etag, fetched, missing, sum FROM page WHERE url = ?", url)
+        return None if row is None or not _is_whole(row[5], url, *row[:5]) else _page_of(*row[:5])
 
     def put_page(self, url: str, page: CachedPage) -> None:
         # Level 1: a page of 780 kB becomes 140 kB in 6 ms.
@@ -71,34 +82,30 @@ class Ledger:
             page.fetched.isoformat(),
             int(page.missing),
         )
-        with self._database() as database:
-            database.execute("INSERT OR REPLACE INTO page VALUES (?, ?, ?, ?, ?, ?)", row)
+        self._execute("INSERT OR REPLACE INTO page VALUES (?, ?, ?, ?, ?, ?, ?)", *row, _sum(*row))
 
     def remember_blob(self, sha256: str, filename: str, size: int, source: str, verified: datetime) -> None:
-        with self._database() as database:
-            database.execute(
-                "INSERT OR REPLACE INTO blob VALUES (?, ?, ?, ?, ?)",
-                (sha256, filename, size, source, verified.isoformat()),
-            )
+        row = (sha256, filename, size, source, verified.isoformat())
+        self._execute("INSERT OR REPLACE INTO blob VALUES (?, ?, ?, ?, ?)", *row)
 
     def blob_names(self) -> dict[str, str]:
         """Return file names by digest."""
-        with self._database() as database:
-            return dict(database.execute("SELECT sha256, filename FROM blob").fetchall())
+        return {sha256: str(filename) for sha256, filename in self._all("SELECT sha256, filename FROM blob")}
 
     def answers(self, needed: Needed | None) -> "Iterator[LedgerAnswer]":
         """Yield pages, memos and names of files for another machine: what is needed, or everything."""
         marks = ", ".join("?" * len(PORTABLE))
-        with self._database() as database:
-            pages = database.execute("SELECT url, body, content_type, etag, fetched, missing FROM page").fetchall()
-            memos = database.execute(
-                f"SELECT kind, key, value, at FROM memo WHERE kind IN ({marks})", PORTABLE
-            ).fetchall()
-            names = database.execute("SELECT sha256, filename FROM blob").fetchall()
-        for url, body, content_type, etag, fetched, missing in pages:
+        pages = self._all("SELECT url, body, content_type, etag, fetched, missing, sum FROM page")
+        memos = self._all(f"SELECT kind, key, value, at, sum FROM memo WHERE kind IN ({marks})", *PORTABLE)
+        names = self._all("SELECT sha256, filename FROM blob")
+        for url, body, content_type, etag, fetched, missing, total in pages:
+            if not _is_whole(total, url, body, content_type, etag, fetched, missing):
+                continue
             if needed is None or url.rstrip("/").rpartition("/")[2] in needed.projects:
                 yield LedgerAnswer("page", url, body, fetched, content_type, etag, bool(missing))
-        for kind, key, value, at in memos:
+        for kind, key, value, at, total in memos:
+            if not _is_whole(total, kind, key, value, at):
+                continue
             if goes_along(kind, key, needed) and KINDS[kind].read(value) is not None:
                 yield LedgerAnswer(kind, key, value, at)
         for digest, filename in names:
@@ -112,11 +119,13 @@ class Ledger:
             case "page":
                 if _page_of(answer.value, answer.content_type, answer.etag, answer.at, answer.missing) is None:
                     return False
+                row = (answer.key, answer.value, answer.content_type, answer.etag, answer.at, int(answer.missing))
                 statement, row = (
-                    "INSERT INTO page VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (url) DO UPDATE SET "
+                    "INSERT INTO page VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (url) DO UPDATE SET "
                     "body=excluded.body, content_type=excluded.content_type, etag=excluded.etag, "
-                    "fetched=excluded.fetched, missing=excluded.missing WHERE excluded.fetched > page.fetched",
-                    (answer.key, answer.value, answer.content_type, answer.etag, answer.at, int(answer.missing)),
+                    "fetched=excluded.fetched, missing=excluded.missing, sum=excluded.sum "
+                    "WHERE excluded.fetched > page.fetched",
+                    (*row, _sum(*row)),
                 )
             case "name":
                 statement, row = (
@@ -127,12 +136,11 @@ class Ledger:
                 if kind not in PORTABLE or KINDS[kind].read(answer.value) is None or moment_of(answer.at) is None:
                     return False
                 statement, row = (
-                    "INSERT INTO memo VALUES (?, ?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET "
-                    "value=excluded.value, at=excluded.at WHERE excluded.at > memo.at",
-                    (kind, answer.key, answer.value, answer.at),
+                    "INSERT INTO memo VALUES (?, ?, ?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET "
+                    "value=excluded.value, at=excluded.at, sum=excluded.sum WHERE excluded.at > memo.at",
+                    (kind, answer.key, answer.value, answer.at, _sum(kind, answer.key, answer.value, answer.at)),
                 )
-        with self._database() as database:
-            return database.execute(statement, row).rowcount > 0
+        return self._execute(statement, *row) > 0
 
     # -- memos
 
@@ -144,12 +152,11 @@ class Ledger:
     def recall_dated(self, kind: MemoKind[V], key: str) -> tuple[V, datetime] | None:
         """Return what `recall` does, and when it was remembered (UTC)."""
         _check(kind)
-        with self._database() as database:
-            row = database.execute("SELECT value, at FROM memo WHERE kind = ? AND key = ?", (kind.name, key)).fetchone()
+        row = self._first("SELECT value, at, sum FROM memo WHERE kind = ? AND key = ?", kind.name, key)
         if row is None:
             return None
         value, at = kind.read(row[0]), moment_of(row[1])
-        if value is None or at is None:
+        if value is None or at is None or not _is_whole(row[2], kind.name, key, row[0], row[1]):
             self._drop(kind, key, row[0])
             return None
         # Nor before it was remembered: a clock that was set back must not make it last for ever.
@@ -170,45 +177,40 @@ class Ledger:
     def contents(self, kind: MemoKind[Any], *, under: str = "") -> list[tuple[str, bytes]]:
         """Return what `every` does, unread: for whoever wants a small part of many large values."""
         _check(kind)
-        with self._database() as database:
-            return database.execute(
-                f"SELECT key, value FROM memo WHERE {_WHERE} ORDER BY key", (kind.name, *_range(under))
-            ).fetchall()
+        statement = f"SELECT key, value, at, sum FROM memo WHERE {_WHERE} ORDER BY key"
+        found = []
+        for key, value, at, total in self._all(statement, kind.name, *_range(under)):
+            if _is_whole(total, kind.name, key, value, at):
+                found.append((key, value))
+            else:
+                self._drop(kind, key, value)
+        return found
 
     def keys(self, kind: MemoKind[Any]) -> list[str]:
         """Return the keys of a kind, sorted."""
         _check(kind)
-        with self._database() as database:
-            return [
-                key for (key,) in database.execute("SELECT key FROM memo WHERE kind = ? ORDER BY key", (kind.name,))
-            ]
+        return [key for (key,) in self._all("SELECT key FROM memo WHERE kind = ? ORDER BY key", kind.name)]
 
     def remember(self, kind: MemoKind[V], key: str, value: V) -> None:
         """Keep a value in place of an earlier one. One that is too large, or can't be written, isn't kept."""
         _check(kind)
         content = kind.write(value)
         if content is not None:
-            with self._database() as database:
-                database.execute(
-                    "INSERT OR REPLACE INTO memo VALUES (?, ?, ?, ?)",
-                    (kind.name, key, content, self._now().isoformat()),
-                )
+            row = (kind.name, key, content, self._now().isoformat())
+            self._execute("INSERT OR REPLACE INTO memo VALUES (?, ?, ?, ?, ?)", *row, _sum(*row))
 
     def forget(self, kind: MemoKind[Any], key: str) -> None:
         _check(kind)
-        with self._database() as database:
-            database.execute("DELETE FROM memo WHERE kind = ? AND key = ?", (kind.name, key))
+        self._execute("DELETE FROM memo WHERE kind = ? AND key = ?", kind.name, key)
 
     def forget_all(self, kind: MemoKind[Any], *, under: str) -> None:
         """Forget everything with keys `UNDER/…`."""
         _check(kind)
-        with self._database() as database:
-            database.execute(f"DELETE FROM memo WHERE {_WHERE}", (kind.name, *_range(under)))
+        self._execute(f"DELETE FROM memo WHERE {_WHERE}", kind.name, *_range(under))
 
     def _drop(self, kind: MemoKind[Any], key: str, content: object) -> None:
         """Forget what can't be read, unless somebody has made it anew meanwhile."""
-        with self._database() as database:
-            database.execute("DELETE FROM memo WHERE kind = ? AND key = ? AND value IS ?", (kind.name, key, content))
+        self._execute("DELETE FROM memo WHERE kind = ? AND key = ? AND value IS ?", kind.name, key, content)
 
     def close(self) -> None:
         with self._lock:
@@ -216,21 +218,96 @@ class Ledger:
                 self._connection.close()
                 self._connection = None
 
+    def check(self) -> str:
+        """Read all of it, drop what isn't as it was written, and return what was wrong; empty: nothing.
+
+        Raises `StoreError` where it can't be used.
+        """
+        told: list[str] = []
+        before, self._tell = self._tell, told.append
+        try:
+            faults = self._do(_integrity)
+            if faults:
+                with self._lock:
+                    self._renew()
+            dropped = self._do(_drop_damaged)
+        finally:
+            self._tell = before
+        if told:
+            return told[0]
+        return f"{count_text(dropped, 'row')} had been damaged: dropped" if dropped else ""
+
+    def _first(self, statement: str, *words: object) -> tuple[Any, ...] | None:
+        row: tuple[Any, ...] | None = self._do(lambda database: database.execute(statement, words).fetchone())
+        return row
+
+    def _all(self, statement: str, *words: object) -> list[tuple[Any, ...]]:
+        return self._do(lambda database: database.execute(statement, words).fetchall())
+
+    def _execute(self, statement: str, *words: object) -> int:
+        """Return how many rows it has changed."""
+        return self._do(lambda database: database.execute(statement, words).rowcount)
+
+    def _do(self, work: Callable[[sqlite3.Connection], R]) -> R:
+        """Do something with the database; one that is damaged is made anew of what can be read, and it is done again.
+
+        Raises `StoreError`.
+        """
+        with self._lock:
+            try:
+                try:
+                    with self._database() as database:
+                        return work(database)
+                except sqlite3.DatabaseError as error:
+                    if not _is_damage(error):
+                        raise
+                    self._renew()
+                with self._database() as database:
+                    return work(database)
+            except sqlite3.DatabaseError as error:
+                raise StoreError(f"The ledger {self._path} can't be used: {error}.", hint=_hint(error)) from error
+
     @contextmanager
     def _database(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
+            if self._connection is None:
+                self._connection = self._open()
+            yield self._connection
+
+    def _renew(self) -> None:
+        """Put a damaged database aside, unless another process has, and take what can be read into a new one."""
+        self.close()
+        with store_errors(self._path.parent), self._opening():
+            connection = sqlite3.connect(self._path, timeout=60, isolation_level=None, check_same_thread=False)
             try:
-                if self._connection is None:
-                    self._connection = self._open()
-                yield self._connection
-            except (sqlite3.DatabaseError, zlib.error) as error:
-                raise StoreError(f"The ledger {self._path} can't be used: {error}.", hint=_hint(error)) from error
+                with closing(connection):
+                    self._prepare(connection)
+                    if not _integrity(connection):
+                        return
+            except sqlite3.DatabaseError as error:
+                if not _is_damage(error):
+                    raise
+            aside = put_aside(self._path)
+            connection = sqlite3.connect(self._path, timeout=60, isolation_level=None, check_same_thread=False)
+            with closing(connection):
+                self._prepare(connection)
+                count = salvage(aside, connection)
+        self._tell(
+            f"The ledger {self._path} was damaged: it was made anew of the {count_text(count, 'row')} "
+            f"that could be read; the damaged one is kept as {aside.name}."
+        )
+
+    def _opening(self) -> filelock.BaseFileLock:
+        # SQLite's own waiting does not cover the change to WAL: of two that open a new ledger, one would fail.
+        return lock_of(self._path.with_name(f"{self._path.name}.lock"))
 
     def _open(self) -> sqlite3.Connection:
+        if not is_readable(self._path):
+            with store_errors(self._path.parent), self._opening():
+                put_aside(self._path)
         connection = sqlite3.connect(self._path, timeout=60, isolation_level=None, check_same_thread=False)
         try:
-            # SQLite's own waiting does not cover the change to WAL: of two that open a new ledger, one would fail.
-            with store_errors(self._path.parent), filelock.FileLock(f"{self._path}.lock", thread_local=False):
+            with store_errors(self._path.parent), self._opening():
                 self._prepare(connection)
         except BaseException:
             connection.close()
@@ -249,10 +326,12 @@ class Ledger:
                     for statement in files("tf_tester.store").joinpath("schema.sql").read_text("utf-8").split(";\n"):
                         connection.execute(statement)
                     connection.execute(f"PRAGMA user_version = {_VERSION}")
-                case 1:
-                    from tf_tester.store.memos.migrate import to_version_2
+                case 1 | 2 as version:
+                    from tf_tester.store.memos.migrate import to_version_2, to_version_3
 
-                    to_version_2(connection)
+                    if version == 1:
+                        to_version_2(connection)
+                    to_version_3(connection)
                     connection.execute(f"PRAGMA user_version = {_VERSION}")
             connection.execute("COMMIT")
         if _user_version(connection) != _VERSION:
@@ -300,6 +379,47 @@ _WHERE = "kind = ? AND key >= ? AND key < ?"
 def _range(under: str) -> tuple[str, str]:
     """Return bounds of the keys `UNDER/…`, or of all: the second is not one of them."""
     return (f"{under}/", f"{under}0") if under else ("", "\U0010ffff")
+
+
+def _sum(*words: object) -> int:
+    """Return the CRC-32 of a row's other columns."""
+    total = 0
+    for word in words:
+        total = zlib.crc32(word if isinstance(word, bytes) else repr(word).encode("utf-8", "surrogatepass"), total)
+        total = zlib.crc32(b"\0", total)
+    return total
+
+
+def _is_whole(total: object, *words: object) -> bool:
+    """Tell whether a row is as it was written; those of earlier versions have no sum."""
+    return total is None or total == _sum(*words)
+
+
+def _integrity(database: sqlite3.Connection) -> str:
+    """Return what SQLite finds wrong with it; empty: nothing."""
+    for table in ("page", "blob", "memo"):
+        database.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()
+    found = str(database.execute("PRAGMA integrity_check(1)").fetchone()[0])
+    return "" if found == "ok" else found
+
+
+def _drop_damaged(database: sqlite3.Connection) -> int:
+    """Delete rows that aren't as they were written, and return how many."""
+    count = 0
+    for table, keys in (("page", ("url",)), ("memo", ("kind", "key"))):
+        rows = database.execute(f"SELECT * FROM {table}").fetchall()
+        where = " AND ".join(f"{key} = ?" for key in keys)
+        for *words, total in rows:
+            if not _is_whole(total, *words):
+                count += database.execute(f"DELETE FROM {table} WHERE {where}", words[: len(keys)]).rowcount
+    return count
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    """Tell whether an error says that the file is not what SQLite wrote."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    schema = code == sqlite3.SQLITE_ERROR and "no such" in str(error)  # a table or a column that must be there
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or schema
 
 
 def _page_of(body: object, content_type: object, etag: object, fetched: object, missing: object) -> CachedPage | None:

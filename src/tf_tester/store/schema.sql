@@ -1,11 +1,12 @@
--- The ledger, version 2. What is in it can be fetched or made again; blobs do not depend on it.
+-- The ledger, version 3. What is in it can be fetched or made again; blobs do not depend on it.
 CREATE TABLE page (
     url          TEXT PRIMARY KEY,
     body         BLOB NOT NULL,      -- zlib
     content_type TEXT NOT NULL,
     etag         TEXT,
     fetched      TEXT NOT NULL,      -- RFC 3339, UTC
-    missing      INTEGER NOT NULL    -- 1: the index said 404
+    missing      INTEGER NOT NULL,   -- 1: the index said 404
+    sum          INTEGER             -- CRC-32 of the other columns; rows of earlier versions have none
 ) WITHOUT ROWID;
 
 CREATE TABLE blob (
@@ -22,5 +23,6 @@ CREATE TABLE memo (
     key   TEXT NOT NULL,
     value BLOB NOT NULL,
     at    TEXT NOT NULL,             -- RFC 3339, UTC
+    sum   INTEGER,                   -- as above
     PRIMARY KEY (kind, key)
 ) WITHOUT ROWID;

@@ -61,6 +61,7 @@ from tf_tester.store.memos.cells import CellDurations, CellPeaks, CellResults
 from tf_tester.store.memos.packages import KeptDownloads, KeptLocks, wheel_memos
 from tf_tester.store.memos.table import BUILT, FAILED, FILE_DIGESTS, INTERPRETER, SURFACE
 from tf_tester.store.removal import remove_tree
+from tf_tester.store.verifying import LayerChecks
 from tf_tester.transfer.client import Client
 from tf_tester.transfer.settings import ClientSettings
 from tf_tester.wiring.frameworks import framework_of, known_sdists, placeholders, same_modules
@@ -103,7 +104,7 @@ def services(
     run_folder = folder.runs / run_id
     with ExitStack() as stack:
         hear = tell(run_folder)
-        base = _opened(settings, environ, folder, stack, early=purpose is not None)
+        base = _opened(settings, environ, folder, stack, hear, early=purpose is not None)
         fetching = network(settings, base.ledger, base.blobs, hear, environ, hosts=hosts, fresh=fresh)
         stack.callback(fetching.client.close)
         metadata = MetadataReader(wheel_memos(base.ledger), base.blobs, fetching.transfer)
@@ -114,8 +115,9 @@ def services(
         stack.callback(executor.close)
         # Of its own: the other one has launchers ready for the programs that are expected there.
         builds = LocalExecutor(groups, base.launchers)
-        layers = _layers(base)
         sandbox, refusal = _for(purpose, settings, base.workplace, base.launchers)
+        layers = _layers(base, linked=not isinstance(sandbox, NoSandbox | NamespaceSandbox | EnvironmentView))
+        stack.callback(layers.close)
 
         def stop() -> None:
             uv.stop()
@@ -158,7 +160,7 @@ class _Base(Struct, frozen=True):
 
 
 def _opened(
-    settings: Settings, environ: Mapping[str, str], folder: StoreFolder, stack: ExitStack, *, early: bool
+    settings: Settings, environ: Mapping[str, str], folder: StoreFolder, stack: ExitStack, tell: Tell, *, early: bool
 ) -> _Base:
     """Return what is open now; `stack` closes it. `early`: the launch server begins to start up."""
     if settings.store_size is not None:
@@ -171,10 +173,11 @@ def _opened(
     ledger = open_ledger(folder)
     stack.callback(ledger.close)
     leases = Leases(folder, workplace)
-    return _Base(settings, environ, folder, workplace, launchers, ledger, leases, BlobStore(folder, ledger, leases))
+    blobs = BlobStore(folder, ledger, leases, tell=tell)
+    return _Base(settings, environ, folder, workplace, launchers, ledger, leases, blobs)
 
 
-def _layers(base: _Base) -> LayerStore:
+def _layers(base: _Base, *, linked: bool) -> LayerStore:
     return LayerStore(
         base.folder,
         base.workplace,
@@ -182,6 +185,7 @@ def _layers(base: _Base) -> LayerStore:
         compiler=_harness("compile_layer.py"),
         leases=base.leases,
         seen_at=PLACE,
+        checks=lambda go_on: LayerChecks(base.ledger, go_on, time.time, linked=linked),
     )
 
 

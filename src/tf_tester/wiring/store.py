@@ -1,5 +1,6 @@
 """What maintains a store: its ledger, its size, its bundles."""
 
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
 
 
 def open_ledger(folder: StoreFolder) -> Ledger:
-    return Ledger(folder.ledger, shared=is_network_file_system(folder.root))
+    def tell(text: str) -> None:
+        sys.stderr.write(f"tf-tester: {text}\n")
+
+    return Ledger(folder.ledger, shared=is_network_file_system(folder.root), tell=tell)
 
 
 def keep_to_size(settings: Settings) -> None:
@@ -46,26 +50,26 @@ def keep_to_size(settings: Settings) -> None:
 def store_maintenance(settings: Settings) -> "Iterator[StoreMaintenance]":
     """Yield what looks after the store. Raises `StoreError`."""
     from tf_tester.flow.host.cache import StoreMaintenance
-    from tf_tester.store.verifying import blob_trouble, layer_trouble
+    from tf_tester.store.verifying import layer_trouble
 
     folder = StoreFolder(settings.store)
     folder.open()
     with folder.workplace() as workplace, closing(open_ledger(folder)) as ledger:
-        inventory = Inventory(folder, ledger)
+        inventory, blobs = Inventory(folder, ledger), BlobStore(folder, ledger)
 
         def trouble(entry: StoredItem) -> str:
             if entry.kind is ItemKind.LAYER:
                 return layer_trouble(folder.layers / entry.digest)
-            return blob_trouble(folder.blobs / entry.digest[:2] / entry.digest)
+            return blobs.check(entry.digest)
 
         yield StoreMaintenance(
             contents=inventory.contents,
             evict=lambda entries: inventory.evict(entries, workplace=workplace),
-            set_aside=lambda entry: BlobStore(folder, ledger).set_aside(entry.digest),
             sweep_plans=inventory.sweep_plans,
             locks=lambda: [lock for _, lock in KeptLocks(ledger).every()],
             replicated=lambda: replica_digests(ledger),
             trouble=trouble,
+            check_ledger=ledger.check,
             lts=framework_of(str(canonicalize_name(settings.package))).lts,
             now=now,
             cores=usable_cores(),

@@ -134,12 +134,12 @@ def check(expected: tuple[str, ...]) -> None:
     for path in ROOT.glob("blobs/*/*"):
         assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name
     for layer in ROOT.glob("layers/*"):
-        assert tuple(json.loads((layer / "files.json").read_bytes())) == expected
+        assert tuple(json.loads((layer / "files.json").read_bytes().partition(b"\n")[0])) == expected
         for name in expected:
             if not name.startswith("site/"):
                 assert (layer / name).stat().st_mode & 0o777 in (0o444, 0o555)
         for listed in layer.glob("*/bytecode.json"):
-            own = json.loads(listed.read_bytes())
+            own = json.loads(listed.read_bytes().partition(b"\n")[0])
             site = listed.parent / "tree" / own["site"]
             for name in expected:
                 if name.startswith("site/"):

@@ -78,7 +78,7 @@ class World:
                 byte = stream.read(1)
                 stream.seek(place)
                 stream.write(bytes([byte[0] ^ 1]))
-        self.blobs.set_aside(self.sha256)
+        assert not self.blobs.is_sound(self.sha256)
         assert self.blobs.find(self.sha256) is None
 
 

@@ -73,9 +73,9 @@ def test_everything_in_an_old_ledger_can_still_be_read(old: Ledger) -> None:
     found = {name: len(old.every(kind)) for name, kind in KINDS.items()}
     with old._database() as database:
         counts = dict(database.execute("SELECT kind, count(*) FROM memo GROUP BY kind").fetchall())
-        assert database.execute("PRAGMA user_version").fetchone() == (2,)
+        assert database.execute("PRAGMA user_version").fetchone() == (3,)
     assert {name: count for name, count in found.items() if count} == counts
-    new = {"failed", "file-digests", "unsteady"}
+    new = {"checked", "checked-layer", "failed", "file-digests", "unsteady"}
     assert counts.keys() == KINDS.keys() - new - {"fastest"}, "which is looked for anew, and had passwords in its keys"
     assert old.recall(FEED, "tuna") == FeedReport(FeedState.FILLED, datetime(2026, 11, 1, tzinfo=UTC))
 
@@ -246,6 +246,6 @@ def test_garbage_in_the_ledger_ends_no_run(user: User) -> None:
             database.execute("UPDATE page SET body = ?", (garbage,))
             for kind in KINDS:
                 for key in ("toy", "tuna", "authority", "team", "team/toy", "team/gear"):
-                    database.execute("INSERT OR REPLACE INTO memo VALUES (?, ?, ?, 'x')", (kind, key, garbage))
+                    database.execute("INSERT OR REPLACE INTO memo VALUES (?, ?, ?, 'x', NULL)", (kind, key, garbage))
         for words in commands:
             done(user, *words)

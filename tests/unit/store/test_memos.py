@@ -18,7 +18,7 @@ from tf_tester.model.source import SourceHistory
 from tf_tester.ports.memory import Needed
 from tf_tester.ports.replica import HeldProject, ReplicaHead
 from tf_tester.ports.resolve import BuiltWheel
-from tf_tester.ports.store import FileStatus, Pieces
+from tf_tester.ports.store import CheckedFile, CheckedLayer, FileStatus, Pieces
 from tf_tester.store.ledger import Ledger, LedgerAnswer
 from tf_tester.store.memos.table import (
     BUILT,
@@ -59,6 +59,8 @@ SAMPLES: dict[str, list[Any]] = {
     "serial": [12345],
     "publisher": ["GitHub toy/toy"],
     "interpreter": ['{"é": 1}'],
+    "checked": [CheckedFile(FileStatus(5, 1 << 60, 1 << 60, 7), 1, 1.5)],
+    "checked-layer": [CheckedLayer(DIGEST, DIGEST, 1.5)],
     "pieces": [Pieces(4 << 20, (1, 2, 3))],
     "layer-size": [4096],
     "replica": [ReplicaHead(START, "wanted", complete=True, watched={"gear": ""}, held="held")],
@@ -95,7 +97,20 @@ def rows(ledger: Ledger) -> list[Any]:
 def spoil(ledger: Ledger, column: str, value: object) -> None:
     """Write over all memos, as no version of ours does."""
     with ledger._database() as database:
-        database.execute(f"UPDATE memo SET {column} = ?", (value,))
+        database.execute(f"UPDATE memo SET {column} = ?, sum = NULL", (value,))
+
+
+def test_a_value_that_could_be_read_and_is_another_than_was_written_goes(ledger: Ledger) -> None:
+    for key in ("a/1", "a/2"):
+        ledger.remember(PEAK, key, 4096)
+    with ledger._database() as database:
+        database.execute("UPDATE memo SET value = ? WHERE key = 'a/1'", (b"4097",))
+    assert ledger.recall(PEAK, "a/1") is None
+    assert ledger.every(PEAK) == [("a/2", 4096)]
+    with ledger._database() as database:
+        database.execute("UPDATE memo SET value = ?", (b"4097",))
+    assert ledger.every(PEAK) == []
+    assert rows(ledger) == []
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -122,7 +122,7 @@ def gc(
 @options("store")
 @click.pass_context
 def verify(ctx: click.Context, /, **_: Any) -> int:
-    """Check every file against its SHA-256, and every layer against its wheel's RECORD.
+    """Check every file against its SHA-256, every layer against its wheel's RECORD, and the ledger.
 
     What is damaged is taken away: it is fetched or made again when it is needed; of a file only the pieces that are
     wrong, where it was fetched by a version that kept sums of them. A layer that a running job needs stays:
@@ -146,8 +146,10 @@ def verify(ctx: click.Context, /, **_: Any) -> int:
     gone = " and taken away" if count else ""
     if stayed:
         gone += f", {stayed} of them stayed because a running job needs {'it' if stayed == 1 else 'them'}"
+    if found.ledger:
+        print(printable(f"damaged ledger, mended: {found.ledger}"))
     print(f"{found.count} looked at, {count} damaged{gone}.")
-    return int(bool(found.damaged))
+    return int(bool(found.damaged or found.ledger))
 
 
 @command.command("export", epilog=EPILOG, short_help="Pack a part of the store into one file.")

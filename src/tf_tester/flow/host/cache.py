@@ -31,15 +31,15 @@ class StoreMaintenance(Struct, frozen=True):
     contents: Callable[[], StoreContents]
     evict: Callable[[Sequence[StoredItem]], tuple[list[StoredItem], list[StoredItem]]]
     """What went, and what stayed because somebody needs it now."""
-    set_aside: Callable[[StoredItem], None]
-    """Make a damaged blob into what has arrived of a file: what of it is right isn't fetched again."""
     sweep_plans: Callable[[datetime], None]
     locks: Callable[[], Iterable[Lock]]
     """Every lock that is remembered."""
     replicated: Callable[[], frozenset[str]]
     """Digests of what replicas list: it is kept."""
     trouble: Callable[[StoredItem], str]
-    """Why a blob or layer is not what it should be; empty where it is."""
+    """Why a blob or layer is not what it should be; empty where it is. A damaged blob is set aside."""
+    check_ledger: Callable[[], str]
+    """Read all of the ledger, mend it, and return what was wrong; empty: nothing."""
     lts: tuple[str, ...]
     """Series of the package on which people stay."""
     now: Callable[[], datetime]
@@ -92,6 +92,8 @@ class StoreCheck(Struct, frozen=True):
     damaged: tuple[DamagedItem, ...]
     needed: tuple[StoredItem, ...]
     """What of it should have gone and stayed, because a running job needs it."""
+    ledger: str = ""
+    """What was wrong with the ledger, which is mended."""
 
 
 def rows(contents: StoreContents) -> list[StoredVersion]:
@@ -174,6 +176,7 @@ def _content(lock: Path) -> bytes:
 
 def verify(maintenance: StoreMaintenance, tell: Callable[[DamagedItem], None]) -> StoreCheck:
     """Look at every blob and layer; the damaged ones are taken away, but for layers that a running job needs."""
+    ledger = maintenance.check_ledger()
     entries = [entry for entry in maintenance.contents().entries if entry.kind is not ItemKind.PARTIAL]
     damaged: list[DamagedItem] = []
     with ThreadPoolExecutor(maintenance.cores, "verify") as pool:
@@ -185,11 +188,8 @@ def verify(maintenance: StoreMaintenance, tell: Callable[[DamagedItem], None]) -
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    for one in damaged:
-        if one.entry.kind is ItemKind.BLOB:
-            maintenance.set_aside(one.entry)
     _, needed = maintenance.evict([one.entry for one in damaged if one.entry.kind is ItemKind.LAYER])
-    return StoreCheck(len(entries), tuple(damaged), tuple(needed))
+    return StoreCheck(len(entries), tuple(damaged), tuple(needed), ledger)
 
 
 def _held(word: str, package: str, entries: Sequence[StoredItem], lts: tuple[str, ...]) -> list[str]:

@@ -61,7 +61,8 @@ def shell(
         preparer = Preparer(selection, trial, selected.page, services, pool)
         lock, _ = preparer.locked(preparation)
         keep = f"{planned.cell.package}-{planned.cell.version}-py{planned.cell.python}" if trial.keep else None
-        with preparer.environment(preparation, lock, lambda _state: None, keep=keep) as environment:
+        entered = preparer.environment(preparation, lock, lambda _state: None, keep=keep, for_a_person=True)
+        with entered as environment:
             for remark in (*selected.remarks, *preparation.remarks):
                 announce(remark)
             if keep is not None:

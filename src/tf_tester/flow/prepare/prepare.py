@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor as Pool
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
@@ -18,7 +19,7 @@ from tf_tester.core.select.placeholders import placeholder_asked
 from tf_tester.core.text.parsing import parse_requirement
 from tf_tester.core.wheel.unsatisfied import is_demanded
 from tf_tester.core.wheel.wheel_rules import extras_of, same_version, without_requirement
-from tf_tester.errors import BuildFailed, DownloadFailed, Unresolvable
+from tf_tester.errors import BuildFailed, DownloadFailed, InstallFailed, Unresolvable
 from tf_tester.flow.prepare.services import Services
 from tf_tester.model.artifact import ProjectPage
 from tf_tester.model.cell import PlannedCell
@@ -58,6 +59,8 @@ class Preparation(Struct):
     project_names: tuple[str, ...] = ()
     """Likewise of the user's own project."""
     installed: tuple[InstalledFiles, ...] = ()
+    damaged: Callable[[], tuple[str, ...]] = tuple
+    """Waits until its layers were looked at, and gives the digests of those that aren't what was unpacked."""
 
 
 class LockPolicy(Struct, frozen=True):
@@ -238,9 +241,19 @@ class Preparer:
 
     @contextmanager
     def environment(
-        self, preparation: Preparation, lock: Lock, entered: Callable[[CellStep], None], *, keep: str | None
+        self,
+        preparation: Preparation,
+        lock: Lock,
+        entered: Callable[[CellStep], None],
+        *,
+        keep: str | None,
+        for_a_person: bool = False,
     ) -> Iterator[Environment]:
-        """Yield the cell's environment; `entered` is called with each step that is told."""
+        """Yield the cell's environment; `entered` is called with each step that is told.
+
+        Whether its layers are what was unpacked is looked at meanwhile (`Preparation.damaged`); before, where the
+        environment is to be kept or is `for_a_person`: what happens there isn't repeated.
+        """
         clock = self._services.run.monotonic
         started = clock()
         execution = self._services.execution
@@ -249,6 +262,12 @@ class Preparer:
         preparation.step = CellStep.DOWNLOADING
         entered(CellStep.DOWNLOADING)
         layers = self._layers(lock, preparation, entered)
+        storage = self._services.storage
+        preparation.damaged = storage.layers.examine(layers)
+        if (keep is not None or for_a_person) and (damaged := preparation.damaged()):
+            storage.layers.renew(damaged)
+            layers = self._layers(lock, preparation, entered)
+            preparation.damaged = tuple
         preparation.phases["layers"] = max(0.0, clock() - started - preparation.phases["download"])
         made = clock()
         preparation.step = CellStep.UNPACKING
@@ -417,18 +436,26 @@ class Preparer:
         """Fetch and unpack one wheel."""
         clock = self._services.run.monotonic
         started = clock()
-        blob = self._services.storage.blobs.find(pin.sha256)
-        if blob is None:
-            if not pin.url or pin.built_from or pin.url.startswith("git+"):
-                raise DownloadFailed(
-                    f"{pin.filename} was built here and is no longer in the store.",
-                    hint="Repeat the command.",
-                )
-            blob = self._services.packages.fetcher.fetch(pin.artifact)
+        blob = self._services.storage.blobs.find(pin.sha256) or self._fetched(pin)
         coming.seconds = clock() - started
         coming.step = CellStep.UNPACKING
         missing.one_less()
-        return self._services.storage.layers.layer(pin.filename, pin.sha256, blob, interpreter)
+        storage = self._services.storage
+        try:
+            return storage.layers.layer(pin.filename, pin.sha256, blob, interpreter)
+        except InstallFailed:
+            if storage.blobs.is_sound(pin.sha256):
+                raise
+        # It had been damaged without a trace in its status: that is not its publisher's mistake.
+        return storage.layers.layer(pin.filename, pin.sha256, self._fetched(pin), interpreter)
+
+    def _fetched(self, pin: Pin) -> Path:
+        if not pin.url or pin.built_from or pin.url.startswith("git+"):
+            raise DownloadFailed(
+                f"{pin.filename} was built here and is no longer in the store.",
+                hint="Repeat the command.",
+            )
+        return self._services.packages.fetcher.fetch(pin.artifact)
 
 
 def _installed(layer: Layer, own: str) -> InstalledFiles:

@@ -1,5 +1,6 @@
 """One cell from its plan to its result."""
 
+import shutil
 from pathlib import Path
 from typing import assert_never
 
@@ -9,6 +10,7 @@ from msgspec.structs import replace
 from tf_tester.core.outcome.failures import still_failing
 from tf_tester.core.outcome.owners import owners_of
 from tf_tester.core.outcome.refused import outcome_of
+from tf_tester.core.text.sizes import count_text
 from tf_tester.errors import OWN_FAILURE, CellRefused, NoPython, NoWheel, OurFailure, StoreError, TfTesterError
 from tf_tester.flow.prepare.prepare import Preparation
 from tf_tester.flow.run.frame import Run
@@ -40,22 +42,19 @@ def attempt_cell(run: Run, planned: PlannedCell, *, replay: Replay | None) -> tu
         ours = refusal.outcome is Outcome.DOWNLOAD_FAILED
         result = CellResult(name, refusal.outcome, refusal.summary, refusal.hint, own_failure=ours)
         return result, kind(refusal.summary, hint=refusal.hint)
-    failure: TfTesterError | None = None
-    preparation = Preparation(planned, planned.interpreter)
     evidence = run.services.run.folder / "cells" / _folder_name(name)
     try:
         evidence = _own_folder(evidence)
-        result = _try_cell(run, preparation, evidence, replay)
-    except InterruptedError:
-        result = CellResult(name, Outcome.INTERRUPTED, "interrupted")
     except OSError as error:
-        failure = OurFailure(
-            f"{error.strerror or error}: {error.filename or 'the store'}", hint="Free space or repair it."
-        )
-        result = CellResult(name, Outcome.INSTALL_FAILED, str(failure), failure.hint)
-    except TfTesterError as error:
-        failure = error
-        result = CellResult(name, _outcome_in(error, preparation.step), str(error), error.hint, error.detail)
+        fault = _of_the_disk(error)
+        return CellResult(name, Outcome.INSTALL_FAILED, str(fault), fault.hint, own_failure=True), fault
+    preparation = Preparation(planned, planned.interpreter)
+    result, failure, damaged = _attempt(run, preparation, evidence, replay)
+    if damaged and not run.gate.closed:
+        preparation = Preparation(planned, planned.interpreter)
+        shutil.rmtree(evidence, ignore_errors=True)
+        evidence = _own_folder(evidence.with_name(f"{evidence.name}-again"))
+        result, failure = _repeat(run, preparation, damaged, evidence)
     if run.gate.closed and not result.outcome.ran:
         result = CellResult(name, Outcome.INTERRUPTED, "interrupted")
     if result.detail:
@@ -68,6 +67,52 @@ def attempt_cell(run: Run, planned: PlannedCell, *, replay: Replay | None) -> tu
         own_failure=failure is not None and failure.exit_code == OWN_FAILURE,
     )
     return result, failure
+
+
+def _repeat(
+    run: Run, preparation: Preparation, damaged: tuple[str, ...], evidence: Path
+) -> tuple[CellResult, TfTesterError | None]:
+    """Make damaged layers anew, and return what the cell comes to then: what it came to with them is worth nothing."""
+    them = count_text(len(damaged), "unpacked wheel")
+    try:
+        run.services.storage.layers.renew(damaged)
+    except TfTesterError as error:
+        return CellResult(preparation.planned.cell.name, Outcome.INSTALL_FAILED, str(error), error.hint), error
+    preparation.remarks.append(f"{them} had been damaged on the disk: made anew, and the tests ran again")
+    result, failure, again = _attempt(run, preparation, evidence, None)
+    if not again:
+        return result, failure
+    failure = StoreError(
+        f"{them} had been damaged on the disk, and are so again after they were made anew.",
+        hint="The disk or the memory of this machine can't be relied on; choose another disk with --store.",
+    )
+    return CellResult(preparation.planned.cell.name, Outcome.INSTALL_FAILED, str(failure), failure.hint), failure
+
+
+def _attempt(
+    run: Run, preparation: Preparation, evidence: Path, replay: Replay | None
+) -> tuple[CellResult, TfTesterError | None, tuple[str, ...]]:
+    """Return what a cell came to, the error that kept it from running, and the digests of its damaged layers."""
+    name = preparation.planned.cell.name
+    failure: TfTesterError | None = None
+    try:
+        result = _try_cell(run, preparation, evidence, replay)
+    except InterruptedError:
+        return CellResult(name, Outcome.INTERRUPTED, "interrupted"), None, ()
+    except OSError as error:
+        failure = _of_the_disk(error)
+        result = CellResult(name, Outcome.INSTALL_FAILED, str(failure), failure.hint)
+    except TfTesterError as error:
+        failure = error
+        result = CellResult(name, _outcome_in(error, preparation.step), str(error), error.hint, error.detail)
+    try:
+        return result, failure, preparation.damaged()
+    except (InterruptedError, TfTesterError):
+        return result, failure, ()
+
+
+def _of_the_disk(error: OSError) -> OurFailure:
+    return OurFailure(f"{error.strerror or error}: {error.filename or 'the store'}", hint="Free space or repair it.")
 
 
 def _outcome_in(error: TfTesterError, step: CellStep) -> Outcome:
@@ -121,12 +166,14 @@ def _try_cell(run: Run, preparation: Preparation, evidence: Path, replay: Replay
             preparation.phases["run"] = clock() - begun
         if keep is not None:
             preparation.remarks.append(f"the environment is kept; enter it with: . {environment.scripts / 'activate'}")
+    result = replace(_result(name, ran), owners=owners_of(ran.rows, preparation.installed))
+    if preparation.damaged():
+        return result  # of which nothing is to be learnt
     if ran.system_peak_kib:
         services.history.peaks.learn(planned.cell.package, ran.system_peak_kib * 1024)
     services.history.durations.learn(name, preparation.phases["run"])
     if run.gate.closed and any(row.outcome is Outcome.CRASH for row in ran.rows):
         return CellResult(name, Outcome.INTERRUPTED, "interrupted")
-    result = replace(_result(name, ran), owners=owners_of(ran.rows, preparation.installed))
     _learn_failures(run, result)
     if replay is not None:
         replay.keep(planned, lock, result)

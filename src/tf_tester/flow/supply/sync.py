@@ -162,9 +162,7 @@ def _digest(held: Iterable[str]) -> str:
 
 def _is_whole(held: Iterable[HeldProject], blobs: Blobs) -> bool:
     """Return whether all that it lists is in the store."""
-    return all(
-        one.sha256 is not None and blobs.find(one.sha256) is not None for entry in held for one in entry.page.artifacts
-    )
+    return all(one.sha256 is not None and blobs.holds(one.sha256) for entry in held for one in entry.page.artifacts)
 
 
 class _Run(Struct):
@@ -312,11 +310,7 @@ class _Run(Struct):
         total = 0
         for name in sorted(wanted):
             for one in sorted(wanted[name].values(), key=lambda one: (-(one.size or 0), one.filename)):
-                if (
-                    one.sha256 is None
-                    or one.sha256 in coming
-                    or self.services.storage.blobs.find(one.sha256) is not None
-                ):
+                if one.sha256 is None or one.sha256 in coming or self.services.storage.blobs.holds(one.sha256):
                     continue
                 size = one.size or 0
                 if self.request.most is not None and coming and total + size > self.request.most:

@@ -56,6 +56,12 @@ def to_version_2(database: sqlite3.Connection) -> None:
         database.execute("DELETE FROM memo WHERE kind = ?", (kind,))
 
 
+def to_version_3(database: sqlite3.Connection) -> None:
+    """Give rows a sum of what they hold; those that are there have none. Inside a transaction of the caller's."""
+    for table in ("page", "memo"):
+        database.execute(f"ALTER TABLE {table} ADD COLUMN sum INTEGER")
+
+
 def _rows(database: sqlite3.Connection, kind: str) -> list[tuple[str, bytes, str]]:
     """Return keys, values and times, without rows that are damaged."""
     rows = database.execute("SELECT key, value, at FROM memo WHERE kind = ?", (kind,)).fetchall()
@@ -99,4 +105,6 @@ def _rename(database: sqlite3.Connection, before: str, after: str, replica: str)
 
 def _put(database: sqlite3.Connection, kind: str, key: str, content: bytes | None, at: str) -> None:
     if content is not None:
-        database.execute("INSERT OR REPLACE INTO memo VALUES (?, ?, ?, ?)", (kind, key, content, at))
+        database.execute(
+            "INSERT OR REPLACE INTO memo (kind, key, value, at) VALUES (?, ?, ?, ?)", (kind, key, content, at)
+        )

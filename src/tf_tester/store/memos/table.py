@@ -24,7 +24,7 @@ from tf_tester.model.outcome import CellResult
 from tf_tester.model.source import SourceHistory
 from tf_tester.ports.replica import HeldProject, ReplicaHead
 from tf_tester.ports.resolve import BuiltWheel
-from tf_tester.ports.store import FileStatus, KnownDigests, Pieces
+from tf_tester.ports.store import CheckedFile, CheckedLayer, FileStatus, KnownDigests, Pieces
 
 V = TypeVar("V")
 
@@ -229,6 +229,10 @@ PUBLISHER: MemoKind[str] = MemoKind("publisher", "canonical name of a project", 
 """Who signed its last file (PEP 740)."""
 
 INTERPRETER: MemoKind[str] = MemoKind("interpreter", "an executable's path, time and size", _Text(".+"))
+CHECKED: MemoKind[CheckedFile] = MemoKind("checked", "SHA-256 of a file", _Json(CheckedFile))
+"""What the file system told of it when it was last read and found right."""
+CHECKED_LAYER: MemoKind[CheckedLayer] = MemoKind("checked-layer", "`SHA256 PYTHON` of a layer", _Json(CheckedLayer))
+"""Likewise of all the files of a layer."""
 PIECES: MemoKind[Pieces] = MemoKind("pieces", "SHA-256 of a file", _Pieces())
 FILE_DIGESTS: MemoKind[KnownDigests] = MemoKind(
     "file-digests", "absolute path of a folder", _Compressed(_Json(dict[str, tuple[FileStatus, str]]), 1)

@@ -1,0 +1,306 @@
+"""Whatever is damaged in a store, no command hands it on, and the next command or `cache verify` has mended it."""
+
+import os
+import shutil
+import sqlite3
+import stat
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from _pytest.mark import ParameterSet
+
+from tests.integration.conftest import Run, User
+from tests.simulator import Simulator
+from tests.wheels import make_wheel
+
+TEST = "import toy, gear, helper\nassert (toy.spin(), gear.MAJOR, helper.WORD) == (2, 2, 'right')\n"
+
+Damage = Callable[[Path], None]
+
+
+# -- what happens to a file
+
+
+def _flip(path: Path) -> None:
+    content = bytearray(path.read_bytes() or b"x")
+    content[len(content) // 2] ^= 1
+    _write(path, bytes(content))
+
+
+def _flip_silently(path: Path) -> None:
+    """With the times that it had, as a copying program leaves them."""
+    status = path.stat()
+    _flip(path)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _cut(path: Path) -> None:
+    _write(path, path.read_bytes()[: path.stat().st_size // 2])
+
+
+def _empty(path: Path) -> None:
+    _write(path, b"")
+
+
+def _garbage(path: Path) -> None:
+    _write(path, b"\xffgarbage" * 20)
+
+
+def _other(path: Path) -> None:
+    """Sound in itself, but not what it should be."""
+    kind = {".py": b"WORD = 'wrong'\n", ".json": b"{}"}
+    _write(path, kind.get(path.suffix, b"another file"))
+
+
+def _gone(path: Path) -> None:
+    path.unlink()
+
+
+def _folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+    (path / "something").write_text("x")
+
+
+def _link_to_nothing(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("nowhere")
+
+
+def _pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _unreadable(path: Path) -> None:
+    path.chmod(0)
+
+
+def _write(path: Path, content: bytes) -> None:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    path.chmod(0o600)
+    with path.open("r+b") as stream:  # in place: the same inode
+        stream.truncate()
+        stream.write(content)
+    path.chmod(mode)
+
+
+DAMAGES = (
+    _flip,
+    _flip_silently,
+    _cut,
+    _empty,
+    _garbage,
+    _other,
+    _gone,
+    _folder,
+    _link_to_nothing,
+    _pipe,
+    _unreadable,
+)
+
+
+def rows(*some: Damage, of: tuple[Damage, ...] = DAMAGES) -> list[ParameterSet]:
+    """Return all of these, those that aren't named as rows that `make test` leaves out."""
+    return [pytest.param(one, marks=() if one in some else pytest.mark.whole) for one in of]
+
+
+# -- to which file
+
+
+def _blob(store: Path, name: str) -> Path:
+    with closing(sqlite3.connect(store / "ledger.sqlite")) as database:
+        ((digest,),) = database.execute("SELECT sha256 FROM blob WHERE filename LIKE ?", (f"{name}%",)).fetchall()
+    return store / "blobs" / str(digest)[:2] / str(digest)
+
+
+def _of_layer(store: Path, pattern: str) -> Path:
+    return next((store / "layers" / _blob(store, "helper").name).glob(pattern))
+
+
+IN_LAYERS = {
+    "source": "*/tree/lib/*/site-packages/helper.py",
+    "bytecode": "*/tree/lib/*/site-packages/__pycache__/helper.*.pyc",
+    "record": "*/tree/lib/*/site-packages/*.dist-info/RECORD",
+    "data": "*/tree/lib/*/site-packages/helper_data/table.csv",
+    "layer.json": "layer.json",
+    "files.json": "files.json",
+    "bytecode.json": "*/bytecode.json",
+}
+
+
+SOME_OF_LAYERS = (
+    ("source", _flip_silently),
+    ("source", _gone),
+    ("bytecode", _cut),
+    ("record", _flip),
+    ("layer.json", _flip),
+    ("bytecode.json", _gone),
+)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> User:
+    """A store that was used for all that the tests below do."""
+    home = tmp_path_factory.mktemp("damage")
+    index = Simulator()
+    index.__enter__()
+    for name, version, source in (
+        ("toy", "2.0", "import gear\n__version__ = '2.0'\ndef spin(): return 2\n"),
+        ("gear", "2.0", "MAJOR = 2\n"),
+        ("helper", "1.0", "WORD = 'right'\n"),
+    ):
+        requires = ["gear>=1", "helper"] if name == "toy" else []
+        files = {f"{name}.py": source, f"{name}_data/table.csv": "a,b\n"}
+        index.add_wheel(*make_wheel(name, version, files=files, requires=requires), upload_time="2022-03-01T00:00:00Z")
+    user = User(home, index)
+    user.write("check.py", TEST)
+    assert user.run("test", "check.py", "--versions", "2.0").code == 0
+    return user
+
+
+@pytest.fixture
+def used(made: User, tmp_path: Path) -> User:
+    """The same, once for each test: files are copied with their times, and looked at in their new places."""
+    user = User.__new__(User)
+    user.__dict__.update(made.__dict__)
+    user.store = tmp_path / "store"
+    shutil.copytree(made.store, user.store, symlinks=True)
+    user.folder = tmp_path / "project"
+    user.folder.mkdir()
+    user.env = {**made.env, "TF_TESTER_STORE": str(user.store), "HOME": str(tmp_path)}
+    user.write("check.py", TEST)
+    _tested(user)
+    assert user.run("cache", "verify").code == 0
+    return user
+
+
+def _tested(user: User, *words: str) -> None:
+    run = user.run("test", "check.py", "--versions", "2.0", "--no-cache", *words)
+    assert (run.code, run.outcomes()) == (0, {"2.0": "pass"}), run.out + run.err
+
+
+def _delivered(user: User) -> Run:
+    run = user.run("download", "--versions", "2.0", "--with-deps", "-d", "wheels")
+    if run.code == 0:
+        for line in (user.folder / "wheels/SHA256SUMS").read_text().splitlines():
+            digest, _, name = line.partition("  ")
+            assert digest == _sha256(user.folder / "wheels" / name)
+    return run
+
+
+def _sha256(path: Path) -> str:
+    from hashlib import sha256
+
+    return sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("damage", rows(_flip, _flip_silently, _folder))
+def test_a_damaged_file_is_never_handed_on(used: User, damage: Damage) -> None:
+    blob = _blob(used.store, "helper")
+    damage(blob)
+    run = _delivered(used)
+    assert run.code == 0, run.err
+    assert "3 of them new" in run.out
+    assert damage in (_gone, _unreadable) or "it was damaged on the disk" in run.err + run.out
+    assert _sha256(blob) == blob.name
+    assert used.run("cache", "verify").code == 0
+
+
+@pytest.mark.parametrize("damage", rows(_flip_silently))
+def test_a_damaged_file_is_an_error_where_it_cannot_be_fetched(used: User, damage: Damage) -> None:
+    damage(_blob(used.store, "helper"))
+    shutil.rmtree(used.store / "layers" / _blob(used.store, "helper").name)
+    for words in (
+        ("download", "--versions", "2.0", "--with-deps", "-d", "off"),
+        ("test", "check.py", "--versions", "2.0"),
+    ):
+        run = used.run(*words, "--offline")
+        assert run.code in (0, 4) if damage is _unreadable else run.code == 4, run.out + run.err
+    assert not list(used.folder.glob("off/helper*")) or damage is _unreadable
+    _tested(used)
+
+
+@pytest.mark.parametrize(
+    ("part", "damage"),
+    [
+        pytest.param(part, damage, marks=() if (part, damage) in SOME_OF_LAYERS else pytest.mark.whole)
+        for part in IN_LAYERS
+        for damage in DAMAGES
+        if damage is not _pipe
+    ],
+)
+def test_a_damaged_layer_is_made_anew_before_its_result_counts(used: User, part: str, damage: Damage) -> None:
+    path = _of_layer(used.store, IN_LAYERS[part])
+    damage(path)
+    _tested(used)
+    assert used.run("cache", "verify").code == 0
+    _tested(used)
+
+
+@pytest.mark.parametrize("damage", rows(_cut, of=(_flip, _cut, _gone)))
+def test_a_damaged_layer_is_made_anew_under_landlock_too(used: User, damage: Damage) -> None:
+    if "landlock" not in used.run("doctor").out.lower():
+        pytest.skip("there is no Landlock")
+    damage(_of_layer(used.store, IN_LAYERS["source"]))
+    _tested(used, "--isolation", "landlock")
+
+
+def test_a_file_that_was_put_into_a_layer_is_not_imported(used: User) -> None:
+    site = _of_layer(used.store, IN_LAYERS["source"]).parent
+    (site / "sitecustomize.py").write_text("import helper\nhelper.WORD = 'wrong'\n")
+    _tested(used)
+    assert not list((used.store / "layers").glob("*/*/tree/lib/*/site-packages/sitecustomize.py"))
+
+
+def test_a_shell_gets_no_damaged_layer(used: User) -> None:
+    _other(_of_layer(used.store, IN_LAYERS["source"]))
+    run = used.run("shell", "2.0", "--", "python", "-c", "import helper; print(helper.WORD)")
+    assert (run.code, run.out.strip()) == (0, "right"), run.err
+
+
+@pytest.mark.parametrize("name", ["plan.json", "face/pyvenv.cfg"])
+@pytest.mark.parametrize("damage", rows(_flip))
+def test_a_damaged_plan_is_made_anew(used: User, name: str, damage: Damage) -> None:
+    for plan in (used.store / "plans").iterdir():
+        damage(plan / name)
+    _tested(used)
+
+
+@pytest.mark.parametrize("damage", rows(_garbage))
+@pytest.mark.parametrize("name", ["ledger.sqlite", "ledger.sqlite.lock", "CACHEDIR.TAG"])
+def test_a_damaged_file_of_the_store_stops_nobody(used: User, name: str, damage: Damage) -> None:
+    damage(used.store / name)
+    _tested(used)
+    assert _delivered(used).code == 0
+    assert used.run("cache").code == 0
+    assert used.run("cache", "verify").code in (0, 1)
+    assert used.run("cache", "verify").code == 0
+
+
+@pytest.mark.parametrize("name", ["blobs", "incoming", "layers", "plans", "claims", "tmp", "runs", "kept"])
+@pytest.mark.parametrize("damage", rows(of=(_gone, _garbage, _pipe)))
+def test_a_damaged_folder_of_the_store_stops_nobody(used: User, name: str, damage: Damage) -> None:
+    shutil.rmtree(used.store / name, ignore_errors=True)
+    (used.store / name).write_bytes(b"")
+    damage(used.store / name)
+    _tested(used)
+    assert _delivered(used).code == 0
+
+
+@pytest.mark.parametrize(
+    "damage", rows(_folder, of=(_garbage, _cut, _empty, _folder, _link_to_nothing, _pipe, _unreadable))
+)
+@pytest.mark.parametrize("end", [".part", ".part.notes"])
+def test_damage_to_what_has_arrived_costs_no_more_than_that(used: User, end: str, damage: Damage) -> None:
+    blob = _blob(used.store, "helper")
+    content = blob.read_bytes()
+    blob.unlink()
+    part = used.store / "incoming" / f"{blob.name}{end}"
+    part.with_name(f"{blob.name}.part").write_bytes(content[:200])
+    part.with_name(f"{blob.name}.part.notes").write_text("0 200 authority\n")
+    damage(part)
+    assert _delivered(used).code == 0
+    assert _sha256(blob) == blob.name
