@@ -14,8 +14,9 @@ from tf_tester.cli.common.settings import project_file, read_settings
 from tf_tester.cli.explain.bisect import command as bisect
 from tf_tester.cli.explain.blame import command as blame
 from tf_tester.cli.host import config
+from tf_tester.cli.run import test as test_module
 from tf_tester.core.config.settings import TABLE, ResolvedSettings
-from tf_tester.errors import ConfigError
+from tf_tester.errors import ConfigError, UsageError
 
 
 @pytest.fixture
@@ -209,8 +210,35 @@ def test_a_wrong_flag_is_a_sentence_of_ours(project: Path) -> None:
 def test_a_search_refuses_a_flag_that_it_does_not_keep(project: Path, command: click.Command) -> None:
     """It comes back to versions, so that nothing goes before it ends."""
     found = CliRunner().invoke(command, ["--ephemeral"])
-    assert found.exit_code == 2
-    assert "No such option" in found.output
+    assert isinstance(found.exception, UsageError)
+    assert "There is no option --ephemeral" in str(found.exception)
+
+
+@pytest.mark.parametrize(
+    ("words", "told", "goes"),
+    [
+        (["-k", "one"], "There is no option -k.", "-- -k …"),
+        (["-vv"], "There is no option -v.", "-- -v …"),
+        (["--tb=short"], "There is no option --tb.", "-- --tb …"),
+        (["--cov"], "There is no option --cov (did you mean --color?).", "-- --cov …"),
+        (["-p", "no:cacheprovider"], "-pno:cacheprovider is no Python.", "-- -pno:cacheprovider …"),
+        (["-ra"], "-ra is no requirements file.", "-- -ra …"),
+        (["--verions", "1"], "There is no option --verions (did you mean --versions?).", "-- --verions …"),
+    ],
+)
+def test_an_option_of_pytest_is_sent_behind_the_two_dashes(
+    project: Path, words: list[str], told: str, goes: str
+) -> None:
+    error = CliRunner().invoke(test_module.command, ["test_x.py", *words]).exception
+    assert isinstance(error, UsageError)
+    assert str(error) == told
+    assert error.hint.endswith(goes)
+
+
+def test_a_requirements_file_may_have_a_name_like_options_of_pytest(project: Path) -> None:
+    (project / "fx").touch()
+    error = CliRunner().invoke(test_module.command, ["gone.py", "-rfx"]).exception
+    assert "no requirements file" not in str(error)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """What the commands that run tests share: their settings, the trial, the record."""
 
+import itertools
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +15,7 @@ from tf_tester.cli.common.output import say
 from tf_tester.cli.common.packages import with_packages
 from tf_tester.core.config.settings import Settings
 from tf_tester.core.text.sizes import count_text
+from tf_tester.errors import UsageError
 from tf_tester.model.request import Trial
 
 if TYPE_CHECKING:
@@ -45,6 +48,10 @@ RUNNING = (
 """Settings that say what runs in a cell, and how."""
 
 
+_PYTESTS_OWN = r"-p(?:no:.*|[a-z_]+(?:\.[a-z_]+)+)|-r[aAfFeExXsSpPwN]+"
+"""What is clearly meant for pytest, though `-p` and `-r` are options of ours, too."""
+
+
 class Splitting(click.Command):
     """A command whose words behind `--` are not ours: another command, or arguments for the test."""
 
@@ -53,7 +60,22 @@ class Splitting(click.Command):
             cut = args.index("--")
             ctx.meta["rest"] = tuple(args[cut + 1 :])
             args = args[:cut]
-        return super().parse_args(ctx, args)
+        for word, following in itertools.zip_longest(args, args[1:], fillvalue=""):
+            whole = f"-p{following}" if word == "-p" else word
+            if re.fullmatch(_PYTESTS_OWN, whole) and not Path(whole[2:]).exists():
+                raise _not_ours(f"{whole} is no {'Python' if whole[1] == 'p' else 'requirements file'}", whole)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            near = [one for one in error.possibilities or () if one.startswith(error.option_name[:4])]
+            meant = f" (did you mean {' or '.join(near)}?)" if near else ""
+            raise _not_ours(f"There is no option {error.option_name}{meant}", error.option_name) from None
+
+
+def _not_ours(said: str, words: str) -> UsageError:
+    return UsageError(
+        f"{said}.", hint=f"What is for pytest, or for the tests, goes behind --: tf-tester … -- {words} …"
+    )
 
 
 def trial_of(settings: Settings, targets: tuple[Path, ...], rest: tuple[str, ...]) -> Trial:
