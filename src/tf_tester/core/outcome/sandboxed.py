@@ -29,6 +29,12 @@ _BEYOND = {
 """What it says where a limit makes a call fail."""
 _MISSING, _DENIED = "No such file or directory", f"Permission denied|{_READ_ONLY}"
 """What it says where a path is refused; "not permitted" is what is to be done with it."""
+_NOT_FOUND = (
+    r"(?i)does(?:n't| not) exist|(?:not|n't) (?:be )?found|(?:is|are) missing|no such|nothing at"
+    r"|\bno (?:data|files?|folder|directory)\b|not an? (?:file|directory|(?:local )?folder)"
+    r"|(?:can ?not|can't|could(?: not|n't)|unable to|failed to) (?:find|open|load|locate|read)"
+)
+"""What a program says of its own; it counts where it names a path."""
 _PATH = re.compile(r"(?<![\w.~/:-])/[^\s'\":,;()<>\[\]]*[^\s'\":,;()<>\[\].]")
 _QUOTED = re.compile(r"'([^'\n]+)'|\"([^\"\n]+)\"")
 _OF_PYTHON = "[Errno "
@@ -78,7 +84,9 @@ def asked_paths(told: str) -> tuple[AskedPath, ...]:
     """
     found: dict[str, AskedPath] = {}
     for line in told.splitlines():
-        refusal = PathRefusal.MISSING if _MISSING in line else PathRefusal.DENIED if re.search(_DENIED, line) else None
+        said = re.search(_DENIED, line) is not None
+        is_missing = _MISSING in line or (not said and re.search(_NOT_FOUND, line) is not None)
+        refusal = PathRefusal.MISSING if is_missing else PathRefusal.DENIED if said else None
         if refusal is not None:
             quoted = [one or other for one, other in _QUOTED.findall(line)]
             quoted = [one for one in quoted if _OF_PYTHON in line or one.startswith("/")]

@@ -14,6 +14,14 @@ _UNKNOWN_MARK = r"PytestUnknownMarkWarning: Unknown pytest\.mark\.(\w+)"
 _PROGRAM = r"^it could not be started: ([\w.+-]+): No such file or directory$"
 _RUN_AS_A_MODULE = r"(?m)^\S*python[\d.]*: No module named ([A-Za-z_]\w*)"
 _RUNNER_NAMED = r"^pytest could not begin: file or directory not found: (pytest|py\.test|python[\d.]*)(?: |$)"
+_VARIABLE = r"[A-Z][A-Z\d_]*[A-Z\d]"
+_OF_OS = r"(?:^|[/\\])os\.py$|^<frozen os>$"
+_UNSET = (
+    rf"(?i:environment[ -]variable|env(?:ironment)? ?var)s?:? ['\"`$]*({_VARIABLE})\b",
+    rf"['\"`$]*\b({_VARIABLE})\b['\"`]* (?i:environment[ -]variable|env(?:ironment)? ?var)",
+)
+"""How messages speak of a variable of the environment; there has to be a word that it isn't there."""
+_NOT_THERE = r"(?i)\b(?:not|n't|unset|missing|undefined|empty|required?|requires|must|need(?:s|ed)?|no|set)\b"
 _ASYNC = "async def functions are not natively supported"
 DISTRIBUTIONS = {
     "absl": "absl-py",
@@ -147,6 +155,8 @@ def _of(row: TestRow, packages: tuple[str, ...], remarks: tuple[str, ...]) -> It
                 yield f"--with {_quoted(known)} brings the module {module}"
             elif module.replace("_", "-") not in packages:
                 yield f"--with {module} may bring the module {module}; of your own it is found with --pythonpath FOLDER"
+    for name in dict.fromkeys(_unset_variables(row, text)):
+        yield f"--env {name}=VALUE sets the variable {name}: of yours, tests have only those that are given so"
     for name in (*re.findall(_PROGRAM, text), *(re.findall(_RUN_AS_A_MODULE, row.stderr) if row.exit_code else ())):
         yield f"--with {DISTRIBUTIONS.get(name, name)} may bring {name}: a cell has only what it is given"
     if (match := re.search(_RUNNER_NAMED, text)) is not None:
@@ -161,6 +171,18 @@ def _of(row: TestRow, packages: tuple[str, ...], remarks: tuple[str, ...]) -> It
     yield from _of_an_earlier_pytest(f"{row.exception.type if row.exception is not None else ''}: {text}")
     if _ASYNC in text:
         yield "--with pytest-asyncio runs async tests"
+
+
+def _unset_variables(row: TestRow, text: str) -> Iterator[str]:
+    raised = row.exception
+    if raised is not None and raised.type == "KeyError":
+        name = raised.message.strip("'\"")
+        asked = re.search(_OF_OS, raised.file) or f"environ['{name}']" in row.traceback.replace('"', "'")
+        if asked and re.fullmatch(r"[A-Za-z_]\w*", name):
+            yield name
+    for line in text.splitlines():
+        for pattern in _UNSET if re.search(_NOT_THERE, line) else ():
+            yield from re.findall(pattern, line)
 
 
 def _of_an_earlier_pytest(text: str) -> Iterator[str]:

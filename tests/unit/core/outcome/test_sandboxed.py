@@ -22,6 +22,17 @@ WALLS = Walls("namespace", network=False)
         ("opened /x\nNo such file or directory", []),
         ("https://host/x: No such file or directory", []),
         ("ValueError: /x is no model", []),
+        *(
+            (f"RuntimeError: {words}", [("/data/set", MISSING)])
+            for words in (
+                "no data at /data/set; download it first",
+                "'/data/set' doesn't exist",
+                "/data/set could not be found",
+                "Can't load weights of /data/set.",
+                "/data/set is not a directory",
+            )
+        ),
+        ("RuntimeError: 'x' was not found in 'data/set'", []),
         ("PermissionError: [Errno 1] Operation not permitted: '/x'", []),
         ("PermissionError: [Errno 13] Permission denied: '/'", []),
         (f"No such file or directory: '/{'x' * 5000}'", []),

@@ -9,12 +9,26 @@ from tf_tester.model.cell import Cell
 from tf_tester.model.lock import Resolution
 from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow
 
+REST = "tests have only those that are given so"
 CELL = Cell.of("toy", "1.0", "3.11", Resolution.ERA)
 
 
 def test_a_module_of_the_users_own_is_not_to_be_fetched() -> None:
     result = CellResult(CELL.name, Outcome.FAIL, tests=(module("mine"),), remarks=(own_module("mine", "src"),))
     assert lacking(RunReport(cells=(CELL,), results={CELL.name: result})) == ()
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        ExceptionFact("KeyError", "'MY_KEY'", "t.py", 3, "test_x"),
+        ExceptionFact("KeyError", "'a b'", "<frozen os>", 714, "__getitem__"),
+        ExceptionFact("RuntimeError", "the environment variable MY_KEY has the value 3"),
+        ExceptionFact("RuntimeError", "an environment variable is not set"),
+    ],
+)
+def test_what_speaks_of_no_missing_variable_names_none(raised: ExceptionFact) -> None:
+    assert told(TestRow("t", Outcome.FAIL, raised)) == ()
 
 
 def told(*rows: TestRow) -> tuple[str, ...]:
@@ -29,6 +43,17 @@ def module(name: str) -> TestRow:
 @pytest.mark.parametrize(
     ("row", "sentence"),
     [
+        *(
+            (TestRow("t", Outcome.FAIL, raised), "--env MY_KEY=VALUE sets the variable MY_KEY: of yours, " + REST)
+            for raised in (
+                ExceptionFact("KeyError", "'MY_KEY'", "/usr/lib/python3.11/os.py", 680, "__getitem__"),
+                ExceptionFact("KeyError", "'MY_KEY'", "<frozen os>", 714, "__getitem__"),
+                ExceptionFact("RuntimeError", "environment variable MY_KEY is not set"),
+                ExceptionFact("RuntimeError", "Please set the `MY_KEY` environment variable!"),
+                ExceptionFact("x.ImproperlyConfigured", "You must define the environment variable MY_KEY before"),
+                ExceptionFact("AssertionError", "Missing env var: MY_KEY"),
+            )
+        ),
         (module("yaml"), "--with pyyaml brings the module yaml"),
         (module("sklearn.svm"), "--with scikit-learn brings the module sklearn"),
         (module("distutils"), "--with setuptools brings the module distutils"),
