@@ -37,6 +37,9 @@ def describe(error: BaseException, trace: "TracebackType | None", folders: "list
     if package_place:
         del package_place["text"]
     message = _doctest_message(error) if _is_doctest_failure(error) else message_of(error)
+    if type(error).__name__ == "FixtureLookupError":  # pytest tells it so; its text has the name and an object
+        said = getattr(error, "msg", None)
+        message = message_of(said) if said else f"fixture '{message_of(getattr(error, 'argname', None))}' not found"
     description = {"type": type_name(type(error)), "message": message, "in_package": package_place}
     description.update(place)
     return description

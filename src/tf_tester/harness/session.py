@@ -26,7 +26,10 @@ IMPLEMENTATIONS = {"cpython": "CPython", "pypy": "PyPy"}
 class HarnessSession:
     """The order, the events and the watches of this process."""
 
-    def __init__(self, order: "dict[str, Any]", brought: "frozenset[str]", adds_folder: bool) -> None:
+    def __init__(
+        self, order: "dict[str, Any]", brought: "frozenset[str]", adds_folder: bool, events: "Any" = None
+    ) -> None:
+        self.order = order
         self.mode = order["mode"]  # type: str
         self.targets = order["targets"]  # type: list[str]
         self.args = order.get("args") or []  # type: list[str]
@@ -37,7 +40,7 @@ class HarnessSession:
         self.deselect = frozenset(order.get("deselect") or [])  # type: frozenset[str]
         self.only = frozenset(order.get("only") or [])  # type: frozenset[str]
         self.distribution = order.get("distribution")  # type: str | None
-        self.events = Events(order["events"])
+        self.events = events or Events(order["events"])  # type: Events
         self.installed_first = InstalledFirst(order.get("installed_first") or [])
         self.imports = ImportWatch(order.get("watch") or [], self.events)
         self.traces = Traces(order.get("watch") or [])
@@ -82,6 +85,11 @@ class HarnessSession:
         if links and file.startswith(os.path.join(links, "")):
             file = place + file[len(links) :]
         return os.path.relpath(file, self.rootdir).replace(os.sep, "/")
+
+    def identify_item(self, item: "Any") -> str:
+        """Return the id of a test of pytest's: its file as we name it, and what pytest adds to that."""
+        _, separator, rest = item.nodeid.partition("::")
+        return self.identify(str(getattr(item, "path", None) or item.fspath)) + separator + rest
 
     def tell(
         self, error: BaseException, trace: "TracebackType | None", whole: bool = False

@@ -1,6 +1,7 @@
 """Tests that pytest-xdist runs in processes of its own: what failed there is told here."""
 
 import sys
+from pathlib import Path
 
 from tests.functional.harness.bench import Bench
 
@@ -35,6 +36,50 @@ def test_what_failed_in_a_worker_keeps_its_exception(bench: Bench) -> None:
     assert (raised["type"], raised["message"], raised["line"]) == ("ValueError", "b: c", 3)
     assert raised["file"].endswith("test_it.py")
     assert (asserted["type"], asserted["message"]) == ("AssertionError", "assert 1 == 2")
-    assert rows["test_fixture"]["reason"] == "fixture 'missing' not found"
+    assert rows["test_fixture"]["exception"]["message"] == "fixture 'missing' not found"
     assert "crashed while running" in rows["test_kills"]["reason"]
     assert "raise ValueError" in rows["test_raises"]["traceback"]
+
+
+def test_a_worker_tells_where_in_the_package_it_failed_and_what_it_imported(bench: Bench) -> None:
+    bench.write(
+        toy="def broken():\n    return dict()['a']\n__version__ = '7'",
+        test_it="import toy\ndef test_it():\n    toy.broken()",
+    )
+    ran = bench.run(sys.executable, "pytest", "test_it.py", args=["-p", "xdist", "-n", "1"], watch=["toy"])
+    raised = ran.rows["test_it.py::test_it"]["exception"]
+    assert (raised["type"], raised["in_package"]["line"], raised["in_package"]["function"]) == ("KeyError", 2, "broken")
+    assert ran.event("import")["version"] == "7"
+
+
+def test_a_module_that_fails_in_a_worker_keeps_its_exception(bench: Bench) -> None:
+    bench.write(toy="raise KeyError('a')", test_it="import toy\ndef test_it(): pass")
+    ran = bench.run(sys.executable, "pytest", "test_it.py", args=["-p", "xdist", "-n", "1"], watch=["toy"])
+    assert ran.row["exception"]["type"] == "KeyError"
+    assert ran.row["exception"]["in_package"]["line"] == 1
+
+
+def test_a_worker_imports_the_project_as_it_is_installed(bench: Bench, tmp_path: Path) -> None:
+    """Its sources lie in the folder that pytest puts first."""
+    installed = tmp_path / "installed"
+    installed.mkdir()
+    (installed / "toy.py").write_text("BUILT = True")
+    bench.write(toy="BUILT = False", conftest="", test_it="import toy\ndef test_it(): assert toy.BUILT")
+    for args in ([], ["-p", "xdist", "-n", "1"]):
+        ran = bench.run(
+            sys.executable,
+            "pytest",
+            "test_it.py",
+            args=args,
+            installed_first=["toy"],
+            environment={"PYTHONPATH": str(installed)},
+        )
+        assert ran.statuses == {"test_it.py::test_it": "pass"}
+
+
+def test_only_the_wanted_tests_run_in_workers(bench: Bench) -> None:
+    bench.write(test_it="import os\ndef test_a(): pass\ndef test_b(): assert 'PYTEST_PLUGINS' not in os.environ")
+    ran = bench.run(
+        sys.executable, "pytest", "test_it.py", args=["-p", "xdist", "-n", "1"], only=["test_it.py::test_b"]
+    )
+    assert ran.statuses == {"test_it.py::test_b": "pass"}

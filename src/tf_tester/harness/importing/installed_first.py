@@ -13,7 +13,7 @@ class InstalledFirst:
 
     def __init__(self, names: "list[str]") -> None:
         self.names = frozenset(names)
-        self._path = list(sys.path)
+        self.path = list(sys.path)
         if names:
             sys.meta_path.insert(0, self)  # type: ignore[arg-type]
 
@@ -21,7 +21,7 @@ class InstalledFirst:
         """Return the spec of one of the names where it is installed; None leaves it to the other finders."""
         if path is not None or name not in self.names:
             return None
-        return importlib.machinery.PathFinder.find_spec(name, self._path)
+        return importlib.machinery.PathFinder.find_spec(name, self.path)
 
     def leave(self, names: "set[str]") -> None:
         """Leave some names to the other finders."""

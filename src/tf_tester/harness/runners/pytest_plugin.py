@@ -6,7 +6,7 @@ import pytest
 
 from ..rows import OpenRow
 from ..shown_warnings import WarningCollector
-from .pytest_reports import attach, cause_of, judge
+from .pytest_reports import attach, cause_of, choose, judge
 from .tested_sources import packages_with_tests
 
 TYPE_CHECKING = False
@@ -30,6 +30,7 @@ class Plugin:
         self._running = {}  # type: dict[str, OpenRow]
         self._inside = set()  # type: set[str]
         self._shown_warnings = WarningCollector()
+        self._receive = None  # type: Any
 
     # -- before and during collection
 
@@ -77,7 +78,16 @@ class Plugin:
             file = str(getattr(node, "path", None) or node.fspath)
             report.tf_tester_left = isinstance(error, SystemExit) and self._untested.left(file, error)
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: "Any") -> None:
+        from . import xdist_worker
+
+        xdist_worker.prepare(node, self._session)
+        self._receive = xdist_worker.receive
+
     def pytest_collectreport(self, report: "Any") -> None:
+        if self._receive is not None:
+            self._receive(report, self._session)
         if report.passed or getattr(report, "tf_tester_left", False):
             return
         row = OpenRow(self._session, self._id(report.nodeid))
@@ -88,16 +98,8 @@ class Plugin:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: "Any", items: "list[Any]") -> None:
-        for item in items:
-            path = getattr(item, "path", None) or item.fspath
-            self._ids[item.nodeid] = _join(self._session.identify(str(path)), item.nodeid)
-        left = [item for item in items if self._id(item.nodeid) not in self._session.deselect]
-        wanted = [item for item in left if self._session.is_wanted(self._id(item.nodeid))] or left
-        if len(wanted) < len(items):
-            chosen = set(map(id, wanted))
-            others = [item for item in items if id(item) not in chosen]
-            items[:] = wanted
-            config.hook.pytest_deselected(items=others)
+        self._ids.update((item.nodeid, self._session.identify_item(item)) for item in items)
+        choose(items, config, self._session, self._ids)
 
     def pytest_deselected(self, items: "list[Any]") -> None:
         self._tests.leave_out([self._id(item.nodeid) for item in items])
@@ -123,6 +125,8 @@ class Plugin:
             attach(outcome.get_result(), call.excinfo, self._session)
 
     def pytest_runtest_logreport(self, report: "Any") -> None:
+        if self._receive is not None:  # of pytest-xdist
+            self._receive(report, self._session)
         row = self._running.get(report.nodeid)
         if row is None:
             return

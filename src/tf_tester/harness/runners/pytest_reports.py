@@ -51,6 +51,17 @@ def from_another_process(report: "Any") -> "tuple[dict[str, Any] | None, str | N
     return dict(place, type=kind, message=message[:MESSAGE_LIMIT], in_package=None), None
 
 
+def choose(items: "list[Any]", config: "Any", session: "HarnessSession", ids: "dict[str, str]") -> None:
+    """Leave of collected tests those that are to run, where not all are; ``ids`` are ours by pytest's."""
+    left = [item for item in items if ids[item.nodeid] not in session.deselect]
+    wanted = [item for item in left if session.is_wanted(ids[item.nodeid])] or left
+    if len(wanted) < len(items):
+        chosen = set(map(id, wanted))
+        others = [item for item in items if id(item) not in chosen]
+        items[:] = wanted
+        config.hook.pytest_deselected(items=others)
+
+
 def judge(row: "OpenRow", report: "Any", status: str) -> None:
     """Judge a row by a report; ``status`` is for one that failed."""
     expected = getattr(report, "wasxfail", None)
