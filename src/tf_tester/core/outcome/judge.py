@@ -18,6 +18,7 @@ from tf_tester.core.outcome.harness_events import (
     SessionEnded,
     SessionStarted,
 )
+from tf_tester.core.outcome.runner_output import ran_no_test
 from tf_tester.core.outcome.tracebacks import FRAME, TRACEBACK, usage_error
 from tf_tester.core.text.sizes import size_text
 from tf_tester.core.text.units import memory_words
@@ -92,10 +93,15 @@ def judge_command(end: Exit, *, target: str, stdout: str, stderr: str) -> tuple[
             cpu_s=end.cpu_s,
             peak_rss_kib=end.peak_rss_kib,
             exit_code=end.code,
-            remarks=printed_traceback(stdout, stderr) if outcome is Outcome.PASS else (),
+            remarks=_about_a_pass(stdout, stderr) if outcome is Outcome.PASS else (),
             limit=_limit(end),
         ),
     )
+
+
+def _about_a_pass(stdout: str, stderr: str) -> tuple[str, ...]:
+    told = ("it ran no tests, as it says itself, and left with 0",) if ran_no_test(f"{stdout}\n{stderr}") else ()
+    return told + printed_traceback(stdout, stderr)
 
 
 def _last_words(stderr: str) -> str:

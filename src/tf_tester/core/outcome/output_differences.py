@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from tf_tester.core.outcome.failures import without_varying
 from tf_tester.core.outcome.report import RunReport
+from tf_tester.core.outcome.runner_output import without_progress
 from tf_tester.model.cell import Cell
 from tf_tester.model.outcome import Outcome, TestRow
 
@@ -109,7 +110,7 @@ def _lines(text: str) -> list[tuple[str, str]]:
     for line in text.split("\n")[:_MOST_LINES]:
         printed = _last_written(re.sub(_ESCAPE, "", line)).strip()
         compared = progress(printed) if re.search(_BAR, printed) else printed
-        if compared:
+        if compared := without_progress(compared):
             found.append((normalised(compared), printed))
     return found
 

@@ -1,13 +1,16 @@
 """Which versions work, as a range that packaging tools understand. Pure."""
 
-from collections.abc import Iterable, Mapping
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 
 from msgspec import Struct
 from packaging.version import Version
 
 from tf_tester.core.outcome.report import RunReport
+from tf_tester.core.outcome.runner_output import ran_no_test
 from tf_tester.core.verdict.drift import upper_bound
+from tf_tester.model.cell import Cell
 from tf_tester.model.outcome import CellResult, Outcome, worst
 
 
@@ -62,15 +65,34 @@ def _support(report: RunReport, package: str) -> SupportedVersions:
         row[column] = worst(ran) if ran else before
     versions = {version: _works(found) for version, found in seen.items()}
     specifier, remarks = _range(versions)
-    unused = list(dict.fromkeys(cell.version for cell in cells if report.result(cell).unused))
-    if unused:
-        remarks += (f"the tests never imported it in {', '.join(unused)}: that they pass says nothing of it",)
-    return SupportedVersions(package, versions, outcomes, specifier, remarks)
+    return SupportedVersions(package, versions, outcomes, specifier, remarks + tuple(_what_passes_say(report, cells)))
 
 
 def _outcome(result: CellResult) -> Outcome:
     """Return what a cell came to, as far as that says something of the package."""
-    return Outcome.EMPTY if result.unused and result.outcome is Outcome.PASS else result.outcome
+    says_nothing = result.outcome is Outcome.PASS and (result.unused or _ran_no_test(result))
+    return Outcome.EMPTY if says_nothing else result.outcome
+
+
+def _ran_no_test(result: CellResult) -> bool:
+    """Return whether all that ran has told that it ran no tests: a command is judged by its exit status alone."""
+    return bool(result.tests) and all(ran_no_test(f"{row.stdout}\n{row.stderr}") for row in result.tests)
+
+
+def _what_passes_say(report: RunReport, cells: Sequence[Cell]) -> Iterator[str]:
+    """Yield what passes don't prove."""
+    passed = [(cell.version, report.result(cell)) for cell in cells if report.result(cell).outcome is Outcome.PASS]
+    if unused := list(dict.fromkeys(version for version, result in passed if result.unused)):
+        yield f"the tests never imported it in {', '.join(unused)}: that they pass says nothing of it"
+    trial = report.request.get("trial")
+    command = trial.get("command") if isinstance(trial, Mapping) else None
+    if not command or not passed:
+        return
+    if nothing := list(dict.fromkeys(version for version, result in passed if _ran_no_test(result))):
+        yield f"the command ran no tests with {', '.join(nothing)}: that it left with 0 says nothing of it"
+    if not all(_ran_no_test(result) for _, result in passed):
+        told = shlex.join(map(str, command))
+        yield f"a command was judged, by its exit status alone: whether {told} uses it wasn't seen"
 
 
 def _series(version: str) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from tf_tester.core.outcome.report import RunReport
 from tf_tester.core.verdict.supports import SupportedVersions, support
 from tf_tester.model.cell import Cell
 from tf_tester.model.lock import Resolution
-from tf_tester.model.outcome import CellResult, Outcome
+from tf_tester.model.outcome import CellResult, Outcome, TestRow
 from tf_tester.report.supports import badge_svg, markdown_lines, text_lines
 
 LETTERS = {
@@ -114,6 +114,34 @@ def test_a_pass_that_never_imported_the_package_says_nothing_of_it() -> None:
     assert not found.is_unknown
     [alone] = support(RunReport(cells=tuple(cells)[:1], results=results))
     assert (alone.specifier, alone.is_unknown) == ("", True)
+
+
+def of_command(command: list[str], **said: str) -> SupportedVersions:
+    """A command that left with 0 in each cell, by what it printed."""
+    cells = {
+        Cell.of("toy", f"{number}.0", "3.10", Resolution.ERA): text for number, text in enumerate(said.values(), 1)
+    }
+    rows = {one.name: (TestRow("x", Outcome.PASS, stdout=text),) for one, text in cells.items()}
+    results = {name: CellResult(name, Outcome.PASS, tests=tests) for name, tests in rows.items()}
+    [found] = support(RunReport(cells=tuple(cells), results=results, request={"trial": {"command": command}}))
+    return found
+
+
+def test_a_command_that_ran_no_tests_says_nothing_of_the_package() -> None:
+    found = of_command(["pytest", "t x"], one="== 1 skipped in 0.01s ==", two="== 2 passed, 1 skipped in 0.01s ==")
+    assert found.versions == {"1.0": "unknown", "2.0": "yes"}
+    assert found.specifier == ">=2.0"
+    assert found.remarks[-2:] == (
+        "the command ran no tests with 1.0: that it left with 0 says nothing of it",
+        "a command was judged, by its exit status alone: whether pytest 't x' uses it wasn't seen",
+    )
+    assert of_command(["python", "-m", "unittest"], one="Ran 0 tests in 0.000s\n\nOK\n").is_unknown
+
+
+def test_what_a_command_does_with_the_package_is_not_known() -> None:
+    found = of_command(["python", "-c", "pass"], one="")
+    assert found.specifier == ">=1.0"
+    assert any("by its exit status alone: whether python -c pass uses it" in one for one in found.remarks)
 
 
 def test_the_bound_is_as_short_as_it_can_be() -> None:

@@ -1,0 +1,46 @@
+"""What pytest and unittest print of a run of theirs, where a command of the user's has started them. Pure."""
+
+import re
+
+_PYTEST = r"(?m)^(?:=+ )?(no tests ran|\d+ \w+(?:, \d+ \w+)*) in \d+(?:\.\d+)?s\b.*$"
+"""The last line, such as `=== 2 passed, 1 skipped in 0.12s ===`, and of `-q` the same without a frame."""
+_RAN = r"\b(?:passed|failed|errors?|xfailed|xpassed)\b"
+_UNITTEST = r"(?m)^Ran (\d+) tests? in \d+(?:\.\d+)?s\s*^(?:OK|FAILED|NO TESTS RAN)\b[^\n]*?(?:skipped=(\d+)|$)"
+_PROGRESS = r"(?:\S+\.\w+ )?[.,\-uFfsxXER]+\s*\[ *\d+%\]|[.,usx]*\.[.,usx]*|[.usx]{3,}"
+"""pytest's letters, one a test or subtest, behind a file's name; unittest's of what passes, on a line of their own."""
+_OF_THE_SESSION = (
+    r"plugins: .*|platform \w+ -- Python .*|bringing up nodes\.\.\.|\d+ workers? \[\d+ items?\]|created: .* workers?"
+)
+_SUBTESTS = r", \d+ subtests passed"
+
+
+def ran_no_test(text: str) -> bool:
+    """Return whether runners have told what they ran, and it was nothing: none was found, or all were skipped.
+
+    >>> ran_no_test("collected 1 item\\n=== 1 skipped in 0.01s ==="), ran_no_test("Ran 0 tests in 0.000s\\n\\nOK")
+    (True, True)
+    >>> ran_no_test("=== 1 passed, 2 skipped in 0.01s ==="), ran_no_test("3 epochs in 2.5s")
+    (False, False)
+    """
+    told = [re.search(_RAN, said) is not None for said in re.findall(_PYTEST, text) if _is_summary(said)]
+    told += [int(ran) > int(skipped or 0) for ran, skipped in re.findall(_UNITTEST, text)]
+    return bool(told) and not any(told)
+
+
+def _is_summary(said: str) -> bool:
+    return said == "no tests ran" or re.search(rf"{_RAN}|\b(?:skipped|deselected)\b", said) is not None
+
+
+def without_progress(line: str) -> str:
+    """Return what a printed line, without spaces around it, says besides the progress and the versions of a runner.
+
+    Progress has a letter for each test, and for each subtest in some versions only.
+
+    >>> without_progress("tests/test_a.py ..,,u.s  [ 50%]"), without_progress("....."), without_progress("-----")
+    ('', '', '-----')
+    >>> without_progress("plugins: xdist-3.8.0"), without_progress("1 passed, 3 subtests passed in 0.1s")
+    ('', '1 passed in 0.1s')
+    """
+    if re.fullmatch(_PROGRESS, line) is not None or re.fullmatch(_OF_THE_SESSION, line) is not None:
+        return ""
+    return re.sub(_SUBTESTS, "", line).strip("= ") if re.search(_SUBTESTS, line) or re.match(_PYTEST, line) else line
