@@ -27,7 +27,9 @@ def results(report: RunReport, layout: TextLayout, differing: Sequence[OutputDif
     tests = {cell.name: gravest_first(report.result(cell).tests) for cell in report.cells}
     names = list(dict.fromkeys(name for rows in tests.values() for name in rows))
     if len(names) <= 1:
-        return _cell_list(report, _facts_of_one_test, differing)
+        # Of a script or a command the name is what was typed.
+        named = [line(layout.shorten_left(printable(name), layout.width)) for name in names if "::" in name]
+        return named + _cell_list(report, _facts_of_one_test, differing)
     differs = {(cell.name, one.test) for one in differing for cell in one.cells}
     blocks = _blocks(report, tests, names, layout, differs)
     if len(blocks) > _MOST_BLOCKS:

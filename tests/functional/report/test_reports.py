@@ -164,6 +164,12 @@ def shown(events: list[Event], width: int = 80, **choices: Any) -> str:
     return as_text(report_lines(fold(events), TextLayout(width), **({"default_package": "tensorflow"} | choices)))
 
 
+def test_a_test_that_is_alone_is_named() -> None:
+    row = TestRow("tests/test_a.py::test_one", PASS)
+    lines = shown(run({V24: result(V24, PASS, row)})).splitlines()
+    assert lines[2:4] == ["tests/test_a.py::test_one", "version  python  outcome  time"]
+
+
 def test_one_script_is_told_one_line_a_cell() -> None:
     assert shown(script_run(), timings=True) == snapshot("""\
 tensorflow: 7 cells, era dependencies
