@@ -99,6 +99,8 @@ def with_packages(trial: Trial, settings: Settings) -> Trial:
         more = f" (and {count_text(len(found.versions) - 1, 'other line')})" if len(found.versions) > 1 else ""
         place = seen_from(place, str(Path.cwd()))
         remarks += (f"{place} asks for {text}{more}: the versions of {package} are those that are tested",)
+    now = "is built and installed as it is now, not editable"
+    remarks += tuple(f"{seen_from(one, str(Path.cwd()))} {now}" for one in found.editable)
     if found.extra_indexes:
         remarks += (f"requirements files add the index {' and '.join(map(display_url, found.extra_indexes))}",)
     named = [text for text in settings.with_ if not is_direct(text)]

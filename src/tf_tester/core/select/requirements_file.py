@@ -30,8 +30,6 @@ _NO_MATTER = ("--trusted-host", "--prefer-binary", "--only-binary", "--use-featu
 """Options that change nothing here: wheels are taken where there are any, and TLS is checked."""
 _INSTEAD = {
     "--index-url": "Give it to tf-tester: --index-url {value}",
-    "--editable": "For a project of your own there is --project {value}; what is in git, or need not be edited, is "
-    "built without {word}.",
     "--no-binary": "Sources of a project may be built with --allow-build {value}",
     "--no-index": "Without the network everything comes from the store: --offline.",
 }
@@ -66,6 +64,8 @@ class RequestedPackages(Struct, frozen=True):
     """Pre-releases will do, of whatever is installed."""
     versions: tuple[tuple[str, str], ...] = ()
     """Lines that say which version of the package under test is wanted, and where they stand: place and text."""
+    editable: tuple[str, ...] = ()
+    """What would be installed editable, each with the file and line where it stands."""
 
 
 def read_requirements(
@@ -89,6 +89,7 @@ def read_requirements(
         tuple(reader.places),
         reader.pre,
         tuple(reader.versions),
+        tuple(reader.editable),
     )
 
 
@@ -119,6 +120,7 @@ class _Reader:
         self.places: list[tuple[str, str]] = []
         self.pre = False
         self.versions: list[tuple[str, str]] = []
+        self.editable: list[str] = []
         self._cwd = cwd
         self._package = package
         self._read = read
@@ -169,6 +171,10 @@ class _Reader:
             self.find_links.append((value, file.parent))
         elif option == "--pre":
             self.pre = True
+        elif option == "--editable" and value:
+            # Always a place, as for pip: `-e lib` is a folder.
+            self._requirement(value if is_direct(value) else f"./{value}", place, file, is_constraint)
+            self.editable.append(f"{place}: -e {without_secrets(value)}")
         elif option == "--extra-index-url" and value:
             self.extra_indexes.append(value)
         elif option not in _NO_MATTER:

@@ -102,9 +102,7 @@ def test_only_the_hash_that_indexes_have_is_compared() -> None:
     [
         ("-i https://host/simple", "--index-url https://host/simple"),
         ("--index-url=https://host/simple", "--index-url https://host/simple"),
-        ("-e .", "--project ."),
-        ("--editable=./lib", "--project ./lib"),
-        ("-e git+https://host/six.git", "built without -e"),
+        ("-e", "are understood"),
         ("--no-binary numpy", "--allow-build numpy"),
         ("--find-links", "are understood"),
         ("six @ hg+https://host/six", "in git"),
@@ -145,6 +143,22 @@ def test_a_line_may_name_an_address(line: str, kind: str, text: str) -> None:
     assert found.requirements == ("numpy",)
     [reference] = found.direct
     assert (reference.kind, reference.text) == (kind, text)
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("-e .", "file:///here"),
+        ("--editable=./lib", "file:///here/lib"),
+        ("-e lib", "file:///here/lib"),
+        ("-e lib[fast]", "file:///here/lib"),
+        ("-e git+https://host/six.git@v1#egg=six", "git+https://host/six.git@v1"),
+    ],
+)
+def test_what_would_be_editable_is_what_lies_there(line: str, text: str) -> None:
+    found = asked(line)
+    assert [one.url for one in found.direct] == [text]
+    assert found.editable == (f"/p/r.txt:1: -e {line.replace('--editable=', '-e ').removeprefix('-e ')}",)
 
 
 def test_an_address_of_the_package_under_test_is_left_out_as_its_versions_are() -> None:
