@@ -2,11 +2,13 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
+from tf_tester.cli.common.options import settings_from
 from tf_tester.core.config.settings import Settings
 from tf_tester.errors import UsageError
 from tf_tester.model.events import Event, MirrorsChosen, TransferFinished, TransferTrouble
@@ -49,6 +51,21 @@ def selection_of(settings: Settings, *, versions: str | None = None) -> Selectio
 
 def _name(name: str) -> str:
     return "all" if name == ":all:" else str(canonicalize_name(name))
+
+
+def settings_with_locks(parameters: Mapping[str, object], locks: Sequence[Path]) -> Settings:
+    """Return the settings; where nobody has named a package, it is the one that the locks are of.
+
+    Raises `ConfigError`, `UsageError`.
+    """
+    resolved = settings_from(parameters)
+    if locks and resolved.origins["package"] == "default":
+        from msgspec.structs import replace
+
+        from tf_tester.flow.prepare.locked import package_of
+
+        return replace(resolved.settings, package=package_of(locks) or resolved.settings.package)
+    return resolved.settings
 
 
 def live(color: str) -> bool:

@@ -8,9 +8,9 @@ from typing import Any
 import click
 from msgspec.structs import replace
 
-from tf_tester.cli.common.options import EPILOG, options, settings_from
+from tf_tester.cli.common.options import EPILOG, options
 from tf_tester.cli.common.packages import with_indexes, with_packages
-from tf_tester.cli.common.selection import FETCHING, RESOLVING, listener, selection_of
+from tf_tester.cli.common.selection import FETCHING, RESOLVING, listener, selection_of, settings_with_locks
 from tf_tester.model.request import Trial
 
 
@@ -40,7 +40,7 @@ def command(ctx: click.Context, /, version: str, words: tuple[str, ...], locks: 
     from tf_tester.flow.host.shell import shell
     from tf_tester.wiring import Purpose, services
 
-    settings = with_indexes(settings_from(ctx.params).settings)
+    settings = with_indexes(settings_with_locks(ctx.params, locks))
     selection = selection_of(settings, versions=version)
     trial = with_packages(Trial(keep=settings.keep), settings)
 

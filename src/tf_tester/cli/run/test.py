@@ -14,7 +14,7 @@ from tf_tester.cli.common.options import EPILOG, options, settings_from
 from tf_tester.cli.common.output import say
 from tf_tester.cli.common.packages import with_indexes
 from tf_tester.cli.common.running import RUNNING, Splitting, recorded, tell_progress, tests_of
-from tf_tester.cli.common.selection import FETCHING, RESOLVING, SELECTING, listener, selection_of
+from tf_tester.cli.common.selection import FETCHING, RESOLVING, SELECTING, listener, selection_of, settings_with_locks
 from tf_tester.cli.run.baseline import BaselineCheck
 from tf_tester.core.config.settings import BY_NAME, Settings
 from tf_tester.errors import UsageError
@@ -111,7 +111,7 @@ def command(
     """
     from tf_tester.flow.run.jobs import with_last_failed
 
-    settings = with_indexes(settings_from(ctx.params).settings)
+    settings = with_indexes(settings_with_locks(ctx.params, locks))
     given = [name for name in _NOT_WITH_LOCKS if ctx.params.get(BY_NAME[name].field)]
     if locks and given:
         raise UsageError(f"--locked and --{given[0]} both say what is tested.", hint="Give one of them.")

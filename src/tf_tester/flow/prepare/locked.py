@@ -90,6 +90,21 @@ def select_locked(places: Sequence[Path], services: Services, package: str) -> S
     return Selected(ProjectPage(package, ()), tuple(ordered), remarks)
 
 
+def package_of(places: Sequence[Path]) -> str:
+    """Return the package that all locks of ours in some places are of; empty: there is no such one.
+
+    Raises `UsageError` where there is no lock.
+    """
+    names = set()
+    for file in (file for place in places for file in lock_files(place)):
+        try:
+            origin = origin_of(read_given(file))
+        except OSError:  # told when it is read as a lock
+            origin = None
+        names.add(origin.cell.package if origin is not None else "")
+    return names.pop() if len(names) == 1 else ""
+
+
 def lock_files(place: Path) -> list[Path]:
     """Return a file itself, of a folder the locks in it. Raises `UsageError` where there is none."""
     if not place.is_dir():
