@@ -72,6 +72,23 @@ def test_what_is_new_and_what_is_gone_is_a_move_too(based: User) -> None:
     assert f"new        {KEY}  other.py  pass" in run.out
 
 
+@pytest.mark.usefixtures("with_pytest")
+@pytest.mark.parametrize("words", [("test_it.py", "--", "-k", "two"), ("test_it.py::test_two",)])
+def test_tests_that_are_not_picked_have_not_moved(user: User, words: tuple[str, ...]) -> None:
+    user.write("test_it.py", "import toy\ndef test_one(): pass\ndef test_two(): pass\n")
+    kept = ("--versions", "2.0", "--baseline", "base.json")
+    assert user.run("test", *kept, "test_it.py", "--update-baseline").code == 0
+    before = (user.folder / "base.json").read_text()
+    run = user.run("test", *kept, *words)
+    assert run.code == 0, run.out
+    assert "Against base.json, of the tests that were picked: nothing has moved." in run.out
+    assert user.run("test", *kept, "--update-baseline", *words).code == 0
+    assert (user.folder / "base.json").read_text() == before
+    user.write("test_it.py", "import toy\ndef test_one(): pass\ndef test_two(): assert 0\n")
+    run = user.run("test", *kept, *words)
+    assert (run.code, "test_it.py::test_two  pass → fail" in run.out) == (1, True)
+
+
 def test_our_own_failures_are_no_move(based: User, index: Simulator) -> None:
     index.replace("toy-2.0-py3-none-any.whl", b"rubbish")
     empty = {"TF_TESTER_STORE": str(based.home / "empty")}

@@ -20,10 +20,11 @@ _MOST = 50
 class BaselineCheck:
     """One run's; the file is read before anything runs."""
 
-    def __init__(self, file: Path, *, update: bool) -> None:
-        """Read the baseline. Raises `UsageError`, `ConfigError`."""
+    def __init__(self, file: Path, *, update: bool, picked: bool = False) -> None:
+        """Read the baseline; `picked`: only some tests are to run. Raises `UsageError`, `ConfigError`."""
         self._file = file
         self._update = update
+        self._picked = picked
         self._baseline = self._read()
 
     def judge(self, cells: "Sequence[Cell]", results: "Mapping[str, CellResult]") -> int:
@@ -33,7 +34,7 @@ class BaselineCheck:
         from tf_tester.core.outcome.report import RunReport
 
         report = RunReport(cells=tuple(cells), results=results)
-        moved = [] if self._update else moves(self._baseline, report)
+        moved = [] if self._update else moves(self._baseline, report, picked=self._picked)
         unseen = [code_of_cell(result) for result in map(report.result, cells) if result.outcome in NOT_SEEN]
         return gravest([*unseen, *(FAILED for move in moved if move.kind is not MoveKind.NOT_SEEN)])
 
@@ -42,10 +43,10 @@ class BaselineCheck:
         from tf_tester.core.outcome.baseline import baseline_of, baseline_text, moves
         from tf_tester.flow.prepare.wheel_folder import folder_errors, write_file
 
-        moved = moves(self._baseline, report)
+        moved = moves(self._baseline, report, picked=self._picked)
         lines = ["", *self._told(moved)]
         if self._update:
-            text = baseline_text(baseline_of(report, earlier=self._baseline))
+            text = baseline_text(baseline_of(report, earlier=self._baseline, picked=self._picked))
             with folder_errors(self._file.absolute().parent):
                 write_file(self._file, text)
             lines.append(f"The baseline {self._file} is written.")
@@ -56,9 +57,10 @@ class BaselineCheck:
     def _told(self, moved: "Sequence[Move]") -> list[str]:
         from tf_tester.core.text.sizes import count_text
 
+        compared = f"Against {self._file}" + (", of the tests that were picked" if self._picked else "")
         if not moved:
-            return [f"Against {self._file}: nothing has moved."]
-        lines = [f"Against {self._file}: {count_text(len(moved), 'result')} moved"]
+            return [f"{compared}: nothing has moved."]
+        lines = [f"{compared}: {count_text(len(moved), 'result')} moved"]
         for move in moved[:_MOST]:
             name = f"{move.cell}  {move.test}".rstrip()
             change = " → ".join(word for word in (move.before, move.after) if word)

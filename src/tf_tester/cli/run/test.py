@@ -109,7 +109,7 @@ def command(
       tf-tester test tests/ --package numpy --versions '>=1.22,<2.1' --python 3.10
       tf-tester test --versions minors --last 3 -- python train.py --epochs 1
     """
-    from tf_tester.flow.run.jobs import with_last_failed
+    from tf_tester.flow.run.jobs import picks_some, with_last_failed
 
     settings = with_indexes(settings_with_locks(ctx.params, locks))
     given = [name for name in _NOT_WITH_LOCKS if ctx.params.get(BY_NAME[name].field)]
@@ -121,14 +121,17 @@ def command(
         raise UsageError(f"--json would write the record over {json_file}.", hint="Give --json behind the tests.")
     trial = tests_of(settings, targets, ctx.meta.get("rest", ()))
     files = (None if json_file == _STDOUT else json_file, baseline_file)
+    trial = with_last_failed(trial, asked=last_failed)
     own = tuple(Path(os.path.abspath(file)) for file in files if file is not None)  # noqa: PTH100
     return _run(
         settings,
-        replace(with_last_failed(trial, asked=last_failed), written=own, collect=collect),
+        replace(trial, written=own, collect=collect),
         json_file,
         why=why,
         locks=locks,
-        comparison=BaselineCheck(baseline_file, update=update_baseline) if baseline_file is not None else None,
+        comparison=BaselineCheck(baseline_file, update=update_baseline, picked=picks_some(trial))
+        if baseline_file is not None
+        else None,
     )
 
 

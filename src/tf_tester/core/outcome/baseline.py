@@ -58,8 +58,11 @@ Baseline = Mapping[str, Mapping[str, BaselineEntry]]
 """By cell name and test; a cell that has no tests has one entry with an empty name."""
 
 
-def baseline_of(report: RunReport, *, earlier: Baseline | None = None) -> Baseline:
-    """Return the baseline of a run. What was not seen in it is taken from an earlier one."""
+def baseline_of(report: RunReport, *, earlier: Baseline | None = None, picked: bool = False) -> Baseline:
+    """Return the baseline of a run. What was not seen in it is taken from an earlier one.
+
+    `picked`: only some tests of each cell were to run.
+    """
     found: dict[str, Mapping[str, BaselineEntry]] = {}
     for cell in report.cells:
         result = report.result(cell)
@@ -68,12 +71,27 @@ def baseline_of(report: RunReport, *, earlier: Baseline | None = None) -> Baseli
                 found[cell.name] = earlier[cell.name]
             continue
         found[cell.name] = _cell(result)
+        if picked and result.outcome.ran:
+            before = earlier.get(cell.name, {}) if earlier is not None else {}
+            ran = {name: was for name, was in _cell(result).items() if name in before or was.outcome != Outcome.EMPTY}
+            found[cell.name] = dict(sorted({**before, **ran}.items()))
     return found
 
 
-def moves(baseline: Baseline, report: RunReport) -> tuple[Move, ...]:
-    """Return the differences in the order of the cells; what is gone comes last."""
-    return tuple(_moves(baseline, report))
+def moves(baseline: Baseline, report: RunReport, *, picked: bool = False) -> tuple[Move, ...]:
+    """Return the differences in the order of the cells; what is gone comes last.
+
+    `picked`: only some tests of each cell were to run, of the others nothing is said.
+    """
+    found = _moves(baseline, report)
+    return tuple(move for move in found if not (picked and _is_of_picking(move)))
+
+
+def _is_of_picking(move: Move) -> bool:
+    """Return whether a test is missing, or a file is empty, in a cell that was run."""
+    return (move.kind is MoveKind.GONE and bool(move.test)) or (
+        move.kind is MoveKind.NEW and move.after == Outcome.EMPTY
+    )
 
 
 def _moves(baseline: Baseline, report: RunReport) -> Iterator[Move]:

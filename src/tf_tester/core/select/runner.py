@@ -21,6 +21,10 @@ _PYTEST_ARGUMENTS = frozenset(
 """Options of pytest that no script is likely to have."""
 
 
+_PICKING = (
+    r"-[km].*|-[lqsv]*x[lqsvx]*|(?:--(?:deselect|exitfirst|maxfail|ignore|ignore-glob|sw|stepwise|stepwise-skip"
+    r"|sw-skip))(?:=.*)?"
+)
 _TELLING = frozenset(
     ("--collect-only", "--co", "--markers", "--fixtures", "--fixtures-per-test", "--setup-plan", "--version", "--help")
 )
@@ -59,6 +63,15 @@ def means_pytest(arguments: Sequence[str]) -> bool:
     (True, True, False)
     """
     return any(argument.partition("=")[0] in _PYTEST_ARGUMENTS for argument in arguments)
+
+
+def picks_tests(arguments: Sequence[str]) -> bool:
+    """Return whether pytest runs only some of the tests with these, or not all of them where one fails.
+
+    >>> picks_tests(["-k", "fast"]), picks_tests(["-mslow"]), picks_tests(["-vx"]), picks_tests(["-q", "--cov=x"])
+    (True, True, True, False)
+    """
+    return any(re.fullmatch(_PICKING, argument) is not None for argument in arguments)
 
 
 def runs_nothing(arguments: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from tf_tester.core.select.runner import (
     Runner,
     is_named_for_pytest,
     means_pytest,
+    picks_tests,
     runner_of,
     runs_nothing,
 )
@@ -55,6 +56,11 @@ def with_last_failed(trial: Trial, *, asked: bool) -> Trial:
         raise UsageError("A command has no tests of which some failed.", hint="--lf is for files and folders of tests.")
     others = tuple(one for one in trial.arguments if one not in _LAST_FAILED)
     return replace(trial, arguments=others, last_failed=asked or others != trial.arguments)
+
+
+def picks_some(trial: Trial) -> bool:
+    """Return whether only some of the tests of the files and folders are to run."""
+    return trial.last_failed or picks_tests(trial.arguments) or any(file_of(one) != one for one in trial.targets)
 
 
 def jobs_of(trial: Trial) -> tuple[TrialJob, ...]:
