@@ -228,7 +228,7 @@ def _legend(
     if differs:
         told.append(f"{DIFFERS}: it passes, but prints something else")
     if any(rows and len(rows) < len(names) for rows in tests.values()):
-        told.append("-: no such test in that cell, or not reached")
+        told.append("-: not run in that cell (not there, not picked, or not reached)")
     if not told:
         return []
     wrapped = layout.wrap("; ".join(told), first=0, indent=0, most=6)

@@ -85,7 +85,7 @@ def _header(report: RunReport) -> list[Line]:
     return [line(Span(opening(report.cells), Style.STRONG))]
 
 
-# What differs, and why some did not run
+# What fails, and why some did not run
 
 
 def _differences(report: RunReport, layout: TextLayout) -> list[Line]:
@@ -94,7 +94,7 @@ def _differences(report: RunReport, layout: TextLayout) -> list[Line]:
         return []
     labels = cell_labels(report.cells)
     one_test = len({row.id for cell in report.cells for row in report.result(cell).tests}) <= 1
-    lines = [line(Span("What differs", Style.STRONG))]
+    lines = [line(Span("What fails", Style.STRONG))]
     for difference in found:
         lines += _difference(difference, labels, report, layout, name_test=not one_test)
     if hidden > 0:

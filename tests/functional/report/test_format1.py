@@ -108,7 +108,7 @@ def test_a_damaged_event_is_skipped(tmp_path: Path, cells: str) -> None:
 
 def test_what_is_made_of_a_record_is_made_of_an_old_one() -> None:
     report = old("test")
-    assert "What differs" in as_text(report_lines(report, TextLayout(100), timings=False), colour=False)
+    assert "What fails" in as_text(report_lines(report, TextLayout(100), timings=False), colour=False)
     assert support(report)[0].specifier == ">=2.0,<2.2"
     assert record_diff(report, report).cells == ()
 

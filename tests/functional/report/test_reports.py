@@ -183,7 +183,7 @@ version  python  outcome    time        import  memory
 1.14.0   -       no-python
 1.15.0   -       no-python
 
-What differs
+What fails
   2.16.1 py3.12  ImportError: cannot import name 'Adam' from 'keras.layers'
     (/s/1/keras.py)
     at keras/src/layers/__init__.py:123 in load
@@ -240,9 +240,9 @@ test_save                        pass   skip    -       FAIL    pass    no-wheel
 test_gpu                         skip   skip    -       skip    skip    no-wheel
 
 time: over the time limit; FAIL: the test raised or left with a status other
-than 0; -: no such test in that cell, or not reached
+than 0; -: not run in that cell (not there, not picked, or not reached)
 
-What differs
+What fails
   2.16.1 py3.12  …d_evaluate_with_callbacks[adam-float32]
     ImportError: cannot import name 'Adam' from 'keras.layers' (/s/1/keras.py)
     at keras/src/layers/__init__.py:123 in load
@@ -272,7 +272,7 @@ Next: tf-tester versions  # which versions have wheels for which Python
 
 def test_columns_that_do_not_fit_go_into_the_next_block() -> None:
     text = shown(suite_run(), width=50)
-    assert text[: text.index("What differs")] == snapshot("""\
+    assert text[: text.index("What fails")] == snapshot("""\
 tensorflow: 6 cells, era dependencies
 
 tests/test_model.py   2.4.0  2.8.0   2.12.0
@@ -290,8 +290,8 @@ test_save             FAIL    pass    no-wheel
 test_gpu              skip    skip    no-wheel
 
 time: over the time limit; FAIL: the test raised
-or left with a status other than 0; -: no such
-test in that cell, or not reached
+or left with a status other than 0; -: not run in
+that cell (not there, not picked, or not reached)
 
 """)
 

@@ -60,7 +60,7 @@ def test_each_kind_of_address_is_what_is_tested(user: User, index: Simulator, re
     user.write(
         "r.txt",
         f"-f wheels\nlinked\n./{filename}\n{index.artifact('remote-1.0-py3-none-any.whl').url}\n"
-        f"packed @ file://{user.folder}/packed.tar.gz\n./plain-1.0\ngitted @ git+file://{repository}@v1\n",
+        f"packed @ file://{user.folder}/packed.tar.gz\n-e ./plain-1.0\ngitted @ git+file://{repository}@v1\n",
     )
     names = ("linked", "deeper", "local", "remote", "packed", "plain", "gitted")
     user.write("check.py", f"import toy, {', '.join(names)}\nassert gitted.__version__ == '1.0', gitted.__version__\n")

@@ -199,7 +199,7 @@ def _would_tell(cells: Sequence[Cell]) -> str:
     """Return what would find out more where nothing passes: what it could be compared with."""
     if any(cell.resolution is Resolution.LOCK for cell in cells):
         return ": another lock beside it (--locked), with which it passes, would tell"
-    return ": an earlier version beside it (--versions), or --why, would tell"
+    return ": a version beside it (--versions) with which it passes, or --why, would tell"
 
 
 def _compared(seen: _Seen) -> tuple[list[Lock], list[Lock], tuple[DistributionChange, ...], bool] | None:

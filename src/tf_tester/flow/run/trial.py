@@ -167,7 +167,7 @@ def _about_failed(stage: "_Stage", ran: TrialResult) -> tuple[str, ...]:
     if not stage.trial.last_failed:
         return ()
     if not stage.failed:
-        return ("--lf: no failure of an earlier run is known here, all tests ran",)
+        return ("--lf: it is not known that any of these tests failed in this cell when it last ran, so all ran",)
     known = any(row.id in stage.failed or row.id.partition("::")[0] in stage.failed for row in ran.rows)
     return () if known else ("--lf: the failures that are known are of other tests, all tests ran",)
 
