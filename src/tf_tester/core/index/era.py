@@ -29,6 +29,15 @@ _MAJORS = timedelta(days=2)
 _UPLOADED_AGAIN = {
     # https://docs.jax.dev/en/latest/changelog.html; the files of 2023 were deleted, and uploaded anew in 2025.
     ("jaxlib", "0.4.13"): datetime(2023, 6, 22, tzinfo=UTC),
+    # The tags of https://github.com/untitaker/python-atomicwrites; all files were deleted on 8 July 2022, and uploaded
+    # anew the day after. pytest 3.6 to 5.2 requires it.
+    ("atomicwrites", "1.0.0"): datetime(2016, 3, 25, tzinfo=UTC),
+    ("atomicwrites", "1.1.0"): datetime(2016, 7, 27, tzinfo=UTC),
+    ("atomicwrites", "1.1.5"): datetime(2016, 8, 14, tzinfo=UTC),
+    ("atomicwrites", "1.2.0"): datetime(2018, 8, 24, tzinfo=UTC),
+    ("atomicwrites", "1.2.1"): datetime(2018, 8, 30, tzinfo=UTC),
+    ("atomicwrites", "1.3.0"): datetime(2019, 2, 1, tzinfo=UTC),
+    ("atomicwrites", "1.4.0"): datetime(2020, 4, 28, tzinfo=UTC),
 }
 """When versions came out of which no file is as old as that."""
 _SETTLING = timedelta(days=180)

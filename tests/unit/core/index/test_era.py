@@ -51,6 +51,16 @@ def test_a_version_of_which_every_file_was_uploaded_again_has_its_own_date() -> 
     assert as_of(page(LATE_WHEEL, NEW), day("2023-07-01"))[0].artifacts == (LATE_WHEEL,)
 
 
+def test_a_project_of_which_every_file_was_uploaded_again_keeps_its_order() -> None:
+    files = [
+        Artifact(f"{name}.whl", "atomicwrites", version, f"https://host/{name}", upload_time=day("2022-07-09"))
+        for version in ("0.1.9", "1.0.0", "1.3.0", "1.4.0")
+        for name in (f"atomicwrites-{version}-py2.py3-none-any",)
+    ]
+    shown, _ = as_of(ProjectPage("atomicwrites", tuple(files)), day("2019-07-13"))
+    assert [one.version for one in shown.artifacts] == ["1.0.0", "1.3.0"]
+
+
 def test_a_version_without_times_has_no_date() -> None:
     assert release_date([file("1.0", None)]) is None
     assert release_date([file("1.0", None), OLD]) == day("2023-06-21")
