@@ -1304,3 +1304,13 @@ def test_rows_survive_workers_in_other_processes(bench: Bench) -> None:
     ran = bench.run(sys.executable, "pytest", "test_it.py", args=["-p", "xdist", "-n", "1"])
     assert list(ran.statuses.values()) == ["pass", "fail", "pass"]
     assert "assert 1 == 2" in ran.rows["test_it.py::test_2"]["traceback"]
+
+
+def test_a_block_that_should_have_warned_and_raised_tells_what_it_raised(bench: Bench) -> None:
+    """pytest 8 and newer say "DID NOT WARN" of it, earlier ones what was raised."""
+    bench.write(test_it="import pytest\ndef test_it():\n    with pytest.warns(UserWarning):\n        {}['k']")
+    raised = bench.run(sys.executable, "pytest", "test_it.py").row["exception"]
+    assert (raised["type"], raised["line"]) == ("KeyError", 4)
+    bench.write(test_it="import pytest\ndef test_it():\n    with pytest.warns(UserWarning):\n        pass")
+    raised = bench.run(sys.executable, "pytest", "test_it.py").row["exception"]
+    assert raised["message"].startswith("DID NOT WARN")

@@ -42,7 +42,7 @@ class RunReport(Struct, frozen=True):
     folder: str = ""
     request: Mapping[str, Any] = field(default_factory=dict)
     cells: tuple[Cell, ...] = ()
-    """In the order in which they are shown."""
+    """In the order in which they are shown; of a run that has ended, those that were run."""
     results: Mapping[str, CellResult] = field(default_factory=dict)
     """By cell name; a cell that was not finished has none."""
     remarks: tuple[str, ...] = ()
@@ -109,6 +109,8 @@ def fold(events: Iterable[Event]) -> RunReport:
             case _:
                 pass  # states and progress are for those who watch
     transfers = Transfers(files, received, tuple(troubles))
+    if not report.interrupted:  # a search that has ended leaves out what it had no need of
+        report = replace(report, cells=tuple(cell for cell in report.cells if cell.name in results))
     return replace(report, results=results, locks=locks, explanations=tuple(explanations), transfers=transfers)
 
 

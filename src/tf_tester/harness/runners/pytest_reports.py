@@ -24,6 +24,8 @@ def cause_of(error: BaseException) -> BaseException:
         return cause_of(error.failures[0])  # type: ignore[attr-defined, no-any-return]
     if type(error).__name__ == "UnexpectedException":  # of a doctest
         return error.exc_info[1]  # type: ignore[attr-defined, no-any-return]
+    if type(error).__name__ == "Failed" and error.__context__ is not None and str(error).startswith("DID NOT WARN"):
+        return error.__context__  # pytest 8 says it of a block that has raised, too
     return error
 
 
