@@ -21,7 +21,7 @@ _VARYING = (
 )
 _GOES_ON = (":", " The signature was")
 _LIST = r"(<\w+>)(?:,? (?:and |or )?\1)+"
-_LIBRARY = r"(?s)^.*[/\\](?:site-packages|dist-packages|lib[/\\]python3\.\d+t?)[/\\]"
+_LIBRARY = r"(?s)^.*[/\\](?:site-packages|dist-packages|lib[/\\]python3\.\d+t?)[/\\]|^(?=<frozen )"
 
 Signature = tuple[str, str, str]
 """What kind of failure, its message without what varies from version to version, and who raised it.

@@ -18,7 +18,7 @@ from tf_tester.core.outcome.harness_events import (
     SessionEnded,
     SessionStarted,
 )
-from tf_tester.core.outcome.runner_output import ran_no_test
+from tf_tester.core.outcome.runner_output import first_failure, ran_no_test
 from tf_tester.core.outcome.tracebacks import FRAME, TRACEBACK, usage_error
 from tf_tester.core.text.sizes import size_text
 from tf_tester.core.text.units import memory_words
@@ -80,7 +80,8 @@ def judge_command(end: Exit, *, target: str, stdout: str, stderr: str) -> tuple[
         misused = usage_error(stderr) if end.code == _MISUSE else ""
         outcome, reason = Outcome.FAIL, f"exit status {end.code}"
         # A traceback's last line is its exception, and told as such.
-        reason += f": {misused}" if misused else "" if last_exception(stderr) else _last_words(stderr)
+        told = misused or first_failure(stdout)[:_LONGEST_WORDS]
+        reason += f": {told}" if told else "" if last_exception(stderr) else _last_words(stderr)
     return (
         TestRow(
             target,

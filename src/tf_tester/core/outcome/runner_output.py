@@ -31,6 +31,16 @@ def _is_summary(said: str) -> bool:
     return said == "no tests ran" or re.search(rf"{_RAN}|\b(?:skipped|deselected)\b", said) is not None
 
 
+def first_failure(text: str) -> str:
+    """Return the first test of those that pytest says failed, as it says it; empty: it says none.
+
+    >>> first_failure("F\\nFAILED test_a.py::test_b - KeyError: 'k'\\n=== 1 failed in 0.1s ===")
+    "FAILED test_a.py::test_b - KeyError: 'k'"
+    """
+    found = re.search(r"(?m)^(?:FAILED|ERROR) \S+\.py\b.*$", text)
+    return found[0].strip() if found is not None else ""
+
+
 def without_progress(line: str) -> str:
     """Return what a printed line, without spaces around it, says besides the progress and the versions of a runner.
 

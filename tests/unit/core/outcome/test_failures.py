@@ -59,3 +59,15 @@ def test_what_was_looked_into_is_told_in_any_case() -> None:
 def test_a_sentence_that_breaks_off_is_told_to_its_end() -> None:
     message = "Unable to convert function return value to a Python type! The signature was\n\t() -> handle"
     assert headline(ExceptionFact("TypeError", message)).endswith("The signature was () -> handle")
+
+
+def test_what_the_standard_library_raises_is_one_kind_frozen_or_not() -> None:
+    places = {"3.10": "/usr/lib/python3.10/os.py", "3.11": "<frozen os>"}
+    cells = {python: Cell.of("toy", "1.0", python, Resolution.ERA) for python in places}
+    results = {}
+    for python, file in places.items():
+        raised = ExceptionFact("KeyError", "'HOME'", file, 680, "__getitem__")
+        rows = (TestRow("t.py::test_a", Outcome.FAIL, raised),)
+        results[cells[python].name] = CellResult(cells[python].name, Outcome.FAIL, tests=rows)
+    found, _ = differences(RunReport(cells=tuple(cells.values()), results=results))
+    assert [len(one.also) for one in found] == [1]

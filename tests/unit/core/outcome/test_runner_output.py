@@ -49,6 +49,12 @@ def test_a_summary_is_compared_without_subtests() -> None:
     assert without_progress("========= 2 passed in 0.12s =========") == "2 passed in 0.12s"
 
 
+def test_a_command_that_fails_names_the_first_test_that_does() -> None:
+    said = "F.\nFAILED tests/test_a.py::test_b - KeyError: 'k'\n1 failed, 1 passed in 0.12s\n"
+    [row] = judge_command(Exit(1, None, False, 0.1, 0.1, 1), target="pytest", stdout=said, stderr="")
+    assert row.reason == "exit status 1: FAILED tests/test_a.py::test_b - KeyError: 'k'"
+
+
 def test_a_command_that_ran_no_tests_is_remarked_on() -> None:
     [row] = judge_command(
         Exit(0, None, False, 0.1, 0.1, 1), target="pytest", stdout="= 1 skipped in 0.02s =", stderr=""
