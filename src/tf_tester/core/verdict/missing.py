@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from tf_tester.core.outcome.report import RunReport
 from tf_tester.core.select.own_modules import is_own_module
+from tf_tester.model.cell import Cell
 from tf_tester.model.outcome import TestRow
 
 _MODULE = r"No module named '([A-Za-z_][\w.]*)"
@@ -144,6 +145,11 @@ def lacking(report: RunReport) -> tuple[str, ...]:
         for sentence in _of(row, report.packages, report.result(cell).remarks)
     )
     return tuple(found)[:_MOST]
+
+
+def lacked_by(row: TestRow, report: RunReport, cell: Cell) -> str:
+    """Return the first of these sentences for one test in a cell; empty: it lacks nothing that is known here."""
+    return next(_of(row, report.packages, report.result(cell).remarks), "")
 
 
 def _of(row: TestRow, packages: tuple[str, ...], remarks: tuple[str, ...]) -> Iterator[str]:

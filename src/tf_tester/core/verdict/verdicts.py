@@ -19,6 +19,7 @@ from tf_tester.core.outcome.tracebacks import what_ended
 from tf_tester.core.text.sizes import count_text
 from tf_tester.core.verdict.abi import abi_break
 from tf_tester.core.verdict.drift import DistributionChange, changes
+from tf_tester.core.verdict.missing import lacked_by
 from tf_tester.core.verdict.separation import separating
 from tf_tester.core.verdict.traces import pointed_at
 from tf_tester.model.cause import Explanation, Verdict
@@ -181,6 +182,11 @@ def _unknown(seen: _Seen) -> FailureFinding:
         its = [pin.version for pin in pins if pointed and canonicalize_name(pin.name) == pointed.name]
         if pointed is not None and its and pointed.name != seen.failing[0].package:
             nowhere += f"; {pointed.told(its[0])}"
+        lacked = lacked_by(seen.row, seen.report, seen.failing[0]) if seen.row is not None else ""
+        if lacked and not seen.explained:
+            # Other dependencies may have a module; none has a variable or a fixture of the user's.
+            is_of_imports = seen.row is not None and "No module named" in seen.told
+            return FailureFinding(Verdict.UNKNOWN, f"{nowhere}: {lacked}", enough=not is_of_imports)
         nowhere += "" if seen.explained else _would_tell(seen.failing)
         return FailureFinding(Verdict.UNKNOWN, nowhere, enough=False)
     told = "those that pass differ in dependencies, too" + ("" if seen.explained else ": --why tells")

@@ -332,6 +332,15 @@ def test_what_the_sandbox_keeps_from_a_test_is_the_sandbox(
     assert verdict(told)[0] is expected
 
 
+def test_what_a_test_lacks_everywhere_is_told_instead_of_what_more_cells_would() -> None:
+    unset = row(Outcome.FAIL, exception=ExceptionFact("KeyError", "'KEY'", "<frozen os>", 714, "__getitem__"))
+    found = report({cell("1.0"): unset, cell("2.0"): unset})
+    [difference] = differences(found)[0]
+    told = finding(difference, found)
+    assert told.evidence.startswith("it passes nowhere in this run: --env KEY=VALUE sets the variable KEY")
+    assert told.enough
+
+
 def test_where_nothing_was_tested_no_other_cell_tells_why() -> None:
     empty = report({cell("1"): row(Outcome.EMPTY, exception=None), cell("1", resolution=LATEST): PASS})
     assert differences(empty) == ((), 0)
