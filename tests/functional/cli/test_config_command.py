@@ -222,6 +222,8 @@ def test_a_search_refuses_a_flag_that_it_does_not_keep(project: Path, command: c
         (["--tb=short"], "There is no option --tb.", "-- --tb …"),
         (["--cov"], "There is no option --cov (did you mean --color?).", "-- --cov …"),
         (["-p", "no:cacheprovider"], "-pno:cacheprovider is no Python.", "-- -pno:cacheprovider …"),
+        (["python", "-m", "mine", "--n"], "There is no option -m.", "-- python -m mine …"),
+        (["--package", "pytest", "-k", "a"], "There is no option -k.", "-- -k …"),
         (["-ra"], "-ra is no requirements file.", "-- -ra …"),
         (["--verions", "1"], "There is no option --verions (did you mean --versions?).", "-- --verions …"),
     ],

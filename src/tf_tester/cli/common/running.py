@@ -65,11 +65,20 @@ class Splitting(click.Command):
             if re.fullmatch(_PYTESTS_OWN, whole) and not Path(whole[2:]).exists():
                 raise _not_ours(f"{whole} is no {'Python' if whole[1] == 'p' else 'requirements file'}", whole)
         try:
-            return super().parse_args(ctx, args)
+            return super().parse_args(ctx, list(args))
         except click.NoSuchOption as error:
             near = [one for one in error.possibilities or () if one.startswith(error.option_name[:4])]
             meant = f" (did you mean {' or '.join(near)}?)" if near else ""
-            raise _not_ours(f"There is no option {error.option_name}{meant}", error.option_name) from None
+            command = _command_in(args) or error.option_name
+            raise _not_ours(f"There is no option {error.option_name}{meant}", command) from None
+
+
+def _command_in(args: list[str]) -> str:
+    """Return a command that stands where tests do; empty: there is none."""
+    pairs = enumerate(zip(("", *args), args, strict=False))
+    names = r"python[\d.]*|pytest|py\.test|tox|nox"
+    start = next((at for at, (before, one) in pairs if re.fullmatch(names, one) and not before.startswith("-")), None)
+    return " ".join(args[start : start + 3]) if start is not None else ""
 
 
 def _not_ours(said: str, words: str) -> UsageError:

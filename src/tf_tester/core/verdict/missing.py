@@ -13,6 +13,7 @@ _FIXTURE = r"fixture '(\w+)' not found"
 _MARK = r"'(\w+)' not found in `markers`"
 _UNKNOWN_MARK = r"PytestUnknownMarkWarning: Unknown pytest\.mark\.(\w+)"
 _PROGRAM = r"^it could not be started: ([\w.+-]+): No such file or directory$"
+_NO_PROGRAM = r"^it could not be started: (\S+\.py): (?:Permission denied|Exec format error)$"
 _RUN_AS_A_MODULE = r"(?m)^\S*python[\d.]*: No module named ([A-Za-z_]\w*)"
 _RUNNER_NAMED = r"^pytest could not begin: file or directory not found: (pytest|py\.test|python[\d.]*)(?: |$)"
 _VARIABLE = r"[A-Z][A-Z\d_]*[A-Z\d]"
@@ -170,6 +171,8 @@ def _of(row: TestRow, packages: tuple[str, ...], remarks: tuple[str, ...]) -> It
         yield f"--env {name}=VALUE sets the variable {name}: of yours, tests have only those that are given so"
     for name in (*re.findall(_PROGRAM, text), *(re.findall(_RUN_AS_A_MODULE, row.stderr) if row.exit_code else ())):
         yield f"--with {DISTRIBUTIONS.get(name, name)} may bring {name}: a cell has only what it is given"
+    if (match := re.search(_NO_PROGRAM, text)) is not None:
+        yield f"{match[1]} is no program: -- python {match[1]} runs it, as the file does before --"
     if (match := re.search(_RUNNER_NAMED, text)) is not None:
         yield f"where tests are named, what follows -- goes to pytest itself, without the word {match[1]}"
     for name in (*re.findall(_FIXTURE, text), *re.findall(_MARK, text), *re.findall(_UNKNOWN_MARK, text)):

@@ -90,6 +90,10 @@ def module(name: str) -> TestRow:
             ),
             "where tests are named, what follows -- goes to pytest itself, without the word pytest",
         ),
+        (
+            TestRow("a/b.py", Outcome.CRASH, reason="it could not be started: a/b.py: Permission denied"),
+            "a/b.py is no program: -- python a/b.py runs it, as the file does before --",
+        ),
         (module("pkg_resources"), "--with 'setuptools<81' brings the module pkg_resources"),
         (module("mine"), "--with mine may bring the module mine; of your own it is found with --pythonpath FOLDER"),
         (TestRow("t", Outcome.ERROR, reason="fixture 'mocker' not found"), "--with pytest-mock brings mocker"),
