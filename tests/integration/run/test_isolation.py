@@ -579,7 +579,7 @@ GOES_DEEP = """
 import os
 here = os.getcwd()
 os.chdir(os.path.expanduser("~"))
-name = str(os.getpid())
+name = os.urandom(4).hex()
 for _ in range(1100):  # more than Python calls in one another
     os.mkdir(name)
     os.chdir(name)
