@@ -101,10 +101,13 @@ def make_sdist(
     requires_python: str | None = None,
     build_fails: str | None = None,
     build_runs: str = "",
+    build_requires: Iterable[str] = (),
+    build_asks: Iterable[str] = (),
 ) -> tuple[str, bytes]:
     """File name and bytes of a source distribution; its build gives what `make_wheel` gives for pure Python.
 
     `build_fails`: the build prints this and dies. `build_runs`: what it runs at its start.
+    `build_requires`: what it names, `build_asks`: what its back end asks for besides.
     """
     spelling = name.replace("-", "_")
     root = f"{spelling}-{version}"
@@ -112,9 +115,10 @@ def make_sdist(
     metadata = metadata_text(name, version, requires=requires, requires_python=requires_python)
     members: dict[str, str | bytes] = {f"src/{path}": content for path, content in installed.items()}
     members["PKG-INFO"] = metadata
-    members["pyproject.toml"] = _BUILD_SYSTEM
+    members["pyproject.toml"] = _BUILD_SYSTEM.replace("[]", str(list(build_requires)), 1)
     paths = {path: f"src/{path}" for path in installed}
-    members[_BACKEND_PATH] = build_runs + _backend(spelling, version, metadata, paths, build_fails)
+    backend = _backend(spelling, version, metadata, paths, build_fails)
+    members[_BACKEND_PATH] = build_runs + backend.replace("return []", f"return {list(build_asks)!r}")
     return f"{root}.tar.gz", _tar_gz({f"{root}/{path}": _bytes(text) for path, text in members.items()})
 
 

@@ -16,19 +16,17 @@ from packaging.utils import canonicalize_name
 from tf_tester.core.wheel.wheel_rules import check_metadata
 from tf_tester.errors import BadWheel, BuildEnded, BuildFailed, DownloadFailed
 from tf_tester.model.artifact import Artifact
-from tf_tester.model.host.exit import Exit
 from tf_tester.model.host.interpreter import Interpreter
-from tf_tester.model.host.world import Moved, World
 from tf_tester.model.lock import Pin
 from tf_tester.ports.fetch import Fetcher
 from tf_tester.ports.memory import Memos
 from tf_tester.ports.resolve import BuiltWheel
 from tf_tester.ports.store import Blobs
+from tf_tester.resolve.backend import SOURCE_DATE, BackEnd, BuildTask
 from tf_tester.resolve.confinement import Confinement
 from tf_tester.resolve.indexed_uv import IndexedUv
 from tf_tester.resolve.loopback import QuestionView
 from tf_tester.resolve.metadata import from_wheel
-from tf_tester.resolve.uv import SOURCE_DATE
 
 _NOT_SOURCE = (".venv", "venv", ".tox", ".nox", "node_modules", "__pycache__", "build", "dist", "*.egg-info")
 _SEEN_AT = Path("/tf-tester/source")
@@ -41,7 +39,7 @@ _ATTEMPTS = (
 
 
 class Builder:
-    """Builds with uv against the undated view of the loopback index; results are blobs like any other."""
+    """Builds with requirements of the undated view of the loopback index; results are blobs like any other."""
 
     def __init__(
         self,
@@ -54,7 +52,6 @@ class Builder:
         exclusive: Callable[[str], AbstractContextManager[None]],
         remove_tree: Callable[[Path], None],
     ) -> None:
-        self._uv = uv.uv
         self._loopback = uv.loopback
         self._metadata = uv.metadata
         self._workplace = uv.workplace
@@ -62,6 +59,7 @@ class Builder:
         self._blobs = blobs
         self._fetcher = fetcher
         self._confinement = confinement
+        self._backend = BackEnd(uv.uv, confinement, self.fresh)
         self._exclusive = exclusive
         """A lock by name over all processes that share the store."""
         self._remove_tree = remove_tree
@@ -102,7 +100,7 @@ class Builder:
             source = copies / folder.name
             shutil.copytree(folder, source, symlinks=True, ignore=shutil.ignore_patterns(*_NOT_SOURCE))
             _make_plain(source)
-            self._build(source, out, interpreter, folder.name, seen_at=_SEEN_AT / folder.name)
+            self._build(source, out, interpreter, folder.name)
             wheel = _only_wheel(out, folder.name)
             name, version = wheel.name.split("-")[:2]
             project = str(canonicalize_name(name))
@@ -111,13 +109,13 @@ class Builder:
         return Pin(project, version, built.filename, built.sha256, built.size, url=""), metadata
 
     def _make(self, sdist: Artifact, interpreter: Interpreter) -> BuiltWheel:
-        source = self._fetcher.fetch(sdist)
-        with self.fresh("build") as out:
-            # uv wants the sdist under its own name.
-            named = out / sdist.filename
-            shutil.copyfile(source, named)
-            _check_archive(named)
-            self._build(named, out, interpreter, sdist.project)
+        from tf_tester.resolve.archives import unpack  # and with it tarfile, for few runs
+
+        archive = self._fetcher.fetch(sdist)
+        with self.fresh("build") as out, self.fresh("source") as unpacked:
+            source = unpack(archive, sdist.filename, unpacked / "sdist")
+            _make_plain(source)
+            self._build(source, out, interpreter, sdist.project)
             return self._keep(_only_wheel(out, sdist.project), sdist)[0]
 
     def _keep(self, made: Path, sdist: Artifact) -> tuple[BuiltWheel, bytes]:
@@ -136,30 +134,23 @@ class Builder:
                 self._blobs.adopt(digest, made.name, "built here")
         return BuiltWheel(made.name, digest, size), metadata
 
-    def _build(
-        self, source: Path, out: Path, interpreter: Interpreter, name: str, *, seen_at: Path | None = None
-    ) -> None:
-        """Build. `seen_at`: where the build finds the source, if its sandbox can show it there."""
+    def _build(self, source: Path, out: Path, interpreter: Interpreter, name: str) -> None:
         view = QuestionView(interpreter, None, lambda _name: False, self._metadata.read, serves_files=True)
-        url = self._loopback.url(view)
+        task = BuildTask(source, _SEEN_AT / source.name, out, interpreter, self._loopback.url(view))
         try:
-            first_errors = ""
+            first_told = ""
             for constraint in _ATTEMPTS:
-                words = ["build", "--wheel", "--out-dir", str(out), "--python", str(interpreter.path)]
-                if constraint:
-                    limits = out / "build-constraints.txt"
-                    limits.write_text(constraint, encoding="ascii")
-                    words += ["--build-constraints", str(limits)]
-                end, errors = self._attempt(words, source, out, interpreter, seen_at=seen_at, index=url)
-                if end.code == 0:
+                built, told = self._backend.build(task, constraint)
+                if built:
                     return
-                first_errors = first_errors or errors
+                first_told = first_told or told
             if view.errors:
                 raise view.errors[0]
             raise BuildFailed(
                 f"{name} could not be built from source for Python {interpreter.label}.",
-                hint="Its build's own words are in the evidence; a compiler or a system library may be missing.",
-                detail=first_errors,
+                hint=self._confinement.hint(first_told)
+                or "Its build's own words are in the evidence; a compiler or a system library may be missing.",
+                detail=first_told,
             )
         except BuildEnded as ended:
             raise BuildFailed(
@@ -169,30 +160,6 @@ class Builder:
             ) from ended
         finally:
             self._loopback.forget(view)
-
-    def _attempt(
-        self,
-        words: list[str],
-        source: Path,
-        out: Path,
-        interpreter: Interpreter,
-        *,
-        seen_at: Path | None,
-        index: str,
-    ) -> tuple[Exit, str]:
-        moves = seen_at is not None and self._confinement.sandbox().moves
-        place = seen_at if seen_at is not None and moves else source
-        # A cache of its own: what a build leaves there, nobody else uses.
-        with self.fresh("home") as home, self.fresh("streams") as streams:
-            own = (out, home, *(() if moves else (source,)))
-            moved = (Moved(source, place),) if moves else ()
-            world = World((self._uv.path, *interpreter.folders), own, moved=moved, own=own)
-            command = self._uv.command([*words, "--", str(place)], cwd=out, index=index, home=home)
-            self._uv.check_not_stopped()
-            try:
-                return self._confinement.run(command, world, streams, scratch=(out, home, source))
-            finally:
-                self._uv.check_not_stopped()
 
     @contextmanager
     def fresh(self, word: str) -> Iterator[Path]:
@@ -228,12 +195,3 @@ def _only_wheel(folder: Path, name: str) -> Path:
     if len(wheels) != 1:
         raise BuildFailed(f"Building {name} left {len(wheels)} wheels instead of one.")
     return wheels[0]
-
-
-def _check_archive(path: Path) -> None:
-    """Refuse an sdist that isn't an archive before a builder unpacks it."""
-    import tarfile  # most runs build nothing
-
-    readable = zipfile.is_zipfile(path) if path.name.endswith(".zip") else tarfile.is_tarfile(path)
-    if not readable:
-        raise BuildFailed(f"{path.name} is not an archive.", hint="Try another version.")

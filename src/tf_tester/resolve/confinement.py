@@ -6,7 +6,9 @@ from pathlib import Path
 from msgspec import Struct
 
 from tf_tester.core.outcome.judge import how_it_died
+from tf_tester.core.outcome.sandboxed import no_network
 from tf_tester.errors import BuildEnded
+from tf_tester.model.host.abilities import IsolationKind
 from tf_tester.model.host.exit import Exit
 from tf_tester.model.host.limits import Limits
 from tf_tester.model.host.world import World
@@ -25,6 +27,14 @@ class Confinement(Struct, frozen=True):
     limits: Limits
     timeout: float | None
     """Seconds."""
+    network: bool = False
+    """Whether its sandbox lets a build reach the network."""
+
+    def hint(self, told: str) -> str:
+        """Return which option gives a build what its sandbox kept from it, by what it told; empty: it isn't that."""
+        if self.network or self.sandbox().name is IsolationKind.NONE or not (said := no_network(told)):
+            return ""
+        return f"The build says {said!r}: builds have no network; --build-network gives it to them."
 
     def run(self, command: Command, world: World, streams: Path, *, scratch: Sequence[Path]) -> tuple[Exit, str]:
         """Run a build and return how it ended and the last that it said on standard error.

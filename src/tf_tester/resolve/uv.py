@@ -12,8 +12,6 @@ from pathlib import Path
 from tf_tester.errors import OurFailure
 from tf_tester.ports.execute import Command
 
-SOURCE_DATE = 1_577_836_800
-"""What builds take for the time (https://reproducible-builds.org/specs/source-date-epoch): 1 January 2020, UTC."""
 _CACHE = "cache"
 
 
@@ -22,7 +20,7 @@ class Uv:
 
     def __init__(self, home: Path) -> None:
         self._home = home
-        """Private HOME, cache and temporary folder of uv and of the builds it starts."""
+        """Private HOME, cache and temporary folder of uv."""
         self._path: Path | None = None
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen[str]] = set()
@@ -63,16 +61,11 @@ class Uv:
                     ) from error
             return self._path
 
-    def command(self, words: Sequence[str], *, cwd: Path, index: str, home: Path | None = None) -> Command:
-        """Return how uv runs once, quietly, in a clean environment, with `index` as its only one.
-
-        `home` stands for the one that calls share.
-        """
-        home = home or self._home
-        home.mkdir(exist_ok=True)
+    def command(self, words: Sequence[str], *, cwd: Path, index: str) -> Command:
+        """Return how uv runs once, quietly, in a clean environment, with `index` as its only one."""
+        self._home.mkdir(exist_ok=True)
         argv = (str(self.path), *words[:1], "--no-config", "--no-progress", "--color=never", *words[1:])
-        # Modes of files go into wheels.
-        return Command(argv, _environment(home, index), cwd, umask=0o022)
+        return Command(argv, _environment(self._home, index), cwd, umask=0o022)
 
     def run(self, words: Sequence[str], *, cwd: Path, index: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run uv once, as `command` says; whoever calls judges the status.
@@ -140,8 +133,6 @@ def _environment(home: Path, index: str) -> dict[str, str]:
         "UV_HTTP_RETRIES": "0",
         # A page may wait for the network and metadata for a build; whether that takes too long is judged there.
         "UV_HTTP_TIMEOUT": "86400",
-        # The same source gives the same wheel, whenever it is built.
-        "SOURCE_DATE_EPOCH": str(SOURCE_DATE),
         "LANG": "C.UTF-8",
     }
     if "SYSTEMROOT" in os.environ:  # Windows' sockets don't work without it

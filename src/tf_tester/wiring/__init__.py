@@ -253,6 +253,7 @@ def _provisioning(
             sandbox=cache(lambda: _build_sandbox(settings, workplace, base.launchers)),
             limits=limits(settings, memory=total_memory()),
             timeout=settings.timeout.total_seconds(),
+            network=settings.build_network,
         ),
         exclusive=base.folder.exclusive,
         remove_tree=remove_tree,
@@ -432,8 +433,8 @@ def _sandbox(settings: Settings, workplace: Path, starter: Starter) -> tuple[San
 
 
 def _build_sandbox(settings: Settings, workplace: Path, starter: Starter) -> Sandbox:
-    """Return a sandbox as for tests, but with the network: uv asks our loopback. Raises `IsolationUnavailable`."""
-    changed = replace(settings, network=True, gpu=False, scratch=ScratchPlace.DISK)
+    """Return a sandbox as for tests, but with the network as builds may have it. Raises `IsolationUnavailable`."""
+    changed = replace(settings, network=settings.build_network, gpu=False, scratch=ScratchPlace.DISK)
     return _sandbox(changed, workplace, starter)[0]
 
 

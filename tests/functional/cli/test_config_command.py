@@ -164,6 +164,7 @@ def test_every_setting_has_its_flag(project: Path) -> None:
             ".",
             "--allow-build",
             "absl-py",
+            "--build-network",
             "--mirror",
             "tuna",
             "--mirror",
@@ -258,5 +259,5 @@ def test_the_shell_completes_words(project: Path, flag: str, begun: str, words: 
 
 def test_help_names_the_default(project: Path) -> None:
     help_text = " ".join(CliRunner().invoke(everything, ["--help"]).output.split())
-    assert "How long one cell may run. [default: 15m]" in help_text
+    assert "How long one cell, or one build, may run. [default: 15m]" in help_text
     assert "--keep / --no-keep" in help_text

@@ -17,7 +17,7 @@ from tf_tester.ports.tell import Tell
 
 SELECTING = ("package", "versions", "last", "pre", "yanked")
 """Settings that say which versions."""
-RESOLVING = ("python", "install-python", "resolve", "grace", "allow-build")
+RESOLVING = ("python", "install-python", "resolve", "grace", "allow-build", "build-network")
 """Settings that say with which Python and which dependencies."""
 FETCHING = ("mirror", "trust", "index-url", "extra-index-url", "find-links", "attestations", "store", "offline")
 """Settings that say where bytes come from and go to."""

@@ -88,6 +88,7 @@ class Settings(Struct, frozen=True):
     env: Mapping[str, str]
     pythonpath: tuple[Path, ...]
     allow_build: tuple[str, ...]
+    build_network: bool
     install_python: bool
     isolation: str
     """`auto`, `namespace`, `landlock` or `none`."""
@@ -573,6 +574,7 @@ TABLE: tuple[Setting, ...] = (
         "NAME",
         kind="list",
     ),
+    Setting("build-network", _switch, False, "Let sandboxed builds use the network.", kind="switch"),
     Setting(
         "mirror",
         _word_or_path,
@@ -660,7 +662,7 @@ TABLE: tuple[Setting, ...] = (
         "What one cell is expected to need; auto: what is known of it.",
         "SIZE|auto",
     ),
-    Setting("timeout", _some_time, "15m", "How long one cell may run.", "DURATION"),
+    Setting("timeout", _some_time, "15m", "How long one cell, or one build, may run.", "DURATION"),
     Setting("runner", _one_of(*RUNNERS), "auto", "Who runs the test; auto goes by its name.", choices=RUNNERS),
     Setting(
         "env",
@@ -726,7 +728,7 @@ TABLE: tuple[Setting, ...] = (
         "limit",
         _limit,
         {},
-        "Limit what a cell may use: memory, processes, scratch, output, file-size or open-files. Repeatable.",
+        "Limit what a cell or build may use: memory, processes, scratch, output, file-size or open-files. Repeatable.",
         "NAME=AMOUNT",
         kind="table",
         default_text=_DEFAULT_LIMITS,

@@ -18,6 +18,11 @@ _NO_NETWORK = re.compile(
     "|Address family not supported by protocol"
 )
 """What a system says where a sandbox has no network."""
+_NO_SERVICE = re.compile(
+    f"{_NO_NETWORK.pattern}|Connection refused|No address associated|[Cc]ould not resolve host|unable to resolve host"
+    "|EAI_AGAIN|dial tcp: lookup"
+)
+"""Likewise, and what curl, git, wget, Node.js and Go say, of the network or of a service on this machine."""
 _READ_ONLY = "Read-only file system"
 _NO_CALL = re.compile(r"\[Errno (?:1|38)\] (Operation not permitted|Function not implemented)|(SIGSYS)")
 """What it says where a filter refuses a call."""
@@ -116,6 +121,12 @@ def kept_from(told: str, walls: Walls, kept: Sequence[KeptPath] = ()) -> str:
     if (said := _NO_CALL.search(told)) is not None:
         return f"the system says {said[1] or said[2]!r}, as its filter of system calls does (--isolation none has none)"
     return ""
+
+
+def no_network(told: str) -> str:
+    """Return by which words a build that was kept from the network says so; empty: it doesn't."""
+    said = _NO_SERVICE.search(told)
+    return said[0] if said is not None else ""
 
 
 def _about(kept: KeptPath) -> str:

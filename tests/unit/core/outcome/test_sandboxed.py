@@ -2,7 +2,7 @@
 
 import pytest
 
-from tf_tester.core.outcome.sandboxed import AskedPath, KeptPath, PathRefusal, Walls, asked_paths, kept_from
+from tf_tester.core.outcome.sandboxed import AskedPath, KeptPath, PathRefusal, Walls, asked_paths, kept_from, no_network
 from tf_tester.model.host.limits import Limits
 
 MISSING, DENIED = PathRefusal.MISSING, PathRefusal.DENIED
@@ -71,3 +71,16 @@ def test_what_is_told_names_the_option(told: str, walls: Walls, kept: tuple[Kept
     found = kept_from(told, walls, kept)
     assert found.endswith(said) or said in found
     assert bool(found) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ("curl: (6) Could not resolve host: example.invalid", "Could not resolve host"),
+        ("ConnectionRefusedError: [Errno 111] Connection refused", "Connection refused"),
+        ("fatal: unable to access: could not resolve host: x", "could not resolve host"),
+        ("error: command 'cc' failed: No such file or directory", ""),
+    ],
+)
+def test_a_build_that_wanted_the_network_is_told_by_its_words(told: str, said: str) -> None:
+    assert no_network(told) == said
