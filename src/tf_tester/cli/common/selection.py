@@ -19,6 +19,8 @@ SELECTING = ("package", "versions", "last", "pre", "yanked")
 """Settings that say which versions."""
 RESOLVING = ("python", "install-python", "resolve", "grace", "allow-build", "build-network")
 """Settings that say with which Python and which dependencies."""
+HOLDING = ("timeout", "limit")
+"""Settings that say how builds of these are held, as tests are, for commands that run none."""
 FETCHING = ("mirror", "trust", "index-url", "extra-index-url", "find-links", "attestations", "store", "offline")
 """Settings that say where bytes come from and go to."""
 

@@ -10,14 +10,14 @@ from tf_tester.cli.common.options import EPILOG, options, settings_from
 from tf_tester.cli.common.output import say, say_json
 from tf_tester.cli.common.packages import index_requirements
 from tf_tester.cli.common.records import is_record, record_meant
-from tf_tester.cli.common.selection import FETCHING, RESOLVING, downloads_alone, selection_of
+from tf_tester.cli.common.selection import FETCHING, HOLDING, RESOLVING, downloads_alone, selection_of
 from tf_tester.core.text.sizes import count_text
 
 
 @click.command("diff", epilog=EPILOG, short_help="Tell what differs between two versions, or two records.")
 @click.argument("before", metavar="VERSION|RECORD")
 @click.argument("after", metavar="VERSION|RECORD")
-@options("package", "pre", "yanked", *RESOLVING, "with", *FETCHING, "color")
+@options("package", "pre", "yanked", *RESOLVING, *HOLDING, "with", *FETCHING, "color")
 @click.option(
     "--api/--no-api", default=True, show_default=True, help="Compare public names; that takes the whole wheels."
 )

@@ -9,7 +9,7 @@ import click
 
 from tf_tester.cli.common.options import EPILOG, options, settings_from
 from tf_tester.cli.common.packages import index_requirements
-from tf_tester.cli.common.selection import FETCHING, RESOLVING, SELECTING, listener, selection_of
+from tf_tester.cli.common.selection import FETCHING, HOLDING, RESOLVING, SELECTING, listener, selection_of
 from tf_tester.core.locks.lockfile import LockFormat
 from tf_tester.core.outcome.exits import code_of_errors
 from tf_tester.core.outcome.refused import outcome_of
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @click.command("download", epilog=EPILOG, short_help="Bring the wheels of many versions into a folder.")
-@options(*SELECTING, *RESOLVING, "with", *FETCHING, "color")
+@options(*SELECTING, *RESOLVING, *HOLDING, "with", *FETCHING, "color")
 @click.option(
     "--platform",
     "platforms",

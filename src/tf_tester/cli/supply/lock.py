@@ -12,7 +12,7 @@ from tf_tester.cli.common.options import EPILOG, options, settings_from
 from tf_tester.cli.common.output import say
 from tf_tester.cli.common.packages import with_indexes
 from tf_tester.cli.common.running import trial_of
-from tf_tester.cli.common.selection import FETCHING, RESOLVING, SELECTING, downloads_alone, selection_of
+from tf_tester.cli.common.selection import FETCHING, HOLDING, RESOLVING, SELECTING, downloads_alone, selection_of
 from tf_tester.core.locks.lockfile import LockFormat
 from tf_tester.core.outcome.exits import code_of_errors
 
@@ -29,7 +29,7 @@ _FORMATS = [str(one) for one in LockFormat if one is not LockFormat.NONE]
     short_help="Write the exact distributions of each version to files, or check such files.",
 )
 @click.argument("targets", nargs=-1, metavar="[FILE|FOLDER]...", type=click.Path(path_type=Path))
-@options(*SELECTING, *RESOLVING, "runner", "with", "requirements", "project", "group", *FETCHING, "color")
+@options(*SELECTING, *RESOLVING, *HOLDING, "runner", "with", "requirements", "project", "group", *FETCHING, "color")
 @click.option(
     "-d",
     "--dest",
