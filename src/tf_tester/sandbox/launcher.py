@@ -99,7 +99,7 @@ def carry_out(ahead: "Order", groups: "list[str]", take: "Callable[[], Order]", 
         # The kernel asks whether we may when they are opened: we still are who we were.
         joining = [os.open(f"{group}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC) for group in groups]
         if ahead["mode"] == "namespace":
-            enter_namespaces(network=ahead["network"])
+            enter_namespaces(network=ahead["network"], shared_memory=ahead["shared_memory"])
     except OSError as error:
         os.unlink(take()["file"])  # and with it there is the stream on which it can be said
         _refuse(tell, NO_SANDBOX, _reason(error))

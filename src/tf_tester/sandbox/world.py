@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     MountStep = tuple[str, Callable[..., None], tuple[object, ...]]
     """A place, what shows something there, and its words besides the place and the root."""
 
-_NAMESPACES = 0x00020000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000
-"""Mounts, host name, IPC, users, processes."""
-_NETWORK = 0x40000000
+_USERS, _IPC, _NETWORK = 0x10000000, 0x08000000, 0x40000000
+_OTHERS = 0x00020000 | 0x04000000 | 0x20000000
+"""Namespaces of mounts, host name, processes."""
+_QUEUES, _SEMAPHORES = 1024, "32000 256000 500 1024"
+"""System V message queues, each of 16 kB; semaphores of a set, of all, operations of a call, sets: some 16 MB each."""
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 # As container engines have it: they tell things of the whole machine.
 _HIDDEN_IN_PROC = ("acpi", "asound", "kcore", "keys", "latency_stats", "sched_debug", "scsi", "timer_list")
@@ -29,18 +31,33 @@ _ADDRESS, _ADDRESS_6 = bytes((198, 19, 255, 254)), bytes.fromhex("fd746674657374
 """Nobody's: of RFC 2544, for measurements, and of RFC 4193, for one's own."""
 
 
-def enter_namespaces(*, network: bool) -> None:
-    """Enter new namespaces of every kind."""
-    _enter(_NAMESPACES | (0 if network else _NETWORK))
-
-
-def _enter(namespaces: int) -> None:
-    """Enter namespaces with the caller's own ids: being root inside changes programs."""
+def enter_namespaces(*, network: bool, shared_memory: str) -> None:
+    """Enter new namespaces of every kind. `shared_memory`: bytes of all System V segments, where it is a number."""
     uid, gid = os.getuid(), os.getgid()
+    # What System V objects take, only control groups count. It is limited by a namespace's user 0 alone: who is another
+    # user has one around his own, in which he is 0, and is himself again within.
+    _enter(_USERS | _IPC, 0, 0)
+    _limit_shared(shared_memory)
+    _enter(_USERS | _OTHERS | (0 if network else _NETWORK), uid, gid)
+
+
+def _enter(namespaces: int, uid: int, gid: int) -> None:
+    """Enter namespaces in which the caller has these ids, and nobody else has any."""
+    outside = os.getuid(), os.getgid()
     check(libc.unshare(namespaces), "new namespaces")
     kernel.write("/proc/self/setgroups", "deny")
-    kernel.write("/proc/self/uid_map", f"{uid} {uid} 1")
-    kernel.write("/proc/self/gid_map", f"{gid} {gid} 1")
+    kernel.write("/proc/self/uid_map", f"{uid} {outside[0]} 1")
+    kernel.write("/proc/self/gid_map", f"{gid} {outside[1]} 1")
+
+
+def _limit_shared(size: str) -> None:
+    page = os.sysconf("SC_PAGESIZE")
+    wanted = {"shmall": str(int(size) // page)} if size.isdecimal() else {}
+    for name, value in {**wanted, "msgmni": str(_QUEUES), "sem": _SEMAPHORES}.items():
+        try:
+            kernel.write(f"/proc/sys/kernel/{name}", value)
+        except OSError:
+            pass  # an older kernel lets only root do it, and a container's engine may have made it read-only
 
 
 def make_world(ahead: "dict[str, Any]") -> None:
@@ -123,7 +140,7 @@ def _show_bind(target: str, root: str, source: str, writable: bool) -> None:
 
 def enter_view(order: "dict[str, Any]") -> None:
     """Enter the caller's own world with overlays in it: no sandbox. For the process itself."""
-    _enter(0x00020000 | 0x10000000)
+    _enter(0x00020000 | _USERS, os.getuid(), os.getgid())
     check(libc.mount(None, b"/", None, kernel.MS_REC | kernel.MS_PRIVATE, None), "private mounts")
     root = order["root"]
     _mount("tmpfs", root, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, _SMALL)

@@ -600,6 +600,48 @@ def _foreign_segment(scene: Scene, isolation: str) -> bool:
     return gone
 
 
+def _segment_bomb(scene: Scene, isolation: str) -> bool:
+    scene.facts["groups"] = False
+    scene.attack("segment_bomb", isolation)
+    return "all written" in scene.out
+
+
+def _message_bomb(scene: Scene, isolation: str) -> bool:
+    scene.attack("message_bomb", isolation)
+    return "all written" in scene.out
+
+
+def _semaphore_bomb(scene: Scene, isolation: str) -> bool:
+    scene.attack("semaphore_bomb", isolation)
+    return "all written" in scene.out
+
+
+def _pass_descriptor(scene: Scene, isolation: str) -> bool:
+    scene.facts["socket"] = str(scene.base / "victim" / "service")
+    scene.facts["abstract"] = scene.mark
+    scene.listen(socket.AF_UNIX, socket.SOCK_STREAM, scene.facts["socket"])
+    scene.listen(socket.AF_UNIX, socket.SOCK_STREAM, f"\0{scene.mark}")
+    scene.attack("pass_descriptor", isolation)
+    for service in scene.services:
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                heard, _ = service.accept()
+                with heard:
+                    _, descriptors, _, _ = socket.recv_fds(heard, 10, 4)
+                for descriptor in descriptors:
+                    os.close(descriptor)
+                if descriptors:
+                    return True
+    return False
+
+
+def _other_network(scene: Scene, isolation: str) -> bool:
+    scene.listen(socket.AF_UNIX, socket.SOCK_STREAM, f"\0{scene.mark}")
+    scene.facts["abstract"] = scene.mark
+    scene.attack("other_network", isolation)
+    return scene.is_heard()
+
+
 def script_of(attack: str) -> str:
     """Return the script of an attack; one that is tried in another way has a word more in its name."""
     name = attack.removeprefix("_")
