@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from tf_tester.core.wheel.wheel_rules import MAX_FILES, check_name, check_unpacked_size
+from tf_tester.core.wheel.archive_layout import check_layout
+from tf_tester.core.wheel.wheel_rules import MAX_FILES, check_members, check_name, check_unpacked_size
 from tf_tester.errors import BadWheel, BuildFailed
 
 _PROGRAM = 0o100
@@ -36,6 +37,26 @@ def unpack(archive: Path, name: str, place: Path) -> Path:
         raise BuildFailed(f"{name} is not an archive that can be read: {error}.", hint="Make it anew.") from error
     entries = list(place.iterdir())
     return entries[0] if len(entries) == 1 and entries[0].is_dir() and not entries[0].is_symlink() else place
+
+
+def check_wheel(wheel: Path, name: str) -> None:
+    """Refuse a wheel that would unpack to far more than it has, or be read in two ways. Raises `BuildFailed`."""
+    try:
+        with zipfile.ZipFile(wheel) as packed, wheel.open("rb") as stream:
+            members, size = packed.infolist(), wheel.stat().st_size
+            check_members(members, size)
+
+            def read(start: int, length: int) -> bytes:
+                stream.seek(start)
+                return stream.read(length)
+
+            check_layout(members, packed.start_dir, size, read)
+    except BadWheel as error:
+        raise BuildFailed(
+            f"What a build requires, {name}, is refused: {error}.", hint="Ask whoever made it."
+        ) from error
+    except _BROKEN as error:
+        raise BuildFailed(f"What a build requires, {name}, can't be read: {error}.", hint="Ask its maker.") from error
 
 
 def _unzip(archive: Path, place: Path) -> None:

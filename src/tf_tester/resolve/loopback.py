@@ -164,7 +164,12 @@ class LoopbackIndex:
             view.seen[(artifact.project, artifact.version)] = metadata
             return 200, "text/plain", metadata
         if view.serves_files:
-            return 200, "application/octet-stream", self._fetcher.fetch(artifact)
+            from tf_tester.resolve.archives import check_wheel  # few runs build
+
+            # uv installs it without any limits: they are the sandbox's.
+            wheel = self._fetcher.fetch(artifact)
+            check_wheel(wheel, artifact.filename)
+            return 200, "application/octet-stream", wheel
         return 404, "text/plain", b"this view has metadata only"
 
 

@@ -167,3 +167,12 @@ def test_an_environment_of_a_build_cannot_be_changed_by_it(user: User, index: Si
     index.add_sdist(*make_sdist("toy", "0.7", build_runs=runs), upload_time=DAY)
     run = user.run("test", "check.py", "--versions", "0.7", "--allow-build", "toy", "--isolation", isolation)
     assert run.outcomes() == {"0.7": "pass"}, run.results()
+
+
+def test_what_a_build_requires_is_no_bomb(user: User, index: Simulator, isolation: str) -> None:
+    """It is installed before the build, where nothing limits it."""
+    index.add_wheel(*make_wheel("helper", "1.0", files={"zeros": bytes(80 << 20)}), upload_time=DAY)
+    index.add_sdist(*make_sdist("toy", "0.7", build_requires=["helper"]), upload_time=DAY)
+    run = user.run("test", "check.py", "--versions", "0.7", "--allow-build", "toy", "--isolation", isolation)
+    assert run.outcomes() == {"0.7": "build-failed"}, run.out
+    assert "helper-1.0-py3-none-any.whl, is refused" in run.results()["0.7"]["summary"]
