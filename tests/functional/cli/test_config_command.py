@@ -13,8 +13,11 @@ from tf_tester.cli.common.options import options, settings_from
 from tf_tester.cli.common.settings import project_file, read_settings
 from tf_tester.cli.explain.bisect import command as bisect
 from tf_tester.cli.explain.blame import command as blame
+from tf_tester.cli.explain.diff import command as diff
 from tf_tester.cli.host import config
 from tf_tester.cli.run import test as test_module
+from tf_tester.cli.supply.download import command as download
+from tf_tester.cli.supply.lock import command as lock
 from tf_tester.core.config.settings import TABLE, ResolvedSettings
 from tf_tester.errors import ConfigError, UsageError
 
@@ -205,6 +208,12 @@ def test_every_setting_has_its_flag(project: Path) -> None:
 def test_a_wrong_flag_is_a_sentence_of_ours(project: Path) -> None:
     with pytest.raises(ConfigError, match="--runner must be auto, script, pytest or unittest, not 'nose'"):
         settings_of("--runner", "nose")
+
+
+@pytest.mark.parametrize("command", [diff, download, lock], ids=["diff", "download", "lock"])
+def test_what_builds_takes_the_limits_of_builds(command: click.Command) -> None:
+    help_text = CliRunner().invoke(command, ["--help"]).output
+    assert all(flag in help_text for flag in ("--timeout", "--limit", "--build-network"))
 
 
 @pytest.mark.parametrize("command", [bisect, blame], ids=["bisect", "blame"])
