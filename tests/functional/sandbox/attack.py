@@ -1,11 +1,16 @@
-"""Run one hostile script through the executor in the isolation named: `python attack.py FACTS.json`, as any user."""
+"""Run hostile scripts through the executor in the isolation named, as any user: `python attack.py`.
+
+Each line of standard input is the path of an attack's facts. A process is forked for it, and its exit code is printed;
+how the script ended is then in `end.json` beside the facts, and what went wrong here in `driver-stderr`.
+"""
 
 import json
 import os
 import sys
+import traceback
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -31,7 +36,32 @@ NOTHING = Limits()
 
 
 def main() -> None:
-    facts: dict[str, Any] = json.loads(Path(sys.argv[1]).read_text())
+    for line in sys.stdin:
+        pid = os.fork()
+        if not pid:
+            attack_alone(Path(line.rstrip("\n")))
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+
+
+def attack_alone(order: Path) -> NoReturn:
+    """End this process, with 0 if the script was run."""
+    code = 1
+    try:
+        os.chdir(order.parent)
+        stderr = os.open("driver-stderr", os.O_CREAT | os.O_WRONLY, 0o600)
+        for stream, descriptor in enumerate((os.open(os.devnull, os.O_RDONLY), stderr, stderr)):
+            os.dup2(descriptor, stream)
+        os.closerange(3, 256)
+        attack(json.loads(order.read_text()))
+        code = 0
+    except BaseException:  # noqa: BLE001 - what was forked must never go on as the one that forks
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def attack(facts: dict[str, Any]) -> None:
     base = Path(facts["base"])
     sandbox: Sandbox
     match facts["isolation"]:
@@ -56,7 +86,9 @@ def main() -> None:
         catch=base / "caught",
     )
     command = Command(
-        (facts["python"], "-B", str(base / "script.py"), json.dumps(facts)), {"PATH": os.defpath}, base / "scratch"
+        (facts["python"], "-S", "-B", str(base / "script.py"), json.dumps(facts)),
+        {"PATH": os.defpath},
+        base / "scratch",
     )
     groups = ControlGroups() if facts["groups"] else ControlGroups(base / "nowhere", base / "nowhere")
     with closing(LaunchServer()) as launchers:
@@ -68,7 +100,7 @@ def main() -> None:
             limits=limits,
             scratch=(base / "scratch",),
         )
-    print(msgspec.json.encode(end).decode())
+    (base / "end.json").write_bytes(msgspec.json.encode(end))
 
 
 if __name__ == "__main__":

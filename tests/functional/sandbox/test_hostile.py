@@ -61,14 +61,59 @@ def stage() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+class Drivers:
+    """What runs the scripts, a process for each user and Python: what it imports takes longer than most attacks."""
+
+    def __init__(self, stage: Path) -> None:
+        self.stage = stage
+        self._started: dict[tuple[str, int], subprocess.Popen[str]] = {}
+
+    def attack(self, order: Path, python: str, uid: int) -> int:
+        """Run the script of these facts in a process of its own; return that one's exit code."""
+        driver = self._started.get((python, uid)) or self._start(python, uid)
+        assert driver.stdin is not None
+        assert driver.stdout is not None
+        driver.stdin.write(f"{order}\n")
+        driver.stdin.flush()
+        return int(driver.stdout.readline())
+
+    def _start(self, python: str, uid: int) -> "subprocess.Popen[str]":
+        driver = self._started[python, uid] = subprocess.Popen(
+            [python, str(self.stage / "attack.py")],
+            env={"PATH": os.defpath, "PYTHONPATH": str(self.stage), "PYTHONDONTWRITEBYTECODE": "1"},
+            cwd=self.stage,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            **as_user(uid),
+        )
+        return driver
+
+    def end(self) -> None:
+        for driver in self._started.values():
+            driver.communicate()
+
+
+@pytest.fixture(scope="module")
+def drivers(stage: Path) -> Iterator[Drivers]:
+    made = Drivers(stage)
+    yield made
+    made.end()
+
+
+def as_user(uid: int) -> dict[str, Any]:
+    """Return how to start a process of this user."""
+    return {"user": uid, "group": uid, "extra_groups": []} if ROOT and uid else {}
+
+
 class Scene:
     """One user's things, some of them worth attacking, and what becomes of them."""
 
-    def __init__(self, base: Path, user: str, stage: Path, python: str) -> None:
+    def __init__(self, base: Path, user: str, drivers: Drivers, python: str) -> None:
         self.base = base
         self.user = user
         self.uid = 0 if user == "root" else ANYBODY if ROOT else os.getuid()
-        self.stage = stage
+        self.drivers = drivers
         self.python = python
         self.mark = f"mark-{base.name}"
         self.services: list[socket.socket] = []
@@ -143,7 +188,7 @@ class Scene:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
-            **self._as_user(),
+            **as_user(self.uid),
         )
         assert answers(victim)  # it is what it is going to be
         self.facts["victim_process"] = victim.pid
@@ -154,9 +199,6 @@ class Scene:
 
         self.clean.callback(end)
         return victim
-
-    def _as_user(self) -> dict[str, Any]:
-        return {"user": self.uid, "group": self.uid, "extra_groups": []} if ROOT and self.uid else {}
 
     def attack(self, script: str, isolation: str) -> dict[str, Any]:
         """Run a hostile script; how it ended."""
@@ -170,17 +212,9 @@ class Scene:
                 for name in (".", *folders, *files):
                     os.lchown(Path(place, name), self.uid, self.uid)
         (self.base / "home" / "credentials").chmod(0o600)
-        done = subprocess.run(
-            [self.python, str(self.stage / "attack.py"), str(order)],
-            env={"PATH": os.defpath, "PYTHONPATH": str(self.stage), "PYTHONDONTWRITEBYTECODE": "1"},
-            cwd=self.base,
-            capture_output=True,
-            text=True,
-            check=False,
-            **self._as_user(),
-        )
-        assert done.returncode == 0, done.stderr
-        end: dict[str, Any] = json.loads(done.stdout)
+        code = self.drivers.attack(order, self.python, self.uid)
+        assert code == 0, (self.base / "driver-stderr").read_text()
+        end: dict[str, Any] = json.loads((self.base / "end.json").read_text())
         assert not end["sandbox_error"], end  # a sandbox that did not start blocks nothing
         assert not end["spawn_error"], end
         return end
@@ -203,13 +237,13 @@ def answers(victim: "subprocess.Popen[bytes]") -> bool:
 
 
 @pytest.fixture(params=USERS)
-def scene(request: pytest.FixtureRequest, stage: Path) -> Iterator[Scene]:
+def scene(request: pytest.FixtureRequest, drivers: Drivers) -> Iterator[Scene]:
     python = _python_for(request.param)
     if python is None:
         pytest.skip("there is no Python of this version that every user can start")
     base = Path(tempfile.mkdtemp(prefix="tf-tester-hostile-"))
     base.chmod(0o755)
-    made = Scene(base, request.param, stage, python)
+    made = Scene(base, request.param, drivers, python)
     with made.clean:
         yield made
     shutil.rmtree(base)
