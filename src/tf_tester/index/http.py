@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from tf_tester.core.index.links import display_url, local_path, without_credentials
 from tf_tester.core.index.simple import ACCEPT, JSON_TYPE, parse_page, parse_serials, render_json
+from tf_tester.core.index.told_values import without_future
 from tf_tester.errors import IndexUnreachable, NotAPage, TfTesterError, UnknownProject
 from tf_tester.model.artifact import ProjectPage
 from tf_tester.ports.index import CachedPage, GetPage, PageCache, PageResponse, Serials
@@ -181,7 +182,11 @@ class HttpIndex:
         except NotAPage as error:
             reason = f"{self._host} answered with something that isn't an index page"
             raise self._unreachable(reason, str(error)) from error
-        return replace(page, serial=page.serial if page.serial is not None else response.serial)
+        return self._possible(replace(page, serial=page.serial if page.serial is not None else response.serial))
+
+    def _possible(self, page: ProjectPage) -> ProjectPage:
+        artifacts = without_future(page.artifacts, self._now())
+        return page if artifacts == page.artifacts else replace(page, artifacts=artifacts)
 
     def _is_as_listed(self, project: str, parsed: _Known | None) -> bool:
         page = parsed.page if parsed else None
@@ -196,7 +201,7 @@ class HttpIndex:
         if cached.missing:
             return _Known(None, cached.fetched)
         try:
-            page = parse_page(cached.body, cached.content_type, key, project)
+            page = self._possible(parse_page(cached.body, cached.content_type, key, project))
             return _Known(replace(page, behind=self._is_behind(page)), cached.fetched)
         except NotAPage:
             return None

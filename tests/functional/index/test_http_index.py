@@ -69,6 +69,16 @@ def test_a_json_page_is_read_in_full(rig: Rig) -> None:
     assert (page.serial, page.stale) == (rig.simulator.serial, False)
 
 
+def test_a_time_that_is_yet_to_come_is_none(rig: Rig) -> None:
+    """Nor where it is read again from what was kept."""
+    rig.simulator.add_wheel(*make_wheel("toy", "2.0"), upload_time="2026-01-03T00:00:00Z")
+    for _ in range(2):
+        assert [one.upload_time is None for one in rig.index().page("toy").artifacts] == [False, True]
+    rig.later()
+    rig.time += timedelta(days=3)
+    assert all(one.upload_time for one in rig.index().page("toy").artifacts)
+
+
 def test_an_html_page_is_read_as_far_as_html_goes(rig: Rig) -> None:
     rig.simulator.speaks_json = False
     expected = replace(rig.artifact, size=None, upload_time=None)

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from tf_tester.core.index.links import resolve_link
+from tf_tester.core.index.told_values import reason, requires_python, upload_time
 from tf_tester.errors import NotAPage
 from tf_tester.model.artifact import Artifact, ProjectPage, ProjectStatus, split_filename
 
@@ -159,23 +160,13 @@ def _artifact_of_json(file: _File, page_url: str, belongs: "_Belongs") -> Artifa
         url=resolve_link(page_url, file.url),
         sha256=file.hashes.sha256,
         size=file.size,
-        upload_time=_time(file.upload_time) if file.upload_time else None,
+        upload_time=upload_time(file.upload_time) if file.upload_time else None,
         requires_python=file.requires_python,
         yanked="" if file.yanked is True else file.yanked or None,
         metadata=metadata if isinstance(metadata, bool | None) else metadata.sha256 or True,
         provenance=resolve_link(page_url, file.provenance) if file.provenance else None,
     )
     return _checked(told, belongs)
-
-
-def _time(text: str) -> datetime | None:
-    try:
-        time = datetime.fromisoformat(text)
-        if time.tzinfo is UTC:
-            return time
-        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _serial(value: int | str | None) -> int | None:
@@ -322,8 +313,8 @@ def _checked(file: _UncheckedFile, belongs: _Belongs) -> Artifact | None:
         sha256=file.sha256.lower() if file.sha256 is not None else None,
         size=file.size,
         upload_time=file.upload_time,
-        requires_python=file.requires_python or None,
-        yanked=file.yanked,
+        requires_python=requires_python(file.requires_python),
+        yanked=None if file.yanked is None else reason(file.yanked),
         metadata_sha256=metadata_sha256,
         provenance=file.provenance,
     )
@@ -372,6 +363,8 @@ def render_json(page: ProjectPage, rewrite: Callable[[Artifact], str]) -> bytes:
         document["project-status"] = _table(source.get("project-status")) | {"status": page.status}
     elif not isinstance(document.get("project-status", {}), dict):
         del document["project-status"]
+    if isinstance(why := _table(document.get("project-status")).get("reason"), str):
+        document["project-status"] = {**document["project-status"], "reason": reason(why)}
     return msgspec.json.encode(document)
 
 
@@ -411,7 +404,7 @@ def _file_of(artifact: Artifact, url: str, told: dict[str, Any]) -> dict[str, An
         "requires-python": artifact.requires_python,
         "yanked": False if artifact.yanked is None else artifact.yanked or True,
     }
-    for name in ("core-metadata", "dist-info-metadata", "provenance"):
+    for name in ("core-metadata", "dist-info-metadata", "provenance", "size", "upload-time"):
         file.pop(name, None)  # as it was checked, below
     if artifact.size is not None:
         file["size"] = artifact.size

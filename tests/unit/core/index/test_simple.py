@@ -114,10 +114,23 @@ def test_the_newer_name_of_metadata_wins() -> None:
         ("2021-05-05T14:18:17", datetime(2021, 5, 5, 14, 18, 17, tzinfo=UTC)),
         ("yesterday", None),
         ("0001-01-01T00:00:00+23:59", None),
+        ("1970-01-01T00:00:00Z", None),
     ],
 )
 def test_upload_times_are_utc_or_unknown(text: str, read: datetime | None) -> None:
     assert only(json_page(file(upload_time=text))).upload_time == read
+
+
+def test_what_cannot_be_is_not_handed_on() -> None:
+    """Neither from what was read, nor beside it."""
+    entry = file(upload_time="0004-01-01T00:00:00Z", requires_python="3,x\x07", yanked="red \x1b[31m,\nall")
+    page = parse(json_page(entry, status={"status": "archived", "reason": "gone\u202e\r\nSet-Cookie: x"}))
+    told = json.loads(render_json(page, lambda artifact: artifact.url))
+    assert "upload-time" not in told["files"][0] and told["files"][0]["requires-python"] is None
+    assert told["files"][0]["yanked"] == "red [31m, all"
+    assert told["project-status"] == {"status": "archived", "reason": "gone Set-Cookie: x"}
+    anchor = f'<a href="{WHEEL}#sha256={HASH}" data-yanked="a&#10;b" data-requires-python="&gt;=3.6.*">x</a>'
+    assert (only(html_page(anchor)).yanked, only(html_page(anchor)).requires_python) == ("a b", ">=3.6")
 
 
 def test_relative_links_are_relative_to_the_page() -> None:
