@@ -60,7 +60,7 @@ class FirstIndex:
             return page
         known = {artifact.filename for artifact in followed.artifacts}
         more = tuple(artifact for artifact in page.artifacts if artifact.filename not in known)
-        return replace(followed, artifacts=(*followed.artifacts, *more))
+        return replace(followed, artifacts=(*followed.artifacts, *more)).offered()
 
 
 def _first(indexes: Sequence[tuple[Promise, Index]], project: str) -> ProjectPage | None:

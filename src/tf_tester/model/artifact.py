@@ -100,6 +100,12 @@ class ProjectPage(Struct, frozen=True):
     source: bytes = b""
     """The PEP 691 JSON that it was read from, where it was: what we don't know of is still in it."""
 
+    def offered(self) -> "ProjectPage":
+        """Return it without files where the project is in quarantine (PEP 792): an index must not offer them then."""
+        if self.status != ProjectStatus.QUARANTINED or not self.artifacts:
+            return self
+        return replace(self, artifacts=())
+
     def promised(self, promise: Promise) -> "ProjectPage":
         """Return it with somebody else's word for its hashes."""
         return replace(self, artifacts=tuple(replace(one, promise=promise) for one in self.artifacts))

@@ -25,7 +25,7 @@ from tf_tester.core.index.simple import canonical, render_names_html, render_nam
 from tf_tester.core.index.views import AllowedFiles, IndexView, split_view
 from tf_tester.core.text.printable import printable
 from tf_tester.errors import BadView, BadWheel, DownloadFailed, IndexUnreachable, TfTesterError, UnknownProject
-from tf_tester.model.artifact import Artifact, Promiser
+from tf_tester.model.artifact import Artifact, ProjectStatus, Promiser
 from tf_tester.model.source import AUTHORITY, Source
 from tf_tester.ports.fetch import Fetcher
 from tf_tester.ports.index import Index
@@ -263,6 +263,8 @@ class App:
 
     async def _file(self, project: str, sha256: str, filename: str, request: web.BaseRequest) -> Response:
         page = await self._pages.get(project, IndexView())
+        if page.page.status is ProjectStatus.QUARANTINED:
+            return text_response(404, f"{project} is in quarantine: its index suspects it of doing harm.")
         artifact = page.artifacts.get(filename)
         if artifact is not None and artifact.sha256 == sha256:
             return await self._whole(artifact, request)

@@ -9,6 +9,7 @@ import random
 import re
 import signal
 import socket
+import sqlite3
 import ssl
 import subprocess
 import sys
@@ -364,6 +365,24 @@ def test_what_was_fetched_is_there_after_a_restart_and_offline(user: User, index
     with serving(user, "--offline") as running:
         assert running.get(path).body == big
         assert running.get("/simple/toy/").status == 502
+
+
+def test_a_project_in_quarantine_is_not_handed_out_though_it_is_kept(user: User, index: Simulator, big: bytes) -> None:
+    """PEP 792; neither while the upstream says so, nor while it says nothing any more."""
+    with serving(user) as running:
+        path = running.file("big", BIG)
+        assert running.get(path).body == big
+    index.add_project("big", status="quarantined")
+    with sqlite3.connect(user.store / "ledger.sqlite") as ledger:
+        ledger.execute("UPDATE page SET fetched = '2020-01-01T00:00:00+00:00'")
+    ledger.close()
+    for words in ((), ("--offline",)):
+        with serving(user, *words) as running:
+            page = json.loads(running.get("/simple/big/", Accept=JSON).body)
+            assert (page["files"], page["project-status"]["status"]) == ([], "quarantined")
+            answer = running.get(path)
+            assert answer.status == 404
+            assert b"in quarantine" in answer.body
 
 
 # -- views

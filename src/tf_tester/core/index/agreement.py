@@ -36,7 +36,7 @@ def agreed(project: str, pages: Sequence[MirrorPage]) -> ProjectPage:
     serials = [one.page.serial for one in pages if one.page.serial is not None]
     statuses = {one.page.status for one in pages}
     worst = next((one for one in ProjectStatus if one in statuses), ProjectStatus.ACTIVE)
-    return ProjectPage(project, tuple(files), max(serials, default=None), worst)
+    return ProjectPage(project, tuple(files), max(serials, default=None), worst).offered()
 
 
 def _together(offers: Sequence[tuple[MirrorPage, Artifact]]) -> Artifact | None:

@@ -40,11 +40,11 @@ def canonical(name: str) -> str:
 def parse_page(body: bytes, content_type: str, url: str, project: str) -> ProjectPage:
     """Return the page of `project` (canonical name) as served at `url`. Raises `NotAPage`.
 
-    What it is decides the first byte, not `content_type` alone: static mirrors send JSON as octet-stream.
+    What it is decides the first byte, not `content_type` alone: static mirrors send JSON as octet-stream. Of a project
+    in quarantine no files are told, whatever the page has.
     """
-    if body.lstrip()[:1] == b"{" or "json" in content_type.lower():
-        return _parse_json(body, url, project)
-    return _parse_html(body, url, project)
+    is_json = body.lstrip()[:1] == b"{" or "json" in content_type.lower()
+    return (_parse_json if is_json else _parse_html)(body, url, project).offered()
 
 
 class _Listed(msgspec.Struct, gc=False):

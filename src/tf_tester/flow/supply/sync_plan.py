@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from msgspec import Struct, field
-from msgspec.structs import replace
 
 from tf_tester.core.index.simple import render_json
 from tf_tester.core.locks.closure import Closure, ReplicaRules, TargetRequirement
@@ -111,7 +110,6 @@ def plan(
             page = pages.known.get(project)
             if page is not None and page.status is ProjectStatus.QUARANTINED:
                 found.remarks.append(f"{project} is in quarantine at the upstream: nothing of it is kept")
-                page = replace(page, artifacts=())
             closure.learn_page(project, page)
         for wheel, answer in zip(wheels, pool.map(lambda one: _read(one, metadata), wheels), strict=True):
             if isinstance(answer, TfTesterError):

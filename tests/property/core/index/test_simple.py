@@ -10,14 +10,17 @@ from msgspec.structs import replace
 
 from tf_tester.core.index.links import resolve_link
 from tf_tester.core.index.simple import JSON_TYPE, parse_page, render_json
+from tf_tester.core.index.told_values import reason, requires_python
 from tf_tester.errors import NotAPage
 from tf_tester.model.artifact import Artifact, ProjectPage
 
 HOST = "https://index.example"
 hashes = st.binary(min_size=32, max_size=32).map(bytes.hex)
 versions = st.from_regex(r"[0-9]{1,3}(\.[0-9]{1,3}){0,3}(rc[0-9])?(\+cpu[0-9])?", fullmatch=True)
-times = st.datetimes(timezones=st.just(UTC)).filter(lambda moment: moment.year >= 1000)
+times = st.datetimes(timezones=st.just(UTC)).filter(lambda moment: moment.year >= 1998)
 texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20)
+reasons = texts.map(reason)
+pythons = (texts | st.sampled_from([">=3.6", ">=3.6.*", "<4,>=2.7"])).map(requires_python)
 
 
 @st.composite
@@ -33,8 +36,8 @@ def artifacts(draw: st.DrawFn, project: str = "some-project") -> Artifact:
         sha256=draw(st.none() | hashes),
         size=draw(st.none() | st.integers(0, 2**50)),
         upload_time=draw(st.none() | times),
-        requires_python=draw(st.none() | texts),
-        yanked=draw(st.none() | st.just("") | texts),
+        requires_python=draw(st.none() | pythons),
+        yanked=draw(st.none() | st.just("") | reasons),
         metadata_sha256=draw(st.none() | st.just("") | hashes),
     )
 
@@ -45,7 +48,7 @@ pages = st.builds(
     artifacts=st.lists(artifacts(), max_size=6, unique_by=lambda artifact: artifact.filename).map(tuple),
     serial=st.none() | st.integers(0, 2**60),
     status=st.sampled_from(["active", "archived", "quarantined", "deprecated"]),
-)
+).map(ProjectPage.offered)
 
 
 @given(pages)

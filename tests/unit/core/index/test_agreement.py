@@ -95,13 +95,18 @@ def test_what_only_one_tells_is_taken_and_contradictions_are_not() -> None:
         MirrorPage(
             "b",
             "b",
-            page(file("1", yanked="bad"), file("2", upload_time=WHEN + timedelta(days=1)), status="quarantined"),
+            page(file("1", yanked="bad"), file("2", upload_time=WHEN + timedelta(days=1)), status="archived"),
         ),
     ]
     found = agreed("toy", pages)
     assert (found.artifacts[0].size, found.artifacts[0].upload_time, found.artifacts[0].yanked) == (5, WHEN, "bad")
     assert found.artifacts[1].upload_time is None
-    assert (found.serial, found.status) == (3, "quarantined")
+    assert (found.serial, found.status) == (3, "archived")
+
+
+def test_a_project_that_one_says_is_in_quarantine_has_no_files() -> None:
+    pages = [MirrorPage("a", "a", page(file("1"))), MirrorPage("b", "b", page(file("1"), status="quarantined"))]
+    assert (names(agreed("toy", pages)), agreed("toy", pages).status) == ([], "quarantined")
 
 
 def test_the_authority_s_word_is_taken_alone_as_long_as_it_speaks() -> None:

@@ -208,9 +208,18 @@ def test_a_file_without_a_sha256_is_kept_without() -> None:
 
 @pytest.mark.parametrize("wrong", [{"size": "big"}, {"size": -1}, {"yanked": 7}, {"hashes": []}, {"url": None}])
 def test_a_file_with_a_value_of_a_wrong_type_is_left_out_and_the_page_stands(wrong: dict[str, Any]) -> None:
-    page = parse(json_page(file("six-1.0.tar.gz", **wrong), file(), status="quarantined"))
+    page = parse(json_page(file("six-1.0.tar.gz", **wrong), file(), status="archived"))
     assert [artifact.filename for artifact in page.artifacts] == [WHEEL]
-    assert page.status == "quarantined"
+    assert page.status == "archived"
+
+
+def test_a_project_in_quarantine_has_no_files_whatever_its_page_says() -> None:
+    """PEP 792: an index must not offer them; one of before may be kept somewhere."""
+    page = parse(json_page(file(), status={"status": "quarantined"}))
+    assert (page.artifacts, page.status) == ((), "quarantined")
+    assert json.loads(render_json(page, lambda artifact: artifact.url))["files"] == []
+    head = '<meta name="pypi:project-status" content="quarantined">'
+    assert parse(html_page(f'<a href="{WHEEL}#sha256={HASH}">x</a>', head=head)).artifacts == ()
 
 
 def test_of_two_files_of_one_name_the_first_counts() -> None:
