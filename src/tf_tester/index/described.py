@@ -18,6 +18,12 @@ class DescribedIndex:
         """Wrap an index. `digest`: SHA-256 of a wheel's METADATA where that is in the store, verified."""
         self._index = index
         self._digest = digest
+        self._doubted: set[str] = set()
+        """SHA-256 of wheels whose METADATA turned out not to be what the index promises."""
+
+    def doubt(self, artifact: Artifact) -> None:
+        """Take an index's word for a wheel's METADATA no more: what is in the store counts, else nothing."""
+        self._doubted.add(artifact.sha256 or "")
 
     def page(self, project: str) -> ProjectPage:
         page = self._index.page(project)
@@ -25,7 +31,9 @@ class DescribedIndex:
         return page if artifacts == page.artifacts else replace(page, artifacts=artifacts)
 
     def _described(self, artifact: Artifact) -> Artifact:
-        if artifact.metadata_sha256 is not None or artifact.sha256 is None or not artifact.is_wheel:
+        if artifact.sha256 is None or not artifact.is_wheel:
+            return artifact
+        if artifact.metadata_sha256 is not None and artifact.sha256 not in self._doubted:
             return artifact
         digest = self._digest(artifact)
-        return artifact if digest is None else replace(artifact, metadata_sha256=digest)
+        return artifact if digest == artifact.metadata_sha256 else replace(artifact, metadata_sha256=digest)

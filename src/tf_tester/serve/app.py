@@ -5,6 +5,7 @@ it or the connection is cut before its end; an upstream that is gone costs nothi
 """
 
 import asyncio
+import hashlib
 import re
 import time
 import weakref
@@ -57,6 +58,8 @@ class ServedIndex(Struct, frozen=True):
     fetcher: Fetcher
     blobs: Blobs
     metadata: Callable[[Artifact], bytes]
+    doubt: Callable[[Artifact], None]
+    """Hears of wheels whose METADATA isn't what their page promises: it is to promise it no more."""
     allowed: Callable[[str], AllowedFiles | None]
     """What the lock of a name has; None where there is none."""
     stop: Callable[[], None]
@@ -270,15 +273,24 @@ class App:
             return await self._whole(artifact, request)
         artifact = page.artifacts.get(filename.removesuffix(".metadata"))
         if artifact is not None and artifact.sha256 == sha256 and artifact.metadata_sha256 is not None:
-            loop = asyncio.get_running_loop()
-            private = self._offer.private
-            read = private.metadata if private and artifact.promise.by is Promiser.PRIVATE else self._offer.metadata
-            try:
-                content = await loop.run_in_executor(self._executor, read, artifact)
-            except BadWheel as error:
-                return text_response(404, str(error))
-            return Response(200, {"content-type": "application/octet-stream", "cache-control": self._for_ever}, content)
+            return await self._metadata(artifact)
         return text_response(404, f"{project} has no such file.")
+
+    async def _metadata(self, artifact: Artifact) -> Response:
+        loop = asyncio.get_running_loop()
+        private = self._offer.private
+        read = private.metadata if private and artifact.promise.by is Promiser.PRIVATE else self._offer.metadata
+        try:
+            content = await loop.run_in_executor(self._executor, read, artifact)
+        except BadWheel as error:
+            return text_response(404, str(error))
+        if artifact.metadata_sha256 and hashlib.sha256(content).hexdigest() != artifact.metadata_sha256:
+            self._offer.doubt(artifact)
+            self._pages.forget(artifact.project)
+            told = f"the METADATA of {artifact.filename} isn't what its page promised: it is promised no more"
+            log.warning("%s", printable(told))
+            return text_response(404, f"{told}.")
+        return Response(200, {"content-type": "application/octet-stream", "cache-control": self._for_ever}, content)
 
     async def _whole(self, artifact: Artifact, request: web.BaseRequest) -> Response:
         """Return a wheel or sdist, or the part of it that is asked for."""

@@ -106,7 +106,8 @@ def offering(
         ledger = stack.enter_context(closing(open_ledger(StoreFolder(settings.store))))
         if serve_options.synced is not None:
             synced = StoredReplica(ledger, replica_named(ledger, serve_options.synced))
-        index: Index = synced or DescribedIndex(world.packages.index, world.packages.metadata_digest)
+        described = DescribedIndex(world.packages.index, world.packages.metadata_digest)
+        index: Index = synced or described
         if private is not None:
             index = FirstIndex([(Promise(Promiser.PRIVATE, "private"), private)], index, [])
         try:
@@ -116,6 +117,7 @@ def offering(
                 fetcher=world.packages.fetcher,
                 blobs=world.storage.blobs,
                 metadata=world.packages.metadata,
+                doubt=described.doubt,
                 allowed=LockFolder(serve_options.locks).allowed,
                 now=now,
                 facts=lambda: _facts(settings, world, ledger),

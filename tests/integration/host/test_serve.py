@@ -483,6 +483,21 @@ def test_metadata_of_files_that_are_here_is_told(user: User, index: Simulator, b
             assert running.get(f"{running.file('toy', file['filename'])}.metadata").status == 404
 
 
+def test_metadata_that_is_not_as_promised_is_promised_no_more(user: User, index: Simulator, tmp_path: Path) -> None:
+    name, content = make_wheel("odd", "1.0")
+    index.add_wheel(name, content, metadata=True)
+    index.file_fields[name] = {"core-metadata": {"sha256": "ab" * 32}}
+    target = tmp_path / "target"
+    words = ["--isolated", "--no-cache-dir", "--disable-pip-version-check", "--target", str(target), "-q", "odd"]
+    with serving(user) as running:
+        path = running.file("odd", name)
+        assert running.get(f"{path}.metadata").status == 404
+        env = {"PATH": os.defpath, "HOME": str(tmp_path), "PIP_CONFIG_FILE": os.devnull}
+        pip = [sys.executable, "-m", "pip", "install", "--index-url", f"{running.url}/simple/", *words]
+        subprocess.run(pip, check=True, env=env)
+    assert (target / "odd-1.0.dist-info").is_dir()
+
+
 def test_pages_come_compressed_by_zstd_too(served: Served) -> None:
     if sys.version_info >= (3, 14):
         from compression import zstd
