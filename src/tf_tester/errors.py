@@ -27,7 +27,8 @@
     ├── UploadRefused             the server doesn't take a client's file
     └── OurFailure                the world or we ourselves failed                      exit 4
         ├── IndexUnreachable
-        ├── StoreError            no permission, disk full, damaged
+        ├── StoreError            no permission, damaged
+        │   └── StoreFull         its disk has no more space
         └── IsolationUnavailable
 
 What the user's own code does wrong is never an exception of ours: it is an outcome. Beside the tree stand a few
@@ -138,6 +139,10 @@ class IndexUnreachable(OurFailure):
 
 class StoreError(OurFailure):
     """The store can't be written or read: permission, space, damage."""
+
+
+class StoreFull(StoreError):
+    """The disk of the store has no more space: what is there can be read as before."""
 
 
 class IsolationUnavailable(OurFailure):

@@ -15,7 +15,7 @@ from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError, PayloadEncodingError
 
 from tf_tester.core.index.simple import canonical
-from tf_tester.errors import UploadRefused
+from tf_tester.errors import OurFailure, UploadRefused
 from tf_tester.serve.private import PrivateFolder, Upload
 from tf_tester.serve.responses import GONE, Response, text_response
 
@@ -59,6 +59,8 @@ async def receive(
         await loop.run_in_executor(executor, private.add, whole, now())
     except UploadRefused as error:
         return text_response(error.status, str(error)), ""
+    except OurFailure as error:
+        return text_response(507, f"{error} {error.hint}", connection="close"), ""
     except OSError as error:
         return text_response(507, f"It can't be kept: {error.strerror}.", connection="close"), ""
     finally:

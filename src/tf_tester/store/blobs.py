@@ -11,7 +11,7 @@ from pathlib import Path
 
 from zlib_ng.zlib_ng import crc32
 
-from tf_tester.errors import WrongBytes
+from tf_tester.errors import StoreError, WrongBytes
 from tf_tester.model.events import TransferTrouble
 from tf_tester.ports.store import CheckedFile, Follower, Pieces
 from tf_tester.ports.tell import Tell
@@ -111,8 +111,9 @@ class BlobStore:
     def _note(self, sha256: str, status: os.stat_result, checked: float) -> None:
         known = CheckedFile(status_of(status), status.st_nlink, checked)
         if self._known.get(sha256) != known:
-            if sha256 in self._known or self._ledger.recall(CHECKED, sha256) != known:
-                self._ledger.remember(CHECKED, sha256, known)
+            with suppress(StoreError):  # of a full disk things are still read
+                if sha256 in self._known or self._ledger.recall(CHECKED, sha256) != known:
+                    self._ledger.remember(CHECKED, sha256, known)
             self._known[sha256] = known
 
     def every(self) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import filelock
 
-from tf_tester.errors import StoreError
+from tf_tester.errors import StoreError, StoreFull
 from tf_tester.store.removal import remove_tree
 
 _CACHEDIR_TAG = (
@@ -247,7 +247,7 @@ def store_errors(root: Path) -> Iterator[None]:
 def translate(error: OSError, root: Path) -> StoreError:
     """Return the error that tells of one refusal of the file system."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StoreError(
+        return StoreFull(
             f"The disk of the store {root} is full.",
             hint="Free some space, or choose another folder with --store or TF_TESTER_STORE; "
             "what was verified is kept and is not fetched again.",

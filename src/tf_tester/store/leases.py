@@ -5,15 +5,17 @@ then it looks whether the thing is there. What is evicted is decided, and its na
 whoever has seen a file after noting it can go on using it.
 """
 
+import errno
 import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import filelock
 
+from tf_tester.errors import StoreFull
 from tf_tester.store.folder import StoreFolder, store_errors
 
 NEEDS = "needs"
@@ -29,17 +31,26 @@ class Leases:
         self._lock = threading.Lock()
 
     def hold(self, digest: str) -> None:
-        """Note that a blob or layer is needed: what is found afterwards stays for the life of the process."""
+        """Note that a blob or layer is needed: what is found afterwards stays for the life of the process.
+
+        Where the disk is full nothing can be noted, and what is there can be read all the same.
+        """
         with self._lock:
             if self._note is None or digest in self._held:
                 return
-            with store_errors(self._folder.root), eviction(self._folder, exclusive=False):
-                descriptor = os.open(self._note, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-                try:
-                    os.write(descriptor, f"{digest}\n".encode())
-                finally:
-                    os.close(descriptor)
-            self._held.add(digest)
+            with suppress(StoreFull):
+                self._add(self._note, digest)
+
+    def _add(self, note: Path, digest: str) -> None:
+        with store_errors(self._folder.root), eviction(self._folder, exclusive=False):
+            descriptor = os.open(note, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            try:
+                line = f"\n{digest}\n".encode()  # a line of its own: a full disk may have cut the one before
+                if os.write(descriptor, line) != len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            finally:
+                os.close(descriptor)
+        self._held.add(digest)
 
     def let_go(self, digests: set[str]) -> None:
         """Release digests that are no longer needed by this process."""

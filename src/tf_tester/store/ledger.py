@@ -4,7 +4,7 @@ import sqlite3
 import threading
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
@@ -14,7 +14,7 @@ import filelock
 import msgspec
 
 from tf_tester.core.text.sizes import count_text
-from tf_tester.errors import StoreError
+from tf_tester.errors import StoreError, StoreFull
 from tf_tester.model.moment import moment_of
 from tf_tester.ports.index import CachedPage
 from tf_tester.ports.memory import Needed
@@ -265,7 +265,8 @@ class Ledger:
                 with self._database() as database:
                     return work(database)
             except sqlite3.DatabaseError as error:
-                raise StoreError(f"The ledger {self._path} can't be used: {error}.", hint=_hint(error)) from error
+                refused = StoreFull if _code(error) in _NO_SPACE else StoreError
+                raise refused(f"The ledger {self._path} can't be used: {error}.", hint=_hint(error)) from error
 
     @contextmanager
     def _database(self) -> Iterator[sqlite3.Connection]:
@@ -351,7 +352,8 @@ class LedgerPages:
         return self._ledger.get_page(url)
 
     def put(self, url: str, page: CachedPage) -> None:
-        self._ledger.put_page(url, page)
+        with suppress(StoreFull):  # it is asked for again
+            self._ledger.put_page(url, page)
 
 
 class LedgerMemos(Generic[V]):
@@ -365,7 +367,8 @@ class LedgerMemos(Generic[V]):
         return self._ledger.recall(self._kind, key)
 
     def remember(self, key: str, value: V) -> None:
-        self._ledger.remember(self._kind, key, value)
+        with suppress(StoreFull):  # it is found out again
+            self._ledger.remember(self._kind, key, value)
 
 
 def _check(kind: MemoKind[Any]) -> None:
@@ -373,6 +376,7 @@ def _check(kind: MemoKind[Any]) -> None:
         raise ValueError(f"{kind.name!r} is not in the table of memos")
 
 
+_NO_SPACE = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
 _WHERE = "kind = ? AND key >= ? AND key < ?"
 
 
@@ -435,13 +439,18 @@ def _page_of(body: object, content_type: object, etag: object, fetched: object, 
 
 
 def _hint(error: Exception) -> str:
-    match getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF:
+    match _code(error) & 0xFF:
         case sqlite3.SQLITE_FULL:
             return "Free some space, or choose another folder with --store or TF_TESTER_STORE."
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
             return "Choose another folder with --store or TF_TESTER_STORE, or correct its permissions."
         case _:
             return "If it is damaged, move it away: it is made anew, and blobs that are there stay valid."
+
+
+def _code(error: Exception) -> int:
+    """Return SQLite's extended code."""
+    return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT))
 
 
 def _user_version(connection: sqlite3.Connection) -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tf_tester.core.fetch.segments import EARLIER, Segment
 from tf_tester.core.text.sizes import size_text
-from tf_tester.errors import StoreError
+from tf_tester.errors import StoreError, StoreFull
 
 _CHUNK = 1 << 20
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -153,7 +153,7 @@ class PartialFile:
         folder = self.path.parent
         if error.errno in _FULL:
             missing = "" if self.expected is None else f" at least {size_text(self._missing())}"
-            return StoreError(
+            return StoreFull(
                 f"the disk of the store is full ({error.strerror})",
                 hint=f"Free{missing or ' space'} in {folder} and run again: what has arrived is kept.",
             )

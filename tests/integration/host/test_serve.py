@@ -18,7 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -383,6 +383,55 @@ def test_a_project_in_quarantine_is_not_handed_out_though_it_is_kept(user: User,
             answer = running.get(path)
             assert answer.status == 404
             assert b"in quarantine" in answer.body
+
+
+_ON_A_SMALL_DISK = """
+mount -t tmpfs -o size=1m none {store}
+exec {tool} serve --port 0 {words}
+"""
+
+
+@contextmanager
+def serving_from_a_small_disk(user: User, *words: str) -> Iterator[tuple[Served, Path]]:
+    """A server whose store has a disk of a megabyte; the disk as we see it, too."""
+    inside = ["unshare", "--user", "--map-root-user", "--mount"]
+    if subprocess.run([*inside, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine gives no user namespaces, so no small disk can be made")
+    user.store.mkdir(exist_ok=True)
+    tool = f"{sys.executable} -m tf_tester"
+    script = _ON_A_SMALL_DISK.format(store=user.store, tool=tool, words=" ".join(words))
+    process = subprocess.Popen(
+        [*inside, "sh", "-ec", script], cwd=user.folder, env=user.env, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    try:
+        found = re.match(r"Serving (\S+)/simple/", process.stderr.readline())
+        assert found is not None
+        yield Served(found[1], process), Path(f"/proc/{process.pid}/root{user.store}")
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert "Traceback" not in process.communicate(timeout=60)[1]
+
+
+def test_what_is_here_is_read_on_a_full_disk_and_what_is_not_is_handed_on(
+    user: User, index: Simulator, big: bytes
+) -> None:
+    with serving_from_a_small_disk(user) as (running, disk):
+        path, kept = running.file("big", BIG), running.file("toy", "toy-1.0-py3-none-any.whl")
+        content = running.get(kept).body
+        with suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
+            while True:
+                filler.write(bytes(512))
+        for _ in range(2):
+            assert running.get(path).body == big, "larger than the disk"
+        assert index.requests["big"] == 1
+        assert running.get(path, Range="bytes=5-9").status == 200, "all of it is verified, a part could not be"
+        assert running.get(kept).body == content
+        assert _versions(running, "/simple/gear/"), "a page that could not be kept"
+        gear = running.file("gear", "gear-1.0-py3-none-any.whl")
+        assert hashlib.sha256(running.get(gear).body).hexdigest() in gear
+        index.fault(BIG, Lie(at=100_000))
+        assert running.get(path).cut
 
 
 # -- views

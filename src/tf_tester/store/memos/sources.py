@@ -2,9 +2,11 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 
 from tf_tester.core.fetch.source_history import after, as_of
+from tf_tester.errors import StoreFull
 from tf_tester.model.source import SourceHistory, SourceUse
 from tf_tester.store.ledger import Ledger
 from tf_tester.store.memos.table import SERIAL, SOURCE
@@ -24,7 +26,7 @@ class SourceHistories:
 
     def learn(self, use: SourceUse) -> None:
         """Remember how a source did with one file."""
-        with self._lock:
+        with self._lock, suppress(StoreFull):
             self._ledger.remember(SOURCE, use.source, after(self.of(use.source), use, self._now()))
 
 
@@ -41,4 +43,5 @@ class ProjectSerials:
 
     def seen(self, project: str, serial: int) -> None:
         if serial > (self.latest(project) or 0):
-            self._ledger.remember(SERIAL, f"{project} {self._authority}", serial)
+            with suppress(StoreFull):
+                self._ledger.remember(SERIAL, f"{project} {self._authority}", serial)
