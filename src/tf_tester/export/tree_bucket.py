@@ -156,6 +156,20 @@ class BucketTarget:
         with self._errors():
             return {path: size for path, size in self._list("packages").items() if _FILE.fullmatch(path)}
 
+    def is_damaged(self, shown: Manifest) -> bool:
+        """See `ports.publish.TreeTarget`; pages are compared by their sizes."""
+        if not self.is_torn:
+            with self._errors():
+                there = {**self._list("simple"), **self._list("pypi")}
+            self.is_torn = any(there.get(path) != entry.size for path, entry in shown.pages.items())
+        return self.is_torn
+
+    def is_doubtful(self, path: str, source: Path | None) -> bool:
+        return False  # an object can't be edited; `--verify --deep` reads what was put in its place
+
+    def confirm(self, path: str) -> None:
+        pass
+
     def put_file(self, path: str, content: Path | bytes) -> None:
         with self._errors():
             self._go_on()

@@ -29,13 +29,14 @@ _FILE = re.compile(r"packages/[0-9a-f]{2}/[0-9a-f]{64}/[^/]+")
 _READ, _ENTERED = 0o444, 0o555
 """What everybody may do with a file, and with a folder."""
 _OURS = (".lock", _CURRENT)
+_WRITTEN = 946_684_800 * 10**9
+"""When all copies were changed last, as they say (2000-01-01): whoever edits one gives it another time."""
 
 
 class FolderTarget:
     """`ports.publish.TreeTarget`."""
 
     packed = True
-    is_torn = False
 
     def __init__(self, root: Path, sync: Callable[[Path], None]) -> None:
         """Take a folder. `sync`: make all below it survive a power cut."""
@@ -91,13 +92,35 @@ class FolderTarget:
                         found[shown] = path.stat().st_size
         return found
 
+    def is_damaged(self, shown: Manifest) -> bool:
+        for path, entry in shown.pages.items():
+            content = self.read(path)
+            if content is None or len(content) != entry.size or hashlib.sha256(content).hexdigest() != entry.sha256:
+                return True
+        return False
+
+    def is_doubtful(self, path: str, source: Path | None) -> bool:
+        with self._errors():
+            status = (self._root / path).lstat()
+            if status.st_mtime_ns == _WRITTEN:
+                return False
+            return source is None or not os.path.samestat(status, source.stat())
+
+    def confirm(self, path: str) -> None:
+        with self._errors():
+            os.utime(self._root / path, ns=(_WRITTEN, _WRITTEN))
+
     def put_file(self, path: str, content: Path | bytes) -> None:
         target = self._root / path
         with self._errors(), _growing(target) as temporary:
             if isinstance(content, bytes):
                 temporary.write_bytes(content)
+            elif _linked(content, temporary):
+                return  # the store's own: a replica of a terabyte is there once
             else:
-                _link_or_copy(content, temporary)
+                shutil.copyfile(content, temporary)
+                temporary.chmod(_READ)
+            os.utime(temporary, ns=(_WRITTEN, _WRITTEN))
 
     def add(
         self, manifest: Manifest, pages: Mapping[str, bytes], told: Mapping[str, bytes], before: Manifest | None
@@ -232,13 +255,3 @@ def _linked(source: Path, target: Path) -> bool:
     except OSError:
         return False
     return True
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    """Link the store's own file where it is on the same disk: a replica of a terabyte is there once.
-
-    Copy it elsewhere.
-    """
-    if not _linked(source, target):
-        shutil.copyfile(source, target)
-        target.chmod(0o444)

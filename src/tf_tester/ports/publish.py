@@ -14,9 +14,11 @@ class TreeTarget(Protocol):
     packed: bool
     """Whether it is served by somebody who takes pages that are compressed already."""
 
-    @property
-    def is_torn(self) -> bool:
-        """Whether somebody did not come to the end of showing a generation; known while `alone`."""
+    def is_damaged(self, shown: Manifest) -> bool:
+        """Return whether what is shown isn't what its manifest says, pages that is; to be asked while `alone`.
+
+        Somebody did not come to the end of showing it, or pages were lost or changed.
+        """
         ...
 
     def alone(self) -> AbstractContextManager[None]:
@@ -37,6 +39,17 @@ class TreeTarget(Protocol):
 
     def sizes(self) -> Mapping[str, int]:
         """Return bytes of the files that generations share, by path."""
+        ...
+
+    def is_doubtful(self, path: str, source: Path | None) -> bool:
+        """Return whether a shared file that is there may have been changed, by what shows without reading it.
+
+        `source`: the file of the store that it may be a link to.
+        """
+        ...
+
+    def confirm(self, path: str) -> None:
+        """Note that a shared file was read, and is right."""
         ...
 
     def put_file(self, path: str, content: Path | bytes) -> None:

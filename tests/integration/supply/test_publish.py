@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
@@ -257,6 +258,60 @@ def test_what_is_wrong_is_found(synced: User) -> None:
     page.write_text("x")
     assert "simple/gear/index.html is not what" in publish(synced, "--verify", code=4).err
     assert "1 file" in publish(synced, "--sign", str(key(synced))).out, "and what was lost is brought again"
+
+
+def test_publishing_again_mends_what_was_lost_cut_or_changed(synced: User) -> None:
+    publish(synced)
+    tree = synced.folder / "tree"
+    wheels = sorted((tree / "packages").glob("*/*/*.whl"))
+    for number, place in enumerate(wheels[:3]):
+        content = place.read_bytes()
+        place.unlink()  # not the store's own
+        if number:
+            place.write_bytes(content[:50] if number == 1 else content[:-1] + b"!")
+    publish(synced, "--verify", "--deep", code=4)
+    assert "3 files that had been lost or changed" in publish(synced).out
+    publish(synced, "--verify", "--deep")
+    assert publish(synced).out.endswith(").\n"), "nothing is left to mend"
+
+
+def test_publishing_again_mends_pages_and_generations(synced: User, index: Simulator) -> None:
+    publish(synced)
+    tree = synced.folder / "tree"
+    for page in ("simple/gear/index.html", "simple/toy/index.v1_json"):
+        (tree / "current" / page).chmod(0o600)
+        (tree / "current" / page).write_text("x")
+    (tree / "current/simple/index.html").unlink()
+    assert "pages that had been lost or changed" in publish(synced).out
+    publish(synced, "--verify", "--deep")
+    (tree / "current/manifest.json").chmod(0o600)
+    (tree / "current/manifest.json").write_text("{")
+    assert " shows " in publish(synced).out
+    publish(synced, "--verify", "--deep")
+    publish(synced, "--list")
+    shutil.rmtree((tree / "current").resolve())
+    assert " shows " in publish(synced).out
+    publish(synced, "--verify", "--deep")
+
+
+def test_copies_on_another_disk_are_mended_too(synced: User) -> None:
+    """They are read only where they were touched."""
+    place = Path(tempfile.mkdtemp(dir="/dev/shm"))
+    try:
+        if place.stat().st_dev == synced.store.stat().st_dev:
+            pytest.skip("there is no other disk")
+        target = str(place / "tree")
+        publish(synced, target=target)
+        [wheel] = (place / "tree/packages").glob("*/*/toy-2.0-py3-none-any.whl")
+        content = wheel.read_bytes()
+        wheel.chmod(0o600)
+        wheel.write_bytes(content[:-1] + b"!")
+        assert "1 file that had been lost" in publish(synced, target=target).out
+        assert wheel.read_bytes() == content
+        wheel.touch()
+        assert publish(synced, target=target).out.endswith(").\n")
+    finally:
+        shutil.rmtree(place)
 
 
 def key(user: User) -> Path:
@@ -543,6 +598,17 @@ def test_old_generations_of_a_bucket_go(synced: User, index: Simulator, bucket: 
     assert ", 1 file went" in publish(synced, "--keep", "1", target=BUCKET).out
     assert bucket(path) is None
     assert len(publish(synced, "--list", target=BUCKET).out.splitlines()) == 1
+    publish(synced, "--verify", "--deep", target=BUCKET)
+
+
+def test_what_is_lost_in_a_bucket_is_mended(synced: User, bucket: Callable[[str], bytes | None], storage: str) -> None:
+    publish(synced, target=BUCKET)
+    page = json.loads(bucket("simple/toy/index.v1_json") or b"")
+    path = page["files"][0]["url"].removeprefix("../../")
+    obstore.put(store_of(storage), path, b"cut")
+    assert "1 file that had been lost" in publish(synced, target=BUCKET).out
+    obstore.delete(store_of(storage), ["simple/toy/index.html"])
+    assert "pages that had been lost" in publish(synced, target=BUCKET).out
     publish(synced, "--verify", "--deep", target=BUCKET)
 
 

@@ -132,11 +132,13 @@ def _key(file: Path | None, *, to_sign: bool = False) -> "Signer | None":
 def _told(target: str, done: "PublishResult") -> list[str]:
     holds = f"{count_text(done.projects, 'project')}, {count_text(done.all_files, 'file')} ({size_text(done.all_size)})"
     if not done.is_new:
-        return [f"{target}: nothing new; {holds}."]
+        again = f"; {count_text(done.files, 'file')} that had been lost or changed are as they should be again"
+        return [f"{target}: nothing new; {holds}{again if done.files else ''}."]
     new = f"{count_text(done.pages, 'page')} and {count_text(done.files, 'file')} ({size_text(done.size)}) are new"
     gone = f", {count_text(done.removed, 'file')} went" if done.removed else ""
     same = f", with the same content as {done.same_as}" if done.same_as else ""
-    return [f"{target} shows {done.generation}{same}: {holds}; {new}{gone}."]
+    again = "; pages that had been lost or changed were written anew" if done.mended else ""
+    return [f"{target} shows {done.generation}{same}: {holds}; {new}{gone}{again}."]
 
 
 def _row(manifest: "Manifest", *, shown: bool) -> str:

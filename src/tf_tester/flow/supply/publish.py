@@ -53,6 +53,8 @@ class PublishResult(Struct, frozen=True):
     """Files that the replica lists and the store has lost: they are left out."""
     same_as: str = ""
     """The later generation that has the same and was gone back from; empty: there is none."""
+    mended: bool = False
+    """Pages that were shown were not what they should have been."""
 
 
 class PublishRequest(Struct, frozen=True):
@@ -77,7 +79,10 @@ def publish(
     target: TreeTarget,
     signer: Signer | None,
 ) -> PublishResult:
-    """Write what is new, then show it. Raises `OurFailure`; until the end everybody sees what was before."""
+    """Write what is new, and anew what was lost or changed, then show it. Raises `OurFailure`.
+
+    Until the end everybody sees what was before.
+    """
     metadata = _checked(metadata)
     whole, missing = _whole(request.pages, blobs)
     if not whole:
@@ -89,27 +94,41 @@ def publish(
         manifest = manifest_of(
             tree, replica=request.replica, generation=generation, created=request.created, tool=request.tool
         )
-        shown = target.current()
-        before = None if shown is None else _manifest(target, shown)
-        if before is not None and before.replica != request.replica:
-            raise UsageError(
-                f"There is the replica {before.replica}, not {request.replica}.", hint="Publish to another place."
-            )
-        same = before is not None and _is_same(before, manifest) and _is_signed(target, before, signer)
-        if before is not None and same and not target.is_torn:
-            return _published(before, is_new=False, missing=missing)
-        same_as = "" if shown is None else _later_and_same(target, shown, manifest)
+        before = _shown(target, request.replica)
         files, size = _add_files(tree, target, blobs, metadata)
+        damaged = before is not None and target.is_damaged(before)
+        if before is not None and not damaged and _is_same(before, manifest) and _is_signed(target, before, signer):
+            return replace(_published(before, is_new=False, missing=missing), files=files, size=size)
+        same_as = "" if before is None else _later_and_same(target, before.generation, manifest)
         told = {MANIFEST: encode(manifest)}
         if signer is not None:
             told[SIGNATURE] = signer.sign(told[MANIFEST])
-        target.add(manifest, tree.pages, told, before)
+        # Pages that are damaged are no links to be had from.
+        target.add(manifest, tree.pages, told, None if damaged else before)
         target.show(manifest)
         removed = _prune(target, manifest, request.keep)
     old = {} if before is None else before.pages
     pages = sum(old.get(path) != entry for path, entry in manifest.pages.items())
     done = _published(manifest, is_new=True, missing=missing)
-    return replace(done, pages=pages, files=files, size=size, removed=removed, same_as=same_as)
+    return replace(done, pages=pages, files=files, size=size, removed=removed, same_as=same_as, mended=damaged)
+
+
+def _shown(target: TreeTarget, replica: str) -> Manifest | None:
+    """Return what is shown; None: nothing, or nothing that can be read. Raises `UsageError` for another replica's."""
+    shown = target.current()
+    found = None if shown is None else _readable(target, shown)
+    others = (_readable(target, one) for one in reversed(target.generations()))
+    known = found or next(filter(None, others), None)
+    if known is not None and known.replica != replica:
+        raise UsageError(f"There is the replica {known.replica}, not {replica}.", hint="Publish to another place.")
+    return found
+
+
+def _readable(target: TreeTarget, generation: str) -> Manifest | None:
+    try:
+        return _manifest(target, generation)
+    except OurFailure:
+        return None
 
 
 def roll_back(target: TreeTarget, generation: str | None) -> Manifest:
@@ -214,9 +233,20 @@ def _whole(pages: Iterable[ProjectPage], blobs: Blobs) -> tuple[list[ProjectPage
 
 
 def _add_files(tree: Tree, target: TreeTarget, blobs: Blobs, metadata: Callable[[Artifact], bytes]) -> tuple[int, int]:
-    """Write what is not there yet, and return how many, and their bytes."""
+    """Write what is not there yet, or not as it should be, and return how many, and their bytes."""
     there = target.sizes()
-    wanted = [path for path, entry in tree.files.items() if there.get(path) != entry.size]
+
+    def is_wanted(path: str) -> bool:
+        entry, artifact = tree.files[path], tree.artifacts.get(path)
+        if there.get(path) != entry.size:
+            return True
+        source = None if artifact is None else blobs.find(artifact.sha256 or "")
+        if not target.is_doubtful(path, source):
+            return False
+        if target.digest(path) != entry.sha256:
+            return True
+        target.confirm(path)
+        return False
 
     def put(path: str) -> None:
         artifact = tree.artifacts.get(path)
@@ -230,6 +260,7 @@ def _add_files(tree: Tree, target: TreeTarget, blobs: Blobs, metadata: Callable[
 
     with ThreadPoolExecutor(_AT_ONCE, "publish") as pool:
         try:
+            wanted = [path for path, wants in zip(tree.files, pool.map(is_wanted, tree.files), strict=True) if wants]
             for _ in pool.map(put, wanted):
                 pass
         except BaseException:
@@ -241,11 +272,15 @@ def _add_files(tree: Tree, target: TreeTarget, blobs: Blobs, metadata: Callable[
 def _prune(target: TreeTarget, shown: Manifest, keep: int) -> int:
     """Let go of old generations, and of what they alone needed, and return how many files went."""
     kept = list(target.generations())
-    old = [one for one in kept[: max(0, len(kept) - max(1, keep))] if one != shown.generation]
-    stays = [_manifest(target, one) for one in kept if one not in old]
+    manifests = {one: _readable(target, one) for one in kept}
+    late = kept[max(0, len(kept) - max(1, keep)) :]
+    stays = [found for one in {*late, shown.generation} if (found := manifests.get(one)) is not None]
+    # What can't be read any more can't be gone back to.
+    old = [one for one in kept if manifests[one] not in stays]
     needed = {path for manifest in (*stays, shown) for path in manifest.files}
     pages = {entry.sha256 for manifest in (*stays, shown) for entry in manifest.pages.values()}
-    unused = {entry.sha256 for one in old for entry in _manifest(target, one).pages.values()} - pages
+    gone = [found for one in old if (found := manifests[one]) is not None]
+    unused = {entry.sha256 for manifest in gone for entry in manifest.pages.values()} - pages
     files = [path for path in target.sizes() if path not in needed]
     target.remove(old, files, unused)
     return sum(not is_metadata(path) for path in files)
@@ -254,7 +289,8 @@ def _prune(target: TreeTarget, shown: Manifest, keep: int) -> int:
 def _later_and_same(target: TreeTarget, shown: str, manifest: Manifest) -> str:
     """Return the last generation after the one that is shown with just what a new one has; empty: there is none."""
     later = [one for one in target.generations() if one > shown]
-    return next((one for one in reversed(later) if _is_same(_manifest(target, one), manifest)), "")
+    found = ((one, _readable(target, one)) for one in reversed(later))
+    return next((one for one, known in found if known is not None and _is_same(known, manifest)), "")
 
 
 def _is_same(before: Manifest, manifest: Manifest) -> bool:
