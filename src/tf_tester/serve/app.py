@@ -23,7 +23,7 @@ from tf_tester.core.access.rate_limit import Rate
 from tf_tester.core.access.tokens import Token, TokenScope, token_presented
 from tf_tester.core.index.negotiate import HTML, JSON, TEXT_HTML, byte_range, content_coding, content_type, matches
 from tf_tester.core.index.simple import canonical, render_names_html, render_names_json
-from tf_tester.core.index.views import AllowedFiles, IndexView, split_view
+from tf_tester.core.index.views import IndexView, split_view
 from tf_tester.core.text.printable import printable
 from tf_tester.errors import BadView, BadWheel, DownloadFailed, IndexUnreachable, TfTesterError, UnknownProject
 from tf_tester.model.artifact import Artifact, ProjectStatus, Promiser
@@ -34,7 +34,7 @@ from tf_tester.ports.store import Blobs
 from tf_tester.serve.access import Access, Log, LogForm
 from tf_tester.serve.files import Files, IncomingFile, PassedFile
 from tf_tester.serve.metrics import Metrics
-from tf_tester.serve.pages import Body, RenderedPage, ServedPages, body_of
+from tf_tester.serve.pages import Body, PageRules, RenderedPage, ServedPages, body_of
 from tf_tester.serve.private import PrivateFolder
 from tf_tester.serve.response_cache import ResponseCache
 from tf_tester.serve.responses import GONE, Response, log, send, text_response
@@ -60,8 +60,7 @@ class ServedIndex(Struct, frozen=True):
     metadata: Callable[[Artifact], bytes]
     doubt: Callable[[Artifact], None]
     """Hears of wheels whose METADATA isn't what their page promises: it is to promise it no more."""
-    allowed: Callable[[str], AllowedFiles | None]
-    """What the lock of a name has; None where there is none."""
+    rules: PageRules
     stop: Callable[[], None]
     """Ends what is being fetched; what came of it is kept."""
     now: Callable[[], datetime]
@@ -89,7 +88,7 @@ class App:
         self._offer = offer
         self._executor = executor
         state = offer.private.state if offer.private is not None else None
-        self._pages = ServedPages(offer.index, offer.allowed, executor, *([state] if state is not None else []))
+        self._pages = ServedPages(offer.index, offer.rules, executor, *([state] if state is not None else []))
         self._files = Files(offer.blobs, offer.fetcher, fetches, over=offer.metrics.forget)
         self._status = Status(offer.metrics, offer.facts, executor)
         self._rate = Rate(offer.access.rate) if offer.access.rate else None
@@ -213,7 +212,9 @@ class App:
             await self._pages.allowed(view.only)
         private = self._offer.private.names if self._offer.private else []
         listed = {} if view.private else self._offer.listed()
-        names = private if view.private else sorted({*self._pages.names, *listed, *private})
+        refuses = self._offer.rules.policy().refuses
+        public = (name for name in {*self._pages.names, *listed} if not refuses(name))
+        names = private if view.private else sorted({*public, *private})
         body = body_of(render_names_json(names, listed) if kind == JSON else render_names_html(names))
         return self._in_form(body, kind, content_coding(request.headers.get("Accept-Encoding", "")), request)
 

@@ -7,12 +7,14 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from tf_tester.core.index.negotiate import JSON
+from tf_tester.core.index.policy import NO_POLICY, IndexPolicy
 from tf_tester.core.index.simple import render_html, render_json
 from tf_tester.core.index.views import AllowedFiles, IndexView, shown
 from tf_tester.core.text.printable import printable
@@ -74,7 +76,7 @@ def body_of(plain: bytes) -> Body:
     return Body(plain, f'"{hashlib.sha256(plain).hexdigest()[:32]}"')
 
 
-_Key = tuple[str, IndexView, AllowedFiles | None]
+_Key = tuple[str, IndexView, AllowedFiles | None, IndexPolicy]
 
 
 class RenderedPage(Struct, eq=False, weakref=True):
@@ -85,6 +87,8 @@ class RenderedPage(Struct, eq=False, weakref=True):
     """By file name: those that can be verified, which are all that is shown."""
     depth: int
     key: _Key
+    until: datetime | None = None
+    """When the view will have more of it."""
     bodies: dict[str, Body] = field(default_factory=dict)
     """By content type."""
 
@@ -135,23 +139,34 @@ def _tell_left_out(page: ProjectPage, artifacts: Mapping[str, Artifact]) -> None
     log.warning("%s", printable(f"{told}: these are left out, as nobody could check them"))
 
 
+class PageRules(Struct, frozen=True):
+    """What is left away of pages."""
+
+    allowed: Callable[[str], AllowedFiles | None] = lambda _lock: None
+    """What the lock of a name has; None where there is none."""
+    policy: Callable[[], IndexPolicy] = lambda: NO_POLICY
+    """The administrator's, as it is now."""
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
 class ServedPages:
     """All that were asked for; used inside the event loop."""
 
     def __init__(
         self,
         index: Index,
-        allowed: Callable[[str], AllowedFiles | None],
+        rules: PageRules,
         executor: Executor,
         state: Callable[[str], object] = lambda _project: None,
     ) -> None:
-        """Serve pages. `allowed`: what the lock of a name has.
+        """Serve pages.
 
         `state`: gives at once what changes when a private project does, also by another process: its page is never old.
+        Where it is empty or None there is no such project.
         """
         self._state = state
+        self._rules = rules
         self._index = index
-        self._allowed = allowed
         self._executor = executor
         self._known: dict[str, _Known] = {}
         self._asking: dict[str, asyncio.Task[ProjectPage]] = {}
@@ -162,24 +177,27 @@ class ServedPages:
 
         Raises `UnknownProject` also where the view has nothing of it, `IndexUnreachable` where nothing is known of it.
         """
+        policy = self._rules.policy()
+        if policy.refuses(project) and not self._state(project):
+            raise UnknownProject(f"{project} is not served here: the policy of this index leaves it out")
         page = await self._page(project)
         allowed = await self.allowed(view.only) if view.only else None
-        key = (project, view, allowed)
+        key, now = (project, view, allowed, policy), self._rules.now()
         known = self._shown.get(key)
-        if known is None or known.page is not page:
-            of_view = shown(page, view, allowed)
-            if of_view is None:
+        if known is None or known.page is not page or (known.until is not None and now >= known.until):
+            viewed = shown(page, view, now, policy=policy, allowed=allowed)
+            if viewed.page is None:
                 raise UnknownProject(f"there is nothing of {project} in this view")
-            artifacts = {one.filename: one for one in of_view.artifacts if one.sha256}
-            _tell_left_out(of_view, artifacts)
-            known = self._shown[key] = RenderedPage(page, artifacts, view.depth, key)
+            artifacts = {one.filename: one for one in viewed.page.artifacts if one.sha256}
+            _tell_left_out(viewed.page, artifacts)
+            known = self._shown[key] = RenderedPage(page, artifacts, view.depth, key, viewed.until)
         self._shown.move_to_end(key)
         return known
 
     async def allowed(self, lock: str) -> AllowedFiles:
         """Return what a lock has. Raises `UnknownProject` where there is none of that name."""
         loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._executor, self._allowed, lock)
+        found = await loop.run_in_executor(self._executor, self._rules.allowed, lock)
         if found is None:
             raise UnknownProject(f"there is no lock named {lock}", hint="Locks lie in the folder --locks.")
         return found
@@ -227,7 +245,9 @@ class ServedPages:
         known = self._known.get(page.page.project)
         if known is None or known.page is not page.page or self._shown.get(page.key) is not page:
             return False
-        if known.state != self._state(page.page.project):
+        if known.state != self._state(page.page.project) or page.key[3] is not self._rules.policy():
+            return False
+        if page.until is not None and self._rules.now() >= page.until:
             return False
         self._shown.move_to_end(page.key)
         return asyncio.get_running_loop().time() - known.checked < _FRESH

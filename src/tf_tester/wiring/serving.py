@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from tf_tester.core.access.proxies import Network
 from tf_tester.core.config.settings import Settings
+from tf_tester.core.index.policy import NO_POLICY
 from tf_tester.errors import UsageError
 from tf_tester.flow.prepare.services import Services
 from tf_tester.index.described import DescribedIndex
@@ -22,6 +23,8 @@ from tf_tester.serve.access import Access, Log, LogForm
 from tf_tester.serve.app import ServedIndex
 from tf_tester.serve.locks import LockFolder
 from tf_tester.serve.metrics import Metrics
+from tf_tester.serve.pages import PageRules
+from tf_tester.serve.policy_file import PolicyFile
 from tf_tester.serve.private import PrivateFolder
 from tf_tester.serve.status import StatusFacts
 from tf_tester.serve.tokens import TokenFile
@@ -44,6 +47,7 @@ class ServeOptions(Struct, frozen=True):
     """Whose word counts for whom they ask."""
     log: LogForm = LogForm.NONE
     locks: Path | None = None
+    policy: Path | None = None
     private: Path | None = None
     uploads: bool = False
     largest_upload: int = 2 << 30
@@ -66,7 +70,10 @@ def token_file(file: Path | None) -> TokenFile:
 
 
 def check(serve_options: ServeOptions, host: str) -> None:
-    """Raise `UsageError` where options contradict one another, or strangers on `host` could read without a token."""
+    """Raise `UsageError` where options contradict one another, or strangers on `host` could read without a token.
+
+    Raises `ConfigError` where a policy can't be read.
+    """
     if not serve_options.everybody_reads and not token_file(serve_options.tokens).all():
         file = f" --tokens {serve_options.tokens}" if serve_options.tokens is not None else ""
         raise UsageError(
@@ -77,6 +84,8 @@ def check(serve_options: ServeOptions, host: str) -> None:
         )
     if serve_options.locks is not None and not serve_options.locks.is_dir():
         raise UsageError(f"There is no folder {serve_options.locks}.", hint="Name the folder with the locks.")
+    if serve_options.policy is not None:
+        PolicyFile(serve_options.policy)
     if serve_options.region_header and not serve_options.redirect:
         raise UsageError("--region-header goes with --redirect.")
     if serve_options.uploads and serve_options.private is None:
@@ -94,6 +103,7 @@ def offering(
         metrics.hear(event)
         tell(event)
 
+    policy = PolicyFile(serve_options.policy).policy if serve_options.policy is not None else lambda: NO_POLICY
     private = None
     if serve_options.private is not None:
         private = PrivateFolder(serve_options.private)
@@ -118,7 +128,7 @@ def offering(
                 blobs=world.storage.blobs,
                 metadata=world.packages.metadata,
                 doubt=described.doubt,
-                allowed=LockFolder(serve_options.locks).allowed,
+                rules=PageRules(LockFolder(serve_options.locks).allowed, policy, now),
                 now=now,
                 facts=lambda: _facts(settings, world, ledger),
                 metrics=metrics,

@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
@@ -465,6 +466,53 @@ def test_plain_pip_installs_what_was_current_then(served: Served, tmp_path: Path
         [sys.executable, "-m", "pip", "install", "-q", *words, "--index-url", index, "toy"], check=True, env=env
     )
     assert {one.name for one in target.glob("*.dist-info")} == {"toy-1.1.dist-info", "gear-2.0.dist-info"}
+
+
+@pytest.fixture
+def fresh(index: Simulator) -> str:
+    """A version that has just come out; its file's name."""
+    name, content = make_wheel("toy", "3.0")
+    index.add_wheel(name, content, upload_time=datetime.now(UTC) - timedelta(days=1), metadata=True)
+    return name
+
+
+def test_clients_install_nothing_that_is_younger_than_they_say(
+    user: User, index: Simulator, fresh: str, tmp_path: Path
+) -> None:
+    env = {"PATH": os.defpath, "HOME": str(tmp_path), "PIP_CONFIG_FILE": os.devnull, "UV_NO_CONFIG": "1"}
+    user.write("policy.toml", 'no-min-age = ["toy==3.0"]\n')
+
+    def installed(url: str) -> set[str]:
+        found = set()
+        for program in ([sys.executable, "-m", "pip", "--isolated"], [uv.find_uv_bin(), "pip"]):
+            target = tmp_path / os.urandom(4).hex()
+            words = ["install", "-q", "--no-cache-dir", "--no-deps", "--index-url", url, "--target", str(target), "toy"]
+            subprocess.run([*program, *words], check=True, env=env)
+            found |= {one.name for one in target.glob("*.dist-info")}
+        return found
+
+    with serving(user) as running:
+        assert installed(f"{running.url}/as-of/7d/simple/") == {"toy-2.0.dist-info"}
+        assert installed(f"{running.url}/as-of/12h/simple/") == {"toy-3.0.dist-info"}
+    with serving(user, "--policy", "policy.toml") as running:
+        assert installed(f"{running.url}/as-of/7d/simple/") == {"toy-3.0.dist-info"}, "this one was let through"
+
+
+def test_the_policy_of_an_administrator_holds_at_every_address(user: User, index: Simulator, fresh: str) -> None:
+    policy = user.write("policy.toml", 'min-age = "7d"\nblock = ["gear", "toy<1.1"]\n')
+    with serving(user) as running:
+        path = running.file("toy", fresh)
+    with serving(user, "--policy", "policy.toml") as running:
+        index.forget_counts()
+        assert _versions(running, "/simple/toy/") == ["1.1", "2.0"]
+        assert running.get(path).status == 404
+        assert _versions(running, "/simple/gear/") == ["404"]
+        assert index.requests["gear"] == 0, "nobody hears of it"
+        policy.write_text('allow = ["toy"]\n')
+        assert _versions(running, "/simple/toy/") == ["1.0", "1.1", "2.0", "3.0"], "read anew when it changes"
+        assert _versions(running, "/simple/gear/") == ["404"]
+        policy.write_text("allow = [")
+        assert _versions(running, "/simple/gear/") == ["404"], "what can't be read takes nothing back"
 
 
 def test_only_what_a_lock_allows(user: User, index: Simulator, tmp_path: Path) -> None:

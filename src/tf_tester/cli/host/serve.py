@@ -66,6 +66,12 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     metavar="FOLDER",
     help="Locks; /only/NAME/simple/ shows what the one of that name has.",
 )
+@click.option(
+    "--policy",
+    type=_FILE,
+    metavar="FILE",
+    help="Which projects and versions are shown, and from which age on (TOML: allow, block, min-age, no-min-age).",
+)
 @click.option("--synced", metavar="NAME", help="Only what a replica holds, which `tf-tester sync` has filled.")
 @click.option("--redirect", is_flag=True, help="Send clients to the best mirror for files, keep none here.")
 @click.option(
@@ -174,6 +180,7 @@ def _serve_options(given: Mapping[str, Any]) -> "ServeOptions":
         proxies=tuple(map(_proxy, given["proxies"])),
         log=LogForm(given["log"]),
         locks=given["locks"],
+        policy=given["policy"],
         private=given["private"],
         uploads=given["uploads"],
         largest_upload=largest,
