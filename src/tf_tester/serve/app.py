@@ -31,7 +31,7 @@ from tf_tester.model.source import AUTHORITY, Source
 from tf_tester.ports.fetch import Fetcher
 from tf_tester.ports.index import Index
 from tf_tester.ports.store import Blobs
-from tf_tester.serve.access import Access, Log, LogForm
+from tf_tester.serve.clients.access import Access, Log, LogForm
 from tf_tester.serve.files import Files, IncomingFile, PassedFile
 from tf_tester.serve.metrics import Metrics
 from tf_tester.serve.pages import Body, PageRules, RenderedPage, ServedPages, body_of

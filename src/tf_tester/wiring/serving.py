@@ -19,15 +19,15 @@ from tf_tester.model.artifact import Promise, Promiser
 from tf_tester.model.events import Event
 from tf_tester.ports.index import Index
 from tf_tester.ports.tell import Tell
-from tf_tester.serve.access import Access, Log, LogForm
 from tf_tester.serve.app import ServedIndex
+from tf_tester.serve.clients.access import Access, Log, LogForm
+from tf_tester.serve.clients.tokens import TokenFile
 from tf_tester.serve.locks import LockFolder
 from tf_tester.serve.metrics import Metrics
 from tf_tester.serve.pages import PageRules
 from tf_tester.serve.policy_file import PolicyFile
 from tf_tester.serve.private import PrivateFolder
 from tf_tester.serve.status import StatusFacts
-from tf_tester.serve.tokens import TokenFile
 from tf_tester.store.folder import StoreFolder
 from tf_tester.store.ledger import Ledger
 from tf_tester.store.replicas import StoredReplica, replica_heads, replica_named

@@ -164,7 +164,7 @@ def command(
 
 def _serve_options(given: Mapping[str, Any]) -> "ServeOptions":
     """Return what the options say of how it is to be served. Raises `UsageError` for a size that is none."""
-    from tf_tester.serve.access import LogForm
+    from tf_tester.serve.clients.access import LogForm
     from tf_tester.wiring.serving import ServeOptions
 
     try:

@@ -1,0 +1,1 @@
+"""Who asks a server: what they may, how often, and what is written down of it."""
