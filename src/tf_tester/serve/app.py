@@ -19,7 +19,6 @@ from urllib.parse import unquote
 from aiohttp import web
 from msgspec import Struct, field
 
-from tf_tester.core.access.rate_limit import Rate
 from tf_tester.core.access.tokens import Token, TokenScope, token_presented
 from tf_tester.core.index.negotiate import HTML, JSON, TEXT_HTML, byte_range, content_coding, content_type, matches
 from tf_tester.core.index.simple import canonical, render_names_html, render_names_json
@@ -91,14 +90,13 @@ class App:
         self._pages = ServedPages(offer.index, offer.rules, executor, *([state] if state is not None else []))
         self._files = Files(offer.blobs, offer.fetcher, fetches, over=offer.metrics.forget)
         self._status = Status(offer.metrics, offer.facts, executor)
-        self._rate = Rate(offer.access.rate) if offer.access.rate else None
         self.quick = ResponseCache(self._told_quickly)
         # A shared cache in front of us hands out what is public without asking for a token.
         everybody = offer.access.everybody_reads
         self._for_ever = _FOR_EVER if everybody else _FOR_EVER_PRIVATELY
         self._for_a_minute = _FOR_A_MINUTE if everybody else _FOR_A_MINUTE_PRIVATELY
         self._asked_each_time = "no-cache" if everybody else "private, no-cache"
-        self._may_be_quick = self._rate is None and everybody and offer.log.form is LogForm.NONE
+        self._may_be_quick = offer.access.wait is None and everybody and offer.log.form is LogForm.NONE
         """Whether who asks makes no difference, and nobody wants to know."""
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -130,8 +128,8 @@ class App:
         try:
             view, rest = _parts(request.rel_url.raw_path)
             kind = rest[0] if rest and rest[0] in ("simple", "files", "metrics", "healthz", "status") else "other"
-            if self._rate is not None and kind != "healthz":
-                wait = self._rate.wait(self._offer.access.client(request), now)
+            if self._offer.access.wait is not None and kind != "healthz":
+                wait = self._offer.access.wait(self._offer.access.client(request), now)
                 if wait:
                     return kind, text_response(429, "Too many requests.", retry_after=str(int(wait) + 1))
             if request.method == "POST":

@@ -1,10 +1,16 @@
 """What is counted: for Prometheus, and for the page that shows how it goes."""
 
+import os
+import threading
 import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+import msgspec
+from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -12,6 +18,23 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from tf_tester.model.events import Event, TransferFinished, TransferProgress, TransferTrouble
 
 _RECENT = 60
+_STATE = ".state"
+_PAUSE = 0.5
+"""Seconds for which others needn't hear of progress again."""
+
+
+class WorkerState(Struct):
+    """What one worker is at, or all of them."""
+
+    began: float
+    """Seconds since 1970."""
+    underway: dict[str, TransferProgress]
+    """By SHA-256."""
+    recent: list[Mapping[str, Any]]
+    """What was fetched and what failed of late, the newest last."""
+
+
+_decode = msgspec.json.Decoder(WorkerState).decode
 
 
 class Metrics:
@@ -19,9 +42,11 @@ class Metrics:
 
     content_type = CONTENT_TYPE_LATEST
 
-    def __init__(self, *, shared: bool = False) -> None:
-        """Make the counters. `shared`: with other workers."""
+    def __init__(self, *, shared: Path | None = None) -> None:
+        """Make the counters. `shared`: the folder in which several workers tell one another of their work."""
         self._shared = shared
+        self._told = 0.0
+        self._lock = threading.Lock()
         self._registry = CollectorRegistry()
         for_all = self._registry
         self._requests = Counter("tf_tester_http_requests", "Requests answered.", ["kind", "status"], registry=for_all)
@@ -68,6 +93,7 @@ class Metrics:
         match event:
             case TransferProgress():
                 self.underway[event.sha256] = event
+                self._tell_others(at_once=False)
             case TransferFinished():
                 self.underway.pop(event.sha256, None)
                 self._fetched.labels(event.source).inc()
@@ -81,14 +107,46 @@ class Metrics:
     def forget(self, sha256: str) -> None:
         """Forget a file that isn't underway any more."""
         self.underway.pop(sha256, None)
+        self._tell_others()
+
+    def work(self) -> WorkerState:
+        """Return what all workers together are at."""
+        mine = WorkerState(self.began, dict(self.underway), list(self.recent))
+        if self._shared is None:
+            return mine
+        found = {os.getpid(): mine}
+        for file in self._shared.glob(f"*{_STATE}"):
+            with suppress(OSError, ValueError, msgspec.MsgspecError):  # one that has just ended
+                found.setdefault(int(file.name.removesuffix(_STATE)), _decode(file.read_bytes()))
+        return WorkerState(
+            min(one.began for one in found.values()),
+            {sha256: progress for one in found.values() for sha256, progress in one.underway.items()},
+            sorted((done for one in found.values() for done in one.recent), key=lambda done: done["at"])[-_RECENT:],
+        )
+
+    def _tell_others(self, *, at_once: bool = True) -> None:
+        if self._shared is None or (not at_once and time.monotonic() - self._told < _PAUSE):
+            return
+        with self._lock, suppress(OSError):  # a full disk
+            self._told = time.monotonic()
+            place = self._shared / f"{os.getpid()}{_STATE}"
+            part = place.with_suffix(".part")
+            part.write_bytes(msgspec.json.encode(WorkerState(self.began, dict(self.underway), list(self.recent))))
+            part.replace(place)
 
     def text(self) -> bytes:
         """Return the counters as Prometheus reads them."""
         registry = self._registry
-        if self._shared:
+        if self._shared is not None:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry)
 
     def _remember(self, source: str, filename: str, **facts: object) -> None:
         self.recent.append({"at": time.time(), "source": source, "file": filename} | facts)
+        self._tell_others()
+
+
+def forget_worker(shared: Path, process: int) -> None:
+    """Forget what a worker was at that has ended."""
+    (shared / f"{process}{_STATE}").unlink(missing_ok=True)

@@ -148,10 +148,10 @@ def _is_ours(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError | RequestPayloadError))
 
 
-def work(count: int, one: Callable[[], None]) -> None:
+def work(count: int, one: Callable[[], None], ended: Callable[[int], None] = lambda _process: None) -> None:
     """Run `one` in each of several processes, until it is told to end; one that dies is replaced. POSIX.
 
-    Nothing may have been opened before that processes can't share.
+    `ended`: hears of each process that has. Nothing may have been opened before that processes can't share.
     """
     running: set[int] = set()
     told: list[int] = []
@@ -164,15 +164,17 @@ def work(count: int, one: Callable[[], None]) -> None:
 
     before = [(number, signal.signal(number, end)) for number in _ENDING]
     try:
-        _keep(count, running, told, before, one)
+        for process in _ended(count, running, told, before, one):
+            ended(process)
     finally:
         for number, handler in before:
             signal.signal(number, handler)
 
 
-def _keep(
+def _ended(
     count: int, running: set[int], told: list[int], before: Sequence[tuple[int, object]], one: Callable[[], None]
-) -> None:
+) -> Iterator[int]:
+    """Keep so many running, and yield each that has ended."""
     failures = 0
     readable, writable = os.pipe()
     while running or not told:
@@ -190,6 +192,7 @@ def _keep(
             gone, status = os.waitpid(-1, 0)
             running.discard(gone)
             mark_process_dead(gone)  # type: ignore[no-untyped-call]
+            yield gone
             if status and not told:
                 failures += 1
                 if failures > 10 * count:

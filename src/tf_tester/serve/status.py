@@ -58,21 +58,21 @@ class Status:
         loop = asyncio.get_running_loop()
         if self._known is None or loop.time() - self._known[0] > _LASTS:
             self._known = loop.time(), await loop.run_in_executor(self._executor, self._facts)
-        metrics, facts = self._metrics, self._known[1]
+        work, facts = self._metrics.work(), self._known[1]
         told: dict[str, Any] = {
             "version": __version__,
-            "up": time.time() - metrics.began,
+            "up": time.time() - work.began,
             "store": {"files": facts.files, "bytes": facts.bytes, "free": facts.free, "mirrors": facts.mirrors},
             "synced": [
                 {"name": name, "at": head.synced, "complete": head.complete} for name, head in facts.synced.items()
             ],
             "underway": [
                 {"file": printable(one.filename), "done": one.done, "total": one.total, "source": one.source}
-                for one in list(metrics.underway.values())
+                for one in work.underway.values()
             ],
             "recent": [
                 {key: printable(value) if isinstance(value, str) else value for key, value in one.items()}
-                for one in list(metrics.recent)[::-1]
+                for one in work.recent[::-1]
             ],
         }
         headers = {"content-type": "application/json", "cache-control": "no-store"}

@@ -2,13 +2,14 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from msgspec import Struct
 
 from tf_tester.core.access.proxies import Network
+from tf_tester.core.access.rate_limit import Rate
 from tf_tester.core.config.settings import Settings
 from tf_tester.core.index.policy import NO_POLICY
 from tf_tester.errors import UsageError
@@ -21,6 +22,7 @@ from tf_tester.ports.index import Index
 from tf_tester.ports.tell import Tell
 from tf_tester.serve.app import ServedIndex
 from tf_tester.serve.clients.access import Access, Log, LogForm
+from tf_tester.serve.clients.shared_rate import SharedRate
 from tf_tester.serve.clients.tokens import TokenFile
 from tf_tester.serve.locks import LockFolder
 from tf_tester.serve.metrics import Metrics
@@ -57,8 +59,8 @@ class ServeOptions(Struct, frozen=True):
     """Name of a replica: nothing else is served."""
     hosts: Sequence[str] = ()
     """To be asked besides those of indexes and mirrors."""
-    shared: bool = False
-    """With other workers."""
+    shared: Path | None = None
+    """A folder for what workers share, where there are several."""
 
 
 def token_file(file: Path | None) -> TokenFile:
@@ -135,7 +137,7 @@ def offering(
                 access=Access(
                     serve_options.everybody_reads,
                     token_file(serve_options.tokens).holder,
-                    serve_options.rate,
+                    _limit(serve_options),
                     serve_options.proxies,
                 ),
                 log=Log(serve_options.log),
@@ -148,6 +150,15 @@ def offering(
             )
         finally:
             world.run.stop()
+
+
+def _limit(serve_options: ServeOptions) -> Callable[[str, float], float] | None:
+    """Return what says how long a client has to wait; None where there is no limit."""
+    if not serve_options.rate:
+        return None
+    if serve_options.shared is None:
+        return Rate(serve_options.rate).wait
+    return SharedRate(serve_options.shared / "rate", serve_options.rate).wait
 
 
 def _facts(settings: Settings, world: Services, ledger: Ledger) -> StatusFacts:

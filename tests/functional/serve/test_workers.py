@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tf_tester.model.events import TransferProgress, TransferTrouble
+from tf_tester.serve.clients.shared_rate import SharedRate
+from tf_tester.serve.metrics import Metrics, forget_worker
+
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="workers are forked")
 
 _SIGNALLED_AT_BIRTH = """
@@ -71,3 +75,32 @@ def test_a_signal_while_it_starts_ends_it_in_good_order() -> None:
         [sys.executable, "-W", "error", "-c", _TOLD_WHILE_IT_STARTS], capture_output=True, text=True, timeout=60
     )
     assert (done.stdout, done.stderr) == ("ready\nended\n", "")
+
+
+def test_workers_count_a_client_s_requests_together(tmp_path: Path) -> None:
+    """Twenty at once are ten seconds' worth; who comes late gets its place of whoever was here longest ago."""
+    workers = [SharedRate(tmp_path / "rate", 2), SharedRate(tmp_path / "rate", 2)]
+    waits = [workers[number % 2].wait("10.0.0.1", 100.0) for number in range(21)]
+    assert waits == [0.0] * 20 + [0.5]
+    assert workers[0].wait("10.0.0.2", 100.0) == 0.0, "each client has its own"
+    assert workers[1].wait("10.0.0.1", 101.0) == 0.0, "two have come in that second"
+    for number in range(40_000):
+        workers[0].wait(f"client {number}", 102.0 + number)
+    assert workers[1].wait("10.0.0.1", 50_000.0) == 0.0
+
+
+def test_workers_tell_one_another_what_they_are_at(tmp_path: Path) -> None:
+    mine, place = Metrics(shared=tmp_path), tmp_path / "1.state"
+    other = Metrics(shared=tmp_path)
+    for one, name in ((mine, "a"), (other, "b")):
+        one.hear(TransferProgress(name * 64, f"{name}.whl", 1, 2, "authority"))
+        one.hear(TransferTrouble(f"{name}.whl", "authority", "is slow"))
+    (tmp_path / f"{os.getpid()}.state").rename(place)  # as if the other one were another process
+    found = mine.work()
+    assert sorted(found.underway) == ["a" * 64, "b" * 64]
+    assert len(found.recent) == 2
+    assert found.began == mine.began
+    place.write_bytes(b"{")
+    assert mine.work().underway.keys() == {"a" * 64}
+    forget_worker(tmp_path, 1)
+    assert not place.exists()

@@ -877,6 +877,18 @@ def test_several_workers_share_a_port_and_the_store(user: User, index: Simulator
         assert running.process.wait(timeout=60) == 0
 
 
+def test_several_workers_limit_a_client_and_tell_of_their_work_together(
+    user: User, index: Simulator, big: bytes
+) -> None:
+    with serving(user, "--workers", "3") as running, ThreadPoolExecutor(8) as pool:
+        running.get(running.file("big", BIG))
+        told = pool.map(lambda _: json.loads(running.get("/status/now.json").body), range(24))
+        assert all(BIG in [one["file"] for one in now["recent"]] for now in told)
+    with serving(user, "--workers", "3", "--rate", "0.0001") as running, ThreadPoolExecutor(8) as pool:
+        statuses = Counter(pool.map(lambda _: running.get("/status/").status, range(24)))
+        assert statuses == {200: 1, 429: 23}
+
+
 def test_an_upload_is_seen_by_every_worker_at_once(user: User, index: Simulator) -> None:
     """And the public project of that name by none, from then on."""
     token = _token(user, "release", "--upload")

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tf_tester.wiring.serving import ServeOptions
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_SHARED = "PROMETHEUS_MULTIPROC_DIR"
+"""Names the folder in which the library for metrics adds up those of several processes."""
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -90,7 +92,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "--rate",
     type=click.FloatRange(min=0, min_open=True),
     metavar="N",
-    help="Requests per second and client.",
+    help="Requests per second and client, of all workers together.",
 )
 @click.option(
     "--trusted-proxy",
@@ -130,14 +132,15 @@ def command(
       pip install --index-url http://127.0.0.1:8080/as-of/2021-03-01/simple/ tensorflow
       tf-tester serve --private ./packages --uploads
     """
+    shared = None
     if workers > 1:
         # Before the library for metrics is imported: it looks once.
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = ctx.with_resource(TemporaryDirectory(prefix="tf-tester-"))
+        shared = os.environ[_SHARED] = ctx.with_resource(TemporaryDirectory(prefix="tf-tester-"))
     from tf_tester.serve.server import ListenAddress, listen, work
     from tf_tester.wiring.serving import check
 
     settings = settings_from(ctx.params).settings
-    serve_options = _serve_options(ctx.params)
+    serve_options = _serve_options(ctx.params, None if shared is None else Path(shared))
     check(serve_options, host)
     if (certificate is None) != (key is None):
         raise UsageError("A certificate needs its key.", hint="Give both --tls-cert and --tls-key.")
@@ -158,11 +161,13 @@ def command(
         one(told)
     else:
         told()
-        work(workers, one)
+        from tf_tester.serve.metrics import forget_worker
+
+        work(workers, one, lambda process: forget_worker(Path(shared or ""), process))
     return 0
 
 
-def _serve_options(given: Mapping[str, Any]) -> "ServeOptions":
+def _serve_options(given: Mapping[str, Any], shared: Path | None) -> "ServeOptions":
     """Return what the options say of how it is to be served. Raises `UsageError` for a size that is none."""
     from tf_tester.serve.clients.access import LogForm
     from tf_tester.wiring.serving import ServeOptions
@@ -188,7 +193,7 @@ def _serve_options(given: Mapping[str, Any]) -> "ServeOptions":
         region_header=given["region_header"] or "",
         synced=given["synced"],
         hosts=given["hosts"],
-        shared=given["workers"] > 1,
+        shared=shared,
     )
 
 

@@ -22,8 +22,8 @@ class Access(Struct, frozen=True):
     """Without a token."""
     holder: Callable[[str], Token | None] = lambda _text: None
     """Whose secret that is."""
-    rate: float | None = None
-    """Requests a second that one client may send; None: as many as it likes."""
+    wait: Callable[[str, float], float] | None = None
+    """Takes a client and the time, and returns seconds for which it has to wait; None: nobody ever has to."""
     proxies: tuple[Network, ...] = ()
     """Who may say for whom it asks."""
 
