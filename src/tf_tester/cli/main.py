@@ -33,6 +33,7 @@ COMMANDS = {
     "serve": ("tf_tester.cli.host.serve", "Serve the store, and what is behind it, as an index."),
     "sync": ("tf_tester.cli.supply.sync", "Fill a replica of chosen projects, and keep it as its upstream is."),
     "publish": ("tf_tester.cli.supply.publish", "Write a replica as files, for a web server or a CDN."),
+    "private": ("tf_tester.cli.host.private", "Yank, remove and restore what was uploaded to a server."),
     "token": ("tf_tester.cli.host.token", "Make and revoke tokens for a server that not everybody may use."),
     "download": ("tf_tester.cli.supply.download", "Bring the wheels of many versions into a folder."),
     "versions": ("tf_tester.cli.supply.versions", "List what exists: versions, dates, Pythons, sizes."),

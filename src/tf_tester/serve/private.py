@@ -3,7 +3,8 @@
 Promise: a file is whole and on its page, or it isn't there; a name that was taken stays with its bytes. In the folder
 each project has one, with its files, their `.metadata` and `page.json`, which says all that the index tells of them.
 Files that somebody has put there by hand are taken in when the page is next asked for; those that somebody has removed
-are on no page, and come back with the same bytes only.
+or changed are on no page, and come back with the same bytes only. What is right has its upload time as its time, so
+that it is read again only where somebody has touched it.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ import tarfile
 import time
 import zipfile
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.parser import BytesHeaderParser
 from pathlib import Path
 
@@ -56,7 +57,9 @@ class PrivateFolder:
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
         self._left_out: dict[Path, tuple[int, int]] = {}
-        """Files that are none of a project's: their sizes and times when they were looked at."""
+        """Files that are none of a project's, or others than they were: sizes and times when they were looked at."""
+        self._right: dict[Path, tuple[int, int]] = {}
+        """Likewise of files that are as they should be, and whose time can't be set."""
 
     def open(self) -> None:
         """Make it. Raises `OurFailure`."""
@@ -101,20 +104,41 @@ class PrivateFolder:
         if not _PROJECT.fullmatch(project):
             raise UnknownProject(f"there is no private project named {project}")
         folder = self.root / project
-        page, sizes = self._written(project), _files_in(folder)
+        page, files = self.written(project), _files_in(folder)
         known = {artifact.filename for artifact in page.artifacts} if page is not None else set()
-        for filename in sorted(sizes.keys() - known):
+        for filename in sorted(files.keys() - known):
             page = self._taken_in(project, filename) or page
         if page is None:
             if not folder.is_dir():
                 raise UnknownProject(f"there is no private project named {project}")
             # The name is taken, whatever is in it: nobody else's files are ever shown under it.
             return ProjectPage(project, ())
-        there = tuple(one for one in page.artifacts if one.size is None or sizes.get(one.filename) == one.size)
+        there = tuple(one for one in page.artifacts if self._is_right(one, files.get(one.filename, (-1, 0))))
         return page if len(there) == len(page.artifacts) else replace(page, artifacts=there, source=b"")
 
-    def _written(self, project: str) -> ProjectPage | None:
-        """Return what was written of a project; None where there is nothing."""
+    def _is_right(self, artifact: Artifact, seen: tuple[int, int]) -> bool:
+        """Return whether a file is there with its bytes. `seen`: its size and time."""
+        place = self.file(artifact)
+        if artifact.size is not None and seen[0] != artifact.size:
+            return False
+        if seen[1] == _time_of(artifact) or self._right.get(place) == seen:
+            return True
+        if self._left_out.get(place) == seen:
+            return False
+        try:
+            with place.open("rb") as stream:
+                right = hashlib.file_digest(stream, "sha256").hexdigest() == artifact.sha256
+        except OSError:
+            return False
+        if not right:
+            self._left_out[place] = seen
+            log.warning("%s", printable(f"{place} is left out: its content has changed"))
+        elif not _set_time(place, artifact):
+            self._right[place] = seen
+        return right
+
+    def written(self, project: str) -> ProjectPage | None:
+        """Return what was written of a project, files that are gone included; None: nothing. Raises `OurFailure`."""
         folder = self.root / project
         try:
             return parse_page((folder / _PAGE).read_bytes(), "application/json", f"{folder.as_uri()}/", project)
@@ -140,7 +164,7 @@ class PrivateFolder:
             self._left_out[place] = seen
             log.warning("%s", printable(f"{place} is left out: {error}"))
             return None
-        return self._written(project)
+        return self.written(project)
 
     def file(self, artifact: Artifact) -> Path:
         return self.root / artifact.project / artifact.filename
@@ -171,7 +195,7 @@ class PrivateFolder:
         is_new = not folder.exists()
         try:
             folder.mkdir(exist_ok=True)
-            with filelock.FileLock(folder / ".lock", thread_local=False):
+            with self.alone(upload.project):
                 return self._entered(artifact, upload, metadata if wheel else None)
         except OSError as error:
             if is_new:
@@ -187,7 +211,7 @@ class PrivateFolder:
             folder.rmdir()
 
     def _entered(self, artifact: Artifact, upload: Upload, metadata: bytes | None) -> Artifact:
-        page = self._written(artifact.project) or ProjectPage(artifact.project, ())
+        page = self.written(artifact.project) or ProjectPage(artifact.project, ())
         known = next((one for one in page.artifacts if one.filename == artifact.filename), None)
         if known is not None and known.sha256 != artifact.sha256:
             raise UploadRefused(f"{artifact.filename} already exists, with other contents.", status=409)
@@ -198,21 +222,47 @@ class PrivateFolder:
             with upload.content.open("rb") as stream:
                 os.fsync(stream.fileno())
             upload.content.replace(target)
+        _set_time(target, known or artifact)
         if known is None:
-            grown = replace(page, artifacts=(*page.artifacts, artifact), source=b"")
-            _write(target.with_name(_PAGE), render_json(grown, lambda one: one.filename))
+            self.write(replace(page, artifacts=(*page.artifacts, artifact)))
         return known or artifact
 
+    def write(self, page: ProjectPage) -> None:
+        """Write what is told of a project; for who is `alone` with it."""
+        _write(self.root / page.project / _PAGE, render_json(replace(page, source=b""), lambda one: one.filename))
 
-def _files_in(folder: Path) -> dict[str, int]:
-    """Return the sizes of a project's files by name."""
+    def alone(self, project: str) -> filelock.BaseFileLock:
+        """Return the lock of those who change a project."""
+        return filelock.FileLock(self.root / project / ".lock", thread_local=False)
+
+
+def _time_of(artifact: Artifact) -> int:
+    """Return the time that a file has as long as nobody touches it: nanoseconds since 1970."""
+    if artifact.upload_time is None:
+        return -1
+    return (artifact.upload_time - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
+
+
+def _set_time(place: Path, artifact: Artifact) -> bool:
+    """Give a file its time, and return whether it has it: some file systems keep whole seconds."""
+    time = _time_of(artifact)
+    try:
+        os.utime(place, ns=(time, time))
+        return place.stat().st_mtime_ns == time
+    except (OSError, OverflowError):
+        return False
+
+
+def _files_in(folder: Path) -> dict[str, tuple[int, int]]:
+    """Return sizes and times of a project's files by name."""
     found = {}
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if _FILENAME.fullmatch(entry.name) and entry.name.endswith((".whl", ".tar.gz")):
                 with suppress(OSError):
                     if entry.is_file(follow_symlinks=False):
-                        found[entry.name] = entry.stat(follow_symlinks=False).st_size
+                        status = entry.stat(follow_symlinks=False)
+                        found[entry.name] = status.st_size, status.st_mtime_ns
     return found
 
 

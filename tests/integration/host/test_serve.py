@@ -947,6 +947,57 @@ def test_files_that_are_put_there_or_removed_by_hand_are_told(user: User, index:
     assert "mine-1.2-py3-none-any.whl is left out: " in err
 
 
+def test_a_file_that_was_edited_is_on_no_page(user: User, index: Simulator) -> None:
+    """Whatever its size and time say; and it is there again with its bytes."""
+    folder = user.folder / "private" / "mine"
+    folder.mkdir(parents=True)
+    name, content = make_wheel("mine", "1.0")
+    (folder / name).write_bytes(content)
+    with serving(user, "--private", "private") as running:
+        assert _versions(running, "/simple/mine/") == ["1.0"]
+        (folder / name).write_bytes(content[:-1] + b"!")
+        os.utime(folder)  # it is looked at again at once, not after half a minute
+        assert _versions(running, "/simple/mine/") == []
+        (folder / name).write_bytes(content)
+        os.utime(folder, (1, 1))
+        assert _versions(running, "/simple/mine/") == ["1.0"]
+        running.process.send_signal(signal.SIGINT)
+        assert "its content has changed" in running.process.communicate(timeout=60)[1]
+
+
+def test_what_is_private_is_yanked_removed_and_restored_while_it_is_served(user: User, index: Simulator) -> None:
+    folder = user.folder / "private" / "my-mine"
+    folder.mkdir(parents=True)
+    for version in ("1.0", "1.1"):
+        name, content = make_wheel("my_mine", version)
+        (folder / name).write_bytes(content)
+
+    def change(*words: str, code: int = 0) -> str:
+        run = user.run("private", *words, "--private", "private")
+        assert run.code == code, run.err
+        return run.out + run.err
+
+    with serving(user, "--private", "private") as running:
+        path = running.file("my-mine", name)
+        assert change("list") == "my-mine\n"
+        change("yank", "My_Mine", "1.1.0", "--reason", "wrong\nweights")
+        page = json.loads(running.get("/simple/my-mine/", Accept=JSON).body)
+        assert [file["yanked"] for file in page["files"]] == [False, "wrong weights"]
+        assert "yanked: wrong weights" in change("list", "my-mine")
+        change("remove", "my-mine", "1.1")
+        assert _versions(running, "/simple/my-mine/") == ["1.0"]
+        assert running.get(path).status == 404
+        assert "removed" in change("list", "my-mine")
+        change("restore", "my-mine", name)
+        page = json.loads(running.get("/simple/my-mine/", Accept=JSON).body)
+        assert [file["yanked"] for file in page["files"]] == [False, False]
+        assert running.get(path).body == content
+        change("remove", "my-mine", "1.1", "--for-good")
+        assert "Upload the file again" in change("restore", "my-mine", "1.1", code=2)
+        assert "There are: 1.0, 1.1" in change("yank", "my-mine", "2.0", code=2)
+        assert "There are: my-mine" in change("list", "other", code=2)
+
+
 _REQUESTS = (
     b"GET /simple/toy/ HTTP/1.1\r\nHost: x\r\nAccept: text/html;q=0.1, */*\r\nAccept-Encoding: zstd;q=1\r\n"
     b'Range: bytes=0-1\r\nIf-None-Match: "a"\r\n',
