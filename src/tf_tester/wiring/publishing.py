@@ -24,6 +24,7 @@ class Publication(Struct, frozen=True):
     request: PublishRequest
     blobs: Blobs
     metadata: Callable[[Artifact], bytes]
+    fetch: Callable[[Artifact], Path]
 
 
 def target_of(place: str) -> TreeTarget:
@@ -51,4 +52,4 @@ def publishing(
         pages = [held.page for held in StoredReplica(ledger, replica).projects().values()]
         created = now().isoformat(timespec="seconds")
         request = PublishRequest(replica, pages, created, TOOL, new_name, url, keep)
-        yield Publication(request, world.storage.blobs, world.packages.metadata)
+        yield Publication(request, world.storage.blobs, world.packages.metadata, world.packages.fetcher.fetch)

@@ -26,7 +26,7 @@ import uv
 from obstore.store import S3Store
 
 from tests.integration.conftest import Run, User
-from tests.simulator import Simulator
+from tests.simulator import Simulator, Status
 from tests.wheels import make_wheel
 
 JSON = "application/vnd.pypi.simple.v1+json"
@@ -684,3 +684,26 @@ def test_mistakes_are_one_sentence(user: User) -> None:
     assert "This store holds no replica." in publish(user, code=2).err
     assert "Nothing is published there." in publish(user, "--verify", code=2).err
     assert "There is no earlier generation." in publish(user, "--rollback", code=2).err
+
+
+def test_a_file_that_rots_in_the_store_is_fetched_again_and_never_published(synced: User, index: Simulator) -> None:
+    [blob] = [path for path in (synced.store / "blobs").glob("*/*") if b"toy-1.0.dist-info" in path.read_bytes()]
+    status, content = blob.stat(), blob.read_bytes()
+    blob.chmod(0o644)
+    with blob.open("r+b") as stream:
+        stream.write(b"XX")
+    os.utime(blob, ns=(status.st_atime_ns, status.st_mtime_ns))
+    publish(synced)
+    [published] = (synced.folder / "tree/current/packages").glob("*/*/toy-1.0-*.whl")
+    assert published.read_bytes() == blob.read_bytes() == content
+
+
+def test_a_file_that_rots_and_cannot_be_fetched_is_left_out_and_told(synced: User, index: Simulator) -> None:
+    [blob] = [path for path in (synced.store / "blobs").glob("*/*") if b"toy-1.0.dist-info" in path.read_bytes()]
+    blob.chmod(0o644)
+    with blob.open("r+b") as stream:
+        stream.write(b"XX")
+    index.fault("toy-1.0-py3-none-any.whl", Status(404))
+    run = publish(synced, code=4)
+    assert "toy-1.0" in run.out + run.err
+    assert not list((synced.folder / "tree/current/packages").glob("*/*/toy-1.0-*.whl"))

@@ -104,7 +104,7 @@ def command(
     signer = _key(sign, to_sign=True)
     settings = settings_from(ctx.params).settings
     with publishing(settings, name, os.environ, url=url, keep=kept) as source:
-        done = publish(source.request, source.blobs, source.metadata, place, signer)
+        done = publish(source.request, source.blobs, source.metadata, place, signer, fetch=source.fetch)
     return _published(target, done)
 
 

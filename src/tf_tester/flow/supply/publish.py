@@ -7,6 +7,7 @@ file that is there. What a generation needs is there before it is shown, and as 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -24,12 +25,13 @@ from tf_tester.core.index.replica_tree import (
     manifest_of,
     tree_of,
 )
-from tf_tester.errors import BadWheel, CellRefused, NotAManifest, OurFailure, UsageError
+from tf_tester.errors import BadWheel, CellRefused, NotAManifest, OurFailure, TfTesterError, UsageError
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.ports.publish import Signer, TreeTarget
 from tf_tester.ports.store import Blobs
 
 _AT_ONCE = 8
+Fetch = Callable[[Artifact], Path]
 
 
 class PublishResult(Struct, frozen=True):
@@ -78,13 +80,15 @@ def publish(
     metadata: Callable[[Artifact], bytes],
     target: TreeTarget,
     signer: Signer | None,
+    *,
+    fetch: Fetch,
 ) -> PublishResult:
     """Write what is new, and anew what was lost or changed, then show it. Raises `OurFailure`.
 
-    Until the end everybody sees what was before.
+    Until the end everybody sees what was before. `fetch`: brings a file that was damaged in the store.
     """
     metadata = _checked(metadata)
-    whole, missing = _whole(request.pages, blobs)
+    whole, missing = _whole(request.pages, blobs, fetch)
     if not whole:
         raise UsageError(f"The replica {request.replica} holds nothing.", hint="Sync it first.")
     with target.alone():
@@ -217,13 +221,24 @@ def _trouble(path: str, found: TreeFile | None, wanted: TreeFile) -> str:
     return "" if found == wanted else f"{path} is not what the manifest says"
 
 
-def _whole(pages: Iterable[ProjectPage], blobs: Blobs) -> tuple[list[ProjectPage], tuple[str, ...]]:
+def _whole(pages: Iterable[ProjectPage], blobs: Blobs, fetch: Fetch) -> tuple[list[ProjectPage], tuple[str, ...]]:
     """Return the pages with what the store has; and what it has not."""
+
+    def is_there(artifact: Artifact) -> bool:
+        if artifact.sha256 is None or not blobs.holds(artifact.sha256):
+            return False
+        if blobs.find(artifact.sha256) is None:
+            try:
+                fetch(artifact)
+            except TfTesterError:
+                return False
+        return True
+
     whole, missing = [], []
     for page in pages:
         there = []
         for one in page.artifacts:
-            if one.sha256 is not None and blobs.find(one.sha256) is not None:
+            if is_there(one):
                 there.append(one)
             else:
                 missing.append(one.filename)
