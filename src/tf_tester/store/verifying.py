@@ -8,6 +8,7 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import zip_longest
+from operator import attrgetter
 from pathlib import Path
 
 from tf_tester.core.wheel.wheel_rules import together
@@ -246,24 +247,28 @@ def _status(layer: Layer, go_on: Callable[[], None]) -> tuple[str, str]:
     looks, changes = hashlib.sha256(), hashlib.sha256()
     places = [str(layer.tree.parent), *(f"{layer.folder}/{part}" for part in ("bin", "data"))]
     for path in ("layer.json", "files.json"):
-        _add(looks, changes, path, os.lstat(f"{layer.folder}/{path}"))
+        status = os.lstat(f"{layer.folder}/{path}")
+        looks.update(f"{status.st_mode} {status.st_size} {status.st_mtime_ns} {status.st_ino}".encode())
+        changes.update(b"%d" % status.st_ctime_ns)
     for start in places:
         folders = [start] if start == places[0] or os.path.lexists(start) else []
         while folders:
             go_on()
             folder = folders.pop()
             with os.scandir(folder) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
+                entries = sorted(found, key=_name)
+            seen, noted = [folder[len(start) :]], []
             for entry in entries:
                 status = entry.stat(follow_symlinks=False)
                 if stat.S_ISDIR(status.st_mode):
                     folders.append(entry.path)
                 else:
-                    _add(looks, changes, entry.path[len(start) :], status)
+                    seen.append(f"{entry.name} {status.st_mode} {status.st_size} {status.st_mtime_ns} {status.st_ino}")
+                    noted.append(status.st_ctime_ns)
+            # A name may have any character but this one and the slash.
+            looks.update("\0".join(seen).encode("utf-8", "surrogateescape"))
+            changes.update(repr(noted).encode())
     return looks.hexdigest(), changes.hexdigest()
 
 
-def _add(looks: "hashlib._Hash", changes: "hashlib._Hash", name: str, status: os.stat_result) -> None:
-    told = f"{name}\0{status.st_mode} {status.st_size} {status.st_mtime_ns} {status.st_ino}\n"
-    looks.update(told.encode("utf-8", "surrogateescape"))
-    changes.update(b"%d\n" % status.st_ctime_ns)
+_name = attrgetter("name")
