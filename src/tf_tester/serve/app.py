@@ -95,7 +95,9 @@ class App:
         everybody = offer.access.everybody_reads
         self._for_ever = _FOR_EVER if everybody else _FOR_EVER_PRIVATELY
         self._for_a_minute = _FOR_A_MINUTE if everybody else _FOR_A_MINUTE_PRIVATELY
-        self._asked_each_time = "no-cache" if everybody else "private, no-cache"
+        private = everybody and not offer.access.private_needs_token
+        self._asked_each_time = "no-cache" if private else "private, no-cache"
+        self._for_ever_of_private = _FOR_EVER if private else _FOR_EVER_PRIVATELY
         self._may_be_quick = offer.access.wait is None and everybody and offer.log.form is LogForm.NONE
         """Whether who asks makes no difference, and nobody wants to know."""
 
@@ -195,6 +197,28 @@ class App:
             )
         return text_response(401, "A token is needed.", www_authenticate='Basic realm="tf-tester"')
 
+    def _sees(self, request: web.BaseRequest, project: str) -> bool:
+        """Return whether somebody may read a private project."""
+        access = self._offer.access
+        if access.everybody_reads and not access.private_needs_token:
+            return True
+        token = self._token(request)
+        return token is not None and token.allows(TokenScope.READ, self._offer.now(), project)
+
+    def _is_private(self, project: str) -> bool:
+        return self._offer.private is not None and bool(self._offer.private.state(project))
+
+    def _hidden(self, request: web.BaseRequest, project: str) -> Response | None:
+        """Return the answer to somebody who may not read a project; None: he may, or it isn't private.
+
+        Who has shown no token is told to; to others it is as if there were none: names are nobody's business, either.
+        """
+        if not self._is_private(project) or self._sees(request, project):
+            return None
+        if self._token(request) is None:
+            return text_response(401, "A token is needed.", www_authenticate='Basic realm="tf-tester"')
+        return text_response(404, f"There is no project named {project}, or this token doesn't read it.")
+
     def _token(self, request: web.BaseRequest) -> Token | None:
         text = token_presented(request.headers.get("Authorization", ""))
         return self._offer.access.holder(text) if text else None
@@ -208,10 +232,12 @@ class App:
             return _not_acceptable()
         if view.only:
             await self._pages.allowed(view.only)
-        private = self._offer.private.names if self._offer.private else []
+        names = self._offer.private.names if self._offer.private else []
+        private = [name for name in names if self._sees(request, name)]
+        hidden = frozenset(names).difference(private)
         listed = {} if view.private else self._offer.listed()
         refuses = self._offer.rules.policy().refuses
-        public = (name for name in {*self._pages.names, *listed} if not refuses(name))
+        public = (name for name in {*self._pages.names, *listed} if not refuses(name) and name not in hidden)
         names = private if view.private else sorted({*public, *private})
         body = body_of(render_names_json(names, listed) if kind == JSON else render_names_html(names))
         return self._in_form(body, kind, content_coding(request.headers.get("Accept-Encoding", "")), request)
@@ -220,18 +246,25 @@ class App:
         kind = _kind(request)
         if kind is None:
             return _not_acceptable()
+        hidden = self._hidden(request, project)
+        if hidden is not None:
+            return hidden
         if view.private and project not in (self._offer.private.names if self._offer.private else ()):
             raise UnknownProject(f"there is no private project named {project}")  # and nobody else is asked
         coding = content_coding(request.headers.get("Accept-Encoding", ""))
         page = await self._pages.get(project, view)
         answer = self._in_form(await self._pages.body(page, kind, coding), kind, coding, request)
-        if any(one.promise.by is Promiser.PRIVATE for one in page.artifacts.values()):
+        if self._is_private(project):
             answer.headers["cache-control"] = self._asked_each_time  # an upload is to be seen at once
         if page.page.serial is not None:
             answer.headers["x-pypi-last-serial"] = str(page.page.serial)
         if page.page.stale:
             answer.headers["warning"] = '110 - "the upstream does not answer: this is of an earlier time"'
-        if self._may_be_quick and not view.only:
+        if (
+            self._may_be_quick
+            and not view.only
+            and not (self._offer.access.private_needs_token and self._is_private(project))
+        ):
             answer.headers["server"] = _SERVER
             self.quick.keep(request, answer, self._as_shown(page, kind, coding if answer.body else None))
         return answer
@@ -264,6 +297,9 @@ class App:
     # -- files
 
     async def _file(self, project: str, sha256: str, filename: str, request: web.BaseRequest) -> Response:
+        hidden = self._hidden(request, project)
+        if hidden is not None:
+            return hidden
         page = await self._pages.get(project, IndexView())
         if page.page.status is ProjectStatus.QUARANTINED:
             return text_response(404, f"{project} is in quarantine: its index suspects it of doing harm.")
@@ -286,10 +322,14 @@ class App:
         if artifact.metadata_sha256 and hashlib.sha256(content).hexdigest() != artifact.metadata_sha256:
             self._offer.doubt(artifact)
             self._pages.forget(artifact.project)
-            told = f"the METADATA of {artifact.filename} isn't what its page promised: it is promised no more"
-            log.warning("%s", printable(told))
-            return text_response(404, f"{told}.")
-        return Response(200, {"content-type": "application/octet-stream", "cache-control": self._for_ever}, content)
+            wrong = f"the METADATA of {artifact.filename} isn't what its page promised: it is promised no more"
+            log.warning("%s", printable(wrong))
+            return text_response(404, f"{wrong}.")
+        told = {"content-type": "application/octet-stream", "cache-control": self._lasting(artifact)}
+        return Response(200, told, content)
+
+    def _lasting(self, artifact: Artifact) -> str:
+        return self._for_ever_of_private if artifact.promise.by is Promiser.PRIVATE else self._for_ever
 
     async def _whole(self, artifact: Artifact, request: web.BaseRequest) -> Response:
         """Return a wheel or sdist, or the part of it that is asked for."""
@@ -298,7 +338,7 @@ class App:
             "content-type": "application/octet-stream",
             "accept-ranges": "bytes",
             "etag": etag,
-            "cache-control": self._for_ever,
+            "cache-control": self._lasting(artifact),
         }
         known = request.headers.get("If-None-Match")
         if known is not None and matches(known, etag):

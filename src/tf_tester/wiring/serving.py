@@ -42,6 +42,8 @@ class ServeOptions(Struct, frozen=True):
     """How it is to be served."""
 
     everybody_reads: bool = True
+    private_tokens: bool = False
+    """Whoever reads what is private needs a token all the same."""
     tokens: Path | None = None
     """None: where `tf-tester token` puts them."""
     rate: float | None = None
@@ -90,6 +92,8 @@ def check(serve_options: ServeOptions, host: str) -> None:
         PolicyFile(serve_options.policy)
     if serve_options.region_header and not serve_options.redirect:
         raise UsageError("--region-header goes with --redirect.")
+    if serve_options.private_tokens and serve_options.private is None:
+        raise UsageError("--private-tokens goes with --private.")
     if serve_options.uploads and serve_options.private is None:
         raise UsageError("Uploads need a place.", hint="Name a folder with --private.")
 
@@ -136,6 +140,7 @@ def offering(
                 metrics=metrics,
                 access=Access(
                     serve_options.everybody_reads,
+                    serve_options.private_tokens,
                     token_file(serve_options.tokens).holder,
                     _limit(serve_options),
                     serve_options.proxies,

@@ -775,6 +775,70 @@ def test_where_tokens_are_named_everybody_needs_one_on_loopback_too(user: User, 
         assert running.get("/simple/toy/").status == 200
 
 
+def test_who_reads_which_private_project(user: User, index: Simulator) -> None:
+    for project in ("one", "two-a", "two-b"):
+        folder = user.folder / "private" / project
+        folder.mkdir(parents=True)
+        name, content = make_wheel(project.replace("-", "_"), "1.0")
+        (folder / name).write_bytes(content)
+    tokens = ("--tokens", str(user.home / "tokens.json"))
+    holders = {
+        "": ["one", "two-a", "two-b"],
+        _token(user, "all"): ["one", "two-a", "two-b"],
+        _token(user, "team", "--reads", "Two.*"): ["two-a", "two-b"],
+        _token(user, "none", "--no-private"): [],
+        _token(user, "sender", "--upload", "--project", "one", "--no-private"): ["one"],
+    }
+    with serving(user, "--private", "private") as running:
+        paths = [running.file(project, f"{project.replace('-', '_')}-1.0-py3-none-any.whl") for project in holders[""]]
+    holders[""] = []
+    for words in (("--public-read", "--private-tokens"), ()):
+        with serving(user, "--private", "private", *tokens, *words) as running:
+            for holder, sees in holders.items():
+                told = {"Authorization": f"Bearer {holder}"} if holder else {}
+                assert _versions(running, "/simple/toy/", **told) == (
+                    ["1.0", "1.1", "2.0"] if holder or words else ["401"]
+                )
+                no = "404" if holder else "401"
+                for path in ("/simple/", "/private/simple/", "/as-of/2030-01-01/simple/"):
+                    for project in ("one", "two-a", "two-b"):
+                        wanted = ["1.0"] if project in sees else [no]
+                        for _ in range(2):
+                            assert _versions(running, f"{path}{project}/", **told) == wanted, (
+                                words,
+                                path,
+                                project,
+                                sees,
+                            )
+                got = [running.get(path, **told) for path in paths]
+                assert [one.status for one in got] == [
+                    200 if project in sees else int(no) for project in ("one", "two-a", "two-b")
+                ]
+                assert all("private" in one.headers["cache-control"] for one in got if one.status == 200)
+                if holder or words:
+                    listed = json.loads(running.get("/simple/", Accept=JSON, **told).body)["projects"]
+                    assert {one["name"] for one in listed} - {"toy"} == set(sees)
+
+
+def test_tokens_tell_when_they_were_used_and_go_at_once(user: User, index: Simulator) -> None:
+    text = _token(user, "ci", "--lasts", "90d")
+    file = ("--tokens", str(user.home / "tokens.json"))
+    assert "already" in user.run("token", "create", "ci", *file).err
+    assert re.search(r"until 20\d\d-\d\d-\d\d, never used", user.run("token", "list", *file).out)
+    with serving(user, "--workers", "3", *file) as running, ThreadPoolExecutor(8) as pool:
+
+        def statuses() -> set[int]:
+            asked = [text] * 24
+            return set(pool.map(lambda one: running.get("/simple/toy/", Authorization=f"Bearer {one}").status, asked))
+
+        assert statuses() == {200}
+        assert re.search(r"last used 20\d\d", user.run("token", "list", *file).out)
+        assert user.run("token", "revoke", "ci", *file).code == 0
+        assert statuses() == {401}
+    again = _token(user, "ci")
+    assert again != text
+
+
 def test_a_proxy_that_is_trusted_says_who_asks(user: User, index: Simulator) -> None:
     told = {"X_Forwarded_For": "6.6.6.6, 203.0.113.7"}
     for proxy, expected in (("127.0.0.0/8", "203.0.113.7"), ("192.0.2.1", "127.0.0.1")):

@@ -16,6 +16,7 @@ from tf_tester.wiring.serving import ServeOptions, check
         ({"everybody_reads": False}, r"tokens\.json has no token: nobody could read"),
         ({"locks": Path("/no/such/folder")}, "There is no folder"),
         ({"region_header": "X-Country"}, "goes with --redirect"),
+        ({"private_tokens": True}, "goes with --private"),
         ({"uploads": True}, "Uploads need a place"),
     ],
 )

@@ -46,6 +46,9 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     help="Let everybody read without a token, whatever the address, and with --tokens.",
 )
 @click.option(
+    "--private-tokens", is_flag=True, help="Let nobody read private projects without a token, whoever reads the rest."
+)
+@click.option(
     "--tokens",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
@@ -180,6 +183,7 @@ def _serve_options(given: Mapping[str, Any], shared: Path | None) -> "ServeOptio
         ) from error
     return ServeOptions(
         everybody_reads=given["public_read"] or (given["host"] in _LOOPBACK and given["tokens"] is None),
+        private_tokens=given["private_tokens"],
         tokens=given["tokens"],
         rate=given["rate"],
         proxies=tuple(map(_proxy, given["proxies"])),

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from packaging.utils import canonicalize_name
@@ -11,6 +12,9 @@ from tf_tester.cli.common.output import say
 from tf_tester.core.text.printable import printable
 from tf_tester.core.text.units import duration
 from tf_tester.errors import UsageError
+
+if TYPE_CHECKING:
+    from tf_tester.core.access.tokens import Token
 
 _FILE = click.option(
     "--tokens",
@@ -40,24 +44,42 @@ def command() -> None:
 @_FILE
 @click.option("--upload", is_flag=True, help="Let it upload, too.")
 @click.option("--metrics", is_flag=True, help="Let it see /metrics and /status/, and nothing else.")
-@click.option("--project", "projects", multiple=True, metavar="NAME", help="Only to these (uploads).")
+@click.option(
+    "--project", "projects", multiple=True, metavar="NAME", help="Only to these (uploads); * stands for anything."
+)
+@click.option(
+    "--reads",
+    multiple=True,
+    metavar="NAME",
+    help="Of private projects only these, and those it uploads to; * stands for anything.",
+)
+@click.option("--no-private", is_flag=True, help="Let it read no private project, but those it uploads to.")
 @click.option("--lasts", metavar="DURATION", help="How long it is valid, such as 90d.  [default: until it is revoked]")
 def create(
-    name: str, tokens: Path | None, upload: bool, metrics: bool, projects: tuple[str, ...], lasts: str | None
+    name: str,
+    tokens: Path | None,
+    upload: bool,
+    metrics: bool,
+    lasts: str | None,
+    no_private: bool,
+    **names: tuple[str, ...],
 ) -> int:
     """Make a token and print it."""
     from tf_tester.core.access.tokens import TokenScope
+    from tf_tester.serve.clients.tokens import TokenWish
     from tf_tester.wiring.serving import token_file
 
+    projects, reads = (tuple(str(canonicalize_name(one)) for one in names[which]) for which in ("projects", "reads"))
     if projects and not upload:
-        raise UsageError("--project says where may be uploaded to.", hint="Give --upload, too.")
-    if metrics and upload:
+        raise UsageError("--project says where may be uploaded to.", hint="Give --upload, too, or --reads.")
+    if metrics and (upload or reads or no_private):
         raise UsageError("--metrics is for whoever sees nothing else.", hint="Make two tokens.")
-    reads = (TokenScope.READ, TokenScope.UPLOAD) if upload else (TokenScope.READ,)
-    scopes = (TokenScope.METRICS,) if metrics else reads
-    names = tuple(str(canonicalize_name(project)) for project in projects)
-    text = token_file(tokens).make(name, scopes, names, _length(lasts), datetime.now(UTC))
-    print(text)
+    if reads and no_private:
+        raise UsageError("--reads and --no-private exclude one another.")
+    own = (TokenScope.READ, TokenScope.UPLOAD) if upload else (TokenScope.READ,)
+    scopes = (TokenScope.METRICS,) if metrics else own
+    wish = TokenWish(name, scopes, projects, reads if reads or no_private else None, _length(lasts))
+    print(token_file(tokens).make(wish, datetime.now(UTC)))
     return 0
 
 
@@ -67,18 +89,23 @@ def show(tokens: Path | None) -> int:
     """Show which there are; never the tokens themselves."""
     from tf_tester.wiring.serving import token_file
 
-    found = token_file(tokens).all()
+    file = token_file(tokens)
+    found = file.all()
     for token in found:
-        until = f", until {token.expires:%Y-%m-%d}" if token.expires else ""
-        where = f" of {', '.join(token.projects)}" if token.projects else ""
-        print(
-            printable(
-                f"{token.id}  {token.name}: {', '.join(token.scopes)}{where}, made {token.created:%Y-%m-%d}{until}"
-            )
-        )
+        print(printable(f"{token.id}  {_told(token, file.used(token), datetime.now(UTC))}"))
     if not found:
         say(["There are none."])
     return 0
+
+
+def _told(token: "Token", used: datetime | None, now: datetime) -> str:
+    until = ""
+    if token.expires is not None:
+        until = f", {'expired' if token.expires <= now else 'until'} {token.expires:%Y-%m-%d}"
+    where = f" of {', '.join(token.projects)}" if token.projects else ""
+    reads = "" if token.reads is None else f", of private projects {', '.join(token.reads) or 'none'}"
+    last = "never used" if used is None else f"last used {used:%Y-%m-%d %H:%M} UTC"
+    return f"{token.name}: {', '.join(token.scopes)}{where}{reads}, made {token.created:%Y-%m-%d}{until}, {last}"
 
 
 @command.command("revoke", short_help="Revoke a token.")

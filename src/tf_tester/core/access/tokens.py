@@ -10,6 +10,7 @@ import re
 from base64 import b64decode
 from datetime import datetime
 from enum import StrEnum
+from fnmatch import fnmatchcase
 
 import msgspec
 
@@ -36,16 +37,27 @@ class Token(msgspec.Struct, frozen=True):
     created: datetime
     """Aware, UTC."""
     projects: tuple[str, ...] = ()
-    """Canonical names of projects that it is for; empty: all."""
+    """Canonical names of projects that it may upload to, in which `*` stands for anything; empty: all."""
     expires: datetime | None = None
+    reads: tuple[str, ...] | None = None
+    """Likewise of private projects that it may read, besides those that it may upload to; None: all."""
 
     def allows(self, scope: TokenScope, now: datetime, project: str | None = None) -> bool:
-        """Return whether it may be used so; `project`: for which one, where that is known."""
+        """Return whether it may be used so; `project`: the private one that it is about, where that is known."""
         if self.expires is not None and now >= self.expires:
             return False
         if scope is TokenScope.METRICS and TokenScope.READ in self.scopes:
             return True
-        return scope in self.scopes and (project is None or not self.projects or project in self.projects)
+        if scope not in self.scopes or project is None:
+            return scope in self.scopes
+        uploads = TokenScope.UPLOAD in self.scopes and (not self.projects or _covers(self.projects, project))
+        if scope is TokenScope.UPLOAD or uploads:
+            return uploads
+        return self.reads is None or _covers(self.reads, project)
+
+
+def _covers(patterns: tuple[str, ...], project: str) -> bool:
+    return any(fnmatchcase(project, pattern) for pattern in patterns)
 
 
 def token_text(id: str, secret: bytes) -> str:

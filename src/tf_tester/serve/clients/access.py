@@ -20,6 +20,8 @@ class Access(Struct, frozen=True):
 
     everybody_reads: bool = True
     """Without a token."""
+    private_needs_token: bool = False
+    """Whoever reads what is private has one all the same."""
     holder: Callable[[str], Token | None] = lambda _text: None
     """Whose secret that is."""
     wait: Callable[[str, float], float] | None = None

@@ -66,3 +66,17 @@ def test_a_client_waits_when_it_asks_too_often() -> None:
     assert rate.wait("a", 0.0) == 1.0
     assert rate.wait("b", 0.0) == 0.0, "others don't"
     assert rate.wait("a", 1.0) == 0.0
+
+
+def test_a_token_reads_the_private_projects_that_it_is_for() -> None:
+    def reads(**changes: object) -> list[bool]:
+        one = token(**changes)
+        return [one.allows(TokenScope.READ, NOW, project) for project in ("a", "team-a", "team-b")]
+
+    both = (TokenScope.READ, TokenScope.UPLOAD)
+    assert reads(scopes=both[:1]) == [True, True, True]
+    assert reads(scopes=both[:1], reads=()) == [False, False, False]
+    assert reads(scopes=both[:1], reads=("team-*",)) == [False, True, True]
+    assert reads(scopes=both, reads=("team-b",), projects=("a",)) == [True, False, True], "it reads what it uploads"
+    assert reads(scopes=both, reads=()) == [True, True, True]
+    assert reads(scopes=both, projects=("a",)) == [True, True, True]
