@@ -71,13 +71,15 @@ class HttpIndex:
         self._known: dict[str, _Known] = {}
         self._listed: Mapping[str, int] = {}
         """Serials by project, of the list that was asked for."""
+        self._announced: Mapping[str, int | None] = {}
+        """Likewise, of a list that others are shown: pages are not to be older than it says."""
         self._underway: dict[str, Future[_Known]] = {}
 
     def page(self, project: str) -> ProjectPage:
         """Return the page of a project (canonical name). Raises `UnknownProject`, `IndexUnreachable`."""
         with self._lock:
             known = self._known.get(project)
-            if known and (self._offline or self._is_fresh(known.checked)):
+            if known and (self._offline or (self._is_fresh(known.checked) and not self._is_overtaken(known))):
                 return self._answer(project, known)
             future = self._underway.get(project)
             leads = future is None
@@ -136,7 +138,8 @@ class HttpIndex:
         key = without_credentials(address)
         cached = self._cache.get(key)
         parsed = self._parse_cached(cached, key, project) if cached else None
-        still = cached and (self._is_fresh(cached.fetched) or self._is_as_listed(project, parsed))
+        fresh = cached and self._is_fresh(cached.fetched) and not self._is_overtaken(parsed)
+        still = fresh or self._is_as_listed(project, parsed)
         if cached and parsed and (self._offline or still):
             return replace(parsed, checked=cached.fetched)
         if self._offline:
@@ -191,6 +194,15 @@ class HttpIndex:
     def _is_as_listed(self, project: str, parsed: _Known | None) -> bool:
         page = parsed.page if parsed else None
         return page is not None and page.serial is not None and page.serial == self._listed.get(project)
+
+    def announce(self, serials: Mapping[str, int | None]) -> None:
+        """Take in what others are told of projects: pages of an earlier state are asked for anew."""
+        self._announced = serials
+
+    def _is_overtaken(self, known: _Known | None) -> bool:
+        page = known.page if known else None
+        announced = self._announced.get(page.project) if page is not None else None
+        return page is not None and page.serial is not None and announced is not None and page.serial < announced
 
     def _is_behind(self, page: ProjectPage) -> bool:
         latest = None if self._serials is None else self._serials.latest(page.project)

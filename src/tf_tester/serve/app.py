@@ -21,6 +21,7 @@ from msgspec import Struct, field
 
 from tf_tester.core.access.tokens import Token, TokenScope, token_presented
 from tf_tester.core.index.negotiate import HTML, JSON, TEXT_HTML, byte_range, content_coding, content_type, matches
+from tf_tester.core.index.policy import IndexPolicy
 from tf_tester.core.index.simple import canonical, render_names_html, render_names_json
 from tf_tester.core.index.views import IndexView, split_view
 from tf_tester.core.text.printable import printable
@@ -76,8 +77,8 @@ class ServedIndex(Struct, frozen=True):
     """Files are asked for elsewhere."""
     region_header: str = ""
     """Of requests: in which country a client is, as whoever is in front of us tells it."""
-    listed: Callable[[], Mapping[str, int]] = dict
-    """Serials of the projects to be listed besides those that were asked for."""
+    listed: Callable[[], Mapping[str, int | None]] = dict
+    """Serials of the projects to be listed besides those that were asked for. Raises `IndexUnreachable`."""
 
 
 class App:
@@ -90,6 +91,8 @@ class App:
         self._pages = ServedPages(offer.index, offer.rules, executor, *([state] if state is not None else []))
         self._files = Files(offer.blobs, offer.fetcher, fetches, over=offer.metrics.forget)
         self._status = Status(offer.metrics, offer.facts, executor)
+        self._lists: dict[str, tuple[object, Mapping[str, int | None], Body]] = {}
+        """The last list of each type, with what it was made of."""
         self.quick = ResponseCache(self._told_quickly)
         # A shared cache in front of us hands out what is public without asking for a token.
         everybody = offer.access.everybody_reads
@@ -226,21 +229,59 @@ class App:
     # -- pages
 
     async def _names(self, request: web.BaseRequest, view: IndexView) -> Response:
-        """Return what a replica holds; else those that were asked for: what the upstream has is not listed."""
+        """Return what a replica holds, or the upstream; else those that were asked for."""
         kind = _kind(request)
         if kind is None:
             return _not_acceptable()
         if view.only:
             await self._pages.allowed(view.only)
         names = self._offer.private.names if self._offer.private else []
-        private = [name for name in names if self._sees(request, name)]
-        hidden = frozenset(names).difference(private)
-        listed = {} if view.private else self._offer.listed()
-        refuses = self._offer.rules.policy().refuses
-        public = (name for name in {*self._pages.names, *listed} if not refuses(name) and name not in hidden)
-        names = private if view.private else sorted({*public, *private})
-        body = body_of(render_names_json(names, listed) if kind == JSON else render_names_html(names))
-        return self._in_form(body, kind, content_coding(request.headers.get("Accept-Encoding", "")), request)
+        private = tuple(name for name in names if self._sees(request, name))
+        listed, stale = await self._listed(view)
+        body = await self._list_body((kind, private, tuple(names), self._offer.rules.policy()), listed, view)
+        coding = content_coding(request.headers.get("Accept-Encoding", ""))
+        await asyncio.get_running_loop().run_in_executor(self._executor, body.coded, coding)
+        answer = self._in_form(body, kind, coding, request)
+        if stale:
+            answer.headers["warning"] = '110 - "the upstream does not answer: its projects are not all listed"'
+        return answer
+
+    async def _listed(self, view: IndexView) -> tuple[Mapping[str, int | None], bool]:
+        """Return what is listed though nobody has asked for it, and whether that can't be had."""
+        if view.private:
+            return {}, False
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._executor, self._offer.listed), False
+        except IndexUnreachable as error:
+            log.warning("%s", printable(f"{error}. {error.hint}"))
+            return {}, True
+
+    async def _list_body(
+        self,
+        of: tuple[str, tuple[str, ...], tuple[str, ...], IndexPolicy],
+        listed: Mapping[str, int | None],
+        view: IndexView,
+    ) -> Body:
+        """Return a list, rendered when it changes: the public index's has 700,000 names.
+
+        `of`: its type, the private names that are seen, all private names, the policy.
+        """
+        kind, private, names, policy = of
+        asked = () if view.private else tuple(self._pages.names)
+        key = (*of, asked)
+        known = self._lists.get(kind)
+        if known is not None and known[0] == key and (known[1] is listed or not (known[1] or listed)):
+            return known[2]
+
+        def render() -> Body:
+            public = {name for name in {*asked, *listed} if not policy.refuses(name)}
+            shown = sorted((public - frozenset(names)) | frozenset(private))
+            return body_of(render_names_json(shown, listed) if kind == JSON else render_names_html(shown))
+
+        body = await asyncio.get_running_loop().run_in_executor(self._executor, render)
+        self._lists[kind] = key, listed, body
+        return body
 
     async def _page(self, project: str, request: web.BaseRequest, view: IndexView) -> Response:
         kind = _kind(request)

@@ -224,6 +224,7 @@ def _packages(settings: Settings, fetching: NetworkAccess, metadata: MetadataRea
         entry_points=metadata.entry_points,
         compare=fetching.compare,
         source_histories=fetching.source_histories,
+        project_list=fetching.project_list,
         framework=framework_of(settings.package),
         same_modules=same_modules(),
         placeholders=placeholders(),

@@ -24,6 +24,7 @@ from tf_tester.index.find_links import LinkedFiles
 from tf_tester.index.first import FirstIndex
 from tf_tester.index.http import MAX_AGE, HttpIndex, PageAccess
 from tf_tester.index.mirror_files import known_mirrors
+from tf_tester.index.project_list import ProjectList
 from tf_tester.model.artifact import Artifact, Promise, Promiser
 from tf_tester.model.mirror import Mirror
 from tf_tester.model.source import AUTHORITY, SourceHistory, SourceUse
@@ -52,7 +53,8 @@ class NetworkAccess(Struct, frozen=True):
     list_pages: Callable[[int], None]
     compare: Callable[[Sequence[Artifact], Sequence[str]], MirrorComparison]
     source_histories: Callable[[], list[SourceHistory]]
-    """The last three: see `flow.prepare.services.Packages`."""
+    project_list: Callable[[], Mapping[str, int | None]]
+    """The last four: see `flow.prepare.services.Packages`."""
 
 
 def network(
@@ -104,10 +106,17 @@ def network(
         if index is agreed:
             authority.ask_for_list(most)
 
+    listed = ProjectList(ours.authority, access)
+
+    def project_list() -> Mapping[str, int | None]:
+        serials = listed.serials()
+        authority.announce(serials)
+        return serials
+
     def source_histories() -> list[SourceHistory]:
         return [histories.of(name) for name in (AUTHORITY, *(mirror.name for mirror in ours.mirrors))]
 
-    return NetworkAccess(client, transfer, index, ours.shown, list_pages, compared, source_histories)
+    return NetworkAccess(client, transfer, index, ours.shown, list_pages, compared, source_histories, project_list)
 
 
 def _client(

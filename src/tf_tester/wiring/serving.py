@@ -57,6 +57,8 @@ class ServeOptions(Struct, frozen=True):
     largest_upload: int = 2 << 30
     redirect: bool = False
     region_header: str = ""
+    list_all: bool = False
+    """Of the upstream's projects."""
     synced: str | None = None
     """Name of a replica: nothing else is served."""
     hosts: Sequence[str] = ()
@@ -151,10 +153,19 @@ def offering(
                 largest_upload=serve_options.largest_upload,
                 redirect=serve_options.redirect,
                 region_header=serve_options.region_header,
-                listed=synced.serials if synced is not None else dict,
+                listed=_listed(serve_options, synced, world),
             )
         finally:
             world.run.stop()
+
+
+def _listed(
+    serve_options: ServeOptions, synced: StoredReplica | None, world: Services
+) -> Callable[[], Mapping[str, int | None]]:
+    """Return what gives the projects that are listed though nobody has asked for them."""
+    if synced is not None:
+        return synced.serials
+    return world.packages.project_list if serve_options.list_all else dict
 
 
 def _limit(serve_options: ServeOptions) -> Callable[[str, float], float] | None:

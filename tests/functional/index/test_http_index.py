@@ -14,6 +14,7 @@ from tests.simulator import Cut, Fault, Headers, Portal, Redirect, Silent, Simul
 from tests.wheels import make_wheel
 from tf_tester.errors import IndexUnreachable, UnknownProject
 from tf_tester.index.http import HttpIndex, PageAccess
+from tf_tester.index.project_list import ProjectList
 from tf_tester.ports.index import CachedPage
 from tf_tester.transfer.client import Client
 from tf_tester.transfer.settings import ClientSettings, Timeouts
@@ -357,3 +358,36 @@ def test_the_cache_keeps_pages_as_they_came(rig: Rig) -> None:
     (cached,) = rig.pages.pages.values()
     assert isinstance(cached, CachedPage)
     assert cached.body.startswith(b'{"meta"') and cached.etag and cached.fetched == rig.time
+
+
+# -- lists
+
+
+def test_a_list_is_asked_for_when_it_is_old_and_what_it_said_counts_where_nobody_answers(rig: Rig) -> None:
+    rig.simulator.lists = True
+    access = PageAccess(rig.client, rig.pages, lambda: rig.time)
+    projects = ProjectList(rig.simulator.simple_url, access)
+    first = projects.serials()
+    assert first == {"toy": rig.simulator.serial}
+    rig.simulator.add_wheel(*make_wheel("gear", "1.0"))
+    assert projects.serials() is first
+    rig.later()
+    assert projects.serials().keys() == {"toy", "gear"}
+    rig.simulator.fault("simple", Status(500))
+    rig.later()
+    assert projects.serials().keys() == {"toy", "gear"}
+    assert ProjectList(rig.simulator.simple_url, access).serials().keys() == {"toy", "gear"}, "of what was kept"
+    with pytest.raises(IndexUnreachable, match="no list"):
+        ProjectList(f"{rig.simulator.url}/other", access).serials()
+
+
+def test_no_page_is_older_than_what_others_are_told(rig: Rig) -> None:
+    """Who mirrors us by our list would take it for stale."""
+    index = rig.index()
+    assert len(index.page("toy").artifacts) == 1
+    rig.simulator.add_wheel(*make_wheel("toy", "2.0"))
+    assert len(index.page("toy").artifacts) == 1
+    index.announce({"toy": rig.simulator.serial})
+    for one in (index, index):
+        assert len(one.page("toy").artifacts) == 2
+    assert rig.requests == 2

@@ -358,6 +358,21 @@ def test_mistakes_are_one_sentence(user: User, index: Simulator, tmp_path: Path)
         assert f"port {port} can't be listened on" in run.err
 
 
+def test_all_projects_of_the_upstream_are_listed_for_who_mirrors_this_in_turn(user: User, index: Simulator) -> None:
+    index.lists = True
+    user.write("policy.toml", 'block = ["gear"]\n')
+    with serving(user, "--list-all") as running, serving(user, "--list-all", "--policy", "policy.toml") as blocking:
+        told = json.loads(running.get("/simple/", Accept=JSON).body)["projects"]
+        assert {one["name"] for one in told} >= {"toy", "gear"}
+        [serial] = [one["_last-serial"] for one in told if one["name"] == "toy"]
+        assert json.loads(running.get("/simple/toy/", Accept=JSON).body)["meta"]["_last-serial"] == serial
+        assert b'<a href="gear/">' in running.get("/simple/", Accept="text/html").body
+        assert b'<a href="gear/">' not in blocking.get("/simple/", Accept="text/html").body
+    with Simulator() as bare, serving(user, "--index-url", bare.simple_url, "--list-all") as running:
+        answer = running.get("/simple/", Accept=JSON)
+        assert (answer.status, "110" in answer.headers["warning"]) == (200, True)
+
+
 def test_what_was_fetched_is_there_after_a_restart_and_offline(user: User, index: Simulator, big: bytes) -> None:
     with serving(user) as running:
         path = running.file("big", BIG)

@@ -77,6 +77,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     metavar="FILE",
     help="Which projects and versions are shown, and from which age on (TOML: allow, block, min-age, no-min-age).",
 )
+@click.option("--list-all", is_flag=True, help="List all projects of the upstream, for who mirrors this index in turn.")
 @click.option("--synced", metavar="NAME", help="Only what a replica holds, which `tf-tester sync` has filled.")
 @click.option("--redirect", is_flag=True, help="Send clients to the best mirror for files, keep none here.")
 @click.option(
@@ -195,6 +196,7 @@ def _serve_options(given: Mapping[str, Any], shared: Path | None) -> "ServeOptio
         largest_upload=largest,
         redirect=given["redirect"],
         region_header=given["region_header"] or "",
+        list_all=given["list_all"],
         synced=given["synced"],
         hosts=given["hosts"],
         shared=shared,

@@ -24,6 +24,7 @@ ACCEPT = f"{JSON_TYPE}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0
 """What to ask an index for: JSON where it can, HTML where it must."""
 
 _FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,254}")
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,198}[A-Za-z0-9])?")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _SERIAL = re.compile(rb"<!--\s*SERIAL\s+(\d+)\s*-->")
 
@@ -66,6 +67,26 @@ def parse_serials(body: bytes) -> dict[str, int]:
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise NotAPage(f"it is not a list of projects in JSON: {error}") from error
     return {canonical(one.name): one.serial for one in listed if one.serial is not None}
+
+
+def parse_list(body: bytes, content_type: str) -> dict[str, int | None]:
+    """Return the projects of a list (PEP 503, 691) by canonical name, with their serials, where it tells them.
+
+    What can't be a name is left out. Raises `NotAPage`.
+    """
+    if body.lstrip()[:1] == b"{" or "json" in content_type.lower():
+        try:
+            listed = msgspec.json.decode(body, type=_List).projects
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise NotAPage(f"it is not a list of projects in JSON: {error}") from error
+        return {canonical(one.name): one.serial for one in listed if _NAME.fullmatch(one.name)}
+    from selectolax.lexbor import LexborHTMLParser
+
+    texts = (node.text(strip=True) for node in LexborHTMLParser(body.decode("utf-8", "replace")).css("a[href]"))
+    found = {canonical(text): None for text in texts if _NAME.fullmatch(text)}
+    if not found:
+        raise NotAPage("it is HTML without a project")
+    return dict.fromkeys(found)
 
 
 # -- PEP 691, 700, 714, 792
@@ -462,9 +483,9 @@ def _anchor(artifact: Artifact, url: str) -> str:
     return f"<a {attributes}>{_escaped(artifact.filename)}</a><br>"
 
 
-def render_names_json(names: Iterable[str], serials: Mapping[str, int] | None = None) -> bytes:
+def render_names_json(names: Iterable[str], serials: Mapping[str, int | None] | None = None) -> bytes:
     """Return the list of projects (PEP 691), with the serials of those that have one: mirrors go by them."""
-    known = serials or {}
+    known = {name: serial for name, serial in (serials or {}).items() if serial is not None}
     meta: dict[str, Any] = {"api-version": _VERSION}
     if known:
         meta["_last-serial"] = max(known.values())

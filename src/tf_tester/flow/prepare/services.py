@@ -45,6 +45,8 @@ class Packages(Struct, frozen=True):
     """Groups of distributions that bring the same modules; canonical names."""
     placeholders: tuple[Placeholder, ...] = ()
     """Distributions that bring nothing."""
+    project_list: Callable[[], Mapping[str, int | None]] = dict
+    """All projects of the index (canonical names) with their serials. Raises `IndexUnreachable`."""
 
 
 class Storage(Struct, frozen=True):
