@@ -343,6 +343,36 @@ def test_what_was_required_in_vain_comes_when_it_is_there(user: User, index: Sim
     assert holds(user)["late"] == [late] and holds(user)["cog"] == [cog]
 
 
+def test_what_the_upstream_deleted_may_stay_with_what_it_requires(user: User, index: Simulator, config: Path) -> None:
+    user.write("team.toml", CONFIG + "keep-deleted = true\n")
+    old = add(index, "toy", "0.1", ("needed", "gone"))
+    needed = add(index, "needed")
+    gone = add(index, "gone")
+    sync(user)
+    before = holds(user)
+    assert old in before["toy"] and before["needed"] == [needed]
+    for name in (old, gone):
+        index.remove(name)
+    assert "the upstream has deleted it: 2 files of gone, toy" in sync(user).out
+    assert holds(user) == before
+    for version in ("1.0", "1.1", "2.0"):
+        index.remove(f"toy-{version}-py3-none-any.whl")
+    sync(user)
+    assert holds(user) == before, "nor is a project's end an error"
+    assert "nothing new" in sync(user).out
+    index.add_project("toy", status="quarantined")
+    sync(user, code=4)
+    assert "toy" not in holds(user)
+
+
+def test_what_the_upstream_deleted_goes_when_somebody_says_so(user: User, index: Simulator, config: Path) -> None:
+    user.write("team.toml", CONFIG + "keep-deleted = true\n")
+    sync(user)
+    index.remove("toy-1.0-py3-none-any.whl")
+    sync(user, "--allow-deletions")
+    assert "toy-1.0-py3-none-any.whl" not in holds(user)["toy"]
+
+
 def test_what_is_in_quarantine_is_not_kept(user: User, index: Simulator, config: Path) -> None:
     """PEP 792: it may be malware."""
     sync(user)

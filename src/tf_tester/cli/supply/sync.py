@@ -156,6 +156,7 @@ def _request(config: Path, *, allow_deletions: bool, dry_run: bool) -> "SyncRequ
         digest.hexdigest(),
         most=read.most,
         max_deletions=read.max_deletions,
+        keep_deleted=read.keep_deleted,
         allow_deletions=allow_deletions,
         dry_run=dry_run,
     )

@@ -43,6 +43,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="keb
     grace: str = "14d"
     most: str | None = None
     max_deletions: int = 100
+    keep_deleted: bool = False
 
 
 class ReplicaConfig(Struct, frozen=True):
@@ -63,6 +64,8 @@ class ReplicaConfig(Struct, frozen=True):
     """Bytes to be brought in one run."""
     max_deletions: int
     """Files that may vanish in one run because the upstream has them no more."""
+    keep_deleted: bool = False
+    """None vanishes for that."""
 
 
 def read_config(content: bytes, *, shown: str, stem: str) -> ReplicaConfig:
@@ -107,6 +110,7 @@ def read_config(content: bytes, *, shown: str, stem: str) -> ReplicaConfig:
             ),
             most=None if file.most is None else _size(file.most),
             max_deletions=file.max_deletions,
+            keep_deleted=file.keep_deleted,
         )
     except (UsageError, ValueError) as error:
         raise ConfigError(f"{shown}: {error}", hint=error.hint if isinstance(error, UsageError) else "") from error

@@ -13,10 +13,16 @@ from pathlib import Path
 
 from msgspec import Struct, field
 from msgspec.structs import replace
+from packaging.requirements import InvalidRequirement
+from packaging.utils import canonicalize_name
 
+from tf_tester.core.index.era import files_by_version
 from tf_tester.core.index.simple import render_json
 from tf_tester.core.locks.closure import ReplicaRules, TargetRequirement, merged
-from tf_tester.errors import OWN_FAILURE, CellRefused
+from tf_tester.core.text.parsing import parse_requirement
+from tf_tester.core.text.sizes import count_text
+from tf_tester.core.wheel.requirements import requirements_of
+from tf_tester.errors import OWN_FAILURE, BadWheel, CellRefused
 from tf_tester.flow.prepare.pools import interruptible
 from tf_tester.flow.prepare.services import Services
 from tf_tester.flow.supply.sync_plan import Absent, ReplicaPlan, UpstreamPages, mark_of, plan
@@ -51,7 +57,10 @@ class SyncRequest(Struct, frozen=True):
     most: int | None = None
     """Bytes to be brought in one run; None: as many as there are."""
     max_deletions: int = 100
+    keep_deleted: bool = False
+    """What the upstream has no more stays, with what it requires, as long as its project is asked for."""
     allow_deletions: bool = False
+    """All that the upstream has no more goes."""
     dry_run: bool = False
     upstream: str = ""
     """Address of the index that it is a replica of, without credentials; empty where there are several."""
@@ -247,19 +256,61 @@ class _Run(Struct):
             for name, files in gone.items()
             if name not in pages.unreachable and (name in pages.known or certain)
         }
+        kept_on, required = self._kept_on(vanished)
+        vanished = {name: files for name, files in vanished.items() if name not in kept_on}
         held_back = self._held_back(vanished)
         self.report.held_back += sorted(file for name in held_back for file in vanished[name])
-        lost = any(root.project in self.held and root.project not in pages.known for root in request.roots)
+        roots = {root.project for root in request.roots} - kept_on.keys()
+        lost = any(name in self.held and name not in pages.known for name in roots)
         if held_back or (lost and not request.allow_deletions):
             certain = False  # with what has vanished all would go that it required
         stays: dict[str, FilesByName] = {}
         for name in self.held:
             # Also where another file has its name now: which of the two is right is for a person to say.
             kept = gone.get(name, {}) if name in held_back or name not in vanished else {}
-            rest = {} if certain else {f: one for f, one in self._held(name).items() if f not in gone.get(name, {})}
+            is_needed = not certain or name in required
+            there = self._held(name).items() if is_needed else ()
+            rest = {file: one for file, one in there if file not in gone.get(name, {})}
             if kept or rest:
                 stays[name] = {**kept, **rest}
         return stays
+
+    def _kept_on(self, vanished: Mapping[str, FilesByName]) -> tuple[dict[str, FilesByName], set[str]]:
+        """Return what stays though the upstream has deleted it, and the projects that this requires.
+
+        That is what belongs to a project that is asked for, or is required by what stays so.
+        """
+        request = self.request
+        if not request.keep_deleted or request.allow_deletions:
+            return {}, set()
+        pages = self.pages.known
+        harmful = {name for name, page in pages.items() if page.status is ProjectStatus.QUARANTINED}
+        asked = {*self.plan.asked, *(root.project for root in request.roots)}
+        of_asked = {name: files for name, files in vanished.items() if name in asked - harmful}
+        required = self._required_by(of_asked) - harmful
+        kept_on = {name: files for name, files in vanished.items() if name in of_asked or name in required}
+        if kept_on:
+            count, names = count_text(sum(map(len, kept_on.values())), "file"), ", ".join(sorted(kept_on))
+            self.report.remarks.append(f"kept, though the upstream has deleted it: {count} of {names}")
+            # What it has isn't missing.
+            self.report.missing = [one for one in self.report.missing if not _has(kept_on, one.what)]
+        return kept_on, required
+
+    def _required_by(self, kept_on: Mapping[str, FilesByName]) -> set[str]:
+        """Return the projects that are required by what the upstream has deleted, and by these in turn."""
+        needed: set[str] = set()
+        todo = [one for files in kept_on.values() for one in files.values()]
+        while todo:
+            wheel = todo.pop()
+            try:
+                metadata = self.services.packages.metadata(wheel) if wheel.is_wheel else b""
+            except (BadWheel, CellRefused):
+                continue
+            names = {str(canonicalize_name(one.name)) for one in requirements_of(metadata)}
+            new = (names & self.held.keys()) - needed
+            needed |= new
+            todo += [one for name in new for one in self._held(name).values()]
+        return needed
 
     def _held_back(self, vanished: Mapping[str, FilesByName]) -> set[str]:
         """Return the projects of which nothing goes, though the upstream has it no more: a person is to say so.
@@ -380,6 +431,17 @@ def _entry(
             return before if before.mark == mark else replace(before, mark=mark)
     serial = max(page.serial or 0, (least if before is None else before.page.serial or 0) + 1)
     return HeldProject(replace(shown, serial=serial), mark)
+
+
+def _has(held: Mapping[str, FilesByName], what: str) -> bool:
+    """Return whether there is a file of a project, or of what a requirement names."""
+    try:
+        wanted = parse_requirement(what)
+    except InvalidRequirement:
+        return False
+    files = held.get(str(canonicalize_name(wanted.name)), {}).values()
+    versions = [str(version) for version in files_by_version(files)]
+    return any(True for _ in wanted.specifier.filter(versions, prereleases=True))
 
 
 def _names(artifacts: Iterable[Artifact]) -> set[tuple[str, str | None]]:
