@@ -31,7 +31,7 @@ from tf_tester.model.source import AUTHORITY, Source
 from tf_tester.ports.fetch import Fetcher
 from tf_tester.ports.index import Index
 from tf_tester.ports.store import Blobs
-from tf_tester.serve.clients.access import Access, Log, LogForm
+from tf_tester.serve.clients.access import Access, Log, LogForm, certificate_holder
 from tf_tester.serve.files import Files, IncomingFile, PassedFile
 from tf_tester.serve.metrics import Metrics
 from tf_tester.serve.pages import Body, PageRules, RenderedPage, ServedPages, body_of
@@ -224,7 +224,7 @@ class App:
 
     def _token(self, request: web.BaseRequest) -> Token | None:
         text = token_presented(request.headers.get("Authorization", ""))
-        return self._offer.access.holder(text) if text else None
+        return self._offer.access.holder(text) if text else certificate_holder(request)
 
     # -- pages
 

@@ -45,6 +45,8 @@ class ListenAddress(Struct, frozen=True):
     certificate: Path | None = None
     """PEM, with its chain; with it https is spoken."""
     key: Path | None = None
+    client_authority: Path | None = None
+    """PEM: who issues the certificates that clients may show."""
 
     def url(self, port: int) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -62,6 +64,16 @@ class ListenAddress(Struct, frozen=True):
                 f"{self.certificate} and {self.key} can't be used: {error.strerror or error}.",
                 hint="Give a certificate and the key that goes with it, both as PEM.",
             ) from error
+        if self.client_authority is not None:
+            # Not required: who has none may have a token, and load balancers ask for `/healthz`.
+            context.verify_mode = ssl.CERT_OPTIONAL
+            try:
+                context.load_verify_locations(self.client_authority)
+            except (OSError, ssl.SSLError) as error:
+                raise ConfigError(
+                    f"{self.client_authority} can't be used: {error.strerror or error}.",
+                    hint="Give the certificate of who issues those of clients, as PEM.",
+                ) from error
         return context
 
 

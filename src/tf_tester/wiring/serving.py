@@ -46,6 +46,8 @@ class ServeOptions(Struct, frozen=True):
     """Whoever reads what is private needs a token all the same."""
     tokens: Path | None = None
     """None: where `tf-tester token` puts them."""
+    certificates: bool = False
+    """Clients may show one in place of a token."""
     rate: float | None = None
     proxies: tuple[Network, ...] = ()
     """Whose word counts for whom they ask."""
@@ -80,7 +82,8 @@ def check(serve_options: ServeOptions, host: str) -> None:
 
     Raises `ConfigError` where a policy can't be read.
     """
-    if not serve_options.everybody_reads and not token_file(serve_options.tokens).all():
+    by_token = not serve_options.everybody_reads and not serve_options.certificates
+    if by_token and not token_file(serve_options.tokens).all():
         file = f" --tokens {serve_options.tokens}" if serve_options.tokens is not None else ""
         raise UsageError(
             f"{serve_options.tokens} has no token: nobody could read this index."

@@ -333,6 +333,47 @@ def test_it_speaks_https(user: User, index: Simulator, tmp_path: Path) -> None:
         connection.close()
 
 
+def test_a_certificate_of_ones_own_lets_read_in_place_of_a_token(user: User, index: Simulator, tmp_path: Path) -> None:
+    authority, clients, strangers = trustme.CA(), trustme.CA(), trustme.CA()
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    server = authority.issue_cert("127.0.0.1")
+    server.private_key_pem.write_to_path(str(key))
+    certificate.write_bytes(b"".join(blob.bytes() for blob in server.cert_chain_pems))
+    for name, issuer in (("ca.pem", authority), ("clients.pem", clients)):
+        issuer.cert_pem.write_to_path(str(tmp_path / name))
+    for name, issuer in (("mine", clients), ("other", strangers)):
+        issuer.issue_cert(f"{name}@example.org").private_key_and_cert_chain_pem.write_to_path(str(tmp_path / name))
+    words = ["--tls-cert", str(certificate), "--tls-key", str(key), "--client-ca", str(tmp_path / "clients.pem")]
+
+    def status(path: str, mine: str = "", **headers: str) -> int:
+        context = ssl.create_default_context()
+        authority.configure_trust(context)
+        if mine:
+            context.load_cert_chain(tmp_path / mine)
+        connection = http.client.HTTPSConnection("127.0.0.1", urlsplit(running.url).port, context=context, timeout=30)
+        try:
+            connection.request("GET", path, headers=headers)
+            return connection.getresponse().status
+        except (ssl.SSLError, ConnectionError):
+            return 0
+        finally:
+            connection.close()
+
+    token = _token(user, "ci")
+    with serving(user, *words, "--tokens", str(user.home / "tokens.json")) as running:
+        assert [status("/simple/toy/", one) for one in ("", "mine", "other")] == [401, 200, 0]
+        assert (status("/healthz"), status("/simple/toy/", Authorization=f"Bearer {token}")) == (200, 200)
+        ways = ["--cert", str(tmp_path / "ca.pem"), "--client-cert", str(tmp_path / "mine")]
+        target = ["--target", str(tmp_path / "target"), "--no-deps", "--isolated", "-q", "--no-cache-dir"]
+        pip = [sys.executable, "-m", "pip", "install", "--index-url", f"{running.url}/simple/", *ways, *target, "toy"]
+        subprocess.run(pip, check=True, env={"PATH": os.defpath, "HOME": str(tmp_path), "PIP_CONFIG_FILE": os.devnull})
+        uv_env = {"SSL_CERT_FILE": str(tmp_path / "ca.pem"), "SSL_CLIENT_CERT": str(tmp_path / "mine")}
+        found = [uv.find_uv_bin(), "pip", "install", "--index-url", f"{running.url}/simple/", "--no-deps", "toy"]
+        more = ["-q", "--no-cache", "--no-config", "--target", str(tmp_path / "target2")]
+        subprocess.run([*found, *more], check=True, env={"PATH": os.defpath, "HOME": str(tmp_path)} | uv_env)
+    assert "goes with --tls-cert" in user.run("serve", "--client-ca", str(tmp_path / "clients.pem")).err
+
+
 # -- operation
 
 

@@ -58,6 +58,13 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--tls-cert", "certificate", type=_FILE, metavar="FILE", help="Speak https with this certificate (PEM).")
 @click.option("--tls-key", "key", type=_FILE, metavar="FILE", help="The key that goes with it (PEM).")
 @click.option(
+    "--client-ca",
+    "client_authority",
+    type=_FILE,
+    metavar="FILE",
+    help="Whoever shows a certificate issued by this one (PEM) may read without a token; others need one.",
+)
+@click.option(
     "--private",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="FOLDER",
@@ -121,6 +128,7 @@ def command(
     workers: int,
     certificate: Path | None,
     key: Path | None,
+    client_authority: Path | None,
     **_: Any,
 ) -> int:
     """Serve the store, and what is behind it, as an index for pip, uv and others.
@@ -148,9 +156,11 @@ def command(
     check(serve_options, host)
     if (certificate is None) != (key is None):
         raise UsageError("A certificate needs its key.", hint="Give both --tls-cert and --tls-key.")
+    if client_authority is not None and certificate is None:
+        raise UsageError("--client-ca goes with --tls-cert.")
     if workers > 1 and sys.platform == "win32":
         raise UsageError("Several workers need a POSIX system.", hint="Leave --workers away.")
-    place = ListenAddress(host, port, certificate, key)
+    place = ListenAddress(host, port, certificate, key, client_authority)
     tls = place.tls()
     listener = listen(place)
     url = place.url(listener.getsockname()[1])
@@ -182,8 +192,10 @@ def _serve_options(given: Mapping[str, Any], shared: Path | None) -> "ServeOptio
         raise UsageError(
             f"--largest-upload {given['largest_upload']!r} is not a size.", hint="Write it as 500MB or 2GB."
         ) from error
+    asked = given["tokens"] is not None or given["client_authority"] is not None
     return ServeOptions(
-        everybody_reads=given["public_read"] or (given["host"] in _LOOPBACK and given["tokens"] is None),
+        everybody_reads=given["public_read"] or (given["host"] in _LOOPBACK and not asked),
+        certificates=given["client_authority"] is not None,
         private_tokens=given["private_tokens"],
         tokens=given["tokens"],
         rate=given["rate"],

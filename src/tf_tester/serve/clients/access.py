@@ -11,7 +11,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from tf_tester.core.access.proxies import Network, client_of
-from tf_tester.core.access.tokens import Token
+from tf_tester.core.access.tokens import Token, TokenScope
 from tf_tester.core.text.printable import printable
 
 
@@ -35,6 +35,15 @@ class Access(Struct, frozen=True):
         if not self.proxies:
             return remote
         return client_of(remote, request.headers.getall("X-Forwarded-For", ()), self.proxies)
+
+
+def certificate_holder(request: web.BaseRequest) -> Token | None:
+    """Return what a certificate lets its holder do, which is to read; None: no verified one was shown."""
+    transport = request.transport
+    shown = None if transport is None else transport.get_extra_info("peercert")
+    if not shown:
+        return None
+    return Token("", "certificate", "", (TokenScope.READ,), datetime.min.replace(tzinfo=UTC))
 
 
 class LogForm(StrEnum):
