@@ -205,7 +205,11 @@ def _kept(
     current = place.editor.read(_text(place.file, before))
     old = {key: current.get(key) for key in values}
     origin = before
-    if earlier is not None and before is not None:
+    if earlier is not None and before is None:
+        # Somebody has removed it since: what was there before us is known all the same.
+        origin = earlier.before
+        old |= earlier.old
+    elif earlier is not None and before is not None:
         untouched = fingerprint(before) == earlier.after
         ours = {key: value for key, value in earlier.old.items() if untouched or current.get(key) == earlier.new[key]}
         if untouched:
@@ -219,7 +223,10 @@ def _kept(
 def _put_back(place: ConfigTarget, kept: SavedFile) -> str:
     content = read_settings(place.file)
     if content is None:
-        return "the file is gone"
+        if kept.before is None:
+            return "the file is gone, as there was none before"
+        write_atomically(place.file, kept.before)
+        return "the file was gone: it is as it was before"
     if fingerprint(content) == kept.after:
         if kept.before is None:
             Path(os.path.realpath(place.file)).unlink()

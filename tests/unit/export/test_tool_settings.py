@@ -143,6 +143,27 @@ def test_what_was_there_comes_back_byte_for_byte(around: ConfigContext, undo: Un
     assert reset(tools, ConfigScope.USER, around, undo) == []
 
 
+def test_what_was_there_comes_back_though_the_file_is_gone(around: ConfigContext, undo: UndoFolder) -> None:
+    """Also where it was set again meanwhile."""
+    (place,) = (one.file for one in use([Tool.PIP], ConfigScope.USER, MIRROR, around, undo))
+    reset([Tool.PIP], ConfigScope.USER, around, undo)
+    for again in (False, True):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text("[global]\nretries = 9\n")
+        use([Tool.PIP], ConfigScope.USER, MIRROR, around, undo)
+        place.unlink()
+        if again:
+            use([Tool.PIP], ConfigScope.USER, MIRROR, around, undo)
+        reset([Tool.PIP], ConfigScope.USER, around, undo)
+        assert place.read_text() == "[global]\nretries = 9\n"
+    place.unlink()
+    use([Tool.PIP], ConfigScope.USER, MIRROR, around, undo)
+    place.unlink()
+    (change,) = reset([Tool.PIP], ConfigScope.USER, around, undo)
+    assert "none before" in change.told
+    assert not place.exists()
+
+
 def test_what_somebody_has_changed_since_stays_and_ours_goes(around: ConfigContext, undo: UndoFolder) -> None:
     file = in_home(around, ".config/pip/pip.conf", "[global]\nindex-url = https://old.example/simple\n")
     use([Tool.PIP], ConfigScope.USER, MIRROR, around, undo)
