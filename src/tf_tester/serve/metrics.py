@@ -4,7 +4,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,10 @@ from tf_tester.model.events import Event, TransferFinished, TransferProgress, Tr
 
 _RECENT = 60
 _STATE = ".state"
+_FREE = """# HELP tf_tester_store_free_bytes Bytes that the store's disk has left.
+# TYPE tf_tester_store_free_bytes gauge
+tf_tester_store_free_bytes {}
+"""
 _PAUSE = 0.5
 """Seconds for which others needn't hear of progress again."""
 
@@ -42,9 +46,13 @@ class Metrics:
 
     content_type = CONTENT_TYPE_LATEST
 
-    def __init__(self, *, shared: Path | None = None) -> None:
-        """Make the counters. `shared`: the folder in which several workers tell one another of their work."""
+    def __init__(self, *, shared: Path | None = None, free: Callable[[], int] | None = None) -> None:
+        """Make the counters. `shared`: the folder in which several workers tell one another of their work.
+
+        `free`: gives the bytes that the store's disk has left.
+        """
         self._shared = shared
+        self._free = free
         self._told = 0.0
         self._lock = threading.Lock()
         self._registry = CollectorRegistry()
@@ -140,7 +148,11 @@ class Metrics:
         if self._shared is not None:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        return generate_latest(registry)
+        told = generate_latest(registry)
+        if self._free is not None:
+            with suppress(OSError):
+                told += _FREE.format(self._free()).encode()
+        return told
 
     def _remember(self, source: str, filename: str, **facts: object) -> None:
         self.recent.append({"at": time.time(), "source": source, "file": filename} | facts)

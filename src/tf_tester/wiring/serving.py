@@ -108,7 +108,7 @@ def offering(
     settings: Settings, serve_options: ServeOptions, tell: Tell, environ: Mapping[str, str]
 ) -> Iterator[ServedIndex]:
     """Yield what is served; what is opened here is closed in the end. Raises as `services` does."""
-    metrics = Metrics(shared=serve_options.shared)
+    metrics = Metrics(shared=serve_options.shared, free=lambda: shutil.disk_usage(settings.store).free)
 
     def hear(event: Event) -> None:
         metrics.hear(event)
