@@ -440,7 +440,7 @@ def _page_of(body: object, content_type: object, etag: object, fetched: object, 
 
 def _hint(error: Exception) -> str:
     match _code(error) & 0xFF:
-        case sqlite3.SQLITE_FULL:
+        case _ if _code(error) in _NO_SPACE:
             return "Free some space, or choose another folder with --store or TF_TESTER_STORE."
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
             return "Choose another folder with --store or TF_TESTER_STORE, or correct its permissions."
