@@ -22,16 +22,17 @@ from zlib_ng import zlib_ng as zlib
 from tf_tester.core.wheel.archive_layout import check_layout
 from tf_tester.core.wheel.wheel_rules import (
     BROKEN_ARCHIVE,
+    check_data_folder,
     check_folders,
     check_members,
     check_metadata,
     check_script,
+    check_wheel_file,
     find_dist_info,
     import_names,
     read_entry_points,
     read_record,
     refuse,
-    same_version,
 )
 from tf_tester.errors import BadWheel, InstallFailed
 from tf_tester.model.host.layer import EntryPoint, Layer, Listing
@@ -222,8 +223,10 @@ def _description(wheel: Wheel) -> _Description:
         sizes = {member.filename: member.file_size for member in wanted}
         dist_info = find_dist_info(sizes, project, version)
         metadata_name, record_name = f"{dist_info}/METADATA", f"{dist_info}/RECORD"
-        if metadata_name not in sizes or record_name not in sizes:
-            raise BadWheel("it has no METADATA or no RECORD")
+        for needed in ("METADATA", "WHEEL", "RECORD"):
+            if f"{dist_info}/{needed}" not in sizes:
+                raise BadWheel(f"it has no {needed}")
+        check_wheel_file(archive.read(f"{dist_info}/WHEEL"))
         metadata = archive.read(metadata_name)
         check_metadata(metadata, project, version)
         promised = read_record(archive.read(record_name), record_name, sizes, sizes)
@@ -256,8 +259,9 @@ def _place(name: str, project: str, version: str) -> str | None:
     if name.endswith(".pyc") and "__pycache__/" in name:
         return None  # ours are compiled by the interpreter that runs them
     first, _, rest = name.partition("/")
-    if not _is_data_folder(first, project, version):
+    if not first.endswith(".data") or first == name:
         return f"site/{name}"
+    check_data_folder(first, project, version)
     scheme, _, path = rest.partition("/")
     if not path:
         raise BadWheel(f"{name!r} is a file where a folder belongs")
@@ -275,14 +279,6 @@ def _place(name: str, project: str, version: str) -> str | None:
             return f"data/include/{path}"
         case _:
             raise BadWheel(f"{name!r} is for the unknown scheme {scheme!r}")
-
-
-def _is_data_folder(folder: str, project: str, version: str) -> bool:
-    """Tell whether it is `{name}-{version}.data`, in any spelling that the `.dist-info` folder may have too."""
-    if not folder.endswith(".data"):
-        return False
-    name, _, its_version = folder.removesuffix(".data").rpartition("-")
-    return canonicalize_name(name) == project and same_version(its_version, version)
 
 
 def _write_file(stream: BinaryIO, file: File, go_on: Callable[[], None]) -> bool:

@@ -998,8 +998,14 @@ def bad_wheel(change: Callable[[dict[str, bytes]], Any], *, record: bool = True)
             "may not be named 'python'",
         ),
         (bad_wheel(lambda files: files.update({"toy-1.0.dist-info/entry_points.txt": b"\xff"})), "can't decode"),
-        (bad_wheel(lambda files: files.pop("toy-1.0.dist-info/METADATA")), "no METADATA or no RECORD"),
-        (bad_wheel(lambda files: None, record=False), "no METADATA or no RECORD"),
+        (bad_wheel(lambda files: files.pop("toy-1.0.dist-info/METADATA")), "it has no METADATA"),
+        (bad_wheel(lambda files: files.pop("toy-1.0.dist-info/WHEEL")), "it has no WHEEL"),
+        (
+            bad_wheel(lambda files: files.update({"toy-1.0.dist-info/WHEEL": b"Wheel-Version: 2.0"})),
+            "we know version 1",
+        ),
+        (bad_wheel(lambda files: files.update({"numpy-1.0.data/purelib/x.py": b""})), "is not that of toy 1.0"),
+        (bad_wheel(lambda files: None, record=False), "it has no RECORD"),
         (
             bad_wheel(lambda files: files.update({"toy-1.0.dist-info/RECORD": b""}), record=False),
             "but not in its RECORD",

@@ -137,6 +137,26 @@ def check_metadata(metadata: bytes, project: str, version: str) -> None:
         raise BadWheel(f"its METADATA says Version: {', '.join(versions) or 'nothing'}, not {version}")
 
 
+def check_wheel_file(text: bytes) -> None:
+    r"""Refuse another version of the format than 1.x: what it would have us do, we don't know. `text`: WHEEL.
+
+    >>> check_wheel_file(b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\n")
+    """
+    lines = re.split("\r\n|\r|\n", text.decode("utf-8", "replace"))
+    headers = itertools.takewhile(bool, lines)
+    versions = [line[14:].strip() for line in headers if line.lower().startswith("wheel-version:")]
+    if len(versions) != 1 or not re.fullmatch(r"1(\.[0-9]{1,9})*", versions[0]):
+        told = " and ".join(version[:LONGEST_TOLD] for version in versions[:2]) or "nothing"
+        raise BadWheel(f"its WHEEL says Wheel-Version: {told}, and we know version 1")
+
+
+def check_data_folder(folder: str, project: str, version: str) -> None:
+    """Refuse a `.data` folder of another name than the wheel's: some readers spread it, others leave it as it is."""
+    name, _, its_version = folder.removesuffix(".data").rpartition("-")
+    if canonicalize_name(name) != project or not same_version(its_version, version):
+        raise BadWheel(f"its folder {folder} is not that of {project} {version}")
+
+
 def read_record(
     record: bytes, record_name: str, names: Iterable[str], sizes: Mapping[str, int] | None = None
 ) -> dict[str, str]:

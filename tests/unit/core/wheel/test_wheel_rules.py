@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import io
+import re
 import stat
 import struct
 import zipfile
@@ -13,11 +14,13 @@ import pytest
 from tf_tester.core.wheel.wheel_rules import (
     MAX_FILES,
     MAX_METADATA,
+    check_data_folder,
     check_folders,
     check_members,
     check_metadata,
     check_name,
     check_script,
+    check_wheel_file,
     find_dist_info,
     import_names,
     read_entry_points,
@@ -336,6 +339,34 @@ def test_metadata_of_something_else_is_refused(text: str, said: str) -> None:
 def test_metadata_without_end_is_refused() -> None:
     with pytest.raises(BadWheel, match="METADATA has"):
         check_metadata(METADATA.encode() + b"x" * MAX_METADATA, "toy-box", "1.0")
+
+
+@pytest.mark.parametrize("text", ["Wheel-Version: 1.0\n", "Generator: x\r\nwheel-version:1.9\r\nTag: y\r\n\r\nTag"])
+def test_version_1_of_the_wheel_format_is_ours(text: str) -> None:
+    check_wheel_file(text.encode())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "nothing"),
+        ("Generator: x\n\nWheel-Version: 1.0\n", "nothing"),
+        ("Wheel-Version: 2.0\n", "2.0"),
+        ("Wheel-Version: 10\n", "10"),
+        ("Wheel-Version: one\n", "one"),
+        ("Wheel-Version: 1.0\nWheel-Version: 2.0\n", "1.0 and 2.0"),
+    ],
+)
+def test_another_version_of_it_is_refused(text: str, said: str) -> None:
+    with pytest.raises(BadWheel, match=re.escape(f"Wheel-Version: {said}, and we know version 1")):
+        check_wheel_file(text.encode())
+
+
+def test_only_the_wheels_own_data_folder_is_spread() -> None:
+    check_data_folder("Toy_Box-1.0.0.data", "toy-box", "1.0")
+    for folder in ("numpy-1.0.data", "toy_box-1.1.data", "toy_box.data", ".data"):
+        with pytest.raises(BadWheel, match="is not that of toy-box"):
+            check_data_folder(folder, "toy-box", "1.0")
 
 
 def test_versions_are_compared_as_versions() -> None:
