@@ -70,6 +70,8 @@ class Artifact(Struct, frozen=True):
     """Address of its attestations (PEP 740); None where the index names none."""
     promise: Promise = Promise()
     """Whose word its hash is."""
+    weak_hash: str = ""
+    """Name of the hash that the index gives in place of SHA-256, such as `md5`; it proves nothing."""
 
     @property
     def is_wheel(self) -> bool:
@@ -78,6 +80,17 @@ class Artifact(Struct, frozen=True):
     @property
     def is_sdist(self) -> bool:
         return self.filename.endswith(_SDIST_ENDINGS)
+
+
+class LeftOutFile(Struct, frozen=True):
+    """A file that a page lists and that doesn't count."""
+
+    filename: str
+    """As the page has it, however hostile; empty where it has none."""
+    reason: str
+    """A clause."""
+    is_foreign: bool = False
+    """Whether it is no wheel or source distribution of the project at all."""
 
 
 class ProjectPage(Struct, frozen=True):
@@ -99,6 +112,8 @@ class ProjectPage(Struct, frozen=True):
     """True when others speak in place of the index: what isn't on it may exist all the same."""
     source: bytes = b""
     """The PEP 691 JSON that it was read from, where it was: what we don't know of is still in it."""
+    left_out: tuple[LeftOutFile, ...] = ()
+    """What it lists besides."""
 
     def offered(self) -> "ProjectPage":
         """Return it without files where the project is in quarantine (PEP 792): an index must not offer them then."""

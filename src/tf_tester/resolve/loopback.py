@@ -17,6 +17,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from tf_tester.core.index.era import as_of, files_by_version, without_new_majors
+from tf_tester.core.index.left_out import told_left_out, unusable
 from tf_tester.core.index.simple import JSON_TYPE, render_json
 from tf_tester.core.select.tags import best_wheel
 from tf_tester.errors import BadWheel, BuildFailed, OurFailure, TfTesterError, UnknownProject
@@ -62,6 +63,8 @@ class QuestionView(Struct, eq=False):
     """Projects whose page tells no upload times."""
     pages: dict[str, ProjectPage] = field(default_factory=dict)
     """What was asked for, as the index has it today."""
+    unusable: dict[str, str] = field(default_factory=dict)
+    """What is left out of pages that were asked for, and why, by project; others' pages left nothing out."""
     only_sdists: set[str] = field(default_factory=set)
     """Projects of which nothing but sources, which were not shown, would fit."""
     supposes_builds: bool = False
@@ -136,6 +139,8 @@ class LoopbackIndex:
         if local is not None:
             return self._rendered(view, ProjectPage(project, (replace(local.pin.artifact, metadata_sha256=""),)))
         whole = view.pages[project] = self._index.page(project)
+        if left_out := unusable(whole):
+            view.unusable[project] = told_left_out(left_out)
         page, dated = as_of(whole, None if project in view.exempt else view.cutoff)
         if not dated:
             view.undated.add(project)

@@ -402,7 +402,10 @@ def _unresolvable(question: Question, said: str, view: QuestionView) -> TfTester
         )
     hint = "The resolver's reasoning is in the evidence."
     named = sorted(name for name in view.only_sdists if name in said)
-    if named:
+    left_out = [told for name, told in view.unusable.items() if name in said]
+    if left_out:
+        hint = _sentence(", ".join(left_out))
+    elif named:
         hint = _sentence(only_as_source(named))
     elif question.resolution is Resolution.LATEST:
         hint = "Try --resolve era, the dependencies of the version's own time."

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tf_tester.core.fetch.claims import RaceTerms
+from tf_tester.core.index.left_out import without_hash
 from tf_tester.core.index.links import local_path
 from tf_tester.errors import DownloadFailed, InterruptedTransfer, TfTesterError
 from tf_tester.model.artifact import Artifact
@@ -68,7 +69,7 @@ class Transfer:
         sha256 = artifact.sha256
         if sha256 is None:
             raise DownloadFailed(
-                f"{artifact.filename} can't be verified: the index promises no SHA-256 for it",
+                f"{artifact.filename} can't be verified: {without_hash(artifact)}",
                 hint="Name an index that gives hashes with --index-url.",
             )
         found = self._blobs.find(sha256)

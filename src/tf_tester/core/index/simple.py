@@ -1,7 +1,7 @@
 """Project pages: PEP 691 JSON and PEP 503 HTML in, one `ProjectPage` out; and back to JSON.
 
 Promise: whatever the bytes, the answer is a page of the project that was asked for, or `NotAPage`. A file
-with a hostile or malformed name, link or hash is left out; the page stands without it.
+with a hostile or malformed name, link or hash is left out, with the reason; the page stands without it.
 """
 
 import re
@@ -15,7 +15,7 @@ import msgspec
 from tf_tester.core.index.links import resolve_link
 from tf_tester.core.index.told_values import reason, requires_python, upload_time
 from tf_tester.errors import NotAPage
-from tf_tester.model.artifact import Artifact, ProjectPage, ProjectStatus, split_filename
+from tf_tester.model.artifact import Artifact, LeftOutFile, ProjectPage, ProjectStatus, split_filename
 
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"
 _VERSION = "1.4"
@@ -94,6 +94,7 @@ def parse_list(body: bytes, content_type: str) -> dict[str, int | None]:
 
 class _Hashes(msgspec.Struct, gc=False):
     sha256: str | None = None
+    md5: Any = None
 
 
 class _File(msgspec.Struct, gc=False, rename="kebab"):
@@ -133,11 +134,13 @@ class _LoosePage(msgspec.Struct, rename="kebab"):
 _decode_page = msgspec.json.Decoder(_Page).decode
 _decode_loose_page = msgspec.json.Decoder(_LoosePage).decode
 _decode_file = msgspec.json.Decoder(_File).decode
+_decode_any = msgspec.json.Decoder().decode
 
 
 def _parse_json(body: bytes, url: str, project: str) -> ProjectPage:
+    left_out: list[LeftOutFile] = []
     try:
-        page = _read_json(body)
+        page = _read_json(body, left_out)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise NotAPage(f"it isn't PEP 691 JSON: {error}") from error
     if not page.meta.api_version.startswith("1."):
@@ -145,18 +148,20 @@ def _parse_json(body: bytes, url: str, project: str) -> ProjectPage:
     if canonical(page.name) != project:
         raise NotAPage(f"it is the page of {page.name[:80]!r}")
     belongs = _Belongs(project)
+    artifacts, more = _told_apart(_artifact_of_json(file, url, belongs) for file in page.files)
     return ProjectPage(
         project=project,
-        artifacts=_unique(_artifact_of_json(file, url, belongs) for file in page.files),
+        artifacts=artifacts,
         serial=_serial(page.meta.last_serial),
         status=_status(page.project_status or page.meta.project_status),
         tracks=_addresses(page.meta.tracks),
         source=body,
+        left_out=(*left_out, *more),
     )
 
 
-def _read_json(body: bytes) -> _Page:
-    """Read all at once; where some value has a wrong type, file by file, leaving out those that have it."""
+def _read_json(body: bytes, left_out: list[LeftOutFile]) -> _Page:
+    """Read all at once; where some value has a wrong type, file by file: those that have it go to `left_out`."""
     try:
         return _decode_page(body)
     except msgspec.ValidationError:
@@ -165,8 +170,9 @@ def _read_json(body: bytes) -> _Page:
     for raw in loose.files:
         try:
             files.append(_decode_file(raw))
-        except (msgspec.MsgspecError, ValueError):
-            continue
+        except (msgspec.MsgspecError, ValueError) as error:
+            told = _table(_decode_any(raw)).get("filename")
+            left_out.append(LeftOutFile(told if isinstance(told, str) else "", f"what is said of it is wrong: {error}"))
     try:
         meta = msgspec.convert(loose.meta, _Meta)
     except msgspec.ValidationError:
@@ -174,12 +180,16 @@ def _read_json(body: bytes) -> _Page:
     return _Page(loose.name, files, meta, loose.project_status)
 
 
-def _artifact_of_json(file: _File, page_url: str, belongs: "_Belongs") -> Artifact | None:
+def _artifact_of_json(file: _File, page_url: str, belongs: "_Belongs") -> Artifact | LeftOutFile:
     metadata = file.core_metadata if file.core_metadata is not None else file.dist_info_metadata
+    given = () if file.hashes.sha256 is None else (file.hashes.sha256,)
+    sha256, *more = (*given, *_hashes_in(file.url.partition("#")[2], "sha256")) or (None,)
     told = _UncheckedFile(
         filename=file.filename,
         url=resolve_link(page_url, file.url),
-        sha256=file.hashes.sha256,
+        sha256=sha256,
+        more_hashes=tuple(more),
+        weak_hash="md5" if sha256 is None and file.hashes.md5 is not None else "",
         size=file.size,
         upload_time=upload_time(file.upload_time) if file.upload_time else None,
         requires_python=file.requires_python,
@@ -226,8 +236,9 @@ def _parse_html(body: bytes, url: str, project: str) -> ProjectPage:
 
     belongs = _Belongs(project)
     anchors = (node.attributes for node in tree.css("a[href]"))
-    artifacts = _unique(_artifact_of_anchor(anchor, base, belongs) for anchor in anchors)
-    if not artifacts and (version is None or belongs.strangers):
+    artifacts, left_out = _told_apart(_artifact_of_anchor(anchor, base, belongs) for anchor in anchors)
+    is_its = artifacts or any(not one.is_foreign for one in left_out)
+    if not is_its and (version is None or belongs.strangers):
         raise NotAPage("it is HTML without a file of that project")
     serial = _SERIAL.search(body, max(0, len(body) - 200))
     return ProjectPage(
@@ -236,20 +247,25 @@ def _parse_html(body: bytes, url: str, project: str) -> ProjectPage:
         serial=_serial(serial[1].decode()) if serial else None,
         status=_status(metas.get("pypi:project-status")),
         tracks=_addresses(tracks),
+        left_out=left_out,
     )
 
 
-def _artifact_of_anchor(attributes: Any, base: str, belongs: "_Belongs") -> Artifact | None:
+def _artifact_of_anchor(attributes: Any, base: str, belongs: "_Belongs") -> Artifact | LeftOutFile | None:
     link, _, fragment = (attributes.get("href") or "").partition("#")
+    # The address, not the text between the tags: that is what is fetched.
     url = resolve_link(base, link)
-    if url is None:
-        return None
+    filename = unquote(_path_of(link if url is None else url).rpartition("/")[2])
+    if not filename:
+        return None  # to a folder, or within the page
+    sha256, *more = _hashes_in(fragment, "sha256") or (None,)
     metadata = attributes.get("data-core-metadata") or attributes.get("data-dist-info-metadata")
     told = _UncheckedFile(
-        # The address, not the text between the tags: that is what is fetched.
-        filename=unquote(urlsplit(url).path.rpartition("/")[2]),
+        filename=filename,
         url=url,
-        sha256=_hash_of(fragment),
+        sha256=sha256,
+        more_hashes=tuple(more),
+        weak_hash="md5" if sha256 is None and _hashes_in(fragment, "md5") else "",
         requires_python=attributes.get("data-requires-python"),
         yanked=attributes.get("data-yanked") or "" if "data-yanked" in attributes else None,
         metadata=metadata.partition("sha256=")[2] or metadata == "true" if metadata else None,
@@ -257,12 +273,17 @@ def _artifact_of_anchor(attributes: Any, base: str, belongs: "_Belongs") -> Arti
     return _checked(told, belongs)
 
 
-def _hash_of(fragment: str) -> str | None:
-    for part in fragment.split("&"):
-        name, _, value = part.partition("=")
-        if name == "sha256":
-            return value
-    return None
+def _path_of(url: str) -> str:
+    try:
+        return urlsplit(url).path
+    except ValueError:
+        return url
+
+
+def _hashes_in(fragment: str, kind: str) -> tuple[str, ...]:
+    """Return the values of one kind of hash in what follows an address."""
+    parts = (part.partition("=") for part in fragment.split("&"))
+    return tuple(value for name, _, value in parts if name == kind)
 
 
 # -- both
@@ -278,6 +299,9 @@ class _UncheckedFile(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     requires_python: str | None
     yanked: str | None
     """The reason (PEP 592), which may be empty; None: it isn't yanked."""
+    more_hashes: tuple[str, ...]
+    """SHA-256 that the page has for it besides."""
+    weak_hash: str
     metadata: bool | str | None
     """SHA-256 of the METADATA that lies beside the file (PEP 658); True: its hash isn't told."""
     size: int | None = None
@@ -310,17 +334,15 @@ class _Belongs:
         return split_filename(filename, self.project) or None
 
 
-def _checked(file: _UncheckedFile, belongs: _Belongs) -> Artifact | None:
-    """Return the file, or None where any of its values is hostile or malformed, or it isn't the project's."""
-    if file.url is None or not _FILENAME.fullmatch(file.filename) or ".." in file.filename:
-        return None
-    if file.sha256 is not None and not _SHA256.fullmatch(file.sha256):
-        return None
-    if file.size is not None and file.size < 0:
-        return None
+def _checked(file: _UncheckedFile, belongs: _Belongs) -> Artifact | LeftOutFile:
+    """Return the file; left out where any of its values is hostile or malformed, or it isn't the project's."""
     version = belongs.version(file.filename)
     if version is None:
-        return None
+        reason = f"it is no wheel or source distribution of {belongs.project}"
+        return LeftOutFile(file.filename, reason, is_foreign=True)
+    wrong = _wrong(file)
+    if wrong or file.url is None:
+        return LeftOutFile(file.filename, wrong)
     if isinstance(file.metadata, str):
         # Advertised under a hash that can't be one: nothing of it could be checked, so it isn't there.
         metadata_sha256 = file.metadata.lower() if _SHA256.fullmatch(file.metadata) else None
@@ -338,16 +360,49 @@ def _checked(file: _UncheckedFile, belongs: _Belongs) -> Artifact | None:
         yanked=None if file.yanked is None else reason(file.yanked),
         metadata_sha256=metadata_sha256,
         provenance=file.provenance,
+        weak_hash=file.weak_hash,
     )
 
 
-def _unique(artifacts: Iterable[Artifact | None]) -> tuple[Artifact, ...]:
-    """Return the files in the page's order; of two files with one name, the first."""
+def _wrong(file: _UncheckedFile) -> str:
+    """Return what is hostile or malformed in what a page says of a file, as a clause; empty: nothing."""
+    if not _FILENAME.fullmatch(file.filename) or ".." in file.filename:
+        return "its name can't be that of a file"
+    if file.url is None:
+        return "its address is none that may be followed"
+    if file.sha256 is not None and not _SHA256.fullmatch(file.sha256):
+        return "its SHA-256 can't be one"
+    if any(other.lower() != (file.sha256 or "").lower() for other in file.more_hashes):
+        return "two hashes are given for it"
+    if file.size is not None and file.size < 0:
+        return "its size is below zero"
+    return ""
+
+
+def _told_apart(
+    files: Iterable[Artifact | LeftOutFile | None],
+) -> tuple[tuple[Artifact, ...], tuple[LeftOutFile, ...]]:
+    """Return the files in the page's order, and those that don't count.
+
+    Of two with one name the first counts that has a hash; where they have different ones, neither: which of them is
+    meant, nobody can say.
+    """
     first: dict[str, Artifact] = {}
-    for artifact in artifacts:
-        if artifact is not None:
-            first.setdefault(artifact.filename, artifact)
-    return tuple(first.values())
+    left_out: list[LeftOutFile] = []
+    disputed: set[str] = set()
+    for file in files:
+        if isinstance(file, LeftOutFile):
+            left_out.append(file)
+        elif file is not None:
+            earlier = first.setdefault(file.filename, file)
+            if earlier.sha256 is None and file.sha256 is not None:
+                first[file.filename] = file
+            elif file.sha256 is not None and file.sha256 != earlier.sha256:
+                disputed.add(file.filename)
+    for name in sorted(disputed):
+        del first[name]
+        left_out.append(LeftOutFile(name, "it is listed twice, with different hashes"))
+    return tuple(first.values()), tuple(left_out)
 
 
 # -- out

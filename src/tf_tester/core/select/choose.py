@@ -9,8 +9,10 @@ from msgspec import Struct
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+from tf_tester.core.index.left_out import told_left_out
+from tf_tester.core.text.sizes import count_text
 from tf_tester.errors import UnknownVersion, UsageError
-from tf_tester.model.artifact import Artifact, ProjectPage
+from tf_tester.model.artifact import Artifact, LeftOutFile, ProjectPage, split_filename
 
 WORDS = ("latest", "minors", "majors", "lts", "all")
 _OPERATORS = "<>=!~"
@@ -67,9 +69,7 @@ def choose(page: ProjectPage, choice: Choice) -> tuple[Version, ...]:
     """
     known = versions_of(page)
     if not known:
-        raise UsageError(
-            f"The index lists no version of {page.project}.", hint="Check the name with `tf-tester versions`."
-        )
+        raise _nothing_listed(page)
     ordinary = _without_variants(
         (
             version
@@ -82,13 +82,13 @@ def choose(page: ProjectPage, choice: Choice) -> tuple[Version, ...]:
     lists = [parts for text in choice.text.split("|") if (parts := _parts(text))]
     if not lists:
         raise UsageError("--versions is empty.", hint="Examples: 2.4.0,2.8.0 · '>=2.4,<2.9' · minors --last 3.")
-    meant = (_meant(parts, page.project, known, ordinary, choice) for parts in lists)
+    meant = (_meant(parts, page, known, ordinary, choice) for parts in lists)
     return tuple(sorted(set[Version]().union(*meant)))
 
 
 def _meant(
     parts: Sequence[str],
-    project: str,
+    page: ProjectPage,
     known: Mapping[Version, object],
     ordinary: Sequence[Version],
     choice: Choice,
@@ -100,7 +100,7 @@ def _meant(
     for part in parts:
         exact = _version(part.removeprefix("=="))
         if exact is not None:
-            chosen.add(_named(part, exact, project, known, choice))
+            chosen.add(_named(part, exact, page, known, choice))
         elif part in WORDS:
             words.append(part)
         else:
@@ -115,7 +115,7 @@ def _meant(
         if not versions:
             text = ",".join([part, *(map(str, ranges) if words else ())])
             raise UsageError(
-                f"--versions {text!r} matches no version of {project}.",
+                f"--versions {text!r} matches no version of {page.project}.",
                 hint=f"There are {len(known)}, from {min(known)} to {max(known)}; "
                 "pre-releases need --pre, yanked ones --yanked.",
             )
@@ -123,12 +123,39 @@ def _meant(
     return chosen
 
 
-def _named(text: str, version: Version, project: str, known: Iterable[Version], choice: Choice) -> Version:
+def _nothing_listed(page: ProjectPage) -> UsageError:
+    """Return the error that says what a page lists in place of versions."""
+    count = len(page.artifacts) + len(page.left_out)
+    if not count:
+        return UsageError(
+            f"The index lists no version of {page.project}: its page is empty.",
+            hint="Check the name, or name another index with --index-url.",
+        )
+    own = [one for one in page.left_out if not one.is_foreign]
+    told = told_left_out(own or page.left_out) or "none of its versions follows PEP 440"
+    return UsageError(
+        f"The index lists no version of {page.project} that can be used: {told}.",
+        hint=f"Its page lists {count_text(count, 'file')}. Name another index with --index-url.",
+    )
+
+
+def _named(text: str, version: Version, page: ProjectPage, known: Iterable[Version], choice: Choice) -> Version:
     """Return the version that a person has named, in the index's own spelling: `2.4` is shown as 2.4.0."""
     same = [one for one in known if one == version or (version.local is None and one.public == version.public)]
     if not same:
+        project, listed = page.project, [one for one in page.left_out if _is_of(one, page.project, version)]
+        if listed:
+            raise UnknownVersion(
+                f"{project} has no version {text} that can be used: {told_left_out(listed)}.",
+                hint="Name another index with --index-url, or ask whoever runs this one.",
+            )
         raise UnknownVersion(f"{project} has no version {text}.", hint=f"The nearest are {nearest(version, known)}.")
     return next((one for one in same if one == version), None) or _preferred(same, choice)
+
+
+def _is_of(file: LeftOutFile, project: str, version: Version) -> bool:
+    found = split_filename(file.filename, project)
+    return found is not None and _known(found) == version
 
 
 def _without_variants(versions: Iterable[Version], choice: Choice) -> list[Version]:

@@ -8,7 +8,7 @@ import pytest
 
 from tf_tester.core.index.simple import JSON_TYPE, parse_page, render_json
 from tf_tester.errors import NotAPage
-from tf_tester.model.artifact import Artifact, ProjectPage, ProjectStatus
+from tf_tester.model.artifact import Artifact, LeftOutFile, ProjectPage, ProjectStatus
 
 URL = "https://index.example/simple/six/"
 HASH = "ab" * 32
@@ -222,8 +222,55 @@ def test_a_project_in_quarantine_has_no_files_whatever_its_page_says() -> None:
     assert parse(html_page(f'<a href="{WHEEL}#sha256={HASH}">x</a>', head=head)).artifacts == ()
 
 
-def test_of_two_files_of_one_name_the_first_counts() -> None:
-    assert only(json_page(file(), file(hashes={"sha256": "cd" * 32}))).sha256 == HASH
+OTHER = "cd" * 32
+
+
+@pytest.mark.parametrize("more", [{}, {"hashes": {"sha256": HASH.upper()}}, {"hashes": {}}, {"url": "b/" + WHEEL}])
+def test_of_two_files_of_one_name_that_do_not_disagree_one_counts(more: dict[str, Any]) -> None:
+    assert only(json_page(file(), file(**more))).sha256 == HASH
+    assert only(json_page(file(**more), file())).sha256 == HASH
+
+
+def test_of_two_files_of_one_name_with_two_hashes_neither_counts() -> None:
+    page = parse(json_page(file(), file(hashes={"sha256": OTHER}), file(hashes={"sha256": OTHER})))
+    assert page.artifacts == ()
+    assert page.left_out == (LeftOutFile(WHEEL, "it is listed twice, with different hashes"),)
+
+
+def test_an_address_with_another_hash_than_the_page_leaves_the_file_out() -> None:
+    assert only(json_page(file(url=f"x/{WHEEL}#sha256={HASH}"))).sha256 == HASH
+    assert only(json_page(file(url=f"x/{WHEEL}#sha256={HASH}", hashes={}))).sha256 == HASH
+    for body in (
+        json_page(file(url=f"x/{WHEEL}#sha256={OTHER}")),
+        html_page(f'<a href="{WHEEL}#sha256={HASH}&sha256={OTHER}">x</a>'),
+    ):
+        assert parse(body).left_out == (LeftOutFile(WHEEL, "two hashes are given for it"),)
+
+
+def test_what_is_left_out_is_told_with_the_reason() -> None:
+    page = parse(
+        json_page(
+            file(url="file:///etc/passwd"),
+            file("six-1.tar.gz", hashes={"sha256": "ab"}),
+            file("six-2.tar.gz", size="big"),
+            {"filename": 7},
+            file("seven-1.tar.gz"),
+        )
+    )
+    assert [(one.filename, one.is_foreign) for one in page.left_out] == [
+        ("six-2.tar.gz", False),
+        ("", False),
+        (WHEEL, False),
+        ("six-1.tar.gz", False),
+        ("seven-1.tar.gz", True),
+    ]
+    wrong, unnamed, addressed, hashed, foreign = (one.reason for one in page.left_out)
+    assert "Expected `int | null`, got `str`" in wrong
+    assert "Expected `str`, got `int`" in unnamed
+    assert (addressed, hashed) == ("its address is none that may be followed", "its SHA-256 can't be one")
+    assert foreign == "it is no wheel or source distribution of six"
+    [linked] = parse(html_page(f'<a href="file:///{WHEEL}">x</a>', '<a href="../">up</a>')).left_out
+    assert linked == LeftOutFile(WHEEL, "its address is none that may be followed")
 
 
 @pytest.mark.parametrize("spelling", ["Zope.Interface", "zope_interface", "zope-interface", "zope--interface"])
@@ -317,7 +364,8 @@ def test_an_escaped_slash_does_not_make_a_path() -> None:
 
 
 def test_another_hash_than_sha256_is_no_hash() -> None:
-    assert only(html_page(f'<a href="{WHEEL}#md5=00">x</a>')).sha256 is None
+    for body in (html_page(f'<a href="{WHEEL}#md5=00">x</a>'), json_page(file(hashes={"md5": "00"}))):
+        assert (only(body).sha256, only(body).weak_hash) == (None, "md5")
 
 
 def test_an_html_page_without_files_is_one_only_where_it_says_so() -> None:

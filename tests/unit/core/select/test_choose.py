@@ -5,7 +5,7 @@ from packaging.version import Version
 
 from tf_tester.core.select.choose import Choice, choose, is_yanked, nearest, remarks_on_choice, versions_of
 from tf_tester.errors import UnknownVersion, UsageError
-from tf_tester.model.artifact import Artifact, ProjectPage
+from tf_tester.model.artifact import Artifact, LeftOutFile, ProjectPage
 
 TENSORFLOW = ("1.14.0", "1.15.0", "1.15.5", "2.4.0", "2.4.1", "2.8.0", "2.10.1", "2.16.0rc0", "2.16.1", "2.17.0.dev1")
 
@@ -237,3 +237,33 @@ def test_a_page_without_versions_is_an_error() -> None:
 
 def test_what_is_no_pep_440_version_is_left_out() -> None:
     assert chosen("all", "1.0", "2004d-final") == "1.0"
+
+
+LEFT_OUT = (
+    LeftOutFile("toy-1.0-py3-none-any.whl", "its address is none that may be followed"),
+    LeftOutFile("toy-1.0.tar.gz", "its address is none that may be followed"),
+    LeftOutFile("toy-1.1.tar.gz", "two hashes are given for it"),
+    LeftOutFile("tay-1.0.tar.gz", "it is no wheel or source distribution of toy", is_foreign=True),
+)
+
+
+def test_a_page_without_usable_versions_is_told_with_what_it_lists_and_why_that_does_not_count() -> None:
+    with pytest.raises(UsageError) as caught:
+        choose(ProjectPage("toy", (), left_out=LEFT_OUT), Choice("1.0"))
+    assert str(caught.value) == (
+        "The index lists no version of toy that can be used: toy-1.0-py3-none-any.whl is left out (its address is none "
+        "that may be followed; 1 more like it), toy-1.1.tar.gz is left out (two hashes are given for it)."
+    )
+    assert caught.value.hint.startswith("Its page lists 4 files.")
+    with pytest.raises(UsageError, match="its page is empty"):
+        choose(ProjectPage("toy", ()), Choice("1.0"))
+    with pytest.raises(UsageError, match=r"tay-1\.0\.tar\.gz is left out \(it is no wheel"):
+        choose(ProjectPage("toy", (), left_out=LEFT_OUT[-1:]), Choice("1.0"))
+
+
+def test_a_version_whose_files_are_left_out_is_told_as_such() -> None:
+    listed = ProjectPage("toy", (Artifact("toy-2.0.tar.gz", "toy", "2.0", "https://host/x"),), left_out=LEFT_OUT)
+    with pytest.raises(UnknownVersion, match=r"no version 1\.1 that can be used: toy-1\.1\.tar\.gz is left out"):
+        choose(listed, Choice("1.1"))
+    with pytest.raises(UnknownVersion, match=r"has no version 1\.2\."):
+        choose(listed, Choice("1.2"))
