@@ -338,8 +338,8 @@ def _checked(file: _UncheckedFile, belongs: _Belongs) -> Artifact | LeftOutFile:
     """Return the file; left out where any of its values is hostile or malformed, or it isn't the project's."""
     version = belongs.version(file.filename)
     if version is None:
-        reason = f"it is no wheel or source distribution of {belongs.project}"
-        return LeftOutFile(file.filename, reason, is_foreign=True)
+        why = f"it is no wheel or source distribution of {belongs.project}"
+        return LeftOutFile(file.filename, why, is_foreign=True)
     wrong = _wrong(file)
     if wrong or file.url is None:
         return LeftOutFile(file.filename, wrong)
