@@ -57,6 +57,7 @@ class FakeWorld:
     def services(self) -> Services:
         return Services(
             packages=Packages(
+                doubt=lambda _project: False,
                 index=_Index(),
                 list_pages=lambda _most: None,
                 fetcher=_Fetcher(self),

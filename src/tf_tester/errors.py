@@ -109,6 +109,8 @@ class DownloadFailed(CellRefused):
     exit_code = OWN_FAILURE
     lasting = False
     """True: whoever asks again soon gets the same answer."""
+    contradicts_index = False
+    """True: the index that promises the file has other bytes there, or none: its page may be wrong."""
 
 
 class InterruptedTransfer(DownloadFailed):

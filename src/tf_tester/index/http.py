@@ -1,14 +1,14 @@
 """An index behind an address.
 
 Promise: a page is asked for once by one process however many threads want it, and revalidated after
-`max_age`; what isn't a project page (a captive portal, another project's page) is never taken for one, nor
-kept.
+`max_age`, or at once where it was of no use; what isn't a project page (a captive portal, another project's page) is
+never taken for one, nor kept.
 """
 
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, urlsplit
 
 from msgspec import Struct
@@ -23,6 +23,8 @@ from tf_tester.ports.index import CachedPage, GetPage, PageCache, PageResponse, 
 
 MAX_AGE = timedelta(minutes=10)
 _NO_LIST = timedelta(days=1)
+_DOUBTED = datetime(1970, 1, 1, tzinfo=UTC)
+"""When a page that was of no use is said to have come: whoever wants it next asks again, past all caches."""
 
 
 class _Known(Struct, frozen=True):
@@ -41,6 +43,8 @@ class PageAccess(Struct, frozen=True):
     now: Callable[[], datetime]
     offline: bool = False
     """Nothing is asked for: what was kept counts, however old."""
+    refresh: bool = False
+    """What earlier processes kept counts only where the index doesn't answer."""
 
 
 class HttpIndex:
@@ -64,6 +68,7 @@ class HttpIndex:
         self._cache = access.cache
         self._now = access.now
         self._offline = access.offline
+        self._refresh = access.refresh
         self._max_age = max_age
         self._serials = serials
         self._leads = leads
@@ -74,6 +79,8 @@ class HttpIndex:
         self._announced: Mapping[str, int | None] = {}
         """Likewise, of a list that others are shown: pages are not to be older than it says."""
         self._underway: dict[str, Future[_Known]] = {}
+        self._asked: set[str] = set()
+        """Projects of which this process has asked the index itself."""
 
     def page(self, project: str) -> ProjectPage:
         """Return the page of a project (canonical name). Raises `UnknownProject`, `IndexUnreachable`."""
@@ -88,6 +95,23 @@ class HttpIndex:
         if leads:
             self._lead(project, future)
         return self._answer(project, future.result())
+
+    def doubt(self, project: str) -> bool:
+        """Have the page of a project asked for again by whoever wants it next, past all caches on the way.
+
+        For a page that was of no use. Return whether it was one that an earlier process kept: then asking for it again
+        may help this one. What was kept still counts where the index doesn't answer.
+        """
+        if self._offline or self._url.startswith("file:"):
+            return False
+        with self._lock:
+            self._known.pop(project, None)
+            was_kept = project not in self._asked
+        key = without_credentials(self._address(project))
+        cached = self._cache.get(key)
+        if cached is not None:
+            self._cache.put(key, replace(cached, etag=None, fetched=_DOUBTED))
+        return was_kept and cached is not None
 
     def ask_for_list(self, most: int) -> None:
         """Ask for the list of projects: pages whose serials in it are those that the store has are not asked for.
@@ -134,9 +158,10 @@ class HttpIndex:
     def _learn(self, project: str) -> _Known:
         if self._url.startswith("file:"):
             return _Known(self._page_on_disk(project), self._now())
-        address = f"{self._url}/{quote(project, safe='')}/"
-        key = without_credentials(address)
+        key = without_credentials(self._address(project))
         cached = self._cache.get(key)
+        if cached is not None and self._refresh and not self._offline and project not in self._asked:
+            cached = replace(cached, etag=None, fetched=_DOUBTED)
         parsed = self._parse_cached(cached, key, project) if cached else None
         fresh = cached and self._is_fresh(cached.fetched) and not self._is_overtaken(parsed)
         still = fresh or self._is_as_listed(project, parsed)
@@ -145,20 +170,27 @@ class HttpIndex:
         if self._offline:
             raise self._not_in_the_store(project)
         try:
-            return self._ask(address, key, project, cached if parsed else None, parsed)
+            return self._ask(key, project, cached if parsed else None, parsed)
         except IndexUnreachable:
             if parsed is None or parsed.page is None:
                 raise
             return _Known(replace(parsed.page, stale=True), self._now())
 
-    def _ask(self, address: str, key: str, project: str, cached: CachedPage | None, parsed: _Known | None) -> _Known:
+    def _address(self, project: str) -> str:
+        return f"{self._url}/{quote(project, safe='')}/"
+
+    def _ask(self, key: str, project: str, cached: CachedPage | None, parsed: _Known | None) -> _Known:
         """Ask the index and remember its answer."""
+        address = self._address(project)
         etag = cached.etag if cached and not cached.missing else None
+        doubted = cached is not None and cached.fetched == _DOUBTED
         try:
-            response = self._get.get_page(address, accept=ACCEPT, etag=etag)
+            response = self._get.get_page(address, accept=ACCEPT, etag=etag, fresh=doubted)
         except IndexUnreachable as error:
             raise self._unreachable(error.message, error.detail) from error
         now = self._now()
+        with self._lock:
+            self._asked.add(project)
         if response.status == 304 and cached and parsed:
             self._cache.put(key, replace(cached, fetched=now))
             return replace(parsed, checked=now)
@@ -167,7 +199,12 @@ class HttpIndex:
             return _Known(None, now)
         if response.status != 200:
             raise self._unreachable(f"{self._host} answered with status {response.status}")
-        page = self._parse(response, project)
+        try:
+            page = self._parse(response, project)
+        except IndexUnreachable:
+            # A cache on the way may have kept what isn't the index's at all.
+            response = self._get.get_page(address, accept=ACCEPT, etag=None, fresh=True)
+            page = self._parse(response, project)
         if self._is_behind(page):
             # A cache on the way may have kept yesterday's.
             again = self._get.get_page(address, accept=ACCEPT, etag=None, fresh=True)
@@ -193,7 +230,9 @@ class HttpIndex:
 
     def _is_as_listed(self, project: str, parsed: _Known | None) -> bool:
         page = parsed.page if parsed else None
-        return page is not None and page.serial is not None and page.serial == self._listed.get(project)
+        doubted = parsed is not None and parsed.checked == _DOUBTED
+        known = page.serial if page is not None and not doubted else None
+        return known is not None and known == self._listed.get(project)
 
     def announce(self, serials: Mapping[str, int | None]) -> None:
         """Take in what others are told of projects: pages of an earlier state are asked for anew."""

@@ -4,9 +4,10 @@ import io
 import zipfile
 from collections.abc import Callable
 from hashlib import sha256
+from pathlib import Path
 
 from tf_tester.core.wheel.wheel_rules import BROKEN_ARCHIVE, MAX_METADATA, check_metadata, find_dist_info
-from tf_tester.errors import BadWheel, DownloadFailed
+from tf_tester.errors import BadWheel, DownloadFailed, InstallFailed
 from tf_tester.model.artifact import Artifact
 from tf_tester.ports.fetch import Fetcher
 from tf_tester.ports.memory import WheelMemos
@@ -103,6 +104,28 @@ class MetadataReader:
                 pass  # a server without ranges, or with wrong ones: the whole wheel then, which is verified
         wheel = self._fetcher.fetch(artifact)
         return from_wheel(lambda: zipfile.ZipFile(wheel), artifact)
+
+
+def check_shown(memos: WheelMemos, artifact: Artifact, wheel: Path) -> None:
+    """Let a wheel's own METADATA count, whatever was shown of it before the wheel was there.
+
+    Raises `InstallFailed` where that was something else: what was resolved by it is wrong. An index may show another
+    file beside the wheel (PEP 658), and nobody verifies what comes by ranges.
+    """
+    shown = memos.metadata.recall(artifact.sha256) if artifact.is_wheel and artifact.sha256 else None
+    if shown is None or artifact.sha256 is None:
+        return
+    try:
+        own = from_wheel(lambda: zipfile.ZipFile(wheel), artifact)
+    except BadWheel:
+        return  # told by whoever unpacks it
+    if own != shown:
+        memos.metadata.remember(artifact.sha256, own)
+        memos.digests.remember(artifact.sha256, sha256(own).hexdigest())
+        raise InstallFailed(
+            f"{artifact.filename} has other METADATA than its index shows of it.",
+            hint="The wheel's own counts: repeat the command, and what it requires is resolved by that.",
+        )
 
 
 def from_wheel(open_archive: Callable[[], zipfile.ZipFile], artifact: Artifact, name: str = "METADATA") -> bytes:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -48,13 +49,19 @@ class EarlierLocks(Struct, frozen=True):
     """UTC; locks of the present have an age."""
     offline: bool
     """Whether age doesn't count, because nothing newer can be had."""
+    refresh: bool = False
+    """Whether none of them counts."""
+    doubt: Callable[[str], bool] = lambda _project: False
+    """Has the page of a project asked for again; tells whether that may help this run."""
 
     def still_answers(self, lock: Lock, made: datetime, good_for: timedelta | None) -> bool:
         """Return whether a lock is fresh enough and all its files can be had. `good_for`: None: for ever."""
         fresh = good_for is None or self.now() - made < good_for
         # Without what was built here a lock is made anew.
-        return (fresh or self.offline) and all(
-            self.blobs.find(pin.sha256) is not None for pin in lock.pins if pin.built_from
+        return (
+            (fresh or self.offline)
+            and not self.refresh
+            and all(self.blobs.find(pin.sha256) is not None for pin in lock.pins if pin.built_from)
         )
 
 
@@ -100,7 +107,7 @@ class UvResolver:
         if remembered is not None and self._earlier.still_answers(*remembered, question.good_for):
             return remembered[0], True
         try:
-            lock = self._resolve(question)
+            lock = self._resolved(question)
         except IndexUnreachable:
             if remembered is None or question.good_for == timedelta():
                 raise
@@ -114,6 +121,16 @@ class UvResolver:
             for one in artifacts
             if one.sha256 is not None
         )
+
+    def _resolved(self, question: Question) -> Lock:
+        """Return the lock; where nothing fits together, of the pages in uv's reasons as they are now."""
+        try:
+            return self._resolve(question)
+        except Unresolvable as error:
+            asked_again = {name for name in _names_in(error.detail) if self._earlier.doubt(name)}
+            if not asked_again:
+                raise
+        return self._resolve(question)
 
     def _resolve(self, question: Question) -> Lock:
         """Return the lock of the era or, where nothing fits together, of a wider one. Raises as `lock` does."""
@@ -309,6 +326,11 @@ class UvResolver:
         )
 
 
+def _names_in(said: str) -> set[str]:
+    """Return the words in uv's reasons, as names of projects: those that are some are among them."""
+    return {str(canonicalize_name(word)) for word in re.findall(r"[A-Za-z0-9][A-Za-z0-9._-]*", said)}
+
+
 def _refuse_addresses(question: Question) -> None:
     for text in (*question.requirements, *question.constraints):
         if parse_requirement(text).url is not None:
@@ -404,7 +426,7 @@ def _unresolvable(question: Question, said: str, view: QuestionView) -> TfTester
     named = sorted(name for name in view.only_sdists if name in said)
     left_out = [told for name, told in view.unusable.items() if name in said]
     if left_out:
-        hint = _sentence(", ".join(left_out))
+        hint = f"The index lists more: {', '.join(left_out)}."
     elif named:
         hint = _sentence(only_as_source(named))
     elif question.resolution is Resolution.LATEST:

@@ -32,14 +32,14 @@ from tf_tester.core.fetch.claims import (
     Wait,
 )
 from tf_tester.core.fetch.race import Race
-from tf_tester.core.fetch.retries import LASTING, Retries, TroubleKind
+from tf_tester.core.fetch.retries import CONTRADICTING, LASTING, Retries, TroubleKind
 from tf_tester.core.fetch.segments import EARLIER
 from tf_tester.core.index.links import display_url
 from tf_tester.core.text.sizes import duration_text
 from tf_tester.errors import DownloadFailed, TfTesterError, WrongBytes
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.events import TransferFinished, TransferProgress, TransferTrouble
-from tf_tester.model.source import Source, SourceUse
+from tf_tester.model.source import AUTHORITY, Source, SourceUse
 from tf_tester.ports.fetch import Arrival, Learn
 from tf_tester.ports.store import Blobs
 from tf_tester.ports.tell import Tell
@@ -412,6 +412,9 @@ class _RunningDownload:
             ),
         )
         failed.lasting = all(trouble.kind in LASTING for _, trouble in _last_of_each(self._failures))
+        failed.contradicts_index = any(
+            name == AUTHORITY and trouble.kind in CONTRADICTING for name, trouble in self._failures
+        )
         return failed
 
     def _now(self) -> float:

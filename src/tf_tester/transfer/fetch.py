@@ -10,6 +10,8 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 
+from msgspec import Struct
+
 from tf_tester.core.fetch.claims import RaceTerms
 from tf_tester.core.index.left_out import without_hash
 from tf_tester.core.index.links import local_path
@@ -32,6 +34,20 @@ def from_authority(artifact: Artifact) -> Sequence[Source]:
     return (Source(AUTHORITY, artifact.url, proven=True),)
 
 
+class Promises(Struct, frozen=True):
+    """What is done about what an index promises of a file, besides its hash."""
+
+    approve: Callable[[Artifact], str] = lambda _artifact: ""
+    """Says who has signed a file, before it is brought; raises `DownloadFailed` where it isn't to be."""
+    check: Callable[[Artifact, Path], None] = lambda _artifact, _file: None
+    """Compares a file that has come with what its index says of it; raises `CellRefused`."""
+    doubt: Callable[[Artifact], None] = lambda _artifact: None
+    """Is told of a file of which its own index has other bytes than it promises, or none."""
+
+
+_BELIEVED = Promises()
+
+
 class Transfer:
     """Implements `ports.fetch.Fetcher`; callable from many threads."""
 
@@ -43,19 +59,16 @@ class Transfer:
         *,
         sources: Sources = from_authority,
         learn: Learn = lambda _use: None,
-        approve: Callable[[Artifact], str] = lambda _artifact: "",
+        promises: Promises = _BELIEVED,
         terms: RaceTerms | None = None,
     ) -> None:
-        """Tell `learn` how sources did. `terms`: how files are shared out among them.
-
-        `approve`: says who has signed a file, before it is brought; raises `DownloadFailed` where it isn't to be.
-        """
+        """Tell `learn` how sources did. `terms`: how files are shared out among them."""
         self.client = client
         self._blobs = blobs
         self._tell = tell
         self._sources = sources
         self._learn = learn
-        self._approve = approve
+        self._promises = promises
         self._terms = terms
         self._lock = threading.Lock()
         self._underway: dict[str, Future[Path]] = {}
@@ -138,14 +151,20 @@ class Transfer:
                 self.client.timeouts,
                 terms=self._terms,
                 learn=self._learn,
-                attested_by=self._approve(artifact),
+                attested_by=self._promises.approve(artifact),
                 arrival=Arrival(self._blobs.partial(sha256)),
             )
             self._arrivals[sha256] = download.arrival
             try:
-                return download.run(self.sources(artifact))
+                path = download.run(self.sources(artifact))
+            except DownloadFailed as error:
+                if error.contradicts_index:
+                    self._promises.doubt(artifact)
+                raise
             finally:
                 del self._arrivals[sha256]
+            self._promises.check(artifact, path)
+            return path
 
     @contextmanager
     def _alone(self, sha256: str) -> Iterator[None]:

@@ -218,6 +218,7 @@ def _packages(settings: Settings, fetching: NetworkAccess, metadata: MetadataRea
     return Packages(
         index=fetching.index,
         list_pages=fetching.list_pages,
+        doubt=fetching.doubt,
         fetcher=fetching.transfer,
         metadata=metadata.read,
         metadata_digest=metadata.digest,
@@ -265,7 +266,14 @@ def _provisioning(
         index=fetching.index,
         authority=fetching.identity,
         builder=builder,
-        earlier=EarlierLocks(KeptLocks(base.ledger), base.blobs, now, offline=settings.offline),
+        earlier=EarlierLocks(
+            KeptLocks(base.ledger),
+            base.blobs,
+            now,
+            offline=settings.offline,
+            refresh=settings.refresh,
+            doubt=fetching.doubt,
+        ),
         sources=KnownSources(known_sdists(), placeholders()),
         interpreters=lambda: pythons.find()[0],
     )

@@ -184,6 +184,7 @@ def test_every_setting_has_its_flag(project: Path) -> None:
             "--attestations",
             "off",
             "--offline",
+            "--refresh",
             "--store",
             "s",
             "-j",

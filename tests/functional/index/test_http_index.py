@@ -38,11 +38,10 @@ class Rig:
             metadata=True,
         )
 
-    def index(self, url: str = "", *, offline: bool = False) -> HttpIndex:
+    def index(self, url: str = "", *, offline: bool = False, refresh: bool = False) -> HttpIndex:
         """As a new process would have it."""
-        return HttpIndex(
-            url or self.simulator.simple_url, PageAccess(self.client, self.pages, lambda: self.time, offline=offline)
-        )
+        access = PageAccess(self.client, self.pages, lambda: self.time, offline=offline, refresh=refresh)
+        return HttpIndex(url or self.simulator.simple_url, access)
 
     def later(self) -> None:
         self.time += timedelta(hours=1)
@@ -273,11 +272,71 @@ def test_another_projects_page_is_not_an_answer(rig: Rig) -> None:
 
 
 def test_a_captive_portal_is_never_cached(rig: Rig) -> None:
-    rig.simulator.fault("toy", Portal(), times=1)
+    rig.simulator.fault("toy", Portal(), times=2)
     with pytest.raises(IndexUnreachable) as caught:
         rig.index().page("toy")
     assert "answered with something that isn't an index page" in str(caught.value)
     assert rig.index().page("toy").artifacts == (rig.artifact,)
+
+
+def test_what_a_cache_on_the_way_had_in_place_of_a_page_is_asked_for_once_more(rig: Rig) -> None:
+    rig.simulator.fault("toy", Portal(), times=1)
+    assert rig.index().page("toy").artifacts == (rig.artifact,)
+    first, second = rig.simulator.log
+    assert ("cache-control" in first.headers, second.headers["cache-control"]) == (False, "no-cache")
+
+
+# -- what is of no use
+
+
+def test_a_page_of_no_use_is_asked_for_again_at_once_and_past_all_caches(rig: Rig) -> None:
+    rig.index().page("toy")
+    index = rig.index()
+    index.page("toy")
+    assert rig.requests == 1
+    assert index.doubt("toy"), "an earlier process kept it"
+    rig.simulator.add_wheel(*make_wheel("toy", "1.1"))
+    assert len(index.page("toy").artifacts) == 2
+    again = rig.simulator.log[-1].headers
+    assert again["cache-control"] == "no-cache"
+    assert "if-none-match" not in again, "the index may say that a wrong one is still right"
+    assert not index.doubt("toy"), "it has just been asked for"
+    assert len(rig.index().page("toy").artifacts) == 2
+    assert rig.requests == 3, "the next process asks again"
+    rig.index().page("toy")
+    assert rig.requests == 3
+
+
+def test_a_project_that_was_missing_is_asked_for_again_where_somebody_doubts_it(rig: Rig) -> None:
+    with pytest.raises(UnknownProject):
+        rig.index().page("absent")
+    rig.simulator.add_wheel(*make_wheel("absent", "1.0"))
+    index = rig.index()
+    with pytest.raises(UnknownProject):
+        index.page("absent")
+    assert index.doubt("absent")
+    assert index.page("absent").artifacts
+
+
+def test_a_doubted_page_still_counts_where_nobody_can_be_asked(rig: Rig) -> None:
+    page = rig.index().page("toy")
+    assert rig.index().doubt("toy")
+    assert rig.index(offline=True).page("toy") == page
+    assert not rig.index(offline=True).doubt("toy")
+    rig.simulator.stop()
+    assert rig.index().page("toy") == replace(page, stale=True)
+
+
+def test_a_refresh_asks_once_for_each_page_whatever_is_kept(rig: Rig) -> None:
+    page = rig.index().page("toy")
+    index = rig.index(refresh=True)
+    for _ in range(2):
+        assert index.page("toy") == page
+    assert rig.requests == 2
+    assert "if-none-match" not in rig.simulator.log[-1].headers
+    assert rig.simulator.log[-1].headers["cache-control"] == "no-cache"
+    rig.simulator.stop()
+    assert rig.index(refresh=True).page("toy") == replace(page, stale=True)
 
 
 def test_a_page_that_unpacks_without_end_is_refused(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

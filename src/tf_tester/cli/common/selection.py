@@ -21,7 +21,17 @@ RESOLVING = ("python", "install-python", "resolve", "grace", "allow-build", "bui
 """Settings that say with which Python and which dependencies."""
 HOLDING = ("timeout", "limit")
 """Settings that say how builds of these are held, as tests are, for commands that run none."""
-FETCHING = ("mirror", "trust", "index-url", "extra-index-url", "find-links", "attestations", "store", "offline")
+FETCHING = (
+    "mirror",
+    "trust",
+    "index-url",
+    "extra-index-url",
+    "find-links",
+    "attestations",
+    "store",
+    "offline",
+    "refresh",
+)
 """Settings that say where bytes come from and go to."""
 
 

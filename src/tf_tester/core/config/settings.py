@@ -76,6 +76,7 @@ class Settings(Struct, frozen=True):
     store_keep: tuple[str, ...]
     """Versions of the package, or lock files (absolute paths), of which nothing is ever deleted."""
     offline: bool
+    refresh: bool
     jobs: int
     timeout: timedelta
     runner: str
@@ -630,6 +631,13 @@ TABLE: tuple[Setting, ...] = (
         choices=tuple(AttestationPolicy),
     ),
     Setting("offline", _switch, False, "Use nothing but what the store has.", kind="switch"),
+    Setting(
+        "refresh",
+        _switch,
+        False,
+        "Ask for index pages, and resolve dependencies, anew: whatever earlier runs kept of them.",
+        kind="switch",
+    ),
     Setting(
         "store",
         _path,

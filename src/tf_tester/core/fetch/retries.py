@@ -35,6 +35,8 @@ class TroubleKind(Enum):
 
 LASTING = frozenset({TroubleKind.REFUSED, TroubleKind.FORBIDDEN})
 """Asking again soon brings the same."""
+CONTRADICTING = frozenset({TroubleKind.REFUSED, TroubleKind.CONTENT, TroubleKind.WRONG})
+"""What is there isn't what the index's page says."""
 _ONCE = {TroubleKind.BUSY, TroubleKind.RANGES}
 _RESUMES = 5
 """As long as each brings something."""

@@ -1,16 +1,19 @@
 """From a selection to planned cells."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
+from packaging.version import Version
 
 from tf_tester.core.select.choose import Choice, choose, remarks_on_choice, versions_of
 from tf_tester.core.select.matrix import every_python, plan, wheels_for_pythons
 from tf_tester.core.select.placeholders import placeholder_version
 from tf_tester.core.text.sizes import count_text
 from tf_tester.errors import NoPython, UsageError
-from tf_tester.flow.prepare.services import Services
+from tf_tester.flow.prepare.services import Packages, Services
 from tf_tester.model.artifact import ProjectPage, ProjectStatus
 from tf_tester.model.cell import PlannedCell, Refusal
 from tf_tester.model.host.interpreter import Interpreter
@@ -18,6 +21,7 @@ from tf_tester.model.host.platform import Platform
 from tf_tester.model.outcome import Outcome
 from tf_tester.model.request import Selection
 
+_T = TypeVar("_T")
 _FEW = 3
 """Versions that are tested when nothing was said."""
 
@@ -41,12 +45,9 @@ def select_cells(
     Raises `UsageError` for what can't be meant, `IndexUnreachable`.
     """
     remarks: list[str] = []
-    page = services.packages.index.page(selection.package)
-    if page.status is ProjectStatus.QUARANTINED:
-        raise UsageError(
-            f"{page.project} is in quarantine: its index suspects it of doing harm.",
-            hint="Look at its page on the index; nothing of it is fetched before the index lets it go.",
-        )
+    chosen: list[str] = []
+    choice = _choice(selection, services, chosen)
+    page, versions = usable_page(services.packages, selection.package, lambda page: _versions(page, choice))
     if page.status is not ProjectStatus.ACTIVE:
         remarks.append(f"the index says that {page.project} is {page.status}")
     if page.behind:
@@ -55,8 +56,7 @@ def select_cells(
         )
     if page.stale:
         remarks.append(f"the index did not answer: what is known of {page.project} is of an earlier day")
-    choice = _choice(selection, services, remarks)
-    versions = choose(page, choice)
+    remarks += chosen
     remarks += remarks_on_choice(page, choice.text, versions)
     if platform is not None:
         interpreters: list[Interpreter] = []
@@ -82,6 +82,31 @@ def select_cells(
     if selection.install_python and platform is None and _install_missing(cells, interpreters, services):
         cells = planned()
     return Selected(page, _told_of_placeholders(cells, services), tuple(remarks))
+
+
+def usable_page(packages: Packages, project: str, use: Callable[[ProjectPage], _T]) -> tuple[ProjectPage, _T]:
+    """Return the page of a project, and what `use` makes of it.
+
+    A page that an earlier run kept is asked for again where nothing can be made of it, or where it says that there is
+    no such project. Raises what `use` raises of the index's page of today, `IndexUnreachable`.
+    """
+    try:
+        page = packages.index.page(project)
+        return page, use(page)
+    except UsageError:
+        if not packages.doubt(project):
+            raise
+    page = packages.index.page(project)
+    return page, use(page)
+
+
+def _versions(page: ProjectPage, choice: Choice) -> tuple[Version, ...]:
+    if page.status is ProjectStatus.QUARANTINED:
+        raise UsageError(
+            f"{page.project} is in quarantine: its index suspects it of doing harm.",
+            hint="Look at its page on the index; nothing of it is fetched before the index lets it go.",
+        )
+    return choose(page, choice)
 
 
 def _told_of_placeholders(cells: tuple[PlannedCell, ...], services: Services) -> tuple[PlannedCell, ...]:

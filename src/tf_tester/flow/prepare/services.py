@@ -28,6 +28,9 @@ class Packages(Struct, frozen=True):
     index: Index
     list_pages: Callable[[int], None]
     """Ask the index for its list, if that has no more than so many bytes: what hasn't changed isn't asked for then."""
+    doubt: Callable[[str], bool]
+    """Have the page of a project asked for again by whoever wants it next: it was of no use. True: that may help this
+    run, for the page was one that an earlier run kept."""
     fetcher: Fetcher
     metadata: Callable[[Artifact], bytes]
     """METADATA of a wheel. Raises `DownloadFailed`, `BadWheel`."""

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from msgspec import Struct
 
+from tf_tester.core.index.left_out import without_hash
 from tf_tester.core.locks.lockfile import LockFormat, pylock_text, requirements_text
 from tf_tester.errors import DownloadFailed, NoPython, NoWheel, TfTesterError, UsageError
 from tf_tester.flow.prepare.pools import interruptible
@@ -258,7 +259,7 @@ def _pins_of(planned: PlannedCell, preparer: Preparer | None) -> tuple[Pin, ...]
         one = planned.artifact
         if one.sha256 is None:
             raise DownloadFailed(
-                f"{one.filename} can't be verified: the index promises no SHA-256 for it",
+                f"{one.filename} can't be verified: {without_hash(one)}",
                 hint="Name an index that gives hashes with --index-url.",
             )
         return (Pin.of(one, one.sha256),)

@@ -17,6 +17,7 @@ from packaging.requirements import InvalidRequirement
 from packaging.utils import canonicalize_name
 
 from tf_tester.core.index.era import files_by_version
+from tf_tester.core.index.left_out import without_hash
 from tf_tester.core.index.simple import render_json
 from tf_tester.core.locks.closure import ReplicaRules, TargetRequirement, merged
 from tf_tester.core.text.parsing import parse_requirement
@@ -377,8 +378,7 @@ class _Run(Struct):
         found = {}
         for one in wanted:
             if one.sha256 is None:
-                reason = "the upstream promises no SHA-256 for it, so that it can't be verified"
-                self.report.missing.append(Absent(one.filename, reason))
+                self.report.missing.append(Absent(one.filename, f"it can't be verified: {without_hash(one)}"))
                 continue
             try:
                 if one.sha256 in fetched:

@@ -7,6 +7,7 @@ from msgspec import Struct
 from tf_tester.core.index.era import release_date
 from tf_tester.core.select.choose import Choice, choose, is_yanked, versions_of
 from tf_tester.core.select.matrix import wheels_for_pythons
+from tf_tester.flow.prepare.select import usable_page
 from tf_tester.flow.prepare.services import Packages
 from tf_tester.model.request import Selection
 from tf_tester.ports.environment import Interpreters
@@ -31,15 +32,15 @@ class VersionRow(Struct, frozen=True):
 
 def list_versions(selection: Selection, packages: Packages, interpreters: Interpreters) -> tuple[VersionRow, ...]:
     """Return one row a version, oldest first. Raises `UsageError`, `IndexUnreachable`."""
-    page = packages.index.page(selection.package)
     lts = packages.framework.lts
     choice = Choice(selection.versions, selection.last, selection.pre, selection.yanked, lts, every_variant=True)
     found, _ = interpreters.find()
     platform = interpreters.platform()
     here = {interpreter.label for interpreter in found}
+    page, chosen = usable_page(packages, selection.package, lambda page: choose(page, choice))
     known = versions_of(page)
     rows = []
-    for version in choose(page, choice):
+    for version in chosen:
         artifacts = known[version]
         wheels = wheels_for_pythons(artifacts, platform)
         rows.append(

@@ -21,6 +21,12 @@ class KeptLocks:
     def remember(self, key: str, lock: Lock) -> None:
         self._ledger.remember(LOCK, key, lock)
 
+    def forget_file(self, sha256: str) -> None:
+        """Forget those that have a file, by its digest or that of the source that it was built from."""
+        for key, lock in self.every():
+            if any(sha256 in (pin.sha256, pin.built_from) for pin in lock.pins):
+                self._ledger.forget(LOCK, key)
+
     def every(self) -> list[tuple[str, Lock]]:
         """Return all, with their keys."""
         return self._ledger.every(LOCK)

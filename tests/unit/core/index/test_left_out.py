@@ -1,30 +1,31 @@
-"""What a page lists and nobody can use is told: what counts, why, and not more than can be read."""
+"""What a page lists and nobody can use."""
 
-from tf_tester.core.index.left_out import told_left_out, unusable
+from tf_tester.core.index.left_out import told_left_out, unusable, without_hash
 from tf_tester.model.artifact import Artifact, LeftOutFile, ProjectPage
 
-URL = "https://host/toy.whl"
+FOREIGN = LeftOutFile("tay-1.0.tar.gz", "it is no wheel or source distribution of toy", is_foreign=True)
 
 
-def test_what_cannot_be_used_is_malformed_or_unverified_and_not_another_projects() -> None:
-    malformed = LeftOutFile("toy-1.whl", "its SHA-256 can't be one")
-    foreign = LeftOutFile("gear-1.whl", "it is no wheel of toy", is_foreign=True)
-    listed = (
-        Artifact("toy-2.whl", "toy", "2", URL, "ab" * 32),
-        Artifact("toy-3.whl", "toy", "3", URL, weak_hash="md5"),
-        Artifact("toy-4.whl", "toy", "4", URL),
+def file(version: str, sha256: str | None = None, weak_hash: str = "") -> Artifact:
+    name = f"toy-{version}.tar.gz"
+    return Artifact(name, "toy", version, f"https://host/{name}", sha256, weak_hash=weak_hash)
+
+
+def test_malformed_files_and_those_without_a_hash_cannot_be_used() -> None:
+    broken = LeftOutFile("toy-1.0.tar.gz", "its SHA-256 can't be one")
+    files = (file("1.1", "ab" * 32), file("1.2"), file("1.3", None, "md5"))
+    assert unusable(ProjectPage("toy", files, left_out=(broken, FOREIGN))) == (
+        broken,
+        LeftOutFile("toy-1.2.tar.gz", "the index promises no SHA-256 for it"),
+        LeftOutFile("toy-1.3.tar.gz", "the index promises MD5 alone for it, which proves nothing"),
     )
-    page = ProjectPage("toy", listed, left_out=(malformed, foreign))
-    assert unusable(page) == (
-        malformed,
-        LeftOutFile("toy-3.whl", "the index promises MD5 alone for it, which proves nothing"),
-        LeftOutFile("toy-4.whl", "the index promises no SHA-256 for it"),
-    )
+    assert without_hash(file("1.2")) == "the index promises no SHA-256 for it"
 
 
-def test_of_many_reasons_three_are_told_and_none_at_length() -> None:
-    told = told_left_out([LeftOutFile(f"{number}.whl", str(number) * 1000) for number in range(9)])
-    assert told.count("is left out") == 3
-    assert len(told) < 500
-    assert told_left_out([LeftOutFile("", "bad")]) == "a file without a name is left out (bad)"
-    assert told_left_out([]) == ""
+def test_each_reason_is_told_once_in_short() -> None:
+    many = [LeftOutFile("x" * 300, reason * 60) for reason in ("aaa", "bbb", "ccc", "ddd") for _ in range(2)]
+    told = told_left_out(many)
+    assert told.count("1 more like it") == 3
+    assert "ddd" not in told
+    assert len(told) < 3 * 250
+    assert told_left_out([LeftOutFile("", "it has none")]) == "a file without a name is left out (it has none)"
