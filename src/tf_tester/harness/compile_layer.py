@@ -1,46 +1,64 @@
-"""Compile the sources that each line of standard input names, read-only; runs in the tested interpreter.
+"""Compile the sources that each job on standard input names, read-only; runs in the tested interpreter.
 
-Python 3.6 syntax, stdlib only. Unchecked-hash bytecode, so that no file times matter (PEP 552); Python 3.6 has only
-the timestamped kind, for which all sources carry one fixed time. The file names inside are those of the place where
-the sources will be seen; elsewhere the import system corrects them (`_fix_co_filename`). A line is answered when its
-last source is done.
+A job is ``[folder, seen_at, sources]`` as ``marshal`` writes it, format 2, which every Python reads. Its file names are
+those of the place where the sources will be seen; elsewhere the import system corrects them (`_fix_co_filename`). A job
+is answered with a line when its last source is done.
+
+Python 3.6 syntax, stdlib only, and of that what Python has at its start anyway: `json` and `py_compile` would be more
+than half of what a small wheel takes. Unchecked-hash bytecode, so that no file times matter (PEP 552); Python 3.6 has
+only the timestamped kind, for which all sources carry one fixed time.
 """
 
-import json
+import _imp
+import importlib._bootstrap_external as external
+import marshal
 import os
-import py_compile
 import sys
 import warnings
+
+UNCHECKED_HASH = 1
 
 
 def main():
     warnings.simplefilter("ignore")
-    for line in sys.stdin:
-        compile_all(json.loads(line))
+    while True:
+        try:
+            folder, seen_at, sources = marshal.load(sys.stdin.buffer)
+        except EOFError:
+            return
+        for source in sources:
+            try:
+                compile_one(folder, seen_at, source)
+            except Exception:
+                # Files for another Python are normal in a wheel: importing them says so, if anybody does.
+                continue
         sys.stdout.write("done\n")
         sys.stdout.flush()
 
 
-def compile_all(job):
-    kind = {}
-    if sys.version_info >= (3, 7):
-        kind["invalidation_mode"] = py_compile.PycInvalidationMode.UNCHECKED_HASH
-    for source in job["sources"]:
-        folder, name = os.path.split(source)
-        compiled = "%s.%s.pyc" % (name[:-3], sys.implementation.cache_tag)
-        target = os.path.join(job["folder"], folder, "__pycache__", compiled)
-        try:
-            py_compile.compile(
-                os.path.join(job["folder"], source),
-                cfile=target,
-                dfile=os.path.join(job["seen_at"], source),
-                doraise=True,
-                **kind,
-            )
-            os.chmod(target, 0o444)
-        except (py_compile.PyCompileError, OSError, ValueError, RecursionError):
-            # Files for another Python are normal in a wheel: importing them says so, if anybody does.
-            continue
+def compile_one(folder, seen_at, source):
+    path = os.path.join(folder, source)
+    with open(path, "rb") as file:
+        text = file.read()
+    code = compile(text, os.path.join(seen_at, source), "exec", dont_inherit=True)
+    place, name = os.path.split(path)
+    os.makedirs(os.path.join(place, "__pycache__"), exist_ok=True)
+    target = os.path.join(place, "__pycache__", "%s.%s.pyc" % (name[:-3], sys.implementation.cache_tag))
+    written = "%s.%d" % (target, os.getpid())
+    with open(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb") as file:
+        file.write(external.MAGIC_NUMBER + header(path, text) + marshal.dumps(code))
+    os.chmod(written, 0o444)
+    os.replace(written, target)
+
+
+def header(path, text):
+    if sys.version_info < (3, 7):
+        return little(int(os.stat(path).st_mtime)) + little(len(text))
+    return little(UNCHECKED_HASH) + _imp.source_hash(int.from_bytes(external.MAGIC_NUMBER, "little"), text)
+
+
+def little(number):
+    return (number & 0xFFFFFFFF).to_bytes(4, "little")
 
 
 main()

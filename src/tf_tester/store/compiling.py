@@ -4,7 +4,7 @@ A compiler that has begun goes on with whatever waits for the same interpreter: 
 2 of 15 seconds.
 """
 
-import json
+import marshal
 import os
 import subprocess
 import threading
@@ -20,6 +20,9 @@ from tf_tester.model.host.interpreter import Interpreter
 _BATCH = 50
 """Sources that are given at once: what is lost with a compiler that dies, and what is shared out among cores."""
 
+_EVERY_PYTHON_READS = 2
+"""A format of `marshal`."""
+
 _Compiler = subprocess.Popen[bytes]
 
 
@@ -28,7 +31,7 @@ class Compilers:
 
     def __init__(self, script: Path, cpus: int, go_on: Callable[[], None]) -> None:
         self._script = script
-        """Takes a job a line and answers each with a line."""
+        """Takes a job after the other and answers each with a line."""
         self._cpus = cpus
         self._go_on = go_on
         """Raises where the work is to end."""
@@ -67,7 +70,7 @@ class Compilers:
                     batch = batches.popleft()
                     compiler = self._take_idle(interpreter.path)
                 compiler = compiler or self._start(interpreter)
-                job = {"folder": str(folder), "seen_at": seen_at, "sources": batch}
+                job: list[str | list[str]] = [str(folder), seen_at, list(batch)]
                 # A source that kills the compiler costs its neighbours their bytecode, nothing else.
                 self._release(interpreter.path, compiler, usable=_answers(compiler, job))
             self._go_on()
@@ -127,12 +130,12 @@ class Compilers:
         return compiler
 
 
-def _answers(compiler: _Compiler, job: object) -> bool:
+def _answers(compiler: _Compiler, job: list[str | list[str]]) -> bool:
     """Tell whether it lived to say that the job is done."""
     assert compiler.stdin is not None
     assert compiler.stdout is not None
     try:
-        compiler.stdin.write(json.dumps(job).encode() + b"\n")
+        compiler.stdin.write(marshal.dumps(job, _EVERY_PYTHON_READS))
         compiler.stdin.flush()
     except BrokenPipeError:
         return False
