@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')  # half of their time they wait
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(1 + (os.cpu_count() or 1))')  # they wait at times
 unexport PYTHONDONTWRITEBYTECODE  # else each worker compiles all tests at each run
 
 $(VENV)/ready: requirements.txt pyproject.toml
@@ -17,7 +17,7 @@ demo: $(VENV)/ready  ## three real TensorFlow versions, the newest that the Pyth
 	$(BIN)/tf-tester test examples/savedmodel_roundtrip.py --package tensorflow-cpu --versions minors --last 3
 
 test: lint  ## everything that needs no network
-	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal -p no:inline_snapshot  # it does nothing in several processes
 
 lint: $(VENV)/ready  ## ruff, types, import rules
 	$(BIN)/ruff check
