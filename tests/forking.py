@@ -5,10 +5,11 @@
 
 Most of what a short command takes is its imports, and the tests start more than a thousand commands. Each is a process
 of its own all the same, with its own session, folder, variables and pipes, runs the package as `python -m tf_tester`
-does, and ends as every Python program ends. Three things differ. What Python reads from its variables at its start is
+does, and ends as every Python program ends. Four things differ. What Python reads from its variables at its start is
 not read again: who changes that starts Python itself. At its end it clears up no memory, page by page a copy of what it
-was forked from. And the pauses before a source is asked once more, which add up to 14 seconds for each file, are a
-hundredth of what they are for users.
+was forked from. What the Python that runs the tests says of itself is asked once, not for each new store. And the
+pauses before a source is asked once more, which add up to 14 seconds for each file, are a hundredth of what they are
+for users.
 """
 
 import atexit
@@ -273,6 +274,20 @@ def _import_everything() -> None:
         importlib.import_module(name)
     assert "prometheus_client" not in sys.modules
     vars(client).update(Timeouts=functools.partial(settings.Timeouts, retry_delay=0.01))
+    _know_own_python()
+
+
+def _know_own_python() -> None:
+    from tf_tester.env import interpreters
+
+    start_once = interpreters._start_once
+    own = interpreters.identity(interpreters.outside_environment(Path(sys.executable)))
+    answer = start_once(own, _VARIABLES, 60.0)
+
+    def start_others(path: Path, environ: Mapping[str, str], timeout_s: float) -> Any:
+        return answer if path == own else start_once(path, environ, timeout_s)
+
+    vars(interpreters).update(_start_once=start_others)
 
 
 if __name__ == "__main__":
