@@ -201,10 +201,11 @@ class Simulator:
         etags: bool = True,
         user: tuple[str, str] | None = None,
         tls: ssl.SSLContext | None = None,
+        port: int = 0,
     ) -> None:
         """`speaks_json=False`: HTML only. `user`: name and password without which everything is 401.
 
-        `tls`: with the certificate that this has, whatever that is worth.
+        `tls`: with the certificate that this has, whatever that is worth. `port`: 0 is one that is free.
         """
         self.speaks_json = speaks_json
         self.etags = etags
@@ -231,7 +232,7 @@ class Simulator:
         self._faults: dict[str, list[_Active]] = {}
         self._lock = threading.Lock()
         self._tls = tls
-        self._server = _Server(self, tls)
+        self._server = _Server(self, tls, port)
         self._holder = socket.socket()
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
 
@@ -461,8 +462,8 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, simulator: Simulator, tls: ssl.SSLContext | None) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, simulator: Simulator, tls: ssl.SSLContext | None, port: int) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
         if tls is not None:
             self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         self.simulator = simulator
