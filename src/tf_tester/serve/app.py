@@ -409,7 +409,7 @@ class App:
         start, end = wanted or (0, size)
         if isinstance(found, IncomingFile):
             # What fails before the first byte is told by the status.
-            found = await self._files.begun(found, artifact, start)
+            found = await self._files.begun(found, artifact, (start, end))
         if isinstance(found, PassedFile):
             # All of it: a part can't be verified, and whoever asks for one takes the whole as well.
             return Response(200, told, span=(0, size), parts=found.parts())

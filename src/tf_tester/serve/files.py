@@ -16,7 +16,8 @@ from tf_tester.ports.store import Blobs
 from tf_tester.serve.responses import CHUNK, log
 
 _HELD_BACK = 64 * 1024
-"""Bytes at the end that nobody gets before the whole file is verified: whoever has all bytes has the right ones."""
+"""Bytes at the end of an answer that nobody gets before the whole file is verified: whoever has all that was asked for,
+a part of the file too, has the right ones."""
 _SOON, _LONGEST = 10.0, 60.0
 """Seconds for which a failure is remembered: at the least, where it is one that lasts, and at the most."""
 _MOST_FAILURES = 1000
@@ -39,13 +40,13 @@ class IncomingFile:
         self._sha256 = artifact.sha256 or ""
         self.size = size
 
-    async def begun(self, start: int) -> "Path | IncomingFile":
-        """Return itself when there is a byte to send from `start` on, or the file if that comes first; raises as the
+    async def begun(self, start: int, end: int) -> "Path | IncomingFile":
+        """Return itself when there is a byte to send of [start, end), or the file if that comes first; raises as the
         fetch.
         """
         while not self._task.done():
             arrival = self._fetcher.arrival(self._sha256)
-            if arrival is not None and start < min(arrival.frontier, self.size - _HELD_BACK):
+            if arrival is not None and start < min(arrival.frontier, end - _HELD_BACK):
                 return self
             await asyncio.wait([self._task], timeout=_TICK)
         return self._task.result()
@@ -68,7 +69,7 @@ class IncomingFile:
                     if position > start:
                         raise DownloadFailed("bytes that were sent turned out to be wrong")
                     generation = arrival.generation
-                limit = min(arrival.frontier, end, self.size - _HELD_BACK) if arrival is not None else 0
+                limit = min(arrival.frontier, end - _HELD_BACK) if arrival is not None else 0
                 if descriptor >= 0 and position < limit:
                     chunk = os.pread(descriptor, min(CHUNK, limit - position), position)
                     if chunk and arrival is not None and arrival.generation == generation:
@@ -165,10 +166,12 @@ class Files:
             found = await loop.run_in_executor(self._executor, self._blobs.find, sha256)
         return found
 
-    async def begun(self, coming: IncomingFile, artifact: Artifact, start: int) -> Path | IncomingFile | PassedFile:
-        """Return what was on its way when the byte `start` can be sent; raises as `get` does."""
+    async def begun(
+        self, coming: IncomingFile, artifact: Artifact, span: tuple[int, int]
+    ) -> Path | IncomingFile | PassedFile:
+        """Return what was on its way when the first byte of a span can be sent; raises as `get` does."""
         try:
-            return await coming.begun(start)
+            return await coming.begun(*span)
         except StoreFull as error:
             return await self._instead(artifact, error)
 

@@ -262,6 +262,15 @@ def test_nobody_gets_all_of_a_wrong_file(served: Served, index: Simulator, big: 
     until(lambda: served.get(path).body == big)
 
 
+def test_nobody_gets_all_of_a_part_that_is_wrong(served: Served, index: Simulator, big: bytes) -> None:
+    """A part is there long before the whole, by which alone it can be told whether it is right."""
+    path = served.file("big", BIG)
+    index.fault(BIG, Lie(100))
+    index.fault(BIG, Slow(3_000_000, piece=65_536))
+    answer = served.get(path, Range="bytes=0-199999")
+    assert answer.status == 502 or answer.cut, "an error, or a body without its end"
+
+
 def test_what_is_here_is_served_while_the_upstream_is_gone(served: Served, index: Simulator, big: bytes) -> None:
     path = served.file("big", BIG)
     assert served.get(path).body == big
