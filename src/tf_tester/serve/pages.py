@@ -108,7 +108,8 @@ class RenderedPage(Struct, eq=False, weakref=True):
     @property
     def size(self) -> int:
         """Bytes, roughly: an artifact takes about a KiB."""
-        bodies = sum(sum(map(len, body.packed.values())) for body in self.bodies.values())
+        # Other threads make bodies meanwhile; copied, what there is can't change while it is counted.
+        bodies = sum(sum(map(len, list(body.packed.values()))) for body in list(self.bodies.values()))
         return bodies + len(self.page.source) + 1024 * len(self.artifacts)
 
     def _address(self, artifact: Artifact) -> str:
