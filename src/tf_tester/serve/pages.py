@@ -170,7 +170,8 @@ class ServedPages:
         self._index = index
         self._executor = executor
         self._known: dict[str, _Known] = {}
-        self._asking: dict[str, asyncio.Task[ProjectPage]] = {}
+        self._asking: dict[str, tuple[object, asyncio.Task[ProjectPage]]] = {}
+        """Questions under way, each with the state of the private project of that name when it was asked."""
         self._shown: OrderedDict[_Key, RenderedPage] = OrderedDict()
 
     async def get(self, project: str, view: IndexView) -> RenderedPage:
@@ -223,15 +224,17 @@ class ServedPages:
 
     async def _page(self, project: str) -> ProjectPage:
         loop = asyncio.get_running_loop()
-        known = self._known.get(project)
-        if known is not None and known.state != self._state(project):
+        known, state = self._known.get(project), self._state(project)
+        if known is not None and known.state != state:
             known = None  # nor is it what is better than nothing: the name may have been public a moment ago
             self.forget(project)
         if known is not None and loop.time() - known.checked < _FRESH:
             return known.page
-        task = self._asking.get(project)
-        if task is None:
-            task = self._asking[project] = loop.create_task(self._ask(project))
+        asked, task = self._asking.get(project, (None, None))
+        if task is None or asked != state:
+            # What was asked before a change, maybe while the name was public, is no answer after it.
+            task = loop.create_task(self._ask(project, state))
+            self._asking[project] = state, task
             task.add_done_callback(lambda done: self._asked(project, done))
         if known is None:
             return await asyncio.shield(task)
@@ -264,7 +267,7 @@ class ServedPages:
         return list(self._known)
 
     def _asked(self, project: str, task: "asyncio.Task[ProjectPage]") -> None:
-        if self._asking.get(project) is task:
+        if self._asking.get(project, (None, None))[1] is task:
             del self._asking[project]
         if not task.cancelled():
             error = task.exception()
@@ -273,9 +276,8 @@ class ServedPages:
             elif error is not None and not isinstance(error, TfTesterError):
                 raise error
 
-    async def _ask(self, project: str) -> ProjectPage:
+    async def _ask(self, project: str, state: object) -> ProjectPage:
         loop = asyncio.get_running_loop()
-        state = self._state(project)
         page = await loop.run_in_executor(self._executor, self._index.page, project)
         known = self._known.get(project)
         if known is not None and known.page == page:

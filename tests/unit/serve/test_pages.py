@@ -1,11 +1,14 @@
 """Pages as bytes."""
 
+import asyncio
+import threading
 from collections.abc import ValuesView
+from concurrent.futures import ThreadPoolExecutor
 
 from tf_tester.core.index.policy import NO_POLICY
 from tf_tester.core.index.views import IndexView
 from tf_tester.model.artifact import ProjectPage
-from tf_tester.serve.pages import RenderedPage, body_of
+from tf_tester.serve.pages import PageRules, RenderedPage, ServedPages, body_of
 
 
 def test_a_page_can_be_counted_while_a_thread_makes_another_form_of_it() -> None:
@@ -21,3 +24,39 @@ def test_a_page_can_be_counted_while_a_thread_makes_another_form_of_it() -> None
     first = page.bodies["text/html"] = body_of(b"page")
     first.packed = Interrupted(first.packed)
     assert page.size == len(b"page") + len(page.page.source)
+
+
+class Public:
+    """`ports.Index` whose first answer takes until it is let go; it tells what there was when it was asked."""
+
+    def __init__(self) -> None:
+        self.asked, self.goes_on = threading.Event(), threading.Event()
+        self.source = b"public"
+
+    def page(self, project: str) -> ProjectPage:
+        source = self.source
+        if source == b"public":
+            self.asked.set()
+            self.goes_on.wait()
+        return ProjectPage(project, (), source=source)
+
+
+def test_what_was_asked_before_a_name_was_private_is_no_answer_after_it() -> None:
+    """Another worker took the upload, so that nobody told this one to forget."""
+    index, states = Public(), list[tuple[int, ...]]([()])
+
+    async def ask() -> None:
+        pages = ServedPages(index, PageRules(), executor, lambda _: states[-1])
+        before = asyncio.create_task(pages.get("toy", IndexView()))
+        await asyncio.to_thread(index.asked.wait)
+        index.source = b"private"
+        states.append((1,))
+        after = asyncio.create_task(pages.get("toy", IndexView()))
+        await asyncio.sleep(0)  # it has been asked for
+        index.goes_on.set()
+        assert (await after).page.source == b"private"
+        assert (await before).page.source == b"public"
+        assert (await pages.get("toy", IndexView())).page.source == b"private"
+
+    with ThreadPoolExecutor(2) as executor:
+        asyncio.run(ask())
