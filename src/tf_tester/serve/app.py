@@ -84,11 +84,16 @@ class ServedIndex(Struct, frozen=True):
 class App:
     """Answers requests; used inside one event loop."""
 
-    def __init__(self, offer: ServedIndex, executor: Executor, fetches: Executor) -> None:
+    def __init__(self, offer: ServedIndex, executor: Executor, asks: Executor, fetches: Executor) -> None:
+        """Answer; `executor` for what is here, `asks` for what upstreams are asked, `fetches` for their files.
+
+        An upstream that answers nothing holds a thread for half a minute: what is here must not wait behind it.
+        """
         self._offer = offer
         self._executor = executor
+        self._asks = asks
         state = offer.private.state if offer.private is not None else None
-        self._pages = ServedPages(offer.index, offer.rules, executor, *([state] if state is not None else []))
+        self._pages = ServedPages(offer.index, offer.rules, executor, asks, *([state] if state is not None else []))
         self._files = Files(offer.blobs, offer.fetcher, fetches, over=offer.metrics.forget)
         self._status = Status(offer.metrics, offer.facts, executor)
         self._lists: dict[str, tuple[object, Mapping[str, int | None], Body]] = {}
@@ -354,10 +359,12 @@ class App:
 
     async def _metadata(self, artifact: Artifact) -> Response:
         loop = asyncio.get_running_loop()
-        private = self._offer.private
-        read = private.metadata if private and artifact.promise.by is Promiser.PRIVATE else self._offer.metadata
+        private = self._offer.private if artifact.promise.by is Promiser.PRIVATE else None
         try:
-            content = await loop.run_in_executor(self._executor, read, artifact)
+            if private is not None:
+                content = await loop.run_in_executor(self._executor, private.metadata, artifact)
+            else:
+                content = await loop.run_in_executor(self._asks, self._offer.metadata, artifact)
         except BadWheel as error:
             return text_response(404, str(error))
         if artifact.metadata_sha256 and hashlib.sha256(content).hexdigest() != artifact.metadata_sha256:
@@ -425,7 +432,7 @@ class App:
     async def _elsewhere(self, artifact: Artifact, region: str) -> str | None:
         """Return the address of a file at the best of its sources for a client; None where none is on the network."""
         loop = asyncio.get_running_loop()
-        sources = await loop.run_in_executor(self._executor, self._offer.fetcher.sources, artifact)
+        sources = await loop.run_in_executor(self._asks, self._offer.fetcher.sources, artifact)
         country = region.strip().upper()
 
         def rank(source: Source) -> tuple[bool, bool, bool, float]:

@@ -158,9 +158,10 @@ class ServedPages:
         index: Index,
         rules: PageRules,
         executor: Executor,
+        asks: Executor,
         state: Callable[[str], object] = lambda _project: None,
     ) -> None:
-        """Serve pages.
+        """Serve pages; `executor` is for what is here, `asks` for what others are asked.
 
         `state`: gives at once what changes when a private project does, also by another process: its page is never old.
         Where it is empty or None there is no such project.
@@ -169,6 +170,7 @@ class ServedPages:
         self._rules = rules
         self._index = index
         self._executor = executor
+        self._asks = asks
         self._known: dict[str, _Known] = {}
         self._asking: dict[str, tuple[object, asyncio.Task[ProjectPage]]] = {}
         """Questions under way, each with the state of the private project of that name when it was asked."""
@@ -278,7 +280,7 @@ class ServedPages:
 
     async def _ask(self, project: str, state: object) -> ProjectPage:
         loop = asyncio.get_running_loop()
-        page = await loop.run_in_executor(self._executor, self._index.page, project)
+        page = await loop.run_in_executor(self._executor if state else self._asks, self._index.page, project)
         known = self._known.get(project)
         if known is not None and known.page == page:
             page = known.page

@@ -25,9 +25,11 @@ from tf_tester.serve.app import App, ServedIndex
 from tf_tester.serve.response_cache import CachingServer
 
 _THREADS = 16
-"""Pages that are asked for, rendered and packed at once."""
+"""Pages that are read, rendered and packed at once."""
+_ASKS = 64
+"""Pages that are asked for elsewhere at once."""
 _FETCHES = 64
-"""Files that are waited for at once; threads of their own, so that pages don't wait behind them."""
+"""Files that are waited for at once."""
 _WAITING = 4096
 """Connections that the system holds until they are taken."""
 _ENDING = () if os.name == "nt" else (signal.SIGINT, signal.SIGTERM)
@@ -101,10 +103,14 @@ def run(offer: ServedIndex, listener: socket.socket, tls: ssl.SSLContext | None,
     `ready` is called when it answers and can be told to end.
     """
     _allow_many_files()
-    with ThreadPoolExecutor(_THREADS, "pages") as executor, ThreadPoolExecutor(_FETCHES, "files") as fetches:
+    with (
+        ThreadPoolExecutor(_THREADS, "pages") as executor,
+        ThreadPoolExecutor(_ASKS, "asks") as asks,
+        ThreadPoolExecutor(_FETCHES, "files") as fetches,
+    ):
         try:
             with _noted() as told:
-                asyncio.run(_serve(App(offer, executor, fetches), listener, tls, offer.stop, told, ready))
+                asyncio.run(_serve(App(offer, executor, asks, fetches), listener, tls, offer.stop, told, ready))
         finally:
             offer.stop()  # before their threads are waited for: a fetch may take hours
 

@@ -46,7 +46,7 @@ def test_what_was_asked_before_a_name_was_private_is_no_answer_after_it() -> Non
     index, states = Public(), list[tuple[int, ...]]([()])
 
     async def ask() -> None:
-        pages = ServedPages(index, PageRules(), executor, lambda _: states[-1])
+        pages = ServedPages(index, PageRules(), executor, executor, lambda _: states[-1])
         before = asyncio.create_task(pages.get("toy", IndexView()))
         await asyncio.to_thread(index.asked.wait)
         index.source = b"private"
@@ -60,3 +60,27 @@ def test_what_was_asked_before_a_name_was_private_is_no_answer_after_it() -> Non
 
     with ThreadPoolExecutor(2) as executor:
         asyncio.run(ask())
+
+
+class Threads:
+    """`ports.Index` that notes which thread asks it."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, str] = {}
+
+    def page(self, project: str) -> ProjectPage:
+        self.seen[project] = threading.current_thread().name.partition("_")[0]
+        return ProjectPage(project, ())
+
+
+def test_a_private_page_does_not_wait_behind_an_upstream_that_answers_nothing() -> None:
+    index = Threads()
+
+    async def ask() -> None:
+        pages = ServedPages(index, PageRules(), here, elsewhere, lambda project: (1,) if project == "own" else ())
+        await pages.get("own", IndexView())
+        await pages.get("toy", IndexView())
+
+    with ThreadPoolExecutor(1, "here") as here, ThreadPoolExecutor(1, "elsewhere") as elsewhere:
+        asyncio.run(ask())
+    assert index.seen == {"own": "here", "toy": "elsewhere"}
