@@ -274,7 +274,7 @@ class App:
         """
         kind, private, names, policy = of
         asked = () if view.private else tuple(self._pages.names)
-        key = (*of, asked)
+        key = (*of, asked, view.age is None)
         known = self._lists.get(kind)
         if known is not None and known[0] == key and (known[1] is listed or not (known[1] or listed)):
             return known[2]
@@ -282,7 +282,9 @@ class App:
         def render() -> Body:
             public = {name for name in {*asked, *listed} if not policy.refuses(name)}
             shown = sorted((public - frozenset(names)) | frozenset(private))
-            return body_of(render_names_json(shown, listed) if kind == JSON else render_names_html(shown))
+            # What grows old changes a page without a new serial: who goes by serials would miss it.
+            serials = listed if view.age is None and policy.min_age is None else None
+            return body_of(render_names_json(shown, serials) if kind == JSON else render_names_html(shown))
 
         body = await asyncio.get_running_loop().run_in_executor(self._executor, render)
         self._lists[kind] = key, listed, body

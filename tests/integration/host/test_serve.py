@@ -417,6 +417,8 @@ def test_all_projects_of_the_upstream_are_listed_for_who_mirrors_this_in_turn(us
         [serial] = [one["_last-serial"] for one in told if one["name"] == "toy"]
         assert json.loads(running.get("/simple/toy/", Accept=JSON).body)["meta"]["_last-serial"] == serial
         assert b'<a href="gear/">' in running.get("/simple/", Accept="text/html").body
+        old = json.loads(running.get("/as-of/7d/simple/", Accept=JSON).body)["projects"]
+        assert {"name": "toy"} in old, "without a serial: a page changes when a file is old enough"
         assert b'<a href="gear/">' not in blocking.get("/simple/", Accept="text/html").body
     with Simulator() as bare, serving(user, "--index-url", bare.simple_url, "--list-all") as running:
         answer = running.get("/simple/", Accept=JSON)
