@@ -4,9 +4,11 @@ Python's own ways out are not relied on: filters of `tarfile` were passed by cha
 has them.
 """
 
+import lzma
 import shutil
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -16,8 +18,12 @@ from tf_tester.core.wheel.wheel_rules import MAX_FILES, check_members, check_nam
 from tf_tester.errors import BadWheel, BuildFailed
 
 _PROGRAM = 0o100
-_BROKEN = (tarfile.TarError, zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, RuntimeError)
-"""The last two `zipfile` raises for a compression that it doesn't know, and where a password is wanted."""
+_BROKEN = (
+    *(tarfile.TarError, zipfile.BadZipFile, OSError, EOFError, ValueError, zlib.error, lzma.LZMAError),
+    # Of `zipfile`, for a compression that it doesn't know, and where a password is wanted.
+    *(NotImplementedError, RuntimeError),
+)
+_CHUNK = 1024 * 1024
 
 
 def unpack(archive: Path, name: str, place: Path) -> Path:
@@ -87,6 +93,16 @@ def _untar(archive: Path, place: Path) -> None:
                 target.symlink_to(member.linkname)
             else:
                 raise BadWheel(f"{member.name!r} is no file and no folder, or leads out of it")
+        _read_to_end(packed, archive)
+
+
+def _read_to_end(packed: tarfile.TarFile, archive: Path) -> None:
+    """Read what is behind the last member: the sum of all that was packed is there, and nothing was checked before."""
+    assert packed.fileobj is not None
+    total = packed.offset
+    while chunk := packed.fileobj.read(_CHUNK):
+        total += len(chunk)
+        check_unpacked_size(total, archive.stat().st_size)
 
 
 def _within_bounds(packed: tarfile.TarFile, archive: Path) -> Iterator[tarfile.TarInfo]:

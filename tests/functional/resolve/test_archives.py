@@ -79,3 +79,12 @@ def test_a_zip_is_held_to_the_same(tmp_path: Path) -> None:
         unpack(bomb, "six.zip", tmp_path / "three")
     with pytest.raises(BuildFailed, match="not an archive"):
         unpack(tmp_path / "one/six/a.py", "six.zip", tmp_path / "four")
+
+
+def test_an_archive_is_read_to_its_sum_before_it_is_believed(tmp_path: Path) -> None:
+    archive = tar_of(tmp_path / "a", ("six-1.0/a.py", FILE, "x = 1"))
+    whole = archive.read_bytes()
+    for number, content in enumerate((whole[:-8] + bytes(8), whole[:-8], whole[:-20])):
+        archive.write_bytes(content)
+        with pytest.raises(BuildFailed, match="is not an archive that can be read"):
+            unpack(archive, "six-1.0.tar.gz", tmp_path / f"place{number}")

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
-_PLAIN = re.compile(r"(https?)://[A-Za-z0-9.-]+(?::[0-9]{1,5})?/[A-Za-z0-9._~+%/-]*")
+_PLAIN = re.compile(r"(https?)://[A-Za-z0-9.-]+(?::[0-9]{1,4})?/[A-Za-z0-9._~+%/-]*")
 """Nearly all links: absolute, nothing to quote; `urljoin` and `urlsplit` cost five times as much."""
 
+_HOSTLESS = re.compile(r"https?:(?!//[^/])", re.IGNORECASE)
+"""Names a scheme and no host: readers take it for a path of this host, or for that of another."""
 _CONTROL = re.compile(r"[\x00-\x20\x7f-\x9f\\]")
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.%]+\]")
 _USERINFO = re.compile(r"//[^/?#]*@")
@@ -39,7 +41,7 @@ def resolve_link(base: str, link: str) -> str | None:
     if plain:
         return None if plain[1] == "http" and base.startswith("https:") else link
     link = link.strip("\t\n\f\r ")
-    if _CONTROL.search(link.replace(" ", "")):
+    if _CONTROL.search(link.replace(" ", "")) or _HOSTLESS.match(link):
         return None
     try:
         scheme, netloc, path, query, _ = urlsplit(urljoin(base, link))

@@ -26,6 +26,8 @@ ACCEPT = f"{JSON_TYPE}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0
 _FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,254}")
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,198}[A-Za-z0-9])?")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+_TOO_LARGE = 1 << 50
+"""Bytes that no file has."""
 _SERIAL = re.compile(rb"<!--\s*SERIAL\s+(\d+)\s*-->")
 
 
@@ -374,8 +376,8 @@ def _wrong(file: _UncheckedFile) -> str:
         return "its SHA-256 can't be one"
     if any(other.lower() != (file.sha256 or "").lower() for other in file.more_hashes):
         return "two hashes are given for it"
-    if file.size is not None and file.size < 0:
-        return "its size is below zero"
+    if file.size is not None and not 0 <= file.size < _TOO_LARGE:
+        return "its size can't be one"
     return ""
 
 

@@ -13,8 +13,8 @@ from tf_tester.errors import BadWheel
 
 _LOCAL = struct.Struct("<4s5H3L2H")
 _END = struct.Struct("<4s4H2LH")
-_LONG_END = 56 + 20
-"""Bytes of the end record and its locator of an archive with sizes of 8 bytes."""
+_LONG_END = struct.Struct("<4sQ2H2L4Q4sLQL")
+"""The end record and its locator of an archive with sizes of 8 bytes."""
 _UTF8 = 0x800
 _DESCRIBED_BEHIND = 0x8
 _SECOND_NAME = 0x7075
@@ -102,13 +102,15 @@ def _descriptor(found: bytes, described: tuple[int, int, int]) -> int:
 
 def _is_end(found: bytes, count: int, directory: int, length: int) -> bool:
     """Tell whether these bytes are the end record of that directory, in a big archive behind its two longer ones."""
-    if len(found) == _LONG_END + _END.size:
-        if found[:4] != b"PK\6\6" or found[56:60] != b"PK\6\7":
+    allowed: set[int] = set()
+    if len(found) == _LONG_END.size + _END.size:
+        long, _, _, *told = _LONG_END.unpack_from(found)[1:]
+        # Whatever the ordinary record says: some readers believe this one, others that.
+        where = (b"PK\6\7", 0, directory + length, 1)
+        if (found[:4], long, *told) != (b"PK\6\6", 44, 0, 0, count, count, length, directory, *where):
             return False
         allowed = {0xFFFF, 0xFFFFFFFF}
-    else:
-        allowed = set()
-    if len(found) not in (_END.size, _LONG_END + _END.size):
+    elif len(found) != _END.size:
         return False
     mark, disk, first, here, entries, size, start, comment = _END.unpack_from(found, len(found) - _END.size)
     said, meant = (here, entries, size, start), (count, count, length, directory)

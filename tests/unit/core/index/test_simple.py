@@ -146,6 +146,9 @@ def test_relative_links_are_relative_to_the_page() -> None:
         f"javascript:{WHEEL}",
         f"https://[files.example/{WHEEL}",
         f"https://files.example:port/{WHEEL}",
+        f"https://files.example:99999/{WHEEL}",
+        f"https:///{WHEEL}",
+        f"https:{WHEEL}",
         f"https://files.example/{WHEEL}\r\nX: y",
         f"https://:80/{WHEEL}",
         f"//evil\\@files.example/{WHEEL}",
@@ -206,7 +209,9 @@ def test_a_file_without_a_sha256_is_kept_without() -> None:
     assert only(json_page(file(hashes={"md5": "00"}))).sha256 is None
 
 
-@pytest.mark.parametrize("wrong", [{"size": "big"}, {"size": -1}, {"yanked": 7}, {"hashes": []}, {"url": None}])
+@pytest.mark.parametrize(
+    "wrong", [{"size": "big"}, {"size": -1}, {"size": 10**30}, {"yanked": 7}, {"hashes": []}, {"url": None}]
+)
 def test_a_file_with_a_value_of_a_wrong_type_is_left_out_and_the_page_stands(wrong: dict[str, Any]) -> None:
     page = parse(json_page(file("six-1.0.tar.gz", **wrong), file(), status="archived"))
     assert [artifact.filename for artifact in page.artifacts] == [WHEEL]

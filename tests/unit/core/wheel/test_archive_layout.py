@@ -125,6 +125,9 @@ def test_a_long_end_record_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert b"PK\6\6" in content
     laid_out(content)
     locator = content.index(b"PK\6\7")
+    for at in (24, 32, 40, 48, 56 + 8, 56 + 16):  # counts, size, place; the locator's own place, and how many there are
+        with pytest.raises((BadWheel, zipfile.BadZipFile)):
+            laid_out(patched(content, locator - 56 + at, "<B", content[locator - 56 + at] ^ 1))
     with pytest.raises((BadWheel, zipfile.BadZipFile)):
         laid_out(content[:locator] + b"XX\6\7" + content[locator + 4 :])
 
