@@ -28,8 +28,10 @@ JSON = "application/vnd.pypi.simple.v1+json"
 HTML = "text/html"
 LONGEST_S = 60.0
 """Within which every request is to end."""
-KNOWN_S = 630.0
-"""A worker looks at a page again after ten minutes and half a minute, at the latest."""
+LONGEST_PRIVATE_S = 15.0
+"""Likewise where no upstream is needed, whatever that does meanwhile."""
+KNOWN_S = 90.0
+"""After half a minute a worker looks whether another one knows more."""
 PROGRAM_S = 240.0
 """Within which pip and uv are to end: they ask again and again."""
 AROUND_A_KILL_S = 5.0
@@ -57,6 +59,8 @@ class Facts:
     """Invariants that broke, a sentence each."""
     longest: float = 0.0
     """Seconds that the longest request took."""
+    longest_private: float = 0.0
+    """Likewise of requests that need no upstream."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count(self, what: str) -> None:
@@ -109,6 +113,8 @@ class Place:
     reader: str
     uploader: str
     """Tokens."""
+    everybody_reads: bool
+    """Without one."""
 
     @property
     def url(self) -> str:
@@ -200,6 +206,7 @@ class Client:
             self._hang_up()
             self._connection = http.client.HTTPConnection(self._place.host, self._place.port, timeout=LONGEST_S)
         told = {"Authorization": _basic(self._place.reader)} | {n.replace("_", "-"): v for n, v in headers.items()}
+        private = self._is_private(path)
         connection, began = self._connection, time.monotonic()
         status, answered, came, cut, port = 0, {}, b"", False, 0
         is_new = connection.sock is None
@@ -222,12 +229,18 @@ class Client:
                 self._facts.breaks(f"{path}: {type(error).__name__} {error} in place of an answer")
         if cut:
             self._hang_up()
-        return self._judged(path, Got(status, answered, came, began, cut, port))
+        return self._judged(path, Got(status, answered, came, began, cut, port), private=private)
 
-    def _judged(self, path: str, got: Got) -> Got:
+    def _is_private(self, path: str) -> bool:
+        """Return whether a request needs no upstream."""
+        parts = path.strip("/").split("/")
+        return parts[0] == "private" or (len(parts) > 1 and bool(self._facts.confirmed.get(parts[1])))
+
+    def _judged(self, path: str, got: Got, *, private: bool) -> Got:
         facts, took = self._facts, time.monotonic() - got.began
         with facts.lock:
             facts.longest = max(facts.longest, took)
+            facts.longest_private = max(facts.longest_private, took if private else 0.0)
             facts.counts["requests"] += 1
             facts.counts[f"{got.status}" if got.status else "no answer"] += 1
             facts.counts["bytes"] += len(got.body)
@@ -235,6 +248,8 @@ class Client:
                 facts.counts["cut"] += 1
         if took > LONGEST_S + 1:
             facts.breaks(f"{path}: it took {took:.1f} s")
+        if private and took > LONGEST_PRIVATE_S:
+            facts.breaks(f"{path}: it took {took:.1f} s, and needs no upstream")
         if got.status == 500:
             facts.breaks(f"{path}: 500 {got.body[:200]!r}")
         if got.cut and got.status and "/files/" not in path and not facts.killed_lately(got.began):
@@ -320,7 +335,7 @@ class Client:
     def _strange(self) -> None:
         """Ask without a token, for what isn't there, in ways that aren't HTTP's."""
         got = self._ask("/simple/hot-0/", Authorization="Basic bm9ib2R5Om5vYm9keQ==")
-        if got.status not in (401, 0):
+        if got.status not in (401, 0) and not self._place.everybody_reads:
             self._facts.breaks(f"somebody without a token got {got.status}")
         got = self._ask(f"/files/hot-0/{'0' * 64}/hot_0-1.0-py3-none-any.whl")
         if got.status not in (404, 502, 0):
@@ -358,6 +373,8 @@ class Client:
             self._compare(told, got, content[start:end])
         elif private and not got.cut and got.status != 200:
             facts.breaks(f"{told}: a private file got {got.status} {got.body[:200]!r}")
+        elif got.status == 404 and b"has no such file" in got.body:
+            facts.count("404 for a file that its page had just told")
 
     def _compare(self, told: str, got: Got, wanted: bytes) -> None:
         facts = self._facts

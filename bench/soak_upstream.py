@@ -87,18 +87,24 @@ class Upstream(Simulator):
             return super()._page(project, as_json=as_json)
         return self._json_page(project, []) if as_json else self._html_page(project, [])
 
+    def do(self, folder: Path, told: Mapping[str, Any]) -> None:
+        """Do what a line tells."""
+        for name in told.get("add", ()):
+            self.add_wheel(name, (folder / name).read_bytes(), metadata=True)
+        for project, status in told.get("status", {}).items():
+            self.say_status(project, status)
+        if "behave" in told:
+            self.behave(told["behave"])
+
 
 def main(folder: Path, port: int) -> None:
-    with Upstream(port) as index:
-        print(index.url.rpartition(":")[2], flush=True)
+    index = Upstream(port)
+    print(index.url.rpartition(":")[2], flush=True)
+    index.do(folder, json.loads(sys.stdin.readline()))  # before it answers anybody: else it would say 404
+    with index:
+        print("done", flush=True)
         for line in sys.stdin:
-            told: dict[str, Any] = json.loads(line)
-            for name in told.get("add", ()):
-                index.add_wheel(name, (folder / name).read_bytes(), metadata=True)
-            for project, status in told.get("status", {}).items():
-                index.say_status(project, status)
-            if "behave" in told:
-                index.behave(told["behave"])
+            index.do(folder, json.loads(line))
             print("done", flush=True)
 
 
