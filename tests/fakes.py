@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -99,6 +100,9 @@ class MemoryPages:
 
     def get(self, url: str) -> CachedPage | None:
         return self.pages.get(url)
+
+    def fetched(self, url: str) -> datetime | None:
+        return self.pages[url].fetched if url in self.pages else None
 
     def put(self, url: str, page: CachedPage) -> None:
         self.pages[url] = page

@@ -84,10 +84,13 @@ class HttpIndex:
 
     def page(self, project: str) -> ProjectPage:
         """Return the page of a project (canonical name). Raises `UnknownProject`, `IndexUnreachable`."""
+        known = self._known.get(project)
+        if known and (self._offline or self._is_current(project, known)):
+            return self._answer(project, known)
         with self._lock:
-            known = self._known.get(project)
-            if known and (self._offline or (self._is_fresh(known.checked) and not self._is_overtaken(known))):
-                return self._answer(project, known)
+            learnt = self._known.get(project)
+            if learnt is not None and learnt is not known:
+                return self._answer(project, learnt)  # just now
             future = self._underway.get(project)
             leads = future is None
             if future is None:
@@ -158,7 +161,8 @@ class HttpIndex:
     def _learn(self, project: str) -> _Known:
         if self._url.startswith("file:"):
             return _Known(self._page_on_disk(project), self._now())
-        key = without_credentials(self._address(project))
+        address = self._address(project)
+        key = without_credentials(address)
         cached = self._cache.get(key)
         if cached is not None and self._refresh and not self._offline and project not in self._asked:
             cached = replace(cached, etag=None, fetched=_DOUBTED)
@@ -270,6 +274,20 @@ class HttpIndex:
             raise self._unreachable(f"there is no folder {root}") from None
         except OSError as error:
             raise self._unreachable(f"{file} can't be read: {error.strerror}") from error
+
+    def _address(self, project: str) -> str:
+        return f"{self._url}/{quote(project, safe='')}/"
+
+    def _is_current(self, project: str, known: _Known) -> bool:
+        overtaken = self._is_overtaken(known) or self._is_outrun(project, known)
+        return self._is_fresh(known.checked) and not overtaken
+
+    def _is_outrun(self, project: str, known: _Known) -> bool:
+        """Return whether another process has asked later: two workers of a server are to tell the same."""
+        if self._url.startswith("file:"):
+            return False
+        fetched = self._cache.fetched(without_credentials(self._address(project)))
+        return fetched is not None and fetched > known.checked
 
     def _is_fresh(self, fetched: datetime) -> bool:
         # A date in the future comes from a clock that was wrong: of no use.

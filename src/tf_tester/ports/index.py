@@ -76,6 +76,10 @@ class PageCache(Protocol):
 
     def get(self, url: str) -> "CachedPage | None": ...
 
+    def fetched(self, url: str) -> datetime | None:
+        """Return when a page was fetched, in a fraction of the time that `get` takes; None: there is none."""
+        ...
+
     def put(self, url: str, page: "CachedPage") -> None: ...
 
 

@@ -349,6 +349,9 @@ class App:
         if hidden is not None:
             return hidden
         page = await self._pages.get(project, IndexView())
+        if filename.removesuffix(".metadata") not in page.artifacts:
+            # Another worker may have told of it already.
+            page = await self._pages.get(project, IndexView(), again=True)
         if page.page.status is ProjectStatus.QUARANTINED:
             return text_response(404, f"{project} is in quarantine: its index suspects it of doing harm.")
         artifact = page.artifacts.get(filename)

@@ -176,15 +176,17 @@ class ServedPages:
         """Questions under way, each with the state of the private project of that name when it was asked."""
         self._shown: OrderedDict[_Key, RenderedPage] = OrderedDict()
 
-    async def get(self, project: str, view: IndexView) -> RenderedPage:
+    async def get(self, project: str, view: IndexView, *, again: bool = False) -> RenderedPage:
         """Return the page of a project (canonical name), as fresh as it can be had at once.
+
+        `again`: its index is asked even if that has just been done.
 
         Raises `UnknownProject` also where the view has nothing of it, `IndexUnreachable` where nothing is known of it.
         """
         policy = self._rules.policy()
         if policy.refuses(project) and not self._state(project):
             raise UnknownProject(f"{project} is not served here: the policy of this index leaves it out")
-        page = await self._page(project)
+        page = await self._page(project, again=again)
         allowed = await self.allowed(view.only) if view.only else None
         key, now = (project, view, allowed, policy), self._rules.now()
         known = self._shown.get(key)
@@ -224,13 +226,13 @@ class ServedPages:
             if all(key[0] != project for key in self._shown):
                 self._known.pop(project, None)
 
-    async def _page(self, project: str) -> ProjectPage:
+    async def _page(self, project: str, *, again: bool) -> ProjectPage:
         loop = asyncio.get_running_loop()
         known, state = self._known.get(project), self._state(project)
         if known is not None and known.state != state:
             known = None  # nor is it what is better than nothing: the name may have been public a moment ago
             self.forget(project)
-        if known is not None and loop.time() - known.checked < _FRESH:
+        if known is not None and not again and loop.time() - known.checked < _FRESH:
             return known.page
         asked, task = self._asking.get(project, (None, None))
         if task is None or asked != state:

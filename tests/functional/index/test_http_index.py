@@ -241,6 +241,19 @@ def test_of_an_index_that_fails_the_old_page_is_used_and_marked(rig: Rig, fault:
     assert rig.index().page("toy") == replace(page, stale=True)
 
 
+def test_what_another_process_has_learnt_since_counts(rig: Rig) -> None:
+    """Else the other worker of a server hands out a project for ten minutes that this one knows to be in quarantine."""
+    access = PageAccess(rig.client, rig.pages, lambda: rig.time)
+    index, other = rig.index(), HttpIndex(rig.simulator.simple_url, access, max_age=timedelta(0))
+    assert index.page("toy").status == "active"
+    rig.simulator.add_project("toy", status="quarantined")
+    rig.time += timedelta(minutes=1)  # its own page is still fresh
+    assert other.page("toy").status == "quarantined"
+    assert index.page("toy").status == "quarantined"
+    assert index.page("toy") is index.page("toy"), "which is read once"
+    assert rig.requests == 2
+
+
 def test_a_stale_page_does_not_make_every_caller_wait_again(rig: Rig) -> None:
     rig.index().page("toy")
     rig.later()

@@ -84,3 +84,27 @@ def test_a_private_page_does_not_wait_behind_an_upstream_that_answers_nothing() 
     with ThreadPoolExecutor(1, "here") as here, ThreadPoolExecutor(1, "elsewhere") as elsewhere:
         asyncio.run(ask())
     assert index.seen == {"own": "here", "toy": "elsewhere"}
+
+
+class Growing:
+    """`ports.Index` of a page that is another one each time."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def page(self, project: str) -> ProjectPage:
+        self.count += 1
+        return ProjectPage(project, (), source=b"%d" % self.count)
+
+
+def test_a_page_that_lacks_a_file_is_asked_for_again_at_once() -> None:
+    """The client has the file's address from another worker, who knows more."""
+
+    async def ask() -> None:
+        pages = ServedPages(Growing(), PageRules(), executor, executor)
+        assert (await pages.get("toy", IndexView())).page.source == b"1"
+        assert (await pages.get("toy", IndexView())).page.source == b"1"
+        assert (await pages.get("toy", IndexView(), again=True)).page.source == b"2"
+
+    with ThreadPoolExecutor(1) as executor:
+        asyncio.run(ask())
