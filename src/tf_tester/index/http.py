@@ -275,9 +275,6 @@ class HttpIndex:
         except OSError as error:
             raise self._unreachable(f"{file} can't be read: {error.strerror}") from error
 
-    def _address(self, project: str) -> str:
-        return f"{self._url}/{quote(project, safe='')}/"
-
     def _is_current(self, project: str, known: _Known) -> bool:
         overtaken = self._is_overtaken(known) or self._is_outrun(project, known)
         return self._is_fresh(known.checked) and not overtaken

@@ -20,7 +20,10 @@ _TAIL = 256 * 1024
 class MetadataReader:
     """A wheel's METADATA: from the store, else the advertised file, else ranges of the wheel, else the wheel."""
 
-    def __init__(self, memos: WheelMemos, blobs: Blobs, fetcher: Fetcher) -> None:
+    def __init__(self, memos: WheelMemos, blobs: Blobs, fetcher: Fetcher, *, brings_small: bool = True) -> None:
+        """Bring small wheels whole, which are likely to be wanted; `brings_small=False`: only without ranges."""
+        self._look_into = _TAIL if brings_small else -1
+        """Wheels of more bytes are looked into where they are."""
         self._memos = memos
         self._blobs = blobs
         self._fetcher = fetcher
@@ -75,7 +78,7 @@ class MetadataReader:
         if remembered is not None:
             return remembered
         blob = self._blobs.find(artifact.sha256) if artifact.sha256 else None
-        if blob is None and artifact.size is not None and artifact.size <= _TAIL:
+        if blob is None and artifact.size is not None and artifact.size <= self._look_into:
             blob = self._fetcher.fetch(artifact)
         found = from_wheel(
             lambda: zipfile.ZipFile(blob if blob is not None else _Remote(self._fetcher, artifact)),
@@ -97,7 +100,7 @@ class MetadataReader:
             metadata = self._fetcher.metadata(artifact)
             if metadata is not None:
                 return metadata
-        if artifact.size is not None and artifact.size > _TAIL:
+        if artifact.size is not None and artifact.size > self._look_into:
             try:
                 return from_wheel(lambda: zipfile.ZipFile(_Remote(self._fetcher, artifact)), artifact)
             except (DownloadFailed, BadWheel):
@@ -155,6 +158,8 @@ class _Remote(io.RawIOBase):
         self._position = 0
         self._start = max(0, self._size - _TAIL)
         self._window = fetcher.read_range(artifact, self._start, self._size)
+        if self._start == 0 and artifact.sha256 not in (None, sha256(self._window).hexdigest()):
+            raise DownloadFailed(f"{artifact.filename} isn't what the index promises")
 
     def seekable(self) -> bool:
         return True

@@ -90,11 +90,13 @@ def services(
     purpose: Purpose | None = None,
     hosts: Sequence[str] | None = None,
     fresh: bool = False,
+    dry_run: bool = False,
 ) -> Iterator[Services]:
     """Yield one run's world; what is opened here is closed in reverse order.
 
     The sandbox is the one that the purpose asks for, and environments go with it. `hosts`: the only ones that are asked
     besides those of indexes and mirrors; None: all. `fresh`: of the index no page of some minutes ago is good enough.
+    `dry_run`: the store gets pages and metadata alone of what is asked for, if there is a way, and nothing leaves it.
 
     `tell` gets the run's folder and gives the listener. Raises `StoreError`, `UsageError` for an unknown mirror.
     """
@@ -104,10 +106,11 @@ def services(
     run_folder = folder.runs / run_id
     with ExitStack() as stack:
         hear = tell(run_folder)
-        base = _opened(settings, environ, folder, stack, hear, early=purpose is not None)
+        kept = replace(settings, store_size=None) if dry_run else settings
+        base = _opened(kept, environ, folder, stack, hear, early=purpose is not None)
         fetching = network(settings, base.ledger, base.blobs, hear, environ, hosts=hosts, fresh=fresh)
         stack.callback(fetching.client.close)
-        metadata = MetadataReader(wheel_memos(base.ledger), base.blobs, fetching.transfer)
+        metadata = MetadataReader(wheel_memos(base.ledger), base.blobs, fetching.transfer, brings_small=not dry_run)
         uv = Uv(base.workplace / "uv")
         stack.enter_context(uv.remembering(folder.interpreters))
         groups = ControlGroups()

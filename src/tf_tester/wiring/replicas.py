@@ -6,10 +6,10 @@ from contextlib import closing, contextmanager
 from tf_tester.core.config.settings import Settings
 from tf_tester.core.index.links import without_credentials
 from tf_tester.flow.prepare.services import Services
-from tf_tester.flow.supply.sync import ReceivedFiles
+from tf_tester.flow.supply.received import ReceivedFiles
 from tf_tester.index.configured import configured_indexes
 from tf_tester.index.mirror_files import known_mirrors
-from tf_tester.model.events import Event, TransferFinished
+from tf_tester.model.events import Event
 from tf_tester.ports.replica import ReplicaHead
 from tf_tester.ports.tell import Tell
 from tf_tester.store.folder import StoreFolder
@@ -20,18 +20,16 @@ from tf_tester.wiring.store import open_ledger
 
 @contextmanager
 def filling(
-    settings: Settings, name: str, tell: Tell, environ: Mapping[str, str]
+    settings: Settings, name: str, tell: Tell, environ: Mapping[str, str], *, dry_run: bool = False
 ) -> Iterator[tuple[StoredReplica, Services, ReceivedFiles]]:
-    """Yield a replica, what fills it and what has come; nobody else fills it meanwhile.
+    """Yield a replica, what fills it and what has come; nobody else fills it meanwhile. `dry_run`: see `services`.
 
     Raises `StoreError`, and as `services` does.
     """
     came = ReceivedFiles()
 
     def hear(event: Event) -> None:
-        if isinstance(event, TransferFinished):
-            came.files += 1
-            came.size += event.received
+        came.hear(event)
         tell(event)
 
     folder = StoreFolder(settings.store)
@@ -39,7 +37,7 @@ def filling(
     with (
         syncing(folder, name),
         closing(open_ledger(folder)) as ledger,
-        services(settings, lambda _: hear, environ=environ, fresh=True) as world,
+        services(settings, lambda _: hear, environ=environ, fresh=True, dry_run=dry_run) as world,
     ):
         yield StoredReplica(ledger, name), world, came
 

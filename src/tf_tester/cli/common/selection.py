@@ -5,15 +5,20 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
 from tf_tester.cli.common.options import settings_from
 from tf_tester.core.config.settings import Settings
+from tf_tester.core.text.sizes import count_text, size_text
 from tf_tester.errors import UsageError
 from tf_tester.model.events import Event, MirrorsChosen, TransferFinished, TransferTrouble
 from tf_tester.model.request import Selection
 from tf_tester.ports.tell import Tell
+
+if TYPE_CHECKING:
+    from tf_tester.flow.supply.received import ReceivedFiles
 
 SELECTING = ("package", "versions", "last", "pre", "yanked")
 """Settings that say which versions."""
@@ -103,6 +108,24 @@ def listener(settings: Settings) -> Iterator[Tell]:
 
         wanted = settings.color != "never" and wants_colour(sys.stderr, os.environ)
         yield PlainPrinter(sys.stderr, colour=settings.color == "always" or wanted).tell
+
+
+def both(one: Tell, other: Tell) -> Tell:
+    """Return what tells two."""
+
+    def tell(event: Event) -> None:
+        one(event)
+        other(event)
+
+    return tell
+
+
+def brought(came: "ReceivedFiles") -> str:
+    """Return what a dry run has brought all the same: what is required can't be told without."""
+    if not came.files:
+        return "Nothing was brought."
+    size = f"{count_text(came.files, 'file')} ({size_text(came.size)})"
+    return f"Brought into the store, to learn what is required: {size}."
 
 
 def downloads_alone(color: str) -> Tell:

@@ -9,7 +9,16 @@ import click
 
 from tf_tester.cli.common.options import EPILOG, options, settings_from
 from tf_tester.cli.common.packages import index_requirements
-from tf_tester.cli.common.selection import FETCHING, HOLDING, RESOLVING, SELECTING, listener, selection_of
+from tf_tester.cli.common.selection import (
+    FETCHING,
+    HOLDING,
+    RESOLVING,
+    SELECTING,
+    both,
+    brought,
+    listener,
+    selection_of,
+)
 from tf_tester.core.locks.lockfile import LockFormat
 from tf_tester.core.outcome.exits import code_of_errors
 from tf_tester.core.outcome.refused import outcome_of
@@ -21,6 +30,7 @@ from tf_tester.model.request import Trial
 
 if TYPE_CHECKING:
     from tf_tester.flow.supply.download import Delivery, DownloadForecast, ExpectedFile, Undelivered
+    from tf_tester.flow.supply.received import ReceivedFiles
     from tf_tester.model.artifact import Artifact
     from tf_tester.model.host.platform import Platform
     from tf_tester.ports.environment import Interpreters
@@ -102,6 +112,7 @@ def command(
         forecast,
         forecast_locked,
     )
+    from tf_tester.flow.supply.received import ReceivedFiles
     from tf_tester.wiring import TOOL, services
 
     settings = settings_from(ctx.params).settings
@@ -110,16 +121,17 @@ def command(
     trial = Trial(requirements=index_requirements(settings))
     order = DownloadRequest(folder, with_dependencies, where, LockFormat(lock_format), TOOL, force)
     outcome: Delivery | DownloadForecast
+    came = ReceivedFiles()
     with (
         listener(settings) as show,
-        services(settings, lambda _folder: show, environ=os.environ) as world,
+        services(settings, lambda _folder: both(came.hear, show), environ=os.environ, dry_run=dry_run) as world,
     ):
         if lock_files:
             locked = _locked(lock_files, settings.python, where, world.provisioning.interpreters)
             outcome = (forecast_locked if dry_run else download_locked)(locked, world, order)
         else:
             outcome = (forecast if dry_run else download)(selection, trial, world, order)
-    lines = _delivered(outcome, folder) if isinstance(outcome, Delivery) else _foreseen(outcome)
+    lines = _delivered(outcome, folder) if isinstance(outcome, Delivery) else _foreseen(outcome, came)
     print("\n".join(map(printable, lines)))
     for failure in outcome.failures:
         _complain(failure)
@@ -179,7 +191,7 @@ def _delivered(delivery: "Delivery", folder: Path) -> list[str]:
     return lines
 
 
-def _foreseen(forecast: "DownloadForecast") -> list[str]:
+def _foreseen(forecast: "DownloadForecast", came: "ReceivedFiles") -> list[str]:
     """Return lines on what is here already, and on what would come, summed up by who would be asked first."""
     from tf_tester.flow.supply.download import FilePlace
 
@@ -189,7 +201,7 @@ def _foreseen(forecast: "DownloadForecast") -> list[str]:
     total = size_text(sum(file.missing or 0 for file in coming))
     more = f" and {count_text(unknown, 'file')} of unknown size" if unknown else ""
     files = count_text(len(forecast.files), "file")
-    lines.append(f"{len(coming)} of {files} would come: {total}{more}. Nothing was brought.")
+    lines.append(f"{len(coming)} of {files} would come: {total}{more}. {brought(came)}")
     return lines
 
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from tf_tester.cli.common.options import EPILOG, options, settings_from
 from tf_tester.cli.common.output import say
 from tf_tester.cli.common.packages import requested
-from tf_tester.cli.common.selection import FETCHING, downloads_alone
+from tf_tester.cli.common.selection import FETCHING, brought, downloads_alone
 from tf_tester.core.text.sizes import count_text, duration_text, size_text
 from tf_tester.errors import ConfigError, TfTesterError, UsageError
 from tf_tester.given_files import read_given
@@ -104,14 +104,15 @@ def _once(settings: "Settings", request: "SyncRequest", file: Path | None) -> in
     from tf_tester.wiring.replicas import filling, upstream_of
 
     request = replace(request, upstream=upstream_of(settings, os.environ))
-    with filling(settings, request.replica, downloads_alone(settings.color), os.environ) as (replica, world, came):
+    tell, dry_run = downloads_alone(settings.color), request.dry_run
+    with filling(settings, request.replica, tell, os.environ, dry_run=dry_run) as (replica, world, came):
         done = sync(request, replica, world, now, came)
     if file is not None:
         import msgspec
 
         said = msgspec.to_builtins(done) | {"exit_code": done.exit_code}
         write_file(file, msgspec.json.format(msgspec.json.encode(said), indent=2).decode() + "\n")
-    say(_told(done, dry_run=request.dry_run))
+    say([*_told(done, dry_run=dry_run), *((brought(came),) if dry_run else ())])
     say(_missing(done), sys.stderr)
     if done.held_back:
         few = ", ".join(done.held_back[:3])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tf_tester.core.index.left_out import without_hash
 from tf_tester.core.locks.lockfile import LockFormat, pylock_text, requirements_text
@@ -155,7 +156,11 @@ def download_locked(artifacts: Sequence[Artifact], services: Services, order: Do
 
 
 def forecast(selection: Selection, trial: Trial, services: Services, order: DownloadRequest) -> DownloadForecast:
-    """Return what `download` would bring and from where; nothing is written into the folder. Raises as it does."""
+    """Return what `download` would bring and from where; nothing is written into the folder, and no Python installed.
+
+    Raises as it does.
+    """
+    selection = replace(selection, install_python=False)
     with interruptible(_AT_ONCE, "download", services.run.stop) as pool:
         lists, failures = _shopping(selection, trial, services, order, pool)
         return _foreseen(_artifacts(lists), failures, services.packages.fetcher, order.folder, pool)

@@ -26,6 +26,7 @@ from tf_tester.core.wheel.requirements import requirements_of
 from tf_tester.errors import OWN_FAILURE, BadWheel, CellRefused
 from tf_tester.flow.prepare.pools import interruptible
 from tf_tester.flow.prepare.services import Services
+from tf_tester.flow.supply.received import ReceivedFiles
 from tf_tester.flow.supply.sync_plan import Absent, ReplicaPlan, UpstreamPages, mark_of, plan
 from tf_tester.model.artifact import Artifact, ProjectPage, ProjectStatus
 from tf_tester.ports.replica import HeldProject, Replica, ReplicaHead
@@ -114,14 +115,6 @@ class SyncReport(Struct):
     @property
     def exit_code(self) -> int:
         return 0 if self.is_whole else OWN_FAILURE
-
-
-class ReceivedFiles(Struct):
-    """What has come over the network, counted while it comes."""
-
-    files: int = 0
-    size: int = 0
-    """Bytes."""
 
 
 def sync(
