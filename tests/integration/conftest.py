@@ -77,7 +77,9 @@ class User:
         known = self.store / "interpreters"
         if not known.exists():
             self.store.mkdir(exist_ok=True)
-            known.symlink_to(_known_to_uv())
+            _known_to_uv().mkdir(exist_ok=True)  # whatever sweeps the folder for temporary files
+            if not known.is_symlink():
+                known.symlink_to(_known_to_uv())
         return start(words, cwd=self.folder, env={**self.env, **(env or {})}, dies_at=dies_at)
 
     def run(self, *words: str, env: Mapping[str, str] | None = None, dies_at: Death | None = None) -> Run:
@@ -88,7 +90,7 @@ class User:
 def _known_to_uv() -> Path:
     """Return what uv knows of interpreters, for all stores: asking one takes longer than a resolution here."""
     folder = Path(tempfile.mkdtemp(prefix="tf-tester-uv-"))
-    atexit.register(shutil.rmtree, folder)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 
