@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import re
 import shutil
 import stat
 import sys
@@ -20,8 +21,17 @@ _CACHEDIR_TAG = (
     "# This folder is tf-tester's store; it can be deleted, everything in it can be fetched or made again.\n"
     "# See https://bford.info/cachedir/\n"
 )
+_WORKPLACE = re.compile(r"[0-9]+-[0-9a-f]{8}")
+"""How workplaces are called: nothing else in their folder is ever removed."""
 _SYNC_FILE_RANGE_WRITE = 2
 """Of <linux/fs.h>: begin, wait for nothing."""
+
+
+_OWN_NAMES = {
+    *("blobs", "incoming", "claims", "layers", "tmp", "kept", "plans", "interpreters", "runs", "lost+found"),
+    *("ledger.sqlite", "ledger.sqlite.lock", "ledger.sqlite-wal", "ledger.sqlite-shm", "ledger.sqlite-journal"),
+}
+"""What may lie in a store that has no tag yet: one of an earlier time, or a file system's own root."""
 
 
 class StoreFolder:
@@ -41,8 +51,9 @@ class StoreFolder:
         self.ledger = root / "ledger.sqlite"
 
     def open(self) -> None:
-        """Make what is missing. Raises `StoreError`."""
+        """Make what is missing. Raises `StoreError`, also for a folder that is somebody else's."""
         with store_errors(self.root):
+            self._refuse_others()
             for folder in (
                 self.blobs,
                 self.incoming,
@@ -70,6 +81,18 @@ class StoreFolder:
                 tag.write_text(_CACHEDIR_TAG, encoding="ascii")
             if not os.access(self.tmp, os.W_OK):
                 raise PermissionError(errno.EACCES, "not writable", str(self.tmp))
+
+    def _refuse_others(self) -> None:
+        """Refuse a folder with others' things that no store was made in: what is called as ours isn't ours there."""
+        tag = self.root / "CACHEDIR.TAG"
+        if not self.root.is_dir() or (tag.is_file() and "tf-tester" in tag.read_text("ascii", "replace")):
+            return
+        others = sorted(entry.name for entry in self.root.iterdir() if entry.name not in _OWN_NAMES)
+        if others:
+            raise StoreError(
+                f"The folder {self.root} is no store: there is {others[0]!r} in it.",
+                hint="Name a new or empty folder with --store or TF_TESTER_STORE.",
+            )
 
     @contextmanager
     def exclusive(self, name: str) -> Iterator[None]:
@@ -118,7 +141,8 @@ class StoreFolder:
 
     def _sweep(self) -> None:
         """Remove the folders whose lock nobody holds: their processes are dead."""
-        for name in {entry.name.removesuffix(".lock") for entry in self.tmp.iterdir()}:
+        names = {entry.name.removesuffix(".lock") for entry in self.tmp.iterdir()}
+        for name in filter(_WORKPLACE.fullmatch, names):
             lock_path = self.tmp / f"{name}.lock"
             lock = filelock.FileLock(lock_path, thread_local=False)
             try:

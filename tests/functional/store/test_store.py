@@ -240,7 +240,7 @@ def test_workplaces_of_the_dead_are_swept_and_those_of_the_living_are_not(folder
     )
     assert killed.stdout is not None
     name = killed.stdout.readline().strip()
-    (folder.tmp / "no-lock").mkdir()  # its owner died between the two
+    (folder.tmp / "7-0123abcd").mkdir()  # its owner died between the two
     with folder.workplace() as first:
         assert {entry.name for entry in folder.tmp.iterdir()} == {
             name,
@@ -253,6 +253,29 @@ def test_workplaces_of_the_dead_are_swept_and_those_of_the_living_are_not(folder
         with folder.workplace() as second:
             assert {entry.name for entry in folder.tmp.iterdir() if entry.is_dir()} == {first.name, second.name}
             assert first.is_dir()
+
+
+def test_nothing_but_workplaces_is_ever_swept(folder: StoreFolder) -> None:
+    """Somebody's `tmp`, in a folder that was taken for a store, lost all folders in it."""
+    for name in ("work", "7-0123abcd.old", "pytest-of-me"):
+        (folder.tmp / name).mkdir()
+        (folder.tmp / name / "thesis.txt").write_text("years")
+    with folder.workplace() as place:
+        assert {path.name for path in folder.tmp.iterdir()} == {
+            *("work", "7-0123abcd.old", "pytest-of-me", place.name, f"{place.name}.lock")
+        }
+    assert (folder.tmp / "work/thesis.txt").read_text() == "years"
+
+
+def test_a_folder_of_somebody_elses_is_no_store(tmp_path: Path) -> None:
+    (tmp_path / "home/tmp").mkdir(parents=True)
+    (tmp_path / "home/letter.txt").write_text("dear")
+    with pytest.raises(StoreError, match=r"is no store: there is 'letter\.txt' in it"):
+        StoreFolder(tmp_path / "home").open()
+    assert sorted(path.name for path in (tmp_path / "home").iterdir()) == ["letter.txt", "tmp"]
+    (tmp_path / "home/letter.txt").unlink()
+    (tmp_path / "home/lost+found").mkdir()
+    StoreFolder(tmp_path / "home").open()
 
 
 def test_many_workplaces_at_once_never_sweep_one_another(folder: StoreFolder) -> None:

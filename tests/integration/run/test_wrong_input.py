@@ -74,6 +74,20 @@ def test_wrong_input_is_one_sentence(user: User, words: tuple[str, ...]) -> None
     assert "Traceback" not in run.err
 
 
+def test_what_is_no_file_is_never_replaced_by_one(user: User) -> None:
+    """As root it would be a device, for the whole machine."""
+    user.write("check.py", "import toy\n")
+    user.write("team.toml", 'projects = ["toy"]\n')
+    os.mkfifo(user.folder / "pipe")
+    (user.folder / "circle").symlink_to("circle")
+    for name in ("pipe", "circle"):
+        for words in ((*TEST, "--json", name), ("sync", "team.toml", "--report", name)):
+            run = user.run(*words)
+            assert (run.code, "mistake of ours" in run.err) == (2, False), run.err
+    assert (user.folder / "pipe").is_fifo()
+    assert (user.folder / "circle").is_symlink()
+
+
 def test_settings_that_cannot_be_read_are_one_sentence_too(user: User) -> None:
     user.write("check.py", "import toy\n")
     for text in (DEEP, f"a = {NINES}"):

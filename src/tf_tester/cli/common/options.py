@@ -10,6 +10,19 @@ import click
 from tf_tester.core.config.settings import BY_NAME, ResolvedSettings, Setting
 from tf_tester.core.config.settings import TABLE as TABLE
 
+
+class GivenPath(click.Path):
+    """A path that the user names; an empty word, which would be the current folder, is none."""
+
+    def __init__(self, *, file_okay: bool = True, dir_okay: bool = True, allow_dash: bool = False) -> None:
+        super().__init__(file_okay=file_okay, dir_okay=dir_okay, allow_dash=allow_dash, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not os.fspath(value):
+            self.fail("the path is empty.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 EPILOG = (

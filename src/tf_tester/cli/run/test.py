@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 from msgspec.structs import replace
 
-from tf_tester.cli.common.options import EPILOG, options, settings_from
+from tf_tester.cli.common.options import EPILOG, GivenPath, options, settings_from
 from tf_tester.cli.common.output import say
 from tf_tester.cli.common.packages import with_indexes
 from tf_tester.cli.common.running import RUNNING, Splitting, recorded, tell_progress, tests_of
@@ -40,14 +40,12 @@ _FILE_COLUMNS = 120
     options_metavar="[OPTIONS]",
     short_help="Run tests against many versions of a package.",
 )
-@click.argument(
-    "targets", nargs=-1, metavar="[FILE|FOLDER]... [-- COMMAND|ARGUMENTS...]", type=click.Path(path_type=Path)
-)
+@click.argument("targets", nargs=-1, metavar="[FILE|FOLDER]... [-- COMMAND|ARGUMENTS...]", type=GivenPath())
 @options(*SELECTING, *RESOLVING, *RUNNING, "ephemeral", *FETCHING, "timings", "color")
 @click.option(
     "--json",
     "json_file",
-    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    type=GivenPath(dir_okay=False, allow_dash=True),
     is_flag=False,
     flag_value="-",
     metavar="[FILE]",
@@ -57,14 +55,14 @@ _FILE_COLUMNS = 120
     "--locked",
     "locks",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=GivenPath(),
     metavar="PATH",
     help="Run what this lock, or each lock in this folder, has, and ask no index. Repeatable.",
 )
 @click.option(
     "--baseline",
     "baseline_file",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=GivenPath(dir_okay=False),
     metavar="FILE",
     help="Fail only for what has moved since this file was written: regressed, fixed, changed, new, gone.",
 )
@@ -146,12 +144,12 @@ def _run(
 ) -> int:
     """Run the matrix, print its report and return the exit code."""
     from tf_tester.errors import INTERRUPTED
+    from tf_tester.flow.prepare.wheel_folder import folder_errors
     from tf_tester.flow.run.test import test
     from tf_tester.report.record import report_of
 
     selection = selection_of(settings, versions=settings.versions or "")
-    if json_file is not None and not json_file.absolute().parent.is_dir():
-        raise UsageError(f"There is no folder {json_file.absolute().parent} for --json.", hint="Make it first.")
+    _check_json_file(json_file)
     with listener(settings) as show, recorded(settings, show) as world:
         code = test(
             selection,
@@ -169,10 +167,21 @@ def _run(
         with record.open(encoding="utf-8") as lines:
             shutil.copyfileobj(lines, sys.stdout)
     elif json_file is not None:
-        shutil.copyfile(record, json_file)
+        with folder_errors(json_file):
+            shutil.copyfile(record, json_file)
     if comparison is not None and code != INTERRUPTED:
         say(comparison.finish(report), stream)
     return code
+
+
+def _check_json_file(file: Path | None) -> None:
+    """Raise `UsageError` before anything runs where no record could be written in the end."""
+    if file is None or file == _STDOUT:
+        return
+    if not file.absolute().parent.is_dir():
+        raise UsageError(f"There is no folder {file.absolute().parent} for --json.", hint="Make it first.")
+    if os.path.lexists(file) and not (file.is_file() or file.is_char_device()):
+        raise UsageError(f"{file} is nothing that --json could be written into.", hint="Name a file.")
 
 
 def _explain(run: "Run", results: "Mapping[str, CellResult]") -> None:

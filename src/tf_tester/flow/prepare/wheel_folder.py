@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from tf_tester.errors import OurFailure, UsageError
+from tf_tester.given_files import read_given
 
 SUMS = "SHA256SUMS"
 _FICLONE = 0x40049409
@@ -62,7 +63,7 @@ def is_broken(file: Path) -> bool:
 def sums_of(folder: Path) -> dict[str, str]:
     """Return the digests in a folder's `SHA256SUMS` by file name."""
     try:
-        return {name: digest for digest, name in _SUM.findall((folder / SUMS).read_text("utf-8", "replace"))}
+        return {name: digest for digest, name in _SUM.findall(read_given(folder / SUMS).decode("utf-8", "replace"))}
     except OSError:
         return {}
 
@@ -139,6 +140,9 @@ def folder_errors(place: Path) -> Iterator[None]:
 def _growing(target: Path) -> Iterator[Path]:
     """Yield a temporary name until the file is whole: somebody may be reading the folder."""
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    if os.path.lexists(target) and not target.is_file():
+        # A new file would take the place of a device, a pipe or a link into nowhere.
+        raise UsageError(f"{target} is no ordinary file.", hint="Name another one, or a new one.")
     try:
         with folder_errors(target):
             yield temporary
