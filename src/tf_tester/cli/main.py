@@ -65,6 +65,16 @@ def _past_click() -> Iterator[None]:
         raise _PastClick(error) from error
 
 
+def _refuse_other_bytes(word: str) -> None:
+    """Raise `UsageError` for what isn't UTF-8 and no file either: it can't be printed, sent or kept."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        if not any(os.path.lexists(part) for part in (word, word.partition("=")[2])):
+            shown = os.fsencode(word).decode("utf-8", "backslashreplace")[:_LONGEST_NAME]
+            raise click.UsageError(f"{shown} is not text in UTF-8, and no file is called so.") from None
+
+
 _WRONG_INPUT = 2
 _LONGEST_NAME = 60
 """Characters of one that are repeated."""
@@ -76,6 +86,11 @@ class _Lazy(click.Group):
     def make_context(self, *words: Any, **options: Any) -> click.Context:
         with _past_click():
             return super().make_context(*words, **options)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        for word in args:
+            _refuse_other_bytes(word)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         with _past_click():

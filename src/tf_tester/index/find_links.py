@@ -11,6 +11,7 @@ from pathlib import Path
 from tf_tester.core.index.links import display_url, local_path, without_credentials
 from tf_tester.core.index.simple import parse_page
 from tf_tester.errors import IndexUnreachable, NotAPage, UnknownProject
+from tf_tester.given_files import read_given
 from tf_tester.index.http import PageAccess
 from tf_tester.model.artifact import Artifact, ProjectPage, split_filename
 from tf_tester.ports.index import CachedPage
@@ -42,7 +43,7 @@ class LinkedFiles:
 
     def _in_folder(self, folder: Path, project: str) -> tuple[Artifact, ...]:
         try:
-            files = sorted(folder.iterdir())
+            files = sorted(file for file in folder.iterdir() if file.is_file())
         except OSError as error:
             raise self._unreachable(error.strerror or str(error)) from error
         found = [(file, version) for file in files if (version := split_filename(file.name, project)) is not None]
@@ -71,7 +72,7 @@ class LinkedFiles:
 
     def _of_file(self, file: Path) -> bytes:
         try:
-            return file.read_bytes()
+            return read_given(file)
         except OSError as error:
             raise self._unreachable(error.strerror or str(error)) from error
 

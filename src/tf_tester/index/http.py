@@ -18,6 +18,7 @@ from tf_tester.core.index.links import display_url, local_path, without_credenti
 from tf_tester.core.index.simple import ACCEPT, JSON_TYPE, parse_page, parse_serials, render_json
 from tf_tester.core.index.told_values import without_future
 from tf_tester.errors import IndexUnreachable, NotAPage, TfTesterError, UnknownProject
+from tf_tester.given_files import read_given
 from tf_tester.model.artifact import ProjectPage
 from tf_tester.ports.index import CachedPage, GetPage, PageCache, PageResponse, Serials
 
@@ -265,7 +266,7 @@ class HttpIndex:
         root = local_path(self._url)
         file = root / quote(project, safe="") / "index.html"
         try:
-            return parse_page(file.read_bytes(), "text/html", f"{self._url}/{quote(project, safe='')}/", project)
+            return parse_page(read_given(file), "text/html", f"{self._url}/{quote(project, safe='')}/", project)
         except NotAPage as error:
             raise self._unreachable(f"{file} isn't an index page", str(error)) from error
         except FileNotFoundError:

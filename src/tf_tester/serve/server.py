@@ -21,6 +21,7 @@ from msgspec import Struct
 from prometheus_client.multiprocess import mark_process_dead
 
 from tf_tester.errors import ConfigError, UsageError
+from tf_tester.given_files import read_given
 from tf_tester.serve.app import App, ServedIndex
 from tf_tester.serve.response_cache import CachingServer
 
@@ -60,6 +61,8 @@ class ListenAddress(Struct, frozen=True):
             return None
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         try:
+            for file in filter(None, (self.certificate, self.key)):
+                read_given(file)  # OpenSSL would wait for a pipe for ever
             context.load_cert_chain(self.certificate, self.key)
         except (OSError, ssl.SSLError) as error:
             raise ConfigError(

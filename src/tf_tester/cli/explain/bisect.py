@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tf_tester.cli.common.options import EPILOG, options, settings_from
+from tf_tester.cli.common.options import EPILOG, GivenPath, options, settings_from
 from tf_tester.cli.common.output import say, say_json
 from tf_tester.cli.common.packages import with_indexes
 from tf_tester.cli.common.running import RUNNING, Splitting, evidence_named, recorded, tests_of
@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     options_metavar="[OPTIONS]",
     short_help="Find the version with which a test begins to fail.",
 )
-@click.argument(
-    "targets", nargs=-1, metavar="[FILE|FOLDER]... [-- COMMAND|ARGUMENTS...]", type=click.Path(path_type=Path)
-)
+@click.argument("targets", nargs=-1, metavar="[FILE|FOLDER]... [-- COMMAND|ARGUMENTS...]", type=GivenPath())
 @click.option("--good", required=True, metavar="VERSION", help="One with which the test passes.")
 @click.option(
     "--bad", required=True, metavar="VERSION", help="One with which it fails; older than the other: what repaired it."

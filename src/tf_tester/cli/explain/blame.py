@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from tf_tester.cli.common.options import EPILOG, options, settings_from
+from tf_tester.cli.common.options import EPILOG, GivenPath, options, settings_from
 from tf_tester.cli.common.output import say, say_json
 from tf_tester.cli.common.packages import with_indexes
 from tf_tester.cli.common.running import RUNNING, Splitting, evidence_named, recorded, tell_progress, tests_of
@@ -19,9 +19,7 @@ from tf_tester.cli.common.selection import FETCHING, RESOLVING, downloads_alone,
     options_metavar="[OPTIONS]",
     short_help="Find the dependencies that make a test fail.",
 )
-@click.argument(
-    "targets", nargs=-1, metavar="[FILE|FOLDER]... [-- COMMAND|ARGUMENTS...]", type=click.Path(path_type=Path)
-)
+@click.argument("targets", nargs=-1, metavar="[FILE|FOLDER]... [-- COMMAND|ARGUMENTS...]", type=GivenPath())
 @click.option(
     "--good",
     default="era",

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from tf_tester.cli.common.options import EPILOG, options, settings_from
+from tf_tester.cli.common.options import EPILOG, GivenPath, options, settings_from
 from tf_tester.cli.common.output import say, say_json
 from tf_tester.cli.common.records import record_meant
 from tf_tester.report.supports import FORMATS, badge_svg
@@ -26,7 +26,7 @@ from tf_tester.report.supports import FORMATS, badge_svg
 )
 @click.option(
     "--badge",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=GivenPath(dir_okay=False),
     metavar="FILE",
     help="Write a badge (SVG) for a README, too.",
 )

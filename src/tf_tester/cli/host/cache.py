@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec.structs import replace
 
-from tf_tester.cli.common.options import EPILOG, options, settings_from
+from tf_tester.cli.common.options import EPILOG, GivenPath, options, settings_from
 from tf_tester.core.text.printable import printable
 from tf_tester.core.text.sizes import count_text, size_text
 from tf_tester.errors import UsageError
@@ -153,7 +153,7 @@ def verify(ctx: click.Context, /, **_: Any) -> int:
 
 
 @command.command("export", epilog=EPILOG, short_help="Pack a part of the store into one file.")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=GivenPath(dir_okay=False))
 @options("package", "versions", "mirror", "trust", "index-url", "store", "offline")
 @click.option("--fetch", is_flag=True, help="Fetch what is needed and is here only unpacked, or not any more.")
 @click.pass_context
@@ -190,7 +190,7 @@ def export(ctx: click.Context, /, file: Path, fetch: bool, **_: Any) -> int:
 
 
 @command.command("import", epilog=EPILOG, short_help="Import what `cache export` has packed.")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=GivenPath(dir_okay=False))
 @options("store")
 @click.option("--files-only", is_flag=True, help="Believe nothing but hashes: no pages, no locks.")
 @click.pass_context

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tf_tester.cli.common.options import EPILOG, options, settings_from
+from tf_tester.cli.common.options import EPILOG, GivenPath, options, settings_from
 from tf_tester.cli.common.output import say
 from tf_tester.cli.common.selection import FETCHING, downloads_alone
 from tf_tester.core.config.settings import Settings
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _SHARED = "PROMETHEUS_MULTIPROC_DIR"
 """Names the folder in which the library for metrics adds up those of several processes."""
-_FILE = click.Path(path_type=Path, dir_okay=False)
+_FILE = GivenPath(dir_okay=False)
 
 
 @click.command("serve", epilog=EPILOG, short_help="Serve the store, and what is behind it, as an index.")
@@ -50,7 +50,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option(
     "--tokens",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=GivenPath(dir_okay=False),
     metavar="FILE",
     help="Tokens, as `tf-tester token` makes them: whoever reads needs one, on loopback, too.  [default: beside "
     "tf-tester's configuration]",
@@ -66,7 +66,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option(
     "--private",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=GivenPath(file_okay=False),
     metavar="FOLDER",
     help="Projects of your own; what is named in it is never asked for elsewhere.",
 )
@@ -74,7 +74,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--largest-upload", default="2GB", show_default=True, metavar="SIZE", help="How large a file may be.")
 @click.option(
     "--locks",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=GivenPath(file_okay=False),
     metavar="FOLDER",
     help="Locks; /only/NAME/simple/ shows what the one of that name has.",
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 from packaging.utils import canonicalize_name
 
-from tf_tester.cli.common.options import EPILOG
+from tf_tester.cli.common.options import EPILOG, GivenPath
 from tf_tester.cli.common.output import say
 from tf_tester.core.text.printable import printable
 from tf_tester.core.text.units import duration
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _FILE = click.option(
     "--tokens",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=GivenPath(dir_okay=False),
     metavar="FILE",
     help="Where they are kept.  [default: beside tf-tester's configuration]",
 )

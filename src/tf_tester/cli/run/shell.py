@@ -8,7 +8,7 @@ from typing import Any
 import click
 from msgspec.structs import replace
 
-from tf_tester.cli.common.options import EPILOG, options
+from tf_tester.cli.common.options import EPILOG, GivenPath, options
 from tf_tester.cli.common.packages import with_indexes, with_packages
 from tf_tester.cli.common.selection import FETCHING, RESOLVING, listener, selection_of, settings_with_locks
 from tf_tester.model.request import Trial
@@ -21,7 +21,7 @@ from tf_tester.model.request import Trial
     "--locked",
     "locks",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=GivenPath(),
     metavar="PATH",
     help="Take what this lock, or the lock of that version in this folder, has.",
 )

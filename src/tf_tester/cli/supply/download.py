@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tf_tester.cli.common.options import EPILOG, options, settings_from
+from tf_tester.cli.common.options import EPILOG, GivenPath, options, settings_from
 from tf_tester.cli.common.packages import index_requirements
 from tf_tester.cli.common.selection import (
     FETCHING,
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     "-d",
     "--dest",
     "folder",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=GivenPath(file_okay=False),
     default=Path("wheels"),
     show_default=True,
     metavar="FOLDER",
@@ -74,7 +74,7 @@ if TYPE_CHECKING:
     "--from-lock",
     "lock_files",
     multiple=True,
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=GivenPath(dir_okay=False),
     metavar="FILE",
     help="Bring the files that this pylock.toml names, whose hashes count, instead of --versions. Repeatable.",
 )

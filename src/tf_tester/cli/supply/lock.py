@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tf_tester.cli.common.options import EPILOG, options, settings_from
+from tf_tester.cli.common.options import EPILOG, GivenPath, options, settings_from
 from tf_tester.cli.common.output import say
 from tf_tester.cli.common.packages import with_indexes
 from tf_tester.cli.common.running import trial_of
@@ -28,13 +28,13 @@ _FORMATS = [str(one) for one in LockFormat if one is not LockFormat.NONE]
     options_metavar="[OPTIONS]",
     short_help="Write the exact distributions of each version to files, or check such files.",
 )
-@click.argument("targets", nargs=-1, metavar="[FILE|FOLDER]...", type=click.Path(path_type=Path))
+@click.argument("targets", nargs=-1, metavar="[FILE|FOLDER]...", type=GivenPath())
 @options(*SELECTING, *RESOLVING, *HOLDING, "runner", "with", "requirements", "project", "group", *FETCHING, "color")
 @click.option(
     "-d",
     "--dest",
     "folder",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=GivenPath(file_okay=False),
     default=Path("locks"),
     show_default=True,
     metavar="FOLDER",
@@ -50,7 +50,7 @@ _FORMATS = [str(one) for one in LockFormat if one is not LockFormat.NONE]
 @click.option(
     "--from-record",
     "record",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=GivenPath(dir_okay=False),
     metavar="FILE",
     help="Write what the cells of this run had that passed: a known-good set.",
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tf_tester.cli.common.options import EPILOG, options, settings_from
+from tf_tester.cli.common.options import EPILOG, GivenPath, options, settings_from
 from tf_tester.cli.common.output import say
 from tf_tester.core.text.sizes import count_text, size_text
 from tf_tester.errors import OWN_FAILURE, UsageError
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tf_tester.flow.supply.publish import PublishResult
     from tf_tester.ports.publish import Signer
 
-_FILE = click.Path(path_type=Path, dir_okay=False)
+_FILE = GivenPath(dir_okay=False)
 _SHOWN = 20
 """Troubles that are told one by one."""
 

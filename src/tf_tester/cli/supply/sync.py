@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec.structs import replace
 
-from tf_tester.cli.common.options import EPILOG, options, settings_from
+from tf_tester.cli.common.options import EPILOG, GivenPath, options, settings_from
 from tf_tester.cli.common.output import say
 from tf_tester.cli.common.packages import requested
 from tf_tester.cli.common.selection import FETCHING, brought, downloads_alone
@@ -28,11 +28,11 @@ _SHOWN = 5
 
 
 @click.command("sync", epilog=EPILOG, short_help="Fill a replica of chosen projects, and keep it as its upstream is.")
-@click.argument("config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE")
+@click.argument("config", type=GivenPath(dir_okay=False), metavar="FILE")
 @options(*FETCHING, "color")
 @click.option(
     "--report",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=GivenPath(dir_okay=False),
     metavar="FILE",
     help="Also write the report to this file, as JSON.",
 )

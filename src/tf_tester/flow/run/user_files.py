@@ -20,6 +20,7 @@ from tf_tester.core.replay.hidden import ENVIRONMENT_MARKS, is_hidden
 from tf_tester.core.replay.key import FileKind, KeyedFile, tree_digest
 from tf_tester.core.select.pytest_settings import FILES, PytestSettings, settings_in
 from tf_tester.core.select.pytest_wanted import READ, pytest_wanted
+from tf_tester.given_files import read_given
 from tf_tester.model.request import Trial
 from tf_tester.ports.store import FileDigests, FileStatus
 
@@ -189,7 +190,7 @@ def pytest_settings(file: Path) -> tuple[Path, PytestSettings] | None:
     for folder in (file, *file.parents) if file.is_dir() else file.parents:
         for name in FILES:
             try:
-                found = settings_in(name, (folder / name).read_text("utf-8", "replace"))
+                found = settings_in(name, read_given(folder / name).decode("utf-8", "replace"))
             except OSError:
                 continue
             if found is not None:
@@ -220,7 +221,7 @@ def pytest_of_project(trial: Trial) -> tuple[str, ...]:
     texts = {}
     for name in READ:
         try:
-            texts[name] = (root / name).read_text("utf-8", "replace")
+            texts[name] = read_given(root / name).decode("utf-8", "replace")
         except OSError:
             continue
     return pytest_wanted(texts)

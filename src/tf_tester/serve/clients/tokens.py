@@ -15,6 +15,7 @@ import msgspec
 
 from tf_tester.core.access.tokens import Token, TokenScope, digest_of, id_of, matches_secret, token_text
 from tf_tester.errors import ConfigError, OurFailure, UsageError
+from tf_tester.given_files import read_given
 
 _MINUTE = 60.0
 _State = tuple[int, int, int, int]
@@ -47,7 +48,7 @@ class TokenFile:
                 status = self._file.stat()
                 state = status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size
                 if state != self._read[0]:
-                    tokens = msgspec.json.decode(self._file.read_bytes(), type=list[Token])
+                    tokens = msgspec.json.decode(read_given(self._file), type=list[Token])
                     self._read = state, {one.id: one for one in tokens}
             except FileNotFoundError:
                 self._read = None, {}
