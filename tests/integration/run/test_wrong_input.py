@@ -33,6 +33,7 @@ WRONG = [
     (*TEST, "--timeout", NINES),
     (*TEST, "--limit", f"memory={NINES}"),
     ("bisect", "check.py", "--good", NINES, "--bad", "1.0"),
+    ("bisect", "check.py", "--good", "1.0", "--bad", "2.0", "--over", ""),
     ("diff", NINES, "1.0"),
     ("diff", "pipe", "pipe"),
     ("show", "pipe"),

@@ -12,6 +12,7 @@ from tf_tester.cli.common.packages import with_indexes
 from tf_tester.cli.common.running import RUNNING, Splitting, evidence_named, recorded, tests_of
 from tf_tester.cli.common.selection import FETCHING, RESOLVING, downloads_alone, selection_of
 from tf_tester.core.text.sizes import count_text
+from tf_tester.errors import UsageError
 
 if TYPE_CHECKING:
     from tf_tester.flow.explain.bisect import Bisection
@@ -79,6 +80,8 @@ def command(
     from tf_tester.flow.explain.bisect import BisectRequest, bisect
 
     settings = with_indexes(settings_from(ctx.params).settings)
+    if over is not None and not over.strip():
+        raise UsageError("--over is empty.", hint="Name a dependency, such as numpy.")
     selection = selection_of(settings, versions=(settings.versions or "") if over else "latest")
     trial = tests_of(settings, targets, ctx.meta.get("rest", ()))
 
