@@ -120,6 +120,8 @@ class RunFinished(Struct, frozen=True):
     exit_code: int
     interrupted: bool
     wall_s: float
+    sum: int | None = None
+    """CRC-32 of the lines before this one, from the first line of the same writer on."""
 
 
 Event = (

@@ -1,6 +1,7 @@
 """What one replica holds."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from msgspec import Struct, field
@@ -45,6 +46,11 @@ class ReplicaHead(Struct, frozen=True):
     empty: it has none."""
     held: str = ""
     """Digest of the names of the projects that it holds."""
+
+
+def names_digest(projects: Iterable[str]) -> str:
+    """Return a digest of the names of all projects: one that can't be read any more is missed."""
+    return hashlib.blake2b(" ".join(sorted(projects)).encode(), digest_size=16).hexdigest()
 
 
 class HeldProject(Struct, frozen=True):

@@ -160,10 +160,10 @@ class Layers(Protocol):
         """
         ...
 
-    def examine(self, layers: Sequence[Layer]) -> Callable[[], tuple[str, ...]]:
+    def examine(self, layers: Sequence[Layer], *, thorough: bool = False) -> Callable[[], tuple[str, ...]]:
         """Begin to look whether layers still are what was unpacked.
 
-        Returns what waits for that and gives the digests of those that are damaged.
+        Returns what waits for that and gives the digests of those that are damaged. `thorough`: each file is read.
         """
         ...
 

@@ -7,6 +7,7 @@ reader doesn't know (events and fields of later versions) it skips.
 import json
 import os
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import msgspec
+from msgspec.structs import replace
 
 from tf_tester.core.outcome.report import RunReport, fold
 from tf_tester.errors import StoreError, UsageError
@@ -58,6 +60,7 @@ class RecordWriter:
         try:
             self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
             self._first = True
+            self._sum = 0
             size = os.fstat(self._file).st_size
             if size and os.pread(self._file, 1, size - 1) != b"\n":
                 self._write(b"\n")  # an earlier writer died in the middle of its line
@@ -68,15 +71,17 @@ class RecordWriter:
         """Append one event; progress of transfers is not kept. Raises `StoreError`."""
         if isinstance(event, TransferProgress):
             return
-        body = encode(event)
         with self._lock:
+            body = encode(replace(event, sum=self._sum) if isinstance(event, RunFinished) else event)
             head = {"event": _NAMES[type(event)], "at": _rfc3339(self._now())}
             opening = encode(({"format": FORMAT} if self._first else {}) | head)
+            line = opening[:-1] + b"," + body[1:] + b"\n"
             try:
-                self._write(opening[:-1] + b"," + body[1:] + b"\n")
+                self._write(line)
             except OSError as error:
                 raise _unwritable(self.path, error) from error
             self._first = False
+            self._sum = zlib.crc32(line, self._sum)
 
     def close(self) -> None:
         with self._lock:
@@ -101,17 +106,26 @@ def read_record(path: Path) -> Iterator[Event]:
     """Yield the events of a record, in order, as far as this version knows them.
 
     Raises `UsageError` where the file is no record, or one of a later format; `StoreError` where it can't be
-    read.
+    read, or isn't as it was written.
     """
     try:
         with path.open("rb") as lines:
             written: int | None = None
+            total = 0
             for line in lines:
                 entry = _decode(line)
+                if entry is not None and "format" in entry:
+                    total = 0  # another writer begins
+                before, total = total, zlib.crc32(line, total)
                 if entry is None:
                     continue
                 written = _format_of(path, entry, written)
                 event = _event(entry, written)
+                if isinstance(event, RunFinished) and event.sum not in (None, before):
+                    raise StoreError(
+                        f"The record {path} isn't as it was written: it was damaged, or edited.",
+                        hint="Run the tests again.",
+                    )
                 if event is not None:
                     yield event
     except OSError as error:

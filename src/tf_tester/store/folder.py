@@ -30,6 +30,7 @@ _SYNC_FILE_RANGE_WRITE = 2
 _OWN_NAMES = {
     *("blobs", "incoming", "claims", "layers", "tmp", "kept", "plans", "interpreters", "runs", "lost+found"),
     *("ledger.sqlite", "ledger.sqlite.lock", "ledger.sqlite-wal", "ledger.sqlite-shm", "ledger.sqlite-journal"),
+    "CACHEDIR.TAG",
 }
 """What may lie in a store that has no tag yet: one of an earlier time, or a file system's own root."""
 
@@ -77,7 +78,8 @@ class StoreFolder:
             ):
                 folder.mkdir(parents=True, exist_ok=True)
             tag = self.root / "CACHEDIR.TAG"
-            if not os.path.lexists(tag):
+            make_way(tag)
+            if not tag.exists() or "tf-tester" not in tag.read_text("ascii", "replace"):
                 tag.write_text(_CACHEDIR_TAG, encoding="ascii")
             if not os.access(self.tmp, os.W_OK):
                 raise PermissionError(errno.EACCES, "not writable", str(self.tmp))
@@ -87,7 +89,8 @@ class StoreFolder:
         tag = self.root / "CACHEDIR.TAG"
         if not self.root.is_dir() or (tag.is_file() and "tf-tester" in tag.read_text("ascii", "replace")):
             return
-        others = sorted(entry.name for entry in self.root.iterdir() if entry.name not in _OWN_NAMES)
+        names = (entry.name for entry in self.root.iterdir())
+        others = sorted(name for name in names if name.partition(".damaged")[0] not in _OWN_NAMES)
         if others:
             raise StoreError(
                 f"The folder {self.root} is no store: there is {others[0]!r} in it.",

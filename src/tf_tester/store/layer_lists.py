@@ -60,7 +60,7 @@ def read_summed(path: str, decoder: "msgspec.json.Decoder[T]") -> T | None:
     Files of earlier versions have no sum.
     """
     try:
-        with open(path, "rb", buffering=0, opener=_open) as stream:
+        with open(path, "rb", buffering=0, opener=open_at_once) as stream:
             line, end, digits = stream.read().partition(b"\n")
         if end and (len(digits) != _DIGITS or int(digits, 16) != zlib.crc32(line)):
             return None
@@ -78,11 +78,12 @@ def record_among(files: Iterable[str]) -> str | None:
 def crc_of(path: str) -> int:
     """Return a file's CRC-32. Raises `OSError`."""
     total = 0
-    with open(path, "rb", buffering=0, opener=_open) as stream:
+    with open(path, "rb", buffering=0, opener=open_at_once) as stream:
         while chunk := stream.read(_CHUNK):
             total = zlib.crc32(chunk, total)
     return total
 
 
-def _open(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe isn't waited for
+def open_at_once(path: str, flags: int) -> int:
+    """Return a descriptor as `os.open` does; a pipe isn't waited for."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

@@ -100,8 +100,8 @@ class LayerStore:
             self._known[sha256, _place(interpreter)] = layer
         return layer
 
-    def examine(self, layers: Sequence[Layer]) -> Callable[[], tuple[str, ...]]:
-        return tuple if self._checks is None else self._checks.begin(layers)
+    def examine(self, layers: Sequence[Layer], *, thorough: bool = False) -> Callable[[], tuple[str, ...]]:
+        return tuple if self._checks is None else self._checks.begin(layers, thorough=thorough)
 
     def renew(self, sha256s: Sequence[str]) -> None:
         self.forget(set(sha256s))

@@ -18,7 +18,7 @@ from tf_tester.errors import StoreError, StoreFull
 from tf_tester.model.moment import moment_of
 from tf_tester.ports.index import CachedPage
 from tf_tester.ports.memory import Needed
-from tf_tester.store.folder import lock_of, store_errors
+from tf_tester.store.folder import lock_of, make_way, store_errors
 from tf_tester.store.memos.carry import PORTABLE, goes_along
 from tf_tester.store.memos.salvage import is_readable, put_aside, salvage
 from tf_tester.store.memos.table import KINDS, MemoKind
@@ -317,6 +317,8 @@ class Ledger:
         connection = sqlite3.connect(self._path, timeout=60, isolation_level=None, check_same_thread=False)
         try:
             with store_errors(self._path.parent), self._opening():
+                for end in ("-wal", "-shm", "-journal"):
+                    make_way(self._path.with_name(f"{self._path.name}{end}"))
                 self._prepare(connection)
         except BaseException:
             connection.close()

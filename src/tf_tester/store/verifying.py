@@ -20,6 +20,7 @@ from tf_tester.store.layer_lists import (
     TREES,
     LayerManifest,
     crc_of,
+    open_at_once,
     read_summed,
     record_among,
 )
@@ -122,7 +123,7 @@ def _differing(folder: Path, site: Path, record: str, seen: set[tuple[int, int]]
 
 def _rows(record: Path) -> Iterator[tuple[str, str]]:
     """Yield names and SHA-256 (hex; empty where none is given)."""
-    with record.open(encoding="utf-8", newline="") as stream:
+    with open(record, encoding="utf-8", newline="", opener=open_at_once) as stream:
         for row in csv.reader(stream):
             if len(row) < 2:
                 continue
@@ -149,8 +150,10 @@ def _place(folder: Path, site: Path, name: str) -> Path | None:
 def _file_trouble(path: Path, digest: str, seen: set[tuple[int, int]]) -> str:
     """Return what is wrong with a file; those that several Pythons share are read once."""
     try:
-        with path.open("rb") as stream:
+        with open(path, "rb", opener=open_at_once) as stream:
             status = os.fstat(stream.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                return "is no file"
             key = (status.st_dev, status.st_ino)
             if key in seen:
                 return ""
@@ -168,7 +171,7 @@ def _bytecode_trouble(path: Path, wanted: int | None) -> str:
     try:
         if wanted is not None:
             return "" if crc_of(str(path)) == wanted else "was changed"
-        with path.open("rb") as stream:
+        with open(path, "rb", opener=open_at_once) as stream:
             head = stream.read(16)
     except FileNotFoundError:
         return "is missing"
@@ -199,9 +202,13 @@ class LayerChecks:
         self._looked: dict[int, tuple[Layer, Future[bool]]] = {}
         """By identity: one that is made anew meanwhile is another layer."""
 
-    def begin(self, layers: Sequence[Layer]) -> Callable[[], tuple[str, ...]]:
-        """Begin to look at layers, and return what waits for it and gives the digests of those that are damaged."""
-        looks = [(layer.sha256, self._look(layer)) for layer in layers]
+    def begin(self, layers: Sequence[Layer], *, thorough: bool) -> Callable[[], tuple[str, ...]]:
+        """Begin to look at layers, and return what waits for it and gives the digests of those that are damaged.
+
+        `thorough`: read them, whatever the file system tells.
+        """
+        look = self._read if thorough else self._look
+        looks = [(layer.sha256, look(layer)) for layer in layers]
         return lambda: tuple(sha256 for sha256, look in looks if not look.result())
 
     def close(self) -> None:
@@ -218,6 +225,9 @@ class LayerChecks:
         if known is None:
             known = self._looked[id(layer)] = layer, self._pool.submit(self._is_sound, layer)
         return known[1]
+
+    def _read(self, layer: Layer) -> "Future[bool]":
+        return self._pool.submit(lambda: not tree_trouble(layer, self._go_on))
 
     def _is_sound(self, layer: Layer) -> bool:
         try:

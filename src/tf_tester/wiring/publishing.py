@@ -7,9 +7,11 @@ from pathlib import Path
 from msgspec import Struct
 
 from tf_tester.core.config.settings import Settings
+from tf_tester.errors import OurFailure
 from tf_tester.flow.supply.publish import PublishRequest
 from tf_tester.model.artifact import Artifact
 from tf_tester.ports.publish import TreeTarget
+from tf_tester.ports.replica import names_digest
 from tf_tester.ports.store import Blobs
 from tf_tester.store.folder import StoreFolder, sync_tree
 from tf_tester.store.replicas import StoredReplica, replica_named
@@ -49,7 +51,15 @@ def publishing(
         services(settings, lambda _: lambda _event: None, environ=environ) as world,
     ):
         replica = replica_named(ledger, name)
-        pages = [held.page for held in StoredReplica(ledger, replica).projects().values()]
+        stored = StoredReplica(ledger, replica)
+        projects, head = stored.projects(), stored.head()
+        if head is not None and head.held and head.held != names_digest(projects):
+            raise OurFailure(
+                f"The replica {replica} isn't as its last sync has left it: that was interrupted, or what is "
+                "remembered of it was damaged.",
+                hint="Sync it, and publish then; what is shown stays as it is.",
+            )
+        pages = [held.page for held in projects.values()]
         created = now().isoformat(timespec="seconds")
         request = PublishRequest(replica, pages, created, TOOL, new_name, url, keep)
         yield Publication(request, world.storage.blobs, world.packages.metadata, world.packages.fetcher.fetch)

@@ -71,7 +71,7 @@ def test_depth_and_long_paths_keep_nothing_alive(tmp_path: Path, depth: int, len
 def test_a_store_works_with_what_cannot_be_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = StoreFolder(tmp_path / "store")
     folder.open()
-    left = folder.tmp / "of-the-dead"
+    left = folder.tmp / "99-0badcafe"
     left.mkdir()
     (left / "file").write_text("")
 

@@ -261,6 +261,52 @@ def test_a_shell_gets_no_damaged_layer(used: User) -> None:
     assert (run.code, run.out.strip()) == (0, "right"), run.err
 
 
+def test_a_pipe_in_a_layer_is_not_waited_for(used: User) -> None:
+    path = _of_layer(used.store, IN_LAYERS["data"])
+    _pipe(path)
+    run = used.run("cache", "verify")
+    assert (run.code, "table.csv is no file" in run.out) == (1, True), run.out
+    _tested(used)
+    _pipe(_of_layer(used.store, IN_LAYERS["data"]))
+    _tested(used)
+
+
+def test_what_rots_without_a_trace_is_found_after_a_crash(used: User) -> None:
+    """As a disk does it: what is known of the layer is made to fit."""
+    site = _of_layer(used.store, IN_LAYERS["source"]).parent
+    for path in (site / "helper.py", *site.glob("__pycache__/helper.*.pyc")):
+        path.unlink()
+    (site / "helper.py").write_text("import os\nos.kill(os.getpid(), 11)\n")
+    with closing(sqlite3.connect(used.store / "ledger.sqlite")) as database:
+        database.execute("UPDATE memo SET value = '', sum = NULL WHERE kind = 'checked-layer'")
+        database.commit()
+    _tested(used)
+
+
+@pytest.mark.parametrize("end", ["-wal", "-shm", "-journal"])
+def test_a_folder_beside_the_ledger_stops_nobody(used: User, end: str) -> None:
+    (used.store / f"ledger.sqlite{end}").unlink(missing_ok=True)
+    (used.store / f"ledger.sqlite{end}").mkdir()
+    _tested(used)
+
+
+def test_a_record_that_was_damaged_is_not_read(used: User) -> None:
+    run = used.run("test", "check.py", "--versions", "2.0", "--no-cache")
+    folder = next(line.removeprefix("Evidence: ") for line in run.out.splitlines() if line.startswith("Evidence:"))
+    record = Path(folder) / "record.jsonl"
+    whole = record.read_bytes()
+    assert used.run("show", "last").code == 0
+    for damaged in (whole.replace(b'"pass"', b'"fail"', 1), whole.replace(b'"event":"cell-finished"', b'"evens":"x"')):
+        assert damaged != whole
+        record.write_bytes(damaged)
+        for words in (("show", "last"), ("supports", "last"), ("lock", "--from-record", str(record))):
+            run = used.run(*words)
+            assert run.code == 4, run.out + run.err
+            assert "isn't as it was written" in run.err
+    record.write_bytes(whole + whole)
+    assert used.run("show", "last").code == 0
+
+
 @pytest.mark.parametrize("name", ["plan.json", "face/pyvenv.cfg"])
 @pytest.mark.parametrize("damage", rows(_flip))
 def test_a_damaged_plan_is_made_anew(used: User, name: str, damage: Damage) -> None:

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.error import URLError
@@ -379,7 +380,29 @@ def test_killed_at_any_moment_it_shows_what_was_there(synced: User, index: Simul
     assert len(shown(tree)) == 11
 
 
-def test_what_the_store_has_lost_is_left_out(synced: User) -> None:
+def test_a_replica_of_which_a_project_was_forgotten_is_not_published(synced: User) -> None:
+    publish(synced)
+    before = shown(synced.folder / "tree")
+    with closing(sqlite3.connect(synced.store / "ledger.sqlite")) as database:
+        database.execute("UPDATE memo SET value = x'00' WHERE kind = 'replica-project' AND key LIKE '%/toy'")
+        database.commit()
+    assert "Sync it" in publish(synced, code=4).err
+    assert shown(synced.folder / "tree") == before
+    sync(synced)
+    publish(synced)
+    assert shown(synced.folder / "tree") == before
+
+
+def test_what_the_store_has_lost_is_fetched_again(synced: User) -> None:
+    [blob] = [path for path in (synced.store / "blobs").glob("*/*") if b"toy-1.0.dist-info" in path.read_bytes()]
+    blob.unlink()
+    publish(synced)
+    assert blob.is_file()
+    assert "toy-1.0-py3-none-any.whl" in shown(synced.folder / "tree")
+
+
+def test_what_the_store_has_lost_is_left_out(synced: User, index: Simulator) -> None:
+    index.fault("toy-1.0-py3-none-any.whl", Status(404))
     [blob] = [path for path in (synced.store / "blobs").glob("*/*") if b"toy-1.0.dist-info" in path.read_bytes()]
     blob.unlink()
     run = publish(synced, code=4)

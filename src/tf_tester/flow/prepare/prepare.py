@@ -61,6 +61,8 @@ class Preparation(Struct):
     installed: tuple[InstalledFiles, ...] = ()
     damaged: Callable[[], tuple[str, ...]] = tuple
     """Waits until its layers were looked at, and gives the digests of those that aren't what was unpacked."""
+    reread: Callable[[], tuple[str, ...]] = tuple
+    """Reads all of its layers, and gives the same."""
 
 
 class LockPolicy(Struct, frozen=True):
@@ -268,6 +270,8 @@ class Preparer:
             storage.layers.renew(damaged)
             layers = self._layers(lock, preparation, entered)
             preparation.damaged = tuple
+        read = layers
+        preparation.reread = lambda: storage.layers.examine(read, thorough=True)()
         preparation.phases["layers"] = max(0.0, clock() - started - preparation.phases["download"])
         made = clock()
         preparation.step = CellStep.UNPACKING

@@ -106,7 +106,10 @@ def _attempt(
         failure = error
         result = CellResult(name, _outcome_in(error, preparation.step), str(error), error.hint, error.detail)
     try:
-        return result, failure, preparation.damaged()
+        damaged = preparation.damaged()
+        if result.outcome is Outcome.CRASH and not damaged:
+            damaged = preparation.reread()  # one wrong bit of bytecode is a crash, and a disk may rot without a word
+        return result, failure, damaged
     except (InterruptedError, TfTesterError):
         return result, failure, ()
 

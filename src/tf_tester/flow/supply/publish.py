@@ -85,7 +85,7 @@ def publish(
 ) -> PublishResult:
     """Write what is new, and anew what was lost or changed, then show it. Raises `OurFailure`.
 
-    Until the end everybody sees what was before. `fetch`: brings a file that was damaged in the store.
+    Until the end everybody sees what was before. `fetch`: brings a file that the store has lost.
     """
     metadata = _checked(metadata)
     whole, missing = _whole(request.pages, blobs, fetch)
@@ -225,7 +225,7 @@ def _whole(pages: Iterable[ProjectPage], blobs: Blobs, fetch: Fetch) -> tuple[li
     """Return the pages with what the store has; and what it has not."""
 
     def is_there(artifact: Artifact) -> bool:
-        if artifact.sha256 is None or not blobs.holds(artifact.sha256):
+        if artifact.sha256 is None:
             return False
         if blobs.find(artifact.sha256) is None:
             try:

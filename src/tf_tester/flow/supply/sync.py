@@ -5,7 +5,6 @@ run that ends in the middle has done a part of the work, and the next one does t
 upstream could not be asked, nor much of it because the upstream says so.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -29,7 +28,7 @@ from tf_tester.flow.prepare.services import Services
 from tf_tester.flow.supply.received import ReceivedFiles
 from tf_tester.flow.supply.sync_plan import Absent, ReplicaPlan, UpstreamPages, mark_of, plan
 from tf_tester.model.artifact import Artifact, ProjectPage, ProjectStatus
-from tf_tester.ports.replica import HeldProject, Replica, ReplicaHead
+from tf_tester.ports.replica import HeldProject, Replica, ReplicaHead, names_digest
 from tf_tester.ports.store import Blobs
 
 _FILES_AT_ONCE = 6
@@ -130,7 +129,7 @@ def sync(
             services.packages.list_pages(max(_A_PAGE, _A_QUESTION * len(held)))
         watched = head.watched if head is not None else {}
         pages.ask([*held, *(root.project for root in request.roots), *watched], pool)
-        same = head is not None and head.complete and head.wanted == request.wanted and head.held == _digest(held)
+        same = head is not None and head.complete and head.wanted == request.wanted and head.held == names_digest(held)
         marks = {name: entry.mark for name, entry in held.items()} | dict(watched)
         wanted = None
         if not (same and pages.marks() == marks and _is_whole(held.values(), services.storage.blobs)):
@@ -149,18 +148,13 @@ def sync(
         watched = {name: mark for name, mark in pages.marks().items() if name in wanted.asked and name not in held}
     if not request.dry_run:
         complete = report.is_whole and not report.left and (wanted is None or wanted.certain)
-        replica.put_head(ReplicaHead(now(), request.wanted, complete, watched, _digest(held)))
+        replica.put_head(ReplicaHead(now(), request.wanted, complete, watched, names_digest(held)))
         report.fetched, report.fetched_size = came.files, came.size
     sizes = {one.sha256: one.size or 0 for entry in held.values() for one in entry.page.artifacts}
     report.projects, report.files, report.size = len(held), len(sizes), sum(sizes.values())
     report.asked = pages.count
     report.seconds = round(services.run.monotonic() - began, 3)
     return report
-
-
-def _digest(held: Iterable[str]) -> str:
-    """Return a digest of the names of all projects: one that can't be read any more is missed."""
-    return hashlib.blake2b(" ".join(sorted(held)).encode(), digest_size=16).hexdigest()
 
 
 def _is_whole(held: Iterable[HeldProject], blobs: Blobs) -> bool:
