@@ -20,6 +20,8 @@ WRONG = [
     (*TEST, "-r", "deep.txt"),
     (*TEST, "--with", MARKER),
     (*TEST, "--baseline", "pipe"),
+    (*TEST, "--data", "/dev/zero"),
+    (*TEST, "--data", "pipe"),
     ("test", "check.py", "--locked", "pipe"),
     ("test", "check.py", "--locked", "/dev/zero"),
     ("test", "check.py", "--locked", "deep.toml"),

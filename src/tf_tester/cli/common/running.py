@@ -91,6 +91,9 @@ def trial_of(settings: Settings, targets: tuple[Path, ...], rest: tuple[str, ...
     """Return what runs in each cell; `rest` is what stood behind `--`. Raises `UsageError`."""
     # No program's name begins with a dash: these are arguments for the project's own tests.
     is_command = not targets and not (rest and rest[0].startswith("-"))
+    for path in settings.data:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # its content is in the key of a result
+            raise UsageError(f"--data {path} is neither a file nor a folder.", hint="Name what tests are to read.")
     trial = Trial(
         targets=tuple(Path(os.path.abspath(target)) for target in targets),  # noqa: PTH100 - links keep their names
         command=rest if is_command else (),
