@@ -136,8 +136,13 @@ def test_a_record_reads_back_what_was_told_but_progress(told: list[Event]) -> No
         path = Path(folder, "record.jsonl")
         write(path, told)
         check_record(path)
-        assert list(read_record(path)) == kept(told)
+        assert read(path) == kept(told)
         assert path.read_bytes().count(b"\n") == len(kept(told))
+
+
+def read(path: Path) -> list[Event]:
+    """The events of a record, without what its writer adds to them."""
+    return [replace(one, sum=None) if isinstance(one, RunFinished) else one for one in read_record(path)]
 
 
 @given(st.lists(events, min_size=1, max_size=3), st.data())
@@ -151,12 +156,12 @@ def test_a_record_cut_anywhere_keeps_its_whole_lines_and_can_be_gone_on_with(
         whole = path.read_bytes()
         cut = whole[: data.draw(st.integers(0, len(whole)))]
         path.write_bytes(cut)
-        remaining = list(read_record(path))
+        remaining = read(path)
         assert remaining == kept(told)[: len(remaining)]
         assert len(remaining) >= cut.count(b"\n")
         after = CellState("cell", CellStep.RUNNING)
         write(path, [after])
-        assert list(read_record(path)) == [*remaining, after]
+        assert read(path) == [*remaining, after]
 
 
 def result_of(outcome: Outcome, own_failure: bool) -> CellResult:
