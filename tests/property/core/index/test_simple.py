@@ -36,7 +36,7 @@ def artifacts(draw: st.DrawFn, project: str = "some-project") -> Artifact:
         sha256=draw(st.none() | hashes),
         size=draw(st.none() | st.integers(0, 2**50 - 1)),
         upload_time=draw(st.none() | times),
-        requires_python=draw(st.none() | pythons),
+        requires_python=draw(st.none() | pythons.filter(bool)),
         yanked=draw(st.none() | st.just("") | reasons),
         metadata_sha256=draw(st.none() | st.just("") | hashes),
     )
