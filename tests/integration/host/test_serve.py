@@ -1183,7 +1183,9 @@ def test_a_worker_that_dies_is_replaced(user: User, index: Simulator) -> None:
         for worker in before:
             worker.kill()
         assert running.get("/simple/toy/").status == 200, "the socket is the server's, and waits for whoever comes"
-        assert not {one.pid for one in server.children()} & {one.pid for one in before}
+        killed = {one.pid for one in before}
+        until(lambda: len({one.pid for one in server.children()} - killed) == 2)
+        assert not {one.pid for one in server.children()} & killed
 
 
 def test_told_twice_it_waits_for_nobody(user: User, index: Simulator, big: bytes) -> None:
