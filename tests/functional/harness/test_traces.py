@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from tests.functional.harness.bench import Bench
+from tf_tester.harness.importing import traces
 
 CHILD = "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'pass'])\n"
 RUNNING = "import subprocess, sys\nchild = subprocess.Popen([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE)\n"
@@ -34,6 +35,21 @@ def test_a_script_that_cannot_have_used_the_package_says_so(
     bench.write(watched="")
     ran = bench.script(edge, text, watch=["watched"])
     assert ran.event("end")["untouched"] is untouched
+
+
+def test_a_thread_that_ends_while_it_is_looked_at_is_no_other_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = traces._read
+    gone = iter([FileNotFoundError, ProcessLookupError])
+
+    def read_later(file: str) -> str:
+        if error := next(gone, None):
+            raise error(file)
+        return read(file)
+
+    watch = traces.Traces(["watched"])
+    monkeypatch.setattr(traces, "_read", read_later)
+    assert watch.none([]) is not watch._had_children()
+    assert next(gone, None) is None
 
 
 def test_without_a_name_nothing_is_said(bench: Bench, edge: str) -> None:

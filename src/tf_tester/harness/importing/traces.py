@@ -32,8 +32,12 @@ class Traces:
         # A server that forks is waited for by nobody.
         if "multiprocessing.forkserver" in sys.modules or self._getrusage(resource.RUSAGE_CHILDREN) != self._children:
             return True
-        lists = glob.glob("/proc/self/task/*/children")
-        return any(_read(file).strip() for file in lists)
+        for _ in range(100):
+            try:
+                return any(_read(file).strip() for file in glob.glob("/proc/self/task/*/children"))
+            except (FileNotFoundError, ProcessLookupError):
+                pass  # a thread has ended, and its children are another thread's now
+        return True
 
     def _loaded(self) -> bool:
         """Return whether a library of theirs is mapped, which a program can load without an import."""
