@@ -5,11 +5,14 @@
 
 Most of what a short command takes is its imports, and the tests start more than a thousand commands. Each is a process
 of its own all the same, with its own session, folder, variables and pipes, runs the package as `python -m tf_tester`
-does, and ends as every Python program ends. Four things differ. What Python reads from its variables at its start is
-not read again: who changes that starts Python itself. At its end it clears up no memory, page by page a copy of what it
-was forked from. What the Python that runs the tests says of itself is asked once, not for each new store. And the
-pauses before a source is asked once more, which add up to 14 seconds for each file, are a hundredth of what they are
-for users.
+does, and ends as every Python program ends. What differs is what costs time and is tested below, in `functional`:
+
+- What Python reads from its variables at its start is not read again: who changes that starts Python itself.
+- At its end it clears up no memory, page by page a copy of what it was forked from.
+- What the Python that runs the tests says of itself is asked once, not for each new store.
+- A source is compiled once, not for each new store.
+- Nothing waits for the disk: no test cuts the power.
+- The pauses before a source is asked once more, which add up to 14 seconds for each file, are a hundredth.
 """
 
 import atexit
@@ -17,6 +20,7 @@ import compileall
 import contextlib
 import functools
 import gc
+import hashlib
 import importlib
 import itertools
 import json
@@ -24,16 +28,21 @@ import os
 import pkgutil
 import runpy
 import select
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import obstore
+
+if TYPE_CHECKING:
+    from tf_tester.model.host.interpreter import Interpreter
 
 _REPOSITORY = Path(__file__).parents[1]
 PYTHONPATH = os.pathsep.join((str(_REPOSITORY / "src"), str(_REPOSITORY)))
@@ -151,13 +160,15 @@ def _start_python(
 @functools.cache
 def _forkers() -> Iterator[Callable[[bytes, list[int]], int]]:
     """Return two in turn: each has its own seed of hashes, so what depends on the order of a set still shows."""
-    return itertools.cycle([_forker(), _forker()])
+    bytecode = tempfile.mkdtemp(prefix="tf-tester-bytecode-")
+    atexit.register(shutil.rmtree, bytecode, ignore_errors=True)
+    return itertools.cycle([_forker(bytecode), _forker(bytecode)])
 
 
-def _forker() -> Callable[[bytes, list[int]], int]:
+def _forker(bytecode: str) -> Callable[[bytes, list[int]], int]:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
-        words = [sys.executable, "-m", "tests.forking", str(theirs.fileno())]
+        words = [sys.executable, "-m", "tests.forking", str(theirs.fileno()), bytecode]
         process = _start_python(words, cwd=_REPOSITORY, env=_VARIABLES, pass_fds=[theirs.fileno()])
 
     one_at_a_time = threading.Lock()
@@ -263,6 +274,7 @@ def _audited(event: str, call: Callable[..., Any]) -> Callable[..., Any]:
 
 def _import_everything() -> None:
     import tf_tester
+    from tf_tester.store import folder
     from tf_tester.transfer import client, settings
 
     for module in pkgutil.walk_packages(tf_tester.__path__, "tf_tester."):
@@ -274,7 +286,48 @@ def _import_everything() -> None:
         importlib.import_module(name)
     assert "prometheus_client" not in sys.modules
     vars(client).update(Timeouts=functools.partial(settings.Timeouts, retry_delay=0.01))
+    vars(os).update(fsync=_wait_for_nothing, fdatasync=_wait_for_nothing)
+    vars(folder).update(_c_function=_but_syncfs(folder._c_function))
     _know_own_python()
+    _know_bytecode(Path(sys.argv[2]))
+
+
+def _wait_for_nothing(_descriptor: int) -> int:
+    return 0
+
+
+def _but_syncfs(c_function: Callable[[str], Callable[..., int] | None]) -> Callable[[str], Callable[..., int] | None]:
+    return lambda name: _wait_for_nothing if name == "syncfs" else c_function(name)
+
+
+def _know_bytecode(known: Path) -> None:
+    from tf_tester.store.compiling import Compilers
+
+    compile_all = Compilers.compile
+
+    def compile_others(
+        self: Compilers, folder: Path, sources: Sequence[str], interpreter: "Interpreter", *, seen_at: str
+    ) -> None:
+        made = {}
+        for source in sources:
+            path = folder / source
+            parts = (path.read_bytes(), f"{seen_at} {source} {interpreter.path} {interpreter.version}".encode())
+            kept = known / hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
+            target = path.parent / "__pycache__" / f"{path.stem}.{interpreter.cache_tag}.pyc"
+            if kept.exists():
+                target.parent.mkdir(exist_ok=True)
+                shutil.copy(kept, target)
+            else:
+                made[source] = kept, target
+        if made:
+            compile_all(self, folder, list(made), interpreter, seen_at=seen_at)
+        for kept, target in made.values():
+            if target.exists():
+                own = kept.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
+                shutil.copy(target, own)
+                own.rename(kept)
+
+    Compilers.compile = compile_others  # type: ignore[method-assign]
 
 
 def _know_own_python() -> None:
