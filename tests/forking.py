@@ -40,6 +40,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import obstore
+from msgspec import structs
+
+from tf_tester.core.fetch.retries import Retries
 
 if TYPE_CHECKING:
     from tf_tester.model.host.interpreter import Interpreter
@@ -275,7 +278,7 @@ def _audited(event: str, call: Callable[..., Any]) -> Callable[..., Any]:
 def _import_everything() -> None:
     import tf_tester
     from tf_tester.store import folder
-    from tf_tester.transfer import client, settings
+    from tf_tester.transfer import client, download
 
     for module in pkgutil.walk_packages(tf_tester.__path__, "tf_tester."):
         if not module.name.startswith(_NOT_BEFORE):
@@ -285,11 +288,17 @@ def _import_everything() -> None:
     for name in ("aiohttp.web", "findpython", "platformdirs", "uv"):  # what commands import when they need it
         importlib.import_module(name)
     assert "prometheus_client" not in sys.modules
-    vars(client).update(Timeouts=functools.partial(settings.Timeouts, retry_delay=0.01))
+    for asking in (client, download):
+        assert vars(asking)["Retries"] is Retries
+        vars(asking).update(Retries=_hurried)
     vars(os).update(fsync=_wait_for_nothing, fdatasync=_wait_for_nothing)
     vars(folder).update(_c_function=_but_syncfs(folder._c_function))
     _know_own_python()
     _know_bytecode(Path(sys.argv[2]))
+
+
+def _hurried(*words: Any, **named: Any) -> Retries:
+    return structs.replace(Retries(*words, **named), retry_delay=0.01)
 
 
 def _wait_for_nothing(_descriptor: int) -> int:
