@@ -270,7 +270,7 @@ def plays(draw: st.DrawFn) -> Play:
     return Play(size, draw(mirrors_of(size)), held, told_size=draw(st.booleans()))
 
 
-@settings(deadline=None, max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=4 * settings().max_examples, suppress_health_check=[HealthCheck.too_slow])
 @given(plays())
 def test_the_file_is_right_or_nobody_could_have_brought_it(play: Play) -> None:
     play.run()
@@ -284,7 +284,7 @@ def test_the_file_is_right_or_nobody_could_have_brought_it(play: Play) -> None:
     assert play.race.done <= play.size or isinstance(play.end, GaveUp)
 
 
-@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=2 * settings().max_examples, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(400, 3000), st.integers(2, 4), st.data())
 def test_one_liar_costs_no_more_than_its_share_and_a_little(size: int, honest: int, data: st.DataObject) -> None:
     """Honest ones that were proven before; a liar of any pace, lying anywhere."""
@@ -303,7 +303,7 @@ def test_one_liar_costs_no_more_than_its_share_and_a_little(size: int, honest: i
     assert sum(play.moved.values()) <= size * (1 + TERMS.unproven) + 120
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None)
 @given(st.integers(1, 3000), st.integers(0, 4), st.booleans())
 def test_honest_sources_bring_each_byte_once(size: int, number: int, proven: bool) -> None:
     play = Play(size, [Mirror(f"m{n}", pace=100.0, proven=proven) for n in range(number + 1)]).run()
@@ -316,7 +316,7 @@ def test_honest_sources_bring_each_byte_once(size: int, number: int, proven: boo
     assert play.race.liars == []
 
 
-@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=2 * settings().max_examples, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(TERMS.trial * 100, 6000), st.integers(2, 4), st.data())
 def test_one_that_lies_everywhere_is_found_at_its_first_piece(size: int, honest: int, data: st.DataObject) -> None:
     """Nobody was proven before."""
@@ -334,7 +334,7 @@ def test_one_that_lies_everywhere_is_found_at_its_first_piece(size: int, honest:
     assert sum(play.moved.values()) <= size + 12 * max(TERMS.share, size // TERMS.pieces)
 
 
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(plays(), st.integers(0, 1000))
 def test_the_same_events_bring_the_same_instructions(play: Play, seed: int) -> None:
     """Claims are values: the race knows what it is told, and what a claim that is over still tells is nothing to it."""

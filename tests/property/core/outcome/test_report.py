@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -146,7 +146,6 @@ def read(path: Path) -> list[Event]:
 
 
 @given(st.lists(events, min_size=1, max_size=3), st.data())
-@settings(max_examples=60)
 def test_a_record_cut_anywhere_keeps_its_whole_lines_and_can_be_gone_on_with(
     told: list[Event], data: st.DataObject
 ) -> None:
@@ -197,7 +196,6 @@ def test_what_pytest_refuses_in_every_cell_is_a_mistake_of_the_users() -> None:
 
 
 @given(runs())
-@settings(max_examples=60)
 def test_every_cell_has_a_result_and_totals_are_sums(told: list[Event]) -> None:
     report = fold(told)
     assert all(report.result(cell).cell == cell.name for cell in report.cells)
@@ -209,7 +207,6 @@ def test_every_cell_has_a_result_and_totals_are_sums(told: list[Event]) -> None:
 
 
 @given(runs())
-@settings(max_examples=60)
 def test_each_failing_cell_and_each_refused_cell_is_told_of(told: list[Event]) -> None:
     report = fold(told)
     found, hidden = differences(report)
@@ -223,7 +220,6 @@ def test_each_failing_cell_and_each_refused_cell_is_told_of(told: list[Event]) -
 
 
 @given(runs(), st.integers(40, 120))
-@settings(max_examples=60)
 def test_the_text_is_safe_to_print_whatever_the_run_says(told: list[Event], width: int) -> None:
     shown = as_text(report_lines(fold(told), TextLayout(width), timings=True))
     assert all(character.isprintable() or character.isspace() for character in shown.replace("\n", ""))

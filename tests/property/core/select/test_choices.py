@@ -20,7 +20,7 @@ from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.model.host.exit import Exit
 from tf_tester.model.outcome import worst
 
-unhurried = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """The machine may be busy."""
 
 numbers = st.integers(0, 3)

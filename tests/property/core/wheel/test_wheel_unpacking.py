@@ -27,7 +27,7 @@ PYTHON = Interpreter(Path(sys.executable), "3.8.18", "cpython", "cp38", 64, "cpy
 
 Tree = dict[str, bytes]
 
-unhurried = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """The machine may be busy."""
 
 
@@ -90,7 +90,7 @@ names = st.builds(str.__add__, folders, st.lists(segments, min_size=1, max_size=
 trees = st.dictionaries(names, st.binary(max_size=40), max_size=6)
 
 
-@settings(unhurried, max_examples=30)
+@settings(unhurried)
 @given(trees)
 def test_we_read_what_pypas_reader_reads(reader: Reader, files: dict[str, bytes]) -> None:
     filename, content = make_wheel("toy", "1.0", files=files)
