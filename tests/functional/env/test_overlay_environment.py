@@ -235,7 +235,13 @@ class Subject:
         )
 
 
-KINDS = ("overlay", "folder shown by an overlay", "linked", "copied", "venv")
+KINDS = (
+    "overlay",
+    "folder shown by an overlay",
+    "linked",
+    pytest.param("copied", marks=pytest.mark.whole),
+    "venv",
+)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Fixtures of the tests that start the harness."""
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,17 @@ from tests.functional.harness.bench import HARNESS, Bench, interpreters
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test with ``python`` in every interpreter, and one with ``edge`` in the oldest and the newest."""
+    """Run a test with ``python`` in every interpreter, and one with ``edge`` in the oldest and the newest.
+
+    `make test` takes of all the oldest, the newest and the one that it runs in.
+    """
     every = interpreters()
+    edges = [*every][:1] + [*every][1:][-1:]
+    some = {*(every[version] for version in edges), sys.executable}
     if "python" in metafunc.fixturenames:
-        metafunc.parametrize("python", every.values(), ids=every.keys())
+        rows = [pytest.param(one, marks=() if one in some else pytest.mark.whole) for one in every.values()]
+        metafunc.parametrize("python", rows, ids=every.keys())
     if "edge" in metafunc.fixturenames:
-        edges = [*every][:1] + [*every][1:][-1:]
         metafunc.parametrize("edge", [every[version] for version in edges], ids=edges)
 
 

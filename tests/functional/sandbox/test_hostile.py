@@ -26,6 +26,7 @@ from typing import Any
 import msgspec
 import psutil
 import pytest
+from _pytest.mark import ParameterSet
 
 import tf_tester
 from tests.waiting import until
@@ -689,8 +690,16 @@ ATTACKS: dict[str, Attack] = {
 }
 
 
-@pytest.mark.parametrize("isolation", ["namespace", "landlock", "none"])
-@pytest.mark.parametrize("attack", ATTACKS)
+def _rows() -> Iterator[ParameterSet]:
+    """Yield each attack in each sandbox, for `make test` as one of the users, in turn."""
+    for first, attack in enumerate(ATTACKS):
+        for second, isolation in enumerate(("namespace", "landlock", "none")):
+            turn = USERS[(first + second) % len(USERS)]
+            for user in USERS:
+                yield pytest.param(attack, isolation, user, marks=() if user == turn else pytest.mark.whole)
+
+
+@pytest.mark.parametrize(("attack", "isolation", "scene"), list(_rows()), indirect=["scene"])
 def test_an_attack_succeeds_only_where_there_is_no_sandbox(attack: str, isolation: str, scene: Scene) -> None:
     expected = isolation == "none" or (isolation, attack) in GAPS
     if isolation == "none" and attack == "trace_victim" and _yama() and scene.uid:

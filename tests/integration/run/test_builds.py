@@ -28,7 +28,7 @@ for family, kind, address in json.loads({services!r}):
 """
 
 
-@pytest.fixture(params=["namespace", "landlock"])
+@pytest.fixture(params=["namespace", pytest.param("landlock", marks=pytest.mark.whole)])
 def isolation(request: pytest.FixtureRequest, user: User) -> str:
     user.write("check.py", "import toy\n")
     words = ["test", "check.py", "--versions", "2.0", "--isolation", request.param]

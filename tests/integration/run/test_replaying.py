@@ -14,7 +14,7 @@ import pytest
 from tests.integration.conftest import Run, User
 from tf_tester.env.interpreters import outside_environment
 
-SANDBOXES = ("namespace", "landlock")
+SANDBOXES = ("namespace", pytest.param("landlock", marks=pytest.mark.whole))
 
 
 @pytest.fixture(params=SANDBOXES)
