@@ -1,9 +1,11 @@
 """An explanation in sentences."""
 
 import shlex
+from collections.abc import Iterator
 
 from tf_tester.core.text.sizes import count_text
-from tf_tester.model.cause import Cause, Explanation
+from tf_tester.core.verdict.verdicts import FailureFinding
+from tf_tester.model.cause import Cause, Explanation, Verdict
 from tf_tester.model.cell import Cell
 from tf_tester.model.lock import Resolution
 
@@ -43,6 +45,25 @@ def pins_line(explanation: Explanation) -> str:
     """Return what repairs it, and whether that was seen."""
     pins = " and ".join(shlex.quote(pin) for pin in explanation.pins)
     return f"Pin {pins}: {'it passes then.' if explanation.verified else 'not seen to be enough.'}"
+
+
+def verdict_lines(known: FailureFinding) -> Iterator[str]:
+    """Yield `verdict: dependency, protobuf 3.20.3 → 4.21.1`, what repairs it, and where it is seen."""
+    explained = known.explanation
+    evidence = known.evidence
+    if explained is not None and explained.causes:
+        evidence = "; and ".join(because(cause) for cause in explained.causes)
+    yield f"verdict: {known.verdict}" + (f", {evidence}" if evidence else "")
+    if known.note:
+        yield known.note
+    if explained is not None:
+        if explained.pins:
+            yield pins_line(explained)
+        yield from explained.remarks
+        if known.verdict is Verdict.UNKNOWN:
+            yield "a version or a lock in the same run with which it passes would tell more"
+    if known.span:
+        yield f"seen {known.span}"
 
 
 def dependencies(cell: Cell) -> str:

@@ -12,11 +12,10 @@ from tf_tester.core.text.places import seen_from
 from tf_tester.core.text.printable import printable
 from tf_tester.core.text.sizes import count_text, duration_text, size_text
 from tf_tester.core.verdict.advice import Advice, advice
-from tf_tester.core.verdict.verdicts import FailureFinding, finding
-from tf_tester.model.cause import Verdict
+from tf_tester.core.verdict.verdicts import finding
 from tf_tester.model.cell import Cell
 from tf_tester.model.outcome import Outcome
-from tf_tester.report.causes import because, pins_line
+from tf_tester.report.causes import verdict_lines
 from tf_tester.report.grid import results, table
 from tf_tester.report.lines import (
     Line,
@@ -134,29 +133,10 @@ def _difference(
     if row is not None and row.could_not_begin:
         return
     known = finding(difference, report)
-    for text in _verdict(known):
+    for text in verdict_lines(known):
         first, *rest = layout.wrap(printable(text), first=4, indent=6, most=4)
         yield line(f"    {first}")
         yield from (line(text) for text in rest)
-
-
-def _verdict(known: FailureFinding) -> Iterator[str]:
-    """Yield `verdict: dependency, protobuf 3.20.3 → 4.21.1`, what repairs it, and where it is seen."""
-    explained = known.explanation
-    evidence = known.evidence
-    if explained is not None and explained.causes:
-        evidence = "; and ".join(because(cause) for cause in explained.causes)
-    yield f"verdict: {known.verdict}" + (f", {evidence}" if evidence else "")
-    if known.note:
-        yield known.note
-    if explained is not None:
-        if explained.pins:
-            yield pins_line(explained)
-        yield from explained.remarks
-        if known.verdict is Verdict.UNKNOWN:
-            yield "a version or a lock in the same run with which it passes would tell more"
-    if known.span:
-        yield f"seen {known.span}"
 
 
 def _odd_ones(differing: Sequence[OutputDifference], report: RunReport, layout: TextLayout) -> list[Line]:

@@ -147,6 +147,15 @@ def place(exception: ExceptionFact) -> str:
     return f"{where} in {exception.function}" if exception.function else where
 
 
+def is_library(file: str) -> bool:
+    """Return whether a file belongs to Python or to an installed distribution.
+
+    >>> is_library("/home/me/.venv/lib/python3.11/site-packages/six.py"), is_library("/home/me/six.py")
+    (True, False)
+    """
+    return re.match(_LIBRARY, file) is not None
+
+
 def gravest_first(rows: Iterable[TestRow]) -> dict[str, TestRow]:
     """Return tests by id; of several with one id, one that failed."""
     found: dict[str, TestRow] = {}
@@ -186,7 +195,7 @@ def _counted(result: CellResult) -> dict[Signature, tuple[TestRow | None, str, i
 def _signature(row: TestRow, result: CellResult) -> tuple[Signature, str]:
     if row.exception is not None:
         told = headline(row.exception)
-        raised_by = row.exception.function if re.match(_LIBRARY, row.exception.file) else ""
+        raised_by = row.exception.function if is_library(row.exception.file) else ""
         return (row.exception.type, without_varying(told).rstrip(".:!"), raised_by), told
     exited = f"exit status {row.exit_code}" if row.exit_code else ""
     reason = row.reason or exited or result.summary

@@ -41,6 +41,8 @@ class RunReport(Struct, frozen=True):
     tool: str = ""
     folder: str = ""
     request: Mapping[str, Any] = field(default_factory=dict)
+    platform: str = ""
+    """The platform tag of the machine that it ran on."""
     cells: tuple[Cell, ...] = ()
     """In the order in which they are shown; of a run that has ended, those that were run."""
     results: Mapping[str, CellResult] = field(default_factory=dict)
@@ -90,6 +92,7 @@ def fold(events: Iterable[Event]) -> RunReport:
                     tool=event.tool,
                     folder=event.folder,
                     request=event.request,
+                    platform=event.platform,
                     cells=event.cells,
                     remarks=event.remarks,
                 )

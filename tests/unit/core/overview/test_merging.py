@@ -1,0 +1,83 @@
+"""Several runs as one."""
+
+import pytest
+from msgspec.structs import replace
+
+from tf_tester.core.outcome.report import RunReport, Transfers
+from tf_tester.core.overview.merging import merged
+from tf_tester.errors import INTERRUPTED
+from tf_tester.model.cell import Cell
+from tf_tester.model.lock import Lock, Resolution
+from tf_tester.model.outcome import CellResult, Outcome
+
+PASS, FAIL, NO_WHEEL, STOPPED = Outcome.PASS, Outcome.FAIL, Outcome.NO_WHEEL, Outcome.INTERRUPTED
+
+
+def run(name: str, outcomes: dict[str, Outcome], *, platform: str = "linux", interrupted: bool = False) -> RunReport:
+    cells = {version: Cell.of("toy", version, "3.11", Resolution.ERA) for version in outcomes}
+    return RunReport(
+        run_id=name,
+        started=f"2026-11-0{name}T00:00:00Z",
+        tool="tf-tester 1",
+        folder=f"/runs/{name}",
+        platform=platform,
+        cells=tuple(cells.values()),
+        results={cell.name: CellResult(cell.name, outcomes[version]) for version, cell in cells.items()},
+        locks={cell.name: Lock("3.11.0", Resolution.ERA, None, ()) for cell in cells.values()},
+        transfers=Transfers(1, 10),
+        interrupted=interrupted,
+        remarks=("the same", name),
+        exit_code=0,
+        wall_s=2.0,
+    )
+
+
+def outcomes(report: RunReport) -> dict[str, str]:
+    return {cell.version: str(report.result(cell).outcome) for cell in report.cells}
+
+
+def test_one_run_is_itself() -> None:
+    assert merged([run("1", {"1.0": PASS})]) == run("1", {"1.0": PASS})
+
+
+def test_jobs_of_a_matrix_are_one_report_in_the_order_of_versions() -> None:
+    together = merged([run("2", {"2.0": FAIL, "10.0": PASS}), run("1", {"1.0": PASS})])
+    assert outcomes(together) == {"1.0": "pass", "2.0": "fail", "10.0": "pass"}
+    assert list(outcomes(together)) == ["1.0", "2.0", "10.0"]
+    assert together.run_id == "1 + 2"
+    assert together.exit_code == 1
+    assert together.remarks == ("the same", "1", "2")
+    assert (together.transfers.files, together.transfers.received, together.wall_s) == (2, 20, 4.0)
+    assert len(together.locks) == 3
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "counts"),
+    [
+        (FAIL, PASS, PASS),
+        (PASS, FAIL, FAIL),
+        (PASS, NO_WHEEL, PASS),
+        (NO_WHEEL, PASS, PASS),
+        (STOPPED, NO_WHEEL, NO_WHEEL),
+    ],
+)
+def test_of_a_cell_that_ran_twice_the_last_counts_in_which_it_ran(
+    first: Outcome, second: Outcome, counts: Outcome
+) -> None:
+    for given in ([run("1", {"1.0": first}), run("2", {"1.0": second})],):
+        assert outcomes(merged(given)) == outcomes(merged(given[::-1])) == {"1.0": counts}
+
+
+def test_a_job_that_was_killed_makes_the_whole_an_interrupted_one() -> None:
+    killed = replace(run("2", {"2.0": PASS}, interrupted=True), results={})
+    together = merged([run("1", {"1.0": PASS}), killed])
+    assert together.interrupted
+    assert together.exit_code == INTERRUPTED
+    assert outcomes(together) == {"1.0": "pass", "2.0": "interrupted"}
+
+
+def test_the_same_cell_on_another_platform_is_another_cell() -> None:
+    together = merged([run("1", {"1.0": PASS}), run("2", {"1.0": FAIL}, platform="macosx")])
+    assert {cell.platform: together.result(cell).outcome for cell in together.cells} == {"linux": PASS, "macosx": FAIL}
+    assert set(together.locks) == {cell.name for cell in together.cells}
+    assert all(result.cell == name for name, result in together.results.items())
