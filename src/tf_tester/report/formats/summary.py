@@ -1,0 +1,68 @@
+"""What all reports tell, as JSON: the sentence, the cells, the reasons. `docs/reference/reports.md` has its fields."""
+
+from typing import Any
+
+from tf_tester.core.outcome.report import RunReport, cell_labels
+from tf_tester.core.overview.reasons import Reason, reasons
+from tf_tester.core.overview.sentence import sentence
+from tf_tester.core.verdict.supports import support
+from tf_tester.model.cell import Cell
+from tf_tester.report.causes import verdict_lines
+from tf_tester.report.formats import Rendering
+from tf_tester.report.record import encode
+
+
+def render(report: RunReport, rendering: Rendering) -> str:
+    """Return the JSON, on one line."""
+    labels = cell_labels(report.cells)
+    supported = support(report)
+    why = reasons(report)
+    value = {
+        "run": report.run_id,
+        "started": report.started,
+        "tool": report.tool,
+        "sentence": sentence(supported, len(why)),
+        "exit_code": report.exit_code,
+        "interrupted": report.interrupted,
+        "wall_s": report.wall_s,
+        "received": report.transfers.received,
+        "packages": supported,
+        "cells": [_cell(report, cell, labels[cell.name]) for cell in report.cells],
+        "reasons": [_reason(one) for one in why],
+        "remarks": report.remarks,
+    }
+    return encode(value).decode() + "\n"
+
+
+def _cell(report: RunReport, cell: Cell, label: str) -> dict[str, Any]:
+    result = report.result(cell)
+    return {
+        "name": cell.name,
+        "label": label,
+        "package": cell.package,
+        "version": cell.version,
+        "python": cell.python,
+        "resolution": cell.resolution,
+        "platform": cell.platform or report.platform,
+        "outcome": result.outcome,
+        "summary": result.summary,
+        "hint": result.hint,
+        "replayed": result.replayed,
+        "tests": {row.id: row.outcome for row in result.tests},
+        "locked": {pin.name: pin.version for pin in lock.pins} if (lock := report.locks.get(cell.name)) else {},
+    }
+
+
+def _reason(one: Reason) -> dict[str, Any]:
+    found = one.found
+    return {
+        "headline": one.headline,
+        "verdict": found.verdict,
+        "told": list(verdict_lines(found)),
+        "pins": found.explanation.pins if found.explanation is not None else (),
+        "span": found.span,
+        "cells": [cell.name for cell in one.cells],
+        "tests": one.failure.tests,
+        "first_test": one.failure.row.id if one.failure.row is not None else "",
+        "place": one.place,
+    }
