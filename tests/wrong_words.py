@@ -59,6 +59,7 @@ _WORDS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("versions",): (),
     ("shell",): ("2.0",),
     ("mirrors", "use"): ("tuna",),
+    ("report",): ("zeros", "--format", "json"),
     ("cache", "export"): ("bundle.tar", "--versions", "2.0"),
     ("cache", "import"): ("zeros",),
 }

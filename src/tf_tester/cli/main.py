@@ -22,6 +22,10 @@ COMMANDS = {
     "blame": ("tf_tester.cli.explain.blame", "Find the dependencies that make a test fail."),
     "diff": ("tf_tester.cli.explain.diff", "Tell what differs between two versions, or two records."),
     "show": ("tf_tester.cli.explain.show", "Print a run again, or any part of it."),
+    "report": (
+        "tf_tester.cli.explain.report",
+        "Write what a run came to, for CI systems and for other people.",
+    ),
     "supports": (
         "tf_tester.cli.explain.supports",
         "Tell from a record which versions work, as a range for pyproject.toml.",

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from tf_tester.cli.common.options import EPILOG, GivenPath, options, settings_from
 from tf_tester.cli.common.output import say
 from tf_tester.cli.common.packages import with_indexes
+from tf_tester.cli.common.reports import STDOUT, WantedReport, wanted_reports, write_reports
 from tf_tester.cli.common.running import RUNNING, Splitting, recorded, tell_progress, tests_of
 from tf_tester.cli.common.selection import FETCHING, RESOLVING, SELECTING, listener, selection_of, settings_with_locks
 from tf_tester.cli.run.baseline import BaselineCheck
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 _NOT_WITH_LOCKS = ("versions", "last", "python", "resolve", "with", "requirements", "install-python")
 """What a lock says already."""
-_STDOUT = Path("-")
 _TESTS = (".py", ".ipynb")
 _FILE_COLUMNS = 120
 """Where the report goes into a file or a log."""
@@ -50,6 +50,13 @@ _FILE_COLUMNS = 120
     flag_value="-",
     metavar="[FILE]",
     help="Print JSON, a line for each event, and the report on standard error; with FILE write it there.",
+)
+@click.option(
+    "--report",
+    "reports",
+    multiple=True,
+    metavar="FORMAT=FILE",
+    help="Write a report, too: junit, markdown, sarif, … as `tf-tester report` has them. Repeatable.",
 )
 @click.option(
     "--locked",
@@ -87,6 +94,7 @@ def command(
     /,
     targets: tuple[Path, ...],
     json_file: Path | None,
+    reports: tuple[str, ...],
     why: bool,
     locks: tuple[Path, ...],
     baseline_file: Path | None,
@@ -117,14 +125,19 @@ def command(
         raise UsageError("--update-baseline has no file to write.", hint="Name it with --baseline FILE.")
     if json_file is not None and json_file.suffix in _TESTS and json_file.exists():
         raise UsageError(f"--json would write the record over {json_file}.", hint="Give --json behind the tests.")
+    wanted = wanted_reports(reports)
+    printed = [json_file == STDOUT, *(one.file == STDOUT for one in wanted)].count(True)
+    if printed > 1:
+        raise UsageError("Two things are to be written to standard output.", hint="Give one of them a file.")
     trial = tests_of(settings, targets, ctx.meta.get("rest", ()))
-    files = (None if json_file == _STDOUT else json_file, baseline_file)
+    files = (*(file for file in (json_file, *(one.file for one in wanted)) if file != STDOUT), baseline_file)
     trial = with_last_failed(trial, asked=last_failed)
     own = tuple(Path(os.path.abspath(file)) for file in files if file is not None)  # noqa: PTH100
     return _run(
         settings,
         replace(trial, written=own, collect=collect),
         json_file,
+        wanted,
         why=why,
         locks=locks,
         comparison=BaselineCheck(baseline_file, update=update_baseline, picked=picks_some(trial))
@@ -137,6 +150,7 @@ def _run(
     settings: Settings,
     trial: Trial,
     json_file: Path | None,
+    reports: tuple[WantedReport, ...],
     *,
     why: bool,
     locks: tuple[Path, ...],
@@ -161,9 +175,9 @@ def _run(
         )
         record = world.run.folder / "record.jsonl"
     report = report_of(record)
-    stream = sys.stderr if json_file == _STDOUT else sys.stdout
+    stream = sys.stderr if STDOUT in (json_file, *(one.file for one in reports)) else sys.stdout
     _print(report, settings, stream)
-    if json_file == _STDOUT:
+    if json_file == STDOUT:
         with record.open(encoding="utf-8") as lines:
             shutil.copyfileobj(lines, sys.stdout)
     elif json_file is not None:
@@ -171,12 +185,13 @@ def _run(
             shutil.copyfile(record, json_file)
     if comparison is not None and code != INTERRUPTED:
         say(comparison.finish(report), stream)
+    write_reports(report, reports)
     return code
 
 
 def _check_json_file(file: Path | None) -> None:
     """Raise `UsageError` before anything runs where no record could be written in the end."""
-    if file is None or file == _STDOUT:
+    if file is None or file == STDOUT:
         return
     if not file.absolute().parent.is_dir():
         raise UsageError(f"There is no folder {file.absolute().parent} for --json.", hint="Make it first.")

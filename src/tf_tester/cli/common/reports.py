@@ -1,0 +1,106 @@
+"""Reports that a command writes into files: which formats are meant, and where they go."""
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from tf_tester.errors import OurFailure, TfTesterError, UsageError
+
+if TYPE_CHECKING:
+    from tf_tester.core.outcome.report import RunReport
+    from tf_tester.report.formats import Renderer, Rendering
+
+STDOUT = Path("-")
+
+
+class WantedReport(Struct, frozen=True):
+    """A report that is to be written."""
+
+    form: str
+    """The name of its format."""
+    file: Path
+    """`-`: standard output."""
+
+
+def wanted_reports(words: Iterable[str]) -> tuple[WantedReport, ...]:
+    """Return what `--report FORMAT=FILE` or `--report FILE` asks for, checked before anything runs.
+
+    Raises `UsageError` where a format isn't known, or nothing could be written to a file.
+    """
+    found = tuple(_wanted(text) for text in words)
+    for one in found:
+        check(one)
+    twice = [one.file for number, one in enumerate(found) if one.file in [other.file for other in found[:number]]]
+    if twice:
+        raise UsageError(f"Two reports are to be written to {twice[0]}.", hint="Give each a file of its own.")
+    return found
+
+
+def check(wanted: WantedReport) -> None:
+    """Raise `UsageError` where the format isn't known, or the file is none that could be written."""
+    from tf_tester.report.formats import renderer
+
+    renderer(wanted.form)
+    if wanted.file == STDOUT:
+        return
+    folder = wanted.file.absolute().parent
+    if not folder.is_dir():
+        raise UsageError(f"There is no folder {folder} for the report {wanted.file.name}.", hint="Make it first.")
+    if os.path.lexists(wanted.file) and not wanted.file.is_file():
+        raise UsageError(f"{wanted.file} is nothing that a report could be written into.", hint="Name a file.")
+
+
+def write_reports(report: "RunReport", wanted: Sequence[WantedReport], *, most_bytes: int | None = None) -> None:
+    """Write all of them; one that can't be written doesn't keep the others from it. Raises the first error then."""
+    from tf_tester.flow.prepare.wheel_folder import write_file
+    from tf_tester.report.formats import Rendering, renderer
+
+    errors: list[TfTesterError] = []
+    for one in wanted:
+        try:
+            text = _rendered(report, one.form, renderer(one.form), Rendering(most_bytes))
+            if one.file == STDOUT:
+                _print(text)
+            else:
+                write_file(one.file, text)
+        except TfTesterError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+def _rendered(report: "RunReport", form: str, render: "Renderer", rendering: "Rendering") -> str:
+    from tf_tester.report.formats import FORMATS
+
+    if form in FORMATS:
+        return render(report, rendering)
+    try:
+        return str(render(report, rendering))
+    except Exception as error:
+        raise OurFailure(
+            f"The report format {form} failed: {type(error).__name__}: {error}.",
+            hint="It belongs to another distribution: tell those who make it.",
+        ) from error
+
+
+def _print(text: str) -> None:
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
+    sys.stdout.flush()
+
+
+def _wanted(text: str) -> WantedReport:
+    from tf_tester.report.formats import FORMATS, format_of
+
+    form, separator, file = text.partition("=")
+    if separator and (form in FORMATS or os.path.sep not in form):
+        if not file:
+            raise UsageError(f"--report {text} names no file.", hint=f"Say --report {form}=FILE.")
+        return WantedReport(form, Path(file))
+    if text in FORMATS:
+        raise UsageError(f"--report {text} names no file.", hint=f"Say --report {text}=FILE.")
+    return WantedReport(format_of(Path(text)), Path(text))
