@@ -27,7 +27,7 @@ import zipfile
 import zlib
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -36,6 +36,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.waiting import until
 from tf_tester.model.artifact import Artifact
 
 _JSON = "application/vnd.pypi.simple.v1+json"
@@ -75,6 +76,15 @@ class Slow:
 
     bytes_per_second: float
     piece: int = 1
+
+
+@dataclass(frozen=True)
+class After:
+    """Of the body nothing more than a first part comes before something has happened elsewhere."""
+
+    happened: Callable[[], object]
+    first: int = 0
+    """Bytes that come in any case."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +164,7 @@ Fault = (
     | Cut
     | Stall
     | Slow
+    | After
     | Status
     | Portal
     | NoRanges
@@ -634,6 +645,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, name: str, body: bytes, faults: list[Fault]) -> None:
         simulator = self.server.simulator
         end, slow = len(body), None
+        held: After | None = None
         cut: Cut | Stall | None = None
         for fault in faults:
             match fault:
@@ -641,10 +653,14 @@ class _Handler(BaseHTTPRequestHandler):
                     cut, end = fault, min(after, len(body))
                 case Slow():
                     slow = fault
+                case After():
+                    held = fault
         view = memoryview(body)[:end]
         piece = slow.piece if slow else 1 << 18
         for offset in range(0, end, piece):
             part = view[offset : offset + piece]
+            if held and offset >= held.first:
+                until(lambda: held.happened() or simulator.released.is_set())
             simulator._sent(name, len(part))  # before they are sent: the client may be done before we are
             self.wfile.write(part)
             if slow and simulator.released.wait(len(part) / slow.bytes_per_second):

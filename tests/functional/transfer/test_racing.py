@@ -11,9 +11,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.fakes import MemoryishBlobs, Told
-from tests.simulator import Cut, Lie, LyingRange, NoRanges, Portal, Simulator, Slow, Stall, Status
+from tests.simulator import After, Cut, Lie, LyingRange, NoRanges, Portal, Simulator, Slow, Stall, Status
 from tests.transfers import transferring
 from tests.wheels import make_wheel
 from tf_tester.core.fetch.claims import RaceTerms
@@ -26,7 +27,9 @@ from tf_tester.transfer.settings import Timeouts
 WHEEL = make_wheel("toy", "1.0", files={"toy.bin": random.Random(7).randbytes(4_000_000)})
 NAME, CONTENT = WHEEL
 TERMS = RaceTerms(share=300_000, steal=100_000)
-QUICK = Timeouts(connect=5, stall=0.5, page=5, retry_delay=0.01, retry_after_cap=0.02)
+PATIENT = Timeouts(retry_delay=0.01, retry_after_cap=0.02)
+"""On a busy machine a mirror may be silent for long."""
+QUICK = replace(PATIENT, stall=0.5)
 
 
 class Course:
@@ -47,7 +50,7 @@ class Course:
             for number, mirror in enumerate(self.mirrors)
         ]
 
-    def fetch(self, timeouts: Timeouts = QUICK) -> Path:
+    def fetch(self, timeouts: Timeouts = PATIENT) -> Path:
         with transferring(
             self.blobs,
             self.told,
@@ -62,6 +65,12 @@ class Course:
         """So that all of them have the time to take part."""
         for mirror in self.mirrors:
             mirror.fault(NAME, Slow(bytes_per_second=bytes_per_second, piece=20_000))
+
+    def wait_for(self, first: int) -> None:
+        """So that this one takes part before the others have brought all there is."""
+        for number, mirror in enumerate(self.mirrors):
+            if number != first:
+                mirror.fault(NAME, After(lambda: self.sent[first]))
 
     @property
     def sent(self) -> list[int]:
@@ -85,6 +94,8 @@ def course(tmp_path: Path) -> Iterator[Course]:
 
 def test_all_bring_a_part_and_no_byte_comes_twice(course: Course) -> None:
     course.slow_down()
+    for mirror in course.mirrors:
+        mirror.fault(NAME, After(lambda: all(course.sent), first=20_000))
     assert course.fetch().read_bytes() == CONTENT
     assert min(course.sent) > 0  # how much of it depends on how busy this machine is
     assert sum(course.sent) <= len(CONTENT) + 4 * 400_000  # what was under way when a claim was shortened
@@ -99,6 +110,7 @@ def test_a_liar_is_named_and_what_the_others_brought_is_kept(course: Course) -> 
     course.slow_down()
     course.proven = {1, 2, 3}
     course.mirrors[0].fault(NAME, Lie(at=10))
+    course.wait_for(0)
     assert course.fetch().read_bytes() == CONTENT
     assert course.liars == ["m0"]
     assert "m0 gave other bytes than the index promises: with its part from others the file is right" in course.reasons
@@ -113,7 +125,7 @@ def test_a_liar_is_named_and_what_the_others_brought_is_kept(course: Course) -> 
 def test_one_that_fails_leaves_its_part_to_the_others(course: Course, fault: object) -> None:
     course.slow_down()
     course.mirrors[2].fault(NAME, fault)  # type: ignore[arg-type]
-    assert course.fetch().read_bytes() == CONTENT
+    assert course.fetch(QUICK if isinstance(fault, Stall) else PATIENT).read_bytes() == CONTENT
 
 
 def test_dead_slow_and_lying_ones_beside_a_good_one(course: Course) -> None:
@@ -123,6 +135,7 @@ def test_dead_slow_and_lying_ones_beside_a_good_one(course: Course) -> None:
     course.mirrors[1].fault(NAME, Slow(bytes_per_second=300_000, piece=20_000))
     course.mirrors[2].fault(NAME, Lie(at=0))
     course.proven = {1, 3}
+    course.wait_for(2)
     assert course.fetch().read_bytes() == CONTENT
     assert course.liars == ["m2"]
 
