@@ -1,8 +1,12 @@
 """Each format as those read it that it is for; nothing hostile gets through, and nothing is cut in its middle."""
 
+import hashlib
+import html
 import json
 import re
 import xml.etree.ElementTree as ET
+from base64 import b64encode
+from html.parser import HTMLParser
 from pathlib import PurePath
 
 import junitparser
@@ -12,11 +16,13 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tf_tester.core.outcome.report import RunReport, Transfers
+from tf_tester.core.text.printable import printable
 from tf_tester.errors import UsageError
 from tf_tester.model.cell import Cell
 from tf_tester.model.lock import Lock, Pin, Resolution
 from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow, WarningFact
 from tf_tester.report.formats import FORMATS, Rendering, format_of, renderer
+from tf_tester.report.formats.page.folding import matrix
 
 HERE = "/home/me/lib"
 HOSTILE = (
@@ -98,7 +104,7 @@ REPORT = report_of(RESULTS)
 
 
 def rendered(form: str, report: RunReport = REPORT, most: int | None = None) -> str:
-    return renderer(form)(report, Rendering(most))
+    return renderer(form)(report, Rendering(most_bytes=most))
 
 
 def hostile(text: str) -> RunReport:
@@ -354,11 +360,99 @@ def test_markdown_is_ours_alone(text: str) -> None:
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in rows} == {3}
 
 
+# The page
+
+
+class Structure(HTMLParser):
+    """The elements of a page with their attributes, and its text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[str] = []
+        self.text: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.elements.append(" ".join([tag, *(name for name, _ in attributes)]))
+        self.elements += [f"a link to {value}" for name, value in attributes if name in ("href", "src", "action")]
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def test_the_page_says_first_what_works() -> None:
+    told = " ".join(" ".join(Structure(rendered("html")).text).split())
+    assert "toy works with 1.0; fails with 2.0 (3 reasons); could not be tested with 3.0 to 4.0." in told
+    assert "toy：1.0 可用；2.0 失败（3 个原因）；3.0 至 4.0 无法测试。" in told
+    assert told.index("What works where") < told.index("Why it fails") < told.index("Will break")
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_the_page_has_no_element_that_is_not_ours_whatever_is_in_it(text: str) -> None:
+    harmless = Structure(rendered("html", hostile("word"))).elements + Structure(rendered("html")).elements
+    found = Structure(rendered("html", hostile(text)))
+    assert set(found.elements) <= set(harmless)
+    assert not any("a link to" in one for one in harmless)
+    assert printable(text.split("\n")[0]).strip() in " ".join(found.text), "and shows it"
+
+
+def test_the_page_asks_nobody_and_allows_its_own_script_alone() -> None:
+    page = rendered("html")
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
+    assert policy is not None
+    allowed = html.unescape(policy[1])
+    assert allowed.startswith("default-src 'none';")
+    assert "unsafe" not in allowed
+    for tag in ("script", "style"):
+        [content] = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+        assert f"'sha256-{b64encode(hashlib.sha256(content.encode()).digest()).decode()}'" in allowed
+    assert not re.search(r"https?://|url\(|@import| style=", page)
+
+
+def test_the_page_marks_the_users_own_lines() -> None:
+    page = rendered("html")
+    assert re.search(r"<mark>  File &quot;tests/test_a.py&quot;, line 3, in test_a</mark>\n<mark>    spin\(\)", page)
+    assert "<mark>TypeError" not in page
+
+
+def test_the_page_is_in_the_language_that_is_asked_for() -> None:
+    chinese = renderer("html")(REPORT, Rendering(language="zh"))
+    assert '<html lang="zh" data-lang="zh">' in chinese
+    assert '<html lang="en" data-lang="auto">' in rendered("html")
+
+
+def test_equal_neighbours_are_one_column_and_tests_of_one_fate_one_row() -> None:
+    def row(test: str, outcome: Outcome) -> TestRow:
+        return TestRow(f"a.py::{test}", outcome)
+
+    results = {
+        cell(f"{number}.0", f"3.{number + 5}"): CellResult(
+            "",
+            Outcome.FAIL if number > 4 else Outcome.PASS,
+            tests=(
+                *(row(f"test_{letter}", Outcome.PASS) for letter in "abc"),
+                row("test_d", Outcome.FAIL if number > 4 else Outcome.PASS),
+            ),
+        )
+        for number in range(1, 7)
+    }
+    folded = matrix(report_of(results))
+    assert [(column.version, column.python) for column in folded.columns] == [
+        ("1.0 – 4.0", "py3.6 – py3.9"),
+        ("5.0 – 6.0", "py3.10 – py3.11"),
+    ]
+    assert [(row.tests, row.outcomes) for row in folded.rows] == [
+        (("a.py::test_d",), (Outcome.PASS, Outcome.FAIL)),
+        (("a.py::test_a", "a.py::test_b", "a.py::test_c"), (Outcome.PASS, Outcome.PASS)),
+    ]
+
+
 # Which formats there are
 
 
 def test_a_files_name_tells_the_format() -> None:
     assert {name: format_of(PurePath(f"a/b{suffix}")) for name, one in FORMATS.items() for suffix in one.suffixes} == {
+        "html": "html",
         "junit": "junit",
         "markdown": "markdown",
         "sarif": "sarif",

@@ -54,7 +54,7 @@ def check(wanted: WantedReport) -> None:
         raise UsageError(f"{wanted.file} is nothing that a report could be written into.", hint="Name a file.")
 
 
-def write_reports(report: "RunReport", wanted: Sequence[WantedReport], *, most_bytes: int | None = None) -> None:
+def write_reports(report: "RunReport", wanted: Sequence[WantedReport], *, rendering: "Rendering | None" = None) -> None:
     """Write all of them; one that can't be written doesn't keep the others from it. Raises the first error then."""
     from tf_tester.flow.prepare.wheel_folder import write_file
     from tf_tester.report.formats import Rendering, renderer
@@ -62,7 +62,7 @@ def write_reports(report: "RunReport", wanted: Sequence[WantedReport], *, most_b
     errors: list[TfTesterError] = []
     for one in wanted:
         try:
-            text = _rendered(report, one.form, renderer(one.form), Rendering(most_bytes))
+            text = _rendered(report, one.form, renderer(one.form), rendering or Rendering())
             if one.file == STDOUT:
                 _print(text)
             else:

@@ -34,7 +34,7 @@ class _Size(click.ParamType):  # type: ignore[type-arg]
     "--format",
     "form",
     metavar="|".join(FORMATS),
-    help="What to write; where it isn't said, what the name of the file means: .xml, .md, .sarif.",
+    help="What to write; where it isn't said, what the name of the file means: .html, .xml, .md, .sarif.",
 )
 @click.option(
     "-o",
@@ -50,7 +50,8 @@ class _Size(click.ParamType):  # type: ignore[type-arg]
     metavar="SIZE",
     help="For markdown: leave out what is least important where it has more, such as 65000 for a comment.",
 )
-def command(runs: tuple[str, ...], form: str | None, output: Path, most: int | None, **_: Any) -> int:
+@click.option("--lang", type=click.Choice(["en", "zh"]), help="Of a page, whatever its reader's browser says.")
+def command(runs: tuple[str, ...], form: str | None, output: Path, most: int | None, lang: str | None, **_: Any) -> int:
     """Write what a run came to, for CI systems and for other people.
 
     RUN is `last`, a run's name or the beginning of one, a folder with a record, or a record; without one it is the last
@@ -59,13 +60,13 @@ def command(runs: tuple[str, ...], form: str | None, output: Path, most: int | N
 
     \b
     Examples:
-      tf-tester report -o junit.xml
+      tf-tester report -o matrix.html
       tf-tester report last --format markdown >> "$GITHUB_STEP_SUMMARY"
       tf-tester report jobs/*.jsonl --format sarif -o failures.sarif
     """
     from tf_tester.core.overview.merging import merged
     from tf_tester.errors import UsageError
-    from tf_tester.report.formats import format_of
+    from tf_tester.report.formats import Rendering, format_of
     from tf_tester.report.record import report_of
 
     settings = settings_from(click.get_current_context().params).settings
@@ -74,5 +75,5 @@ def command(runs: tuple[str, ...], form: str | None, output: Path, most: int | N
     wanted = WantedReport(form or format_of(output), output)
     check(wanted)
     reports = [report_of(record_meant(run, settings.store / "runs")) for run in runs or ("last",)]
-    write_reports(merged(reports), [wanted], most_bytes=most)
+    write_reports(merged(reports), [wanted], rendering=Rendering(lang or "", most))
     return 0

@@ -46,7 +46,7 @@ def _advice(report: RunReport, default_package: str) -> Iterator[Advice]:
     failed = [cell for cell in report.cells if report.result(cell).outcome.is_failure_of_the_test]
     looked_into = [cell for cell in failed if not _was_refused(report.result(cell))]
     if looked_into:
-        yield Advice(_shell(looked_into[0], report, default_package), "look around in that environment")
+        yield Advice(shell_command(looked_into[0], report, default_package), "look around in that environment")
     kinds = [one for one in differences(report)[0] if one.row is None or not one.row.could_not_begin]
     if any(not finding(difference, report).enough for difference in kinds):
         yield Advice("", "the same command with --why runs more cells to find out what is to blame")
@@ -79,7 +79,8 @@ def _pythons(report: RunReport) -> Iterator[Advice]:
         yield Advice("tf-tester doctor", "which Pythons were found, and how to get more")
 
 
-def _shell(cell: Cell, report: RunReport, default_package: str) -> str:
+def shell_command(cell: Cell, report: RunReport, default_package: str = "") -> str:
+    """Return the command that enters the environment of a cell."""
     words = ["tf-tester", "shell", _quoted(cell.version)]
     if cell.package != default_package:
         words += ["--package", _quoted(cell.package)]

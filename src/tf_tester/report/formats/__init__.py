@@ -21,6 +21,8 @@ GROUP = "tf_tester.report_formats"
 class Rendering(Struct, frozen=True):
     """How a report is to be rendered."""
 
+    language: str = ""
+    """Of a page: `en` or `zh`; empty: its reader's."""
     most_bytes: int | None = None
     """What the place takes that it is for; the least important is left out. None: what the format's usual place takes.
     """
@@ -40,6 +42,7 @@ class Format(Struct, frozen=True):
 
 
 FORMATS: Mapping[str, Format] = {
+    "html": Format("page", (".html", ".htm"), "one page for people, without any request to elsewhere"),
     "junit": Format("junit", (".xml",), "JUnit XML, a suite for each cell: Jenkins, GitLab, most CI systems"),
     "markdown": Format("markdown", (".md",), "a step summary or a comment, shortened by importance"),
     "github": Format("github", (), "annotations of GitHub's workflow commands, at most 10, for standard output"),

@@ -1,0 +1,83 @@
+"""What the page says itself, in English and Chinese; what tests, packages and findings say stays as it is."""
+
+from collections.abc import Iterator, Sequence
+
+from tf_tester.core.overview.sentence import sentence, version_ranges
+from tf_tester.core.verdict.supports import Compatibility, SupportedVersions
+from tf_tester.report.formats.page.markup import Markup, element
+
+CHINESE = {
+    "What works where": "各版本结果",
+    "Tests": "测试",
+    "every test": "全部测试",
+    "Why it fails": "失败原因",
+    "Could not run": "无法运行",
+    "Will break": "将会失效",
+    "Dependencies that differ": "依赖的差异",
+    "Time and memory": "时间与内存",
+    "Remarks": "备注",
+    "where": "范围",
+    "first": "首个",
+    "your line": "你的代码",
+    "verdict": "判定",
+    "pin": "固定版本",
+    "enter it": "进入环境",
+    "hint": "提示",
+    "warned with": "发出警告的版本",
+    "gone with": "失效的版本",
+    "Traceback": "Traceback",
+    "Output": "输出",
+    "Details": "详情",
+    "passed": "通过",
+    "failed": "失败",
+    "something else": "其他结果",
+    "not run": "未运行",
+    "of the tests, in seconds": "测试耗时（秒）",
+    "of the import, in seconds": "导入耗时（秒）",
+    "peak of memory, in MB": "内存峰值（MB）",
+    "Distribution": "发行包",
+}
+"""By the English words."""
+
+_VERBS = {
+    Compatibility.YES: "可用",
+    Compatibility.NO: "失败",
+    Compatibility.PARTLY: "部分可用",
+    Compatibility.UNKNOWN: "无法测试",
+}
+
+
+def both(words: str) -> Markup:
+    """Return words of the page in both languages, of which one is shown. Raises `KeyError` where Chinese lacks them."""
+    return in_both(words, CHINESE[words])
+
+
+def in_both(english: str, chinese: str) -> Markup:
+    """Return a text in both languages."""
+    if english == chinese:
+        return element("span", english)
+    return Markup(element("span", english, lang="en") + element("span", chinese, lang="zh"))
+
+
+def counted(count: int, english: str, chinese: str) -> Markup:
+    """Return `3 tests` and `3 个测试`."""
+    return in_both(f"{count} {english}{'' if count == 1 else 's'}", f"{count} 个{chinese}")
+
+
+def told(supported: Sequence[SupportedVersions], reasons: int) -> Markup:
+    """Return the run in one sentence."""
+    return in_both(sentence(supported, reasons), "".join(_chinese(supported, reasons)))
+
+
+def _chinese(supported: Sequence[SupportedVersions], reasons: int) -> Iterator[str]:
+    if not supported:
+        yield "没有运行任何测试。"
+    for one in supported:
+        found = version_ranges(one.versions)
+        parts = []
+        for works, verb in _VERBS.items():
+            some = [found_one.text.replace(" to ", " 至 ") for found_one in found if found_one.works is works]
+            if some:
+                why = f"（{reasons} 个原因）" if works is Compatibility.NO and reasons else ""
+                parts.append(f"{'、'.join(some)} {verb}{why}")
+        yield f"{one.package}：{'；'.join(parts)}。"
