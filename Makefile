@@ -30,6 +30,7 @@ unit: $(VENV)/ready  ## the quick tests
 
 real: $(VENV)/ready  ## the slower tests: on real wheels, and tables as a whole
 	$(BIN)/pytest -m real
+	$(BIN)/pytest -m browser
 	$(BIN)/pytest -m whole --numprocesses $(WORKERS) --dist worksteal
 	$(BIN)/pytest tests/property --hypothesis-profile whole --numprocesses $(WORKERS) --dist worksteal
 
