@@ -65,6 +65,17 @@ def test_what_cannot_be_written_is_told_before_anything_runs(
     assert not (user.store / "runs").exists()
 
 
+def test_a_report_that_cannot_be_written_hides_no_failure_and_no_other_report(user: User) -> None:
+    user.write("check.py", CHECK)
+    installed(user, "def render(report, rendering):\n    return 1 / 0\n")
+    words = ["--report", "mine=mine.txt", "--report", "b.xml"]
+    run = user.run("test", "check.py", "--versions", "1.0", *words)
+    assert run.code == 1, "the test has failed"
+    assert "The report format mine failed: ZeroDivisionError" in run.err
+    assert (user.folder / "b.xml").exists()
+    assert user.run("test", "check.py", "--versions", "2.0", *words).code == 4
+
+
 def test_a_record_and_a_report_do_not_share_the_output(user: User) -> None:
     user.write("check.py", CHECK)
     run = user.run("test", "check.py", "--report", "junit=-", "--json")
@@ -126,7 +137,7 @@ def test_a_record_that_was_cut_is_reported_as_far_as_it_goes(ran: User) -> None:
 def test_without_a_format_it_says_which_there_are(ran: User) -> None:
     run = ran.run("report")
     assert run.code == 2
-    assert "--format: junit, markdown" in run.err
+    assert "--format: html, junit, markdown" in run.err
 
 
 def installed(user: User, source: str) -> Path:

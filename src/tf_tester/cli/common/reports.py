@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from tf_tester.cli.common.output import say
 from tf_tester.errors import OurFailure, TfTesterError, UsageError
 
 if TYPE_CHECKING:
@@ -54,8 +55,12 @@ def check(wanted: WantedReport) -> None:
         raise UsageError(f"{wanted.file} is nothing that a report could be written into.", hint="Name a file.")
 
 
-def write_reports(report: "RunReport", wanted: Sequence[WantedReport], *, rendering: "Rendering | None" = None) -> None:
-    """Write all of them; one that can't be written doesn't keep the others from it. Raises the first error then."""
+def write_reports(report: "RunReport", wanted: Sequence[WantedReport], *, rendering: "Rendering | None" = None) -> int:
+    """Write all of them, and return the exit code for that; what can't be written is told on standard error.
+
+    One that can't be written doesn't keep the others from it.
+    """
+    from tf_tester.core.outcome.exits import code_of_errors
     from tf_tester.flow.prepare.wheel_folder import write_file
     from tf_tester.report.formats import Rendering, renderer
 
@@ -69,8 +74,9 @@ def write_reports(report: "RunReport", wanted: Sequence[WantedReport], *, render
                 write_file(one.file, text)
         except TfTesterError as error:
             errors.append(error)
-    if errors:
-        raise errors[0]
+    for told in errors:
+        say([text for text in (f"tf-tester: error: {told}", told.hint) if text], sys.stderr)
+    return code_of_errors(errors)
 
 
 def _rendered(report: "RunReport", form: str, render: "Renderer", rendering: "Rendering") -> str:

@@ -75,5 +75,4 @@ def command(runs: tuple[str, ...], form: str | None, output: Path, most: int | N
     wanted = WantedReport(form or format_of(output), output)
     check(wanted)
     reports = [report_of(record_meant(run, settings.store / "runs")) for run in runs or ("last",)]
-    write_reports(merged(reports), [wanted], rendering=Rendering(lang or "", most))
-    return 0
+    return write_reports(merged(reports), [wanted], rendering=Rendering(lang or "", most))

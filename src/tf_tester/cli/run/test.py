@@ -157,6 +157,7 @@ def _run(
     comparison: BaselineCheck | None,
 ) -> int:
     """Run the matrix, print its report and return the exit code."""
+    from tf_tester.core.outcome.exits import gravest
     from tf_tester.errors import INTERRUPTED
     from tf_tester.flow.prepare.wheel_folder import folder_errors
     from tf_tester.flow.run.test import test
@@ -185,8 +186,7 @@ def _run(
             shutil.copyfile(record, json_file)
     if comparison is not None and code != INTERRUPTED:
         say(comparison.finish(report), stream)
-    write_reports(report, reports)
-    return code
+    return gravest([code, write_reports(report, reports)])
 
 
 def _check_json_file(file: Path | None) -> None:
