@@ -140,6 +140,45 @@ def test_what_a_sandbox_refuses_is_told_with_the_option_that_lets_it(
     assert "verdict: sandbox" in run.out
 
 
+USES_UP = """
+import ctypes, os, toy
+libc = ctypes.CDLL(None, use_errno=True)
+for _ in range(2000):
+    if libc.{call} < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, "{name}: " + os.strerror(number))
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        ("shmget(0, 1 << 20, 0o1600)", "have half of the memory that is allowed (--limit memory=…)"),
+        ("semget(0, 2000, 0o1600)", "that no option raises"),
+        ("msgget(0, 0o1600)", "that no option raises"),
+    ],
+)
+def test_who_uses_up_what_the_kernel_counts_is_told_which_it_is(user: User, call: str, told: str) -> None:
+    # What it gets in namespaces is gone with them. Not so inotify, whose numbers are those of all the user's programs.
+    user.write("check.py", USES_UP.format(call=call, name=call.partition("(")[0]))
+    words = ["--isolation", "namespace", "--limit", "memory=400M"]
+    run = user.run("test", "check.py", "--versions", "2.0", *words)
+    if "can't be sandboxed here" in run.err:
+        pytest.skip(run.err.splitlines()[0])
+    assert told in run.results()["2.0"]["tests"][0]["sandboxed"]
+    assert "verdict: sandbox" in run.out
+
+
+def test_a_failure_that_does_not_say_what_is_full_has_a_remark_on_what_may_be(user: User) -> None:
+    user.write("check.py", "import os, toy\nraise OSError(28, os.strerror(28))\n")
+    run = user.run("test", "check.py", "--versions", "2.0", "--isolation", "namespace")
+    if "can't be sandboxed here" in run.err:
+        pytest.skip(run.err.splitlines()[0])
+    row = run.results()["2.0"]["tests"][0]
+    assert "half of --limit memory each" in row["remarks"][-1]
+    assert row["sandboxed"] == ""
+
+
 def test_who_may_not_change_a_file_beside_it_is_told_so(user: User) -> None:
     user.write("kept/old", "old")
     user.write("check.py", "import toy\nopen('kept/new', 'w')\n")

@@ -32,6 +32,12 @@ _BEYOND = {
     Limit.PROCESSES: "can't start new thread|fork: (?:retry: )?Resource temporarily unavailable",
 }
 """What it says where a limit makes a call fail."""
+_FULL = re.compile(r"No space left on device|\bENOSPC\b|\[Errno 28\]")
+_SHARED_OBJECTS = re.compile(r"(?i)shmget|semget|msgget|system v\b|sysv|\bsemaphores?\b|\bmessage queues?\b")
+"""Who speaks of System V objects, by their calls or their names."""
+_WATCHES = re.compile(r"(?i)inotify|watch limit reached")
+_USED_UP = re.compile(rf"(?i){_FULL.pattern}|Too many open files|\[Errno 24\]|limit reached")
+_NO_TERMINAL = "out of pty devices"
 _MISSING, _DENIED = "No such file or directory", f"Permission denied|{_READ_ONLY}"
 """What it says where a path is refused; "not permitted" is what is to be done with it."""
 _NOT_FOUND = (
@@ -79,6 +85,8 @@ class Walls(Struct, frozen=True):
     network: bool
     """Whether they may use the network."""
     limits: Limits = Limits()
+    in_memory: bool = False
+    """Whether what they write goes to memory."""
 
 
 def asked_paths(told: str) -> tuple[AskedPath, ...]:
@@ -114,6 +122,10 @@ def kept_from(told: str, walls: Walls, kept: Sequence[KeptPath] = ()) -> str:
         return _about(kept[0])
     if walls.isolation == IsolationKind.NAMESPACE and _READ_ONLY in told:
         return f"the system says {_READ_ONLY!r}: only its own folders can be written (--writable)"
+    if walls.isolation == IsolationKind.NAMESPACE and (full := _full(told, walls)):
+        return f"the system says 'No space left on device': {full}"
+    if _of_the_machine(told):
+        return ""
     for limit, pattern in _BEYOND.items():
         allowed = getattr(walls.limits, limit.replace("-", "_"))
         if allowed is not None and (said := re.search(pattern, told)) is not None:
@@ -121,6 +133,49 @@ def kept_from(told: str, walls: Walls, kept: Sequence[KeptPath] = ()) -> str:
     if (said := _NO_CALL.search(told)) is not None:
         return f"the system says {said[1] or said[2]!r}, as its filter of system calls does (--isolation none has none)"
     return ""
+
+
+def about_what_is_full(told: str, walls: Walls) -> str:
+    """Return a remark on what is used up and has no option, or of which nothing says what it is; empty: nothing is.
+
+    `told`: what made a test fail.
+    """
+    if walls.isolation == IsolationKind.NONE:
+        return ""
+    if numbers := _of_the_machine(told):
+        return f"a number of the machine's is used up ({numbers}): no option of a run raises it"
+    if walls.isolation != IsolationKind.NAMESPACE or _full(told, walls):
+        return ""
+    if _FULL.search(told) is not None:
+        return (
+            "nothing says what is full: the disk; of the cell /dev/shm and System V segments, which have half of "
+            "--limit memory each, or System V queues and semaphores, which no option raises; of the machine its "
+            "inotify watches (fs.inotify.max_user_watches)"
+        )
+    if "SIGBUS" in told:
+        return "SIGBUS comes where /dev/shm is full, too: it has half of --limit memory"
+    return ""
+
+
+def _full(told: str, walls: Walls) -> str:
+    """Return which bound of a namespace a test has met, with its option; empty: that isn't clear, or none."""
+    if _FULL.search(told) is None or _of_the_machine(told):
+        return ""
+    if "/dev/shm" in told:
+        return "/dev/shm has half of the memory that is allowed (--limit memory=…)"
+    if _SHARED_OBJECTS.search(told) is not None:
+        return (
+            "System V segments have half of the memory that is allowed (--limit memory=…), queues and semaphores "
+            "numbers that no option raises (--isolation none has the machine's)"
+        )
+    return "the scratch is in memory, and full (--limit scratch=…)" if walls.in_memory else ""
+
+
+def _of_the_machine(told: str) -> str:
+    """Return which of the machine's numbers, that all its programs share, is used up; empty: none."""
+    if _WATCHES.search(told) is not None and _USED_UP.search(told) is not None:
+        return "fs.inotify.max_user_watches, fs.inotify.max_user_instances"
+    return "kernel.pty.max" if _NO_TERMINAL in told else ""
 
 
 def no_network(told: str) -> str:

@@ -18,7 +18,15 @@ from tf_tester.core.outcome.harness_events import (
     read_log,
 )
 from tf_tester.core.outcome.judge import judge_command, judge_harness, with_output
-from tf_tester.core.outcome.sandboxed import AskedPath, KeptPath, PathRefusal, Walls, asked_paths, kept_from
+from tf_tester.core.outcome.sandboxed import (
+    AskedPath,
+    KeptPath,
+    PathRefusal,
+    Walls,
+    about_what_is_full,
+    asked_paths,
+    kept_from,
+)
 from tf_tester.core.outcome.tracebacks import what_ended
 from tf_tester.core.replay.hidden import missed
 from tf_tester.core.select.own_modules import folder_of_module, missing_modules, own_module
@@ -275,9 +283,13 @@ def _with_refusal(row: TestRow, stage: "_Stage") -> TestRow:
         return row
     told, execution = what_ended(row), stage.services.execution
     kept = [found for asked in asked_paths(told) if (found := _kept(asked, stage)) is not None]
-    walls = Walls(execution.sandbox.name, execution.network, execution.limits)
+    in_memory = stage.trial.scratch is ScratchPlace.MEMORY
+    walls = Walls(execution.sandbox.name, execution.network, execution.limits, in_memory=in_memory)
     unshown = next((one.path for one in kept if not one.is_shown), "")
-    return replace(row, sandboxed=kept_from(told, walls, kept), unshown=unshown)
+    sandboxed = kept_from(told, walls, kept)
+    full = "" if sandboxed else about_what_is_full(told, walls)
+    remarks = (*row.remarks, full) if full else row.remarks
+    return replace(row, sandboxed=sandboxed, unshown=unshown, remarks=remarks)
 
 
 def _kept(asked: AskedPath, stage: "_Stage") -> KeptPath | None:

@@ -2,7 +2,16 @@
 
 import pytest
 
-from tf_tester.core.outcome.sandboxed import AskedPath, KeptPath, PathRefusal, Walls, asked_paths, kept_from, no_network
+from tf_tester.core.outcome.sandboxed import (
+    AskedPath,
+    KeptPath,
+    PathRefusal,
+    Walls,
+    about_what_is_full,
+    asked_paths,
+    kept_from,
+    no_network,
+)
 from tf_tester.model.host.limits import Limits
 
 MISSING, DENIED = PathRefusal.MISSING, PathRefusal.DENIED
@@ -65,11 +74,39 @@ def test_only_some_paths_are_looked_at() -> None:
         ("[Errno 24] Too many open files: 'x'", Walls("landlock", False, Limits(open_files=1)), (), "open-files=…"),
         ("RuntimeError: can't start new thread", Walls("landlock", False, Limits(processes=1)), (), "processes=…"),
         ("AssertionError: 1 != 2", WALLS, (), ""),
+        ("semget: No space left on device", WALLS, (), "no option raises (--isolation none has the machine's)"),
+        ("OSError: [Errno 28] System V", WALLS, (), "have half of the memory that is allowed (--limit memory=…)"),
+        ("semget: No space left on device", Walls("landlock", network=False), (), ""),
+        ("[Errno 28] No space left on device: '/dev/shm/psm_1'", WALLS, (), "/dev/shm has half of the memory"),
+        ("[Errno 28] No space left on device", WALLS, (), ""),
+        ("[Errno 28] No space left on device", Walls("namespace", False, in_memory=True), (), "(--limit scratch=…)"),
+        ("[Errno 24] inotify: Too many open files", Walls("namespace", False, Limits(open_files=1)), (), ""),
     ],
 )  # fmt: skip
 def test_what_is_told_names_the_option(told: str, walls: Walls, kept: tuple[KeptPath, ...], said: str) -> None:
     found = kept_from(told, walls, kept)
     assert found.endswith(said) or said in found
+    assert bool(found) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("told", "walls", "said"),
+    [
+        ("OSError: [Errno 28] inotify watch limit reached", WALLS, "fs.inotify.max_user_watches"),
+        ("inotify_init: Too many open files", Walls("landlock", network=False), "fs.inotify.max_user_instances"),
+        ("OSError: out of pty devices", WALLS, "kernel.pty.max"),
+        ("OSError: [Errno 28] No space left on device", WALLS, "nothing says what is full"),
+        ("OSError: [Errno 28] No space left on device", Walls("none", network=False), ""),
+        ("OSError: [Errno 28] No space left on device", Walls("landlock", network=False), ""),
+        ("semget: No space left on device", WALLS, ""),
+        ("killed by SIGBUS", WALLS, "/dev/shm is full"),
+        ("OSError: [Errno 24] Too many open files", WALLS, ""),
+        ("ValueError: inotify", WALLS, ""),
+    ],
+)
+def test_what_is_used_up_without_an_option_is_told(told: str, walls: Walls, said: str) -> None:
+    found = about_what_is_full(told, walls)
+    assert said in found
     assert bool(found) == bool(said)
 
 
