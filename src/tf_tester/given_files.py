@@ -1,4 +1,4 @@
-"""Files that a user names: read whole, whatever they turn out to be, and never waited for in vain."""
+"""Files and folders that a user names: read whole, whatever they turn out to be, and never waited for in vain."""
 
 import errno
 import os
@@ -30,6 +30,12 @@ def read_given(file: Path, *, most: int = MOST) -> bytes:
         return bytes(content)
     finally:
         os.close(descriptor)
+
+
+def is_whole_system(place: Path) -> bool:
+    """Return whether a path, links followed, is the top of all others: `/`, a drive."""
+    real = Path(os.path.realpath(place))
+    return real == real.parent
 
 
 def _piece(descriptor: int) -> bytes:

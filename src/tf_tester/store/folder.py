@@ -77,12 +77,22 @@ class StoreFolder:
                 self.runs,
             ):
                 folder.mkdir(parents=True, exist_ok=True)
+                self._refuse_above(folder)
             tag = self.root / "CACHEDIR.TAG"
             make_way(tag)
             if not tag.exists() or "tf-tester" not in tag.read_text("ascii", "replace"):
                 tag.write_text(_CACHEDIR_TAG, encoding="ascii")
             if not os.access(self.tmp, os.W_OK):
                 raise PermissionError(errno.EACCES, "not writable", str(self.tmp))
+
+    def _refuse_above(self, folder: Path) -> None:
+        """Refuse a link to a folder in which the store lies, such as `/`: what is made in ours would lie beside it."""
+        real = folder.resolve()
+        if real in (self.root.resolve(), *self.root.resolve().parents):
+            raise StoreError(
+                f"{folder} is a link to {real}, in which the store itself lies.",
+                hint="Delete the link: what the store needs there is made anew.",
+            )
 
     def _refuse_others(self) -> None:
         """Refuse a folder with others' things that no store was made in: what is called as ours isn't ours there."""

@@ -9,6 +9,7 @@ import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
+from tf_tester.cli.common import running
 from tf_tester.cli.common.options import options, settings_from
 from tf_tester.cli.common.settings import project_file, read_settings
 from tf_tester.cli.explain.bisect import command as bisect
@@ -271,3 +272,18 @@ def test_help_names_the_default(project: Path) -> None:
     help_text = " ".join(CliRunner().invoke(everything, ["--help"]).output.split())
     assert "How long one cell, or one build, may run. [default: 15m]" in help_text
     assert "--keep / --no-keep" in help_text
+
+
+@pytest.mark.parametrize("place", ["/", "/usr/..", "//", "top"])
+@pytest.mark.parametrize("option", ["writable", "data", ""])
+def test_nobody_gives_tests_the_whole_system(project: Path, place: str, option: str) -> None:
+    """What else they are shown was made in it: a folder /tf-tester was left there. Nothing runs here."""
+    (project / "top").symlink_to("/")
+    (project / "check.py").write_text("")
+    settings = read_settings(
+        {option: (place,)} if option else {}, cwd=project, environ={}, user_file=project / "none"
+    ).settings
+    targets = (project / "check.py",) if option else (Path(place),)
+    with pytest.raises(UsageError, match="is the whole system") as caught:
+        running.tests_of(settings, targets, ())
+    assert str(caught.value).startswith(f"--{option} " if option else ("/", str(project)))

@@ -278,6 +278,22 @@ def test_a_folder_of_somebody_elses_is_no_store(tmp_path: Path) -> None:
     StoreFolder(tmp_path / "home").open()
 
 
+@pytest.mark.parametrize("name", ["tmp", "blobs"])
+@pytest.mark.parametrize("above", ["..", "../..", "."])
+def test_no_folder_of_a_store_is_one_in_which_it_lies(tmp_path: Path, name: str, above: str) -> None:
+    """Where `tmp` was a link to `/`, workplaces were made in that, and a killed run left one."""
+    store = StoreFolder(tmp_path / "disk/store")
+    store.open()
+    (store.root / name).rmdir()
+    (store.root / name).symlink_to(above)
+    with pytest.raises(StoreError, match=f"{name} is a link to .*, in which the store itself lies"):
+        store.open()
+    (store.root / name).unlink()
+    (tmp_path / "disk/other").mkdir()
+    (store.root / name).symlink_to("../other")
+    store.open()
+
+
 def test_many_workplaces_at_once_never_sweep_one_another(folder: StoreFolder) -> None:
     def work(number: int) -> bool:
         with folder.workplace() as place:

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -66,6 +67,22 @@ def jobs(folder: Path, *names: str, runner: str = "auto") -> list[tuple[str, str
 
 
 # -- what runs
+
+
+def test_a_folder_that_vanishes_while_tests_are_looked_for_costs_nothing(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = os.scandir
+
+    def vanishing(path: Any = ".") -> Any:
+        if str(path).endswith("vanished"):
+            raise FileNotFoundError(2, "No such file or directory", str(path))
+        return look(path)
+
+    (files / "gone/vanished").mkdir(parents=True)
+    with monkeypatch.context() as patched, pytest.raises(UsageError, match="has no test files"):
+        patched.setattr(os, "scandir", vanishing)
+        jobs(files, "gone")
 
 
 def test_scripts_run_one_by_one_and_tests_of_a_kind_together(files: Path) -> None:

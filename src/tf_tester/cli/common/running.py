@@ -16,6 +16,7 @@ from tf_tester.cli.common.packages import with_packages
 from tf_tester.core.config.settings import Settings
 from tf_tester.core.text.sizes import count_text
 from tf_tester.errors import UsageError
+from tf_tester.given_files import is_whole_system
 from tf_tester.model.request import Trial
 
 if TYPE_CHECKING:
@@ -119,7 +120,17 @@ def tests_of(settings: Settings, targets: tuple[Path, ...], rest: tuple[str, ...
     """Return what runs in each cell, as `trial_of` does; where nothing is named, it is the project's own tests."""
     from tf_tester.flow.run.jobs import of_project
 
-    return of_project(trial_of(settings, targets, rest))
+    trial = of_project(trial_of(settings, targets, rest))
+    _refuse_whole_system(trial)
+    return trial
+
+
+def _refuse_whole_system(trial: Trial) -> None:
+    """Raise `UsageError` where a test would have all that there is: what it is shown besides would be made there."""
+    named = [*(("", path) for path in trial.targets), *(("--data ", path) for path in trial.data)]
+    for option, path in (*named, *(("--writable ", path) for path in trial.writable)):
+        if is_whole_system(path):
+            raise UsageError(f"{option}{path} is the whole system.", hint="Name a folder in it.")
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from tf_tester.flow.run.user_files import file_of, pytest_settings, root_of
 from tf_tester.model.request import ScratchPlace, Trial
 
 _PROJECT_FILES = ("pyproject.toml", "setup.py")
-_TEST_SUFFIXES = frozenset({".py", ".rst", ".txt", ".md", NOTEBOOK})
+_TEST_SUFFIXES = (".py", ".rst", ".txt", ".md", NOTEBOOK)
 """Of files in which tests of any runner are."""
 _LAST_FAILED = ("--lf", "--last-failed")
 """pytest's own words; it has no memory here, and each cell has its own."""
@@ -121,7 +121,9 @@ def _job_of(target: Path, wanted: Runner, arguments: Sequence[str]) -> TrialJob:
         raise UsageError(f"{target.name} names a test for pytest.", hint="Give a file's test, and no --runner.")
     if wanted is Runner.SCRIPT and file.is_dir():
         raise UsageError(f"{target} is a folder, not a script.", hint="Give its files, or --runner pytest.")
-    if file.is_dir() and not any(path.suffix in _TEST_SUFFIXES for path in file.rglob("*")):
+    # Not `rglob`: a folder that vanishes meanwhile ends it.
+    names = (name for _, folders, names in os.walk(file) for name in (*folders, *names))
+    if file.is_dir() and not any(name.endswith(_TEST_SUFFIXES) for name in names):
         raise UsageError(f"{target} has no test files.", hint="pytest takes test_*.py and *_test.py; or give a script.")
     if wanted is not Runner.AUTO:
         return TrialJob(wanted, (target,))
