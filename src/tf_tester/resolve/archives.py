@@ -29,7 +29,7 @@ _CHUNK = 1024 * 1024
 def unpack(archive: Path, name: str, place: Path) -> Path:
     """Return the one folder in an archive, or the new folder `place`, in which its files are then.
 
-    Files, folders and links that lead nowhere but below themselves are made, nothing else. Raises `BuildFailed`.
+    Files, folders and links that lead nowhere but within that folder are made, nothing else. Raises `BuildFailed`.
     """
     place.mkdir()
     try:
@@ -88,11 +88,12 @@ def _untar(archive: Path, place: Path) -> None:
                 stream = packed.extractfile(member)
                 assert stream is not None
                 _write(stream, target, program=bool(member.mode & _PROGRAM))
-            elif member.issym() and _leads_down(member.linkname):
-                _make_folder(target.parent)
-                target.symlink_to(member.linkname)
+            elif member.issym():
+                _link(member.linkname, target, place)
+            elif member.islnk():
+                _name_again(member.linkname, target, place)
             else:
-                raise BadWheel(f"{member.name!r} is no file and no folder, or leads out of it")
+                raise BadWheel(f"{member.name!r} is no file, no folder and no link")
         _read_to_end(packed, archive)
 
 
@@ -128,9 +129,34 @@ def _target(place: Path, name: str) -> Path | None:
     return place.joinpath(*parts)
 
 
-def _leads_down(link: str) -> bool:
-    path = PurePosixPath(link)
-    return bool(link) and not path.is_absolute() and ".." not in path.parts and "\\" not in link
+def _link(link: str, target: Path, place: Path) -> None:
+    """Make a link that leads nowhere but within the archive's own folder. Raises `BadWheel`.
+
+    Upwards it may go at its beginning alone, and by no more than the folders that it lies in, all real ones: behind
+    another link `..` is another place than it says.
+    """
+    name, path = target.relative_to(place), PurePosixPath(link)
+    up = next((number for number, part in enumerate(path.parts) if part != ".."), len(path.parts))
+    leaves = up > max(0, len(name.parts) - 2) or ".." in path.parts[up:]
+    if not link or path.is_absolute() or "\\" in link or leaves:
+        raise BadWheel(f"the link {str(name)!r} leads to {link!r}, out of the archive's own folder")
+    _make_folder(target.parent)
+    if up and _is_behind_a_link(target, place):
+        raise BadWheel(f"the link {str(name)!r} lies behind another one, and leads to {link!r}")
+    target.symlink_to(link)
+
+
+def _name_again(other: str, target: Path, place: Path) -> None:
+    """Give a file of the archive that is there by now a second name. Raises `BadWheel`."""
+    file = _target(place, other)
+    if file is None or file.is_symlink() or not file.is_file() or _is_behind_a_link(file, place):
+        raise BadWheel(f"{str(target.relative_to(place))!r} is a second name of {other!r}, which is no file before it")
+    _make_folder(target.parent)
+    target.hardlink_to(file)
+
+
+def _is_behind_a_link(path: Path, place: Path) -> bool:
+    return path.parent.resolve() != place.resolve() / path.parent.relative_to(place)
 
 
 def _make_folder(folder: Path | None) -> None:

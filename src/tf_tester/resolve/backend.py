@@ -15,7 +15,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from tf_tester.core.wheel.build_system import BuildSystem, build_system, hook_answer
+from tf_tester.core.wheel.build_system import AddressRequired, BuildSystem, build_system, hook_answer
 from tf_tester.errors import BuildFailed
 from tf_tester.model.host.interpreter import Interpreter
 from tf_tester.model.host.world import Moved, World
@@ -139,14 +139,20 @@ def _system_of(source: Path) -> BuildSystem:
     try:
         return build_system(_text(source / "pyproject.toml"))
     except (ValueError, tomllib.TOMLDecodeError) as error:
-        raise BuildFailed(f"The pyproject.toml of {source.name} can't be used: {error}.", hint="Mend it.") from error
+        told = f"The pyproject.toml of {source.name} can't be used: {error}."
+        raise BuildFailed(told, hint=_hint(error) or "Mend it, or ask whoever made it.") from error
 
 
 def _answer(file: Path) -> tuple[str, ...]:
     try:
         return hook_answer(json.loads(_text(file) or "[]"))
     except (ValueError, RecursionError) as error:
-        raise BuildFailed(f"What the build back end requires can't be used: {error}.", hint="Ask its maker.") from error
+        told = f"What the build back end requires can't be used: {error}."
+        raise BuildFailed(told, hint=_hint(error) or "Ask its maker.") from error
+
+
+def _hint(error: Exception) -> str:
+    return error.hint if isinstance(error, AddressRequired) else ""
 
 
 def _text(file: Path) -> str:

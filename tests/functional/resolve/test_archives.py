@@ -44,6 +44,21 @@ def test_files_folders_and_links_that_lead_down_are_made(tmp_path: Path) -> None
     assert (top / "empty").is_dir()
 
 
+@pytest.mark.skipif(os.name != "posix", reason="links")
+def test_links_upwards_within_the_archive_are_made_as_pip_makes_them(tmp_path: Path) -> None:
+    members = (
+        ("six-1.0/README.md", FILE, "read me"),
+        ("six-1.0/docs/index.md", LINK, "../README.md"),
+        ("six-1.0/src/six/docs", LINK, "../../docs"),
+        ("six-1.0/src/six/late", LINK, "./../later.py"),
+        ("six-1.0/src/later.py", FILE, "x = 1"),
+        ("six-1.0/src/copy.py", HARD, "six-1.0/src/later.py"),
+    )
+    top = unpack(tar_of(tmp_path / "a", *members), "six-1.0.tar.gz", tmp_path / "place")
+    assert (top / "src/six/docs/index.md").read_text() == "read me"
+    assert (top / "src/six/late").read_text() == (top / "src/copy.py").read_text() == "x = 1"
+
+
 @pytest.mark.parametrize(
     "members",
     [
@@ -52,7 +67,16 @@ def test_files_folders_and_links_that_lead_down_are_made(tmp_path: Path) -> None
         [("a", LINK, ".."), ("a/out.txt", FILE, "x")],
         [("a", LINK, "/etc"), ("b", FILE, "x")],
         [("a", LINK, "b/../../.."), ("b", FOLDER, "")],
-        [("a", FILE, "x"), ("b", HARD, "a")],
+        [("a", FILE, "x"), ("b", HARD, "c")],
+        [("b", HARD, "/etc/hostname")],
+        [("b", HARD, "../../a")],
+        [("a", LINK, "/etc/hostname"), ("b", HARD, "a")],
+        [("six/a", LINK, "."), ("six/a/b", FILE, "x"), ("c", HARD, "six/a/b")],
+        [("six/a", LINK, "../b"), ("b", FILE, "x")],
+        [("six/a/b", LINK, "../../c"), ("c", FILE, "x")],
+        [("six/x/up", LINK, ".."), ("six/x/out", LINK, "up/../..")],
+        [("six/x/y/top", LINK, "../.."), ("six/x/y/top/out", LINK, "../../z")],
+        [("six/a", LINK, "b"), ("six/b/c", FOLDER, ""), ("six/a/out", LINK, "../b")],
         [("a", FIFO, "")],
         [("a", FILE, "x"), ("a", FILE, "y")],
         [("a", LINK, "b"), ("a", FILE, "x")],

@@ -1,7 +1,9 @@
 """Builds from source reach nobody, and have what they require. Skipped where this system allows no sandbox."""
 
 import contextlib
+import io
 import socket
+import tarfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -132,6 +134,18 @@ def test_a_build_that_wants_a_network_is_told_the_option(
     assert "--build-network" in run.results()["0.7"]["hint"], run.results()["0.7"]
 
 
+def with_link(sdist: bytes, name: str, target: str) -> bytes:
+    """Return a source distribution with one more member, a symbolic link."""
+    written = io.BytesIO()
+    with tarfile.open(fileobj=io.BytesIO(sdist)) as old, tarfile.open(fileobj=written, mode="w:gz") as new:
+        for member in old:
+            new.addfile(member, old.extractfile(member))
+        link = tarfile.TarInfo(name)
+        link.type, link.linkname = tarfile.SYMTYPE, target
+        new.addfile(link)
+    return written.getvalue()
+
+
 RUNS_AT_ITS_START = "import os; open({mark!r}, 'w').close()\n"
 
 
@@ -157,6 +171,48 @@ def test_what_a_back_end_asks_for_comes_from_the_index_alone(
     run = user.run("test", "check.py", "--versions", "0.7", "--allow-build", "toy", "--isolation", isolation)
     assert run.outcomes() == {"0.7": "build-failed"}, run.out
     assert "What the build back end requires can't be used" in run.results()["0.7"]["summary"]
+
+
+ADDRESS = "helper @ https://127.0.0.1:9/helper.whl"
+REFUSED_SOURCES = {
+    "address": (
+        f"The pyproject.toml of toy-0.7 can't be used: {ADDRESS!r} names an address, and what a build requires comes "
+        "from the index.",
+        "--find-links",
+    ),
+    "link": (
+        "toy-0.7.tar.gz is not unpacked: the link 'toy-0.7/src/out' leads to '../../x', out of the archive's own "
+        "folder.",
+        "Ask whoever made it.",
+    ),
+}
+
+
+@pytest.mark.parametrize("why", REFUSED_SOURCES)
+@pytest.mark.parametrize("command", ["test", "lock", "download"])
+def test_a_source_that_is_refused_is_told_in_a_sentence_with_a_hint(
+    user: User, index: Simulator, command: str, why: str
+) -> None:
+    said, hint = REFUSED_SOURCES[why]
+    name, content = make_sdist("toy", "0.7", build_requires=[ADDRESS] if why == "address" else [])
+    sdist = name, content if why == "address" else with_link(content, "toy-0.7/src/out", "../../x")
+    index.add_sdist(*sdist, upload_time=DAY)
+    user.write("check.py", "import toy\n")
+    # Without dependencies `download` brings sources as they are, and looks into none.
+    words = {"test": ["check.py"], "lock": [], "download": ["--with-deps", "-d", "wheels"]}[command]
+    run = user.run(command, *words, "--versions", "0.7", "--allow-build", "toy")
+    assert run.code != 0
+    told = " ".join((run.out + run.err).split())
+    assert said in told
+    assert hint in told
+
+
+def test_links_of_a_source_that_stay_in_it_are_as_good_as_files(user: User, index: Simulator, isolation: str) -> None:
+    runs = "assert open('src/link.py').read() == open('PKG-INFO').read()\n"
+    name, content = make_sdist("toy", "0.7", build_runs=runs)
+    index.add_sdist(name, with_link(content, "toy-0.7/src/link.py", "../PKG-INFO"), upload_time=DAY)
+    run = user.run("test", "check.py", "--versions", "0.7", "--allow-build", "toy", "--isolation", isolation)
+    assert run.outcomes() == {"0.7": "pass"}, run.results()
 
 
 def test_an_environment_of_a_build_cannot_be_changed_by_it(user: User, index: Simulator, isolation: str) -> None:

@@ -12,6 +12,12 @@ _SETUPTOOLS = "setuptools>=40.8.0"
 _LEGACY = "setuptools.build_meta:__legacy__"
 
 
+class AddressRequired(ValueError):
+    """A build requirement by its address: what that has is in no lock, and nothing promises it."""
+
+    hint = "It has to be required by name: the index may have it, or a folder of wheels (--find-links)."
+
+
 class BuildSystem(Struct, frozen=True):
     """The table `build-system`."""
 
@@ -64,5 +70,5 @@ def _from_index(text: str) -> str:
     except InvalidRequirement:
         raise ValueError(f"{text!r} is no requirement") from None
     if requirement.url is not None:
-        raise ValueError(f"{text!r} names an address, and what a build requires comes from the index")
+        raise AddressRequired(f"{text!r} names an address, and what a build requires comes from the index")
     return str(requirement)
