@@ -87,7 +87,7 @@ class LocalExecutor:
                 return process
             self._reserve_for_next(task.command.ahead, task.limits)
             try:
-                exit = self._attend(process, watch, task.timeout, started, told)
+                exit = self._attend(process, watch, task, started, told)
             finally:
                 with self._lock:
                     self._running.remove(process)
@@ -169,9 +169,9 @@ class LocalExecutor:
             assert self._launchers is not None
             return self._launchers.start(command, group.folders, streams)
 
-    def _attend(self, process: Started, watch: Watch, timeout: float | None, started: float, told: Told | None) -> Exit:
+    def _attend(self, process: Started, watch: Watch, task: "_Task", started: float, told: Told | None) -> Exit:
         try:
-            timed_out, exceeded = _wait(process, timeout, watch, told)
+            timed_out, exceeded = _wait(process, task, watch, told)
             if timed_out or exceeded is not None:
                 process.end(_GRACE if timed_out else 0.0)
             else:
@@ -353,13 +353,14 @@ def _signal_group(pid: int, number: int) -> None:
         os.kill(pid, number)
 
 
-def _wait(process: Started, timeout: float | None, watch: Watch, told: Told | None) -> tuple[bool, Exceeded | None]:
+def _wait(process: Started, task: _Task, watch: Watch, told: Told | None) -> tuple[bool, Exceeded | None]:
     """Return whether the time ran out before the end, and the limit that was exceeded before.
 
     Meanwhile what is told is taken: a program waits where nobody does.
     """
     now = time.monotonic()
-    deadline = float("inf") if timeout is None else now + timeout
+    deadline = float("inf") if task.timeout is None else now + task.timeout
+    added = 0.0
     look_at = now + watch.pause
     while True:
         if process.ended(min(look_at, deadline) - now, None if told is None else told.fileno()):
@@ -368,7 +369,10 @@ def _wait(process: Started, timeout: float | None, watch: Watch, told: Told | No
             return False, None
         now = time.monotonic()
         if now >= deadline:
-            return True, None
+            waited = 0.0 if task.command.waited is None else task.command.waited()
+            if waited <= added:
+                return True, None
+            deadline, added = deadline + waited - added, waited
         if now >= look_at:
             if (exceeded := watch.look(process.pid)) is not None:
                 return False, exceeded

@@ -1,6 +1,6 @@
 """Programs that are run, sandboxed and limited, and the machine's memory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -25,6 +25,8 @@ class Command(Struct, frozen=True):
     """What a launcher can do before it is given this command: see `Sandbox.ahead`."""
     umask: int = -1
     """-1: the caller's own."""
+    waited: Callable[[], float] | None = None
+    """Gives the seconds for which it has waited for us so far: they don't count for its time-out."""
 
 
 class Streams(Struct, frozen=True):

@@ -4,6 +4,7 @@ Python's own ways out are not relied on: filters of `tarfile` were passed by cha
 has them.
 """
 
+import io
 import lzma
 import shutil
 import tarfile
@@ -24,6 +25,8 @@ _BROKEN = (
     *(NotImplementedError, RuntimeError),
 )
 _CHUNK = 1024 * 1024
+_LENGTHS_AT = 26
+"""Where the head of a member in a zip has the lengths of its name and of its extra field."""
 
 
 def unpack(archive: Path, name: str, place: Path) -> Path:
@@ -57,12 +60,29 @@ def check_wheel(wheel: Path, name: str) -> None:
                 return stream.read(length)
 
             check_layout(members, packed.start_dir, size, read)
+            for member in members:
+                _check_content(member, stream)
     except BadWheel as error:
         raise BuildFailed(
             f"What a build requires, {name}, is refused: {error}.", hint="Ask whoever made it."
         ) from error
     except _BROKEN as error:
         raise BuildFailed(f"What a build requires, {name}, can't be read: {error}.", hint="Ask its maker.") from error
+
+
+def _check_content(member: zipfile.ZipInfo, wheel: IO[bytes]) -> None:
+    """Refuse a member that unpacks to more than its size says, which whoever unpacks it learns when it has done so."""
+    if member.compress_type != zipfile.ZIP_DEFLATED:
+        return
+    wheel.seek(member.header_offset + _LENGTHS_AT)
+    lengths = wheel.read(4)
+    wheel.seek(int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little"), io.SEEK_CUR)
+    inflating, packed, unpacked = zlib.decompressobj(-zlib.MAX_WBITS), member.compress_size, 0
+    while not inflating.eof and (piece := inflating.unconsumed_tail or wheel.read(min(_CHUNK, packed))):
+        packed -= 0 if inflating.unconsumed_tail else len(piece)
+        unpacked += len(inflating.decompress(piece, _CHUNK))
+        if unpacked > member.file_size:
+            raise BadWheel(f"{member.filename!r} unpacks to more than it says")
 
 
 def _unzip(archive: Path, place: Path) -> None:

@@ -14,6 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tf_tester.core.wheel.build_system import AddressRequired, BuildSystem, build_system, hook_answer
 from tf_tester.errors import BuildFailed
@@ -41,6 +42,8 @@ class BuildTask(Struct, frozen=True):
     interpreter: Interpreter
     index: str
     """Has the build requirements."""
+    waited: Callable[[], float]
+    """Seconds for which that index has kept its callers waiting."""
 
 
 class BackEnd(Struct, frozen=True):
@@ -76,16 +79,27 @@ class BackEnd(Struct, frozen=True):
     def _install(self, task: BuildTask, environment: Path, requires: Sequence[str], constraint: str) -> str:
         """Make a virtual environment with these requirements in a folder; return why not, or nothing."""
         words = ["venv", "--no-project", "--allow-existing", "--python", str(task.interpreter.path), str(environment)]
-        done = self.uv.run(words, cwd=environment, index=task.index)
-        if done.returncode == 0 and requires:
+        built, told = self._run_uv(words, environment, task)
+        if built and requires:
             # What is copied is nobody else's, even where no sandbox keeps a build from changing it.
             words = ["pip", "install", "--no-build", "--link-mode", "copy", "--python", str(_python(environment))]
             if constraint:
                 limits = environment / "constraints.txt"
                 limits.write_text(constraint, encoding="ascii")
                 words += ["--constraints", str(limits)]
-            done = self.uv.run([*words, "--", *requires], cwd=environment, index=task.index)
-        return (done.stderr or "uv says nothing") if done.returncode else ""
+            built, told = self._run_uv([*words, "--", *requires], environment, task)
+        return "" if built else told or "uv says nothing"
+
+    def _run_uv(self, words: Sequence[str], environment: Path, task: BuildTask) -> tuple[bool, str]:
+        """Return whether uv has done it, and what it said: what it unpacks is a stranger's."""
+        command = replace(self.uv.command(words, cwd=environment, index=task.index), waited=task.waited)
+        with self.fresh("streams") as streams:
+            self.uv.check_not_stopped()
+            try:
+                end, told = self.confinement.run_ours(command, streams, scratch=(environment,))
+            finally:
+                self.uv.check_not_stopped()
+        return end.code == 0, told
 
     def _call(
         self, hook: str, system: BuildSystem, task: BuildTask, environment: Path, home: Path, result: Path

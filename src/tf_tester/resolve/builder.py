@@ -136,7 +136,7 @@ class Builder:
 
     def _build(self, source: Path, out: Path, interpreter: Interpreter, name: str) -> None:
         view = QuestionView(interpreter, None, lambda _name: False, self._metadata.read, serves_files=True)
-        task = BuildTask(source, _SEEN_AT / source.name, out, interpreter, self._loopback.url(view))
+        task = BuildTask(source, _SEEN_AT / source.name, out, interpreter, self._loopback.url(view), view.waits.seconds)
         try:
             first_told = ""
             for constraint in _ATTEMPTS:

@@ -7,7 +7,8 @@ which are shown as the wheels they will become, (c) with metadata, also where th
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,31 @@ from tf_tester.ports.resolve import LocalWheel
 
 if TYPE_CHECKING:
     from tf_tester.resolve.loopback_server import Server
+
+
+class Waits:
+    """Adds up for how long at least one of many threads was within the block."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._within = 0
+        self._since = self._past = 0.0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._within:
+                self._since = time.monotonic()
+            self._within += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._within -= 1
+            if not self._within:
+                self._past += time.monotonic() - self._since
+
+    def seconds(self) -> float:
+        with self._lock:
+            return self._past + (time.monotonic() - self._since if self._within else 0.0)
 
 
 class QuestionView(Struct, eq=False):
@@ -73,6 +99,8 @@ class QuestionView(Struct, eq=False):
     """METADATA that was asked for, by project and version."""
     artifacts: dict[str, Artifact] = field(default_factory=dict)
     """By SHA-256: what the pages of this view hold, so that nothing else is ever fetched."""
+    waits: Waits = field(default_factory=Waits)
+    """While whoever asks waits for us."""
 
 
 class LoopbackIndex:
@@ -114,6 +142,10 @@ class LoopbackIndex:
         if view is None or len(parts) < 3:
             return 404, "text/plain", b"no such view"
         view.asked = True
+        with view.waits:
+            return self._answer(view, parts)
+
+    def _answer(self, view: QuestionView, parts: Sequence[str]) -> tuple[int, str, bytes | Path]:
         try:
             if parts[1] == "simple":
                 return 200, JSON_TYPE, self._page(view, parts[2])
@@ -171,7 +203,7 @@ class LoopbackIndex:
         if view.serves_files:
             from tf_tester.resolve.archives import check_wheel  # few runs build
 
-            # uv installs it without any limits: they are the sandbox's.
+            # What it would unpack to on the disk is seen too late: uv does so in a folder that all builds share.
             wheel = self._fetcher.fetch(artifact)
             check_wheel(wheel, artifact.filename)
             return 200, "application/octet-stream", wheel

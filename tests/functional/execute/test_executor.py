@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,10 +57,11 @@ class Bench:
         name: str = "a",
         limits: Limits = NONE,
         told: Path | None = None,
+        waited: Callable[[], float] | None = None,
     ) -> Exit:
         words = (sys.executable, "-c", textwrap.dedent(body), str(self.folder))
         return self.executor.run(
-            Command(words, env or {}, self.folder),
+            Command(words, env or {}, self.folder, waited=waited),
             stdout=self.folder / f"{name}.out",
             stderr=self.folder / f"{name}.err",
             timeout=timeout,
@@ -222,6 +223,13 @@ def test_one_that_does_not_listen_is_killed(bench: Bench, monkeypatch: pytest.Mo
 
 def test_a_timeout_of_nothing_ends_it_at_once(bench: Bench) -> None:
     assert bench.run("import time; time.sleep(1000)", timeout=0.0).timed_out
+
+
+def test_what_a_program_has_waited_for_us_is_not_its_own_time(bench: Bench) -> None:
+    assert not bench.run("print(1)", timeout=0.0, waited=lambda: 1000.0).timed_out
+    figures = iter((0.001, 0.002, 0.002))
+    assert bench.run("import time; time.sleep(1000)", timeout=0.0, waited=lambda: next(figures)).timed_out
+    assert next(figures, None) is None
 
 
 def test_a_timeout_may_be_longer_than_the_kernel_can_wait(bench: Bench) -> None:

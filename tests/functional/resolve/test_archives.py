@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.wheels import make_wheel
 from tf_tester.errors import BuildFailed
-from tf_tester.resolve.archives import unpack
+from tf_tester.resolve.archives import check_wheel, unpack
 
 
 def tar_of(path: Path, *members: tuple[str, bytes, str]) -> Path:
@@ -112,3 +113,17 @@ def test_an_archive_is_read_to_its_sum_before_it_is_believed(tmp_path: Path) -> 
         archive.write_bytes(content)
         with pytest.raises(BuildFailed, match="is not an archive that can be read"):
             unpack(archive, "six-1.0.tar.gz", tmp_path / f"place{number}")
+
+
+@pytest.mark.parametrize("told", ["what it is", "less"])
+def test_a_wheel_that_unpacks_to_more_than_it_says_is_refused_before(tmp_path: Path, told: str) -> None:
+    """uv learns it when all of it is on the disk."""
+    name, content = make_wheel("helper", "1.0", files={"zeros": bytes(3_000_000)})
+    if told == "less":
+        content = content.replace((3_000_000).to_bytes(4, "little"), (10).to_bytes(4, "little"))
+    (tmp_path / name).write_bytes(content)
+    if told == "less":
+        with pytest.raises(BuildFailed, match="'zeros' unpacks to more than it says"):
+            check_wheel(tmp_path / name, name)
+    else:
+        check_wheel(tmp_path / name, name)

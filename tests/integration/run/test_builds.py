@@ -226,7 +226,7 @@ def test_an_environment_of_a_build_cannot_be_changed_by_it(user: User, index: Si
 
 
 def test_what_a_build_requires_is_no_bomb(user: User, index: Simulator, isolation: str) -> None:
-    """It is installed before the build, where nothing limits it."""
+    """It is refused before it is installed: what that would take is not waited for."""
     index.add_wheel(*make_wheel("helper", "1.0", files={"zeros": bytes(80 << 20)}), upload_time=DAY)
     index.add_sdist(*make_sdist("toy", "0.7", build_requires=["helper"]), upload_time=DAY)
     run = user.run("test", "check.py", "--versions", "0.7", "--allow-build", "toy", "--isolation", isolation)
