@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.pythons import running
+from tests.waiting import until
 from tf_tester.errors import BuildEnded
 from tf_tester.execute.local import LocalExecutor
 from tf_tester.model.host.limits import Limits
@@ -32,13 +34,12 @@ class ShellAsUv(Uv):
         return Command(("/bin/sh", "-c", self._line), {"PATH": os.defpath}, cwd)
 
 
-def build(folder: Path, line: str, **held: Any) -> None:
+def build(uv: Uv, folder: Path, executor: LocalExecutor, **held: Any) -> None:
     (folder / "source").mkdir()
     (folder / "out").mkdir()
-    confinement = Confinement(LocalExecutor(), NoSandbox, held.get("limits", Limits()), held.get("timeout"))
-
+    confinement = Confinement(executor, NoSandbox, held.get("limits", Limits()), held.get("timeout"))
     task = BuildTask(folder / "source", folder / "source", folder / "out", running(), "http://127.0.0.1:9", lambda: 0.0)
-    BackEnd(ShellAsUv(folder / "uv", line), confinement, lambda _word: _Folder(folder)).build(task, "")
+    BackEnd(uv, confinement, lambda _word: _Folder(folder)).build(task, "")
 
 
 class _Folder(TemporaryDirectory[str]):
@@ -62,4 +63,16 @@ def test_what_is_installed_for_a_build_has_its_limits_and_its_time(
     tmp_path: Path, line: str, held: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(BuildEnded, match=said):
-        build(tmp_path, line, **held)
+        build(ShellAsUv(tmp_path / "uv", line), tmp_path, LocalExecutor(), **held)
+
+
+def test_who_stops_it_ends_what_is_installed_for_a_build(tmp_path: Path) -> None:
+    """As Ctrl-C does: `stop` of uv first, so that what has ended is no failure."""
+    uv, executor = ShellAsUv(tmp_path / "uv", "touch begun; exec sleep 600"), LocalExecutor()
+    with ThreadPoolExecutor(1) as pool:
+        built = pool.submit(build, uv, tmp_path, executor)
+        until(lambda: any(tmp_path.glob("*/begun")))
+        uv.stop()
+        executor.stop()
+        with pytest.raises(InterruptedError):
+            built.result()
