@@ -14,6 +14,8 @@ from tf_tester.errors import OurFailure
 from tf_tester.model.host.abilities import Ability, StoreFacts
 
 _TIMEOUT_S = 30.0
+_PROBE = ".tf-tester-probe-"
+"""How begins the name of what is made to try something; the process's number and chance follow."""
 
 
 def abilities(store: Path) -> list[Ability]:
@@ -113,15 +115,30 @@ def _nearest(folder: Path) -> Path:
 
 
 def _scratch(store: Path) -> "tempfile.TemporaryDirectory[str]":
+    """Return a new folder on the store's disk; where there is no store yet, in the nearest folder above it."""
+    place = _nearest(store)
+    _sweep(place)
     try:
-        return tempfile.TemporaryDirectory(prefix=".tf-tester-probe-", dir=_nearest(store))
+        return tempfile.TemporaryDirectory(prefix=f"{_PROBE}{os.getpid()}-", dir=place)
     except OSError:
         return tempfile.TemporaryDirectory(prefix="tf-tester-probe-")
 
 
+def _sweep(place: Path) -> None:
+    """Remove what processes left there that were killed while they tried something."""
+    from tf_tester.execute.strays import alive
+
+    for left in place.glob(f"{_PROBE}*-*"):
+        process = left.name.removeprefix(_PROBE).partition("-")[0]
+        if process.isdecimal() and not alive(int(process)):
+            with suppress(OSError):
+                left.unlink() if left.is_symlink() or left.is_file() else shutil.rmtree(left)
+
+
 def _tries_hard_link(place: Path) -> bool:
     """Tell whether one can be made there. Raises `OSError` where nothing can be written."""
-    first = place / f".tf-tester-probe-{os.urandom(4).hex()}"
+    _sweep(place)
+    first = place / f"{_PROBE}{os.getpid()}-{os.urandom(4).hex()}"
     second = first.with_name(first.name + "-link")
     first.touch(exist_ok=False)
     try:

@@ -1,6 +1,7 @@
 """What is tried for real; what this machine allows is not the tests' matter, that it is told is."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -21,6 +22,20 @@ NAMES = [
     "seccomp filters",
     "control groups",
 ]
+
+
+def test_what_a_killed_probe_has_left_is_swept_by_the_next(tmp_path: Path) -> None:
+    """Where there is no store yet it lies in the folder above."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    (tmp_path / f".tf-tester-probe-{ended.pid}-abcd/upper").mkdir(parents=True)
+    (tmp_path / f".tf-tester-probe-{ended.pid}-0123").touch()
+    for stays in (f".tf-tester-probe-{os.getpid()}-abcd", ".tf-tester-probe-1x-mine", "thesis"):
+        (tmp_path / stays).mkdir()
+    abilities(tmp_path / "no/store")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        [f".tf-tester-probe-{os.getpid()}-abcd", ".tf-tester-probe-1x-mine", "thesis"]
+    )
 
 
 def test_every_ability_is_available_or_says_what_failed(tmp_path: Path) -> None:
