@@ -28,6 +28,10 @@ _DOUBTED = datetime(1970, 1, 1, tzinfo=UTC)
 """When a page that was of no use is said to have come: whoever wants it next asks again, past all caches."""
 
 
+_MOST_FILES = 100_000
+"""On all pages that are kept at hand, about 100 MB: a server may be asked for more than its memory has space for."""
+
+
 class _Known(Struct, frozen=True):
     """What this process has learnt of a project."""
 
@@ -75,6 +79,8 @@ class HttpIndex:
         self._leads = leads
         self._lock = threading.Lock()
         self._known: dict[str, _Known] = {}
+        self._files = 0
+        """On the pages that are known, about."""
         self._listed: Mapping[str, int] = {}
         """Serials by project, of the list that was asked for."""
         self._announced: Mapping[str, int | None] = {}
@@ -109,7 +115,7 @@ class HttpIndex:
         if self._offline or self._url.startswith("file:"):
             return False
         with self._lock:
-            self._known.pop(project, None)
+            self._files -= _files_of(self._known.pop(project, None))
             was_kept = project not in self._asked
         key = without_credentials(self._address(project))
         cached = self._cache.get(key)
@@ -155,9 +161,16 @@ class HttpIndex:
             raise
         else:
             with self._lock:
-                self._known[project] = known
+                self._remember(project, known)
                 del self._underway[project]
             future.set_result(known)
+
+    def _remember(self, project: str, known: _Known) -> None:
+        """Keep a page at hand, and forget those that were learnt the longest ago: the cache has them still."""
+        self._files += _files_of(known) - _files_of(self._known.pop(project, None))
+        self._known[project] = known
+        while self._files > _MOST_FILES and len(self._known) > 1:
+            self._files -= _files_of(self._known.pop(next(iter(self._known))))
 
     def _learn(self, project: str) -> _Known:
         if self._url.startswith("file:"):
@@ -327,3 +340,7 @@ def _to_cache(response: PageResponse, page: ProjectPage, key: str, now: datetime
         return CachedPage(response.body, response.content_type, response.etag, now)
     body = render_json(page, lambda artifact: artifact.url)
     return CachedPage(body, JSON_TYPE, response.etag, now)
+
+
+def _files_of(known: _Known | None) -> int:
+    return 0 if known is None else 1 + len(known.page.artifacts if known.page is not None else ())

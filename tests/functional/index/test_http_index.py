@@ -122,6 +122,19 @@ def test_twenty_threads_that_want_one_page_cause_one_request(rig: Rig) -> None:
     assert rig.requests == 1
 
 
+def test_of_many_pages_only_the_latest_are_kept_at_hand(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tf_tester.index.http._MOST_FILES", 12)
+    projects = [f"toy{number}" for number in range(9)]
+    for project in projects:
+        rig.simulator.add_wheel(*make_wheel(project, "1.0"))
+        rig.simulator.add_wheel(*make_wheel(project, "2.0"))
+    index = rig.index()
+    for _ in range(2):
+        assert [len(index.page(project).artifacts) for project in projects] == [2] * 9
+        assert list(index._known) == projects[-4:]
+    assert {rig.simulator.requests[project] for project in projects} == {1}, "the others are in the cache"
+
+
 def test_a_failure_is_everybodys_who_waits_and_not_remembered(rig: Rig) -> None:
     rig.simulator.fault("toy", Status(403))
     index = rig.index()
