@@ -120,13 +120,16 @@ class Ledger:
             if needed is None or digest in needed.digests:
                 yield LedgerAnswer("name", digest, filename.encode(), "")
 
-    def learn(self, answer: "LedgerAnswer") -> bool:
-        """Take in an answer of another ledger; False: ours is as new, or it is nothing that a bundle carries."""
+    def learn(self, answer: "LedgerAnswer") -> bool | None:
+        """Take in an answer of another ledger.
+
+        False: ours is as new, or it is nothing that a bundle carries; None: it can't be read.
+        """
         row: tuple[object, ...]
         match answer.kind:
             case "page":
                 if _page_of(answer.value, answer.content_type, answer.etag, answer.at, answer.missing) is None:
-                    return False
+                    return None
                 row = (answer.key, answer.value, answer.content_type, answer.etag, answer.at, int(answer.missing))
                 statement, row = (
                     "INSERT INTO page VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (url) DO UPDATE SET "
@@ -141,8 +144,10 @@ class Ledger:
                     (answer.value.decode("utf-8", "replace"), answer.key),
                 )
             case kind:
-                if kind not in PORTABLE or KINDS[kind].read(answer.value) is None or moment_of(answer.at) is None:
+                if kind not in PORTABLE:
                     return False
+                if KINDS[kind].read(answer.value) is None or moment_of(answer.at) is None:
+                    return None
                 statement, row = (
                     "INSERT INTO memo VALUES (?, ?, ?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET "
                     "value=excluded.value, at=excluded.at, sum=excluded.sum WHERE excluded.at > memo.at",

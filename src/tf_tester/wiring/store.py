@@ -99,7 +99,7 @@ def packing(settings: Settings) -> "Iterator[BundleSource]":
 
 
 def unpack(settings: Settings, file: Path, *, files_only: bool) -> "UnpackedBundle":
-    """Take a bundle into the store. Raises `UsageError`, `OurFailure`."""
+    """Take into the store what is whole of a bundle. Raises `UsageError`, `StoreError`."""
     from tf_tester.store.bundle import read_bundle
 
     folder = StoreFolder(settings.store)

@@ -217,14 +217,18 @@ def test_a_damaged_bundle_brings_nothing_wrong(heavy: User) -> None:
     assert heavy.run("cache", "export", "b.tar").code == 0
     file = heavy.folder / "b.tar"
     content = bytearray(file.read_bytes())
-    at = content.index(b"toy_data.bin") + 200
-    content[at] ^= 1
+    content[content.index(b"toy_data.bin") + 200] ^= 1
+    content[content.index(b'"kind":"page"') + 60] ^= 1
     file.write_bytes(content)
     run = heavy.run("cache", "import", "b.tar", "--store", "other")
     assert run.code == 4
-    assert "is damaged" in run.err
+    assert re.match(r"3 files came in, .*; \d\d answers\.\n", run.out), run.out
+    assert re.search(r"b.tar is damaged. Missing .*: 1 of its 4 files, 1 of its \d+ answers \(", run.err), run.err
     assert heavy.run("cache", "verify", "--store", "other").code == 0
     assert not list((heavy.folder / "other" / "incoming").iterdir())
+    file.write_bytes(content[:-30_000])
+    run = heavy.run("cache", "import", "b.tar", "--store", "third")
+    assert (run.code, "b.tar is cut off after " in run.err) == (4, True), run.err
 
 
 def test_what_is_no_bundle_is_said(heavy: User) -> None:

@@ -248,7 +248,7 @@ def test_a_bundle_brings_nothing_else(ledger: Ledger, kind: str, value: bytes, a
 
 
 def test_a_bundle_brings_what_is_newer(ledger: Ledger, clock: Clock) -> None:
-    def learn(peak: int) -> bool:
+    def learn(peak: int) -> bool | None:
         return ledger.learn(LedgerAnswer("peak", "toy", str(peak).encode(), clock().isoformat()))
 
     assert learn(1)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from tf_tester.cli.common.options import EPILOG, GivenPath, options, settings_from
 from tf_tester.core.text.printable import printable
 from tf_tester.core.text.sizes import count_text, size_text
-from tf_tester.errors import UsageError
+from tf_tester.errors import OurFailure, UsageError
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -198,7 +198,8 @@ def import_(ctx: click.Context, /, file: Path, files_only: bool, **_: Any) -> in
     """Take in what `tf-tester cache export` has packed on another machine.
 
     Every file is hashed on its way in. Pages and locks are believed as the store's own: take them only from people
-    whom you trust, or use --files-only.
+    whom you trust, or use --files-only. Of a file that was cut off or damaged on the way all comes in that is whole;
+    the exit code is 4 then.
     """
     from tf_tester.wiring.store import unpack
 
@@ -207,6 +208,11 @@ def import_(ctx: click.Context, /, file: Path, files_only: bool, **_: Any) -> in
     there = f", {carried.were_there} already there" if carried.were_there else ""
     files, answers = count_text(carried.files, "file"), count_text(carried.answers, "answer")
     print(f"{files} came in, {size_text(carried.size)}{there}; {answers}.")
+    if carried.trouble:
+        raise OurFailure(
+            carried.trouble,
+            hint="What is whole has come in. Copy the file again, or pack it anew, and import that for the rest.",
+        )
     return 0
 
 
