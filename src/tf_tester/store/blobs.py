@@ -169,13 +169,16 @@ class BlobStore:
         return path
 
     def _put_away(self, sha256: str, found: os.stat_result) -> bool:
-        """Make a damaged file into what has arrived of it; False: it isn't there any more, or is just being brought."""
+        """Make a damaged file into what has arrived of it; False: it isn't there any more, or is just being brought.
+
+        One of which no pieces are known goes: nobody could tell what of it is right.
+        """
         path = self._path(sha256)
         with self._folder.exclusive_at_once(sha256) as is_held:
             status = _status(path)
             if not is_held or status is None or (status.st_ino, status.st_dev) != (found.st_ino, found.st_dev):
                 return False
-            if stat.S_ISREG(status.st_mode) and os.access(path, os.R_OK):
+            if stat.S_ISREG(status.st_mode) and os.access(path, os.R_OK) and self.pieces(sha256) is not None:
                 path.chmod(0o600)
                 path.replace(self.partial(sha256))
                 self.partial(sha256).with_name(f"{sha256}.part.notes").unlink(missing_ok=True)

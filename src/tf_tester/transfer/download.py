@@ -128,6 +128,8 @@ class _RunningDownload:
         """Sums of an earlier day, when the file was right."""
         self._checked: set[int] = set()
         """Pieces that are as they were then."""
+        self._earlier_in_doubt = False
+        """The file was wrong with what an earlier run had left of it."""
         self._spent: dict[str, int] = {}
         """Bytes by source, those for nothing included."""
         self._asked: dict[str, int] = {}
@@ -331,7 +333,9 @@ class _RunningDownload:
             following = self._told(Judged(right=False))
             for validators in self._validators.values():
                 validators.fresh, validators.etag = True, None
-            if len(contributors) == 1 and names in self._sources:
+            if any(one.startswith(EARLIER) for one in contributors):
+                self._earlier_in_doubt = True  # it is brought again first: nobody is named before that is over
+            elif len(contributors) == 1:
                 self._fail(names, Trouble(TroubleKind.WRONG, _WRONG))
             else:
                 self._say(names, f"together {_WRONG}")
@@ -339,6 +343,8 @@ class _RunningDownload:
             following = self._told(Judged(right=True))
             for liar in self._race.liars[suspects:]:
                 self._fail(liar, Trouble(TroubleKind.WRONG, f"{_WRONG}: with its part from others the file is right"))
+            if self._earlier_in_doubt and not self._race.liars:
+                self._say("store", "what had been fetched of it earlier was damaged: that was fetched again")
         await self._obey(following)
 
     async def _stop(self, numbers: Sequence[int]) -> None:

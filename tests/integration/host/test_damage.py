@@ -205,6 +205,7 @@ def test_a_damaged_file_is_never_handed_on(used: User, damage: Damage) -> None:
     assert run.code == 0, run.err
     assert "3 of them new" in run.out
     assert damage in (_gone, _unreadable) or "it was damaged on the disk" in run.err + run.out
+    assert "index promises" not in run.err + run.out  # nobody is blamed for it
     assert _sha256(blob) == blob.name
     assert used.run("cache", "verify").code == 0
 
