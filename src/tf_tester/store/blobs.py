@@ -153,6 +153,7 @@ class BlobStore:
                 size = os.fstat(stream.fileno()).st_size
                 os.fsync(stream.fileno())
             path = self._path(sha256)
+            self._ledger.open()  # before there is a file: without it, it would be taken for lost
             path.parent.mkdir(exist_ok=True)
             self._leases.hold(sha256)
             make_way(path)

@@ -1,5 +1,7 @@
 """What we know, in SQLite: pages, blobs, and answers worth remembering. One writer at a time, many readers."""
 
+import os
+import re
 import sqlite3
 import threading
 import zlib
@@ -20,10 +22,14 @@ from tf_tester.ports.index import CachedPage
 from tf_tester.ports.memory import Needed
 from tf_tester.store.folder import lock_of, make_way, store_errors
 from tf_tester.store.memos.carry import PORTABLE, goes_along
-from tf_tester.store.memos.salvage import is_readable, put_aside, salvage
+from tf_tester.store.memos.salvage import TABLES, is_readable, put_aside, salvage
 from tf_tester.store.memos.table import KINDS, MemoKind
 
 _VERSION = 3
+_FORGOTTEN = (
+    "Pages, locks and results are fetched or made again; forgotten is which mirrors had given wrong bytes, what an "
+    "index had shown last, who had signed, and what replicas hold: sync them before you publish. Files stay."
+)
 V = TypeVar("V")
 R = TypeVar("R")
 
@@ -58,7 +64,7 @@ class Ledger:
     ) -> None:
         """Take a database's path. `shared`: other machines may have it open, too. `now`: aware.
 
-        `tell` hears of a ledger that was damaged and made anew.
+        `tell` hears of a ledger that was damaged, lost or taken by something else, and made anew.
         """
         self._path = path
         self._shared = shared
@@ -66,6 +72,10 @@ class Ledger:
         self._tell = tell
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
+
+    def open(self) -> None:
+        """Make it, if it isn't there. Without one, files in the store mean that it was lost. Raises `StoreError`."""
+        self._do(_user_version)
 
     def get_page(self, url: str) -> CachedPage | None:
         """Return the page; None: there is none that can be read."""
@@ -291,8 +301,9 @@ class Ledger:
     def _renew(self) -> None:
         """Put a damaged database aside, unless another process has, and take what can be read into a new one."""
         self.close()
+        was = "was damaged"
         with store_errors(self._path.parent), self._opening():
-            connection = sqlite3.connect(self._path, timeout=60, isolation_level=None, check_same_thread=False)
+            connection = self._connect()
             try:
                 with closing(connection):
                     self._prepare(connection)
@@ -301,40 +312,72 @@ class Ledger:
             except sqlite3.DatabaseError as error:
                 if not _is_damage(error):
                     raise
+                if isinstance(error, _OthersDatabase):
+                    was = str(error)
             aside = put_aside(self._path)
-            connection = sqlite3.connect(self._path, timeout=60, isolation_level=None, check_same_thread=False)
+            connection = self._connect()
             with closing(connection):
                 self._prepare(connection)
                 count = salvage(aside, connection)
-        self._tell(
-            f"The ledger {self._path} was damaged: it was made anew of the {count_text(count, 'row')} "
-            f"that could be read; the damaged one is kept as {aside.name}."
-        )
+        self._tell_renewed(was, count, aside)
+
+    def _tell_renewed(self, was: str, count: int, aside: Path | None) -> None:
+        """Tell that there is a new one. `count`: rows that could be read; `aside`: where what was there is."""
+        of = f" of the {count_text(count, 'row')} that could be read. " if count else f". {_FORGOTTEN} "
+        kept = f"What was there is kept as {aside.name}." if aside else ""
+        self._tell(f"The ledger {self._path} {was}: it was made anew{of}{kept}".rstrip())
 
     def _opening(self) -> filelock.BaseFileLock:
         # SQLite's own waiting does not cover the change to WAL: of two that open a new ledger, one would fail.
         return lock_of(self._path.with_name(f"{self._path.name}.lock"))
 
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(self._path, timeout=60, isolation_level=None, check_same_thread=False)
+
     def _open(self) -> sqlite3.Connection:
-        if not is_readable(self._path):
-            with store_errors(self._path.parent), self._opening():
-                put_aside(self._path)
-        connection = sqlite3.connect(self._path, timeout=60, isolation_level=None, check_same_thread=False)
-        try:
-            with store_errors(self._path.parent), self._opening():
-                for end in ("-wal", "-shm", "-journal"):
-                    make_way(self._path.with_name(f"{self._path.name}{end}"))
+        if not self._path.parent.is_dir():  # a lock would make it
+            raise StoreError(
+                f"The ledger {self._path} can't be used: its folder isn't there.",
+                hint="Choose another folder with --store or TF_TESTER_STORE.",
+            )
+        with store_errors(self._path.parent), self._opening():
+            was, aside = self._loss(), None
+            if not is_readable(self._path):
+                aside = put_aside(self._path)
+            for end in ("-wal", "-shm", "-journal"):
+                make_way(self._path.with_name(f"{self._path.name}{end}"))
+            connection = self._connect()
+            try:
                 self._prepare(connection)
-        except BaseException:
-            connection.close()
-            raise
+            except BaseException:
+                connection.close()
+                raise
+        if was:
+            self._tell_renewed(was, 0, aside)
         return connection
+
+    def _loss(self) -> str:
+        """Return what has become of the ledger of a store that was used before; empty: it is there, or never was."""
+        try:
+            if not is_readable(self._path):
+                return "was no file"
+            is_there = self._path.exists()
+            if is_there and self._path.stat().st_size:
+                return ""
+            # A process that ends while it makes a new one leaves an empty file, and nothing in the store.
+            with os.scandir(self._path.with_name("blobs")) as blobs:
+                return ("was empty" if is_there else "was gone") if any(blobs) else ""
+        except FileNotFoundError:
+            return ""
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         # WAL needs memory that all who have it open share, so it can't be used by several machines
         # (https://sqlite.org/wal.html); a journal that is truncated can, and costs a sync more a write.
         connection.execute(f"PRAGMA journal_mode = {'TRUNCATE' if self._shared else 'WAL'}")
         connection.execute(f"PRAGMA synchronous = {'FULL' if self._shared else 'NORMAL'}")
+        tables = {str(name) for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+        if (tables or _user_version(connection)) and not tables & set(TABLES):
+            raise _OthersDatabase("was a database of something else")
         if _user_version(connection) < _VERSION:
             connection.execute("BEGIN IMMEDIATE")
             match _user_version(connection):  # asked again: another machine may have been before us
@@ -355,6 +398,10 @@ class Ledger:
                 f"The ledger {self._path} was written by another version of tf-tester.",
                 hint="Use another folder with --store, or move the ledger away: it is made anew.",
             )
+
+
+class _OthersDatabase(sqlite3.DatabaseError):
+    """A database, but no ledger; its text is a clause."""
 
 
 class LedgerPages:
@@ -419,7 +466,7 @@ def _is_whole(total: object, *words: object) -> bool:
 
 def _integrity(database: sqlite3.Connection) -> str:
     """Return what SQLite finds wrong with it; empty: nothing."""
-    for table in ("page", "blob", "memo"):
+    for table in TABLES:
         database.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()
     found = str(database.execute("PRAGMA integrity_check(1)").fetchone()[0])
     return "" if found == "ok" else found
@@ -440,8 +487,9 @@ def _drop_damaged(database: sqlite3.Connection) -> int:
 def _is_damage(error: sqlite3.Error) -> bool:
     """Tell whether an error says that the file is not what SQLite wrote."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    schema = code == sqlite3.SQLITE_ERROR and "no such" in str(error)  # a table or a column that must be there
-    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or schema
+    # A table or a column that must be there, or that the version says not to be there yet.
+    schema = code == sqlite3.SQLITE_ERROR and re.search("no such|already exists|duplicate column", str(error))
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or bool(schema) or isinstance(error, _OthersDatabase)
 
 
 def _page_of(body: object, content_type: object, etag: object, fetched: object, missing: object) -> CachedPage | None:

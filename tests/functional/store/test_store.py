@@ -507,12 +507,59 @@ def _without_table(ledger: Path) -> None:
         database.execute("DROP TABLE page")
 
 
-@pytest.mark.parametrize("damage", [_garbage, _cut, _folder, _pipe, _without_table])
+def _empty(ledger: Path) -> None:
+    os.truncate(ledger, 0)
+
+
+def _gone(ledger: Path) -> None:
+    ledger.unlink()
+
+
+def _others(ledger: Path) -> None:
+    ledger.unlink()
+    with contextlib.closing(sqlite3.connect(ledger)) as database:
+        database.execute("CREATE TABLE song (name TEXT)")
+        database.execute("PRAGMA user_version = 12")
+
+
+def _others_without_version(ledger: Path) -> None:
+    ledger.unlink()
+    with contextlib.closing(sqlite3.connect(ledger)) as database:
+        database.execute("CREATE TABLE song (name TEXT)")
+
+
+def _version(number: int) -> Callable[[Path], None]:
+    def damage(ledger: Path) -> None:
+        with contextlib.closing(sqlite3.connect(ledger)) as database:
+            database.execute(f"PRAGMA user_version = {number}")
+
+    return damage
+
+
+TOLD = {
+    _garbage: ("was damaged", 0),
+    _cut: ("was damaged", 20),
+    _without_table: ("was damaged", 200),
+    _version(0): ("was damaged", 200),
+    _version(1): ("was damaged", 200),
+    _version(2): ("was damaged", 200),
+    _folder: ("was no file", 0),
+    _pipe: ("was no file", 0),
+    _empty: ("was empty", 0),
+    _gone: ("was gone", 0),
+    _others: ("was a database of something else", 0),
+    _others_without_version: ("was a database of something else", 0),
+}
+"""What is told of the ledger, and how many rows can be read at the least."""
+
+
+@pytest.mark.parametrize("damage", TOLD)
 def test_a_damaged_ledger_is_made_anew_of_what_can_be_read(folder: StoreFolder, damage: Callable[[Path], None]) -> None:
     told: list[str] = []
     with contextlib.closing(Ledger(folder.ledger)) as ledger:
         for number in range(200):
             ledger.remember(ENTRY_POINTS, f"{number:03}", os.urandom(3000))
+    (folder.blobs / "ab").mkdir()
     damage(folder.ledger)
     for _ in range(2):
         with contextlib.closing(Ledger(folder.ledger, tell=told.append)) as ledger:
@@ -521,8 +568,24 @@ def test_a_damaged_ledger_is_made_anew_of_what_can_be_read(folder: StoreFolder, 
             assert ledger.recall(ENTRY_POINTS, "new") == b"value"
             assert ledger.get_page("nowhere") is None
             assert ledger.check() == ""
-    assert len(told) == (damage is not _folder and damage is not _pipe)
-    assert known >= (20 if damage is _cut else 200 if damage is _without_table else 0)
+    (text,) = told
+    clause, least = TOLD[damage]
+    assert text.startswith(f"The ledger {folder.ledger} {clause}: it was made anew")
+    assert ("forgotten is " in text) == (not least)
+    assert ("is kept as ledger.sqlite.damaged" in text) == (damage not in (_empty, _gone))
+    assert known >= least + 1
+
+
+@pytest.mark.parametrize("make", [Path.exists, Path.touch])
+def test_a_ledger_of_a_new_store_is_told_to_nobody(folder: StoreFolder, make: Callable[[Path], object]) -> None:
+    """Nor one in whose making a process was killed."""
+    make(folder.ledger)
+    told: list[str] = []
+    with contextlib.closing(Ledger(folder.ledger, tell=told.append)) as ledger:
+        blobs = BlobStore(folder, ledger)
+        blobs.partial(SHA256).write_bytes(CONTENT)
+        blobs.adopt(SHA256, "toy.whl", "tuna")
+    assert told == []
 
 
 def test_a_row_that_is_not_as_it_was_written_is_dropped_by_a_check(ledger: Ledger) -> None:

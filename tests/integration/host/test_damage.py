@@ -316,6 +316,18 @@ def test_a_damaged_plan_is_made_anew(used: User, name: str, damage: Damage) -> N
     _tested(used)
 
 
+def test_a_ledger_that_is_lost_is_told_once(used: User) -> None:
+    _empty(used.store / "ledger.sqlite")
+    run = used.run("versions")
+    assert "ledger.sqlite was empty: it was made anew. " in run.err
+    assert "ledger" not in used.run("versions").err
+    (used.store / "ledger.sqlite").unlink()
+    run = used.run("cache", "verify")
+    assert (run.code, "damaged ledger, mended: The ledger " in run.out) == (1, True), run.out
+    assert used.run("cache", "verify").code == 0
+    assert used.run("cache", "--store", "fresh").err == ""
+
+
 @pytest.mark.parametrize("damage", rows(_garbage))
 @pytest.mark.parametrize("name", ["ledger.sqlite", "ledger.sqlite.lock", "CACHEDIR.TAG"])
 def test_a_damaged_file_of_the_store_stops_nobody(used: User, name: str, damage: Damage) -> None:

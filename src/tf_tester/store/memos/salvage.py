@@ -11,7 +11,7 @@ from tf_tester.store.removal import remove_tree
 _LONGEST = 1 << 34
 """Bytes: what a damaged head tells may be anything."""
 _ENDS = ("", "-wal", "-shm", "-journal")
-_TABLES = ("page", "blob", "memo")
+TABLES = ("page", "blob", "memo")
 _KEYS = {"page": "url", "blob": "sha256", "memo": "kind {0}, key"}
 
 
@@ -36,7 +36,7 @@ def salvage(damaged: Path, fresh: sqlite3.Connection) -> int:
     _lengthen(damaged)
     with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(damaged)) as old:
         fresh.execute("BEGIN IMMEDIATE")
-        for table in _TABLES:
+        for table in TABLES:
             for row in _rows(old, table):
                 marks = ", ".join("?" * len(row))
                 with suppress(sqlite3.DatabaseError):  # a row that no ledger takes
