@@ -23,7 +23,12 @@ def schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"A line of a record of tf-tester, format {FORMAT}",
         "type": "object",
-        "properties": {"event": {"type": "string"}, "at": {"type": "string"}, "format": {"const": FORMAT}},
+        "properties": {
+            "event": {"type": "string"},
+            "at": {"type": "string"},
+            "format": {"const": FORMAT},
+            "crc": {"type": "integer"},
+        },
         "required": ["event", "at"],
         "allOf": [
             {

@@ -121,7 +121,7 @@ class RunFinished(Struct, frozen=True):
     interrupted: bool
     wall_s: float
     sum: int | None = None
-    """CRC-32 of the lines before this one, from the first line of the same writer on."""
+    """CRC-32 of the lines before this one, of versions whose lines had no sums of their own."""
 
 
 Event = (

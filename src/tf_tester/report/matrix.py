@@ -297,7 +297,10 @@ def _ending(report: RunReport, layout: TextLayout, advised: Sequence[Advice]) ->
     if report.wall_s:
         told.append(duration_text(report.wall_s))
     lines = [line(Span("; ".join(told), Style.STRONG))]
-    if report.interrupted:
+    if report.is_cut:
+        cut = "The record is cut off within a line: it was damaged, or the disk was full. What followed is lost."
+        lines.append(line(Span(cut, Style.ODD)))
+    elif report.interrupted:
         lines.append(line(Span("The run was interrupted.", Style.ODD)))
     if report.folder:
         lines.append(line(f"Evidence: {report.folder}"))

@@ -1,7 +1,8 @@
 """The record of a run: one JSON object a line, appended as things happen.
 
-Killed at any moment, it holds every line that was written; readers leave out a line that was cut. What a
-reader doesn't know (events and fields of later versions) it skips.
+Killed at any moment, it holds every line that was written; readers leave out a line that was cut at its end. Each line
+has a sum of all before it, by which a record that was damaged is told from one of a run that was killed. What a reader
+doesn't know (events and fields of later versions) it skips.
 """
 
 import json
@@ -48,6 +49,8 @@ EVENTS: dict[str, type[Event]] = {
     "run-finished": RunFinished,
 }
 _NAMES = {event: name for name, event in EVENTS.items()}
+_CRC = b',"crc":'
+"""The last field of each line: the CRC-32 of its writer's lines before it, and of its own text before this."""
 
 
 class RecordWriter:
@@ -72,10 +75,11 @@ class RecordWriter:
         if isinstance(event, TransferProgress):
             return
         with self._lock:
-            body = encode(replace(event, sum=self._sum) if isinstance(event, RunFinished) else event)
+            body = encode(event)
             head = {"event": _NAMES[type(event)], "at": _rfc3339(self._now())}
             opening = encode(({"format": FORMAT} if self._first else {}) | head)
-            line = opening[:-1] + b"," + body[1:] + b"\n"
+            text = opening[:-1] + b"," + body[1:-1]
+            line = b"%b%b%d}\n" % (text, _CRC, zlib.crc32(text, self._sum))
             try:
                 self._write(line)
             except OSError as error:
@@ -111,25 +115,55 @@ def read_record(path: Path) -> Iterator[Event]:
     try:
         with path.open("rb") as lines:
             written: int | None = None
-            total = 0
+            sums = _Sums()
             for line in lines:
                 entry = _decode(line)
-                if entry is not None and "format" in entry:
-                    total = 0  # another writer begins
-                before, total = total, zlib.crc32(line, total)
+                begins = entry is not None and "format" in entry
+                if not sums.fit(line, begins=begins):
+                    raise _damaged(path)
                 if entry is None:
                     continue
                 written = _format_of(path, entry, written)
                 event = _event(entry, written)
-                if isinstance(event, RunFinished) and event.sum not in (None, before):
-                    raise StoreError(
-                        f"The record {path} isn't as it was written: it was damaged, or edited.",
-                        hint="Run the tests again.",
-                    )
+                if isinstance(event, RunFinished) and event.sum not in (None, sums.before):
+                    raise _damaged(path)
                 if event is not None:
                     yield event
+            if sums.is_damaged:
+                raise _damaged(path)
     except OSError as error:
         raise StoreError(f"The record {path} can't be read: {error.strerror or error}") from error
+
+
+class _Sums:
+    """What the sums of the lines of a record say; those of earlier versions have none."""
+
+    def __init__(self) -> None:
+        self.before = 0
+        """Of the lines before the last one that was looked at."""
+        self._total = 0
+        self._summed = False
+        self.is_damaged = False
+        """A line was wrong. It is none of the record's where another writer begins behind it: that one's died there."""
+
+    def fit(self, line: bytes, *, begins: bool) -> bool:
+        """Look at the next line, and return False where one before it was damaged. `begins`: of another writer."""
+        if self.is_damaged and not begins:
+            return False
+        self.before = 0 if begins else self._total
+        self._total = zlib.crc32(line, self.before)
+        text, mark, after = line.rpartition(_CRC)
+        if begins:
+            self._summed = bool(mark)
+        is_whole = after == b"%d}\n" % zlib.crc32(text, self.before) if mark else not self._summed
+        self.is_damaged = not is_whole and line.endswith(b"\n")  # else it was cut off
+        return True
+
+
+def _damaged(path: Path) -> StoreError:
+    return StoreError(
+        f"The record {path} isn't as it was written: it was damaged, or edited.", hint="Run the tests again."
+    )
 
 
 def report_of(path: Path) -> RunReport:
@@ -139,7 +173,14 @@ def report_of(path: Path) -> RunReport:
     report = fold(read_record(path))
     if not report.run_id:
         raise UsageError(f"{path} is not a record of tf-tester.", hint="`tf-tester test --json FILE` writes one.")
-    return report
+    return replace(report, is_cut=report.interrupted and _is_cut(path))
+
+
+def _is_cut(path: Path) -> bool:
+    """Tell whether a record ends within a line. A run that is killed leaves whole ones."""
+    with path.open("rb") as lines:
+        lines.seek(-1, os.SEEK_END)
+        return lines.read(1) != b"\n"
 
 
 def encode(value: object) -> bytes:

@@ -306,6 +306,14 @@ def test_a_record_that_was_damaged_is_not_read(used: User) -> None:
             assert "isn't as it was written" in run.err
     record.write_bytes(whole + whole)
     assert used.run("show", "last").code == 0
+    *_, last = whole.splitlines(keepends=True)
+    for length in (len(whole) - len(last) // 2, len(whole) - len(last) - 5):
+        record.write_bytes(whole[:length])
+        run = used.run("show", "last")
+        assert (run.code, "The record is cut off within a line" in run.out) == (0, True), run.out + run.err
+        assert "interrupted." not in run.out
+    record.write_bytes(whole[: -len(last)])
+    assert "The run was interrupted." in used.run("show", "last").out  # nothing tells it from one that was killed
 
 
 @pytest.mark.parametrize("name", ["plan.json", "face/pyvenv.cfg"])

@@ -55,13 +55,16 @@ class RunReport(Struct, frozen=True):
     transfers: Transfers = Transfers()
     interrupted: bool = True
     """Also true of a record without an end: that run was killed, or still goes on."""
+    is_cut: bool = False
+    """The record ends within a line: it was damaged, or the disk was full."""
     exit_code: int = INTERRUPTED
     wall_s: float = 0.0
 
     def result(self, cell: Cell) -> CellResult:
         """Return the result of a cell; one that was never finished counts as interrupted: no row is missing."""
         known = self.results.get(cell.name)
-        return known or CellResult(cell.name, Outcome.INTERRUPTED, "The run ended before this cell did.")
+        ended = "The record is cut off before its result." if self.is_cut else "The run ended before this cell did."
+        return known or CellResult(cell.name, Outcome.INTERRUPTED, ended)
 
     @property
     def here(self) -> str:
