@@ -224,7 +224,7 @@ class _Layers:
         self._world.unpack(filename)
         return _layer(_name_of(sha256), sha256)
 
-    def examine(self, layers: Sequence[Layer], *, thorough: bool = False) -> Callable[[], tuple[str, ...]]:
+    def examine(self, layers: Sequence[Layer], *, unread_for: float | None = None) -> Callable[[], tuple[str, ...]]:
         return tuple
 
     def renew(self, sha256s: Sequence[str]) -> None:

@@ -160,10 +160,11 @@ class Layers(Protocol):
         """
         ...
 
-    def examine(self, layers: Sequence[Layer], *, thorough: bool = False) -> Callable[[], tuple[str, ...]]:
+    def examine(self, layers: Sequence[Layer], *, unread_for: float | None = None) -> Callable[[], tuple[str, ...]]:
         """Begin to look whether layers still are what was unpacked.
 
-        Returns what waits for that and gives the digests of those that are damaged. `thorough`: each file is read.
+        Returns what waits for that and gives the digests of those that are damaged. `unread_for`: each file is read of
+        layers that nobody has read for so many seconds, whatever the file system tells; None: that decides.
         """
         ...
 

@@ -100,8 +100,8 @@ class LayerStore:
             self._known[sha256, _place(interpreter)] = layer
         return layer
 
-    def examine(self, layers: Sequence[Layer], *, thorough: bool = False) -> Callable[[], tuple[str, ...]]:
-        return tuple if self._checks is None else self._checks.begin(layers, thorough=thorough)
+    def examine(self, layers: Sequence[Layer], *, unread_for: float | None = None) -> Callable[[], tuple[str, ...]]:
+        return tuple if self._checks is None else self._checks.begin(layers, unread_for=unread_for)
 
     def renew(self, sha256s: Sequence[str]) -> None:
         self.forget(set(sha256s))

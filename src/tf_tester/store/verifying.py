@@ -25,7 +25,7 @@ from tf_tester.store.layer_lists import (
     record_among,
 )
 from tf_tester.store.ledger import Ledger
-from tf_tester.store.memos.table import CHECKED_LAYER
+from tf_tester.store.memos.table import CHECKED_LAYER, READ_LAYER
 
 _ANEW = 30 * 86_400
 """Seconds after which a layer is read again, whatever its status: a disk can rot without a word."""
@@ -201,14 +201,18 @@ class LayerChecks:
         self._pool = ThreadPoolExecutor(2, "layer-check")
         self._looked: dict[int, tuple[Layer, Future[bool]]] = {}
         """By identity: one that is made anew meanwhile is another layer."""
+        self._being_read: dict[int, tuple[Layer, Future[bool]]] = {}
+        """Likewise, of those that were to be read."""
 
-    def begin(self, layers: Sequence[Layer], *, thorough: bool) -> Callable[[], tuple[str, ...]]:
+    def begin(self, layers: Sequence[Layer], *, unread_for: float | None = None) -> Callable[[], tuple[str, ...]]:
         """Begin to look at layers, and return what waits for it and gives the digests of those that are damaged.
 
-        `thorough`: read them, whatever the file system tells.
+        `unread_for`: read those that nobody has read for so many seconds, whatever the file system tells.
         """
-        look = self._read if thorough else self._look
-        looks = [(layer.sha256, look(layer)) for layer in layers]
+        looks = [
+            (layer.sha256, self._look(layer) if unread_for is None else self._read(layer, unread_for))
+            for layer in layers
+        ]
         return lambda: tuple(sha256 for sha256, look in looks if not look.result())
 
     def close(self) -> None:
@@ -226,8 +230,25 @@ class LayerChecks:
             known = self._looked[id(layer)] = layer, self._pool.submit(self._is_sound, layer)
         return known[1]
 
-    def _read(self, layer: Layer) -> "Future[bool]":
-        return self._pool.submit(lambda: not tree_trouble(layer, self._go_on))
+    def _read(self, layer: Layer, unread_for: float) -> "Future[bool]":
+        known = self._being_read.get(id(layer)) if unread_for else None
+        if known is None:
+            known = self._being_read[id(layer)] = layer, self._pool.submit(self._reads, layer, unread_for)
+        return known[1]
+
+    def _reads(self, layer: Layer, unread_for: float) -> bool:
+        """Read a layer, unless it was read lately and has the same files since, and tell whether it is sound."""
+        try:
+            looks, _ = _status(layer, self._go_on)
+        except OSError:
+            return False
+        known = self._ledger.recall(READ_LAYER, _key(layer))
+        if known is not None and known[0] == looks and 0 <= self._now() - known[1] < unread_for:
+            return True
+        if tree_trouble(layer, self._go_on):
+            return False
+        self._ledger.remember(READ_LAYER, _key(layer), (looks, self._now()))
+        return True
 
     def _is_sound(self, layer: Layer) -> bool:
         try:

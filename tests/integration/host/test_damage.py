@@ -4,6 +4,7 @@ import os
 import shutil
 import sqlite3
 import stat
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +15,11 @@ from _pytest.mark import ParameterSet
 from tests.integration.conftest import Run, User
 from tests.simulator import Simulator
 from tests.wheels import make_wheel
+from tf_tester.model.host.layer import Layer, Listing
+from tf_tester.ports.store import CheckedLayer
+from tf_tester.store.ledger import Ledger
+from tf_tester.store.memos.table import CHECKED_LAYER, READ_LAYER
+from tf_tester.store.verifying import _status
 
 TEST = "import toy, gear, helper\nassert (toy.spin(), gear.MAJOR, helper.WORD) == (2, 2, 'right')\n"
 
@@ -282,6 +288,50 @@ def test_what_rots_without_a_trace_is_found_after_a_crash(used: User) -> None:
         database.execute("UPDATE memo SET value = '', sum = NULL WHERE kind = 'checked-layer'")
         database.commit()
     _tested(used)
+
+
+def _rot(store: Path) -> None:
+    """Change a word in a source and its bytecode as a disk does it: nothing that the file system tells is another."""
+    tree = _of_layer(store, "*/tree")
+    for path in tree.glob("lib/*/site-packages/**/helper*.py*"):
+        status = path.stat()
+        assert b"right" in path.read_bytes()
+        _write(path, path.read_bytes().replace(b"right", b"wrong"))
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    folder = tree.parents[1]
+    looks = _status(Layer(folder.name, "helper", folder, tree, "", lambda: Listing((), ())), lambda: None)
+    with closing(Ledger(store / "ledger.sqlite")) as ledger:
+        (key,) = (key for key in ledger.keys(CHECKED_LAYER) if key.startswith(folder.name))
+        ledger.remember(CHECKED_LAYER, key, CheckedLayer(*looks, time.time()))
+
+
+def test_what_rots_without_a_trace_is_found_when_a_test_fails(used: User) -> None:
+    _rot(used.store)
+    _tested(used)
+    assert used.run("cache", "verify").code == 0
+
+
+def test_what_rots_without_a_trace_is_not_looked_for_while_tests_pass(used: User) -> None:
+    used.write("passes.py", "import helper\n")
+    _rot(used.store)
+    assert used.run("test", "passes.py", "--versions", "2.0").code == 0
+    run = used.run("cache", "verify")
+    assert (run.code, "helper.py was changed" in run.out) == (1, True), run.out
+
+
+def test_layers_are_read_once_a_day_where_tests_fail(used: User) -> None:
+    used.write("fails.py", "import helper\nassert helper.WORD == 'left'\n")
+    assert used.run("test", "fails.py", "--versions", "2.0").code == 1
+    _rot(used.store)
+    run = used.run("test", "fails.py", "--versions", "2.0")
+    assert (run.code, "had been damaged" in run.out) == (1, False)
+    with closing(Ledger(used.store / "ledger.sqlite")) as ledger:
+        for key, (looks, _) in ledger.every(READ_LAYER):
+            ledger.remember(READ_LAYER, key, (looks, time.time() - 90_000))
+    run = used.run("test", "fails.py", "--versions", "2.0")
+    assert (run.code, "had been damaged on the disk: made anew" in run.out) == (1, True), run.out
+    used.write("fails.py", TEST)
+    assert used.run("test", "fails.py", "--versions", "2.0").code == 0
 
 
 @pytest.mark.parametrize("end", ["-wal", "-shm", "-journal"])

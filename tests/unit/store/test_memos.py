@@ -61,6 +61,7 @@ SAMPLES: dict[str, list[Any]] = {
     "interpreter": ['{"é": 1}'],
     "checked": [CheckedFile(FileStatus(5, 1 << 60, 1 << 60, 7), 1, 1.5)],
     "checked-layer": [CheckedLayer(DIGEST, DIGEST, 1.5)],
+    "read-layer": [(DIGEST, 1.5)],
     "pieces": [Pieces(4 << 20, (1, 2, 3))],
     "layer-size": [4096],
     "replica": [ReplicaHead(START, "wanted", complete=True, watched={"gear": ""}, held="held")],

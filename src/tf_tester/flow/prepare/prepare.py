@@ -61,8 +61,8 @@ class Preparation(Struct):
     installed: tuple[InstalledFiles, ...] = ()
     damaged: Callable[[], tuple[str, ...]] = tuple
     """Waits until its layers were looked at, and gives the digests of those that aren't what was unpacked."""
-    reread: Callable[[], tuple[str, ...]] = tuple
-    """Reads all of its layers, and gives the same."""
+    reread: Callable[[float], tuple[str, ...]] = lambda _unread_for: ()
+    """Reads those of its layers that nobody has read for so many seconds, and gives the same."""
 
 
 class LockPolicy(Struct, frozen=True):
@@ -271,7 +271,7 @@ class Preparer:
             layers = self._layers(lock, preparation, entered)
             preparation.damaged = tuple
         read = layers
-        preparation.reread = lambda: storage.layers.examine(read, thorough=True)()
+        preparation.reread = lambda unread_for: storage.layers.examine(read, unread_for=unread_for)()
         preparation.phases["layers"] = max(0.0, clock() - started - preparation.phases["download"])
         made = clock()
         preparation.step = CellStep.UNPACKING

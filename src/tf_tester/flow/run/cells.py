@@ -1,6 +1,7 @@
 """One cell from its plan to its result."""
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import assert_never
 
@@ -22,6 +23,12 @@ from tf_tester.model.outcome import CellResult, Outcome, worst
 
 _LONGEST_NAME = 150
 """Characters of a folder's name: file systems take 255 bytes."""
+_UNREAD_FOR = {Outcome.CRASH: 0.0, Outcome.FAIL: 86_400.0, Outcome.ERROR: 86_400.0}
+"""Layers that weren't read for so many seconds are read behind such an outcome: a disk may rot without a word.
+
+One wrong bit of bytecode is a crash. Failures are many while somebody is at work on a test, and to read 20,000 files of
+1 GB takes 1.3 s of a core, and what the disk needs for it.
+"""
 
 
 def run_cell(run: Run, planned: PlannedCell, *, replay: Replay | None) -> CellResult:
@@ -106,10 +113,7 @@ def _attempt(
         failure = error
         result = CellResult(name, _outcome_in(error, preparation.step), str(error), error.hint, error.detail)
     try:
-        damaged = preparation.damaged()
-        if result.outcome is Outcome.CRASH and not damaged:
-            damaged = preparation.reread()  # one wrong bit of bytecode is a crash, and a disk may rot without a word
-        return result, failure, damaged
+        return result, failure, preparation.damaged()
     except (InterruptedError, TfTesterError):
         return result, failure, ()
 
@@ -170,7 +174,7 @@ def _try_cell(run: Run, preparation: Preparation, evidence: Path, replay: Replay
         if keep is not None:
             preparation.remarks.append(f"the environment is kept; enter it with: . {environment.scripts / 'activate'}")
     result = replace(_result(name, ran), owners=owners_of(ran.rows, preparation.installed))
-    if preparation.damaged():
+    if _is_worth_nothing(preparation, result.outcome):
         return result  # of which nothing is to be learnt
     if ran.system_peak_kib:
         services.history.peaks.learn(planned.cell.package, ran.system_peak_kib * 1024)
@@ -181,6 +185,15 @@ def _try_cell(run: Run, preparation: Preparation, evidence: Path, replay: Replay
     if replay is not None:
         replay.keep(planned, lock, result)
     return result
+
+
+def _is_worth_nothing(preparation: Preparation, outcome: Outcome) -> bool:
+    """Tell whether a cell has run on damaged layers: where a test has failed, on ones whose damage nothing shows."""
+    if not preparation.damaged() and outcome in _UNREAD_FOR:
+        with suppress(TfTesterError):
+            found = preparation.reread(_UNREAD_FOR[outcome])
+            preparation.damaged = lambda: found
+    return bool(preparation.damaged())
 
 
 def known_failures(run: Run, cell: str) -> tuple[str, ...]:

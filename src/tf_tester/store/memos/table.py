@@ -233,6 +233,8 @@ CHECKED: MemoKind[CheckedFile] = MemoKind("checked", "SHA-256 of a file", _Json(
 """What the file system told of it when it was last read and found right."""
 CHECKED_LAYER: MemoKind[CheckedLayer] = MemoKind("checked-layer", "`SHA256 PYTHON` of a layer", _Json(CheckedLayer))
 """Likewise of all the files of a layer."""
+READ_LAYER: MemoKind[tuple[str, float]] = MemoKind("read-layer", "`SHA256 PYTHON` of a layer", _Json(tuple[str, float]))
+"""What its files looked like when it was last read after a test had failed, and when that was, seconds since 1970."""
 PIECES: MemoKind[Pieces] = MemoKind("pieces", "SHA-256 of a file", _Pieces())
 FILE_DIGESTS: MemoKind[KnownDigests] = MemoKind(
     "file-digests", "absolute path of a folder", _Compressed(_Json(dict[str, tuple[FileStatus, str]]), 1)
