@@ -7,7 +7,6 @@ that asks for more gets a new one. In the sandbox it can only be read.
 import json
 import os
 import stat
-import tomllib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from importlib.resources import files
@@ -16,8 +15,8 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tf_tester.core.wheel.build_system import AddressRequired, BuildSystem, build_system, hook_answer
-from tf_tester.errors import BuildFailed
+from tf_tester.core.wheel.build_system import BuildSystem, build_system, hook_answer
+from tf_tester.errors import BuildFailed, Malformed
 from tf_tester.model.host.interpreter import Interpreter
 from tf_tester.model.host.world import Moved, World
 from tf_tester.ports.execute import Command
@@ -152,7 +151,7 @@ def _python(environment: Path) -> Path:
 def _system_of(source: Path) -> BuildSystem:
     try:
         return build_system(_text(source / "pyproject.toml"))
-    except (ValueError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, Malformed) as error:  # TOML's own is a ValueError
         told = f"The pyproject.toml of {source.name} can't be used: {error}."
         raise BuildFailed(told, hint=_hint(error) or "Mend it, or ask whoever made it.") from error
 
@@ -160,13 +159,13 @@ def _system_of(source: Path) -> BuildSystem:
 def _answer(file: Path) -> tuple[str, ...]:
     try:
         return hook_answer(json.loads(_text(file) or "[]"))
-    except (ValueError, RecursionError) as error:
+    except (ValueError, Malformed, RecursionError) as error:
         told = f"What the build back end requires can't be used: {error}."
         raise BuildFailed(told, hint=_hint(error) or "Ask its maker.") from error
 
 
 def _hint(error: Exception) -> str:
-    return error.hint if isinstance(error, AddressRequired) else ""
+    return error.hint if isinstance(error, Malformed) else ""
 
 
 def _text(file: Path) -> str:

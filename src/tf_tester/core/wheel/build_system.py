@@ -7,15 +7,11 @@ from typing import Any
 from msgspec import Struct
 from packaging.requirements import InvalidRequirement, Requirement
 
+from tf_tester.errors import Malformed
+
 _SETUPTOOLS = "setuptools>=40.8.0"
 """What PEP 517 has for trees that name nothing: with it came the back end for those."""
 _LEGACY = "setuptools.build_meta:__legacy__"
-
-
-class AddressRequired(ValueError):
-    """A build requirement by its address: what that has is in no lock, and nothing promises it."""
-
-    hint = "It has to be required by name: the index may have it, or a folder of wheels (--find-links)."
 
 
 class BuildSystem(Struct, frozen=True):
@@ -28,7 +24,7 @@ class BuildSystem(Struct, frozen=True):
 
 
 def build_system(pyproject: str) -> BuildSystem:
-    """Return what a `pyproject.toml` says; empty text: there is none. Raises `ValueError` with the reason.
+    """Return what a `pyproject.toml` says; empty text: there is none. Raises `ValueError` or `Malformed`.
 
     >>> build_system("").backend
     'setuptools.build_meta:__legacy__'
@@ -70,5 +66,9 @@ def _from_index(text: str) -> str:
     except InvalidRequirement:
         raise ValueError(f"{text!r} is no requirement") from None
     if requirement.url is not None:
-        raise AddressRequired(f"{text!r} names an address, and what a build requires comes from the index")
+        # What an address has is in no lock, and nothing promises it.
+        raise Malformed(
+            f"{text!r} names an address, and what a build requires comes from the index",
+            hint="It has to be required by name: the index may have it, or a folder of wheels (--find-links).",
+        )
     return str(requirement)

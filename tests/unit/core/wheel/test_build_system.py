@@ -3,6 +3,7 @@
 import pytest
 
 from tf_tester.core.wheel.build_system import BuildSystem, build_system, hook_answer
+from tf_tester.errors import Malformed
 
 
 def test_a_tree_that_names_nothing_is_built_by_setuptools() -> None:
@@ -30,11 +31,11 @@ def test_a_back_end_may_lie_in_the_tree() -> None:
     ],
 )
 def test_what_cannot_be_understood_is_refused(table: str, reason: str) -> None:
-    with pytest.raises(ValueError, match=reason):
+    with pytest.raises((ValueError, Malformed), match=reason):
         build_system(f"[build-system]\n{table}\n")
 
 
 @pytest.mark.parametrize("said", [{"a": 1}, "a", [None], ["--index-url=x"], ["x @ git+file:///x"]])
 def test_what_a_back_end_says_is_not_believed(said: object) -> None:
-    with pytest.raises(ValueError, match=r"no list|no requirement|names an address"):
+    with pytest.raises((ValueError, Malformed), match=r"no list|no requirement|names an address"):
         hook_answer(said)
