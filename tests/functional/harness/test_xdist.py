@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.functional.harness.bench import Bench
 
 TESTS = """
@@ -83,3 +85,35 @@ def test_only_the_wanted_tests_run_in_workers(bench: Bench) -> None:
         sys.executable, "pytest", "test_it.py", args=["-p", "xdist", "-n", "1"], only=["test_it.py::test_b"]
     )
     assert ran.statuses == {"test_it.py::test_b": "pass"}
+
+
+@pytest.mark.parametrize(
+    ("conftest", "body", "untouched"),
+    [
+        ("", "pass", True),
+        ("", "import toy", False),
+        ("", "import subprocess, sys; subprocess.run([sys.executable, '-c', 'pass'])", False),
+        ("import toy", "pass", False),
+        ("def pytest_sessionstart():\n    import os; os.system('true')", "pass", False),
+        ("def pytest_testnodedown():\n    import os; os.system('true')", "pass", False),
+    ],
+)
+def test_workers_tell_whether_they_can_have_used_the_package(
+    bench: Bench, conftest: str, body: str, untouched: bool
+) -> None:
+    bench.write(
+        toy="",
+        conftest=conftest,
+        test_it=f"import pytest\n@pytest.mark.parametrize('i', range(4))\ndef test_it(i):\n    if i == 2: {body}",
+    )
+    ran = bench.run(sys.executable, "pytest", "test_it.py", args=["-p", "xdist", "-n", "2"], watch=["toy"])
+    assert list(ran.statuses.values()) == ["pass"] * 4
+    assert ran.event("end")["untouched"] is untouched
+
+
+def test_a_worker_that_was_killed_may_have_used_the_package(bench: Bench) -> None:
+    bench.write(toy="", test_it="def test_a(): pass\ndef test_b():\n    import toy, os; os._exit(3)")
+    args = ["-p", "xdist", "-n", "1", "--max-worker-restart", "1"]
+    ran = bench.run(sys.executable, "pytest", "test_it.py", args=args, watch=["toy"])
+    assert ran.statuses == {"test_it.py::test_a": "pass", "test_it.py::test_b": "crash"}
+    assert ran.event("end")["untouched"] is False

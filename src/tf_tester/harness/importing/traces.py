@@ -15,6 +15,28 @@ class Traces:
         # `toy-stubs` and the like are read, not imported.
         self._names = [name for name in names if name.isidentifier()]
         self._children = self._getrusage(resource.RUSAGE_CHILDREN)
+        self._had_others = False
+        self._workers = []  # type: list[object]
+
+    def begin_worker(self) -> int:
+        """Return the number of a process that tells itself whether the package has left a trace in it."""
+        self._workers.append(None)
+        return len(self._workers) - 1
+
+    def end_worker(self, number: int, without_trace: object) -> None:
+        """Take its process id from a worker that has no trace, and None from any other."""
+        self._workers[number] = without_trace
+
+    def before_workers_leave(self) -> None:
+        """Look for other processes while the workers are still there to be told from them."""
+        try:
+            self._had_others = self._had_children()
+        except Exception:  # a test may have replaced anything
+            self._had_others = True
+
+    def after_workers_left(self) -> None:
+        """Begin to look for other processes anew."""
+        self._children = self._getrusage(resource.RUSAGE_CHILDREN)
 
     def none(self, found: "list[str]") -> bool:
         """Return whether none of the names was imported or loaded, and no other process could have done it.
@@ -22,6 +44,8 @@ class Traces:
         ``found`` are those that the import system has found. Where it can't be told the answer is no.
         """
         if not self._names or found or any(name in sys.modules for name in self._names):
+            return False
+        if self._had_others or None in self._workers:
             return False
         try:
             return not self._had_children() and not self._loaded()
@@ -34,7 +58,8 @@ class Traces:
             return True
         for _ in range(100):
             try:
-                return any(_read(file).strip() for file in glob.glob("/proc/self/task/*/children"))
+                children = [child for file in glob.glob("/proc/self/task/*/children") for child in _read(file).split()]
+                return not set(children).issubset(map(str, self._workers))
             except (FileNotFoundError, ProcessLookupError):
                 pass  # a thread has ended, and its children are another thread's now
         return True

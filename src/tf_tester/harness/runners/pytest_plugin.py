@@ -30,7 +30,7 @@ class Plugin:
         self._running = {}  # type: dict[str, OpenRow]
         self._inside = set()  # type: set[str]
         self._shown_warnings = WarningCollector()
-        self._receive = None  # type: Any
+        self._workers = None  # type: Any  # the module for processes of pytest-xdist, where there are any
 
     # -- before and during collection
 
@@ -83,11 +83,15 @@ class Plugin:
         from . import xdist_worker
 
         xdist_worker.prepare(node, self._session)
-        self._receive = xdist_worker.receive
+        self._workers = xdist_worker
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: "Any") -> None:
+        self._workers.end(node, self._session)
 
     def pytest_collectreport(self, report: "Any") -> None:
-        if self._receive is not None:
-            self._receive(report, self._session)
+        if self._workers is not None:
+            self._workers.receive(report, self._session)
         if report.passed or getattr(report, "tf_tester_left", False):
             return
         row = OpenRow(self._session, self._id(report.nodeid))
@@ -125,8 +129,8 @@ class Plugin:
             attach(outcome.get_result(), call.excinfo, self._session)
 
     def pytest_runtest_logreport(self, report: "Any") -> None:
-        if self._receive is not None:  # of pytest-xdist
-            self._receive(report, self._session)
+        if self._workers is not None:
+            self._workers.receive(report, self._session)
         row = self._running.get(report.nodeid)
         if row is None:
             return
@@ -161,11 +165,16 @@ class Plugin:
     def pytest_internalerror(self, excinfo: "Any") -> None:
         self._tests.stop(excinfo.value, excinfo.tb)
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: "Any") -> None:
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: "Any") -> "Any":
         why = getattr(session, "shouldfail", False) or getattr(session, "shouldstop", False)
         if why:
             self._tests.stop_after(str(why))
+        if self._workers is not None:
+            self._session.traces.before_workers_leave()
+        yield
+        if self._workers is not None:
+            self._session.traces.after_workers_left()
 
     # -- rows
 

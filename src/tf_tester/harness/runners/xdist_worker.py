@@ -5,6 +5,7 @@ An exception can be described only where it was raised. What is told travels on 
 
 import json
 import os
+import platform
 import sys
 
 import pytest
@@ -16,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+_UNTOUCHED = "tf_tester_untouched"
 PLUGIN = "_tf_tester_xdist_worker"
 _VARIABLE = "PYTEST_PLUGINS"
 _BEGIN = """
@@ -31,6 +33,7 @@ xdist_worker.begin({order!r})
 
 def prepare(node: "Any", session: "HarnessSession") -> None:
     """Have a worker begin with what is ours; one elsewhere, or with a Python that can't, begins without it."""
+    node.tf_tester_number = session.traces.begin_worker()
     if not getattr(node.gateway.spec, "popen", None):
         return
     order = dict(session.order, installed_first=sorted(session.installed_first.names))
@@ -44,6 +47,7 @@ def prepare(node: "Any", session: "HarnessSession") -> None:
 
 def begin(order: str) -> None:
     """Let the pytest that begins in this process load a plugin of ours."""
+    platform.platform()  # a worker asks for it, for which Python starts a process once: here it is not yet the user's
     kept = _KeptEvents()
     session = HarnessSession(json.loads(order), frozenset(), False, events=kept)
     sys.modules[PLUGIN] = WorkerPlugin(session, kept, os.environ.get(_VARIABLE))  # type: ignore[assignment]
@@ -59,6 +63,11 @@ def receive(report: "Any", session: "HarnessSession") -> None:
             session.events.write(event, **fields)
         if told["exception"] is not None:
             report.tf_tester_exception, report.tf_tester_traceback = told["exception"], told["traceback"]
+
+
+def end(node: "Any", session: "HarnessSession") -> None:
+    """Take from a worker that ends whether the package under test has left a trace in it."""
+    session.traces.end_worker(node.tf_tester_number, getattr(node, "workeroutput", {}).get(_UNTOUCHED))
 
 
 class _KeptEvents:
@@ -102,6 +111,11 @@ class WorkerPlugin:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: "Any", items: "list[Any]") -> None:
         choose(items, config, self._session, {item.nodeid: self._session.identify_item(item) for item in items})
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: "Any") -> None:
+        untouched = self._session.traces.none(self._session.imports.found())
+        session.config.workeroutput[_UNTOUCHED] = os.getpid() if untouched else None
 
     def _tell(self, report: "Any", excinfo: "Any") -> None:
         events = self._kept.take()
