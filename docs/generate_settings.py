@@ -41,7 +41,8 @@ The kinds of values:
   `--no-name`;
 - **list**: an array in files; in variables commas between the elements (spaces for `extra-index-url` and `find-links`);
   as a flag repeatable, names also with commas;
-- **table**: a table in files; in variables `NAME=VALUE` with commas between them; as a flag repeatable;
+- **table**: a table in files, or an array such as `["NAME=VALUE"]`, in which a name of `env` may stand alone; in
+  variables `NAME=VALUE` with commas between them, names alone first; as a flag repeatable;
 - **duration**: weeks, days, hours, minutes and seconds such as `2w`, `14d`, `36h`, `1h30m`, `90s`; in files quoted;
 - **size**: of memory `512M`, `2G` (powers of 1,024); of the store `20GB` (powers of 1,000; `20GiB` of 1,024); in files
   quoted.

@@ -99,6 +99,9 @@ class Trial(Struct, frozen=True):
     extras: tuple[str, ...] = ()
     """Of the project."""
     env: tuple[tuple[str, str], ...] = ()
+    """Variables, with their values."""
+    passed: tuple[str, ...] = ()
+    """Names of variables that the test sees as the caller has them, where they are set."""
     pythonpath: tuple[Path, ...] = ()
     timeout: float | None = None
     """Seconds for one cell."""

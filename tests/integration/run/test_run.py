@@ -520,6 +520,18 @@ def test_a_variable_that_sounds_like_a_credential_is_not_recorded(user: User) ->
     assert "fast" in recorded
 
 
+def test_a_variable_named_alone_is_the_callers_and_its_value_is_not_recorded(user: User) -> None:
+    user.write("check.py", "import os\nassert os.environ['SITE'] == 'hunter2'\nassert 'UNSET' not in os.environ\n")
+    words = ("test", "check.py", "--versions", "2.0", "--env", "SITE", "--env", "UNSET")
+    run = user.run(*words, env={"SITE": "hunter2"})
+    assert run.outcomes() == {"2.0": "pass"}, run.out
+    folder = next(line.removeprefix("Evidence: ") for line in run.out.splitlines() if line.startswith("Evidence:"))
+    assert not any("hunter2" in path.read_text() for path in Path(folder).rglob("*") if path.is_file())
+    assert "--env UNSET passes nothing on: it isn't set" in run.out
+    assert "--env SITE" not in run.out
+    assert user.run(*words, env={"SITE": "other"}).outcomes() == {"2.0": "fail"}, "its value counts"
+
+
 def test_the_record_is_written_where_asked(user: User) -> None:
     user.write("check.py", GOOD)
     user.run("test", "check.py", "--versions", "2.0", "--json", "record.jsonl")

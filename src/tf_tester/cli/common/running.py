@@ -95,13 +95,16 @@ def trial_of(settings: Settings, targets: tuple[Path, ...], rest: tuple[str, ...
     for path in settings.data:
         if path.exists() and not (path.is_file() or path.is_dir()):  # its content is in the key of a result
             raise UsageError(f"--data {path} is neither a file nor a folder.", hint="Name what tests are to read.")
+    passed = tuple(name for name, value in settings.env.items() if value is None)
     trial = Trial(
         targets=tuple(Path(os.path.abspath(target)) for target in targets),  # noqa: PTH100 - links keep their names
         command=rest if is_command else (),
         arguments=() if is_command else rest,
         runner=settings.runner,
         cwd=Path.cwd(),
-        env=tuple(settings.env.items()),
+        env=tuple((name, value) for name, value in settings.env.items() if value is not None),
+        passed=passed,
+        remarks=tuple(f"--env {name} passes nothing on: it isn't set" for name in passed if name not in os.environ),
         pythonpath=settings.pythonpath,
         writable=settings.writable,
         data=tuple(Path(os.path.normpath(path)) for path in settings.data),

@@ -86,7 +86,8 @@ class Settings(Struct, frozen=True):
     project: Path | None
     """May end with extras: `/home/me/tool[test]`."""
     group: tuple[str, ...]
-    env: Mapping[str, str]
+    env: Mapping[str, str | None]
+    """None: as the caller has it, where it is set."""
     pythonpath: tuple[Path, ...]
     allow_build: tuple[str, ...]
     build_network: bool
@@ -280,7 +281,7 @@ def limits(settings: Settings, *, memory: int | None) -> Limits:
 
 
 _PROJECT = r"(?ai)[A-Z0-9](?:[A-Z0-9._-]*[A-Z0-9])?"
-_ASSIGNMENT = r"(?s)([A-Za-z_][A-Za-z0-9_]*)=(.*)"
+_ASSIGNMENT = r"(?s)([A-Za-z_][A-Za-z0-9_]*)(?:=(.*))?"
 _LIMIT = r"([a-z-]+)=(.*)"
 _LIMITS = {
     str(Limit.PROCESSES): "4096",
@@ -430,10 +431,10 @@ def _requirement(value: object, place: PathBase) -> str:
     return text
 
 
-def _assignment(value: object, place: PathBase) -> tuple[str, str]:
+def _assignment(value: object, place: PathBase) -> tuple[str, str | None]:
     match = re.fullmatch(_ASSIGNMENT, value) if isinstance(value, str) and "\0" not in value else None
     if match is None:
-        raise ValueError("NAME=VALUE")
+        raise ValueError("NAME=VALUE or NAME")
     return match[1], match[2]
 
 
@@ -676,8 +677,8 @@ TABLE: tuple[Setting, ...] = (
         "env",
         _assignment,
         {},
-        "Set a variable for the test. Repeatable.",
-        "NAME=VALUE",
+        "Set a variable for the test; NAME alone: as you have it. Repeatable.",
+        "NAME[=VALUE]",
         kind="table",
         separator=_BETWEEN_ASSIGNMENTS,
     ),
@@ -784,7 +785,10 @@ def _elements(given: GivenValue) -> list[object]:
     value = given.value
     separator = given.setting.separator
     if given.level is SettingSource.ENVIRONMENT:
-        return [part for part in re.split(separator, str(value)) if part.strip()]
+        parts = re.split(separator, str(value))
+        if given.setting.kind == "table":  # a value has commas of its own, a name hasn't
+            parts = [name for part in parts for name in ([part] if "=" in part else part.split(","))]
+        return [part for part in parts if part.strip()]
     if given.level is SettingSource.FLAG and isinstance(value, tuple | list):
         # Names may be listed in one flag too; a requirement, path or assignment has commas of its own.
         if separator != "," or given.setting.completes == "path":
@@ -839,6 +843,8 @@ def _plain(value: Any, setting: Setting) -> Any:
             return display_url(value)
         case tuple():
             return [_plain(part, setting) for part in value]
+        case dict() if None in value.values():
+            return [name if part is None else f"{name}={display_url(part)}" for name, part in value.items()]
         case dict():
             return {name: display_url(part) for name, part in value.items()}
         case int() if setting.name == "memory":

@@ -168,7 +168,8 @@ def _of(row: TestRow, packages: tuple[str, ...], remarks: tuple[str, ...]) -> It
             elif module.replace("_", "-") not in packages:
                 yield f"--with {module} may bring the module {module}; of your own it is found with --pythonpath FOLDER"
     for name in dict.fromkeys(_unset_variables(row, text)):
-        yield f"--env {name}=VALUE sets the variable {name}: of yours, tests have only those that are given so"
+        sets = f"--env {name}=VALUE sets the variable {name}, --env {name} passes yours on"
+        yield f"{sets}: tests have only what is given so"
     for name in (*re.findall(_PROGRAM, text), *(re.findall(_RUN_AS_A_MODULE, row.stderr) if row.exit_code else ())):
         yield f"--with {DISTRIBUTIONS.get(name, name)} may bring {name}: a cell has only what it is given"
     if (match := re.search(_NO_PROGRAM, text)) is not None:

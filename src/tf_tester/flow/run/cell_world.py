@@ -252,8 +252,7 @@ def clean_environment(
     trial: Trial, environment: Environment, places: OwnPlaces, user: str, environ: Mapping[str, str]
 ) -> dict[str, str]:
     """Return all variables a test sees: an allow-list, a private home, and what the user gave with --env."""
-    env = passed_on(environ)
-    env |= {
+    env = passed_on(environ) | {
         "PATH": os.pathsep.join((str(environment.scripts), *_SYSTEM_PATH)),
         "VIRTUAL_ENV": str(environment.folder),
         "HOME": str(places.home),
@@ -272,7 +271,12 @@ def clean_environment(
     }
     if trial.pythonpath:
         env["PYTHONPATH"] = os.pathsep.join(map(str, trial.pythonpath))
-    return env | dict(trial.env)
+    return env | asked_for(trial, environ)
+
+
+def asked_for(trial: Trial, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that the user gave with --env, and those of the caller's that are named there."""
+    return {name: environ[name] for name in trial.passed if name in environ} | dict(trial.env)
 
 
 def passed_on(environ: Mapping[str, str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from tf_tester.core.replay.key import KeyedCell, KeyedJob, KeyedPin, KeyedTrial, key_of, tree_digest
 from tf_tester.flow.prepare.services import Services
-from tf_tester.flow.run.cell_world import passed_on
+from tf_tester.flow.run.cell_world import asked_for, passed_on
 from tf_tester.flow.run.jobs import TrialJob
 from tf_tester.flow.run.user_files import UserFiles, keyed, list_files, relative
 from tf_tester.model.cell import PlannedCell
@@ -107,6 +107,7 @@ class Replay:
         """Return what is the same for every cell; None where something of it can't be told."""
         trial, execution = self._files.trial, self._services.execution
         start = str(trial.cwd)
+        environ = self._services.run.environ
         files = self._files.digest()
         if files is None:
             return None
@@ -130,7 +131,7 @@ class Replay:
             ),
             command=trial.command,
             arguments=trial.arguments,
-            variables=tuple(sorted((passed_on(self._services.run.environ) | dict(trial.env)).items())),
+            variables=tuple(sorted((passed_on(environ) | asked_for(trial, environ)).items())),
             pythonpath=tuple(relative(str(folder), start) for folder in trial.pythonpath),
             limits=execution.limits_asked,
             timeout=trial.timeout,

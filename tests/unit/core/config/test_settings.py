@@ -153,6 +153,7 @@ def test_a_switch_can_be_turned_off_again() -> None:
         ("project", ".", Path("/project/.")),
         ("env", {"A": "1", "B": 2}, {"A": "1", "B": "2"}),
         ("env", ["A=1", "B=x=y"], {"A": "1", "B": "x=y"}),
+        ("env", ["A", "B="], {"A": None, "B": ""}),
         ("allow-build", ["absl-py", ":all:"], ("absl-py", ":all:")),
         ("install-python", True, True),
         ("scratch", "memory", "memory"),
@@ -172,6 +173,7 @@ def test_files_take_the_types_of_toml(name: str, written: object, value: object)
         ("MIRROR", "tuna,./local", ("tuna", "/here/local")),
         ("WITH", "numpy<2,>=1.20, h5py[a,b],six", ("numpy<2,>=1.20", "h5py[a,b]", "six")),
         ("ENV", "A=1,2,B=3", {"A": "1,2", "B": "3"}),
+        ("ENV", "A,B, C=1,2", {"A": None, "B": None, "C": "1,2"}),
         ("REQUIREMENTS", "a.txt,/b.txt", (Path("/here/a.txt"), Path("/b.txt"))),
         ("LIMIT", "memory=4G, processes=100", DEFAULT_LIMITS | {"memory": "4G", "processes": "100"}),
         ("LIMIT", "open-files=none", DEFAULT_LIMITS | {"open-files": "none"}),
@@ -194,6 +196,7 @@ def test_variables_take_texts(variable: str, written: str, value: object) -> Non
         ("python", ("3.8,3.9", "3.10"), ("3.8", "3.9", "3.10")),
         ("with_", ("numpy<2,>=1.20",), ("numpy<2,>=1.20",)),
         ("env", ("A=1,B=2",), {"A": "1,B=2"}),
+        ("env", ("A=1", "A"), {"A": None}),
         ("requirements", ("a,b.txt",), (Path("/here/a,b.txt"),)),
         (
             "limit",
@@ -289,7 +292,7 @@ def test_a_value_of_the_wrong_kind_is_refused(name: str, value: object, must_be:
     ("sources", "beginning"),
     [
         ({"environ": {"TF_TESTER_JOBS": "²"}}, "TF_TESTER_JOBS must be a number"),
-        ({"flags": {"env": ("A",)}}, "--env must be NAME=VALUE, not 'A'"),
+        ({"flags": {"env": ("A B",)}}, "--env must be NAME=VALUE or NAME, not 'A B'"),
         ({"flags": {"limit": ("memory=lots",)}}, "--limit must be a size such as 512M"),
         ({"environ": {"TF_TESTER_LIMIT": "foo=1"}}, "TF_TESTER_LIMIT must be NAME=AMOUNT, NAME being memory,"),
         ({"user": {"jobs": 0}}, "config.toml: 'jobs' must be a number"),

@@ -9,7 +9,7 @@ from tf_tester.model.cell import Cell
 from tf_tester.model.lock import Resolution
 from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow
 
-REST = "tests have only those that are given so"
+REST = "--env MY_KEY passes yours on: tests have only what is given so"
 CELL = Cell.of("toy", "1.0", "3.11", Resolution.ERA)
 
 
@@ -44,7 +44,7 @@ def module(name: str) -> TestRow:
     ("row", "sentence"),
     [
         *(
-            (TestRow("t", Outcome.FAIL, raised), "--env MY_KEY=VALUE sets the variable MY_KEY: of yours, " + REST)
+            (TestRow("t", Outcome.FAIL, raised), "--env MY_KEY=VALUE sets the variable MY_KEY, " + REST)
             for raised in (
                 ExceptionFact("KeyError", "'MY_KEY'", "/usr/lib/python3.11/os.py", 680, "__getitem__"),
                 ExceptionFact("KeyError", "'MY_KEY'", "<frozen os>", 714, "__getitem__"),
