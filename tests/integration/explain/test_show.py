@@ -74,3 +74,13 @@ def test_a_store_without_runs_has_none_to_show(user: User) -> None:
     run = user.run("show")
     assert run.code == 2
     assert "holds no run" in run.err
+
+
+def test_of_a_search_it_advises_nothing_that_cannot_be_run(user: User) -> None:
+    user.write("check.py", "import toy\nassert False\n")
+    assert user.run("blame", "check.py", "--versions", "2.0").code == 2, "neither end passes"
+    assert "--why" not in user.run("show").out
+    assert user.run("bisect", "check.py", "--good", "1.1", "--bad", "2.0").code == 2
+    shown = user.run("show").out
+    assert "Next: `tf-tester test --why`, of one of these versions, runs more cells" in shown
+    assert "the same command with --why" not in shown

@@ -73,6 +73,11 @@ class RunReport(Struct, frozen=True):
         return str(trial.get("cwd") or "") if isinstance(trial, dict) else ""
 
     @property
+    def command(self) -> str:
+        """Return the command that asked for the run: `test`, `bisect` or `blame`."""
+        return str(self.request.get("command") or "test")
+
+    @property
     def packages(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(cell.package for cell in self.cells))
 

@@ -17,6 +17,8 @@ from tf_tester.model.outcome import CellResult, Outcome
 _COMMAND = re.compile(r"`((?:uv python install|tf-tester) [\w .@+=-]+)`")
 """Commands in a hint; others are not repeated as advice, wherever a hint may come from."""
 _MOST_INSTALLS = 3
+_WITH_WHY = {"test": "the same command with --why", "bisect": "`tf-tester test --why`, of one of these versions,"}
+"""How to ask more after each command; blame is that question itself."""
 
 
 class Advice(Struct, frozen=True):
@@ -45,11 +47,11 @@ def _advice(report: RunReport, default_package: str) -> Iterator[Advice]:
         yield Advice("", sentence)
     failed = [cell for cell in report.cells if report.result(cell).outcome.is_failure_of_the_test]
     looked_into = [cell for cell in failed if not _was_refused(report.result(cell))]
-    if looked_into:
-        yield Advice(shell_command(looked_into[0], report, default_package), "look around in that environment")
+    if looked_into and (command := shell_command(looked_into[0], report, default_package)):
+        yield Advice(command, "look around in that environment")
     kinds = [one for one in differences(report)[0] if one.row is None or not one.row.could_not_begin]
-    if any(not finding(difference, report).enough for difference in kinds):
-        yield Advice("", "the same command with --why runs more cells to find out what is to blame")
+    if report.command in _WITH_WHY and any(not finding(difference, report).enough for difference in kinds):
+        yield Advice("", f"{_WITH_WHY[report.command]} runs more cells to find out what is to blame")
     yield from _pythons(report)
     if Outcome.NO_WHEEL in outcomes:
         package = report.cells[0].package
@@ -80,7 +82,7 @@ def _pythons(report: RunReport) -> Iterator[Advice]:
 
 
 def shell_command(cell: Cell, report: RunReport, default_package: str = "") -> str:
-    """Return the command that enters the environment of a cell."""
+    """Return the command that opens a cell's environment; empty where it was made of a lock that isn't known here."""
     words = ["tf-tester", "shell", _quoted(cell.version)]
     if cell.package != default_package:
         words += ["--package", _quoted(cell.package)]
@@ -92,11 +94,14 @@ def shell_command(cell: Cell, report: RunReport, default_package: str = "") -> s
         words += ["--project", _quoted(f"{trial['project']}[{extras}]" if extras else str(trial["project"]))]
     if locks := report.request.get("locks"):
         return " ".join([*words, *(f"--locked {_quoted(str(lock))}" for lock in locks)])
-    if cell.resolution not in (Resolution.ERA, Resolution.LOCK):
+    if cell.resolution is Resolution.LOCK:
+        return ""
+    if cell.resolution is not Resolution.ERA:
         words += ["--resolve", str(cell.resolution)]
     listed = trial.get("listed") or ()
     words += [f"--requirements {_quoted(str(file))}" for file in trial.get("files") or ()]
-    for requirement in (*(trial.get("requirements") or ()), *(trial.get("direct") or ())):
+    besides = (one.text for one in cell.besides)
+    for requirement in (*besides, *(trial.get("requirements") or ()), *(trial.get("direct") or ())):
         if requirement not in listed:
             words += ["--with", _quoted(str(requirement))]
     return " ".join(words)

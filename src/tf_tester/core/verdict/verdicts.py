@@ -173,23 +173,25 @@ def _by_the_traceback(seen: _Seen) -> FailureFinding | None:
 
 
 def _unknown(seen: _Seen) -> FailureFinding:
+    report = seen.report
     near = [cell for cell in seen.passing if any(cell.package == bad.package for bad in seen.failing)]
     pointed = pointed_at(seen.row, seen.owners)
     if not near:
         nowhere = "it passes nowhere in this run"
-        lock = seen.report.locks.get(seen.failing[0].name)
+        lock = report.locks.get(seen.failing[0].name)
         pins = lock.pins if lock is not None and pointed is not None else ()
         its = [pin.version for pin in pins if pointed and canonicalize_name(pin.name) == pointed.name]
         if pointed is not None and its and pointed.name != seen.failing[0].package:
             nowhere += f"; {pointed.told(its[0])}"
-        lacked = lacked_by(seen.row, seen.report, seen.failing[0]) if seen.row is not None else ""
+        lacked = lacked_by(seen.row, report, seen.failing[0]) if seen.row is not None else ""
         if lacked and not seen.explained:
             # Other dependencies may have a module; none has a variable or a fixture of the user's.
             is_of_imports = seen.row is not None and "No module named" in seen.told
             return FailureFinding(Verdict.UNKNOWN, f"{nowhere}: {lacked}", enough=not is_of_imports)
-        nowhere += "" if seen.explained else _would_tell(seen.failing)
+        nowhere += "" if seen.explained else _would_tell(seen)
         return FailureFinding(Verdict.UNKNOWN, nowhere, enough=False)
-    told = "those that pass differ in dependencies, too" + ("" if seen.explained else ": --why tells")
+    asked = {"test": ": --why tells", "bisect": ": `tf-tester test --why` tells"}.get(report.command, "")
+    told = "those that pass differ in dependencies, too" + ("" if seen.explained else asked)
     if (compared := _compared(seen)) is not None:
         _, _, borders, python_too = compared
         hit = next((one for one in borders if pointed is not None and one.name == pointed.name), None)
@@ -201,8 +203,14 @@ def _unknown(seen: _Seen) -> FailureFinding:
     return FailureFinding(Verdict.UNKNOWN, told, enough=False)
 
 
-def _would_tell(cells: Sequence[Cell]) -> str:
+def _would_tell(seen: _Seen) -> str:
     """Return what would find out more where nothing passes: what it could be compared with."""
+    match seen.report.command:
+        case "bisect":
+            return ": a version with which it passes, or `tf-tester test --why`, would tell"
+        case "blame":
+            return ": other dependencies with which it passes, or a lock (--good), would tell"
+    cells = seen.failing
     if any(cell.resolution is Resolution.LOCK for cell in cells):
         return ": another lock beside it (--locked), with which it passes, would tell"
     return ": a version beside it (--versions) with which it passes, or --why, would tell"

@@ -88,7 +88,7 @@ def bisect(
     """
     jobs = jobs_of(trial)
     line = _line(selection, trial, services, request)
-    plan = RunPlan(selection, trial, jobs, line.page, line.cells, line.remarks)
+    plan = RunPlan(selection, trial, jobs, line.page, line.cells, line.remarks, command="bisect")
     return carry_out(plan, services, lambda run: _found(run, request, line, told))
 
 

@@ -566,7 +566,7 @@ def blame(selection: Selection, trial: Trial, services: Services, request: Blame
     # With the same Python: else that would be what differs.
     here = selection if good.interpreter is None else replace(selection, pythons=(str(good.interpreter.path),))
     bad, _, _ = _end(here, trial, services, request.bad)
-    plan = RunPlan(selection, trial, jobs, page, (good, bad), remarks)
+    plan = RunPlan(selection, trial, jobs, page, (good, bad), remarks, command="blame")
 
     def explained(run: Run) -> BlameResult:
         prober = Prober(run, repeat=request.repeat)

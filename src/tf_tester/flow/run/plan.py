@@ -25,3 +25,5 @@ class RunPlan(Struct, frozen=True):
     """How the selection was understood."""
     locks: tuple[Path, ...] = ()
     """Given locks: they are the cells, and nothing is added to what they have."""
+    command: str = "test"
+    """Who asked for it: `test`, `bisect` or `blame`."""

@@ -17,6 +17,7 @@ _SECRET = re.compile("token|secret|passw|key|credential|auth", re.IGNORECASE)
 def run_started(plan: RunPlan, services: Services, remarks: tuple[str, ...] = ()) -> RunStarted:
     """Return the event that opens the record of a run. `remarks`: those on the files of the test."""
     request = {
+        "command": plan.command,
         "isolation": services.execution.sandbox.name,
         "network": services.execution.network,
         "limits": asdict(services.execution.limits),

@@ -10,7 +10,7 @@ from tf_tester.core.outcome.report import RunReport
 from tf_tester.core.verdict.advice import advice
 from tf_tester.core.verdict.verdicts import finding
 from tf_tester.model.cause import Explanation, Verdict
-from tf_tester.model.cell import Cell
+from tf_tester.model.cell import Cell, CellRequirement
 from tf_tester.model.host.limits import Limit
 from tf_tester.model.lock import Lock, Pin, Resolution
 from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow, WarningFact
@@ -50,6 +50,11 @@ def verdict(of: RunReport) -> tuple[Verdict, str]:
     [difference] = differences(of)[0]
     found = finding(difference, of)
     return found.verdict, found.span
+
+
+def evidence_of(of: RunReport) -> str:
+    [difference] = differences(of)[0]
+    return finding(difference, of).evidence
 
 
 def test_the_same_cell_with_other_dependencies_is_a_dependency() -> None:
@@ -339,6 +344,43 @@ def test_what_a_test_lacks_everywhere_is_told_instead_of_what_more_cells_would()
     told = finding(difference, found)
     assert told.evidence.startswith("it passes nowhere in this run: --env KEY=VALUE sets the variable KEY")
     assert told.enough
+
+
+@pytest.mark.parametrize(
+    ("command", "evidence", "advised"),
+    [
+        (
+            "test",
+            ": a version beside it (--versions) with which it passes, or --why, would tell",
+            "the same command with",
+        ),
+        ("bisect", ": a version with which it passes, or `tf-tester test --why`, would tell", "`tf-tester test --why`"),
+        ("blame", ": other dependencies with which it passes, or a lock (--good), would tell", ""),
+    ],
+)
+def test_each_command_is_told_what_it_can_do(command: str, evidence: str, advised: str) -> None:
+    found = msgspec.structs.replace(report({cell("1.0"): FAIL, cell("2.0"): FAIL}), request={"command": command})
+    assert evidence_of(found) == "it passes nowhere in this run" + evidence
+    why = [one.purpose for one in advice(found) if "--why" in one.purpose]
+    assert len(why) == bool(advised)
+    assert all(one.startswith(advised) for one in why)
+
+
+@pytest.mark.parametrize(
+    ("command", "evidence"), [("test", "--why"), ("bisect", "`tf-tester test --why`"), ("blame", "")]
+)
+def test_where_dependencies_differ_too_each_command_is_told_what_tells(command: str, evidence: str) -> None:
+    found = report({cell("1.0"): FAIL, cell("2.0", "3.11"): PASS})
+    said = evidence_of(msgspec.structs.replace(found, request={"command": command}))
+    assert said == "those that pass differ in dependencies, too" + (f": {evidence} tells" if evidence else "")
+
+
+def test_the_shell_that_is_advised_opens_the_cells_own_environment() -> None:
+    of_a_lock = report({cell("1.0", resolution=Resolution.LOCK): FAIL})
+    assert not [one for one in advice(of_a_lock) if one.command]
+    pinned = report({cell("1.0").beside([CellRequirement("numpy", "1.24.0")]): FAIL})
+    commands = [one.command for one in advice(pinned) if one.command]
+    assert commands == ["tf-tester shell 1.0 --package toy --with numpy==1.24.0"]
 
 
 def test_where_nothing_was_tested_no_other_cell_tells_why() -> None:
