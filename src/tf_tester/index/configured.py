@@ -77,6 +77,9 @@ def configured_indexes(settings: Settings, environ: Mapping[str, str], known: Mi
         mirrors.append(set_for_pip)
         trusted.append(set_for_pip)
     _check_addresses(url, *extra, *(one for one in settings.find_links if "://" in one))
+    for place in settings.find_links:
+        if (path := local_place(place)) is not None and not path.exists():
+            raise ConfigError(f"--find-links: there is no file or folder {path}.", hint="Check the name.")
     extra = tuple(one for one in dict.fromkeys(one.rstrip("/") for one in extra) if one != url)
     return ConfiguredIndexes(
         authority=url,

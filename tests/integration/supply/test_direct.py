@@ -109,15 +109,20 @@ def test_each_kind_of_address_is_what_is_tested(user: User, index: Simulator, re
         ("other @ ./local-1.0-py3-none-any.whl", 3, "is local, not other"),
         ("local @ file:local-1.0-py3-none-any.whl --hash=sha256:" + "0" * 64, 3, "has none of the hashes"),
         ("local @ file:local-1.0-py3-none-any.whl#sha256=" + "0" * 64, 4, "another hash"),
-        ("./none-1.0-py3-none-any.whl", 3, "can't be read: No such file"),
+        ("./none-1.0-py3-none-any.whl", 2, "r.txt:1: there is no file none-1.0-py3-none-any.whl."),
+        ("six\n./none.tar.gz", 2, "r.txt:2: there is no file none.tar.gz."),
+        ("-e none", 2, "r.txt:1: there is no folder none."),
+        ("./hollow", 2, "hollow has no project that can be built"),
+        ("-r more.txt", 2, "more.txt:2: there is no folder none."),
+        ("six\n-c none.txt", 2, "r.txt:2: The requirements file none.txt can't be read"),
         ("old @ file:old-1.0-cp27-cp27m-win32.whl", 3, "is not for Python"),
-        ("gitted @ git+file:///nowhere@v1", 3, "There is no repository /nowhere."),
+        ("gitted @ git+file:///nowhere@v1", 2, "r.txt:1: there is no repository /nowhere."),
         (
             "gitted @ git+http://127.0.0.1:9/gitted@v1",
             4,
             "git can't bring gitted @ git+http://127.0.0.1:9/gitted@v1: fatal",
         ),
-        ("-f nowhere\nlocal", 4, "nowhere (--find-links) can't be read"),
+        ("-f nowhere\nlocal", 2, "r.txt:1: there is no file or folder nowhere."),
     ],
 )
 def test_what_is_wrong_with_an_address_is_told(user: User, requirement: str, code: int, said: str) -> None:
@@ -125,9 +130,29 @@ def test_what_is_wrong_with_an_address_is_told(user: User, requirement: str, cod
     (user.folder / filename).write_bytes(content)
     (user.folder / "old-1.0-cp27-cp27m-win32.whl").write_bytes(b"")
     user.write("r.txt", f"{requirement}\n")
+    user.write("more.txt", "six\n./none\n")
+    (user.folder / "hollow").mkdir()
     user.write("check.py", "import toy\n")
     run = user.run("test", "check.py", "--versions", "1.0", "-r", "r.txt")
     assert (run.code, said in " ".join((run.out + run.err).split())) == (code, True), run.out + run.err
+
+
+@pytest.mark.parametrize("command", [("test", "check.py", "--versions", "1.0"), ("shell", "1.0"), ("lock",)])
+@pytest.mark.parametrize("given", [("--with", "./none"), ("--project", "./none"), ("--find-links", "none")])
+def test_what_is_not_there_is_told_before_anything_runs(
+    user: User, command: tuple[str, ...], given: tuple[str, str]
+) -> None:
+    user.write("check.py", "import toy\n")
+    run = user.run(*command, *given)
+    assert (run.code, run.out) == (2, "")
+    assert run.err.startswith(f"tf-tester: error: {given[0]}: there is no "), run.err
+    assert len(run.err.splitlines()) == 2
+
+
+def test_a_file_that_is_for_other_pythons_may_be_missing(user: User) -> None:
+    user.write("r.txt", "./none-1.0-py3-none-any.whl ; python_version < '3'\n")
+    user.write("check.py", "import toy\n")
+    assert user.run("test", "check.py", "--versions", "2.0", "-r", "r.txt").code == 0
 
 
 def test_a_file_may_allow_pre_releases_and_a_line_that_cannot_be_had_is_named(user: User, index: Simulator) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
+from tf_tester.cli.common.given_places import check_links, check_project, check_reference
 from tf_tester.core.config.settings import Settings
 from tf_tester.core.index.links import display_url
 from tf_tester.core.text.parsing import parse_toml
@@ -26,7 +27,10 @@ def requested(files: tuple[Path, ...], package: str) -> "RequestedPackages":
     from tf_tester.core.select.requirements_file import RequestedPackages, read_requirements
 
     cwd = Path.cwd()
-    return read_requirements(files, package, _content, os.environ, cwd=cwd) if files else RequestedPackages()
+    try:
+        return read_requirements(files, package, _content, os.environ, cwd=cwd) if files else RequestedPackages()
+    except UsageError as error:
+        raise UsageError(seen_from(error.message, str(cwd)), hint=error.hint) from error
 
 
 def with_indexes(settings: Settings) -> Settings:
@@ -39,7 +43,7 @@ def with_indexes(settings: Settings) -> Settings:
     from tf_tester.index.configured import beside
 
     found = requested(settings.requirements, str(canonicalize_name(settings.package)))
-    links = tuple(_link(text, folder) for text, folder in found.find_links)
+    links = tuple(_link(text, place) for text, place in found.find_links)
     extra = settings.extra_index_url
     if found.extra_indexes:
         # As in pip they come to what is set otherwise.
@@ -62,11 +66,17 @@ def index_requirements(settings: Settings) -> tuple[str, ...]:
     return settings.with_
 
 
-def _link(text: str, folder: Path) -> str:
-    """Return what `--find-links` in a file means: a path from that file, or else from the current folder."""
+def _link(text: str, place: str) -> str:
+    """Return what `--find-links` at a place in a file means: a path from that file, or else from the current folder.
+
+    Raises `UsageError`.
+    """
     if "://" in text or text.startswith("file:"):
         return text
-    return str(folder.absolute() / text if (folder / text).exists() else Path.cwd() / text)
+    folder = Path(place.rpartition(":")[0]).parent
+    path = folder.absolute() / text if (folder / text).exists() else Path.cwd() / text
+    check_links(path, place)
+    return str(path)
 
 
 _FROM_PIPES: dict[Path, bytes] = {}
@@ -103,8 +113,12 @@ def with_packages(trial: Trial, settings: Settings) -> Trial:
     remarks += tuple(f"{seen_from(one, str(Path.cwd()))} {now}" for one in found.editable)
     if found.extra_indexes:
         remarks += (f"requirements files add the index {' and '.join(map(display_url, found.extra_indexes))}",)
+    if project is not None:
+        check_project(project, "--project")
     named = [text for text in settings.with_ if not is_direct(text)]
     placed = [direct_reference(text, Path.cwd()) for text in settings.with_ if is_direct(text)]
+    for reference, place in (*((one, "--with") for one in placed), *found.direct_places):
+        check_reference(reference, place)
     return replace(
         trial,
         requirements=(*named, *found.requirements, *_of_groups(settings.group, project)),

@@ -54,8 +54,10 @@ class RequestedPackages(Struct, frozen=True):
     """Names of the files with hashes."""
     direct: tuple[DirectReference, ...] = ()
     """What is named by its address, or by a path from the current folder, as pip takes it."""
-    find_links: tuple[tuple[str, Path], ...] = ()
-    """Folders and pages with files, as they are written, each with the folder of the file that names it."""
+    direct_places: tuple[tuple[DirectReference, str], ...] = ()
+    """The same, each with the file and line where it stands."""
+    find_links: tuple[tuple[str, str], ...] = ()
+    """Folders and pages with files, as they are written, each with the file and line where it stands."""
     extra_indexes: tuple[str, ...] = ()
     """Addresses."""
     places: tuple[tuple[str, str], ...] = ()
@@ -83,7 +85,8 @@ def read_requirements(
         tuple(dict.fromkeys(reader.constraints)),
         {name: tuple(sorted(found)) for name, found in reader.hashes.items()},
         tuple(dict.fromkeys(reader.sources)),
-        tuple(dict.fromkeys(reader.direct)),
+        tuple(dict.fromkeys(one for one, _ in reader.direct)),
+        tuple(reader.direct),
         tuple(dict.fromkeys(reader.find_links)),
         tuple(dict.fromkeys(reader.extra_indexes)),
         tuple(reader.places),
@@ -114,8 +117,8 @@ class _Reader:
         self.constraints: list[str] = []
         self.hashes: dict[str, set[str]] = {}
         self.sources: list[str] = []
-        self.direct: list[DirectReference] = []
-        self.find_links: list[tuple[str, Path]] = []
+        self.direct: list[tuple[DirectReference, str]] = []
+        self.find_links: list[tuple[str, str]] = []
         self.extra_indexes: list[str] = []
         self.places: list[tuple[str, str]] = []
         self.pre = False
@@ -137,13 +140,15 @@ class _Reader:
             else:
                 reading.append(self._read_one(*nested))
 
-    def _read_one(self, file: Path, is_constraint: bool) -> Iterator[tuple[Path, bool]]:
-        """Read a file; yield each that it names, and whether that has constraints, to be read before the rest."""
+    def _read_one(self, file: Path, is_constraint: bool, named_at: str = "") -> Iterator[tuple[Path, bool, str]]:
+        """Read a file; yield each that it names, whether that has constraints, and where: it comes before the rest."""
         if (file, is_constraint) in self._seen:
             return
         self._seen.add((file, is_constraint))
         try:
             text = decoded(self._read(file))
+        except UsageError as error:
+            raise UsageError(f"{named_at}: {error}" if named_at else str(error), hint=error.hint) from error
         except (UnicodeError, LookupError) as error:
             raise UsageError(
                 f"The requirements file {file} can't be read as text: {error}.", hint="Save it as UTF-8."
@@ -162,13 +167,13 @@ class _Reader:
         if demands_hashes and without:
             raise UsageError(f"{file} demands hashes, and {without[0]!r} has none.", hint="Give it one with --hash.")
 
-    def _option(self, line: str, place: str, file: Path, is_constraint: bool) -> Iterator[tuple[Path, bool]]:
+    def _option(self, line: str, place: str, file: Path, is_constraint: bool) -> Iterator[tuple[Path, bool, str]]:
         word, value = _split_option(line)
         option = _SHORT.get(word, word)
         if option in _NESTED:
-            yield file.parent / value, is_constraint or option == "--constraint"
+            yield file.parent / value, is_constraint or option == "--constraint", place
         elif option == "--find-links" and value:
-            self.find_links.append((value, file.parent))
+            self.find_links.append((value, place))
         elif option == "--pre":
             self.pre = True
         elif option == "--editable" and value:
@@ -192,7 +197,7 @@ class _Reader:
                 self.versions.append((place, without_secrets(text)))
             return True
         if reference is not None:
-            self.direct.append(reference)
+            self.direct.append((reference, place))
         else:
             (self.constraints if is_constraint else self.requirements).append(text)
             self.places.append((text, place))

@@ -94,11 +94,6 @@ def jobs_of(trial: Trial) -> tuple[TrialJob, ...]:
     for path in trial.data:
         if not path.exists():
             raise UsageError(f"There is no {path} for --data.", hint=_similar(path))
-    if trial.project is not None and not any((trial.project / name).is_file() for name in _PROJECT_FILES):
-        raise UsageError(
-            f"{trial.project} has no project that can be built.",
-            hint="--project takes a folder with a pyproject.toml or a setup.py.",
-        )
     return tuple(jobs)
 
 

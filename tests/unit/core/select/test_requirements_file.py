@@ -174,6 +174,6 @@ def test_the_hash_of_an_address_binds_and_a_constraint_is_none() -> None:
 
 def test_where_files_are_to_be_looked_for_is_read() -> None:
     found = asked("-f wheels\n--find-links=https://host/all.html\n--extra-index-url https://host/simple\nsix\n")
-    assert found.find_links == (("wheels", Path("/p")), ("https://host/all.html", Path("/p")))
+    assert found.find_links == (("wheels", "/p/r.txt:1"), ("https://host/all.html", "/p/r.txt:2"))
     assert found.extra_indexes == ("https://host/simple",)
     assert (found.pre, asked("--pre\nsix\n").pre) == (False, True)
