@@ -41,7 +41,7 @@ class HarnessSession:
         self.only = frozenset(order.get("only") or [])  # type: frozenset[str]
         self.distribution = order.get("distribution")  # type: str | None
         self.events = events or Events(order["events"])  # type: Events
-        self.installed_first = InstalledFirst(order.get("installed_first") or [])
+        self.installed_first = InstalledFirst(order.get("installed_first") or [], order.get("sources") or {})
         self.imports = ImportWatch(order.get("watch") or [], self.events)
         self.traces = Traces(order.get("watch") or [])
         self.failed_imports = FailedImports()

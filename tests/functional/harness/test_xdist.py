@@ -79,6 +79,25 @@ def test_a_worker_imports_the_project_as_it_is_installed(bench: Bench, tmp_path:
         assert ran.statuses == {"test_it.py::test_it": "pass"}
 
 
+def test_a_worker_imports_a_package_with_doctests_from_its_sources(bench: Bench, tmp_path: Path) -> None:
+    installed = tmp_path / "installed" / "toy"
+    installed.mkdir(parents=True)
+    (installed / "__init__.py").write_text("BUILT = True")
+    source = bench.write(conftest="import toy").folder / "src" / "toy"
+    source.mkdir(parents=True)
+    (source / "__init__.py").write_text('"""\n>>> BUILT\nFalse\n"""\nBUILT = False')
+    for args in ([], ["-p", "xdist", "-n", "1"]):
+        ran = bench.run(
+            sys.executable,
+            "pytest",
+            "src",
+            args=["--doctest-modules", *args],
+            installed_first=["toy"],
+            environment={"PYTHONPATH": str(installed.parent)},
+        )
+        assert ran.statuses == {"src/toy/__init__.py::toy": "pass"}
+
+
 def test_only_the_wanted_tests_run_in_workers(bench: Bench) -> None:
     bench.write(test_it="import os\ndef test_a(): pass\ndef test_b(): assert 'PYTEST_PLUGINS' not in os.environ")
     ran = bench.run(

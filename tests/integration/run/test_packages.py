@@ -121,6 +121,24 @@ def test_doctests_of_the_package_import_it_from_where_they_lie(user: User, with_
     assert (run.code, run.outcomes()) == (0, {"2.0": "pass"}), run.out
 
 
+@pytest.mark.parametrize("more", [{}, {"mine/_version.py": ""}])
+def test_doctests_of_a_src_layout_import_it_from_there_before_a_conftest_does(
+    user: User, with_pytest: None, more: dict[str, str]
+) -> None:
+    """What only the build has made is found nowhere else: then the package is imported as it is installed."""
+    files = {"mine/__init__.py": "MAJOR = 99\n", "mine/parts.py": '"""\n>>> MAJOR\n99\n"""\nfrom mine import MAJOR\n'}
+    write_project(user.folder, "mine", "0.1", files={}, built=files | more)
+    for name, text in files.items():
+        user.write(f"src/{name}", text)
+    user.write("tests/conftest.py", "import mine.parts\n")
+    user.write("tests/test_it.py", "import mine\ndef test_it(): assert 'src' in mine.__file__.split('/')\n")
+    user.write("pytest.ini", "[pytest]\ntestpaths = tests src\naddopts = --doctest-modules\n")
+    run = user.run("test", "--versions", "2.0", "--project", ".")
+    outcomes = {row["id"]: row["outcome"] for row in run.results()["2.0"]["tests"]}
+    assert outcomes["tests/test_it.py::test_it"] == ("fail" if more else "pass"), run.out
+    assert more or outcomes["src/mine/parts.py::mine.parts"] == "pass"
+
+
 def test_a_misspelt_extra_is_told(user: User) -> None:
     project(user, "mine", "0.1", extras=["fast"])
     user.write("check.py", "import mine\n")

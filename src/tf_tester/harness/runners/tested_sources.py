@@ -9,21 +9,21 @@ if TYPE_CHECKING:
     from typing import Any, Iterator
 
 
-def packages_with_tests(config: "Any", names: "frozenset[str]") -> "set[str]":
-    """Return those of some top-level packages in whose source pytest, as it is set, looks for tests.
+def packages_with_tests(config: "Any", names: "frozenset[str]") -> "dict[str, str]":
+    """Return those of some top-level packages in whose source pytest, as it is set, looks for tests, with its folder.
 
     ``config`` is what it is before the first ``conftest.py``: that may already import the package.
     """
-    found = set()  # type: set[str]
+    found = {}  # type: dict[str, str]
     options = config.known_args_namespace
     if names and not options.pyargs:  # with it, names are those of installed packages
         as_doctests = getattr(options, "doctestmodules", False)  # not there with `-p no:doctest`
         patterns = ["*.py"] if as_doctests else [one.rpartition("/")[2] for one in config.getini("python_files")]
         for file in _files(_places(config), config.getini("norecursedirs")):
-            name = _top_package(file)
+            folder, name = _top_package(file)
             if name in names and any(fnmatch(os.path.basename(file), pattern) for pattern in patterns):
-                found.add(name)
-                if found == names:
+                found.setdefault(name, folder)
+                if found.keys() == names:
                     break
     return found
 
@@ -48,9 +48,9 @@ def _files(places: "list[str]", skipped: "list[str]") -> "Iterator[str]":
             yield from (os.path.join(folder, name) for name in files if name.endswith(".py"))
 
 
-def _top_package(file: str) -> str:
-    """Return the name of the topmost package that a file is a module of; empty where it is of none."""
+def _top_package(file: str) -> "tuple[str, str]":
+    """Return where the topmost package lies that a file is a module of, and its name; empty where it is of none."""
     folder, name = os.path.dirname(file), ""
     while os.path.isfile(os.path.join(folder, "__init__.py")):
         folder, name = os.path.split(folder)
-    return name
+    return folder, name

@@ -36,11 +36,11 @@ def prepare(node: "Any", session: "HarnessSession") -> None:
     node.tf_tester_number = session.traces.begin_worker()
     if not getattr(node.gateway.spec, "popen", None):
         return
-    order = dict(session.order, installed_first=sorted(session.installed_first.names))
+    ours = session.installed_first
+    order = dict(session.order, installed_first=sorted(ours.names), sources=ours.sources)
     folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    path = session.installed_first.path
     try:
-        node.gateway.remote_exec(_BEGIN.format(folder=folder, path=path, order=json.dumps(order))).waitclose()
+        node.gateway.remote_exec(_BEGIN.format(folder=folder, path=ours.path, order=json.dumps(order))).waitclose()
     except Exception:  # what execnet raises of the other side has no common class
         return
 
