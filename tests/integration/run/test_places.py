@@ -42,5 +42,7 @@ def test_a_module_of_the_users_own_that_is_not_found_is_named_with_its_folder(us
     run = user.run("test", "c.py", "--versions", "1.0")
     assert run.code == 1
     assert "the module mine is yours, in src: --pythonpath src lets tests import it" in " ".join(run.out.split())
+    assert "verdict: unknown, it passes nowhere in this run: the module mine is yours, in src" in run.out
     assert "--with mine" not in run.out
+    assert "--why" not in run.out, "no other dependencies have it"
     assert user.run("test", "c.py", "--versions", "1.0", "--pythonpath", "src").code == 0

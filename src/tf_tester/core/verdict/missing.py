@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 
 from tf_tester.core.outcome.report import RunReport
-from tf_tester.core.select.own_modules import is_own_module
+from tf_tester.core.select.own_modules import is_own_module, missing_modules
 from tf_tester.model.cell import Cell
 from tf_tester.model.outcome import TestRow
 
+_NO_PYTEST = "pytest cannot be imported in this environment"
+"""The harness's remark."""
 _MODULE = r"No module named '([A-Za-z_][\w.]*)"
 _FIXTURE = r"fixture '(\w+)' not found"
 _MARK = r"'(\w+)' not found in `markers`"
@@ -149,8 +152,15 @@ def lacking(report: RunReport) -> tuple[str, ...]:
 
 
 def lacked_by(row: TestRow, report: RunReport, cell: Cell) -> str:
-    """Return the first of these sentences for one test in a cell; empty: it lacks nothing that is known here."""
-    return next(_of(row, report.packages, report.result(cell).remarks), "")
+    """Return the first of these sentences for one test in a cell; empty: it lacks nothing that is known here.
+
+    Of a module of the user's own it is the remark of the cell.
+    """
+    remarks = report.result(cell).remarks
+    raised = row.exception
+    modules = missing_modules(raised.type, raised.message) if raised is not None else []
+    own = (remark for remark in remarks if any(is_own_module(name, remark) for name in modules))
+    return next(chain(own, _of(row, report.packages, remarks)), "")
 
 
 def _of(row: TestRow, packages: tuple[str, ...], remarks: tuple[str, ...]) -> Iterator[str]:
@@ -183,6 +193,8 @@ def _of(row: TestRow, packages: tuple[str, ...], remarks: tuple[str, ...]) -> It
         for option, plugin in _OPTIONS.items():
             if re.search(rf"(^| ){option}(?![a-z])", text) or (option.startswith("--") and f" {option}" in text):
                 yield f"--with {plugin} brings {option}"
+    if _NO_PYTEST in row.remarks:
+        yield "--with 'pytest>=7' may bring a pytest that goes with this Python, and so does an older --python"
     yield from _of_an_earlier_pytest(f"{row.exception.type if row.exception is not None else ''}: {text}")
     if _ASYNC in text:
         yield "--with pytest-asyncio runs async tests"

@@ -186,8 +186,10 @@ def _unknown(seen: _Seen) -> FailureFinding:
         lacked = lacked_by(seen.row, report, seen.failing[0]) if seen.row is not None else ""
         if lacked and not seen.explained:
             # Other dependencies may have a module; none has a variable or a fixture of the user's.
-            is_of_imports = seen.row is not None and "No module named" in seen.told
-            return FailureFinding(Verdict.UNKNOWN, f"{nowhere}: {lacked}", enough=not is_of_imports)
+            is_own = lacked in report.result(seen.failing[0]).remarks
+            return FailureFinding(
+                Verdict.UNKNOWN, f"{nowhere}: {lacked}", enough=is_own or "No module named" not in seen.told
+            )
         nowhere += "" if seen.explained else _would_tell(seen)
         return FailureFinding(Verdict.UNKNOWN, nowhere, enough=False)
     asked = {"test": ": --why tells", "bisect": ": `tf-tester test --why` tells"}.get(report.command, "")

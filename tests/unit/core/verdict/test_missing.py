@@ -31,6 +31,13 @@ def test_what_speaks_of_no_missing_variable_names_none(raised: ExceptionFact) ->
     assert told(TestRow("t", Outcome.FAIL, raised)) == ()
 
 
+def test_a_pytest_that_this_python_cannot_import_is_told() -> None:
+    remark = "pytest cannot be imported in this environment"
+    row = TestRow("t", Outcome.ERROR, ExceptionFact("AttributeError", "__spec__"), remarks=(remark,))
+    [said] = told(row)
+    assert said.startswith("--with 'pytest>=7' may bring a pytest that goes with this Python")
+
+
 def told(*rows: TestRow) -> tuple[str, ...]:
     return lacking(RunReport(cells=(CELL,), results={CELL.name: CellResult(CELL.name, Outcome.FAIL, tests=rows)}))
 
