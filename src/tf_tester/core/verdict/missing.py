@@ -193,6 +193,11 @@ def _of(row: TestRow, packages: tuple[str, ...], remarks: tuple[str, ...]) -> It
         for option, plugin in _OPTIONS.items():
             if re.search(rf"(^| ){option}(?![a-z])", text) or (option.startswith("--") and f" {option}" in text):
                 yield f"--with {plugin} brings {option}"
+    if row.exception is not None and row.exception.type.endswith("ImportPathMismatchError"):
+        if "site-packages" in text:
+            yield "--pythonpath FOLDER, of its sources, lets tests and doctests in a package import it from there"
+        else:
+            yield "files of one name need an __init__.py beside each, or other names: pytest imports them as one module"
     if _NO_PYTEST in row.remarks:
         yield "--with 'pytest>=7' may bring a pytest that goes with this Python, and so does an older --python"
     yield from _of_an_earlier_pytest(f"{row.exception.type if row.exception is not None else ''}: {text}")

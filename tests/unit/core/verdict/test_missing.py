@@ -1,5 +1,6 @@
 """What a test lacks that could be given to it."""
 
+import msgspec.structs
 import pytest
 
 from tf_tester.core.outcome.report import RunReport
@@ -36,6 +37,19 @@ def test_a_pytest_that_this_python_cannot_import_is_told() -> None:
     row = TestRow("t", Outcome.ERROR, ExceptionFact("AttributeError", "__spec__"), remarks=(remark,))
     [said] = told(row)
     assert said.startswith("--with 'pytest>=7' may bring a pytest that goes with this Python")
+
+
+def test_files_of_one_name_are_told_to_be_the_reason() -> None:
+    raised = ExceptionFact(
+        "_pytest.pathlib.ImportPathMismatchError", "('test_a', 'x/test_a.py', PosixPath('test_a.py'))"
+    )
+    [said] = told(TestRow("t", Outcome.ERROR, raised))
+    assert said.startswith("files of one name need an __init__.py beside each, or other names")
+    installed = msgspec.structs.replace(
+        raised, message="('a.b', '/env/lib/site-packages/a/b.py', PosixPath('src/a/b.py'))"
+    )
+    [said] = told(TestRow("t", Outcome.ERROR, installed))
+    assert said.startswith("--pythonpath FOLDER, of its sources")
 
 
 def told(*rows: TestRow) -> tuple[str, ...]:
