@@ -1,6 +1,7 @@
 """Whether the package under test can have been used: what the event `end` says of it."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +56,25 @@ def test_a_thread_that_ends_while_it_is_looked_at_is_no_other_process(monkeypatc
 def test_without_a_name_nothing_is_said(bench: Bench, edge: str) -> None:
     assert bench.script(edge, "print()").event("end")["untouched"] is False
     assert bench.script(edge, "print()", watch=["watched-stubs"]).event("end")["untouched"] is False
+
+
+ASKS_THE_SYSTEM = """
+import os, sys
+os.system("true")
+sys.path.remove(os.path.dirname(__file__))
+del sys.modules["pluggy"]
+import pluggy
+"""
+
+
+def test_a_process_that_pytest_starts_when_it_is_imported_is_none_of_the_tests(bench: Bench, tmp_path: Path) -> None:
+    first = tmp_path / "first"
+    first.mkdir()
+    (first / "pluggy.py").write_text(ASKS_THE_SYSTEM)
+    bench.write(watched="", test_one="def test(): pass\n")
+    path = {"PYTHONPATH": str(first)}
+    ran = bench.run(sys.executable, "pytest", "test_one.py", watch=["watched"], environment=path)
+    assert ran.event("end")["untouched"] is True
 
 
 def test_pytest_alone_is_no_use_of_the_package(bench: Bench) -> None:

@@ -34,8 +34,8 @@ class Traces:
         except Exception:  # a test may have replaced anything
             self._had_others = True
 
-    def after_workers_left(self) -> None:
-        """Begin to look for other processes anew."""
+    def begin_anew(self) -> None:
+        """Count no process that has ended until now."""
         self._children = self._getrusage(resource.RUSAGE_CHILDREN)
 
     def none(self, found: "list[str]") -> bool:

@@ -174,7 +174,7 @@ class Plugin:
             self._session.traces.before_workers_leave()
         yield
         if self._workers is not None:
-            self._session.traces.after_workers_left()
+            self._session.traces.begin_anew()
 
     # -- rows
 
