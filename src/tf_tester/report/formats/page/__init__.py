@@ -183,7 +183,7 @@ def _reasons(report: RunReport, why: Sequence[Reason]) -> list[Markup]:
 
 
 def _reason(report: RunReport, one: Reason) -> Markup:
-    row, first = one.failure.row, one.cells[0]
+    row = one.failure.row
     where = [counted(one.failure.tests, "test", "测试"), " · ", counted(len(one.cells), "cell", "单元"), ": "]
     facts: list[tuple[Markup, Markup]] = [(both("where"), text([*where, _named(report, one.cells)]))]
     if row is not None:
@@ -195,7 +195,8 @@ def _reason(report: RunReport, one: Reason) -> Markup:
         )
     for number, said in enumerate(verdict_lines(one.found)):
         facts.append((both("verdict") if not number else Markup(""), text(said.removeprefix("verdict: "))))
-    facts.append((both("enter it"), element("code", shell_command(first, report))))
+    if command := shell_command(one.cells[0], report):
+        facts.append((both("enter it"), element("code", command)))
     evidence = []
     if row is not None and row.traceback:
         evidence.append(_opened("Traceback", _traceback(row, report)))
