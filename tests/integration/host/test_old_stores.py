@@ -75,7 +75,7 @@ def test_everything_in_an_old_ledger_can_still_be_read(old: Ledger) -> None:
         counts = dict(database.execute("SELECT kind, count(*) FROM memo GROUP BY kind").fetchall())
         assert database.execute("PRAGMA user_version").fetchone() == (3,)
     assert {name: count for name, count in found.items() if count} == counts
-    new = {"checked", "checked-layer", "failed", "file-digests", "unsteady"}
+    new = {"checked", "checked-layer", "failed", "file-digests", "read-layer", "unsteady"}
     assert counts.keys() == KINDS.keys() - new - {"fastest"}, "which is looked for anew, and had passwords in its keys"
     assert old.recall(FEED, "tuna") == FeedReport(FeedState.FILLED, datetime(2026, 11, 1, tzinfo=UTC))
 

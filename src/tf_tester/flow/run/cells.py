@@ -174,13 +174,13 @@ def _try_cell(run: Run, preparation: Preparation, evidence: Path, replay: Replay
         if keep is not None:
             preparation.remarks.append(f"the environment is kept; enter it with: . {environment.scripts / 'activate'}")
     result = replace(_result(name, ran), owners=owners_of(ran.rows, preparation.installed))
+    if run.gate.closed and any(row.outcome is Outcome.CRASH for row in ran.rows):
+        return CellResult(name, Outcome.INTERRUPTED, "interrupted")
     if _is_worth_nothing(preparation, result.outcome):
         return result  # of which nothing is to be learnt
     if ran.system_peak_kib:
         services.history.peaks.learn(planned.cell.package, ran.system_peak_kib * 1024)
     services.history.durations.learn(name, preparation.phases["run"])
-    if run.gate.closed and any(row.outcome is Outcome.CRASH for row in ran.rows):
-        return CellResult(name, Outcome.INTERRUPTED, "interrupted")
     _learn_failures(run, result)
     if replay is not None:
         replay.keep(planned, lock, result)
