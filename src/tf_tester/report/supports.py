@@ -37,7 +37,7 @@ def specifier_lines(found: SupportedVersions) -> list[str]:
 def markdown_lines(found: SupportedVersions) -> list[str]:
     """Return a table of versions by Pythons, as GitHub shows it."""
     columns = list(dict.fromkeys(column for row in found.outcomes.values() for column in row))
-    columns.sort(key=_python_order)
+    columns.sort(key=python_order)
     lines = [
         f"| {found.package} | " + " | ".join(columns) + " |",
         "|---" * (len(columns) + 1) + "|",
@@ -77,7 +77,7 @@ def badge_svg(found: SupportedVersions) -> str:
     )
 
 
-def _python_order(column: str) -> list[tuple[bool, int, str]]:
+def python_order(column: str) -> list[tuple[bool, int, str]]:
     """Return a key that sorts `py3.8` before `py3.10`."""
     parts = column[2:].replace(" ", ".").split(".")
     return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]

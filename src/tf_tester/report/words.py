@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from tf_tester.core.outcome.report import RunReport
 from tf_tester.core.text.sizes import count_text
 from tf_tester.model.outcome import CellResult, Outcome, TestRow
 from tf_tester.report.lines import Span, Style
@@ -95,3 +96,10 @@ def run_seconds(result: CellResult) -> float | None:
         return result.phases["run"]
     walls = [row.wall_s for row in result.tests if row.wall_s is not None]
     return sum(walls) if walls else None
+
+
+def how_it_ended(report: RunReport) -> str:
+    """Return in half a sentence why there is no end; empty where there is one."""
+    if report.is_cut:
+        return "the record is cut off within a line: what followed is lost"
+    return "the run was interrupted" if report.interrupted else ""

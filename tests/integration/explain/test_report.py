@@ -49,6 +49,7 @@ def python(name: str | None) -> str:
         (["junit="], "--report junit= names no file", "--report junit=FILE"),
         (["out.txt"], "Which report out.txt is to be isn't said", "--format"),
         (["junit=no/where/out.xml"], "There is no folder", "Make it first"),
+        (["junit=check.py"], "would be written over check.py", "file of its own"),
         (["junit=."], "is nothing that a report could be written into", "Name a file"),
         (["a.xml", "junit=a.xml"], "Two reports are to be written to a.xml", "file of its own"),
         (["junit=-", "sarif=-"], "Two reports are to be written to -", "file of its own"),

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tf_tester.report.formats import Renderer, Rendering
 
 STDOUT = Path("-")
+TESTS = (".py", ".ipynb")
+"""Suffixes of what nothing is written over."""
 
 
 class WantedReport(Struct, frozen=True):
@@ -53,6 +55,8 @@ def check(wanted: WantedReport) -> None:
         raise UsageError(f"There is no folder {folder} for the report {wanted.file.name}.", hint="Make it first.")
     if os.path.lexists(wanted.file) and not wanted.file.is_file():
         raise UsageError(f"{wanted.file} is nothing that a report could be written into.", hint="Name a file.")
+    if wanted.file.suffix in TESTS and wanted.file.exists():
+        raise UsageError(f"A report would be written over {wanted.file}.", hint="Give it a file of its own.")
 
 
 def write_reports(report: "RunReport", wanted: Sequence[WantedReport], *, rendering: "Rendering | None" = None) -> int:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from tf_tester.cli.common.options import EPILOG, GivenPath, options, settings_from
 from tf_tester.cli.common.output import say
 from tf_tester.cli.common.packages import with_indexes
-from tf_tester.cli.common.reports import STDOUT, WantedReport, wanted_reports, write_reports
+from tf_tester.cli.common.reports import STDOUT, TESTS, WantedReport, wanted_reports, write_reports
 from tf_tester.cli.common.running import RUNNING, Splitting, recorded, tell_progress, tests_of
 from tf_tester.cli.common.selection import FETCHING, RESOLVING, SELECTING, listener, selection_of, settings_with_locks
 from tf_tester.cli.run.baseline import BaselineCheck
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 _NOT_WITH_LOCKS = ("versions", "last", "python", "resolve", "with", "requirements", "install-python")
 """What a lock says already."""
-_TESTS = (".py", ".ipynb")
 _FILE_COLUMNS = 120
 """Where the report goes into a file or a log."""
 
@@ -123,7 +122,7 @@ def command(
         raise UsageError(f"--locked and --{given[0]} both say what is tested.", hint="Give one of them.")
     if update_baseline and baseline_file is None:
         raise UsageError("--update-baseline has no file to write.", hint="Name it with --baseline FILE.")
-    if json_file is not None and json_file.suffix in _TESTS and json_file.exists():
+    if json_file is not None and json_file.suffix in TESTS and json_file.exists():
         raise UsageError(f"--json would write the record over {json_file}.", hint="Give --json behind the tests.")
     wanted = wanted_reports(reports)
     printed = [json_file == STDOUT, *(one.file == STDOUT for one in wanted)].count(True)

@@ -44,6 +44,7 @@ def merged(reports: Sequence[RunReport]) -> RunReport:
             tuple(trouble for one in told for trouble in one.transfers.troubles),
         ),
         interrupted=any(one.interrupted for one in told),
+        is_cut=any(one.is_cut for one in told),
         exit_code=exit_code(results.values(), interrupted=any(one.interrupted for one in told)),
         wall_s=sum(one.wall_s for one in told),
     )

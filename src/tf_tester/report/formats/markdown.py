@@ -23,7 +23,8 @@ from tf_tester.model.cell import Cell
 from tf_tester.model.outcome import Outcome
 from tf_tester.report.causes import verdict_lines
 from tf_tester.report.formats import Rendering
-from tf_tester.report.words import count_cells
+from tf_tester.report.supports import python_order
+from tf_tester.report.words import count_cells, how_it_ended
 
 MOST_OF_A_SUMMARY = 2**20
 """Bytes that GitHub takes of a step's summary; of a comment 65,536 characters."""
@@ -92,7 +93,7 @@ def _table(supported: Sequence[SupportedVersions]) -> str:
 
 
 def _rows(one: SupportedVersions) -> Iterator[str]:
-    columns = sorted(dict.fromkeys(column for row in one.outcomes.values() for column in row), key=_python_order)
+    columns = sorted(dict.fromkeys(column for row in one.outcomes.values() for column in row), key=python_order)
     yield f"| {_cell(one.package)} | " + " | ".join(map(_cell, columns)) + " |"
     yield "|---" * (len(columns) + 1) + "|"
     folded: list[tuple[list[str], list[str]]] = []
@@ -154,9 +155,7 @@ def _ending(report: RunReport) -> str:
         told.append(f"{size_text(report.transfers.received)} downloaded")
     if report.wall_s:
         told.append(duration_text(report.wall_s))
-    if report.interrupted:
-        told.append("the run was interrupted")
-    return "; ".join([*told, report.run_id, report.tool])
+    return "; ".join(filter(None, [*told, how_it_ended(report), report.run_id, report.tool]))
 
 
 def _named(cells: Sequence[Cell], labels: dict[str, str]) -> str:
@@ -198,9 +197,3 @@ def _plain(text: str) -> str:
     a\_b works &lt;not&gt; with \#1 \| \@me
     """
     return re.sub(r"([\\`*_{}\[\]#|@~!])", r"\\\1", escape(printable(text), quote=False))
-
-
-def _python_order(column: str) -> list[tuple[bool, int, str]]:
-    """Return a key that sorts `py3.8` before `py3.10`."""
-    parts = re.split(r"[. ]", column.removeprefix("py"))
-    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]

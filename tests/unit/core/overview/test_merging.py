@@ -73,6 +73,8 @@ def test_a_job_that_was_killed_makes_the_whole_an_interrupted_one() -> None:
     together = merged([run("1", {"1.0": PASS}), killed])
     assert together.interrupted
     assert together.exit_code == INTERRUPTED
+    assert not together.is_cut
+    assert merged([run("1", {"1.0": PASS}), replace(killed, is_cut=True)]).is_cut
     assert outcomes(together) == {"1.0": "pass", "2.0": "interrupted"}
 
 

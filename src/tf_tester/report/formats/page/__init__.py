@@ -29,7 +29,7 @@ from tf_tester.report.formats.page.folding import Matrix, Row, drift, matrix
 from tf_tester.report.formats.page.markup import Markup, element, text
 from tf_tester.report.formats.page.plots import bars
 from tf_tester.report.formats.page.words import both, counted, told
-from tf_tester.report.words import count_cells, run_seconds
+from tf_tester.report.words import count_cells, how_it_ended, run_seconds
 
 _SIGNS = {
     Outcome.PASS: "✓",
@@ -111,7 +111,7 @@ def _facts(report: RunReport) -> str:
     facts.append(count_cells(report.result(cell) for cell in report.cells))
     facts.append(duration_text(report.wall_s) if report.wall_s else "")
     facts.append(f"{size_text(report.transfers.received)} downloaded" if report.transfers.received else "")
-    facts.append("the run was interrupted" if report.interrupted else "")
+    facts.append(how_it_ended(report))
     return " · ".join(filter(None, [*facts, report.platform, report.tool, report.run_id]))
 
 
