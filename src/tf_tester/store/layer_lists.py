@@ -75,6 +75,11 @@ def record_among(files: Iterable[str]) -> str | None:
     return next((name.removeprefix("site/") for name in names), None)
 
 
+def is_cached_bytecode(name: str) -> bool:
+    """Tell whether a file of a wheel is bytecode beside its source: it isn't unpacked, since what its Python compiles lies there."""
+    return name.endswith(".pyc") and "__pycache__/" in name
+
+
 def crc_of(path: str) -> int:
     """Return a file's CRC-32. Raises `OSError`."""
     total = 0

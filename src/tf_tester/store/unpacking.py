@@ -37,6 +37,7 @@ from tf_tester.core.wheel.wheel_rules import (
 from tf_tester.errors import BadWheel, InstallFailed
 from tf_tester.model.host.layer import EntryPoint, Layer, Listing
 from tf_tester.store.folder import start_writing
+from tf_tester.store.layer_lists import is_cached_bytecode
 
 _UNREADABLE = (BadWheel, *BROKEN_ARCHIVE, cast("type[Exception]", zlib.error))
 _SOURCE_TIME = 1_577_836_800
@@ -256,7 +257,7 @@ def _read(stream: BinaryIO, start: int, length: int) -> bytes:
 
 def _place(name: str, project: str, version: str) -> str | None:
     """Return where a file of the archive goes below the layer (binary distribution format, «spread»)."""
-    if name.endswith(".pyc") and "__pycache__/" in name:
+    if is_cached_bytecode(name):
         return None  # ours are compiled by the interpreter that runs them
     first, _, rest = name.partition("/")
     if not first.endswith(".data") or first == name:

@@ -20,6 +20,7 @@ from tf_tester.store.layer_lists import (
     TREES,
     LayerManifest,
     crc_of,
+    is_cached_bytecode,
     open_at_once,
     read_summed,
     record_among,
@@ -133,7 +134,9 @@ def _rows(record: Path) -> Iterator[tuple[str, str]]:
 
 
 def _place(folder: Path, site: Path, name: str) -> Path | None:
-    """Return where a file of the wheel lies in its layer; None for what is put elsewhere."""
+    """Return where a file of the wheel lies in its layer; None for what is put elsewhere, or isn't unpacked."""
+    if is_cached_bytecode(name):
+        return None
     first, _, rest = name.partition("/")
     if not first.endswith(".data"):
         return site / name
