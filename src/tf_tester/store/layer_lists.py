@@ -76,7 +76,10 @@ def record_among(files: Iterable[str]) -> str | None:
 
 
 def is_cached_bytecode(name: str) -> bool:
-    """Tell whether a file of a wheel is bytecode beside its source: it isn't unpacked, since what its Python compiles lies there."""
+    """Tell whether a file of a wheel is bytecode beside its source.
+
+    Such files aren't unpacked: what the Python of an environment compiles lies there.
+    """
     return name.endswith(".pyc") and "__pycache__/" in name
 
 

@@ -702,7 +702,8 @@ def test_bytecode_that_a_wheel_brings_is_left_out_but_not_modules_that_have_no_s
 ) -> None:
     # numpy 2.2.6 brings one for the Python that its wheel is for.
     own = f"toy/__pycache__/a.{running().cache_tag}.pyc"
-    files = {own: b"x", "toy/__pycache__/a.cpython-38.pyc": b"x", "toy/a.py": "", "toy/closed.pyc": b"y"}
+    brought = dict.fromkeys((own, "toy/__pycache__/a.cpython-38.pyc", "toy/closed.pyc"), b"x")
+    files: dict[str, str | bytes] = {**brought, "toy/a.py": ""}
     layer = unpacked(layers, tmp_path, make_wheel("toy", "1.0", files=files))
     assert [name for name in layer.files if name.endswith(".pyc")] == ["site/toy/closed.pyc"]
     assert layer.bytecode == (own,)
