@@ -10,6 +10,7 @@ import os
 import threading
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -102,8 +103,15 @@ class RecordWriter:
         self.close()
 
     def _write(self, line: bytes) -> None:
-        while line:
-            line = line[os.write(self._file, line) :]
+        """Write the whole of a line, or nothing of it: half of one would be glued to the next."""
+        written = 0
+        try:
+            while written < len(line):
+                written += os.write(self._file, line[written:])
+        except OSError:
+            with suppress(OSError):  # not every file can be shortened: a pipe
+                os.ftruncate(self._file, os.fstat(self._file).st_size - written)
+            raise
 
 
 def read_record(path: Path) -> Iterator[Event]:

@@ -1,11 +1,13 @@
 """The record of one run, as it is written."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from tf_tester.model.events import CellState, CellStep, Event, MirrorsChosen, RunFinished, RunStarted, TransferProgress
+from tf_tester.report.record import read_record
 from tf_tester.report.recording import Recording
 
 STARTED = RunStarted("20260101T000000-0001", "2026-01-01T00:00:00+00:00", "tf-tester 0", {}, (), "/run")
@@ -48,19 +50,26 @@ def test_progress_is_only_shown(tmp_path: Path) -> None:
     assert recorded(tmp_path, STARTED, progress) == (["run-started"], [STARTED, progress])
 
 
-def test_an_event_that_could_not_be_written_is_written_with_the_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("fits", [0, 1, 30])
+def test_an_event_for_which_the_disk_was_full_is_written_with_the_next_and_half_of_it_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fits: int
 ) -> None:
-    from tf_tester.report.record import RecordWriter
+    write = os.write
+    fitting = iter([fits, 0])
 
-    write, failures = RecordWriter._write, [OSError(28, "No space left on device")]
+    def full_once(descriptor: int, content: bytes) -> int:
+        if not os.path.samestat(os.fstat(descriptor), (tmp_path / "run" / "record.jsonl").stat()):
+            return write(descriptor, content)
+        match next(fitting, None):
+            case None:
+                return write(descriptor, content)
+            case 0:
+                next(fitting, None)
+                raise OSError(28, "No space left on device")
+            case some:
+                return write(descriptor, content[:some])
 
-    def full_once(self: RecordWriter, line: bytes) -> None:
-        if failures:
-            raise failures.pop()
-        write(self, line)
-
-    monkeypatch.setattr(RecordWriter, "_write", full_once)
+    monkeypatch.setattr(os, "write", full_once)
     with Recording(lambda _event: None) as recording:
         tell = recording.of(tmp_path / "run")
         with pytest.raises(Exception, match="No space left"):
@@ -68,3 +77,4 @@ def test_an_event_that_could_not_be_written_is_written_with_the_next(
         tell(STATE)
     lines = (tmp_path / "run" / "record.jsonl").read_text().splitlines()
     assert [json.loads(line)["event"] for line in lines] == ["run-started", "cell-state"]
+    assert [type(event) for event in read_record(tmp_path / "run" / "record.jsonl")] == [RunStarted, CellState]
