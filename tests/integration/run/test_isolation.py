@@ -357,10 +357,11 @@ def test_data_is_shown_where_it_is_expected_and_stays_as_it_was(user: User, isol
     assert user.run(*words, "--data", "~/.keras").outcomes() == {"2.0": "fail"}
 
 
-def test_data_that_is_not_there_is_told(user: User) -> None:
+@pytest.mark.parametrize("option", ["--data", "--writable"])
+def test_a_place_to_be_opened_that_is_not_there_is_told(user: User, option: str) -> None:
     user.write("check.py", "import toy")
-    run = user.run("test", "check.py", "--versions", "2.0", "--data", "~/.kears")
-    assert (run.code, f"There is no {user.home}/.kears for --data" in run.err) == (2, True)
+    run = user.run("test", "check.py", "--versions", "2.0", option, "~/.kears")
+    assert (run.code, f"There is no {user.home}/.kears for {option}" in run.err) == (2, True)
 
 
 MAKES_SOCKETS = """

@@ -91,9 +91,10 @@ def jobs_of(trial: Trial) -> tuple[TrialJob, ...]:
     for folder in trial.pythonpath:
         if not folder.is_dir():
             raise UsageError(f"There is no folder {folder} for --pythonpath.", hint=_similar(folder))
-    for path in trial.data:
-        if not path.exists():
-            raise UsageError(f"There is no {path} for --data.", hint=_similar(path))
+    for option, paths in (("--data", trial.data), ("--writable", trial.writable)):
+        for path in paths:
+            if not path.exists():
+                raise UsageError(f"There is no {path} for {option}.", hint=_similar(path))
     return tuple(jobs)
 
 
