@@ -20,7 +20,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 
 from tf_tester.core.index.links import display_url, local_path
 from tf_tester.core.select.tags import best_wheel
-from tf_tester.core.wheel.direct import git_place, is_exact, pinned, promised_hash, without_secrets
+from tf_tester.core.wheel.direct import PROJECT_FILES, git_place, is_exact, pinned, promised_hash, without_secrets
 from tf_tester.errors import BadWheel, BuildFailed, DownloadFailed, Unresolvable
 from tf_tester.model.artifact import Artifact, Promise, Promiser
 from tf_tester.model.host.interpreter import Interpreter
@@ -113,7 +113,7 @@ class DirectWheels:
 
     def _folder(self, reference: DirectReference, interpreter: Interpreter) -> LocalWheel:
         folder = local_path(urldefrag(reference.url).url).resolve()
-        if not any((folder / name).is_file() for name in ("pyproject.toml", "setup.py")):
+        if not any((folder / name).is_file() for name in PROJECT_FILES):
             raise Unresolvable(
                 f"{folder} has no project that can be built.", hint="Name a folder with a pyproject.toml or a setup.py."
             )

@@ -4,11 +4,10 @@ from pathlib import Path
 
 from tf_tester.core.index.links import local_path
 from tf_tester.core.text.places import seen_from
-from tf_tester.core.wheel.direct import git_place, is_exact
+from tf_tester.core.wheel.direct import PROJECT_FILES, git_place, is_exact
 from tf_tester.errors import UsageError
 from tf_tester.model.request import DirectKind, DirectReference
 
-_PROJECT_FILES = ("pyproject.toml", "setup.py")
 _A_PROJECT = "Name a folder with a pyproject.toml or a setup.py."
 
 
@@ -32,7 +31,7 @@ def check_project(folder: Path, place: str) -> None:
     """Raise `UsageError` where a folder isn't there, or has no project that can be built."""
     if not folder.is_dir():
         raise _missing("folder", folder, place)
-    if not any((folder / name).is_file() for name in _PROJECT_FILES):
+    if not any((folder / name).is_file() for name in PROJECT_FILES):
         raise UsageError(f"{_shown(place)}: {_shown(str(folder))} has no project that can be built.", hint=_A_PROJECT)
 
 

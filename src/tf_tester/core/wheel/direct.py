@@ -10,6 +10,8 @@ from packaging.utils import canonicalize_name
 from tf_tester.core.text.parsing import parse_requirement
 from tf_tester.model.request import DirectKind, DirectReference
 
+PROJECT_FILES = ("pyproject.toml", "setup.py")
+"""A folder with one of them has a project that can be built."""
 _BARE = r"(?P<place>\S+?)(?:\[(?P<extras>[A-Za-z0-9._, -]*)\])?(?:\s*;\s+(?P<marker>.+)|\s+;\s*(?P<marker2>.+))?"
 _NAMED = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\s*(?:\[[^\]]*\])?\s*@\s*\S"
 _ADDRESS = r"(?:[a-z][a-z0-9]*\+)?(?:https?|file|ssh|git):"

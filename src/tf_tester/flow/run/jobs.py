@@ -18,11 +18,11 @@ from tf_tester.core.select.runner import (
     runner_of,
     runs_nothing,
 )
+from tf_tester.core.wheel.direct import PROJECT_FILES
 from tf_tester.errors import UsageError
 from tf_tester.flow.run.user_files import file_of, pytest_settings, root_of
 from tf_tester.model.request import ScratchPlace, Trial
 
-_PROJECT_FILES = ("pyproject.toml", "setup.py")
 _TEST_SUFFIXES = (".py", ".rst", ".txt", ".md", NOTEBOOK)
 """Of files in which tests of any runner are."""
 _LAST_FAILED = ("--lf", "--last-failed")
@@ -45,7 +45,7 @@ def of_project(trial: Trial) -> Trial:
         return trial
     found = pytest_settings(trial.cwd)
     is_project = found is not None and found[0] == trial.cwd
-    is_project |= any((trial.cwd / name).exists() for name in (*_PROJECT_FILES, "setup.cfg", "tests", "test"))
+    is_project |= any((trial.cwd / name).exists() for name in (*PROJECT_FILES, "setup.cfg", "tests", "test"))
     is_project |= any(is_named_for_pytest(path.name, PYTHON_FILES) for path in trial.cwd.glob("*.py"))
     return replace(trial, targets=(trial.cwd,), as_set=True) if is_project else trial
 
