@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tf_tester.core.index.links import display_url, local_path, without_credentials
+from tf_tester.core.index.recent import RecentPages
 from tf_tester.core.index.simple import ACCEPT, JSON_TYPE, parse_page, parse_serials, render_json
 from tf_tester.core.index.told_values import without_future
 from tf_tester.errors import IndexUnreachable, NotAPage, TfTesterError, UnknownProject
@@ -26,10 +27,6 @@ MAX_AGE = timedelta(minutes=10)
 _NO_LIST = timedelta(days=1)
 _DOUBTED = datetime(1970, 1, 1, tzinfo=UTC)
 """When a page that was of no use is said to have come: whoever wants it next asks again, past all caches."""
-
-
-_MOST_FILES = 100_000
-"""On all pages that are kept at hand, about 100 MB: a server may be asked for more than its memory has space for."""
 
 
 class _Known(Struct, frozen=True):
@@ -78,9 +75,8 @@ class HttpIndex:
         self._serials = serials
         self._leads = leads
         self._lock = threading.Lock()
-        self._known: dict[str, _Known] = {}
-        self._files = 0
-        """On the pages that are known, about."""
+        self._known = RecentPages[_Known]()
+        """The cache has what isn't kept here any more."""
         self._listed: Mapping[str, int] = {}
         """Serials by project, of the list that was asked for."""
         self._announced: Mapping[str, int | None] = {}
@@ -115,7 +111,7 @@ class HttpIndex:
         if self._offline or self._url.startswith("file:"):
             return False
         with self._lock:
-            self._files -= _files_of(self._known.pop(project, None))
+            self._known.forget(project)
             was_kept = project not in self._asked
         key = without_credentials(self._address(project))
         cached = self._cache.get(key)
@@ -161,16 +157,9 @@ class HttpIndex:
             raise
         else:
             with self._lock:
-                self._remember(project, known)
+                self._known.put(project, known, files=len(known.page.artifacts if known.page is not None else ()))
                 del self._underway[project]
             future.set_result(known)
-
-    def _remember(self, project: str, known: _Known) -> None:
-        """Keep a page at hand, and forget those that were learnt the longest ago: the cache has them still."""
-        self._files += _files_of(known) - _files_of(self._known.pop(project, None))
-        self._known[project] = known
-        while self._files > _MOST_FILES and len(self._known) > 1:
-            self._files -= _files_of(self._known.pop(next(iter(self._known))))
 
     def _learn(self, project: str) -> _Known:
         if self._url.startswith("file:"):
@@ -340,7 +329,3 @@ def _to_cache(response: PageResponse, page: ProjectPage, key: str, now: datetime
         return CachedPage(response.body, response.content_type, response.etag, now)
     body = render_json(page, lambda artifact: artifact.url)
     return CachedPage(body, JSON_TYPE, response.etag, now)
-
-
-def _files_of(known: _Known | None) -> int:
-    return 0 if known is None else 1 + len(known.page.artifacts if known.page is not None else ())

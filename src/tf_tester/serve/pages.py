@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from tf_tester.core.index.negotiate import JSON
 from tf_tester.core.index.policy import NO_POLICY, IndexPolicy
+from tf_tester.core.index.recent import RecentPages
 from tf_tester.core.index.simple import render_html, render_json
 from tf_tester.core.index.views import AllowedFiles, IndexView, shown
 from tf_tester.core.text.printable import printable
@@ -171,7 +172,7 @@ class ServedPages:
         self._index = index
         self._executor = executor
         self._asks = asks
-        self._known: dict[str, _Known] = {}
+        self._known = RecentPages[_Known]()
         self._asking: dict[str, tuple[object, asyncio.Task[ProjectPage]]] = {}
         """Questions under way, each with the state of the private project of that name when it was asked."""
         self._shown: OrderedDict[_Key, RenderedPage] = OrderedDict()
@@ -224,7 +225,7 @@ class ServedPages:
             (project, *_), gone = self._shown.popitem(last=False)
             total -= gone.size
             if all(key[0] != project for key in self._shown):
-                self._known.pop(project, None)
+                self._known.forget(project)
 
     async def _page(self, project: str, *, again: bool) -> ProjectPage:
         loop = asyncio.get_running_loop()
@@ -262,7 +263,7 @@ class ServedPages:
 
     def forget(self, project: str) -> None:
         """Forget a page that has changed: whoever asks next gets it anew."""
-        self._known.pop(project, None)
+        self._known.forget(project)
         self._asking.pop(project, None)  # what was asked before is answered by what was there before
 
     @property
@@ -276,7 +277,7 @@ class ServedPages:
         if not task.cancelled():
             error = task.exception()
             if isinstance(error, UnknownProject):
-                self._known.pop(project, None)
+                self._known.forget(project)
             elif error is not None and not isinstance(error, TfTesterError):
                 raise error
 
@@ -286,5 +287,5 @@ class ServedPages:
         known = self._known.get(project)
         if known is not None and known.page == page:
             page = known.page
-        self._known[project] = _Known(page, loop.time(), state)
+        self._known.put(project, _Known(page, loop.time(), state), files=len(page.artifacts))
         return page

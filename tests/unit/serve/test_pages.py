@@ -1,12 +1,16 @@
 """Pages as bytes."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import ValuesView
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from tf_tester.core.index.policy import NO_POLICY
 from tf_tester.core.index.views import IndexView
+from tf_tester.errors import UnknownProject
 from tf_tester.model.artifact import ProjectPage
 from tf_tester.serve.pages import PageRules, RenderedPage, ServedPages, body_of
 
@@ -105,6 +109,20 @@ def test_a_page_that_lacks_a_file_is_asked_for_again_at_once() -> None:
         assert (await pages.get("toy", IndexView())).page.source == b"1"
         assert (await pages.get("toy", IndexView())).page.source == b"1"
         assert (await pages.get("toy", IndexView(), again=True)).page.source == b"2"
+
+    with ThreadPoolExecutor(1) as executor:
+        asyncio.run(ask())
+
+
+def test_pages_of_which_a_view_shows_nothing_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tf_tester.core.index.recent.MOST_FILES", 5)
+
+    async def ask() -> None:
+        pages = ServedPages(Growing(), PageRules(), executor, executor)
+        for number in range(20):
+            with contextlib.suppress(UnknownProject):
+                await pages.get(f"toy{number}", IndexView(private=True))
+        assert pages.names == [f"toy{number}" for number in range(15, 20)]
 
     with ThreadPoolExecutor(1) as executor:
         asyncio.run(ask())
