@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
-MOST_FILES = 50_000
-"""On all pages that are kept, about 1.5 kB each: a server may be asked for more than its memory has space for."""
+MOST_FILES = 30_000
+"""On all pages that are kept, of 1.5 kB each: a server may be asked for more than its memory has space for."""
 
 
 class RecentPages(Generic[T]):
