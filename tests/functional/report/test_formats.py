@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tf_tester.core.outcome.report import RunReport, Transfers
+from tf_tester.core.overview.folding import matrix
 from tf_tester.core.text.printable import printable
 from tf_tester.errors import UsageError
 from tf_tester.model.cell import Cell
 from tf_tester.model.lock import Lock, Pin, Resolution
 from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow, WarningFact
 from tf_tester.report.formats import FORMATS, Rendering, format_of, renderer
-from tf_tester.report.formats.page.folding import matrix
 
 HERE = "/home/me/lib"
 HOSTILE = (

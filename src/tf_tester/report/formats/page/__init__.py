@@ -15,6 +15,7 @@ from tf_tester.core.outcome.deprecations import fulfilled_deprecations
 from tf_tester.core.outcome.failures import is_library, obstacles
 from tf_tester.core.outcome.report import RunReport, cell_labels
 from tf_tester.core.outcome.tracebacks import FRAME
+from tf_tester.core.overview.folding import Matrix, Row, drift, matrix
 from tf_tester.core.overview.own_code import below
 from tf_tester.core.overview.reasons import Reason, reasons
 from tf_tester.core.text.places import seen_from
@@ -25,7 +26,6 @@ from tf_tester.model.cell import Cell
 from tf_tester.model.outcome import Outcome, TestRow
 from tf_tester.report.causes import verdict_lines
 from tf_tester.report.formats import Rendering
-from tf_tester.report.formats.page.folding import Matrix, Row, drift, matrix
 from tf_tester.report.formats.page.markup import Markup, element, text
 from tf_tester.report.formats.page.plots import bars
 from tf_tester.report.formats.page.words import both, counted, told
