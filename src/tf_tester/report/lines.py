@@ -1,5 +1,6 @@
 """Lines of styled text, and how they get onto a stream that may be a terminal, a log file or ASCII only."""
 
+import os
 import unicodedata
 from collections.abc import Iterable, Mapping
 from enum import Enum
@@ -35,7 +36,10 @@ class Span(Struct, frozen=True):
 Line = tuple[Span, ...]
 
 
-_LONGEST_PATH = 300
+_LONGEST_WORD = 300
+"""Columns up to which a word stays whole; a longer one is no name, path or address that anybody copies."""
+_FILE_COLUMNS = 120
+"""Of what is no terminal: a file, a log."""
 
 
 class TextLayout(Struct, frozen=True):
@@ -44,6 +48,13 @@ class TextLayout(Struct, frozen=True):
     width: int = 80
     """Columns."""
     ellipsis: str = "…"
+    dash: str = "–"
+    """Between the first and the last of what is told together."""
+
+    @classmethod
+    def of(cls, stream: TextIO, width: int) -> "TextLayout":
+        """Return the layout for a stream, at least 40 columns wide; its signs are those that its encoding has."""
+        return cls(max(width, 40)) if takes_unicode(stream) else cls(max(width, 40), "...", "..")
 
     def shorten(self, text: str, width: int) -> str:
         """Return the beginning of a text, at most so many columns."""
@@ -60,29 +71,52 @@ class TextLayout(Struct, frozen=True):
     def wrap(self, text: str, *, first: int, indent: int, most: int = 3) -> list[str]:
         """Return a text as lines: the first one starts at column `first`, `indent` spaces begin the others.
 
-        At least one, of an empty text an empty one; after `most` lines the rest is cut. A path stays whole, also
-        where it is too long: people copy it.
+        At least one, of an empty text an empty one; after `most` lines the rest is cut. A word stays whole, also one
+        that is longer than a line: people copy names and paths. Where the first word doesn't fit behind what stands
+        there already, the first line is empty.
         """
         lines: list[str] = []
-        available = max(self.width - first, 20)
         rest = text
+        available = self.width - first
+        if first > indent and columns(_first_word(rest)) > available:
+            lines.append("")
+            available = self.width - indent
         while columns(rest) > available and len(lines) < most - 1:
-            piece = _head(rest, available)
-            space = piece.rfind(" ")
-            word = rest[space + 1 :].split(" ", 1)[0]
-            if space > available // 2 or (space > 0 and _is_path(word)):
-                piece = piece[:space]
-            elif _is_path(word):
-                piece = word
-            lines.append(piece)
+            piece = rest[: _break(rest, available)]
+            lines.append(piece.rstrip(" "))
             rest = rest[len(piece) :].lstrip(" ")
-            available = max(self.width - indent, 20)
-        lines.append(rest if _is_path(rest) else self.shorten(rest, available))
+            available = self.width - indent
+        lines.append(self._cut(rest, available))
         return [line if not number else " " * indent + line for number, line in enumerate(lines)]
 
+    def _cut(self, text: str, available: int) -> str:
+        """Return what fits of a text, whole words, and a sign that it goes on."""
+        if columns(text) <= available:
+            return text
+        piece = text[: _break(text, available - len(self.ellipsis))].rstrip(" ")
+        return text if piece == text.rstrip(" ") else piece + self.ellipsis
 
-def _is_path(word: str) -> bool:
-    return word.startswith(("/", "~/")) and " " not in word and len(word) < _LONGEST_PATH
+
+def _break(text: str, available: int) -> int:
+    """Return where a line of a text ends: behind the last word that fits, or behind the first one."""
+    fitting = len(_head(text, available))
+    begins = len(text) - len(text.lstrip(" "))
+    ends = (end for end in range(fitting, begins, -1) if _may_break(text, end))
+    longer = (end for end in range(max(fitting, begins) + 1, len(text)) if _may_break(text, end))
+    end = next(ends, None) or next(longer, len(text))
+    return end if columns(text[begins:end]) <= max(_LONGEST_WORD, available) else max(fitting, 1)
+
+
+def _may_break(text: str, end: int) -> bool:
+    """Tell whether a line may end there: at a space, and where wide characters stand, which have no spaces."""
+    if end >= len(text):
+        return True
+    before, behind = text[end - 1], text[end]
+    return behind == " " or (2 in (_columns_of(before), _columns_of(behind)) and not unicodedata.combining(behind))
+
+
+def _first_word(text: str) -> str:
+    return text[: _break(text, 0)].strip(" ")
 
 
 def columns(text: str) -> int:
@@ -107,8 +141,25 @@ def as_text(lines: Iterable[Line], *, colour: bool = False) -> str:
 
 
 def wants_colour(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Return whether colour is wanted: by terminals whose user didn't refuse it (no-color.org)."""
-    return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+    """Return whether colour is wanted: by terminals, and whoever sets FORCE_COLOR; by nobody who sets NO_COLOR.
+
+    As no-color.org and force-color.org have it, and as pytest decides where both are set; `FORCE_COLOR=0` forces none.
+    """
+    if environ.get("NO_COLOR"):
+        return False
+    forced = environ.get("FORCE_COLOR", "") not in ("", "0")
+    return forced or (stream.isatty() and environ.get("TERM") != "dumb")
+
+
+def width_of(stream: TextIO, environ: Mapping[str, str]) -> int:
+    """Return the columns of a line: what COLUMNS says, or the terminal's own; of what is no terminal 120."""
+    asked = environ.get("COLUMNS", "")
+    if asked.isascii() and asked.isdigit() and int(asked[:9]) > 0:
+        return int(asked[:9])
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except (OSError, ValueError):  # it is no terminal, or has no descriptor
+        return _FILE_COLUMNS
 
 
 def takes_unicode(stream: TextIO) -> bool:

@@ -15,8 +15,8 @@ from tf_tester.model.events import (
     TransferFinished,
     TransferTrouble,
 )
-from tf_tester.model.outcome import CellResult, Outcome
-from tf_tester.report.lines import Line, Span, Style, TextLayout, as_text, line, takes_unicode, write
+from tf_tester.model.outcome import CellResult, Outcome, TestRow
+from tf_tester.report.lines import Line, Span, Style, TextLayout, as_text, line, write
 from tf_tester.report.words import REPLAYED, run_seconds, styled
 
 _SUMMARY_COLUMNS = 160
@@ -27,10 +27,12 @@ _WORTH_A_LINE = 1_000_000
 class PlainPrinter:
     """A listener that writes lines to a stream; a stream that breaks silences it and doesn't end the run."""
 
-    def __init__(self, stream: TextIO, *, colour: bool = False) -> None:
+    def __init__(self, stream: TextIO, *, colour: bool = False, tests: bool = False) -> None:
+        """Write to the stream; with `tests` a line for each test, too."""
         self._stream = stream
+        self._tests = tests
         self._colour = colour
-        self._layout = TextLayout(_SUMMARY_COLUMNS, "…" if takes_unicode(stream) else "...")
+        self._layout = TextLayout.of(stream, _SUMMARY_COLUMNS)
         self._lock = threading.Lock()
         self._labels: dict[str, str] = {}
         self._finished: set[str] = set()
@@ -39,13 +41,18 @@ class PlainPrinter:
 
     def tell(self, event: Event) -> None:
         with self._lock:
-            told = self._line(event)
-            if told is None or self._broken:
+            told = self._lines(event)
+            if not told or self._broken:
                 return
             try:
-                write(self._stream, as_text([told], colour=self._colour))
+                write(self._stream, as_text(told, colour=self._colour))
             except (OSError, ValueError):  # ValueError: the stream was closed
                 self._broken = True
+
+    def _lines(self, event: Event) -> list[Line]:
+        told = self._line(event)
+        tests = event.result.tests if self._tests and isinstance(event, CellFinished) else ()
+        return [*((told,) if told is not None else ()), *map(_test, tests)]
 
     def _line(self, event: Event) -> Line | None:
         match event:
@@ -81,6 +88,12 @@ class PlainPrinter:
             first = told.strip().splitlines()[:1] or [""]
             parts.append("  " + self._layout.shorten(first[0], _SUMMARY_COLUMNS))
         return line(*parts)
+
+
+def _test(row: TestRow) -> Line:
+    took = "" if row.wall_s is None else f" {duration_text(row.wall_s)}"
+    said = row.exception.first_line if row.exception is not None else row.reason.strip().partition("\n")[0]
+    return line(f"  {row.id} ", styled(row.outcome), took, f"  {said}" if said else "")
 
 
 def opening(cells: tuple[Cell, ...]) -> str:

@@ -1,11 +1,23 @@
 """How outcomes are written and coloured, the same on the board, in the log and in the report."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
 
 from tf_tester.core.outcome.report import RunReport
 from tf_tester.core.text.sizes import count_text
 from tf_tester.model.outcome import CellResult, Outcome, TestRow
 from tf_tester.report.lines import Span, Style
+
+
+class Detail(Enum):
+    """How much a person is told."""
+
+    QUIET = "quiet"
+    """The sentence, and what failed."""
+    USUAL = "usual"
+    WHOLE = "whole"
+    """Every test in every cell, nothing folded and nothing left out."""
+
 
 _MARKS = {Outcome.FAIL: "FAIL", Outcome.TIMEOUT: "time"}
 
@@ -99,7 +111,10 @@ def run_seconds(result: CellResult) -> float | None:
 
 
 def how_it_ended(report: RunReport) -> str:
-    """Return in half a sentence why there is no end; empty where there is one."""
+    """Return in half a sentence why not all was run; empty where all was."""
     if report.is_cut:
         return "the record is cut off within a line: what followed is lost"
+    if report.left_out:
+        cells = "1 cell was" if report.left_out == 1 else f"{report.left_out} cells were"
+        return f"the first failure ended the run: {cells} not run"
     return "the run was interrupted" if report.interrupted else ""

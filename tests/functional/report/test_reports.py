@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
@@ -38,12 +38,13 @@ from tf_tester.model.events import (
     TransferTrouble,
 )
 from tf_tester.model.lock import Lock, Pin, Resolution
-from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow, WarningFact
+from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow, WarningFact, worst
 from tf_tester.report.board import Board
 from tf_tester.report.lines import TextLayout, as_text
 from tf_tester.report.matrix import print_report, report_lines
 from tf_tester.report.plain import PlainPrinter
 from tf_tester.report.record import FORMAT, RecordWriter, read_record, report_of
+from tf_tester.report.words import Detail
 
 FOLDER = "/home/me/runs/20261122-1"
 ERA = Resolution.ERA
@@ -221,6 +222,8 @@ cell           resolve  run         total
 1.14.0         20 ms                20 ms
 1.15.0         20 ms                20 ms
 
+tensorflow works with 2.4.0; fails with 2.8.0 to 2.18.0 (3 reasons); could not
+  be tested with 1.14.0 to 1.15.0.
 1 passed, 3 failed, 1 crashed, 2 could not run; 400 MB downloaded; 38 s
 Evidence: /home/me/runs/20261122-1
 Next: tf-tester shell 2.8.0  # look around in that environment
@@ -263,6 +266,8 @@ Remarks
   2.8.0 py3.10
     - nothing was tested: every test was skipped (no GPU)
 
+tensorflow works with 2.4.0; fails with 2.12.0 to 2.18.0 (2 reasons); could not
+  be tested with 1.15.0 and 2.8.0.
 1 passed, 2 failed, 1 timed out, 1 tested nothing, 1 could not run; 38 s
 Evidence: /home/me/runs/20261122-1
 Next: tf-tester shell 2.12.0  # look around in that environment
@@ -297,19 +302,150 @@ that cell (not there, not picked, or not reached)
 """)
 
 
+def many_versions(count: int, outcomes: Callable[[int], Sequence[Outcome]]) -> list[Event]:
+    """A run of so many versions of torch, with tests that came to `outcomes(number)` in each."""
+    cells = [Cell.of("torch", f"2.{minor}.0", "3.11", ERA) for minor in range(count)]
+    told = {}
+    for number, cell in enumerate(cells):
+        rows = [
+            TestRow(f"t.py::test_{letter}", one, exception=NO_NAME if one is FAIL else None)
+            for letter, one in zip("abcdefghijklmnopq", outcomes(number), strict=False)
+        ]
+        seconds = 3.0 + number / 10
+        told[cell] = result(cell, worst([row.outcome for row in rows]), *rows, run_s=seconds, import_s=seconds / 2)
+    return run(told)
+
+
+def matrix_in(text: str) -> str:
+    return text[: text.index("What fails")]
+
+
+def test_equal_neighbours_are_one_column_where_not_all_fit() -> None:
+    text = shown(many_versions(100, lambda number: [PASS, FAIL if 40 <= number < 70 else PASS, SKIP]))
+    assert matrix_in(text) == snapshot("""\
+torch: 100 cells, era dependencies
+
+t.py    2.0.0–2.39.0  2.40.0–2.69.0  2.70.0–2.99.0
+        py3.11        py3.11         py3.11
+        40 cells      30 cells       30 cells
+test_a  pass          pass           pass
+test_b  pass          FAIL           pass
+test_c  skip          skip           skip
+
+FAIL: the test raised or left with a status other than 0
+
+""")
+    assert "\n    also 2.41.0–2.69.0\n" in text
+    assert "\ntorch works with 2.0.0 to 2.39.0 and 2.70.0 to 2.99.0; fails with 2.40.0 to\n" in text
+
+
+def test_what_is_folded_stands_one_above_the_other_where_that_saves_a_block() -> None:
+    events = many_versions(60, lambda number: [PASS, FAIL if number // 10 % 2 else PASS, SKIP])
+    assert matrix_in(shown(events, 70)) == snapshot("""\
+torch: 60 cells, era dependencies
+
+t.py    2.0.0     2.10.0    2.20.0    2.30.0    2.40.0    2.50.0
+        –2.9.0    –2.19.0   –2.29.0   –2.39.0   –2.49.0   –2.59.0
+        py3.11    py3.11    py3.11    py3.11    py3.11    py3.11
+        10 cells  10 cells  10 cells  10 cells  10 cells  10 cells
+test_a  pass      pass      pass      pass      pass      pass
+test_b  pass      FAIL      pass      FAIL      pass      FAIL
+test_c  skip      skip      skip      skip      skip      skip
+
+FAIL: the test raised or left with a status other than 0
+
+""")
+
+
+def test_one_script_with_very_many_versions_has_a_line_for_equal_neighbours() -> None:
+    text = shown(many_versions(100, lambda number: [FAIL if 40 <= number < 70 else PASS]), 120)
+    assert matrix_in(text) == snapshot("""\
+torch: 100 cells, era dependencies
+
+t.py::test_a
+version        cells  python  outcome  time       import     why
+2.0.0–2.39.0   40     3.11    pass     3.0–6.9 s  1.5–3.5 s
+2.40.0–2.69.0  30     3.11    FAIL     7.0–9.9 s  3.5–5.0 s  ImportError: cannot import name 'Adam' from 'keras.layers'…
+2.70.0–2.99.0  30     3.11    pass     10–13 s    5.0–6.5 s
+
+""")
+
+
 def test_very_many_columns_become_one_line_a_cell() -> None:
-    cells = [Cell.of("torch", f"2.{minor}.0", "3.11", ERA) for minor in range(60)]
-    rows = [TestRow(name, PASS) for name in SUITE[:2]] + [TestRow(SUITE[2], FAIL)]
-    text = shown(run({cell: result(cell, FAIL, *rows) for cell in cells}))
-    assert "\n2.7.0    3.11    FAIL     4.2 s  2 passed, 1 failed\n" in text
-    assert "Next: tf-tester shell 2.0.0 --package torch  # look around in that environment\n" in text
+    text = shown(many_versions(60, lambda number: [PASS, PASS, FAIL if number % 2 else PASS]))
+    assert "\n2.7.0    3.11    FAIL     3.7 s  2 passed, 1 failed\n" in text
+    assert "Next: tf-tester shell 2.1.0 --package torch  # look around in that environment\n" in text
+
+
+def test_each_python_has_its_columns_where_one_of_them_always_fails() -> None:
+    cells = [Cell.of("torch", f"2.{minor}.0", python, ERA) for minor in range(20) for python in ("3.11", "3.12")]
+    outcomes = {"3.11": PASS, "3.12": FAIL}
+    told = {
+        cell: result(cell, outcomes[cell.python], TestRow("a", outcomes[cell.python]), TestRow("b", PASS))
+        for cell in cells
+    }
+    assert shown(run(told)).splitlines()[2:7] == [
+        "   2.0.0–2.19.0  2.0.0–2.19.0",
+        "   py3.11        py3.12",
+        "   20 cells      20 cells",
+        "a  pass          FAIL",
+        "b  pass          pass",
+    ]
+
+
+def test_of_many_tests_those_of_one_fate_share_a_row_where_too_many_fail() -> None:
+    rows = [TestRow(f"test_{number}", FAIL if number < 50 else PASS) for number in range(100)]
+    other = [TestRow(f"test_{number}", FAIL if number < 2 else PASS) for number in range(100)]
+    text = shown(run({V24: result(V24, FAIL, *rows), V28: result(V28, FAIL, *other)}))
+    assert text.splitlines()[2:7] == [
+        "                    2.4.0  2.8.0",
+        "                    py3.8  py3.10",
+        "test_0 and 1 more   FAIL   FAIL",
+        "test_2 and 47 more  FAIL   pass",
+        "50 more tests pass everywhere",
+    ]
+
+
+def test_told_in_whole_nothing_is_folded() -> None:
+    events = many_versions(30, lambda number: [PASS] * 17)
+    assert shown(events).splitlines()[2:4] == [
+        "version       cells  python  outcome  time       tests",
+        "2.0.0–2.29.0  30     3.11    pass     3.0–5.9 s  17 passed",
+    ]
+    lines = shown(events, detail=Detail.WHOLE).splitlines()
+    assert sum(line.startswith("test_q  ") for line in lines) == 4
+    assert sum(line.count("2.29.0") for line in lines) == 2, "its column and the sentence"
+
+
+def test_told_quietly_there_is_what_works_and_what_fails() -> None:
+    assert shown(many_versions(3, lambda _number: [PASS]), detail=Detail.QUIET) == (
+        "torch works with all 3 versions, 2.0.0 to 2.2.0.\n"
+    )
+    text = shown(script_run(), detail=Detail.QUIET)
+    titles = [line for line in text.splitlines() if line and not line.startswith(" ")]
+    assert titles == [
+        "tensorflow works with 2.4.0; fails with 2.8.0 to 2.18.0 (3 reasons); could not",
+        "What fails",
+        "Could not run",
+    ]
+    assert "interrupted" in shown(script_run()[:8], detail=Detail.QUIET)
+
+
+def test_what_is_too_wide_for_a_narrow_place_goes_into_a_second_line() -> None:
+    lines = shown(script_run(), 40).splitlines()
+    assert lines[2:6] == [
+        "version  python  outcome    time",
+        "    import  memory",
+        "2.4.0    3.8     pass       4.2 s",
+        "    2.1 s   412 MB",
+    ]
 
 
 def test_of_very_many_tests_those_that_passed_everywhere_are_folded() -> None:
     rows = [TestRow(f"test_{number}", FAIL if number == 77 else PASS) for number in range(500)]
     text = shown(run({V24: result(V24, FAIL, *rows)}))
     assert "test_77  FAIL" in text
-    assert "499 more tests passed in every cell that ran them" in text
+    assert "499 more tests pass everywhere" in text
     assert len(text.splitlines()) < 20
 
 
@@ -338,10 +474,10 @@ def test_the_shell_that_is_advised_has_the_python_that_was_asked_for() -> None:
     assert "Next: tf-tester shell 2.8.0 --project '/mine[test]'" in shown([asked, *events[1:]])
     trial = {"files": ["/my/r.txt"], "requirements": ["six", "gear<2"], "listed": ["gear<2"]}
     asked = msgspec.structs.replace(asked, request={"trial": trial})
-    assert "shell 2.8.0 --requirements /my/r.txt --with six  #" in shown([asked, *events[1:]])
+    assert "shell 2.8.0 --requirements /my/r.txt --with six\n" in shown([asked, *events[1:]])
     own = {"project": "/mine", "extras": ["test"]}
     asked = msgspec.structs.replace(asked, request={"trial": own, "locks": ["/my/locks"]})
-    assert "shell 2.8.0 --project '/mine[test]' --locked /my/locks  #" in shown([asked, *events[1:]])
+    assert "shell 2.8.0 --project '/mine[test]' --locked /my/locks\n" in shown([asked, *events[1:]])
 
 
 def test_what_cannot_be_told_from_the_cells_leads_to_more_cells() -> None:
@@ -400,6 +536,9 @@ class Terminal(io.StringIO):
         (Terminal(), {"TERM": "xterm", "NO_COLOR": "1"}, False),
         (Terminal(), {"TERM": "dumb"}, False),
         (io.StringIO(), {"TERM": "xterm"}, False),
+        (io.StringIO(), {"FORCE_COLOR": "1"}, True),
+        (io.StringIO(), {"FORCE_COLOR": "0"}, False),
+        (io.StringIO(), {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
     ],
 )
 def test_colour_is_for_terminals_whose_user_wants_it(
@@ -407,6 +546,13 @@ def test_colour_is_for_terminals_whose_user_wants_it(
 ) -> None:
     print_report(fold(script_run()), stream, environ=environ)
     assert ("\x1b[" in stream.getvalue()) == coloured
+
+
+@pytest.mark.parametrize(("columns", "widest"), [("60", 60), ("90", 90), ("0", 120), ("", 120), ("x", 120)])
+def test_lines_are_as_wide_as_columns_says(columns: str, widest: int) -> None:
+    stream = io.StringIO()
+    print_report(fold(script_run()), stream, environ={"COLUMNS": columns})
+    assert widest - 25 < max(map(len, stream.getvalue().splitlines())) <= widest
 
 
 def test_a_stream_of_ascii_gets_ascii() -> None:
@@ -419,6 +565,8 @@ def test_a_stream_of_ascii_gets_ascii() -> None:
     print_report(fold(events), stream, environ={})
     text = raw.getvalue().decode("ascii")
     assert "..." in text
+    print_report(fold(many_versions(40, lambda number: [PASS, PASS])), stream, environ={})
+    assert "2.0.0..2.39.0" in raw.getvalue().decode("ascii")
     assert "\\u6d4b\\u8bd5" in text
 
 

@@ -35,6 +35,29 @@ def test_a_script_runs_in_every_version_and_the_second_run_needs_no_network(user
     assert "downloaded" not in second.out
 
 
+def test_the_first_failure_may_end_the_run(user: User) -> None:
+    user.write("check.py", "assert False\n")
+    run = user.run("test", "check.py", "--versions", "1.0,1.1,2.0", "--jobs", "1", "-x")
+    assert run.code == 1
+    assert 1 <= len(run.results()) < 3
+    assert "The first failure ended the run: " in run.out
+    refused = user.run("test", "check.py", "--versions", "1.0,1.1,2.0", "-x", "--why")
+    assert (refused.code, "Leave one of them out." in refused.err) == (2, True)
+
+
+def test_what_is_told_is_as_much_as_is_asked_for(user: User) -> None:
+    user.write("check.py", GOOD)
+    words = ("test", "check.py", "--versions", "1.0,1.1")
+    quiet = user.run(*words, "-q")
+    assert (quiet.code, quiet.out, quiet.err) == (0, "toy works with all 2 versions, 1.0 to 1.1.\n", "")
+    usual, whole = user.run(*words), user.run(*words, "-v")
+    assert "\n  check.py pass" not in usual.err
+    assert whole.err.count("\n  check.py pass") == 2
+    shown = user.run("show", "last", "-q")
+    assert shown.out == quiet.out
+    assert user.run(*words, "-v", "-q").code == 2
+
+
 def test_how_long_a_cell_ran_is_known_next_time(user: User) -> None:
     user.write("check.py", GOOD)
     results = user.run("test", "check.py", "--versions", "1.0,1.1").results().values()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
+from tf_tester.cli.common.detail import environ_with
 from tf_tester.cli.common.options import settings_from
 from tf_tester.core.config.settings import Settings
 from tf_tester.core.text.sizes import count_text, size_text
@@ -19,6 +20,7 @@ from tf_tester.ports.tell import Tell
 
 if TYPE_CHECKING:
     from tf_tester.flow.supply.received import ReceivedFiles
+    from tf_tester.report.words import Detail
 
 SELECTING = ("package", "versions", "last", "pre", "yanked")
 """Settings that say which versions."""
@@ -91,9 +93,13 @@ def live(color: str) -> bool:
 
 
 @contextmanager
-def listener(settings: Settings) -> Iterator[Tell]:
-    """Yield the live board on a terminal, plain lines elsewhere; both on standard error."""
-    if live(settings.color):
+def listener(settings: Settings, detail: "Detail | None" = None) -> Iterator[Tell]:
+    """Yield the live board on a terminal, plain lines elsewhere; both on standard error. With `-q` it is neither."""
+    from tf_tester.report.words import Detail
+
+    if detail is Detail.QUIET:
+        yield lambda _event: None
+    elif live(settings.color):
         import time
 
         from rich.console import Console
@@ -106,8 +112,8 @@ def listener(settings: Settings) -> Iterator[Tell]:
         from tf_tester.report.lines import wants_colour
         from tf_tester.report.plain import PlainPrinter
 
-        wanted = settings.color != "never" and wants_colour(sys.stderr, os.environ)
-        yield PlainPrinter(sys.stderr, colour=settings.color == "always" or wanted).tell
+        colour = wants_colour(sys.stderr, environ_with(settings.color))
+        yield PlainPrinter(sys.stderr, colour=colour, tests=detail is Detail.WHOLE).tell
 
 
 def both(one: Tell, other: Tell) -> Tell:
@@ -133,8 +139,7 @@ def downloads_alone(color: str) -> Tell:
     from tf_tester.report.lines import wants_colour
     from tf_tester.report.plain import PlainPrinter
 
-    colour = color == "always" or (color == "auto" and wants_colour(sys.stderr, os.environ))
-    printer = PlainPrinter(sys.stderr, colour=colour)
+    printer = PlainPrinter(sys.stderr, colour=wants_colour(sys.stderr, environ_with(color)))
 
     def tell(event: Event) -> None:
         if isinstance(event, TransferFinished | TransferTrouble | MirrorsChosen):

@@ -1,16 +1,13 @@
 """`tf-tester show`."""
 
-import os
-import shutil
 import sys
 from typing import Any
 
 import click
 
+from tf_tester.cli.common.detail import detail_of, detail_options, environ_with
 from tf_tester.cli.common.options import EPILOG, options, settings_from
 from tf_tester.cli.common.records import record_meant
-
-_FILE_COLUMNS = 120
 
 
 @click.command("show", epilog=EPILOG, short_help="Print a run again, or any part of it.")
@@ -19,9 +16,18 @@ _FILE_COLUMNS = 120
 @click.option("--failures", is_flag=True, help="Every kind of failure, with a traceback of each.")
 @click.option("--test", "tests", multiple=True, metavar="ID", help="All that is known of tests with this in their id.")
 @click.option("--cell", "cells", multiple=True, metavar="CELL", help="Only this cell: its name, or a version.")
+@detail_options
 @click.pass_context
 def command(
-    ctx: click.Context, /, run: str, failures: bool, tests: tuple[str, ...], cells: tuple[str, ...], **_: Any
+    ctx: click.Context,
+    /,
+    run: str,
+    failures: bool,
+    tests: tuple[str, ...],
+    cells: tuple[str, ...],
+    verbose: int,
+    quiet: bool,
+    **_: Any,
 ) -> int:
     """Print a run again, or any part of it.
 
@@ -40,7 +46,7 @@ def command(
     from tf_tester.report.show import failure_lines, lines_of_tests, of_cells
 
     settings = settings_from(ctx.params).settings
-    environ = {**os.environ, **{"always": {"FORCE_COLOR": "1"}, "never": {"NO_COLOR": "1"}}.get(settings.color, {})}
+    environ, detail = environ_with(settings.color), detail_of(verbose, quiet)
     report = report_of(record_meant(run, settings.store / "runs"))
     if cells:
         report = of_cells(report, cells)
@@ -51,7 +57,7 @@ def command(
             report,
             sys.stdout,
             environ=environ,
-            width=shutil.get_terminal_size().columns if sys.stdout.isatty() else _FILE_COLUMNS,
+            detail=detail,
             timings=settings.timings,
             default_package=settings.package,
         )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tf_tester.cli.common.detail import environ_with
 from tf_tester.cli.common.options import EPILOG, options, settings_from
 
 if TYPE_CHECKING:
@@ -33,8 +34,7 @@ def command(ctx: click.Context, /, as_json: bool, **_: Any) -> int:
     if as_json:
         write(sys.stdout, _as_json(checks, can_run(checks)) + "\n")
     else:
-        wanted = settings.color == "auto" and wants_colour(sys.stdout, os.environ)
-        write(sys.stdout, as_text(_lines(checks), colour=wanted or settings.color == "always"))
+        write(sys.stdout, as_text(_lines(checks), colour=wants_colour(sys.stdout, environ_with(settings.color))))
     return 0 if can_run(checks) else 4
 
 

@@ -3,13 +3,15 @@
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
+from msgspec import Struct
 from msgspec.structs import replace
 
+from tf_tester.cli.common.detail import detail_of, detail_options, environ_with
 from tf_tester.cli.common.options import EPILOG, GivenPath, options, settings_from
 from tf_tester.cli.common.output import say
 from tf_tester.cli.common.packages import with_indexes
@@ -25,11 +27,10 @@ if TYPE_CHECKING:
     from tf_tester.core.outcome.report import RunReport
     from tf_tester.flow.run.frame import Run
     from tf_tester.model.outcome import CellResult
+    from tf_tester.report.words import Detail
 
 _NOT_WITH_LOCKS = ("versions", "last", "python", "resolve", "with", "requirements", "install-python")
 """What a lock says already."""
-_FILE_COLUMNS = 120
-"""Where the report goes into a file or a log."""
 
 
 @click.command(
@@ -81,12 +82,20 @@ _FILE_COLUMNS = 120
     help="Run only what failed in each cell when it last ran, of this folder's tests; all where nothing is known.",
 )
 @click.option(
+    "-x",
+    "--exitfirst",
+    "exit_first",
+    is_flag=True,
+    help="End the run at the first cell that fails; `-- -x` ends only the cell's own tests.",
+)
+@click.option(
     "--collect",
     multiple=True,
     metavar="PATTERN",
     help="Copy files that tests wrote in your folders, such as coverage.xml, to each cell's evidence. Repeatable.",
 )
 @click.option("--why", is_flag=True, help="Run more cells to find out why some fail: each kind of failure once.")
+@detail_options
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -99,7 +108,10 @@ def command(
     baseline_file: Path | None,
     update_baseline: bool,
     last_failed: bool,
+    exit_first: bool,
     collect: tuple[str, ...],
+    verbose: int,
+    quiet: bool,
     **_: Any,
 ) -> int:
     """Run a script, tests, or any command against many versions of a package.
@@ -117,44 +129,51 @@ def command(
     from tf_tester.flow.run.jobs import picks_some, with_last_failed
 
     settings = with_indexes(settings_with_locks(ctx.params, locks))
-    given = [name for name in _NOT_WITH_LOCKS if ctx.params.get(BY_NAME[name].field)]
-    if locks and given:
-        raise UsageError(f"--locked and --{given[0]} both say what is tested.", hint="Give one of them.")
-    if update_baseline and baseline_file is None:
-        raise UsageError("--update-baseline has no file to write.", hint="Name it with --baseline FILE.")
-    if json_file is not None and json_file.suffix in TESTS and json_file.exists():
-        raise UsageError(f"--json would write the record over {json_file}.", hint="Give --json behind the tests.")
-    wanted = wanted_reports(reports)
-    printed = [json_file == STDOUT, *(one.file == STDOUT for one in wanted)].count(True)
-    if printed > 1:
-        raise UsageError("Two things are to be written to standard output.", hint="Give one of them a file.")
+    wanted, detail = wanted_reports(reports), detail_of(verbose, quiet)
+    _refuse_contradictions(ctx.params, [one.file for one in wanted])
     trial = tests_of(settings, targets, ctx.meta.get("rest", ()))
     files = (*(file for file in (json_file, *(one.file for one in wanted)) if file != STDOUT), baseline_file)
     trial = with_last_failed(trial, asked=last_failed)
     own = tuple(Path(os.path.abspath(file)) for file in files if file is not None)  # noqa: PTH100
-    return _run(
-        settings,
-        replace(trial, written=own, collect=collect),
-        json_file,
-        wanted,
-        why=why,
-        locks=locks,
-        comparison=BaselineCheck(baseline_file, update=update_baseline, picked=picks_some(trial))
-        if baseline_file is not None
-        else None,
-    )
+    comparison = None
+    if baseline_file is not None:
+        comparison = BaselineCheck(baseline_file, update=update_baseline, picked=picks_some(trial))
+    trial = replace(trial, written=own, collect=collect)
+    return _run(settings, trial, _Asked(json_file, wanted, detail, locks, comparison, why=why, exit_first=exit_first))
 
 
-def _run(
-    settings: Settings,
-    trial: Trial,
-    json_file: Path | None,
-    reports: tuple[WantedReport, ...],
-    *,
-    why: bool,
-    locks: tuple[Path, ...],
-    comparison: BaselineCheck | None,
-) -> int:
+class _Asked(Struct, frozen=True):
+    """What is asked of one run, besides what is tested."""
+
+    json_file: Path | None
+    reports: tuple[WantedReport, ...]
+    detail: "Detail"
+    locks: tuple[Path, ...]
+    comparison: BaselineCheck | None
+    why: bool
+    exit_first: bool
+
+
+def _refuse_contradictions(parameters: Mapping[str, Any], reports: Sequence[Path]) -> None:
+    """Raise `UsageError` for options that can't be had together. `reports`: the files that these go to."""
+    given = [name for name in _NOT_WITH_LOCKS if parameters.get(BY_NAME[name].field)]
+    if parameters["locks"] and given:
+        raise UsageError(f"--locked and --{given[0]} both say what is tested.", hint="Give one of them.")
+    baseline, json_file = parameters["baseline_file"] is not None, parameters["json_file"]
+    if parameters["update_baseline"] and not baseline:
+        raise UsageError("--update-baseline has no file to write.", hint="Name it with --baseline FILE.")
+    if json_file is not None and json_file.suffix in TESTS and json_file.exists():
+        raise UsageError(f"--json would write the record over {json_file}.", hint="Give --json behind the tests.")
+    if [json_file, *reports].count(STDOUT) > 1:
+        raise UsageError("Two things are to be written to standard output.", hint="Give one of them a file.")
+    if parameters["exit_first"] and (parameters["why"] or baseline):
+        needs_all = "--why" if parameters["why"] else "--baseline"
+        raise UsageError(
+            f"-x ends the run at the first failure, and {needs_all} needs all of it.", hint="Leave one of them out."
+        )
+
+
+def _run(settings: Settings, trial: Trial, asked: _Asked) -> int:
     """Run the matrix, print its report and return the exit code."""
     from tf_tester.core.outcome.exits import gravest
     from tf_tester.errors import INTERRUPTED
@@ -163,20 +182,22 @@ def _run(
     from tf_tester.report.record import report_of
 
     selection = selection_of(settings, versions=settings.versions or "")
+    json_file, comparison = asked.json_file, asked.comparison
     _check_json_file(json_file)
-    with listener(settings) as show, recorded(settings, show) as world:
+    with listener(settings, asked.detail) as show, recorded(settings, show) as world:
         code = test(
             selection,
             trial,
             world,
-            after=_explain if why else None,
-            locks=locks,
+            after=_explain if asked.why else None,
+            locks=asked.locks,
             judged=comparison.judge if comparison is not None else None,
+            ends_at_failure=asked.exit_first,
         )
         record = world.run.folder / "record.jsonl"
     report = report_of(record)
-    stream = sys.stderr if STDOUT in (json_file, *(one.file for one in reports)) else sys.stdout
-    _print(report, settings, stream)
+    stream = sys.stderr if STDOUT in (json_file, *(one.file for one in asked.reports)) else sys.stdout
+    _print(report, settings, stream, asked.detail)
     if json_file == STDOUT:
         with record.open(encoding="utf-8") as lines:
             shutil.copyfileobj(lines, sys.stdout)
@@ -185,7 +206,7 @@ def _run(
             shutil.copyfile(record, json_file)
     if comparison is not None and code != INTERRUPTED:
         say(comparison.finish(report), stream)
-    return gravest([code, write_reports(report, reports)])
+    return gravest([code, write_reports(report, asked.reports)])
 
 
 def _check_json_file(file: Path | None) -> None:
@@ -204,24 +225,14 @@ def _explain(run: "Run", results: "Mapping[str, CellResult]") -> None:
     explain_failures(run, results, tell_progress)
 
 
-def _print(report: "RunReport", settings: Settings, stream: TextIO) -> None:
+def _print(report: "RunReport", settings: Settings, stream: TextIO, detail: "Detail") -> None:
     from tf_tester.report.matrix import print_report
 
     print_report(
         report,
         stream,
-        environ=_colours(settings),
-        width=shutil.get_terminal_size().columns if stream.isatty() else _FILE_COLUMNS,
+        environ=environ_with(settings.color),
+        detail=detail,
         timings=settings.timings,
         default_package=settings_from({}).settings.package,
     )
-
-
-def _colours(settings: Settings) -> dict[str, str]:
-    match settings.color:
-        case "always":
-            return {**os.environ, "FORCE_COLOR": "1"}
-        case "never":
-            return {**os.environ, "NO_COLOR": "1"}
-        case _:
-            return dict(os.environ)

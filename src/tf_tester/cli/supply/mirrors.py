@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tf_tester.cli.common.detail import environ_with
 from tf_tester.cli.common.options import EPILOG, options, settings_from
 from tf_tester.cli.common.selection import selection_of
 from tf_tester.cli.supply.mirror_settings import reset, show, use
@@ -112,8 +113,7 @@ def _print_json(values: "list[MirrorRow] | list[ConformanceFinding] | list[Mirro
 def _show(lines: "list[Line]", color: str) -> None:
     from tf_tester.report.lines import as_text, wants_colour, write
 
-    wanted = color == "auto" and wants_colour(sys.stdout, os.environ)
-    write(sys.stdout, as_text(lines, colour=wanted or color == "always"))
+    write(sys.stdout, as_text(lines, colour=wants_colour(sys.stdout, environ_with(color))))
 
 
 def _rows_as_lines(rows: "list[MirrorRow]") -> "list[Line]":

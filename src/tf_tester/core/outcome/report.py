@@ -55,6 +55,8 @@ class RunReport(Struct, frozen=True):
     transfers: Transfers = Transfers()
     interrupted: bool = True
     """Also true of a record without an end: that run was killed, or still goes on."""
+    left_out: int = 0
+    """Cells that were not run because the first failure ended the run (`--exitfirst`)."""
     is_cut: bool = False
     """The record ends within a line: it was damaged, or the disk was full."""
     exit_code: int = INTERRUPTED
@@ -121,7 +123,9 @@ def fold(events: Iterable[Event]) -> RunReport:
                 pass  # states and progress are for those who watch
     transfers = Transfers(files, received, tuple(troubles))
     if not report.interrupted:  # a search that has ended leaves out what it had no need of
-        report = replace(report, cells=tuple(cell for cell in report.cells if cell.name in results))
+        ran = tuple(cell for cell in report.cells if cell.name in results)
+        left_out = len(report.cells) - len(ran) if report.command == "test" else 0
+        report = replace(report, cells=ran, left_out=left_out)
     return replace(report, results=results, locks=locks, explanations=tuple(explanations), transfers=transfers)
 
 

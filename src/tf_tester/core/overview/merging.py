@@ -43,6 +43,7 @@ def merged(reports: Sequence[RunReport]) -> RunReport:
             sum(one.transfers.received for one in told),
             tuple(trouble for one in told for trouble in one.transfers.troubles),
         ),
+        left_out=sum(one.left_out for one in told),
         interrupted=any(one.interrupted for one in told),
         is_cut=any(one.is_cut for one in told),
         exit_code=exit_code(results.values(), interrupted=any(one.interrupted for one in told)),

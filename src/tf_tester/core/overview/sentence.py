@@ -3,9 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
+from packaging.version import InvalidVersion
 
+from tf_tester.core.outcome.failures import differences
+from tf_tester.core.outcome.report import RunReport
 from tf_tester.core.text.sizes import count_text
-from tf_tester.core.verdict.supports import Compatibility, SupportedVersions
+from tf_tester.core.verdict.supports import Compatibility, SupportedVersions, support
 
 _MOST = 4
 """Ranges of versions that are named; of more, their number."""
@@ -44,6 +47,15 @@ def version_ranges(versions: Mapping[str, Compatibility]) -> tuple[VersionRange,
         else:
             found.append(VersionRange(works, (version,)))
     return tuple(found)
+
+
+def sentence_of(report: RunReport) -> str:
+    """Return the sentence about a run; empty where a version in it has no order (PEP 440), as in a damaged record."""
+    try:
+        supported = support(report)
+    except InvalidVersion:
+        return ""
+    return sentence(supported, len(differences(report)[0]))
 
 
 def sentence(supported: Sequence[SupportedVersions], reasons: int) -> str:

@@ -1,7 +1,7 @@
 """Run a trial in every cell of a matrix."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -49,10 +49,12 @@ def test(
     after: After | None = None,
     locks: Sequence[Path] = (),
     judged: JudgeRun | None = None,
+    ends_at_failure: bool = False,
 ) -> int:
     """Run the matrix, telling events as they happen, and return the exit code.
 
     `locks`: these are the cells, and nothing else. `judged` gives another exit code where the run wasn't interrupted.
+    `ends_at_failure`: with the first cell that fails the others end, of which nothing is told then, nor done `after`.
     Raises `UsageError` and `IndexUnreachable` before the first event; after it everything is an event.
     """
     jobs = jobs_of(trial)
@@ -61,18 +63,19 @@ def test(
     else:
         selected = with_pythons_for_all(select_cells(selection, services), selection, trial, services)
     plan = RunPlan(selection, trial, jobs, selected.page, selected.cells, selected.remarks, tuple(locks))
-    return carry_out(plan, services, partial(_matrix, after=after, judged=judged)).exit_code
+    work = partial(_matrix, after=after, judged=judged, ends_at_failure=ends_at_failure)
+    return carry_out(plan, services, work).exit_code
 
 
-def _matrix(run: Run, *, after: After | None, judged: JudgeRun | None) -> Tested:
+def _matrix(run: Run, *, after: After | None, judged: JudgeRun | None, ends_at_failure: bool) -> Tested:
     """Run all cells, then what comes after them. Interrupted, it tells of each cell all the same."""
     results: dict[str, CellResult] = {}
     try:
         try:
-            _run_all(run, results)
+            _run_all(run, results, ends_at_failure=ends_at_failure)
         finally:
             run.replay.settle()
-        if after is not None:
+        if after is not None and not run.gate.closed:
             after(run, results)
     except KeyboardInterrupt:
         run.stop()
@@ -82,7 +85,7 @@ def _matrix(run: Run, *, after: After | None, judged: JudgeRun | None) -> Tested
     return Tested(exit_code(results.values(), interrupted=False))
 
 
-def _run_all(run: Run, results: dict[str, CellResult]) -> None:
+def _run_all(run: Run, results: dict[str, CellResult], *, ends_at_failure: bool) -> None:
     """Run the cells, as many at once as are allowed, and put what they come to into `results`."""
 
     def finished(result: CellResult) -> None:
@@ -103,13 +106,28 @@ def _run_all(run: Run, results: dict[str, CellResult]) -> None:
             try:
                 for future in _as_they_end(futures):
                     finished(future.result())
+                    if ends_at_failure and future.result().outcome.is_failure_of_the_test:
+                        for result in _ended(run, workers, futures, results):
+                            if result.outcome is not Outcome.INTERRUPTED:  # it had come to its end, too
+                                finished(result)
+                        break
             except KeyboardInterrupt:
-                run.stop()
-                workers.shutdown(wait=True, cancel_futures=True)
-                for future, planned in futures.items():
-                    if planned.cell.name not in results:
-                        finished(_result_after_interrupt(future, planned))
+                for result in _ended(run, workers, futures, results):
+                    finished(result)
                 raise
+
+
+def _ended(
+    run: Run,
+    workers: ThreadPoolExecutor,
+    futures: Mapping[Future[CellResult], PlannedCell],
+    results: Mapping[str, CellResult],
+) -> list[CellResult]:
+    """End everything at once, and return what the cells came to that have no result yet."""
+    run.stop()
+    workers.shutdown(wait=True, cancel_futures=True)
+    left = [(future, planned) for future, planned in futures.items() if planned.cell.name not in results]
+    return [_result_after_interrupt(future, planned) for future, planned in left]
 
 
 @contextmanager

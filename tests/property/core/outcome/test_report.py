@@ -253,4 +253,13 @@ def test_a_shortened_text_fits(long: str, width: int) -> None:
 def test_a_wrapped_text_loses_nothing_but_spaces(long: str, first: int, indent: int) -> None:
     lines = TextLayout(60).wrap(long, first=first, indent=indent, most=1000)
     assert "".join(lines).replace(" ", "") == long.replace(" ", "")
-    assert all(columns(line) <= 60 for line in lines[1:])
+    told = [" " * first + lines[0], *lines[1:]]
+    assert all(columns(line) <= 60 or " " not in line.strip(" ") for line in told)
+
+
+@given(st.lists(st.text("ab-/", min_size=1, max_size=90), max_size=30), st.integers(40, 200), st.integers(1, 5))
+def test_a_word_is_never_broken(words: list[str], width: int, most: int) -> None:
+    lines = TextLayout(width).wrap(" ".join(words), first=12, indent=4, most=most)
+    told = " ".join(lines).removesuffix("…").split()
+    assert told == words[: len(told)]
+    assert len(lines) <= most or lines[0] == ""
