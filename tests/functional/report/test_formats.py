@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tf_tester.core.outcome.report import RunReport, Transfers
+from tf_tester.core.outcome.report import RunReport, Transfers, TransferSource
 from tf_tester.core.overview.folding import matrix
 from tf_tester.core.text.printable import printable
 from tf_tester.errors import UsageError
@@ -93,7 +93,7 @@ def report_of(results: dict[Cell, CellResult]) -> RunReport:
         cells=tuple(named),
         results={one.name: result for one, result in named.items()},
         locks={one.name: Lock("3.11.0", Resolution.ERA, None, pins) for one in named},
-        transfers=Transfers(1, 2_000_000),
+        transfers=Transfers((TransferSource("authority", 1, 2_000_000, 0.5),)),
         interrupted=False,
         exit_code=1,
         wall_s=3.5,

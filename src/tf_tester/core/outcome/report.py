@@ -24,13 +24,57 @@ from tf_tester.model.lock import Lock
 from tf_tester.model.outcome import CellResult, Outcome
 
 
-class Transfers(Struct, frozen=True):
-    """What was brought, all cells together."""
+class TransferSource(Struct, frozen=True):
+    """What came from one source, or from several together."""
 
+    name: str
+    """Of a mirror, or `authority`; several that brought files together as the record names them: `tuna+authority`."""
     files: int = 0
     received: int = 0
     """Bytes that came over the wire in this run."""
+    seconds: float = 0.0
+    """Of all its files, one behind the other, though several were brought at a time."""
     troubles: tuple[TransferTrouble, ...] = ()
+    """What went wrong with it; another way was taken each time."""
+
+    @property
+    def speed(self) -> float | None:
+        """Return bytes a second of a file, in the mean; None where nothing came over the wire."""
+        return self.received / self.seconds if self.received and self.seconds > 0 else None
+
+
+class Transfers(Struct, frozen=True):
+    """What was brought, all cells together."""
+
+    sources: tuple[TransferSource, ...] = ()
+    """The one that brought most bytes first, of equals by name; those that only made trouble last."""
+
+    @classmethod
+    def of(cls, sources: Iterable[TransferSource]) -> "Transfers":
+        """Return them as one: what has the same name is one source."""
+        by_name: dict[str, list[TransferSource]] = {}
+        for one in sources:
+            by_name.setdefault(one.name, []).append(one)
+        found = [
+            TransferSource(
+                name,
+                sum(one.files for one in parts),
+                sum(one.received for one in parts),
+                sum(one.seconds for one in parts),
+                tuple(trouble for one in parts for trouble in one.troubles),
+            )
+            for name, parts in by_name.items()
+        ]
+        return cls(tuple(sorted(found, key=lambda one: (-one.received, -one.files, one.name))))
+
+    @property
+    def files(self) -> int:
+        return sum(one.files for one in self.sources)
+
+    @property
+    def received(self) -> int:
+        """Return the bytes that came over the wire in this run."""
+        return sum(one.received for one in self.sources)
 
 
 class RunReport(Struct, frozen=True):
@@ -90,8 +134,7 @@ def fold(events: Iterable[Event]) -> RunReport:
     results: dict[str, CellResult] = {}
     locks: dict[str, Lock] = {}
     explanations: list[Explanation] = []
-    troubles: list[TransferTrouble] = []
-    files = received = 0
+    sources: list[TransferSource] = []
     for event in events:
         match event:
             case RunStarted():
@@ -113,20 +156,24 @@ def fold(events: Iterable[Event]) -> RunReport:
             case CellExplained():
                 explanations.append(event.explanation)
             case TransferFinished():
-                files += 1
-                received += event.received
+                sources.append(TransferSource(event.source, 1, event.received, event.seconds))
             case TransferTrouble():
-                troubles.append(event)
+                sources.append(TransferSource(event.source, troubles=(event,)))
             case RunFinished():
                 report = replace(report, interrupted=event.interrupted, exit_code=event.exit_code, wall_s=event.wall_s)
             case _:
                 pass  # states and progress are for those who watch
-    transfers = Transfers(files, received, tuple(troubles))
     if not report.interrupted:  # a search that has ended leaves out what it had no need of
         ran = tuple(cell for cell in report.cells if cell.name in results)
         left_out = len(report.cells) - len(ran) if report.command == "test" else 0
         report = replace(report, cells=ran, left_out=left_out)
-    return replace(report, results=results, locks=locks, explanations=tuple(explanations), transfers=transfers)
+    return replace(
+        report,
+        results=results,
+        locks=locks,
+        explanations=tuple(explanations),
+        transfers=Transfers.of(sources),
+    )
 
 
 def cell_labels(cells: Iterable[Cell]) -> dict[str, str]:

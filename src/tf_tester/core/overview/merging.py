@@ -38,12 +38,8 @@ def merged(reports: Sequence[RunReport]) -> RunReport:
         remarks=tuple(dict.fromkeys(remark for one in told for remark in one.remarks)),
         locks={name: lock for one in told for name, lock in one.locks.items()},
         explanations=tuple(dict.fromkeys(found for one in told for found in one.explanations)),
-        transfers=Transfers(
-            sum(one.transfers.files for one in told),
-            sum(one.transfers.received for one in told),
-            tuple(trouble for one in told for trouble in one.transfers.troubles),
-        ),
         left_out=sum(one.left_out for one in told),
+        transfers=Transfers.of(source for one in told for source in one.transfers.sources),
         interrupted=any(one.interrupted for one in told),
         is_cut=any(one.is_cut for one in told),
         exit_code=exit_code(results.values(), interrupted=any(one.interrupted for one in told)),

@@ -202,6 +202,11 @@ def test_every_cell_has_a_result_and_totals_are_sums(told: list[Event]) -> None:
     transfers = [event for event in told if isinstance(event, TransferFinished)]
     assert report.transfers.files == len(transfers)
     assert report.transfers.received == sum(event.received for event in transfers)
+    troubles = [event for event in told if isinstance(event, TransferTrouble)]
+    assert sum(len(one.troubles) for one in report.transfers.sources) == len(troubles)
+    names = [one.name for one in report.transfers.sources]
+    assert set(names) == {event.source for event in transfers} | {event.source for event in troubles}
+    assert len(names) == len(set(names))
     assert fold(told[:-1]).interrupted
     assert fold(told[:-1]).exit_code == 130
 

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from tf_tester.core.outcome.report import RunReport, Transfers
+from tf_tester.core.outcome.report import RunReport, Transfers, TransferSource
 from tf_tester.core.overview.merging import merged
 from tf_tester.errors import INTERRUPTED
 from tf_tester.model.cell import Cell
@@ -24,7 +24,7 @@ def run(name: str, outcomes: dict[str, Outcome], *, platform: str = "linux", int
         cells=tuple(cells.values()),
         results={cell.name: CellResult(cell.name, outcomes[version]) for version, cell in cells.items()},
         locks={cell.name: Lock("3.11.0", Resolution.ERA, None, ()) for cell in cells.values()},
-        transfers=Transfers(1, 10),
+        transfers=Transfers((TransferSource("authority", 1, 10, 0.5),)),
         interrupted=interrupted,
         remarks=("the same", name),
         exit_code=0,
@@ -48,6 +48,7 @@ def test_jobs_of_a_matrix_are_one_report_in_the_order_of_versions() -> None:
     assert together.exit_code == 1
     assert together.remarks == ("the same", "1", "2")
     assert (together.transfers.files, together.transfers.received, together.wall_s) == (2, 20, 4.0)
+    assert together.transfers.sources == (TransferSource("authority", 2, 20, 1.0),)
     assert len(together.locks) == 3
 
 
