@@ -1,0 +1,60 @@
+"""The matrix as a table."""
+
+from tf_tester.core.outcome.report import RunReport
+from tf_tester.core.overview.folding import Column, Matrix, Row
+from tf_tester.model.outcome import Outcome
+from tf_tester.report.formats.page.markup import Markup, element, text
+from tf_tester.report.formats.page.parts import MOST_NAMES, SIGNS, colour, scrolled, sign_and_word
+from tf_tester.report.formats.page.words import both, counted
+
+
+def table_and_legend(report: RunReport, folded: Matrix) -> list[Markup]:
+    """Return the matrix, and what its signs mean."""
+    packages = len(report.packages) > 1
+    resolutions = len({cell.resolution for cell in report.cells}) > 1
+    heads = [_head(column, with_package=packages, with_resolution=resolutions) for column in folded.columns]
+    rows = [
+        element("tr", element("th", _names(row), scope="row"), [_outcome(one) for one in row.outcomes])
+        for row in folded.rows
+    ]
+    table = element(
+        "table",
+        element("thead", element("tr", element("th", both("Tests"), scope="col"), heads)),
+        element("tbody", rows),
+        id="matrix",
+    )
+    legend = [
+        (element("span", f" {sign} ", class_=colour(outcome)), f" {outcome}   ")
+        for outcome, sign in SIGNS.items()
+        if any(outcome in row.outcomes for row in folded.rows)
+    ]
+    return [scrolled(table), element("p", legend, class_="note")]
+
+
+def _head(column: Column, *, with_package: bool, with_resolution: bool) -> Markup:
+    first = column.cells[0]
+    besides = [*([str(first.resolution)] if with_resolution else []), first.platform, *first.details]
+    return element(
+        "th",
+        f"{first.package} " if with_package else None,
+        element("span", column.version),
+        element("small", column.python) if column.python else None,
+        [element("small", one) for one in besides if one],
+        scope="col",
+    )
+
+
+def _names(row: Row) -> Markup:
+    if not row.tests:
+        return both("every test")
+    if len(row.tests) == 1:
+        return text(row.tests[0])
+    more = [f"… {len(row.tests) - MOST_NAMES}"] if len(row.tests) > MOST_NAMES else []
+    names = [element("div", name) for name in (*row.tests[:MOST_NAMES], *more)]
+    return element("details", element("summary", counted(len(row.tests), "test", "测试")), names)
+
+
+def _outcome(outcome: Outcome | None) -> Markup:
+    if outcome is None:
+        return element("td", "–", class_="none", title="not run")
+    return element("td", sign_and_word(outcome), class_=colour(outcome))
