@@ -20,6 +20,7 @@ from tf_tester.core.overview.folding import matrix
 from tf_tester.core.text.printable import printable
 from tf_tester.errors import UsageError
 from tf_tester.model.cell import Cell
+from tf_tester.model.events import TransferTrouble
 from tf_tester.model.lock import Lock, Pin, Resolution
 from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow, WarningFact
 from tf_tester.report.formats import FORMATS, Rendering, format_of, renderer
@@ -111,7 +112,7 @@ def hostile(text: str) -> RunReport:
     """A run in which everything that strangers can name or print is this text."""
     row = failure(f"tests/{text}.py::{text}", text)
     warned = TestRow("a.py::b", Outcome.PASS, warnings=(replace(WARNING, message=f"turn {text}"),))
-    return report_of(
+    report = report_of(
         {
             cell("1.0"): CellResult("", Outcome.PASS, tests=(warned,)),
             cell("2.0"): CellResult("", Outcome.FAIL, tests=(replace(row, stdout=text, stderr=text, reason=text),)),
@@ -120,6 +121,7 @@ def hostile(text: str) -> RunReport:
             cell("4.0"): CellResult("", Outcome.UNRESOLVABLE, text, text, text, remarks=(text,)),
         }
     )
+    return replace(report, transfers=Transfers.of([TransferSource(text, 1, 9, 1.0, (TransferTrouble(*[text] * 3),))]))
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -289,6 +291,7 @@ def test_json_tells_what_all_tell() -> None:
     told = json.loads(rendered("json"))
     assert told["sentence"] == ("toy works with 1.0; fails with 2.0 (3 reasons); could not be tested with 3.0 to 4.0.")
     assert [one["outcome"] for one in told["cells"]] == ["pass", "crash", "no-wheel", "empty"]
+    assert told["sources"] == [{"name": "authority", "files": 1, "received": 2_000_000, "seconds": 0.5, "troubles": []}]
     assert {one["headline"]: one["place"] for one in told["reasons"]}[
         "TypeError: Gears cannot be created directly."
     ] == {

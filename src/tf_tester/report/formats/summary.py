@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tf_tester.core.outcome.report import RunReport, cell_labels
+from tf_tester.core.outcome.report import RunReport, TransferSource, cell_labels
 from tf_tester.core.overview.reasons import Reason, reasons
 from tf_tester.core.overview.sentence import sentence
 from tf_tester.core.verdict.supports import support
@@ -26,6 +26,7 @@ def render(report: RunReport, rendering: Rendering) -> str:
         "interrupted": report.interrupted,
         "wall_s": report.wall_s,
         "received": report.transfers.received,
+        "sources": [_source(one) for one in report.transfers.sources],
         "packages": supported,
         "cells": [_cell(report, cell, labels[cell.name]) for cell in report.cells],
         "reasons": [_reason(one) for one in why],
@@ -50,6 +51,16 @@ def _cell(report: RunReport, cell: Cell, label: str) -> dict[str, Any]:
         "replayed": result.replayed,
         "tests": {row.id: row.outcome for row in result.tests},
         "locked": {pin.name: pin.version for pin in lock.pins} if (lock := report.locks.get(cell.name)) else {},
+    }
+
+
+def _source(one: TransferSource) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "files": one.files,
+        "received": one.received,
+        "seconds": one.seconds,
+        "troubles": [{"filename": trouble.filename, "reason": trouble.reason} for trouble in one.troubles],
     }
 
 

@@ -20,6 +20,7 @@ from tf_tester.report.formats.page.besides import dependencies_table, figures
 from tf_tester.report.formats.page.markup import Markup, element
 from tf_tester.report.formats.page.parts import section
 from tf_tester.report.formats.page.table import table_and_legend
+from tf_tester.report.formats.page.transfers import transfers_table
 from tf_tester.report.formats.page.why import deprecation_articles, obstacle_articles, reason_articles
 from tf_tester.report.formats.page.words import told
 from tf_tester.report.words import count_cells, how_it_ended
@@ -69,6 +70,7 @@ def _body(report: RunReport) -> Markup:
             section("Will break", list(deprecation_articles(report, labels))),
             section("Dependencies that differ", dependencies_table(report, folded)),
             section("Time and memory", figures(report, labels)),
+            section("Where the bytes came from", transfers_table(report.transfers)),
             section("Remarks", remarks),
         ),
     )

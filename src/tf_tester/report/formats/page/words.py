@@ -36,6 +36,13 @@ CHINESE = {
     "of the import, in seconds": "导入耗时（秒）",
     "peak of memory, in MB": "内存峰值（MB）",
     "Distribution": "发行包",
+    "Where the bytes came from": "下载来源",
+    "Source": "来源",
+    "Files": "文件",
+    "Bytes": "字节",
+    "Speed of a file": "单个文件的速度",
+    "Troubles": "问题",
+    "all": "合计",
 }
 """By the English words."""
 
