@@ -50,6 +50,8 @@ EVENTS: dict[str, type[Event]] = {
     "run-finished": RunFinished,
 }
 _NAMES = {event: name for name, event in EVENTS.items()}
+_HEAD = 200
+"""Bytes: the name of the first event is among them."""
 _CRC = b',"crc":'
 """The last field of each line: the CRC-32 of its writer's lines before it, and of its own text before this."""
 
@@ -172,6 +174,18 @@ def _damaged(path: Path) -> StoreError:
     return StoreError(
         f"The record {path} isn't as it was written: it was damaged, or edited.", hint="Run the tests again."
     )
+
+
+def begins_as_record(path: Path) -> bool:
+    """Tell whether a file begins as records do, whatever follows."""
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as lines:
+            head = lines.read(_HEAD)
+    except OSError:
+        return False
+    return head.startswith(b"{") and b'"event":' in head
 
 
 def report_of(path: Path) -> RunReport:

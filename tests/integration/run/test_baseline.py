@@ -230,3 +230,51 @@ def test_what_the_command_writes_itself_is_no_reason_to_run_again(once: User) ->
     assert once.run("test", "check.py", "--versions", "2.0", *words, "--update-baseline").code == 0
     assert replayed(once, *words) == {"2.0"}
     assert replayed(once, *words) == {"2.0"}
+
+
+@pytest.fixture
+def recorded(user: User) -> User:
+    """A user with the record of another run, in which toy 1.0 failed and 2.0 passed."""
+    user.write("check.py", "import toy\nassert toy.__version__ != '1.0', 'too old'\n")
+    assert user.run(*WORDS[:4], "--json", "main.jsonl").code == 1
+    return user
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "told"),
+    [
+        ("import toy\nassert toy.__version__ != '1.0', 'too old'\n", 0, "nothing has moved"),
+        ("import toy\nassert False\n", 1, "2 results moved, 1 for the worse: nothing else counts\n  regressed"),
+        ("import toy\n", 0, "1 result moved, 0 for the worse: nothing else counts\n  fixed "),
+        (
+            "import toy\nassert toy.__version__ != '1.0', 'other'\n",
+            0,
+            "0 for the worse: nothing else counts\n  changed",
+        ),
+    ],
+)
+def test_against_a_record_only_what_became_worse_counts(recorded: User, text: str, code: int, told: str) -> None:
+    recorded.write("check.py", text)
+    run = recorded.run(*WORDS[:4], "--baseline", "main.jsonl")
+    assert run.code == code, run.out
+    assert told in run.out
+    assert run.record()[-1]["exit_code"] == code
+    assert "--update-baseline" not in run.out
+
+
+def test_what_a_record_has_not_seen_must_pass(recorded: User) -> None:
+    for text, code in (("import toy\nassert toy.__version__ == '2.0'\n", 1), ("import toy\n", 0)):
+        recorded.write("check.py", text)
+        assert recorded.run("test", "check.py", "--versions", "1.1", "--baseline", "main.jsonl").code == code
+    recorded.write("other.py", "import toy\nassert False\n")
+    assert recorded.run("test", "check.py", "other.py", *WORDS[2:4], "--baseline", "main.jsonl").code == 1
+    words = ("--versions", "2.0", "--python", "3.99", "--baseline", "main.jsonl")
+    assert recorded.run("test", "check.py", *words).code == 3, "it could not run, there as here"
+
+
+def test_a_record_is_not_replaced_by_a_baseline(recorded: User) -> None:
+    before = (recorded.folder / "main.jsonl").read_bytes()
+    run = recorded.run(*WORDS[:4], "--baseline", "main.jsonl", "--update-baseline")
+    assert run.code == 2
+    assert "is the record of a run, which --update-baseline would replace" in run.err
+    assert (recorded.folder / "main.jsonl").read_bytes() == before

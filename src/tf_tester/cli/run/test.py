@@ -11,6 +11,7 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tf_tester.cli.common.baseline import BaselineCheck
 from tf_tester.cli.common.detail import detail_of, detail_options, environ_with
 from tf_tester.cli.common.options import EPILOG, GivenPath, options, settings_from
 from tf_tester.cli.common.output import say
@@ -18,7 +19,6 @@ from tf_tester.cli.common.packages import with_indexes
 from tf_tester.cli.common.reports import STDOUT, TESTS, WantedReport, wanted_reports, write_reports
 from tf_tester.cli.common.running import RUNNING, Splitting, recorded, tell_progress, tests_of
 from tf_tester.cli.common.selection import FETCHING, RESOLVING, SELECTING, listener, selection_of, settings_with_locks
-from tf_tester.cli.run.baseline import BaselineCheck
 from tf_tester.core.config.settings import BY_NAME, Settings
 from tf_tester.errors import UsageError
 from tf_tester.model.request import Trial
@@ -71,7 +71,8 @@ _NOT_WITH_LOCKS = ("versions", "last", "python", "resolve", "with", "requirement
     "baseline_file",
     type=GivenPath(dir_okay=False),
     metavar="FILE",
-    help="Fail only for what has moved since this file was written: regressed, fixed, changed, new, gone.",
+    help="Fail only for what has moved since this file was written: regressed, fixed, changed, new, gone. FILE may be "
+    "the record of another run, too: then only for what has become worse.",
 )
 @click.option("--update-baseline", is_flag=True, help="Write what this run came to into the file of --baseline.")
 @click.option(

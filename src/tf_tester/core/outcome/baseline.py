@@ -19,6 +19,7 @@ from tf_tester.model.outcome import CellResult, Outcome, TestRow
 FORMAT = 1
 NOT_SEEN = frozenset({Outcome.DOWNLOAD_FAILED, Outcome.INSTALL_FAILED, Outcome.INTERRUPTED})
 """Nothing is known of such a cell today: it hasn't moved."""
+_GOOD = (Outcome.PASS, Outcome.SKIP)
 
 
 class MoveKind(StrEnum):
@@ -87,6 +88,13 @@ def moves(baseline: Baseline, report: RunReport, *, picked: bool = False) -> tup
     return tuple(move for move in found if not (picked and _is_of_picking(move)))
 
 
+def is_worse(move: Move) -> bool:
+    """Tell whether something is not as it should be that was, or that nobody has seen before."""
+    if move.kind is MoveKind.NEW:
+        return move.after not in _GOOD
+    return move.kind is MoveKind.REGRESSED
+
+
 def _is_of_picking(move: Move) -> bool:
     """Return whether a test is missing, or a file is empty, in a cell that was run."""
     return (move.kind is MoveKind.GONE and bool(move.test)) or (
@@ -120,12 +128,11 @@ def _moves(baseline: Baseline, report: RunReport) -> Iterator[Move]:
 
 
 def _kind(was: BaselineEntry, is_now: BaselineEntry) -> MoveKind:
-    good = (Outcome.PASS, Outcome.SKIP)
-    if was.outcome in good and is_now.outcome in good:
+    if was.outcome in _GOOD and is_now.outcome in _GOOD:
         return MoveKind.CHANGED
-    if is_now.outcome in good:
+    if is_now.outcome in _GOOD:
         return MoveKind.FIXED
-    return MoveKind.REGRESSED if was.outcome in good else MoveKind.CHANGED
+    return MoveKind.REGRESSED if was.outcome in _GOOD else MoveKind.CHANGED
 
 
 def _words(one: BaselineEntry, other: BaselineEntry) -> str:

@@ -1,4 +1,4 @@
-"""`--baseline`: a run is compared with a file of the user's own."""
+"""`--baseline`: a run is compared with a file of the user's own, or with the record of another run."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,23 +20,40 @@ _MOST = 50
 class BaselineCheck:
     """One run's; the file is read before anything runs."""
 
-    def __init__(self, file: Path, *, update: bool, picked: bool = False) -> None:
-        """Read the baseline; `picked`: only some tests are to run. Raises `UsageError`, `ConfigError`."""
+    def __init__(self, file: Path, *, update: bool = False, picked: bool = False) -> None:
+        """Read the baseline; `picked`: only some tests are to run. Raises `UsageError`, `ConfigError`, `StoreError`."""
+        from tf_tester.report.record import begins_as_record
+
         self._file = file
         self._update = update
         self._picked = picked
-        self._baseline = self._read()
+        self._is_record = begins_as_record(file)
+        if self._is_record and update:
+            raise UsageError(
+                f"{file} is the record of a run, which --update-baseline would replace.",
+                hint="Give --baseline a file of its own.",
+            )
+        self._baseline = self._of_record() if self._is_record else self._read()
 
     def judge(self, cells: "Sequence[Cell]", results: "Mapping[str, CellResult]") -> int:
-        """Return the exit code: 0 nothing moved, 1 something did, else that of cells which could not be seen."""
-        from tf_tester.core.outcome.baseline import NOT_SEEN, MoveKind, moves
+        """Return the exit code: 0 nothing moved, 1 something did, else that of cells which could not be seen.
+
+        Against a record only what became worse counts: nobody could have entered in it what a change repairs or adds.
+        """
+        from tf_tester.core.outcome.baseline import NOT_SEEN, MoveKind, is_worse, moves
         from tf_tester.core.outcome.exits import FAILED, code_of_cell, gravest
         from tf_tester.core.outcome.report import RunReport
 
         report = RunReport(cells=tuple(cells), results=results)
         moved = [] if self._update else moves(self._baseline, report, picked=self._picked)
-        unseen = [code_of_cell(result) for result in map(report.result, cells) if result.outcome in NOT_SEEN]
-        return gravest([*unseen, *(FAILED for move in moved if move.kind is not MoveKind.NOT_SEEN)])
+        codes = [code_of_cell(result) for result in map(report.result, cells) if result.outcome in NOT_SEEN]
+        for move in moved:
+            if not self._is_record:
+                codes.append(0 if move.kind is MoveKind.NOT_SEEN else FAILED)
+            elif is_worse(move):
+                is_new_cell = move.kind is MoveKind.NEW and not move.test
+                codes.append(code_of_cell(results[move.cell]) if is_new_cell else FAILED)
+        return gravest(codes)
 
     def finish(self, report: "RunReport") -> list[str]:
         """Write the file where it is to be, and return what a person should know."""
@@ -50,24 +67,32 @@ class BaselineCheck:
             with folder_errors(self._file.absolute().parent):
                 write_file(self._file, text)
             lines.append(f"The baseline {self._file} is written.")
-        elif moved:
+        elif moved and not self._is_record:
             lines.append("If that is as it should be, repeat with --update-baseline.")
         return lines
 
     def _told(self, moved: "Sequence[Move]") -> list[str]:
+        from tf_tester.core.outcome.baseline import is_worse
         from tf_tester.core.text.sizes import count_text
 
         compared = f"Against {self._file}" + (", of the tests that were picked" if self._picked else "")
         if not moved:
             return [f"{compared}: nothing has moved."]
-        lines = [f"{compared}: {count_text(len(moved), 'result')} moved"]
-        for move in moved[:_MOST]:
+        worse = f", {sum(map(is_worse, moved))} for the worse: nothing else counts" if self._is_record else ""
+        lines = [f"{compared}: {count_text(len(moved), 'result')} moved{worse}"]
+        for move in sorted(moved, key=lambda one: self._is_record and not is_worse(one))[:_MOST]:
             name = f"{move.cell}  {move.test}".rstrip()
             change = " → ".join(word for word in (move.before, move.after) if word)
             lines.append(f"  {move.kind:<9}  {name}  {change}".rstrip())
         if len(moved) > _MOST:
             lines.append(f"  and {len(moved) - _MOST} more")
         return lines
+
+    def _of_record(self) -> "Baseline":
+        from tf_tester.core.outcome.baseline import baseline_of
+        from tf_tester.report.record import report_of
+
+        return baseline_of(report_of(self._file))
 
     def _read(self) -> "Baseline":
         from tf_tester.core.outcome.baseline import read_baseline
