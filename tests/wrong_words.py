@@ -60,6 +60,8 @@ _WORDS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("shell",): ("2.0",),
     ("mirrors", "use"): ("tuna",),
     ("report",): ("zeros", "--format", "json"),
+    ("ci-matrix",): ("--versions", "2.0"),
+    ("merge",): ("zeros", "-o", "all.jsonl"),
     ("cache", "export"): ("bundle.tar", "--versions", "2.0"),
     ("cache", "import"): ("zeros",),
 }

@@ -26,6 +26,8 @@ COMMANDS = {
         "tf_tester.cli.explain.report",
         "Write what a run came to, for CI systems and for other people.",
     ),
+    "ci-matrix": ("tf_tester.cli.run.ci_matrix", "Pack the cells of a matrix into the jobs of a CI system."),
+    "merge": ("tf_tester.cli.explain.merge", "Make one record of those of several jobs, and tell which are missing."),
     "supports": (
         "tf_tester.cli.explain.supports",
         "Tell from a record which versions work, as a range for pyproject.toml.",

@@ -176,6 +176,22 @@ def fold(events: Iterable[Event]) -> RunReport:
     )
 
 
+def cell_seconds(report: RunReport) -> dict[str, float]:
+    """Return wall seconds from resolving to cleaning up by cell name, as far as they are known.
+
+    Of a cell that was not run again it is what its tests took when it was.
+    """
+    found = {}
+    for cell in report.cells:
+        result = report.result(cell)
+        walls = [row.wall_s for row in result.tests if row.wall_s is not None]
+        if "run" in result.phases:
+            found[cell.name] = sum(result.phases.values())
+        elif walls:
+            found[cell.name] = sum(walls)
+    return found
+
+
 def cell_labels(cells: Iterable[Cell]) -> dict[str, str]:
     """Return a short unambiguous name for each cell, by its name: `2.16.1 py3.12`.
 

@@ -3,8 +3,9 @@
 import pytest
 from msgspec.structs import replace
 
-from tf_tester.core.outcome.report import RunReport, Transfers, TransferSource
-from tf_tester.core.overview.merging import merged
+from tf_tester.core.outcome.report import RunReport, Transfers, TransferSource, fold
+from tf_tester.core.overview.merging import events_of, merged, with_missing
+from tf_tester.core.select.sharding import MatrixJob
 from tf_tester.errors import INTERRUPTED
 from tf_tester.model.cell import Cell
 from tf_tester.model.lock import Lock, Resolution
@@ -84,3 +85,49 @@ def test_the_same_cell_on_another_platform_is_another_cell() -> None:
     assert {cell.platform: together.result(cell).outcome for cell in together.cells} == {"linux": PASS, "macosx": FAIL}
     assert set(together.locks) == {cell.name for cell in together.cells}
     assert all(result.cell == name for name, result in together.results.items())
+
+
+def test_a_record_that_is_given_twice_counts_once() -> None:
+    whole = run("1", {"1.0": PASS})
+    killed = replace(whole, interrupted=True, results={})
+    for given in ([whole, killed], [killed, whole], [whole, whole]):
+        assert merged(given) == whole
+
+
+def test_of_many_runs_a_few_are_named() -> None:
+    assert merged([run(str(day), {"1.0": PASS}) for day in range(1, 10)]).run_id == "1 + 2 + 7 other runs"
+
+
+def job(name: str, *versions: str, pythons: tuple[str, ...] = ()) -> MatrixJob:
+    return MatrixJob(name, "toy", versions, pythons, Resolution.ERA, () if pythons else ("3.8",) * len(versions))
+
+
+def test_jobs_that_left_no_record_are_told_and_fail_the_run() -> None:
+    together = merged([run("1", {"1.0": PASS}), run("2", {"2.0": PASS})])
+    assert with_missing(together, [job("a", "1.0"), job("b", "2.0", pythons=("3.11",))]) == together
+    told = with_missing(together, [job("a", "1.0"), job("b", "2.0"), job("c", "1.1"), job("d", "2.0", "3.0")])
+    assert outcomes(told) == {"1.0": "pass", "1.1": "interrupted", "2.0": "pass", "3.0": "interrupted"}
+    assert [cell.python for cell in told.cells] == ["3.11", "3.8", "3.11", "3.8"], "as it was planned"
+    assert told.remarks[-2:] == (
+        "job c is missing: no cell of it is in a record",
+        "job d is missing: not each cell of it is in a record",
+    )
+    assert told.exit_code == 4
+    assert told.result(told.cells[1]).summary == "Its job, c, left no record of it."
+    failed = with_missing(merged([run("1", {"1.0": FAIL})]), [job("b", "2.0")])
+    assert failed.exit_code == 1, "what is graver counts"
+
+
+def test_a_cell_on_another_python_is_missing_where_that_one_was_asked_for() -> None:
+    told = with_missing(run("1", {"1.0": PASS}), [job("a", "1.0", pythons=("3.11", "3.12.1"))])
+    assert [(cell.python, told.result(cell).outcome) for cell in told.cells] == [("3.11", PASS), ("3.12", STOPPED)]
+
+
+def test_a_merged_report_can_be_made_again_from_its_events() -> None:
+    killed = replace(run("3", {"3.0": PASS}, interrupted=True), results={})
+    for given in ([run("1", {"1.0": PASS}), run("2", {"2.0": FAIL})], [run("1", {"1.0": PASS}), killed]):
+        together = with_missing(merged(given), [job("c", "9.0")])
+        again = fold(events_of(together, []))
+        assert again.cells == together.cells
+        assert [again.result(cell) for cell in again.cells] == [together.result(cell) for cell in together.cells]
+        assert replace(again, results={}, transfers=together.transfers) == replace(together, results={})
