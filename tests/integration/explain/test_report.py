@@ -93,6 +93,15 @@ def test_any_run_can_be_reported_later(ran: User) -> None:
     assert ran.run("report", "last", "--format", "junit").out == (ran.folder / "a.xml").read_text()
 
 
+def test_several_files_are_written_at_once(ran: User) -> None:
+    assert ran.run("report", "run.jsonl", "-o", "a.xml", "-o", "b.md").code == 0
+    assert ran.run("report", "--format", "junit").out == (ran.folder / "a.xml").read_text()
+    assert (ran.folder / "b.md").read_text().startswith("### toy works with")
+    wrong = ran.run("report", "run.jsonl", "--format", "junit", "-o", "c.xml", "-o", "d.xml")
+    assert wrong.code == 2
+    assert "can't go to several files" in wrong.err
+
+
 def test_several_records_are_one_report(ran: User) -> None:
     ran.run("test", "check.py", "--versions", "1.1", "--json", "more.jsonl")
     told = json.loads(ran.run("report", "run.jsonl", "more.jsonl", "--format", "json").out)

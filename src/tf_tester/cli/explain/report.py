@@ -39,10 +39,11 @@ class _Size(click.ParamType):  # type: ignore[type-arg]
 @click.option(
     "-o",
     "--output",
+    "outputs",
     type=GivenPath(dir_okay=False, allow_dash=True),
-    default="-",
+    multiple=True,
     metavar="FILE",
-    help="Where to write it.  [default: -, standard output]",
+    help="Where to write it; without --format repeatable.  [default: -, standard output]",
 )
 @click.option(
     "--most",
@@ -51,7 +52,9 @@ class _Size(click.ParamType):  # type: ignore[type-arg]
     help="For markdown: leave out what is least important where it has more, such as 65000 for a comment.",
 )
 @click.option("--lang", type=click.Choice(["en", "zh"]), help="Of a page, whatever its reader's browser says.")
-def command(runs: tuple[str, ...], form: str | None, output: Path, most: int | None, lang: str | None, **_: Any) -> int:
+def command(
+    runs: tuple[str, ...], form: str | None, outputs: tuple[Path, ...], most: int | None, lang: str | None, **_: Any
+) -> int:
     """Write what a run came to, for CI systems and for other people.
 
     RUN is `last`, a run's name or the beginning of one, a folder with a record, or a record; without one it is the last
@@ -60,7 +63,7 @@ def command(runs: tuple[str, ...], form: str | None, output: Path, most: int | N
 
     \b
     Examples:
-      tf-tester report -o matrix.html
+      tf-tester report -o matrix.html -o junit.xml
       tf-tester report last --format markdown >> "$GITHUB_STEP_SUMMARY"
       tf-tester report jobs/*.jsonl --format sarif -o failures.sarif
     """
@@ -70,9 +73,12 @@ def command(runs: tuple[str, ...], form: str | None, output: Path, most: int | N
     from tf_tester.report.record import report_of
 
     settings = settings_from(click.get_current_context().params).settings
-    if form is None and output == STDOUT:
+    if form is None and STDOUT in (outputs or (STDOUT,)):
         raise UsageError("Which report to write isn't said.", hint=f"Name one with --format: {', '.join(FORMATS)}.")
-    wanted = WantedReport(form or format_of(output), output)
-    check(wanted)
+    if form is not None and len(outputs) > 1:
+        raise UsageError(f"One {form} report can't go to several files.", hint="Leave --format away, or give one -o.")
+    wanted = [WantedReport(form or format_of(output), output) for output in outputs or (STDOUT,)]
+    for one in wanted:
+        check(one)
     reports = [report_of(record_meant(run, settings.store / "runs")) for run in runs or ("last",)]
-    return write_reports(merged(reports), [wanted], rendering=Rendering(lang or "", most))
+    return write_reports(merged(reports), wanted, rendering=Rendering(lang or "", most))
