@@ -14,8 +14,8 @@ from urllib.parse import quote, urlsplit
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tf_tester.core.fetch.recent_pages import RecentPages
 from tf_tester.core.index.links import display_url, local_path, without_credentials
-from tf_tester.core.index.recent import RecentPages
 from tf_tester.core.index.simple import ACCEPT, JSON_TYPE, parse_page, parse_serials, render_json
 from tf_tester.core.index.told_values import without_future
 from tf_tester.errors import IndexUnreachable, NotAPage, TfTesterError, UnknownProject

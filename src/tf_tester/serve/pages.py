@@ -13,9 +13,9 @@ from urllib.parse import quote
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from tf_tester.core.fetch.recent_pages import RecentPages
 from tf_tester.core.index.negotiate import JSON
 from tf_tester.core.index.policy import NO_POLICY, IndexPolicy
-from tf_tester.core.index.recent import RecentPages
 from tf_tester.core.index.simple import render_html, render_json
 from tf_tester.core.index.views import AllowedFiles, IndexView, shown
 from tf_tester.core.text.printable import printable

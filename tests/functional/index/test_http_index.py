@@ -123,7 +123,7 @@ def test_twenty_threads_that_want_one_page_cause_one_request(rig: Rig) -> None:
 
 
 def test_of_many_pages_only_the_latest_are_kept_at_hand(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tf_tester.core.index.recent.MOST_FILES", 12)
+    monkeypatch.setattr("tf_tester.core.fetch.recent_pages.MOST_FILES", 12)
     projects = [f"toy{number}" for number in range(9)]
     for project in projects:
         rig.simulator.add_wheel(*make_wheel(project, "1.0"))

@@ -115,7 +115,7 @@ def test_a_page_that_lacks_a_file_is_asked_for_again_at_once() -> None:
 
 
 def test_pages_of_which_a_view_shows_nothing_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tf_tester.core.index.recent.MOST_FILES", 5)
+    monkeypatch.setattr("tf_tester.core.fetch.recent_pages.MOST_FILES", 5)
 
     async def ask() -> None:
         pages = ServedPages(Growing(), PageRules(), executor, executor)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tf_tester.core.index.recent import RecentPages
+from tf_tester.core.fetch.recent_pages import RecentPages
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 12), st.booleans())), st.integers(1, 20))
