@@ -15,40 +15,56 @@ import click
 from tf_tester import __version__
 from tf_tester.errors import TfTesterError, exit_code_of
 
-COMMANDS = {
+_SECTIONS = {
     # name: module, what it does (here, so that --help imports no command)
-    "test": ("tf_tester.cli.run.test", "Run tests against many versions of a package."),
-    "bisect": ("tf_tester.cli.explain.bisect", "Find the version with which a test begins to fail."),
-    "blame": ("tf_tester.cli.explain.blame", "Find the dependencies that make a test fail."),
-    "diff": ("tf_tester.cli.explain.diff", "Tell what differs between two versions, or two records."),
-    "show": ("tf_tester.cli.explain.show", "Print a run again, or any part of it."),
-    "report": (
-        "tf_tester.cli.explain.report",
-        "Write what a run came to, for CI systems and for other people.",
-    ),
-    "ci-matrix": ("tf_tester.cli.run.ci_matrix", "Pack the cells of a matrix into the jobs of a CI system."),
-    "merge": ("tf_tester.cli.explain.merge", "Make one record of those of several jobs, and tell which are missing."),
-    "supports": (
-        "tf_tester.cli.explain.supports",
-        "Tell from a record which versions work, as a range for pyproject.toml.",
-    ),
-    "lock": (
-        "tf_tester.cli.supply.lock",
-        "Write the exact distributions of each version to files, or check such files.",
-    ),
-    "serve": ("tf_tester.cli.host.serve", "Serve the store, and what is behind it, as an index."),
-    "sync": ("tf_tester.cli.supply.sync", "Fill a replica of chosen projects, and keep it as its upstream is."),
-    "publish": ("tf_tester.cli.supply.publish", "Write a replica as files, for a web server or a CDN."),
-    "private": ("tf_tester.cli.host.private", "Yank, remove and restore what was uploaded to a server."),
-    "token": ("tf_tester.cli.host.token", "Make and revoke tokens for a server that not everybody may use."),
-    "download": ("tf_tester.cli.supply.download", "Bring the wheels of many versions into a folder."),
-    "versions": ("tf_tester.cli.supply.versions", "List what exists: versions, dates, Pythons, sizes."),
-    "shell": ("tf_tester.cli.run.shell", "Open a shell in the environment of one version."),
-    "doctor": ("tf_tester.cli.host.doctor", "See what works on this machine, and what to do about the rest."),
-    "mirrors": ("tf_tester.cli.supply.mirrors", "See and examine mirrors."),
-    "cache": ("tf_tester.cli.host.cache", "See, limit, check and carry the store."),
-    "config": ("tf_tester.cli.host.config", "Show every setting and where it comes from."),
+    "Test, and find out why": {
+        "test": ("tf_tester.cli.run.test", "Run tests against many versions of a package."),
+        "bisect": ("tf_tester.cli.explain.bisect", "Find the version with which a test begins to fail."),
+        "blame": ("tf_tester.cli.explain.blame", "Find the dependencies that make a test fail."),
+        "diff": ("tf_tester.cli.explain.diff", "Tell what differs between two versions, or two records."),
+    },
+    "Tell others": {
+        "show": ("tf_tester.cli.explain.show", "Print a run again, or any part of it."),
+        "report": (
+            "tf_tester.cli.explain.report",
+            "Write what a run came to, for CI systems and for other people.",
+        ),
+        "supports": (
+            "tf_tester.cli.explain.supports",
+            "Tell from a record which versions work, as a range for pyproject.toml.",
+        ),
+    },
+    "In CI": {
+        "ci-matrix": ("tf_tester.cli.run.ci_matrix", "Pack the cells of a matrix into the jobs of a CI system."),
+        "merge": (
+            "tf_tester.cli.explain.merge",
+            "Make one record of those of several jobs, and tell which are missing.",
+        ),
+    },
+    "Versions and their files": {
+        "versions": ("tf_tester.cli.supply.versions", "List what exists: versions, dates, Pythons, sizes."),
+        "download": ("tf_tester.cli.supply.download", "Bring the wheels of many versions into a folder."),
+        "lock": (
+            "tf_tester.cli.supply.lock",
+            "Write the exact distributions of each version to files, or check such files.",
+        ),
+        "shell": ("tf_tester.cli.run.shell", "Open a shell in the environment of one version."),
+    },
+    "Mirrors, and an index of your own": {
+        "mirrors": ("tf_tester.cli.supply.mirrors", "See and examine mirrors."),
+        "serve": ("tf_tester.cli.host.serve", "Serve the store, and what is behind it, as an index."),
+        "sync": ("tf_tester.cli.supply.sync", "Fill a replica of chosen projects, and keep it as its upstream is."),
+        "publish": ("tf_tester.cli.supply.publish", "Write a replica as files, for a web server or a CDN."),
+        "private": ("tf_tester.cli.host.private", "Yank, remove and restore what was uploaded to a server."),
+        "token": ("tf_tester.cli.host.token", "Make and revoke tokens for a server that not everybody may use."),
+    },
+    "This machine": {
+        "doctor": ("tf_tester.cli.host.doctor", "See what works on this machine, and what to do about the rest."),
+        "cache": ("tf_tester.cli.host.cache", "See, limit, check and carry the store."),
+        "config": ("tf_tester.cli.host.config", "Show every setting and where it comes from."),
+    },
 }
+COMMANDS = {name: told for commands in _SECTIONS.values() for name, told in commands.items()}
 
 GARBAGE = 100_000
 """Objects that may be made before garbage is looked for: imports make many and leave none (a tenth of a start)."""
@@ -112,8 +128,10 @@ class _Lazy(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+        widest = max(map(len, COMMANDS))
+        for title, commands in _SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(widest), text) for name, (_, text) in commands.items()])
 
 
 @click.group(

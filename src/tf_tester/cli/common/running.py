@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tf_tester.cli.common.help import GroupedCommand
 from tf_tester.cli.common.output import say
 from tf_tester.cli.common.packages import with_packages
 from tf_tester.core.config.settings import Settings
@@ -53,7 +54,7 @@ _PYTESTS_OWN = r"-p(?:no:.*|[a-z_]+(?:\.[a-z_]+)+)|-r[aAfFeExXsSpPwN]+"
 """What is clearly meant for pytest, though `-p` and `-r` are options of ours, too."""
 
 
-class Splitting(click.Command):
+class Splitting(GroupedCommand):
     """A command whose words behind `--` are not ours: another command, or arguments for the test."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from tf_tester.cli.common.help import GroupedCommand
 from tf_tester.cli.common.options import EPILOG, options, settings_from
 from tf_tester.cli.common.output import say, say_json
 from tf_tester.cli.common.packages import index_requirements
@@ -14,7 +15,9 @@ from tf_tester.cli.common.selection import FETCHING, HOLDING, RESOLVING, downloa
 from tf_tester.core.text.sizes import count_text
 
 
-@click.command("diff", epilog=EPILOG, short_help="Tell what differs between two versions, or two records.")
+@click.command(
+    "diff", cls=GroupedCommand, epilog=EPILOG, short_help="Tell what differs between two versions, or two records."
+)
 @click.argument("before", metavar="VERSION|RECORD")
 @click.argument("after", metavar="VERSION|RECORD")
 @options("package", "pre", "yanked", *RESOLVING, *HOLDING, "with", *FETCHING, "color")

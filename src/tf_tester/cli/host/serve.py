@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tf_tester.cli.common.help import GroupedCommand
 from tf_tester.cli.common.options import EPILOG, GivenPath, options, settings_from
 from tf_tester.cli.common.output import say
 from tf_tester.cli.common.selection import FETCHING, downloads_alone
@@ -29,7 +30,9 @@ _SHARED = "PROMETHEUS_MULTIPROC_DIR"
 _FILE = GivenPath(dir_okay=False)
 
 
-@click.command("serve", epilog=EPILOG, short_help="Serve the store, and what is behind it, as an index.")
+@click.command(
+    "serve", cls=GroupedCommand, epilog=EPILOG, short_help="Serve the store, and what is behind it, as an index."
+)
 @options(*FETCHING, "color")
 @click.option("--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Listen here.")
 @click.option(

@@ -8,13 +8,14 @@ from typing import Any
 import click
 from msgspec.structs import replace
 
+from tf_tester.cli.common.help import GroupedCommand
 from tf_tester.cli.common.options import EPILOG, GivenPath, options
 from tf_tester.cli.common.packages import with_indexes, with_packages
 from tf_tester.cli.common.selection import FETCHING, RESOLVING, listener, selection_of, settings_with_locks
 from tf_tester.model.request import Trial
 
 
-@click.command("shell", epilog=EPILOG, short_help="Open a shell in the environment of one version.")
+@click.command("shell", cls=GroupedCommand, epilog=EPILOG, short_help="Open a shell in the environment of one version.")
 @click.argument("version")
 @click.argument("words", nargs=-1, metavar="[-- COMMAND...]")
 @click.option(

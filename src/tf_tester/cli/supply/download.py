@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tf_tester.cli.common.help import GroupedCommand
 from tf_tester.cli.common.options import EPILOG, GivenPath, options, settings_from
 from tf_tester.cli.common.packages import index_requirements
 from tf_tester.cli.common.selection import (
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
     from tf_tester.ports.environment import Interpreters
 
 
-@click.command("download", epilog=EPILOG, short_help="Bring the wheels of many versions into a folder.")
+@click.command(
+    "download", cls=GroupedCommand, epilog=EPILOG, short_help="Bring the wheels of many versions into a folder."
+)
 @options(*SELECTING, *RESOLVING, *HOLDING, "with", *FETCHING, "color")
 @click.option(
     "--platform",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tf_tester.cli.common.help import GroupedCommand
 from tf_tester.cli.common.options import EPILOG, GivenPath, options, settings_from
 from tf_tester.cli.common.output import say
 from tf_tester.cli.common.packages import with_indexes
@@ -24,6 +25,7 @@ _FORMATS = [str(one) for one in LockFormat if one is not LockFormat.NONE]
 
 @click.command(
     "lock",
+    cls=GroupedCommand,
     epilog=EPILOG,
     options_metavar="[OPTIONS]",
     short_help="Write the exact distributions of each version to files, or check such files.",

@@ -5,11 +5,14 @@ from typing import Any
 
 import click
 
+from tf_tester.cli.common.help import GroupedCommand
 from tf_tester.cli.common.options import EPILOG, options, settings_from
 from tf_tester.cli.common.selection import FETCHING, SELECTING, listener, selection_of
 
 
-@click.command("versions", epilog=EPILOG, short_help="List what exists: versions, dates, Pythons, sizes.")
+@click.command(
+    "versions", cls=GroupedCommand, epilog=EPILOG, short_help="List what exists: versions, dates, Pythons, sizes."
+)
 @click.argument("project", required=False, metavar="[PACKAGE]")
 @options(*SELECTING, *FETCHING, "color")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, one object a line.")
