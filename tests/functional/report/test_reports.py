@@ -39,10 +39,10 @@ from tf_tester.model.events import (
 )
 from tf_tester.model.lock import Lock, Pin, Resolution
 from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow, WarningFact, worst
-from tf_tester.report.board import Board
 from tf_tester.report.lines import TextLayout, as_text
+from tf_tester.report.live.board import Board
+from tf_tester.report.live.plain import PlainPrinter
 from tf_tester.report.matrix import print_report, report_lines
-from tf_tester.report.plain import PlainPrinter
 from tf_tester.report.record import FORMAT, RecordWriter, read_record, report_of
 from tf_tester.report.words import Detail
 
@@ -581,7 +581,7 @@ def test_a_broken_stream_does_not_end_the_run() -> None:
 
 
 def test_only_the_board_imports_rich() -> None:
-    modules = "tf_tester.report.matrix, tf_tester.report.plain, tf_tester.report.record"
+    modules = "tf_tester.report.matrix, tf_tester.report.live.plain, tf_tester.report.record"
     program = f"import sys, {modules}; sys.exit('rich' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 

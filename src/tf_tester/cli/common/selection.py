@@ -104,13 +104,13 @@ def listener(settings: Settings, detail: "Detail | None" = None) -> Iterator[Tel
 
         from rich.console import Console
 
-        from tf_tester.report.board import Board
+        from tf_tester.report.live.board import Board
 
         with Board(Console(stderr=True), time.monotonic) as board:
             yield board.tell
     else:
         from tf_tester.report.lines import wants_colour
-        from tf_tester.report.plain import PlainPrinter
+        from tf_tester.report.live.plain import PlainPrinter
 
         colour = wants_colour(sys.stderr, environ_with(settings.color))
         yield PlainPrinter(sys.stderr, colour=colour, tests=detail is Detail.WHOLE).tell
@@ -137,7 +137,7 @@ def brought(came: "ReceivedFiles") -> str:
 def downloads_alone(color: str) -> Tell:
     """Return what is told while it runs, besides our own lines: nobody knows yet which cells there will be."""
     from tf_tester.report.lines import wants_colour
-    from tf_tester.report.plain import PlainPrinter
+    from tf_tester.report.live.plain import PlainPrinter
 
     printer = PlainPrinter(sys.stderr, colour=wants_colour(sys.stderr, environ_with(color)))
 

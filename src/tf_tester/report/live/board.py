@@ -32,7 +32,7 @@ from tf_tester.model.events import (
 )
 from tf_tester.model.outcome import CellResult, Outcome
 from tf_tester.report.lines import TextLayout, columns, pad
-from tf_tester.report.plain import opening
+from tf_tester.report.live.plain import opening
 from tf_tester.report.words import REPLAYED, count_cells, run_seconds, style, word
 
 _PER_SECOND = 8

@@ -1,0 +1,1 @@
+"""What a person sees while a run goes on: a board on a terminal, lines in a log."""
