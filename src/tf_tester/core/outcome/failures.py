@@ -91,11 +91,11 @@ class _Kind:
 
 
 def obstacles(report: RunReport) -> tuple[Obstacle, ...]:
-    """Return why the cells that could not run could not, each reason once; interrupted cells have none."""
+    """Return why the cells that could not run could not, each reason once; what Ctrl-C has interrupted has none."""
     groups: dict[Signature, list[tuple[Cell, CellResult]]] = {}
     for cell in report.cells:
         result = report.result(cell)
-        if result.outcome.ran or result.outcome is Outcome.INTERRUPTED:
+        if result.outcome.ran or (result.outcome is Outcome.INTERRUPTED and not result.hint):
             continue
         groups.setdefault((result.outcome, without_varying(result.summary), ""), []).append((cell, result))
     return tuple(
