@@ -9,6 +9,7 @@ import pytest
 
 from tests.integration.conftest import User
 from tests.simulator import Simulator
+from tests.wheels import make_wheel
 from tf_tester.model.cell import Cell
 from tf_tester.model.events import CellFinished, RunFinished, RunStarted
 from tf_tester.model.lock import Resolution
@@ -138,3 +139,13 @@ def test_a_python_of_this_machine_is_no_plan_for_others(user: User) -> None:
     run = user.run("ci-matrix", "--versions", "all", "--python", sys.executable)
     assert run.code == 2
     assert "is a Python of this machine, and jobs run on others" in run.err
+
+
+def test_a_python_that_could_be_installed_is_planned_for(user: User, index: Simulator) -> None:
+    filename, content = make_wheel("toy", "3.0", tag="cp315-cp315-manylinux_2_17_x86_64")
+    index.add_wheel(filename, content, upload_time="2023-03-01T00:00:00Z")
+    for more, planned in ((), "-"), (("--install-python",), "3.15"):
+        words = ("ci-matrix", "--versions", "2.0,3.0", "--shards", "2", *more)
+        run = user.run(*words, env={"TF_TESTER_PYTHON": ""})
+        told = [job["planned_python"] for job in json.loads(run.out)["include"]]
+        assert planned in ",".join(told).split(",")
