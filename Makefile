@@ -41,6 +41,9 @@ docs: $(VENV)/ready  ## the pages that are made from the program itself
 lock: $(VENV)/ready  ## pin the newest of everything that we depend on
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --extra dev \
 	    --custom-compile-command "make lock" --no-annotate --upgrade pyproject.toml --output-file requirements.txt
+	echo 'hatchling>=1.27' | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+	    --custom-compile-command "make lock" --no-annotate --constraint requirements.txt pyproject.toml - \
+	    --output-file requirements-run.txt  # what action.yml installs
 
 clean:  ## forget the virtual environment and what tools remember
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

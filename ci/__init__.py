@@ -1,0 +1,1 @@
+"""Scripts of action.yml; no part of what is installed."""
