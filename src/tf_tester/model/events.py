@@ -73,6 +73,40 @@ class TransferProgress(Struct, frozen=True):
     """Name of the mirror, or `authority`."""
 
 
+class MissingFile(Struct, frozen=True):
+    """A file that the store doesn't have."""
+
+    sha256: str
+    filename: str
+    size: int | None
+    """Bytes, where the index tells."""
+
+
+class FilesMissing(Struct, frozen=True):
+    """What a cell needs and the store lacks: it is brought now. Not in the record."""
+
+    cell: str
+    files: tuple[MissingFile, ...]
+
+
+class DelayKind(StrEnum):
+    """What takes its time while nothing else is told of it."""
+
+    BUILD = "build"
+    """A wheel is made of a source distribution or of a project."""
+    LOCK = "lock"
+    """Another cell or another process is at the same thing of the store."""
+
+
+class Delay(Struct, frozen=True):
+    """Something has to be waited for, or no longer. Not in the record."""
+
+    kind: DelayKind
+    what: str
+    """Of a build the name of what is built, of a lock its name in the store."""
+    is_over: bool = False
+
+
 class TransferFinished(Struct, frozen=True):
     sha256: str
     filename: str
@@ -129,6 +163,8 @@ Event = (
     | CellState
     | CellLocked
     | TransferProgress
+    | FilesMissing
+    | Delay
     | TransferFinished
     | TransferTrouble
     | MirrorsChosen
@@ -136,3 +172,6 @@ Event = (
     | CellExplained
     | RunFinished
 )
+
+Fleeting = TransferProgress | FilesMissing | Delay
+"""Events for those who watch: they aren't in the record."""

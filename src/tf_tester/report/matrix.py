@@ -33,7 +33,7 @@ from tf_tester.report.lines import (
     width_of,
     write,
 )
-from tf_tester.report.live.plain import opening
+from tf_tester.report.live.progress import opening
 from tf_tester.report.words import (
     REPLAYED,
     Detail,

@@ -27,11 +27,11 @@ from tf_tester.model.events import (
     CellLocked,
     CellState,
     Event,
+    Fleeting,
     MirrorsChosen,
     RunFinished,
     RunStarted,
     TransferFinished,
-    TransferProgress,
     TransferTrouble,
 )
 from tf_tester.report.format1 import modernized
@@ -74,8 +74,8 @@ class RecordWriter:
             raise _unwritable(path, error) from error
 
     def tell(self, event: Event) -> None:
-        """Append one event; progress of transfers is not kept. Raises `StoreError`."""
-        if isinstance(event, TransferProgress):
+        """Append one event, but for what only those need who watch. Raises `StoreError`."""
+        if isinstance(event, Fleeting):
             return
         with self._lock:
             body = encode(event)

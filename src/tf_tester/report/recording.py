@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tf_tester.model.events import Event, RunFinished, RunStarted, TransferProgress
+from tf_tester.model.events import Event, Fleeting, RunFinished, RunStarted
 from tf_tester.ports.tell import Tell
 from tf_tester.report.record import RecordWriter
 
@@ -33,7 +33,7 @@ class Recording:
         """
 
         def tell(event: Event) -> None:
-            if not isinstance(event, TransferProgress):
+            if not isinstance(event, Fleeting):
                 with self._lock:
                     self._record(event, folder)
             self._show(event)

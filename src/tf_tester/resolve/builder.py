@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 from tf_tester.core.wheel.wheel_rules import check_metadata
 from tf_tester.errors import BadWheel, BuildEnded, BuildFailed, DownloadFailed
 from tf_tester.model.artifact import Artifact
+from tf_tester.model.events import Delay, DelayKind
 from tf_tester.model.host.interpreter import Interpreter
 from tf_tester.model.lock import Pin
 from tf_tester.ports.fetch import Fetcher
@@ -137,6 +138,7 @@ class Builder:
     def _build(self, source: Path, out: Path, interpreter: Interpreter, name: str) -> None:
         view = QuestionView(interpreter, None, lambda _name: False, self._metadata.read, serves_files=True)
         task = BuildTask(source, _SEEN_AT / source.name, out, interpreter, self._loopback.url(view), view.waits.seconds)
+        self._confinement.tell(Delay(DelayKind.BUILD, name))
         try:
             first_told = ""
             for constraint in _ATTEMPTS:
@@ -160,6 +162,7 @@ class Builder:
             ) from ended
         finally:
             self._loopback.forget(view)
+            self._confinement.tell(Delay(DelayKind.BUILD, name, is_over=True))
 
     @contextmanager
     def fresh(self, word: str) -> Iterator[Path]:

@@ -13,6 +13,7 @@ from tf_tester.model.host.exit import Exit
 from tf_tester.model.host.limits import Limits
 from tf_tester.model.host.world import World
 from tf_tester.ports.execute import Command, Executor, Sandbox
+from tf_tester.ports.tell import Tell
 
 _LONGEST_ERRORS = 1 << 18
 """Bytes of a build's standard error, from its end: there it says what went wrong."""
@@ -29,6 +30,8 @@ class Confinement(Struct, frozen=True):
     """Seconds."""
     network: bool = False
     """Whether its sandbox lets a build reach the network."""
+    tell: Tell = lambda _event: None
+    """Hears of a `Delay` while something is built."""
 
     def hint(self, told: str) -> str:
         """Return which option gives a build what its sandbox kept from it, by what it told; empty: it isn't that."""

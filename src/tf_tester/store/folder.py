@@ -14,6 +14,8 @@ from pathlib import Path
 import filelock
 
 from tf_tester.errors import StoreError, StoreFull
+from tf_tester.model.events import Delay, DelayKind
+from tf_tester.ports.tell import Tell
 from tf_tester.store.removal import remove_tree
 
 _CACHEDIR_TAG = (
@@ -23,6 +25,8 @@ _CACHEDIR_TAG = (
 )
 _WORKPLACE = re.compile(r"[0-9]+-[0-9a-f]{8}")
 """How workplaces are called: nothing else in their folder is ever removed."""
+_PATIENCE = 1.0
+"""Seconds for which nobody is told that something is waited for."""
 _SYNC_FILE_RANGE_WRITE = 2
 """Of <linux/fs.h>: begin, wait for nothing."""
 
@@ -38,7 +42,9 @@ _OWN_NAMES = {
 class StoreFolder:
     """Where everything lies; `open` makes it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, tell: Tell = lambda _event: None) -> None:
+        """Use that folder. `tell`: hears of a `Delay` where somebody else is at the same thing for long."""
+        self._tell = tell
         self.root = root
         self.blobs = root / "blobs"
         self.incoming = root / "incoming"
@@ -112,7 +118,14 @@ class StoreFolder:
         """Hold what one among all threads and processes may hold; freed by the kernel when the holder dies."""
         with store_errors(self.root):
             lock = lock_of(self.claims / f"{name}.lock")
-            lock.acquire(poll_interval=0.02)
+            try:
+                lock.acquire(timeout=_PATIENCE, poll_interval=0.02)
+            except filelock.Timeout:
+                self._tell(Delay(DelayKind.LOCK, name))
+                try:
+                    lock.acquire(poll_interval=0.02)
+                finally:
+                    self._tell(Delay(DelayKind.LOCK, name, is_over=True))
         try:
             yield
         finally:

@@ -100,12 +100,12 @@ def services(
 
     `tell` gets the run's folder and gives the listener. Raises `StoreError`, `UsageError` for an unknown mirror.
     """
-    folder = StoreFolder(settings.store)
-    folder.open()
+    StoreFolder(settings.store).open()
     run_id = new_run_id(settings)
-    run_folder = folder.runs / run_id
+    run_folder = StoreFolder(settings.store).runs / run_id
+    hear = tell(run_folder)
+    folder = StoreFolder(settings.store, tell=hear)
     with ExitStack() as stack:
-        hear = tell(run_folder)
         kept = replace(settings, store_size=None) if dry_run else settings
         base = _opened(kept, environ, folder, stack, hear, early=purpose is not None)
         fetching = network(settings, base.ledger, base.blobs, hear, environ, hosts=hosts, fresh=fresh)
@@ -160,6 +160,7 @@ class _Base(Struct, frozen=True):
     ledger: Ledger
     leases: Leases
     blobs: BlobStore
+    tell: Tell
 
 
 def _opened(
@@ -177,7 +178,7 @@ def _opened(
     stack.callback(ledger.close)
     leases = Leases(folder, workplace)
     blobs = BlobStore(folder, ledger, leases, tell=tell)
-    return _Base(settings, environ, folder, workplace, launchers, ledger, leases, blobs)
+    return _Base(settings, environ, folder, workplace, launchers, ledger, leases, blobs, tell)
 
 
 def _layers(base: _Base, *, linked: bool) -> LayerStore:
@@ -259,6 +260,7 @@ def _provisioning(
             limits=limits(settings, memory=total_memory()),
             timeout=settings.timeout.total_seconds(),
             network=settings.build_network,
+            tell=base.tell,
         ),
         exclusive=base.folder.exclusive,
         remove_tree=remove_tree,

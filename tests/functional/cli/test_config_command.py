@@ -230,7 +230,7 @@ def test_a_search_refuses_a_flag_that_it_does_not_keep(project: Path, command: c
     ("words", "told", "goes"),
     [
         (["-k", "one"], "There is no option -k.", "-- -k …"),
-        (["-vv"], "There is no option -v.", "-- -v …"),
+        (["-s"], "There is no option -s.", "-- -s …"),
         (["--tb=short"], "There is no option --tb.", "-- --tb …"),
         (["--cov"], "There is no option --cov (did you mean --color?).", "-- --cov …"),
         (["-p", "no:cacheprovider"], "-pno:cacheprovider is no Python.", "-- -pno:cacheprovider …"),

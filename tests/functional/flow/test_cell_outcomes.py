@@ -9,7 +9,7 @@ import pytest
 from tests.fake_world import FakeWorld
 from tf_tester.errors import DownloadFailed, IndexUnreachable, InstallFailed, StoreError, Unresolvable
 from tf_tester.flow.run.test import test as run_matrix
-from tf_tester.model.events import CellFinished, Event
+from tf_tester.model.events import CellFinished, Event, FilesMissing
 from tf_tester.model.outcome import CellResult, Outcome
 from tf_tester.model.request import Selection, Trial
 
@@ -47,6 +47,18 @@ FULL = StoreError("the disk is full")
 
 def test_without_trouble_it_passes(tmp_path: Path) -> None:
     assert outcome(tmp_path, find_layer=absent) == (Outcome.PASS, "")
+
+
+def test_what_has_to_be_brought_is_told_and_what_is_there_is_not(tmp_path: Path) -> None:
+    def missing(*, is_there: bool) -> list[set[str]]:
+        told: list[Event] = []
+        world = FakeWorld(tmp_path, lambda toy, gear: 0, told.append)
+        world.find_layer = lambda _digest: is_there
+        run_matrix(Selection("toy", "1.0"), Trial(command=("true",)), world.services())
+        return [{file.filename for file in event.files} for event in told if isinstance(event, FilesMissing)]
+
+    assert missing(is_there=False) == [{"gear-1.0-py3-none-any.whl", "toy-1.0-py3-none-any.whl"}]
+    assert missing(is_there=True) == []
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from tf_tester.model.events import CellState, CellStep, Event, MirrorsChosen, RunFinished, RunStarted, TransferProgress
+from tf_tester.model.events import (
+    CellState,
+    CellStep,
+    Delay,
+    DelayKind,
+    Event,
+    FilesMissing,
+    MirrorsChosen,
+    MissingFile,
+    RunFinished,
+    RunStarted,
+    TransferProgress,
+)
 from tf_tester.report.record import read_record
 from tf_tester.report.recording import Recording
 
@@ -46,8 +58,12 @@ def test_nothing_comes_after_the_end_but_another_end(tmp_path: Path) -> None:
 
 
 def test_progress_is_only_shown(tmp_path: Path) -> None:
-    progress = TransferProgress("ab" * 32, "toy.whl", 1, 2, "authority")
-    assert recorded(tmp_path, STARTED, progress) == (["run-started"], [STARTED, progress])
+    fleeting = (
+        TransferProgress("ab" * 32, "toy.whl", 1, 2, "authority"),
+        FilesMissing("toy", (MissingFile("ab" * 32, "toy.whl", 2),)),
+        Delay(DelayKind.BUILD, "toy"),
+    )
+    assert recorded(tmp_path, STARTED, *fleeting) == (["run-started"], [STARTED, *fleeting])
 
 
 @pytest.mark.parametrize("fits", [0, 1, 30])

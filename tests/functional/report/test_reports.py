@@ -1,6 +1,7 @@
 """What a person reads of a run: whole texts, and that nothing hostile gets through."""
 
 import io
+import itertools
 import json
 import re
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 from inline_snapshot import snapshot
 from rich.console import Console
 
+from tests import waiting
 from tf_tester.core.outcome.exits import exit_code
 from tf_tester.core.outcome.report import fold
 from tf_tester.errors import StoreError, UsageError
@@ -29,8 +31,12 @@ from tf_tester.model.events import (
     CellLocked,
     CellState,
     CellStep,
+    Delay,
+    DelayKind,
     Event,
+    FilesMissing,
     MirrorsChosen,
+    MissingFile,
     RunFinished,
     RunStarted,
     TransferFinished,
@@ -503,7 +509,7 @@ def test_all_passed_needs_no_advice() -> None:
 
 def test_the_log_gets_a_line_for_what_is_worth_one() -> None:
     stream = io.StringIO()
-    printer = PlainPrinter(stream)
+    printer = PlainPrinter(stream, lambda: 0.0)
     for event in script_run():
         printer.tell(event)
     assert stream.getvalue() == snapshot("""\
@@ -519,6 +525,59 @@ downloaded numpy-1.19.5.whl  4.9 MB of 15 MB in 2.0 s (2.5 MB/s) from authority
 [6/7] 1.14.0 no-python  tensorflow 1.14.0 has wheels for Python 3.6, 3.7 only, and none is installed.
 [7/7] 1.15.0 no-python  tensorflow 1.15.0 has wheels for Python 3.7 only, and none is installed.
 """)
+
+
+def test_a_log_never_looks_hung_and_is_not_flooded() -> None:
+    time_is = 0.0
+    stream = io.StringIO()
+    printer = PlainPrinter(stream, lambda: time_is)
+    started, *events = script_run()
+
+    def told_until(moment: float) -> list[str]:
+        nonlocal time_is
+        before = len(stream.getvalue())
+        while time_is < moment:
+            time_is += 1
+            printer.beat()
+        return stream.getvalue()[before:].splitlines()
+
+    assert told_until(45) == ["nothing runs yet, 20 s", "nothing runs yet, 40 s"]
+    printer.tell(started)
+    printer.tell(CellState(V24.name, CellStep.RUNNING))
+    printer.tell(CellState(V28.name, CellStep.DOWNLOADING))
+    missing = (MissingFile("a" * 64, "numpy-1.21.0-cp38-cp38-any.whl", 20_000_000),)
+    printer.tell(FilesMissing(V28.name, missing))
+    assert told_until(64) == []
+    assert told_until(100) == [
+        "0 of 7 done, 1 min 05 s: 1 running (2.4.0 py3.8 for 20 s), 1 downloading (2.8.0 py3.10 for 20 s), "
+        "5 queued; to come: 1 file, 20 MB",
+        "0 of 7 done, 1 min 25 s: 1 running (2.4.0 py3.8 for 40 s), 1 downloading (2.8.0 py3.10 for 40 s), "
+        "5 queued; to come: 1 file, 20 MB",
+    ]
+    printer.tell(events[-2])
+    assert len(told_until(119)) == 0, "a cell has ended, which is told"
+    printer.tell(RunFinished(0, False, 1.0))
+    time_is += 100
+    assert told_until(time_is + 30) == []
+
+
+def test_a_search_is_told_of_by_the_cell_that_it_runs() -> None:
+    time_is = 0.0
+    stream = io.StringIO()
+    printer = PlainPrinter(stream, lambda: time_is)
+    printer.watch(CellState(V24.name, CellStep.RUNNING))
+    printer.watch(CellFinished(result(V24, PASS)))
+    printer.watch(CellState(V28.name, CellStep.RUNNING))
+    time_is = 20.0
+    printer.beat()
+    assert stream.getvalue() == "20 s: 1 running (tensorflow==2.8.0@py3.10@era for 20 s)\n"
+
+
+def test_a_log_is_told_of_from_a_thread_of_its_own() -> None:
+    moments = itertools.count(0, 30)
+    stream = io.StringIO()
+    with PlainPrinter(stream, lambda: float(next(moments))):
+        waiting.until(lambda: "nothing runs yet" in stream.getvalue())
 
 
 # Streams
@@ -559,7 +618,7 @@ def test_a_stream_of_ascii_gets_ascii() -> None:
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii")
     events = [*suite_run(), CellFinished(result(V24, FAIL, TestRow("测试", FAIL), summary="模型" * 200))]
-    printer = PlainPrinter(stream)
+    printer = PlainPrinter(stream, lambda: 0.0)
     for event in events:
         printer.tell(event)
     print_report(fold(events), stream, environ={})
@@ -575,7 +634,7 @@ def test_a_broken_stream_does_not_end_the_run() -> None:
         def write(self, text: str) -> int:
             raise BrokenPipeError
 
-    printer = PlainPrinter(Broken())
+    printer = PlainPrinter(Broken(), lambda: 0.0)
     for event in script_run():
         printer.tell(event)
 
@@ -666,7 +725,7 @@ def test_remarks_on_a_run_are_shown_whole(width: int) -> None:
 
 def test_no_hostile_word_reaches_the_log_raw() -> None:
     stream = io.StringIO()
-    printer = PlainPrinter(stream)
+    printer = PlainPrinter(stream, lambda: 0.0)
     for event in hostile_run():
         printer.tell(event)
     assert_safe(stream.getvalue())
@@ -838,6 +897,64 @@ last trouble: numpy-1.22.0-cp311 from tuna: cut off
     2.2.0 py3.11  queued
     2.3.0 py3.11  queued\
 """)
+
+
+def coming(board: Board) -> None:
+    """Two files for one cell, one of them on its way, and a lock that somebody else holds."""
+    digests = {"tensorflow-2.0.0": "a" * 64, "numpy-1.21.0": "b" * 64, "wrapt-1.12.1": "c" * 64}
+    wheel = "-cp311-cp311-manylinux2014_x86_64.whl"
+    board.tell(CellState("tensorflow==2.0.0@py3.11@era", CellStep.DOWNLOADING))
+    files = (("tensorflow-2.0.0", 500_000_000), ("numpy-1.21.0", 20_000_000))
+    missing = tuple(MissingFile(digests[name], name + wheel, size) for name, size in files)
+    board.tell(FilesMissing("tensorflow==2.0.0@py3.11@era", missing))
+    board.tell(TransferProgress("a" * 64, f"tensorflow-2.0.0{wheel}", 100_000_000, 500_000_000, "tuna"))
+    board.tell(CellState("tensorflow==2.1.0@py3.11@era", CellStep.RUNNING))
+    board.tell(CellState("tensorflow==2.2.0@py3.11@era", CellStep.WAITING))
+    pin = Pin("wrapt", "1.12.1", f"wrapt-1.12.1{wheel}", "c" * 64, 1, "")
+    board.tell(CellLocked("tensorflow==2.3.0@py3.11@era", Lock("3.11", ERA, None, (pin,), ()), False))
+    board.tell(CellState("tensorflow==2.3.0@py3.11@era", CellStep.UNPACKING))
+    board.tell(Delay(DelayKind.LOCK, f"layer-{'c' * 64}"))
+    board.tell(Delay(DelayKind.LOCK, "workplaces"))
+    board.tell(Delay(DelayKind.BUILD, "absl-py"))
+
+
+def test_the_board_tells_what_is_still_to_come_and_what_waits_for_what() -> None:
+    time_is = 0.0
+    board = board_of(5, width=100, height=24, clock=lambda: time_is)
+    coming(board)
+    time_is = 10.0
+    board.tell(TransferProgress("a" * 64, "tensorflow-2.0.0-cp311-any.whl", 200_000_000, 500_000_000, "tuna"))
+    board.tell(Delay(DelayKind.BUILD, "absl-py", is_over=True))
+    assert board.render().plain == snapshot("""\
+tensorflow: 5 cells, era dependencies  0 of 5 done, 10 s
+
+  waiting until wrapt-1.12.1-cp311 is unpacked elsewhere  10 s
+  to come: 2 files, 320 MB; 10 MB/s, 32 s left
+  tensorflow-2.0.0-cp311  ━━━━────── 500 MB   10 MB/s  30 s left        tuna
+
+  ⠋ 2.0.0 py3.11  downloading  10 s        for tensorflow-2.0.0-cp311 and 1 more
+  ⠋ 2.1.0 py3.11  running      10 s
+  ⠋ 2.2.0 py3.11  waiting      10 s        for a place: 1 cell running
+  ⠋ 2.3.0 py3.11  unpacking    10 s
+    2.4.0 py3.11  queued\
+""")
+    # Files that another process has brought are there without a word of their transfer.
+    board.tell(CellState("tensorflow==2.0.0@py3.11@era", CellStep.UNPACKING))
+    board.tell(TransferFinished("a" * 64, "tensorflow-2.0.0.whl", 500_000_000, 400_000_000, "tuna", 10.0))
+    assert "to come" not in board.render().plain
+
+
+def test_what_is_shown_moves_and_is_true_while_nothing_happens() -> None:
+    time_is = 0.0
+    board = board_of(5, width=100, height=24, clock=lambda: time_is)
+    coming(board)
+    seen = set()
+    for second in range(0, 60, 10):
+        time_is = float(second)
+        seen.add(board.render().plain)
+    assert len(seen) == 6
+    assert "2.1.0 py3.11  running      50 s" in board.render().plain
+    assert "nothing comes just now" in board.render().plain
 
 
 def test_the_board_calls_chosen_mirrors_no_trouble() -> None:

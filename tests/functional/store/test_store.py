@@ -29,6 +29,7 @@ from tests.pythons import edges, running
 from tests.wheels import make_wheel, record_text, zip_of
 from tf_tester import store as store_package
 from tf_tester.errors import InstallFailed, StoreError, WrongBytes
+from tf_tester.model.events import Delay, DelayKind, Event
 from tf_tester.model.host.interpreter import Interpreter
 from tf_tester.model.host.layer import EntryPoint, Layer
 from tf_tester.ports.index import CachedPage
@@ -319,6 +320,27 @@ def test_one_claim_has_one_holder_among_threads(folder: StoreFolder) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(50)))
     assert max(most) == 1
+
+
+def test_who_waits_for_a_claim_for_long_tells_so(folder: StoreFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tf_tester.store.folder._PATIENCE", 0.01)
+    told: list[Event] = []
+    waits = threading.Event()
+
+    def tell(event: Event) -> None:
+        told.append(event)
+        waits.set()
+
+    def second() -> None:
+        with StoreFolder(folder.root, tell=tell).exclusive("it"):
+            pass
+
+    with ThreadPoolExecutor(1) as pool:
+        with folder.exclusive("it"):
+            other = pool.submit(second)
+            assert waits.wait(60)
+        other.result()
+    assert told == [Delay(DelayKind.LOCK, "it"), Delay(DelayKind.LOCK, "it", is_over=True)]
 
 
 def test_a_claim_is_freed_by_death(folder: StoreFolder) -> None:

@@ -25,6 +25,7 @@ from tf_tester.errors import BuildFailed, DownloadFailed, IndexUnreachable, Stor
 from tf_tester.execute.local import LocalExecutor
 from tf_tester.index.http import HttpIndex, PageAccess
 from tf_tester.model.artifact import Artifact
+from tf_tester.model.events import Delay, DelayKind, Event
 from tf_tester.model.framework import Placeholder
 from tf_tester.model.host.interpreter import Interpreter
 from tf_tester.model.host.limits import Limits
@@ -69,6 +70,8 @@ class Process:
 
     def __init__(self, world: "World", stack: ExitStack, *, offline: bool = False) -> None:
         folder = world.folder
+        self.told: list[Event] = []
+        """What takes its time."""
         self.workplace = stack.enter_context(folder.workplace())
         self.ledger = Ledger(folder.ledger)
         stack.callback(self.ledger.close)
@@ -83,7 +86,7 @@ class Process:
         indexed = IndexedUv(self.uv, self.loopback, self.metadata, self.workplace)
         self.builder = Builder(
             indexed,
-            confinement=Confinement(LocalExecutor(), NoSandbox, Limits(), None),
+            confinement=Confinement(LocalExecutor(), NoSandbox, Limits(), None, tell=self.told.append),
             memory=LedgerMemos(self.ledger, BUILT),
             blobs=self.blobs,
             fetcher=self.transfer,
@@ -552,6 +555,7 @@ def test_a_pure_wheel_is_built_once_for_all_pythons(world: World, process: Proce
     three = world.process().lock("known", python=replace(running(), abi=f"{running().abi}d"))[0].pins
     assert one == two == three
     assert process.uv.calls == ["pip", "venv", "pip"]
+    assert process.told == [Delay(DelayKind.BUILD, "known"), Delay(DelayKind.BUILD, "known", is_over=True)]
 
 
 def test_a_wheel_for_one_python_is_built_for_each(world: World, process: Process) -> None:

@@ -70,7 +70,7 @@ class Splitting(GroupedCommand):
             return super().parse_args(ctx, list(args))
         except click.NoSuchOption as error:
             near = [one for one in error.possibilities or () if one.startswith(error.option_name[:4])]
-            meant = f" (did you mean {' or '.join(near)}?)" if near else ""
+            meant = f" (did you mean {near[0]}?)" if near else ""  # the nearest comes first
             command = _command_in(args) or error.option_name
             raise _not_ours(f"There is no option {error.option_name}{meant}", command) from None
 

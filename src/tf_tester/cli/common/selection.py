@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from tf_tester.cli.common.options import settings_from
 from tf_tester.core.config.settings import Settings
 from tf_tester.core.text.sizes import count_text, size_text
 from tf_tester.errors import UsageError
-from tf_tester.model.events import Event, MirrorsChosen, TransferFinished, TransferTrouble
+from tf_tester.model.events import Event, MirrorsChosen, RunStarted, TransferFinished, TransferTrouble
 from tf_tester.model.request import Selection
 from tf_tester.ports.tell import Tell
 
@@ -28,6 +29,7 @@ RESOLVING = ("python", "install-python", "resolve", "grace", "allow-build", "bui
 """Settings that say with which Python and which dependencies."""
 HOLDING = ("timeout", "limit")
 """Settings that say how builds of these are held, as tests are, for commands that run none."""
+_OF_DOWNLOADS = TransferFinished | TransferTrouble | MirrorsChosen
 FETCHING = (
     "mirror",
     "trust",
@@ -100,8 +102,6 @@ def listener(settings: Settings, detail: "Detail | None" = None) -> Iterator[Tel
     if detail is Detail.QUIET:
         yield lambda _event: None
     elif live(settings.color):
-        import time
-
         from rich.console import Console
 
         from tf_tester.report.live.board import Board
@@ -113,7 +113,8 @@ def listener(settings: Settings, detail: "Detail | None" = None) -> Iterator[Tel
         from tf_tester.report.live.plain import PlainPrinter
 
         colour = wants_colour(sys.stderr, environ_with(settings.color))
-        yield PlainPrinter(sys.stderr, colour=colour, tests=detail is Detail.WHOLE).tell
+        with PlainPrinter(sys.stderr, time.monotonic, colour=colour, tests=detail is Detail.WHOLE) as printer:
+            yield printer.tell
 
 
 def both(one: Tell, other: Tell) -> Tell:
@@ -134,15 +135,33 @@ def brought(came: "ReceivedFiles") -> str:
     return f"Brought into the store, to learn what is required: {size}."
 
 
+@contextmanager
+def search_listener(color: str) -> Iterator[Tell]:
+    """Yield what tells of a search besides its own lines: downloads, and what goes on where nothing else is told."""
+    from tf_tester.report.lines import wants_colour
+    from tf_tester.report.live.plain import PlainPrinter
+
+    colour = wants_colour(sys.stderr, environ_with(color))
+    with PlainPrinter(sys.stderr, time.monotonic, colour=colour) as printer:
+
+        def tell(event: Event) -> None:
+            if isinstance(event, _OF_DOWNLOADS):
+                printer.tell(event)
+            elif not isinstance(event, RunStarted):  # nobody knows yet which cells there will be
+                printer.watch(event)
+
+        yield tell
+
+
 def downloads_alone(color: str) -> Tell:
     """Return what is told while it runs, besides our own lines: nobody knows yet which cells there will be."""
     from tf_tester.report.lines import wants_colour
     from tf_tester.report.live.plain import PlainPrinter
 
-    printer = PlainPrinter(sys.stderr, colour=wants_colour(sys.stderr, environ_with(color)))
+    printer = PlainPrinter(sys.stderr, time.monotonic, colour=wants_colour(sys.stderr, environ_with(color)))
 
     def tell(event: Event) -> None:
-        if isinstance(event, TransferFinished | TransferTrouble | MirrorsChosen):
+        if isinstance(event, _OF_DOWNLOADS):
             printer.tell(event)
 
     return tell

@@ -10,7 +10,7 @@ from tf_tester.cli.common.options import EPILOG, GivenPath, options, settings_fr
 from tf_tester.cli.common.output import say, say_json
 from tf_tester.cli.common.packages import with_indexes
 from tf_tester.cli.common.running import RUNNING, Splitting, evidence_named, recorded, tests_of
-from tf_tester.cli.common.selection import FETCHING, RESOLVING, downloads_alone, selection_of
+from tf_tester.cli.common.selection import FETCHING, RESOLVING, search_listener, selection_of
 from tf_tester.core.text.sizes import count_text
 from tf_tester.errors import UsageError
 
@@ -92,7 +92,11 @@ def command(
         say([text], sys.stderr)
 
     request = BisectRequest(good, bad, over, repeat, failures, everywhere)
-    with recorded(settings, downloads_alone(settings.color)) as world, evidence_named(world.run.folder):
+    with (
+        search_listener(settings.color) as show,
+        recorded(settings, show) as world,
+        evidence_named(world.run.folder),
+    ):
         found = bisect(selection, trial, world, request, told)
         folder = world.run.folder
     if as_json:

@@ -9,7 +9,7 @@ from tf_tester.cli.common.options import EPILOG, GivenPath, options, settings_fr
 from tf_tester.cli.common.output import say, say_json
 from tf_tester.cli.common.packages import with_indexes
 from tf_tester.cli.common.running import RUNNING, Splitting, evidence_named, recorded, tell_progress, tests_of
-from tf_tester.cli.common.selection import FETCHING, RESOLVING, downloads_alone, selection_of
+from tf_tester.cli.common.selection import FETCHING, RESOLVING, search_listener, selection_of
 
 
 @click.command(
@@ -84,7 +84,11 @@ def command(
     settings = with_indexes(settings_from(ctx.params).settings)
     selection = selection_of(settings)
     trial = tests_of(settings, targets, ctx.meta.get("rest", ()))
-    with recorded(settings, downloads_alone(settings.color)) as world, evidence_named(world.run.folder):
+    with (
+        search_listener(settings.color) as show,
+        recorded(settings, show) as world,
+        evidence_named(world.run.folder),
+    ):
         found = blame(selection, trial, world, BlameRequest(good, bad, budget, repeat), tell_progress)
         folder = world.run.folder
     if as_json:

@@ -78,7 +78,8 @@ def _parts(supported: SupportedVersions, why: str) -> Iterator[str]:
             continue
         count = sum(len(one.versions) for one in some)
         if count == len(supported.versions) > 1:
-            told = f"all {count} versions, {found[0].versions[0]} to {found[-1].versions[-1]}"
+            every = "any of" if works is Compatibility.UNKNOWN else "all"
+            told = f"{every} {count} versions, {found[0].versions[0]} to {found[-1].versions[-1]}"
         else:
             more = [count_text(len(some) - _MOST, "more range")] if len(some) > _MOST else []
             told = _listed([one.text for one in some[:_MOST]] + more)

@@ -1,7 +1,7 @@
 """From a planned cell to an environment: lock, fetch, unpack, make."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor as Pool
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ from tf_tester.errors import BuildFailed, DownloadFailed, InstallFailed, Unresol
 from tf_tester.flow.prepare.services import Services
 from tf_tester.model.artifact import ProjectPage
 from tf_tester.model.cell import PlannedCell
-from tf_tester.model.events import CellStep
+from tf_tester.model.events import CellStep, FilesMissing, MissingFile
 from tf_tester.model.host.interpreter import Interpreter
 from tf_tester.model.host.layer import Layer
 from tf_tester.model.lock import Lock, Pin, Resolution
@@ -424,6 +424,7 @@ class Preparer:
         found = {pin: self._services.storage.layers.find(pin.sha256, python) for pin in lock.pins}
         # The largest first: what takes longest to bring and to unpack must not be alone at the end.
         absent = sorted((pin for pin in lock.pins if found[pin] is None), key=lambda pin: -(pin.size or 0))
+        self._tell_missing(preparation.planned.cell.name, absent)
         missing = _CountDown(len(absent), lambda: entered(CellStep.UNPACKING))
         coming = {pin: _Coming() for pin in absent}
         work = {pin: self._pool.submit(self._layer, pin, python, coming[pin], missing) for pin in absent}
@@ -435,6 +436,15 @@ class Preparer:
                 raise
         preparation.phases["download"] = max((one.seconds for one in coming.values()), default=0.0)
         return [layer for pin in lock.pins if (layer := found[pin]) is not None]
+
+    def _tell_missing(self, cell: str, absent: Sequence[Pin]) -> None:
+        """Tell what has to be brought, for those who watch."""
+        blobs = self._services.storage.blobs
+        files = tuple(
+            MissingFile(pin.sha256, pin.filename, pin.size) for pin in absent if blobs.find(pin.sha256) is None
+        )
+        if files:
+            self._services.run.tell(FilesMissing(cell, files))
 
     def _layer(self, pin: Pin, interpreter: Interpreter, coming: "_Coming", missing: "_CountDown") -> Layer:
         """Fetch and unpack one wheel."""

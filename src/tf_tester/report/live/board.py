@@ -9,47 +9,31 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
-from msgspec import Struct, field
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from tf_tester.core.outcome.report import RunReport, cell_labels
 from tf_tester.core.text.places import seen_from
 from tf_tester.core.text.printable import printable
 from tf_tester.core.text.sizes import count_text, duration_text, size_text
-from tf_tester.core.text.speed import Speed
 from tf_tester.model.events import (
-    CellFinished,
-    CellState,
-    CellStep,
     Event,
     MirrorsChosen,
-    RunStarted,
-    TransferFinished,
-    TransferProgress,
     TransferTrouble,
 )
 from tf_tester.model.outcome import CellResult, Outcome
 from tf_tester.report.lines import TextLayout, columns, pad
-from tf_tester.report.live.plain import opening
+from tf_tester.report.live.progress import Incoming, Progress, short
 from tf_tester.report.words import REPLAYED, count_cells, run_seconds, style, word
 
 _PER_SECOND = 8
 _BAR = 20
 _WIDE = 100
 _NOTE_SECONDS = 30.0
+_MOST_DELAYS = 3
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _SPINNER_ASCII = "|/-\\"
 _COLOURS = {"GOOD": "green", "BAD": "bold red", "ODD": "yellow"}
-
-
-class _Transfer(Struct):
-    filename: str
-    done: int
-    total: int | None
-    source: str
-    speed: Speed = field(default_factory=Speed)
 
 
 class Board:
@@ -64,14 +48,7 @@ class Board:
         self._ascii = console.options.ascii_only
         self._layout = TextLayout(console.width, "..." if self._ascii else "…")
         self._lock = threading.Lock()
-        self._started = clock()
-        self._title = "starting"
-        self._here = ""
-        self._labels: dict[str, str] = {}
-        self._states: dict[str, tuple[CellStep, float]] = {}
-        self._results: dict[str, CellResult] = {}
-        self._transfers: dict[str, _Transfer] = {}
-        self._received = 0
+        self._progress = Progress(clock())
         self._note = ""
         """Shown for a while: how a source failed, or which mirrors were chosen."""
         self._noted = 0.0
@@ -84,7 +61,7 @@ class Board:
         )
 
     def __enter__(self) -> Self:
-        self._started = self._clock()
+        self._progress.started = self._clock()
         self._live.start()
         return self
 
@@ -97,38 +74,16 @@ class Board:
         """Note an event; painting is another thread's matter."""
         moment = self._clock()
         with self._lock:
+            self._progress.observe(event, moment)
             match event:
-                case RunStarted():
-                    self._title = opening(event.cells)
-                    self._here = RunReport(request=event.request).here
-                    labels = {name: printable(label) for name, label in cell_labels(event.cells).items()}
-                    widest = max(map(columns, labels.values()), default=0)
-                    self._labels = {name: pad(label, widest) for name, label in labels.items()}
-                case CellState():
-                    self._states[event.cell] = (event.state, moment)
-                case TransferProgress():
-                    self._progress(event, moment)
-                case TransferFinished():
-                    self._received += event.received
-                    self._transfers.pop(event.sha256, None)
                 case TransferTrouble():
-                    self._note = f"last trouble: {_short(event.filename)} from {event.source}: {event.reason}"
+                    self._note = f"last trouble: {short(event.filename)} from {event.source}: {event.reason}"
                     self._noted = moment
                 case MirrorsChosen():
                     self._note = f"mirrors: {', '.join(event.names) or 'none'}: {event.told}"
                     self._noted = moment
-                case CellFinished() if event.result.cell in self._labels:
-                    self._results[event.result.cell] = event.result
                 case _:
                     pass
-
-    def _progress(self, event: TransferProgress, moment: float) -> None:
-        transfer = self._transfers.get(event.sha256)
-        if transfer is None:
-            transfer = _Transfer(event.filename, event.done, event.total, event.source)
-            self._transfers[event.sha256] = transfer
-        transfer.done, transfer.total, transfer.source = event.done, event.total, event.source
-        transfer.speed.observe(moment, event.done)
 
     # Painting
 
@@ -148,32 +103,44 @@ class Board:
         if self._note and moment - self._noted < _NOTE_SECONDS:
             told = self._layout.shorten(printable(self._note), self._layout.width)
             lines.append(Text(told, style="yellow"))
-        transfers = self._transfer_lines(max((height - len(lines)) // 3, 2), moment)
-        if transfers:
-            lines += [Text(), *transfers]
+        above = [*self._delay_lines(moment), *self._transfer_lines(max((height - len(lines)) // 3, 2), moment)]
+        if above:
+            lines += [Text(), *above]
         cells = self._cell_lines(height - len(lines) - 1, moment)
         return [*lines, Text(), *cells] if cells else lines
 
     def _head(self, moment: float) -> Text:
-        facts = [f"{len(self._results)} of {len(self._labels)} done"] if self._labels else []
-        facts.append(duration_text(moment - self._started))
-        if self._received:
-            facts.append(f"{size_text(self._received)} downloaded")
-        return Text.assemble((printable(self._title), "bold"), "  " + ", ".join(facts))
+        seen = self._progress
+        facts = [f"{len(seen.results)} of {len(seen.labels)} done"] if seen.labels else []
+        facts.append(duration_text(moment - seen.started))
+        if seen.received:
+            facts.append(f"{size_text(seen.received)} downloaded")
+        return Text.assemble((printable(seen.title or "starting"), "bold"), "  " + ", ".join(facts))
+
+    def _delay_lines(self, moment: float) -> list[Text]:
+        """Return what takes its time, the longest first; no more than a few."""
+        found = sorted(self._progress.delays(moment), key=lambda one: -one[1])[:_MOST_DELAYS]
+        return [Text.assemble(f"  {text}  ", (duration_text(seconds), "dim")) for text, seconds in found]
 
     def _transfer_lines(self, available: int, moment: float) -> list[Text]:
-        transfers = list(self._transfers.values())
+        transfers = list(self._progress.transfers.values())
+        coming = self._progress.coming(moment)
+        if coming and not (len(transfers) == 1 and coming.startswith("to come: 1 file")):  # its own line says as much
+            head = [Text(f"  {coming}", style="dim")]
+            available -= 1
+        else:
+            head = []
         shown = _as_many_as_fit(transfers, available)
-        names = [printable(_short(transfer.filename)) for transfer in shown]
+        names = [printable(short(transfer.filename)) for transfer in shown]
         widest = min(max(map(columns, names), default=0), max(self._layout.width // 3, 12))
-        lines = [
+        lines = head + [
             self._transfer_line(pad(self._layout.shorten(name, widest), widest), transfer, moment)
             for name, transfer in zip(names, shown, strict=True)
         ]
         hidden = len(transfers) - len(shown)
         return [*lines, self._folded(count_text(hidden, "more download"))] if hidden else lines
 
-    def _transfer_line(self, name: str, transfer: _Transfer, moment: float) -> Text:
+    def _transfer_line(self, name: str, transfer: Incoming, moment: float) -> Text:
         """Return name, bar, share, size, speed, time left, source; a narrow terminal gets half a bar, no share."""
         wide = self._layout.width >= _WIDE
         bar = _BAR if wide else _BAR // 2
@@ -199,15 +166,16 @@ class Board:
 
     def _cell_lines(self, available: int, moment: float) -> list[Text]:
         """Return all cells in order; where they don't fit, those at work before failures, and the rest folded."""
-        names = list(self._labels)
+        seen = self._progress
+        names = list(seen.labels)
         available = max(available, 1)
         if len(names) <= available:
             return [self._cell_line(name, moment) for name in names]
         wanted = set(sorted(names, key=self._urgency)[: available - 1])
         shown = [name for name in names if name in wanted]
         hidden = [name for name in names if name not in wanted]
-        finished = [self._results[name] for name in hidden if name in self._results]
-        waiting = sum(name not in self._results and name not in self._states for name in hidden)
+        finished = [seen.results[name] for name in hidden if name in seen.results]
+        waiting = sum(name not in seen.results and name not in seen.states for name in hidden)
         working = len(hidden) - len(finished) - waiting
         told = [f"{working} more at work"] if working else []
         told += [f"{waiting} more waiting"] if waiting else []
@@ -215,26 +183,25 @@ class Board:
         return [*(self._cell_line(name, moment) for name in shown), self._folded(", ".join(told))]
 
     def _urgency(self, name: str) -> int:
-        if name in self._results:
-            return 1 if self._results[name].outcome.is_failure_of_the_test else 3
-        return 0 if name in self._states else 2
+        seen = self._progress
+        if name in seen.results:
+            return 1 if seen.results[name].outcome.is_failure_of_the_test else 3
+        return 0 if name in seen.states else 2
 
     def _cell_line(self, name: str, moment: float) -> Text:
-        label = self._labels[name]
-        result = self._results.get(name)
+        seen = self._progress
+        widest = max(map(columns, seen.labels.values()))
+        label = pad(seen.labels[name], widest)
+        result = seen.results.get(name)
         if result is not None:
             return self._finished_line(label, result)
-        if name not in self._states:
+        if name not in seen.states:
             return Text.assemble("    ", label, ("  queued", "dim"))
-        state, since = self._states[name]
+        state, since = seen.states[name]
         frames = _SPINNER_ASCII if self._ascii else _SPINNER
         frame = frames[int(moment * _PER_SECOND) % len(frames)]
-        return Text.assemble(
-            (f"  {frame} ", "cyan"),
-            label,
-            f"  {state:<11}  ",
-            (duration_text(moment - since), "dim"),
-        )
+        took = f"{duration_text(moment - since):<10}  {seen.waits_for(name)}".rstrip()
+        return Text.assemble((f"  {frame} ", "cyan"), label, f"  {state:<11}  ", (took, "dim"))
 
     def _finished_line(self, label: str, result: CellResult) -> Text:
         outcome = result.outcome
@@ -245,7 +212,7 @@ class Board:
         if outcome is not Outcome.PASS and result.summary:
             available = max(self._layout.width - line.cell_len - 2, 0)
             own = outcome.is_failure_of_the_test
-            told = seen_from(result.summary, self._here) if own else result.summary
+            told = seen_from(result.summary, self._progress.here) if own else result.summary
             first = printable(told.strip().splitlines()[0])
             line.append("  " + self._layout.shorten(first, available) if available > 20 else "", "dim")
         return line
@@ -254,11 +221,6 @@ class Board:
         return Text(f"    {self._layout.ellipsis} {told}", style="dim")
 
 
-def _as_many_as_fit(transfers: Sequence[_Transfer], available: int) -> Sequence[_Transfer]:
+def _as_many_as_fit(transfers: Sequence[Incoming], available: int) -> Sequence[Incoming]:
     """Return the first ones, one line left for the rest."""
     return transfers if len(transfers) <= available else transfers[: available - 1]
-
-
-def _short(filename: str) -> str:
-    """Return a wheel's name without what it says of ABI and platform: `tensorflow-2.8.0-cp310`."""
-    return "-".join(filename.split("-")[:3]) if filename.endswith(".whl") else filename

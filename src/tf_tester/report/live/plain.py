@@ -1,12 +1,16 @@
-"""Tells of a run in a log: one line for what is worth one, never progress."""
+"""Tells of a run in a log: one line for what is worth one, and one from time to time where nothing else is told.
+
+CI systems end what has been silent for ten minutes, and people what looks hung; a line a second would bury the rest.
+"""
 
 import threading
-from typing import TextIO
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self, TextIO
 
 from tf_tester.core.outcome.report import RunReport, cell_labels
 from tf_tester.core.text.places import seen_from
-from tf_tester.core.text.sizes import count_text, duration_text, size_text
-from tf_tester.model.cell import Cell
+from tf_tester.core.text.sizes import duration_text, size_text
 from tf_tester.model.events import (
     CellFinished,
     Event,
@@ -17,9 +21,12 @@ from tf_tester.model.events import (
 )
 from tf_tester.model.outcome import CellResult, Outcome, TestRow
 from tf_tester.report.lines import Line, Span, Style, TextLayout, as_text, line, write
+from tf_tester.report.live.progress import Progress, opening
 from tf_tester.report.words import REPLAYED, run_seconds, styled
 
 _SUMMARY_COLUMNS = 160
+SILENCE = 20.0
+"""Seconds without a line."""
 _WORTH_A_LINE = 1_000_000
 """Bytes; the small files of a lock are dozens, and nobody waits for them."""
 
@@ -27,9 +34,19 @@ _WORTH_A_LINE = 1_000_000
 class PlainPrinter:
     """A listener that writes lines to a stream; a stream that breaks silences it and doesn't end the run."""
 
-    def __init__(self, stream: TextIO, *, colour: bool = False, tests: bool = False) -> None:
-        """Write to the stream; with `tests` a line for each test, too."""
+    def __init__(
+        self, stream: TextIO, clock: Callable[[], float], *, colour: bool = False, tests: bool = False
+    ) -> None:
+        """Write to the stream; with `tests` a line for each test, too. `clock` is monotonic, in seconds.
+
+        While it is entered, it tells every `SILENCE` seconds what goes on, if nothing else was told.
+        """
         self._stream = stream
+        self._clock = clock
+        self._progress = Progress(clock())
+        self._told = clock()
+        self._over = threading.Event()
+        self._beating = threading.Thread(target=self._beat_on, name="tf-tester-log", daemon=True)
         self._tests = tests
         self._colour = colour
         self._layout = TextLayout.of(stream, _SUMMARY_COLUMNS)
@@ -41,13 +58,45 @@ class PlainPrinter:
 
     def tell(self, event: Event) -> None:
         with self._lock:
-            told = self._lines(event)
-            if not told or self._broken:
-                return
-            try:
-                write(self._stream, as_text(told, colour=self._colour))
-            except (OSError, ValueError):  # ValueError: the stream was closed
-                self._broken = True
+            self._progress.observe(event, self._clock())
+            self._write(self._lines(event))
+
+    def watch(self, event: Event) -> None:
+        """Take in an event of which somebody else tells."""
+        with self._lock:
+            self._progress.observe(event, self._clock())
+            if isinstance(event, CellFinished):
+                self._told = self._clock()
+
+    def beat(self) -> None:
+        """Tell what goes on, if nothing has been told for so long; callable from any thread."""
+        with self._lock:
+            moment = self._clock()
+            if moment - self._told >= SILENCE and not self._progress.has_ended:
+                self._write([line(Span(self._progress.summary(moment), Style.FAINT))])
+
+    def __enter__(self) -> Self:
+        self._beating.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._beating.join()
+
+    def _beat_on(self) -> None:
+        while not self._over.wait(1.0):
+            self.beat()
+
+    def _write(self, told: list[Line]) -> None:
+        if not told or self._broken:
+            return
+        try:
+            write(self._stream, as_text(told, colour=self._colour))
+        except (OSError, ValueError):  # ValueError: the stream was closed
+            self._broken = True
+        self._told = self._clock()
 
     def _lines(self, event: Event) -> list[Line]:
         told = self._line(event)
@@ -94,13 +143,6 @@ def _test(row: TestRow) -> Line:
     took = "" if row.wall_s is None else f" {duration_text(row.wall_s)}"
     said = row.exception.first_line if row.exception is not None else row.reason.strip().partition("\n")[0]
     return line(f"  {row.id} ", styled(row.outcome), took, f"  {said}" if said else "")
-
-
-def opening(cells: tuple[Cell, ...]) -> str:
-    """Return `tensorflow: 4 cells, era dependencies`."""
-    packages = ", ".join(dict.fromkeys(cell.package for cell in cells)) or "nothing"
-    resolutions = " and ".join(dict.fromkeys(str(cell.resolution) for cell in cells))
-    return f"{packages}: {count_text(len(cells), 'cell')}" + (f", {resolutions} dependencies" if resolutions else "")
 
 
 def _transfer(event: TransferFinished) -> str:

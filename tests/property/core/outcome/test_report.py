@@ -20,7 +20,12 @@ from tf_tester.model.events import (
     CellLocked,
     CellState,
     CellStep,
+    Delay,
+    DelayKind,
     Event,
+    FilesMissing,
+    Fleeting,
+    MissingFile,
     RunFinished,
     RunStarted,
     TransferFinished,
@@ -94,6 +99,8 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(CellState, text, st.sampled_from(CellStep)),
     st.builds(CellLocked, text, locks, st.booleans()),
     st.builds(TransferProgress, text, text, count, st.none() | count, text),
+    st.builds(FilesMissing, text, st.tuples(st.builds(MissingFile, text, text, st.none() | count))),
+    st.builds(Delay, st.sampled_from(DelayKind), text, st.booleans()),
     st.builds(TransferFinished, text, text, count, count, text, seconds),
     st.builds(TransferTrouble, text, text, text),
     st.builds(CellFinished, results(text)),
@@ -127,7 +134,7 @@ def write(path: Path, told: list[Event]) -> None:
 
 
 def kept(told: list[Event]) -> list[Event]:
-    return [event for event in told if not isinstance(event, TransferProgress)]
+    return [event for event in told if not isinstance(event, Fleeting)]
 
 
 @given(st.lists(events, max_size=4))
