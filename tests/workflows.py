@@ -1,9 +1,9 @@
 """Workflows and the composite action, run on this machine as GitHub's runner would, step by step.
 
-`run` steps are run by bash as the runner calls it, `uses: OWNER/tf-tester` as the composite action of this repository,
-and what comes from the marketplace by fakes of its documented behaviour: a cache is a folder for each key, an artifact
-a folder, both kept between jobs. Every job has a machine of its own: an empty home, a fresh checkout, an empty
-RUNNER_TEMP, each at the same path.
+`run` steps are run by bash as the runner calls it, `uses: ./` and `uses: OWNER/tf-tester` as the composite action of
+this repository, and what comes from the marketplace by fakes of its documented behaviour: a cache is a folder for each
+key, an artifact a folder, both kept between jobs. Every job has a machine of its own: an empty home, a fresh checkout,
+an empty RUNNER_TEMP, each at the same path.
 """
 
 import json
@@ -210,7 +210,7 @@ class _Job:
             return self._script(step["run"], env, folder, action, name)
         given = {key: as_text(value) for key, value in expressions.filled(step.get("with", {})).items()}
         uses = step["uses"]
-        if uses.startswith("OWNER/tf-tester@"):
+        if uses == "./" or uses.startswith("OWNER/tf-tester@"):
             return self._composite(ROOT, given | self.service.inputs, name)
         self.service.used.append(uses)
         if action != self.workspace:

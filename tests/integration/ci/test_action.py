@@ -26,6 +26,7 @@ ONE_JOB, SEVERAL_JOBS = (
 PASSES = "import toy\n"
 KNOWN = "import toy\nassert toy.spin() == 2\n"
 """Fails with toy 1.0 and 1.1."""
+OWN = (ROOT / ".github" / "workflows" / "matrix.yml").read_text()
 BROKEN = "import toy\nassert not toy.spin()\n"
 PULL_REQUEST = {"pull_request": {"number": 7}}
 
@@ -163,13 +164,15 @@ def test_a_mistake_is_told_and_fails_the_job(project: Project) -> None:
 
 def test_inputs_are_words_and_no_commands(project: Project) -> None:
     project.service.inputs |= {
+        "tests": "check.py",
+        "package": "toy",
         "versions": "2.0",
         "sarif": "true",
         "name": "$(touch pwned); `touch pwned`",
         "arguments": "--env 'A=$(touch pwned) and two' --no-cache",
     }
     text = "import os\nassert os.environ['A'] == '$(touch pwned) and two'\nimport toy\n"
-    done = one(project.push(text))
+    done = one(project.push(text, OWN))
     assert done.result == "success", done.log
     assert not list(done.workspace.rglob("pwned"))
     assert project.artifact("tf-tester-job---touch-pwned----touch-pwned-").is_dir()
