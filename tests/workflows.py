@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -71,6 +72,8 @@ class Service:
     """What our action is given besides."""
     lost: frozenset[str] = frozenset()
     """Artifacts that never arrive: the machine died."""
+    cancelled_at: str = ""
+    """Text in the output of a step: when it is there, somebody cancels the run."""
     used: list[str] = field(default_factory=list)
     """Actions of the marketplace, in the order in which they were used."""
 
@@ -167,6 +170,7 @@ class _Job:
             **service.env,
         }
         self.summary = ""
+        self.was_cancelled = False
         self.log: list[StepLog] = []
 
     def run(self, job: Mapping[str, Any], checkout: Path) -> JobResult:
@@ -186,7 +190,7 @@ class _Job:
         failed = False
         for step in steps:
             now = {**contexts, "steps": known, "env": self.env}
-            expressions = Expressions(now, failed=failed)
+            expressions = Expressions(now, failed=failed, was_cancelled=self.was_cancelled)
             name = as_text(expressions.filled(step.get("name", step.get("uses", "run"))))
             if not expressions.holds(step.get("if", "")):
                 self.log.append(StepLog(name, "skipped"))
@@ -248,23 +252,10 @@ class _Job:
             file.write_text("")
         written = self.temp / "script.sh"
         written.write_text(script)
-        done = subprocess.run(
-            ["bash", "--noprofile", "--norc", "-eo", "pipefail", str(written)],
-            cwd=folder,
-            env={
-                **self.env,
-                **env,
-                **{key: str(file) for key, file in files.items()},
-                "GITHUB_ACTION_PATH": str(action),
-            },
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=300,
-        )
-        assert "Traceback" not in done.stdout, done.stdout
-        self.log.append(StepLog(name, "success" if done.returncode == 0 else "failure", done.stdout))
+        told = {**env, **{key: str(file) for key, file in files.items()}, "GITHUB_ACTION_PATH": str(action)}
+        code, output = self._bash(written, {**self.env, **told}, folder)
+        assert "Traceback" not in output, output
+        self.log.append(StepLog(name, "success" if code == 0 else "failure", output))
         self.env |= _entries(files["GITHUB_ENV"].read_text())
         for line in files["GITHUB_PATH"].read_text().splitlines():
             self.env["PATH"] = f"{line}:{self.env['PATH']}"
@@ -272,9 +263,34 @@ class _Job:
         assert len(summary.encode()) <= 1 << 20, "GitHub refuses it"
         self.summary += summary
         outputs = _entries(files["GITHUB_OUTPUT"].read_text())
-        if done.returncode:
+        if code:
             raise _Failure(outputs)
         return outputs
+
+    def _bash(self, script: Path, env: Mapping[str, str], folder: Path) -> tuple[int, str]:
+        """Run a script as the runner does, and return its exit code and its output.
+
+        Who cancels has the runner interrupt the shell, and nothing that it has started.
+        """
+        lines = []
+        with subprocess.Popen(
+            ["bash", "--noprofile", "--norc", "-eo", "pipefail", str(script)],
+            cwd=folder,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        ) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                lines.append(line)
+                if self.service.cancelled_at and self.service.cancelled_at in line and not self.was_cancelled:
+                    self.was_cancelled = True
+                    process.send_signal(signal.SIGINT)
+        return process.returncode, "".join(lines)
 
 
 class _Failure(Exception):

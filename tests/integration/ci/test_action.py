@@ -130,6 +130,9 @@ def test_a_job_from_the_first_push_to_the_comment(project: Project, index: Simul
     assert again.outcome("Save the store") == "skipped", "it holds nothing new"
     assert len(project.caches("record")) == 2
 
+    planning = SEVERAL_JOBS[: SEVERAL_JOBS.index("  test:\n")].replace("name: large matrix", "name: matrix")
+    assert "the longest takes about" in one(project.pull_request(KNOWN, planning)).log, "as the default branch knows"
+
 
 def test_a_matrix_over_several_jobs_tells_the_one_that_is_lost(project: Project, github: GitHub) -> None:
     project.service.lost = frozenset({"tf-tester-job-1.1"})
@@ -160,6 +163,17 @@ def test_a_mistake_is_told_and_fails_the_job(project: Project) -> None:
     wrong = one(project.push(PASSES))
     assert wrong.result == "failure"
     assert "An input can't be read as words of a shell: No closing quotation" in wrong.log
+
+
+def test_a_job_that_is_cancelled_keeps_its_record(project: Project, github: GitHub) -> None:
+    project.service.inputs |= {"versions": "1.0,2.0"}
+    project.service.cancelled_at = "[1/2] 1.0"
+    done = one(project.pull_request("import time, toy\nif toy.spin() == 2:\n    time.sleep(600)\n"))
+    assert "1 passed, 1 interrupted" in done.log
+    assert "the run was interrupted" in done.summary
+    assert (project.artifact("tf-tester-job-matrix") / "record.jsonl").is_file()
+    assert len(github.comments) == 1
+    assert done.outcome("Save the store") == "skipped"
 
 
 def test_inputs_are_words_and_no_commands(project: Project) -> None:
