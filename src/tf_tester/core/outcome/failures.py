@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Sequence, Set
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -40,6 +41,8 @@ class SharedFailure(Struct, frozen=True):
     also: tuple[Cell, ...] = ()
     tests: int = 1
     """How many tests fail in that way, in all cells."""
+    signature: Signature = ("", "", "")
+    """By which others are known to have failed in that way."""
 
 
 class Obstacle(Struct, frozen=True):
@@ -62,19 +65,19 @@ def differences(report: RunReport, *, most: int | None = None) -> tuple[tuple[Sh
         result = report.result(cell)
         if result.outcome.is_failure_of_the_test:
             for signature, (row, told, count) in _counted(result).items():
-                kinds.setdefault(signature, _Kind(cell, row, told)).add(cell, count)
+                kinds.setdefault(signature, _Kind(signature, cell, row, told)).add(cell, count)
     ordered = sorted(kinds.values(), key=lambda kind: -kind.tests)  # stable: of equals the first that was seen
     explained = {(one.cell.name, one.test) for one in report.explanations}
     shown = ordered[:most]
     shown += [kind for kind in ordered[len(shown) :] if kind.has_one_of(explained)]
-    found = tuple(SharedFailure(kind.cell, kind.row, kind.told, tuple(kind.cells)[1:], kind.tests) for kind in shown)
-    return found, len(kinds) - len(shown)
+    return tuple(kind.told_of() for kind in shown), len(kinds) - len(shown)
 
 
 class _Kind:
     """One kind of failure, and where it was seen."""
 
-    def __init__(self, cell: Cell, row: TestRow | None, told: str) -> None:
+    def __init__(self, signature: Signature, cell: Cell, row: TestRow | None, told: str) -> None:
+        self.signature = signature
         self.cell = cell
         self.row = row
         self.told = told
@@ -88,6 +91,9 @@ class _Kind:
     def has_one_of(self, explained: Set[tuple[str, str]]) -> bool:
         """Return whether the test that shows it was looked into."""
         return self.row is not None and (self.cell.name, self.row.id) in explained
+
+    def told_of(self) -> SharedFailure:
+        return SharedFailure(self.cell, self.row, self.told, tuple(self.cells)[1:], self.tests, self.signature)
 
 
 def obstacles(report: RunReport) -> tuple[Obstacle, ...]:
@@ -109,6 +115,7 @@ def obstacles(report: RunReport) -> tuple[Obstacle, ...]:
     )
 
 
+@lru_cache(maxsize=4_096)  # thousands of tests may fail with one message
 def without_varying(message: str) -> str:
     """Return a message with numbers, addresses, paths and versions replaced by what they are.
 
@@ -190,6 +197,11 @@ def _counted(result: CellResult) -> dict[Signature, tuple[TestRow | None, str, i
         told = result.summary or str(result.outcome)
         kinds[(result.outcome, without_varying(told), "")] = (None, told, 1)
     return kinds
+
+
+def signature_of(row: TestRow, result: CellResult) -> Signature:
+    """Return in which way a test has failed; `result`: of its cell."""
+    return _signature(row, result)[0]
 
 
 def _signature(row: TestRow, result: CellResult) -> tuple[Signature, str]:
