@@ -367,20 +367,26 @@ def test_markdown_is_ours_alone(text: str) -> None:
 
 
 class Structure(HTMLParser):
-    """The elements of a page with their attributes, and its text."""
+    """The elements of a page with their attributes, and its text without those of script and style."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
         self.elements: list[str] = []
         self.text: list[str] = []
+        self._isnt_shown = False
         self.feed(page)
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self._isnt_shown = tag in ("script", "style")
         self.elements.append(" ".join([tag, *(name for name, _ in attributes)]))
         self.elements += [f"a link to {value}" for name, value in attributes if name in ("href", "src", "action")]
 
+    def handle_endtag(self, tag: str) -> None:
+        self._isnt_shown = False
+
     def handle_data(self, data: str) -> None:
-        self.text.append(data)
+        if not self._isnt_shown:
+            self.text.append(data)
 
 
 def test_the_page_says_first_what_works() -> None:

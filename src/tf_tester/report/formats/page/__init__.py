@@ -1,7 +1,7 @@
 """One HTML file that tells all: no request to anywhere, opens from disk, light and dark, in English and Chinese.
 
-It can be read, printed and searched without its script, which only chooses the language of the reader. A policy in it
-(CSP) allows that script and its style sheet alone, by their hashes.
+It can be read, printed and searched without its script, which chooses the language of the reader, narrows the page and
+opens the evidence of cells. A policy in it (CSP) allows that script and its style sheet alone, by their hashes.
 """
 
 import hashlib
@@ -17,19 +17,16 @@ from tf_tester.core.text.sizes import duration_text, size_text
 from tf_tester.core.verdict.supports import support
 from tf_tester.report.formats import Rendering
 from tf_tester.report.formats.page.besides import dependencies_table, figures
+from tf_tester.report.formats.page.data import data_blocks
+from tf_tester.report.formats.page.filters import filters_form
 from tf_tester.report.formats.page.markup import Markup, element
 from tf_tester.report.formats.page.parts import section
 from tf_tester.report.formats.page.table import table_and_legend
 from tf_tester.report.formats.page.transfers import transfers_table
-from tf_tester.report.formats.page.why import deprecation_articles, obstacle_articles, reason_articles
+from tf_tester.report.formats.page.why import MOST_REASONS, deprecation_articles, obstacle_articles, reason_articles
 from tf_tester.report.formats.page.words import told
 from tf_tester.report.words import count_cells, how_it_ended
 
-_SCRIPT = (
-    "const page = document.documentElement;\n"
-    'if (page.dataset.lang === "auto") page.dataset.lang = navigator.language.startsWith("zh") ? "zh" : "en";\n'
-    "page.lang = page.dataset.lang;\n"
-)
 _LANGUAGES = '[data-lang="zh"] [lang="en"], html:not([data-lang="zh"]) [lang="zh"] { display: none; }\n'
 
 
@@ -41,8 +38,11 @@ def render(report: RunReport, rendering: Rendering) -> str:
 
 
 def _head(report: RunReport) -> Markup:
-    style = _LANGUAGES + _file("page.css")
-    policy = f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(_SCRIPT)}'; base-uri 'none'"
+    style, script = _LANGUAGES + _file("page.css"), _script()
+    policy = (
+        f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; base-uri 'none'; "
+        "form-action 'none'"
+    )
     return element(
         "head",
         element("meta", charset="utf-8"),
@@ -50,12 +50,15 @@ def _head(report: RunReport) -> Markup:
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("title", f"tf-tester: {', '.join(report.packages)}"),
         Markup(f"<style>{style}</style>"),
-        Markup(f"<script>{_SCRIPT}</script>"),
+        Markup(f"<script>{script}</script>"),
     )
 
 
 def _body(report: RunReport) -> Markup:
     supported, why, folded, labels = support(report), reasons(report), matrix(report), cell_labels(report.cells)
+    stuck = obstacles(report)
+    interactive = [filters_form(report, folded)] if report.cells else []
+    data = data_blocks(report, folded, why[:MOST_REASONS], stuck, labels) if report.cells else []
     remarks = [element("ul", [element("li", one) for one in report.remarks])] if report.remarks else []
     return element(
         "body",
@@ -64,16 +67,22 @@ def _body(report: RunReport) -> Markup:
             element("h1", f"tf-tester · {', '.join(report.packages)}"),
             element("p", told(supported, len(why)), class_="sentence"),
             element("p", _facts(report), class_="meta"),
-            section("What works where", table_and_legend(report, folded) if report.cells else []),
+            section("What works where", [*interactive, *table_and_legend(report, folded)] if report.cells else []),
             section("Why it fails", reason_articles(report, why, labels)),
-            section("Could not run", obstacle_articles(obstacles(report), labels)),
+            section("Could not run", obstacle_articles(stuck, labels)),
             section("Will break", list(deprecation_articles(report, labels))),
             section("Dependencies that differ", dependencies_table(report, folded)),
             section("Time and memory", figures(report, labels)),
             section("Where the bytes came from", transfers_table(report.transfers)),
             section("Remarks", remarks),
         ),
+        data,
     )
+
+
+@cache
+def _script() -> str:
+    return "\n".join(_file(f"script/{name}.js") for name in ("page", "matrix", "filters", "evidence", "address"))
 
 
 @cache

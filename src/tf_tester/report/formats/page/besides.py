@@ -22,7 +22,7 @@ def dependencies_table(report: RunReport, folded: Matrix) -> list[Markup]:
         for name, versions in found.items()
     ]
     head = element("tr", element("th", both("Distribution"), scope="col"), heads)
-    return [scrolled(element("table", element("thead", head), element("tbody", rows)))]
+    return [scrolled(element("table", element("thead", head), element("tbody", rows)), "later")]
 
 
 def figures(report: RunReport, labels: Mapping[str, str]) -> list[Markup]:

@@ -13,7 +13,7 @@ class Markup(str):
 
 
 Child = str | Sequence["Child"] | None
-_VOID = frozenset({"br", "col", "hr", "link", "meta"})
+_VOID = frozenset({"br", "col", "hr", "input", "link", "meta"})
 
 
 def element(tag: str, *children: Child, **attributes: str | int | bool | None) -> Markup:

@@ -38,9 +38,9 @@ def to_open(title: str, content: Markup) -> Markup:
     return element("details", element("summary", both(title)), content)
 
 
-def scrolled(table: Markup) -> Markup:
-    """Return a table that may be wider than the page."""
-    return element("div", table, class_="wide", tabindex=0)
+def scrolled(table: Markup, *kinds: str) -> Markup:
+    """Return a table that may be wider than the page. `later`: a browser need not lay it out before it is seen."""
+    return element("div", table, class_=" ".join(("wide", *kinds)), tabindex=0)
 
 
 def named(labels: Mapping[str, str], cells: Sequence[Cell]) -> Markup:

@@ -7,15 +7,19 @@ from tf_tester.report.formats.page.markup import Markup, element, text
 from tf_tester.report.formats.page.parts import MOST_NAMES, SIGNS, colour, scrolled, sign_and_word
 from tf_tester.report.formats.page.words import both, counted
 
+_MOST_PLACES = 5_000
+"""Of the table, in whole rows; the script makes others when they are asked for. More take a browser seconds."""
+_FEWEST_ROWS = 15
+
 
 def table_and_legend(report: RunReport, folded: Matrix) -> list[Markup]:
     """Return the matrix, and what its signs mean."""
     packages = len(report.packages) > 1
     resolutions = len({cell.resolution for cell in report.cells}) > 1
     heads = [_head(column, with_package=packages, with_resolution=resolutions) for column in folded.columns]
+    shown = folded.rows[: max(_MOST_PLACES // len(folded.columns), _FEWEST_ROWS)]
     rows = [
-        element("tr", element("th", _names(row), scope="row"), [_outcome(one) for one in row.outcomes])
-        for row in folded.rows
+        element("tr", element("th", _names(row), scope="row"), [_outcome(one) for one in row.outcomes]) for row in shown
     ]
     table = element(
         "table",
@@ -28,7 +32,9 @@ def table_and_legend(report: RunReport, folded: Matrix) -> list[Markup]:
         for outcome, sign in SIGNS.items()
         if any(outcome in row.outcomes for row in folded.rows)
     ]
-    return [scrolled(table), element("p", legend, class_="note")]
+    more = counted(len(folded.rows) - len(shown), "more row", "其他行")
+    untold = [element("p", more, ": tf-tester show", id="more", class_="note")] if len(shown) < len(folded.rows) else []
+    return [scrolled(table), *untold, element("p", legend, class_="note")]
 
 
 def _head(column: Column, *, with_package: bool, with_resolution: bool) -> Markup:
@@ -37,8 +43,8 @@ def _head(column: Column, *, with_package: bool, with_resolution: bool) -> Marku
     return element(
         "th",
         f"{first.package} " if with_package else None,
-        element("span", column.version),
-        element("small", column.python) if column.python else None,
+        element("span", column.version, class_="version"),
+        element("small", column.python, class_="python") if column.python else None,
         [element("small", one) for one in besides if one],
         scope="col",
     )

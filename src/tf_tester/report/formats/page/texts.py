@@ -16,7 +16,12 @@ _MOST_LETTERS = 2_000
 
 def last_lines(said: str) -> list[str]:
     """Return the end of a text."""
-    return [line[:_MOST_LETTERS] for line in said.rstrip().splitlines()[-MOST_LINES:]]
+    return [line[:_MOST_LETTERS] for line in lines_of(said)[-MOST_LINES:]]
+
+
+def lines_of(said: str) -> list[str]:
+    """Return the lines as terminals and editors count them: what only Unicode calls a separator is shown instead."""
+    return re.split(r"\r\n|\r|\n", said.rstrip(" \t\r\n"))
 
 
 def traceback_lines(traceback: str, here: str) -> Iterator[tuple[str, bool]]:
@@ -25,7 +30,7 @@ def traceback_lines(traceback: str, here: str) -> Iterator[tuple[str, bool]]:
     `here`: the folder in which the run was asked for, from which paths are told.
     """
     own = False
-    for line in seen_from("\n".join(last_lines(traceback)), here).splitlines():
+    for line in seen_from("\n".join(last_lines(traceback)), here).split("\n"):
         if frame := re.match(FRAME, line):
             own = not is_library(frame[1]) and (not frame[1].startswith("/") or bool(below(frame[1], here)))
         elif not line.startswith(" "):

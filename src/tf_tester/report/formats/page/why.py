@@ -49,7 +49,7 @@ def _reason(report: RunReport, one: Reason, labels: Mapping[str, str]) -> Markup
     for said in (row.stdout, row.stderr) if row is not None else ():
         if said.strip():
             evidence.append(to_open("Output", _text(said)))
-    return element("article", element("h3", one.headline), facts_list(facts), evidence)
+    return element("article", element("h3", one.headline), facts_list(facts), evidence, data_article=True)
 
 
 def _traceback(row: TestRow, report: RunReport) -> Markup:
@@ -71,7 +71,7 @@ def _obstacle(one: Obstacle, labels: Mapping[str, str]) -> Markup:
     facts += [(both("hint"), text(hint)) for hint in one.hints]
     detail = [to_open("Details", _text(one.result.detail))] if one.result.detail.strip() else []
     name = f"{one.result.outcome}: {one.result.summary}" if one.result.summary else str(one.result.outcome)
-    return element("article", element("h3", name), facts_list(facts), detail, class_="odd-edge")
+    return element("article", element("h3", name), facts_list(facts), detail, class_="odd-edge", data_article=True)
 
 
 def deprecation_articles(report: RunReport, labels: Mapping[str, str]) -> Iterator[Markup]:
