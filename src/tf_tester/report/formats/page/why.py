@@ -46,9 +46,9 @@ def _reason(report: RunReport, one: Reason, labels: Mapping[str, str]) -> Markup
     evidence = []
     if row is not None and row.traceback:
         evidence.append(to_open("Traceback", _traceback(row, report)))
-    for said in (row.stdout, row.stderr) if row is not None else ():
+    for title, said in (("Output", row.stdout), ("Standard error", row.stderr)) if row is not None else ():
         if said.strip():
-            evidence.append(to_open("Output", _text(said)))
+            evidence.append(to_open(title, _text(said)))
     return element("article", element("h3", one.headline), facts_list(facts), evidence, data_article=True)
 
 
