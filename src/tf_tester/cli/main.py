@@ -23,6 +23,9 @@ _SECTIONS = {
         "blame": ("tf_tester.cli.explain.blame", "Find the dependencies that make a test fail."),
         "diff": ("tf_tester.cli.explain.diff", "Tell what differs between two versions, or two records."),
     },
+    "Save under one version, load under another": {
+        "helper": ("tf_tester.cli.run.helper", "Write the module by which tests mark what saves and loads."),
+    },
     "Tell others": {
         "show": ("tf_tester.cli.explain.show", "Print a run again, or any part of it."),
         "report": (

@@ -10,6 +10,7 @@ from .failures import describe, format_traceback
 from .importing.failed_imports import FailedImports
 from .importing.imports import ImportWatch
 from .importing.installed_first import InstalledFirst
+from .importing.provided import ProvidedModules
 from .importing.traces import Traces
 from .shown_warnings import WarningCollector
 
@@ -42,6 +43,7 @@ class HarnessSession:
         self.distribution = order.get("distribution")  # type: str | None
         self.events = events or Events(order["events"])  # type: Events
         self.installed_first = InstalledFirst(order.get("installed_first") or [], order.get("sources") or {})
+        self.provided = ProvidedModules()
         self.imports = ImportWatch(order.get("watch") or [], self.events)
         self.traces = Traces(order.get("watch") or [])
         self.failed_imports = FailedImports()

@@ -500,6 +500,11 @@ class _MachineMemory:
         return self._executor.resident()
 
 
+def helper_module() -> Path:
+    """Return the file of the module that tests mark their functions with."""
+    return _harness("provided/tf_tester_helper.py")
+
+
 def _harness(name: str) -> Path:
     """Return a script of ours that other Pythons run."""
     return Path(str(files("tf_tester").joinpath("harness", name)))

@@ -309,7 +309,8 @@ LOOK_AROUND = """
     for fact in [
         sys.path, sys.argv, sorted(globals()), __name__, __file__, __spec__, __package__, type(__loader__).__name__,
         __loader__.get_filename("__main__") if hasattr(__loader__, "get_filename") else None,
-        type(__builtins__).__name__, main.__dict__ is globals(), len(sys.meta_path), sys.dont_write_bytecode,
+        type(__builtins__).__name__, main.__dict__ is globals(), sys.dont_write_bytecode,
+        len([one for one in sys.meta_path if not getattr(one, "__module__", "").endswith("importing.provided")]),
         sys.stdout.encoding, sys.stderr.errors, sys.getrecursionlimit(),
     ]:
         print(fact)
