@@ -24,6 +24,7 @@ _SECTIONS = {
         "diff": ("tf_tester.cli.explain.diff", "Tell what differs between two versions, or two records."),
     },
     "Save under one version, load under another": {
+        "grid": ("tf_tester.cli.run.grid", "Load under each version what each version has saved."),
         "helper": ("tf_tester.cli.run.helper", "Write the module by which tests mark what saves and loads."),
     },
     "Tell others": {

@@ -3,13 +3,16 @@
 Everything here runs on CPython 3.6 to 3.14 with the standard library alone. The rest of the project imports none of it:
 ``run.py`` is started by its path with a file that holds the order, and its siblings are loaded under a private name.
 
-The order is a JSON object: ``mode`` (script, pytest or unittest), ``targets`` (absolute paths), ``rootdir`` (ids are
-relative to it), ``events`` (the file to append to; null: standard input is a
+The order is a JSON object: ``mode`` (script, pytest, unittest or product), ``targets`` (absolute paths), ``rootdir``
+(ids are relative to it), ``events`` (the file to append to; null: standard input is a
 socket to write into), and, where wanted, ``args``, ``watch`` (top-level packages whose
 first import is timed), ``distribution`` (whose version is read), ``limit`` (characters kept of each text),
 ``deselect`` (ids that ran before), ``only`` (ids of tests and files; where one of them is found, nothing else runs),
 ``linked`` (the working folder, where it is one of links, and the folder that it stands for), ``top`` (pytest's root
-folder, where it can't tell it from such a one) and ``as_set`` (pytest gets no targets: its settings have them).
+folder, where it can't tell it from such a one) and ``as_set`` (pytest gets no targets: its settings have them). In the
+mode product: ``role`` (producer or consumer), ``place`` (the folder of the products that are made, or of the one that
+is used), and of consumers ``product`` (its name), ``producer`` (a text for the function) and ``label`` (the end of an
+id).
 
 The events, one JSON object a line, in this order (``import`` may come anywhere; their types are in
 `tf_tester.core.outcome.harness_events`):
@@ -22,6 +25,7 @@ The events, one JSON object a line, in this order (``import`` may come anywhere;
 ``test``        a row: ``id status exception traceback stdout stderr reason warnings remarks exit_code could_not_begin
                 wall_s cpu_s peak_rss_kib``; ``exception`` has ``type message file line function text in_package``;
                 ``could_not_begin``: pytest refused its command line or configuration
+``product``     a function is about to save something, and where: ``id name``
 ``end``         the interpreter is about to leave: ``exit_code`` (null: the harness itself failed) and ``collected``
 
 A process that dies writes no ``end``; the last ``test-start`` or ``loading`` without a row says what it was doing.

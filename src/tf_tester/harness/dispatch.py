@@ -45,6 +45,10 @@ def _runner(session: HarnessSession) -> "Any":
         from .runners import unittest_runner
 
         return unittest_runner
+    if session.mode == "product":
+        from .runners import products
+
+        return products
     from .runners import pytest_runner
 
     return pytest_runner

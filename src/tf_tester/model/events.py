@@ -10,8 +10,9 @@ from msgspec import Struct
 
 from tf_tester.model.cause import Explanation
 from tf_tester.model.cell import Cell
+from tf_tester.model.field import FieldOutcome
 from tf_tester.model.lock import Lock
-from tf_tester.model.outcome import CellResult
+from tf_tester.model.outcome import CellResult, ExceptionFact
 
 
 class RunStarted(Struct, frozen=True):
@@ -150,6 +151,38 @@ class CellExplained(Struct, frozen=True):
     explanation: Explanation
 
 
+class ProductLeft(Struct, frozen=True):
+    """A producer has left something for consumers."""
+
+    cell: str
+    """The producer's name."""
+    test: str
+    """Who has left it: the id of a row of that cell."""
+    name: str
+    digest: str
+    """SHA-256 of a blob in the store: a tar file of the folder, which its content alone decides."""
+    size: int = 0
+    """Bytes of its files."""
+    files: int = 0
+
+
+class FieldFinished(Struct, frozen=True):
+    """One field of a grid is over."""
+
+    producer: str
+    """The name of the cell that made the product."""
+    consumer: str
+    product: str
+    """Its name; empty where no producer has named one."""
+    outcome: FieldOutcome
+    tests: tuple[str, ...] = ()
+    """Ids of the consumer's rows that decide it."""
+    summary: str = ""
+    """One line: the first exception, or why it was not run."""
+    exception: ExceptionFact | None = None
+    """Of the first of these rows that failed."""
+
+
 class RunFinished(Struct, frozen=True):
     exit_code: int
     interrupted: bool
@@ -170,6 +203,8 @@ Event = (
     | MirrorsChosen
     | CellFinished
     | CellExplained
+    | ProductLeft
+    | FieldFinished
     | RunFinished
 )
 

@@ -27,8 +27,10 @@ from tf_tester.model.events import (
     CellLocked,
     CellState,
     Event,
+    FieldFinished,
     Fleeting,
     MirrorsChosen,
+    ProductLeft,
     RunFinished,
     RunStarted,
     TransferFinished,
@@ -47,6 +49,8 @@ EVENTS: dict[str, type[Event]] = {
     "mirrors-chosen": MirrorsChosen,
     "cell-finished": CellFinished,
     "cell-explained": CellExplained,
+    "product": ProductLeft,
+    "field": FieldFinished,
     "run-finished": RunFinished,
 }
 _NAMES = {event: name for name, event in EVENTS.items()}

@@ -323,6 +323,11 @@ def _history(settings: Settings, ledger: Ledger, sandbox: Sandbox) -> History:
     )
 
 
+def for_package(world: Services, package: str) -> Services:
+    """Return the same world for another package under test."""
+    return replace(world, packages=replace(world.packages, framework=framework_of(package)))
+
+
 @contextmanager
 def machine(settings: Settings, *, environ: Mapping[str, str]) -> "Iterator[Machine]":
     """Yield what the doctor asks; nothing is opened before it is asked for, and the store isn't made."""

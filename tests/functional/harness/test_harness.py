@@ -38,7 +38,9 @@ def test_one_session_writes_every_kind_of_event(bench: Bench, python: str) -> No
         watched="", test_it="import watched, unittest\nclass T(unittest.TestCase):\n    def test_it(self): pass"
     )
     ran = bench.run(python, "unittest", "test_it.py", watch=["watched"])
-    assert set(ran.kinds) == {kind.__struct_config__.tag for kind in get_args(HarnessEvent)}
+    bench.write(grid="from tf_tester_helper import producer\n@producer('m')\ndef save(path): pass")
+    grid = bench.run(python, "product", "grid.py", role="producer", place=str(bench.folder))
+    assert {*ran.kinds, *grid.kinds} == {kind.__struct_config__.tag for kind in get_args(HarnessEvent)}
 
 
 @pytest.mark.parametrize("line", ["'many'", "10 ** 400", "-1", "True", "None"])

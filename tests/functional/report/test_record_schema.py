@@ -13,13 +13,12 @@ import pytest
 
 from tests.functional.report.test_reports import hostile_run, script_run, suite_run
 from tests.record_schema import check_record, checker, records_below
-from tf_tester.model.events import CellState, CellStep
+from tf_tester.model.events import CellState, CellStep, ProductLeft
 from tf_tester.report.record import RecordWriter, read_record
 
 AT = {"at": "2026-11-01T12:00:00.000Z"}
 STATE = AT | {"event": "cell-state", "cell": "toy==1.0@py3.10@era", "state": "running"}
 RESERVED: list[dict[str, Any]] = [
-    {"event": "field", "producer": "toy==1.0@py3.10@era", "consumer": "gear==2.0@py3.12@era"},
     {
         "event": "value",
         "cell": "toy==1.0@py3.10@era",
@@ -29,7 +28,6 @@ RESERVED: list[dict[str, Any]] = [
         "shape": [2, 3],
         "digest": "ab" * 32,
     },
-    {"event": "product", "cell": "toy==1.0@py3.10@era", "test": "check.py", "name": "model.h5", "digest": "cd" * 32},
 ]
 
 
@@ -49,6 +47,21 @@ def test_what_later_versions_may_write_is_allowed_and_skipped(tmp_path: Path, li
     path.write_text("".join(json.dumps(one) + "\n" for one in (STATE | {"format": 2}, AT | line, STATE)))
     known = CellState(STATE["cell"], CellStep(STATE["state"]))
     assert list(read_record(path)) == [known] * (3 if line["event"] == "cell-state" else 2)
+
+
+def test_a_product_needs_no_more_than_was_agreed_before_it_was_written(tmp_path: Path) -> None:
+    agreed: dict[str, Any] = {
+        "cell": "toy==1.0@py3.10@era",
+        "test": "check.py",
+        "name": "model.h5",
+        "digest": "cd" * 32,
+    }
+    checker()(AT | {"event": "product"} | agreed)
+    path = tmp_path / "record.jsonl"
+    path.write_text(
+        "".join(json.dumps(one) + "\n" for one in (STATE | {"format": 2}, AT | {"event": "product"} | agreed))
+    )
+    assert list(read_record(path))[1] == ProductLeft(**agreed)
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ def command(
       tf-tester show run.jsonl --test test_saves --cell 2.16.1
     """
     from tf_tester.errors import UsageError
+    from tf_tester.report.heat.text import print_grid
     from tf_tester.report.lines import as_text, wants_colour, write
     from tf_tester.report.matrix import print_report
     from tf_tester.report.record import report_of
@@ -52,6 +53,9 @@ def command(
         report = of_cells(report, cells)
         if not report.cells:
             raise UsageError(f"The run has no cell {' and no '.join(cells)}.", hint="`tf-tester show` lists its cells.")
+    if report.fields and not (failures or tests or cells):
+        print_grid(report, sys.stdout, environ=environ)
+        return 0
     if not failures and not tests:
         print_report(
             report,

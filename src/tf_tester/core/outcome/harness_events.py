@@ -125,6 +125,13 @@ class RowFinished(Struct, frozen=True, tag_field="event", tag="test"):
             raise ValueError(f"the harness writes no {self.status}")
 
 
+class ProductBegun(Struct, frozen=True, gc=False, tag_field="event", tag="product"):
+    """A function is about to save a product, in a folder of that name."""
+
+    id: str
+    name: str
+
+
 class SessionEnded(Struct, frozen=True, gc=False, tag_field="event", tag="end"):
     """The interpreter is about to leave."""
 
@@ -137,7 +144,14 @@ class SessionEnded(Struct, frozen=True, gc=False, tag_field="event", tag="end"):
 
 
 HarnessEvent = (
-    SessionStarted | ModuleLoading | SessionCollected | RowStarted | PackageImported | RowFinished | SessionEnded
+    SessionStarted
+    | ModuleLoading
+    | SessionCollected
+    | RowStarted
+    | PackageImported
+    | RowFinished
+    | ProductBegun
+    | SessionEnded
 )
 
 

@@ -15,6 +15,8 @@ from tf_tester.model.events import (
     CellFinished,
     CellLocked,
     Event,
+    FieldFinished,
+    ProductLeft,
     RunFinished,
     RunStarted,
     TransferFinished,
@@ -96,6 +98,10 @@ class RunReport(Struct, frozen=True):
     locks: Mapping[str, Lock] = field(default_factory=dict)
     """By cell name."""
     explanations: tuple[Explanation, ...] = ()
+    products: tuple[ProductLeft, ...] = ()
+    """Of a grid."""
+    fields: tuple[FieldFinished, ...] = ()
+    """Likewise."""
     transfers: Transfers = Transfers()
     interrupted: bool = True
     """Also true of a record without an end: that run was killed, or still goes on."""
@@ -120,7 +126,7 @@ class RunReport(Struct, frozen=True):
 
     @property
     def command(self) -> str:
-        """Return the command that asked for the run: `test`, `bisect` or `blame`."""
+        """Return the command that asked for the run: `test`, `bisect`, `blame` or `grid`."""
         return str(self.request.get("command") or "test")
 
     @property
@@ -135,6 +141,8 @@ def fold(events: Iterable[Event]) -> RunReport:
     locks: dict[str, Lock] = {}
     explanations: list[Explanation] = []
     sources: list[TransferSource] = []
+    products: list[ProductLeft] = []
+    fields: list[FieldFinished] = []
     for event in events:
         match event:
             case RunStarted():
@@ -155,6 +163,10 @@ def fold(events: Iterable[Event]) -> RunReport:
                 results[event.result.cell] = event.result
             case CellExplained():
                 explanations.append(event.explanation)
+            case ProductLeft():
+                products.append(event)
+            case FieldFinished():
+                fields.append(event)
             case TransferFinished():
                 sources.append(TransferSource(event.source, 1, event.received, event.seconds))
             case TransferTrouble():
@@ -172,6 +184,8 @@ def fold(events: Iterable[Event]) -> RunReport:
         results=results,
         locks=locks,
         explanations=tuple(explanations),
+        products=tuple(products),
+        fields=tuple(fields),
         transfers=Transfers.of(sources),
     )
 

@@ -53,6 +53,8 @@ def merged(reports: Sequence[RunReport]) -> RunReport:
         results=results,
         remarks=tuple(dict.fromkeys(remark for one in told for remark in one.remarks)),
         locks={name: lock for one in told for name, lock in one.locks.items()},
+        products=(),  # of several grids there is no one picture
+        fields=(),
         explanations=tuple(dict.fromkeys(found for one in told for found in one.explanations)),
         left_out=sum(one.left_out for one in told),
         transfers=Transfers.of(source for one in told for source in one.transfers.sources),

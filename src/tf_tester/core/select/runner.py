@@ -39,6 +39,8 @@ class Runner(StrEnum):
     """By exit code; a notebook by its cells."""
     PYTEST = "pytest"
     UNITTEST = "unittest"
+    PRODUCT = "product"
+    """The harness itself calls the functions that are marked for a grid."""
     COMMAND = "command"
     """Any program; what follows `--`."""
 
@@ -54,6 +56,15 @@ def is_named_for_pytest(name: str, patterns: Sequence[str]) -> bool:
 
 PYTHON_FILES = ("test_*.py", "*_test.py")
 """pytest's own patterns."""
+
+
+def imports_pytest(text: str) -> bool:
+    """Tell whether a file of tests imports pytest somewhere, whoever is to run it.
+
+    >>> imports_pytest("import os\\n    import pytest"), imports_pytest("# no pytest")
+    (True, False)
+    """
+    return re.search(r"^\s*(?:import|from)\s+pytest\b", text, re.MULTILINE) is not None
 
 
 def means_pytest(arguments: Sequence[str]) -> bool:

@@ -1,11 +1,13 @@
 """One cell from its plan to its result."""
 
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import assert_never
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
 from tf_tester.core.outcome.failures import still_failing
@@ -20,6 +22,7 @@ from tf_tester.flow.run.trial import TrialResult, run_trial
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.events import CellLocked, CellState, CellStep
 from tf_tester.model.outcome import CellResult, Outcome, worst
+from tf_tester.ports.environment import Environment
 
 _LONGEST_NAME = 150
 """Characters of a folder's name: file systems take 255 bytes."""
@@ -39,8 +42,18 @@ def run_cell(run: Run, planned: PlannedCell, *, replay: Replay | None) -> CellRe
     return attempt_cell(run, planned, replay=replay)[0]
 
 
-def attempt_cell(run: Run, planned: PlannedCell, *, replay: Replay | None) -> tuple[CellResult, TfTesterError | None]:
-    """Return what a cell came to, as `run_cell` does, and the error that kept it from running, if one did."""
+CellWork = Callable[[Preparation, Environment, Path], TrialResult]
+"""What is done in a cell's environment, with the folder for its evidence; once more where layers were damaged."""
+
+
+def attempt_cell(
+    run: Run, planned: PlannedCell, *, replay: Replay | None, work: CellWork | None = None, part: str = ""
+) -> tuple[CellResult, TfTesterError | None]:
+    """Return what a cell came to, as `run_cell` does, and the error that kept it from running, if one did.
+
+    `work` is done instead of the run's own trial, of which nothing is learnt then; its evidence goes into the folder
+    `part` of the cell's.
+    """
     name = planned.cell.name
     if planned.interpreter is None:
         refusal = planned.refusal
@@ -49,19 +62,21 @@ def attempt_cell(run: Run, planned: PlannedCell, *, replay: Replay | None) -> tu
         ours = refusal.outcome is Outcome.DOWNLOAD_FAILED
         result = CellResult(name, refusal.outcome, refusal.summary, refusal.hint, own_failure=ours)
         return result, kind(refusal.summary, hint=refusal.hint)
-    evidence = run.services.run.folder / "cells" / _folder_name(name)
+    evidence = run.services.run.folder / "cells" / folder_name(name) / part
     try:
         evidence = _own_folder(evidence)
     except OSError as error:
         fault = _of_the_disk(error)
         return CellResult(name, Outcome.INSTALL_FAILED, str(fault), fault.hint, own_failure=True), fault
     preparation = Preparation(planned, planned.interpreter)
-    result, failure, damaged = _attempt(run, preparation, evidence, replay)
+    attempt = _Attempt(run, preparation, evidence, replay, work)
+    result, failure, damaged = _attempt(attempt)
     if damaged and not run.gate.closed:
         preparation = Preparation(planned, planned.interpreter)
         shutil.rmtree(evidence, ignore_errors=True)
         evidence = _own_folder(evidence.with_name(f"{evidence.name}-again"))
-        result, failure = _repeat(run, preparation, damaged, evidence)
+        again = replace(attempt, preparation=preparation, evidence=evidence, replay=None)
+        result, failure = _repeat(again, damaged)
     if run.gate.closed and not result.outcome.ran:
         result = CellResult(name, Outcome.INTERRUPTED, "interrupted")
     if result.detail:
@@ -76,17 +91,26 @@ def attempt_cell(run: Run, planned: PlannedCell, *, replay: Replay | None) -> tu
     return result, failure
 
 
-def _repeat(
-    run: Run, preparation: Preparation, damaged: tuple[str, ...], evidence: Path
-) -> tuple[CellResult, TfTesterError | None]:
+class _Attempt(Struct, frozen=True):
+    """One way through a cell."""
+
+    run: Run
+    preparation: Preparation
+    evidence: Path
+    replay: Replay | None
+    work: CellWork | None
+
+
+def _repeat(attempt: _Attempt, damaged: tuple[str, ...]) -> tuple[CellResult, TfTesterError | None]:
     """Make damaged layers anew, and return what the cell comes to then: what it came to with them is worth nothing."""
+    run, preparation = attempt.run, attempt.preparation
     them = count_text(len(damaged), "unpacked wheel")
     try:
         run.services.storage.layers.renew(damaged)
     except TfTesterError as error:
         return CellResult(preparation.planned.cell.name, Outcome.INSTALL_FAILED, str(error), error.hint), error
     preparation.remarks.append(f"{them} had been damaged on the disk: made anew, and the tests ran again")
-    result, failure, again = _attempt(run, preparation, evidence, None)
+    result, failure, again = _attempt(attempt)
     if not again:
         return result, failure
     failure = StoreError(
@@ -96,14 +120,13 @@ def _repeat(
     return CellResult(preparation.planned.cell.name, Outcome.INSTALL_FAILED, str(failure), failure.hint), failure
 
 
-def _attempt(
-    run: Run, preparation: Preparation, evidence: Path, replay: Replay | None
-) -> tuple[CellResult, TfTesterError | None, tuple[str, ...]]:
+def _attempt(attempt: _Attempt) -> tuple[CellResult, TfTesterError | None, tuple[str, ...]]:
     """Return what a cell came to, the error that kept it from running, and the digests of its damaged layers."""
+    preparation = attempt.preparation
     name = preparation.planned.cell.name
     failure: TfTesterError | None = None
     try:
-        result = _try_cell(run, preparation, evidence, replay)
+        result = _try_cell(attempt)
     except InterruptedError:
         return CellResult(name, Outcome.INTERRUPTED, "interrupted"), None, ()
     except OSError as error:
@@ -138,7 +161,8 @@ def _outcome_in(error: TfTesterError, step: CellStep) -> Outcome:
             assert_never(step)
 
 
-def _try_cell(run: Run, preparation: Preparation, evidence: Path, replay: Replay | None) -> CellResult:
+def _try_cell(attempt: _Attempt) -> CellResult:
+    run, preparation, evidence, replay = attempt.run, attempt.preparation, attempt.evidence, attempt.replay
     planned, services = preparation.planned, run.services
     name, tell, clock = planned.cell.name, services.run.tell, services.run.monotonic
 
@@ -153,23 +177,13 @@ def _try_cell(run: Run, preparation: Preparation, evidence: Path, replay: Replay
     tell(CellLocked(name, lock, known))
     if replay is not None and (before := replay.find(planned, lock)) is not None:
         return before
-    keep = _folder_name(name) if run.plan.trial.keep else None
+    keep = folder_name(name) if run.plan.trial.keep else None
     with run.preparer.environment(preparation, lock, entered, keep=keep) as environment:
         entered(CellStep.WAITING)
         with run.gate.slot(services.history.durations.seconds(name)):
             entered(CellStep.RUNNING)
             begun = clock()
-            scratch = services.run.workplace / f"scratch-{evidence.name}"
-            preparation.failed = known_failures(run, name) if run.plan.trial.last_failed else ()
-            ran = run_trial(
-                run.files,
-                run.plan.jobs,
-                preparation,
-                environment,
-                services,
-                evidence=evidence,
-                scratch=scratch,
-            )
+            ran = (attempt.work or _own_trial(run))(preparation, environment, evidence)
             preparation.phases["run"] = clock() - begun
         if keep is not None:
             preparation.remarks.append(f"the environment is kept; enter it with: . {environment.scripts / 'activate'}")
@@ -180,11 +194,27 @@ def _try_cell(run: Run, preparation: Preparation, evidence: Path, replay: Replay
         return result  # of which nothing is to be learnt
     if ran.system_peak_kib:
         services.history.peaks.learn(planned.cell.package, ran.system_peak_kib * 1024)
+    if attempt.work is not None:
+        return result
     services.history.durations.learn(name, preparation.phases["run"])
     _learn_failures(run, result)
     if replay is not None:
         replay.keep(planned, lock, result)
     return result
+
+
+def _own_trial(run: Run) -> CellWork:
+    """Return what does the run's own trial."""
+
+    def work(preparation: Preparation, environment: Environment, evidence: Path) -> TrialResult:
+        name, services = preparation.planned.cell.name, run.services
+        scratch = services.run.workplace / f"scratch-{evidence.name}"
+        preparation.failed = known_failures(run, name) if run.plan.trial.last_failed else ()
+        return run_trial(
+            run.files, run.plan.jobs, preparation, environment, services, evidence=evidence, scratch=scratch
+        )
+
+    return work
 
 
 def _is_worth_nothing(preparation: Preparation, outcome: Outcome) -> bool:
@@ -236,7 +266,8 @@ def _result(name: str, ran: TrialResult) -> CellResult:
     )
 
 
-def _folder_name(cell: str) -> str:
+def folder_name(cell: str) -> str:
+    """Return what the folder of a cell's evidence is called."""
     return "".join(one if one.isalnum() or one in ".-_" else "-" for one in cell[:_LONGEST_NAME])
 
 

@@ -107,9 +107,13 @@ def _between(
 ) -> Result:
     gate = Gate(plan.trial, plan.selection.package, services)
     with _threads(_PREPARING, "layers", services.run.stop) as pool:
-        policy = LockPolicy(tools_of(plan.jobs), preferred=pytest_of_project(plan.trial), only_given=bool(plan.locks))
-        preparer = Preparer(plan.selection, plan.trial, plan.page, services, pool, policy)
-        return work(Run(plan, services, pool, preparer, gate, files, replay))
+        return work(Run(plan, services, pool, preparer_of(plan, services, pool), gate, files, replay))
+
+
+def preparer_of(plan: RunPlan, services: Services, pool: ThreadPoolExecutor) -> Preparer:
+    """Return what prepares the cells of a plan's package."""
+    policy = LockPolicy(tools_of(plan.jobs), preferred=pytest_of_project(plan.trial), only_given=bool(plan.locks))
+    return Preparer(plan.selection, plan.trial, plan.page, services, pool, policy)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from tf_tester.core.select.runner import (
     NOTEBOOK,
     PYTHON_FILES,
     Runner,
+    imports_pytest,
     is_named_for_pytest,
     means_pytest,
     picks_tests,
@@ -29,6 +30,23 @@ _LAST_FAILED = ("--lf", "--last-failed")
 """pytest's own words; it has no memory here, and each cell has its own."""
 
 
+class ProductTask(Struct, frozen=True):
+    """What a process has to do with products: it makes some, or uses one."""
+
+    role: str
+    """`producer` or `consumer`, as the helper module marks them."""
+    place: Path
+    """The folder in which products are made, each in a folder of its own; or the one that holds the product."""
+    product: str = ""
+    """Its name, of a consumer's."""
+    producer: str = ""
+    """Who made it, as a consumer's function is told: `toy==1.0`."""
+    label: str = ""
+    """For the end of tests' ids, where one function is called for several products."""
+    shown: tuple[Path, ...] = ()
+    """Folders that the process may change for itself alone, where `Sandbox.copies`."""
+
+
 class TrialJob(Struct, frozen=True):
     """One process (or a few, if it dies) of a trial."""
 
@@ -37,6 +55,11 @@ class TrialJob(Struct, frozen=True):
     """Files and folders; behind a file's name there may be a test's (`::`), as in pytest. Empty for a command."""
     or_scripts: tuple[Path, ...] = ()
     """Those of the targets that run as scripts where pytest finds no tests in them."""
+    command: tuple[str, ...] = ()
+    """Another command than the trial's."""
+    name: str = ""
+    """What its row is called, of a command."""
+    task: ProductTask | None = None
 
 
 def of_project(trial: Trial) -> Trial:
@@ -102,7 +125,9 @@ def tools_of(jobs: Sequence[TrialJob]) -> tuple[str, ...]:
     """Return the requirements of the runners."""
     scripts = [target for job in jobs if job.runner is Runner.SCRIPT for target in job.targets]
     has_magic = any(needs_ipython(_text(target)) for target in scripts if target.name.endswith(NOTEBOOK))
-    return ("pytest",) * any(job.runner is Runner.PYTEST for job in jobs) + ("ipython",) * has_magic
+    marked = [_text(target) for job in jobs if job.runner is Runner.PRODUCT for target in job.targets]
+    needs_pytest = any(job.runner is Runner.PYTEST for job in jobs) or any(map(imports_pytest, marked))
+    return ("pytest",) * needs_pytest + ("ipython",) * has_magic
 
 
 def _job_of(target: Path, wanted: Runner, arguments: Sequence[str]) -> TrialJob:

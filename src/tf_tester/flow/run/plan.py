@@ -10,6 +10,18 @@ from tf_tester.model.cell import PlannedCell
 from tf_tester.model.request import Selection, Trial
 
 
+class GridPlan(Struct, frozen=True):
+    """What of a plan only a grid has."""
+
+    producers: tuple[str, ...]
+    """Names of cells, in the order in which they are shown."""
+    consumers: tuple[str, ...]
+    file: Path | None
+    """With the functions that save and load; None: the commands do."""
+    save: tuple[str, ...]
+    load: tuple[str, ...]
+
+
 class RunPlan(Struct, frozen=True):
     """Which cells, and what runs in each."""
 
@@ -26,4 +38,5 @@ class RunPlan(Struct, frozen=True):
     locks: tuple[Path, ...] = ()
     """Given locks: they are the cells, and nothing is added to what they have."""
     command: str = "test"
-    """Who asked for it: `test`, `bisect` or `blame`."""
+    """Who asked for it: `test`, `bisect`, `blame` or `grid`."""
+    grid: GridPlan | None = None

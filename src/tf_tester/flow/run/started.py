@@ -27,6 +27,7 @@ def run_started(plan: RunPlan, services: Services, remarks: tuple[str, ...] = ()
             "direct": [replace(one, url=without_secrets(one.url)).text for one in plan.trial.direct],
             "listed": [text for text, _ in plan.trial.places],
         },
+        **({"grid": asdict(plan.grid)} if plan.grid is not None else {}),
         "locks": [file.absolute() for file in plan.locks],
     }
     return RunStarted(

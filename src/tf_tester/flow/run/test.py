@@ -1,10 +1,11 @@
 """Run a trial in every cell of a matrix."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -32,6 +33,7 @@ After = Callable[[Run, Mapping[str, CellResult]], None]
 """What is done when all cells are finished, with their results by the cell's name."""
 
 
+_T = TypeVar("_T")
 JudgeRun = Callable[[Sequence[Cell], Mapping[str, CellResult]], int]
 
 
@@ -104,7 +106,7 @@ def _run_all(run: Run, results: dict[str, CellResult], *, ends_at_failure: bool)
         with run.threads(at_once, "cell") as workers:
             futures = {workers.submit(one, planned): planned for planned in run.plan.cells}
             try:
-                for future in _as_they_end(futures):
+                for future in as_they_end(futures):
                     finished(future.result())
                     if ends_at_failure and future.result().outcome.is_failure_of_the_test:
                         for result in _ended(run, workers, futures, results):
@@ -143,7 +145,8 @@ def _left_clean(run: Run) -> Iterator[Ephemeral | None]:
         ephemeral.finish()
 
 
-def _as_they_end(futures: dict[Future[CellResult], PlannedCell]) -> Iterator[Future[CellResult]]:
+def as_they_end(futures: Iterable[Future[_T]]) -> Iterator[Future[_T]]:
+    """Yield futures as they end; waiting for them can be interrupted."""
     pending = set(futures)
     while pending:
         # A timeout, because a wait without one can't be interrupted by Ctrl-C on Windows.

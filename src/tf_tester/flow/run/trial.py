@@ -12,6 +12,7 @@ from tf_tester.core.outcome.harness_events import (
     HarnessEvent,
     HarnessLog,
     PackageImported,
+    ProductBegun,
     SessionCollected,
     SessionEnded,
     SessionStarted,
@@ -48,7 +49,7 @@ from tf_tester.flow.run.cell_world import (
     world_of,
 )
 from tf_tester.flow.run.collecting import WrittenFolder, collect
-from tf_tester.flow.run.jobs import TrialJob, id_root, top_of, working_folder
+from tf_tester.flow.run.jobs import ProductTask, TrialJob, id_root, top_of, working_folder
 from tf_tester.flow.run.user_files import UserFiles, file_of
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.host.exit import Exit
@@ -77,6 +78,8 @@ class TrialResult(Struct, frozen=True):
     """As the system counted it, what our own launcher holds included: no test can invent this figure."""
     unused: bool = False
     """True: tests passed, and the package under test was never imported."""
+    products: tuple[ProductBegun, ...] = ()
+    """What the harness said of products before they were made."""
 
 
 def run_trial(
@@ -94,6 +97,7 @@ def run_trial(
     user = user_name(environ)
     folders = ScratchFolders(scratch, in_memory=trial.scratch is ScratchPlace.MEMORY, user=user)
     folders.make()
+    tasks = [job.task for job in jobs if job.task is not None]
     with own_places(folders, environ, trial.data, moves=services.execution.sandbox.moves) as places:
         stage = _Stage(
             trial=trial,
@@ -104,7 +108,7 @@ def run_trial(
             installed_first=_installed_first(trial, preparation),
             services=services,
             env=clean_environment(trial, environment, places, user, environ),
-            world=world_of(files, preparation.planned, environment, services, folders, places),
+            world=_with_products(world_of(files, preparation.planned, environment, services, folders, places), tasks),
             scratch=folders,
             places=places,
             failed=frozenset(preparation.failed),
@@ -120,8 +124,10 @@ def _run_jobs(stage: "_Stage", jobs: Sequence[TrialJob], evidence: Path) -> Tria
     for number, job in enumerate(jobs):
         place = evidence if len(jobs) == 1 else evidence / f"job-{number + 1}"
         place.mkdir(parents=True, exist_ok=True)
-        parts.append(_run_command(stage, place) if job.runner is Runner.COMMAND else _run_harness(stage, job, place))
-    ran = _together(parts)
+        parts.append(
+            _run_command(stage, job, place) if job.runner is Runner.COMMAND else _run_harness(stage, job, place)
+        )
+    ran = together(parts)
     worked_in = dict.fromkeys((trial.cwd, *(working_folder(trial, job) for job in jobs)))
     places = {place: folder for folder in worked_in if is_folder(place := stage.scratch.place_of(folder))}
     if places:
@@ -337,7 +343,7 @@ def _texts(row: TestRow) -> tuple[str, ...]:
     return row.traceback, row.exception.message if row.exception else "", row.stdout, row.stderr
 
 
-def _together(parts: Sequence[TrialResult]) -> TrialResult:
+def together(parts: Sequence[TrialResult]) -> TrialResult:
     """Return what all jobs of one cell said, as if it had been one."""
     imports = [part.import_s for part in parts if part.import_s is not None]
     return TrialResult(
@@ -347,14 +353,15 @@ def _together(parts: Sequence[TrialResult]) -> TrialResult:
         tuple(dict.fromkeys(remark for part in parts for remark in part.remarks)),
         max((part.system_peak_kib for part in parts), default=0),
         all(part.unused for part in parts),
+        tuple(product for part in parts for product in part.products),
     )
 
 
-def _run_command(stage: _Stage, place: Path) -> TrialResult:
-    command = stage.trial.command
+def _run_command(stage: _Stage, job: TrialJob, place: Path) -> TrialResult:
+    command = job.command or stage.trial.command
     end = stage.start(command, place, folder=stage.trial.cwd)
     out, err = _bounded(place / "stdout"), _bounded(place / "stderr")
-    rows = judge_command(end, target=" ".join(command), stdout=out, stderr=err)
+    rows = judge_command(end, target=job.name or " ".join(command), stdout=out, stderr=err)
     return TrialResult(rows, None, end.peak_rss_kib, (), end.peak_rss_kib)
 
 
@@ -374,7 +381,8 @@ def _run_harness(stage: _Stage, job: TrialJob, place: Path) -> TrialResult:
         peak = min(max(figures, default=end.peak_rss_kib), end.peak_rss_kib)
         remarks = (*_identity_remarks(log.events, stage.planned), *_remarks_on(log), *_not_reached(log.events, rows))
         unused = not end.leftovers and any(isinstance(one, SessionEnded) and one.untouched for one in log.events)
-        parts.append(TrialResult((), _longest_import(log.events), peak, remarks, end.peak_rss_kib, unused))
+        begun = tuple(one for one in log.events if isinstance(one, ProductBegun))
+        parts.append(TrialResult((), _longest_import(log.events), peak, remarks, end.peak_rss_kib, unused, begun))
         if job.runner is Runner.SCRIPT:
             return replace(parts[0], rows=tuple(with_output(row, out, err) for row in rows))
         before = len(done)
@@ -383,7 +391,7 @@ def _run_harness(stage: _Stage, job: TrialJob, place: Path) -> TrialResult:
                 done.setdefault(row.id, row)  # a later process could write what it likes of a test that has a result
         if not _may_go_on(rows, log.events, job, done) or len(done) == before:
             break
-    return replace(_together(parts), rows=tuple(done.values()))
+    return replace(together(parts), rows=tuple(done.values()))
 
 
 def _start_harness(
@@ -411,6 +419,7 @@ def _start_harness(
         "as_set": stage.trial.as_set,
         "or_scripts": [str(path) for path in job.or_scripts],
         "rootdir": str(root),
+        **_task_order(job.task),
     }
     order.write_text(json.dumps(spec), encoding="utf-8")
     argv = [str(stage.environment.python), str(stage.services.execution.harness), str(order)]
@@ -418,6 +427,21 @@ def _start_harness(
     with heard.open("rb") as stream:
         stream.seek(before)
         return end, read_log(stream)
+
+
+def _task_order(task: ProductTask | None) -> dict[str, str | None]:
+    """Return what the harness is told of products."""
+    if task is None:
+        return {}
+    told = {"role": task.role, "place": str(task.place), "producer": task.producer, "label": task.label}
+    return {**told, "product": task.product or None}
+
+
+def _with_products(world: World, tasks: Sequence[ProductTask]) -> World:
+    """Return the world with the folders of products; those in which some are made are made here."""
+    for task in tasks:
+        task.place.mkdir(parents=True, exist_ok=True)
+    return replace(world, private=(*world.private, *(folder for task in tasks for folder in task.shown)))
 
 
 def _longest_import(events: Sequence[HarnessEvent]) -> float | None:
@@ -439,7 +463,7 @@ def _may_go_on(
     """Tell whether to go on behind a crash, which must not cost the other tests: if it is known which are left."""
     crashed = any(row.outcome is Outcome.CRASH for row in rows)
     collected = {name for event in events if isinstance(event, SessionCollected) for name in event.ids}
-    return crashed and job.runner is Runner.PYTEST and bool(collected - done.keys())
+    return crashed and job.runner in (Runner.PYTEST, Runner.PRODUCT) and bool(collected - done.keys())
 
 
 def _only_says_nothing_left(row: TestRow, target: str) -> bool:

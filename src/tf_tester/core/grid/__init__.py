@@ -1,0 +1,1 @@
+"""What grids come to, decided without a file or a machine."""

@@ -1,0 +1,1 @@
+"""Grids: what each version saves is loaded under each."""

@@ -1,0 +1,160 @@
+"""What producers leave: taken out of a cell into the store by content, and shown to consumers.
+
+A stranger's code made it. Nothing in it is opened for what it means: folders, regular files and links that stay inside
+are copied, and how much is bounded. Two folders with the same names, the same bytes and the same files that can be
+executed are one blob.
+"""
+
+import hashlib
+import os
+import shutil
+import stat
+import tarfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from tf_tester.core.text.sizes import count_text, size_text
+from tf_tester.errors import StoreError
+from tf_tester.flow.run.reading import opened_safely
+from tf_tester.model.field import Product
+from tf_tester.ports.store import Blobs
+
+MOST_FILES = 100_000
+"""Files, folders and links of one product."""
+_PIECE = 1 << 20
+
+
+class ProductRefused(Exception):
+    """What was left isn't taken; the text is a clause that says why."""
+
+
+class Products:
+    """The products of one run; callable from several threads."""
+
+    def __init__(self, blobs: Blobs, workplace: Path, largest: int) -> None:
+        """Take products of at most `largest` bytes; `workplace`: a folder that is gone with the run."""
+        self._blobs = blobs
+        self._folder = workplace / "products"
+        self._largest = largest
+        self._lock = threading.Lock()
+        self._shown: dict[str, Path] = {}
+
+    def take(self, folder: Path, name: str) -> Product:
+        """Put what was left in a folder into the store. Raises `ProductRefused`, `StoreError`."""
+        entries = list(_entries(folder))
+        if not entries:
+            raise ProductRefused("it left nothing at the path that it was given")
+        sizes = [status.st_size for _, status in entries if stat.S_ISREG(status.st_mode)]
+        if sum(sizes) > self._largest:
+            most = f"{size_text(self._largest)} are taken at most (--largest-product)"
+            raise ProductRefused(f"it left {count_text(len(sizes), 'file')} of {size_text(sum(sizes))}: {most}")
+        self._folder.mkdir(exist_ok=True)
+        packed = self._folder / f"{os.urandom(8).hex()}.part"
+        try:
+            with tarfile.open(packed, "w", format=tarfile.GNU_FORMAT, encoding="utf-8") as archive:
+                for path, status in entries:
+                    _add(archive, folder, path, status)
+            with packed.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            self._keep(packed, digest, name)
+        finally:
+            packed.unlink(missing_ok=True)
+        return Product(name, digest, sum(sizes), len(sizes))
+
+    def folder_of(self, product: Product) -> Path:
+        """Return a folder with the product, the same each time, which nobody may change. Raises `StoreError`."""
+        with self._lock:
+            if product.digest not in self._shown:
+                target = self._folder / product.digest
+                self.unpack(product, target)
+                self._shown[product.digest] = target
+            return self._shown[product.digest]
+
+    def unpack(self, product: Product, target: Path) -> None:
+        """Put the product into a new folder. Raises `StoreError` where the store has lost it."""
+        blob = self._blobs.find(product.digest)
+        if blob is None:
+            raise StoreError(f"The product {product.name} is no longer in the store.", hint="Repeat the command.")
+        target.mkdir(parents=True)
+        with tarfile.open(blob, "r:", encoding="utf-8") as archive:
+            for member in archive:
+                path = target / member.name
+                if member.isdir():
+                    path.mkdir(exist_ok=True)
+                elif member.issym():
+                    path.symlink_to(member.linkname)
+                elif (content := archive.extractfile(member)) is not None:
+                    with path.open("xb") as copy:
+                        shutil.copyfileobj(content, copy, _PIECE)
+                    path.chmod(member.mode)
+
+    def _keep(self, packed: Path, digest: str, name: str) -> None:
+        if self._blobs.find(digest) is not None:
+            return
+        with self._blobs.exclusive(digest):
+            if self._blobs.find(digest) is None:
+                shutil.move(packed, self._blobs.partial(digest))
+                self._blobs.adopt(digest, f"{name}.product", "a producer")
+
+
+def _entries(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Yield what is in a folder and below, in the order of the names. Raises `ProductRefused`."""
+    count = 0
+    waiting = [folder]
+    while waiting:
+        place = waiting.pop()
+        try:
+            paths = sorted(place.iterdir(), key=os.fsencode)
+        except OSError as error:
+            raise ProductRefused(f"its folder {_shown(folder, place)} can't be read: {error.strerror}") from None
+        for path in paths:
+            count += 1
+            if count > MOST_FILES:
+                raise ProductRefused(f"it left more than {MOST_FILES:,} files")
+            status = path.lstat()
+            if stat.S_ISDIR(status.st_mode):
+                waiting.append(path)
+            elif stat.S_ISLNK(status.st_mode):
+                _check_link(folder, path)
+            elif not stat.S_ISREG(status.st_mode):
+                raise ProductRefused(f"{_shown(folder, path)} is a {_kind(status.st_mode)}: only files are taken")
+            yield path, status
+
+
+def _check_link(folder: Path, path: Path) -> None:
+    target = path.readlink()
+    inside = os.path.normpath(path.parent / target)
+    if target.is_absolute() or not Path(inside).is_relative_to(folder):
+        raise ProductRefused(f"{_shown(folder, path)} is a link that leads out of the product, to {target}")
+
+
+def _kind(mode: int) -> str:
+    kinds = ((stat.S_ISSOCK, "socket"), (stat.S_ISFIFO, "pipe"), (stat.S_ISBLK, "device"), (stat.S_ISCHR, "device"))
+    return next((name for is_one, name in kinds if is_one(mode)), "special file")
+
+
+def _add(archive: tarfile.TarFile, folder: Path, path: Path, status: os.stat_result) -> None:
+    """Add one entry, of which nothing but name, kind, content and whether it can be executed counts."""
+    member = tarfile.TarInfo(path.relative_to(folder).as_posix())
+    member.mode = 0o755 if status.st_mode & stat.S_IXUSR or stat.S_ISDIR(status.st_mode) else 0o644
+    if stat.S_ISDIR(status.st_mode):
+        member.type = tarfile.DIRTYPE
+        archive.addfile(member)
+        return
+    if stat.S_ISLNK(status.st_mode):
+        member.type, member.linkname, member.mode = tarfile.SYMTYPE, os.fspath(path.readlink()), 0o777
+        archive.addfile(member)
+        return
+    with opened_safely(path) as stream:
+        if stream is None:
+            raise ProductRefused(f"{_shown(folder, path)} can't be read, or has a second name (a hard link)")
+        member.size = status.st_size
+        try:
+            archive.addfile(member, stream)
+        except OSError as error:
+            raise ProductRefused(f"{_shown(folder, path)} can't be read: {error}") from None
+
+
+def _shown(folder: Path, path: Path) -> str:
+    return path.relative_to(folder).as_posix()

@@ -1,0 +1,1 @@
+"""Grids as people read them."""

@@ -1,0 +1,97 @@
+"""Products: taken by content alone, refused where they reach out of themselves, unpacked as they were."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.fakes import MemoryishBlobs
+from tf_tester.errors import StoreError
+from tf_tester.flow.grid import products
+from tf_tester.flow.grid.products import ProductRefused, Products
+from tf_tester.model.field import Product
+
+
+def store(place: Path, largest: int = 1 << 20) -> Products:
+    (place / "work").mkdir(exist_ok=True)
+    return Products(MemoryishBlobs(place / "blobs"), place / "work", largest)
+
+
+def filled(folder: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+FILES = {"model/a": "1", "model/b/c": "2", "model.index": "", "naïve \udcff": "3"}
+
+
+def test_the_same_content_is_the_same_product_whenever_and_wherever_it_was_made(tmp_path: Path) -> None:
+    taken = store(tmp_path)
+    first = taken.take(filled(tmp_path / "one", FILES), "model")
+    other = filled(tmp_path / "two", dict(reversed(FILES.items())))
+    os.utime(other / "model/a", (1, 1))
+    (other / "model/a").chmod(0o600)
+    assert taken.take(other, "model") == first == Product("model", first.digest, 3, 4)
+    for change in (
+        lambda: (other / "model/a").chmod(0o700),
+        lambda: (other / "model/a").write_text("4"),
+        lambda: (other / "model/new").mkdir(),
+        lambda: (other / "model/b/c").rename(other / "model/c"),
+        lambda: (other / "model/link").symlink_to("a"),
+    ):
+        before = taken.take(other, "model").digest
+        change()
+        assert taken.take(other, "model").digest != before
+
+
+def test_what_is_unpacked_is_what_was_left(tmp_path: Path) -> None:
+    folder = filled(tmp_path / "one", FILES)
+    (folder / "model/empty").mkdir()
+    (folder / "model/a").chmod(0o755)
+    (folder / "model/link").symlink_to("b/c")
+    taken = store(tmp_path)
+    product = taken.take(folder, "model")
+    place = taken.folder_of(product)
+    assert taken.folder_of(product) == place
+    taken.unpack(product, tmp_path / "again")
+    assert taken.take(tmp_path / "again", "model") == taken.take(place, "model") == product
+    assert (place / "model/link").readlink() == Path("b/c")
+
+
+def test_a_product_that_the_store_has_lost_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="no longer in the store"):
+        store(tmp_path).unpack(Product("model", "0" * 64, 1, 1), tmp_path / "x")
+
+
+def test_too_much_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "one"
+    folder.mkdir()
+    with (folder / "huge").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(ProductRefused, match=r"it left 1 file of 1\.1 TB: 1\.0 MB are taken at most"):
+        store(tmp_path).take(folder, "model")
+    monkeypatch.setattr(products, "MOST_FILES", 3)
+    with pytest.raises(ProductRefused, match="it left more than 3 files"):
+        store(tmp_path).take(filled(tmp_path / "two", FILES), "model")
+    assert not list((tmp_path / "work").rglob("*.part"))
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "told"),
+    [
+        ("out", "/etc/passwd", "out is a link that leads out of the product, to /etc/passwd"),
+        ("deep/out", "../../x", "deep/out is a link that leads out of the product, to ../../x"),
+        ("deep/in", "../model.index", ""),
+    ],
+)
+def test_links_must_stay_inside(tmp_path: Path, name: str, target: str, told: str) -> None:
+    folder = filled(tmp_path / "one", {"model.index": "x", "deep/file": ""})
+    (folder / name).symlink_to(target)
+    if told:
+        with pytest.raises(ProductRefused) as refused:
+            store(tmp_path).take(folder, "model")
+        assert str(refused.value) == told
+    else:
+        assert store(tmp_path).take(folder, "model").files == 2

@@ -1,0 +1,333 @@
+"""`tf-tester grid`: what each version saves is loaded under each, and every field says what became of it."""
+
+import json
+import secrets
+import signal
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.integration.conftest import Run, User, finish
+from tests.simulator import Simulator
+from tests.waiting import until
+from tests.wheels import make_wheel
+
+KEEPER = """
+__version__ = {version!r}
+WRITES, READS = {writes!r}, {reads!r}
+
+
+def save(path, weights):
+    with open(path, "w") as file:
+        file.write(WRITES + " " + " ".join(map(str, weights)))
+
+
+def load(path):
+    with open(path) as file:
+        kind, *weights = file.read().split()
+    if kind not in READS:
+        raise ValueError("unknown format " + kind + ", this is keeper " + __version__)
+    return [float(weight) for weight in weights]
+"""
+VERSIONS = {"1.0": ("old", ["old"]), "1.1": ("old", ["old"]), "2.0": ("new", ["old", "new"])}
+FILE = """
+import keeper
+from tf_tester_helper import consumer, producer
+
+@producer("model.txt")
+def save(path):
+    keeper.save(path, [0.25, 0.75])
+
+@consumer("model.txt")
+def load(path, producer):
+    print("of", producer)
+    assert keeper.load(path) == [0.25, 0.75]
+"""
+
+
+@pytest.fixture
+def keeper(user: User, index: Simulator) -> User:
+    """A user of keeper, whose version 2.0 saves in a format that the earlier ones can't load."""
+    for version, (writes, reads) in VERSIONS.items():
+        files = {"keeper.py": KEEPER.format(version=version, writes=writes, reads=reads)}
+        name, content = make_wheel("keeper", version, files=files)
+        index.add_wheel(name, content, upload_time="2022-01-01T00:00:00Z")
+    user.env["TF_TESTER_PACKAGE"] = "keeper"
+    return user
+
+
+def version_of(cell: str) -> str:
+    return cell.split("==")[1].split("@")[0]
+
+
+def fields(run: Run) -> dict[tuple[str, str], str]:
+    """Outcomes by the versions that saved and loaded."""
+    found = [event for event in run.record() if event["event"] == "field"]
+    return {(version_of(one["producer"]), version_of(one["consumer"])): one["outcome"] for one in found}
+
+
+def events(run: Run, kind: str) -> list[dict[str, Any]]:
+    return [event for event in run.record() if event["event"] == kind]
+
+
+def test_each_version_loads_what_each_has_saved(keeper: User) -> None:
+    keeper.write("check_grid.py", FILE)
+    run = keeper.run("grid", "check_grid.py", "--versions", "1.0,1.1,2.0")
+    assert run.code == 1, run.err
+    outcomes = fields(run)
+    assert len(outcomes) == 9
+    assert {pair for pair, outcome in outcomes.items() if outcome != "ok"} == {("2.0", "1.0"), ("2.0", "1.1")}
+    assert outcomes["2.0", "1.0"] == "error"
+
+    products = events(run, "product")
+    assert sorted((version_of(one["cell"]), one["name"], one["files"]) for one in products) == [
+        (version, "model.txt", 1) for version in VERSIONS
+    ]
+    digests = {version_of(one["cell"]): one["digest"] for one in products}
+    assert digests["1.0"] == digests["1.1"] != digests["2.0"]
+    for digest in digests.values():
+        assert (keeper.store / "blobs" / digest[:2] / digest).is_file()
+
+    [failed] = [
+        one for one in events(run, "field") if (version_of(one["producer"]), one["outcome"]) == ("2.0", "error")
+    ][:1]
+    assert failed["exception"]["type"] == "ValueError"
+    assert failed["summary"] == f"ValueError: unknown format new, this is keeper {version_of(failed['consumer'])}"
+    rows = {row["id"]: row for row in run.results()["1.0"]["tests"]}
+    assert rows["check_grid.py::load[model.txt from 1.1 py3.11]"]["stdout"] == "of keeper==1.1\n"
+    assert rows["check_grid.py::save"]["outcome"] == "pass"
+    assert failed["tests"] == ["check_grid.py::load[model.txt from 2.0 py3.11]"]
+
+
+def test_the_report_is_a_heat_map_with_the_reasons_below(keeper: User) -> None:
+    keeper.write("check_grid.py", FILE)
+    run = keeper.run("grid", "check_grid.py", "--versions", "1.0,1.1,2.0")
+    lines = run.out.splitlines()
+    assert lines[:5] == [
+        "keeper: saved by (rows), loaded by (columns)",
+        "       1.0  1.1  2.0",
+        "1.0     ok   ok   ok",
+        "1.1     ok   ok   ok",
+        "2.0      A    A   ok",
+    ]
+    at = lines.index("What fails")
+    assert lines[at + 1] == "  A  ValueError: unknown format new, this is keeper 1.0"
+    assert lines[at + 2] == "     at check_grid.py:12  assert keeper.load(path) == [0.25, 0.75]"
+    assert lines[at + 3] == "     2 fields: saved by 2.0, loaded by 1.0, 1.1"
+    assert "9 fields: 7 ok, 2 failed" in run.out
+    assert all(len(line) <= 80 for line in lines if not line.startswith("Evidence"))
+    assert keeper.run("show").out.splitlines()[:5] == lines[:5]
+    assert "ValueError: unknown format new" in keeper.run("show", "last", "--failures").out
+
+
+def test_two_commands_do_the_same_without_a_file(keeper: User) -> None:
+    keeper.write("train.py", "import sys, keeper\nkeeper.save(sys.argv[1], [1.5])\n")
+    keeper.write("predict.py", "import sys, keeper\nprint(sys.argv[2], keeper.load(sys.argv[1]))\n")
+    run = keeper.run(
+        "grid",
+        "--save",
+        "python train.py {product}",
+        "--load",
+        "python predict.py {product} '{producer}'",
+        "--versions",
+        "1.1,2.0",
+    )
+    assert run.code == 1, run.err
+    assert fields(run) == {("1.1", "1.1"): "ok", ("1.1", "2.0"): "ok", ("2.0", "1.1"): "error", ("2.0", "2.0"): "ok"}
+    rows = {row["id"]: row for row in run.results()["2.0"]["tests"]}
+    row = rows["python predict.py {product} {producer}[product from 1.1 py3.11]"]
+    assert row["stdout"] == "keeper==1.1 [1.5]\n"
+
+
+def test_other_versions_and_another_package_may_load(keeper: User, index: Simulator) -> None:
+    reader = {"reader.py": "def load(path):\n    with open(path) as file: return file.read()\n"}
+    name, content = make_wheel("reader", "5.0", files=reader)
+    index.add_wheel(name, content, upload_time="2022-01-01T00:00:00Z")
+    text = FILE.replace("import keeper", "").replace("    keeper.save", "    import keeper\n    keeper.save")
+    keeper.write("check_grid.py", text.replace("assert keeper.load(path)", "import reader; assert reader.load(path)"))
+    run = keeper.run(
+        "grid", "check_grid.py", "--versions", "1.1,2.0", "--consumer-package", "reader", "--consumers", "5.0"
+    )
+    assert [one["outcome"] for one in events(run, "field")] == ["error", "error"]
+    assert {one["consumer"].partition("==")[0] for one in events(run, "field")} == {"reader"}
+    assert run.out.splitlines()[0] == "keeper, loaded by reader: saved by (rows), loaded by (columns)"
+    assert {cell["outcome"] for version, cell in run.results().items() if version != "5.0"} == {"pass"}
+    keeper.write("check_grid.py", FILE)
+    others = keeper.run("grid", "check_grid.py", "--versions", "2.0", "--consumers", "1.0,1.1,2.0")
+    assert fields(others) == {("2.0", "1.0"): "error", ("2.0", "1.1"): "error", ("2.0", "2.0"): "ok"}
+
+
+FAULTS = {
+    "raises": ("raise OSError('no licence')", "saved nothing: OSError: no licence"),
+    "leaves": ("pass", "its product model.txt is refused: it left nothing at the path that it was given"),
+    "link": ("import os; os.symlink('/etc/passwd', path)", "model.txt is a link that leads out of the product"),
+    "climbs": ("import os; os.symlink('../../x', path)", "is a link that leads out of the product, to ../../x"),
+    "pipe": ("import os; os.mkfifo(path)", "model.txt is a pipe: only files are taken"),
+    "socket": (
+        "import os, socket; os.chdir(os.path.dirname(path)); socket.socket(socket.AF_UNIX).bind('s')",
+        "s is a socket: only files are taken",
+    ),
+    "hard": ("import os; open(path, 'w').close(); os.link(path, path + '2')", "has a second name (a hard link)"),
+    "huge": ("open(path, 'wb').truncate(10 << 30)", "it left 1 file of 11 GB: 1.0 MB are taken at most"),
+    "skips": ("import unittest; raise unittest.SkipTest('not in 1.0')", "1.0 py3.11 skipped it: not in 1.0"),
+    "dies": ("import os; os._exit(3)", "saved nothing: the process left through os._exit(3)"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_is_no_product_is_told_and_its_consumers_are_not_run(keeper: User, fault: str) -> None:
+    code, told = FAULTS[fault]
+    text = FILE.replace(
+        "keeper.save(path, [0.25, 0.75])",
+        f"if keeper.__version__ == '1.0':\n        {code}\n    else: keeper.save(path, [0.25, 0.75])",
+    )
+    keeper.write("check_grid.py", text)
+    run = keeper.run("grid", "check_grid.py", "--versions", "1.0,1.1", "--largest-product", "1M")
+    assert fields(run) == {
+        ("1.0", "1.0"): "not-run",
+        ("1.0", "1.1"): "not-run",
+        ("1.1", "1.0"): "ok",
+        ("1.1", "1.1"): "ok",
+    }
+    assert run.code == (0 if fault == "skips" else 1)
+    assert told in " ".join(run.out.split())
+    assert "1.0      -    -" in run.out
+
+
+def test_what_a_consumer_changes_no_other_one_sees(keeper: User) -> None:
+    keeper.write("check_grid.py", FILE + "    open(path, 'w').write('spoilt')\n    open(path + '.more', 'w').close()\n")
+    for isolation in ("namespace", "landlock", "none"):
+        run = keeper.run("grid", "check_grid.py", "--versions", "1.0,1.1", "--isolation", isolation)
+        assert (run.code, set(fields(run).values())) == (0, {"ok"}), run.out
+        text = FILE.replace("print(", "import os; assert os.listdir(os.path.dirname(path)) == ['model.txt']; print(")
+        keeper.write("check_grid.py", text)
+
+
+def test_a_product_may_be_a_folder_or_several_files(keeper: User) -> None:
+    keeper.write(
+        "check_grid.py",
+        """
+import os, stat
+from tf_tester_helper import consumer, producer
+
+@producer("model")
+def save(path):
+    os.makedirs(path + "/empty")
+    with open(path + "/run", "w") as file:
+        file.write("run")
+    os.chmod(path + "/run", 0o750)
+    os.symlink("run", path + "/again")
+    open(path + ".index", "w").close()
+
+@consumer("model")
+def load(path):
+    assert sorted(os.listdir(os.path.dirname(path))) == ["model", "model.index"]
+    assert sorted(os.listdir(path)) == ["again", "empty", "run"]
+    assert stat.S_IMODE(os.stat(path + "/run").st_mode) == 0o755
+    assert os.readlink(path + "/again") == "run" and open(path + "/again").read() == "run"
+""",
+    )
+    run = keeper.run("grid", "check_grid.py", "--versions", "1.0")
+    assert (run.code, fields(run)) == (0, {("1.0", "1.0"): "ok"}), run.out
+    [product] = events(run, "product")
+    assert (product["files"], product["size"]) == (2, 3)
+
+
+def test_each_product_has_a_picture_of_its_own(keeper: User) -> None:
+    more = """
+@producer("other")
+def keep(path):
+    if keeper.__version__ == "1.0":
+        raise RuntimeError("too old")
+    keeper.save(path, [1])
+
+@consumer("other")
+def use(path):
+    keeper.load(path)
+"""
+    keeper.write("check_grid.py", FILE + more)
+    run = keeper.run("grid", "check_grid.py", "--versions", "1.0,2.0")
+    titles = [line for line in run.out.splitlines() if line.endswith("loaded by (columns)")]
+    assert [title.partition(":")[0] for title in titles] == ["model.txt", "other"]
+    found = {
+        (one["product"], version_of(one["producer"]), version_of(one["consumer"])): one for one in events(run, "field")
+    }
+    assert len(found) == 8
+    assert found["other", "1.0", "2.0"]["outcome"] == "not-run"
+    assert found["other", "1.0", "2.0"]["summary"] == "1.0 py3.11 saved nothing: RuntimeError: too old"
+
+
+def test_a_version_that_cannot_run_has_its_fields_too(keeper: User) -> None:
+    keeper.write("check_grid.py", FILE)
+    run = keeper.run("grid", "check_grid.py", "--versions", "1.0,2.0", "--with", "nothing-like-it; python_version<'4'")
+    assert run.code in (3, 4)
+    assert set(fields(run).values()) == {"not-run"}
+    assert len(fields(run)) == 4
+    assert "Could not run" in run.out
+
+
+def test_other_reports_can_be_made_of_the_record(keeper: User) -> None:
+    keeper.write("check_grid.py", FILE)
+    run = keeper.run("grid", "check_grid.py", "--versions", "1.0,2.0", "--json", "--report", "junit=out.xml")
+    assert run.code == 1
+    lines = [json.loads(line) for line in run.out.splitlines()]
+    assert [line["event"] for line in lines].count("field") == 4
+    assert lines[0]["request"]["grid"]["producers"] == ["keeper==1.0@py3.11@era", "keeper==2.0@py3.11@era"]
+    assert "keeper: saved by (rows), loaded by (columns)" in run.err
+    assert 'failures="1"' in Path(keeper.folder, "out.xml").read_text()
+    for form in ("html", "markdown", "json"):
+        assert keeper.run("report", "last", "--format", form, "-o", f"out.{form}").code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), "A grid needs a FILE with producers and consumers, or the commands --save and --load."),
+        (("none.py",), "There is no file"),
+        (("notes.txt",), "is no Python file."),
+        (("check_grid.py", "--save", "x {product}"), "A FILE and commands both say what is saved and loaded."),
+        (("--save", "python a.py", "--load", "python b.py {product}"), "--save doesn't say where the product is."),
+        (("--save", "python a.py {product}"), "--load doesn't say where the product is."),
+        (("--save", "'", "--load", "b {product}"), "--save is no command: No closing quotation."),
+        (("check_grid.py", "--scratch", "memory"), "A product in memory is gone with its cell."),
+        (("--save", "a {product}", "--load", "b {product}", "--product", "a/b"), "A product can't be called 'a/b'."),
+        (("check_grid.py", "--largest-product", "much"), "'much' is not"),
+    ],
+)
+def test_what_cannot_be_meant_is_told_before_anything_runs(keeper: User, words: tuple[str, ...], told: str) -> None:
+    keeper.write("check_grid.py", FILE)
+    keeper.write("notes.txt", "")
+    run = keeper.run("grid", *words, "--versions", "1.0")
+    assert (run.code, run.out) == (2, "")
+    assert told in run.err
+
+
+def test_a_file_that_marks_nothing_says_what_marks(keeper: User) -> None:
+    keeper.write("check_grid.py", "import keeper\n")
+    run = keeper.run("grid", "check_grid.py", "--versions", "1.0")
+    assert run.code == 3
+    assert "nothing in it saves anything (@producer(NAME) of tf_tester_helper marks what does)" in " ".join(
+        run.out.split()
+    )
+
+
+def test_ctrl_c_ends_the_grid_and_tells_every_cell(keeper: User) -> None:
+    tag = secrets.token_hex(8)
+    sleep = f"import subprocess, sys; subprocess.call([sys.executable, '-c', 'import time; time.sleep(1000)', '{tag}'])"
+    keeper.write("check_grid.py", FILE + f"    {sleep}\n")
+    process = keeper.start("grid", "check_grid.py", "--versions", "1.0,1.1", "--jobs", "1")
+
+    def is_running() -> bool:
+        assert process.poll() is None
+        return any(tag in one.info["cmdline"] for one in psutil.process_iter(["cmdline"]) if one.info["cmdline"])
+
+    until(is_running)
+    process.send_signal(signal.SIGINT)
+    run = finish(process)
+    assert run.code == 130
+    assert run.outcomes() == {"1.0": "interrupted", "1.1": "interrupted"}
+    assert run.record()[-1]["event"] == "run-finished"
+    assert "The run was interrupted." in run.out
+    assert not any(tag in one.info["cmdline"] for one in psutil.process_iter(["cmdline"]) if one.info["cmdline"])
