@@ -19,6 +19,7 @@ from tf_tester.core.config.settings import from_file
 from tf_tester.model import events
 from tf_tester.model.cause import Cause, Explanation, Verdict
 from tf_tester.model.cell import Cell, CellRequirement
+from tf_tester.model.field import ValueDifference
 from tf_tester.model.lock import Lock, Pin
 from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow, WarningFact
 from tf_tester.report.record import EVENTS, FORMAT, RecordWriter
@@ -154,6 +155,7 @@ RECORD_PARTS = {
     "test": TestRow,
     "exception": ExceptionFact,
     "warning": WarningFact,
+    "difference": ValueDifference,
 }
 
 
@@ -187,7 +189,7 @@ def test_record_page_has_a_table_for_each_event_and_part_with_its_fields() -> No
 
 def test_record_page_tells_every_outcome_and_verdict() -> None:
     page = text_of(ROOT / "docs" / "reference" / "record.md")
-    rows = re.findall(r"^\| `([\w-]+)` \|", page[page.index("## Outcomes") : page.index("## Reserved")], re.MULTILINE)
+    rows = re.findall(r"^\| `([\w-]+)` \|", page[page.index("## Outcomes") : page.index("## Format 1")], re.MULTILINE)
     assert sorted(rows) == sorted(map(str, Outcome))
     [verdicts] = re.findall(r"^\| `verdict` \|(.*)\|$", page, re.MULTILINE)
     assert sorted(re.findall(r"`(\w+)`", verdicts)) == sorted(map(str, Verdict))

@@ -26,6 +26,7 @@ The events, one JSON object a line, in this order (``import`` may come anywhere;
                 wall_s cpu_s peak_rss_kib``; ``exception`` has ``type message file line function text in_package``;
                 ``could_not_begin``: pytest refused its command line or configuration
 ``product``     a function is about to save something, and where: ``id name``
+``values``      a function has recorded values, which are these bytes of their list: ``id start end``
 ``end``         the interpreter is about to leave: ``exit_code`` (null: the harness itself failed) and ``collected``
 
 A process that dies writes no ``end``; the last ``test-start`` or ``loading`` without a row says what it was doing.

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from tf_tester.model.cause import Explanation
 from tf_tester.model.cell import Cell
-from tf_tester.model.field import FieldOutcome
+from tf_tester.model.field import FieldOutcome, ValueDifference
 from tf_tester.model.lock import Lock
 from tf_tester.model.outcome import CellResult, ExceptionFact
 
@@ -166,6 +166,23 @@ class ProductLeft(Struct, frozen=True):
     files: int = 0
 
 
+class ValueRecorded(Struct, frozen=True):
+    """A function has recorded a number or an array."""
+
+    cell: str
+    test: str
+    """The id of a row of that cell."""
+    name: str
+    dtype: str
+    """As NumPy writes it: `<f4`."""
+    shape: tuple[int, ...]
+    digest: str
+    """SHA-256 of a `.npy` file, which is a blob in the store."""
+    rtol: float | None = None
+    """The relative difference that its function allows."""
+    atol: float | None = None
+
+
 class FieldFinished(Struct, frozen=True):
     """One field of a grid is over."""
 
@@ -181,6 +198,8 @@ class FieldFinished(Struct, frozen=True):
     """One line: the first exception, or why it was not run."""
     exception: ExceptionFact | None = None
     """Of the first of these rows that failed."""
+    differences: tuple[ValueDifference, ...] = ()
+    """Values that aren't what they were when the product was saved."""
 
 
 class RunFinished(Struct, frozen=True):
@@ -204,6 +223,7 @@ Event = (
     | CellFinished
     | CellExplained
     | ProductLeft
+    | ValueRecorded
     | FieldFinished
     | RunFinished
 )

@@ -1,4 +1,4 @@
-"""Fields of a grid: what one version saved, loaded under another."""
+"""Fields of a grid: what one version saved, loaded under another; with the numbers that came out."""
 
 from enum import StrEnum
 
@@ -9,9 +9,13 @@ class FieldOutcome(StrEnum):
     """What became of a field."""
 
     OK = "ok"
-    """The consumer took the product."""
+    """The consumer took the product, and its numbers are right, where there are any to compare."""
     ERROR = "error"
     """The consumer failed."""
+    WRONG_NUMBERS = "wrong-numbers"
+    """It took the product without a word, and other numbers came out."""
+    FLAKY = "flaky"
+    """Other numbers came out, but they are others in each run of one version, too."""
     NOT_RUN = "not-run"
     """There was nothing to consume, or nothing to consume it with."""
 
@@ -25,3 +29,48 @@ class Product(Struct, frozen=True):
     size: int
     """Bytes of its files."""
     files: int
+
+
+class RecordedNumbers(Struct, frozen=True):
+    """A number or an array that a function has recorded."""
+
+    test: str
+    """Id of its row."""
+    name: str
+    dtype: str
+    """As NumPy writes it: `<f4`."""
+    shape: tuple[int, ...]
+    digest: str
+    """SHA-256 of a `.npy` file."""
+    rtol: float | None = None
+    atol: float | None = None
+
+
+class ValueDifference(Struct, frozen=True):
+    """A value that isn't what it is compared with, by more than is allowed."""
+
+    name: str
+    reference: str
+    """The name of the cell whose value is right by definition: it saved the product."""
+    expected: str
+    """The number, or the shape, of the reference; where several differ, of the one that differs most."""
+    got: str
+    at: tuple[int, ...] = ()
+    """Where in the array that number is."""
+    outside: int = 0
+    """How many numbers differ by more than is allowed."""
+    count: int = 0
+    """How many there are."""
+    max_abs: float | None = None
+    """The largest absolute difference of finite numbers; null where there are none."""
+    max_rel: float | None = None
+    """Likewise, relative to the reference."""
+    ulps: int | None = None
+    """Likewise in units in the last place; null where the types differ, or have none."""
+    nans: int = 0
+    """Places where one is NaN and the other isn't."""
+    dtypes: tuple[str, ...] = ()
+    """Of the reference, and of what came out."""
+    rtol: float = 0.0
+    """What was allowed."""
+    atol: float = 0.0

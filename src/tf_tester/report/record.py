@@ -35,6 +35,7 @@ from tf_tester.model.events import (
     RunStarted,
     TransferFinished,
     TransferTrouble,
+    ValueRecorded,
 )
 from tf_tester.report.format1 import modernized
 
@@ -50,6 +51,7 @@ EVENTS: dict[str, type[Event]] = {
     "cell-finished": CellFinished,
     "cell-explained": CellExplained,
     "product": ProductLeft,
+    "value": ValueRecorded,
     "field": FieldFinished,
     "run-finished": RunFinished,
 }

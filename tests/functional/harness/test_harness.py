@@ -30,7 +30,7 @@ def test_the_harness_imports_the_standard_library_only() -> None:
                 imported |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 imported.add(str(node.module).partition(".")[0])
-    assert imported - set(sys.stdlib_module_names) == {"pytest", "IPython", "_tf_tester_harness"}
+    assert imported - set(sys.stdlib_module_names) == {"pytest", "IPython", "numpy", "_tf_tester_harness"}
 
 
 def test_one_session_writes_every_kind_of_event(bench: Bench, python: str) -> None:
@@ -38,8 +38,9 @@ def test_one_session_writes_every_kind_of_event(bench: Bench, python: str) -> No
         watched="", test_it="import watched, unittest\nclass T(unittest.TestCase):\n    def test_it(self): pass"
     )
     ran = bench.run(python, "unittest", "test_it.py", watch=["watched"])
-    bench.write(grid="from tf_tester_helper import producer\n@producer('m')\ndef save(path): pass")
-    grid = bench.run(python, "product", "grid.py", role="producer", place=str(bench.folder))
+    bench.write(grid="from tf_tester_helper import *\n@producer('m')\ndef save(path): record('x', 1)")
+    variables = {"TF_TESTER_VALUES": str(bench.folder)}
+    grid = bench.run(python, "product", "grid.py", role="producer", place=str(bench.folder), environment=variables)
     assert {*ran.kinds, *grid.kinds} == {kind.__struct_config__.tag for kind in get_args(HarnessEvent)}
 
 

@@ -331,3 +331,121 @@ def test_ctrl_c_ends_the_grid_and_tells_every_cell(keeper: User) -> None:
     assert run.record()[-1]["event"] == "run-finished"
     assert "The run was interrupted." in run.out
     assert not any(tag in one.info["cmdline"] for one in psutil.process_iter(["cmdline"]) if one.info["cmdline"])
+
+
+WEIGHED = """
+import keeper
+from tf_tester_helper import consumer, producer, record
+
+@producer("model.txt")
+def save(path):
+    keeper.save(path, [0.25, 0.75])
+    record("weights", [0.25, 0.75])
+
+@consumer("model.txt")
+def load(path):
+    weights = keeper.load(path)
+    {change}
+    record("weights", weights{allowed})
+"""
+
+
+def weigh(user: User, change: str, *words: str, allowed: str = "", text: str = WEIGHED) -> Run:
+    """Run a grid of 1.0 and 1.1 whose consumers change what they have loaded, for the version `keeper.__version__`."""
+    user.write("check_grid.py", text.replace("{change}", change).replace("{allowed}", allowed))
+    return user.run("grid", "check_grid.py", "--versions", "1.0,1.1", *words)
+
+
+def test_other_numbers_without_an_error_are_wrong_and_both_are_told(keeper: User) -> None:
+    run = weigh(keeper, "if keeper.__version__ == '1.1': weights[1] += 0.15")
+    assert run.code == 1
+    assert fields(run) == {
+        ("1.0", "1.0"): "ok",
+        ("1.1", "1.0"): "ok",
+        ("1.0", "1.1"): "wrong-numbers",
+        ("1.1", "1.1"): "wrong-numbers",
+    }
+    [wrong, _] = [one for one in events(run, "field") if one["outcome"] == "wrong-numbers"]
+    [difference] = wrong["differences"]
+    assert difference["max_abs"] == pytest.approx(0.15)
+    assert (difference["at"], difference["expected"], difference["got"]) == ([1], "0.75", "0.9")
+    assert (difference["outside"], difference["count"], difference["dtypes"]) == (1, 2, ["<f8", "<f8"])
+    told = "weights[1] is 0.9, not 0.75; 1 of 2 numbers differ (max abs 0.15, max rel 0.2, "
+    assert wrong["summary"].startswith(told)
+    assert run.results()["1.1"]["outcome"] == "fail"
+    rows = {row["id"]: row for row in run.results()["1.1"]["tests"]}
+    assert rows["check_grid.py::load[model.txt from 1.0 py3.11]"]["reason"] == wrong["summary"]
+    assert "1.0     ok   !=" in run.out
+    assert "Wrong numbers" in run.out
+    assert "saved by 1.0, loaded by 1.1: weights[1] is 0.9, not 0.75" in " ".join(run.out.split())
+    assert "4 fields: 2 ok, 2 with wrong numbers" in run.out
+
+    values = events(run, "value")
+    assert len(values) == 6
+    assert all((one["name"], one["dtype"], one["shape"]) == ("weights", "<f8", [2]) for one in values)
+    for one in values:
+        blob = keeper.store / "blobs" / one["digest"][:2] / one["digest"]
+        assert blob.read_bytes().startswith(b"\x93NUMPY")
+
+
+def test_what_is_allowed_is_no_difference(keeper: User) -> None:
+    assert weigh(keeper, "weights[1] += 0.15", allowed=", atol=0.2").code == 0
+    assert weigh(keeper, "weights[1] += 0.15", allowed=", rtol=0.1, atol=0").code == 1
+    assert weigh(keeper, "weights[1] += 1e-9").code == 0
+
+
+def test_shape_and_nan_count_and_a_name_that_only_one_has_does_not(keeper: User) -> None:
+    shapes = weigh(keeper, "weights = [weights]")
+    assert set(fields(shapes).values()) == {"wrong-numbers"}
+    assert "weights is of shape (1, 2), not of shape (2,)" in shapes.out
+    nan = weigh(keeper, "weights[0] = float('nan')")
+    assert set(fields(nan).values()) == {"wrong-numbers"}
+    assert "weights[0] is nan, not 0.25" in nan.out
+    assert set(fields(weigh(keeper, "record('more', 1)")).values()) == {"ok"}
+
+
+def test_without_a_value_of_the_producer_its_own_version_is_the_reference(keeper: User) -> None:
+    text = WEIGHED.replace('    record("weights", [0.25, 0.75])\n', "")
+    run = weigh(keeper, "weights[0] += 0.5 * (keeper.__version__ == '1.1')", text=text)
+    assert fields(run) == {
+        ("1.0", "1.0"): "ok",
+        ("1.1", "1.1"): "ok",
+        ("1.0", "1.1"): "wrong-numbers",
+        ("1.1", "1.0"): "wrong-numbers",
+    }
+
+
+def test_numbers_that_vary_within_one_version_are_flaky(keeper: User) -> None:
+    run = weigh(keeper, "import os; weights[0] = int.from_bytes(os.urandom(6), 'big')")
+    assert (run.code, set(fields(run).values())) == (0, {"flaky"})
+    assert "Numbers that vary within one version" in run.out
+    assert "1.0      ~    ~" in run.out
+    cells = run.results().values()
+    assert all("flaky, its numbers vary from run to run" in str(cell["tests"][-1]["remarks"]) for cell in cells)
+
+
+def test_commands_record_too_and_what_is_no_value_is_told(keeper: User) -> None:
+    keeper.write("save.py", "import sys, keeper\nkeeper.save(sys.argv[1], [1.5])\n")
+    load = """
+import json, os, sys
+folder = os.environ["TF_TESTER_VALUES"]
+def tell(name, content):
+    with open(os.path.join(folder, name + ".npy"), "wb") as file: file.write(content)
+    with open(os.path.join(folder, "values.jsonl"), "a") as file:
+        file.write(json.dumps({"name": name, "file": name + ".npy"}) + "\\nrubbish\\n")
+tell("text", b"hello")
+tell("object", b"\\x93NUMPY\\x01\\x00\\x05\\x00pickle")
+open(folder + "/values.jsonl", "a").write('{"name": "out", "file": "../../../../../etc/passwd"}\\n')
+os.symlink("/etc/passwd", folder + "/link.npy")
+open(folder + "/values.jsonl", "a").write('{"name": "link", "file": "link.npy"}\\n')
+"""
+    keeper.write("load.py", load.replace("\\\\", "\\"))
+    words = ("--save", "python save.py {product}", "--load", "python load.py {product}", "--versions", "1.0")
+    run = keeper.run("grid", *words)
+    assert (run.code, set(fields(run).values())) == (0, {"ok"}), run.out
+    told = " ".join(run.out.split())
+    assert "a recorded value was left out: text: its file is no array of numbers" in told
+    assert "object: its file is no array of numbers" in told
+    assert "out: its file is gone" in told
+    assert "link: its file is gone" in told
+    assert events(run, "value") == []

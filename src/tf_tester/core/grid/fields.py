@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from tf_tester.core.outcome.failures import headline
-from tf_tester.model.field import FieldOutcome
+from tf_tester.model.field import FieldOutcome, ValueDifference
 from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow
 
 PRODUCT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}")
@@ -20,6 +20,7 @@ class FieldState(Struct, frozen=True):
     tests: tuple[str, ...] = ()
     summary: str = ""
     exception: ExceptionFact | None = None
+    differences: tuple[ValueDifference, ...] = ()
 
 
 def state_of(rows: Sequence[TestRow]) -> FieldState:

@@ -15,6 +15,8 @@ from tf_tester.model.outcome import CellResult, TestRow
 
 OK, NOT_RUN, OTHER = "ok", "-", "?"
 """Signs: of what works, of what was not run, and of kinds for which there is no letter left."""
+WRONG, FLAKY = "!=", "~"
+"""Signs: of other numbers, and of numbers that vary within one version."""
 
 
 class FieldKind(Struct, frozen=True):
@@ -68,16 +70,27 @@ def folded(names: Sequence[str], looks: Callable[[str], object]) -> list[tuple[s
 
 
 def field_kinds(report: RunReport) -> tuple[FieldKind, ...]:
-    """Return what fields came to, what most fields have first: those that failed, that were not run, that are ok."""
+    """Return what fields came to, what most have first: wrong numbers, failures, flaky, not run, ok."""
     groups: dict[tuple[object, ...], list[FieldFinished]] = {}
-    for field in report.fields:
+    for field in _in_order(report):
         groups.setdefault((field.outcome, *_signature(field, report)), []).append(field)
     ordered = sorted(groups.values(), key=lambda fields: (_RANKS[fields[0].outcome], -len(fields)))
     letters = iter(ascii_uppercase)
     return tuple(_kind(tuple(fields), letters, report) for fields in ordered)
 
 
-_RANKS = {FieldOutcome.ERROR: 0, FieldOutcome.NOT_RUN: 1, FieldOutcome.OK: 2}
+_RANKS = {
+    outcome: rank
+    for rank, outcome in enumerate(
+        (FieldOutcome.WRONG_NUMBERS, FieldOutcome.ERROR, FieldOutcome.FLAKY, FieldOutcome.NOT_RUN, FieldOutcome.OK)
+    )
+}
+
+
+def _in_order(report: RunReport) -> list[FieldFinished]:
+    """Return the fields as they are shown, whichever consumer has ended first."""
+    places = [{name: at for at, name in enumerate(_order(report, side))} for side in ("producers", "consumers")]
+    return sorted(report.fields, key=lambda one: (places[0][one.producer], places[1][one.consumer]))
 
 
 def heat_maps(report: RunReport, kinds: Sequence[FieldKind]) -> tuple[HeatMap, ...]:
@@ -130,6 +143,8 @@ def _order(report: RunReport, side: str) -> tuple[str, ...]:
 def _signature(field: FieldFinished, report: RunReport) -> tuple[str, ...]:
     if field.outcome is FieldOutcome.OK:
         return ()
+    if field.differences:
+        return tuple(one.name for one in field.differences)
     row = _failed_row(field, report)
     if row is not None:
         return next(iter(kinds_of_failure(CellResult(field.consumer, row.outcome, tests=(row,)))))
@@ -149,6 +164,10 @@ def _kind(fields: tuple[FieldFinished, ...], letters: Iterator[str], report: Run
             return FieldKind(OK, "", fields)
         case FieldOutcome.NOT_RUN:
             return FieldKind(NOT_RUN, first.summary, fields)
+        case FieldOutcome.WRONG_NUMBERS:
+            return FieldKind(WRONG, first.summary, fields)
+        case FieldOutcome.FLAKY:
+            return FieldKind(FLAKY, first.summary, fields)
         case FieldOutcome.ERROR:
             row = _failed_row(first, report)
             where = own_place(row, report.here) if row is not None else None

@@ -132,6 +132,15 @@ class ProductBegun(Struct, frozen=True, gc=False, tag_field="event", tag="produc
     name: str
 
 
+class ValuesRecorded(Struct, frozen=True, gc=False, tag_field="event", tag="values"):
+    """A function has recorded values: what it has added to the list of them."""
+
+    id: str
+    start: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+    """Bytes of the list before it."""
+    end: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+
 class SessionEnded(Struct, frozen=True, gc=False, tag_field="event", tag="end"):
     """The interpreter is about to leave."""
 
@@ -151,6 +160,7 @@ HarnessEvent = (
     | PackageImported
     | RowFinished
     | ProductBegun
+    | ValuesRecorded
     | SessionEnded
 )
 

@@ -11,7 +11,9 @@ from tf_tester.core.grid.fields import FieldState
 from tf_tester.core.outcome.exits import exit_code
 from tf_tester.core.outcome.report import cell_labels
 from tf_tester.errors import INTERRUPTED
-from tf_tester.flow.grid.cells import GridCells, Produced, Serving
+from tf_tester.flow.grid.cells import Consumed, GridCells, Produced, Serving
+from tf_tester.flow.grid.compare import Candidate
+from tf_tester.flow.grid.numbers import Loaded, NumberCheck
 from tf_tester.flow.grid.products import Products
 from tf_tester.flow.grid.request import GridRequest
 from tf_tester.flow.prepare.pythons import with_pythons_for_all
@@ -21,8 +23,8 @@ from tf_tester.flow.run.frame import Run, carry_out, preparer_of
 from tf_tester.flow.run.plan import GridPlan, RunPlan
 from tf_tester.flow.run.test import as_they_end
 from tf_tester.model.cell import Cell, PlannedCell
-from tf_tester.model.events import CellFinished, FieldFinished, ProductLeft
-from tf_tester.model.field import FieldOutcome
+from tf_tester.model.events import CellFinished, FieldFinished, ProductLeft, ValueRecorded
+from tf_tester.model.field import FieldOutcome, RecordedNumbers
 from tf_tester.model.outcome import CellResult, Outcome, worst
 from tf_tester.model.request import Selection, Trial
 
@@ -97,17 +99,31 @@ def _fields(run: Run, *, request: GridRequest, made: Selected, used: Selected, c
     cells = GridCells(request, Products(services.storage.blobs, services.run.workplace, request.largest))
     try:
         produced = _produce(run, cells, made)
-        names = list(dict.fromkeys(name for one in produced.values() for name in one.saved_by)) or [""]
-        eaten = {planned.cell.name for planned in used.cells}
+        loading = {planned.cell.name for planned in used.cells}
         for one in produced.values():
-            if one.cell.name not in eaten:
+            if one.cell.name not in loading:
                 finished(one.result)
-        _consume(other, cells, used, _Table(tuple(produced.values()), tuple(names), produced), finished)
+        table = _Table.of(produced)
+
+        def settled(consumer: Cell, came: Consumed) -> None:
+            _tell_fields(run, consumer, table, came)
+            own = produced.get(consumer.name)
+            finished(came.result if own is None else _both(own.result, came))
+
+        consumed = _consume(other, cells, used, table, produced, settled)
+        candidates = [Candidate(run, one) for one in made.cells if produced[one.cell.name].result.outcome.ran]
+        candidates += [Candidate(other, one) for one in used.cells if consumed[one.cell.name].result.outcome.ran]
+        check = NumberCheck(Loaded(table.servings, produced, consumed), candidates)
+        planned = {one.cell.name: one for one in used.cells}
+        consumed = check.run(partial(_again, other, cells, planned))
+        for name, came in consumed.items():
+            if name not in results:
+                settled(planned[name].cell, came)
     except KeyboardInterrupt:
         run.stop()
-        for planned in run.plan.cells:
-            if planned.cell.name not in results:
-                finished(CellResult(planned.cell.name, Outcome.INTERRUPTED, "interrupted"))
+        for unfinished in run.plan.cells:
+            if unfinished.cell.name not in results:
+                finished(CellResult(unfinished.cell.name, Outcome.INTERRUPTED, "interrupted"))
         return Graded(INTERRUPTED)
     return Graded(exit_code(results.values(), interrupted=False))
 
@@ -118,16 +134,15 @@ class _Table(Struct, frozen=True):
     producers: tuple[Produced, ...]
     names: tuple[str, ...]
     """Of products."""
-    by_cell: Mapping[str, Produced]
+    servings: tuple[Serving, ...]
+    """What there is, in the order of the fields."""
 
-    def servings(self) -> list[Serving]:
-        """Return what there is, in the order of the fields."""
-        return [
-            Serving(one.cell, one.label, one.products[name])
-            for name in self.names
-            for one in self.producers
-            if name in one.products
-        ]
+    @classmethod
+    def of(cls, produced: Mapping[str, Produced]) -> "_Table":
+        producers = tuple(produced.values())
+        names = tuple(dict.fromkeys(name for one in producers for name in one.saved_by)) or ("",)
+        there = [(name, one) for name in names for one in producers if name in one.products]
+        return cls(producers, names, tuple(Serving(one.cell, one.label, one.products[name]) for name, one in there))
 
 
 def _produce(run: Run, cells: GridCells, made: Selected) -> dict[str, Produced]:
@@ -144,37 +159,87 @@ def _produce(run: Run, cells: GridCells, made: Selected) -> dict[str, Produced]:
             saved_by = produced.saved_by[name]
             left = ProductLeft(planned.cell.name, saved_by, name, product.digest, product.size, product.files)
             run.services.run.tell(left)
+        _tell_values(run, planned.cell, produced.values)
 
     _each(run, made.cells, one, finished)
     return {planned.cell.name: found[planned.cell.name] for planned in made.cells}
 
 
-def _consume(run: Run, cells: GridCells, used: Selected, table: _Table, told: Callable[[CellResult], None]) -> None:
-    """Have every consumer load all that there is, and tell of each field and each cell."""
-    servings = table.servings()
+def _consume(
+    run: Run,
+    cells: GridCells,
+    used: Selected,
+    table: _Table,
+    produced: Mapping[str, Produced],
+    settled: Callable[[Cell, Consumed], None],
+) -> dict[str, Consumed]:
+    """Have every consumer load all that there is, and return what they came to, by cell, in their order.
 
-    def one(planned: PlannedCell) -> tuple[CellResult, tuple[FieldState, ...]]:
-        own = table.by_cell.get(planned.cell.name)
+    `settled` is called at once with those that have no numbers to be compared.
+    """
+    found: dict[str, Consumed] = {}
+
+    def one(planned: PlannedCell) -> Consumed:
+        own = produced.get(planned.cell.name)
         if own is not None and not own.result.outcome.ran:
-            return own.result, ()  # it could not run, and needn't be tried twice
-        if not servings:
-            nothing = CellResult(planned.cell.name, Outcome.SKIP, "there was no product to load")
-            return (own.result if own is not None else nothing), ()
-        result, states = cells.consume(run, planned, servings)
-        return (_both(own.result, result) if own is not None else result), states
+            return Consumed(own.result)  # it could not run, and needn't be tried twice
+        if not table.servings:
+            return Consumed(CellResult(planned.cell.name, Outcome.SKIP, "there was no product to load"))
+        return cells.consume(run, planned, table.servings)
 
-    def finished(planned: PlannedCell, came: tuple[CellResult, tuple[FieldState, ...]]) -> None:
-        result, states = came
-        known = {(one.producer.name, one.product.name): state for one, state in zip(servings, states, strict=False)}
-        for name in table.names:
-            for producer in table.producers:
-                state = known.get((producer.cell.name, name)) or _not_run(producer, name, planned.cell, result)
-                field = FieldFinished(producer.cell.name, planned.cell.name, name, state.outcome)
-                told_field = replace(field, tests=state.tests, summary=state.summary, exception=state.exception)
-                run.services.run.tell(told_field)
-        told(result)
+    def finished(planned: PlannedCell, consumed: Consumed) -> None:
+        found[planned.cell.name] = consumed
+        for values in consumed.values:
+            _tell_values(run, planned.cell, values)
+        if not any(consumed.values):
+            settled(planned.cell, consumed)
 
     _each(run, used.cells, one, finished)
+    return {planned.cell.name: found[planned.cell.name] for planned in used.cells}
+
+
+def _again(
+    run: Run, cells: GridCells, planned: Mapping[str, PlannedCell], servings: Mapping[str, Sequence[Serving]]
+) -> dict[str, Consumed]:
+    """Have consumers load some products a second time."""
+    found: dict[str, Consumed] = {}
+
+    def one(consumer: PlannedCell) -> Consumed:
+        return cells.consume(run, consumer, servings[consumer.cell.name], "load-again")
+
+    def finished(consumer: PlannedCell, consumed: Consumed) -> None:
+        found[consumer.cell.name] = consumed
+
+    _each(run, [planned[name] for name in servings], one, finished)
+    return found
+
+
+def _tell_values(run: Run, cell: Cell, values: Sequence[RecordedNumbers]) -> None:
+    for one in values:
+        run.services.run.tell(
+            ValueRecorded(cell.name, one.test, one.name, one.dtype, one.shape, one.digest, one.rtol, one.atol)
+        )
+
+
+def _tell_fields(run: Run, consumer: Cell, table: _Table, consumed: Consumed) -> None:
+    """Tell of each field of a consumer, also of those that were not run."""
+    states = zip(table.servings, consumed.states, strict=False)
+    known = {(one.producer.name, one.product.name): state for one, state in states}
+    for name in table.names:
+        for producer in table.producers:
+            state = known.get((producer.cell.name, name)) or _not_run(producer, name, consumer, consumed.result)
+            run.services.run.tell(
+                FieldFinished(
+                    producer.cell.name,
+                    consumer.name,
+                    name,
+                    state.outcome,
+                    state.tests,
+                    state.summary,
+                    state.exception,
+                    state.differences,
+                )
+            )
 
 
 def _not_run(producer: Produced, name: str, consumer: Cell, result: CellResult) -> FieldState:
@@ -183,10 +248,11 @@ def _not_run(producer: Produced, name: str, consumer: Cell, result: CellResult) 
     return FieldState(FieldOutcome.NOT_RUN, summary=producer.why_not(name))
 
 
-def _both(saved: CellResult, loaded: CellResult) -> CellResult:
+def _both(saved: CellResult, consumed: Consumed) -> CellResult:
     """Return what a cell came to that has produced and consumed."""
-    if not loaded.outcome.ran:
-        return replace(loaded, tests=saved.tests, remarks=(*saved.remarks, *loaded.remarks))
+    loaded = consumed.result
+    if loaded == saved or not consumed.states:
+        return saved if loaded == saved or loaded.outcome is Outcome.SKIP else _unable(saved, loaded)
     first = saved if saved.outcome.is_failure_of_the_test else loaded
     phases = {name: saved.phases.get(name, 0.0) + loaded.phases.get(name, 0.0) for name in saved.phases}
     imports = [one.import_s for one in (saved, loaded) if one.import_s is not None]
@@ -203,6 +269,11 @@ def _both(saved: CellResult, loaded: CellResult) -> CellResult:
         owners={**saved.owners, **loaded.owners},
         unused=saved.unused and loaded.unused,
     )
+
+
+def _unable(saved: CellResult, loaded: CellResult) -> CellResult:
+    """Return what a cell came to that has produced, and then could not be run."""
+    return replace(loaded, tests=saved.tests, remarks=(*saved.remarks, *loaded.remarks))
 
 
 def _each(

@@ -55,9 +55,7 @@ class Products:
             with tarfile.open(packed, "w", format=tarfile.GNU_FORMAT, encoding="utf-8") as archive:
                 for path, status in entries:
                     _add(archive, folder, path, status)
-            with packed.open("rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            self._keep(packed, digest, name)
+            digest = keep(self._blobs, packed, f"{name}.product", "a producer")
         finally:
             packed.unlink(missing_ok=True)
         return Product(name, digest, sum(sizes), len(sizes))
@@ -89,13 +87,17 @@ class Products:
                         shutil.copyfileobj(content, copy, _PIECE)
                     path.chmod(member.mode)
 
-    def _keep(self, packed: Path, digest: str, name: str) -> None:
-        if self._blobs.find(digest) is not None:
-            return
-        with self._blobs.exclusive(digest):
-            if self._blobs.find(digest) is None:
-                shutil.move(packed, self._blobs.partial(digest))
-                self._blobs.adopt(digest, f"{name}.product", "a producer")
+
+def keep(blobs: Blobs, file: Path, name: str, source: str) -> str:
+    """Move a file of ours into the store, and return its SHA-256. Raises `StoreError`."""
+    with file.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if blobs.find(digest) is None:
+        with blobs.exclusive(digest):
+            if blobs.find(digest) is None:
+                shutil.move(file, blobs.partial(digest))
+                blobs.adopt(digest, name, source)
+    return digest
 
 
 def _entries(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:

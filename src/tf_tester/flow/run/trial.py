@@ -16,6 +16,7 @@ from tf_tester.core.outcome.harness_events import (
     SessionCollected,
     SessionEnded,
     SessionStarted,
+    ValuesRecorded,
     read_log,
 )
 from tf_tester.core.outcome.judge import judge_command, judge_harness, with_output
@@ -78,8 +79,8 @@ class TrialResult(Struct, frozen=True):
     """As the system counted it, what our own launcher holds included: no test can invent this figure."""
     unused: bool = False
     """True: tests passed, and the package under test was never imported."""
-    products: tuple[ProductBegun, ...] = ()
-    """What the harness said of products before they were made."""
+    of_products: tuple[ProductBegun | ValuesRecorded, ...] = ()
+    """What the harness said of products and values."""
 
 
 def run_trial(
@@ -107,7 +108,7 @@ def run_trial(
             import_names=preparation.import_names,
             installed_first=_installed_first(trial, preparation),
             services=services,
-            env=clean_environment(trial, environment, places, user, environ),
+            env=clean_environment(trial, environment, places, user, environ) | _for_values(tasks),
             world=_with_products(world_of(files, preparation.planned, environment, services, folders, places), tasks),
             scratch=folders,
             places=places,
@@ -353,7 +354,7 @@ def together(parts: Sequence[TrialResult]) -> TrialResult:
         tuple(dict.fromkeys(remark for part in parts for remark in part.remarks)),
         max((part.system_peak_kib for part in parts), default=0),
         all(part.unused for part in parts),
-        tuple(product for part in parts for product in part.products),
+        tuple(product for part in parts for product in part.of_products),
     )
 
 
@@ -381,7 +382,7 @@ def _run_harness(stage: _Stage, job: TrialJob, place: Path) -> TrialResult:
         peak = min(max(figures, default=end.peak_rss_kib), end.peak_rss_kib)
         remarks = (*_identity_remarks(log.events, stage.planned), *_remarks_on(log), *_not_reached(log.events, rows))
         unused = not end.leftovers and any(isinstance(one, SessionEnded) and one.untouched for one in log.events)
-        begun = tuple(one for one in log.events if isinstance(one, ProductBegun))
+        begun = tuple(one for one in log.events if isinstance(one, ProductBegun | ValuesRecorded))
         parts.append(TrialResult((), _longest_import(log.events), peak, remarks, end.peak_rss_kib, unused, begun))
         if job.runner is Runner.SCRIPT:
             return replace(parts[0], rows=tuple(with_output(row, out, err) for row in rows))
@@ -437,10 +438,16 @@ def _task_order(task: ProductTask | None) -> dict[str, str | None]:
     return {**told, "product": task.product or None}
 
 
+def _for_values(tasks: Sequence[ProductTask]) -> dict[str, str]:
+    """Return the variable by which the helper module is told where recorded values go."""
+    folder = next((task.values for task in tasks if task.values is not None), None)
+    return {} if folder is None else {"TF_TESTER_VALUES": str(folder)}
+
+
 def _with_products(world: World, tasks: Sequence[ProductTask]) -> World:
     """Return the world with the folders of products; those in which some are made are made here."""
-    for task in tasks:
-        task.place.mkdir(parents=True, exist_ok=True)
+    for folder in (folder for task in tasks for folder in (task.place, task.values) if folder is not None):
+        folder.mkdir(parents=True, exist_ok=True)
     return replace(world, private=(*world.private, *(folder for task in tasks for folder in task.shown)))
 
 

@@ -32,11 +32,12 @@ def run(session: "HarnessSession") -> int:
     sys.argv[:] = [target]
     session.shown_warnings.watch()
     tests = Tests(session)
+    calls = Calls(session, tests)
     try:
         tests.load(session.identify(target))
         module = _loaded(target)
         tests.loaded()
-        Calls(session, tests).make(list(_marked(module, session.order["role"])))
+        calls.make(list(_marked(module, session.order["role"])))
     except KeyboardInterrupt as error:
         tests.stop(error, error.__traceback__, "the session was stopped: KeyboardInterrupt")
         session.exit_code = INTERRUPTED
@@ -58,6 +59,8 @@ class Calls:
         self._product = session.order.get("product")  # type: str | None
         self._file = session.identify(session.targets[0])
         self._taken = set()  # type: set[str]
+        folder = os.environ.get("TF_TESTER_VALUES")
+        self._values = os.path.join(folder, "values.jsonl") if folder else None
 
     def make(self, marked: "list[tuple[str, Callable[..., Any]]]") -> None:
         """Make all calls, one after another. A consumer is called with the one product that there is."""
@@ -87,6 +90,7 @@ class Calls:
     def _call(self, row_id: str, name: str, function: "Callable[..., Any]") -> None:
         row = self._tests.start(OpenRow(self._session, row_id, self._session.shown_warnings))
         capture = Capture(self._session.limit)
+        before = self._recorded()
         capture.start()
         try:
             function(*self._arguments(name, function, row_id))
@@ -99,7 +103,17 @@ class Calls:
                 row.blame("fail", error, without_harness(error.__traceback__))
         finally:
             row.stdout, row.stderr = capture.stop()
+        after = self._recorded()
+        if after > before:
+            self._session.events.write("values", id=row_id, start=before, end=after)
         self._tests.finish(row)
+
+    def _recorded(self) -> int:
+        """Return how long the list of recorded values is."""
+        try:
+            return os.stat(self._values).st_size if self._values else 0
+        except OSError:  # nothing was recorded yet
+            return 0
 
     def _arguments(self, name: str, function: "Callable[..., Any]", row_id: str) -> "list[str]":
         if self._product is not None:

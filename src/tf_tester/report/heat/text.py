@@ -4,8 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TextIO
 
 from tf_tester.core.grid.heat_map import (
+    FLAKY,
     NOT_RUN,
     OK,
+    WRONG,
     FieldKind,
     HeatMap,
     field_kinds,
@@ -38,7 +40,15 @@ _NARROW = 3
 """Columns of a field below a label that is written from top to bottom."""
 _LONGEST_LABEL = 24
 _MOST_KINDS = 12
-_WORDS = {FieldOutcome.OK: "ok", FieldOutcome.ERROR: "failed", FieldOutcome.NOT_RUN: "not run"}
+_MOST_FIELDS = 12
+"""Fields with wrong numbers that are told of one by one."""
+_WORDS = {
+    FieldOutcome.OK: "ok",
+    FieldOutcome.WRONG_NUMBERS: "with wrong numbers",
+    FieldOutcome.ERROR: "failed",
+    FieldOutcome.FLAKY: "flaky",
+    FieldOutcome.NOT_RUN: "not run",
+}
 
 
 def print_grid(report: RunReport, stream: TextIO, *, environ: Mapping[str, str]) -> None:
@@ -54,7 +64,9 @@ def grid_lines(report: RunReport, layout: TextLayout | None = None) -> list[Line
     maps = heat_maps(report, kinds)
     sections = [*(_picture(one, report, layout, many=len(maps) > 1) for one in maps), _legend(kinds)]
     sections += [
-        _reasons("What fails", [one for one in kinds if one.sign not in (OK, NOT_RUN)], report, layout),
+        _numbers("Wrong numbers", [one for one in kinds if one.sign == WRONG], report, layout),
+        _reasons("What fails", [one for one in kinds if one.sign not in (OK, NOT_RUN, WRONG, FLAKY)], report, layout),
+        _numbers("Numbers that vary within one version", [one for one in kinds if one.sign == FLAKY], report, layout),
         _reasons("Not run", [one for one in kinds if one.sign == NOT_RUN], report, layout),
         _obstacles(report, layout),
         _remarks(report, layout),
@@ -119,13 +131,14 @@ def _tall(heads: Sequence[str], start: int) -> list[Line]:
 def _style(sign: str) -> Style:
     if sign == OK:
         return Style.GOOD
-    return Style.FAINT if sign in (NOT_RUN, "") else Style.BAD
+    return Style.FAINT if sign in (NOT_RUN, "") else Style.ODD if sign == FLAKY else Style.BAD
 
 
 def _legend(kinds: Sequence[FieldKind]) -> list[Line]:
     signs = {one.sign for one in kinds}
-    told = [f"{OK} works"] * (OK in signs) + ["A, B … fail, see below"] * bool(signs - {OK, NOT_RUN})
-    told += [f"{NOT_RUN} not run"] * (NOT_RUN in signs)
+    told = [f"{OK} works"] * (OK in signs) + [f"{WRONG} other numbers"] * (WRONG in signs)
+    told += ["A, B … fail, see below"] * bool(signs - {OK, NOT_RUN, WRONG, FLAKY})
+    told += [f"{FLAKY} numbers vary from run to run"] * (FLAKY in signs) + [f"{NOT_RUN} not run"] * (NOT_RUN in signs)
     return [line(Span("; ".join(told), Style.FAINT))] if told else []
 
 
@@ -163,6 +176,21 @@ def _reason(kind: FieldKind, report: RunReport, layout: TextLayout) -> Iterator[
     first, *rest = layout.wrap(counted, first=5, indent=5, most=6)
     yield line(f"     {first}")
     yield from (line(text) for text in rest)
+
+
+def _numbers(title: str, kinds: Sequence[FieldKind], report: RunReport, layout: TextLayout) -> list[Line]:
+    """Return which numbers differ, in each field, with both."""
+    fields = [field for kind in kinds for field in kind.fields]
+    lines = [line(Span(title, Style.STRONG))] if fields else []
+    names = [name for field in fields for name in (field.producer, field.consumer)]
+    labels = short_labels(list(dict.fromkeys(names)), report)
+    for field in fields[:_MOST_FIELDS]:
+        start = f"  saved by {labels[field.producer]}, loaded by {labels[field.consumer]}: "
+        first, *rest = layout.wrap(printable(field.summary), first=columns(start), indent=5, most=4)
+        lines += [line(Span(start, Style.STRONG), first), *(line(text) for text in rest)]
+    if len(fields) > _MOST_FIELDS:
+        lines.append(line(Span(f"  {count_text(len(fields) - _MOST_FIELDS, 'more field')}", Style.FAINT)))
+    return lines
 
 
 def _obstacles(report: RunReport, layout: TextLayout) -> list[Line]:

@@ -1,0 +1,43 @@
+"""What a `.npy` file says of itself (NumPy's format 1.0), read without evaluating anything that is in it. Pure."""
+
+import math
+import re
+
+from msgspec import Struct
+
+MAGIC = b"\x93NUMPY\x01\x00"
+LONGEST = 10 + 65_535
+"""Bytes of the longest header."""
+_HEADER = re.compile(
+    rb"\{'descr': '([<|][biufc]\d{1,2})', 'fortran_order': False, 'shape': \(((?:\d{1,18},? ?)*)\), \} *\n"
+)
+
+
+class NpyHeader(Struct, frozen=True):
+    """Type and shape of an array in C order, and where its numbers begin."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+
+    @property
+    def size(self) -> int:
+        """Return how many bytes the whole file has."""
+        return self.start + math.prod(self.shape) * int(self.dtype[2:])
+
+
+def read_header(beginning: bytes) -> NpyHeader | None:
+    """Return what a file says that begins so, as the helper module writes it; None for anything else.
+
+    >>> text = b"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }\\n"
+    >>> read_header(MAGIC + bytes([len(text), 0]) + text)
+    NpyHeader(dtype='<f4', shape=(2, 3), start=70)
+    """
+    if not beginning.startswith(MAGIC) or len(beginning) < 10:
+        return None
+    length = int.from_bytes(beginning[8:10], "little")
+    found = _HEADER.fullmatch(beginning[10 : 10 + length])
+    if found is None:
+        return None
+    shape = tuple(int(part) for part in found[2].split(b",") if part.strip())
+    return NpyHeader(found[1].decode(), shape, 10 + length)
