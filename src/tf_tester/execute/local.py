@@ -179,6 +179,7 @@ class LocalExecutor:
             # Before it is reaped: until then no other session can have its number.
             leftovers = process.end_strays()
             end = process.reap()
+            watch.cut()
             if told is not None:
                 told.take_last()
         except BaseException:

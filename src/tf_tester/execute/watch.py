@@ -25,6 +25,10 @@ _SHORTEST, _LONGEST = 0.1, 0.5
 _SUMS = 1.0
 """Seconds between two sums of sizes, at the least, where the disk tells of nothing."""
 _SHARE = 20
+_BLOCK = 512
+"""Bytes of what `st_blocks` counts."""
+_AHEAD = 64 * 1024**2
+"""Bytes that a file system may give to a file that has not so many yet."""
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
@@ -69,6 +73,15 @@ class Watch:
     def last(self) -> Exceeded | None:
         """Return what a program that has ended exceeded since the last look: its pace mustn't decide what is seen."""
         return self._output() or self._disk(None)
+
+    def cut(self) -> None:
+        """Leave of what a program has written what it was allowed to: a file that was ended for it may have terabytes.
+
+        When all that could go on writing has ended.
+        """
+        allowed = self._limits.output
+        for path in self._written:
+            _cut(path, self._before[path] + allowed if allowed is not None else sys.maxsize)
 
     def _output(self) -> Exceeded | None:
         allowed = self._limits.output
@@ -201,9 +214,20 @@ def _proportional(members: Iterable[int], in_files: int) -> int:
 
 def _size(path: Path) -> int:
     try:
-        return os.lstat(path).st_size
+        status = os.lstat(path)
     except OSError:
         return 0
+    # A file may have more blocks than it is long (fallocate), and some file systems give more ahead to one that grows.
+    taken = getattr(status, "st_blocks", 0) * _BLOCK
+    return taken if taken > 2 * status.st_size + _AHEAD else status.st_size
+
+
+def _cut(path: Path, size: int) -> None:
+    """Leave no more of a file than that, and on the disk no more than it is long."""
+    with contextlib.suppress(OSError):
+        length = os.lstat(path).st_size
+        if length > size or _size(path) > length:
+            os.truncate(path, min(size, length))
 
 
 def _free(folders: Sequence[Path]) -> int:

@@ -17,10 +17,14 @@ import sys
 import warnings
 
 UNCHECKED_HASH = 1
+LARGEST_SOURCE = 8 << 20
+MOST_MEMORY = 2 << 30
+"""Bytes: a wheel of a few kilobytes can have a source that takes all there is. What is beyond gets no bytecode."""
 
 
 def main():
     warnings.simplefilter("ignore")
+    limit_memory()
     while True:
         try:
             folder, seen_at, sources = marshal.load(sys.stdin.buffer)
@@ -36,8 +40,19 @@ def main():
         sys.stdout.flush()
 
 
+def limit_memory():
+    try:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    except (ImportError, OSError, ValueError):
+        pass  # not every system has it, or it is lower already
+
+
 def compile_one(folder, seen_at, source):
     path = os.path.join(folder, source)
+    if os.stat(path).st_size > LARGEST_SOURCE:
+        return
     with open(path, "rb") as file:
         text = file.read()
     code = compile(text, os.path.join(seen_at, source), "exec", dont_inherit=True)

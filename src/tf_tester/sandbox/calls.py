@@ -101,6 +101,9 @@ _LEADS_ELSEWHERE = ((0, 4), (0, 50), (1, 25), (1, 62), (6, 30), (41, 6), (41, 57
 """Level and number of options by which a packet takes another way than its address says, or a connection is made later:
 IP_OPTIONS, IP_UNICAST_IF, SO_BINDTODEVICE, SO_BINDTOIFINDEX, TCP_FASTOPEN_CONNECT, IPV6_2292PKTOPTIONS, IPV6_RTHDR,
 IPV6_UNICAST_IF."""
+_FCNTL = {"x86_64": 72, "aarch64": 25}
+_SET_LEASE = 1024
+"""F_SETLEASE: whoever opens the file then waits for its holder, up to 45 seconds, be it another program outside."""
 _PRLIMIT = {"x86_64": 302, "aarch64": 261}
 _PRCTL = {"x86_64": 157, "aarch64": 167}
 _SET_DUMPABLE = 4
@@ -262,6 +265,7 @@ def _instructions(
         program += [(_EQUAL, 0, 1, call), (_GIVE, 0, 0, answer)]
     # New user namespaces give capabilities again.
     program += _argument(_CLONE[name], _FIRST, _HAS_BITS, (_NEW_USER,), found=_ERROR | EPERM, otherwise=_ALLOW)
+    program += _argument(_FCNTL[name], _SECOND, _EQUAL, (_SET_LEASE,), found=_ERROR | EACCES, otherwise=_ALLOW)
     program += _ioctl(name, families, files_are_mounts)
     opened, answer = (_TO_ITSELF, _NOTIFY) if talks_to_itself else (families, _ALLOW)
     program += _argument(_SOCKET[name], _FIRST, _EQUAL, opened, found=answer, otherwise=_ERROR | EAFNOSUPPORT)

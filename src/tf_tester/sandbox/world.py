@@ -82,7 +82,7 @@ def furnish_world(order: "dict[str, Any]") -> None:
         _make_folder(aside)
         _mount("tmpfs", aside, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, _SMALL)
     steps: list[MountStep] = [(target, _show_bind, (source, writable)) for source, target, writable in order["binds"]]
-    steps += [(target, _show_bind, (source, True)) for source, target in order["moved"]]
+    steps += [(target, _show_moved, (source,)) for source, target in order["moved"]]
     if order["fresh"]:
         _make_folder(memory)
         _mount("tmpfs", memory, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, f"mode=700,size={order['memory']}")
@@ -138,6 +138,11 @@ def _show_bind(target: str, root: str, source: str, writable: bool) -> None:
         pass  # not every system has it
 
 
+def _show_moved(target: str, root: str, source: str) -> None:
+    """Show a folder of the scratch; a link in its place would be a program's of the cell, and lead anywhere."""
+    _bind(source, root + target, writable=True, follow=False)
+
+
 def enter_view(order: "dict[str, Any]") -> None:
     """Enter the caller's own world with overlays in it: no sandbox. For the process itself."""
     _enter(0x00020000 | _USERS, os.getuid(), os.getgid())
@@ -154,9 +159,10 @@ def enter_view(order: "dict[str, Any]") -> None:
     _become_root(root)
 
 
-def _bind(source: str, target: str, *, writable: bool) -> None:
+def _bind(source: str, target: str, *, writable: bool, follow: bool = True) -> None:
     """Show a file or folder, with everything mounted below it, read-only unless it is writable."""
     flags = kernel.OPEN_TREE_CLONE | os.O_CLOEXEC | kernel.AT_RECURSIVE
+    flags |= 0 if follow else kernel.AT_SYMLINK_NOFOLLOW
     tree = check(libc.syscall(kernel.OPEN_TREE, kernel.AT_FDCWD, os.fsencode(source), flags), f"binding {source}")
     if os.path.isdir(source):
         _make_folder(target)

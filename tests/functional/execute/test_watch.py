@@ -1,5 +1,6 @@
 """A look at a running tree sees what it takes."""
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -295,6 +296,25 @@ def test_what_others_had_written_before_does_not_count(tmp_path: Path) -> None:
     assert watched.look(os.getpid()) is None
     file.write_bytes(b"x" * 1_101)
     assert watched.look(os.getpid()) == Exceeded(Limit.OUTPUT, 100)
+
+
+@needs_linux
+def test_output_counts_as_what_it_takes_of_the_disk_and_nothing_is_left_beyond_what_is_allowed(tmp_path: Path) -> None:
+    taken, long = tmp_path / "out", tmp_path / "err"
+    limits = Limits(output=MIB)
+    watched = Watch(limits, (), (taken, long), grouped=NOTHING)
+    with taken.open("wb") as stream:
+        stream.write(b"x")
+        stream.flush()
+        keep_size = 1
+        if ctypes.CDLL(None, use_errno=True).fallocate(stream.fileno(), keep_size, *map(ctypes.c_long, (0, 80 * MIB))):
+            pytest.skip("this file system gives nothing ahead")
+    assert watched.look(os.getpid()) == Exceeded(Limit.OUTPUT, MIB)
+    long.touch()
+    os.truncate(long, 1 << 43)
+    watched.cut()
+    assert (taken.stat().st_size, long.stat().st_size) == (1, MIB)
+    assert taken.stat().st_blocks * 512 < MIB
 
 
 # -- scratch

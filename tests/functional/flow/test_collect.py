@@ -1,6 +1,7 @@
 """What a test has put in the place of a folder or file is not followed when files are collected."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,27 @@ def test_what_cannot_be_copied_is_left_out_and_told(tmp_path: Path) -> None:
     assert told[0].startswith("1 file (1 B) collected into")
     assert "1 left out" in told[0]
     assert [path.name for path in (tmp_path / "evidence/collected").iterdir()] == ["a"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="it needs `rm`")
+def test_what_lies_too_deep_or_has_too_long_a_name_there_is_left_out(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    here = os.getcwd()  # noqa: PTH109
+    try:
+        os.chdir(work)
+        for _ in range(1_500):
+            os.mkdir("d")  # noqa: PTH102
+            os.chdir("d")
+        Path("x.xml").touch()
+    finally:
+        os.chdir(here)
+    (work / ("n" * 251 + ".xml")).touch()
+    (work / "z.xml").touch()
+    evidence = tmp_path / "evidence" / "/".join(["e" * 200] * 19)
+    told = collect(["*.xml"], [WrittenFolder(work, "")], evidence)
+    assert told[0].startswith("1 file (0 B) collected into"), told
+    subprocess.run(["rm", "-rf", str(work)], check=True)  # Python's own gives up at a thousand folders
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links need no right here")

@@ -1,6 +1,7 @@
 """What a user sees of the sandboxes and their limits. Skipped where this system allows none."""
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import socket
@@ -82,6 +83,55 @@ def test_a_test_sees_no_home_and_no_network_and_writes_only_into_its_scratch(use
         run = user.run("test", "check.py", "--versions", "2.0", "--isolation", isolation)
     assert run.outcomes() == {"2.0": "pass"}, run.out
     assert not (user.folder / "new").exists()
+
+
+SWAPS = """
+import os, sys, toy
+for line in open("/proc/self/mountinfo"):
+    place = line.split()[4]
+    for folder, folders, _ in os.walk(place) if os.access(place, os.W_OK) else ():
+        for name in folders:
+            try:
+                os.rename(os.path.join(folder, name), os.path.join(folder, name + "-old"))
+                os.symlink(sys.argv[1], os.path.join(folder, name))
+            except OSError:
+                pass
+"""
+LOOKS = """
+import os, sys, toy
+for place in (os.path.expanduser("~"), "/tmp", "/var/tmp", os.getcwd()):
+    for name, mode in (("left", "w"), ("secret", "r")):
+        try:
+            open(os.path.join(place, name), mode)
+        except OSError:
+            continue
+        assert mode == "w", place
+"""
+
+
+def test_what_one_program_of_a_cell_puts_in_the_place_of_its_folders_leads_the_next_nowhere(
+    user: User, isolation: str
+) -> None:
+    kept = user.home / "kept"
+    kept.mkdir()
+    (kept / "secret").write_text("mine")
+    user.write("a.py", SWAPS.replace("sys.argv[1]", repr(str(kept))))
+    user.write("b.py", LOOKS)
+    run = user.run("test", "a.py", "b.py", "--versions", "2.0", "--isolation", isolation)
+    assert run.outcomes() == {"2.0": "pass"}, run.out
+    assert [path.name for path in kept.iterdir()] == ["secret"]
+
+
+def test_nobody_who_opens_a_file_waits_for_a_test(user: User, isolation: str) -> None:
+    """A lease makes others wait for its holder, and takes no right but to read, for who owns the file."""
+    shown = user.folder / "numbers"
+    shown.write_text("1")
+    with shown.open("rb") as mine:
+        fcntl.fcntl(mine, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(mine, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    user.write("check.py", f"import fcntl, toy\nfcntl.fcntl(open({str(shown)!r}), fcntl.F_SETLEASE, fcntl.F_RDLCK)\n")
+    run = user.run("test", "check.py", "--versions", "2.0", "--isolation", isolation)
+    assert run.results()["2.0"]["summary"] == "PermissionError: [Errno 13] Permission denied", run.out
 
 
 def test_a_test_talks_to_itself_and_runs_what_it_has_made(user: User, isolation: str) -> None:

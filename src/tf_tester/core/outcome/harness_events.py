@@ -19,6 +19,7 @@ MOST_BYTES = 1 << 27
 _PIECE = 1 << 16
 _Count = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 """What the record, too, can hold as an integer."""
+_Seconds = Annotated[float, Meta(ge=0, le=1e9)]
 _Memory = Annotated[int, Meta(ge=0, le=2**40)]
 _STATUSES = frozenset({Outcome.PASS, Outcome.SKIP, Outcome.EMPTY, Outcome.ERROR, Outcome.FAIL, Outcome.CRASH})
 
@@ -90,9 +91,9 @@ class RowStarted(Struct, frozen=True, gc=False, tag_field="event", tag="test-sta
 class PackageImported(Struct, frozen=True, gc=False, tag_field="event", tag="import"):
     """The first import of a watched package has ended."""
 
-    wall_s: float
+    wall_s: _Seconds
     name: str = ""
-    cpu_s: float | None = None
+    cpu_s: _Seconds | None = None
     ok: bool = True
     version: str | None = None
     """Its `__version__`, where that is text."""
@@ -113,8 +114,8 @@ class RowFinished(Struct, frozen=True, tag_field="event", tag="test"):
     reason: str | None = None
     warnings: tuple[ReportedWarning, ...] = ()
     remarks: tuple[str, ...] = ()
-    wall_s: float | None = None
-    cpu_s: float | None = None
+    wall_s: _Seconds | None = None
+    cpu_s: _Seconds | None = None
     peak_rss_kib: _Memory | None = None
     exit_code: _Count | None = None
     could_not_begin: bool = False

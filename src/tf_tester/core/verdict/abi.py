@@ -16,12 +16,16 @@ from tf_tester.core.outcome.tracebacks import what_ended
 from tf_tester.model.lock import Lock
 from tf_tester.model.outcome import Outcome, TestRow
 
-_API = r"compiled against (?:NumPy C-)?API version (0x[0-9a-f]+)[^\n]*?(?:numpy is|C-API version) (0x[0-9a-f]+)"
+_API = r"compiled against (?:NumPy C-)?API version (0x[0-9a-f]+)[^\n]{0,300}?(?:numpy is|C-API version) (0x[0-9a-f]+)"
 _NUMPY_1 = r"compiled using NumPy 1\.x cannot be run in\s+NumPy \d"
-_SIZE = r"((\w+)[\w.]*) size changed, may indicate binary incompatibility\. Expected (\d+)[^,]*, got (\d+)"
+# What is searched may be a megabyte without a space: each begins where a word does, and none is longer than it says.
+_SIZE = (
+    r"(?<![\w.])((\w{1,100})[\w.]{0,300}) size changed, may indicate binary incompatibility\. "
+    r"Expected (\d{1,18})\b[^,\n]{0,200}, got (\d{1,18})\b"
+)
 _NUMPY_1_DTYPE = ("numpy.dtype", "96", "88")
 """It is the only one that has become smaller, with NumPy 2."""
-_SYMBOL = r"([^\s:'\"]+\.so[\w.]*): undefined symbol: (\w+)"
+_SYMBOL = r"(?<![^\s:'\"])([^\s:'\"]{1,4096}\.so[\w.]{0,60}): undefined symbol: (\w{1,2000})"
 _DIRECT = (
     r"compiled against (?:NumPy C-)?A[PB]I version|multiarray failed to import|umath failed to import"
     r"|_ARRAY_API not found|may indicate binary incompatibility|compiled using NumPy 1\.x"
@@ -43,7 +47,7 @@ _SYMBOLS = (
     ("5arrow", "pyarrow", ("pyarrow",)),
 )
 """C++ namespaces in mangled names, with the library that has them and the distributions of it."""
-_FILE = r'File "(.*?)", line[^\n]*(?:\n +(?:import|from) ([\w.]+))?'
+_FILE = r'File "([^"\n]{1,4096})", line[^\n]{0,400}(?:\n +(?:import|from) ([\w.]{1,300}))?'
 """A frame, and the module that its line of source imports."""
 
 

@@ -228,7 +228,7 @@ def is_another_version(shown: str, version: str) -> bool:
     """
     try:
         ours, theirs = Version(version), Version(shown)
-    except InvalidVersion:
+    except ValueError:  # of no version, or of one whose numbers have thousands of digits
         return False
     return ours != theirs and (ours.public != theirs.public or bool(ours.local and theirs.local))
 

@@ -210,10 +210,13 @@ def world_of(
     given = (*private, *files.trial.writable)
     moved = tuple(one for one in places.moved if not any(map(one.seen_at.is_relative_to, given)))
     overlays, writable = environment.overlays, [*files.trial.writable]
+    # Whoever sees the folder in which another lies may put a link in its place, which the next program's sandbox would
+    # follow: what is shown elsewhere isn't seen here, too.
+    own_folders = () if scratch.in_memory else (scratch.cwd if places.moved else scratch.root,)
     if scratch.in_memory:
         overlays = (*overlays, Overlay(scratch.root, (scratch.root,)))
     else:
-        writable.append(scratch.root)
+        writable += own_folders
     return World(
         tuple(dict.fromkeys(readable)),
         tuple(writable),
@@ -223,7 +226,7 @@ def world_of(
         fresh=moved if scratch.in_memory else (),
         private=private,
         hidden=files.hidden,
-        own=() if scratch.in_memory else (scratch.root,),
+        own=own_folders,
     )
 
 

@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from msgspec import Struct
 
@@ -40,7 +40,7 @@ def collect(patterns: Sequence[str], written: Sequence[WrittenFolder], evidence:
                 continue
             length = os.fstat(stream.fileno()).st_size
             target = evidence / FOLDER / name
-            if count >= MOST_FILES or size + length > MOST_BYTES or target.exists():
+            if count >= MOST_FILES or size + length > MOST_BYTES or os.path.lexists(target):
                 left_out += 1
                 continue
             try:
@@ -62,10 +62,23 @@ def collect(patterns: Sequence[str], written: Sequence[WrittenFolder], evidence:
 def _matching(patterns: Sequence[str], written: Sequence[WrittenFolder]) -> Iterator[tuple[Path, str]]:
     """Yield files and their names in the user's folders, in order."""
     for one in written:
-        for folder, folders, names in os.walk(one.folder, followlinks=False):
-            folders.sort()
-            for name in sorted(names):
-                path = Path(folder, name)
-                shown = PurePosixPath(one.name, path.relative_to(one.folder).as_posix())
-                if any(fnmatchcase(str(shown) if "/" in pattern else name, pattern) for pattern in patterns):
-                    yield path, str(shown)
+        for path in _files_below(str(one.folder)):
+            name = os.path.basename(path)  # noqa: PTH119 - of a path of a thousand folders
+            shown = os.path.join(one.name, path[len(str(one.folder)) + 1 :])  # noqa: PTH118
+            if any(fnmatchcase(shown if "/" in pattern else name, pattern) for pattern in patterns):
+                yield Path(path), shown
+
+
+def _files_below(folder: str) -> Iterator[str]:
+    """Yield what isn't a folder, in order, as deep as paths can be: `os.walk` ends with a thousand folders."""
+    left = [folder]
+    while left:
+        place = left.pop()
+        try:
+            with os.scandir(place) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError:
+            continue
+        folders = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+        yield from (entry.path for entry in entries if not entry.is_dir(follow_symlinks=False))
+        left += reversed(folders)

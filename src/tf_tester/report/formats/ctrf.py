@@ -15,6 +15,8 @@ from tf_tester.report.formats import Rendering
 from tf_tester.report.record import encode
 
 _STATUS = {Outcome.PASS: "passed", Outcome.SKIP: "skipped"}
+_LONGEST_S = 1e9
+"""A record may say anything."""
 _STATUSES = ("passed", "failed", "skipped", "pending", "other")
 
 
@@ -37,7 +39,7 @@ def render(report: RunReport, rendering: Rendering) -> str:
                 **{status: counts[status] for status in _STATUSES},
                 "suites": len(report.cells),
                 "start": _milliseconds(start),
-                "stop": _milliseconds(start + timedelta(seconds=report.wall_s)),
+                "stop": _milliseconds(start + timedelta(seconds=_bounded(report.wall_s))),
             },
             "tests": tests,
             "environment": {"extra": {"run": report.run_id, "platform": report.platform}},
@@ -61,7 +63,7 @@ def _test(row: TestRow, suite: list[str], here: str) -> dict[str, Any]:
         "name": printable(row.id) or "?",
         "status": _status(row.outcome),
         "rawStatus": row.outcome,
-        "duration": round((row.wall_s or 0.0) * 1000),
+        "duration": round(_bounded(row.wall_s or 0.0) * 1000),
         "suite": suite,
     }
     place = own_place(row, here)
@@ -99,6 +101,10 @@ def _moment(text: str) -> datetime:
         return datetime.fromisoformat(text)
     except ValueError:
         return datetime.fromisoformat("1970-01-01T00:00:00Z")
+
+
+def _bounded(seconds: float) -> float:
+    return min(max(0.0, seconds), _LONGEST_S)
 
 
 def _milliseconds(moment: datetime) -> int:

@@ -108,3 +108,16 @@ def test_the_users_own_extension_is_told_as_such_and_a_strangers_isnt() -> None:
     at_the_top = broken(NO_MULTIARRAY, USER, stderr=OLDER_API, source="import quaternion")
     assert at_the_top is not None
     assert at_the_top.module == "numpy-quaternion"
+
+
+@pytest.mark.parametrize("letters", ["0123456789abcdef", "a.so", "File "], ids=repr)
+def test_a_long_word_on_standard_error_is_no_work(letters: str) -> None:
+    """What ends a program may be 200 kB without a space: a search that begins at each letter would not end."""
+    text = letters * (200_000 // len(letters))
+    assert broken(None, stderr=text) is None
+    assert broken(ExceptionFact("Error", text)) is None
+
+
+def test_sizes_of_thousands_of_digits_are_none() -> None:
+    said = f"numpy.ndarray size changed, may indicate binary incompatibility. Expected {'9' * 5000} from C, got 80"
+    assert broken(ExceptionFact("ValueError", said), "/home/me/check.py") is None
