@@ -541,7 +541,7 @@ def test_a_log_never_looks_hung_and_is_not_flooded() -> None:
             printer.beat()
         return stream.getvalue()[before:].splitlines()
 
-    assert told_until(45) == ["nothing runs yet, 20 s", "nothing runs yet, 40 s"]
+    assert told_until(45) == ["still at work, 20 s", "still at work, 40 s"]
     printer.tell(started)
     printer.tell(CellState(V24.name, CellStep.RUNNING))
     printer.tell(CellState(V28.name, CellStep.DOWNLOADING))
@@ -573,11 +573,24 @@ def test_a_search_is_told_of_by_the_cell_that_it_runs() -> None:
     assert stream.getvalue() == "20 s: 1 running (tensorflow==2.8.0@py3.10@era for 20 s)\n"
 
 
+def test_what_has_no_cells_is_told_of_by_its_downloads() -> None:
+    time_is = 0.0
+    stream = io.StringIO()
+    printer = PlainPrinter(stream, lambda: time_is)
+    for second in range(20):
+        time_is = float(second)
+        printer.tell(TransferProgress("a" * 64, "toy-1.0.whl", second * 1_000_000, 119_000_000, "tuna"))
+    time_is = 20.0
+    printer.beat()
+    told = "still at work, 20 s; to come: 1 file, 100 MB; 950 kB/s, 1 min 45 s left\n"
+    assert stream.getvalue() == told
+
+
 def test_a_log_is_told_of_from_a_thread_of_its_own() -> None:
     moments = itertools.count(0, 30)
     stream = io.StringIO()
     with PlainPrinter(stream, lambda: float(next(moments))):
-        waiting.until(lambda: "nothing runs yet" in stream.getvalue())
+        waiting.until(lambda: "still at work" in stream.getvalue())
 
 
 # Streams

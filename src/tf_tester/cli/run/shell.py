@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from msgspec.structs import replace
 
 from tf_tester.cli.common.help import GroupedCommand
 from tf_tester.cli.common.options import EPILOG, GivenPath, options
 from tf_tester.cli.common.packages import with_indexes, with_packages
-from tf_tester.cli.common.selection import FETCHING, RESOLVING, listener, selection_of, settings_with_locks
+from tf_tester.cli.common.selection import FETCHING, RESOLVING, downloads_alone, selection_of, settings_with_locks
 from tf_tester.model.request import Trial
 
 
@@ -48,10 +47,7 @@ def command(ctx: click.Context, /, version: str, words: tuple[str, ...], locks: 
     def announce(sentence: str) -> None:
         print(f"tf-tester: {printable(sentence)}", file=sys.stderr)
 
-    # Plain lines here: a board would be in the way of the shell's own screen.
-    plain = replace(settings, color="never")
-    with (
-        listener(plain) as show,
-        services(settings, lambda _folder: show, environ=os.environ, purpose=Purpose.SHELL) as world,
-    ):
+    # A board would be in the way of the shell's own screen, and so would lines that come from time to time.
+    show = downloads_alone(settings.color)
+    with services(settings, lambda _folder: show, environ=os.environ, purpose=Purpose.SHELL) as world:
         return shell(selection, trial, world, command=words, locks=locks, announce=announce)

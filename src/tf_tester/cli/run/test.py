@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -181,6 +182,7 @@ def _run(settings: Settings, trial: Trial, asked: _Asked) -> int:
     from tf_tester.flow.prepare.wheel_folder import folder_errors
     from tf_tester.flow.run.test import test
     from tf_tester.report.record import report_of
+    from tf_tester.report.words import Detail
 
     selection = selection_of(settings, versions=settings.versions or "")
     json_file, comparison = asked.json_file, asked.comparison
@@ -190,7 +192,7 @@ def _run(settings: Settings, trial: Trial, asked: _Asked) -> int:
             selection,
             trial,
             world,
-            after=_explain if asked.why else None,
+            after=partial(_explain, quiet=asked.detail is Detail.QUIET) if asked.why else None,
             locks=asked.locks,
             judged=comparison.judge if comparison is not None else None,
             ends_at_failure=asked.exit_first,
@@ -220,10 +222,10 @@ def _check_json_file(file: Path | None) -> None:
         raise UsageError(f"{file} is nothing that --json could be written into.", hint="Name a file.")
 
 
-def _explain(run: "Run", results: "Mapping[str, CellResult]") -> None:
+def _explain(run: "Run", results: "Mapping[str, CellResult]", *, quiet: bool) -> None:
     from tf_tester.flow.explain.why import explain_failures
 
-    explain_failures(run, results, tell_progress)
+    explain_failures(run, results, (lambda _step: None) if quiet else tell_progress)
 
 
 def _print(report: "RunReport", settings: Settings, stream: TextIO, detail: "Detail") -> None:

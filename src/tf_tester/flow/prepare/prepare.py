@@ -440,9 +440,8 @@ class Preparer:
     def _tell_missing(self, cell: str, absent: Sequence[Pin]) -> None:
         """Tell what has to be brought, for those who watch."""
         blobs = self._services.storage.blobs
-        files = tuple(
-            MissingFile(pin.sha256, pin.filename, pin.size) for pin in absent if blobs.find(pin.sha256) is None
-        )
+        brought = [pin for pin in absent if pin.url and not pin.built_from and blobs.find(pin.sha256) is None]
+        files = tuple(MissingFile(pin.sha256, pin.filename, pin.size) for pin in brought)
         if files:
             self._services.run.tell(FilesMissing(cell, files))
 

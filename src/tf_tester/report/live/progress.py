@@ -161,7 +161,7 @@ class Progress:
         taken = duration_text(moment - self.started)
         steps = list(filter(None, (self._at_step(step, moment) for step in reversed(CellStep))))
         if not self.title:
-            told = [f"{taken}: {', '.join(steps)}" if steps else f"nothing runs yet, {taken}"]
+            told = [f"{taken}: {', '.join(steps)}" if steps else f"still at work, {taken}"]
         else:
             queued = sum(name not in self.results and name not in self.states for name in self.labels)
             steps += [f"{queued} queued"] if queued else []
