@@ -8,12 +8,14 @@ _MANY = 15
 """Options that stand in one list. Of more, those asked for most come first, the others by what they are for."""
 _MOST_USED = 10
 _FIRST = (
-    "--good --bad --over --package --versions --last --python --resolve --with --requirements --mirror --last-failed "
-    "--why --platform --dest --format --host --port --private --uploads --tokens"
+    "--good --bad --over --save --load --product --consumers --shards --package --versions --last --python "
+    "--resolve --with --requirements --mirror --last-failed --why --platform --dest --format --host --port "
+    "--private --uploads --tokens"
 )
 """Of these a command's first ten."""
 _GROUPS = {
     "Which versions": "--package --versions --last --pre --yanked --locked --platform --over",
+    "What is saved and loaded": "--save --load --product --largest-product --consumers --consumer-package",
     "Python and dependencies": "--python --install-python --resolve --grace --with --requirements --project --group "
     "--with-deps --allow-build --build-network",
     "How tests run": "--jobs --memory --timeout --runner --env --pythonpath --cache --last-failed --exitfirst --keep "
@@ -25,8 +27,9 @@ _GROUPS = {
     "--public-read --rate --trusted-proxy",
     "What is served": "--private --uploads --largest-upload --locks --policy --synced --list-all --redirect "
     "--region-header --allow-host",
-    "What is written and told": "--dest --format --lock --from-lock --from-record --force --check --dry-run --api "
-    "--all --report --json --baseline --update-baseline --collect --verbose --quiet --timings --color --log --help",
+    "What is written and told": "--dest --output --format --shards --durations --lock --from-lock --from-record "
+    "--force --check --dry-run --api --all --report --json --baseline "
+    "--update-baseline --collect --verbose --quiet --timings --color --log --help",
 }
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tf_tester.cli.common.help import GroupedCommand
 from tf_tester.cli.common.options import EPILOG, GivenPath, options, settings_from
 from tf_tester.cli.common.output import say
 from tf_tester.cli.common.records import record_meant
@@ -21,7 +22,12 @@ _MOST = {"github": 256, "gitlab": 200}
 """Jobs that each CI system makes of one matrix."""
 
 
-@click.command("ci-matrix", epilog=EPILOG, short_help="Pack the cells of a matrix into the jobs of a CI system.")
+@click.command(
+    "ci-matrix",
+    cls=GroupedCommand,
+    epilog=EPILOG,
+    short_help="Pack the cells of a matrix into the jobs of a CI system.",
+)
 @options(*SELECTING, *RESOLVING, *FETCHING, "color")
 @click.option(
     "--shards",

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 
 from tf_tester.cli.common.detail import environ_with
+from tf_tester.cli.common.help import GroupedCommand
 from tf_tester.cli.common.options import EPILOG, GivenPath, options
 from tf_tester.cli.common.packages import with_indexes
 from tf_tester.cli.common.reports import STDOUT, TESTS, wanted_reports, write_reports
@@ -37,6 +38,7 @@ def _size(_context: click.Context, _parameter: click.Parameter, text: str) -> in
 
 @click.command(
     "grid",
+    cls=GroupedCommand,
     epilog=EPILOG,
     options_metavar="[OPTIONS]",
     short_help="Load under each version what each version has saved.",
