@@ -162,6 +162,7 @@ class _Job:
             "RUNNER_TEMP": str(self.temp),
             "GITHUB_WORKSPACE": str(self.workspace),
             "GITHUB_JOB": name,
+            "GITHUB_WORKFLOW": workflow,
             "GITHUB_REPOSITORY": "team/project",
             "GITHUB_RUN_ID": str(service.run_id),
             "GITHUB_SERVER_URL": "https://github.invalid",

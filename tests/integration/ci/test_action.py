@@ -19,7 +19,7 @@ from tests.wheels import make_wheel
 from tests.workflows import JobResult, Service, run_workflow
 
 ONE_JOB, SEVERAL_JOBS = (
-    block.replace("tests: tests/", "tests: check.py")
+    block.replace("tests: tests/", "tests: check.py").replace("name: matrix\n", "name: matrix, of all\n")
     for language, block in blocks(ROOT / "docs" / "how-to" / "ci.md")
     if language == "yaml" and "OWNER/tf-tester@" in block and "jobs:" in block
 )
@@ -83,7 +83,7 @@ def one(done: dict[str, list[JobResult]]) -> JobResult:
 
 
 def test_a_job_from_the_first_push_to_the_comment(project: Project, index: Simulator, github: GitHub) -> None:
-    github.add("<!-- tf-tester: matrix -->\nwritten by somebody who wants it to be replaced")
+    github.add("<!-- tf-tester: matrix, of all -->\nwritten by somebody who wants it to be replaced")
 
     first = one(project.push(KNOWN))
     assert first.result == "failure", "two versions fail"
@@ -102,6 +102,7 @@ def test_a_job_from_the_first_push_to_the_comment(project: Project, index: Simul
     assert second.result == "success", "what fails on the default branch is known"
     assert "nothing has moved" in second.log
     assert "1 of them replayed" in second.log
+    assert "::error" not in second.log
     assert not [name for name in index.requests if name.endswith(".whl")], "the store came out of the cache"
     assert "Wrote the comment of pull request 7" in second.log
     assert len(project.caches("store")) == 1, "nobody else could use what a pull request saves"
@@ -112,6 +113,7 @@ def test_a_job_from_the_first_push_to_the_comment(project: Project, index: Simul
     third = one(project.pull_request(BROKEN))
     assert third.result == "failure"
     assert "1 result moved, 1 for the worse" in third.log
+    assert "::error file=check.py,line=2" in third.log
     assert "Updated the comment of pull request 7" in third.log
     assert len(github.comments) == 2
     assert "fails with all 3 versions" in github.comments[1]["body"]
@@ -130,7 +132,7 @@ def test_a_job_from_the_first_push_to_the_comment(project: Project, index: Simul
     assert again.outcome("Save the store") == "skipped", "it holds nothing new"
     assert len(project.caches("record")) == 2
 
-    planning = SEVERAL_JOBS[: SEVERAL_JOBS.index("  test:\n")].replace("name: large matrix", "name: matrix")
+    planning = SEVERAL_JOBS[: SEVERAL_JOBS.index("  test:\n")].replace("name: large matrix", "name: matrix, of all")
     assert "the longest takes about" in one(project.pull_request(KNOWN, planning)).log, "as the default branch knows"
 
 

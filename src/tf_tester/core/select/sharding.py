@@ -6,6 +6,7 @@ Each job is told in versions and Pythons, and what these mean together is just i
 import json
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from heapq import heappop, heappush
 from itertools import zip_longest
 from statistics import median
 from typing import Any, TypeVar
@@ -137,8 +138,11 @@ def _total(group: Iterable[_Item] | Iterable[_Row]) -> float:
 def _spread(units: Sequence[_Weighed], count: int) -> list[list[_Weighed]]:
     """Return the units in so many groups, none of them empty where there are enough."""
     groups: list[list[_Weighed]] = [[] for _ in range(count)]
+    shortest = [(0.0, 0, number) for number in range(count)]
     for unit in sorted(units, key=lambda one: -one.seconds):  # it is stable: of those as long the first comes first
-        min(groups, key=lambda group: (_total(group), len(group))).append(unit)
+        total, length, number = heappop(shortest)
+        groups[number].append(unit)
+        heappush(shortest, (total + unit.seconds, length + 1, number))
     return [group for group in groups if group]
 
 
