@@ -389,7 +389,9 @@ def test_other_numbers_without_an_error_are_wrong_and_both_are_told(keeper: User
 
 
 def test_what_is_allowed_is_no_difference(keeper: User) -> None:
-    assert weigh(keeper, "weights[1] += 0.15", allowed=", atol=0.2").code == 0
+    for isolation in ("namespace", "landlock", "none"):
+        run = weigh(keeper, "weights[1] += 0.15", "--isolation", isolation, allowed=", atol=0.2")
+        assert (run.code, len(events(run, "value"))) == (0, 6)
     assert weigh(keeper, "weights[1] += 0.15", allowed=", rtol=0.1, atol=0").code == 1
     assert weigh(keeper, "weights[1] += 1e-9").code == 0
 

@@ -90,7 +90,7 @@ def command(
     """Have each version save something, and load it under each other.
 
     FILE has functions marked with @producer and @consumer of tf_tester_helper; --save and --load are commands that do
-    the same. Each of these runs in a process of its own, sandboxed as tests are.
+    the same. Each product is loaded under each version in a process of its own, sandboxed as tests are.
 
     \b
     Examples:
