@@ -136,6 +136,7 @@ def test_a_job_from_the_first_push_to_the_comment(project: Project, index: Simul
     assert "the longest takes about" in one(project.pull_request(KNOWN, planning)).log, "as the default branch knows"
 
 
+@pytest.mark.whole
 def test_a_matrix_over_several_jobs_tells_the_one_that_is_lost(project: Project, github: GitHub) -> None:
     project.service.lost = frozenset({"tf-tester-job-1.1"})
     done = project.pull_request("import toy\nassert toy.__version__ != '1.0'\n", SEVERAL_JOBS)
@@ -167,6 +168,7 @@ def test_a_mistake_is_told_and_fails_the_job(project: Project) -> None:
     assert "An input can't be read as words of a shell: No closing quotation" in wrong.log
 
 
+@pytest.mark.whole
 def test_a_job_that_is_cancelled_keeps_its_record(project: Project, github: GitHub) -> None:
     project.service.inputs |= {"versions": "1.0,2.0"}
     project.service.cancelled_at = "[1/2] 1.0"
@@ -178,6 +180,7 @@ def test_a_job_that_is_cancelled_keeps_its_record(project: Project, github: GitH
     assert done.outcome("Save the store") == "skipped"
 
 
+@pytest.mark.whole
 def test_inputs_are_words_and_no_commands(project: Project) -> None:
     project.service.inputs |= {
         "tests": "check.py",

@@ -59,6 +59,7 @@ def test_one_job_has_its_reports_however_it_ends(runner: Runner, index: Simulato
     assert job.reports == {}
 
 
+@pytest.mark.whole
 def test_several_jobs_have_one_report(runner: Runner) -> None:
     plan, *tests, judge = run(runner, "matrix.yml", {**SEVERAL_JOBS, "jobs": 4})
     assert plan.code == 0, plan.log
@@ -78,6 +79,7 @@ def test_several_jobs_have_one_report(runner: Runner) -> None:
     assert "is missing: no cell of it is in a record" in judge.log
 
 
+@pytest.mark.whole
 def test_a_matrix_in_the_repository_is_a_job_for_each_version(runner: Runner) -> None:
     planning = {"plan": {"script": ["tf-tester ci-matrix --versions all --format gitlab"]}}
     [plan] = runner.run(planning)
