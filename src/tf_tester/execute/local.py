@@ -364,7 +364,8 @@ def _wait(process: Started, task: _Task, watch: Watch, told: Told | None) -> tup
     added = 0.0
     look_at = now + watch.pause
     while True:
-        if process.ended(min(look_at, deadline) - now, None if told is None else told.fileno()):
+        telling = None if told is None or told.is_shut else told.fileno()
+        if process.ended(min(look_at, deadline) - now, telling):
             return False, None
         if told is not None and told.take() and process.ended(_TOGETHER):
             return False, None

@@ -23,6 +23,8 @@ class Told:
         self._ours.setblocking(False)
         self.file = file
         self._stream = file.open("ab")
+        self.is_shut = False
+        """The program has ended the connection: nothing more will be told."""
 
     def __enter__(self) -> Self:
         return self
@@ -45,6 +47,7 @@ class Told:
         said = b""
         with contextlib.suppress(BlockingIOError, ConnectionError):
             said = self._ours.recv(_PIECE)
+            self.is_shut = not said
         self._stream.write(said)
         self._stream.flush()
         return bool(said)

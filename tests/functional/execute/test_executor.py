@@ -4,6 +4,7 @@ import contextlib
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -442,6 +443,17 @@ def test_a_program_that_closes_its_end_does_not_wake_us(bench: Bench) -> None:
     with Told(bench.folder / "told") as told:
         subprocess.run(["true"], stdin=told.theirs, check=True)
         assert select.select([told], [], [], 0)[0] == []
+
+
+def test_who_ends_the_connection_tells_nothing_more_and_is_not_waited_for_at_once(bench: Bench) -> None:
+    """What is at its end can always be read: whoever waits for it, doesn't wait."""
+    with Told(bench.folder / "told") as told:
+        other = socket.socket(fileno=os.dup(told.theirs))
+        other.sendall(b"said")
+        other.shutdown(socket.SHUT_RDWR)
+        other.close()
+        assert (told.take(), told.is_shut) == (True, False)
+        assert (told.take(), told.is_shut) == (False, True)
 
 
 def test_what_is_told_counts_as_output(bench: Bench) -> None:
