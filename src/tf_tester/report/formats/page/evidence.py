@@ -39,6 +39,8 @@ class Evidence:
         self._report = report
         self._reasons = reasons
         self._pool = TextPool(MOST_BYTES)
+        self._said: dict[str, int] = {}
+        self._tracebacks: dict[str, int] = {}
         self._facts: dict[tuple[tuple[str, Any], ...], int] = {}
         self._pins: dict[tuple[str, str, str], int] = {}
         self._numbers = {test: number for number, test in enumerate(test for row in folded.rows for test in row.tests)}
@@ -134,9 +136,7 @@ class Evidence:
         }
         numbers = {name: self._text(said) for name, said in wanted.items() if said.strip()}
         if row.traceback:
-            lines = traceback_lines(row.traceback, self._report.here)
-            left_out = max(len(lines_of(row.traceback)) - MOST_LINES, 0)
-            numbers["traceback"] = self._pool.number_of_lines(lines, left_out)
+            numbers["traceback"] = self._traceback(row.traceback)
         several = {
             "warnings": self._texts(map(_warning, row.warnings)),
             "remarks": self._texts(filter(None, (*row.remarks, row.sandboxed, row.unshown))),
@@ -150,8 +150,22 @@ class Evidence:
         if row.limit is not None:
             yield "limit", str(row.limit)
 
+    def _traceback(self, said: str) -> int | None:
+        if said not in self._tracebacks:
+            left_out = max(len(lines_of(said)) - MOST_LINES, 0)
+            number = self._pool.number_of_lines(traceback_lines(said, self._report.here), left_out)
+            if number is None:
+                return None
+            self._tracebacks[said] = number
+        return self._tracebacks[said]
+
     def _text(self, said: str) -> int | None:
-        return self._pool.number_of(seen_from(said, self._report.here)) if said.strip() else None
+        if said not in self._said:
+            number = self._pool.number_of(seen_from(said, self._report.here)) if said.strip() else None
+            if number is None:
+                return None
+            self._said[said] = number
+        return self._said[said]
 
     def _texts(self, said: Iterable[str]) -> tuple[int | None, ...]:
         return tuple(self._text(one) for one in said if one.strip())
