@@ -248,13 +248,13 @@ def test_a_crash_while_python_shuts_down_comes_after_the_end(bench: Bench, edge:
 
 def test_the_end_comes_after_the_users_exit_handlers_and_threads(bench: Bench, edge: str) -> None:
     text = """
-        import atexit, os, threading, time
+        import atexit, os, threading
         def note(what):
             with open(os.environ["EVENTS"], "a") as events:
                 events.write('{"event": "%s"}\\n' % what)
         atexit.register(note, "handler")
         def late():
-            time.sleep(0.05)
+            threading.main_thread().join()
             note("thread")
         threading.Thread(target=late).start()
         """
