@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from tests.unit.core.grid.test_heat_map import ERROR, NOT_RUN, OK, cell, report_of
 from tf_tester.core.outcome.report import RunReport
 from tf_tester.model.events import ProductLeft
+from tf_tester.model.field import FieldOutcome
 from tf_tester.report.heat.text import grid_lines, print_grid
 from tf_tester.report.lines import TextLayout, as_text
 
@@ -88,6 +89,22 @@ def test_reasons_stand_below_with_the_users_line_and_who_is_concerned() -> None:
         "3 fields: 1 ok, 1 failed, 1 not run",
         "The run was interrupted.",
     ]
+
+
+def test_of_several_products_each_is_named() -> None:
+    one, two = cell("1.0"), cell("2.0")
+    came = {("1.0", "1.0"): (OK, ""), ("1.0", "2.0"): (ERROR, "format 1 was given up")}
+    report = report_of([one, two], came)
+    more = tuple(replace(field, product="n") for field in report.fields)
+    wrong = replace(more[0], outcome=FieldOutcome.WRONG_NUMBERS, summary="p is 0.5, not 0.35")
+    lines = text_of(replace(report, fields=(*report.fields, wrong, *more[1:])))
+    assert [line for line in lines if line.endswith("(columns)")] == [
+        "m: toy: saved by (rows), loaded by (columns)",
+        "n: toy: saved by (rows), loaded by (columns)",
+    ]
+    assert "     2 fields: m saved by 1.0, loaded by 2.0; n saved by 1.0, loaded by 2.0" in lines
+    assert "  n saved by 1.0, loaded by 1.0: p is 0.5, not 0.35" in lines
+    assert "1.0     !=    A" in lines
 
 
 def test_nothing_hostile_gets_through_and_ascii_will_do() -> None:

@@ -10,6 +10,8 @@ from tf_tester.model.field import RecordedNumbers, ValueDifference
 _DEFAULTS = {"f2": (1e-3, 1e-5), "f4": (1.3e-6, 1e-5), "f8": (1e-7, 1e-7), "c8": (1.3e-6, 1e-5), "c16": (1e-7, 1e-7)}
 """Relative and absolute, by type: those of `torch.testing.assert_close` (PyTorch 2.7). Of whole numbers none."""
 _LONGEST = 60
+_MANY = 1_000_000
+"""Units in the last place that are told to the last one."""
 _Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
@@ -109,7 +111,8 @@ def words_of_difference(found: ValueDifference) -> str:
         return told
     figures = [f"max abs {found.max_abs:.3g}"] if found.max_abs is not None else []
     figures += [f"max rel {found.max_rel:.3g}"] if found.max_rel is not None else []
-    figures += [f"{found.ulps:,} ULPs"] if found.ulps is not None else []
+    few = found.ulps is not None and found.ulps < _MANY
+    figures += [f"{found.ulps:,} ULPs" if few else f"{found.ulps:.3g} ULPs"] if found.ulps is not None else []
     figures += [f"{found.nans} NaN where the other is none"] if found.nans else []
     many = f"; {found.outside} of {found.count} numbers differ" if found.count > 1 else ""
     return f"{told}{many}" + (f" ({', '.join(figures)})" if figures else "")

@@ -168,14 +168,22 @@ def _reason(kind: FieldKind, report: RunReport, layout: TextLayout) -> Iterator[
         yield line(Span(f"     {layout.shorten(printable(text), layout.width - 5)}", Style.FAINT))
     names = list(dict.fromkeys(name for one in kind.fields for name in (one.producer, one.consumer)))
     labels = short_labels(names, report)
+    products = list(dict.fromkeys(one.product for one in kind.fields))
     pairs = "; ".join(
-        f"saved by {', '.join(labels[name] for name in makers)}, loaded by {', '.join(labels[name] for name in users)}"
-        for makers, users in served(kind.fields)
+        f"{_named(product, report)}saved by {', '.join(labels[name] for name in makers)}, "
+        f"loaded by {', '.join(labels[name] for name in users)}"
+        for product in products
+        for makers, users in served([one for one in kind.fields if one.product == product])
     )
     counted = f"{count_text(len(kind.fields), 'field')}: {printable(pairs)}"
     first, *rest = layout.wrap(counted, first=5, indent=5, most=6)
     yield line(f"     {first}")
     yield from (line(text) for text in rest)
+
+
+def _named(product: str, report: RunReport) -> str:
+    """Return the name of a product, where the grid has several."""
+    return f"{product} " if len({field.product for field in report.fields}) > 1 else ""
 
 
 def _numbers(title: str, kinds: Sequence[FieldKind], report: RunReport, layout: TextLayout) -> list[Line]:
@@ -185,7 +193,8 @@ def _numbers(title: str, kinds: Sequence[FieldKind], report: RunReport, layout: 
     names = [name for field in fields for name in (field.producer, field.consumer)]
     labels = short_labels(list(dict.fromkeys(names)), report)
     for field in fields[:_MOST_FIELDS]:
-        start = f"  saved by {labels[field.producer]}, loaded by {labels[field.consumer]}: "
+        pair = f"saved by {labels[field.producer]}, loaded by {labels[field.consumer]}"
+        start = printable(f"  {_named(field.product, report)}{pair}: ")
         first, *rest = layout.wrap(printable(field.summary), first=columns(start), indent=5, most=4)
         lines += [line(Span(start, Style.STRONG), first), *(line(text) for text in rest)]
     if len(fields) > _MOST_FIELDS:

@@ -59,6 +59,13 @@ def test_a_value_differs_where_a_number_is_outside_of_what_is_allowed() -> None:
     assert words_of_differences([]) == ""
 
 
+@pytest.mark.parametrize(("ulps", "told"), [(999_999, "999,999 ULPs"), (4_780_000_000_000, "4.78e+12 ULPs")])
+def test_few_ulps_are_told_to_the_last_one(ulps: int, told: str) -> None:
+    found = difference("p", "toy", Comparison(value("a"), value("b")), Distance(1, 2, 1.0, 1.0, ulps))
+    assert found is not None
+    assert told in words_of_difference(found)
+
+
 def test_nan_is_told_and_one_number_is_not_counted() -> None:
     found = difference("p", "toy", Comparison(value("a", shape=()), value("b", shape=())), Distance(1, 1, nans=1))
     assert found is not None
