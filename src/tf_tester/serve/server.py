@@ -35,8 +35,12 @@ _WAITING = 4096
 """Connections that the system holds until they are taken."""
 _ENDING = () if os.name == "nt" else (signal.SIGINT, signal.SIGTERM)
 """Signals that end it in good order; on Windows Ctrl-C is an exception."""
-_LAST_ANSWERS = 30.0
+_LAST_ANSWERS = 25.0
 """Seconds that answers under way have when it is told to end."""
+_CUT_OFF = 1.0
+"""Seconds, twice, that answers have after that, and when it is to end at once: to say so, and to be cancelled."""
+_GONE_BY = 29.0
+"""Seconds after which it is gone, whatever a thread still waits for: an upstream may answer nothing for long."""
 
 
 class ListenAddress(Struct, frozen=True):
@@ -103,9 +107,11 @@ def listen(place: ListenAddress) -> socket.socket:
 def run(offer: ServedIndex, listener: socket.socket, tls: ssl.SSLContext | None, ready: Callable[[], None]) -> None:
     """Serve until SIGINT or SIGTERM; answers that are under way are ended first, unless it is told twice.
 
-    `ready` is called when it answers and can be told to end.
+    `ready` is called when it answers and can be told to end. Half a minute after it was told to, the process is gone.
     """
     _allow_many_files()
+    gone = threading.Timer(_GONE_BY, os._exit, (0,))
+    gone.daemon = True
     with (
         ThreadPoolExecutor(_THREADS, "pages") as executor,
         ThreadPoolExecutor(_ASKS, "asks") as asks,
@@ -113,9 +119,11 @@ def run(offer: ServedIndex, listener: socket.socket, tls: ssl.SSLContext | None,
     ):
         try:
             with _noted() as told:
-                asyncio.run(_serve(App(offer, executor, asks, fetches), listener, tls, offer.stop, told, ready))
+                app = App(offer, executor, asks, fetches)
+                asyncio.run(_serve(app, listener, tls, offer.stop, told, ready, gone))
         finally:
             offer.stop()  # before their threads are waited for: a fetch may take hours
+    gone.cancel()
 
 
 async def _serve(
@@ -125,14 +133,18 @@ async def _serve(
     stop: Callable[[], None],
     told: list[int],
     ready: Callable[[], None],
+    gone: threading.Timer,
 ) -> None:
-    """Serve. `told`: the signals that came before there was somebody to hear them."""
-    over = asyncio.Event()
+    """Serve. `told`: the signals that came before there was somebody to hear them; `gone` is started by the first."""
+    over, at_once = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def end() -> None:
-        if over.is_set():
+        if not over.is_set():
+            gone.start()
+        elif not at_once.is_set():
             loop.run_in_executor(None, stop)  # whoever waits for a file gets no more of it
+            at_once.set()
         over.set()
 
     for number in _ENDING:
@@ -142,14 +154,28 @@ async def _serve(
     logger = logging.getLogger("tf_tester.serve.http")
     logger.addFilter(_is_ours)
     server = CachingServer(app, app.quick, access_log=None, logger=logger, auto_decompress=False)
-    runner = web.ServerRunner(server, shutdown_timeout=_LAST_ANSWERS)
+    runner = web.ServerRunner(server, shutdown_timeout=_CUT_OFF)
     await runner.setup()
+    site = web.SockSite(runner, listener, ssl_context=tls, backlog=_WAITING)
     try:
-        await web.SockSite(runner, listener, ssl_context=tls, backlog=_WAITING).start()
+        await site.start()
         ready()
         await over.wait()
+        await site.stop()
+        await _end_answers(server, at_once)
     finally:
         await runner.cleanup()
+
+
+async def _end_answers(server: CachingServer, at_once: asyncio.Event) -> None:
+    """Let answers under way end, for so long and until it is to end at once."""
+    await asyncio.sleep(0)  # requests that have just come are begun
+    server.pre_shutdown()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_ANSWERS):
+            while server.connections and not at_once.is_set():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(at_once.wait(), 0.05)
 
 
 @contextmanager
@@ -169,16 +195,23 @@ def _is_ours(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError | RequestPayloadError))
 
 
-def work(count: int, one: Callable[[], None], ended: Callable[[int], None] = lambda _process: None) -> None:
+def work(
+    count: int,
+    one: Callable[[], None],
+    ended: Callable[[int], None] = lambda _process: None,
+    ending: Callable[[], None] = lambda: None,
+) -> None:
     """Run `one` in each of several processes, until it is told to end; one that dies is replaced. POSIX.
 
-    `ended`: hears of each process that has. Nothing may have been opened before that processes can't share.
+    `ended`: hears of each process that has; `ending`: is called when it is told to end. Nothing may have been opened
+    before that processes can't share.
     """
     running: set[int] = set()
     told: list[int] = []
 
     def end(number: int, _: object) -> None:
         told.append(number)
+        ending()
         for worker in running:
             with suppress(ProcessLookupError):
                 os.kill(worker, signal.SIGTERM)

@@ -77,6 +77,49 @@ def test_a_signal_while_it_starts_ends_it_in_good_order() -> None:
     assert (done.stdout, done.stderr) == ("ready\nended\n", "")
 
 
+_WAITS_FOR_EVER = """
+import http.client, os, signal, socket, sys, threading
+from types import SimpleNamespace
+from tf_tester.serve import server
+
+server._LAST_ANSWERS, server._CUT_OFF, server._GONE_BY = 0.1, 0.1, float(sys.argv[1])
+place = server.listen(server.ListenAddress(port=0))
+
+class App:
+    quick = None
+
+    def __init__(self, offer, executor, asks, fetches):
+        self.asks = asks
+
+    async def __call__(self, request):
+        if sys.argv[2] == "thread":
+            self.asks.submit(threading.Event().wait)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await server.asyncio.Event().wait()
+
+def visit():
+    with socket.create_connection(place.getsockname()) as client:
+        client.sendall(b"POST / HTTP/1.1\\r\\nHost: x\\r\\nContent-Length: 0\\r\\n\\r\\n")
+        print(client.recv(100), flush=True)
+
+server.App = App
+visitor = threading.Thread(target=visit)
+server.run(SimpleNamespace(stop=lambda: None), place, None, visitor.start)
+visitor.join()
+print("ended")
+"""
+
+
+@pytest.mark.parametrize(("gone_by", "waits", "said"), [("60", "handler", "b''\nended\n"), ("2", "thread", "b''\n")])
+def test_an_answer_that_does_not_end_is_cut_and_a_thread_that_does_not_is_left(
+    gone_by: str, waits: str, said: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _WAITS_FOR_EVER, gone_by, waits], capture_output=True, text=True, timeout=60
+    )
+    assert (done.stdout, done.stderr, done.returncode) == (said, "", 0)
+
+
 def test_workers_count_a_client_s_requests_together(tmp_path: Path) -> None:
     """Twenty at once are ten seconds' worth; who comes late gets its place of whoever was here longest ago."""
     workers = [SharedRate(tmp_path / "rate", 2), SharedRate(tmp_path / "rate", 2)]

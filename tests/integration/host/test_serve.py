@@ -32,7 +32,7 @@ import uv
 
 from tests.forking import Forked, Process
 from tests.integration.conftest import User
-from tests.simulator import Cut, Fault, Lie, Silent, Simulator, Slow, Stall, Status
+from tests.simulator import After, Cut, Fault, Lie, Silent, Simulator, Slow, Stall, Status
 from tests.waiting import until
 from tests.wheels import make_wheel
 
@@ -1201,6 +1201,22 @@ def test_told_twice_it_waits_for_nobody(user: User, index: Simulator, big: bytes
         running.process.send_signal(signal.SIGINT)
         assert running.process.wait(timeout=60) == 0
         assert answer.result().cut or answer.result().status == 502
+
+
+def test_told_to_end_nobody_listens_any_more_while_answers_end(user: User, index: Simulator, big: bytes) -> None:
+    with serving(user, "--workers", "2") as running, ThreadPoolExecutor(1) as pool:
+        path = running.file("big", BIG)
+        closed = threading.Event()
+        index.fault(BIG, After(closed.wait, first=1_000_000))
+        answer = pool.submit(running.get, path)
+        until(lambda: index.bytes_sent[BIG] >= 1_000_000)
+        running.process.send_signal(signal.SIGTERM)
+        try:
+            until(lambda: not socket_is_taken(running.url))
+        finally:
+            closed.set()
+        assert answer.result().body == big
+        assert running.process.wait(timeout=60) == 0
 
 
 def socket_is_taken(url: str) -> bool:

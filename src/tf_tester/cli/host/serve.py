@@ -180,7 +180,8 @@ def command(
         told()
         from tf_tester.serve.metrics import forget_worker
 
-        work(workers, one, lambda process: forget_worker(Path(shared or ""), process))
+        # A port is open as long as one process has it: the parent lets go of it, too.
+        work(workers, one, lambda process: forget_worker(Path(shared or ""), process), listener.close)
     return 0
 
 
