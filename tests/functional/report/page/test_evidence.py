@@ -143,7 +143,7 @@ def test_a_matrix_too_large_for_a_table_is_whole_in_the_data() -> None:
     table = page[page.index('<table id="matrix"') : page.index("</table>")]
     index = block(page, "index")
     shown = table.count("<tr>") - 1
-    assert shown * len(index["columns"]) <= 5_000
+    assert shown * len(index["columns"]) <= 3_000
     assert len(index["grid"]) > shown
     assert f"{len(index['grid']) - shown} more rows" in page
 

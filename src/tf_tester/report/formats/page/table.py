@@ -7,9 +7,9 @@ from tf_tester.report.formats.page.markup import Markup, element, text
 from tf_tester.report.formats.page.parts import MOST_NAMES, SIGNS, colour, scrolled, sign_and_word
 from tf_tester.report.formats.page.words import both, counted
 
-_MOST_PLACES = 5_000
+_MOST_PLACES = 3_000
 """Of the table, in whole rows; the script makes others when they are asked for. More take a browser seconds."""
-_FEWEST_ROWS = 15
+_FEWEST_ROWS = 10
 
 
 def table_and_legend(report: RunReport, folded: Matrix) -> list[Markup]:
