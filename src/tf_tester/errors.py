@@ -147,6 +147,10 @@ class StoreFull(StoreError):
     """The disk of the store has no more space: what is there can be read as before."""
 
 
+class PrivateDamaged(OurFailure):
+    """What was uploaded isn't there any more, or isn't what it was: nothing is told in its place."""
+
+
 class IsolationUnavailable(OurFailure):
     """The isolation asked for can't be had on this machine."""
 

@@ -98,6 +98,8 @@ class App:
         self._status = Status(offer.metrics, offer.facts, executor)
         self._lists: dict[str, tuple[object, Mapping[str, int | None], Body]] = {}
         """The last list of each type, with what it was made of."""
+        self._troubles: list[str] = []
+        """Of private projects, when that was last asked for."""
         self.quick = ResponseCache(self._told_quickly)
         # A shared cache in front of us hands out what is public without asking for a token.
         everybody = offer.access.everybody_reads
@@ -167,7 +169,7 @@ class App:
             case [""] if view.is_whole:
                 return Response(302, {"location": "simple/"})
             case ["healthz"] if view.is_whole:
-                return text_response(200, "ok", cache_control="no-store")
+                return await self._health()
             case ["metrics"] if view.is_whole:
                 told = {"content-type": self._offer.metrics.content_type, "cache-control": "no-store"}
                 return Response(200, told, self._offer.metrics.text())
@@ -190,6 +192,21 @@ class App:
                 return text_response(405, "Uploads come here.", allow="POST")
             case _:
                 return text_response(404, "There is nothing here; the index is at /simple/.")
+
+    async def _health(self) -> Response:
+        """Return whether all that was uploaded is there. Nobody who asks has shown a token: no names are told."""
+        private, troubles = self._offer.private, list[str]()
+        if private is not None:
+            troubles = await asyncio.get_running_loop().run_in_executor(self._executor, private.troubles)
+        for one in troubles:
+            if one not in self._troubles:
+                log.warning("%s", printable(one))
+        self._troubles = troubles
+        if troubles:
+            return text_response(
+                503, "Private projects are gone or damaged: the log says which.", cache_control="no-store"
+            )
+        return text_response(200, "ok", cache_control="no-store")
 
     def _refused(self, request: web.BaseRequest, scope: TokenScope, project: str | None = None) -> Response | None:
         """Return the answer to somebody who may not; None: he may."""
@@ -469,6 +486,7 @@ class App:
         refused = self._refused(request, TokenScope.UPLOAD)
         if refused is not None:
             return refused
+        private.check_there()
         answer, project = await receive(
             request,
             private,

@@ -26,11 +26,13 @@ from msgspec.structs import replace
 from tf_tester.core.index.simple import parse_page, render_json
 from tf_tester.core.text.printable import printable
 from tf_tester.core.wheel.wheel_rules import BROKEN_ARCHIVE, MAX_METADATA, check_members, check_metadata, find_dist_info
-from tf_tester.errors import BadWheel, NotAPage, OurFailure, UnknownProject, UploadRefused
+from tf_tester.errors import BadWheel, NotAPage, OurFailure, PrivateDamaged, UnknownProject, UploadRefused, UsageError
 from tf_tester.model.artifact import Artifact, ProjectPage, split_filename
+from tf_tester.serve.private_names import PrivateNames
 from tf_tester.serve.responses import log
 
 _PAGE = "page.json"
+_RESTORE = "Mount the private folder, or restore the project from a backup."
 _ABANDONED = 86_400
 """Seconds after which nobody goes on with an upload."""
 _TICK = 50_000_000
@@ -54,15 +56,27 @@ class Upload(Struct, frozen=True):
 class PrivateFolder:
     """`ports.Index` of what was uploaded; callable from many threads and processes."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, store: Path | None = None) -> None:
+        """Use that folder; `store` (None: none) remembers its names, too."""
         self.root = root.absolute()
+        self.known = PrivateNames(self.root, store)
         self._left_out: dict[Path, tuple[int, int]] = {}
         """Files that are none of a project's, or others than they were: sizes and times when they were looked at."""
         self._right: dict[Path, tuple[int, int]] = {}
         """Likewise of files that are as they should be, and whose time can't be set."""
+        self._sound: dict[str, tuple[int, ...]] = {}
+        """States of projects when their pages were found right."""
 
-    def open(self) -> None:
-        """Make it. Raises `OurFailure`."""
+    def open(self) -> bool:
+        """Make it where nothing is known of it, and return whether it was made. Raises `UsageError`, `OurFailure`."""
+        is_new = not self.root.exists()
+        if is_new and (others := self.known.folders):
+            raise UsageError(
+                f"There is no folder {self.root}, and this store knows of private projects in {others[0]}.",
+                hint="Mount it, restore it from a backup, or name the right one; make it yourself to begin a new one.",
+            )
+        if self.is_lost:
+            return False  # maybe not mounted yet: nothing is written below it
         try:
             (self.root / ".incoming").mkdir(parents=True, exist_ok=True)
             for left in (self.root / ".incoming").iterdir():
@@ -70,6 +84,36 @@ class PrivateFolder:
                     left.unlink(missing_ok=True)
         except OSError as error:
             raise OurFailure(f"{self.root} can't be used: {error.strerror}.", hint="Name another folder.") from error
+        try:
+            self.known.remember(self.known.own | {name for name in self.names if (self.root / name / _PAGE).exists()})
+        except OurFailure as error:
+            log.warning("%s", printable(str(error)))  # a folder that is only served may be read-only
+        return is_new
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether names of this folder are known, and there is none of them and no sign of it. Raises `OurFailure`."""
+        own = self.known.own
+        return bool(own) and not self.known.has_marker and not any((self.root / name).is_dir() for name in own)
+
+    def check_there(self) -> None:
+        """Raise `PrivateDamaged` where this is not the folder that it was: nothing is to be written to it."""
+        if self.is_lost:
+            raise PrivateDamaged(f"{self.root} isn't the folder that it was: its projects are gone.", hint=_RESTORE)
+
+    def troubles(self) -> list[str]:
+        """Return what is wrong with projects that were uploaded: they are gone, or their page is damaged."""
+        found = []
+        for name in sorted(self.known.own):
+            state = self.state(name)
+            if self._sound.get(name) == state:
+                continue
+            try:
+                self.written(name)
+                self._sound[name] = state
+            except OurFailure as error:
+                found.append(f"{error} {error.hint}")
+        return found
 
     @property
     def incoming(self) -> Path:
@@ -78,13 +122,14 @@ class PrivateFolder:
 
     @property
     def names(self) -> list[str]:
-        """Projects, in order."""
+        """Projects, in order; those that are known to be of here and are gone, too."""
+        found = set(self.known.own)
         with suppress(OSError):
-            return sorted(one.name for one in self.root.iterdir() if _PROJECT.fullmatch(one.name) and one.is_dir())
-        return []
+            found |= {one.name for one in self.root.iterdir() if _PROJECT.fullmatch(one.name) and one.is_dir()}
+        return sorted(found)
 
     def state(self, project: str) -> tuple[int, ...]:
-        """Return what changes when a project does, whoever changes it; empty where there is no such project.
+        """Return what changes when a project does, whoever changes it; empty where the name isn't private.
 
         Every answer asks for it: it takes some microseconds.
         """
@@ -97,10 +142,12 @@ class PrivateFolder:
                     found += (status.st_ino, status.st_mtime_ns, status.st_size)
                     if abs(now - status.st_mtime_ns) < _TICK:
                         found.append(now)  # another change may get the same time
+        if not found and self.known.is_known(project):
+            return (0,)  # it is private all the same
         return tuple(found)
 
     def page(self, project: str) -> ProjectPage:
-        """Return a project's page. Raises `UnknownProject`, `OurFailure`."""
+        """Return a project's page. Raises `UnknownProject`, `PrivateDamaged`, `OurFailure`."""
         if not _PROJECT.fullmatch(project):
             raise UnknownProject(f"there is no private project named {project}")
         folder = self.root / project
@@ -110,6 +157,8 @@ class PrivateFolder:
             page = self._taken_in(project, filename) or page
         if page is None:
             if not folder.is_dir():
+                if self.known.is_known(project):
+                    raise self._gone(project)
                 raise UnknownProject(f"there is no private project named {project}")
             # The name is taken, whatever is in it: nobody else's files are ever shown under it.
             return ProjectPage(project, ())
@@ -138,14 +187,22 @@ class PrivateFolder:
         return right
 
     def written(self, project: str) -> ProjectPage | None:
-        """Return what was written of a project, files that are gone included; None: nothing. Raises `OurFailure`."""
+        """Return what was written of a project, files that are gone included; None: nothing ever was.
+
+        Raises `PrivateDamaged` where it can't be told any more: yanks would be forgotten, and names free.
+        """
         folder = self.root / project
         try:
             return parse_page((folder / _PAGE).read_bytes(), "application/json", f"{folder.as_uri()}/", project)
         except (FileNotFoundError, NotADirectoryError):
+            if project in self.known.own:
+                raise self._gone(project) from None
             return None
         except (OSError, NotAPage) as error:
-            raise OurFailure(f"the private page of {project} can't be read: {error}") from error
+            raise PrivateDamaged(f"The private page of {project} can't be read: {error}.", hint=_RESTORE) from error
+
+    def _gone(self, project: str) -> PrivateDamaged:
+        return PrivateDamaged(f"{project} is private, and {self.root / project / _PAGE} is gone.", hint=_RESTORE)
 
     def _taken_in(self, project: str, filename: str) -> ProjectPage | None:
         """Enter a file that somebody has put into the folder; None where it is none, or not whole yet."""
@@ -177,8 +234,9 @@ class PrivateFolder:
             raise OurFailure(f"{artifact.filename}.metadata can't be read: {error.strerror}") from error
 
     def add(self, upload: Upload, now: datetime) -> Artifact:
-        """Take a file in; the same one again is as good. Raises `UploadRefused`, `OurFailure`."""
+        """Take a file in; the same one again is as good. Raises `UploadRefused`, `PrivateDamaged`, `OurFailure`."""
         metadata = _examined(upload)
+        self.written(upload.project)  # before there is a folder: what is lost isn't begun anew
         wheel = upload.filename.endswith(".whl")
         folder = self.root / upload.project
         artifact = Artifact(
@@ -225,6 +283,7 @@ class PrivateFolder:
         _set_time(target, known or artifact)
         if known is None:
             self.write(replace(page, artifacts=(*page.artifacts, artifact)))
+        self.known.remember([artifact.project])  # not before: an upload that failed takes no name
         return known or artifact
 
     def write(self, page: ProjectPage) -> None:

@@ -39,7 +39,10 @@ class PrivateFile(Struct, frozen=True):
 
 
 def private_files(private: PrivateFolder, project: str) -> list[PrivateFile]:
-    """Return the files of a project (canonical name) in the order in which they came. Raises `UsageError`."""
+    """Return the files of a project (canonical name) in the order in which they came.
+
+    Raises `UsageError`, and `PrivateDamaged` where they can't be told any more.
+    """
     page = private.written(project) if project in private.names else None
     if page is None:
         raise UsageError(
@@ -85,6 +88,16 @@ def restore(private: PrivateFolder, project: str, which: str) -> list[str]:
         return replace(artifact, yanked=None)
 
     return _change(private, project, which, back)
+
+
+def forget(private: PrivateFolder, project: str) -> None:
+    """Let go of a name (canonical) whose project is gone. Raises `UsageError`."""
+    if (private.root / project).exists():
+        raise UsageError(
+            f"{private.root / project} is there: its name is private.", hint="Move the folder away first, and keep it."
+        )
+    if not private.known.forget(project):
+        raise UsageError(f"{project} was not private.", hint=f"There are: {', '.join(private.names) or 'none'}.")
 
 
 def _change(private: PrivateFolder, project: str, which: str, change: Callable[[Artifact], Artifact]) -> list[str]:

@@ -15,9 +15,10 @@ from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError, PayloadEncodingError
 
 from tf_tester.core.index.simple import canonical
-from tf_tester.errors import OurFailure, UploadRefused
+from tf_tester.core.text.printable import printable
+from tf_tester.errors import OurFailure, PrivateDamaged, UploadRefused
 from tf_tester.serve.private import PrivateFolder, Upload
-from tf_tester.serve.responses import GONE, Response, text_response
+from tf_tester.serve.responses import GONE, Response, log, text_response
 
 _LONGEST_FIELD = 1 << 20
 """Bytes: descriptions are long."""
@@ -59,6 +60,9 @@ async def receive(
         await loop.run_in_executor(executor, private.add, whole, now())
     except UploadRefused as error:
         return text_response(error.status, str(error)), ""
+    except PrivateDamaged as error:
+        log.warning("%s", printable(f"an upload is refused: {error} {error.hint}"))
+        return text_response(502, f"{error} {error.hint}", connection="close"), ""
     except OurFailure as error:
         return text_response(507, f"{error} {error.hint}", connection="close"), ""
     except OSError as error:

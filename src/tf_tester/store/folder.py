@@ -33,7 +33,14 @@ _SYNC_FILE_RANGE_WRITE = 2
 
 _OWN_NAMES = {
     *("blobs", "incoming", "claims", "layers", "tmp", "kept", "plans", "interpreters", "runs", "lost+found"),
-    *("ledger.sqlite", "ledger.sqlite.lock", "ledger.sqlite-wal", "ledger.sqlite-shm", "ledger.sqlite-journal"),
+    *(
+        "ledger.sqlite",
+        "ledger.sqlite.lock",
+        "ledger.sqlite-wal",
+        "ledger.sqlite-shm",
+        "ledger.sqlite-journal",
+        "private-names",
+    ),
     "CACHEDIR.TAG",
 }
 """What may lie in a store that has no tag yet: one of an earlier time, or a file system's own root."""

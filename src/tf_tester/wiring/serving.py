@@ -103,6 +103,11 @@ def check(serve_options: ServeOptions, host: str) -> None:
         raise UsageError("Uploads need a place.", hint="Name a folder with --private.")
 
 
+def open_private(settings: Settings, folder: Path) -> bool:
+    """Open a private folder, and return whether it was made. Raises `UsageError`, `OurFailure`."""
+    return PrivateFolder(folder, settings.store).open()
+
+
 @contextmanager
 def offering(
     settings: Settings, serve_options: ServeOptions, tell: Tell, environ: Mapping[str, str]
@@ -117,7 +122,7 @@ def offering(
     policy = PolicyFile(serve_options.policy).policy if serve_options.policy is not None else lambda: NO_POLICY
     private = None
     if serve_options.private is not None:
-        private = PrivateFolder(serve_options.private)
+        private = PrivateFolder(serve_options.private, settings.store)
         private.open()
     with (
         services(settings, lambda _: hear, environ=environ, hosts=serve_options.hosts) as world,

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import sqlite3
@@ -793,6 +794,7 @@ def test_what_is_no_form_is_the_client_s_mistake(user: User, index: Simulator, b
 def test_a_client_that_goes_away_is_nobody_s_mistake(user: User, index: Simulator) -> None:
     token = _token(user, "release", "--upload")
     more = ("--log", "json", "--tokens", str(user.home / "tokens.json"))
+    (user.folder / "private").mkdir()
     with serving(user, "--private", "private", "--uploads", *more) as running:
         head = (
             f"POST /private/ HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Length: 1000000\r\n"
@@ -1047,6 +1049,82 @@ def test_a_name_with_a_folder_is_private_whatever_is_in_it(user: User, index: Si
         assert index.requests["toy"] == 0
         (folder / "toy-9.0-py3-none-any.whl").unlink()
         folder.rmdir()
+        assert _versions(running, "/simple/toy/") == ["1.0", "1.1", "2.0"]
+
+
+def test_it_is_told_that_a_private_folder_was_made(user: User, index: Simulator) -> None:
+    for told in (True, False):
+        with serving(user, "--private", "private") as running:
+            running.process.send_signal(signal.SIGINT)
+            assert ("private was not there" in running.process.communicate(timeout=60)[1]) is told
+
+
+def _private_toy(user: User, *more: str) -> tuple[str, ...]:
+    """The options of a server to whose private folder a toy was uploaded."""
+    options = ("--private", "private", "--uploads", "--public-read", "--tokens", str(user.home / "tokens.json"), *more)
+    with serving(user, *options) as running:
+        token = _token(user, "release", "--upload")
+        assert _upload(running, token, *make_wheel("toy", "9.0", files={"toy.py": "x = 1\n"}))[0] == 200
+    return options
+
+
+@pytest.mark.parametrize("loss", ["folder", "content", "file", "project", "page"])
+def test_a_name_that_was_uploaded_stays_private_when_its_project_is_lost(
+    user: User, index: Simulator, loss: str
+) -> None:
+    options = _private_toy(user)
+    folder, away = user.folder / "private", user.folder / "away"
+    token = _token(user, "other", "--upload")
+    lost = folder / "toy" if loss == "project" else folder / "toy" / "page.json" if loss == "page" else folder
+    with serving(user, *options) as running:
+        assert _versions(running, "/simple/toy/") == ["9.0"]
+        path = running.file("toy", "toy-9.0-py3-none-any.whl")
+        index.forget_counts()
+        lost.rename(away)
+        if loss == "content":
+            folder.mkdir()
+        elif loss == "file":
+            folder.write_text("")
+        for address in ("/simple/toy/", "/private/simple/toy/", path, "/as-of/2030-01-01/simple/toy/"):
+            assert running.get(address).status == 502, address
+        assert b"restore the project from a backup" in running.get("/simple/toy/").body
+        assert running.get("/healthz").status == 503
+        status, told = _upload(running, token, *make_wheel("toy", "9.1", files={"toy.py": "x = 1\n"}))
+        assert (status, "backup" in told) == (502, True), "it would be begun anew"
+        if loss in ("project", "page", "content"):
+            with serving(user, *options) as second:  # so does one that is started now
+                assert second.get("/simple/toy/").status == 502
+                assert second.get("/healthz").status == 503
+        assert index.requests["toy"] == 0, "nobody hears of it"
+        if loss == "content":
+            shutil.rmtree(folder)
+        elif loss == "file":
+            folder.unlink()
+        away.rename(lost)
+        assert _versions(running, "/simple/toy/") == ["9.0"]
+        assert running.get("/healthz").status == 200
+        running.process.send_signal(signal.SIGINT)
+        assert "toy is private, and" in running.process.communicate(timeout=60)[1]
+
+
+def test_the_store_alone_and_the_folder_alone_know_private_names(user: User, index: Simulator) -> None:
+    options = _private_toy(user)
+    shutil.rmtree(user.folder / "private" / "toy")
+    (user.store / "private-names").rename(user.folder / "kept")
+    with serving(user, *options) as running:
+        assert running.get("/simple/toy/").status == 502
+    shutil.rmtree(user.folder / "private")
+    (user.folder / "kept").replace(user.store / "private-names")
+    run = user.run("serve", "--port", "0", *options)
+    assert (run.code, "restore it from a backup" in run.err) == (2, True)
+    run = user.run("serve", "--port", "0", "--private", "typo")
+    assert (run.code, (user.folder / "typo").exists()) == (2, False)
+    (user.folder / "typo").mkdir()
+    with serving(user, "--private", "typo") as running:
+        assert running.get("/simple/toy/").status == 502, "another folder has the name"
+        assert _versions(running, "/simple/gear/") == ["1.0", "2.0", "3.0"]
+        assert running.get("/healthz").status == 200, "of this folder nothing is lost"
+        assert user.run("private", "forget", "toy", "--private", "typo").code == 0
         assert _versions(running, "/simple/toy/") == ["1.0", "1.1", "2.0"]
 
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from packaging.utils import canonicalize_name
 
-from tf_tester.cli.common.options import EPILOG
+from tf_tester.cli.common.options import EPILOG, options, settings_from
 from tf_tester.cli.common.output import say
 from tf_tester.core.text.sizes import size_text
 
@@ -96,12 +96,29 @@ def restore(project: str, which: str, folder: Path) -> int:
     return _done("restored", project, folder, lambda private, name: change(private, name, which))
 
 
+@command.command("forget", short_help="Let go of a name whose project is gone.")
+@_PROJECT
+@_FOLDER
+@options("store")
+@click.pass_context
+def forget(ctx: click.Context, /, project: str, folder: Path, **_: Any) -> int:
+    """Let the public project of a name be served again: nothing is left of what was uploaded under it.
+
+    Its folder is to be moved away before. Give the store of the server (--store), which remembers the name, too.
+    """
+    from tf_tester.serve.private_changes import forget as change
+
+    change(_opened(folder, settings_from(ctx.params).settings.store), name := str(canonicalize_name(project)))
+    say([f"{name} is not private any more."])
+    return 0
+
+
 def _done(what: str, project: str, folder: Path, change: "Callable[[PrivateFolder, str], list[str]]") -> int:
     say(f"{name} is {what}." for name in change(_opened(folder), str(canonicalize_name(project))))
     return 0
 
 
-def _opened(folder: Path) -> "PrivateFolder":
+def _opened(folder: Path, store: Path | None = None) -> "PrivateFolder":
     from tf_tester.serve.private import PrivateFolder
 
-    return PrivateFolder(folder)
+    return PrivateFolder(folder, store)

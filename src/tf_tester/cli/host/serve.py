@@ -152,7 +152,7 @@ def command(
         # Before the library for metrics is imported: it looks once.
         shared = os.environ[_SHARED] = ctx.with_resource(TemporaryDirectory(prefix="tf-tester-"))
     from tf_tester.serve.server import ListenAddress, listen, work
-    from tf_tester.wiring.serving import check
+    from tf_tester.wiring.serving import check, open_private
 
     settings = settings_from(ctx.params).settings
     serve_options = _serve_options(ctx.params, None if shared is None else Path(shared))
@@ -164,15 +164,16 @@ def command(
     if workers > 1 and sys.platform == "win32":
         raise UsageError("Several workers need a POSIX system.", hint="Leave --workers away.")
     place = ListenAddress(host, port, certificate, key, client_authority)
-    tls = place.tls()
-    listener = listen(place)
+    tls, listener = place.tls(), listen(place)
+    made = serve_options.private is not None and open_private(settings, serve_options.private)
     url = place.url(listener.getsockname()[1])
 
     def one(ready: Callable[[], None] = lambda: None) -> None:
         _serve(settings, serve_options, listener, tls, ready)
 
     def told() -> None:
-        say([f"Serving {url}/simple/ (Ctrl-C ends it)"], sys.stderr)
+        new = [f"The folder {serve_options.private} was not there: a new one was made."] if made else []
+        say([f"Serving {url}/simple/ (Ctrl-C ends it)", *new], sys.stderr)
 
     if workers == 1:
         one(told)
