@@ -32,6 +32,9 @@ from tf_tester.serve.private_names import PrivateNames
 from tf_tester.serve.responses import log
 
 _PAGE = "page.json"
+_SEAL = b'{"sha256":"'
+_UNSEALED = b'{"meta":'
+"""How pages of earlier versions begin, and no sealed one does, whichever byte of it is wrong."""
 _RESTORE = "Mount the private folder, or restore the project from a backup."
 _ABANDONED = 86_400
 """Seconds after which nobody goes on with an upload."""
@@ -84,11 +87,23 @@ class PrivateFolder:
                     left.unlink(missing_ok=True)
         except OSError as error:
             raise OurFailure(f"{self.root} can't be used: {error.strerror}.", hint="Name another folder.") from error
+        for name in self.names:
+            self._seal(name)
         try:
             self.known.remember(self.known.own | {name for name in self.names if (self.root / name / _PAGE).exists()})
         except OurFailure as error:
             log.warning("%s", printable(str(error)))  # a folder that is only served may be read-only
         return is_new
+
+    def _seal(self, project: str) -> None:
+        """Give the page of an earlier version its sum, where that can be written."""
+        with suppress(OSError, OurFailure):  # told when the page is asked for
+            place = self.root / project / _PAGE
+            if place.read_bytes().startswith(_UNSEALED):
+                with self.alone(project):
+                    page = self.written(project)
+                    if page is not None:
+                        self.write(page)
 
     @property
     def is_lost(self) -> bool:
@@ -193,7 +208,8 @@ class PrivateFolder:
         """
         folder = self.root / project
         try:
-            return parse_page((folder / _PAGE).read_bytes(), "application/json", f"{folder.as_uri()}/", project)
+            content = _unsealed((folder / _PAGE).read_bytes())
+            return parse_page(content, "application/json", f"{folder.as_uri()}/", project)
         except (FileNotFoundError, NotADirectoryError):
             if project in self.known.own:
                 raise self._gone(project) from None
@@ -288,11 +304,28 @@ class PrivateFolder:
 
     def write(self, page: ProjectPage) -> None:
         """Write what is told of a project; for who is `alone` with it."""
-        _write(self.root / page.project / _PAGE, render_json(replace(page, source=b""), lambda one: one.filename))
+        content = render_json(replace(page, source=b""), lambda one: one.filename)
+        _write(self.root / page.project / _PAGE, _sealed(content))
 
     def alone(self, project: str) -> filelock.BaseFileLock:
         """Return the lock of those who change a project."""
         return filelock.FileLock(self.root / project / ".lock", thread_local=False)
+
+
+def _sealed(page: bytes) -> bytes:
+    """Return a page that begins with the sum of the rest; it is JSON all the same."""
+    return b'%s%s",%s' % (_SEAL, hashlib.sha256(page).hexdigest().encode(), page[1:])
+
+
+def _unsealed(content: bytes) -> bytes:
+    """Return a page as it was sealed; one of earlier versions, which had no sum, as it is. Raises `NotAPage`."""
+    if content.startswith(_UNSEALED):
+        return content
+    start = len(_SEAL) + 64
+    page = b"{" + content[start + 2 :]
+    if _sealed(page) != content:
+        raise NotAPage("its sum is another one")
+    return page
 
 
 def _time_of(artifact: Artifact) -> int:

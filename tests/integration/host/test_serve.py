@@ -1107,6 +1107,46 @@ def test_a_name_that_was_uploaded_stays_private_when_its_project_is_lost(
         assert "toy is private, and" in running.process.communicate(timeout=60)[1]
 
 
+@pytest.mark.parametrize("damage", ["byte", "edit", "cut", "empty", "folder"])
+def test_a_damaged_private_page_forgets_no_yank_and_frees_no_name(user: User, index: Simulator, damage: str) -> None:
+    options = _private_toy(user)
+    page = user.folder / "private" / "toy" / "page.json"
+    token = _token(user, "other", "--upload")
+    assert user.run("private", "yank", "toy", "9.0", "--reason", "bad", "--private", "private").code == 0
+    content = page.read_bytes()
+    wrong = {"edit": content.replace(b"bad", b"worse"), "cut": content[:-9], "empty": b""}
+    wrong["byte"] = content.replace(b"toy-9.0", b"toy-9.1", 1)
+    with serving(user, *options) as running:
+        path = running.file("toy", "toy-9.0-py3-none-any.whl")
+        if damage == "folder":
+            page.unlink()
+            page.mkdir()
+        else:
+            page.write_bytes(wrong[damage])
+        assert running.get("/simple/toy/").status == running.get(path).status == 502
+        assert running.get("/healthz").status == 503
+        status, told = _upload(running, token, *make_wheel("toy", "9.0", files={"toy.py": "x = 2\n"}))
+        assert (status, "restore the project from a backup" in told) == (502, True)
+        run = user.run("private", "list", "toy", "--private", "private")
+        assert run.code != 0
+        assert "restore the project from a backup" in run.out + run.err
+        if damage == "folder":
+            page.rmdir()
+        page.write_bytes(content)
+        assert json.loads(running.get("/simple/toy/", Accept=JSON).body)["files"][0]["yanked"] == "bad"
+
+
+def test_a_private_page_of_an_earlier_version_is_read_and_gets_a_sum(user: User, index: Simulator) -> None:
+    options = _private_toy(user)
+    page = user.folder / "private" / "toy" / "page.json"
+    document = json.loads(page.read_bytes())
+    del document["sha256"]
+    page.write_text(json.dumps(document, separators=(",", ":")))
+    with serving(user, *options) as running:
+        assert _versions(running, "/simple/toy/") == ["9.0"]
+    assert page.read_bytes().startswith(b'{"sha256":')
+
+
 def test_the_store_alone_and_the_folder_alone_know_private_names(user: User, index: Simulator) -> None:
     options = _private_toy(user)
     shutil.rmtree(user.folder / "private" / "toy")
