@@ -157,12 +157,9 @@ def command(
     settings = settings_from(ctx.params).settings
     serve_options = _serve_options(ctx.params, None if shared is None else Path(shared))
     check(serve_options, host)
-    if (certificate is None) != (key is None):
-        raise UsageError("A certificate needs its key.", hint="Give both --tls-cert and --tls-key.")
-    if client_authority is not None and certificate is None:
-        raise UsageError("--client-ca goes with --tls-cert.")
     if workers > 1 and sys.platform == "win32":
         raise UsageError("Several workers need a POSIX system.", hint="Leave --workers away.")
+    _check_certificates(certificate, key, client_authority)
     place = ListenAddress(host, port, certificate, key, client_authority)
     tls, listener = place.tls(), listen(place)
     made = serve_options.private is not None and open_private(settings, serve_options.private)
@@ -184,6 +181,14 @@ def command(
         # A port is open as long as one process has it: the parent lets go of it, too.
         work(workers, one, lambda process: forget_worker(Path(shared or ""), process), listener.close)
     return 0
+
+
+def _check_certificates(certificate: Path | None, key: Path | None, client_authority: Path | None) -> None:
+    """Raise `UsageError` where one is given without what it needs."""
+    if (certificate is None) != (key is None):
+        raise UsageError("A certificate needs its key.", hint="Give both --tls-cert and --tls-key.")
+    if client_authority is not None and certificate is None:
+        raise UsageError("--client-ca goes with --tls-cert.")
 
 
 def _serve_options(given: Mapping[str, Any], shared: Path | None) -> "ServeOptions":
