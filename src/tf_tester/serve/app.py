@@ -377,6 +377,10 @@ class App:
         artifact = page.artifacts.get(filename.removesuffix(".metadata"))
         if artifact is not None and artifact.sha256 == sha256 and artifact.metadata_sha256 is not None:
             return await self._metadata(artifact)
+        if self._offer.private is not None and self._is_private(project):
+            name = filename.removesuffix(".metadata")
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._executor, self._offer.private.find_lost, project, name, sha256)
         return text_response(404, f"{project} has no such file.")
 
     async def _metadata(self, artifact: Artifact) -> Response:
@@ -422,7 +426,12 @@ class App:
         if request.method == "HEAD" and artifact.size is not None:
             # Nobody wants the bytes, so that nothing need be fetched.
             return Response(200, told | {"content-length": str(artifact.size)})
-        found = private.file(artifact) if private else await self._files.get(artifact)
+        if private is not None:
+            found: Path | IncomingFile | PassedFile = await asyncio.get_running_loop().run_in_executor(
+                self._executor, private.checked, artifact
+            )
+        else:
+            found = await self._files.get(artifact)
         try:
             size = found.stat().st_size if isinstance(found, Path) else found.size
         except OSError:

@@ -20,6 +20,7 @@ from email.parser import BytesHeaderParser
 from pathlib import Path
 
 import filelock
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -28,6 +29,7 @@ from tf_tester.core.text.printable import printable
 from tf_tester.core.wheel.wheel_rules import BROKEN_ARCHIVE, MAX_METADATA, check_members, check_metadata, find_dist_info
 from tf_tester.errors import BadWheel, NotAPage, OurFailure, PrivateDamaged, UnknownProject, UploadRefused, UsageError
 from tf_tester.model.artifact import Artifact, ProjectPage, split_filename
+from tf_tester.ports.store import FileStatus
 from tf_tester.serve.private_names import PrivateNames
 from tf_tester.serve.responses import log
 
@@ -36,6 +38,12 @@ _SEAL = b'{"sha256":"'
 _UNSEALED = b'{"meta":'
 """How pages of earlier versions begin, and no sealed one does, whichever byte of it is wrong."""
 _RESTORE = "Mount the private folder, or restore the project from a backup."
+_CHECKED_IN = ".checked"
+_CHECKED = msgspec.json.Decoder(dict[str, tuple[FileStatus, float]])
+_ANEW = 30 * 86_400
+"""Seconds after which a file is read again, whatever its status: a disk can rot without a word."""
+_YOUNG = 3 * 10**9
+"""Nanoseconds: what has just changed may change again without another status."""
 _ABANDONED = 86_400
 """Seconds after which nobody goes on with an upload."""
 _TICK = 50_000_000
@@ -67,6 +75,8 @@ class PrivateFolder:
         """Files that are none of a project's, or others than they were: sizes and times when they were looked at."""
         self._right: dict[Path, tuple[int, int]] = {}
         """Likewise of files that are as they should be, and whose time can't be set."""
+        self._found_right: dict[str, dict[str, tuple[FileStatus, float]]] = {}
+        """By project and file name: what a file was when it was last found right, and when that was (since 1970)."""
         self._sound: dict[str, tuple[int, ...]] = {}
         """States of projects when their pages were found right."""
 
@@ -184,6 +194,9 @@ class PrivateFolder:
         """Return whether a file is there with its bytes. `seen`: its size and time."""
         place = self.file(artifact)
         if artifact.size is not None and seen[0] != artifact.size:
+            if seen[0] >= 0 and self._left_out.get(place) != seen:
+                self._left_out[place] = seen
+                log.warning("%s", printable(f"{place} is left out: it has {seen[0]} bytes, not {artifact.size}"))
             return False
         if seen[1] == _time_of(artifact) or self._right.get(place) == seen:
             return True
@@ -239,15 +252,74 @@ class PrivateFolder:
             return None
         return self.written(project)
 
+    def checked(self, artifact: Artifact) -> Path:
+        """Return a file that is as it was promised. Raises `PrivateDamaged`, with a line in the log each time."""
+        trouble = self.trouble(artifact)
+        if trouble:
+            raise PrivateDamaged(f"{self.file(artifact)} {trouble}", hint=_RESTORE)
+        return self.file(artifact)
+
+    def trouble(self, artifact: Artifact, *, anew: bool = False) -> str:
+        """Return why a file isn't what was uploaded; empty: it is.
+
+        It is read where size, place and times aren't those that it had when it was last found right, or that is long
+        ago; or `anew`.
+        """
+        place = self.file(artifact)
+        try:
+            with place.open("rb") as stream:
+                status = os.fstat(stream.fileno())
+                seen = FileStatus(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+                known = self._checked(artifact.project).get(artifact.filename)
+                is_known = known is not None and known[0] == seen and 0 <= time.time() - known[1] < _ANEW
+                if is_known and not anew:
+                    return ""
+                actual = hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError as error:
+            return f"can't be read: {error.strerror}."
+        if actual != artifact.sha256:
+            return f"is damaged: it has SHA-256 {actual}."
+        if time.time_ns() - seen.changed > _YOUNG:
+            self._note_checked(artifact, seen)
+        return ""
+
+    def _checked(self, project: str) -> dict[str, tuple[FileStatus, float]]:
+        """Return what files of a project were when they were last found right, and when that was."""
+        known = self._found_right.get(project)
+        if known is None:
+            with suppress(OSError, msgspec.MsgspecError):
+                known = _CHECKED.decode((self.root / _CHECKED_IN / project).read_bytes())
+            known = self._found_right.setdefault(project, known or {})
+        return known
+
+    def _note_checked(self, artifact: Artifact, seen: FileStatus) -> None:
+        known = self._checked(artifact.project)
+        self._found_right[artifact.project] = known = known | {artifact.filename: (seen, time.time())}
+        place = self.root / _CHECKED_IN / artifact.project
+        with suppress(OSError):  # without it a file is read again after a restart
+            place.parent.mkdir(exist_ok=True)
+            _write(place, msgspec.json.encode(known))
+
+    def find_lost(self, project: str, filename: str, sha256: str) -> None:
+        """Raise `PrivateDamaged` where a file is on no page because it is damaged; not where it was taken away."""
+        page = self.written(project)
+        for one in page.artifacts if page is not None else ():
+            if (one.filename, one.sha256) == (filename, sha256) and self.file(one).exists():
+                self.checked(one)
+
     def file(self, artifact: Artifact) -> Path:
         return self.root / artifact.project / artifact.filename
 
     def metadata(self, artifact: Artifact) -> bytes:
-        """Return a wheel's METADATA. Raises `OurFailure`."""
+        """Return a wheel's METADATA as it was promised. Raises `PrivateDamaged`."""
+        place = self.file(artifact).with_name(f"{artifact.filename}.metadata")
         try:
-            return self.file(artifact).with_name(f"{artifact.filename}.metadata").read_bytes()
+            content = place.read_bytes()
         except OSError as error:
-            raise OurFailure(f"{artifact.filename}.metadata can't be read: {error.strerror}") from error
+            raise PrivateDamaged(f"{place} can't be read: {error.strerror}.", hint=_RESTORE) from error
+        if hashlib.sha256(content).hexdigest() != artifact.metadata_sha256:
+            raise PrivateDamaged(f"{place} is damaged.", hint=_RESTORE)
+        return content
 
     def add(self, upload: Upload, now: datetime) -> Artifact:
         """Take a file in; the same one again is as good. Raises `UploadRefused`, `PrivateDamaged`, `OurFailure`."""

@@ -27,6 +27,8 @@ class PrivateState(StrEnum):
     """Shown, and taken only by who asks for just that version (PEP 592)."""
     REMOVED = "removed"
     """On no page; it can be restored."""
+    DAMAGED = "damaged"
+    """Its bytes are others than those that were uploaded: nobody gets them."""
     GONE = "gone"
     """On no page; its bytes aren't there."""
 
@@ -50,6 +52,32 @@ def private_files(private: PrivateFolder, project: str) -> list[PrivateFile]:
             hint=f"There are: {', '.join(private.names) or 'none'}.",
         )
     return [PrivateFile(one, _state(private, one)) for one in page.artifacts]
+
+
+def damaged(private: PrivateFolder, tell: Callable[[str], None]) -> int:
+    """Read all files that are on a page, `tell` what is damaged, and return how many were looked at.
+
+    A file that was taken away on purpose is no damage.
+    """
+    count = 0
+    for project in private.names:
+        try:
+            page = private.written(project)
+        except OurFailure as error:
+            tell(f"{error} {error.hint}")
+            continue
+        for one in page.artifacts if page is not None else ():
+            if not private.file(one).exists():
+                continue
+            count += 1
+            if trouble := private.trouble(one, anew=True):
+                tell(f"{private.file(one)} {trouble}")
+            elif one.metadata_sha256 is not None:
+                try:
+                    private.metadata(one)
+                except OurFailure as error:
+                    tell(str(error))
+    return count
 
 
 def yank(private: PrivateFolder, project: str, which: str, why: str) -> list[str]:
@@ -133,5 +161,7 @@ def _is_meant(artifact: Artifact, which: str) -> bool:
 def _state(private: PrivateFolder, artifact: Artifact) -> PrivateState:
     place = private.file(artifact)
     if place.exists():
+        if private.trouble(artifact):
+            return PrivateState.DAMAGED
         return PrivateState.SHOWN if artifact.yanked is None else PrivateState.YANKED
     return PrivateState.REMOVED if (place.parent / _REMOVED / place.name).exists() else PrivateState.GONE

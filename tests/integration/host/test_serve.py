@@ -1147,6 +1147,46 @@ def test_a_private_page_of_an_earlier_version_is_read_and_gets_a_sum(user: User,
     assert page.read_bytes().startswith(b'{"sha256":')
 
 
+@pytest.mark.parametrize("damage", ["byte", "cut", "metadata"])
+def test_a_private_file_that_rots_is_not_handed_on(user: User, index: Simulator, damage: str) -> None:
+    """Neither its size nor its time need tell of it."""
+    options = _private_toy(user)
+    file = user.folder / "private" / "toy" / "toy-9.0-py3-none-any.whl"
+    rotten = file.with_name(f"{file.name}.metadata") if damage == "metadata" else file
+    status, content = rotten.stat(), rotten.read_bytes()
+
+    def verify(code: int) -> str:
+        run = user.run("private", "verify", "--private", "private")
+        assert run.code == code, run.out + run.err
+        return run.out
+
+    with serving(user, *options) as running:
+        path = running.file("toy", file.name) + (".metadata" if damage == "metadata" else "")
+        assert running.get(path).body == content
+        assert "1 looked at, 0 damaged." in verify(0)
+        middle = len(content) // 2
+        with rotten.open("r+b") as stream:
+            stream.seek(middle)
+            stream.write(bytes([content[middle] ^ 1]))
+            if damage == "cut":
+                stream.truncate(middle)
+        os.utime(rotten, ns=(status.st_atime_ns, status.st_mtime_ns))
+        for _ in range(2):
+            assert (answer := running.get(path)).status == 502
+            assert b"from a backup" in answer.body
+            os.utime(file.parent)  # the page is read again
+            running.get("/simple/toy/")
+        assert rotten.name in verify(1)
+        if damage != "metadata":
+            assert "damaged" in user.run("private", "list", "toy", "--private", "private").out
+        rotten.write_bytes(content)
+        os.utime(rotten, ns=(status.st_atime_ns, status.st_mtime_ns))
+        os.utime(file.parent, (1, 1))
+        assert running.get(path).body == content
+        running.process.send_signal(signal.SIGINT)
+        assert rotten.name in running.process.communicate(timeout=60)[1]
+
+
 def test_the_store_alone_and_the_folder_alone_know_private_names(user: User, index: Simulator) -> None:
     options = _private_toy(user)
     shutil.rmtree(user.folder / "private" / "toy")

@@ -96,6 +96,21 @@ def restore(project: str, which: str, folder: Path) -> int:
     return _done("restored", project, folder, lambda private, name: change(private, name, which))
 
 
+@command.command("verify", short_help="Read all that was uploaded.")
+@_FOLDER
+def verify(folder: Path) -> int:
+    """Check every file against the SHA-256 that it was uploaded with, and every page against its sum.
+
+    Nothing is taken away: restore from a backup what is damaged. The exit code is 1 where something is.
+    """
+    from tf_tester.serve.private_changes import damaged
+
+    found: list[str] = []
+    count = damaged(_opened(folder), found.append)
+    say([*found, f"{count} looked at, {len(found)} damaged."])
+    return int(bool(found))
+
+
 @command.command("forget", short_help="Let go of a name whose project is gone.")
 @_PROJECT
 @_FOLDER
