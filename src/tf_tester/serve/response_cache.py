@@ -8,6 +8,7 @@ This knows something of how aiohttp's handler of a connection works: that it wai
 """
 
 import asyncio
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -127,6 +128,15 @@ class CachingServer(web.Server):
     def __call__(self) -> RequestHandler:
         return _Connection(self, self._quick, loop=asyncio.get_running_loop(), **self._more)
 
+    def close_idle(self, share: float) -> int:
+        """Close this part of the idle connections, those that have been idle for longest; return how many."""
+        idle = [one for one in self.connections if isinstance(one, _Connection) and one.idle_until is not None]
+        idle.sort(key=lambda one: one.idle_until or 0.0)
+        longest = idle[: math.ceil(len(idle) * share)]
+        for one in longest:
+            one.force_close()
+        return len(longest)
+
 
 class _Connection(RequestHandler):
     """One connection. Once something came on it that isn't whole requests without bodies, it is aiohttp's for good."""
@@ -137,6 +147,12 @@ class _Connection(RequestHandler):
         self._plain = True
         self.raw: bytes | None = None
         """Of the request that is being answered, where nothing else has come."""
+
+    @property
+    def idle_until(self) -> float | None:
+        """When it is closed, by the loop's clock, unless a whole request comes; None: one is being answered."""
+        idle = self._waiter is not None and not self._waiter.done()
+        return self._next_keepalive_close_time if idle else None
 
     def data_received(self, data: bytes) -> None:
         self._plain = self._plain and _is_plain(data)

@@ -1,7 +1,9 @@
 """The application behind a port: one process, or several workers that share it."""
 
 import asyncio
+import errno
 import logging
+import math
 import os
 import signal
 import socket
@@ -13,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -24,6 +27,7 @@ from tf_tester.errors import ConfigError, UsageError
 from tf_tester.given_files import read_given
 from tf_tester.serve.app import App, ServedIndex
 from tf_tester.serve.response_cache import CachingServer
+from tf_tester.serve.responses import log
 
 _THREADS = 16
 """Pages that are read, rendered and packed at once."""
@@ -35,6 +39,15 @@ _WAITING = 4096
 """Connections that the system holds until they are taken."""
 _ENDING = () if os.name == "nt" else (signal.SIGINT, signal.SIGTERM)
 """Signals that end it in good order; on Windows Ctrl-C is an exception."""
+_IDLE = 75.0
+"""Seconds after which a connection is closed that has asked nothing, or not to the end; proxies wait for a minute."""
+_TAKEN_AT_ONCE = 64
+"""Connections that are taken before anybody is answered; where there are no descriptors it tries as often in vain."""
+_ASKED_BY = 0.1
+"""Seconds in which who has just come asks, before idle connections make room."""
+_TELLS_EVERY = 60.0
+"""Seconds for which it isn't told again that no connection can be taken."""
+_NO_MORE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _LAST_ANSWERS = 25.0
 """Seconds that answers under way have when it is told to end."""
 _CUT_OFF = 1.0
@@ -153,12 +166,16 @@ async def _serve(
         end()
     logger = logging.getLogger("tf_tester.serve.http")
     logger.addFilter(_is_ours)
-    server = CachingServer(app, app.quick, access_log=None, logger=logger, auto_decompress=False)
+    server = CachingServer(
+        app, app.quick, access_log=None, logger=logger, auto_decompress=False, keepalive_timeout=_IDLE
+    )
+    loop.set_exception_handler(_Exhaustion(server, listener).heard)
     runner = web.ServerRunner(server, shutdown_timeout=_CUT_OFF)
     await runner.setup()
-    site = web.SockSite(runner, listener, ssl_context=tls, backlog=_WAITING)
+    site = web.SockSite(runner, listener, ssl_context=tls, backlog=_TAKEN_AT_ONCE)
     try:
         await site.start()
+        listener.listen(_WAITING)  # asyncio has but one number for both
         ready()
         await over.wait()
         await site.stop()
@@ -167,13 +184,46 @@ async def _serve(
         await runner.cleanup()
 
 
+class _Exhaustion:
+    """What is done where no connection can be taken any more: idle ones make room, and that is told now and then."""
+
+    def __init__(self, server: CachingServer, listener: socket.socket) -> None:
+        self._server = server
+        self._listener = listener
+        self._told = -math.inf
+        self._room: asyncio.TimerHandle | None = None
+
+    def heard(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Hear of what the loop has to tell; asyncio tries to take connections again a second later."""
+        error = context.get("exception")
+        if isinstance(error, OSError) and error.errno in _NO_MORE and "accept" in context["message"]:
+            if self._room is None:  # those that were taken just now are to ask first
+                self._room = loop.call_later(_ASKED_BY, self._make_room, loop, error)
+        elif not isinstance(error, ValueError) or self._listener.fileno() >= 0:  # else it tries though that is closed
+            loop.default_exception_handler(context)
+
+    def _make_room(self, loop: asyncio.AbstractEventLoop, error: OSError) -> None:
+        self._room = None
+        closed = self._server.close_idle(0.5)
+        if loop.time() - self._told >= _TELLS_EVERY:
+            self._told = loop.time()
+            log.warning(
+                "no connection can be taken (%s): %d that were idle are closed. Let it have more files "
+                "(LimitNOFILE=, ulimit -n); this is told once a minute",
+                error.strerror,
+                closed,
+            )
+
+
 async def _end_answers(server: CachingServer, at_once: asyncio.Event) -> None:
     """Let answers under way end, for so long and until it is to end at once."""
     await asyncio.sleep(0)  # requests that have just come are begun
+    server.close_idle(1.0)
     server.pre_shutdown()
     with suppress(TimeoutError):
         async with asyncio.timeout(_LAST_ANSWERS):
             while server.connections and not at_once.is_set():
+                server.close_idle(1.0)  # aiohttp would leave them open
                 with suppress(TimeoutError):
                     await asyncio.wait_for(at_once.wait(), 0.05)
 

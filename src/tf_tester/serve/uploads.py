@@ -5,11 +5,12 @@ Source: the public index's documentation of its upload API.
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError, PayloadEncodingError
@@ -23,6 +24,9 @@ from tf_tester.serve.responses import GONE, Response, log, text_response
 _LONGEST_FIELD = 1 << 20
 """Bytes: descriptions are long."""
 _MOST_FIELDS = 1000
+_SILENCE = 60.0
+"""Seconds for which an upload may bring nothing."""
+_T = TypeVar("_T")
 _WANTED = (":action", "protocol_version", "name", "version", "sha256_digest")
 
 
@@ -59,7 +63,8 @@ async def receive(
         whole = Upload(place, upload.filename, project, upload.sha256, upload.size)
         await loop.run_in_executor(executor, private.add, whole, now())
     except UploadRefused as error:
-        return text_response(error.status, str(error)), ""
+        rest = {"connection": "close"} if error.status == 408 else {}
+        return text_response(error.status, str(error), **rest), ""
     except PrivateDamaged as error:
         log.warning("%s", printable(f"an upload is refused: {error} {error.hint}"))
         return text_response(502, f"{error} {error.hint}", connection="close"), ""
@@ -80,7 +85,7 @@ async def _read_form(request: web.BaseRequest, place: Path, largest: int) -> tup
     try:
         reader = await request.multipart()
         count = 0
-        while (part := await reader.next()) is not None:
+        while (part := await _brought(reader.next())) is not None:
             count += 1
             if not isinstance(part, BodyPartReader) or count > _MOST_FIELDS:
                 raise UploadRefused("This form can't be read.")
@@ -98,9 +103,18 @@ async def _read_form(request: web.BaseRequest, place: Path, largest: int) -> tup
     return told, upload
 
 
+async def _brought(coming: Awaitable[_T]) -> _T:
+    """Return what comes. Raises `UploadRefused` where nothing does."""
+    try:
+        async with asyncio.timeout(_SILENCE):
+            return await coming
+    except TimeoutError as error:
+        raise UploadRefused(f"Nothing has come for {_SILENCE:.0f} seconds.", status=408) from error
+
+
 async def _read_field(part: BodyPartReader) -> bytes:
     value = bytearray()
-    while chunk := await part.read_chunk():
+    while chunk := await _brought(part.read_chunk()):
         value += chunk
         if len(value) > _LONGEST_FIELD:
             raise UploadRefused(f"A field is longer than {_LONGEST_FIELD} bytes.", status=413)
@@ -111,7 +125,7 @@ async def _read_file(part: BodyPartReader, place: Path, largest: int) -> Upload:
     digest, size = hashlib.sha256(), 0
     loop = asyncio.get_running_loop()
     with place.open("xb") as stream:
-        while chunk := await part.read_chunk(1 << 18):
+        while chunk := await _brought(part.read_chunk(1 << 18)):
             size += len(chunk)
             if size > largest:
                 raise UploadRefused(f"Files may have {largest} bytes at the most.", status=413)
