@@ -14,6 +14,7 @@ GROUPS = """
 [dependency-groups]
 dev = ["wheelset", {include-group = "more"}]
 more = ["gear<3"]
+test = ["wheelset", "pytest-late>=2", "PyTest_Gone>=2; python_version >= '3'"]
 """
 
 
@@ -71,6 +72,28 @@ def test_extras_and_groups_of_the_project_are_installed(user: User, index: Simul
     assert "mine requires toy<" not in run.out
     run = user.run("test", "check.py", "--versions", "2.0", "--group", "absent")
     assert (run.code, "dev, more" in run.err) == (2, True), run.err
+
+
+def test_test_tools_of_a_group_or_an_extra_are_of_no_era(user: User, index: Simulator) -> None:
+    for name, version, day in [
+        ("wheelset", "1.0", "2020-01-01"),
+        ("wheelset", "2.0", "2025-01-01"),
+        ("pytest-late", "1.0", "2020-01-01"),
+        ("pytest-late", "2.0", "2025-01-01"),
+        ("pytest-gone", "1.0", "2025-01-01"),
+        ("pytest-more", "3.0", "2025-01-01"),
+    ]:
+        index.add_wheel(*make_wheel(name, version), upload_time=f"{day}T00:00:00Z")
+    project(user, "mine", "0.1", requires=["pytest-more>=3; extra == 'fast'"], extras=["fast"])
+    user.write("check.py", "import mine, pytest_late, pytest_more\n")
+    words = ["--versions", "2.0", "--project", ".[fast]", "--group", "test"]
+    run = user.run("test", "check.py", *words)
+    assert (run.code, run.outcomes()) == (0, {"2.0": "pass"}), run.out
+    own = {"pytest-late": "2.0", "pytest-gone": "1.0", "pytest-more": "3.0"}
+    assert versions_in(run) == {"toy": "2.0", "gear": "2.0", "mine": "0.1", "wheelset": "1.0"} | own
+    told = " ".join(run.out.split())
+    assert "Gone>=2" in told and "that can't be had here, any version is taken" in told
+    assert user.run("lock", "check.py", *words).code == 0
 
 
 def test_a_project_above_may_be_named(user: User) -> None:

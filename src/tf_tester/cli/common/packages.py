@@ -10,6 +10,7 @@ from packaging.utils import canonicalize_name
 from tf_tester.cli.common.given_places import check_links, check_project, check_reference
 from tf_tester.core.config.settings import Settings
 from tf_tester.core.index.links import display_url
+from tf_tester.core.select.pytest_wanted import is_test_tool
 from tf_tester.core.text.parsing import parse_toml
 from tf_tester.core.text.places import seen_from
 from tf_tester.core.text.sizes import count_text
@@ -117,11 +118,13 @@ def with_packages(trial: Trial, settings: Settings) -> Trial:
         check_project(project, "--project")
     named = [text for text in settings.with_ if not is_direct(text)]
     placed = [direct_reference(text, Path.cwd()) for text in settings.with_ if is_direct(text)]
+    of_groups = _of_groups(settings.group, project)
     for reference, place in (*((one, "--with") for one in placed), *found.direct_places):
         check_reference(reference, place)
     return replace(
         trial,
-        requirements=(*named, *found.requirements, *_of_groups(settings.group, project)),
+        requirements=(*named, *found.requirements, *(text for text in of_groups if not is_test_tool(text))),
+        test_tools=tuple(text for text in of_groups if is_test_tool(text)),
         direct=tuple(dict.fromkeys((*(one for one in placed if one.name != package), *found.direct))),
         pre=found.pre,
         places=found.places,

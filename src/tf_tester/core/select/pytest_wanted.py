@@ -4,10 +4,12 @@ The newest pytest breaks suites that say `pytest<9`: who runs them gets what the
 """
 
 import configparser
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from packaging.requirements import InvalidRequirement
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 from tf_tester.core.select.pytest_settings import FILES, settings_in
 from tf_tester.core.text.parsing import parse_requirement, parse_toml
@@ -38,6 +40,73 @@ def pytest_wanted(files: Mapping[str, str]) -> tuple[str, ...]:
             found.append(f"pytest>={settings.minversion}")
         found += _of_pytest(_lines(name, text))
     return tuple(dict.fromkeys(found))
+
+
+def is_test_tool(requirement: str) -> bool:
+    """Return whether a requirement is on pytest or a plugin of it, which are of no era.
+
+    >>> [is_test_tool(text) for text in ("PyTest>=9", "pytest_cov", "coverage", "pytester")]
+    [True, True, False, False]
+    """
+    name = _canonical(parse_requirement(requirement).name)
+    return name == "pytest" or name.startswith("pytest-")
+
+
+def any_version(requirement: str) -> str:
+    """Return a requirement that every version satisfies.
+
+    >>> any_version("pytest-cov[toml]>=7; python_version > '3'")
+    'pytest-cov[toml]; python_version > "3"'
+    """
+    found = parse_requirement(requirement)
+    found.specifier = SpecifierSet()
+    return str(found)
+
+
+def without_test_tools(
+    metadata: bytes, extras: Collection[str], markers: Mapping[str, str]
+) -> tuple[bytes, tuple[str, ...]]:
+    r"""Return METADATA whose extras require no test tools, and those of some `extras` where `markers` hold.
+
+    >>> of_extras = b"Requires-Dist: pytest>=9; extra == 'test'\nRequires-Dist: tool[test]; extra == 'dev'\n"
+    >>> without_test_tools(b"Name: tool\n" + of_extras, ["dev"], {})
+    (b"Name: tool\nRequires-Dist: tool[test]; extra == 'dev'\n", ('pytest>=9',))
+    """
+    head, separator, body = metadata.partition(b"\n\n")
+    lines = head.split(b"\n")
+    of_extras = {line: found for line in lines if (found := _of_an_extra(line)) is not None}
+    own = next((_canonical(line[5:].decode().strip()) for line in lines if line.lower().startswith(b"name:")), "")
+    asked = set(map(_canonical, extras))
+
+    def held() -> list[Requirement]:
+        return [
+            one
+            for one in of_extras.values()
+            if one.marker and any(one.marker.evaluate({**markers, "extra": extra}) for extra in asked)
+        ]
+
+    # An extra may stand for others of its project.
+    while more := {_canonical(extra) for one in held() if _canonical(one.name) == own for extra in one.extras} - asked:
+        asked |= more
+    tools = [str(one).partition(";")[0].strip() for one in held() if is_test_tool(one.name)]
+    kept = [line for line in lines if line not in of_extras or not is_test_tool(of_extras[line].name)]
+    return b"\n".join(kept) + separator + body, tuple(dict.fromkeys(tools))
+
+
+def _canonical(name: str) -> str:
+    return str(canonicalize_name(name))
+
+
+def _of_an_extra(line: bytes) -> Requirement | None:
+    """Return what a line of METADATA requires for an extra alone."""
+    key, _, text = line.decode("utf-8", "replace").partition(":")
+    if key.strip().lower() != "requires-dist":
+        return None
+    try:
+        found = parse_requirement(text.strip())
+    except InvalidRequirement:
+        return None
+    return found if found.marker is not None and "extra" in str(found.marker) else None
 
 
 def _lines(name: str, text: str) -> Sequence[str]:

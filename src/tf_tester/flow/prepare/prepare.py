@@ -1,9 +1,9 @@
 """From a planned cell to an environment: lock, fetch, unpack, make."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor as Pool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from tf_tester.core.index.era import majors_until, release_date
 from tf_tester.core.outcome.owners import YOURS, InstalledFiles
 from tf_tester.core.select.markers import markers_of
 from tf_tester.core.select.placeholders import placeholder_asked
+from tf_tester.core.select.pytest_wanted import any_version, without_test_tools
 from tf_tester.core.text.parsing import parse_requirement
 from tf_tester.core.wheel.unsatisfied import is_demanded
 from tf_tester.core.wheel.wheel_rules import extras_of, same_version, without_requirement
@@ -80,7 +81,12 @@ class LockPolicy(Struct, frozen=True):
     @property
     def wanted(self) -> tuple[str, ...]:
         """Return the tools as they are asked for first."""
-        return (*self.tools, *(self.preferred if "pytest" in self.tools else ()))
+        return (*self.tools, *self.preferred_tools)
+
+    @property
+    def preferred_tools(self) -> tuple[str, ...]:
+        """Return what the project's own files ask of the tools that there are."""
+        return self.preferred if "pytest" in self.tools else ()
 
 
 _AS_ASKED = LockPolicy()
@@ -138,7 +144,7 @@ class Preparer:
         preparation.remarks += lock.remarks
         preparation.remarks += self._twice(lock)
         preparation.remarks += self._forbidden(planned.cell.version, interpreter)
-        if self._policy.tools:
+        if self._policy.tools or self.test_tools(interpreter):
             tools, tools_known = self._tool_lock(preparation, lock)
             lock, known = _joined(lock, tools, preparation.remarks), known and tools_known
         self._check_hashes(lock)
@@ -214,6 +220,10 @@ class Preparer:
         project = self._project(preparation.interpreter)
         direct = (one.text for one in self._trial.direct)
         return (*self._trial.requirements, *direct, *(self._needs_of(*project) if project is not None else ()))
+
+    def test_tools(self, interpreter: Interpreter) -> tuple[str, ...]:
+        """Return the test runner and plugins that groups and extras of the user's project require on a Python."""
+        return (*self._trial.test_tools, *self._project_apart(interpreter)[1])
 
     def _given(self, preparation: Preparation, lock: Lock) -> Lock:
         """Return a given lock with the user's own project as it is now, and the test runner where it has none."""
@@ -309,28 +319,41 @@ class Preparer:
 
     def _tool_lock(self, preparation: Preparation, lock: Lock) -> tuple[Lock, bool]:
         """Return the test runner that fits beside the lock; only where none does, one that changes it."""
-        wanted = self._policy.wanted
+        of_project = self.test_tools(preparation.interpreter)
         question = Question(
-            requirements=wanted,
+            requirements=(),
             interpreter=preparation.interpreter,
             resolution=Resolution.LATEST,
             cutoff=None,
-            constraints=tuple(f"{pin.name}=={pin.version}" for pin in lock.pins),
             local=tuple(one for one, _ in self._local(preparation.interpreter)),
             good_for=timedelta() if self._policy.anew else _TOOL,
+            allow_build=self._selection.allow_build,
         )
-        own = {canonicalize_name(pin.name) for pin in lock.pins}
-        if wanted != self._policy.tools and "pytest" not in own:
-            try:
-                return self._services.provisioning.resolver.lock(question)
-            except Unresolvable:
-                asked = " and ".join(self._policy.preferred)
-                preparation.remarks.append(f"the project asks for {asked}: that can't be had here, any pytest is taken")
-        question = replace(question, requirements=self._policy.tools)
+        under_test = {one.name for one in preparation.planned.cell.requirements}
+        pinned = {str(canonicalize_name(pin.name)): f"{pin.name}=={pin.version}" for pin in lock.pins}
+        kept = [text for name, text in pinned.items() if name in under_test]
+
+        def answer(requirements: Iterable[str], constraints: Iterable[str]) -> tuple[Lock, bool]:
+            # What the user's files say of whatever is installed holds for what the project asks for by name.
+            limits = (*constraints, *(self._trial.constraints if of_project else ()))
+            asked = replace(question, requirements=(*self._policy.tools, *requirements), constraints=limits)
+            return self._services.provisioning.resolver.lock(asked)
+
+        wanted = (*(() if "pytest" in pinned else self._policy.preferred_tools), *of_project)
+        if wanted:
+            # A group or an extra was asked for: what it says outweighs what else is of the era.
+            for constraints in (pinned.values(), kept) if of_project else (pinned.values(),):
+                with suppress(Unresolvable):
+                    return answer(wanted, constraints)
+            asked = " and ".join(dict.fromkeys(text for text in wanted if any_version(text) != text))
+            taken = "any version is" if set(map(_project_of, wanted)) != {"pytest"} else "any pytest is"
+            if asked:
+                preparation.remarks.append(f"the project asks for {asked}: that can't be had here, {taken} taken")
+        loose = tuple(map(any_version, of_project))
         try:
-            return self._services.provisioning.resolver.lock(question)
+            return answer(loose, pinned.values())
         except Unresolvable:
-            return self._services.provisioning.resolver.lock(replace(question, constraints=()))
+            return answer(loose, kept)
 
     def _forbidden(self, version: str, interpreter: Interpreter) -> list[str]:
         """Return a remark on each that doesn't allow this version on this Python: it is tested all the same."""
@@ -345,11 +368,20 @@ class Preparer:
         ]
 
     def _project(self, interpreter: Interpreter) -> tuple[Pin, bytes] | None:
-        """Return the user's own project as a pin and its METADATA, built once for each Python that needs it."""
+        """Return the user's own project as a pin and its METADATA, built once for each Python that needs it.
+
+        Its extras require no test tools: these are resolved by themselves.
+        """
+        return self._project_apart(interpreter)[0]
+
+    def _project_apart(self, interpreter: Interpreter) -> tuple[tuple[Pin, bytes] | None, tuple[str, ...]]:
+        """Return the project without the test tools of its extras, and those of the extras that were asked for."""
         if self._trial.project is None:
-            return None
+            return None, ()
         with self._project_lock:
-            return self._services.provisioning.projects.project_wheel(self._trial.project, interpreter)
+            pin, metadata = self._services.provisioning.projects.project_wheel(self._trial.project, interpreter)
+        apart, tools = without_test_tools(metadata, self._trial.extras, markers_of(interpreter))
+        return (pin, apart), tools
 
     def _local(self, interpreter: Interpreter) -> tuple[tuple[LocalWheel, str], ...]:
         """Return the user's own project and what is named by its address, each with how a cell asks for it.

@@ -96,7 +96,7 @@ def make_locks(
                 cell,
                 selection.grace,
                 needs,
-                policy.wanted,
+                tuple(dict.fromkeys((*policy.wanted, *preparer.test_tools(planned.interpreter)))),
                 tuple(sorted(selection.allow_build)),
                 trial.constraints,
                 trial.pre,
