@@ -470,6 +470,13 @@ def test_a_crash_shows_what_the_process_said_last() -> None:
     assert "crash: killed by SIGABRT\n    | free(): invalid pointer\n" in told
 
 
+def test_a_version_without_a_test_that_fails_elsewhere_did_not_run_it() -> None:
+    one, other = (TestRow(f"a.py::{name}", FAIL, exception=PROTOBUF) for name in ("test_one", "test_other"))
+    one = msgspec.structs.replace(one, exception=NO_NAME)
+    text = shown(run({V24: result(V24, FAIL, other), V28: result(V28, FAIL, one, other)}))
+    assert "from 2.8.0 on; not run with 2.4.0" in text
+
+
 def test_the_shell_that_is_advised_has_the_python_that_was_asked_for() -> None:
     events = run({V28: result(V28, FAIL, TestRow("a", FAIL, exception=PROTOBUF))})
     assert "Next: tf-tester shell 2.8.0  #" in shown(events)

@@ -74,7 +74,7 @@ def finding(difference: SharedFailure, report: RunReport) -> FailureFinding:
     row = difference.row
     test = row.id if row is not None else ""
     passing = tuple(cell for cell in report.cells if _passes(cell, test, report))
-    span = _span(cells, passing, report)
+    span = _span(cells, passing, report, test)
     explained = next((one for one in report.explanations if one.cell in cells and one.test in ("", test)), None)
     ended = what_ended(row) if row is not None else difference.headline
     seen = _Seen(row, ended, cells, passing, report, explained is not None)
@@ -281,7 +281,13 @@ def _passes(cell: Cell, test: str, report: RunReport) -> bool:
     return Outcome.PASS in outcomes and outcomes <= {Outcome.PASS, Outcome.SKIP}
 
 
-def _span(cells: Sequence[Cell], passing: Sequence[Cell], report: RunReport) -> str:
+def _left_out(cell: Cell, test: str, report: RunReport) -> bool:
+    """Return whether a cell ended by itself without having run a test, as with --lf, where others failed."""
+    result = report.result(cell)
+    return bool(test and result.tests) and result.outcome is Outcome.FAIL and not rows_of(result, test)
+
+
+def _span(cells: Sequence[Cell], passing: Sequence[Cell], report: RunReport, test: str) -> str:
     """Return where among the versions that ran the failure begins and ends, if it is in one stretch."""
     package = cells[0].package
     ran = [cell for cell in report.cells if cell.package == package and report.result(cell).outcome.ran]
@@ -301,8 +307,11 @@ def _span(cells: Sequence[Cell], passing: Sequence[Cell], report: RunReport) -> 
     bad = {cell.version for cell in ran if report.result(cell).outcome.is_failure_of_the_test}
     without = [one for one in beside if one in good]
     otherwise = [one for one in beside if one in bad - good]
+    unrun = [one for one in otherwise if all(_left_out(cell, test, report) for cell in ran if cell.version == one)]
+    otherwise = [one for one in otherwise if one not in unrun]
     told = [f"not with {' and '.join(without)}"] if without else []
     told += [f"otherwise with {' and '.join(otherwise)}"] if otherwise else []
+    told += [f"not run with {' and '.join(unrun)}"] if unrun else []
     if first == 0:
         where = f"up to {ends}"
     elif last == len(line) - 1:
