@@ -80,6 +80,8 @@ class Trial(Struct, frozen=True):
     """Where the request was made, absolute; relative paths in the test mean this folder."""
     requirements: tuple[str, ...] = ()
     """PEP 508, besides the package under test."""
+    groups: tuple[str, ...] = ()
+    """Dependency groups of the project; what they require is among the requirements and the test tools."""
     test_tools: tuple[str, ...] = ()
     """PEP 508: pytest and plugins of it that dependency groups of the project require; they are of no era."""
     remarks: tuple[str, ...] = ()

@@ -124,6 +124,7 @@ def with_packages(trial: Trial, settings: Settings) -> Trial:
     return replace(
         trial,
         requirements=(*named, *found.requirements, *(text for text in of_groups if not is_test_tool(text))),
+        groups=settings.group,
         test_tools=tuple(text for text in of_groups if is_test_tool(text)),
         direct=tuple(dict.fromkeys((*(one for one in placed if one.name != package), *found.direct))),
         pre=found.pre,

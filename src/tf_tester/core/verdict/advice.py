@@ -98,6 +98,9 @@ def shell_command(cell: Cell, report: RunReport, default_package: str = "") -> s
         return ""
     if cell.resolution is not Resolution.ERA:
         words += ["--resolve", str(cell.resolution)]
+    words += [f"--group {_quoted(str(group))}" for group in trial.get("groups") or ()]
+    selection = report.request.get("selection") or {}
+    words += [f"--allow-build {_quoted(str(name))}" for name in sorted(selection.get("allow_build") or ())]
     listed = trial.get("listed") or ()
     words += [f"--requirements {_quoted(str(file))}" for file in trial.get("files") or ()]
     besides = (one.text for one in cell.besides)
