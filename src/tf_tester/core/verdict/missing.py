@@ -146,7 +146,7 @@ def lacking(report: RunReport) -> tuple[str, ...]:
         for cell in report.cells
         for row in report.result(cell).tests
         if row.outcome.is_failure_of_the_test
-        for sentence in _of(row, report.packages, report.result(cell).remarks)
+        for sentence in _of(row, report, cell)
     )
     return tuple(found)[:_MOST]
 
@@ -160,10 +160,11 @@ def lacked_by(row: TestRow, report: RunReport, cell: Cell) -> str:
     raised = row.exception
     modules = missing_modules(raised.type, raised.message) if raised is not None else []
     own = (remark for remark in remarks if any(is_own_module(name, remark) for name in modules))
-    return next(chain(own, _of(row, report.packages, remarks)), "")
+    return next(chain(own, _of(row, report, cell)), "")
 
 
-def _of(row: TestRow, packages: tuple[str, ...], remarks: tuple[str, ...]) -> Iterator[str]:
+def _of(row: TestRow, report: RunReport, cell: Cell) -> Iterator[str]:
+    packages, remarks = report.packages, report.result(cell).remarks
     text = row.exception.message if row.exception is not None else row.reason
     if row.exception is not None and row.exception.type in ("ModuleNotFoundError", "ImportError"):
         for whole in re.findall(_MODULE, text):
@@ -202,7 +203,10 @@ def _of(row: TestRow, packages: tuple[str, ...], remarks: tuple[str, ...]) -> It
         yield "--with 'pytest>=7' may bring a pytest that goes with this Python, and so does an older --python"
     yield from _of_an_earlier_pytest(f"{row.exception.type if row.exception is not None else ''}: {text}")
     if _ASYNC in text:
-        yield "--with pytest-asyncio runs async tests"
+        # Where the plugin is there, only tests with its mark are its own.
+        lock = report.locks.get(cell.name)
+        there = lock is not None and any(pin.name == "pytest-asyncio" for pin in lock.pins)
+        yield "-- --asyncio-mode=auto runs async tests" if there else "--with pytest-asyncio runs async tests"
 
 
 def _unset_variables(row: TestRow, text: str) -> Iterator[str]:

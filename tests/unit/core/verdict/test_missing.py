@@ -7,7 +7,7 @@ from tf_tester.core.outcome.report import RunReport
 from tf_tester.core.select.own_modules import own_module
 from tf_tester.core.verdict.missing import lacking
 from tf_tester.model.cell import Cell
-from tf_tester.model.lock import Resolution
+from tf_tester.model.lock import Lock, Pin, Resolution
 from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow
 
 REST = "--env MY_KEY passes yours on: tests have only what is given so"
@@ -54,6 +54,14 @@ def test_files_of_one_name_are_told_to_be_the_reason() -> None:
 
 def told(*rows: TestRow) -> tuple[str, ...]:
     return lacking(RunReport(cells=(CELL,), results={CELL.name: CellResult(CELL.name, Outcome.FAIL, tests=rows)}))
+
+
+def test_async_tests_beside_their_plugin_need_its_mode() -> None:
+    row = TestRow("t", Outcome.FAIL, ExceptionFact("Failed", "async def functions are not natively supported."))
+    lock = Lock("3.8.1", Resolution.ERA, None, (Pin("pytest-asyncio", "1.0", "p.whl", "ab" * 32, 3, url=""),))
+    results = {CELL.name: CellResult(CELL.name, Outcome.FAIL, tests=(row,))}
+    report = RunReport(cells=(CELL,), results=results, locks={CELL.name: lock})
+    assert lacking(report) == ("-- --asyncio-mode=auto runs async tests",)
 
 
 def module(name: str) -> TestRow:
