@@ -110,6 +110,9 @@ def test_ends_that_are_not_what_they_are_said_to_be_are_an_error(line: User) -> 
     run = line.run("bisect", "check.py", "--good", "3.8", "--bad", "3.11")
     assert run.code == 2
     assert "toy 3.8 is bad, not good: AttributeError" in run.err
+    assert "Name ends that differ" in run.err
+    run = line.run("bisect", "check.py", "--good", "3.11", "--bad", "3.0")
+    assert (run.code, "Swap --good and --bad" in run.err) == (2, True), run.err
     run = line.run("bisect", "check.py", "--good", "3.0", "--bad", "3.11", "--failure", "KeyError")
     assert run.code == 2
     assert "toy 3.11 can't be tested here: AttributeError" in run.err

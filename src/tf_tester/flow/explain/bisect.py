@@ -130,6 +130,7 @@ def _check_ends(project: str, ends: Sequence[Probe], prober: Prober, *, good_is_
     That is `UsageError`, and of one that could not run an error with the exit code of the reason.
     """
     wanted = (Mark.GOOD, Mark.BAD) if good_is_older else (Mark.BAD, Mark.GOOD)
+    swapped = tuple(end.mark for end in ends) == wanted[::-1]
     for end, expected in zip(ends, wanted, strict=True):
         name, why = f"{project} {end.version}", (end.summary or end.outcome).rstrip(".")
         if end.mark is expected:
@@ -143,7 +144,9 @@ def _check_ends(project: str, ends: Sequence[Probe], prober: Prober, *, good_is_
             )
         raise UsageError(
             f"{name} is {end.mark}, not {expected}: {why}.",
-            hint="Name ends that differ; --all-transitions looks at every version between them.",
+            hint="Swap --good and --bad: the other end is the one that passes, or fails, as this one was to."
+            if swapped
+            else "Name ends that differ; --all-transitions looks at every version between them.",
         )
 
 
