@@ -12,8 +12,8 @@ from tf_tester.errors import TfTesterError
 
 SOURCE = Path(tf_tester.__file__).parent
 OF_ONE_PACKAGE = {"transfer/trouble.py": ["Trouble"], "execute/probe_child.py": ["Refused"]}
-OF_ONE_PACKAGE |= {"harness/runners/notebook.py": ["NotANotebook"]}
-"""The last two are of programs of their own."""
+OF_ONE_PACKAGE |= {"flow/grid/products.py": ["ProductRefused"], "harness/runners/notebook.py": ["NotANotebook"]}
+"""The last one and `Refused` are of programs of their own."""
 
 
 def drawn() -> dict[str, str]:

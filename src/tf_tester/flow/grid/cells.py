@@ -91,7 +91,7 @@ class GridCells:
             saved_by.clear()
             values.clear()
             with self._scratch(run) as scratch:
-                root = ScratchFolders(scratch, in_memory=False).root
+                root = ScratchFolders(scratch, in_memory=False).cwd
                 place = root / "products"
                 jobs = (self._request.saving(place, planned.cell, root / "values"),)
                 services = run.services
@@ -138,7 +138,7 @@ class GridCells:
     ) -> tuple[TrialResult, tuple[RecordedNumbers, ...]]:
         product = serving.product
         with self._scratch(run) as scratch:
-            root = ScratchFolders(scratch, in_memory=False).root
+            root = ScratchFolders(scratch, in_memory=False).cwd
             if run.services.execution.sandbox.copies:
                 folder = self._products.folder_of(product)
                 shown: tuple[Path, ...] = (folder,)

@@ -58,7 +58,7 @@ def compare(pairs: Sequence[Comparison], candidates: Sequence[Candidate], number
         services = chosen.run.services
         scratch = services.run.workplace / f"scratch-compare-{number}"
         try:
-            folder = ScratchFolders(scratch, in_memory=False).root / "compared"
+            folder = ScratchFolders(scratch, in_memory=False).cwd / "compared"
             order = _order(pairs, folder, services.storage.blobs)
             script = services.execution.harness.parent / "compare_values.py"
             command = (str(environment.python), str(script), str(order))

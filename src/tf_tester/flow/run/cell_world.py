@@ -75,7 +75,7 @@ class ScratchFolders(Struct, frozen=True):
     def make(self) -> None:
         """Make the folders."""
         for folder in (self.home, self.temporary, self.variable_temporary, self.cwd, self.caught):
-            folder.mkdir(parents=True)
+            folder.mkdir(parents=True, exist_ok=True)
         for folder in (self.temporary, self.variable_temporary):
             folder.chmod(0o1777)
 
