@@ -136,6 +136,15 @@ def test_tests_within_the_package_are_a_part_of_it_where_pytest_finds_them_by_it
     assert (run.code, run.outcomes()) == (0, {"2.0": "pass"}), run.out
 
 
+def test_sources_without_what_only_the_build_makes_are_told(user: User, with_pytest: None) -> None:
+    project(user, "mine", "0.1")
+    user.write("mine/test_it.py", "import mine.built\ndef test_it(): assert mine.built.YES\n")
+    run = user.run("test", "mine/test_it.py", "--versions", "2.0", "--project", ".")
+    told = " ".join(run.out.split())
+    assert (run.code, "tests outside of mine get what was built" in told) == (1, True), run.out
+    assert "--pythonpath" not in told
+
+
 def test_doctests_of_the_package_import_it_from_where_they_lie(user: User, with_pytest: None) -> None:
     project(user, "mine", "0.1")
     user.write("mine/parts.py", '"""\n>>> from mine import MAJOR\n>>> MAJOR\n99\n"""\n')

@@ -36,6 +36,14 @@ def own_module(name: str, folder: str) -> str:
     )
 
 
+def own_sources(name: str, folder: str) -> str:
+    """Return the remark on a package of the user's whose sources were imported, and lack what its build makes."""
+    return (
+        f"the module {name} is yours, in {folder}: tests that lie in its sources import these, which lack what the "
+        f"build of --project makes; tests outside of {name} get what was built"
+    )
+
+
 def is_own_module(name: str, remark: str) -> bool:
     """Tell whether a remark is that on a module."""
     return remark.startswith(f"the module {name} is yours, in ")

@@ -31,7 +31,7 @@ from tf_tester.core.outcome.sandboxed import (
 )
 from tf_tester.core.outcome.tracebacks import what_ended
 from tf_tester.core.replay.hidden import missed
-from tf_tester.core.select.own_modules import folder_of_module, missing_modules, own_module
+from tf_tester.core.select.own_modules import folder_of_module, missing_modules, own_module, own_sources
 from tf_tester.core.select.runner import Runner
 from tf_tester.core.text.places import replaced
 from tf_tester.core.text.sizes import count_text
@@ -332,7 +332,10 @@ def _about_own_modules(rows: Sequence[TestRow], files: UserFiles) -> Iterator[st
         folder = folder_of_module(name, paths)
         if folder is not None:
             shown = os.path.relpath(folder, files.trial.cwd)
-            yield own_module(name, shown)
+            project = files.trial.project
+            is_built = project is not None and Path(folder).is_relative_to(project)
+            is_part = any(f"No module named '{name}." in one.message for one in raised)
+            yield own_sources(name, shown) if is_built and is_part else own_module(name, shown)
 
 
 def _never_imported(stage: _Stage) -> str:
