@@ -177,7 +177,9 @@ def _of(row: TestRow, report: RunReport, cell: Cell) -> Iterator[str]:
             elif known:
                 yield f"--with {_quoted(known)} brings the module {module}"
             elif module.replace("_", "-") not in packages:
-                yield f"--with {module} may bring the module {module}; of your own it is found with --pythonpath FOLDER"
+                # A distribution of the module's name may not exist, or be somebody's trap: none is advised unseen.
+                where = f"the module {module} may be yours: --pythonpath FOLDER finds it"
+                yield f"{where}; else --with takes the distribution that brings it"
     for name in dict.fromkeys(_unset_variables(row, text)):
         sets = f"--env {name}=VALUE sets the variable {name}, --env {name} passes yours on"
         yield f"{sets}: tests have only what is given so"

@@ -124,7 +124,11 @@ def module(name: str) -> TestRow:
             "a/b.py is no program: -- python a/b.py runs it, as the file does before --",
         ),
         (module("pkg_resources"), "--with 'setuptools<81' brings the module pkg_resources"),
-        (module("mine"), "--with mine may bring the module mine; of your own it is found with --pythonpath FOLDER"),
+        (
+            module("mine"),
+            "the module mine may be yours: --pythonpath FOLDER finds it; "
+            "else --with takes the distribution that brings it",
+        ),
         (TestRow("t", Outcome.ERROR, reason="fixture 'mocker' not found"), "--with pytest-mock brings mocker"),
         (
             TestRow(
