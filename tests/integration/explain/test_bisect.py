@@ -106,6 +106,12 @@ def test_another_failure_on_the_way_is_told_and_can_be_passed_over(line: User) -
     assert "something else" not in again.out
 
 
+def test_a_yanked_version_that_is_left_out_is_told(line: User, index: Simulator) -> None:
+    index.add_wheel(*make_wheel("toy", "3.6.5"), upload_time="2022-04-08T00:00:00Z", yanked="broken")
+    run = line.run("bisect", "check.py", "--good", "3.6", "--bad", "3.7")
+    assert "left out, since they are yanked: 3.6.5; --yanked runs them, too" in " ".join(run.out.split()), run.out
+
+
 def test_ends_that_are_not_what_they_are_said_to_be_are_an_error(line: User) -> None:
     run = line.run("bisect", "check.py", "--good", "3.8", "--bad", "3.11")
     assert run.code == 2

@@ -214,6 +214,18 @@ def _one_version(page: ProjectPage, text: str) -> Version:
     return found[0]
 
 
+def _about_yanked(
+    page: ProjectPage, selection: Selection, variant: str, ends: tuple[Version, Version]
+) -> tuple[str, ...]:
+    """Return the remark on versions between the ends that are left out because they are yanked."""
+    if selection.yanked:
+        return ()
+    every = choose(page, Choice("all", pre=selection.pre, yanked=True, variant=variant))
+    ordinary = choose(page, Choice("all", pre=selection.pre, variant=variant))
+    left = [str(one) for one in every if ends[0] < one < ends[1] and one not in ordinary]
+    return (f"left out, since they are yanked: {', '.join(left)}; --yanked runs them, too",) * bool(left)
+
+
 def _line(selection: Selection, trial: Trial, services: Services, request: BisectRequest) -> VersionLine:
     """Return the versions from end to end, each with its cell.
 
@@ -230,11 +242,12 @@ def _line(selection: Selection, trial: Trial, services: Services, request: Bisec
     between = [version for version in ordinary if low < version < high]
     versions = tuple(str(one) for one in sorted({low, high, *between}))
     good_is_older = ends[0] == low
+    remarks = _about_yanked(page, selection, variant, (low, high))
     if over is None:
         selected = select_cells(replace(selection, versions=",".join(versions), last=None), services)
         if len(selected.cells) != len(versions):
             raise UsageError("A version can only be looked at with one Python here.", hint="Give one --python.")
-        return VersionLine(selected.page, selected.cells, versions, selected.remarks, good_is_older)
+        return VersionLine(selected.page, selected.cells, versions, (*selected.remarks, *remarks), good_is_older)
     selected = with_pythons_for_all(select_cells(selection, services), selection, trial, services)
     if len(selected.cells) != 1:
         number = count_text(len(selected.cells), "cell", none="no")
@@ -244,4 +257,4 @@ def _line(selection: Selection, trial: Trial, services: Services, request: Bisec
         )
     held = selected.cells[0]
     cells = tuple(replace(held, cell=held.cell.beside((CellRequirement(over, version),))) for version in versions)
-    return VersionLine(selected.page, cells, versions, selected.remarks, good_is_older)
+    return VersionLine(selected.page, cells, versions, (*selected.remarks, *remarks), good_is_older)
