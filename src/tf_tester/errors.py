@@ -156,7 +156,7 @@ class IsolationUnavailable(OurFailure):
 
 
 class WrongBytes(TfTesterError):
-    """A source gave other bytes than the authority promised; nothing of them was kept."""
+    """A source, or the disk, gave other bytes than were promised; nothing of them was kept, or handed on."""
 
 
 def exit_code_of(error: BaseException) -> int:

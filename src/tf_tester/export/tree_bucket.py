@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from tf_tester.core.index.links import display_url
 from tf_tester.core.index.replica_tree import MANIFEST, SIGNATURE, Manifest, content_type, decode
 from tf_tester.core.text.timed_names import is_timed_name
-from tf_tester.errors import NotAManifest, OurFailure, UsageError
+from tf_tester.errors import NotAManifest, OurFailure, UsageError, WrongBytes
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -170,8 +170,12 @@ class BucketTarget:
     def confirm(self, path: str) -> None:
         pass
 
-    def put_file(self, path: str, content: Path | bytes) -> None:
+    def put_file(self, path: str, content: Path | bytes, sha256: str) -> None:
         with self._errors():
+            if isinstance(content, Path):
+                with content.open("rb") as stream:
+                    if hashlib.file_digest(stream, "sha256").hexdigest() != sha256:
+                        raise WrongBytes(f"{content.name} was damaged on the disk.")
             self._go_on()
             self._put(path, content, _FOR_EVER)
 

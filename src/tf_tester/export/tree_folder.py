@@ -21,7 +21,7 @@ import filelock
 
 from tf_tester.core.index.replica_tree import MANIFEST, SIGNATURE, Manifest
 from tf_tester.core.text.timed_names import is_timed_name
-from tf_tester.errors import OurFailure, UsageError
+from tf_tester.errors import OurFailure, UsageError, WrongBytes
 
 _CURRENT = "current"
 _FILES = "packages"
@@ -110,7 +110,7 @@ class FolderTarget:
         with self._errors():
             os.utime(self._root / path, ns=(_WRITTEN, _WRITTEN))
 
-    def put_file(self, path: str, content: Path | bytes) -> None:
+    def put_file(self, path: str, content: Path | bytes, sha256: str) -> None:
         target = self._root / path
         with self._errors(), _growing(target) as temporary:
             if isinstance(content, bytes):
@@ -119,6 +119,9 @@ class FolderTarget:
                 return  # the store's own: a replica of a terabyte is there once
             else:
                 shutil.copyfile(content, temporary)
+                with temporary.open("rb") as stream:
+                    if hashlib.file_digest(stream, "sha256").hexdigest() != sha256:
+                        raise WrongBytes(f"{target.name} was damaged on the disk.")
                 temporary.chmod(_READ)
             os.utime(temporary, ns=(_WRITTEN, _WRITTEN))
 

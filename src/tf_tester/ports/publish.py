@@ -52,8 +52,11 @@ class TreeTarget(Protocol):
         """Note that a shared file was read, and is right."""
         ...
 
-    def put_file(self, path: str, content: Path | bytes) -> None:
-        """Make a file that generations share; whole or absent."""
+    def put_file(self, path: str, content: Path | bytes, sha256: str) -> None:
+        """Make a file that generations share; whole or absent.
+
+        Raises `WrongBytes` where what is copied, not linked, isn't what its digest says.
+        """
         ...
 
     def add(

@@ -9,6 +9,7 @@ the hash is right. The answers are believed as the store's own would be: a bundl
 damaged on the way is left out and told, and the rest is taken in.
 """
 
+import hashlib
 import io
 import os
 import re
@@ -17,7 +18,7 @@ import zlib
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 import msgspec
 from msgspec import Struct
@@ -59,8 +60,24 @@ class UnpackedBundle(Struct, frozen=True):
     """A sentence on what in it is damaged or missing; empty: nothing."""
 
 
+class _Hashed:
+    """A file whose bytes are hashed as they are read."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.sum = hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        chunk = self._stream.read(size)
+        self.sum.update(chunk)
+        return chunk
+
+
 def write_bundle(target: Path, blobs: Iterable[tuple[str, Path]], answers: Iterable[LedgerAnswer], *, tool: str) -> int:
-    """Make the file, whole or not at all, and return its size in bytes. Raises `OurFailure`."""
+    """Make the file, whole or not at all, and return its size in bytes.
+
+    Raises `WrongBytes`, whose detail is the digest, where a file isn't what its name says, and `OurFailure`.
+    """
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
     chosen = sorted(blobs)
     lines = [_summed(msgspec.json.encode(answer)) for answer in answers]
@@ -71,7 +88,12 @@ def write_bundle(target: Path, blobs: Iterable[tuple[str, Path]], answers: Itera
             archive.addfile(_member(_HEAD, len(head)), io.BytesIO(head))
             for digest, path in chosen:
                 with path.open("rb") as stream:
-                    archive.addfile(_member(f"blobs/{digest}", os.fstat(stream.fileno()).st_size), stream)
+                    hashed = _Hashed(stream)
+                    archive.addfile(
+                        _member(f"blobs/{digest}", os.fstat(stream.fileno()).st_size), cast(IO[bytes], hashed)
+                    )
+                if hashed.sum.hexdigest() != digest:
+                    raise WrongBytes(f"{path} was damaged on the disk.", detail=digest)
             content = b"".join(lines)
             archive.addfile(_member(_ANSWERS, len(content)), io.BytesIO(content))
         with temporary.open("rb+") as stream:

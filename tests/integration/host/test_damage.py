@@ -16,9 +16,10 @@ from tests.integration.conftest import Run, User
 from tests.simulator import Simulator
 from tests.wheels import make_wheel
 from tf_tester.model.host.layer import Layer, Listing
-from tf_tester.ports.store import CheckedLayer
+from tf_tester.ports.store import CheckedFile, CheckedLayer
+from tf_tester.store.digests import status_of
 from tf_tester.store.ledger import Ledger
-from tf_tester.store.memos.table import CHECKED_LAYER, READ_LAYER
+from tf_tester.store.memos.table import CHECKED, CHECKED_LAYER, READ_LAYER
 from tf_tester.store.verifying import _status
 
 TEST = "import toy, gear, helper\nassert (toy.spin(), gear.MAJOR, helper.WORD) == (2, 2, 'right')\n"
@@ -214,6 +215,41 @@ def test_a_damaged_file_is_never_handed_on(used: User, damage: Damage) -> None:
     assert "index promises" not in run.err + run.out  # nobody is blamed for it
     assert _sha256(blob) == blob.name
     assert used.run("cache", "verify").code == 0
+
+
+def rot_unseen(blob: Path, store: Path) -> None:
+    """Change a byte as a disk does it: nothing that the file system tells is another."""
+    _flip_silently(blob)
+    status = blob.stat()
+    with closing(Ledger(store / "ledger.sqlite")) as ledger:
+        ledger.remember(CHECKED, blob.name, CheckedFile(status_of(status), status.st_nlink, time.time()))
+
+
+def test_what_rots_unseen_is_found_while_it_is_copied(used: User) -> None:
+    blob = _blob(used.store, "helper")
+    rot_unseen(blob, used.store)
+    run = used.run("download", "--versions", "2.0", "--with-deps", "-d", "off", "--offline")
+    assert (run.code, "it was damaged on the disk" in run.err + run.out) == (4, True), run.out + run.err
+    assert not list(used.folder.glob("off/*helper*"))
+    assert _delivered(used).code == 0
+    shutil.rmtree(used.folder / "wheels")
+    rot_unseen(blob, used.store)
+    run = _delivered(used)
+    assert (run.code, "it was damaged on the disk" in run.err + run.out) == (0, True), run.out + run.err
+    assert _sha256(blob) == blob.name
+
+
+def test_what_rots_unseen_is_in_no_bundle(used: User) -> None:
+    blob = _blob(used.store, "helper")
+    rot_unseen(blob, used.store)
+    run = used.run("cache", "export", "--versions", "2.0", "--fetch", "all.tar")
+    assert run.code == 0, run.err
+    assert _sha256(blob) == blob.name
+    rot_unseen(blob, used.store)
+    run = used.run("cache", "export", "all.tar")
+    assert run.code == 4, run.out + run.err
+    assert f"{blob} was damaged on the disk." in run.err
+    assert used.run("cache", "export", "all.tar").code == 0
 
 
 @pytest.mark.parametrize("damage", rows(_flip_silently))

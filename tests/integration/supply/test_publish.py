@@ -27,6 +27,7 @@ import uv
 from obstore.store import S3Store
 
 from tests.integration.conftest import Run, User
+from tests.integration.host.test_damage import rot_unseen
 from tests.simulator import Simulator, Status
 from tests.wheels import make_wheel
 
@@ -293,6 +294,21 @@ def test_publishing_again_mends_pages_and_generations(synced: User, index: Simul
     shutil.rmtree((tree / "current").resolve())
     assert " shows " in publish(synced).out
     publish(synced, "--verify", "--deep")
+
+
+def test_what_rots_unseen_is_not_copied_to_another_disk(synced: User) -> None:
+    place = Path(tempfile.mkdtemp(dir="/dev/shm"))
+    try:
+        if place.stat().st_dev == synced.store.stat().st_dev:
+            pytest.skip("there is no other disk")
+        [blob] = [path for path in (synced.store / "blobs").glob("*/*") if b"toy-1.0.dist-info" in path.read_bytes()]
+        content = blob.read_bytes()
+        rot_unseen(blob, synced.store)
+        publish(synced, target=str(place / "tree"))
+        [published] = (place / "tree/packages").glob("*/*/toy-1.0-*.whl")
+        assert published.read_bytes() == blob.read_bytes() == content
+    finally:
+        shutil.rmtree(place)
 
 
 def test_copies_on_another_disk_are_mended_too(synced: User) -> None:

@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from tf_tester.errors import OurFailure, UsageError
+from tf_tester.errors import OurFailure, UsageError, WrongBytes
 from tf_tester.given_files import read_given
 
 SUMS = "SHA256SUMS"
@@ -96,10 +96,11 @@ def holds(file: Path, sha256: str | None) -> bool:
             return hashlib.file_digest(stream, "sha256").hexdigest() == sha256
 
 
-def copy_into(blob: Path, target: Path) -> None:
+def copy_into(blob: Path, target: Path, sha256: str) -> None:
     """Copy a file of the user's own under its name, sharing its blocks with the store's where it can (reflink).
 
-    Not a hard link: whoever edits that edits the store.
+    Not a hard link: whoever edits that edits the store. Raises `WrongBytes` where what was copied isn't what it should
+    be; nothing has the name then.
     """
     with _growing(target) as temporary, blob.open("rb") as origin, temporary.open("wb") as copy:
         try:
@@ -110,6 +111,9 @@ def copy_into(blob: Path, target: Path) -> None:
             shutil.copyfileobj(origin, copy, 1024 * 1024)
         copy.flush()
         os.fsync(copy.fileno())
+        with temporary.open("rb") as stream:
+            if hashlib.file_digest(stream, "sha256").hexdigest() != sha256:
+                raise WrongBytes(f"{target.name} was damaged on the disk.")
 
 
 def write_file(target: Path, text: str) -> None:

@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 from tf_tester.core.select.choose import Choice, choose
 from tf_tester.core.wheel.requirements import requirements_of
 from tf_tester.core.wheel.wheel_rules import same_version
-from tf_tester.errors import DownloadFailed, TfTesterError, UsageError
+from tf_tester.errors import DownloadFailed, StoreError, TfTesterError, UsageError, WrongBytes
 from tf_tester.flow.prepare.services import Packages
 from tf_tester.model.lock import Lock, Pin
 from tf_tester.ports.memory import Needed
@@ -58,9 +58,7 @@ def pack(
     """
     package, versions = wanted
     if versions is None:
-        chosen = packer.blobs()
-        size, answers = packer.write(file, chosen.items(), None, tool)
-        return PackedBundle(len(chosen), answers, size)
+        return _written(file, packer.blobs, None, blobs, packer, tool)
     name = str(canonicalize_name(package))
     page = packages.index.page(name)
     chosen_versions = [str(one) for one in choose(page, Choice(versions, lts=packages.framework.lts))]
@@ -82,14 +80,44 @@ def pack(
     runners = [(key, lock) for key, lock in tools if sum(pin.size or 0 for pin in lock.pins) < _SMALL]
     pins = {pin.sha256: pin for _, lock in (*locks, *runners) for pin in lock.pins}
     own = {pin.sha256 for _, lock in locks for pin in lock.pins}
-    chosen = {d: path for d, pin in pins.items() if (path := _blob(pin, packages, blobs, must=d in own, fetch=fetch))}
     needed = Needed(
         locks=frozenset(key for key, _ in (*locks, *runners)),
         digests=frozenset(pins),
         projects=frozenset(pin.name for pin in pins.values()),
     )
-    size, answers = packer.write(file, chosen.items(), needed, tool)
-    return PackedBundle(len(chosen), answers, size)
+
+    def chosen() -> dict[str, Path]:
+        found = ((digest, _blob(pin, packages, blobs, must=digest in own, fetch=fetch)) for digest, pin in pins.items())
+        return {digest: path for digest, path in found if path is not None}
+
+    return _written(file, chosen, needed, blobs, packer, tool)
+
+
+def _written(
+    file: Path,
+    choose_files: Callable[[], dict[str, Path]],
+    needed: Needed | None,
+    blobs: Blobs,
+    packer: BundleSource,
+    tool: str,
+) -> PackedBundle:
+    """Write what is chosen. What turns out to be damaged is set aside and brought anew, or what is told instead."""
+    chosen = choose_files()
+    damaged: set[str] = set()
+    while True:
+        try:
+            size, answers = packer.write(file, chosen.items(), needed, tool)
+            return PackedBundle(len(chosen), answers, size)
+        except WrongBytes as error:
+            blobs.is_sound(error.detail)  # sets it aside, and tells
+            found = choose_files()
+            if error.detail in damaged or error.detail not in found:
+                raise StoreError(
+                    str(error),
+                    hint="It was set aside: repeat this for what is left, or with --versions and --fetch for all.",
+                ) from error
+            damaged.add(error.detail)
+            chosen = found
 
 
 def _is_needed(name: str, lock: Lock, packages: Packages) -> bool:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from tf_tester.core.index.left_out import without_hash
 from tf_tester.core.locks.lockfile import LockFormat, pylock_text, requirements_text
 from tf_tester.errors import DownloadFailed, NoPython, NoWheel, TfTesterError, UsageError
+from tf_tester.flow.prepare.handing_on import handed_on
 from tf_tester.flow.prepare.pools import interruptible
 from tf_tester.flow.prepare.prepare import Preparation, Preparer
 from tf_tester.flow.prepare.select import select_cells
@@ -36,6 +37,7 @@ from tf_tester.model.lock import Pin
 from tf_tester.model.outcome import Outcome
 from tf_tester.model.request import Selection, Trial
 from tf_tester.ports.fetch import Fetcher
+from tf_tester.ports.store import Blobs
 
 _AT_ONCE = 6
 _T = TypeVar("_T")
@@ -129,7 +131,7 @@ def download(selection: Selection, trial: Trial, services: Services, order: Down
         names = [_lock_name(one, order, alone=len(lists) == 1) for one in lists]
         if not order.force:
             check_replaceable(folder, [SUMS, *(names if order.lock_format is not LockFormat.NONE else ())])
-        files = _delivered(_artifacts(lists), failures, services.packages.fetcher, order, pool)
+        files = _delivered(_artifacts(lists), failures, services, order, pool)
     there = {file.filename for file in files}
     locks = []
     with folder_errors(folder):
@@ -151,7 +153,7 @@ def download_locked(artifacts: Sequence[Artifact], services: Services, order: Do
     if not order.force:
         check_replaceable(order.folder, [SUMS])
     with interruptible(_AT_ONCE, "download", services.run.stop) as pool:
-        files = _delivered(artifacts, failures, services.packages.fetcher, order, pool)
+        files = _delivered(artifacts, failures, services, order, pool)
     return Delivery(tuple(sorted(files, key=lambda file: file.filename)), tuple(failures))
 
 
@@ -175,7 +177,7 @@ def forecast_locked(artifacts: Sequence[Artifact], services: Services, order: Do
 def _delivered(
     artifacts: Sequence[Artifact],
     failures: list[Undelivered],
-    fetcher: Fetcher,
+    services: Services,
     order: DownloadRequest,
     pool: ThreadPoolExecutor,
 ) -> list[Delivered]:
@@ -189,7 +191,7 @@ def _delivered(
     def bring(artifact: Artifact) -> Delivered:
         # One that was listed so was ours, and has rotted.
         may_replace = order.force or known.get(artifact.filename) == artifact.sha256
-        return _bring(artifact, folder, fetcher, may_replace=may_replace)
+        return _bring(artifact, folder, services.packages.fetcher, services.storage.blobs, may_replace=may_replace)
 
     files: list[Delivered] = []
     sums: dict[str, str] = {}
@@ -305,7 +307,7 @@ def _expect(artifact: Artifact, folder: Path, fetcher: Fetcher) -> ExpectedFile:
     return ExpectedFile(artifact.filename, artifact.size, where, foreseen.missing, foreseen.sources)
 
 
-def _bring(artifact: Artifact, folder: Path, fetcher: Fetcher, *, may_replace: bool) -> Delivered:
+def _bring(artifact: Artifact, folder: Path, fetcher: Fetcher, blobs: Blobs, *, may_replace: bool) -> Delivered:
     target = folder / artifact.filename
     if holds(target, artifact.sha256):
         return Delivered(artifact.filename, target.stat().st_size, was_there=True)
@@ -314,8 +316,7 @@ def _bring(artifact: Artifact, folder: Path, fetcher: Fetcher, *, may_replace: b
             f"{target} is another file of that name, with other contents.",
             hint="Move it away, name another folder with -d, or replace it with --force.",
         )
-    blob = fetcher.fetch(artifact)
-    copy_into(blob, target)
+    blob = handed_on(artifact, fetcher.fetch, blobs, lambda file, sha256: copy_into(file, target, sha256))
     return Delivered(artifact.filename, blob.stat().st_size, was_there=False)
 
 

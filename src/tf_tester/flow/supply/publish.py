@@ -26,6 +26,7 @@ from tf_tester.core.index.replica_tree import (
     tree_of,
 )
 from tf_tester.errors import BadWheel, CellRefused, NotAManifest, OurFailure, TfTesterError, UsageError
+from tf_tester.flow.prepare.handing_on import handed_on
 from tf_tester.model.artifact import Artifact, ProjectPage
 from tf_tester.ports.publish import Signer, TreeTarget
 from tf_tester.ports.store import Blobs
@@ -99,7 +100,7 @@ def publish(
             tree, replica=request.replica, generation=generation, created=request.created, tool=request.tool
         )
         before = _shown(target, request.replica)
-        files, size = _add_files(tree, target, blobs, metadata)
+        files, size = _add_files(tree, target, blobs, fetch, metadata)
         damaged = before is not None and target.is_damaged(before)
         if before is not None and not damaged and _is_same(before, manifest) and _is_signed(target, before, signer):
             return replace(_published(before, is_new=False, missing=missing), files=files, size=size)
@@ -247,7 +248,9 @@ def _whole(pages: Iterable[ProjectPage], blobs: Blobs, fetch: Fetch) -> tuple[li
     return whole, tuple(missing)
 
 
-def _add_files(tree: Tree, target: TreeTarget, blobs: Blobs, metadata: Callable[[Artifact], bytes]) -> tuple[int, int]:
+def _add_files(
+    tree: Tree, target: TreeTarget, blobs: Blobs, fetch: Fetch, metadata: Callable[[Artifact], bytes]
+) -> tuple[int, int]:
     """Write what is not there yet, or not as it should be, and return how many, and their bytes."""
     there = target.sizes()
 
@@ -266,12 +269,9 @@ def _add_files(tree: Tree, target: TreeTarget, blobs: Blobs, metadata: Callable[
     def put(path: str) -> None:
         artifact = tree.artifacts.get(path)
         if artifact is None:
-            target.put_file(path, metadata(tree.metadata[path]))
+            target.put_file(path, metadata(tree.metadata[path]), tree.files[path].sha256)
             return
-        blob = blobs.find(artifact.sha256 or "")
-        if blob is None:
-            raise OurFailure(f"{artifact.filename} has just left the store.", hint="Sync the replica, and repeat it.")
-        target.put_file(path, blob)
+        handed_on(artifact, fetch, blobs, lambda blob, sha256: target.put_file(path, blob, sha256))
 
     with ThreadPoolExecutor(_AT_ONCE, "publish") as pool:
         try:
