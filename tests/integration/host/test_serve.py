@@ -1361,6 +1361,19 @@ def test_told_twice_it_waits_for_nobody(user: User, index: Simulator, big: bytes
         assert answer.result().cut or answer.result().status == 502
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_hangup_ends_nothing(user: User, index: Simulator, workers: str) -> None:
+    with serving(user, "--workers", workers) as running:
+        server = psutil.Process(running.process.pid)
+        until(lambda: len(server.children()) == (2 if workers == "2" else 0))
+        assert running.get("/healthz").status == 200
+        for process in [*server.children(), server]:
+            process.send_signal(signal.SIGHUP)
+        assert running.get("/healthz").status == 200
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(timeout=60) == 0
+
+
 def test_told_to_end_nobody_listens_any_more_while_answers_end(user: User, index: Simulator, big: bytes) -> None:
     with serving(user, "--workers", "2") as running, ThreadPoolExecutor(1) as pool:
         path = running.file("big", BIG)

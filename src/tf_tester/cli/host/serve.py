@@ -1,6 +1,7 @@
 """`tf-tester serve`."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -172,6 +173,9 @@ def command(
         new = [f"The folder {serve_options.private} was not there: a new one was made."] if made else []
         say([f"Serving {url}/simple/ (Ctrl-C ends it)", *new], sys.stderr)
 
+    if hasattr(signal, "SIGHUP") and not sys.stdin.isatty():
+        # Administrators send it where a file has changed, which is noticed anyway; a terminal, when it is closed.
+        signal.signal(signal.SIGHUP, lambda *_: None)
     if workers == 1:
         one(told)
     else:
