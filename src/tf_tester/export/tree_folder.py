@@ -158,7 +158,7 @@ class FolderTarget:
         with self._errors():
             try:
                 return (self._root / _CURRENT / path).read_bytes()
-            except (FileNotFoundError, NotADirectoryError):
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 return None
 
     def closed(self) -> list[str]:
@@ -229,8 +229,9 @@ class FolderTarget:
         except InterruptedError:
             raise
         except OSError as error:
+            place = error.filename if error.filename is not None else self._root
             raise OurFailure(
-                f"{self._root} can't be used: {error.strerror or error}.",
+                f"{place} can't be used: {error.strerror or error}.",
                 hint="Free some space, or choose another place; what is shown there is as it was.",
             ) from error
 

@@ -91,6 +91,10 @@ class StoreFolder:
             ):
                 folder.mkdir(parents=True, exist_ok=True)
                 self._refuse_above(folder)
+            with os.scandir(self.blobs) as groups:
+                files = [Path(one.path) for one in groups if len(one.name) == 2 and not one.is_dir()]
+            for file in files:
+                file.rename(file.with_name(f"{file.name}.damaged"))
             tag = self.root / "CACHEDIR.TAG"
             make_way(tag)
             if not tag.exists() or "tf-tester" not in tag.read_text("ascii", "replace"):
@@ -319,7 +323,8 @@ def translate(error: OSError, root: Path) -> StoreError:
             f"The store {root} can't be written: {error.strerror}.",
             hint="Choose another folder with --store or TF_TESTER_STORE, or correct its permissions.",
         )
+    place = "" if error.filename in (None, str(root)) else f" ({error.filename})"
     return StoreError(
-        f"The store {root} can't be used: {error.strerror or error}.",
+        f"The store {root} can't be used: {error.strerror or error}{place}.",
         hint="Run `tf-tester doctor` to see what is wrong with it.",
     )

@@ -13,10 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import filelock
-
 from tf_tester.errors import StoreFull
-from tf_tester.store.folder import StoreFolder, store_errors
+from tf_tester.store.folder import StoreFolder, lock_of, make_way, store_errors
 
 NEEDS = "needs"
 
@@ -77,11 +75,12 @@ def eviction(folder: StoreFolder, *, exclusive: bool) -> Iterator[None]:
     """Hold the lock between those who look and those who evict; freed by the kernel when its holder dies."""
     path = folder.claims / "eviction.lock"
     if sys.platform == "win32":
-        with filelock.FileLock(path, thread_local=False):
+        with lock_of(path):
             yield
         return
     import fcntl
 
+    make_way(path)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)

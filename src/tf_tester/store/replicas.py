@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from tf_tester.errors import StoreError, UnknownProject, UsageError
 from tf_tester.model.artifact import ProjectPage
 from tf_tester.ports.replica import HeldProject, ReplicaHead
-from tf_tester.store.folder import StoreFolder, store_errors
+from tf_tester.store.folder import StoreFolder, lock_of, store_errors
 from tf_tester.store.ledger import Ledger
 from tf_tester.store.memos.table import DROPPED_SERIAL, HELD_PROJECT, REPLICA
 
@@ -135,7 +135,7 @@ def forget_replica(ledger: Ledger, name: str) -> None:
 def syncing(folder: StoreFolder, name: str) -> Iterator[None]:
     """Hold a replica alone. Raises `StoreError` where somebody else syncs it now."""
     with store_errors(folder.root):
-        lock = filelock.FileLock(folder.claims / f"replica-{name}.lock", thread_local=False)
+        lock = lock_of(folder.claims / f"replica-{name}.lock")
         try:
             lock.acquire(blocking=False)
         except filelock.Timeout:

@@ -443,6 +443,17 @@ def test_a_damaged_folder_of_the_store_stops_nobody(used: User, name: str, damag
     assert _delivered(used).code == 0
 
 
+def test_a_file_for_a_folder_of_blobs_and_folders_for_locks_stop_nobody(used: User) -> None:
+    group = _blob(used.store, "helper").parent
+    shutil.rmtree(group)
+    group.write_bytes(b"x")
+    for lock in (used.store / "claims").glob("*.lock"):
+        _folder(lock)
+    assert used.run("cache", "verify").code == 0
+    assert _delivered(used).code == 0
+    _tested(used)
+
+
 @pytest.mark.parametrize(
     "damage", rows(_folder, of=(_garbage, _cut, _empty, _folder, _link_to_nothing, _pipe, _unreadable))
 )

@@ -277,6 +277,16 @@ def test_publishing_again_mends_what_was_lost_cut_or_changed(synced: User) -> No
     assert publish(synced).out.endswith(").\n"), "nothing is left to mend"
 
 
+def test_publishing_again_mends_a_page_that_is_a_folder(synced: User) -> None:
+    publish(synced)
+    page = synced.folder / "tree/current/simple/toy/index.html"
+    content = page.read_bytes()
+    page.unlink()
+    page.mkdir()
+    publish(synced)
+    assert (synced.folder / "tree/current/simple/toy/index.html").read_bytes() == content
+
+
 def test_publishing_again_mends_pages_and_generations(synced: User, index: Simulator) -> None:
     publish(synced)
     tree = synced.folder / "tree"
