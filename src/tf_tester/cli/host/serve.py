@@ -173,16 +173,13 @@ def command(
         new = [f"The folder {serve_options.private} was not there: a new one was made."] if made else []
         say([f"Serving {url}/simple/ (Ctrl-C ends it)", *new], sys.stderr)
 
-    if hasattr(signal, "SIGHUP") and not sys.stdin.isatty():
-        # Administrators send it where a file has changed, which is noticed anyway; a terminal, when it is closed.
-        signal.signal(signal.SIGHUP, lambda *_: None)
+    _go_on_at_hangups()
     if workers == 1:
         one(told)
     else:
         told()
         from tf_tester.serve.metrics import forget_worker
 
-        # A port is open as long as one process has it: the parent lets go of it, too.
         work(workers, one, lambda process: forget_worker(Path(shared or ""), process), listener.close)
     return 0
 
@@ -193,6 +190,12 @@ def _check_certificates(certificate: Path | None, key: Path | None, client_autho
         raise UsageError("A certificate needs its key.", hint="Give both --tls-cert and --tls-key.")
     if client_authority is not None and certificate is None:
         raise UsageError("--client-ca goes with --tls-cert.")
+
+
+def _go_on_at_hangups() -> None:
+    """Ignore what administrators send where a file has changed, which is noticed anyway; a closed terminal ends it."""
+    if hasattr(signal, "SIGHUP") and not sys.stdin.isatty():
+        signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 def _serve_options(given: Mapping[str, Any], shared: Path | None) -> "ServeOptions":
