@@ -29,6 +29,7 @@
         ├── IndexUnreachable
         ├── StoreError            no permission, damaged
         │   └── StoreFull         its disk has no more space
+        ├── PrivateDamaged        what was uploaded to a server isn't what it was
         └── IsolationUnavailable
 
 What the user's own code does wrong is never an exception of ours: it is an outcome. Beside the tree stand a few
