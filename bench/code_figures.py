@@ -142,11 +142,19 @@ class Module:
         return self.path.name == "__init__.py"
 
     @cached_property
+    def statements(self) -> list[ast.AST]:
+        """Return all statements, those within others too, each with its handlers and cases."""
+        found: list[ast.AST] = [self.tree]
+        for node in found:
+            found += inner_statements(node)
+        return found[1:]
+
+    @cached_property
     def functions(self) -> list[Function]:
         return list(self._functions(self.tree, "", nested=False))
 
     def _functions(self, node: ast.AST, owner: str, *, nested: bool) -> Iterator[Function]:
-        for child in ast.iter_child_nodes(node):
+        for child in inner_statements(node):
             if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
                 dotted = ".".join(part for part in (self.name, owner, child.name) if part)
                 yield Function(f"{dotted}:{child.lineno}", child, owner, nested)
@@ -160,7 +168,7 @@ class Module:
     def public_classes(self) -> list[str]:
         return [
             node.name
-            for node in ast.walk(self.tree)
+            for node in self.statements
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
         ]
 
@@ -170,13 +178,19 @@ class Module:
         each with where it is from.
         """
         named: dict[str, str] = {}
-        for node in ast.walk(self.tree):
+        for node in (self.tree, *self.statements):
             match node:
                 case ast.ImportFrom():
                     named |= {one.asname: f"{node.module}.{one.name}" for one in node.names if one.asname}
                 case ast.Module(body=body) | ast.If(body=body):
                     named |= {name: self.name for statement in body for name in _alias(statement)}
         return {name: home for name, home in named.items() if name[0].isupper() and not name.isupper()}
+
+
+def inner_statements(node: ast.AST) -> list[ast.AST]:
+    """Return what is directly within a statement, an exception handler or a case; expressions are not looked into."""
+    parts = ("body", "handlers", "cases", "orelse", "finalbody")
+    return [inner for part in parts for inner in getattr(node, part, ())]
 
 
 def _alias(statement: ast.stmt) -> Iterator[str]:
@@ -332,7 +346,7 @@ def imports_of(module: Module, names: set[str]) -> set[str]:
     """Return the modules of the package that this one imports, anywhere in it, also for type checkers alone."""
     package = module.name if module.is_package else module.name.rpartition(".")[0]
     found: set[str] = set()
-    for node in ast.walk(module.tree):
+    for node in module.statements:
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

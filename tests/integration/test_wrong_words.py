@@ -13,6 +13,7 @@ EACH = 29
 are tried by `bench/wrong_words.py`."""
 
 
+@pytest.mark.whole
 @pytest.mark.skipif(os.name != "posix", reason="pipes and links")
 def test_a_wrong_word_is_one_sentence(user: User) -> None:
     assert EACH % len(VALUES)

@@ -238,9 +238,9 @@ class Subject:
 KINDS = (
     "overlay",
     "folder shown by an overlay",
-    "linked",
+    pytest.param("linked", marks=pytest.mark.whole),
     pytest.param("copied", marks=pytest.mark.whole),
-    "venv",
+    pytest.param("venv", marks=pytest.mark.whole),
 )
 
 
@@ -411,6 +411,7 @@ def test_site_packages_holds_what_the_wheels_bring_and_nothing_else(subject: Sub
     assert len(infos) == len(subject.layers)
 
 
+@pytest.mark.whole
 def test_pip_lists_its_distributions(subject: Subject) -> None:
     listed = json.loads(succeeded(subject.run(*pip_in(subject), "list", "--format=json")))
     assert {"name": "toy", "version": "1.0"} in listed
@@ -497,6 +498,7 @@ def test_what_is_written_into_it_is_there_and_vanishes(subject: Subject) -> None
     assert subject.run(subject.environment.python, "-c", "import fresh").returncode == 1
 
 
+@pytest.mark.whole
 def test_a_test_can_install_and_remove_distributions(subject: Subject) -> None:
     if not subject.environment.overlays:
         pytest.skip("the others would see it")
@@ -806,6 +808,7 @@ def test_a_compiled_program_is_not_copied(shop: Shop) -> None:
 # -- more than the kernel takes, and what is kept
 
 
+@pytest.mark.whole
 def test_more_layers_than_the_kernel_takes_are_one_environment_that_can_be_written(shop: Shop) -> None:
     # Without modules: each of them would be compiled in a process of its own.
     wheels = [make_wheel(f"m{number}", "1", files={f"m{number}.txt": f"{number}"}) for number in range(260)]

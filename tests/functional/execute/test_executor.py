@@ -409,6 +409,7 @@ def test_who_stays_within_them_is_not(bench: Bench) -> None:
 # -- what it tells
 
 
+@pytest.mark.whole
 def test_what_a_program_tells_is_whole_and_in_order_however_it_ends(bench: Bench) -> None:
     told = bench.folder / "told"
     tells = "import os\nfor number in range(20_000): os.write(0, b'%06d' % number + b'x' * 200)\n"

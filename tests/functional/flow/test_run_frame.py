@@ -189,6 +189,7 @@ def test_what_is_wrong_before_the_first_event_leaves_no_record(process: Process,
     assert process.record() == []
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
 def test_ctrl_c_at_any_moment_leaves_a_record_with_an_end(process: Process, command: tuple[str, ...]) -> None:
     """At each line of the frame that the main thread comes to, one after the other, and each third of a use case."""

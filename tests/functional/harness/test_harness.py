@@ -470,6 +470,7 @@ def test_surrogates_and_control_characters_stay_valid_json(bench: Bench, edge: s
     assert ran.row["exception"]["message"] == "\\ud800 \0 \\udcff \U0001f600 é"
 
 
+@pytest.mark.whole
 def test_deep_recursion_is_described(bench: Bench, python: str) -> None:
     text = """
         import sys
@@ -1136,6 +1137,7 @@ def test_a_conftest_that_fails_is_the_error_of_the_target(bench: Bench) -> None:
     assert row["exception"]["file"] == str(bench.folder / "conftest.py")
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(
     "text", ["import sys; sys.exit(3)", "raise KeyboardInterrupt", "import pytest; pytest.exit('enough')"]
 )

@@ -190,6 +190,7 @@ def test_arrays_of_libraries_are_recorded_and_objects_are_refused(edge: str, tmp
     assert len(list(values.glob("*.npy"))) == 6
 
 
+@pytest.mark.whole
 def test_pytest_collects_none_of_them(tmp_path: Path) -> None:
     text = textwrap.dedent(MARKED) + "def test_round_trip(tmp_path):\n    test_save(str(tmp_path / 'm'))\n"
     (tmp_path / "test_grid.py").write_text(text + "    assert load(str(tmp_path / 'm'), 'here') == 'here'\n")

@@ -20,6 +20,7 @@ def test_kills(): os._exit(3)
 """
 
 
+@pytest.mark.whole
 def test_what_failed_in_a_worker_keeps_its_exception(bench: Bench) -> None:
     bench.write(test_it=TESTS)
     ran = bench.run(
@@ -79,6 +80,7 @@ def test_a_worker_imports_the_project_as_it_is_installed(bench: Bench, tmp_path:
         assert ran.statuses == {"test_it.py::test_it": "pass"}
 
 
+@pytest.mark.whole
 def test_a_worker_imports_a_package_with_doctests_from_its_sources(bench: Bench, tmp_path: Path) -> None:
     installed = tmp_path / "installed" / "toy"
     installed.mkdir(parents=True)
@@ -98,6 +100,7 @@ def test_a_worker_imports_a_package_with_doctests_from_its_sources(bench: Bench,
         assert ran.statuses == {"src/toy/__init__.py::toy": "pass"}
 
 
+@pytest.mark.whole
 def test_only_the_wanted_tests_run_in_workers(bench: Bench) -> None:
     bench.write(test_it="import os\ndef test_a(): pass\ndef test_b(): assert 'PYTEST_PLUGINS' not in os.environ")
     ran = bench.run(
@@ -106,6 +109,7 @@ def test_only_the_wanted_tests_run_in_workers(bench: Bench) -> None:
     assert ran.statuses == {"test_it.py::test_b": "pass"}
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(
     ("conftest", "body", "untouched"),
     [
@@ -130,6 +134,7 @@ def test_workers_tell_whether_they_can_have_used_the_package(
     assert ran.event("end")["untouched"] is untouched
 
 
+@pytest.mark.whole
 def test_a_worker_that_was_killed_may_have_used_the_package(bench: Bench) -> None:
     bench.write(toy="", test_it="def test_a(): pass\ndef test_b():\n    import toy, os; os._exit(3)")
     args = ["-p", "xdist", "-n", "1", "--max-worker-restart", "1"]

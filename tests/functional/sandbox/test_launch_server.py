@@ -131,6 +131,7 @@ def test_many_at_once_do_not_mix(bench: Bench) -> None:
     assert [child.status() for child in server_of(bench.launchers).children()] == []
 
 
+@pytest.mark.whole
 def test_time_and_limits_hold(bench: Bench) -> None:
     asked = (
         "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(5)); print(1, flush=True); time.sleep(1000)"

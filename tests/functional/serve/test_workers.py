@@ -110,6 +110,7 @@ print("ended")
 """
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(("gone_by", "waits", "said"), [("60", "handler", "b''\nended\n"), ("2", "thread", "b''\n")])
 def test_an_answer_that_does_not_end_is_cut_and_a_thread_that_does_not_is_left(
     gone_by: str, waits: str, said: str

@@ -1192,6 +1192,7 @@ def test_a_full_disk_while_unpacking_is_told(
 # -- kill -9
 
 
+@pytest.mark.whole
 def test_kill_9_at_any_moment_leaves_the_store_right(tmp_path: Path) -> None:
     (tmp_path / "wheel").write_bytes(WHEEL[1])
     words = [tmp_path / "store", COMPILER, WHEEL[0], tmp_path / "wheel", 4]

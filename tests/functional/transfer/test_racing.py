@@ -140,6 +140,7 @@ def test_dead_slow_and_lying_ones_beside_a_good_one(course: Course) -> None:
     assert course.liars == ["m2"]
 
 
+@pytest.mark.whole
 def test_two_that_lie_are_both_named(course: Course) -> None:
     course.slow_down()
     course.mirrors[0].fault(NAME, Lie(at=10))
@@ -193,6 +194,7 @@ DYING = """
 """
 
 
+@pytest.mark.whole
 def test_killed_at_random_moments_nothing_that_came_is_fetched_again(course: Course) -> None:
     """What counts as come is what was on the disk and noted when it was killed."""
     course.slow_down(1_000_000)

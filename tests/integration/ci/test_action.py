@@ -82,6 +82,7 @@ def one(done: dict[str, list[JobResult]]) -> JobResult:
     return result
 
 
+@pytest.mark.whole
 def test_a_job_from_the_first_push_to_the_comment(project: Project, index: Simulator, github: GitHub) -> None:
     github.add("<!-- tf-tester: matrix, of all -->\nwritten by somebody who wants it to be replaced")
 

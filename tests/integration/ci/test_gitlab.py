@@ -40,6 +40,7 @@ def run(runner: Runner, template: str, given: dict[str, Any]) -> list[PipelineJo
     return runner.run(included(ROOT / "templates" / template, given))
 
 
+@pytest.mark.whole
 def test_one_job_has_its_reports_however_it_ends(runner: Runner, index: Simulator) -> None:
     [job] = run(runner, "test.yml", ONE_JOB)
     assert job.code == 1, job.log

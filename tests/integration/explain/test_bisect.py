@@ -34,12 +34,14 @@ def test_the_first_version_that_fails_is_found_in_few_cells(line: User) -> None:
     assert results["3.7"]["outcome"] == "fail"
 
 
+@pytest.mark.whole
 def test_where_the_good_one_is_newer_the_repair_is_found(line: User) -> None:
     line.write("check.py", "import toy\nassert toy.VERSION >= 5\n")
     run = line.run("bisect", "check.py", "--good", "3.11", "--bad", "3.0")
     assert run.out.splitlines()[0] == "toy 3.5 is the first that passes; 3.4 fails."
 
 
+@pytest.mark.whole
 def test_what_cannot_be_tested_is_passed_over(line: User, index: Simulator) -> None:
     for version in ("3.6.1", "3.6.2"):
         index.add_wheel(*make_wheel("toy", version, requires=["gear>=99"]), upload_time="2022-04-20T00:00:00Z")
@@ -52,6 +54,7 @@ def test_what_cannot_be_tested_is_passed_over(line: User, index: Simulator) -> N
     assert text.startswith("toy fails from one of 3.6.1, 3.6.2, 3.7 on; 3.6 passes")
 
 
+@pytest.mark.whole
 def test_a_dependency_is_bisected_while_the_package_is_held(line: User, index: Simulator) -> None:
     for number in range(8):
         wheel = make_wheel("gear", f"5.{number}", files={"gear.py": f"MAJOR = {number}\n"})
@@ -65,6 +68,7 @@ def test_a_dependency_is_bisected_while_the_package_is_held(line: User, index: S
     assert "5 cells for 8 versions." in run.out
 
 
+@pytest.mark.whole
 def test_every_change_is_told_where_it_is_wanted(line: User) -> None:
     line.write("check.py", "import toy\nassert toy.VERSION not in (3, 4, 9)\n")
     run = line.run("bisect", "check.py", "--good", "3.0", "--bad", "3.9", "--all-transitions")
@@ -95,6 +99,7 @@ def test_one_that_is_not_the_same_each_time_is_not_relied_on(line: User) -> None
     assert run.out.startswith("toy 3.7 is the first that fails; 3.6 passes.")
 
 
+@pytest.mark.whole
 def test_another_failure_on_the_way_is_told_and_can_be_passed_over(line: User) -> None:
     line.write("check.py", "import toy\nassert toy.VERSION not in (4, 5)\nprint(toy.old)\n")
     run = line.run("bisect", "check.py", "--good", "3.0", "--bad", "3.11")
@@ -112,6 +117,7 @@ def test_a_yanked_version_that_is_left_out_is_told(line: User, index: Simulator)
     assert "left out, since they are yanked: 3.6.5; --yanked runs them, too" in " ".join(run.out.split()), run.out
 
 
+@pytest.mark.whole
 def test_ends_that_are_not_what_they_are_said_to_be_are_an_error(line: User) -> None:
     run = line.run("bisect", "check.py", "--good", "3.8", "--bad", "3.11")
     assert run.code == 2

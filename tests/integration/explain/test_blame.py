@@ -56,6 +56,7 @@ def test_one_culprit_its_border_and_the_pin_that_repairs_it(car: User) -> None:
     assert "12 distributions differ: finding one cause takes at most 7 cells," in told
 
 
+@pytest.mark.whole
 def test_several_culprits_each_enough_alone_are_all_found(car: User) -> None:
     test = "assert major(part02) < 3\nassert major(part11) < 2\nassert part07.__version__ < '2.5'\n"
     said, _ = blame(car, test, "--jobs", "2")
@@ -70,12 +71,14 @@ def test_several_culprits_each_enough_alone_are_all_found(car: User) -> None:
     assert all(f"'{pin}'" in pins for pin in ("part02<3", "part07<2.5", "part11<2"))
 
 
+@pytest.mark.whole
 def test_changes_that_only_fail_together_are_one_cause(car: User) -> None:
     said, _ = blame(car, "assert major(part03) < 2 or major(part09) < 3, 'they clash'\n")
     assert "fails because of part03 1.5 → 2.0 together with part09 1.5 → 3.0." in said[0]
     assert "Pin 'part03<2': it passes then." in said
 
 
+@pytest.mark.whole
 def test_only_what_fits_together_is_tried(car: User, index: Simulator) -> None:
     """The new part04 needs the new part02: whoever has the one has the other, and yet only one is to blame."""
     index.add_wheel(*make_wheel("part04", "3.1", requires=["part02>=3"]), upload_time="2024-05-01T00:00:00Z")
@@ -90,6 +93,7 @@ def test_only_what_fits_together_is_tried(car: User, index: Simulator) -> None:
     assert explanation["verdict"] == "dependency"
 
 
+@pytest.mark.whole
 def test_of_what_can_only_change_together_the_one_that_fails_by_itself_is_named(car: User, index: Simulator) -> None:
     for one, other in (("part02", "part04"), ("part04", "part02")):
         index.add_wheel(*make_wheel(one, "3.1", requires=[f"{other}>=3.1"]), upload_time="2024-05-01T00:00:00Z")
@@ -98,6 +102,7 @@ def test_of_what_can_only_change_together_the_one_that_fails_by_itself_is_named(
     assert "Pin 'part04<3.1': it passes then." in said
 
 
+@pytest.mark.whole
 def test_what_is_new_is_kept_out_by_an_older_version_of_what_brings_it(car: User, index: Simulator) -> None:
     index.add_wheel(*make_wheel("radio", "1.0"), upload_time="2024-05-01T00:00:00Z")
     index.add_wheel(*make_wheel("part06", "3.1", requires=["radio"]), upload_time="2024-06-01T00:00:00Z")
@@ -107,6 +112,7 @@ def test_what_is_new_is_kept_out_by_an_older_version_of_what_brings_it(car: User
     assert "Pin part06==1.5: it passes then." in said
 
 
+@pytest.mark.whole
 def test_what_is_gone_comes_back_as_a_requirement(car: User, index: Simulator) -> None:
     index.add_wheel(*make_wheel("choke", "1.0"), upload_time="2019-05-01T00:00:00Z")
     index.add_wheel(*make_wheel("part08", "1.6", requires=["choke"]), upload_time="2020-09-01T00:00:00Z")
@@ -115,6 +121,7 @@ def test_what_is_gone_comes_back_as_a_requirement(car: User, index: Simulator) -
     assert "Pin choke==1.0: it passes then." in said
 
 
+@pytest.mark.whole
 def test_what_newer_ones_can_bear_together_is_no_cause(car: User) -> None:
     """A new part08 fails with the old part09 alone: not what breaks it with everything new."""
     test = "assert major(part08) < 3 or major(part09) == 3, 'half new'\nassert major(part10) < 2, 'that is it'\n"
@@ -124,6 +131,7 @@ def test_what_newer_ones_can_bear_together_is_no_cause(car: User) -> None:
     assert any("part08" in line and "the newer ones go together" in line for line in said)
 
 
+@pytest.mark.whole
 def test_what_pip_froze_can_be_blamed(car: User) -> None:
     lines = [f"{part}=={'3.0' if part == 'part10' else '1.5'}" for part in PARTS]
     car.write("frozen.txt", "\n".join(["# mine", "car==1.0", *lines, "-e git+https://x/y#egg=z", ""]))
@@ -180,6 +188,7 @@ def test_why_names_the_dependency(car: User) -> None:
     assert "2 failed" in run.out, "the cells that were run to find out are not of the matrix"
 
 
+@pytest.mark.whole
 def test_why_tries_an_era_that_ends_sooner(car: User, index: Simulator) -> None:
     """part05 1.9 came out a week after car 1.0, and breaks it; so does today's 3.0."""
     index.add_wheel(*make_wheel("part05", "1.9"), upload_time="2021-01-08T00:00:00Z")
@@ -192,6 +201,7 @@ def test_why_tries_an_era_that_ends_sooner(car: User, index: Simulator) -> None:
     assert "1 failed" in run.out
 
 
+@pytest.mark.whole
 def test_why_names_the_framework_and_not_what_drifted_with_it(car: User) -> None:
     car.write("check.py", MAJORS + "car.horn\n")
     run = car.run("test", "check.py", "--versions", "1.0,2.0", "--why")
@@ -235,6 +245,7 @@ def test_why_finds_what_is_flaky(car: User) -> None:
     assert "1 failed" in run.out
 
 
+@pytest.mark.whole
 def test_why_says_so_where_nothing_passes(car: User) -> None:
     car.write("check.py", "import car\nassert False\n")
     run = car.run("test", "check.py", "--versions", "1.0,2.0", "--why")
@@ -257,6 +268,7 @@ def two_cars(user: User, index: Simulator, needs: dict[str, str], *, engine_2_ne
     return user
 
 
+@pytest.mark.whole
 def test_a_dependency_that_only_another_version_of_the_framework_allows_is_still_the_dependency(
     user: User, index: Simulator
 ) -> None:
@@ -268,6 +280,7 @@ def test_a_dependency_that_only_another_version_of_the_framework_allows_is_still
     assert "Pin 'engine<2': it passes then." in run.out
 
 
+@pytest.mark.whole
 def test_what_passes_with_the_same_engine_by_force_alone_is_not_the_framework(user: User, index: Simulator) -> None:
     """Neither goes without the other, and yet a cell of both that nobody could install tells them apart."""
     two_cars(user, index, {"1.0": "engine<1.5", "2.0": "engine>=2"}, engine_2_needs=("car>=2",))
@@ -281,6 +294,7 @@ def test_what_passes_with_the_same_engine_by_force_alone_is_not_the_framework(us
     assert "verdict: framework, car 1.0 → 2.0\n" in run.out, run.out
 
 
+@pytest.mark.whole
 def test_what_each_fails_without_in_another_way_is_not_told_apart(user: User, index: Simulator) -> None:
     two_cars(user, index, {"1.0": "engine<1.5", "2.0": "engine>=2"}, engine_2_needs=("car>=2",))
     test = (
@@ -293,6 +307,7 @@ def test_what_each_fails_without_in_another_way_is_not_told_apart(user: User, in
     assert "can't be told apart" in run.out
 
 
+@pytest.mark.whole
 def test_what_the_failure_points_into_is_told_apart_from_what_else_must_change(user: User, index: Simulator) -> None:
     two_cars(user, index, {"1.0": "engine<1.5", "2.0": "engine>=2"}, engine_2_needs=("car>=2", "belt>=2"))
     for version, year, body in (("1.0", 2019, "pass"), ("2.0", 2023, "raise TypeError('too tight')")):
@@ -307,6 +322,7 @@ def test_what_the_failure_points_into_is_told_apart_from_what_else_must_change(u
     assert "verdict: dependency, belt 1.0 → 2.0" in run.out, run.out
 
 
+@pytest.mark.whole
 def test_where_no_cell_passes_an_older_series_of_what_the_failure_points_into_is_tried(
     user: User, index: Simulator
 ) -> None:
@@ -326,6 +342,7 @@ def test_where_no_cell_passes_an_older_series_of_what_the_failure_points_into_is
     assert "Pin 'gear<2': it passes then." in run.out
 
 
+@pytest.mark.whole
 def test_two_kinds_of_failure_beside_one_neighbour_are_told_apart(car: User, index: Simulator) -> None:
     """Cells that are run twice have folders of their own, and each test is explained for itself."""
     source = "__version__ = '3.0'\n"
@@ -346,6 +363,7 @@ def test_two_kinds_of_failure_beside_one_neighbour_are_told_apart(car: User, ind
     assert list(zip(cells, [one["test"] for one in explained], strict=True)) == [("2.0", "one.py"), ("3.0", "two.py")]
 
 
+@pytest.mark.whole
 def test_a_test_is_explained_by_what_it_does_and_not_by_what_others_do(car: User) -> None:
     car.write("one.py", MAJORS + "assert major(part05) < 2, 'it rattles'\n")
     car.write("two.py", MAJORS + "car.horn\n")
@@ -360,6 +378,7 @@ def test_a_test_is_explained_by_what_it_does_and_not_by_what_others_do(car: User
     assert [cause["project"] for cause in explained["one.py"]["causes"]] == ["part05"]
 
 
+@pytest.mark.whole
 def test_locks_are_compared_with_locks_alone(car: User, index: Simulator) -> None:
     car.write("check.py", MAJORS + "assert major(part05) < 2, 'it rattles'\n")
     assert car.run("lock", "--versions", "1.0").code == 0
@@ -370,6 +389,7 @@ def test_locks_are_compared_with_locks_alone(car: User, index: Simulator) -> Non
     assert "Pin 'part05<=1.5': it passes then." in run.out
 
 
+@pytest.mark.whole
 def test_a_dependency_with_pre_releases_alone_has_a_border_too(car: User, index: Simulator) -> None:
     for number, year in ((1, 2019), (2, 2022), (3, 2024)):
         wheel = make_wheel("beta", f"0.{number}b0")
@@ -389,6 +409,7 @@ def test_a_mistake_about_pythons_or_versions_is_one_sentence(car: User) -> None:
     assert "means 2 versions" in run.err
 
 
+@pytest.mark.whole
 @pytest.mark.usefixtures("with_pytest")
 def test_each_test_is_judged_for_itself(car: User) -> None:
     car.write("test_car.py", MAJORS + "def test_a(): assert car.horn\ndef test_b(): assert False\n")

@@ -37,6 +37,7 @@ def outcomes(user: User, *records: str) -> dict[str, str]:
     return {cell["version"]: cell["outcome"] for cell in told["cells"]}
 
 
+@pytest.mark.whole
 def test_the_record_of_all_is_a_record_like_any_other(jobs: User) -> None:
     run = jobs.run("merge", "job-0.jsonl", "job-1.jsonl", "-o", "all.jsonl")
     assert run.code == 1, "a test has failed"

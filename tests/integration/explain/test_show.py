@@ -20,6 +20,7 @@ def tested(user: User, with_pytest: None) -> User:
     return user
 
 
+@pytest.mark.whole
 def test_the_report_is_printed_again(tested: User) -> None:
     again = tested.run("test", "test_toy.py", "--versions", "2.0", "--no-cache")
     shown = tested.run("show")

@@ -56,6 +56,7 @@ def age(user: User, version: str, days: int) -> None:
             os.utime(layer, (then, then))
 
 
+@pytest.mark.whole
 def test_what_is_held_is_shown_by_version(heavy: User) -> None:
     run = heavy.run("cache", "--all")
     assert run.code == 0
@@ -68,6 +69,7 @@ def test_what_is_held_is_shown_by_version(heavy: User) -> None:
     assert not (heavy.folder / "nowhere").exists()
 
 
+@pytest.mark.whole
 def test_the_least_recently_used_goes_and_what_is_kept_stays(heavy: User, index: Simulator) -> None:
     for version, days in (("4.0", 50), ("4.1", 40), ("4.2", 1)):
         age(heavy, version, days)
@@ -85,6 +87,7 @@ def test_the_least_recently_used_goes_and_what_is_kept_stays(heavy: User, index:
     assert index.requests["toy-4.1-py3-none-any.whl"] == 1
 
 
+@pytest.mark.whole
 def test_a_lock_file_keeps_what_it_names(heavy: User) -> None:
     heavy.run("download", "--versions", "4.1", "--with-deps", "--lock", "pylock")
     run = heavy.run("cache", "gc", "--max-size", "0", "--keep", "wheels/pylock.toml")
@@ -94,6 +97,7 @@ def test_a_lock_file_keeps_what_it_names(heavy: User) -> None:
     assert {row["project"] for row in rows} == {"toy", "gear"}
 
 
+@pytest.mark.whole
 def test_a_limit_for_good_is_kept_after_each_run(heavy: User) -> None:
     heavy.write("tf-tester.toml", 'store-size = "900kB"\nstore-keep = ["4.2"]\n')
     for version, days in (("4.0", 50), ("4.1", 40), ("4.2", 60)):
@@ -104,6 +108,7 @@ def test_a_limit_for_good_is_kept_after_each_run(heavy: User) -> None:
     assert after.get("4.1") is None
 
 
+@pytest.mark.whole
 def test_what_a_running_job_needs_is_never_let_go(heavy: User) -> None:
     heavy.write("wait.py", "import time, pathlib, toy\nprint('here', flush=True)\ntime.sleep(60)\n")
     process = heavy.start("test", "wait.py", "--versions", "4.1")
@@ -122,6 +127,7 @@ def test_what_a_running_job_needs_is_never_let_go(heavy: User) -> None:
     assert held(heavy) == {}
 
 
+@pytest.mark.whole
 def test_what_arrived_of_files_goes_after_a_week(heavy: User) -> None:
     for name, days in (("a" * 64, 8), ("b" * 64, 6)):
         part = heavy.store / "incoming" / f"{name}.part"
@@ -160,6 +166,7 @@ def test_damage_is_found_and_taken_away(heavy: User, index: Simulator) -> None:
     assert heavy.run("test", "check.py", "--versions", "4.0,4.1,4.2").code == 0
 
 
+@pytest.mark.whole
 def test_a_damaged_layer_that_a_running_job_needs_stays_and_that_is_said(heavy: User) -> None:
     victims = [
         layer
@@ -202,6 +209,7 @@ def test_a_part_of_the_store_is_carried_to_a_machine_without_a_network(heavy: Us
     assert heavy.run("cache", "import", "b.tar", "--store", "third", "--files-only").out.endswith("0 answers.\n")
 
 
+@pytest.mark.whole
 def test_what_merely_needs_a_package_is_not_packed_with_it(heavy: User, index: Simulator) -> None:
     heavy.write("gear.py", "import gear\n")
     for version in ("1.0", "2.0", "3.0"):
@@ -266,6 +274,7 @@ def test_ephemeral_leaves_nothing_but_what_was_there(user: User, index: Simulato
     assert not list((user.store / "tmp").iterdir())
 
 
+@pytest.mark.whole
 def test_a_layer_of_an_unknown_file_still_has_a_name(heavy: User) -> None:
     for name in ("ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"):
         Path(heavy.store / name).unlink(missing_ok=True)

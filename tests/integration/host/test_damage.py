@@ -283,6 +283,7 @@ def test_a_damaged_layer_is_made_anew_before_its_result_counts(used: User, part:
     _tested(used)
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("damage", rows(_cut, of=(_flip, _cut, _gone)))
 def test_a_damaged_layer_is_made_anew_under_landlock_too(used: User, damage: Damage) -> None:
     if "landlock" not in used.run("doctor").out.lower():
@@ -355,6 +356,7 @@ def test_what_rots_without_a_trace_is_not_looked_for_while_tests_pass(used: User
     assert (run.code, "helper.py was changed" in run.out) == (1, True), run.out
 
 
+@pytest.mark.whole
 def test_layers_are_read_once_a_day_where_tests_fail(used: User) -> None:
     used.write("fails.py", "import helper\nassert helper.WORD == 'left'\n")
     assert used.run("test", "fails.py", "--versions", "2.0").code == 1

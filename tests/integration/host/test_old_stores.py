@@ -225,6 +225,7 @@ def test_a_replica_whose_head_was_written_over_is_synced_again(owner: User, inde
 # -- damaged
 
 
+@pytest.mark.whole
 def test_garbage_in_the_ledger_ends_no_run(user: User) -> None:
     """Of every kind; a value that can't be read is made anew."""
     user.write("check.py", "import toy\n")

@@ -310,6 +310,7 @@ def test_a_client_that_asks_again_in_vain_costs_nobody_anything(served: Served, 
 # -- clients
 
 
+@pytest.mark.whole
 def test_pip_and_uv_install_from_it(served: Served, user: User, tmp_path: Path) -> None:
     environment = tmp_path / "environment"
     subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
@@ -343,6 +344,7 @@ def test_it_speaks_https(user: User, index: Simulator, tmp_path: Path) -> None:
         connection.close()
 
 
+@pytest.mark.whole
 def test_a_certificate_of_ones_own_lets_read_in_place_of_a_token(user: User, index: Simulator, tmp_path: Path) -> None:
     authority, clients, strangers = trustme.CA(), trustme.CA(), trustme.CA()
     certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
@@ -525,6 +527,7 @@ def test_the_index_as_it_was(served: Served) -> None:
     assert path == served.file("toy", "toy-1.0-py3-none-any.whl"), "a file has one address, whatever the view"
 
 
+@pytest.mark.whole
 def test_plain_pip_installs_what_was_current_then(served: Served, tmp_path: Path) -> None:
     target = tmp_path / "target"
     words = ["--isolated", "--no-cache-dir", "--disable-pip-version-check", "--target", str(target)]
@@ -544,6 +547,7 @@ def fresh(index: Simulator) -> str:
     return name
 
 
+@pytest.mark.whole
 def test_clients_install_nothing_that_is_younger_than_they_say(
     user: User, index: Simulator, fresh: str, tmp_path: Path
 ) -> None:
@@ -1315,6 +1319,7 @@ def _mutated(chance: random.Random) -> bytes:
     return bytes(request) + b"Connection: close\r\n\r\n"
 
 
+@pytest.mark.whole
 def test_no_request_brings_it_down(user: User, index: Simulator) -> None:
     with serving(user, "--private", "private", "--uploads") as running:
         port = urlsplit(running.url).port
@@ -1405,6 +1410,7 @@ def test_workers_end_with_their_parent(user: User, index: Simulator) -> None:
         assert not psutil.wait_procs(workers, timeout=60)[1]
 
 
+@pytest.mark.whole
 def test_whatever_the_upstream_does_under_load(user: User, index: Simulator) -> None:
     """It lies, cuts, stalls, refuses, dies and comes back while twelve clients ask: right bytes, or a clean error."""
     contents = {}

@@ -83,6 +83,7 @@ def token(user: User, *words: str) -> str:
     return user.run("token", "create", *words, "--tokens", str(user.home / "tokens.json")).out.strip()
 
 
+@pytest.mark.whole
 def test_behind_nginx_tokens_are_asked_for_and_passed_on(user: User, index: Simulator, tmp_path: Path) -> None:
     private_project(user)
     text = token(user, "ci")
@@ -116,6 +117,7 @@ def test_clients_follow_to_the_nearest_server(user: User, index: Simulator, tmp_
         assert counted not in far.get("/metrics").body.decode()
 
 
+@pytest.mark.whole
 def test_a_second_machine_has_what_the_first_has_and_goes_on_without_it(
     user: User, index: Simulator, tmp_path: Path
 ) -> None:

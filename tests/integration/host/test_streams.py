@@ -29,6 +29,7 @@ def test_where_nobody_reads_the_command_ends_as_others_do(user: User, words: str
     assert "Exception ignored" not in said
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
 def test_a_closed_stream_is_no_mistake(user: User, closed: str) -> None:
     user.write("check.py", "import toy\nprint('hello')\n")

@@ -72,6 +72,7 @@ def test_what_is_new_and_what_is_gone_is_a_move_too(based: User) -> None:
     assert f"new        {KEY}  other.py  pass" in run.out
 
 
+@pytest.mark.whole
 @pytest.mark.usefixtures("with_pytest")
 @pytest.mark.parametrize("words", [("test_it.py", "--", "-k", "two"), ("test_it.py::test_two",)])
 def test_tests_that_are_not_picked_have_not_moved(user: User, words: tuple[str, ...]) -> None:
@@ -162,6 +163,7 @@ def test_a_pass_is_shown_again_and_a_failure_is_run_again(once: User) -> None:
     assert "pass, replayed" in run.err
 
 
+@pytest.mark.whole
 def test_whatever_a_test_can_see_is_a_reason_to_run_it(once: User, index: Simulator) -> None:
     assert replayed(once) == {"2.0"}
     assert replayed(once, "--no-cache") == set()
@@ -179,6 +181,7 @@ def test_whatever_a_test_can_see_is_a_reason_to_run_it(once: User, index: Simula
     assert replayed(once) == {"2.0"}, "no test is about those"
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("words", [("--isolation", "none"), ("--network",), ("--writable", "."), ("--keep",)])
 def test_what_may_vary_is_never_kept_and_never_shown(once: User, words: tuple[str, ...]) -> None:
     assert replayed(once, *words) == set()
@@ -186,6 +189,7 @@ def test_what_may_vary_is_never_kept_and_never_shown(once: User, words: tuple[st
     assert replayed(once) == {"2.0"}
 
 
+@pytest.mark.whole
 def test_bisect_goes_on_where_it_was(once: User) -> None:
     once.write("check.py", "import toy\nassert toy.__version__ != '2.0'\n")
     first = once.run("bisect", "check.py", "--good", "1.0", "--bad", "2.0")
@@ -196,6 +200,7 @@ def test_bisect_goes_on_where_it_was(once: User) -> None:
     assert not any(result["replayed"] for result in often.results().values())
 
 
+@pytest.mark.whole
 def test_a_folder_of_any_name_and_what_a_link_leads_to_count(once: User) -> None:
     once.write("locks/held.py", "x = 1\n")
     once.write("check.py", "import toy\nfrom locks.held import x\nassert x == 1 and toy.__version__ != '1.0'\n")
@@ -225,6 +230,7 @@ def test_what_failed_and_passed_with_the_same_key_is_never_shown_again(tmp_path:
         assert results.recall("key") is None
 
 
+@pytest.mark.whole
 def test_what_the_command_writes_itself_is_no_reason_to_run_again(once: User) -> None:
     words = ("--json", "run.jsonl", "--baseline", "base.json")
     assert once.run("test", "check.py", "--versions", "2.0", *words, "--update-baseline").code == 0
@@ -262,6 +268,7 @@ def test_against_a_record_only_what_became_worse_counts(recorded: User, text: st
     assert "--update-baseline" not in run.out
 
 
+@pytest.mark.whole
 def test_what_a_record_has_not_seen_must_pass(recorded: User) -> None:
     for text, code in (("import toy\nassert toy.__version__ == '2.0'\n", 1), ("import toy\n", 0)):
         recorded.write("check.py", text)

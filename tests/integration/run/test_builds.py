@@ -109,6 +109,7 @@ def test_without_a_sandbox_a_build_reaches_everybody(user: User, index: Simulato
     assert services.heard() == set(services.sockets)
 
 
+@pytest.mark.whole
 def test_a_build_may_be_given_the_network(user: User, index: Simulator, services: Services, isolation: str) -> None:
     index.add_sdist(*make_sdist("toy", "0.7", build_runs=services.code), upload_time=DAY)
     words = ["--versions", "0.7", "--allow-build", "toy", "--isolation", isolation, "--build-network"]
@@ -149,6 +150,7 @@ def with_link(sdist: bytes, name: str, target: str) -> bytes:
 RUNS_AT_ITS_START = "import os; open({mark!r}, 'w').close()\n"
 
 
+@pytest.mark.whole
 def test_what_a_back_end_asks_for_besides_is_brought(user: User, index: Simulator, isolation: str) -> None:
     """And what is installed for the build runs nowhere but in the build: a .pth file is run by any Python there."""
     mark = user.folder / "ran-outside"
@@ -215,6 +217,7 @@ def test_links_of_a_source_that_stay_in_it_are_as_good_as_files(user: User, inde
     assert run.outcomes() == {"0.7": "pass"}, run.results()
 
 
+@pytest.mark.whole
 def test_an_environment_of_a_build_cannot_be_changed_by_it(user: User, index: Simulator, isolation: str) -> None:
     """The next process in it is one of the same build, but the one that makes it runs outside."""
     runs = (
@@ -225,6 +228,7 @@ def test_an_environment_of_a_build_cannot_be_changed_by_it(user: User, index: Si
     assert run.outcomes() == {"0.7": "pass"}, run.results()
 
 
+@pytest.mark.whole
 def test_what_a_build_requires_is_no_bomb(user: User, index: Simulator, isolation: str) -> None:
     """It is refused before it is installed: what that would take is not waited for."""
     index.add_wheel(*make_wheel("helper", "1.0", files={"zeros": bytes(80 << 20)}), upload_time=DAY)

@@ -141,6 +141,7 @@ def test_two_commands_do_the_same_without_a_file(keeper: User) -> None:
     assert row["stdout"] == "keeper==1.1 [1.5]\n"
 
 
+@pytest.mark.whole
 def test_other_versions_and_another_package_may_load(keeper: User, index: Simulator) -> None:
     reader = {"reader.py": "def load(path):\n    with open(path) as file: return file.read()\n"}
     name, content = make_wheel("reader", "5.0", files=reader)
@@ -176,7 +177,12 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+SOME_FAULTS = ("climbs", "huge", "dies")
+
+
+@pytest.mark.parametrize(
+    "fault", [pytest.param(one, marks=() if one in SOME_FAULTS else pytest.mark.whole) for one in FAULTS]
+)
 def test_what_is_no_product_is_told_and_its_consumers_are_not_run(keeper: User, fault: str) -> None:
     code, told = FAULTS[fault]
     text = FILE.replace(
@@ -196,6 +202,7 @@ def test_what_is_no_product_is_told_and_its_consumers_are_not_run(keeper: User, 
     assert "1.0      -    -" in run.out
 
 
+@pytest.mark.whole
 def test_what_a_consumer_changes_no_other_one_sees(keeper: User) -> None:
     keeper.write("check_grid.py", FILE + "    open(path, 'w').write('spoilt')\n    open(path + '.more', 'w').close()\n")
     for isolation in ("namespace", "landlock", "none"):
@@ -268,6 +275,7 @@ def test_a_version_that_cannot_run_has_its_fields_too(keeper: User) -> None:
     assert "Could not run" in run.out
 
 
+@pytest.mark.whole
 def test_other_reports_can_be_made_of_the_record(keeper: User) -> None:
     keeper.write("check_grid.py", FILE)
     run = keeper.run("grid", "check_grid.py", "--versions", "1.0,2.0", "--json", "--report", "junit=out.xml")
@@ -356,6 +364,7 @@ def weigh(user: User, change: str, *words: str, allowed: str = "", text: str = W
     return user.run("grid", "check_grid.py", "--versions", "1.0,1.1", *words)
 
 
+@pytest.mark.whole
 def test_other_numbers_without_an_error_are_wrong_and_both_are_told(keeper: User) -> None:
     run = weigh(keeper, "if keeper.__version__ == '1.1': weights[1] += 0.15")
     assert run.code == 1
@@ -388,6 +397,7 @@ def test_other_numbers_without_an_error_are_wrong_and_both_are_told(keeper: User
         assert blob.read_bytes().startswith(b"\x93NUMPY")
 
 
+@pytest.mark.whole
 def test_what_is_allowed_is_no_difference(keeper: User) -> None:
     for isolation in ("namespace", "landlock", "none"):
         run = weigh(keeper, "weights[1] += 0.15", "--isolation", isolation, allowed=", atol=0.2")
@@ -396,6 +406,7 @@ def test_what_is_allowed_is_no_difference(keeper: User) -> None:
     assert weigh(keeper, "weights[1] += 1e-9").code == 0
 
 
+@pytest.mark.whole
 def test_shape_and_nan_count_and_a_name_that_only_one_has_does_not(keeper: User) -> None:
     shapes = weigh(keeper, "weights = [weights]")
     assert set(fields(shapes).values()) == {"wrong-numbers"}
@@ -417,6 +428,7 @@ def test_without_a_value_of_the_producer_its_own_version_is_the_reference(keeper
     }
 
 
+@pytest.mark.whole
 def test_numbers_that_vary_within_one_version_are_flaky(keeper: User) -> None:
     run = weigh(keeper, "import os; weights[0] = int.from_bytes(os.urandom(6), 'big')")
     assert (run.code, set(fields(run).values())) == (0, {"flaky"})

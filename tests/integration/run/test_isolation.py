@@ -38,7 +38,7 @@ def refused(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return said
 
 
-@pytest.fixture(params=SANDBOXES)
+@pytest.fixture(params=[SANDBOXES[0], pytest.param(SANDBOXES[1], marks=pytest.mark.whole)])
 def isolation(request: pytest.FixtureRequest, user: User, refused: dict[str, str]) -> str:
     user.write("check.py", "import toy\n")
     name: str = request.param
@@ -540,6 +540,7 @@ def test_an_isolation_that_cannot_be_had_is_an_error(user: User, tmp_path: Path)
     assert "landlock" in run.err
 
 
+@pytest.mark.whole
 def test_a_test_that_ends_its_time_may_tidy_up(user: User, isolation: str) -> None:
     user.write(
         "check.py",
@@ -608,6 +609,7 @@ for attempt in (lambda: os.chmod({secret!r}, 0o777), lambda: os.utime({secret!r}
 """
 
 
+@pytest.mark.whole
 def test_a_build_from_source_is_held_as_well(user: User, index: Simulator, isolation: str) -> None:
     secret = user.home / "secret"
     secret.write_text("hunter2")
@@ -638,6 +640,7 @@ BEYOND_A_LIMIT = {
 }
 
 
+@pytest.mark.whole
 def test_a_build_has_the_limits_and_the_time_of_a_test(user: User, index: Simulator, isolation: str) -> None:
     for version, (runs, _, _) in BEYOND_A_LIMIT.items():
         index.add_sdist(*make_sdist("toy", version, build_runs=runs), upload_time="2019-01-01T00:00:00Z")
@@ -670,6 +673,7 @@ def test_a_wheel_that_is_a_link_is_none(user: User, index: Simulator, isolation:
     assert "left 0 wheels" in run.results()["0.7"]["summary"]
 
 
+@pytest.mark.whole
 def test_pytest_sees_a_folder_without_settings_as_outside(user: User, with_pytest: None, isolation: str) -> None:
     """Its store lies beside it: what is above both can't be looked into."""
     user.write("test_it.py", "def test_a(pytestconfig): assert pytestconfig.rootpath.name == 'project'\n")
@@ -691,6 +695,7 @@ os.chdir(here)
 """
 
 
+@pytest.mark.whole
 def test_folders_in_one_another_are_cleared_away(user: User, index: Simulator, isolation: str) -> None:
     index.add_sdist(*make_sdist("toy", "0.7", build_runs=GOES_DEEP), upload_time="2019-01-01T00:00:00Z")
     user.write("check.py", GOES_DEEP + "import toy\n")

@@ -59,6 +59,7 @@ def test_what_contradicts_the_project_is_no_silent_other_version(user: User) -> 
     assert (run.code, run.outcomes()) == (3, {"2.0": "unresolvable"}), run.out
 
 
+@pytest.mark.whole
 def test_extras_and_groups_of_the_project_are_installed(user: User, index: Simulator) -> None:
     for name in ("wheelset", "axle"):
         index.add_wheel(*make_wheel(name, "1.0"), upload_time="2020-01-01T00:00:00Z")
@@ -74,6 +75,7 @@ def test_extras_and_groups_of_the_project_are_installed(user: User, index: Simul
     assert (run.code, "dev, more" in run.err) == (2, True), run.err
 
 
+@pytest.mark.whole
 def test_test_tools_of_a_group_or_an_extra_are_of_no_era(user: User, index: Simulator) -> None:
     for name, version, day in [
         ("wheelset", "1.0", "2020-01-01"),
@@ -104,6 +106,7 @@ def test_a_project_above_may_be_named(user: User) -> None:
     assert (run.code, run.outcomes()) == (0, {"2.0": "pass"}), run.out
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("name", ["tests/test_mine.py", "mine_check.py"])
 def test_what_was_built_is_tested_and_not_the_sources_beside_it(user: User, with_pytest: None, name: str) -> None:
     project(user, "mine", "0.1")
@@ -113,6 +116,7 @@ def test_what_was_built_is_tested_and_not_the_sources_beside_it(user: User, with
     assert (run.code, run.outcomes()) == (0, {"2.0": "pass"}), run.out
 
 
+@pytest.mark.whole
 def test_tests_within_the_package_are_a_part_of_it(user: User, with_pytest: None) -> None:
     project(user, "mine", "0.1")
     user.write("mine/test_it.py", "from mine import MAJOR\ndef test_it(): assert MAJOR == 99\n")
@@ -120,6 +124,7 @@ def test_tests_within_the_package_are_a_part_of_it(user: User, with_pytest: None
     assert (run.code, run.outcomes()) == (0, {"2.0": "pass"}), run.out
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("place", [".", "src"])
 def test_tests_within_the_package_are_a_part_of_it_where_pytest_finds_them_by_itself(
     user: User, with_pytest: None, place: str
@@ -136,6 +141,7 @@ def test_tests_within_the_package_are_a_part_of_it_where_pytest_finds_them_by_it
     assert (run.code, run.outcomes()) == (0, {"2.0": "pass"}), run.out
 
 
+@pytest.mark.whole
 def test_sources_without_what_only_the_build_makes_are_told(user: User, with_pytest: None) -> None:
     project(user, "mine", "0.1")
     user.write("mine/test_it.py", "import mine.built\ndef test_it(): assert mine.built.YES\n")
@@ -145,6 +151,7 @@ def test_sources_without_what_only_the_build_makes_are_told(user: User, with_pyt
     assert "--pythonpath" not in told
 
 
+@pytest.mark.whole
 def test_doctests_of_the_package_import_it_from_where_they_lie(user: User, with_pytest: None) -> None:
     project(user, "mine", "0.1")
     user.write("mine/parts.py", '"""\n>>> from mine import MAJOR\n>>> MAJOR\n99\n"""\n')
@@ -153,6 +160,7 @@ def test_doctests_of_the_package_import_it_from_where_they_lie(user: User, with_
     assert (run.code, run.outcomes()) == (0, {"2.0": "pass"}), run.out
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("more", [{}, {"mine/_version.py": ""}])
 def test_doctests_of_a_src_layout_import_it_from_there_before_a_conftest_does(
     user: User, with_pytest: None, more: dict[str, str]
@@ -179,6 +187,7 @@ def test_a_misspelt_extra_is_told(user: User) -> None:
     assert "it has fast" in run.out
 
 
+@pytest.mark.whole
 def test_a_lock_without_what_the_project_requires_is_refused(user: User, index: Simulator) -> None:
     index.add_wheel(*make_wheel("axle", "1.0"), upload_time="2020-01-01T00:00:00Z")
     project(user, "mine", "0.1", requires=["axle"])
@@ -191,6 +200,7 @@ def test_a_lock_without_what_the_project_requires_is_refused(user: User, index: 
 # -- what is imported
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("name", ["check.py", "tests/test_it.py"])
 def test_a_folder_named_like_the_package_is_not_tested_in_its_place(user: User, with_pytest: None, name: str) -> None:
     user.write("toy/__init__.py", "")
@@ -209,6 +219,7 @@ def test_what_was_imported_from_elsewhere_is_remarked_on(user: User) -> None:
 # -- settings above the tests
 
 
+@pytest.mark.whole
 def test_the_projects_settings_hold_from_every_folder(user: User, with_pytest: None) -> None:
     user.write("pyproject.toml", "[tool.pytest.ini_options]\nfilterwarnings = ['error']\n")
     user.write("conftest.py", "import pytest\n@pytest.fixture\ndef root(): return 7\n")
@@ -250,6 +261,7 @@ def test_a_project_is_tested_as_in_its_root_folder(user: User, with_pytest: None
     assert (run.code, "no project with tests" in run.err) == (2, True)
 
 
+@pytest.mark.whole
 def test_a_mistake_in_what_pytest_is_given_is_told_as_one(user: User, with_pytest: None) -> None:
     user.write("test_it.py", "def test_a(): assert False\ndef test_b(): pass\ndef test_c(): pass\n")
     for words, told in ((("test_it.py::no_such",), "no_such"), (("test_it.py", "--", "-k", "("), "expression")):
@@ -306,6 +318,7 @@ def test_arguments_without_a_file_are_for_the_projects_own_tests(user: User, wit
     assert [row["id"] for row in run.results()["2.0"]["tests"]] == ["tests/test_it.py::test_a"], run.out
 
 
+@pytest.mark.whole
 def test_a_pass_as_a_script_is_none_for_pytest(user: User, with_pytest: None) -> None:
     user.write("test_it.py", "if __name__ == '__main__': print(1)\n")
     assert user.run("test", "test_it.py", "--versions", "2.0").outcomes() == {"2.0": "pass"}

@@ -101,6 +101,7 @@ def test_a_run_in_a_subfolder_is_another(project: User, sandbox: str) -> None:
     assert "No such file" in run.results()["2.0"]["summary"]
 
 
+@pytest.mark.whole
 def test_another_copy_of_the_same_python_is_the_same(project: User, sandbox: str, tmp_path: Path) -> None:
     python = outside_environment(Path(sys.executable))
     library = f"python{sys.version_info[0]}.{sys.version_info[1]}"
@@ -114,6 +115,7 @@ def test_another_copy_of_the_same_python_is_the_same(project: User, sandbox: str
     assert _replays(project)
 
 
+@pytest.mark.whole
 def test_a_store_in_the_project_is_no_part_of_the_test(project: User, sandbox: str) -> None:
     project.env["TF_TESTER_STORE"] = ".tf-tester"
     first = _test(project)
@@ -126,6 +128,7 @@ def test_a_store_in_the_project_is_no_part_of_the_test(project: User, sandbox: s
         assert "['tmp'] " in run.results()["2.0"]["tests"][0]["stdout"], run.out
 
 
+@pytest.mark.whole
 def test_what_docs_say_of_ci_is_so(project: User, sandbox: str, tmp_path: Path) -> None:
     """Of the store in the checkout the next job has what docs/how-to/ci.md lists, beside a fresh clone."""
     project.env["TF_TESTER_STORE"] = ".tf-tester"
@@ -139,6 +142,7 @@ def test_what_docs_say_of_ci_is_so(project: User, sandbox: str, tmp_path: Path) 
     assert not _replays(project)
 
 
+@pytest.mark.whole
 def test_tf_tester_runs_from_the_projects_own_environment(project: User, sandbox: str) -> None:
     """Its harness lies in what is hidden."""
     place = project.folder / ".venv/lib/site-packages"
@@ -229,6 +233,7 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
 '''
 
 
+@pytest.mark.whole
 def test_a_project_is_the_same_wheel_from_another_folder(user: User, sandbox: str, tmp_path: Path) -> None:
     user.write("pyproject.toml", '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n')
     # Without namespaces each build sees a place of its own.
@@ -241,6 +246,7 @@ def test_a_project_is_the_same_wheel_from_another_folder(user: User, sandbox: st
     assert _replays(user, "--project", ".")
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("target", ["link.py", "linked/real.py"])
 def test_a_test_behind_a_link_runs_and_counts(user: User, sandbox: str, target: str) -> None:
     real = user.home / "elsewhere" / "real.py"

@@ -183,6 +183,7 @@ def test_where_no_tests_are_found_the_cell_is_empty_and_nobody_says_that_it_pass
     assert "1 empty" in run.out
 
 
+@pytest.mark.whole
 def test_where_pytest_refuses_what_it_is_given_nothing_is_advised_against_the_version(
     user: User, with_pytest: None
 ) -> None:
@@ -201,6 +202,7 @@ def test_a_file_whose_tests_are_all_skipped_tested_nothing(user: User, with_pyte
     assert "nothing was tested" in run.out
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("isolation", ["auto", "none"])
 def test_a_timeout_ends_the_whole_tree(user: User, isolation: str) -> None:
     tag = secrets.token_hex(8)
@@ -259,6 +261,7 @@ def test_what_was_printed_before_a_crash_is_kept(user: User) -> None:
     assert run.results()["2.0"]["tests"][0]["stdout"] == "step one\n"
 
 
+@pytest.mark.whole
 def test_the_users_own_pytest_options_that_cannot_be_are_named(user: User, with_pytest: None) -> None:
     user.write("pyproject.toml", "[tool.pytest.ini_options]\naddopts = '--cov=mine'\n")
     user.write("test_toy.py", "def test_it(): pass\n")
@@ -267,6 +270,7 @@ def test_the_users_own_pytest_options_that_cannot_be_are_named(user: User, with_
     assert "unrecognized arguments: --cov=mine" in run.out
 
 
+@pytest.mark.whole
 def test_kill_in_the_middle_of_a_download_loses_nothing_that_arrived(user: User, index: Simulator) -> None:
     big = make_wheel("toy", "3.0", files={"toy.py": "__version__ = '3.0'\n", "toy_data.bin": os.urandom(3_000_000)})
     index.add_wheel(*big, upload_time="2024-01-01T00:00:00Z")
@@ -292,6 +296,7 @@ def test_kill_in_the_middle_of_a_download_loses_nothing_that_arrived(user: User,
     assert list((user.store / "tmp").iterdir()) == []
 
 
+@pytest.mark.whole
 def test_kill_in_the_middle_of_unpacking_leaves_no_half_layer(user: User, index: Simulator) -> None:
     many = {f"toy_parts/part_{number}.py": f"NUMBER = {number}\n" * 20 for number in range(3000)}
     index.add_wheel(*make_wheel("toy", "3.0", files={"toy.py": "", **many}), upload_time="2024-01-01T00:00:00Z")
@@ -307,6 +312,7 @@ def test_kill_in_the_middle_of_unpacking_leaves_no_half_layer(user: User, index:
     assert not [event for event in again.record() if event["event"] == "transfer-finished"]
 
 
+@pytest.mark.whole
 def test_two_processes_share_one_download(user: User, index: Simulator) -> None:
     big = make_wheel("toy", "3.0", files={"toy.py": "", "toy_data.bin": os.urandom(2_000_000)})
     index.add_wheel(*big, upload_time="2024-01-01T00:00:00Z", metadata=True)
@@ -361,6 +367,7 @@ def test_a_source_distribution_is_built_when_it_is_allowed(user: User, index: Si
     assert user.run("test", "check.py", "--versions", "0.7", "--allow-build", "toy").code == 0
 
 
+@pytest.mark.whole
 def test_a_build_that_fails_is_a_row_with_its_own_words(user: User, index: Simulator) -> None:
     index.add_sdist(*make_sdist("toy", "0.7", build_fails="no compiler today"), upload_time="2019-01-01T00:00:00Z")
     user.write("check.py", GOOD)
@@ -459,6 +466,7 @@ def test_a_shell_is_inside_the_environment(user: User) -> None:
     assert user.run("shell", "1.1", "--python", "3.5").code == 3
 
 
+@pytest.mark.whole
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is no signal there")
 @pytest.mark.parametrize(
     ("then", "code"),
@@ -496,6 +504,7 @@ def test_a_shell_changes_nothing_for_the_next_one(user: User) -> None:
     assert (run.code, run.out) == (0, f"{user.folder}\n"), run.err
 
 
+@pytest.mark.whole
 @pytest.mark.skipif(not Path("/bin/bash").exists(), reason="there is no bash")
 def test_a_shell_has_its_own_python_first_whatever_the_user_puts_there_at_its_start(user: User) -> None:
     (user.home / ".bashrc").write_text(f"PATH={user.home}/other:$PATH; ALSO=read\n")
@@ -561,6 +570,7 @@ def test_the_record_is_written_where_asked(user: User) -> None:
     assert (user.folder / "record.jsonl").read_text().count("cell-finished") == 1
 
 
+@pytest.mark.whole
 def test_pytest_changes_a_dependency_only_when_it_must_and_says_so(
     user: User, index: Simulator, with_pytest: None
 ) -> None:

@@ -36,6 +36,7 @@ def speeds(name: str, index: Simulator, mirrors: list[Simulator], *rates: float)
         one.fault(name, Slow(bytes_per_second=rate, piece=50_000))
 
 
+@pytest.mark.whole
 def test_auto_takes_the_fastest_that_has_the_file_and_remembers_it(
     user: User, index: Simulator, mirrors: list[Simulator]
 ) -> None:
@@ -56,6 +57,7 @@ def test_auto_takes_the_fastest_that_has_the_file_and_remembers_it(
     assert mirrors[0].requests["toy-3.1-py3-none-any.whl"] == 1
 
 
+@pytest.mark.whole
 def test_a_comparison_says_why(user: User, index: Simulator, mirrors: list[Simulator]) -> None:
     for one in (index, *mirrors):
         one.add_wheel(*BIG, upload_time=DATE)

@@ -46,6 +46,7 @@ def pins(run_record: list[dict[str, object]]) -> dict[str, dict[str, str]]:
     return {pin["name"]: pin for pin in lock["pins"]}
 
 
+@pytest.mark.whole
 def test_each_kind_of_address_is_what_is_tested(user: User, index: Simulator, repository: Path) -> None:
     (user.folder / "wheels").mkdir()
     for name, requires in (("linked", ["deeper"]), ("deeper", [])):

@@ -86,6 +86,7 @@ def test_a_lock_stays_what_it_was_when_the_index_moves_on(locked: User, index: S
     assert {one["gear"] for one in versions} == {"2.0"}
 
 
+@pytest.mark.whole
 @pytest.mark.usefixtures("with_pytest")
 def test_a_lock_for_tests_has_their_runner(user: User) -> None:
     user.write("test_toy.py", "import toy\ndef test_spin():\n    assert toy.spin() == 1\n")
@@ -129,6 +130,7 @@ def test_other_formats_are_what_pip_takes(user: User, index: Simulator) -> None:
     assert constraints[1:] == ["cog==1.0", "gear==2.0", "toy==1.1"]
 
 
+@pytest.mark.whole
 def test_what_was_built_is_built_again_from_the_lock(user: User, index: Simulator) -> None:
     index.add_wheel(*make_sdist("cog", "1.0"), upload_time="2019-01-01T00:00:00Z")
     user.write("check.py", "import toy, cog\n")

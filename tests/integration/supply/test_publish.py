@@ -116,6 +116,7 @@ def test_files_are_those_of_the_store(synced: User) -> None:
     assert wheel.stat().st_nlink == 2
 
 
+@pytest.mark.whole
 def test_pip_uv_and_we_install_from_it(synced: User, tmp_path: Path) -> None:
     publish(synced)
     environment = tmp_path / "environment"
@@ -166,6 +167,7 @@ def test_going_back(synced: User, index: Simulator) -> None:
     assert "no generation" in publish(synced, "--rollback", "absent", code=2).err
 
 
+@pytest.mark.whole
 def test_what_was_gone_back_from_is_published_anew_and_that_is_said(synced: User, index: Simulator) -> None:
     publish(synced)
     add(index, "2.1")
@@ -392,6 +394,7 @@ def test_another_replica_has_another_place(synced: User) -> None:
     assert "no replica named absent" in publish(synced, "--name", "absent", code=2).err
 
 
+@pytest.mark.whole
 def test_killed_at_any_moment_it_shows_what_was_there(synced: User, index: Simulator) -> None:
     publish(synced)
     tree = synced.folder / "tree"
@@ -613,6 +616,7 @@ def bucket(storage: str, synced: User) -> Callable[[str], bytes | None]:
 BUCKET = "s3://tree-bucket/a"
 
 
+@pytest.mark.whole
 def test_a_bucket(synced: User, index: Simulator, bucket: Callable[[str], bytes | None], storage: str) -> None:
     key(synced)
     run = publish(synced, "--sign", "key.pem", target=BUCKET)
@@ -650,6 +654,7 @@ def test_old_generations_of_a_bucket_go(synced: User, index: Simulator, bucket: 
     publish(synced, "--verify", "--deep", target=BUCKET)
 
 
+@pytest.mark.whole
 def test_what_is_lost_in_a_bucket_is_mended(synced: User, bucket: Callable[[str], bytes | None], storage: str) -> None:
     publish(synced, target=BUCKET)
     page = json.loads(bucket("simple/toy/index.v1_json") or b"")
@@ -661,6 +666,7 @@ def test_what_is_lost_in_a_bucket_is_mended(synced: User, bucket: Callable[[str]
     publish(synced, "--verify", "--deep", target=BUCKET)
 
 
+@pytest.mark.whole
 def test_in_a_bucket_it_comes_after_what_is_there(
     synced: User, index: Simulator, bucket: Callable[[str], bytes | None], storage: str
 ) -> None:
@@ -682,6 +688,7 @@ def test_in_a_bucket_it_comes_after_what_is_there(
     publish(synced, "--verify", target=BUCKET)
 
 
+@pytest.mark.whole
 def test_killed_while_it_fills_a_bucket(
     synced: User, index: Simulator, bucket: Callable[[str], bytes | None], storage: str
 ) -> None:

@@ -498,6 +498,7 @@ def test_an_unknown_source_is_not_there_and_the_hint_says_what_to_do(world: Worl
     assert "venv" not in process.uv.calls
 
 
+@pytest.mark.whole
 def test_what_backs_off_from_sources_says_so_and_names_them_all(world: World, process: Process) -> None:
     """The newest bench needs two projects that have no wheel; the oldest, which needs none, is what is left."""
     world.wheel("bench", "3.0", "2015-01-01")
@@ -558,6 +559,7 @@ def test_a_pure_wheel_is_built_once_for_all_pythons(world: World, process: Proce
     assert process.told == [Delay(DelayKind.BUILD, "known"), Delay(DelayKind.BUILD, "known", is_over=True)]
 
 
+@pytest.mark.whole
 def test_a_wheel_for_one_python_is_built_for_each(world: World, process: Process) -> None:
     sdist = changed(
         make_sdist("known", "1.0"),
@@ -579,6 +581,7 @@ def test_a_build_that_fails_says_its_own_words_and_is_not_repeated_without_end(w
     assert process.uv.calls == ["pip", "venv", "venv"]
 
 
+@pytest.mark.whole
 def test_lowest_passes_over_what_can_no_longer_be_built(world: World, process: Process) -> None:
     world.sdist("known", "0.1", "2019-01-01", fails="too old")
     world.sdist("known", "1.0", "2020-01-01")
@@ -587,6 +590,7 @@ def test_lowest_passes_over_what_can_no_longer_be_built(world: World, process: P
     assert lock.remarks == ("could not be built and were passed over: known-0.1.tar.gz",)
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(
     ("content", "said"),
     [

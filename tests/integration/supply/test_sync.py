@@ -434,6 +434,7 @@ def test_the_replica_survives_the_cleaning_of_the_store(user: User, index: Simul
     assert "no replica" in run.err
 
 
+@pytest.mark.whole
 def test_killed_at_any_moment_it_goes_on(user: User, index: Simulator, config: Path) -> None:
     for number in range(12):
         name, content = make_wheel("many", f"1.{number}", files={"many.bin": random.Random(number).randbytes(60_000)})
