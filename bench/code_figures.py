@@ -167,9 +167,7 @@ class Module:
     @cached_property
     def public_classes(self) -> list[str]:
         return [
-            node.name
-            for node in self.statements
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+            node.name for node in self.statements if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
         ]
 
     @cached_property

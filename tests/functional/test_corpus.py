@@ -9,7 +9,7 @@ from tests.corpus.results import ANSWERS, KINDS, results, table
 FAULTS = Path(__file__).parents[2] / "docs/reference/faults.md"
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "answers"])
+@pytest.mark.parametrize("kind", [*KINDS, pytest.param("answers", marks=pytest.mark.whole)])
 def test_of_each_wrong_input_comes_what_is_wanted(kind: str) -> None:
     found = list(results(KINDS.get(kind, ANSWERS)))
     assert [(one.group.wrong, one.case, one.came) for one in found if not one.is_as_wanted] == []

@@ -123,6 +123,7 @@ def test_nothing_of_the_one_that_forks_comes_along(bench: Bench) -> None:
     assert set(eval(bench.out("b"))) - {"LC_CTYPE", "GIT_CONFIG_NOSYSTEM"} == {"PATH"}
 
 
+@pytest.mark.whole
 def test_many_at_once_do_not_mix(bench: Bench) -> None:
     with ThreadPoolExecutor(6) as pool:
         ends = list(pool.map(lambda n: bench.run(f"print({n}); raise SystemExit({n})", name=str(n)), range(24)))

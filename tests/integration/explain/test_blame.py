@@ -154,6 +154,7 @@ def test_a_budget_is_kept_to_and_told(car: User) -> None:
     assert "5 cells for" in run.out
 
 
+@pytest.mark.whole
 def test_ends_that_are_not_what_they_are_said_to_be_are_an_error(car: User) -> None:
     car.write("check.py", MAJORS + "assert major(part05) < 2\n")
     run = car.run("blame", "check.py", "--versions", "1.0", "--good", "latest", "--bad", "era")

@@ -140,10 +140,8 @@ IN_LAYERS = {
 
 SOME_OF_LAYERS = (
     ("source", _flip_silently),
-    ("source", _gone),
     ("bytecode", _cut),
     ("record", _flip),
-    ("layer.json", _flip),
     ("bytecode.json", _gone),
 )
 

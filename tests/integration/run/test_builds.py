@@ -165,6 +165,7 @@ def test_what_a_back_end_asks_for_besides_is_brought(user: User, index: Simulato
     assert not mark.exists()
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("asks", ["more @ file:///etc/hostname", "--index-url=file:///etc", "-r/etc/hostname"])
 def test_what_a_back_end_asks_for_comes_from_the_index_alone(
     user: User, index: Simulator, isolation: str, asks: str

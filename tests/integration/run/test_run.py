@@ -649,6 +649,7 @@ def test_a_store_that_cannot_be_written_is_named(user: User) -> None:
     assert "--store" in run.err
 
 
+@pytest.mark.whole
 def test_a_full_disk_is_named_and_what_was_verified_stays(user: User, index: Simulator) -> None:
     inside = ["unshare", "--user", "--map-root-user", "--mount"]
     if subprocess.run([*inside, "true"], capture_output=True, check=False).returncode:

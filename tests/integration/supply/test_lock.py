@@ -49,6 +49,7 @@ def test_a_matrix_runs_from_locks_alone(locked: User, index: Simulator) -> None:
     assert key == f"toy==1.1@py{PY}@era", "the cell is the one that was locked"
 
 
+@pytest.mark.whole
 def test_locks_say_which_package_is_tested(locked: User) -> None:
     unsaid = {"TF_TESTER_PACKAGE": ""}
     assert locked.run("test", "check.py", "--locked", "locks", env=unsaid).outcomes() == {"1.0": "pass", "1.1": "pass"}
@@ -58,6 +59,7 @@ def test_locks_say_which_package_is_tested(locked: User) -> None:
     assert "The locks are of toy, and gear is to be tested." in run.err
 
 
+@pytest.mark.whole
 def test_a_shell_has_what_the_lock_of_its_version_has(locked: User, index: Simulator) -> None:
     index.requests.clear()
     look = ["--", "python", "-c", "import toy; print(toy.__version__)"]

@@ -343,6 +343,7 @@ def test_what_was_required_in_vain_comes_when_it_is_there(user: User, index: Sim
     assert holds(user)["late"] == [late] and holds(user)["cog"] == [cog]
 
 
+@pytest.mark.whole
 def test_what_the_upstream_deleted_may_stay_with_what_it_requires(user: User, index: Simulator, config: Path) -> None:
     user.write("team.toml", CONFIG + "keep-deleted = true\n")
     old = add(index, "toy", "0.1", ("needed", "gone"))
