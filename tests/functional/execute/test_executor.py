@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.waiting import until
+from tests.waiting import until, waited_until
 from tf_tester.execute import local
 from tf_tester.execute.local import MARK, LocalExecutor
 from tf_tester.execute.strays import kill_strays
@@ -202,11 +202,13 @@ def test_a_program_may_tidy_up_when_its_time_is_over(bench: Bench) -> None:
         """
         import signal, sys, time
         signal.signal(signal.SIGTERM, lambda *_: (print("tidied", flush=True), sys.exit(5)))
+        print("ready", flush=True)
         time.sleep(1000)
         """,
-        timeout=1,
+        timeout=0.1,
+        waited=waited_until(bench.out),
     )
-    assert (exit.code, exit.timed_out, bench.out()) == (5, True, "tidied\n")
+    assert (exit.code, exit.timed_out, bench.out()) == (5, True, "ready\ntidied\n")
 
 
 def test_one_that_does_not_listen_is_killed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,9 +217,11 @@ def test_one_that_does_not_listen_is_killed(bench: Bench, monkeypatch: pytest.Mo
         """
         import signal, time
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        print("ready", flush=True)
         time.sleep(1000)
         """,
-        timeout=1,
+        timeout=0.1,
+        waited=waited_until(bench.out),
     )
     assert (exit.signal, exit.timed_out) == (signal.SIGKILL, True)
 

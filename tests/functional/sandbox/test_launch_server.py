@@ -11,11 +11,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from msgspec.structs import replace
 
 if sys.platform != "linux":
     pytest.skip("the sandboxes are Linux's", allow_module_level=True)
 
-from tests.waiting import until
+from tests.waiting import until, waited_until
 from tf_tester.errors import IsolationUnavailable
 from tf_tester.execute.groups import ControlGroups, Group
 from tf_tester.execute.local import LocalExecutor
@@ -137,7 +138,7 @@ def test_time_and_limits_hold(bench: Bench) -> None:
     asked = (
         "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(5)); print(1, flush=True); time.sleep(1000)"
     )
-    end = bench.run(asked, timeout=2)
+    end = bench.start(replace(bench.command(asked), waited=waited_until(bench.out)), timeout=0.1)
     assert (end.code, end.timed_out) == (5, True)
     end = bench.run("print('x' * 200_000, flush=True); import time; time.sleep(1000)", limits=Limits(output=100_000))
     assert end.exceeded == Exceeded(Limit.OUTPUT, 100_000)

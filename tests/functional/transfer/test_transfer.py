@@ -5,9 +5,8 @@ import os
 import subprocess
 import sys
 import threading
-import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -487,7 +486,7 @@ def test_many_files_come_at_once_but_not_more_than_allowed(rig: Rig) -> None:
     with rig.transfer(connections=3) as transfer, ThreadPoolExecutor(9) as pool:
         for artifact in artifacts:
             pool.submit(transfer.fetch, artifact)
-        _wait_until(lambda: len(rig.authority.log) == 3)
+        until(lambda: len(rig.authority.log) == 3)
         transfer.client.close()
     assert len(rig.authority.log) == 3
 
@@ -497,9 +496,9 @@ def test_a_file_held_by_another_process_can_be_given_up(rig: Rig) -> None:
     with rig.blobs.exclusive(rig.artifact.sha256), ThreadPoolExecutor(2) as pool:
         with rig.transfer() as transfer:
             waiting = [pool.submit(transfer.fetch, rig.artifact) for _ in range(2)]
-            _wait_until(lambda: _our_threads() == 1)
+            until(lambda: _our_threads() == 1)
         for future in waiting:
-            assert isinstance(future.exception(timeout=5), InterruptedTransfer)
+            assert isinstance(future.exception(timeout=60), InterruptedTransfer)
 
 
 def test_closing_ends_running_transfers_quickly_and_keeps_what_came(rig: Rig) -> None:
@@ -507,9 +506,9 @@ def test_closing_ends_running_transfers_quickly_and_keeps_what_came(rig: Rig) ->
     with ThreadPoolExecutor(3) as pool:
         with rig.transfer() as transfer:
             waiting = [pool.submit(transfer.fetch, rig.artifact) for _ in range(3)]
-            _wait_until(lambda: rig.authority.bytes_sent[NAME] == 200_000)
+            until(lambda: rig.authority.bytes_sent[NAME] == 200_000)
         for future in waiting:
-            assert isinstance(future.exception(timeout=5), InterruptedTransfer)
+            assert isinstance(future.exception(timeout=60), InterruptedTransfer)
         with pytest.raises(InterruptedTransfer):
             transfer.fetch(rig.artifact)
     assert rig.is_whole(rig.fetch())
@@ -664,10 +663,3 @@ def test_metadata_that_cannot_be_had_is_none(rig: Rig, fault: Fault) -> None:
 
 def _our_threads() -> int:
     return sum(thread.name.startswith(("tf-tester", "asyncio_")) for thread in threading.enumerate())
-
-
-def _wait_until(reached: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not reached():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)

@@ -13,6 +13,7 @@ import pytest
 
 from tests.integration.conftest import User
 from tests.simulator import Simulator, Status
+from tests.waiting import until
 from tests.wheels import make_wheel
 from tf_tester.store.folder import StoreFolder
 from tf_tester.store.leases import Leases
@@ -113,10 +114,7 @@ def test_what_a_running_job_needs_is_never_let_go(heavy: User) -> None:
     heavy.write("wait.py", "import time, pathlib, toy\nprint('here', flush=True)\ntime.sleep(60)\n")
     process = heavy.start("test", "wait.py", "--versions", "4.1")
     try:
-        deadline = time.monotonic() + 30
-        while not [path for path in (heavy.store / "runs").rglob("stdout") if "here" in path.read_text()]:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        until(lambda: any("here" in path.read_text() for path in (heavy.store / "runs").rglob("stdout")))
         run = heavy.run("cache", "gc", "--max-size", "0")
         assert "stayed because a running job needs them" in run.out
         assert held(heavy) == {"4.1": (True, True)}

@@ -469,7 +469,7 @@ def free_port() -> int:
 
 
 def wait_for(url: str) -> None:
-    for _ in range(200):
+    for _ in range(1200):  # a minute
         try:
             urllib.request.urlopen(url, timeout=5).close()
             return
