@@ -17,8 +17,31 @@ class Framework(Struct, frozen=True, forbid_unknown_fields=True):
     """Distributions whose names it hands on as its own, such as `keras`."""
     lts: tuple[str, ...] = ()
     """Series on which people stay, such as `1.15`."""
+    probe: str = ""
+    """The file of tests that any version should pass, in `frameworks/probes/`; empty: its modules are imported."""
     memory: int = 1024**3
     """Bytes a cell is expected to need before anything was measured."""
+
+
+class KnownFailure(Struct, frozen=True, forbid_unknown_fields=True):
+    """A failure that many have met, and what to do."""
+
+    text: str
+    """A regular expression for the words of the failure."""
+    project: str
+    """Who must be installed: a canonical name, or `python`."""
+    versions: str
+    """In which of its versions (PEP 440); empty: all."""
+    says: str
+    """One sentence: what has changed, and what to do."""
+    source: str
+    """Where that is written: a URL."""
+    example: str
+    """Code that fails so."""
+    tried: dict[str, str]
+    """The versions with which the example was run; the first is the package under test."""
+    before: dict[str, str] | None = None
+    """Versions with which it passes, where there are some."""
 
 
 class Placeholder(Struct, frozen=True, forbid_unknown_fields=True):

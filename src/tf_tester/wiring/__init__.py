@@ -64,7 +64,7 @@ from tf_tester.store.removal import remove_tree
 from tf_tester.store.verifying import LayerChecks
 from tf_tester.transfer.client import Client
 from tf_tester.transfer.settings import ClientSettings
-from tf_tester.wiring.frameworks import framework_of, known_sdists, placeholders, same_modules
+from tf_tester.wiring.frameworks import framework_of, known_failures, known_sdists, placeholders, same_modules
 from tf_tester.wiring.network import USER_AGENT, NetworkAccess, network, now
 from tf_tester.wiring.store import keep_to_size, open_ledger
 
@@ -232,6 +232,7 @@ def _packages(settings: Settings, fetching: NetworkAccess, metadata: MetadataRea
         project_list=fetching.project_list,
         framework=framework_of(settings.package),
         same_modules=same_modules(),
+        known_failures=known_failures,
         placeholders=placeholders(),
     )
 

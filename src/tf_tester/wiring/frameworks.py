@@ -2,6 +2,7 @@
 
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -9,12 +10,13 @@ import msgspec
 from tf_tester.core.text.parsing import parse_toml
 from tf_tester.core.text.units import memory_size
 from tf_tester.errors import ConfigError
-from tf_tester.model.framework import Framework, Placeholder
+from tf_tester.model.framework import Framework, KnownFailure, Placeholder
 
 _SDISTS = "sdists.toml"
 _SAME_MODULES = "same_modules.toml"
 _PLACEHOLDERS = "placeholders.toml"
-_OTHER = (_SDISTS, _SAME_MODULES, _PLACEHOLDERS)
+_KNOWN_FAILURES = "known_failures.toml"
+_OTHER = (_SDISTS, _SAME_MODULES, _PLACEHOLDERS, _KNOWN_FAILURES)
 """Files that describe no framework."""
 
 
@@ -34,6 +36,12 @@ def framework_of(package: str) -> Framework:
         if package in framework.packages:
             return framework
     return Framework(title=package, packages=(package,))
+
+
+def probe_of(package: str) -> Path:
+    """Return the file of tests for whoever has none of his own: its framework's, or one for any package."""
+    name = framework_of(package).probe or "test_imports.py"
+    return Path(str(files("tf_tester.frameworks").joinpath("probes", name)))
 
 
 def parse_framework(text: str, name: str) -> Framework:
@@ -81,3 +89,9 @@ def placeholders() -> tuple[Placeholder, ...]:
 
     text = files("tf_tester.frameworks").joinpath(_PLACEHOLDERS).read_text("utf-8")
     return msgspec.convert(parse_toml(text)["placeholders"], tuple[Placeholder, ...])
+
+
+def known_failures() -> tuple[KnownFailure, ...]:
+    """Return the failures that are known; read where one happens, and not before."""
+    text = files("tf_tester.frameworks").joinpath(_KNOWN_FAILURES).read_text("utf-8")
+    return msgspec.convert(parse_toml(text)["failure"], tuple[KnownFailure, ...])

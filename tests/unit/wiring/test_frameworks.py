@@ -11,7 +11,14 @@ from packaging.version import Version
 
 from tf_tester.errors import ConfigError
 from tf_tester.model.framework import Framework
-from tf_tester.wiring.frameworks import framework_files, framework_of, parse_framework, placeholders
+from tf_tester.wiring.frameworks import (
+    framework_files,
+    framework_of,
+    known_failures,
+    parse_framework,
+    placeholders,
+    probe_of,
+)
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "frameworks.md"
 SHIPPED = [pytest.param(file, id=file.name) for file in framework_files()]
@@ -23,6 +30,22 @@ def test_each_file_describes_a_framework(file: Path) -> None:
     assert found.packages
     assert [canonicalize_name(name) for name in found.packages] == list(found.packages)
     assert all(len(Version(series).release) == 2 for series in found.lts)
+
+
+def test_each_known_failure_can_be_looked_for_and_tried() -> None:
+    for one in known_failures():
+        assert re.compile(one.text).groups == 0, "alternatives need no group of their own"
+        SpecifierSet(one.versions)
+        assert one.says.endswith((".", "…")) and one.source.startswith("https://")
+        compile(one.example, "example", "exec")
+        assert one.project in ("python", *one.tried, *(framework_of(name).packages[0] for name in one.tried))
+        assert all(Version(version) for group in (one.tried, one.before or {}) for version in group.values())
+
+
+def test_each_probe_is_there_and_belongs_to_a_framework() -> None:
+    named = {parse_framework(file.read_text("utf-8"), file.name).probe for file in framework_files()}
+    there = {path.name for path in probe_of("numpy").parent.glob("test_*.py")}
+    assert there == {probe_of("any-other").name, *filter(None, named)}
 
 
 def test_placeholders_are_named_as_indexes_name_them() -> None:

@@ -18,8 +18,8 @@ _GROUPS = {
     "What is saved and loaded": "--save --load --product --largest-product --consumers --consumer-package",
     "Python and dependencies": "--python --install-python --resolve --grace --with --requirements --project --group "
     "--with-deps --allow-build --build-network",
-    "How tests run": "--jobs --memory --timeout --runner --env --pythonpath --cache --last-failed --exitfirst --keep "
-    "--ephemeral --repeat --budget --failure --all-transitions",
+    "How tests run": "--probe --jobs --memory --timeout --runner --env --pythonpath --cache --last-failed --exitfirst "
+    "--keep --ephemeral --repeat --budget --failure --all-transitions",
     "What tests may reach and use": "--isolation --network --gpu --writable --data --visible --scratch --limit",
     "Where files come from, and where they are kept": "--mirror --trust --index-url --extra-index-url --find-links "
     "--attestations --store --offline --refresh",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import replace
 
 from tf_tester.cli.common.help import GroupedCommand
 from tf_tester.cli.common.output import say
@@ -127,6 +128,26 @@ def tests_of(settings: Settings, targets: tuple[Path, ...], rest: tuple[str, ...
     trial = of_project(trial_of(settings, targets, rest))
     _refuse_whole_system(trial)
     return trial
+
+
+def probe_of(settings: Settings, targets: tuple[Path, ...], rest: tuple[str, ...]) -> Trial:
+    """Return the trial of tests that any version of the package should pass, with pytest's arguments `rest`.
+
+    Raises `UsageError` where other tests are named.
+    """
+    from tf_tester.wiring.frameworks import probe_of as probe_file
+
+    trial = trial_of(settings, targets, rest)
+    if targets or trial.command:
+        raise UsageError("--probe brings tests of its own.", hint="Leave out --probe, or the other tests.")
+    probe = probe_file(settings.package)
+    return replace(
+        trial,
+        targets=(probe,),
+        cwd=probe.parent,
+        env=(*trial.env, ("PROBED_DISTRIBUTION", settings.package)),
+        remarks=(*trial.remarks, f"--probe runs {probe.name} of tf-tester"),
+    )
 
 
 def _refuse_whole_system(trial: Trial) -> None:

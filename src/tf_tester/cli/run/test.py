@@ -18,7 +18,7 @@ from tf_tester.cli.common.options import EPILOG, GivenPath, options, settings_fr
 from tf_tester.cli.common.output import say
 from tf_tester.cli.common.packages import with_indexes
 from tf_tester.cli.common.reports import STDOUT, TESTS, WantedReport, wanted_reports, write_reports
-from tf_tester.cli.common.running import RUNNING, Splitting, recorded, tell_progress, tests_of
+from tf_tester.cli.common.running import RUNNING, Splitting, probe_of, recorded, tell_progress, tests_of
 from tf_tester.cli.common.selection import FETCHING, RESOLVING, SELECTING, listener, selection_of, settings_with_locks
 from tf_tester.core.config.settings import BY_NAME, Settings
 from tf_tester.errors import UsageError
@@ -96,6 +96,11 @@ _NOT_WITH_LOCKS = ("versions", "last", "python", "resolve", "with", "requirement
     metavar="PATTERN",
     help="Copy files that tests wrote in your folders, such as coverage.xml, to each cell's evidence. Repeatable.",
 )
+@click.option(
+    "--probe",
+    is_flag=True,
+    help="Run tests that come with tf-tester: what any version of the framework does; of an unknown package, imports.",
+)
 @click.option("--why", is_flag=True, help="Run more cells to find out why some fail: each kind of failure once.")
 @detail_options
 @click.pass_context
@@ -105,6 +110,7 @@ def command(
     targets: tuple[Path, ...],
     json_file: Path | None,
     reports: tuple[str, ...],
+    probe: bool,
     why: bool,
     locks: tuple[Path, ...],
     baseline_file: Path | None,
@@ -127,13 +133,14 @@ def command(
       tf-tester test my_model_test.py --versions 2.4.0,2.8.0,2.12.0
       tf-tester test tests/ --package numpy --versions '>=1.22,<2.1' --python 3.10
       tf-tester test --versions minors --last 3 -- python train.py --epochs 1
+      tf-tester test --probe --package jax --versions minors --last 5
     """
     from tf_tester.flow.run.jobs import picks_some, with_last_failed
 
     settings = with_indexes(settings_with_locks(ctx.params, locks))
     wanted, detail = wanted_reports(reports), detail_of(verbose, quiet)
     _refuse_contradictions(ctx.params, [one.file for one in wanted])
-    trial = tests_of(settings, targets, ctx.meta.get("rest", ()))
+    trial = (probe_of if probe else tests_of)(settings, targets, ctx.meta.get("rest", ()))
     files = (*(file for file in (json_file, *(one.file for one in wanted)) if file != STDOUT), baseline_file)
     trial = with_last_failed(trial, asked=last_failed)
     own = tuple(Path(os.path.abspath(file)) for file in files if file is not None)  # noqa: PTH100

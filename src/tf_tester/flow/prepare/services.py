@@ -9,7 +9,7 @@ from tf_tester.core.fetch.ranking import MirrorComparison
 from tf_tester.core.replay.key import MachineClass
 from tf_tester.core.wheel.surface import Surface
 from tf_tester.model.artifact import Artifact
-from tf_tester.model.framework import Framework, Placeholder
+from tf_tester.model.framework import Framework, KnownFailure, Placeholder
 from tf_tester.model.host.limits import Limits
 from tf_tester.model.source import SourceHistory
 from tf_tester.ports.environment import Environments, Interpreters
@@ -48,6 +48,8 @@ class Packages(Struct, frozen=True):
     """Groups of distributions that bring the same modules; canonical names."""
     placeholders: tuple[Placeholder, ...] = ()
     """Distributions that bring nothing."""
+    known_failures: Callable[[], tuple[KnownFailure, ...]] = tuple
+    """Failures that many have met, and what to do."""
     project_list: Callable[[], Mapping[str, int | None]] = dict
     """All projects of the index (canonical names) with their serials. Raises `IndexUnreachable`."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
+from packaging.utils import canonicalize_name
 
 from tf_tester.core.outcome.harness_events import (
     HarnessEvent,
@@ -35,6 +36,7 @@ from tf_tester.core.select.own_modules import folder_of_module, missing_modules,
 from tf_tester.core.select.runner import Runner
 from tf_tester.core.text.places import replaced
 from tf_tester.core.text.sizes import count_text
+from tf_tester.core.verdict.known_failures import about_known_failures
 from tf_tester.core.wheel.wheel_rules import is_another_version, same_version
 from tf_tester.errors import InstallFailed
 from tf_tester.flow.prepare.prepare import Preparation
@@ -113,6 +115,7 @@ def run_trial(
             scratch=folders,
             places=places,
             failed=frozenset(preparation.failed),
+            versions=_versions(preparation, services),
             deadline=None if trial.timeout is None else services.run.monotonic() + trial.timeout,
         )
         return _run_jobs(stage, _failed_jobs(trial, jobs, preparation.failed), evidence)
@@ -142,6 +145,7 @@ def _run_jobs(stage: "_Stage", jobs: Sequence[TrialJob], evidence: Path) -> Tria
         *ran.remarks,
         *_about_hidden(ran.rows, files),
         *_about_own_modules(ran.rows, files),
+        *about_known_failures(ran.rows, stage.versions, stage.services.packages.known_failures),
         *(_never_imported(stage),) * unused,
         *_about_failed(stage, ran),
         *collect(trial.collect, _written_folders(stage, list(places)), evidence),
@@ -202,6 +206,8 @@ class _Stage(Struct, frozen=True):
     scratch: "ScratchFolders"
     places: "OwnPlaces"
     failed: frozenset[str]
+    versions: Mapping[str, str]
+    """Of what is installed, and of `python`."""
     deadline: float | None
 
     def start(self, argv: Sequence[str], place: Path, *, folder: Path, told: Path | None = None) -> Exit:
@@ -235,6 +241,17 @@ class _Stage(Struct, frozen=True):
         if any(folder.is_relative_to(one) for one in self.world.private):
             return folder
         return self.scratch.linked(folder, self.files.hidden)
+
+
+def _versions(preparation: Preparation, services: Services) -> dict[str, str]:
+    """Return the version of each distribution, by canonical name, of the framework also by its usual one; of Python."""
+    pins = preparation.lock.pins if preparation.lock is not None else ()
+    usual = services.packages.framework.packages[0]
+    return {
+        **{canonicalize_name(pin.name): pin.version for pin in pins},
+        usual: preparation.planned.cell.version,
+        "python": preparation.interpreter.version,
+    }
 
 
 def _installed_first(trial: Trial, preparation: Preparation) -> tuple[str, ...]:
