@@ -13,8 +13,8 @@ from tf_tester.model.field import Product
 
 
 def store(place: Path, largest: int = 1 << 20) -> Products:
-    (place / "work").mkdir(exist_ok=True)
-    return Products(MemoryishBlobs(place / "blobs"), place / "work", largest)
+    """Return the products of a run whose workplace is that place."""
+    return Products(MemoryishBlobs(place / "blobs"), place, largest)
 
 
 def filled(folder: Path, files: dict[str, str]) -> Path:
@@ -75,7 +75,7 @@ def test_too_much_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(products, "MOST_FILES", 3)
     with pytest.raises(ProductRefused, match="it left more than 3 files"):
         store(tmp_path).take(filled(tmp_path / "two", FILES), "model")
-    assert not list((tmp_path / "work").rglob("*.part"))
+    assert not list(tmp_path.rglob("*.part"))
 
 
 @pytest.mark.parametrize(
@@ -95,3 +95,14 @@ def test_links_must_stay_inside(tmp_path: Path, name: str, target: str, told: st
         assert str(refused.value) == told
     else:
         assert store(tmp_path).take(folder, "model").files == 2
+
+
+def test_a_link_in_the_place_of_the_folder_leads_nowhere(tmp_path: Path) -> None:
+    outside = filled(tmp_path / "home", {"m/key": "secret"})
+    taken = store(tmp_path / "work")
+    (tmp_path / "work/cell").mkdir(parents=True)
+    (tmp_path / "work/cell/m").symlink_to(outside / "m")
+    (tmp_path / "work/other").symlink_to(outside)
+    for folder in ("cell/m", "other/m", "cell/none"):
+        with pytest.raises(ProductRefused, match="its folder is gone, or a link to another one"):
+            taken.take(tmp_path / "work" / folder, "m")

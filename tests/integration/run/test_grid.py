@@ -165,6 +165,10 @@ FAULTS = {
     "leaves": ("pass", "its product model.txt is refused: it left nothing at the path that it was given"),
     "link": ("import os; os.symlink('/etc/passwd', path)", "model.txt is a link that leads out of the product"),
     "climbs": ("import os; os.symlink('../../x', path)", "is a link that leads out of the product, to ../../x"),
+    "moved": (
+        "import os; place = os.path.dirname(path); os.rmdir(place); os.symlink('/etc', place)",
+        "its product model.txt is refused: its folder is gone, or a link to another one",
+    ),
     "pipe": ("import os; os.mkfifo(path)", "model.txt is a pipe: only files are taken"),
     "socket": (
         "import os, socket; os.chdir(os.path.dirname(path)); socket.socket(socket.AF_UNIX).bind('s')",
@@ -200,6 +204,35 @@ def test_what_is_no_product_is_told_and_its_consumers_are_not_run(keeper: User, 
     assert run.code == (0 if fault == "skips" else 1)
     assert told in " ".join(run.out.split())
     assert "1.0      -    -" in run.out
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize("isolation", ["namespace", "landlock"])
+def test_no_consumer_is_shown_what_its_producer_could_not_read(keeper: User, isolation: str) -> None:
+    (keeper.home / "secrets").mkdir()
+    (keeper.home / "secrets" / "key").write_text("the-secret-of-the-house")
+    keeper.write(
+        "check_grid.py",
+        f"""
+import os
+from tf_tester_helper import consumer, producer
+
+@producer("m")
+def save(path):
+    os.rmdir(os.path.dirname(path))
+    os.symlink({str(keeper.home / "secrets")!r}, os.path.dirname(path))
+
+@consumer("m")
+def load(path):
+    print(open(os.path.join(os.path.dirname(path), "key")).read())
+""",
+    )
+    run = keeper.run("grid", "check_grid.py", "--versions", "1.0", "--isolation", isolation)
+    assert "its folder is gone, or a link to another one" in " ".join(run.out.split())
+    assert (
+        "the-secret-of-the-house"
+        not in (keeper.store / "runs" / run.record()[0]["run_id"] / "record.jsonl").read_text()
+    )
 
 
 @pytest.mark.whole

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tf_tester.core.text.sizes import count_text, size_text
 from tf_tester.errors import StoreError
+from tf_tester.flow.run.cell_world import lies_there
 from tf_tester.flow.run.reading import opened_safely
 from tf_tester.model.field import Product
 from tf_tester.ports.store import Blobs
@@ -33,15 +34,18 @@ class Products:
     """The products of one run; callable from several threads."""
 
     def __init__(self, blobs: Blobs, workplace: Path, largest: int) -> None:
-        """Take products of at most `largest` bytes; `workplace`: a folder that is gone with the run."""
+        """Take products of at most `largest` bytes; `workplace`: where all cells' folders are, gone with the run."""
         self._blobs = blobs
+        self._workplace = workplace
         self._folder = workplace / "products"
         self._largest = largest
         self._lock = threading.Lock()
         self._shown: dict[str, Path] = {}
 
     def take(self, folder: Path, name: str) -> Product:
-        """Put what was left in a folder into the store. Raises `ProductRefused`, `StoreError`."""
+        """Put what was left in a folder of the workplace into the store. Raises `ProductRefused`, `StoreError`."""
+        if not lies_there(folder, self._workplace):
+            raise ProductRefused("its folder is gone, or a link to another one")
         entries = list(_entries(folder))
         if not entries:
             raise ProductRefused("it left nothing at the path that it was given")

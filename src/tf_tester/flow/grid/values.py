@@ -11,6 +11,7 @@ from tf_tester.core.grid.npy import LONGEST, read_header
 from tf_tester.core.text.printable import printable
 from tf_tester.core.text.sizes import size_text
 from tf_tester.flow.grid.products import keep
+from tf_tester.flow.run.cell_world import lies_there
 from tf_tester.flow.run.reading import opened_safely
 from tf_tester.model.decoding import decoder_of
 from tf_tester.model.field import RecordedNumbers
@@ -48,7 +49,12 @@ class TakenValues(Struct, frozen=True):
 
 
 def take_values(folder: Path, parts: Sequence[RecordedPart], blobs: Blobs, workplace: Path) -> TakenValues:
-    """Put what was recorded into the store; what isn't a value is left out, and told. Raises `StoreError`."""
+    """Put what was recorded into the store; what isn't a value is left out, and told. Raises `StoreError`.
+
+    `folder`: one in the workplace, which the process could write into.
+    """
+    if not lies_there(folder, workplace):
+        return TakenValues()
     with opened_safely(folder / LIST) as stream:
         if stream is None:
             return TakenValues()

@@ -188,6 +188,15 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+def lies_there(folder: Path, trusted: Path) -> bool:
+    """Tell whether a folder lies where its path says, below a trusted one.
+
+    A test may have put a link in the place of any folder that it could write to.
+    """
+    between = [one for one in (folder, *folder.parents) if one != trusted and one.is_relative_to(trusted)]
+    return folder.is_relative_to(trusted) and all(map(is_folder, between))
+
+
 def world_of(
     files: UserFiles,
     planned: PlannedCell,
