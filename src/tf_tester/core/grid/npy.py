@@ -8,8 +8,10 @@ from msgspec import Struct
 MAGIC = b"\x93NUMPY\x01\x00"
 LONGEST = 10 + 65_535
 """Bytes of the longest header."""
+# Digits are read in one way only: where there were several, a stranger's file could keep the pattern busy for ever.
 _HEADER = re.compile(
-    rb"\{'descr': '([<|][biufc]\d{1,2})', 'fortran_order': False, 'shape': \(((?:\d{1,18},? ?)*)\), \} *\n"
+    rb"\{'descr': '([<|][biufc]\d{1,2})', 'fortran_order': False, "
+    rb"'shape': \(((?:\d{1,18}, ){0,63}(?:\d{1,18},?)?)\), \} *\n"
 )
 
 
