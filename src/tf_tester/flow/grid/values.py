@@ -1,6 +1,7 @@
 """Numbers that functions have recorded: taken out of a cell into the store, as far as they are what they should be."""
 
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from msgspec import Struct
 
 from tf_tester.core.grid.npy import LONGEST, read_header
 from tf_tester.core.text.printable import printable
-from tf_tester.core.text.sizes import size_text
+from tf_tester.core.text.sizes import count_text, size_text
 from tf_tester.flow.grid.products import keep
 from tf_tester.flow.run.cell_world import lies_there
 from tf_tester.flow.run.reading import opened_safely
@@ -21,6 +22,9 @@ LIST = "values.jsonl"
 """In the folder that the helper module writes into."""
 MOST_VALUES, MOST_BYTES, MOST_LINES = 1_000, 256 << 20, 4 << 20
 """Values, bytes of theirs, and bytes of the list, of one process."""
+_PIECE = 1 << 20
+_MOST_TOLD = 10
+"""Values that were left out and are told one by one."""
 
 
 class _Line(Struct, frozen=True):
@@ -62,11 +66,11 @@ def take_values(folder: Path, parts: Sequence[RecordedPart], blobs: Blobs, workp
     values: list[RecordedNumbers] = []
     left_out: list[str] = []
     if len(listed) > MOST_LINES:
-        left_out.append("what comes after the first thousands")
+        left_out.append(f"what stands behind the first {size_text(MOST_LINES)} of the list")
     room = MOST_BYTES
-    for part, line in _lines(listed[:MOST_LINES], parts):
+    for number, (part, line) in enumerate(_lines(listed[:MOST_LINES], parts)):
         name = printable(line.name)[:200]
-        if len(values) >= MOST_VALUES:
+        if number >= MOST_VALUES:
             left_out.append(f"{name} and what follows: {MOST_VALUES:,} values are taken at most")
             break
         found = _taken(folder / os.path.basename(line.file), room, blobs, workplace)  # noqa: PTH119 - a text of a test's
@@ -76,13 +80,20 @@ def take_values(folder: Path, parts: Sequence[RecordedPart], blobs: Blobs, workp
         dtype, shape, digest, size = found
         room -= size
         values.append(RecordedNumbers(part.test, name, dtype, shape, digest, line.rtol, line.atol))
-    return TakenValues(tuple(values), tuple(f"a recorded value was left out: {one}" for one in left_out))
+    told = [f"a recorded value was left out: {one}" for one in left_out[:_MOST_TOLD]]
+    if more := len(left_out) - len(told):
+        told.append(f"left out, too: {count_text(more, 'other recorded value')}")
+    return TakenValues(tuple(values), tuple(told))
 
 
 def _lines(listed: bytes, parts: Sequence[RecordedPart]) -> Iterator[tuple[RecordedPart, _Line]]:
+    """Yield what was recorded, with whose it is: what a part claims of an earlier one's lines is that one's."""
     decode = decoder_of(_Line).decode
+    behind = 0
     for part in parts:
-        for text in listed[part.start : part.end].splitlines():
+        start, end = max(part.start, behind), len(listed) if part.end is None else part.end
+        behind = max(behind, end)
+        for text in listed[start:end].splitlines():
             try:
                 yield part, decode(text)
             except (msgspec.DecodeError, ValueError, RecursionError):
@@ -104,7 +115,7 @@ def _taken(path: Path, room: int, blobs: Blobs, workplace: Path) -> tuple[str, t
         copy = workplace / f"value-{os.urandom(8).hex()}.part"
         try:
             with copy.open("xb") as target:
-                target.write(stream.read(size))
+                shutil.copyfileobj(stream, target, _PIECE)
             digest = keep(blobs, copy, "value.npy", "a record")
         finally:
             copy.unlink(missing_ok=True)

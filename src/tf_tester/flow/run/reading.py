@@ -10,11 +10,11 @@ from typing import BinaryIO
 
 @contextmanager
 def opened_safely(path: Path) -> Iterator[BinaryIO | None]:
-    """Yield a regular file that has no other name; None for anything else."""
+    """Yield a regular file that has no other name; None for anything else, also for a name that no file can have."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
         descriptor = os.open(path, flags)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a NUL in the name
         yield None
         return
     status = os.fstat(descriptor)
