@@ -84,6 +84,8 @@ def start(executable: str, folder: Path, text: str, **variables: str) -> subproc
         ("record('x', [1, [2]])", "ValueError: the rows of a nested list must be equally long"),
         ("record('x', 2 ** 64)", "ValueError: a whole number is beyond 64 bits"),
         ("record('x', [0.5, 10 ** 400])", "ValueError: a whole number is beyond what a float can hold"),
+        ("record('x', [1j, 10 ** 400])", "ValueError: a whole number is beyond what a float can hold"),
+        ("record('x', 5, rtol=10 ** 400)", f"ValueError: rtol must be 0 or more, and finite, not {10**400}"),
     ],
 )
 def test_arguments_are_checked_although_nobody_listens(edge: str, tmp_path: Path, call: str, error: str) -> None:
@@ -132,6 +134,7 @@ ARRAYS = """
     class Kind:
         def __init__(self, kind, name, text, order="="):
             self.kind, self.name, self.str, self.byteorder, self.names = kind, name, text, order, None
+            self.itemsize = int(text[2:] or 8)
         def newbyteorder(self, order):
             return Kind(self.kind, self.name, self.str.replace(">", "<"), "<")
         def __str__(self):
@@ -145,8 +148,8 @@ ARRAYS = """
         def __array__(self):
             return self
         def astype(self, dtype):
-            if dtype == "<f4":
-                return Array(Kind("f", "float32", "<f4"), b"widened!"[:4])
+            if isinstance(dtype, str):
+                return Array(Kind(dtype[1], "other", dtype), b"converted!converted!"[: int(dtype[2:])])
             return Array(dtype, self.content[::-1])
         def tobytes(self):
             return self.content
@@ -166,6 +169,8 @@ ARRAYS = """
     record("big", Array(Kind("f", "float32", ">f4", ">"), b"4321"))
     record("brain", Array(Kind("V", "bfloat16", "<V2"), b"12"))
     record("torch", Tensor())
+    record("long", Array(Kind("f", "float128", "<f16"), b"12"))
+    record("longer", Array(Kind("c", "complex256", "<c32"), b"12"))
     record("twice", 1)
     record("twice", 2)
     for kind in ("O", "U", "M"):
@@ -184,10 +189,11 @@ def test_arrays_of_libraries_are_recorded_and_objects_are_refused(edge: str, tmp
     ran = start(edge, tmp_path, ARRAYS, TF_TESTER_VALUES=str(values))
     assert (ran.returncode, ran.stderr) == (0, "")
     told = [json.loads(line) for line in (values / "values.jsonl").read_text().splitlines()]
-    assert [one["name"] for one in told] == ["native", "big", "brain", "torch", "twice", "twice"]
-    contents = [(values / one["file"]).read_bytes()[-4:] for one in told[:4]]
-    assert contents == [b"1234", b"1234", b"wide", b"1234"]
-    assert len(list(values.glob("*.npy"))) == 6
+    assert [one["name"] for one in told] == ["native", "big", "brain", "torch", "long", "longer", "twice", "twice"]
+    files = [(values / one["file"]).read_bytes() for one in told[:6]]
+    assert [file[-4:] for file in files] == [b"1234", b"1234", b"conv", b"1234", b"erte", b"nver"]
+    assert [file[20:].split(b"'")[1] for file in files] == [b"<f4", b"<f4", b"<f4", b"<f4", b"<f8", b"<c16"]
+    assert len(list(values.glob("*.npy"))) == 8
 
 
 @pytest.mark.whole

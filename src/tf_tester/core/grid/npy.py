@@ -10,7 +10,7 @@ LONGEST = 10 + 65_535
 """Bytes of the longest header."""
 # Digits are read in one way only: where there were several, a stranger's file could keep the pattern busy for ever.
 _HEADER = re.compile(
-    rb"\{'descr': '([<|][biufc]\d{1,2})', 'fortran_order': False, "
+    rb"\{'descr': '([<|](?:b1|[iu][1248]|f[248]|c8|c16))', 'fortran_order': False, "
     rb"'shape': \(((?:\d{1,18}, ){0,63}(?:\d{1,18},?)?)\), \} *\n"
 )
 

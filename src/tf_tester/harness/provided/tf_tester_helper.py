@@ -40,6 +40,7 @@ _folder = os.environ.get(FOLDER)  # now: tests change variables
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}")
 _LONGEST = 200
 _DEPTH = 32
+_WIDEST = {"f": 8, "c": 16}
 _count = 0
 
 
@@ -101,6 +102,8 @@ def _tolerance(name: str, given: "Any") -> "float | None":
         number = float(given)
     except (TypeError, ValueError):
         raise TypeError("{} must be a number, not {}".format(name, type(given).__name__)) from None
+    except OverflowError:
+        number = float("inf")
     if not 0 <= number < float("inf"):
         raise ValueError("{} must be 0 or more, and finite, not {!r}".format(name, given))
     return number
@@ -130,6 +133,8 @@ def _of_array(array: "Any") -> "tuple[str, tuple[int, ...], bytes]":
         array = array.astype("<f4")  # exactly: these have fewer bits
     elif dtype.kind not in "biufc":
         raise TypeError("numbers can be recorded, not an array of {}".format(dtype))
+    elif dtype.kind in "fc" and dtype.itemsize > _WIDEST[dtype.kind]:
+        array = array.astype("<{}{}".format(dtype.kind, _WIDEST[dtype.kind]))  # others are of one machine
     elif dtype.byteorder == ">" or (dtype.byteorder == "=" and struct.pack("=H", 1) != b"\1\0"):
         array = array.astype(dtype.newbyteorder("<"))
     return array.dtype.newbyteorder("<").str, tuple(map(int, array.shape)), array.tobytes()
@@ -159,17 +164,17 @@ def _of_numbers(value: "Any") -> "tuple[str, tuple[int, ...], bytes]":
         row = row[0] if row else 0.0
     numbers = list(_flat(value, tuple(shape)))
     kinds = {type(number) for number in numbers}
-    if complex in kinds:
-        parts = [part for number in map(complex, numbers) for part in (number.real, number.imag)]
-        return "<c16", tuple(shape), struct.pack("<{}d".format(len(parts)), *parts)
     if kinds == {bool}:
         return "|b1", tuple(shape), bytes(numbers)
-    if kinds and float not in kinds:
+    if kinds and not kinds & {float, complex}:
         try:
             return "<i8", tuple(shape), struct.pack("<{}q".format(len(numbers)), *numbers)
         except struct.error:
             raise ValueError("a whole number is beyond 64 bits") from None
     try:
+        if complex in kinds:
+            parts = [part for number in map(complex, numbers) for part in (number.real, number.imag)]
+            return "<c16", tuple(shape), struct.pack("<{}d".format(len(parts)), *parts)
         return "<f8", tuple(shape), struct.pack("<{}d".format(len(numbers)), *map(float, numbers))
     except OverflowError:
         raise ValueError("a whole number is beyond what a float can hold") from None

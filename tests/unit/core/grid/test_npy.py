@@ -28,6 +28,8 @@ def test_type_shape_and_size_are_read(shape: str, read: tuple[int, ...]) -> None
         # Of a stranger who wants a pattern to try all ways of reading it.
         pytest.param(f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({'1' * 60_000}", id="digits"),
         "{'descr': '|O', 'fortran_order': False, 'shape': (3,), }\n",
+        "{'descr': '<f3', 'fortran_order': False, 'shape': (3,), }\n",
+        "{'descr': '<f16', 'fortran_order': False, 'shape': (3,), }\n",
         "{'descr': '>f4', 'fortran_order': False, 'shape': (3,), }\n",
         "{'descr': '<f4', 'fortran_order': True, 'shape': (3,), }\n",
         "{'descr': '<f4', 'fortran_order': False, 'shape': (3, ), }",
