@@ -13,6 +13,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
 MOST_DIGITS = 9
@@ -51,16 +52,20 @@ def _by_numpy(numpy: "Any", files: "list[str]", rtol: float, atol: float) -> "di
         finite = numpy.isfinite(a) & numpy.isfinite(b)
         first, second = (_ordered(numpy, one[finite]) for one in (a, b))
         ulps = int(numpy.max(numpy.maximum(first, second) - numpy.minimum(first, second))) if finite.any() else None
-    equal = a == b
     kind = numpy.complex128 if "c" in a.dtype.kind + b.dtype.kind else numpy.float64
     with numpy.errstate(all="ignore"):
         x, y = a.astype(kind), b.astype(kind)
         no_number = numpy.isnan(x), numpy.isnan(y)
         nans = no_number[0] != no_number[1]
-        gap = numpy.abs(x - y)
-        outside = ~equal & ~(no_number[0] & no_number[1]) & ~(gap <= atol + rtol * numpy.abs(x))
-        finite = numpy.isfinite(gap) & ~equal
-        relative = gap[finite & (x != 0)] / numpy.abs(x[finite & (x != 0)])
+        equal, gap = x == y, numpy.abs(x - y)
+        if a.dtype.kind in "iub" and b.dtype.kind in "iub":
+            _tell_apart(numpy, a, b, gap)
+            equal = gap == 0
+        size, finite = numpy.abs(x), numpy.isfinite(gap)
+        outside = ~equal & ~(no_number[0] & no_number[1]) & ~(finite & (gap <= atol + rtol * size))
+        finite &= ~equal
+        relative = gap[finite & (x != 0)] / size[finite & (x != 0)]
+        relative = relative[numpy.isfinite(relative)]
     badness = numpy.where(outside, numpy.where(numpy.isfinite(gap), gap, numpy.inf), -1)
     worst = int(numpy.argmax(badness)) if a.size else 0
     return {
@@ -76,6 +81,12 @@ def _by_numpy(numpy: "Any", files: "list[str]", rtol: float, atol: float) -> "di
     }
 
 
+def _tell_apart(numpy: "Any", a: "Any", b: "Any", gap: "Any") -> None:
+    """Put the exact differences of whole numbers into `gap`: a double can't tell those of 64 bits from neighbours."""
+    unlike = a != b if a.dtype == b.dtype else numpy.ones(a.shape, bool)
+    gap[unlike] = numpy.abs(a[unlike].astype(object) - b[unlike].astype(object)).astype(float)
+
+
 def _ordered(numpy: "Any", floats: "Any") -> "Any":
     """Return whole numbers in the order of the floats, neighbours one apart."""
     bits = floats.dtype.itemsize * 8
@@ -87,24 +98,27 @@ def _ordered(numpy: "Any", floats: "Any") -> "Any":
 def _by_python(files: "list[str]", rtol: float, atol: float) -> "dict[str, Any]":
     (kind_a, shape, a), (kind_b, _, b) = map(_read, files)
     outside = nans = 0
-    gaps, relatives, ulps = [], [], []
+    max_abs = 0.0 if a else None  # type: float | None
+    max_rel, ulps = None, None  # type: float | None, int | None
     worst, widest = 0, -1.0
-    same = kind_a == kind_b and kind_a[1] == "f" and kind_a[2:] in ("2", "4", "8")
+    same = kind_a == kind_b and kind_a[1] == "f"
+    exact = kind_a[1] in "iub" and kind_b[1] in "iub"
     for index, (x, y) in enumerate(zip(a, b)):  # noqa: B905 - since Python 3.10
+        if not exact:
+            x, y = x + 0.0, y + 0.0  # as doubles, which NumPy makes of both
         finite = all(map(math.isfinite, _parts(x) + _parts(y)))
         if same and finite:
-            ulps.append(abs(_whole(x, kind_a) - _whole(y, kind_a)))
+            ulps = max(ulps or 0, abs(_whole(x, kind_a) - _whole(y, kind_a)))
         if x == y or (_is_nan(x) and _is_nan(y)):
             continue
-        gap = math.inf
-        if finite:
-            gap = float(abs(x - y))
-            gaps.append(gap)
-            if x:
-                relatives.append(gap / float(abs(x)))
+        size, gap = _size(x), _size(x - y) if finite else math.inf
+        if math.isfinite(gap):
+            max_abs = max(max_abs or 0.0, gap)
+            if size and math.isfinite(gap / size):
+                max_rel = max(max_rel or 0.0, gap / size)
         if _is_nan(x) != _is_nan(y):
             nans += 1
-        if not finite or gap > atol + rtol * abs(x):
+        if not (math.isfinite(gap) and gap <= atol + rtol * size):
             outside += 1
             if gap > widest:
                 worst, widest = index, gap
@@ -116,9 +130,9 @@ def _by_python(files: "list[str]", rtol: float, atol: float) -> "dict[str, Any]"
     return {
         "outside": outside,
         "count": len(a),
-        "max_abs": max(gaps) if gaps else (0.0 if a else None),
-        "max_rel": max(relatives) if relatives else None,
-        "ulps": max(ulps) if ulps else None,
+        "max_abs": max_abs,
+        "max_rel": max_rel,
+        "ulps": ulps,
         "nans": nans,
         "at": at if a else [],
         "expected": _text(a[worst], kind_a) if a else "",
@@ -126,7 +140,7 @@ def _by_python(files: "list[str]", rtol: float, atol: float) -> "dict[str, Any]"
     }
 
 
-def _read(file: str) -> "tuple[str, list[int], list[Any]]":
+def _read(file: str) -> "tuple[str, list[int], Sequence[Any]]":
     import ast
 
     with open(file, "rb") as stream:
@@ -137,7 +151,7 @@ def _read(file: str) -> "tuple[str, list[int], list[Any]]":
     codes = {"b1": "?", "i1": "b", "i2": "h", "i4": "i", "i8": "q", "u1": "B", "u2": "H", "u4": "I", "u8": "Q"}
     codes.update({"f2": "e", "f4": "f", "f8": "d", "c8": "f", "c16": "d"})
     code = codes[kind[1:]]
-    numbers = list(struct.unpack("<{}{}".format(len(content) // struct.calcsize(code), code), content))
+    numbers = struct.unpack("<{}{}".format(len(content) // struct.calcsize(code), code), content)  # type: Sequence[Any]
     if kind[1] == "c":
         numbers = [complex(*numbers[start : start + 2]) for start in range(0, len(numbers), 2)]
     return kind, list(header["shape"]), numbers
@@ -152,6 +166,13 @@ def _whole(number: float, kind: str) -> int:
 
 def _parts(number: "Any") -> "list[float]":
     return [number.real, number.imag] if isinstance(number, complex) else [number]
+
+
+def _size(number: "Any") -> float:
+    try:
+        return float(abs(number))
+    except OverflowError:  # of a complex number whose parts are near the largest
+        return math.inf
 
 
 def _is_nan(number: "Any") -> bool:
