@@ -109,3 +109,25 @@ def test_two_producers_of_one_name_and_what_ran_before(bench: Bench, edge: str) 
 def test_a_file_that_cannot_be_imported_is_an_error(bench: Bench, edge: str, text: str) -> None:
     ran = saved(bench, edge, text)
     assert (ran.exit_code, ran.row["id"], ran.row["status"]) == (1, "grid.py", "error")
+
+
+STRANGE = """
+    import functools
+
+    from tf_tester_helper import producer
+
+    class Lazy:
+        def __getattr__(self, name):
+            raise RuntimeError("too early for " + name)
+
+    class Proxy(Lazy):
+        def __call__(self):
+            pass
+
+    lazy, proxy = Lazy(), Proxy()
+    save = producer("m")(functools.partial(open, mode="w"))
+    """
+
+
+def test_what_raises_when_it_is_looked_at_is_not_marked_and_a_marked_one_needs_no_name(bench: Bench, edge: str) -> None:
+    assert saved(bench, edge, STRANGE).statuses == {"grid.py::partial": "pass"}

@@ -79,11 +79,12 @@ class Calls:
             self._call(row_id, name, function)
 
     def _identify(self, function: "Callable[..., Any]") -> str:
-        row_id = "{}::{}{}".format(self._file, function.__name__, self._session.order.get("label") or "")
+        name = getattr(function, "__name__", type(function).__name__)
+        first = row_id = "{}::{}{}".format(self._file, name, self._session.order.get("label") or "")
         number = 1
         while row_id in self._taken:
             number += 1
-            row_id = "{}::{}{}#{}".format(self._file, function.__name__, self._session.order.get("label") or "", number)
+            row_id = "{}#{}".format(first, number)
         self._taken.add(row_id)
         return row_id
 
@@ -145,12 +146,20 @@ def _marked(module: "ModuleType", role: str) -> "Iterator[tuple[str, Callable[..
     """Yield the product's name and the function of each mark, in the order of the file."""
     seen = set()
     for function in list(vars(module).values()):
-        roles = getattr(function, ROLES, None)
-        if type(roles) is list and callable(function) and id(function) not in seen:
+        if callable(function) and id(function) not in seen:
             seen.add(id(function))
-            for own, name in roles:
+            for own, name in _roles_of(function):
                 if own == role:
                     yield name, function
+
+
+def _roles_of(function: "Callable[..., Any]") -> "list[tuple[str, str]]":
+    """Return the marks; of what isn't a function, and may answer anything or raise, none."""
+    try:
+        roles = getattr(function, ROLES, None)
+    except Exception:  # such as a proxy outside of its context
+        return []
+    return roles if type(roles) is list else []
 
 
 def _takes(function: "Callable[..., Any]", count: int) -> bool:
