@@ -218,6 +218,19 @@ def test_github_gets_commands_of_ours_alone(text: str) -> None:
         assert line.isprintable()
 
 
+@pytest.mark.parametrize(
+    ("checkout", "file"),
+    [("/home/me", "lib/tests/test_a.py"), (HERE, "tests/test_a.py"), ("/srv", "tests/test_a.py")],
+)
+def test_ci_systems_get_files_as_they_lie_in_the_repository(checkout: str, file: str) -> None:
+    told = {form: renderer(form)(REPORT, Rendering(checkout=checkout)) for form in ("github", "gitlab", "sarif")}
+    assert f"::error file={file},line=3," in told["github"]
+    assert file in {one["location"]["path"] for one in json.loads(told["gitlab"])}
+    results = json.loads(told["sarif"])["runs"][0]["results"]
+    places = [place["physicalLocation"] for one in results for place in one["locations"]]
+    assert file in {place["artifactLocation"]["uri"] for place in places}
+
+
 def test_github_gets_ten_at_the_most() -> None:
     rows = tuple(failure(f"tests/test_a.py::test_{letter}", f"{letter} is wrong", 7) for letter in "abcdefghijklmnop")
     assert (

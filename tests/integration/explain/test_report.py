@@ -179,3 +179,9 @@ def test_a_format_that_fails_is_named(ran: User, source: str, code: int, said: s
     run = ran.run("report", "--format", "mine")
     assert run.code == code
     assert said in run.err
+
+
+@pytest.mark.parametrize("variable", ["GITHUB_WORKSPACE", "CI_PROJECT_DIR"])
+def test_what_a_ci_system_marks_is_named_from_its_checkout(ran: User, variable: str) -> None:
+    told = ran.run("report", "--format", "github", env={variable: str(ran.home)})
+    assert f"file={ran.folder.name}/check.py,line=2" in told.out

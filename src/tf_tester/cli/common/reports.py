@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tf_tester.cli.common.output import say
 from tf_tester.errors import OurFailure, TfTesterError, UsageError
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 STDOUT = Path("-")
 TESTS = (".py", ".ipynb")
 """Suffixes of what nothing is written over."""
+_CHECKOUTS = ("GITHUB_WORKSPACE", "CI_PROJECT_DIR")
+"""Variables in which CI systems tell where the repository is."""
 
 
 class WantedReport(Struct, frozen=True):
@@ -68,10 +71,12 @@ def write_reports(report: "RunReport", wanted: Sequence[WantedReport], *, render
     from tf_tester.flow.prepare.wheel_folder import write_file
     from tf_tester.report.formats import Rendering, renderer
 
+    checkout = next(filter(None, map(os.environ.get, _CHECKOUTS)), "")
+    asked = replace(rendering or Rendering(), checkout=checkout)
     errors: list[TfTesterError] = []
     for one in wanted:
         try:
-            text = _rendered(report, one.form, renderer(one.form), rendering or Rendering())
+            text = _rendered(report, one.form, renderer(one.form), asked)
             if one.file == STDOUT:
                 _print(text)
             else:

@@ -26,6 +26,8 @@ class Rendering(Struct, frozen=True):
     most_bytes: int | None = None
     """What the place takes that it is for; the least important is left out. None: what the format's usual place takes.
     """
+    checkout: str = ""
+    """The folder of the repository, from which CI systems name the files that they mark; empty: the run's own."""
 
 
 Renderer = Callable[[RunReport, Rendering], str]

@@ -37,8 +37,12 @@ class Shown(Struct, frozen=True):
         return hashlib.sha256(f"{self.rule}\0{self.title}\0{file}".encode("utf-8", "replace")).hexdigest()
 
 
-def findings(report: RunReport) -> Iterator[Shown]:
-    """Yield failures, the most harmful first, then deprecations that came true."""
+def findings(report: RunReport, checkout: str) -> Iterator[Shown]:
+    """Yield failures, the most harmful first, then deprecations that came true.
+
+    `checkout`: the folder from which files are named, where that in which the run was asked for lies in it.
+    """
+    inside = below(report.here, checkout)
     labels = cell_labels(report.cells)
     for one in reasons(report):
         named = ", ".join(labels[cell.name] for cell in one.cells[:_MOST_NAMED])
@@ -47,7 +51,7 @@ def findings(report: RunReport) -> Iterator[Shown]:
         told = [one.headline, where, *verdict_lines(one.found)]
         rule = str(one.failure.row.outcome if one.failure.row is not None else report.result(one.failure.cell).outcome)
         text = "\n".join(printable(line) for line in told)
-        yield Shown(rule, is_failure=True, title=printable(one.headline), text=text, place=_visible(one.place))
+        yield Shown(rule, is_failure=True, title=printable(one.headline), text=text, place=_visible(one.place, inside))
     for gone in fulfilled_deprecations(report):
         warn = ", ".join(labels[cell.name] for cell in gone.warning_cells[:_MOST_NAMED])
         told = [gone.warning, f"Warned of with {warn}; with {labels[gone.breaks.name]} it is gone: {gone.failure}"]
@@ -57,12 +61,15 @@ def findings(report: RunReport) -> Iterator[Shown]:
             is_failure=False,
             title=printable(f"{gone.name} is gone later"),
             text=text,
-            place=_visible(_warned(gone.warning, report)),
+            place=_visible(_warned(gone.warning, report), inside),
         )
 
 
-def _visible(place: OwnPlace | None) -> OwnPlace | None:
-    return replace(place, file=printable(place.file), text=printable(place.text)) if place is not None else None
+def _visible(place: OwnPlace | None, inside: str) -> OwnPlace | None:
+    if place is None:
+        return None
+    file = f"{inside}/{place.file}" if inside else place.file
+    return replace(place, file=printable(file), text=printable(place.text))
 
 
 def _warned(message: str, report: RunReport) -> OwnPlace | None:

@@ -9,7 +9,10 @@ _MOST = 10
 
 def render(report: RunReport, rendering: Rendering) -> str:
     """Return at most ten workflow commands, those at the user's own lines first; write them to a step's output."""
-    found = sorted(findings(report), key=lambda one: (one.place is None or not one.place.line, not one.is_failure))
+    found = sorted(
+        findings(report, rendering.checkout),
+        key=lambda one: (one.place is None or not one.place.line, not one.is_failure),
+    )
     return "".join(f"{_command(one)}\n" for one in found[:_MOST])
 
 

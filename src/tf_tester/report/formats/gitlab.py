@@ -10,7 +10,9 @@ from tf_tester.report.record import encode
 
 def render(report: RunReport, rendering: Rendering) -> str:
     """Return the JSON, on one line: what shows at a line of the user's; GitLab takes nothing without a file."""
-    return encode([_entry(one) for one in findings(report) if one.place is not None]).decode() + "\n"
+    return (
+        encode([_entry(one) for one in findings(report, rendering.checkout) if one.place is not None]).decode() + "\n"
+    )
 
 
 def _entry(one: Shown) -> dict[str, Any]:

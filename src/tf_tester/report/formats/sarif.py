@@ -19,7 +19,7 @@ _LONGEST = 4_000
 
 def render(report: RunReport, rendering: Rendering) -> str:
     """Return the JSON, on one line."""
-    found = list(findings(report))[:_MOST]
+    found = list(findings(report, rendering.checkout))[:_MOST]
     rules = list(dict.fromkeys(one.rule for one in found))
     name, _, version = report.tool.rpartition(" ")
     run = {
