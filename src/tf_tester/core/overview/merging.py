@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from tf_tester.core.outcome.exits import exit_code
 from tf_tester.core.outcome.report import RunReport, Transfers
-from tf_tester.core.select.sharding import MatrixJob
+from tf_tester.core.select.sharding import MatrixJob, python_label
 from tf_tester.core.text.sizes import count_text
 from tf_tester.model.cell import Cell
 from tf_tester.model.events import (
@@ -84,8 +84,8 @@ def with_missing(report: RunReport, jobs: Iterable[MatrixJob]) -> RunReport:
     cells, results, remarks = list(report.cells), dict(report.results), []
     for job in jobs:
         # Where no Python was asked for it is whichever the job has chosen.
-        found = {(cell.version, cell.python if job.pythons else "") for cell in report.cells if job.has(cell)}
-        missing = [cell for cell in job.cells if (cell.version, cell.python if job.pythons else "") not in found]
+        found = {(cell.version, _label(cell) if job.pythons else "") for cell in report.cells if job.has(cell)}
+        missing = [cell for cell in job.cells if (cell.version, _label(cell) if job.pythons else "") not in found]
         if not missing:
             continue
         whole = len(missing) == len(job.cells)
@@ -102,6 +102,11 @@ def with_missing(report: RunReport, jobs: Iterable[MatrixJob]) -> RunReport:
         remarks=(*report.remarks, *remarks),
         exit_code=exit_code(results.values(), interrupted=report.interrupted) if remarks else report.exit_code,
     )
+
+
+def _label(cell: Cell) -> str:
+    """Return how cells name a Python: one that was asked for as `3.10.4` and isn't there has its whole name."""
+    return python_label(cell.python)
 
 
 def events_of(report: RunReport, runs: Iterable[Iterable[Event]]) -> Iterator[Event]:

@@ -118,6 +118,13 @@ def test_jobs_that_left_no_record_are_told_and_fail_the_run() -> None:
     assert failed.exit_code == 1, "what is graver counts"
 
 
+def test_a_python_that_the_job_did_not_have_is_no_missing_record() -> None:
+    cell = Cell.of("toy", "1.0", "3.10.4", Resolution.ERA)
+    refused = {cell.name: CellResult(cell.name, Outcome.NO_PYTHON)}
+    whole = replace(run("1", {}), cells=(cell,), results=refused, exit_code=3)
+    assert with_missing(whole, [job("a", "1.0", pythons=("3.10.4",))]) == whole
+
+
 def test_a_cell_on_another_python_is_missing_where_that_one_was_asked_for() -> None:
     told = with_missing(run("1", {"1.0": PASS}), [job("a", "1.0", pythons=("3.11", "3.12.1"))])
     assert [(cell.python, told.result(cell).outcome) for cell in told.cells] == [("3.11", PASS), ("3.12", STOPPED)]
