@@ -35,6 +35,7 @@ def cell_list(
     alone = tuple(Column((cell,)) for cell in report.cells)
     shown = alone if whole or len(alone) <= _MOST else _folded(report, differs)
     packages, resolutions = len(report.packages) > 1, len({cell.resolution for cell in report.cells}) > 1
+    platforms = len({cell.platform for cell in report.cells}) > 1
     rows: list[dict[str, Span]] = []
     for column in shown:
         first = column.cells[0]
@@ -45,6 +46,8 @@ def cell_list(
         row["python"] = Span(span([cell.python for cell in column.cells], layout.dash))
         if resolutions:
             row["resolution"] = Span(str(first.resolution))
+        if platforms:
+            row["platform"] = Span(first.platform)
         row["besides"] = Span(" ".join(first.details))
         row["outcome"] = _outcome(results[0], differs=first.name in differs)
         facts = _facts_of_one_test(results, layout) if of_one_test else _facts_of_many_tests(results, layout)

@@ -172,6 +172,16 @@ def shown(events: list[Event], width: int = 80, **choices: Any) -> str:
     return as_text(report_lines(fold(events), TextLayout(width), **({"default_package": "tensorflow"} | choices)))
 
 
+def test_cells_of_several_platforms_are_told_apart_in_a_list() -> None:
+    here, there = (Cell.of("tensorflow", "2.8.0", "3.8", ERA, platform=tag) for tag in ("linux_x86_64", "win_amd64"))
+    listed = shown(run({here: result(here, PASS, TestRow("a.py", PASS)), there: result(there, FAIL, summary="no")}))
+    assert [line.split() for line in listed.splitlines()[2:5]] == [
+        ["version", "python", "platform", "outcome", "time"],
+        ["2.8.0", "3.8", "linux_x86_64", "pass", "4.2", "s"],
+        ["2.8.0", "3.8", "win_amd64", "FAIL", "4.2", "s"],
+    ]
+
+
 def test_a_test_that_is_alone_is_named() -> None:
     row = TestRow("tests/test_a.py::test_one", PASS)
     lines = shown(run({V24: result(V24, PASS, row)})).splitlines()
