@@ -19,6 +19,7 @@ from tf_tester.model.events import (
     RunStarted,
     TransferFinished,
     TransferTrouble,
+    ValueRecorded,
 )
 from tf_tester.model.outcome import CellResult, Outcome
 
@@ -129,12 +130,16 @@ def events_of(report: RunReport, runs: Iterable[Iterable[Event]]) -> Iterator[Ev
         match event:
             case TransferFinished() | TransferTrouble() | MirrorsChosen():
                 yield event
+            case ValueRecorded() if report.fields:  # of one grid
+                yield event
             case CellLocked():
                 from_store[event.cell] = event.from_store
             case _:
                 pass
     for name, lock in report.locks.items():
         yield CellLocked(name, lock, from_store.get(name, False))
+    yield from report.products
+    yield from report.fields
     for result in {**report.results, **{cell.name: report.result(cell) for cell in report.cells}}.values():
         yield CellFinished(result)
     for explanation in report.explanations:

@@ -8,6 +8,8 @@ from tf_tester.core.overview.merging import events_of, merged, with_missing
 from tf_tester.core.select.sharding import MatrixJob
 from tf_tester.errors import INTERRUPTED
 from tf_tester.model.cell import Cell
+from tf_tester.model.events import FieldFinished, ProductLeft, ValueRecorded
+from tf_tester.model.field import FieldOutcome
 from tf_tester.model.lock import Lock, Resolution
 from tf_tester.model.outcome import CellResult, Outcome
 
@@ -138,3 +140,16 @@ def test_a_merged_report_can_be_made_again_from_its_events() -> None:
         assert again.cells == together.cells
         assert [again.result(cell) for cell in again.cells] == [together.result(cell) for cell in together.cells]
         assert replace(again, results={}, transfers=together.transfers) == replace(together, results={})
+
+
+def test_the_record_of_one_grid_stays_that_of_a_grid() -> None:
+    grid = run("1", {"1.0": PASS})
+    [cell] = grid.cells
+    left = ProductLeft(cell.name, "save", "m", "d" * 64, 1, 1)
+    value = ValueRecorded(cell.name, "save", "p", "<f8", (), "e" * 64)
+    grid = replace(grid, products=(left,), fields=(FieldFinished(cell.name, cell.name, "m", FieldOutcome.OK),))
+    told = list(events_of(merged([grid]), [[left, value]]))
+    assert (fold(told).products, fold(told).fields) == (grid.products, grid.fields)
+    assert told.count(value) == 1
+    both = merged([grid, replace(grid, run_id="2")])
+    assert value not in list(events_of(both, [[value], [value]])), "of several grids there is no one picture"
