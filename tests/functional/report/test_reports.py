@@ -937,6 +937,12 @@ last trouble: numpy-1.22.0-cp311 from tuna: cut off
 """)
 
 
+def test_a_reason_of_spaces_alone_breaks_no_board() -> None:
+    board = board_of(1)
+    board.tell(CellFinished(result(Cell.of("tensorflow", "2.0.0", "3.11", ERA), FAIL, summary=" \n ")))
+    assert board.render().plain.splitlines()[-1].split() == ["2.0.0", "py3.11", "FAIL", "4.2", "s"]
+
+
 def coming(board: Board) -> None:
     """Two files for one cell, one of them on its way, and a lock that somebody else holds."""
     digests = {"tensorflow-2.0.0": "a" * 64, "numpy-1.21.0": "b" * 64, "wrapt-1.12.1": "c" * 64}

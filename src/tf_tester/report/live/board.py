@@ -213,7 +213,7 @@ class Board:
             available = max(self._layout.width - line.cell_len - 2, 0)
             own = outcome.is_failure_of_the_test
             told = seen_from(result.summary, self._progress.here) if own else result.summary
-            first = printable(told.strip().splitlines()[0])
+            first = printable(next(iter(told.strip().splitlines()), ""))
             line.append("  " + self._layout.shorten(first, available) if available > 20 else "", "dim")
         return line
 
