@@ -7,9 +7,11 @@ python action_steps.py comment NAME FILE    # write a pull request's comment, or
 
 import json
 import os
+import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -60,7 +62,7 @@ def comment(name: str, file: Path, environ: Mapping[str, str]) -> str:
     number = event.get("pull_request", {}).get("number")
     if number is None:
         return _told("notice", "There is no pull request to comment on.")
-    marker = f"<!-- tf-tester: {name.replace('--', '-')} -->"
+    marker = f"<!-- tf-tester: {re.sub('--+', '-', name)} -->"
     run = f"{environ['GITHUB_SERVER_URL']}/{environ['GITHUB_REPOSITORY']}/actions/runs/{environ['GITHUB_RUN_ID']}"
     body = f"{marker}\n{file.read_text('utf-8')}\n[The run, with all reports]({run})\n"
     try:
@@ -73,7 +75,7 @@ def comment(name: str, file: Path, environ: Mapping[str, str]) -> str:
                 "job `pull-requests: write` among its permissions. The run's summary has the same.",
             )
         return _told("warning", f"No comment: GitHub answered {error.code}.")
-    except (URLError, OSError, ValueError, KeyError, TypeError) as error:
+    except (URLError, OSError, HTTPException, ValueError, KeyError, TypeError) as error:
         return _told("warning", f"No comment: GitHub could not be asked ({type(error).__name__}: {error}).")
 
 

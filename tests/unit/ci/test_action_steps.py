@@ -2,6 +2,8 @@
 
 import json
 import re
+import socket
+import threading
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,6 +57,31 @@ def test_a_comment_that_cannot_be_written_is_told(tmp_path: Path, github: GitHub
     gone = known | {"GITHUB_API_URL": "http://127.0.0.1:1"}
     assert comment("a", tmp_path / "comment.md", gone).startswith("::warning title=tf-tester::No comment: GitHub could")
     assert "no pull request" in comment("a", tmp_path / "comment.md", environ(tmp_path, github))
+
+
+def test_an_answer_that_is_no_http_is_told(tmp_path: Path, github: GitHub) -> None:
+    known = environ(tmp_path, github, pull_request={"number": 7})
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            with server.accept()[0] as client:
+                client.recv(65_536)
+                client.sendall(b"nonsense\r\n\r\n")
+
+        answering = threading.Thread(target=answer)
+        answering.start()
+        told = comment(
+            "a", tmp_path / "comment.md", known | {"GITHUB_API_URL": f"http://127.0.0.1:{server.getsockname()[1]}"}
+        )
+        answering.join()
+    assert told.startswith("::warning title=tf-tester::No comment: GitHub could not be asked (BadStatusLine")
+
+
+def test_a_name_ends_no_comment_of_html(tmp_path: Path, github: GitHub) -> None:
+    known = environ(tmp_path, github, pull_request={"number": 7})
+    for told in ("Wrote", "Updated"):
+        assert told in comment("a--->b", tmp_path / "comment.md", known)
+    assert github.comments[0]["body"].startswith("<!-- tf-tester: a->b -->\n")
 
 
 def test_words_are_those_of_a_shell_without_its_commands(capsys: pytest.CaptureFixture[str]) -> None:
