@@ -130,8 +130,9 @@ def _entries(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
 
 def _check_link(folder: Path, path: Path) -> None:
     target = path.readlink()
-    inside = os.path.normpath(path.parent / target)
-    if target.is_absolute() or not Path(inside).is_relative_to(folder):
+    # Not by its text alone: on the way there may be other links, behind which `..` is elsewhere.
+    inside = Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+    if target.is_absolute() or not inside:
         raise ProductRefused(f"{_shown(folder, path)} is a link that leads out of the product, to {target}")
 
 
