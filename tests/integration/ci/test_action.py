@@ -154,6 +154,32 @@ def test_a_matrix_over_several_jobs_tells_the_one_that_is_lost(project: Project,
     assert "record.jsonl" in {path.name for path in project.artifact("tf-tester-all-merge").iterdir()}
 
 
+OTHER_PART = """
+  other:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: OWNER/tf-tester@v0.1.0
+        with: {tests: other.py, versions: "2.0", part: true, name: toy-next 2.0}
+  merge:
+"""
+
+
+@pytest.mark.whole
+def test_parts_of_another_name_are_not_merged(project: Project) -> None:
+    named = (
+        SEVERAL_JOBS.replace("command: matrix\n", "command: matrix\n          name: toy\n")
+        .replace("name: ${{ matrix.name }}\n          arguments", "name: toy ${{ matrix.name }}\n          arguments")
+        .replace("command: merge\n", "command: merge\n          name: toy\n")
+        .replace("\n  merge:\n", OTHER_PART)
+    )
+    (project.folder / "other.py").write_text(BROKEN)
+    done = project.push(PASSES, named)
+    assert [one.result for one in (*done["test"], *done["other"], *done["merge"])] == ["success"] * 5
+    assert project.artifact("tf-tester-job-toy-next+2.0").is_dir()
+    assert "other.py" not in (project.artifact("tf-tester-all-toy") / "record.jsonl").read_text()
+    assert [key for key in project.caches("record") if "=toy=" in key]
+
+
 def test_a_mistake_is_told_and_fails_the_job(project: Project) -> None:
     project.service.inputs |= {"versions": "nonsense", "sarif": "true"}
     wrong = one(project.push(PASSES))
@@ -195,7 +221,7 @@ def test_inputs_are_words_and_no_commands(project: Project) -> None:
     done = one(project.push(text, OWN))
     assert done.result == "success", done.log
     assert not list(done.workspace.rglob("pwned"))
-    assert project.artifact("tf-tester-job---touch-pwned----touch-pwned-").is_dir()
+    assert project.artifact("tf-tester-job---touch+pwned--+-touch+pwned-").is_dir()
     assert done.outcome("Upload to code scanning") == "success"
 
 
