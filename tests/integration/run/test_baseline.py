@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import User
-from tests.simulator import Simulator
+from tests.simulator import Lie, Simulator
 from tf_tester.model.outcome import CellResult, Outcome
 from tf_tester.store.ledger import Ledger
 from tf_tester.store.memos.cells import CellResults
@@ -277,6 +277,17 @@ def test_what_a_record_has_not_seen_must_pass(recorded: User) -> None:
     assert recorded.run("test", "check.py", "other.py", *WORDS[2:4], "--baseline", "main.jsonl").code == 1
     words = ("--versions", "2.0", "--python", "3.99", "--baseline", "main.jsonl")
     assert recorded.run("test", "check.py", *words).code == 3, "it could not run, there as here"
+
+
+def test_what_that_run_could_not_see_is_not_known_to_be_worse(user: User, index: Simulator) -> None:
+    index.fault("toy-2.0-py3-none-any.whl", Lie(at=50))
+    user.write("check.py", "import toy\nassert toy.__version__ == '3.0'\n")
+    assert user.run("test", "check.py", "--versions", "2.0", "--json", "main.jsonl").code == 4
+    index.heal()
+    run = user.run("test", "check.py", "--versions", "2.0", "--baseline", "main.jsonl")
+    assert run.code == 0, run.out
+    assert "1 result moved, 0 for the worse: nothing else counts\n  not seen " in run.out
+    assert run.out.rstrip().endswith("download-failed → fail")
 
 
 def test_a_record_is_not_replaced_by_a_baseline(recorded: User) -> None:

@@ -33,6 +33,8 @@ class BaselineCheck:
                 f"{file} is the record of a run, which --update-baseline would replace.",
                 hint="Give --baseline a file of its own.",
             )
+        self._unseen: Mapping[str, str] = {}
+        """Cells that the record has, and whose run could not see."""
         self._baseline = self._of_record() if self._is_record else self._read()
 
     def judge(self, cells: "Sequence[Cell]", results: "Mapping[str, CellResult]") -> int:
@@ -40,12 +42,12 @@ class BaselineCheck:
 
         Against a record only what became worse counts: nobody could have entered in it what a change repairs or adds.
         """
-        from tf_tester.core.outcome.baseline import NOT_SEEN, MoveKind, is_worse, moves
+        from tf_tester.core.outcome.baseline import NOT_SEEN, MoveKind, is_worse
         from tf_tester.core.outcome.exits import FAILED, code_of_cell, gravest
         from tf_tester.core.outcome.report import RunReport
 
         report = RunReport(cells=tuple(cells), results=results)
-        moved = [] if self._update else moves(self._baseline, report, picked=self._picked)
+        moved = [] if self._update else self._moves(report)
         codes = [code_of_cell(result) for result in map(report.result, cells) if result.outcome in NOT_SEEN]
         for move in moved:
             if not self._is_record:
@@ -57,10 +59,10 @@ class BaselineCheck:
 
     def finish(self, report: "RunReport") -> list[str]:
         """Write the file where it is to be, and return what a person should know."""
-        from tf_tester.core.outcome.baseline import baseline_of, baseline_text, moves
+        from tf_tester.core.outcome.baseline import baseline_of, baseline_text
         from tf_tester.flow.prepare.wheel_folder import folder_errors, write_file
 
-        moved = moves(self._baseline, report, picked=self._picked)
+        moved = self._moves(report)
         lines = ["", *self._told(moved)]
         if self._update:
             text = baseline_text(baseline_of(report, earlier=self._baseline, picked=self._picked))
@@ -70,6 +72,11 @@ class BaselineCheck:
         elif moved and not self._is_record:
             lines.append("If that is as it should be, repeat with --update-baseline.")
         return lines
+
+    def _moves(self, report: "RunReport") -> "Sequence[Move]":
+        from tf_tester.core.outcome.baseline import moves
+
+        return moves(self._baseline, report, picked=self._picked, unseen_before=self._unseen)
 
     def _told(self, moved: "Sequence[Move]") -> list[str]:
         from tf_tester.core.outcome.baseline import is_worse
@@ -89,10 +96,12 @@ class BaselineCheck:
         return lines
 
     def _of_record(self) -> "Baseline":
-        from tf_tester.core.outcome.baseline import baseline_of
+        from tf_tester.core.outcome.baseline import baseline_of, unseen
         from tf_tester.report.record import report_of
 
-        return baseline_of(report_of(self._file))
+        report = report_of(self._file)
+        self._unseen = unseen(report)
+        return baseline_of(report)
 
     def _read(self) -> "Baseline":
         from tf_tester.core.outcome.baseline import read_baseline

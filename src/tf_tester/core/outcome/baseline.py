@@ -32,7 +32,7 @@ class MoveKind(StrEnum):
     NEW = "new"
     GONE = "gone"
     NOT_SEEN = "not seen"
-    """Our side failed: nobody knows."""
+    """Our side failed, now or then: nobody knows."""
 
 
 class BaselineEntry(Struct, frozen=True):
@@ -79,12 +79,21 @@ def baseline_of(report: RunReport, *, earlier: Baseline | None = None, picked: b
     return found
 
 
-def moves(baseline: Baseline, report: RunReport, *, picked: bool = False) -> tuple[Move, ...]:
+def unseen(report: RunReport) -> dict[str, str]:
+    """Return what kept the cells that a run could not see from being seen, by their names."""
+    outcomes = {cell.name: report.result(cell).outcome for cell in report.cells}
+    return {name: str(outcome) for name, outcome in outcomes.items() if outcome in NOT_SEEN}
+
+
+def moves(
+    baseline: Baseline, report: RunReport, *, picked: bool = False, unseen_before: Mapping[str, str] | None = None
+) -> tuple[Move, ...]:
     """Return the differences in the order of the cells; what is gone comes last.
 
-    `picked`: only some tests of each cell were to run, of the others nothing is said.
+    `picked`: only some tests of each cell were to run, of the others nothing is said. `unseen_before`: cells that the
+    run of the baseline could not see, by what kept it from that; these are not new.
     """
-    found = _moves(baseline, report)
+    found = _moves(baseline, report, unseen_before or {})
     return tuple(move for move in found if not (picked and _is_of_picking(move)))
 
 
@@ -102,7 +111,7 @@ def _is_of_picking(move: Move) -> bool:
     )
 
 
-def _moves(baseline: Baseline, report: RunReport) -> Iterator[Move]:
+def _moves(baseline: Baseline, report: RunReport, unseen_before: Mapping[str, str]) -> Iterator[Move]:
     names = {cell.name for cell in report.cells}
     for cell in report.cells:
         result = report.result(cell)
@@ -112,7 +121,8 @@ def _moves(baseline: Baseline, report: RunReport) -> Iterator[Move]:
         now = _cell(result)
         before = baseline.get(cell.name)
         if before is None:
-            yield Move(MoveKind.NEW, cell.name, "", "", str(result.outcome))
+            known = unseen_before.get(cell.name, "")
+            yield Move(MoveKind.NOT_SEEN if known else MoveKind.NEW, cell.name, "", known, str(result.outcome))
             continue
         for test in dict.fromkeys((*now, *before)):
             was, is_now = before.get(test), now.get(test)

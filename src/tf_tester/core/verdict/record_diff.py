@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from tf_tester.core.outcome.baseline import Move, baseline_of, moves
+from tf_tester.core.outcome.baseline import Move, baseline_of, moves, unseen
 from tf_tester.core.outcome.report import RunReport
 from tf_tester.core.verdict.drift import DistributionChange, changes
 
@@ -28,7 +28,7 @@ class RecordDiff(Struct, frozen=True):
 def record_diff(before: RunReport, after: RunReport) -> RecordDiff:
     """Return cells by their names."""
     moved: dict[str, list[Move]] = {}
-    for move in moves(baseline_of(before), after):
+    for move in moves(baseline_of(before), after, unseen_before=unseen(before)):
         moved.setdefault(move.cell, []).append(move)
     names = dict.fromkeys((*(cell.name for cell in after.cells), *moved))
     found = []
