@@ -1,6 +1,9 @@
 """Products: taken by content alone, refused where they reach out of themselves, unpacked as they were."""
 
+import errno
 import os
+import shutil
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -108,3 +111,34 @@ def test_a_link_in_the_place_of_the_folder_leads_nowhere(tmp_path: Path) -> None
     for folder in ("cell/m", "other/m", "cell/none"):
         with pytest.raises(ProductRefused, match="its folder is gone, or a link to another one"):
             taken.take(tmp_path / "work" / folder, "m")
+
+
+def test_a_path_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    place = os.open(tmp_path / "one", os.O_RDONLY)
+    for _ in range(25):
+        os.mkdir("d" * 200, dir_fd=place)
+        place, above = os.open("d" * 200, os.O_RDONLY, dir_fd=place), place
+        os.close(above)
+    os.close(place)
+    with pytest.raises(ProductRefused, match=r"^d{200} can't be looked at: File name too long$"):
+        store(tmp_path).take(tmp_path / "one", "m")
+
+
+def test_a_disk_that_is_full_is_no_fault_of_the_producer_s_and_leaves_no_half(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    folder, taken = filled(tmp_path / "one", FILES), store(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(tarfile, "copyfileobj", full)
+        with pytest.raises(OSError, match="No space left"):
+            taken.take(folder, "m")
+    product = taken.take(folder, "m")
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "copyfileobj", full)
+        with pytest.raises(OSError, match="No space left"):
+            taken.folder_of(product)
+    assert taken.take(taken.folder_of(product), "m") == product

@@ -23,6 +23,7 @@ from tf_tester.ports.store import Blobs
 
 MOST_FILES = 100_000
 """Files, folders and links of one product."""
+_LONGEST_NAME = 200
 _PIECE = 1 << 20
 
 
@@ -69,7 +70,11 @@ class Products:
         with self._lock:
             if product.digest not in self._shown:
                 target = self._folder / product.digest
-                self.unpack(product, target)
+                try:
+                    self.unpack(product, target)
+                except BaseException:
+                    shutil.rmtree(target, ignore_errors=True)  # half of it would be in the next one's way
+                    raise
                 self._shown[product.digest] = target
             return self._shown[product.digest]
 
@@ -118,7 +123,11 @@ def _entries(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
             count += 1
             if count > MOST_FILES:
                 raise ProductRefused(f"it left more than {MOST_FILES:,} files")
-            status = path.lstat()
+            try:
+                status = path.lstat()
+            except OSError as error:
+                told = _shown(folder, path)[:_LONGEST_NAME]
+                raise ProductRefused(f"{told} can't be looked at: {error.strerror}") from None
             if stat.S_ISDIR(status.st_mode):
                 waiting.append(path)
             elif stat.S_ISLNK(status.st_mode):
@@ -160,6 +169,8 @@ def _add(archive: tarfile.TarFile, folder: Path, path: Path, status: os.stat_res
         try:
             archive.addfile(member, stream)
         except OSError as error:
+            if error.errno is not None:
+                raise  # of the disk, ours: tarfile has no number for a file that has become shorter
             raise ProductRefused(f"{_shown(folder, path)} can't be read: {error}") from None
 
 
