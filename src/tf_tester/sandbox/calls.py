@@ -118,6 +118,8 @@ _MODE = {
 _OPEN = {"x86_64": {"open": (2, 1), "openat": (257, 2)}, "aarch64": {"openat": (56, 2)}}
 """Which argument are the flags; the mode is the next one."""
 _MAKES_A_FILE = 0o100 | 0o20000000
+_CUTS, _ACCESS = 0o1000, 0o3
+"""O_TRUNC; the bits that say what a file is opened for, of which 0 (reading) and 3 (neither) are not for writing."""
 _SETUID = 0o4000
 _OPENAT2 = 437
 _CLONE3 = 435
@@ -274,15 +276,7 @@ def _instructions(
     for call, place in _MODE[name].values():
         program += _argument(call, _FIRST + place * _ONE, _HAS_BITS, (_SETUID,), found=_ERROR | EPERM, otherwise=_ALLOW)
     for call, place in _OPEN[name].values():
-        program += [
-            (_EQUAL, 0, 6, call),
-            (_LOAD, 0, 0, _FIRST + place * _ONE),
-            (_HAS_BITS, 0, 3, _MAKES_A_FILE),
-            (_LOAD, 0, 0, _FIRST + (place + 1) * _ONE),
-            (_HAS_BITS, 0, 1, _SETUID),
-            (_GIVE, 0, 0, _ERROR | EPERM),
-            (_GIVE, 0, 0, _ALLOW),
-        ]
+        program += _opened(call, _FIRST + place * _ONE, truncates=files_are_mounts or truncates)
     if not files_are_mounts:
         program += _argument(_PRLIMIT[name], _FIRST, _EQUAL, (0,), found=_ALLOW, otherwise=_ERROR | EPERM)
         # Answered as if done: who looks after limits must be able to look at it.
@@ -309,6 +303,21 @@ def _ioctl(name: str, families: tuple[int, ...], files_are_mounts: bool) -> list
             body += [(_EQUAL, 0, 1, kind << 8), (_GIVE, 0, 0, _ERROR | ENOTTY)]
     body.append((_GIVE, 0, 0, _ALLOW))
     return [(_EQUAL, 0, len(body), _IOCTL[name]), *body]
+
+
+def _opened(call: int, flags: int, *, truncates: bool) -> list[BpfInstruction]:
+    """Return the answers to opening a file, whose mode follows its flags.
+
+    Of one that is cut and not opened for writing, Landlock sees no writing before it has a word for cutting.
+    """
+    body: list[BpfInstruction] = []
+    if not truncates:
+        body += [(_LOAD, 0, 0, flags), (_HAS_BITS, 0, 4, _CUTS), (_MASK, 0, 0, _ACCESS)]
+        body += [(_EQUAL, 1, 0, 0), (_EQUAL, 0, 1, _ACCESS), (_GIVE, 0, 0, _ERROR | EACCES)]
+    body += [(_LOAD, 0, 0, flags), (_HAS_BITS, 0, 3, _MAKES_A_FILE)]
+    body += [(_LOAD, 0, 0, flags + _ONE), (_HAS_BITS, 0, 1, _SETUID), (_GIVE, 0, 0, _ERROR | EPERM)]
+    body.append((_GIVE, 0, 0, _ALLOW))
+    return [(_EQUAL, 0, len(body), call), *body]
 
 
 def _connected_only(name: str) -> list[BpfInstruction]:

@@ -80,6 +80,8 @@ def test_what_is_named_can_be_read_and_the_scratch_written_and_nothing_else(run:
         f"open('{folder}/other/new', 'w')",
         f"os.listdir('{folder}/other')",
         f"os.truncate('{folder}/readable/data', 0)",
+        f"os.open('{folder}/readable/data', os.O_RDONLY | os.O_TRUNC)",
+        f"os.open('{folder}/readable/data', os.O_ACCMODE | os.O_TRUNC)",
         f"os.unlink('{folder}/readable/data')",
         f"os.rename('{folder}/readable/data', 'mine')",
         f"os.link('{folder}/readable/data', 'mine'), open('mine', 'w')",

@@ -35,6 +35,7 @@ NEW_USER = 0x10000000
 TIOCSTI, TIOCGWINSZ = 0x5412, 0x5413
 SETUID, SETGID, EXECUTABLE = 0o4000, 0o2000, 0o755
 O_CREAT, O_TMPFILE = 0o100, 0o20200000
+O_TRUNC, O_WRONLY, O_RDWR, O_ACCMODE = 0o1000, 1, 2, 3
 
 
 @dataclass(frozen=True)
@@ -421,7 +422,7 @@ def test_no_file_is_opened_anew_with_the_right_of_its_owner(
     made: Filter, given: list[int], data: st.DataObject
 ) -> None:
     number, place = data.draw(st.sampled_from(sorted(calls._OPEN[made.name].values())))
-    flags, mode = data.draw(halves), data.draw(halves)
+    flags, mode = data.draw(halves) & ~O_TRUNC, data.draw(halves)
     new = data.draw(st.sampled_from([O_CREAT, O_TMPFILE]))
     old = flags & ~(O_CREAT | O_TMPFILE)
 
@@ -500,6 +501,19 @@ def test_what_programs_of_a_user_share_is_refused_without_mounts(
 def test_files_are_not_cut_where_nothing_else_sees_to_it(made: Filter, given: list[int]) -> None:
     allowed = made.files_are_mounts or made.truncates
     assert made.answer(calls._TRUNCATE[made.name], given) == (ALLOWED if allowed else EPERM)
+
+
+@given(filters(), arguments, halves, st.data())
+def test_no_file_is_cut_by_opening_it_for_anything_but_writing(
+    made: Filter, given: list[int], flags: int, data: st.DataObject
+) -> None:
+    number, place = data.draw(st.sampled_from(sorted(calls._OPEN[made.name].values())))
+    given[place + 1] = EXECUTABLE
+    sees_to_it = made.files_are_mounts or made.truncates or flags & O_ACCMODE in (O_WRONLY, O_RDWR)
+    given[place] = flags | O_TRUNC
+    assert made.answer(number, given) == (ALLOWED if sees_to_it else EACCES)
+    given[place] = flags & ~O_TRUNC
+    assert made.answer(number, given) == ALLOWED
 
 
 # -- signals
