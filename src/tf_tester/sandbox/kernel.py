@@ -7,7 +7,7 @@ each, as much as starting Python itself.
 import ctypes
 import os
 
-SIGTERM, SIGKILL, SIGUSR1, SIGPIPE, SIGXFSZ, SIGSTOP = 15, 9, 10, 13, 25, 19
+SIGINT, SIGTERM, SIGKILL, SIGPIPE, SIGXFSZ, SIGSTOP = 2, 15, 9, 13, 25, 19
 """The same numbers on every architecture that there is a filter for."""
 SIG_DFL, SIG_IGN = 0, 1
 

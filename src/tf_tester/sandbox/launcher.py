@@ -34,7 +34,7 @@ from tf_tester.sandbox import kernel, landlock
 from tf_tester.sandbox.calls import FAMILIES, filter_calls
 from tf_tester.sandbox.kernel import check, libc
 from tf_tester.sandbox.messages import LONGEST_REASON, NO_PROGRAM, NO_SANDBOX
-from tf_tester.sandbox.supervise.supervisor import channel, hand_over, supervise
+from tf_tester.sandbox.supervise.supervisor import channel, hand_over, in_a_thread, supervise
 from tf_tester.sandbox.world import enter_namespaces, enter_view, furnish_world, make_world
 
 TYPE_CHECKING = False  # `typing` itself costs 7 ms
@@ -52,6 +52,8 @@ _TAKEN = b"t"
 """Said by init when it has taken the order."""
 _JOINED = b"."
 """Said to init when it is in its groups; anything else is the reason why not."""
+_ASKED = b"e"
+"""Said to it later: the program is to be asked to end. No signal says so, for the program could send that, too."""
 _EXITED, _SIGNALLED = b"e", b"k"
 _END = struct.Struct("=ci")
 """What init says at its end: one of these and the status or the signal, or how the program failed to start; the reason
@@ -103,19 +105,18 @@ def carry_out(ahead: "Order", groups: "list[str]", take: "Callable[[], Order]", 
     except OSError as error:
         os.unlink(take()["file"])  # and with it there is the stream on which it can be said
         _refuse(tell, NO_SANDBOX, _reason(error))
-    kernel.on_signal(kernel.SIGUSR1, kernel.SIG_IGN)  # until there is a program to be asked
     launcher = os.getpid()
     reading, writing = os.pipe()
-    grouped, grouping = os.pipe()
+    hearing, telling = os.pipe()
     init = os.fork()
     if init == 0:
         os.close(reading)
-        os.close(grouping)
-        _run_init(ahead, take, launcher, writing, grouped)
+        os.close(telling)
+        _run_init(ahead, take, launcher, writing, hearing)
     os.close(writing)
-    os.close(grouped)
-    _join(init, joining, grouping)
-    said = _said_by_init(ahead["mode"], init, reading)
+    os.close(hearing)
+    _join(init, joining, telling)
+    said = _said_by_init(ahead["mode"], init, reading, telling)
     os.waitpid(init, 0)  # in a namespace of its own, init is gone when everything in it is
     if len(said) < _END.size:
         _leave_by(kernel.SIGKILL)  # init itself was killed: by us, by the system for want of memory, by somebody
@@ -149,7 +150,7 @@ def _reason(error: BaseException, what: str = "") -> bytes:
     return told.encode("utf-8", "backslashreplace")[:LONGEST_REASON]
 
 
-def _join(init: int, groups: "list[int]", grouping: int) -> None:
+def _join(init: int, groups: "list[int]", telling: int) -> None:
     """Put init into its groups and tell it, or why not."""
     try:
         # The kernel lets 10 to 20 ms pass before a process changes its group; meanwhile init makes the world.
@@ -159,15 +160,19 @@ def _join(init: int, groups: "list[int]", grouping: int) -> None:
         answer = _JOINED
     except OSError as error:
         answer = (error.strerror or "?").encode()
+    _tell(telling, answer)
+
+
+def _tell(telling: int, word: bytes) -> None:
+    """Say something to init."""
     try:
-        os.write(grouping, answer)
+        os.write(telling, word)
     except BrokenPipeError:
         pass  # init has died, and said why
-    os.close(grouping)
 
 
-def _said_by_init(mode: str, init: int, reading: int) -> bytes:
-    """Return what init tells at its end; meanwhile the caller's signals are passed on."""
+def _said_by_init(mode: str, init: int, reading: int, telling: int) -> bytes:
+    """Return what init tells at its end; meanwhile what the caller asks for is passed on."""
     if not os.read(reading, len(_TAKEN)):  # until then standard input is init's
         return b""
     poll = select.poll()
@@ -179,16 +184,18 @@ def _said_by_init(mode: str, init: int, reading: int) -> bytes:
         if reading in ready:
             return os.read(reading, _END.size + LONGEST_REASON)
         if os.read(0, 1):
-            os.kill(init, kernel.SIGUSR1)
+            _tell(telling, _ASKED)
         else:
             poll.unregister(0)
             os.kill(init, end)
 
 
-def _run_init(ahead: "Order", take: "Callable[[], Order]", launcher: int, writing: int, grouped: int) -> None:
+def _run_init(ahead: "Order", take: "Callable[[], Order]", launcher: int, writing: int, hearing: int) -> None:
     """Make the world, start the program when this process is in its groups, reap, report; never returns."""
     namespace = ahead["mode"] == "namespace"
     trouble = None
+    # The kernel keeps from the first process of a namespace the signals that it has no handler for; Python has one.
+    kernel.on_signal(kernel.SIGINT, kernel.SIG_IGN)
     try:
         kernel.prctl(
             kernel.PR_SET_PDEATHSIG, kernel.SIGKILL if namespace else kernel.SIGTERM, "dying with the launcher"
@@ -213,15 +220,16 @@ def _run_init(ahead: "Order", take: "Callable[[], Order]", launcher: int, writin
         os.dup2(nothing, 0)
         if namespace:
             furnish_world(order)
-        joined = os.read(grouped, 256)
+        joined = os.read(hearing, len(_JOINED))
         if joined != _JOINED:
-            raise OSError(0, joined.decode() or "the launcher has died", "joining a control group")
+            reason = joined + os.read(hearing, 256)
+            raise OSError(0, reason.decode() or "the launcher has died", "joining a control group")
     except OSError as error:
         os.write(writing, _END.pack(NO_SANDBOX, 0) + _reason(error))
         os._exit(REFUSED)
     program, failed = _start_program(order, () if namespace else (order["caller"], launcher, os.getpid()), nothing)
     failure = supervise(program, failed, order["own"]) if order.get("supervised") else b""
-    kernel.on_signal(kernel.SIGUSR1, lambda *_: _ask(program))
+    in_a_thread(lambda: _ask_when_told(hearing, program))
     while True:
         pid, status = os.wait()  # orphans come here too
         if pid == program:
@@ -252,12 +260,13 @@ def _start_program(order: "Order", protected: tuple[int, ...], nothing: int) -> 
     return program, failed
 
 
-def _ask(program: int) -> None:
-    """Ask the program to end, as a terminal or `timeout` would: its whole group hears it."""
-    try:
-        os.killpg(program, kernel.SIGTERM)
-    except OSError:
-        pass
+def _ask_when_told(hearing: int, program: int) -> None:
+    """Ask the program to end whenever that is wanted, as a terminal or `timeout` would: its whole group hears it."""
+    while os.read(hearing, len(_ASKED)):
+        try:
+            os.killpg(program, kernel.SIGTERM)
+        except OSError:
+            pass
 
 
 def _end_everything(*, ours: bool) -> None:
@@ -309,7 +318,7 @@ def _run_program(order: "Order", protected: tuple[int, ...], failing: int) -> No
         if order["umask"] >= 0:
             os.umask(order["umask"])
         kernel.prctl(kernel.PR_SET_PDEATHSIG, kernel.SIGKILL, "dying with init")
-        for number in (kernel.SIGTERM, kernel.SIGUSR1, kernel.SIGPIPE, kernel.SIGXFSZ):
+        for number in (kernel.SIGINT, kernel.SIGTERM, kernel.SIGPIPE, kernel.SIGXFSZ):
             kernel.on_signal(number, kernel.SIG_DFL)
         _take_limits(order["limits"])
         _drop_privileges()

@@ -174,6 +174,18 @@ def test_a_daemon_dies_with_the_test(run: Run, folder: Path) -> None:
     assert succeeded(run(code)) == ""  # and its streams are closed: nobody holds them any more
 
 
+EVERY_SIGNAL_TO_THE_FIRST = """
+import os
+for number in range(1, 65):
+    os.kill(1, number)
+print("still here")
+"""
+
+
+def test_no_signal_of_a_program_ends_the_first_process(run: Run) -> None:
+    assert succeeded(run(EVERY_SIGNAL_TO_THE_FIRST)) == "still here"
+
+
 @pytest.mark.parametrize(
     "attempt",
     [
@@ -314,6 +326,7 @@ def test_a_program_has_the_umask_that_its_command_names(folder: Path) -> None:
 def test_signals_of_everyday_are_as_anywhere(run: Run) -> None:
     code = "import signal; print([signal.getsignal(getattr(signal, n)).name for n in ('SIGTERM', 'SIGUSR1')])"
     assert succeeded(run(code)) == "['SIG_DFL', 'SIG_DFL']"
+    assert "KeyboardInterrupt" in run("import os, signal; os.kill(os.getpid(), signal.SIGINT)").stderr
     assert succeeded(run("import subprocess; print(subprocess.run('yes | head -1', shell=True).returncode)")) == "y\n0"
 
 

@@ -53,7 +53,7 @@ def supervise(program: int, end: int, own: "list[str]") -> bytes:
         except OSError:
             asked.send(_NOT_HEARD)
             return b""
-        _in_a_thread(_Supervisor(listener, own).listen)
+        in_a_thread(_Supervisor(listener, own).listen)
         asked.send(_HEARD)
     finally:
         asked.detach()
@@ -97,8 +97,8 @@ class _Supervisor:
                 self._listener.answer(asked, value)
 
 
-def _in_a_thread(listen: "Callable[[], None]") -> None:
-    """Run it where no signal comes: those are for the thread that waits for the program."""
+def in_a_thread(listen: "Callable[[], None]") -> None:
+    """Run something where no signal comes: those are for the thread that waits for the program."""
     import _signal  # type: ignore[import-not-found]
     import _thread
 
