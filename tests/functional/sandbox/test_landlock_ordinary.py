@@ -126,6 +126,48 @@ PROGRAMS = {
         """,
         "heard heard",
     ),
+    "more sockets than are kept at once": (
+        """
+        import socket
+        first = socket.socket()
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            for _ in range(600): socket.socket().close()
+            for one in [first] + [socket.socket() for _ in range(600)]:
+                one.connect(server.getsockname())
+                server.accept()[0].close()
+        print("all")
+        """,
+        "all",
+    ),
+    "a name that was taken and is given back": (
+        """
+        import os, socket
+        for _ in range(3):
+            with socket.socket(socket.AF_UNIX) as taken: taken.bind(f"\\0tf-tester-{os.getpid()}")
+            with socket.socket() as taken:
+                taken.bind(("127.0.0.1", 0))
+                again = socket.socket()
+                try: again.bind(taken.getsockname())
+                except OSError: pass
+                again.close()
+                taken.listen()
+        print("each time")
+        """,
+        "each time",
+    ),
+    "modes of what is open, by each of its names": (
+        """
+        import os, tempfile
+        def mode(): return oct(os.fstat(file.fileno()).st_mode)[-3:]
+        for made in (lambda: open("file", "w"), tempfile.TemporaryFile):
+            with made() as file:
+                os.fchmod(file.fileno(), 0o640); print(mode())
+                os.chmod(file.fileno(), 0o604); print(mode())
+                for number, place in enumerate(("/dev/fd/", "/proc/self/fd/")):
+                    os.chmod(f"{place}{file.fileno()}", 0o600 + number); print(mode())
+        """,
+        "640 604 600 601 " * 2,
+    ),
     "modes, times and attributes of its files": (
         """
         import os, pathlib, shutil

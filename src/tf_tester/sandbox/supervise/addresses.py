@@ -2,7 +2,7 @@
 
 import struct
 
-from tf_tester.sandbox.calls import AF_INET, AF_INET6, AF_UNIX
+from tf_tester.sandbox.calls import AF_INET, AF_UNIX
 
 EACCES, EINVAL, EAFNOSUPPORT, EADDRNOTAVAIL, ENETUNREACH = 13, 22, 97, 99, 101
 LONGEST = 128
@@ -61,11 +61,6 @@ def _of_ipv4(host: bytes, error: int) -> bytes:
     if host[0] != _LOOPBACK[0]:
         raise OSError(error, "of another machine")
     return host
-
-
-def port_of(address: bytes) -> int:
-    """Return the port of an address of either version of IP; 0 for others."""
-    return int.from_bytes(address[2:4]) if family_of(address) in (AF_INET, AF_INET6) else 0
 
 
 def any_port(family: int) -> bytes:

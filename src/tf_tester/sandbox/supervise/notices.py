@@ -19,6 +19,15 @@ _RECEIVE, _SEND, _IS_VALID, _ADD_DESCRIPTOR = 0xC0502100, 0xC0182101, 0x40082102
 _AND_SEND = 2
 _LONGEST_PATH = 4096
 ENOENT, EINTR, EBADF, EFAULT, ENAMETOOLONG = 2, 4, 9, 14, 36
+_ITS_OWN = (
+    (b"/proc/self/", b"/proc/%d/"),
+    (b"/proc/thread-self/", b"/proc/%d/"),
+    (b"/dev/fd/", b"/proc/%d/fd/"),
+    (b"/dev/stdin", b"/proc/%d/fd/0"),
+    (b"/dev/stdout", b"/proc/%d/fd/1"),
+    (b"/dev/stderr", b"/proc/%d/fd/2"),
+)
+"""How paths begin that mean something else for each process, and where that is for one of a number."""
 
 
 class Notice:
@@ -80,15 +89,20 @@ class Notice:
         """Open what the caller means by a path, as a place: it stays what it is. Raises `OSError`."""
         flags |= os.O_PATH | os.O_CLOEXEC
         if path.startswith(b"/"):
-            for own in (b"/proc/self/", b"/proc/thread-self/"):
-                if path.startswith(own):
-                    path = b"/proc/%d/%s" % (self.thread, path.removeprefix(own))
-            return self._checked(os.open(path, flags))
+            return self._checked(os.open(self._as_its_own(path), flags))
         base = self.folder(folder)
         try:
             return os.open(path, flags, dir_fd=base)
         finally:
             os.close(base)
+
+    def _as_its_own(self, path: bytes) -> bytes:
+        """Return an absolute path as the caller means it: `self` would be this process."""
+        for begins, place in _ITS_OWN:
+            if path == begins or (begins.endswith(b"/") and path.startswith(begins)):
+                there: bytes = place % self.thread
+                return there + path.removeprefix(begins)
+        return path
 
     def _open(self, name: str, flags: int) -> int:
         return self._checked(os.open(f"/proc/{self.thread}/{name}", flags | os.O_CLOEXEC))

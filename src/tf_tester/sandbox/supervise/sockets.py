@@ -1,8 +1,9 @@
 """Sockets that reach nobody but the program itself; standard library only.
 
 Each socket is made here, and kept until it listens or is connected: then it is the program's alone, and ends when it
-closes it. What is bound is bound on the loopback, or in a folder of the program's own. A connection goes only to what
-was bound here.
+closes it. Of what is kept, what the program has closed meanwhile is closed when there is much of it, or in the way.
+What is bound is bound on the loopback, or in a folder of the program's own. A connection goes only to what was bound
+here.
 """
 
 import ctypes
@@ -13,6 +14,7 @@ import struct
 from tf_tester.sandbox.calls import AF_INET, AF_INET6, AF_UNIX
 from tf_tester.sandbox.kernel import check, libc
 from tf_tester.sandbox.supervise import addresses
+from tf_tester.sandbox.supervise.descendants import sockets_of_descendants
 from tf_tester.sandbox.supervise.notices import Listener, Notice
 from tf_tester.sandbox.supervise.places import ScratchPlaces
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 EPERM, EBADF, EAGAIN, EACCES, EINVAL = 1, 9, 11, 13, 22
+EMFILE = 24
 ENOTSOCK, EAFNOSUPPORT, EADDRINUSE, EADDRNOTAVAIL, ENETUNREACH = 88, 97, 98, 99, 101
 EISCONN, ECONNREFUSED, EINPROGRESS = 106, 111, 115
 _UNSPECIFIED = 0
@@ -28,8 +31,8 @@ _STREAM, _PACKETS = 1, 5
 _KINDS = {AF_UNIX: ((_STREAM, _PACKETS), (0, 1)), AF_INET: ((_STREAM,), (0, 6)), AF_INET6: ((_STREAM,), (0, 6))}
 """Kinds and protocols: such a socket is connected, or not, by `connect` alone."""
 _KIND, _NONBLOCK, _CLOEXEC = 0xF, os.O_NONBLOCK, os.O_CLOEXEC
-_MOST = 256
-"""Sockets that are kept. The oldest one that is neither connected nor listens has been closed, most likely."""
+_MANY = 256
+"""Sockets that are kept before it is looked at which of them the program has closed."""
 _MOST_BOUND = 4096
 _MOST_WAITING = 64
 _IPPROTO_IPV6, _IPV6_V6ONLY = 41, 26
@@ -46,6 +49,7 @@ class Sockets:
         self._listener = listener
         self._kept: dict[int, int] = {}
         """Our descriptors by inode."""
+        self._many = _MANY
         self._bound: dict[int, None] = {}
         """Inodes of what was bound last, or listens; after 4,000 million others a number is given again."""
         self._waiting = 0
@@ -62,7 +66,10 @@ class Sockets:
             raise OSError(EINVAL, "no such flags")
         if kind & _KIND not in kinds or protocol not in protocols:
             raise OSError(EAFNOSUPPORT, "none of these")
-        made = check(libc.socket(family, kind | _CLOEXEC, protocol), "a socket")
+        if len(self._kept) >= self._many:
+            self._let_go_of_closed()
+            self._many = max(_MANY, 2 * len(self._kept))  # so that looking costs each of them little
+        made = self._made(family, kind | _CLOEXEC, protocol)
         try:
             self._keep(os.fstat(made).st_ino, made)
             self._listener.give(asked, made, kind & _CLOEXEC)
@@ -70,10 +77,27 @@ class Sockets:
             self._let_go(os.fstat(made).st_ino)
             raise
 
+    def _made(self, family: int, kind: int, protocol: int) -> int:
+        try:
+            return check(libc.socket(family, kind, protocol), "a socket")
+        except OSError as error:
+            if error.errno != EMFILE or not self._let_go_of_closed():
+                raise
+        return check(libc.socket(family, kind, protocol), "a socket")
+
     def _keep(self, inode: int, made: int) -> None:
         self._kept[inode] = made
-        while len(self._kept) > _MOST:
-            self._let_go(next(iter(self._kept)))
+
+    def _let_go_of_closed(self) -> bool:
+        """Close what is kept and the program has no more; return whether that was anything."""
+        kept = list(self._kept)  # whoever waits for a connection may put one back
+        held = sockets_of_descendants(os.getpid())
+        if held is None:
+            return False
+        closed = [inode for inode in kept if inode not in held]
+        for inode in closed:
+            self._let_go(inode)
+        return bool(closed)
 
     def _let_go(self, inode: int) -> None:
         descriptor = self._kept.pop(inode, None)
@@ -147,13 +171,9 @@ class Sockets:
         try:
             return _bind(ours, address)
         except OSError as error:
-            kept = list(self._kept.items())  # whoever waits for a connection may put one back
-            held = [inode for inode, other in kept if other != ours and _has_port_of(other, address)]
-            if error.errno != EADDRINUSE or not held:
+            # A port that was found to be free, or a name, of a socket that has been closed since but for us.
+            if error.errno != EADDRINUSE or not self._let_go_of_closed():
                 raise
-        # A port that was found to be free, by a socket that has been closed since but for us.
-        for inode in held:
-            self._let_go(inode)
         return _bind(ours, address)
 
     def _listen(self, asked: Notice) -> int:
@@ -313,11 +333,6 @@ def _name_of(descriptor: int) -> bytes:
     size = ctypes.c_uint(addresses.LONGEST)
     check(libc.getsockname(descriptor, address, ctypes.byref(size)), "the name of a socket")
     return address.raw[: size.value]
-
-
-def _has_port_of(descriptor: int, address: bytes) -> bool:
-    port = addresses.port_of(address)
-    return port != 0 and addresses.port_of(_name_of(descriptor)) == port
 
 
 def _is_ipv6_only(descriptor: int) -> bool:

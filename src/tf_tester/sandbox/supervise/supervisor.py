@@ -5,6 +5,7 @@ The program's process hands its listener over before it becomes the program, and
 
 import _socket
 import os
+import resource
 import struct
 
 from tf_tester.sandbox import calls, kernel
@@ -67,7 +68,9 @@ class _Supervisor:
         self._makers: dict[int, Callable[[Notice], int | None]] = {}
 
     def _prepare(self) -> None:
-        """Make what a program without such calls has no use for."""
+        """Make what a program without such calls has no use for, and raise a limit that it has begun without."""
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # of all its processes some sockets are kept
         places = ScratchPlaces(self._own)
         makers = {**FileChanges(places).calls, **Sockets(places, self._listener).calls}
         numbers = calls.supervised_calls(kernel.machine())
