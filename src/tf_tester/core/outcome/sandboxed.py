@@ -124,6 +124,8 @@ def kept_from(told: str, walls: Walls, kept: Sequence[KeptPath] = ()) -> str:
         return f"the system says {_READ_ONLY!r}: only its own folders can be written (--writable)"
     if walls.isolation == IsolationKind.NAMESPACE and (full := _full(told, walls)):
         return f"the system says 'No space left on device': {full}"
+    if walls.isolation == IsolationKind.LANDLOCK and _NO_TERMINAL in told:
+        return f"the test says {_NO_TERMINAL!r}: under Landlock none can be made (--isolation namespace has its own)"
     if _of_the_machine(told):
         return ""
     for limit, pattern in _BEYOND.items():

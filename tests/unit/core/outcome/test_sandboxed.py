@@ -73,6 +73,8 @@ def test_only_some_paths_are_looked_at() -> None:
         ("OSError: [Errno 27] File too large", Walls("landlock", False, Limits(file_size=1)), (), "file-size=…"),
         ("[Errno 24] Too many open files: 'x'", Walls("landlock", False, Limits(open_files=1)), (), "open-files=…"),
         ("RuntimeError: can't start new thread", Walls("landlock", False, Limits(processes=1)), (), "processes=…"),
+        ("OSError: out of pty devices", Walls("landlock", network=False), (), "(--isolation namespace has its own)"),
+        ("OSError: out of pty devices", WALLS, (), ""),
         ("AssertionError: 1 != 2", WALLS, (), ""),
         ("semget: No space left on device", WALLS, (), "no option raises (--isolation none has the machine's)"),
         ("OSError: [Errno 28] System V", WALLS, (), "have half of the memory that is allowed (--limit memory=…)"),
