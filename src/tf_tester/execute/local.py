@@ -117,7 +117,7 @@ class LocalExecutor:
             except OSError:  # it is tried once more when there is a program
                 group.remove()
             else:
-                self._reserve = _Reserve(launcher, group, ahead, limits)
+                self._reserve = _Reserve(launcher, group, ahead, _of_a_launcher(limits))
 
     def _take(self, task: "_Task") -> "_Reserve | None":
         """Return the launcher that is ready, if it is of the kind that is needed now."""
@@ -126,7 +126,7 @@ class LocalExecutor:
             reserve, command = self._reserve, task.command
             if reserve is None or not command.supervised:
                 return None
-            if (reserve.ahead, reserve.limits) != (command.ahead, task.limits):
+            if (reserve.ahead, reserve.limits) != (command.ahead, _of_a_launcher(task.limits)):
                 return None
             self._reserve = None
             return reserve
@@ -332,6 +332,11 @@ def _with_memory(exit: Exit, group: Group, limits: Limits, killed_before: int) -
     if unknown and _killed_for_memory() > killed_before:
         return replace(exit, exceeded=Exceeded(Limit.MEMORY, None))
     return exit
+
+
+def _of_a_launcher(limits: Limits) -> Limits:
+    """Return the limits that concern a launcher: not how much is printed, which may be less for each next program."""
+    return replace(limits, output=None)
 
 
 def _not_started(reason: str) -> Exit:

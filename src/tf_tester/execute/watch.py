@@ -85,7 +85,7 @@ class Watch:
 
     def _output(self) -> Exceeded | None:
         allowed = self._limits.output
-        if allowed is not None and any(_size(path) - self._before[path] > allowed for path in self._written):
+        if allowed is not None and sum(_size(path) - self._before[path] for path in self._written) > allowed:
             return Exceeded(Limit.OUTPUT, allowed)
         return None
 

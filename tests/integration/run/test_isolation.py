@@ -229,6 +229,15 @@ def test_a_failure_that_does_not_say_what_is_full_has_a_remark_on_what_may_be(us
     assert row["sandboxed"] == ""
 
 
+def test_who_makes_a_terminal_where_none_can_be_made_is_told_so(user: User) -> None:
+    user.write("check.py", "import pty, toy\npty.openpty()\n")
+    run = user.run("test", "check.py", "--versions", "2.0", "--isolation", "landlock")
+    if "can't be sandboxed here" in run.err:
+        pytest.skip(run.err.splitlines()[0])
+    told = run.results()["2.0"]["tests"][0]["sandboxed"]
+    assert told.endswith("under Landlock none can be made (--isolation namespace has its own)")
+
+
 def test_who_may_not_change_a_file_beside_it_is_told_so(user: User) -> None:
     user.write("kept/old", "old")
     user.write("check.py", "import toy\nopen('kept/new', 'w')\n")
@@ -299,6 +308,29 @@ def test_who_prints_without_end_is_ended(user: User, isolation: str) -> None:
     run = user.run("test", "check.py", "--versions", "2.0", "--limit", "output=1M", "--isolation", isolation)
     assert run.outcomes() == {"2.0": "crash"}
     assert "printed more than" in run.results()["2.0"]["summary"]
+
+
+PRINTS_AND_DIES = """
+import os, pytest, toy
+@pytest.mark.parametrize("number", range(6))
+def test_it(number):
+    os.write(1, b"x" * 400_000)
+    os._exit(1)
+"""
+
+
+def test_one_limit_of_output_holds_for_all_processes_of_a_cell(user: User, with_pytest: None) -> None:
+    words = ["--versions", "2.0", "--limit", "output=1M"]
+    user.write("pytest.ini", "[pytest]\naddopts = -s\n")
+    user.write("test_it.py", PRINTS_AND_DIES)
+    result = user.run("test", "test_it.py", *words).results()["2.0"]
+    assert len(result["tests"]) == 3
+    assert "it printed more than 1M" in result["tests"][2]["reason"]
+    assert "3 tests did not run: all that the cell may print is used up (--limit output=…)" in result["remarks"]
+    for name in ("a.py", "b.py"):
+        user.write(name, "import toy\nprint('x' * 700_000)\n")
+    result = user.run("test", "a.py", "b.py", *words).results()["2.0"]
+    assert [row["outcome"] for row in result["tests"]] == ["pass", "crash"]
 
 
 def test_a_scratch_in_memory_is_as_good_and_has_an_end(user: User, isolation: str) -> None:

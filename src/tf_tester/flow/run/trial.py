@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from msgspec import Struct
@@ -56,6 +57,7 @@ from tf_tester.flow.run.jobs import ProductTask, TrialJob, id_root, top_of, work
 from tf_tester.flow.run.user_files import UserFiles, file_of
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.host.exit import Exit
+from tf_tester.model.host.limits import Exceeded, Limit
 from tf_tester.model.host.world import World
 from tf_tester.model.outcome import Outcome, TestRow
 from tf_tester.model.request import ScratchPlace, Trial
@@ -117,6 +119,7 @@ def run_trial(
             failed=frozenset(preparation.failed),
             versions=_versions(preparation, services),
             deadline=None if trial.timeout is None else services.run.monotonic() + trial.timeout,
+            printed=_Printed(),
         )
         return _run_jobs(stage, _failed_jobs(trial, jobs, preparation.failed), evidence)
 
@@ -209,6 +212,7 @@ class _Stage(Struct, frozen=True):
     versions: Mapping[str, str]
     """Of what is installed, and of `python`."""
     deadline: float | None
+    printed: "_Printed"
 
     def start(self, argv: Sequence[str], place: Path, *, folder: Path, told: Path | None = None) -> Exit:
         """Run a program in the sandbox, in one of the user's folders, its streams into `place`.
@@ -216,16 +220,20 @@ class _Stage(Struct, frozen=True):
         `told`: the file for what it tells on its standard input. Raises `InstallFailed` where there can't be a sandbox.
         """
         left = None if self.deadline is None else max(0.0, self.deadline - self.services.run.monotonic())
+        limits = self.services.execution.limits
         command = self.services.execution.sandbox.wrap(Command(tuple(argv), self.env, self.working(folder)), self.world)
-        end = self.services.execution.executor.run(
-            command,
-            stdout=place / "stdout",
-            stderr=place / "stderr",
-            timeout=left,
-            limits=self.services.execution.limits,
-            scratch=self.scratch.on_disk,
-            told=told,
-        )
+        with self.printed.counted(place / "stdout", place / "stderr", *([told] if told else [])):
+            end = self.services.execution.executor.run(
+                command,
+                stdout=place / "stdout",
+                stderr=place / "stderr",
+                timeout=left,
+                limits=replace(limits, output=self.printed.left(limits.output)),
+                scratch=self.scratch.on_disk,
+                told=told,
+            )
+        if _has_printed_too_much(end):
+            end = replace(end, exceeded=Exceeded(Limit.OUTPUT, limits.output))
         if end.sandbox_error:
             raise InstallFailed(
                 f"the sandbox could not be made: {end.sandbox_error}.",
@@ -252,6 +260,27 @@ def _versions(preparation: Preparation, services: Services) -> dict[str, str]:
         usual: preparation.planned.cell.version,
         "python": preparation.interpreter.version,
     }
+
+
+class _Printed:
+    """What the programs of one cell have printed and told: one limit holds for all of them together."""
+
+    def __init__(self) -> None:
+        self._size = 0
+
+    def left(self, allowed: int | None) -> int | None:
+        return None if allowed is None else max(0, allowed - self._size)
+
+    @contextmanager
+    def counted(self, *files: Path) -> Iterator[None]:
+        """Count what is added to these files meanwhile."""
+        before = sum(map(_size, files))
+        yield
+        self._size += sum(map(_size, files)) - before
+
+
+def _has_printed_too_much(end: Exit) -> bool:
+    return end.exceeded is not None and end.exceeded.limit is Limit.OUTPUT
 
 
 def _installed_first(trial: Trial, preparation: Preparation) -> tuple[str, ...]:
@@ -410,9 +439,11 @@ def _run_harness(stage: _Stage, job: TrialJob, place: Path) -> TrialResult:
         for row in rows:
             if attempt == 0 or not _only_says_nothing_left(row, target):
                 done.setdefault(row.id, row)  # a later process could write what it likes of a test that has a result
-        if not _may_go_on(rows, log.events, job, done) or len(done) == before:
+        if not _may_go_on(rows, log.events, job, done) or len(done) == before or _has_printed_too_much(end):
             break
-    return replace(together(parts), rows=tuple(done.values()))
+    ran = together(parts)
+    remarks = (*ran.remarks, *_left_behind_a_crash(end, log.events, rows, done.keys()))
+    return replace(ran, rows=tuple(done.values()), remarks=remarks)
 
 
 def _start_harness(
@@ -479,8 +510,7 @@ def _not_reached(events: Sequence[HarnessEvent], rows: Sequence[TestRow]) -> tup
     """Return the remark on tests without a row, behind one with which the user wanted pytest to stop (`-x`)."""
     if not any(isinstance(event, SessionEnded) for event in events):
         return ()
-    collected = {name for event in events if isinstance(event, SessionCollected) for name in event.ids}
-    left = len(collected - {row.id for row in rows})
+    left = len(_collected(events) - {row.id for row in rows})
     return (f"{count_text(left, 'test')} did not run: pytest had stopped after a failure",) * bool(left)
 
 
@@ -488,9 +518,28 @@ def _may_go_on(
     rows: Sequence[TestRow], events: Sequence[HarnessEvent], job: TrialJob, done: Mapping[str, TestRow]
 ) -> bool:
     """Tell whether to go on behind a crash, which must not cost the other tests: if it is known which are left."""
-    crashed = any(row.outcome is Outcome.CRASH for row in rows)
-    collected = {name for event in events if isinstance(event, SessionCollected) for name in event.ids}
-    return crashed and job.runner in (Runner.PYTEST, Runner.PRODUCT) and bool(collected - done.keys())
+    goes_on = _has_crashed(rows) and job.runner in (Runner.PYTEST, Runner.PRODUCT)
+    return goes_on and bool(_collected(events) - done.keys())
+
+
+def _has_crashed(rows: Sequence[TestRow]) -> bool:
+    return any(row.outcome is Outcome.CRASH for row in rows)
+
+
+def _collected(events: Sequence[HarnessEvent]) -> set[str]:
+    return {name for event in events if isinstance(event, SessionCollected) for name in event.ids}
+
+
+def _left_behind_a_crash(
+    end: Exit, events: Sequence[HarnessEvent], rows: Sequence[TestRow], done: Collection[str]
+) -> tuple[str, ...]:
+    """Return the remark on tests without a row behind the last process of a job, if that has crashed before its end."""
+    left = _collected(events).difference(done)
+    if not left or not _has_crashed(rows) or any(isinstance(event, SessionEnded) for event in events):
+        return ()
+    used_up = "all that the cell may print is used up (--limit output=…)"
+    why = used_up if _has_printed_too_much(end) else "the process that was to run them had crashed"
+    return (f"{count_text(len(left), 'test')} did not run: {why}",)
 
 
 def _only_says_nothing_left(row: TestRow, target: str) -> bool:
