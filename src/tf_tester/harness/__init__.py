@@ -19,7 +19,8 @@ The events, one JSON object a line, in this order (``import`` may come anywhere;
 
 ``start``       once: ``python implementation executable prefix distribution pid``
 ``loading``     a module of tests is about to be imported: ``id``
-``collected``   pytest and unittest, once: ``ids``, and ``warnings`` of loading them
+``collected``   pytest and unittest: ``ids``, and ``warnings`` of loading them; while no test runs, and once, but for
+                what comes up later
 ``test-start``  a test begins: ``id``
 ``import``      a watched package has been imported: ``name wall_s cpu_s ok version foreign``
 ``test``        a row: ``id status exception traceback stdout stderr reason warnings remarks exit_code could_not_begin

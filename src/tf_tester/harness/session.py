@@ -76,9 +76,9 @@ class HarnessSession:
         untouched = self.traces.none(self.imports.found())
         self.events.write("end", exit_code=self.exit_code, collected=self.collected, untouched=untouched)
 
-    def collect(self, ids: "list[str]", shown_warnings: WarningCollector) -> None:
-        """Write the event ``collected``."""
-        self.collected = len(ids)
+    def collect(self, ids: "list[str]", shown_warnings: WarningCollector, so_far: int = 0) -> None:
+        """Write the event ``collected``; so many tests were collected before."""
+        self.collected = so_far + len(ids)
         self.events.write("collected", ids=ids, warnings=shown_warnings.take())
 
     def identify(self, file: str) -> str:

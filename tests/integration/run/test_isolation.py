@@ -539,6 +539,22 @@ def test_a_result_that_a_test_writes_for_itself_or_another_is_no_pass(user: User
     assert rows["test_two.py::test_a"]["remarks"] == ["several results were written for it: fail, pass"]
 
 
+GHOST = '{"event": "%s", "id": "ghost", "status": "pass"}'
+GHOSTS = f"tell({GHOST % 'test-start'!r}, {GHOST % 'test'!r})\n"
+
+
+def test_nobody_adds_tests_that_are_not_there(user: User, with_pytest: None) -> None:
+    user.write("check.py", f"import toy\n{FORGES}{GHOSTS}")
+    user.write("test_it.py", f"import toy\n{FORGES}def test_a():\n    {GHOSTS}")
+    run = user.run("test", "check.py", "test_it.py", "--versions", "2.0")
+    told = "the process told of 1 test that it can't have run: ghost"
+    assert {row["id"]: (row["outcome"], row["reason"]) for row in run.results()["2.0"]["tests"]} == {
+        "check.py": ("error", told),
+        "test_it.py::test_a": ("pass", ""),
+        "test_it.py::(exit status)": ("error", told),
+    }
+
+
 def test_what_was_told_can_not_be_taken_back(user: User, isolation: str, with_pytest: None) -> None:
     told = [
         '{"event": "start", "python": "3"}',

@@ -5,11 +5,11 @@ The outcome comes from the exit status and the events, never from what the test 
 
 import re
 import signal
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from msgspec.structs import replace
 
-from tf_tester.core.outcome.contradictions import agreed, begun, one_of_each
+from tf_tester.core.outcome.contradictions import agreed, begun, believable, one_of_each
 from tf_tester.core.outcome.harness_events import (
     HarnessEvent,
     ReportedException,
@@ -33,13 +33,23 @@ _LONGEST_WORDS = 300
 
 
 def judge_harness(
-    events: Sequence[HarnessEvent], end: Exit, *, target: str, stdout: str, stderr: str
+    events: Sequence[HarnessEvent],
+    end: Exit,
+    *,
+    target: str,
+    stdout: str,
+    stderr: str,
+    targets: Collection[str] = (),
+    is_script: bool = False,
 ) -> tuple[TestRow, ...]:
     """Return the rows of a run under the harness. `target` names the row where no test was reached.
 
     `stdout` and `stderr` are the process's own (already bounded); a script's row gets them, and so does the
-    row of a test during which the process died.
+    row of a test during which the process died. `targets`: all that was given, of which each may be a script that is a
+    test itself. `is_script`: the one target is the one test.
     """
+    believed = believable(events, targets={target, *targets}, is_script=is_script)
+    events = believed.events
     rows = begun(one_of_each([_row(event, stderr) for event in events if isinstance(event, RowFinished)]), events)
     last = next((event for event in reversed(events) if isinstance(event, SessionEnded)), None)
     unfinished = _unfinished(events)
@@ -49,7 +59,7 @@ def judge_harness(
     elif death is None and last is not None and _differs(last.exit_code, end.code):
         death = Outcome.CRASH, f"its shutdown changed the exit status from {last.exit_code} to {end.code}"
     if death is None:
-        return agreed(rows, events, end.code, target=target)
+        return agreed(rows, believed, end.code, target=target)
     outcome, reason = death
     named = unfinished or target
     if last is not None:
@@ -64,6 +74,7 @@ def judge_harness(
         stderr=stderr,
         wall_s=end.wall_s,
         exit_code=end.code,
+        remarks=(believed.besides,) if believed.besides else (),
         limit=_limit(end),
     )
     return (*(row for row in rows if row.id != named), victim)

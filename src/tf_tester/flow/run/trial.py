@@ -425,7 +425,15 @@ def _run_harness(stage: _Stage, job: TrialJob, place: Path) -> TrialResult:
         printed = _size(place / "stdout"), _size(place / "stderr")
         end, log = _start_harness(stage, job, root, place, left_out=done.keys())
         out, err = _bounded(place / "stdout", printed[0]), _bounded(place / "stderr", printed[1])
-        rows = judge_harness(log.events, end, target=target, stdout=out, stderr=err)
+        rows = judge_harness(
+            log.events,
+            end,
+            target=target,
+            stdout=out,
+            stderr=err,
+            targets=[os.path.relpath(one, root) for one in (*job.targets, *job.or_scripts)],
+            is_script=job.runner is Runner.SCRIPT,
+        )
         # The process's own figure where it told one: the system's starts at what its parent held (ru_maxrss).
         figures = [row.peak_rss_kib for row in rows if row.peak_rss_kib]
         peak = min(max(figures, default=end.peak_rss_kib), end.peak_rss_kib)

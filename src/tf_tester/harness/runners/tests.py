@@ -26,6 +26,7 @@ class Tests:
         self._is_enough = False
         self._session = session
         self._waiting = {}  # type: dict[str, None]
+        self._collected = set()  # type: set[str]
         self._running = {}  # type: dict[str, OpenRow]
         self._loading = None  # type: str | None
         self._error = None  # type: tuple[BaseException, TracebackType | None] | None
@@ -44,6 +45,7 @@ class Tests:
     def collect(self, ids: "list[str]", shown_warnings: "WarningCollector") -> None:
         """Announce what will run."""
         self._waiting = dict.fromkeys(ids)
+        self._collected.update(ids)
         self._session.collect(ids, shown_warnings)
 
     def leave_out(self, ids: "list[str]") -> None:
@@ -52,7 +54,10 @@ class Tests:
             self._left_out[_file_of(id)] = self._left_out.get(_file_of(id), 0) + 1
 
     def start(self, row: OpenRow) -> OpenRow:
-        """Announce that a test begins."""
+        """Announce that a test begins; one that comes up only now (a scenario of testscenarios) is collected first."""
+        if self._collected and row.id not in self._collected:
+            self._collected.add(row.id)
+            self._session.collect([row.id], row.shown_warnings, so_far=self._session.collected)
         self._running[row.id] = row
         return row.start()
 

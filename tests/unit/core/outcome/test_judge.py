@@ -270,6 +270,76 @@ def test_what_is_told_after_the_end_is_an_error() -> None:
     assert judged([START, started("a"), ended("a"), end(0), imported], left()) == {"a": (Outcome.PASS, "")}
 
 
+def collected(*names: str) -> dict[str, Any]:
+    return {"event": "collected", "ids": names}
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        [collected("a"), started("a"), started("ghost"), ended("ghost"), ended("a")],
+        [collected("a"), started("a"), ended("a"), started("ghost"), ended("ghost", "skip")],
+        [collected("a"), started("a"), ended("a"), ended("ghost")],
+        [collected("a"), started("a"), collected("ghost"), started("ghost"), ended("ghost"), ended("a")],
+    ],
+)
+@pytest.mark.parametrize("exit", [left(0), killed(9)])
+def test_a_test_that_was_not_collected_has_no_result_and_its_process_is_no_good(
+    written: list[dict[str, Any]], exit: Exit
+) -> None:
+    rows = judge_harness(read(START, *written, end(0)), exit, target="t.py", stdout="", stderr="")
+    outcomes = {row.id: row.outcome for row in rows}
+    assert outcomes.pop("a") is Outcome.PASS
+    [bad] = outcomes.values()
+    assert bad in (Outcome.ERROR, Outcome.CRASH)
+    told = "the process told of 1 test that it can't have run: ghost"
+    assert [told in (row.reason, *row.remarks) for row in rows] == [False, True]
+
+
+def test_a_script_is_one_test_whatever_it_tells_of_others() -> None:
+    ghosts = [event for number in range(9) for event in (started(f"{number}" * 200), ended(f"{number}" * 200))]
+    said = [START, started("t.py"), collected("x"), *ghosts, ended("t.py"), end(0)]
+    rows = judge_harness(read(*said), left(0), target="t.py", stdout="", stderr="", is_script=True)
+    assert [(row.id, row.outcome) for row in rows] == [("t.py", Outcome.ERROR)]
+    assert rows[0].reason.startswith("the process told of 10 tests that it can't have run: x, 0000")
+    assert rows[0].reason.endswith(" and 7 others")
+    assert len(rows[0].reason) < 400
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        [started("a"), ended("a"), started("b"), ended("b")],  # pytest-xdist: others collect
+        [collected("a", "b"), started("a"), started("b"), ended("b"), ended("a")],  # two at once
+        [collected("a"), started("a"), ended("a"), collected("b"), started("b"), ended("b")],  # it came up later
+        [collected("a"), started("a"), ended("a"), started("b"), ended("b")],  # a script among the targets
+        [collected("a"), started("a"), ended("a"), ended("b", "skip")],  # a module that skips itself
+    ],
+)
+def test_all_that_the_harness_tells_is_believed(written: list[dict[str, Any]]) -> None:
+    rows = judge_harness(
+        read(START, *written, end(0)), left(), target="t.py", stdout="", stderr="", targets=["t.py", "b"]
+    )
+    assert {row.id: row.reason for row in rows} == {"a": "", "b": ""}
+
+
+def test_what_was_collected_and_has_no_result_is_named_so_far_and_then_counted() -> None:
+    found = judged([START, collected(*map(str, range(100_000))), end(0)], left())
+    assert len(found) == 101
+    assert found["99"] == (Outcome.ERROR, "it was collected, and nothing says what became of it")
+    assert found["test_toy.py::(exit status)"] == (
+        Outcome.ERROR,
+        "nothing says what became of 99900 other tests that it collected",
+    )
+
+
+def test_behind_the_end_only_what_is_bad_counts() -> None:
+    said = [START, collected("a", "b", "c"), started("a"), ended("a"), end(0), ended("b", "fail"), ended("c"), end(0)]
+    found = judged(said, left())
+    assert (found["a"][0], found["b"][0], "c" in found) == (Outcome.PASS, Outcome.FAIL, False)
+    assert "2 events of its end" in found["test_toy.py::(exit status)"][1]
+
+
 @pytest.mark.parametrize("exit", [killed(6), left(7)])
 def test_a_process_that_dies_proves_no_pass_of_what_never_began(exit: Exit) -> None:
     rows = judged([START, started("a"), ended("b")], exit)
