@@ -204,14 +204,12 @@ def _link(source: str, target: str) -> None:
 
 
 def _copy(source: str, target: str, *, reflink: bool) -> None:
-    """Copy to a file of its own with the source's times (the bytecode of Python 3.6 depends on them), open to its
-    owner.
-    """
+    """Copy to a file of its own with the source's mode and times (the bytecode of Python 3.6 depends on them)."""
     with Path(source).open("rb") as reading, Path(target).open("xb") as writing:
         if not (reflink and _share_blocks(reading, writing)):
             _pour(reading, writing)
         status = os.fstat(reading.fileno())
-    Path(target).chmod(status.st_mode & 0o777 | 0o200)
+    Path(target).chmod(status.st_mode & 0o777)
     os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 

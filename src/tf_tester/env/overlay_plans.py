@@ -33,7 +33,7 @@ from tf_tester.model.host.scheme import InstallScheme, layout_of
 
 PLACE = Path("/tf-tester/env")
 """Where every environment is seen, in a world of its own."""
-_FORMAT = 4
+_FORMAT = 5
 """To be raised with every change of what a plan or a face holds."""
 _READ_BYTES = 65_536
 """Larger files of a face are links to a layer's; of them the size is checked."""

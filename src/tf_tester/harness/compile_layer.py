@@ -62,7 +62,7 @@ def compile_one(folder, seen_at, source):
     written = "%s.%d" % (target, os.getpid())
     with open(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb") as file:
         file.write(external.MAGIC_NUMBER + header(path, text) + marshal.dumps(code))
-    os.chmod(written, 0o444)
+    os.chmod(written, 0o644)
     os.replace(written, target)
 
 

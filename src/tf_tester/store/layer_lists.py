@@ -11,7 +11,7 @@ import msgspec
 from tf_tester.model.host.layer import EntryPoint
 
 T = TypeVar("T")
-FORMAT = 2
+FORMAT = 3
 """Layers of another are made anew."""
 _DIGITS = 8
 _CHUNK = 1 << 20

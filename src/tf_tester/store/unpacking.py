@@ -48,6 +48,10 @@ _A_THREAD_FOR = 8 * 1024 * 1024
 _MAKING_A_FILE = 64 * 1024
 """What it costs to make a file, in bytes that could be inflated meanwhile: 0.3 ms."""
 _LOCAL_HEADER = 30
+_FILE, _PROGRAM = 0o644, 0o755
+"""Modes, whatever the archive and the umask say: those that pip gives with the usual umask. A test finds them in its
+environment, and may copy a file with its mode and write it on. To keep it from the store's files is the sandbox's part.
+"""
 
 
 class Wheel(Struct, frozen=True):
@@ -304,7 +308,7 @@ def _write_file(stream: BinaryIO, file: File, go_on: Callable[[], None]) -> bool
     if (size, crc) != (member.file_size, member.CRC):
         raise BadWheel(f"{member.filename!r} is not what its directory says")
     os.utime(file.path, (_SOURCE_TIME, _SOURCE_TIME))
-    os.chmod(file.path, 0o555 if file.executable else 0o444)  # noqa: PTH101
+    os.chmod(file.path, _PROGRAM if file.executable else _FILE)  # noqa: PTH101
     return not file.promised or digest.hexdigest() == wanted
 
 

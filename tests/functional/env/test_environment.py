@@ -377,7 +377,7 @@ def test_a_copy_has_the_times_and_the_bytecode_of_the_store_and_can_be_written(c
         with copying.environment(TOY, python=python) as environment:
             copy, source = site(environment) / "toy/__init__.py", layer.site / "toy/__init__.py"
             assert copy.stat().st_mtime_ns == source.stat().st_mtime_ns
-            assert (copy.stat().st_mode & 0o777, source.stat().st_mode & 0o777) == (0o644, 0o444)
+            assert (copy.stat().st_mode & 0o777, source.stat().st_mode & 0o777) == (0o644, 0o644)
             assert asked(environment, "import toy; print(json.dumps(toy.__cached__))").endswith(".pyc")
             done = subprocess.run(
                 [environment.python, "-v", "-c", "import toy"], capture_output=True, text=True, env={}

@@ -137,13 +137,13 @@ def check(expected: tuple[str, ...]) -> None:
         assert tuple(json.loads((layer / "files.json").read_bytes().partition(b"\n")[0])) == expected
         for name in expected:
             if not name.startswith("site/"):
-                assert (layer / name).stat().st_mode & 0o777 in (0o444, 0o555)
+                assert (layer / name).stat().st_mode & 0o777 in (0o644, 0o755)
         for listed in layer.glob("*/bytecode.json"):
             own = json.loads(listed.read_bytes().partition(b"\n")[0])
             site = listed.parent / "tree" / own["site"]
             for name in expected:
                 if name.startswith("site/"):
-                    assert (site / name.removeprefix("site/")).stat().st_mode & 0o777 in (0o444, 0o555)
+                    assert (site / name.removeprefix("site/")).stat().st_mode & 0o777 in (0o644, 0o755)
             assert len(own["bytecode"]) == sum(name.endswith(".py") for name in expected)
             assert all((site / name).stat().st_size for name in own["bytecode"])
 

@@ -672,14 +672,21 @@ def test_a_wheel_is_unpacked_by_its_schemes(layers: LayerStore, tmp_path: Path) 
     assert (layer.folder / "data/share/toy.cfg").read_text() == "shared = 1"
 
 
-def test_the_files_of_a_layer_are_read_only_with_one_time_for_all(layers: LayerStore, tmp_path: Path) -> None:
-    layer = unpacked(layers, tmp_path)
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0])
+def test_the_files_of_a_layer_have_the_usual_modes_and_one_time_for_all(
+    layers: LayerStore, tmp_path: Path, umask: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        layer = unpacked(layers, tmp_path)
+    finally:
+        os.umask(before)
     assert layer.bytecode
     for name in layer.files:
-        assert mode(layer.path(name)) == (0o555 if name.startswith("bin/") else 0o444), name
+        assert mode(layer.path(name)) == (0o755 if name.startswith("bin/") else 0o644), name
         assert layer.path(name).stat().st_mtime == 1_577_836_800
     for name in layer.bytecode:
-        assert mode(layer.site / name) == 0o444
+        assert mode(layer.site / name) == 0o644
 
 
 def test_modes_of_the_archive_count_only_for_being_executable(layers: LayerStore, tmp_path: Path) -> None:
@@ -695,7 +702,7 @@ def test_modes_of_the_archive_count_only_for_being_executable(layers: LayerStore
         # zipfile gives one without a mode its own: take it away again.
         archive.getinfo("toy/none").external_attr = 0
     layer = unpacked(layers, tmp_path, ("toy-1.0-py3-none-any.whl", buffer.getvalue()))
-    assert [oct(mode(layer.site / name)) for name in modes] == ["0o555", "0o444", "0o444", "0o444"]
+    assert [oct(mode(layer.site / name)) for name in modes] == ["0o755", "0o644", "0o644", "0o644"]
 
 
 def test_bytecode_is_never_checked_against_its_source(layers: LayerStore, tmp_path: Path) -> None:
@@ -987,8 +994,8 @@ def test_a_source_that_kills_the_compiler_costs_only_what_was_given_with_it(
     dying = tmp_path / "dying.py"
     dying.write_text(
         COMPILER.read_text().replace(
-            "    os.chmod(written, 0o444)\n",
-            "    if name == 'b.py':\n        os.kill(os.getpid(), 9)\n    os.chmod(written, 0o444)\n",
+            "    os.chmod(written, 0o644)\n",
+            "    if name == 'b.py':\n        os.kill(os.getpid(), 9)\n    os.chmod(written, 0o644)\n",
         )
     )
     names = [f"{letter}.py" for letter in "abc"] + [f"z{number:02}.py" for number in range(100)]

@@ -284,6 +284,26 @@ def test_a_test_leaves_the_store_as_it_was(user: User, isolation: str) -> None:
     assert user.run("test", "check.py", "--versions", "2.0", "--isolation", isolation).outcomes() == {"2.0": "pass"}
 
 
+COPIES_ON = """
+import os, shutil, toy
+assert [oct(os.stat(path).st_mode & 0o777) for path in (toy.__file__, toy.__cached__)] == ["0o644"] * 2
+shutil.copy2(toy.__file__, "mine.py")
+with open("mine.py", "a") as file:
+    file.write("more = 1")
+"""
+
+
+@pytest.mark.parametrize("isolation", [*SANDBOXES, "none"])
+def test_installed_files_have_the_modes_of_any_installation(
+    user: User, isolation: str, refused: dict[str, str]
+) -> None:
+    if isolation in refused:
+        pytest.skip(refused[isolation])
+    user.write("check.py", COPIES_ON)
+    run = user.run("test", "check.py", "--versions", "2.0", "--isolation", isolation)
+    assert run.outcomes() == {"2.0": "pass"}, run.out
+
+
 @pytest.mark.parametrize("runner", ["script", "command"])
 def test_who_needs_more_memory_than_allowed_is_told_so(user: User, isolation: str, runner: str) -> None:
     user.write("check.py", "import toy\nx = [b'x' * 10_000_000 for _ in range(100)]\nimport time; time.sleep(60)\n")
