@@ -1,6 +1,7 @@
 """What a folder takes of the disk, however a program has filled it."""
 
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -9,15 +10,19 @@ _BLOCK = 512
 """Bytes of what `st_blocks` counts."""
 _LEAST = 4096
 """Bytes that an entry takes at the least: a file without content takes an inode and a place in its folder."""
+_LOOKED_INTO = stat.S_IRUSR | stat.S_IXUSR
 _OPEN_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
-def disk_use(folders: Sequence[Path]) -> int:
-    """Return the bytes on the disk of all that lies below some folders; nothing is followed."""
-    return sum(max(_LEAST, status.st_blocks * _BLOCK) for folder in folders for status in _entries(folder))
+def disk_use(folders: Sequence[Path], *, opens: bool = False) -> int:
+    """Return the bytes on the disk of all that lies below some folders; nothing is followed.
+
+    `opens`: folders that their owner, we, may not look into are opened to us for good.
+    """
+    return sum(max(_LEAST, status.st_blocks * _BLOCK) for folder in folders for status in _entries(folder, opens=opens))
 
 
-def _entries(folder: Path) -> Iterator[os.stat_result]:
+def _entries(folder: Path, *, opens: bool) -> Iterator[os.stat_result]:
     """Yield the status of each entry below a folder: in any depth, by one open descriptor, whatever its path's length.
 
     What is moved while it is looked at may be left out.
@@ -29,7 +34,7 @@ def _entries(folder: Path) -> Iterator[os.stat_result]:
                     yield os.lstat(os.path.join(place, name))  # noqa: PTH118
         return
     try:
-        here = os.open(folder, _OPEN_FOLDER)
+        here = _open(str(folder), None, opens=opens)
     except OSError:
         return
     try:
@@ -48,7 +53,7 @@ def _entries(folder: Path) -> Iterator[os.stat_result]:
                 if not levels:
                     return
             with suppress(OSError):
-                there = os.open(name, _OPEN_FOLDER, dir_fd=here)
+                there = _open(name, here, opens=opens and name != "..")
                 os.close(here)
                 here = there
                 if name != "..":
@@ -57,6 +62,20 @@ def _entries(folder: Path) -> Iterator[os.stat_result]:
                     levels.append((os.fstat(here).st_ino, inner))
     finally:
         os.close(here)
+
+
+def _open(name: str, folder: int | None, *, opens: bool) -> int:
+    if opens and hasattr(os, "O_PATH"):
+        with suppress(OSError):
+            # As a place, which stays what it is: a program may put a link there at any time.
+            place = os.open(name, os.O_PATH | _OPEN_FOLDER, dir_fd=folder)
+            try:
+                mode = os.fstat(place).st_mode
+                if mode & _LOOKED_INTO != _LOOKED_INTO:
+                    os.chmod(f"/proc/self/fd/{place}", stat.S_IMODE(mode) | _LOOKED_INTO)  # noqa: PTH101
+            finally:
+                os.close(place)
+    return os.open(name, _OPEN_FOLDER, dir_fd=folder)
 
 
 def _of(folder: int) -> tuple[list[os.stat_result], list[str]]:

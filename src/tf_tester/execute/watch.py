@@ -115,13 +115,15 @@ class Watch:
         if allowed is None or not self._scratch:
             return None
         free = _free(self._scratch)
+        lost = self._free_before - free
         started = time.monotonic()
         if pid is not None and self._free - free <= allowed // 4 and started < self._sum_at:
             self._free = max(self._free, free)
             return None
-        taken = disk_use(self._scratch)
+        # Whoever has closed a folder of his own finds it closed, unless there may be too much in it.
+        taken = disk_use(self._scratch, opens=pid is None or lost > allowed)
         if pid is not None:
-            taken += _held(tree(pid), lost=self._free_before - free).disk
+            taken += _held(tree(pid), lost=lost).disk
         self._sum_at = time.monotonic() + max(_SUMS, _SHARE * (time.monotonic() - started))
         if taken > allowed:
             return Exceeded(Limit.SCRATCH, allowed)

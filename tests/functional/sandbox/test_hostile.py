@@ -453,6 +453,10 @@ def _fills(scene: Scene, isolation: str, script: str, limit: str = "scratch") ->
     return "all written" in scene.out
 
 
+def _closed_folder(scene: Scene, isolation: str) -> bool:
+    return _fills(scene, isolation, "closed_folder")
+
+
 def _memfd_bomb(scene: Scene, isolation: str) -> bool:
     return _fills(scene, isolation, "memfd_bomb", "memory")
 
