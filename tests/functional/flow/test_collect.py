@@ -66,3 +66,16 @@ def test_a_link_in_the_place_of_the_working_folder_is_no_way_out(
     assert [path.name for path in first.iterdir()] == ["file"]
     assert is_folder(folders.cwd)
     assert dangling or list(outside.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders can't be closed there")
+def test_a_folder_that_a_test_has_closed_is_opened_for_the_next_program(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    folders = ScratchFolders(tmp_path / "scratch", in_memory=False)
+    folders.make()
+    first = folders.linked(own, ())
+    for folder in (first, folders.cwd, folders.root):
+        folder.chmod(0)
+    assert folders.linked(own, ()) == first
+    assert {folder.stat().st_mode & 0o777 for folder in (first, folders.cwd, folders.root)} == {0o700}

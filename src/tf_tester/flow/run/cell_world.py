@@ -86,10 +86,12 @@ class ScratchFolders(Struct, frozen=True):
     def linked(self, seen: Path, hidden: Collection[Path]) -> Path:
         """Return a folder with links to everything in the folder `seen` but what is hidden; the same each time.
 
-        A test may have put anything in its place: that is made anew.
+        A test may have put anything in its place: that is made anew. One that it has closed is opened.
         """
         place = self.place_of(seen)
+        _open_folder(self.root)
         for folder in (self.cwd, place):
+            _open_folder(folder)
             if not is_folder(folder):
                 if os.path.lexists(folder):
                     folder.unlink()
@@ -178,6 +180,12 @@ def _linked_shortly(folder: Path) -> Path | None:
         link.symlink_to(folder)
         return link
     return None
+
+
+def _open_folder(path: Path) -> None:
+    """Give ourselves, the owner, all rights to a folder, if it is one. While none of its programs runs."""
+    if is_folder(path) and path.lstat().st_mode & stat.S_IRWXU != stat.S_IRWXU:
+        path.chmod(0o700)
 
 
 def is_folder(path: Path) -> bool:
