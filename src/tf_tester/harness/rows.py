@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from .session import HarnessSession
 
+MOST_REMARKS = 100
 STATUSES = ("pass", "skip", "empty", "error", "fail", "crash")
 """From weak to strong: of the judgements of one test (setup, call, teardown, subtests) the strongest stays."""
 
@@ -88,9 +89,9 @@ class OpenRow:
             traceback=clip(self.traceback, limit),
             stdout=clip(stdout, limit),
             stderr=clip(stderr, limit),
-            reason=self.reason,
+            reason=None if self.reason is None else clip(self.reason, limit),
             warnings=self.shown_warnings.take(),
-            remarks=self.remarks,
+            remarks=[clip(remark, limit) for remark in self.remarks[:MOST_REMARKS]],
             exit_code=self.exit_code,
             could_not_begin=self.could_not_begin,
             **measured,

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from tf_tester.core.outcome.harness_events import (
 )
 from tf_tester.core.select.runner import Runner
 from tf_tester.errors import UsageError
+from tf_tester.flow.run import trial as of_a_trial
 from tf_tester.flow.run.cell_world import (
     OwnPlaces,
     ScratchFolders,
@@ -28,12 +30,13 @@ from tf_tester.flow.run.cell_world import (
 from tf_tester.flow.run.collecting import WrittenFolder, collect
 from tf_tester.flow.run.jobs import TrialJob, jobs_of, of_project, tools_of, with_last_failed, working_folder
 from tf_tester.flow.run.reading import opened_safely
-from tf_tester.flow.run.trial import LIMIT, _bounded, _identity_remarks, _may_go_on, _remarks_on
+from tf_tester.flow.run.trial import LIMIT, _bounded, _identity_remarks, _may_go_on, _Refusals, _remarks_on
 from tf_tester.model.cell import Cell, PlannedCell
 from tf_tester.model.host.interpreter import Interpreter
+from tf_tester.model.host.limits import Limits
 from tf_tester.model.lock import Resolution
 from tf_tester.model.outcome import Outcome, TestRow
-from tf_tester.model.request import Trial
+from tf_tester.model.request import ScratchPlace, Trial
 from tf_tester.ports.environment import Environment
 
 SCRIPT = "print('hello')\n"
@@ -446,3 +449,18 @@ def test_only_a_crash_with_tests_left_is_gone_on_with(
 ) -> None:
     row = TestRow("a", outcome)
     assert _may_go_on([row], events, TrialJob(runner, ()), {"a": row}) is goes_on
+
+
+def test_a_path_that_failures_name_is_looked_for_once_and_not_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+    monkeypatch.setattr(of_a_trial, "_kept", lambda asked, _stage: looked.append(asked.path))
+    execution = SimpleNamespace(sandbox=SimpleNamespace(name="namespace"), network=False, limits=Limits())
+    stage: Any = SimpleNamespace(
+        services=SimpleNamespace(execution=execution), trial=SimpleNamespace(scratch=ScratchPlace.DISK)
+    )
+    refusals = _Refusals(stage)
+    for number in range(3_000):
+        told = f"No such file or directory: '/same' -> '/{number}'"
+        refusals.told(TestRow("t", Outcome.FAIL, reason=told))
+    assert looked[:3] == ["/same", "/0", "/1"]
+    assert len(looked) == len(set(looked)) == 2_000

@@ -10,6 +10,8 @@ from tf_tester.core.outcome.report import RunReport
 from tf_tester.model.cell import Cell
 from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow
 
+_MOST_KNOWN = 20_000
+"""Failing tests of a cell that are remembered: a test can make up names without end."""
 _LONGEST = 2_000
 """Characters of a message that are looked at: a tensor printed in full can have millions."""
 
@@ -216,11 +218,12 @@ def _signature(row: TestRow, result: CellResult) -> tuple[Signature, str]:
 
 
 def still_failing(known: Collection[str], rows: Sequence[TestRow]) -> tuple[str, ...]:
-    """Return the ids of tests that fail now, or failed before and haven't run since, sorted.
+    """Return the ids of tests that fail now, or failed before and haven't run since, sorted; none if they are too many.
 
     >>> still_failing(["a", "b"], [TestRow("b", Outcome.PASS), TestRow("c", Outcome.FAIL)])
     ('a', 'c')
     """
     failing = {row.id for row in rows if row.outcome.is_failure_of_the_test}
     ran = {row.id for row in rows} | {row.id.partition("::")[0] for row in rows}
-    return tuple(sorted(failing | (set(known) - ran)))
+    still = failing | (set(known) - ran)
+    return tuple(sorted(still)) if len(still) <= _MOST_KNOWN else ()

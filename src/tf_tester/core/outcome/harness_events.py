@@ -21,33 +21,36 @@ _Count = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 """What the record, too, can hold as an integer."""
 _Seconds = Annotated[float, Meta(ge=0, le=1e9)]
 _Memory = Annotated[int, Meta(ge=0, le=2**40)]
+_Text = Annotated[str, Meta(max_length=1 << 17)]
+"""The harness cuts texts at half of it (`clip`)."""
+_Id = Annotated[str, Meta(max_length=1 << 20)]
 _STATUSES = frozenset({Outcome.PASS, Outcome.SKIP, Outcome.EMPTY, Outcome.ERROR, Outcome.FAIL, Outcome.CRASH})
 
 
 class CodePlace(Struct, frozen=True, gc=False):
-    file: str | None = None
+    file: _Text | None = None
     line: _Count | None = None
-    function: str | None = None
+    function: _Text | None = None
 
 
 class ReportedException(Struct, frozen=True):
     """What a test raised, and where."""
 
-    type: str = ""
-    message: str = ""
-    file: str | None = None
+    type: _Text = ""
+    message: _Text = ""
+    file: _Text | None = None
     line: _Count | None = None
-    function: str | None = None
-    text: str | None = None
+    function: _Text | None = None
+    text: _Text | None = None
     """The line of source."""
     in_package: CodePlace | None = None
     """The last frame within the package under test."""
 
 
 class ReportedWarning(Struct, frozen=True, gc=False):
-    category: str
-    message: str
-    file: str = ""
+    category: _Text
+    message: _Text
+    file: _Text = ""
     line: _Count = 0
     count: _Count = 1
 
@@ -72,20 +75,20 @@ class SessionStarted(Struct, frozen=True, tag_field="event", tag="start"):
 class ModuleLoading(Struct, frozen=True, gc=False, tag_field="event", tag="loading"):
     """A module of tests is about to be imported, which may kill the process."""
 
-    id: str
+    id: _Id
 
 
 class SessionCollected(Struct, frozen=True, tag_field="event", tag="collected"):
     """The tests that are about to run."""
 
-    ids: tuple[str, ...] = ()
+    ids: tuple[_Id, ...] = ()
     warnings: tuple[ReportedWarning, ...] = ()
 
 
 class RowStarted(Struct, frozen=True, gc=False, tag_field="event", tag="test-start"):
     """A test begins."""
 
-    id: str
+    id: _Id
 
 
 class PackageImported(Struct, frozen=True, gc=False, tag_field="event", tag="import"):
@@ -104,16 +107,16 @@ class PackageImported(Struct, frozen=True, gc=False, tag_field="event", tag="imp
 class RowFinished(Struct, frozen=True, tag_field="event", tag="test"):
     """A test has ended."""
 
-    id: str
+    id: _Id
     status: Outcome
     """`pass`, `skip`, `empty`, `error`, `fail`; `crash` of a process of the runner's: others are the parent's."""
     exception: ReportedException | None = None
-    traceback: str = ""
-    stdout: str = ""
-    stderr: str = ""
-    reason: str | None = None
-    warnings: tuple[ReportedWarning, ...] = ()
-    remarks: tuple[str, ...] = ()
+    traceback: _Text = ""
+    stdout: _Text = ""
+    stderr: _Text = ""
+    reason: _Text | None = None
+    warnings: Annotated[tuple[ReportedWarning, ...], Meta(max_length=1000)] = ()
+    remarks: Annotated[tuple[_Text, ...], Meta(max_length=1000)] = ()
     wall_s: _Seconds | None = None
     cpu_s: _Seconds | None = None
     peak_rss_kib: _Memory | None = None
@@ -129,14 +132,14 @@ class RowFinished(Struct, frozen=True, tag_field="event", tag="test"):
 class ProductBegun(Struct, frozen=True, gc=False, tag_field="event", tag="product"):
     """A function is about to save a product, in a folder of that name."""
 
-    id: str
+    id: _Id
     name: str
 
 
 class ValuesRecorded(Struct, frozen=True, gc=False, tag_field="event", tag="values"):
     """A function has recorded values: what it has added to the list of them."""
 
-    id: str
+    id: _Id
     start: Annotated[int, Meta(ge=0, le=2**63 - 1)]
     """Bytes of the list before it."""
     end: Annotated[int, Meta(ge=0, le=2**63 - 1)]

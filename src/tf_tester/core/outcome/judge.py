@@ -30,6 +30,10 @@ _MISUSE = 2
 """The exit status of a program that was called wrongly (argparse, click, GNU)."""
 _LONGEST_WORDS = 300
 """Characters of one line of a program's that are told."""
+MOST_TEXT = 8_000_000
+"""Characters that are kept of what a cell's tests printed and warned of: all cells of a run are held together."""
+_LEAST_TEXT = 1_000
+"""Characters of each text of a row behind that."""
 
 
 def judge_harness(
@@ -132,6 +136,41 @@ def with_output(row: TestRow, stdout: str, stderr: str) -> TestRow:
     if left and (misused := usage_error(stderr)):
         return replace(row, exception=None, reason=f"{misused} (what stands behind -- is given to it)")
     return row
+
+
+def with_bounded_text(rows: Sequence[TestRow], most: int = MOST_TEXT) -> tuple[TestRow, ...]:
+    """Return the rows of a cell with little more text than so many characters: first those keep theirs that failed."""
+    left = most
+    bounded: dict[int, TestRow] = {}
+    for number, row in sorted(enumerate(rows), key=lambda one: not one[1].outcome.is_failure_of_the_test):
+        left -= _length(row)
+        if left < 0:
+            bounded[number] = _in_short(row)
+    return tuple(bounded.get(number, row) for number, row in enumerate(rows)) if bounded else tuple(rows)
+
+
+def _length(row: TestRow) -> int:
+    told = sum(len(one.message) + len(one.file) for one in row.warnings) + sum(map(len, row.remarks)) + len(row.reason)
+    message = row.exception.message if row.exception is not None else ""
+    return told + len(message) + len(row.traceback) + len(row.stdout) + len(row.stderr)
+
+
+def _in_short(row: TestRow) -> TestRow:
+    if _length(row) <= _LEAST_TEXT:
+        return row
+    cut = f"cut to {_LEAST_TEXT} characters: the tests of this cell told more than {MOST_TEXT:,} (the evidence has all)"
+    remarks = tuple(remark[:_LEAST_TEXT] for remark in row.remarks[:3])
+    raised = row.exception
+    return replace(
+        row,
+        exception=None if raised is None else replace(raised, message=raised.message[:_LEAST_TEXT]),
+        reason=row.reason[:_LEAST_TEXT],
+        traceback=row.traceback[-_LEAST_TEXT:],
+        stdout=row.stdout[-_LEAST_TEXT:],
+        stderr=row.stderr[-_LEAST_TEXT:],
+        warnings=(),
+        remarks=(*remarks, cut),
+    )
 
 
 def printed_traceback(stdout: str, stderr: str) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from tf_tester.core.outcome.harness_events import (
     ValuesRecorded,
     read_log,
 )
-from tf_tester.core.outcome.judge import judge_command, judge_harness, with_output
+from tf_tester.core.outcome.judge import judge_command, judge_harness, with_bounded_text, with_output
 from tf_tester.core.outcome.sandboxed import (
     AskedPath,
     KeptPath,
@@ -68,6 +68,8 @@ LIMIT = 65_536
 """Characters kept of one stream or traceback; head and tail."""
 _TELLS = os.name == "posix"
 """Whether a program can have a socket as its standard input; on Windows, without a sandbox, it gets the file."""
+_MOST_PATHS = 2_000
+"""Paths that are looked for outside of one cell's sandbox because a failure names them."""
 _RESTARTS = 20
 """How often a test run that died is gone on with behind the test that killed it."""
 
@@ -142,7 +144,8 @@ def _run_jobs(stage: "_Stage", jobs: Sequence[TrialJob], evidence: Path) -> Tria
             (text, str(own)) for place, own in places.items() for text in (str(place), os.path.realpath(place))
         ]
         ran = replace(ran, rows=tuple(_as_the_users(row, dict(spellings)) for row in ran.rows))
-    ran = replace(ran, rows=tuple(_with_refusal(row, stage) for row in ran.rows))
+    refusals = _Refusals(stage)
+    ran = replace(ran, rows=with_bounded_text([refusals.told(row) for row in ran.rows]))
     unused = ran.unused and any(row.outcome is Outcome.PASS for row in ran.rows)
     remarks = (
         *ran.remarks,
@@ -330,19 +333,32 @@ def _as_the_users(row: TestRow, spellings: Mapping[str, str]) -> TestRow:
     )
 
 
-def _with_refusal(row: TestRow, stage: "_Stage") -> TestRow:
-    """Return a row with how the sandbox kept it from passing, where it did."""
-    if not row.outcome.is_failure_of_the_test:
-        return row
-    told, execution = what_ended(row), stage.services.execution
-    kept = [found for asked in asked_paths(told) if (found := _kept(asked, stage)) is not None]
-    in_memory = stage.trial.scratch is ScratchPlace.MEMORY
-    walls = Walls(execution.sandbox.name, execution.network, execution.limits, in_memory=in_memory)
-    unshown = next((one.path for one in kept if not one.is_shown), "")
-    sandboxed = kept_from(told, walls, kept)
-    full = "" if sandboxed else about_what_is_full(told, walls)
-    remarks = (*row.remarks, full) if full else row.remarks
-    return replace(row, sandboxed=sandboxed, unshown=unshown, remarks=remarks)
+class _Refusals:
+    """How the sandbox of a cell kept its tests from passing. A path is looked for once, and not without end."""
+
+    def __init__(self, stage: "_Stage") -> None:
+        execution = stage.services.execution
+        in_memory = stage.trial.scratch is ScratchPlace.MEMORY
+        self._stage = stage
+        self._walls = Walls(execution.sandbox.name, execution.network, execution.limits, in_memory=in_memory)
+        self._known: dict[AskedPath, KeptPath | None] = {}
+
+    def told(self, row: TestRow) -> TestRow:
+        """Return a row with how the sandbox kept it from passing, where it did."""
+        if not row.outcome.is_failure_of_the_test:
+            return row
+        told = what_ended(row)
+        kept = [found for asked in asked_paths(told) if (found := self._kept(asked)) is not None]
+        unshown = next((one.path for one in kept if not one.is_shown), "")
+        sandboxed = kept_from(told, self._walls, kept)
+        full = "" if sandboxed else about_what_is_full(told, self._walls)
+        remarks = (*row.remarks, full) if full else row.remarks
+        return replace(row, sandboxed=sandboxed, unshown=unshown, remarks=remarks)
+
+    def _kept(self, asked: AskedPath) -> KeptPath | None:
+        if asked not in self._known and len(self._known) < _MOST_PATHS:
+            self._known[asked] = _kept(asked, self._stage)
+        return self._known.get(asked)
 
 
 def _kept(asked: AskedPath, stage: "_Stage") -> KeptPath | None:

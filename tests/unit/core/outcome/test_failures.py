@@ -2,7 +2,7 @@
 
 import pytest
 
-from tf_tester.core.outcome.failures import differences, headline
+from tf_tester.core.outcome.failures import differences, headline, still_failing
 from tf_tester.core.outcome.report import RunReport
 from tf_tester.model.cause import Explanation, Verdict
 from tf_tester.model.cell import Cell
@@ -71,3 +71,10 @@ def test_what_the_standard_library_raises_is_one_kind_frozen_or_not() -> None:
         results[cells[python].name] = CellResult(cells[python].name, Outcome.FAIL, tests=rows)
     found, _ = differences(RunReport(cells=tuple(cells.values()), results=results))
     assert [len(one.also) for one in found] == [1]
+
+
+def test_names_of_failing_tests_are_remembered_up_to_a_number_that_no_suite_has() -> None:
+    rows = [TestRow(f"t::{number}", Outcome.FAIL) for number in range(20_001)]
+    assert len(still_failing((), rows[1:])) == 20_000
+    assert still_failing((), rows) == ()
+    assert still_failing([row.id for row in rows[1:]], [TestRow("u", Outcome.FAIL)]) == ()

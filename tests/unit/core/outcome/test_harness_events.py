@@ -91,6 +91,12 @@ def test_a_line_that_is_no_event_is_left_out_and_counted(line: bytes) -> None:
         ROW | {"warnings": [3]},
         ROW | {"warnings": [{"category": "W", "message": "m", "line": HUGE}]},
         ROW | {"remarks": 3},
+        ROW | {"remarks": [""] * 1_001},
+        ROW | {"remarks": ["x" * 200_000]},
+        ROW | {"warnings": [{"category": "W", "message": "m"}] * 1_001},
+        ROW | {"traceback": "x" * 200_000},
+        ROW | {"exception": {"message": "x" * 200_000}},
+        ROW | {"id": "x" * 2_000_000},
     ],
 )
 def test_an_event_that_the_harness_would_not_write_is_left_out_and_counted(forged: dict[str, Any]) -> None:

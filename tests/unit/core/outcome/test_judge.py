@@ -8,7 +8,13 @@ import pytest
 from msgspec.structs import replace
 
 from tf_tester.core.outcome.harness_events import HarnessEvent, read_log
-from tf_tester.core.outcome.judge import judge_command, judge_harness, last_exception, with_output
+from tf_tester.core.outcome.judge import (
+    judge_command,
+    judge_harness,
+    last_exception,
+    with_bounded_text,
+    with_output,
+)
 from tf_tester.core.outcome.tracebacks import last_words
 from tf_tester.model.host.exit import Exit
 from tf_tester.model.host.limits import Exceeded, Limit
@@ -603,3 +609,23 @@ def test_a_failed_script_prints_its_traceback_by_right() -> None:
 )
 def test_the_last_exception_of_an_output(text: str, expected: ExceptionFact | None) -> None:
     assert last_exception(text) == expected
+
+
+# -- how much is kept
+
+
+def test_of_a_cell_that_tells_without_end_failures_keep_their_text_first() -> None:
+    long = "x" * 5_000 + "end"
+    rows = [
+        TestRow("a", Outcome.PASS, stdout=long, remarks=("of the harness",)),
+        TestRow("b", Outcome.FAIL, traceback=long, warnings=(WarningFact("W", "m"),)),
+        TestRow("c", Outcome.PASS, stdout="short"),
+        TestRow("d", Outcome.FAIL, traceback=long),
+    ]
+    assert with_bounded_text(rows, 20_000) == tuple(rows)
+    first, *others = with_bounded_text(rows, 11_000)
+    assert others == rows[1:]
+    assert (len(first.stdout), first.stdout[-3:], first.remarks[0]) == (1_000, "end", "of the harness")
+    assert first.remarks[1].startswith("cut to 1000 characters")
+    kept = sum(len(row.stdout) + len(row.traceback) for row in with_bounded_text(rows * 100, 11_000))
+    assert kept < 500_000
