@@ -4,6 +4,7 @@ There are three versions of toy, and two of gear, on which it depends: the era o
 What a cell comes to says a function of the test's own.
 """
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
@@ -69,7 +70,7 @@ class FakeWorld:
                 framework=Framework("Toy", ("toy",), import_names=("toy",)),
                 same_modules=(),
             ),
-            storage=Storage(self.folder / "store", _Blobs(), _Layers(self), _Shelves(), _FileDigests()),
+            storage=Storage(self.folder / "store", _Blobs(), _Layers(self), _Shelves(), _FileDigests(), shutil.rmtree),
             provisioning=Provisioning(
                 _Interpreters(self), _Resolver(self), _NoProjects(), _NoProjects(), _Environments(self)
             ),

@@ -201,6 +201,7 @@ def _storage(base: _Base, layers: LayerStore) -> Storage:
         layers=layers,
         evictable=_EvictableStore(inventory, base.leases, layers, base.workplace),
         file_digests=StatusDigests(LedgerMemos(base.ledger, FILE_DIGESTS), time.time_ns),
+        remove_tree=remove_tree,
     )
 
 

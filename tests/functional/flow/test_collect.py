@@ -43,6 +43,25 @@ def test_what_lies_too_deep_or_has_too_long_a_name_there_is_left_out(tmp_path: P
     subprocess.run(["rm", "-rf", str(work)], check=True)  # Python's own gives up at a thousand folders
 
 
+@pytest.mark.skipif(os.name != "posix", reason="it needs `rm`")
+def test_folders_that_python_does_not_go_down_are_left_out(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    here = os.getcwd()  # noqa: PTH109
+    work.mkdir()
+    try:
+        os.chdir(work)
+        for _ in range(1_200):
+            os.mkdir("d")  # noqa: PTH102
+            os.chdir("d")
+        Path("x.xml").touch()
+    finally:
+        os.chdir(here)
+    (work / "y.xml").touch()
+    told = collect(["*.xml"], [WrittenFolder(work, "")], tmp_path / "evidence")
+    assert told[0].startswith(("1 file (0 B)", "2 files (0 B)")), told
+    subprocess.run(["rm", "-rf", str(work), str(tmp_path / "evidence")], check=True)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="links need no right here")
 @pytest.mark.parametrize("is_inner", [False, True])
 @pytest.mark.parametrize("dangling", [True, False])

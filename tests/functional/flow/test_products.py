@@ -1,6 +1,7 @@
 """Products: taken by content alone, refused where they reach out of themselves, unpacked as they were."""
 
 import errno
+import json
 import os
 import shutil
 import tarfile
@@ -12,6 +13,7 @@ from tests.fakes import MemoryishBlobs
 from tf_tester.errors import StoreError
 from tf_tester.flow.grid import products
 from tf_tester.flow.grid.products import ProductRefused, Products
+from tf_tester.flow.grid.values import RecordedPart, take_values
 from tf_tester.model.field import Product
 
 
@@ -142,3 +144,18 @@ def test_a_disk_that_is_full_is_no_fault_of_the_producer_s_and_leaves_no_half(
         with pytest.raises(OSError, match="No space left"):
             taken.folder_of(product)
     assert taken.take(taken.folder_of(product), "m") == product
+
+
+def test_lines_of_recorded_values_are_read_once_whoever_claims_them(tmp_path: Path) -> None:
+    folder, work = tmp_path / "work/cell", tmp_path / "work"
+    folder.mkdir(parents=True)
+    line = json.dumps({"name": "loss", "file": "absent.npy"}) + "\n"
+    (folder / "values.jsonl").write_text(line * 4)
+    one = len(line)
+    parts = [RecordedPart("a", 0, one), *[RecordedPart("b", 0, 1 << 60)] * 9, RecordedPart("c")]
+    taken = take_values(folder, parts, MemoryishBlobs(tmp_path / "blobs"), work)
+    assert len(taken.remarks) == 4
+    (folder / "values.jsonl").write_text(line * 1_000)
+    taken = take_values(folder, [RecordedPart("a")], MemoryishBlobs(tmp_path / "blobs"), work)
+    assert len(taken.remarks) == 11
+    assert taken.remarks[-1] == "left out, too: 990 other recorded values"

@@ -181,6 +181,31 @@ FAULTS = {
 }
 
 
+GOES_DEEP = """
+import keeper, os
+from tf_tester_helper import producer
+
+@producer("model.txt")
+def save(path):
+    keeper.save(path, [0.25])
+    here = os.getcwd()
+    for folder in (os.path.dirname(os.path.dirname(path)), here):
+        os.chdir(folder)
+        for _ in range(1100):  # more than Python calls in one another
+            os.mkdir("d")
+            os.chdir("d")
+    os.chdir(here)
+"""
+
+
+def test_what_producers_leave_besides_is_cleared_away_however_deep(keeper: User) -> None:
+    keeper.write("check_grid.py", GOES_DEEP)
+    run = keeper.run("grid", "check_grid.py", "--versions", "1.0")
+    assert run.code in (0, 1), run.out + run.err
+    assert {row["outcome"] for row in run.results()["1.0"]["tests"] if row["id"].endswith("::save")} == {"pass"}
+    assert [path.name for path in (keeper.store / "tmp").iterdir()] == []
+
+
 SOME_FAULTS = ("climbs", "huge", "dies")
 
 

@@ -433,6 +433,13 @@ def test_what_ran_is_compared_with_what_was_asked_for(python: str, installed: st
     assert list(_identity_remarks([PackageImported(0.5), start] * 2, PLANNED)) == remarks
 
 
+def test_a_process_that_tells_of_many_imports_has_a_few_remarks() -> None:
+    imports = [PackageImported(0.5, name=f"toy{number}", foreign="/x" * 1_000) for number in range(1_000)]
+    told = _identity_remarks(imports, PLANNED)
+    assert (len(told), told[-1]) == (11, "and 990 more of the kind")
+    assert max(map(len, told)) == 500
+
+
 @pytest.mark.parametrize(
     ("runner", "outcome", "events", "goes_on"),
     [

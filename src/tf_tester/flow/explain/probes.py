@@ -1,6 +1,5 @@
 """Single cells that are run to learn one thing: good or bad."""
 
-import shutil
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -100,7 +99,7 @@ class Prober:
             self.cells += 1
         result, _ = attempt_cell(run, planned, replay=None)
         if result.evidence:
-            shutil.rmtree(result.evidence, ignore_errors=True)
+            self._run.services.storage.remove_tree(Path(result.evidence))
         outcome, _, row = self._what_counts(result)
         kept = None if row is None else TestRow(row.id, row.outcome, sandboxed=row.sandboxed, unshown=row.unshown)
         return Probe(version, planned.cell.python, mark_of(result, (), self.test), outcome, "", kept)

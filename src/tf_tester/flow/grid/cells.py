@@ -1,7 +1,6 @@
 """One cell of a grid: as a producer it saves all products, as a consumer it loads each product of each producer."""
 
 import itertools
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +24,9 @@ from tf_tester.model.cell import Cell, PlannedCell
 from tf_tester.model.field import Product, RecordedNumbers
 from tf_tester.model.outcome import CellResult, Outcome, TestRow
 from tf_tester.ports.environment import Environment
+
+_MOST_PRODUCTS = 1_000
+"""Of one producer: the process tells of them, and each is a field for each consumer."""
 
 
 class Produced(Struct, frozen=True):
@@ -96,11 +98,15 @@ class GridCells:
                 jobs = (self._request.saving(place, planned.cell, root / "values"),)
                 services = run.services
                 ran = run_trial(run.files, jobs, preparation, environment, services, evidence=evidence, scratch=scratch)
-                saved_by.update(self._names(ran))
+                saved_by.update(itertools.islice(self._names(ran), _MOST_PRODUCTS))
                 taken = self._values(ran, root / "values", services)
                 values.extend(taken.values)
                 ran = replace(ran, remarks=(*ran.remarks, *taken.remarks))
-                return replace(ran, rows=tuple(self._taken(row, saved_by, place, left) for row in ran.rows))
+                names: dict[str, list[str]] = {}
+                for name, row_id in saved_by.items():
+                    names.setdefault(row_id, []).append(name)
+                rows = tuple(self._taken(row, names.get(row.id, ()), place, left) for row in ran.rows)
+                return replace(ran, rows=rows)
 
         result, _ = attempt_cell(run, planned, replay=None, work=work, part="save")
         if not result.outcome.ran:
@@ -176,7 +182,7 @@ class GridCells:
         try:
             yield scratch
         finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+            run.services.storage.remove_tree(scratch)
 
     def _names(self, ran: TrialResult) -> Iterator[tuple[str, str]]:
         """Yield the names of products, each with the row that saves it, as the process has told them."""
@@ -187,11 +193,11 @@ class GridCells:
         told = {one.name: one.id for one in reversed(begun) if PRODUCT_NAME.fullmatch(one.name)}
         yield from reversed(told.items())
 
-    def _taken(self, row: TestRow, saved_by: Mapping[str, str], place: Path, left: dict[str, Product]) -> TestRow:
-        """Take what a row has saved, and return the row; it has failed where that can't be taken."""
+    def _taken(self, row: TestRow, names: Sequence[str], place: Path, left: dict[str, Product]) -> TestRow:
+        """Take what a row has saved, by these names, and return the row; it has failed where that can't be taken."""
         if row.outcome is not Outcome.PASS:
             return row
-        for name in (name for name, own in saved_by.items() if own == row.id):
+        for name in names:
             try:
                 left[name] = self._products.take(place / name, name)
             except ProductRefused as refused:

@@ -52,10 +52,10 @@ def compare(pairs: Sequence[Comparison], candidates: Sequence[Candidate], number
         return Compared()
     chosen = next((one for one in reversed(candidates) if _has_numpy(one)), candidates[-1])
     answers: list[bytes] = []
+    services = chosen.run.services
 
     def work(preparation: Preparation, environment: Environment, evidence: Path) -> TrialResult:
         answers.clear()
-        services = chosen.run.services
         scratch = services.run.workplace / f"scratch-compare-{number}"
         try:
             folder = ScratchFolders(scratch, in_memory=False).cwd / "compared"
@@ -70,7 +70,7 @@ def compare(pairs: Sequence[Comparison], candidates: Sequence[Candidate], number
                 answers.append(stream.read(_MOST) if stream is not None else b"")
             return ran
         finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+            services.storage.remove_tree(scratch)
 
     result, _ = attempt_cell(chosen.run, chosen.planned, replay=None, work=work, part=f"compare-{number}")
     if result.outcome is not Outcome.PASS:

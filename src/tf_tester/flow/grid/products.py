@@ -12,6 +12,7 @@ import stat
 import tarfile
 import threading
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from tf_tester.core.text.sizes import count_text, size_text
@@ -116,10 +117,11 @@ def _entries(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
     while waiting:
         place = waiting.pop()
         try:
-            paths = sorted(place.iterdir(), key=os.fsencode)
+            with os.scandir(place) as found:
+                names = [entry.name for entry in islice(found, MOST_FILES + 1 - count)]
         except OSError as error:
             raise ProductRefused(f"its folder {_shown(folder, place)} can't be read: {error.strerror}") from None
-        for path in paths:
+        for path in (place / name for name in sorted(names, key=os.fsencode)):
             count += 1
             if count > MOST_FILES:
                 raise ProductRefused(f"it left more than {MOST_FILES:,} files")

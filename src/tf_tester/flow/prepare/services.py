@@ -64,6 +64,8 @@ class Storage(Struct, frozen=True):
     evictable: EvictableStore
     file_digests: FileDigests
     """Of files that aren't the store's."""
+    remove_tree: Callable[[Path], None]
+    """Remove a folder of ours, whatever a test has made of it; what can't go stays for the next sweep."""
 
 
 class Provisioning(Struct, frozen=True):

@@ -1,6 +1,5 @@
 """One cell from its plan to its result."""
 
-import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -73,7 +72,7 @@ def attempt_cell(
     result, failure, damaged = _attempt(attempt)
     if damaged and not run.gate.closed:
         preparation = Preparation(planned, planned.interpreter)
-        shutil.rmtree(evidence, ignore_errors=True)
+        run.services.storage.remove_tree(evidence)
         evidence = _own_folder(evidence.with_name(f"{evidence.name}-again"))
         again = replace(attempt, preparation=preparation, evidence=evidence, replay=None)
         result, failure = _repeat(again, damaged)

@@ -47,7 +47,8 @@ def collect(patterns: Sequence[str], written: Sequence[WrittenFolder], evidence:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with target.open("xb") as copy:
                     shutil.copyfileobj(stream, copy)
-            except OSError:  # a name that is too long there, or a file where another has a folder
+            # A name that is too long there, a file where another has a folder, more folders than Python goes down.
+            except (OSError, RecursionError):
                 left_out += 1
                 continue
         count, size = count + 1, size + length

@@ -70,6 +70,8 @@ _TELLS = os.name == "posix"
 """Whether a program can have a socket as its standard input; on Windows, without a sandbox, it gets the file."""
 _MOST_PATHS = 2_000
 """Paths that are looked for outside of one cell's sandbox because a failure names them."""
+_MOST_TOLD, _LONGEST_REMARK = 10, 500
+"""Remarks on what ran, and characters of one: it is the process that tells what they speak of."""
 _RESTARTS = 20
 """How often a test run that died is gone on with behind the test that killed it."""
 
@@ -589,7 +591,9 @@ def _identity_remarks(events: Sequence[HarnessEvent], planned: PlannedCell) -> t
             remarks.append(f"{cell.package} {cell.version} was asked for, {version or 'none'} was installed")
         if planned.interpreter is not None and start.python != planned.interpreter.version:
             remarks.append(f"Python {planned.interpreter.version} was asked for, {start.python} ran")
-    return tuple(dict.fromkeys(remarks))
+    told = list(dict.fromkeys(remarks))
+    more = (f"and {len(told) - _MOST_TOLD} more of the kind",) if len(told) > _MOST_TOLD else ()
+    return (*(remark[:_LONGEST_REMARK] for remark in told[:_MOST_TOLD]), *more)
 
 
 def _remarks_on(log: HarnessLog) -> tuple[str, ...]:
