@@ -461,6 +461,11 @@ def _memfd_bomb(scene: Scene, isolation: str) -> bool:
     return _fills(scene, isolation, "memfd_bomb", "memory")
 
 
+def _page_table_bomb(scene: Scene, isolation: str) -> bool:
+    scene.facts["groups"] = False  # which count them
+    return _fills(scene, isolation, "page_table_bomb", "memory")
+
+
 def _memfd_bomb_uncounted(scene: Scene, isolation: str) -> bool:
     scene.facts["groups"] = False
     return _memfd_bomb(scene, isolation)
