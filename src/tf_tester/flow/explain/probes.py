@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tf_tester.core.outcome.failures import headline, rows_of
 from tf_tester.core.verdict.bisect import Mark, combined, is_meant, mark_of, meant_row
 from tf_tester.errors import OWN_FAILURE, CellRefused, OurFailure, TfTesterError
-from tf_tester.flow.run.cells import attempt_cell
+from tf_tester.flow.run.cells import attempt_cell, own_trial
 from tf_tester.flow.run.frame import Run
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.events import CellFinished
@@ -89,19 +89,19 @@ class Prober:
         return Probe(version, planned.cell.python, mark, outcome, summary, row, last.owners, own)
 
     def try_with_data(self, planned: PlannedCell, path: Path, version: str) -> Probe:
-        """Run a cell that is shown a path besides, and return what it came to; nothing that it printed is kept.
+        """Run a cell that is shown a path besides, and return what it came to; nothing that it told is kept.
 
-        It may hold what nobody wants in a record: it was the test that named it.
+        It may hold what nobody wants in a record, or in what is learnt of a run: it was the test that named it.
         """
         files = self._run.files.with_data(path)
         run = replace(self._run, files=files, plan=replace(self._run.plan, trial=files.trial))
         with self._lock:
             self.cells += 1
-        result, _ = attempt_cell(run, planned, replay=None)
+        result, _ = attempt_cell(run, planned, replay=None, work=own_trial(run))
         if result.evidence:
             self._run.services.storage.remove_tree(Path(result.evidence))
         outcome, _, row = self._what_counts(result)
-        kept = None if row is None else TestRow(row.id, row.outcome, sandboxed=row.sandboxed, unshown=row.unshown)
+        kept = None if row is None else TestRow(self.test, row.outcome, sandboxed=row.sandboxed, unshown=row.unshown)
         return Probe(version, planned.cell.python, mark_of(result, (), self.test), outcome, "", kept)
 
     def _what_counts(self, result: CellResult) -> tuple[Outcome, str, TestRow | None]:

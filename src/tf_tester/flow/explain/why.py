@@ -125,7 +125,8 @@ class _Explainer:
         """
         cell, path = planned.cell, row.unshown
         found = _without_causes(cell, Verdict.SANDBOX, (), self._prober.test)
-        lets_out = self._run.plan.trial.writable or self._run.services.execution.network
+        execution = self._run.services.execution
+        lets_out = self._run.plan.trial.writable or execution.network or execution.sandbox.gaps
         if lets_out or not path or f"--data {path}" not in row.sandboxed:
             return replace(found, cells=1)
         name = f"{cell.version} with --data {path}"

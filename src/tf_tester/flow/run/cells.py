@@ -182,7 +182,7 @@ def _try_cell(attempt: _Attempt) -> CellResult:
         with run.gate.slot(services.history.durations.seconds(name)):
             entered(CellStep.RUNNING)
             begun = clock()
-            ran = (attempt.work or _own_trial(run))(preparation, environment, evidence)
+            ran = (attempt.work or own_trial(run))(preparation, environment, evidence)
             preparation.phases["run"] = clock() - begun
         if keep is not None:
             preparation.remarks.append(f"the environment is kept; enter it with: . {environment.scripts / 'activate'}")
@@ -202,8 +202,8 @@ def _try_cell(attempt: _Attempt) -> CellResult:
     return result
 
 
-def _own_trial(run: Run) -> CellWork:
-    """Return what does the run's own trial."""
+def own_trial(run: Run) -> CellWork:
+    """Return what does the run's own trial; given as `work`, nothing is learnt of it."""
 
     def work(preparation: Preparation, environment: Environment, evidence: Path) -> TrialResult:
         name, services = preparation.planned.cell.name, run.services
