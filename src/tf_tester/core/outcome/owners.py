@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import islice
 
 from msgspec import Struct
 
@@ -18,6 +19,8 @@ _MODULES = (
 )
 _LACKING_FILE = r"cannot import name '?\w+'? from '[\w.]+' \((.+?)\)"
 _IMPORTS = r"(?m)^ +(?:import|from) ([\w.]+)"
+_MOST_FAILED = 10_000
+"""Failures of a cell that are looked at."""
 _LONGEST = 20_000
 """Characters of one text that are looked at."""
 
@@ -42,7 +45,7 @@ def owners_of(rows: Iterable[TestRow], installed: Sequence[InstalledFiles]) -> d
     By top-level module (`numpy`) where that is one distribution's; else, in a namespace, by file or module
     (`google/protobuf/message.py`, `google/protobuf`).
     """
-    failed = [row for row in rows if row.outcome.is_failure_of_the_test]
+    failed = list(islice((row for row in rows if row.outcome.is_failure_of_the_test), _MOST_FAILED))
     found: dict[str, str] = {}
     for path in dict.fromkeys(path for row in failed for path in _paths(row)):
         top = path.split("/")[0].split(".")[0]

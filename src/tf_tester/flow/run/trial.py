@@ -68,8 +68,8 @@ LIMIT = 65_536
 """Characters kept of one stream or traceback; head and tail."""
 _TELLS = os.name == "posix"
 """Whether a program can have a socket as its standard input; on Windows, without a sandbox, it gets the file."""
-_MOST_PATHS = 2_000
-"""Paths that are looked for outside of one cell's sandbox because a failure names them."""
+_MOST_PATHS, _MOST_FAILED = 2_000, 10_000
+"""Paths that are looked for outside of one cell's sandbox because a failure names them, and failures that are read."""
 _MOST_TOLD, _LONGEST_REMARK = 10, 500
 """Remarks on what ran, and characters of one: it is the process that tells what they speak of."""
 _RESTARTS = 20
@@ -344,11 +344,13 @@ class _Refusals:
         self._stage = stage
         self._walls = Walls(execution.sandbox.name, execution.network, execution.limits, in_memory=in_memory)
         self._known: dict[AskedPath, KeptPath | None] = {}
+        self._read = 0
 
     def told(self, row: TestRow) -> TestRow:
         """Return a row with how the sandbox kept it from passing, where it did."""
-        if not row.outcome.is_failure_of_the_test:
+        if not row.outcome.is_failure_of_the_test or self._read >= _MOST_FAILED:
             return row
+        self._read += 1
         told = what_ended(row)
         kept = [found for asked in asked_paths(told) if (found := self._kept(asked)) is not None]
         unshown = next((one.path for one in kept if not one.is_shown), "")
