@@ -12,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import tf_tester
 from tf_tester.core.fetch.ranking import MirrorComparison
 from tf_tester.core.replay.key import MachineClass
 from tf_tester.flow.prepare.services import Execution, History, Packages, Provisioning, RunContext, Services, Storage
@@ -83,7 +84,7 @@ class FakeWorld:
                 limits_asked=Limits(),
                 machine=lambda: MachineClass("linux", "x86_64", "x86-64-v3", "glibc 2.36", "debian 12"),
                 memory=_Memory(),
-                harness=Path("/harness/run.py"),
+                harness=Path(tf_tester.__file__).with_name("harness") / "run.py",
             ),
             history=History(None, _Nothing(), _Nothing(), _Nothing(self), _Nothing(), _Nothing()),
             run=RunContext(
@@ -259,7 +260,7 @@ class _Environments:
     def _made(self, layers: Sequence[Layer]) -> Iterator[Environment]:
         self._world.make()
         found = dict(_KNOWN[layer.sha256] for layer in layers)
-        folder = Path("/environments") / f"{found['toy']}-{found['gear']}"
+        folder = self._world.folder / "environments" / f"{found['toy']}-{found['gear']}"
         yield Environment(folder, folder / "bin/python", folder / "bin")
 
 

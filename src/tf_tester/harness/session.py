@@ -73,7 +73,7 @@ class HarnessSession:
 
     def end(self) -> None:
         """Write the event ``end``."""
-        untouched = self.traces.none(self.imports.found())
+        untouched = self.traces.none(self.imports.executed())
         self.events.write("end", exit_code=self.exit_code, collected=self.collected, untouched=untouched)
 
     def collect(self, ids: "list[str]", shown_warnings: WarningCollector, so_far: int = 0) -> None:

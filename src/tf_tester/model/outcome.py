@@ -151,4 +151,4 @@ class CellResult(Struct, frozen=True):
     own_failure: bool = False
     """True: it did not run because of the network, the disk or tf-tester itself."""
     unused: bool = False
-    """True: tests passed, and the package under test was never imported."""
+    """True: tests or a command passed, and no Python of the cell has imported the package under test."""

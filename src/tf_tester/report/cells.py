@@ -11,7 +11,7 @@ from tf_tester.core.text.sizes import duration_text, size_text
 from tf_tester.model.cell import Cell
 from tf_tester.model.outcome import CellResult, Outcome
 from tf_tester.report.lines import Line, Span, Style, TextLayout, columns, line, pad
-from tf_tester.report.words import REPLAYED, count_tests, run_seconds, style, word
+from tf_tester.report.words import NOT_IMPORTED, REPLAYED, count_tests, run_seconds, style, word
 
 _MOST = 24
 """Cells that have a line each: a screen. Of more, neighbours that came to the same for the same reason share one."""
@@ -101,7 +101,7 @@ def _folded(report: RunReport, differs: Collection[str]) -> tuple[Column, ...]:
     def came_to(cell: Cell) -> Hashable:
         result = report.result(cell)
         tests = frozenset((row.id, row.outcome) for row in result.tests)
-        return result.outcome, _reason(result), bool(result.replayed), cell.name in differs, tests
+        return result.outcome, _reason(result), bool(result.replayed), cell.name in differs, result.unused, tests
 
     return min((neighbours(one.cells, came_to) for one in (report, by_python(report))), key=len)
 
@@ -119,9 +119,9 @@ def _why(result: CellResult, here: str) -> str:
 
 
 def _outcome(result: CellResult, *, differs: bool) -> Span:
-    if differs and result.outcome is Outcome.PASS:
-        return Span(f"{word(result.outcome)}{f', {REPLAYED}' if result.replayed else ''}, {DIFFERS}", Style.ODD)
-    return Span(word(result.outcome) + (f", {REPLAYED}" if result.replayed else ""), style(result.outcome))
+    odd = (DIFFERS,) * differs + (NOT_IMPORTED,) * result.unused if result.outcome is Outcome.PASS else ()
+    told = ", ".join((word(result.outcome), *(REPLAYED,) * bool(result.replayed), *odd))
+    return Span(told, Style.ODD if odd else style(result.outcome))
 
 
 def _facts_of_one_test(results: Sequence[CellResult], layout: TextLayout) -> dict[str, str]:

@@ -33,6 +33,9 @@ _MEANINGS = {
 REPLAYED = "replayed"
 """Said of what was not run because nothing has changed since it was."""
 
+NOT_IMPORTED = "not imported"
+"""Said of a pass in which nothing has imported the package under test."""
+
 EXPLAINED = frozenset(_MEANINGS)
 """The marks that don't say what they mean themselves."""
 

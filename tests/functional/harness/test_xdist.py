@@ -115,13 +115,11 @@ def test_only_the_wanted_tests_run_in_workers(bench: Bench) -> None:
     [
         ("", "pass", True),
         ("", "import toy", False),
-        ("", "import subprocess, sys; subprocess.run([sys.executable, '-c', 'pass'])", False),
+        ("", "import subprocess, sys; subprocess.run([sys.executable, '-c', 'pass'])", True),
         ("import toy", "pass", False),
-        ("def pytest_sessionstart():\n    import os; os.system('true')", "pass", False),
-        ("def pytest_testnodedown():\n    import os; os.system('true')", "pass", False),
     ],
 )
-def test_workers_tell_whether_they_can_have_used_the_package(
+def test_workers_tell_whether_they_have_used_the_package(
     bench: Bench, conftest: str, body: str, untouched: bool
 ) -> None:
     bench.write(

@@ -302,7 +302,7 @@ def test_ctrf_counts_what_it_lists() -> None:
 
 def test_json_tells_what_all_tell() -> None:
     told = json.loads(rendered("json"))
-    assert told["sentence"] == ("toy works with 1.0; fails with 2.0 (3 reasons); could not be tested with 3.0 to 4.0.")
+    assert told["sentence"] == ("toy works with 1.0; fails with 2.0 (3 reasons); was not tested with 3.0 to 4.0.")
     assert [one["outcome"] for one in told["cells"]] == ["pass", "crash", "no-wheel", "empty"]
     assert told["sources"] == [{"name": "authority", "files": 1, "received": 2_000_000, "seconds": 0.5, "troubles": []}]
     assert {one["headline"]: one["place"] for one in told["reasons"]}[
@@ -319,7 +319,7 @@ def test_json_tells_what_all_tell() -> None:
 
 def test_markdown_says_first_what_works() -> None:
     lines = rendered("markdown").splitlines()
-    assert lines[0] == "### toy works with 1.0; fails with 2.0 (3 reasons); could not be tested with 3.0 to 4.0."
+    assert lines[0] == "### toy works with 1.0; fails with 2.0 (3 reasons); was not tested with 3.0 to 4.0."
     assert "| `1.0` |  | ✅ pass |" in lines or "| `1.0` | ✅ pass |  |" in lines
     assert "- at `tests/test_a.py:3`: `spin()`" in lines
     assert "- gone with `2.0 py3.11`: `AttributeError: module 'toy' has no attribute 'turn'`" in lines
@@ -404,7 +404,7 @@ class Structure(HTMLParser):
 
 def test_the_page_says_first_what_works() -> None:
     told = " ".join(" ".join(Structure(rendered("html")).text).split())
-    assert "toy works with 1.0; fails with 2.0 (3 reasons); could not be tested with 3.0 to 4.0." in told
+    assert "toy works with 1.0; fails with 2.0 (3 reasons); was not tested with 3.0 to 4.0." in told
     assert "toy：1.0 可用；2.0 失败（3 个原因）；3.0 至 4.0 无法测试。" in told
     assert told.index("What works where") < told.index("Why it fails") < told.index("Will break")
 

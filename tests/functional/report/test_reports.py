@@ -238,8 +238,8 @@ cell           resolve  run         total
 1.14.0         20 ms                20 ms
 1.15.0         20 ms                20 ms
 
-tensorflow works with 2.4.0; fails with 2.8.0 to 2.18.0 (3 reasons); could not
-  be tested with 1.14.0 to 1.15.0.
+tensorflow works with 2.4.0; fails with 2.8.0 to 2.18.0 (3 reasons); was not
+  tested with 1.14.0 to 1.15.0.
 1 passed, 3 failed, 1 crashed, 2 could not run; 400 MB downloaded; 38 s
 Evidence: /home/me/runs/20261122-1
 Next: tf-tester shell 2.8.0  # look around in that environment
@@ -282,8 +282,8 @@ Remarks
   2.8.0 py3.10
     - nothing was tested: every test was skipped (no GPU)
 
-tensorflow works with 2.4.0; fails with 2.12.0 to 2.18.0 (2 reasons); could not
-  be tested with 1.15.0 and 2.8.0.
+tensorflow works with 2.4.0; fails with 2.12.0 to 2.18.0 (2 reasons); was not
+  tested with 1.15.0 and 2.8.0.
 1 passed, 2 failed, 1 timed out, 1 tested nothing, 1 could not run; 38 s
 Evidence: /home/me/runs/20261122-1
 Next: tf-tester shell 2.12.0  # look around in that environment
@@ -440,7 +440,7 @@ def test_told_quietly_there_is_what_works_and_what_fails() -> None:
     text = shown(script_run(), detail=Detail.QUIET)
     titles = [line for line in text.splitlines() if line and not line.startswith(" ")]
     assert titles == [
-        "tensorflow works with 2.4.0; fails with 2.8.0 to 2.18.0 (3 reasons); could not",
+        "tensorflow works with 2.4.0; fails with 2.8.0 to 2.18.0 (3 reasons); was not",
         "What fails",
         "Could not run",
     ]

@@ -152,8 +152,8 @@ class SessionEnded(Struct, frozen=True, gc=False, tag_field="event", tag="end"):
     """None: the harness itself failed."""
     collected: _Count = 0
     untouched: bool = False
-    """The package under test was not imported in this process or a worker of pytest-xdist, and no other one was started
-    that could have done it."""
+    """The package under test was not imported in this process or a worker of pytest-xdist. Other processes tell
+    themselves what they do (`flow.prepare.noticing`)."""
 
 
 HarnessEvent = (

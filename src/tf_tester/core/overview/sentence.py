@@ -16,7 +16,7 @@ _VERBS = {
     Compatibility.YES: "works with",
     Compatibility.NO: "fails with",
     Compatibility.PARTLY: "works only partly with",
-    Compatibility.UNKNOWN: "could not be tested with",
+    Compatibility.UNKNOWN: "was not tested with",
 }
 
 

@@ -57,6 +57,8 @@ class Preparation(Struct):
     """Ids of the tests that failed before, where only these are to run."""
     import_names: tuple[str, ...] = ()
     """Of the package under test, at the top."""
+    brings_programs: bool = False
+    """Whether the package under test has programs, which run without an import."""
     project_names: tuple[str, ...] = ()
     """Likewise of the user's own project."""
     installed: tuple[InstalledFiles, ...] = ()
@@ -285,9 +287,9 @@ class Preparer:
         preparation.phases["layers"] = max(0.0, clock() - started - preparation.phases["download"])
         made = clock()
         preparation.step = CellStep.UNPACKING
-        preparation.import_names = self._services.packages.framework.import_names or next(
-            layer.import_names for layer in layers if layer.name == preparation.planned.cell.package
-        )
+        own_layers = [layer for layer in layers if layer.name == preparation.planned.cell.package]
+        preparation.import_names = self._services.packages.framework.import_names or own_layers[0].import_names
+        preparation.brings_programs = any(layer.brings_programs for layer in own_layers)
         project = self._project(preparation.interpreter)
         own = project[0].sha256 if project is not None else ""
         preparation.project_names = next((layer.import_names for layer in layers if layer.sha256 == own), ())

@@ -69,12 +69,22 @@ class ScratchFolders(Struct, frozen=True):
         return self.folder / "caught"
 
     @property
+    def told(self) -> Path:
+        """Where programs tell that they have imported the package under test: `flow.prepare.noticing`."""
+        return self.folder / "told"
+
+    @property
+    def aside(self) -> Path:
+        """What is laid over the environment."""
+        return self.folder / "aside"
+
+    @property
     def on_disk(self) -> tuple[Path, ...]:
-        return () if self.in_memory else (self.root, self.caught)
+        return (self.told,) if self.in_memory else (self.root, self.caught, self.told)
 
     def make(self) -> None:
         """Make the folders."""
-        for folder in (self.home, self.temporary, self.variable_temporary, self.cwd, self.caught):
+        for folder in (self.home, self.temporary, self.variable_temporary, self.cwd, self.caught, self.told):
             folder.mkdir(parents=True, exist_ok=True)
         for folder in (self.temporary, self.variable_temporary):
             folder.chmod(0o1777)
@@ -229,11 +239,10 @@ def world_of(
     overlays, writable = environment.overlays, [*files.trial.writable]
     # Whoever sees the folder in which another lies may put a link in its place, which the next program's sandbox would
     # follow: what is shown elsewhere isn't seen here, too.
-    own_folders = () if scratch.in_memory else (scratch.cwd if places.moved else scratch.root,)
+    own_folders = (scratch.told, *(() if scratch.in_memory else (scratch.cwd if places.moved else scratch.root,)))
+    writable += own_folders
     if scratch.in_memory:
         overlays = (*overlays, Overlay(scratch.root, (scratch.root,)))
-    else:
-        writable += own_folders
     return World(
         tuple(dict.fromkeys(readable)),
         tuple(writable),

@@ -40,6 +40,7 @@ from tf_tester.core.text.sizes import count_text
 from tf_tester.core.verdict.known_failures import about_known_failures
 from tf_tester.core.wheel.wheel_rules import is_another_version, same_version
 from tf_tester.errors import InstallFailed
+from tf_tester.flow.prepare.noticing import ImportNotice, noticing
 from tf_tester.flow.prepare.prepare import Preparation
 from tf_tester.flow.prepare.services import Services
 from tf_tester.flow.run.cell_world import (
@@ -86,7 +87,7 @@ class TrialResult(Struct, frozen=True):
     system_peak_kib: int
     """As the system counted it, what our own launcher holds included: no test can invent this figure."""
     unused: bool = False
-    """True: tests passed, and the package under test was never imported."""
+    """True: its processes tell of no use of the package under test."""
     of_products: tuple[ProductBegun | ValuesRecorded, ...] = ()
     """What the harness said of products and values."""
 
@@ -107,12 +108,19 @@ def run_trial(
     folders = ScratchFolders(scratch, in_memory=trial.scratch is ScratchPlace.MEMORY, user=user)
     folders.make()
     tasks = [job.task for job in jobs if job.task is not None]
-    with own_places(folders, environ, trial.data, moves=services.execution.sandbox.moves) as places:
+    with (
+        own_places(folders, environ, trial.data, moves=services.execution.sandbox.moves) as places,
+        noticing(
+            preparation, environment, services.execution.harness, told=folders.told, aside=folders.aside
+        ) as notice,
+    ):
+        environment = notice.environment
         stage = _Stage(
             trial=trial,
             files=files,
             planned=preparation.planned,
             environment=environment,
+            notice=notice,
             import_names=preparation.import_names,
             installed_first=_installed_first(trial, preparation),
             services=services,
@@ -148,7 +156,8 @@ def _run_jobs(stage: "_Stage", jobs: Sequence[TrialJob], evidence: Path) -> Tria
         ran = replace(ran, rows=tuple(_as_the_users(row, dict(spellings)) for row in ran.rows))
     refusals = _Refusals(stage)
     ran = replace(ran, rows=with_bounded_text([refusals.told(row) for row in ran.rows]))
-    unused = ran.unused and any(row.outcome is Outcome.PASS for row in ran.rows)
+    passed = any(row.outcome is Outcome.PASS for row in ran.rows)
+    unused = ran.unused and passed and stage.notice.never_imported
     remarks = (
         *ran.remarks,
         *_about_hidden(ran.rows, files),
@@ -206,6 +215,7 @@ class _Stage(Struct, frozen=True):
     files: UserFiles
     planned: PlannedCell
     environment: Environment
+    notice: ImportNotice
     import_names: tuple[str, ...]
     installed_first: tuple[str, ...]
     services: Services
@@ -432,7 +442,7 @@ def _run_command(stage: _Stage, job: TrialJob, place: Path) -> TrialResult:
     end = stage.start(command, place, folder=stage.trial.cwd)
     out, err = _bounded(place / "stdout"), _bounded(place / "stderr")
     rows = judge_command(end, target=job.name or " ".join(command), stdout=out, stderr=err)
-    return TrialResult(rows, None, end.peak_rss_kib, (), end.peak_rss_kib)
+    return TrialResult(rows, None, end.peak_rss_kib, (), end.peak_rss_kib, unused=not end.leftovers)
 
 
 def _run_harness(stage: _Stage, job: TrialJob, place: Path) -> TrialResult:

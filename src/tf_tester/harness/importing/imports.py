@@ -43,6 +43,7 @@ class ImportWatch:
         self._names = names
         self._events = events
         self._found = {}  # type: dict[str, list[str]]
+        self._executed = set()  # type: set[str]
         names_and_values = {}  # type: dict[str, Any]
         exec(_TIMED_EXECUTION, names_and_values)
         self._timed = names_and_values["timed"]
@@ -63,9 +64,9 @@ class ImportWatch:
                 return spec
         return None
 
-    def found(self) -> "list[str]":
-        """Return the watched names that were looked for, and found."""
-        return list(self._found)
+    def executed(self) -> "frozenset[str]":
+        """Return the watched names of which the code was run, or can have been."""
+        return frozenset(self._executed)
 
     def folders(self) -> "list[str]":
         """Return where the code of the watched packages lies, as far as they have been imported."""
@@ -78,11 +79,13 @@ class ImportWatch:
     def _shadow(self, name: str, loader: "Any") -> None:
         """Time the next ``exec_module`` of a loader, if it is an object made for this one module."""
         if getattr(loader, "name", None) != name or not hasattr(loader, "exec_module"):
+            self._executed.add(name)  # nobody would tell
             return
         watches = []
 
         def begin(module: "Any") -> None:
             loader.__dict__.pop("exec_module", None)
+            self._executed.add(name)
             watches.append(Stopwatch())
 
         def end(module: "Any", succeeded: bool) -> None:
@@ -100,7 +103,7 @@ class ImportWatch:
         try:
             loader.exec_module = self._timed(loader.exec_module, begin, end)
         except AttributeError:  # a loader with slots: the import stays untimed
-            pass
+            self._executed.add(name)
 
 
 def is_installed(file: str) -> bool:

@@ -165,16 +165,11 @@ class Plugin:
     def pytest_internalerror(self, excinfo: "Any") -> None:
         self._tests.stop(excinfo.value, excinfo.tb)
 
-    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
-    def pytest_sessionfinish(self, session: "Any") -> "Any":
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: "Any") -> None:
         why = getattr(session, "shouldfail", False) or getattr(session, "shouldstop", False)
         if why:
             self._tests.stop_after(str(why))
-        if self._workers is not None:
-            self._session.traces.before_workers_leave()
-        yield
-        if self._workers is not None:
-            self._session.traces.begin_anew()
 
     # -- rows
 

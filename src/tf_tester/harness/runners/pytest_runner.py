@@ -28,7 +28,6 @@ def run(session: "HarnessSession") -> int:
         tests.refuse(error, error.__traceback__, "pytest cannot be imported in this environment")
         session.exit_code = USAGE_ERROR
         return USAGE_ERROR
-    session.traces.begin_anew()  # pytest 6 has Python 3.8 ask `uname` for the processor
     from .pytest_plugin import Plugin
     from .untested_files import UntestedFiles
 

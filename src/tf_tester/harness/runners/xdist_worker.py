@@ -5,7 +5,6 @@ An exception can be described only where it was raised. What is told travels on 
 
 import json
 import os
-import platform
 import sys
 
 import pytest
@@ -47,7 +46,6 @@ def prepare(node: "Any", session: "HarnessSession") -> None:
 
 def begin(order: str) -> None:
     """Let the pytest that begins in this process load a plugin of ours."""
-    platform.platform()  # a worker asks for it, for which Python starts a process once: here it is not yet the user's
     kept = _KeptEvents()
     session = HarnessSession(json.loads(order), frozenset(), False, events=kept)
     sys.modules[PLUGIN] = WorkerPlugin(session, kept, os.environ.get(_VARIABLE))  # type: ignore[assignment]
@@ -114,8 +112,8 @@ class WorkerPlugin:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: "Any") -> None:
-        untouched = self._session.traces.none(self._session.imports.found())
-        session.config.workeroutput[_UNTOUCHED] = os.getpid() if untouched else None
+        untouched = self._session.traces.none(self._session.imports.executed())
+        session.config.workeroutput[_UNTOUCHED] = untouched
 
     def _tell(self, report: "Any", excinfo: "Any") -> None:
         events = self._kept.take()

@@ -44,6 +44,11 @@ class Layer:
         return self.tree / self.place
 
     @property
+    def brings_programs(self) -> bool:
+        """Return whether it has programs of its own: those of entry points import it."""
+        return (self.folder / "bin").is_dir()
+
+    @property
     def files(self) -> tuple[str, ...]:
         """The wheel's own: `site/…`, `bin/…` and `data/…`, sorted, `/` between the parts; see `path`."""
         return self.listed().files

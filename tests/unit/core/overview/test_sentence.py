@@ -28,9 +28,9 @@ def of(letters: str, package: str = "toy") -> SupportedVersions:
         ("FFF", 2, "toy fails with all 3 versions, 1.0 to 3.0 (2 reasons)."),
         ("PPF", 1, "toy works with 1.0 to 2.0; fails with 3.0 (1 reason)."),
         ("FPPF", 2, "toy works with 2.0 to 3.0; fails with 1.0 and 4.0 (2 reasons)."),
-        ("P-M", 1, "toy works with 1.0; works only partly with 3.0; could not be tested with 2.0."),
+        ("P-M", 1, "toy works with 1.0; works only partly with 3.0; was not tested with 2.0."),
         ("PFPFPFPFPFP", 1, None),
-        ("--", 0, "toy could not be tested with any of 2 versions, 1.0 to 2.0."),
+        ("--", 0, "toy was not tested with any of 2 versions, 1.0 to 2.0."),
     ],
 )
 def test_what_works_comes_first_and_equal_neighbours_are_folded(letters: str, reasons: int, told: str | None) -> None:

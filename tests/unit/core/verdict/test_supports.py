@@ -110,7 +110,7 @@ def test_a_pass_that_never_imported_the_package_says_nothing_of_it() -> None:
     [found] = support(RunReport(cells=tuple(cells), results=results))
     assert found.versions == {"1.0": "unknown", "2.0": "yes", "3.0": "unknown"}
     assert found.specifier == ">=2.0"
-    assert "the tests never imported it in 1.0, 3.0: that they pass says nothing of it" in found.remarks
+    assert "nothing has imported it in 1.0, 3.0: a pass there says nothing of it" in found.remarks
     assert not found.is_unknown
     [alone] = support(RunReport(cells=tuple(cells)[:1], results=results))
     assert (alone.specifier, alone.is_unknown) == ("", True)
@@ -133,15 +133,24 @@ def test_a_command_that_ran_no_tests_says_nothing_of_the_package() -> None:
     assert found.specifier == ">=2.0"
     assert found.remarks[-2:] == (
         "the command ran no tests with 1.0: that it left with 0 says nothing of it",
-        "a command was judged, by its exit status alone: whether pytest 't x' uses it wasn't seen",
+        "a command was judged, by its exit status alone: pytest 't x'",
     )
     assert of_command(["python", "-m", "unittest"], one="Ran 0 tests in 0.000s\n\nOK\n").is_unknown
 
 
-def test_what_a_command_does_with_the_package_is_not_known() -> None:
-    found = of_command(["python", "-c", "pass"], one="")
+def test_that_a_command_was_judged_by_its_exit_status_alone_is_said() -> None:
+    found = of_command(["python", "-c", "import toy"], one="")
     assert found.specifier == ">=1.0"
-    assert any("by its exit status alone: whether python -c pass uses it" in one for one in found.remarks)
+    assert found.remarks[-1] == "a command was judged, by its exit status alone: python -c 'import toy'"
+
+
+def test_a_command_that_never_imported_the_package_is_no_evidence() -> None:
+    one = Cell.of("toy", "1.0", "3.10", Resolution.ERA)
+    result = CellResult(one.name, Outcome.PASS, tests=(TestRow("true", Outcome.PASS),), unused=True)
+    request = {"trial": {"command": ["true"]}}
+    [found] = support(RunReport(cells=(one,), results={one.name: result}, request=request))
+    assert found.is_unknown
+    assert found.remarks == ("nothing has imported it in 1.0: a pass there says nothing of it",)
 
 
 def test_the_bound_is_as_short_as_it_can_be() -> None:
