@@ -171,10 +171,40 @@ def test_a_script_that_only_defines_tests_has_tested_nothing(bench: Bench, edge:
     assert "--runner pytest" in row["reason"]
 
 
-@pytest.mark.parametrize("text", ["", "\n# nothing\n", "def main(): pass", "SIZE = 3"])
-def test_a_script_that_does_nothing_has_tested_nothing(bench: Bench, edge: str, text: str) -> None:
+NOTHING = "it does nothing when it is run"
+MANY = "".join(f"def helper_{number}(x): return x\n" for number in range(30))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", NOTHING),
+        ("\n# nothing\n", NOTHING),
+        ("SIZE = 3", NOTHING),
+        ("def main(): pass", f"{NOTHING}: it only defines main"),
+        ("import json\ndef main(): json.dumps(1)", f"{NOTHING}: it only defines main"),
+        ("import json\nclass Net(json.JSONEncoder):\n    size = max(1, 2)", f"{NOTHING}: it only defines Net"),
+        (
+            "try:\n    import json\nexcept ImportError:\n    async def a(): pass\nelse:\n    def b(): pass",
+            f"{NOTHING}: it only defines a, b",
+        ),
+        (
+            "import sys\nsys.path.insert(0, '.')\n" + MANY,
+            f"{NOTHING}: it only defines helper_0, helper_1, helper_2, ...",
+        ),
+    ],
+)
+def test_a_script_that_does_nothing_has_tested_nothing(bench: Bench, edge: str, text: str, reason: str) -> None:
     row = bench.script(edge, text).row
-    assert (row["status"], row["reason"]) == ("empty", "it does nothing when it is run")
+    assert (row["status"], row["reason"]) == ("empty", reason)
+
+
+@pytest.mark.parametrize(
+    "text", ["import json", "import json\nSIZE = json.__name__", "import json\ndef main(): pass\nmain()"]
+)
+def test_a_script_that_imports_or_calls_something_does_something(bench: Bench, edge: str, text: str) -> None:
+    row = bench.script(edge, text).row
+    assert (row["status"], row["reason"]) == ("pass", None)
 
 
 def test_a_script_that_defines_tests_beside_what_it_does_is_remarked_on(bench: Bench, edge: str) -> None:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 NOTHING_COLLECTED = 5
 """Exit status of pytest, and of unittest since Python 3.12, where there were no tests."""
-FEW_NAMES = 20
-"""A script that has left more names in its module is not looked at for whether it does anything at all."""
 LOOKS_FOR_NAMES = frozenset({"globals", "locals", "vars", "dir", "getmembers", "inspect"})
 """Names of what finds the tests of a module to call them."""
 
@@ -53,26 +51,32 @@ def run(session: "HarnessSession") -> object:
 
 def _judge_tests(row: OpenRow, file: str, module: "ModuleType") -> None:
     """Say so where a script defines tests that running it doesn't run; where it does nothing else, it is empty."""
-    tests = _tests_in(vars(module))
-    if not tests and len(vars(module)) > len(vars(fresh_main(file))) + FEW_NAMES:
-        return
     import ast
 
-    from .script_parts import acts, imports, main_blocks, mentions, starts_tests
+    from .script_parts import acts, defined, imports, main_blocks, mentions, starts_tests
+
+    tests = _tests_in(vars(module))
 
     with open(file, "rb") as source:
         tree = ast.parse(source.read(), file)
     if not tests:
-        if not (acts(tree) or imports(tree) or main_blocks(tree)):
-            row.judge("empty", "it does nothing when it is run")
+        names = defined(tree)
+        if acts(tree) or main_blocks(tree) or (imports(tree) and not names):
+            return
+        only = ": it only defines " + _listed(names) if names else ""
+        row.judge("empty", "it does nothing when it is run" + only)
         return
     if starts_tests(tree) or mentions(tree, frozenset(tests) | LOOKS_FOR_NAMES):
         return
-    told = ", ".join(sorted(tests)[:3]) + (", ..." if len(tests) > 3 else "")
+    told = _listed(sorted(tests))
     if acts(tree) or main_blocks(tree):
         row.remarks.append(f"defines tests ({told}) that running it doesn't run: --runner pytest does")
     else:
         row.judge("empty", f"it only defines tests ({told}), and running it runs none: --runner pytest does")
+
+
+def _listed(names: "list[str]") -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def _tests_in(names: "dict[str, Any]") -> "list[str]":

@@ -6,6 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import List
 
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 SETTING_UP = frozenset({"sys", "os", "site", "warnings", "logging", "random", "matplotlib"})
 """Modules of which a call tests nothing, whatever it does."""
 SETTINGS = frozenset(
@@ -22,6 +23,11 @@ def main_blocks(tree: ast.Module) -> "List[ast.If]":
 def acts(tree: ast.Module) -> bool:
     """Return whether a module does more, when it is imported, than define, import, name constants and set up."""
     return any(not _is_inert(node) for node in tree.body if not _is_main_block(node))
+
+
+def defined(tree: ast.Module) -> "List[str]":
+    """Return the names of a module's functions and classes, those under `if` and `try` too."""
+    return [name for node in tree.body for name in _defined_in(node)]
 
 
 def imports(tree: ast.Module) -> bool:
@@ -42,6 +48,13 @@ def mentions(tree: ast.Module, names: "frozenset[str]") -> bool:
 def starts_tests(tree: ast.Module) -> bool:
     """Return whether a module calls a test runner, such as ``unittest.main``."""
     return any(isinstance(node, ast.Call) and _is_test_main(node) for node in ast.walk(tree))
+
+
+def _defined_in(node: ast.AST) -> "List[str]":
+    if isinstance(node, _DEFINITIONS):
+        return [node.name]
+    parts = ast.iter_child_nodes(node) if isinstance(node, (ast.If, ast.Try, ast.ExceptHandler)) else ()
+    return [name for part in parts for name in _defined_in(part)]
 
 
 def _defining_calls(node: ast.AST) -> "List[ast.Call]":
@@ -68,7 +81,7 @@ def _text(node: ast.expr) -> object:
 
 
 def _is_inert(node: ast.stmt) -> bool:
-    if isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Pass)):
+    if isinstance(node, (ast.Import, ast.ImportFrom, ast.Pass, *_DEFINITIONS)):
         return True
     if isinstance(node, ast.Delete) or _defines_by_name(node):
         return True
