@@ -22,6 +22,7 @@ from tf_tester.core.outcome.harness_events import (
     SessionEnded,
     SessionStarted,
 )
+from tf_tester.core.outcome.runner_output import why_it_ended
 from tf_tester.core.text.sizes import count_text
 from tf_tester.model.outcome import Outcome, TestRow, worst
 
@@ -32,6 +33,8 @@ EXIT_STATUS = "(exit status)"
 _NO_RESULT = "it was collected, and nothing says what became of it"
 _AFTER_THE_END = "the process told more of its tests after their end"
 _NOT_BEGUN = "it is said to have passed, and never to have begun"
+_LONGEST_WORDS = 300
+"""Characters of one line of a program's that are told."""
 _FAILED = frozenset({Outcome.FAIL, Outcome.ERROR, Outcome.CRASH})
 _MOST_WITHOUT_RESULT = 100
 """Tests that get a row for having no result; of more, their number is told."""
@@ -114,10 +117,20 @@ def begun(rows: Sequence[TestRow], events: Sequence[HarnessEvent]) -> tuple[Test
     )
 
 
-def agreed(rows: Sequence[TestRow], believed: Believable, exit_code: int | None, *, target: str) -> tuple[TestRow, ...]:
+def agreed(
+    rows: Sequence[TestRow],
+    believed: Believable,
+    exit_code: int | None,
+    *,
+    target: str,
+    runner: str = "",
+    stdout: str = "",
+    stderr: str = "",
+) -> tuple[TestRow, ...]:
     """Return the rows of a process that left by itself, one for each test, with an error for what contradicts.
 
-    `target`: names a row for what concerns no single test.
+    `target`: names a row for what concerns no single test; `runner`: who has ended with the status, where that may be
+    of plugins, and what was printed says why.
     """
     events = believed.events
     results = {row.id: row for row in rows}
@@ -129,9 +142,10 @@ def agreed(rows: Sequence[TestRow], believed: Believable, exit_code: int | None,
         results[name] = TestRow(name, Outcome.ERROR, reason=_NO_RESULT)
     others = len(without) - _MOST_WITHOUT_RESULT
     many = f"nothing says what became of {count_text(others, 'other test')} that it collected" if others > 0 else ""
-    if trouble := _trouble(tuple(results.values()), events, exit_code) or believed.besides or many:
+    said = _about_status(exit_code, runner, f"{stdout}\n{stderr}") if exit_code else ""
+    if trouble := _trouble(tuple(results.values()), events, exit_code, said) or believed.besides or many:
         name = target if target in results else f"{target}::{EXIT_STATUS}"
-        results[name] = TestRow(name, Outcome.ERROR, reason=trouble, exit_code=exit_code)
+        results[name] = TestRow(name, Outcome.ERROR, reason=trouble, exit_code=exit_code, stdout=stdout, stderr=stderr)
     return tuple(results.values())
 
 
@@ -147,8 +161,8 @@ def _worst_of(rows: Sequence[TestRow]) -> TestRow:
     return replace(row, outcome=Outcome.ERROR, reason=said)
 
 
-def _trouble(rows: Sequence[TestRow], events: Sequence[HarnessEvent], exit_code: int | None) -> str:
-    """Return what contradicts in the process as a whole; empty: nothing."""
+def _trouble(rows: Sequence[TestRow], events: Sequence[HarnessEvent], exit_code: int | None, said: str) -> str:
+    """Return what contradicts in the process as a whole; empty: nothing. `said`: of a status that is a failure's."""
     for kind, what in ((SessionStarted, "beginning"), (SessionEnded, "end")):
         if (count := sum(isinstance(event, kind) for event in events)) != 1:
             return f"the process told {count} events of its {what}"
@@ -159,4 +173,11 @@ def _trouble(rows: Sequence[TestRow], events: Sequence[HarnessEvent], exit_code:
         return ""
     if exit_code == NOTHING_COLLECTED and Outcome.PASS not in outcomes:
         return ""
-    return f"the process left with exit status {exit_code}, though no test is said to have failed"
+    return said
+
+
+def _about_status(exit_code: int | None, runner: str, printed: str) -> str:
+    if runner != "pytest":
+        return f"the process left with exit status {exit_code}, though no test is said to have failed"
+    said = why_it_ended(printed)[:_LONGEST_WORDS]
+    return f"pytest ended with status {exit_code}, though no test failed" + (f": {said}" if said else "")

@@ -44,15 +44,15 @@ def judge_harness(
     stdout: str,
     stderr: str,
     targets: Collection[str] = (),
-    is_script: bool = False,
+    runner: str = "",
 ) -> tuple[TestRow, ...]:
-    """Return the rows of a run under the harness. `target` names the row where no test was reached.
+    """Return the rows of a run under the harness. `target` names the row where no test was reached, `runner` who ran.
 
     `stdout` and `stderr` are the process's own (already bounded); a script's row gets them, and so does the
     row of a test during which the process died. `targets`: all that was given, of which each may be a script that is a
-    test itself. `is_script`: the one target is the one test.
+    test itself.
     """
-    believed = believable(events, targets={target, *targets}, is_script=is_script)
+    believed = believable(events, targets={target, *targets}, is_script=runner == "script")
     events = believed.events
     rows = begun(one_of_each([_row(event, stderr) for event in events if isinstance(event, RowFinished)]), events)
     last = next((event for event in reversed(events) if isinstance(event, SessionEnded)), None)
@@ -63,7 +63,7 @@ def judge_harness(
     elif death is None and last is not None and _differs(last.exit_code, end.code):
         death = Outcome.CRASH, f"its shutdown changed the exit status from {last.exit_code} to {end.code}"
     if death is None:
-        return agreed(rows, believed, end.code, target=target)
+        return agreed(rows, believed, end.code, target=target, runner=runner, stdout=stdout, stderr=stderr)
     outcome, reason = death
     named = unfinished or target
     if last is not None:

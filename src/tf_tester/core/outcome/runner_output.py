@@ -11,6 +11,11 @@ _PROGRESS = r"(?:\S+\.\w+ )?[.,\-uFfsxXER]+\s*\[ *\d+%\]|[.,usx]*\.[.,usx]*|[.us
 _OF_THE_SESSION = (
     r"plugins: .*|platform \w+ -- Python .*|bringing up nodes\.\.\.|\d+ workers? \[\d+ items?\]|created: .* workers?"
 )
+_COLOUR = r"\x1b\[[0-9;]*m"
+_ERROR = r"(?:ERROR|FAIL(?:ED|URE)?)\b"
+_COMPLAINS = (
+    r"(?i)\b(?:fail\w*|errors?|unused|exceed\w*|below|less than|under|not reached|regress\w*|maximum|too many)\b"
+)
 _SUBTESTS = r", \d+ subtests passed"
 
 
@@ -39,6 +44,24 @@ def first_failure(text: str) -> str:
     """
     found = re.search(r"(?m)^(?:FAILED|ERROR) \S+\.py\b.*$", text)
     return found[0].strip() if found is not None else ""
+
+
+def why_it_ended(text: str) -> str:
+    """Return the line in which pytest or a plugin of it says why it ends with another status than its tests; it is a
+    guess where none begins as an error does. Empty: nothing but progress was printed.
+
+    >>> why_it_ended("..  [100%]\\nERROR: Coverage failure: total of 50 is less than fail-under=80\\n2 passed in 0.1s")
+    'Coverage failure: total of 50 is less than fail-under=80'
+    >>> why_it_ended("1 snapshot unused.\\nRe-run pytest with --snapshot-update.\\n== 2 passed in 0.10s ==")
+    '1 snapshot unused.'
+    """
+    told = [re.sub(_COLOUR, "", line).strip() for line in text.splitlines()]
+    told = [
+        line for line in told if without_progress(line).strip("=-_ ") and not re.match(f"{_PYTEST}|-- Docs: ", line)
+    ]
+    errors = [line for line in told if re.match(_ERROR, line)]
+    others = [line for line in told if re.search(_COMPLAINS, line)] or told[-1:]
+    return re.sub(rf"^{_ERROR}:? *", "", (errors or others or [""])[0])
 
 
 def without_progress(line: str) -> str:

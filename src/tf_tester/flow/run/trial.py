@@ -462,7 +462,7 @@ def _run_harness(stage: _Stage, job: TrialJob, place: Path) -> TrialResult:
             stdout=out,
             stderr=err,
             targets=[os.path.relpath(one, root) for one in (*job.targets, *job.or_scripts)],
-            is_script=job.runner is Runner.SCRIPT,
+            runner=str(job.runner),
         )
         # The process's own figure where it told one: the system's starts at what its parent held (ru_maxrss).
         figures = [row.peak_rss_kib for row in rows if row.peak_rss_kib]

@@ -269,6 +269,40 @@ def test_what_contradicts_is_an_error(written: list[dict[str, Any]], code: int, 
     assert (found.get("a", found[row])[0] is Outcome.PASS) == (row != "a" and ended("a") in written)
 
 
+COVERAGE = """\
+..                                                                       [100%]
+ERROR: Coverage failure: total of 50 is less than fail-under=80
+
+=============== tests coverage ===============
+TOTAL        4      2    50%
+FAIL Required test coverage of 80% not reached. Total coverage: 50.00%
+2 passed in 0.03s
+"""
+MAXIMUM = "..  [100%]\n-- Docs: https://docs.pytest.org/\nTests pass, but maximum allowed warnings exceeded: 2 > 1\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "stdout", "said"),
+    [
+        (1, COVERAGE, ": Coverage failure: total of 50 is less than fail-under=80"),
+        (
+            1,
+            "\x1b[31mFAIL Required test coverage of 80% not reached\x1b[0m\n",
+            ": Required test coverage of 80% not reached",
+        ),
+        (6, MAXIMUM, ": Tests pass, but maximum allowed warnings exceeded: 2 > 1"),
+        (3, "..  [100%]\nthe budget is spent\n2 passed in 0.01s\n", ": the budget is spent"),
+        (3, "..  [100%]\n2 passed in 0.01s\n", ""),
+    ],
+)
+def test_why_pytest_ends_with_another_status_than_its_tests_is_quoted(code: int, stdout: str, said: str) -> None:
+    events = read(START, started("a"), ended("a"), end(code))
+    rows = judge_harness(events, left(code), target="t", stdout=stdout, stderr="", runner="pytest")
+    assert [(row.id, row.outcome) for row in rows] == [("a", Outcome.PASS), ("t::(exit status)", Outcome.ERROR)]
+    assert rows[1].reason == f"pytest ended with status {code}, though no test failed{said}"
+    assert rows[1].stdout == stdout
+
+
 def test_what_is_told_after_the_end_is_an_error() -> None:
     said = [START, started("a"), ended("a"), end(0), started("b"), ended("b")]
     assert "more of its tests after their end" in judged(said, left())["test_toy.py::(exit status)"][1]
@@ -305,7 +339,7 @@ def test_a_test_that_was_not_collected_has_no_result_and_its_process_is_no_good(
 def test_a_script_is_one_test_whatever_it_tells_of_others() -> None:
     ghosts = [event for number in range(9) for event in (started(f"{number}" * 200), ended(f"{number}" * 200))]
     said = [START, started("t.py"), collected("x"), *ghosts, ended("t.py"), end(0)]
-    rows = judge_harness(read(*said), left(0), target="t.py", stdout="", stderr="", is_script=True)
+    rows = judge_harness(read(*said), left(0), target="t.py", stdout="", stderr="", runner="script")
     assert [(row.id, row.outcome) for row in rows] == [("t.py", Outcome.ERROR)]
     assert rows[0].reason.startswith("the process told of 10 tests that it can't have run: x, 0000")
     assert rows[0].reason.endswith(" and 7 others")
