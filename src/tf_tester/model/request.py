@@ -92,10 +92,12 @@ class Trial(Struct, frozen=True):
     """The SHA-256 that a project's file may have, by canonical name."""
     direct: tuple[DirectReference, ...] = ()
     """Besides `requirements`: what is named by its address."""
+    given: tuple[str, ...] = ()
+    """Flags that decide what is installed and where it comes from, for whoever is to have the same once more."""
     pre: bool = False
     """Whether pre-releases will do of what is installed besides the package under test."""
     places: tuple[tuple[str, str], ...] = ()
-    """Requirements that stand in files, each with its place, such as `r.txt:3`."""
+    """Requirements that stand in files and groups, each with its place, such as `r.txt:3`."""
     files: tuple[Path, ...] = ()
     """These files, absolute."""
     project: Path | None = None

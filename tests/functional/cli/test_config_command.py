@@ -1,6 +1,7 @@
 """`tf-tester config`, and flags made from the table."""
 
 import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,17 +11,25 @@ from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
 from tf_tester.cli.common import running
+from tf_tester.cli.common import selection as selection_module
 from tf_tester.cli.common.options import options, settings_from
+from tf_tester.cli.common.packages import with_indexes
 from tf_tester.cli.common.settings import project_file, read_settings
 from tf_tester.cli.explain.bisect import command as bisect
 from tf_tester.cli.explain.blame import command as blame
 from tf_tester.cli.explain.diff import command as diff
 from tf_tester.cli.host import config
 from tf_tester.cli.run import test as test_module
+from tf_tester.cli.run.shell import command as shell
 from tf_tester.cli.supply.download import command as download
 from tf_tester.cli.supply.lock import command as lock
-from tf_tester.core.config.settings import TABLE, ResolvedSettings
+from tf_tester.core.config.settings import BY_NAME, TABLE, ResolvedSettings
+from tf_tester.core.outcome.report import RunReport
+from tf_tester.core.verdict.advice import shell_command
 from tf_tester.errors import ConfigError, UsageError
+from tf_tester.flow.run.started import asked
+from tf_tester.model.cell import Cell
+from tf_tester.model.request import Selection, Trial
 
 
 @pytest.fixture
@@ -287,3 +296,66 @@ def test_nobody_gives_tests_the_whole_system(project: Path, place: str, option: 
     with pytest.raises(UsageError, match="is the whole system") as caught:
         running.tests_of(settings, targets, ())
     assert str(caught.value).startswith(f"--{option} " if option else ("/", str(project)))
+
+
+# What decides a cell's environment, as somebody may give it. Of `test`, too, the shell has all of these.
+ENVIRONMENT = {
+    "pre": ["--pre"],
+    "yanked": ["--yanked"],
+    "install-python": ["--install-python"],
+    "grace": ["--grace", "2d"],
+    "allow-build": ["--allow-build", "wrapt", "--allow-build", "absl-py"],
+    "build-network": ["--build-network"],
+    "with": ["--with", "numpy<2", "--with", "six @ https://host/six-1.16.0-py2.py3-none-any.whl"],
+    "requirements": ["-r", "r.txt"],
+    "project": ["--project", "own[test]"],
+    "group": ["--group", "dev"],
+    "mirror": ["--mirror", "tuna", "--mirror", "ustc"],
+    "trust": ["--trust", "tuna"],
+    "index-url": ["--index-url", "https://host/simple"],
+    "extra-index-url": ["--extra-index-url", "https://host/own", "--extra-index-url", "https://host/other"],
+    "find-links": ["-f", "wheels"],
+    "attestations": ["--attestations", "off"],
+    "store": ["--store", "s"],
+    "offline": ["--offline"],
+    "package": ["--package", "toy"],
+    "python": ["--python", "3.10"],
+    "resolve": ["--resolve", "latest"],
+}
+OF_NO_ENVIRONMENT = {"keep", "color", "refresh"}
+
+
+def test_each_option_of_the_shell_is_repeated_by_what_is_advised_or_decides_nothing() -> None:
+    names = {param.name for param in shell.params} & {setting.field for setting in TABLE}
+    assert names == {BY_NAME[name].field for name in (*ENVIRONMENT, *OF_NO_ENVIRONMENT)}
+
+
+@pytest.mark.parametrize("name", ENVIRONMENT)
+def test_the_shell_that_is_advised_makes_the_environment_of_the_run(project: Path, name: str) -> None:
+    """The command is read by the shell's own parser, and selects and requires the same, from the same places."""
+    (project / "r.txt").write_text("h5py==3.1.0\n")
+    (project / "wheels").mkdir()
+    (project / "own").mkdir()
+    table = "[project]\nname = 'own'\nversion = '1'\n[dependency-groups]\ndev = ['attrs']\n"
+    for folder in (project, project / "own"):
+        (folder / "pyproject.toml").write_text(table)
+    (project / "check.py").write_text("import toy\n")
+    plain = request_of(test_module.command, ["check.py", "--versions", "1.0"])
+    wanted = request_of(test_module.command, ["check.py", "--versions", "1.0", *ENVIRONMENT[name]])
+    assert wanted != plain
+    selection, trial, _ = wanted
+    cell = Cell.of(selection.package, "1.0", "3.10", selection.resolution)
+    record = RunReport(cells=(cell,), request=asked(selection, trial))
+    words = shlex.split(shell_command(cell, record, "tensorflow"))
+    assert words[:3] == ["tf-tester", "shell", "1.0"]
+    assert request_of(shell, words[2:]) == wanted
+
+
+def request_of(command: click.Command, words: list[str]) -> tuple[Selection, Trial, dict[str, object]]:
+    """What a command line selects, requires and takes its files from."""
+    with command.make_context(command.name, words) as context:
+        settings = with_indexes(settings_from(context.params).settings)
+        trial = running.trial_of(settings, (), ())
+        sources = {name: getattr(settings, BY_NAME[name].field) for name in selection_module.FETCHING}
+        sources["build-network"] = settings.build_network
+        return selection_module.selection_of(settings, versions="1.0"), trial, sources

@@ -487,12 +487,12 @@ def test_a_version_without_a_test_that_fails_elsewhere_did_not_run_it() -> None:
     assert "from 2.8.0 on; not run with 2.4.0" in text
 
 
-def test_the_shell_that_is_advised_has_what_may_be_built_and_the_groups() -> None:
+def test_the_shell_that_is_advised_has_the_flags_and_the_groups() -> None:
     events = run({V28: result(V28, FAIL, TestRow("a", FAIL, exception=PROTOBUF))})
     assert isinstance(events[0], RunStarted)
-    request = {"selection": {"allow_build": ["wrapt"]}, "trial": {"groups": ["test"]}}
+    request = {"trial": {"groups": ["test"], "given": ["--grace", "2d", "--allow-build", "wrapt"]}}
     asked = msgspec.structs.replace(events[0], request=request)
-    assert "Next: tf-tester shell 2.8.0 --group test --allow-build wrapt" in shown([asked, *events[1:]])
+    assert "Next: tf-tester shell 2.8.0 --grace 2d --allow-build wrapt --group test" in shown([asked, *events[1:]])
 
 
 def test_the_shell_that_is_advised_has_the_python_that_was_asked_for() -> None:

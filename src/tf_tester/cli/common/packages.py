@@ -128,7 +128,7 @@ def with_packages(trial: Trial, settings: Settings) -> Trial:
         test_tools=tuple(text for text in of_groups if is_test_tool(text)),
         direct=tuple(dict.fromkeys((*(one for one in placed if one.name != package), *found.direct))),
         pre=found.pre,
-        places=found.places,
+        places=(*found.places, *((text, f"the group {' and '.join(settings.group)}") for text in of_groups)),
         files=tuple(file.absolute() for file in settings.requirements),
         constraints=found.constraints,
         hashes=tuple(found.hashes.items()),

@@ -13,9 +13,11 @@ import click
 from msgspec.structs import replace
 
 from tf_tester.cli.common.help import GroupedCommand
+from tf_tester.cli.common.options import settings_from
 from tf_tester.cli.common.output import say
 from tf_tester.cli.common.packages import with_packages
-from tf_tester.core.config.settings import Settings
+from tf_tester.cli.common.selection import FETCHING, RESOLVING
+from tf_tester.core.config.settings import Settings, flags_again
 from tf_tester.core.text.sizes import count_text
 from tf_tester.errors import UsageError
 from tf_tester.given_files import is_whole_system
@@ -50,6 +52,14 @@ RUNNING = (
 )
 """Settings that say what runs in a cell, and how."""
 
+
+AGAIN = (
+    "pre",
+    "yanked",
+    *(name for name in RESOLVING if name not in ("python", "resolve")),
+    *(name for name in FETCHING if name != "refresh"),
+)
+"""Settings that `shell` needs again for an environment; of the others its cell, and what is required, tell."""
 
 _PYTESTS_OWN = r"-p(?:no:.*|[a-z_]+(?:\.[a-z_]+)+)|-r[aAfFeExXsSpPwN]+"
 """What is clearly meant for pytest, though `-p` and `-r` are options of ours, too."""
@@ -98,6 +108,7 @@ def trial_of(settings: Settings, targets: tuple[Path, ...], rest: tuple[str, ...
         if path.exists() and not (path.is_file() or path.is_dir()):  # its content is in the key of a result
             raise UsageError(f"--data {path} is neither a file nor a folder.", hint="Name what tests are to read.")
     passed = tuple(name for name, value in settings.env.items() if value is None)
+    context = click.get_current_context(silent=True)
     trial = Trial(
         targets=tuple(Path(os.path.abspath(target)) for target in targets),  # noqa: PTH100 - links keep their names
         command=rest if is_command else (),
@@ -106,6 +117,7 @@ def trial_of(settings: Settings, targets: tuple[Path, ...], rest: tuple[str, ...
         cwd=Path.cwd(),
         env=tuple((name, value) for name, value in settings.env.items() if value is not None),
         passed=passed,
+        given=flags_again(settings_from(context.params), AGAIN) if context is not None else (),
         remarks=tuple(f"--env {name} passes nothing on: it isn't set" for name in passed if name not in os.environ),
         pythonpath=settings.pythonpath,
         writable=settings.writable,

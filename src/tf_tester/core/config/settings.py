@@ -269,6 +269,29 @@ def plain(settings: Settings, setting: Setting) -> Any:
     return _plain(getattr(settings, setting.field), setting)
 
 
+def flags_again(resolved: ResolvedSettings, names: Iterable[str]) -> tuple[str, ...]:
+    """Return the flags that give some settings once more, of those that flags gave, without credentials.
+
+    What files and variables say holds for the next command anyway.
+    """
+    return tuple(
+        word
+        for setting in map(BY_NAME.__getitem__, names)
+        if resolved.origins[setting.name].startswith("flag ")
+        for word in _flag_words(setting, plain(resolved.settings, setting))
+    )
+
+
+def _flag_words(setting: Setting, value: Any) -> tuple[str, ...]:
+    match value:
+        case bool():
+            return (setting.flag if value else f"--no-{setting.name}",)
+        case list():
+            return tuple(word for part in value for word in (setting.flag, str(part)))
+        case _:
+            return setting.flag, str(value)
+
+
 def limits(settings: Settings, *, memory: int | None) -> Limits:
     """Return the limits of a cell.
 

@@ -82,7 +82,7 @@ def _pythons(report: RunReport) -> Iterator[Advice]:
 
 
 def shell_command(cell: Cell, report: RunReport, default_package: str = "") -> str:
-    """Return the command that opens a cell's environment; empty where it was made of a lock that isn't known here."""
+    """Return the command that opens a cell's environment; empty where no command makes the same one."""
     words = ["tf-tester", "shell", _quoted(cell.version)]
     if cell.package != default_package:
         words += ["--package", _quoted(cell.package)]
@@ -92,15 +92,14 @@ def shell_command(cell: Cell, report: RunReport, default_package: str = "") -> s
     if trial.get("project"):
         extras = ",".join(map(str, trial.get("extras") or ()))
         words += ["--project", _quoted(f"{trial['project']}[{extras}]" if extras else str(trial["project"]))]
+    words += [_quoted(str(word)) for word in trial.get("given") or ()]
     if locks := report.request.get("locks"):
         return " ".join([*words, *(f"--locked {_quoted(str(lock))}" for lock in locks)])
-    if cell.resolution is Resolution.LOCK:
+    if cell.resolution is Resolution.LOCK or _has_newer(cell, report):
         return ""
     if cell.resolution is not Resolution.ERA:
         words += ["--resolve", str(cell.resolution)]
     words += [f"--group {_quoted(str(group))}" for group in trial.get("groups") or ()]
-    selection = report.request.get("selection") or {}
-    words += [f"--allow-build {_quoted(str(name))}" for name in sorted(selection.get("allow_build") or ())]
     listed = trial.get("listed") or ()
     words += [f"--requirements {_quoted(str(file))}" for file in trial.get("files") or ()]
     besides = (one.text for one in cell.besides)
@@ -108,6 +107,15 @@ def shell_command(cell: Cell, report: RunReport, default_package: str = "") -> s
         if requirement not in listed:
             words += ["--with", _quoted(str(requirement))]
     return " ".join(words)
+
+
+def _has_newer(cell: Cell, report: RunReport) -> bool:
+    """Return whether a search has put a dependency into a cell that is newer than its era, which no command does."""
+    lock, names = report.locks.get(cell.name), {one.name for one in cell.besides}
+    if lock is None or lock.cutoff is None:
+        return False
+    times = (pin.upload_time for pin in lock.pins if pin.name in names)
+    return any(time is not None and time > lock.cutoff for time in times)
 
 
 def _pythons_were_chosen(report: RunReport, cell: Cell) -> bool:

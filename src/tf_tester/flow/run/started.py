@@ -10,6 +10,7 @@ from tf_tester.flow.prepare.services import Execution, Services
 from tf_tester.flow.run.plan import RunPlan
 from tf_tester.model.events import RunStarted
 from tf_tester.model.host.abilities import IsolationKind
+from tf_tester.model.request import Selection, Trial
 
 _SECRET = re.compile("token|secret|passw|key|credential|auth", re.IGNORECASE)
 
@@ -21,12 +22,7 @@ def run_started(plan: RunPlan, services: Services, remarks: tuple[str, ...] = ()
         "isolation": services.execution.sandbox.name,
         "network": services.execution.network,
         "limits": asdict(services.execution.limits),
-        "selection": asdict(plan.selection),
-        "trial": asdict(replace(plan.trial, env=_without_secrets(plan.trial.env), direct=(), places=()))
-        | {
-            "direct": [replace(one, url=without_secrets(one.url)).text for one in plan.trial.direct],
-            "listed": [text for text, _ in plan.trial.places],
-        },
+        **asked(plan.selection, plan.trial),
         **({"grid": asdict(plan.grid)} if plan.grid is not None else {}),
         "locks": [file.absolute() for file in plan.locks],
     }
@@ -40,6 +36,14 @@ def run_started(plan: RunPlan, services: Services, remarks: tuple[str, ...] = ()
         (*plan.remarks, *plan.trial.remarks, *_about_isolation(services.execution), *remarks),
         services.provisioning.interpreters.platform().label,
     )
+
+
+def asked(selection: Selection, trial: Trial) -> dict[str, Any]:
+    """Return what was selected, and what runs, as the record has it: of built-in types, without secrets."""
+    told = asdict(replace(trial, env=_without_secrets(trial.env), direct=(), places=()))
+    told["direct"] = [replace(one, url=without_secrets(one.url)).text for one in trial.direct]
+    told["listed"] = [text for text, _ in trial.places]
+    return {"selection": _plain(asdict(selection)), "trial": _plain(told)}
 
 
 def _about_isolation(execution: Execution) -> tuple[str, ...]:

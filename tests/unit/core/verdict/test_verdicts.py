@@ -1,5 +1,7 @@
 """What the cells of a run say of a failure, of output that drifts, and of warnings that came true."""
 
+from datetime import UTC, datetime, timedelta
+
 import msgspec.structs
 import pytest
 
@@ -381,6 +383,11 @@ def test_the_shell_that_is_advised_opens_the_cells_own_environment() -> None:
     pinned = report({cell("1.0").beside([CellRequirement("numpy", "1.24.0")]): FAIL})
     commands = [one.command for one in advice(pinned) if one.command]
     assert commands == ["tf-tester shell 1.0 --package toy --with numpy==1.24.0"]
+    era = datetime(2022, 1, 1, tzinfo=UTC)
+    pin = Pin("numpy", "1.24.0", "numpy.whl", "0" * 64, None, "", upload_time=era + timedelta(days=300))
+    lock = Lock("3.10.1", Resolution.ERA, era, (pin,))
+    newer = msgspec.structs.replace(pinned, locks={one.name: lock for one in pinned.cells})
+    assert not [one for one in advice(newer) if one.command], "what is asked for by --with is of the era"
 
 
 def test_where_nothing_was_tested_no_other_cell_tells_why() -> None:
