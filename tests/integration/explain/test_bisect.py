@@ -162,3 +162,21 @@ def test_a_package_without_a_python_is_not_held(line: User, index: Simulator) ->
     run = line.run("bisect", "check.py", *words)
     assert run.code == 3
     assert "gear 1.0 could not run: " in run.err
+
+
+def test_a_test_that_there_is_none_of_is_refused_before_anything_is_fetched(line: User, with_pytest: None) -> None:
+    line.write("test_it.py", "import toy\ndef test_old(): assert toy.old\n")
+    for words in (("bisect", "--good", "3.0", "--bad", "3.11"), ("test", "--versions", "3.0")):
+        run = line.run(words[0], "test_it.py::test_odl", *words[1:])
+        assert run.code == 2
+        assert run.err == "tf-tester: error: test_it.py has no test test_odl.\nDid you mean test_it.py::test_old?\n"
+    assert not [*(line.store / "blobs").rglob("*.whl")]
+    assert not [*(line.store / "runs").iterdir()]
+
+
+def test_what_pytest_refuses_is_refused_at_the_first_end(line: User, with_pytest: None) -> None:
+    line.write("test_it.py", "import toy\nglobals().update(test_old=lambda: toy.old)\n")
+    run = line.run("bisect", "test_it.py::test_odl", "--good", "3.0", "--bad", "3.11")
+    assert run.code == 2
+    assert "pytest could not begin: not found" in run.err
+    assert "3.11 py" not in run.err

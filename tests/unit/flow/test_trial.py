@@ -124,6 +124,15 @@ def test_a_file_that_may_be_a_script_may_be_one_with_arguments(files: Path, argu
     assert job == TrialJob(Runner.PYTEST, (files / "test_a.py",), (files / "test_a.py",))
 
 
+@pytest.mark.parametrize("runner", ["auto", "pytest"])
+def test_a_test_that_the_file_does_not_have_is_refused_with_those_that_are_near(files: Path, runner: str) -> None:
+    with pytest.raises(UsageError, match=r"test_a\.py has no test test_ti\.") as caught:
+        jobs_of(Trial(targets=(files / "test_a.py::test_ti",), runner=runner))
+    assert caught.value.hint == "Did you mean test_a.py::test_it?"
+    (files / "pytest.ini").write_text("[pytest]\naddopts = --doctest-modules\n")
+    assert jobs(files, "test_a.py::test_ti") == [("pytest", "test_a.py::test_ti")], "a doctest may be called so"
+
+
 def test_what_only_tells_something_runs_no_tests(files: Path) -> None:
     with pytest.raises(UsageError, match="With --collect-only, pytest runs no tests"):
         jobs_of(Trial(targets=(files / "test_a.py",), arguments=("-q", "--collect-only")))

@@ -21,13 +21,15 @@ class PytestSettings(Struct, frozen=True):
     python_files: tuple[str, ...] = ()
     minversion: str = ""
     """The oldest pytest that does."""
+    addopts: tuple[str, ...] = ()
+    """Arguments that are always given."""
 
 
 def settings_in(name: str, text: str) -> PytestSettings | None:
     """Return the settings for pytest in one file, or None where it has none, or can't be read.
 
     >>> settings_in("setup.cfg", "[tool:pytest]\\npython_files = check_*.py *_spec.py")
-    PytestSettings(python_files=('check_*.py', '*_spec.py'), minversion='')
+    PytestSettings(python_files=('check_*.py', '*_spec.py'), minversion='', addopts=())
     >>> settings_in("tox.ini", "[tox]\\nenvlist = py") is None
     True
     """
@@ -36,7 +38,8 @@ def settings_in(name: str, text: str) -> PytestSettings | None:
         return None
     oldest = table.get("minversion")
     is_version = isinstance(oldest, str) and re.fullmatch(r"[0-9]+(\.[0-9]+)*", oldest.strip()) is not None
-    return PytestSettings(_words(table.get("python_files")), str(oldest).strip() if is_version else "")
+    minversion = str(oldest).strip() if is_version else ""
+    return PytestSettings(_words(table.get("python_files")), minversion, _words(table.get("addopts")))
 
 
 def _toml_table(name: str, text: str) -> Mapping[str, Any] | None:

@@ -3,7 +3,7 @@
 import ast
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from fnmatch import fnmatch
 
@@ -76,6 +76,15 @@ def means_pytest(arguments: Sequence[str]) -> bool:
     return any(argument.partition("=")[0] in _PYTEST_ARGUMENTS for argument in arguments)
 
 
+def has_doctests(arguments: Sequence[str]) -> bool:
+    """Return whether pytest looks for doctests in modules, too, with these.
+
+    >>> has_doctests(["-q", "--doctest-modules"]), has_doctests(["-q"])
+    (True, False)
+    """
+    return any(argument.startswith("--doctest-m") for argument in arguments)
+
+
 def picks_tests(arguments: Sequence[str]) -> bool:
     """Return whether pytest runs only some of the tests with these, or not all of them where one fails.
 
@@ -144,3 +153,108 @@ def _has_test_methods(node: ast.ClassDef) -> bool:
     return any(
         isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef) and part.name.startswith("test") for part in node.body
     )
+
+
+_PREPARES = frozenset({"sys", "os", "warnings", "logging", "pytest", "matplotlib", "random"})
+"""Modules of which a call in a file makes no test."""
+_ADDS_NAMES = frozenset({"globals", "vars", "locals", "setattr", "exec", "eval", "modules"})
+_OF_UNITTEST = frozenset({"object", "TestCase", "IsolatedAsyncioTestCase"})
+"""Bases that bring no tests."""
+
+
+def near_tests(source: str, name: str) -> tuple[str, ...] | None:
+    """Return the tests of a file that are called nearly so, where it has none of that name; None: it may have.
+
+    `name`: what stands behind `FILE::`. What code makes of names when it is imported can't be told from its text.
+
+    >>> near_tests("class TestIt:\\n    def test_add(self): pass", "TestIt::test_ad[1]")
+    ('TestIt::test_add',)
+    >>> near_tests("from checks import *", "test_add") is None, near_tests("def test_add(): pass", "test_add") is None
+    (True, True)
+    """
+    from difflib import get_close_matches
+
+    parts = name.partition("[")[0].split("::")
+    # Plugins have names of their own for what they check: `FILE::BLACK`.
+    if not re.fullmatch(r"[Tt]est\w*", parts[-1]) or not all(map(str.isidentifier, parts)):
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(source)
+        if not _lacks(tree, tree.body, parts):
+            return None
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    return tuple(get_close_matches("::".join(parts), list(_named_tests(tree.body)), n=3))
+
+
+def _lacks(tree: ast.Module, body: Sequence[ast.stmt], parts: Sequence[str]) -> bool:
+    """Return whether it is certain that neither the module nor a class in it has what the first name says."""
+    name, *inside = parts
+    nodes = list(_outside_functions(body))
+    if body is tree.body and any(map(_may_add_names, nodes)):
+        return False
+    if any(isinstance(node, ast.Call) and not _only_prepares(node) for node in _called(body)):
+        return False
+    made = [node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)]
+    if any(node.decorator_list and name.startswith(node.name) for node in made):
+        return False  # `@parameterized.expand` makes `test_add_0` of `test_add`
+    stored = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    imported = {
+        (alias.asname or alias.name).partition(".")[0]
+        for node in nodes
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    found = [node for node in made if node.name == name]
+    if not found or not inside:
+        return not found and name not in stored | imported
+    return all(isinstance(node, ast.ClassDef) and _class_lacks(tree, node, inside) for node in found)
+
+
+def _class_lacks(tree: ast.Module, node: ast.ClassDef, parts: Sequence[str]) -> bool:
+    if node.decorator_list or node.keywords or not _lacks(tree, node.body, parts):
+        return False
+    for base in node.bases:
+        text = ast.unparse(base).rpartition(".")[2]
+        same = [one for one in tree.body if isinstance(one, ast.ClassDef) and one.name == text and one is not node]
+        if text not in _OF_UNITTEST and not (same and all(_class_lacks(tree, one, parts) for one in same)):
+            return False
+    return True
+
+
+def _outside_functions(body: Sequence[ast.AST]) -> Iterator[ast.AST]:
+    """Yield the parts of statements, but what stands in functions and classes, and their names for themselves."""
+    for node in body:
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            yield from _outside_functions(list(ast.iter_child_nodes(node)))
+
+
+def _called(body: Sequence[ast.stmt]) -> Iterator[ast.AST]:
+    """Yield the calls that are statements of their own: what they are for, they do to something else."""
+    for node in _outside_functions(body):
+        if isinstance(node, ast.Expr):
+            yield node.value
+
+
+def _only_prepares(call: ast.Call) -> bool:
+    return ast.unparse(call.func).partition(".")[0] in _PREPARES
+
+
+def _may_add_names(node: ast.AST) -> bool:
+    if isinstance(node, ast.ImportFrom):
+        return any(alias.name == "*" for alias in node.names)
+    if isinstance(node, ast.Attribute):
+        return node.attr in _ADDS_NAMES or isinstance(node.ctx, ast.Store)
+    return isinstance(node, ast.Name) and node.id in _ADDS_NAMES
+
+
+def _named_tests(body: Sequence[ast.AST], before: str = "") -> Iterator[str]:
+    for node in _outside_functions(body):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test"):
+            yield before + node.name
+        elif isinstance(node, ast.ClassDef):
+            yield before + node.name
+            yield from _named_tests(node.body, f"{before}{node.name}::")

@@ -8,11 +8,12 @@ from msgspec import Struct
 
 from tf_tester.core.outcome.failures import differences
 from tf_tester.core.outcome.report import RunReport
+from tf_tester.core.verdict.bisect import was_refused
 from tf_tester.core.verdict.missing import lacking
 from tf_tester.core.verdict.verdicts import finding
 from tf_tester.model.cell import Cell
 from tf_tester.model.lock import Resolution
-from tf_tester.model.outcome import CellResult, Outcome
+from tf_tester.model.outcome import Outcome
 
 _COMMAND = re.compile(r"`((?:uv python install|tf-tester) [\w .@+=-]+)`")
 """Commands in a hint; others are not repeated as advice, wherever a hint may come from."""
@@ -46,7 +47,7 @@ def _advice(report: RunReport, default_package: str) -> Iterator[Advice]:
     for sentence in lacking(report):
         yield Advice("", sentence)
     failed = [cell for cell in report.cells if report.result(cell).outcome.is_failure_of_the_test]
-    looked_into = [cell for cell in failed if not _was_refused(report.result(cell))]
+    looked_into = [cell for cell in failed if not was_refused(report.result(cell))]
     if looked_into and (command := shell_command(looked_into[0], report, default_package)):
         yield Advice(command, "look around in that environment")
     kinds = [one for one in differences(report)[0] if one.row is None or not one.row.could_not_begin]
@@ -57,11 +58,6 @@ def _advice(report: RunReport, default_package: str) -> Iterator[Advice]:
         package = report.cells[0].package
         name = "" if package == default_package else f" {_quoted(package)}"
         yield Advice(f"tf-tester versions{name}", "which versions have wheels for which Python")
-
-
-def _was_refused(result: CellResult) -> bool:
-    """Return whether pytest refused what it was given: the environment can't be to blame."""
-    return bool(result.tests) and all(row.could_not_begin for row in result.tests)
 
 
 def _was_offline(report: RunReport) -> bool:

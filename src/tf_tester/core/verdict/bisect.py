@@ -132,13 +132,18 @@ def mark_of(result: CellResult, failures: Sequence[str], test: str) -> Mark:
     """
     of_test = {row.outcome for row in rows_of(result, test)} if test else set()
     outcomes = of_test or {result.outcome}
-    if Outcome.EMPTY in outcomes:
+    if Outcome.EMPTY in outcomes or was_refused(result):
         return Mark.UNTESTABLE
     if any(outcome.is_failure_of_the_test for outcome in outcomes):
         meant = bool(of_test) or not failures or is_meant(result.summary, failures) or meant_row(result, failures)
         return Mark.BAD if meant else Mark.UNTESTABLE
     is_there = bool(of_test) or not test
     return Mark.GOOD if outcomes == {Outcome.PASS} and is_there else Mark.UNTESTABLE
+
+
+def was_refused(result: CellResult) -> bool:
+    """Return whether pytest refused what it was given, whatever is installed."""
+    return bool(result.tests) and all(row.could_not_begin for row in result.tests)
 
 
 def meant_row(result: CellResult, failures: Sequence[str]) -> TestRow | None:

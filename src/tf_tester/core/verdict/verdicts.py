@@ -91,6 +91,8 @@ def finding(difference: SharedFailure, report: RunReport) -> FailureFinding:
 def _findings(seen: _Seen) -> Iterator[FailureFinding | None]:
     """Yield what each kind of evidence says, the strongest first; the last one says something in any case."""
     row, report = seen.row, seen.report
+    if row is not None and row.could_not_begin:
+        yield FailureFinding(Verdict.UNKNOWN, "pytest refused what it was given")
     if {report.result(cell).outcome for cell in seen.failing} == {Outcome.OOM}:
         yield FailureFinding(Verdict.ENVIRONMENT, "there was not enough memory")
     if (sandboxed := _sandboxed(row, seen.told, report)) is not None:

@@ -113,7 +113,9 @@ def _found(run: Run, request: BisectRequest, line: VersionLine, told: TellProbe)
         changes = tuple(transitions([probe(index, last - index) for index in range(last + 1)]))
     else:
         last = len(line.cells) - 1
-        oldest, _ = probe(0, 1 + last.bit_length()), probe(last, last.bit_length())
+        oldest = probe(0, 1 + last.bit_length())
+        _check_taken(probes[0])
+        probe(last, last.bit_length())
         _check_ends(project, probes, prober, good_is_older=line.good_is_older)
         change = _halved(len(line.cells), oldest, probe)
         changes = (change,)
@@ -122,6 +124,12 @@ def _found(run: Run, request: BisectRequest, line: VersionLine, told: TellProbe)
             remarks += _about_python(run, prober, replace(line, cells=tuple(cells)), change)
     remarks += tuple(moved(line.cells, cells))
     return Bisection(project, line.versions, changes, tuple(probes), prober.cells, remarks)
+
+
+def _check_taken(end: Probe) -> None:
+    """Raise `UsageError` where pytest refused what it was given: it will with every version."""
+    if end.row is not None and end.row.could_not_begin:
+        raise UsageError(f"{end.row.reason.rstrip('.')}.", hint="Check what stands behind :: and --.")
 
 
 def _check_ends(project: str, ends: Sequence[Probe], prober: Prober, *, good_is_older: bool) -> None:

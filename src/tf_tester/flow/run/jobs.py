@@ -12,9 +12,11 @@ from tf_tester.core.select.runner import (
     NOTEBOOK,
     PYTHON_FILES,
     Runner,
+    has_doctests,
     imports_pytest,
     is_named_for_pytest,
     means_pytest,
+    near_tests,
     picks_tests,
     runner_of,
     runs_nothing,
@@ -148,6 +150,8 @@ def _job_of(target: Path, wanted: Runner, arguments: Sequence[str]) -> TrialJob:
     names = (name for _, folders, names in os.walk(file) for name in (*folders, *names))
     if file.is_dir() and not any(name.endswith(_TEST_SUFFIXES) for name in names):
         raise UsageError(f"{target} has no test files.", hint="pytest takes test_*.py and *_test.py; or give a script.")
+    if names_a_test and file.suffix == ".py" and not has_doctests(arguments):
+        _refuse_unknown_test(file, str(target)[len(str(file)) + len("::") :])
     if wanted is not Runner.AUTO:
         return TrialJob(wanted, (target,))
     if names_a_test or file.is_dir():
@@ -156,6 +160,16 @@ def _job_of(target: Path, wanted: Runner, arguments: Sequence[str]) -> TrialJob:
     runner = Runner.PYTEST if means_pytest(arguments) else runner_of(file.name, _text(file), patterns)
     may_be_script = runner is Runner.PYTEST and is_named_for_pytest(file.name, patterns)
     return TrialJob(runner, (target,), (target,) if may_be_script else ())
+
+
+def _refuse_unknown_test(file: Path, name: str) -> None:
+    """Raise `UsageError` where a file certainly has no test of that name: pytest says so when all is downloaded."""
+    near = near_tests(_text(file), name)
+    settings = pytest_settings(file)
+    if near is None or (settings is not None and has_doctests(settings[1].addopts)):
+        return
+    meant = f"Did you mean {' or '.join(f'{file.name}::{one}' for one in near)}?"
+    raise UsageError(f"{file.name} has no test {name}.", hint=meant if near else "Check the name.")
 
 
 def _python_files(file: Path) -> tuple[str, ...]:

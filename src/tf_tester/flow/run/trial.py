@@ -358,7 +358,7 @@ class _Refusals:
 
     def told(self, row: TestRow) -> TestRow:
         """Return a row with how the sandbox kept it from passing, where it did."""
-        if not row.outcome.is_failure_of_the_test or self._read >= _MOST_FAILED:
+        if not row.outcome.is_failure_of_the_test or row.could_not_begin or self._read >= _MOST_FAILED:
             return row
         self._read += 1
         told = what_ended(row)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tf_tester.core.select.runner import Runner, means_pytest, runner_of
+from tf_tester.core.select.runner import Runner, means_pytest, near_tests, runner_of
 
 TUTORIAL = """
 import tensorflow as tf
@@ -87,3 +87,83 @@ def test_arguments_that_only_pytest_knows(arguments: list[str]) -> None:
 @pytest.mark.parametrize("arguments", [[], ["--epochs", "3"], ["-v"], ["data.csv"], ["--keep"]])
 def test_arguments_that_may_be_the_scripts(arguments: list[str]) -> None:
     assert not means_pytest(arguments)
+
+
+IN_A_CLASS = """
+import unittest, pytest
+pytest.importorskip("toy")
+if pytest:
+    @pytest.mark.parametrize("x", [1, 2])
+    def test_numbers(x): pass
+class Base(unittest.TestCase):
+    def test_learns_a_line(self): pass
+class TestModel(Base):
+    SIZE = max(1, 2)
+    def test_saves(self): pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("test_nubmers", ("test_numbers",)),
+        ("test_nubmers[1-2]", ("test_numbers",)),
+        ("TestModell::test_saves", ("TestModel::test_saves",)),
+        ("TestModel::test_save", ("TestModel::test_saves",)),
+        ("test_quite_another", ()),
+    ],
+)
+def test_a_name_that_no_test_of_a_file_has_is_known_by_its_text(name: str, near: tuple[str, ...]) -> None:
+    found = near_tests(IN_A_CLASS, name)
+    assert found is not None
+    assert found[:1] == near
+
+
+@pytest.mark.parametrize(
+    "name", ["test_numbers", "test_numbers[1]", "Base::test_learns_a_line", "TestModel::test_saves"]
+)
+def test_a_test_that_there_is_isnt_refused(name: str) -> None:
+    assert near_tests(IN_A_CLASS, name) is None
+    assert near_tests(IN_A_CLASS, "TestModel::test_learns_a_line") is None, "it inherits that"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from checks import *",
+        "from checks import test_it",
+        "test_it = make()",
+        "globals()['test_it'] = make()",
+        "import sys\nsys.modules[__name__].test_it = make()",
+        "from pytest_bdd import scenarios\nscenarios('it.feature')",
+        "@expand([1])\ndef test_i(x): pass",
+        "for name in names:\n    setattr(module, name, make(name))",
+        "(",
+        "def test_it(): pass",
+        "try:\n    pass\nexcept E:\n    def test_it(): pass",
+    ],
+)
+def test_what_code_may_make_of_names_is_left_to_pytest(source: str) -> None:
+    assert near_tests(source, "test_it") is None
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from checks import Base\nclass TestIt(Base): pass",
+        "@ddt\nclass TestIt: pass",
+        "class TestIt(metaclass=Meta): pass",
+        "class TestIt:\n    test_it = make()",
+        "class TestIt:\n    @expand([1])\n    def test_i(self, x): pass",
+        "class TestIt: pass\nTestIt.test_it = make()",
+        "class TestIt(TestIt): pass",
+        "def TestIt():\n    def test_it(): pass",
+    ],
+)
+def test_what_a_class_may_have_besides_is_left_to_pytest(source: str) -> None:
+    assert near_tests(source, "TestIt::test_it") is None
+
+
+@pytest.mark.parametrize("name", ["BLACK", "mypy-status", "calc.test_it", "describe_it::it_adds"])
+def test_names_that_plugins_make_are_left_to_pytest(name: str) -> None:
+    assert near_tests("def test_it(): pass", name) is None

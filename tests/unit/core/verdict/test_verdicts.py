@@ -390,6 +390,12 @@ def test_the_shell_that_is_advised_opens_the_cells_own_environment() -> None:
     assert not [one for one in advice(newer) if one.command], "what is asked for by --with is of the era"
 
 
+def test_what_pytest_refused_is_nobodys_fault_but_the_requests() -> None:
+    reason = "pytest could not begin: not found: /home/me/test_a.py::test_x: cannot open shared object file"
+    refused = row(Outcome.ERROR, exception=None, reason=reason, could_not_begin=True)
+    assert evidence_of(report({cell("1.0"): refused, cell("2.0"): refused})) == "pytest refused what it was given"
+
+
 def test_where_nothing_was_tested_no_other_cell_tells_why() -> None:
     empty = report({cell("1"): row(Outcome.EMPTY, exception=None), cell("1", resolution=LATEST): PASS})
     assert differences(empty) == ((), 0)
