@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from tf_tester import __version__
+from tf_tester.cli.common.help import CommandGroup
 from tf_tester.errors import TfTesterError, exit_code_of
 
 _SECTIONS = {
@@ -106,7 +107,7 @@ _LONGEST_NAME = 60
 """Characters of one that are repeated."""
 
 
-class _Lazy(click.Group):
+class _Lazy(CommandGroup):
     """A group whose commands are imported one by one."""
 
     def make_context(self, *words: Any, **options: Any) -> click.Context:

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from tf_tester.cli.main import COMMANDS, main
+from tf_tester.errors import UsageError
 
 
 def section(help_text: str, title: str) -> list[str]:
@@ -63,3 +64,29 @@ def test_commands_stand_in_groups_each_once() -> None:
     told = [name for title in titles(text) if title != "Options" for name in section(text, title)]
     assert sorted(told) == sorted(COMMANDS)
     assert section(text, titles(text)[1]) == ["test", "bisect", "blame", "diff"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "hint"),
+    [
+        (["tset", "a.py"], "There is no command tset.", "Did you mean test?"),
+        (["Bisec"], "There is no command Bisec.", "Did you mean bisect?"),
+        (["mirror", "use"], "There is no command mirror.", "Did you mean mirrors?"),
+        (["quite-another"], "There is no command quite-another.", "`tf-tester --help` lists them."),
+        (["cache", "cg"], "There is no command cg.", "`tf-tester cache --help` lists them."),
+        (["cache", "verfy"], "There is no command verfy.", "Did you mean verify?"),
+        (["token", "creat"], "There is no command creat.", "Did you mean create?"),
+        (["test", "--vresions", "1"], "There is no option --vresions (did you mean --versions?).", None),
+        (["shell", "--no-ofline", "1"], None, "--no-offline"),
+    ],
+)
+def test_a_misspelt_word_is_told_with_the_one_that_was_meant(
+    words: list[str], said: str | None, hint: str | None
+) -> None:
+    ran = CliRunner().invoke(main, words, prog_name="tf-tester")
+    if said is None:  # click's own sentence
+        assert (ran.exit_code, str(hint) in ran.output) == (2, True)
+        return
+    assert isinstance(ran.exception, UsageError)
+    assert str(ran.exception) == said
+    assert hint in (None, ran.exception.hint)

@@ -1,8 +1,10 @@
-"""Help in groups, for commands that have more options than anybody reads through."""
+"""What the command line says of itself: help in groups, and the word that was meant in place of a misspelt one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import click
+
+from tf_tester.errors import UsageError
 
 _MANY = 15
 """Options that stand in one list. Of more, those asked for most come first, the others by what they are for."""
@@ -46,6 +48,32 @@ class GroupedCommand(click.Command):
         for title, flags in _grouped(list(told)):
             with formatter.section(title):
                 formatter.write_dl([told[flag] for flag in flags])
+
+
+class CommandGroup(click.Group):
+    """A group that names the commands near one that it doesn't have."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return what the first word means. Raises `UsageError`."""
+        name = args[0]
+        if not name.startswith("-") and not ctx.resilient_parsing and self.get_command(ctx, name) is None:
+            near = meant_by(name.lower(), self.list_commands(ctx))
+            meant = f"Did you mean {' or '.join(near)}?" if near else f"`{ctx.command_path} --help` lists them."
+            raise UsageError(f"There is no command {name}.", hint=meant)
+        return super().resolve_command(ctx, args)
+
+
+def meant_by(word: str, known: Iterable[str]) -> list[str]:
+    """Return the known words that a misspelt one may stand for, the nearest first.
+
+    >>> meant_by("tset", ["test", "sync", "lock"]), meant_by("quite", ["test", "sync"])
+    (['test'], [])
+    """
+    from difflib import get_close_matches  # only mistakes need it
+
+    return get_close_matches(word, list(known), n=3, cutoff=0.7)
 
 
 def _grouped(flags: list[str]) -> Iterator[tuple[str, list[str]]]:

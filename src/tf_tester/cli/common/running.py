@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 from msgspec.structs import replace
 
-from tf_tester.cli.common.help import GroupedCommand
+from tf_tester.cli.common.help import GroupedCommand, meant_by
 from tf_tester.cli.common.options import settings_from
 from tf_tester.cli.common.output import say
 from tf_tester.cli.common.packages import with_packages
@@ -80,10 +80,12 @@ class Splitting(GroupedCommand):
         try:
             return super().parse_args(ctx, list(args))
         except click.NoSuchOption as error:
-            near = [one for one in error.possibilities or () if one.startswith(error.option_name[:4])]
+            name = error.option_name
+            given = [param for param in self.params if isinstance(param, click.Option)]
+            known = [flag for option in given for flag in (*option.opts, *option.secondary_opts)]
+            near = [one for one in error.possibilities or () if one.startswith(name[:4])] or meant_by(name, known)
             meant = f" (did you mean {near[0]}?)" if near else ""  # the nearest comes first
-            command = _command_in(args) or error.option_name
-            raise _not_ours(f"There is no option {error.option_name}{meant}", command) from None
+            raise _not_ours(f"There is no option {name}{meant}", _command_in(args) or name) from None
 
 
 def _command_in(args: list[str]) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec.structs import replace
 
+from tf_tester.cli.common.help import CommandGroup
 from tf_tester.cli.common.options import EPILOG, GivenPath, options, settings_from
 from tf_tester.core.text.printable import printable
 from tf_tester.core.text.sizes import count_text, size_text
@@ -24,7 +25,13 @@ _SMALL = 10_000_000
 """Bytes below which versions are only summed up."""
 
 
-@click.group("cache", invoke_without_command=True, epilog=EPILOG, short_help="See, limit, check and carry the store.")
+@click.group(
+    "cache",
+    cls=CommandGroup,
+    invoke_without_command=True,
+    epilog=EPILOG,
+    short_help="See, limit, check and carry the store.",
+)
 @options("store")
 @click.option("--all", "everything", is_flag=True, help="Show small versions, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

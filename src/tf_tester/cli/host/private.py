@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from packaging.utils import canonicalize_name
 
+from tf_tester.cli.common.help import CommandGroup
 from tf_tester.cli.common.options import EPILOG, options, settings_from
 from tf_tester.cli.common.output import say
 from tf_tester.core.text.sizes import size_text
@@ -26,7 +27,9 @@ _PROJECT = click.argument("project")
 _WHICH = click.argument("which", metavar="VERSION|FILE")
 
 
-@click.group("private", epilog=EPILOG, short_help="Yank, remove and restore what was uploaded to a server.")
+@click.group(
+    "private", cls=CommandGroup, epilog=EPILOG, short_help="Yank, remove and restore what was uploaded to a server."
+)
 def command() -> None:
     """Look after the private projects of `tf-tester serve`; servers that run show a change at once.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 from packaging.utils import canonicalize_name
 
+from tf_tester.cli.common.help import CommandGroup
 from tf_tester.cli.common.options import EPILOG, GivenPath
 from tf_tester.cli.common.output import say
 from tf_tester.core.text.printable import printable
@@ -24,7 +25,7 @@ _FILE = click.option(
 )
 
 
-@click.group("token", epilog=EPILOG, short_help="Make and revoke tokens for a server.")
+@click.group("token", cls=CommandGroup, epilog=EPILOG, short_help="Make and revoke tokens for a server.")
 def command() -> None:
     """Make and revoke tokens for `tf-tester serve`.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tf_tester.cli.common.detail import environ_with
+from tf_tester.cli.common.help import CommandGroup
 from tf_tester.cli.common.options import EPILOG, options, settings_from
 from tf_tester.cli.common.selection import selection_of
 from tf_tester.cli.supply.mirror_settings import reset, show, use
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from tf_tester.report.lines import Line
 
 
-@click.group("mirrors", invoke_without_command=True, epilog=EPILOG, short_help="See and examine mirrors.")
+@click.group(
+    "mirrors", cls=CommandGroup, invoke_without_command=True, epilog=EPILOG, short_help="See and examine mirrors."
+)
 @options("store", "color")
 @click.option("--refresh", is_flag=True, help="Ask MirrorZ first how up to date its members are.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
