@@ -104,7 +104,7 @@ class Delay(Struct, frozen=True):
 
     kind: DelayKind
     what: str
-    """Of a build the name of what is built, of a lock its name in the store."""
+    """Of a build what is built, and for which Python, of a lock its name in the store."""
     is_over: bool = False
 
 
@@ -130,6 +130,21 @@ class TransferTrouble(Struct, frozen=True):
     filename: str
     source: str
     reason: str
+
+
+class WheelBuilt(Struct, frozen=True):
+    """A build from source has ended."""
+
+    name: str
+    """Of what was built: a project, or the folder of one."""
+    python: str
+    """The label of the Python that it was built for."""
+    seconds: float
+    """Wall, with what the build itself required."""
+    filename: str = ""
+    """Of the wheel; empty: the build failed."""
+    sha256: str = ""
+    """Of the wheel."""
 
 
 class MirrorsChosen(Struct, frozen=True):
@@ -219,6 +234,7 @@ Event = (
     | Delay
     | TransferFinished
     | TransferTrouble
+    | WheelBuilt
     | MirrorsChosen
     | CellFinished
     | CellExplained

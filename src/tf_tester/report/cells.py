@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 
 from tf_tester.core.outcome.failures import kinds_of_failure, without_varying
 from tf_tester.core.outcome.output_differences import OutputDifference
-from tf_tester.core.outcome.report import RunReport
+from tf_tester.core.outcome.report import RunReport, build_seconds
 from tf_tester.core.overview.folding import Column, by_python, neighbours, span
 from tf_tester.core.text.places import seen_from
 from tf_tester.core.text.sizes import duration_text, size_text
@@ -36,6 +36,7 @@ def cell_list(
     shown = alone if whole or len(alone) <= _MOST else _folded(report, differs)
     packages, resolutions = len(report.packages) > 1, len({cell.resolution for cell in report.cells}) > 1
     platforms = len({cell.platform for cell in report.cells}) > 1
+    builds = build_seconds(report)
     rows: list[dict[str, Span]] = []
     for column in shown:
         first = column.cells[0]
@@ -51,6 +52,8 @@ def cell_list(
         row["besides"] = Span(" ".join(first.details))
         row["outcome"] = _outcome(results[0], differs=first.name in differs)
         facts = _facts_of_one_test(results, layout) if of_one_test else _facts_of_many_tests(results, layout)
+        built = sum(builds.get(cell.name, 0.0) for cell in column.cells)
+        facts["build"] = duration_text(built) if built else ""
         row |= {name: Span(fact) for name, fact in facts.items()}
         row["why"] = Span(_why(results[0], report.here) if len(shown) < len(alone) else "", Style.FAINT)
         rows.append(row)

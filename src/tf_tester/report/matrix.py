@@ -37,9 +37,10 @@ from tf_tester.report.live.progress import opening
 from tf_tester.report.words import (
     REPLAYED,
     Detail,
-    count_cells,
     how_it_ended,
     style,
+    told_builds,
+    told_cells,
 )
 
 _SHORTEST_NAME = 20
@@ -338,7 +339,7 @@ def _timings(report: RunReport, layout: TextLayout) -> list[Line]:
 
 def _sentence(report: RunReport, layout: TextLayout) -> list[Line]:
     """Return which versions work, and what keeps the report from telling of all of them."""
-    told = sentence_of(report) or count_cells(report.result(cell) for cell in report.cells)
+    told = sentence_of(report) or told_cells(report.result(cell) for cell in report.cells)
     return [*_wrapped(told, layout, Style.STRONG), *_cut_short(report, layout)]
 
 
@@ -351,13 +352,16 @@ def _cut_short(report: RunReport, layout: TextLayout) -> list[Line]:
 
 
 def _ending(report: RunReport, layout: TextLayout, advised: Sequence[Advice]) -> list[Line]:
-    told = [count_cells(report.result(cell) for cell in report.cells)]
+    told = [told_cells(report.result(cell) for cell in report.cells)]
     replayed = [report.result(cell).replayed for cell in report.cells if report.result(cell).replayed]
     if replayed:
         since = min(replayed)[:10]
-        told.append(f"{len(replayed)} of them {REPLAYED}: nothing has changed since {since} (--no-cache runs all)")
+        told.append(
+            f"{count_text(len(replayed), 'cell')} {REPLAYED}: nothing has changed since {since} (--no-cache runs all)"
+        )
     if report.transfers.received:
         told.append(f"{size_text(report.transfers.received)} downloaded")
+    told += [built] if (built := told_builds(report)) else []
     if report.wall_s:
         told.append(duration_text(report.wall_s))
     several = len({(cell.package, cell.version) for cell in report.cells}) > 1

@@ -36,6 +36,7 @@ from tf_tester.model.events import (
     TransferFinished,
     TransferTrouble,
     ValueRecorded,
+    WheelBuilt,
 )
 from tf_tester.report.format1 import modernized
 
@@ -47,6 +48,7 @@ EVENTS: dict[str, type[Event]] = {
     "cell-locked": CellLocked,
     "transfer-finished": TransferFinished,
     "transfer-trouble": TransferTrouble,
+    "wheel-built": WheelBuilt,
     "mirrors-chosen": MirrorsChosen,
     "cell-finished": CellFinished,
     "cell-explained": CellExplained,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 
 from tf_tester.core.outcome.report import RunReport
-from tf_tester.core.text.sizes import count_text
+from tf_tester.core.text.sizes import count_text, duration_text
 from tf_tester.model.outcome import CellResult, Outcome, TestRow
 from tf_tester.report.lines import Span, Style
 
@@ -82,10 +82,38 @@ def count_tests(rows: Iterable[TestRow]) -> str:
     return ", ".join(_counts([row.outcome for row in rows], _COUNTED))
 
 
+def told_cells(results: Iterable[CellResult]) -> str:
+    """Return `5 cells: 3 passed, 1 failed, 1 could not run; 40 tests in each` for a whole run.
+
+    The tests are told where they are no others than the cells.
+    """
+    results = tuple(results)
+    if not results:
+        return "no cells"
+    numbers = sorted({len(one.tests) for one in results if one.tests and one.outcome.ran})
+    each = "it" if len(results) == 1 else "each"
+    told = f"{count_text(len(results), 'cell')}: {count_cells(results)}"
+    if len(numbers) > 1:
+        return f"{told}; {numbers[0]} to {count_text(numbers[-1], 'test')} in {each}"
+    return told + (f"; {count_text(numbers[0], 'test')} in {each}" if numbers and numbers[0] > 1 else "")
+
+
+def told_builds(report: RunReport) -> str:
+    """Return `2 wheels built from source in 1 min 5 s`, one behind the other; empty where none was."""
+    built = [one for one in report.builds if one.filename]
+    failed = len(report.builds) - len(built)
+    told = [f"{count_text(len(built), 'wheel')} built from source"] if built else []
+    told += [f"{count_text(failed, 'build')} failed"] if failed else []
+    return f"{' and '.join(told)} in {duration_text(sum(one.seconds for one in report.builds))}" if told else ""
+
+
 def count_cells(results: Iterable[CellResult]) -> str:
     """Return `3 passed, 1 failed, 1 could not run`, of cells."""
+    results = tuple(results)
     outcomes = [result.outcome for result in results]
     told = _counts(outcomes, _COUNTED | {Outcome.SKIP: "tested nothing"})
+    if unused := sum(result.unused and result.outcome is Outcome.PASS for result in results):
+        told[0] += f" ({unused} {NOT_IMPORTED})"  # passes are counted first
     interrupted = outcomes.count(Outcome.INTERRUPTED)
     refused = sum(not outcome.ran for outcome in outcomes) - interrupted
     if refused:

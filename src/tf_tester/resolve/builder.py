@@ -5,6 +5,7 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -16,7 +17,7 @@ from packaging.utils import canonicalize_name
 from tf_tester.core.wheel.wheel_rules import check_metadata
 from tf_tester.errors import BadWheel, BuildEnded, BuildFailed, DownloadFailed
 from tf_tester.model.artifact import Artifact
-from tf_tester.model.events import Delay, DelayKind
+from tf_tester.model.events import Delay, DelayKind, WheelBuilt
 from tf_tester.model.host.interpreter import Interpreter
 from tf_tester.model.lock import Pin
 from tf_tester.ports.fetch import Fetcher
@@ -101,12 +102,14 @@ class Builder:
             source = copies / folder.name
             shutil.copytree(folder, source, symlinks=True, ignore=shutil.ignore_patterns(*_NOT_SOURCE))
             _make_plain(source)
-            self._build(source, out, interpreter, folder.name)
-            wheel = _only_wheel(out, folder.name)
-            name, version = wheel.name.split("-")[:2]
-            project = str(canonicalize_name(name))
-            local = Artifact(filename=wheel.name, project=project, version=version, url=folder.as_uri())
-            built, metadata = self._keep(wheel, local)
+            with self._told(folder.name, interpreter) as built_wheels:
+                self._build(source, out, interpreter, folder.name)
+                wheel = _only_wheel(out, folder.name)
+                name, version = wheel.name.split("-")[:2]
+                project = str(canonicalize_name(name))
+                local = Artifact(filename=wheel.name, project=project, version=version, url=folder.as_uri())
+                built, metadata = self._keep(wheel, local)
+                built_wheels.append(built)
         return Pin(project, version, built.filename, built.sha256, built.size, url=""), metadata
 
     def _make(self, sdist: Artifact, interpreter: Interpreter) -> BuiltWheel:
@@ -116,8 +119,10 @@ class Builder:
         with self.fresh("build") as out, self.fresh("source") as unpacked:
             source = unpack(archive, sdist.filename, unpacked / "sdist")
             _make_plain(source)
-            self._build(source, out, interpreter, sdist.project)
-            return self._keep(_only_wheel(out, sdist.project), sdist)[0]
+            with self._told(sdist.project, interpreter) as built_wheels:
+                self._build(source, out, interpreter, sdist.project)
+                built_wheels.append(self._keep(_only_wheel(out, sdist.project), sdist)[0])
+                return built_wheels[0]
 
     def _keep(self, made: Path, sdist: Artifact) -> tuple[BuiltWheel, bytes]:
         artifact = replace(sdist, filename=made.name, sha256=None)
@@ -138,7 +143,6 @@ class Builder:
     def _build(self, source: Path, out: Path, interpreter: Interpreter, name: str) -> None:
         view = QuestionView(interpreter, None, lambda _name: False, self._metadata.read, serves_files=True)
         task = BuildTask(source, _SEEN_AT / source.name, out, interpreter, self._loopback.url(view), view.waits.seconds)
-        self._confinement.tell(Delay(DelayKind.BUILD, name))
         try:
             first_told = ""
             for constraint in _ATTEMPTS:
@@ -162,7 +166,22 @@ class Builder:
             ) from ended
         finally:
             self._loopback.forget(view)
-            self._confinement.tell(Delay(DelayKind.BUILD, name, is_over=True))
+
+    @contextmanager
+    def _told(self, name: str, interpreter: Interpreter) -> Iterator[list[BuiltWheel]]:
+        """Tell that something is being built, and in the end how long that took and what came of it: what is put into
+        the list.
+        """
+        tell, what = self._confinement.tell, f"{name} for Python {interpreter.label}"
+        begun = time.monotonic()
+        made: list[BuiltWheel] = []
+        tell(Delay(DelayKind.BUILD, what))
+        try:
+            yield made
+        finally:
+            tell(Delay(DelayKind.BUILD, what, is_over=True))
+            wheel = (made[0].filename, made[0].sha256) if made else ("", "")
+            tell(WheelBuilt(name, interpreter.label, time.monotonic() - begun, *wheel))
 
     @contextmanager
     def fresh(self, word: str) -> Iterator[Path]:

@@ -42,6 +42,7 @@ from tf_tester.model.events import (
     TransferFinished,
     TransferProgress,
     TransferTrouble,
+    WheelBuilt,
 )
 from tf_tester.model.lock import Lock, Pin, Resolution
 from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow, WarningFact, worst
@@ -240,7 +241,7 @@ cell           resolve  run         total
 
 tensorflow works with 2.4.0; fails with 2.8.0 to 2.18.0 (3 reasons); was not
   tested with 1.14.0 to 1.15.0.
-1 passed, 3 failed, 1 crashed, 2 could not run; 400 MB downloaded; 38 s
+7 cells: 1 passed, 3 failed, 1 crashed, 2 could not run; 400 MB downloaded; 38 s
 Evidence: /home/me/runs/20261122-1
 Next: tf-tester shell 2.8.0  # look around in that environment
 Next: the same command with --why runs more cells to find out what is to blame
@@ -284,7 +285,8 @@ Remarks
 
 tensorflow works with 2.4.0; fails with 2.12.0 to 2.18.0 (2 reasons); was not
   tested with 1.15.0 and 2.8.0.
-1 passed, 2 failed, 1 timed out, 1 tested nothing, 1 could not run; 38 s
+6 cells: 1 passed, 2 failed, 1 timed out, 1 tested nothing, 1 could not run; 2
+  to 4 tests in each; 38 s
 Evidence: /home/me/runs/20261122-1
 Next: tf-tester shell 2.12.0  # look around in that environment
 Next: the same command with --why runs more cells to find out what is to blame
@@ -527,7 +529,7 @@ def test_a_run_that_was_killed_is_told_as_interrupted() -> None:
 
 def test_all_passed_needs_no_advice() -> None:
     assert shown(run({V24: result(V24, PASS, TestRow("a", PASS))})).splitlines()[-2:] == [
-        "1 passed; 38 s",
+        "1 cell: 1 passed; 38 s",
         f"Evidence: {FOLDER}",
     ]
 
@@ -550,6 +552,32 @@ downloaded numpy-1.19.5.whl  4.9 MB of 15 MB in 2.0 s (2.5 MB/s) from authority
 [6/7] 1.14.0 no-python  tensorflow 1.14.0 has wheels for Python 3.6, 3.7 only, and none is installed.
 [7/7] 1.15.0 no-python  tensorflow 1.15.0 has wheels for Python 3.7 only, and none is installed.
 """)
+
+
+def test_builds_from_source_are_told_in_the_log_in_the_row_and_at_the_end() -> None:
+    started, *events = run({one: result(one, PASS, TestRow("a", PASS)) for one in (V24, V28)})
+    pin = Pin("wrapt", "1.12.1", "wrapt-1.12.1-cp38-cp38-linux_x86_64.whl", "c" * 64, 1, "")
+    lock = Lock("3.8.1", ERA, None, (pin,))
+    of_builds: list[Event] = [
+        Delay(DelayKind.BUILD, "wrapt for Python 3.8"),
+        WheelBuilt("wrapt", "3.8", 12.0, pin.filename, pin.sha256),
+        WheelBuilt("absl-py", "3.8", 3.0),
+    ]
+    locked = [CellLocked(one.name, lock, False) for one in (V24, V28)]
+    stream = io.StringIO()
+    printer = PlainPrinter(stream, lambda: 0.0)
+    for event in of_builds:
+        printer.tell(event)
+    assert stream.getvalue().splitlines() == [
+        "building wrapt for Python 3.8 from source",
+        "built wrapt-1.12.1-cp38-cp38-linux_x86_64.whl in 12 s",
+        "absl-py could not be built for Python 3.8, after 3.0 s",
+    ]
+    text = shown([started, *of_builds, *locked, *events])
+    heads, first, second = (line.split() for line in text.splitlines()[2:5])
+    assert heads[-1] == "build"
+    assert (first[-2:], second[-1] == "s" and second[-2] == "12") == (["12", "s"], False), "the second one only has it"
+    assert "\n2 cells: 2 passed; 1 wheel built from source and 1 build failed in 15 s; 38 s\n" in text
 
 
 def test_a_log_never_looks_hung_and_is_not_flooded() -> None:

@@ -102,7 +102,7 @@ def test_a_job_from_the_first_push_to_the_comment(project: Project, index: Simul
     second = one(project.pull_request(KNOWN))
     assert second.result == "success", "what fails on the default branch is known"
     assert "nothing has moved" in second.log
-    assert "1 of them replayed" in second.log
+    assert "1 cell replayed" in second.log
     assert "::error" not in second.log
     assert not [name for name in index.requests if name.endswith(".whl")], "the store came out of the cache"
     assert "Wrote the comment of pull request 7" in second.log

@@ -158,7 +158,7 @@ def test_a_pass_is_shown_again_and_a_failure_is_run_again(once: User) -> None:
     assert results["2.0"]["replayed"] and not results["1.0"]["replayed"]
     assert results["2.0"]["tests"][0]["stdout"] == "hello\n"
     assert "pass, replayed" in run.out
-    assert "1 of them replayed: nothing has changed since" in run.out
+    assert "1 cell replayed: nothing has changed since" in run.out
     assert "--no-cache" in run.out
     assert "pass, replayed" in run.err
 

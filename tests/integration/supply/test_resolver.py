@@ -25,7 +25,7 @@ from tf_tester.errors import BuildFailed, DownloadFailed, IndexUnreachable, Stor
 from tf_tester.execute.local import LocalExecutor
 from tf_tester.index.http import HttpIndex, PageAccess
 from tf_tester.model.artifact import Artifact
-from tf_tester.model.events import Delay, DelayKind, Event
+from tf_tester.model.events import Delay, DelayKind, Event, WheelBuilt
 from tf_tester.model.framework import Placeholder
 from tf_tester.model.host.interpreter import Interpreter
 from tf_tester.model.host.limits import Limits
@@ -556,7 +556,17 @@ def test_a_pure_wheel_is_built_once_for_all_pythons(world: World, process: Proce
     three = world.process().lock("known", python=replace(running(), abi=f"{running().abi}d"))[0].pins
     assert one == two == three
     assert process.uv.calls == ["pip", "venv", "pip"]
-    assert process.told == [Delay(DelayKind.BUILD, "known"), Delay(DelayKind.BUILD, "known", is_over=True)]
+    what = f"known for Python {running().label}"
+    *delays, told = process.told
+    assert delays == [Delay(DelayKind.BUILD, what), Delay(DelayKind.BUILD, what, is_over=True)]
+    assert isinstance(told, WheelBuilt)
+    assert (told.name, told.python, told.filename, told.sha256) == (
+        "known",
+        running().label,
+        one[0].filename,
+        one[0].sha256,
+    )
+    assert told.seconds > 0
 
 
 @pytest.mark.whole

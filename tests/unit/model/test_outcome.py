@@ -4,8 +4,10 @@ from itertools import permutations
 
 import pytest
 
+from tf_tester.core.outcome.report import RunReport
+from tf_tester.model.events import WheelBuilt
 from tf_tester.model.outcome import CellResult, Outcome, TestRow, worst
-from tf_tester.report.words import EXPLAINED, count_cells, count_tests, mark, meaning
+from tf_tester.report.words import EXPLAINED, count_cells, count_tests, mark, meaning, told_builds, told_cells
 
 GRAVEST_FIRST = ["oom", "crash", "timeout", "error", "fail", "pass", "empty", "skip"]
 NEVER_RAN = [
@@ -45,6 +47,38 @@ def test_errors_are_counted_in_singular_and_plural() -> None:
     rows = [TestRow("a", Outcome.PASS), TestRow("b", Outcome.PASS), TestRow("c", Outcome.ERROR)]
     assert count_tests(rows) == "2 passed, 1 error"
     assert count_cells([CellResult("a", Outcome.ERROR), CellResult("b", Outcome.ERROR)]) == "2 errors"
+
+
+def of_tests(number: int, outcome: Outcome = Outcome.PASS) -> CellResult:
+    return CellResult("c", outcome, tests=(TestRow("t", Outcome.PASS),) * number)
+
+
+@pytest.mark.parametrize(
+    ("results", "told"),
+    [
+        ([], "no cells"),
+        ([of_tests(1)], "1 cell: 1 passed"),
+        ([of_tests(12)], "1 cell: 1 passed; 12 tests in it"),
+        ([of_tests(40), of_tests(40, Outcome.FAIL)], "2 cells: 1 passed, 1 failed; 40 tests in each"),
+        ([of_tests(40), of_tests(0, Outcome.NO_WHEEL)], "2 cells: 1 passed, 1 could not run; 40 tests in each"),
+        ([of_tests(2), of_tests(1), of_tests(40)], "3 cells: 3 passed; 1 to 40 tests in each"),
+        (
+            [of_tests(1), CellResult("c", Outcome.PASS, unused=True), of_tests(1, Outcome.FAIL)],
+            "3 cells: 2 passed (1 not imported), 1 failed",
+        ),
+    ],
+)
+def test_cells_and_their_tests_are_counted_apart(results: list[CellResult], told: str) -> None:
+    assert told_cells(results) == told
+
+
+def test_builds_are_counted_with_their_seconds() -> None:
+    built, failed = WheelBuilt("a", "3.10", 61.0, "a.whl", "00"), WheelBuilt("b", "3.10", 4.0)
+    assert told_builds(RunReport()) == ""
+    assert told_builds(RunReport(builds=(built,))) == "1 wheel built from source in 1 min 01 s"
+    assert told_builds(RunReport(builds=(built, built, failed))) == (
+        "2 wheels built from source and 1 build failed in 2 min 06 s"
+    )
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))

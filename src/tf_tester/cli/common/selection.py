@@ -15,7 +15,16 @@ from tf_tester.cli.common.options import settings_from
 from tf_tester.core.config.settings import Settings
 from tf_tester.core.text.sizes import count_text, size_text
 from tf_tester.errors import UsageError
-from tf_tester.model.events import Event, MirrorsChosen, RunStarted, TransferFinished, TransferTrouble
+from tf_tester.model.events import (
+    Delay,
+    DelayKind,
+    Event,
+    MirrorsChosen,
+    RunStarted,
+    TransferFinished,
+    TransferTrouble,
+    WheelBuilt,
+)
 from tf_tester.model.request import Selection
 from tf_tester.ports.tell import Tell
 
@@ -29,7 +38,7 @@ RESOLVING = ("python", "install-python", "resolve", "grace", "allow-build", "bui
 """Settings that say with which Python and which dependencies."""
 HOLDING = ("timeout", "limit")
 """Settings that say how builds of these are held, as tests are, for commands that run none."""
-_OF_DOWNLOADS = TransferFinished | TransferTrouble | MirrorsChosen
+_OF_SUPPLY = TransferFinished | TransferTrouble | MirrorsChosen | WheelBuilt
 FETCHING = (
     "mirror",
     "trust",
@@ -137,7 +146,9 @@ def brought(came: "ReceivedFiles") -> str:
 
 @contextmanager
 def search_listener(color: str) -> Iterator[Tell]:
-    """Yield what tells of a search besides its own lines: downloads, and what goes on where nothing else is told."""
+    """Yield what tells of a search besides its own lines: downloads, builds, and what goes on where nothing else is
+    told.
+    """
     from tf_tester.report.lines import wants_colour
     from tf_tester.report.live.plain import PlainPrinter
 
@@ -145,7 +156,7 @@ def search_listener(color: str) -> Iterator[Tell]:
     with PlainPrinter(sys.stderr, time.monotonic, colour=colour) as printer:
 
         def tell(event: Event) -> None:
-            if isinstance(event, _OF_DOWNLOADS):
+            if _is_of_supply(event):
                 printer.tell(event)
             elif not isinstance(event, RunStarted):  # nobody knows yet which cells there will be
                 printer.watch(event)
@@ -153,7 +164,7 @@ def search_listener(color: str) -> Iterator[Tell]:
         yield tell
 
 
-def downloads_alone(color: str) -> Tell:
+def supply_alone(color: str) -> Tell:
     """Return what is told while it runs, besides our own lines: nobody knows yet which cells there will be."""
     from tf_tester.report.lines import wants_colour
     from tf_tester.report.live.plain import PlainPrinter
@@ -161,7 +172,12 @@ def downloads_alone(color: str) -> Tell:
     printer = PlainPrinter(sys.stderr, time.monotonic, colour=wants_colour(sys.stderr, environ_with(color)))
 
     def tell(event: Event) -> None:
-        if isinstance(event, _OF_DOWNLOADS):
+        if _is_of_supply(event):
             printer.tell(event)
 
     return tell
+
+
+def _is_of_supply(event: Event) -> bool:
+    """Tell whether something was brought, or something is built or was."""
+    return isinstance(event, _OF_SUPPLY) or (isinstance(event, Delay) and event.kind is DelayKind.BUILD)

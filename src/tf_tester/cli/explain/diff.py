@@ -11,7 +11,7 @@ from tf_tester.cli.common.options import EPILOG, options, settings_from
 from tf_tester.cli.common.output import say, say_json
 from tf_tester.cli.common.packages import index_requirements
 from tf_tester.cli.common.records import is_record, record_meant
-from tf_tester.cli.common.selection import FETCHING, HOLDING, RESOLVING, downloads_alone, selection_of
+from tf_tester.cli.common.selection import FETCHING, HOLDING, RESOLVING, selection_of, supply_alone
 from tf_tester.core.text.sizes import count_text
 
 
@@ -67,7 +67,7 @@ def command(before: str, after: str, api: bool, everything: bool, form: str, **_
     settings = settings_from(click.get_current_context().params).settings
     selection = selection_of(settings, versions="latest")
     trial = Trial(cwd=Path.cwd(), requirements=index_requirements(settings))
-    tell = downloads_alone(settings.color)
+    tell = supply_alone(settings.color)
     with services(settings, lambda _: tell, environ=os.environ) as world:
         difference = diff(selection, trial, world, (before, after), api=api)
     match form:

@@ -13,7 +13,7 @@ import click
 from tf_tester.cli.common.help import GroupedCommand
 from tf_tester.cli.common.options import EPILOG, GivenPath, options, settings_from
 from tf_tester.cli.common.output import say
-from tf_tester.cli.common.selection import FETCHING, downloads_alone
+from tf_tester.cli.common.selection import FETCHING, supply_alone
 from tf_tester.core.config.settings import Settings
 from tf_tester.core.text.units import store_size
 from tf_tester.errors import UsageError
@@ -253,5 +253,5 @@ def _serve(
     from tf_tester.serve.server import run
     from tf_tester.wiring.serving import offering
 
-    with offering(settings, serve_options, downloads_alone(settings.color), os.environ) as offer:
+    with offering(settings, serve_options, supply_alone(settings.color), os.environ) as offer:
         run(offer, listener, tls, ready)

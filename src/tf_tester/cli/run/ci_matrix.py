@@ -12,7 +12,7 @@ from tf_tester.cli.common.options import EPILOG, GivenPath, options, settings_fr
 from tf_tester.cli.common.output import say
 from tf_tester.cli.common.records import record_meant
 from tf_tester.cli.common.reports import STDOUT, WantedReport, check
-from tf_tester.cli.common.selection import FETCHING, RESOLVING, SELECTING, downloads_alone, selection_of
+from tf_tester.cli.common.selection import FETCHING, RESOLVING, SELECTING, selection_of, supply_alone
 from tf_tester.core.text.sizes import count_text, duration_text
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def command(
     for run in durations:
         seconds |= cell_seconds(report_of(record_meant(run, settings.store / "runs")))
     most = min(shards or _MOST[form], _MOST[form])
-    tell = downloads_alone(settings.color)
+    tell = supply_alone(settings.color)
     with services(settings, lambda _: tell, environ=os.environ) as world:
         planned = plan_jobs(selection_of(settings, versions=settings.versions or ""), world, seconds, most)
     say(_told(planned), sys.stderr)

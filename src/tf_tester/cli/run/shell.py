@@ -10,7 +10,7 @@ import click
 from tf_tester.cli.common.help import GroupedCommand
 from tf_tester.cli.common.options import EPILOG, GivenPath, options
 from tf_tester.cli.common.packages import with_indexes, with_packages
-from tf_tester.cli.common.selection import FETCHING, RESOLVING, downloads_alone, selection_of, settings_with_locks
+from tf_tester.cli.common.selection import FETCHING, RESOLVING, selection_of, settings_with_locks, supply_alone
 from tf_tester.model.request import Trial
 
 
@@ -48,6 +48,6 @@ def command(ctx: click.Context, /, version: str, words: tuple[str, ...], locks: 
         print(f"tf-tester: {printable(sentence)}", file=sys.stderr)
 
     # A board would be in the way of the shell's own screen, and so would lines that come from time to time.
-    show = downloads_alone(settings.color)
+    show = supply_alone(settings.color)
     with services(settings, lambda _folder: show, environ=os.environ, purpose=Purpose.SHELL) as world:
         return shell(selection, trial, world, command=words, locks=locks, announce=announce)

@@ -13,7 +13,7 @@ from tf_tester.cli.common.options import EPILOG, GivenPath, options, settings_fr
 from tf_tester.cli.common.output import say
 from tf_tester.cli.common.packages import with_indexes
 from tf_tester.cli.common.running import trial_of
-from tf_tester.cli.common.selection import FETCHING, HOLDING, RESOLVING, SELECTING, downloads_alone, selection_of
+from tf_tester.cli.common.selection import FETCHING, HOLDING, RESOLVING, SELECTING, selection_of, supply_alone
 from tf_tester.core.locks.lockfile import LockFormat
 from tf_tester.core.outcome.exits import code_of_errors
 
@@ -96,7 +96,7 @@ def command(
     else:
         settings = with_indexes(settings_from(ctx.params).settings)
         trial = trial_of(settings, targets, ())
-        tell = downloads_alone(settings.color)
+        tell = supply_alone(settings.color)
         with services(settings, lambda _: tell, environ=os.environ) as world:
             if check:
                 return check_locks([folder], trial, world, _tell_checked)

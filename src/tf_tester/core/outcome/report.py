@@ -21,6 +21,7 @@ from tf_tester.model.events import (
     RunStarted,
     TransferFinished,
     TransferTrouble,
+    WheelBuilt,
 )
 from tf_tester.model.lock import Lock
 from tf_tester.model.outcome import CellResult, Outcome
@@ -103,6 +104,8 @@ class RunReport(Struct, frozen=True):
     fields: tuple[FieldFinished, ...] = ()
     """Likewise."""
     transfers: Transfers = Transfers()
+    builds: tuple[WheelBuilt, ...] = ()
+    """Those that failed, too."""
     interrupted: bool = True
     """Also true of a record without an end: that run was killed, or still goes on."""
     left_out: int = 0
@@ -141,6 +144,7 @@ def fold(events: Iterable[Event]) -> RunReport:
     locks: dict[str, Lock] = {}
     explanations: list[Explanation] = []
     sources: list[TransferSource] = []
+    builds: list[WheelBuilt] = []
     products: list[ProductLeft] = []
     fields: list[FieldFinished] = []
     for event in events:
@@ -171,6 +175,8 @@ def fold(events: Iterable[Event]) -> RunReport:
                 sources.append(TransferSource(event.source, 1, event.received, event.seconds))
             case TransferTrouble():
                 sources.append(TransferSource(event.source, troubles=(event,)))
+            case WheelBuilt():
+                builds.append(event)
             case RunFinished():
                 report = replace(report, interrupted=event.interrupted, exit_code=event.exit_code, wall_s=event.wall_s)
             case _:
@@ -187,6 +193,7 @@ def fold(events: Iterable[Event]) -> RunReport:
         products=tuple(products),
         fields=tuple(fields),
         transfers=Transfers.of(sources),
+        builds=tuple(builds),
     )
 
 
@@ -203,6 +210,21 @@ def cell_seconds(report: RunReport) -> dict[str, float]:
             found[cell.name] = sum(result.phases.values())
         elif walls:
             found[cell.name] = sum(walls)
+    return found
+
+
+def build_seconds(report: RunReport) -> dict[str, float]:
+    """Return wall seconds of builds by cell name: each counts for the first cell that has the wheel in its lock."""
+    left: dict[str, float] = {}
+    for one in report.builds:
+        if one.sha256:
+            left[one.sha256] = left.get(one.sha256, 0.0) + one.seconds
+    found: dict[str, float] = {}
+    for cell in report.cells:
+        lock = report.locks.get(cell.name)
+        taken = [left.pop(pin.sha256) for pin in lock.pins if pin.sha256 in left] if lock is not None else []
+        if taken:
+            found[cell.name] = sum(taken)
     return found
 
 

@@ -20,6 +20,7 @@ from tf_tester.model.events import (
     TransferFinished,
     TransferTrouble,
     ValueRecorded,
+    WheelBuilt,
 )
 from tf_tester.model.outcome import CellResult, Outcome
 
@@ -59,6 +60,7 @@ def merged(reports: Sequence[RunReport]) -> RunReport:
         explanations=tuple(dict.fromkeys(found for one in told for found in one.explanations)),
         left_out=sum(one.left_out for one in told),
         transfers=Transfers.of(source for one in told for source in one.transfers.sources),
+        builds=tuple(build for one in told for build in one.builds),
         interrupted=any(one.interrupted for one in told),
         is_cut=any(one.is_cut for one in told),
         exit_code=exit_code(results.values(), interrupted=any(one.interrupted for one in told)),
@@ -113,7 +115,7 @@ def _label(cell: Cell) -> str:
 def events_of(report: RunReport, runs: Iterable[Iterable[Event]]) -> Iterator[Event]:
     """Return a report as the events of one run, from which it could be made again.
 
-    `runs`: the events of the runs that it is made of; what came over the network is told as it was there.
+    `runs`: the events of the runs that it is made of; what was brought and built is told as it was there.
     """
     yield RunStarted(
         run_id=report.run_id,
@@ -128,7 +130,7 @@ def events_of(report: RunReport, runs: Iterable[Iterable[Event]]) -> Iterator[Ev
     from_store: dict[str, bool] = {}
     for event in (event for run in runs for event in run):
         match event:
-            case TransferFinished() | TransferTrouble() | MirrorsChosen():
+            case TransferFinished() | TransferTrouble() | MirrorsChosen() | WheelBuilt():
                 yield event
             case ValueRecorded() if report.fields:  # of one grid
                 yield event

@@ -24,7 +24,7 @@ from tf_tester.model.outcome import Outcome
 from tf_tester.report.causes import verdict_lines
 from tf_tester.report.formats import Rendering
 from tf_tester.report.supports import python_order
-from tf_tester.report.words import count_cells, how_it_ended
+from tf_tester.report.words import how_it_ended, told_builds, told_cells
 
 MOST_OF_A_SUMMARY = 2**20
 """Bytes that GitHub takes of a step's summary; of a comment 65,536 characters."""
@@ -150,9 +150,10 @@ def _deprecations(report: RunReport) -> Iterator[_Block]:
 
 
 def _ending(report: RunReport) -> str:
-    told = [count_cells(report.result(cell) for cell in report.cells)]
+    told = [told_cells(report.result(cell) for cell in report.cells)]
     if report.transfers.received:
         told.append(f"{size_text(report.transfers.received)} downloaded")
+    told.append(told_builds(report))
     if report.wall_s:
         told.append(duration_text(report.wall_s))
     return "; ".join(filter(None, [*told, how_it_ended(report), report.run_id, report.tool]))

@@ -27,6 +27,7 @@ def render(report: RunReport, rendering: Rendering) -> str:
         "wall_s": report.wall_s,
         "received": report.transfers.received,
         "sources": [_source(one) for one in report.transfers.sources],
+        "builds": report.builds,
         "packages": supported,
         "cells": [_cell(report, cell, labels[cell.name]) for cell in report.cells],
         "reasons": [_reason(one) for one in why],

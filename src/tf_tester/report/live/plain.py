@@ -13,11 +13,14 @@ from tf_tester.core.text.places import seen_from
 from tf_tester.core.text.sizes import duration_text, size_text
 from tf_tester.model.events import (
     CellFinished,
+    Delay,
+    DelayKind,
     Event,
     MirrorsChosen,
     RunStarted,
     TransferFinished,
     TransferTrouble,
+    WheelBuilt,
 )
 from tf_tester.model.outcome import CellResult, Outcome, TestRow
 from tf_tester.report.lines import Line, Span, Style, TextLayout, as_text, line, write
@@ -115,6 +118,13 @@ class PlainPrinter:
                 return line(Span("trouble", Style.ODD), f" with {event.filename} from {event.source}: {event.reason}")
             case MirrorsChosen():
                 return line(f"mirrors: {', '.join(event.names) or 'none'}: {event.told}")
+            case Delay(kind=DelayKind.BUILD, is_over=False):
+                return line(f"building {event.what} from source")
+            case WheelBuilt():
+                took = duration_text(event.seconds)
+                if not event.filename:
+                    return line(f"{event.name} could not be built for Python {event.python}, after {took}")
+                return line(f"built {event.filename} in {took}")
             case CellFinished() if not self._labels or event.result.cell in self._labels:
                 return self._cell(event.result)
             case _:

@@ -25,7 +25,7 @@ from tf_tester.report.formats.page.table import table_and_legend
 from tf_tester.report.formats.page.transfers import transfers_table
 from tf_tester.report.formats.page.why import MOST_REASONS, deprecation_articles, obstacle_articles, reason_articles
 from tf_tester.report.formats.page.words import told
-from tf_tester.report.words import count_cells, how_it_ended
+from tf_tester.report.words import how_it_ended, told_builds, told_cells
 
 _LANGUAGES = '[data-lang="zh"] [lang="en"], html:not([data-lang="zh"]) [lang="zh"] { display: none; }\n'
 
@@ -96,8 +96,9 @@ def _digest(content: str) -> str:
 
 def _facts(report: RunReport) -> str:
     facts = [report.started.replace("T", " ").partition(".")[0].removesuffix("Z") + " UTC" if report.started else ""]
-    facts.append(count_cells(report.result(cell) for cell in report.cells))
+    facts.append(told_cells(report.result(cell) for cell in report.cells))
     facts.append(duration_text(report.wall_s) if report.wall_s else "")
     facts.append(f"{size_text(report.transfers.received)} downloaded" if report.transfers.received else "")
+    facts.append(told_builds(report))
     facts.append(how_it_ended(report))
     return " · ".join(filter(None, [*facts, report.platform, report.tool, report.run_id]))
