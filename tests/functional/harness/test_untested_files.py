@@ -43,6 +43,41 @@ def test_what_does_something_when_it_is_run_is_judged_as_a_script(
     assert (f"{exception['type']}: {exception['message']}" if exception else "") == told
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("import sys\nsys.exit(0)\ndef test_a(): assert False", "test_a"),
+        ("def test_a(): assert False\nraise SystemExit", "test_a"),
+        (
+            "import sys, unittest\nsys.exit()\nclass Case(unittest.TestCase):\n    def test_a(self): self.fail()\n"
+            "if sys:\n    async def test_b(): pass",
+            "Case, test_b",
+        ),
+    ],
+)
+def test_a_file_that_leaves_before_its_tests_can_run_has_not_passed(bench: Bench, text: str, told: str) -> None:
+    row = outcome_of(bench, text).row
+    assert (row["id"], row["status"]) == ("test_it.py", "error")
+    assert row["reason"] == f"it left when pytest imported it, and its tests didn't run: {told}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import sys\ndef test_a(): pass\ntest_a()\nsys.exit(0)",
+        "import sys\ndef testing(): return 0\nsys.exit(testing())",
+        "import sys\nclass TestBench: pass\nsys.exit(0)",
+    ],
+)
+def test_a_file_that_leaves_when_it_has_run_its_tests_itself_passes(bench: Bench, text: str) -> None:
+    assert outcome_of(bench, text).row["status"] == "pass"
+
+
+def test_a_script_that_leaves_is_judged_like_one_that_ends(bench: Bench, edge: str) -> None:
+    row = bench.script(edge, "import sys\ndef test_a(): assert False\nprint(1)\nsys.exit(0)").row
+    assert row["remarks"] == ["defines tests (test_a) that running it doesn't run: --runner pytest does"]
+
+
 DEFINES_ONLY = [
     "",
     "import json",

@@ -39,7 +39,7 @@ def run(session: "HarnessSession") -> object:
     try:
         exec(code, module.__dict__)
     except SystemExit as leaving:
-        return _leave_by_request(session, row, leaving)
+        return _leave_by_request(session, row, leaving, file, module)
     except BaseException as error:
         error = error.with_traceback(without_harness(error.__traceback__))
         return _leave(session, row, "fail", error, INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1)
@@ -114,13 +114,17 @@ def fresh_main(file: str):  # type: ignore[no-untyped-def]
     return module
 
 
-def _leave_by_request(session: "HarnessSession", row: OpenRow, leaving: SystemExit) -> object:
+def _leave_by_request(
+    session: "HarnessSession", row: OpenRow, leaving: SystemExit, file: str, module: "ModuleType"
+) -> object:
     row.exit_code = session.exit_code = exit_status(leaving.code)
     if found_no_tests(leaving):
         row.judge("empty", "no tests were found")
     elif session.exit_code:
         row.blame("fail", leaving, without_harness(leaving.__traceback__))
         row.traceback = ""  # Python prints none
+    else:
+        _judge_tests(row, file, module)
     row.finish()
     return leaving.code
 

@@ -30,6 +30,14 @@ def defined(tree: ast.Module) -> "List[str]":
     return [name for node in tree.body for name in _defined_in(node)]
 
 
+def tests_left_out(tree: ast.Module) -> "List[str]":
+    """Return the tests that a module defines, as pytest finds them, where it neither calls nor starts any itself."""
+    if starts_tests(tree):
+        return []
+    names = [name for node in tree.body for name in _tests_of(node)]
+    return [] if mentions(tree, frozenset(names)) else names
+
+
 def imports(tree: ast.Module) -> bool:
     """Return whether a module imports anything, wherever it does."""
     return any(isinstance(node, (ast.Import, ast.ImportFrom)) for node in ast.walk(tree))
@@ -48,6 +56,14 @@ def mentions(tree: ast.Module, names: "frozenset[str]") -> bool:
 def starts_tests(tree: ast.Module) -> bool:
     """Return whether a module calls a test runner, such as ``unittest.main``."""
     return any(isinstance(node, ast.Call) and _is_test_main(node) for node in ast.walk(tree))
+
+
+def _tests_of(node: ast.AST) -> "List[str]":
+    if isinstance(node, ast.ClassDef):
+        inside = [name for part in node.body for name in _tests_of(part)]
+        is_case = any("TestCase" in _dotted(base)[-1:] for base in node.bases)
+        return [node.name] if inside and (is_case or node.name.startswith("Test")) else []
+    return [name for name in _defined_in(node) if name.startswith("test")]
 
 
 def _defined_in(node: ast.AST) -> "List[str]":

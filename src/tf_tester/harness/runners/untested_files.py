@@ -8,7 +8,7 @@ from ..failures import without_harness
 from ..rows import OpenRow
 from .capture import Capture
 from .script import exit_status, found_no_tests
-from .script_parts import acts, main_blocks
+from .script_parts import acts, main_blocks, tests_left_out
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .tests import Tests
 
 LOADED = "pytest found no tests in it: unittest ran what its load_tests gives"
+LEFT = "it left when pytest imported it, and its tests didn't run: "
 RAN = "pytest found no tests in it: it ran as a script"
 
 
@@ -71,6 +72,7 @@ class UntestedFiles:
             if loaded.leaving is not None:
                 self._tests.loaded()
                 self._judge_exit(loaded.row, loaded.leaving)
+                self._judge_tests(loaded.row, target)
                 self._finish(loaded, "", "")
                 found = True
             elif loaded.module is not None:
@@ -131,6 +133,14 @@ class UntestedFiles:
         elif row.exit_code:
             row.blame("fail", leaving, without_harness(leaving.__traceback__))
             row.traceback = ""  # Python prints none
+
+    def _judge_tests(self, row: OpenRow, target: str) -> None:
+        """Judge a file that has left, and not as one that fails, by the tests that it has: for them it was given."""
+        if row.status == "pass":
+            with open(target, "rb") as source:
+                tests = tests_left_out(ast.parse(source.read(), target))
+            if tests:
+                row.judge("error", LEFT + ", ".join(tests[:3]) + (", ..." if len(tests) > 3 else ""))
 
     def _finish(self, loaded: LoadedFile, stdout: str, stderr: str) -> None:
         row, report = loaded.row, loaded.report
