@@ -39,7 +39,7 @@ def test_where_the_package_was_never_imported_nothing_is_known(user: User) -> No
     user.write("check.py", "print('nothing of toy')\n")
     test = user.run("test", "check.py", "--versions", "1.0", "--json", "run.jsonl")
     assert test.code == 0, test.err
-    assert "toy was never imported: a pass says nothing of toy 1.0" in test.out
+    assert "toy was never imported: a pass says nothing of toy" in test.out
     assert user.run("test", "check.py", "--versions", "1.0").out.count("was never imported") == 1, "a kept pass, too"
     run = user.run("supports", "run.jsonl")
     assert run.code == 3
@@ -71,7 +71,7 @@ def test_a_pass_counts_where_some_process_of_it_has_imported_the_package(
         pytest.skip(test.err.splitlines()[0])
     assert test.code == 0, test.err
     assert ("pass, not imported" in test.out) is not imports
-    assert ("toy was never imported: a pass says nothing of toy 1.0" in test.out) is not imports
+    assert ("toy was never imported: a pass says nothing of toy" in test.out) is not imports
     run = user.run("supports")
     assert run.code == (0 if imports else 3)
     assert ("toy>=1.0" in run.out) is imports

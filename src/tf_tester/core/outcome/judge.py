@@ -18,7 +18,7 @@ from tf_tester.core.outcome.harness_events import (
     SessionEnded,
     SessionStarted,
 )
-from tf_tester.core.outcome.runner_output import first_failure, ran_no_test
+from tf_tester.core.outcome.runner_output import first_failure, ran_no_test, said_to_fail
 from tf_tester.core.outcome.tracebacks import FRAME, TRACEBACK, usage_error
 from tf_tester.core.text.sizes import size_text
 from tf_tester.core.text.units import memory_words
@@ -116,8 +116,12 @@ def judge_command(end: Exit, *, target: str, stdout: str, stderr: str) -> tuple[
 
 
 def _about_a_pass(stdout: str, stderr: str) -> tuple[str, ...]:
-    told = ("it ran no tests, as it says itself, and left with 0",) if ran_no_test(f"{stdout}\n{stderr}") else ()
-    return told + printed_traceback(stdout, stderr)
+    """Return what there is to say of a program that left with 0."""
+    printed = f"{stdout}\n{stderr}"
+    told = ["it ran no tests, as it says itself, and left with 0"] if ran_no_test(printed) else []
+    if said := said_to_fail(printed)[:_LONGEST_WORDS]:
+        told.append(f"it left with 0, though its tests failed, as it says itself: {said}")
+    return (*told, *printed_traceback(stdout, stderr))
 
 
 def _last_words(stderr: str) -> str:
@@ -130,7 +134,7 @@ def with_output(row: TestRow, stdout: str, stderr: str) -> TestRow:
     """Return a script's row with what its process printed, and the remark that a caught exception deserves."""
     remarks = row.remarks
     if row.outcome is Outcome.PASS:
-        remarks += printed_traceback(stdout, stderr)
+        remarks += _about_a_pass(stdout, stderr)
     row = replace(row, stdout=stdout, stderr=stderr, remarks=remarks)
     left = row.exception is not None and row.exception.type == "SystemExit" and row.exit_code == _MISUSE
     if left and (misused := usage_error(stderr)):

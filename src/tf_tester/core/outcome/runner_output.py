@@ -11,6 +11,10 @@ _PROGRESS = r"(?:\S+\.\w+ )?[.,\-uFfsxXER]+\s*\[ *\d+%\]|[.,usx]*\.[.,usx]*|[.us
 _OF_THE_SESSION = (
     r"plugins: .*|platform \w+ -- Python .*|bringing up nodes\.\.\.|\d+ workers? \[\d+ items?\]|created: .* workers?"
 )
+_FAILED = (
+    r"(?m)^(?:=+ )?(?:\d+ \w+, )*\d+ (?:failed|errors?)\b[^=\n]* in \d+(?:\.\d+)?s\b"
+    r"|^FAILED \((?:failures|errors)=[^\n]*$"
+)
 _COLOUR = r"\x1b\[[0-9;]*m"
 _ERROR = r"(?:ERROR|FAIL(?:ED|URE)?)\b"
 _COMPLAINS = (
@@ -44,6 +48,18 @@ def first_failure(text: str) -> str:
     """
     found = re.search(r"(?m)^(?:FAILED|ERROR) \S+\.py\b.*$", text)
     return found[0].strip() if found is not None else ""
+
+
+def said_to_fail(text: str) -> str:
+    """Return the line in which a runner sums up what it ran, where some of that failed; empty: none says so.
+
+    >>> said_to_fail("F\\n== 1 failed, 2 passed in 0.10s =="), said_to_fail("== 2 passed, 1 xfailed in 0.10s ==")
+    ('1 failed, 2 passed in 0.10s', '')
+    >>> said_to_fail("Ran 2 tests in 0.001s\\n\\nFAILED (failures=1)")
+    'FAILED (failures=1)'
+    """
+    found = re.search(_FAILED, text)
+    return found[0].strip("= ") if found is not None else ""
 
 
 def why_it_ended(text: str) -> str:

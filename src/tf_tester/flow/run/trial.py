@@ -415,8 +415,8 @@ def _about_own_modules(rows: Sequence[TestRow], files: UserFiles) -> Iterator[st
 
 
 def _never_imported(stage: _Stage) -> str:
-    cell = stage.planned.cell
-    return f"{stage.import_names[0]} was never imported: a pass says nothing of {cell.package} {cell.version}"
+    # Without the version: cells with the same remarks are told together.
+    return f"{stage.import_names[0]} was never imported: a pass says nothing of {stage.planned.cell.package}"
 
 
 def _texts(row: TestRow) -> tuple[str, ...]:

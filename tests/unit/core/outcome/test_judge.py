@@ -612,6 +612,23 @@ def test_a_script_that_hides_its_exception_gets_a_remark() -> None:
     assert row.remarks == ("odd", "passed, but printed a traceback")
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("F.\n=== 1 failed, 2 passed in 0.10s ===\n", "1 failed, 2 passed in 0.10s"),
+        ("2 passed, 1 error in 0.10s (0:00:01)\n", "2 passed, 1 error in 0.10s"),
+        ("Ran 2 tests in 0.001s\n\nFAILED (failures=1, skipped=1)\n", "FAILED (failures=1, skipped=1)"),
+    ],
+)
+def test_what_leaves_with_0_although_its_tests_failed_gets_a_remark(said: str, told: str) -> None:
+    remark = f"it left with 0, though its tests failed, as it says itself: {told}"
+    [row] = judge_command(left(), target="pytest | tee log", stdout=said, stderr="")
+    assert (row.outcome, row.remarks) == (Outcome.PASS, (remark,))
+    assert with_output(TestRow("t", Outcome.PASS), "", said).remarks == (remark,)
+    fine = "== 2 passed, 1 xfailed in 0.10s ==\n1 failed login in 3 days\n"
+    assert with_output(TestRow("t", Outcome.PASS), fine, "").remarks == ()
+
+
 def test_a_failed_script_prints_its_traceback_by_right() -> None:
     assert with_output(TestRow("t", Outcome.FAIL), "", TRACEBACK).remarks == ()
 
