@@ -187,9 +187,11 @@ def test_where_no_tests_are_found_the_cell_is_empty_and_nobody_says_that_it_pass
 def test_where_pytest_refuses_what_it_is_given_nothing_is_advised_against_the_version(
     user: User, with_pytest: None
 ) -> None:
-    user.write("test_toy.py", "def test_it(): pass\n")
-    run = user.run("test", "test_toy.py::test_other", "--versions", "2.0")
+    user.write("test_toy.py", "globals().update(test_it=lambda: None)\n")
+    run = user.run("test", "test_toy.py::test_other", "--versions", "2.0", "--why")
     assert run.code == 2
+    assert len(run.results()) == 1
+    assert "2.0 again" not in run.err, "nothing is looked into"
     assert "pytest could not begin: not found: test_toy.py::test_other" in run.out
     assert "verdict" not in run.out
     assert "Next:" not in run.out

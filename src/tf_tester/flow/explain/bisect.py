@@ -104,6 +104,7 @@ def _found(run: Run, request: BisectRequest, line: VersionLine, told: TellProbe)
         cells[index] = choice.settled(cells[index]) if chooses else cells[index]
         probes.append(prober.probe(cells[index], line.versions[index]))
         told(probes[-1], left)
+        _check_taken(probes[0])
         return probes[-1].mark
 
     remarks = line.remarks
@@ -113,9 +114,7 @@ def _found(run: Run, request: BisectRequest, line: VersionLine, told: TellProbe)
         changes = tuple(transitions([probe(index, last - index) for index in range(last + 1)]))
     else:
         last = len(line.cells) - 1
-        oldest = probe(0, 1 + last.bit_length())
-        _check_taken(probes[0])
-        probe(last, last.bit_length())
+        oldest, _ = probe(0, 1 + last.bit_length()), probe(last, last.bit_length())
         _check_ends(project, probes, prober, good_is_older=line.good_is_older)
         change = _halved(len(line.cells), oldest, probe)
         changes = (change,)
@@ -126,10 +125,10 @@ def _found(run: Run, request: BisectRequest, line: VersionLine, told: TellProbe)
     return Bisection(project, line.versions, changes, tuple(probes), prober.cells, remarks)
 
 
-def _check_taken(end: Probe) -> None:
+def _check_taken(first: Probe) -> None:
     """Raise `UsageError` where pytest refused what it was given: it will with every version."""
-    if end.row is not None and end.row.could_not_begin:
-        raise UsageError(f"{end.row.reason.rstrip('.')}.", hint="Check what stands behind :: and --.")
+    if first.row is not None and first.row.could_not_begin:
+        raise UsageError(f"{first.row.reason.rstrip('.')}.", hint="Check what stands behind :: and --.")
 
 
 def _check_ends(project: str, ends: Sequence[Probe], prober: Prober, *, good_is_older: bool) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from tf_tester.core.outcome.failures import Signature, kinds_of_failure, rows_of
-from tf_tester.core.verdict.bisect import Mark
+from tf_tester.core.verdict.bisect import Mark, was_refused
 from tf_tester.core.verdict.drift import series_bounds
 from tf_tester.core.verdict.traces import pointed_at
 from tf_tester.errors import CellRefused, EndsContradict, TfTesterError
@@ -241,7 +241,7 @@ def _one_of_each_kind(
     seen: set[Signature] = set()
     for planned in cells:
         result = results.get(planned.cell.name)
-        if result is None or not result.outcome.is_failure_of_the_test:
+        if result is None or not result.outcome.is_failure_of_the_test or was_refused(result):
             continue
         for signature, (row, _) in kinds_of_failure(result).items():
             if signature not in seen:
