@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 
+from tf_tester.core.outcome.contradictions import EXIT_STATUS
 from tf_tester.core.outcome.report import RunReport
 from tf_tester.core.text.sizes import count_text, duration_text
 from tf_tester.model.outcome import CellResult, Outcome, TestRow
@@ -90,7 +91,8 @@ def told_cells(results: Iterable[CellResult]) -> str:
     results = tuple(results)
     if not results:
         return "no cells"
-    numbers = sorted({len(one.tests) for one in results if one.tests and one.outcome.ran})
+    of_cells = (sum(not row.id.endswith(f"::{EXIT_STATUS}") for row in one.tests) for one in results if one.outcome.ran)
+    numbers = sorted({number for number in of_cells if number})
     each = "it" if len(results) == 1 else "each"
     told = f"{count_text(len(results), 'cell')}: {count_cells(results)}"
     if len(numbers) > 1:

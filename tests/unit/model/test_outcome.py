@@ -49,6 +49,9 @@ def test_errors_are_counted_in_singular_and_plural() -> None:
     assert count_cells([CellResult("a", Outcome.ERROR), CellResult("b", Outcome.ERROR)]) == "2 errors"
 
 
+A, STATUS = TestRow("t.py::a", Outcome.PASS), TestRow("t.py::(exit status)", Outcome.ERROR)
+
+
 def of_tests(number: int, outcome: Outcome = Outcome.PASS) -> CellResult:
     return CellResult("c", outcome, tests=(TestRow("t", Outcome.PASS),) * number)
 
@@ -62,6 +65,7 @@ def of_tests(number: int, outcome: Outcome = Outcome.PASS) -> CellResult:
         ([of_tests(40), of_tests(40, Outcome.FAIL)], "2 cells: 1 passed, 1 failed; 40 tests in each"),
         ([of_tests(40), of_tests(0, Outcome.NO_WHEEL)], "2 cells: 1 passed, 1 could not run; 40 tests in each"),
         ([of_tests(2), of_tests(1), of_tests(40)], "3 cells: 3 passed; 1 to 40 tests in each"),
+        ([CellResult("c", Outcome.ERROR, tests=(A, A, STATUS))], "1 cell: 1 error; 2 tests in it"),
         (
             [of_tests(1), CellResult("c", Outcome.PASS, unused=True), of_tests(1, Outcome.FAIL)],
             "3 cells: 2 passed (1 not imported), 1 failed",
