@@ -26,15 +26,15 @@ class PolicyFile:
             try:
                 self._policy = self._read()
             except ConfigError as error:
-                log.warning("%s", printable(f"{error} What it said before counts."))
+                log.warning("%s", printable(f"{error} What it said before counts. {error.hint}".rstrip()))
         return self._policy
 
-    def _state(self) -> tuple[int, int, int]:
+    def _state(self) -> tuple[int, int, int, int]:
         try:
             status = self._file.stat()
         except OSError:
-            return 0, 0, 0
-        return status.st_ino, status.st_mtime_ns, status.st_size
+            return 0, 0, 0, 0
+        return status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size
 
     def _read(self) -> IndexPolicy:
         try:

@@ -583,8 +583,18 @@ def test_the_policy_of_an_administrator_holds_at_every_address(user: User, index
         policy.write_text('allow = ["toy"]\n')
         assert _versions(running, "/simple/toy/") == ["1.0", "1.1", "2.0", "3.0"], "read anew when it changes"
         assert _versions(running, "/simple/gear/") == ["404"]
-        policy.write_text("allow = [")
-        assert _versions(running, "/simple/gear/") == ["404"], "what can't be read takes nothing back"
+        for wrong in ("allow = [", "", "# nothing\n"):
+            policy.write_text(wrong)
+            assert _versions(running, "/simple/gear/") == ["404"], "what can't be read, or was emptied, opens nothing"
+        policy.unlink()
+        assert _versions(running, "/simple/gear/") == ["404"]
+        running.process.send_signal(signal.SIGINT)
+        told = running.process.communicate(timeout=60)[1]
+    assert told.count("What it said before counts.") == 4
+    assert "The policy policy.toml says nothing: everything would be let through." in told
+    policy.write_text("\n")
+    run = user.run("serve", "--port", "0", "--policy", "policy.toml")
+    assert (run.code, "The policy policy.toml says nothing" in run.err) == (2, True)
 
 
 def test_only_what_a_lock_allows(user: User, index: Simulator, tmp_path: Path) -> None:

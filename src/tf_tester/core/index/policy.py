@@ -112,9 +112,15 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="keb
 
 
 def read_policy(content: bytes, *, shown: str) -> IndexPolicy:
-    """Read a policy. `shown`: the file's name in messages. Raises `ConfigError`."""
+    """Read a policy. `shown`: the file's name in messages. Raises `ConfigError`, also for one that says nothing."""
     try:
-        file = msgspec.convert(parse_toml(content), _File)
+        table = parse_toml(content)
+        if not table:  # a file that was emptied, by an editor or a full disk
+            raise ConfigError(
+                f"The policy {shown} says nothing: everything would be let through.",
+                hint="Write the rules again; where that is meant, write `block = []`, or serve without a policy.",
+            )
+        file = msgspec.convert(table, _File)
         return IndexPolicy(
             allow=None if file.allow is None else tuple(map(_rule, file.allow)),
             block=tuple(map(_rule, file.block)),

@@ -47,8 +47,15 @@ def test_some_may_be_young() -> None:
         'min-age = "week"',
         "x",
         'block = [""]',
+        "",
+        " \n\t\n",
+        "# block = ['evil']\n",
     ],
 )
 def test_what_is_no_policy_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match=r"policy\.toml"):
         policy(text)
+
+
+def test_that_everything_is_let_through_can_be_said() -> None:
+    assert policy("block = []").lets_through(file("toy"))
