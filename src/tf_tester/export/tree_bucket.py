@@ -4,6 +4,7 @@
     packages/                           files, shared by generations
     pages/SHA256                        pages of all generations that are kept
     generations/ID/manifest.json        what each consists of
+    rolled-back                         there while later generations than what is shown were gone back from
     publishing                          there while somebody publishes, with the time when he last said so
     switching                           there while pages are copied over: where it stays, somebody has died at that
 
@@ -35,6 +36,7 @@ SCHEMES = ("s3://", "gs://", "az://")
 _FILE = re.compile(r"packages/[0-9a-f]{2}/[0-9a-f]{64}/[^/]+")
 _BUSY = "publishing"
 _TORN = "switching"
+_LEFT = "rolled-back"
 _GIVEN_UP = timedelta(hours=1)
 _RENEWED = 300.0
 """Seconds after which a publisher says that it is still there."""
@@ -219,6 +221,19 @@ class BucketTarget:
             obstore.delete(self._store, _TORN)
             self.is_torn = False
 
+    def note_left(self, *, is_left: bool) -> None:
+        import obstore
+
+        with self._errors():
+            if is_left:
+                self._put(_LEFT, b"", _FOR_A_MINUTE)
+            else:
+                obstore.delete(self._store, [_LEFT])
+
+    def is_left(self) -> bool:
+        with self._errors():
+            return self._get(_LEFT) is not None
+
     def read(self, path: str) -> bytes | None:
         with self._errors():
             return self._get(path)
@@ -292,7 +307,7 @@ class BucketTarget:
             ) from error
 
 
-_OURS = ("simple", "pypi", "packages", "pages", "generations", _BUSY, _TORN, MANIFEST, SIGNATURE)
+_OURS = ("simple", "pypi", "packages", "pages", "generations", _LEFT, _BUSY, _TORN, MANIFEST, SIGNATURE)
 
 
 def _each(work: Any, items: Iterable[str]) -> None:

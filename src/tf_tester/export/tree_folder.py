@@ -4,6 +4,7 @@ current -> generations/ID                       what is shown, switched by one r
 generations/ID/simple, pypi, manifest.json      pages; those that didn't change are links to earlier ones
 generations/ID/packages -> ../../packages       so that any server that follows links can serve `current` alone
 packages/                                       files, shared by generations
+.rolled-back                                    there while later generations than what is shown were gone back from
 
 Everybody may read all of it, whatever the umask of who publishes: a web server runs as another user.
 """
@@ -28,7 +29,9 @@ _FILES = "packages"
 _FILE = re.compile(r"packages/[0-9a-f]{2}/[0-9a-f]{64}/[^/]+")
 _READ, _ENTERED = 0o444, 0o555
 """What everybody may do with a file, and with a folder."""
-_OURS = (".lock", _CURRENT)
+_LEFT = ".rolled-back"
+"""There while generations after `current` were gone back from."""
+_OURS = (".lock", _CURRENT, _LEFT)
 _WRITTEN = 946_684_800 * 10**9
 """When all copies were changed last, as they say (2000-01-01): whoever edits one gives it another time."""
 
@@ -153,6 +156,16 @@ class FolderTarget:
             link.symlink_to(Path("generations", manifest.generation))
             link.replace(self._root / _CURRENT)
             self._sync(self._root)
+
+    def note_left(self, *, is_left: bool) -> None:
+        with self._errors():
+            if is_left:
+                (self._root / _LEFT).touch()
+            else:
+                (self._root / _LEFT).unlink(missing_ok=True)
+
+    def is_left(self) -> bool:
+        return (self._root / _LEFT).exists()
 
     def read(self, path: str) -> bytes | None:
         with self._errors():

@@ -69,6 +69,14 @@ class TreeTarget(Protocol):
         """Let everybody see a generation that is there."""
         ...
 
+    def note_left(self, *, is_left: bool) -> None:
+        """Note whether the generations after the one that is shown were gone back from."""
+        ...
+
+    def is_left(self) -> bool:
+        """Return what was noted last; False where nothing was: a publisher may have died before he showed them."""
+        ...
+
     def read(self, path: str) -> bytes | None:
         """Return a page as it is shown, or what is told of it; None: it isn't there."""
         ...

@@ -167,19 +167,46 @@ def test_going_back(synced: User, index: Simulator) -> None:
     assert "no generation" in publish(synced, "--rollback", "absent", code=2).err
 
 
-@pytest.mark.whole
-def test_what_was_gone_back_from_is_published_anew_and_that_is_said(synced: User, index: Simulator) -> None:
+def test_what_was_gone_back_from_is_not_shown_before_there_is_something_else(synced: User, index: Simulator) -> None:
     publish(synced)
+    tree = synced.folder / "tree"
+    before = shown(tree)
     add(index, "2.1")
     sync(synced)
     publish(synced)
     newest = publish(synced, "--list").out.splitlines()[-1].split()[0]
-    publish(synced, "--rollback")
-    told = publish(synced).out
-    assert f", with the same content as {newest}: " in told
+    assert "It stays so until the replica holds something else" in publish(synced, "--rollback").out
+    for _ in range(2):
+        told = publish(synced).out
+        assert "what the replica holds was gone back from" in told
+        assert f"`tf-tester publish tree --rollback {newest}`" in told
+        assert shown(tree) == before
     add(index, "2.2")
     sync(synced)
-    assert "same content" not in publish(synced).out
+    assert f"The replica has changed since {newest}, which was gone back from." in publish(synced).out
+    assert len(shown(tree)) == len(before) + 2
+    assert "nothing new" in publish(synced).out
+    publish(synced, "--rollback", newest)
+    assert len(shown(tree)) == len(before) + 1
+    publish(synced, "--verify", "--deep")
+
+
+def test_what_was_published_by_somebody_who_died_was_not_gone_back_from(synced: User, index: Simulator) -> None:
+    """Whether or not there was a rollback before."""
+    publish(synced)
+    tree = synced.folder / "tree"
+    add(index, "2.1")
+    sync(synced)
+    publish(synced)
+    publish(synced, "--rollback")
+    first = (tree / "current").readlink()
+    add(index, "2.2")
+    sync(synced)
+    publish(synced)
+    (tree / "current").unlink()
+    (tree / "current").symlink_to(first)  # as if it had not come to this
+    assert "gone back from" not in publish(synced).out
+    assert (tree / "current").readlink() != first
 
 
 @pytest.mark.parametrize("name", ["28261127T140026-a9c1", "28261127T140026.482913-5e0f92a1"])
@@ -634,6 +661,8 @@ def test_a_bucket(synced: User, index: Simulator, bucket: Callable[[str], bytes 
     assert bucket("manifest.json.sig") is None, "this one is not signed"
     assert bucket("simple/toy/index.html") != before
     publish(synced, "--rollback", target=BUCKET)
+    assert bucket("simple/toy/index.html") == before
+    assert "was gone back from" in publish(synced, target=BUCKET).out
     assert bucket("simple/toy/index.html") == before
     publish(synced, "--verify", "--deep", "--key", "public.pem", target=BUCKET)
     assert objects(storage, "publishing") is None

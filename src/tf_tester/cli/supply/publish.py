@@ -35,7 +35,7 @@ _SHOWN = 20
     is_flag=False,
     flag_value="",
     metavar="[ID]",
-    help="Only show an earlier generation, the one before or the one named.",
+    help="Only show an earlier generation, the one before or the one named, until the replica has changed.",
 )
 @click.option("--verify", is_flag=True, help="Only look whether all is as the manifest says.")
 @click.option("--deep", is_flag=True, help="With --verify: read every file, too.")
@@ -95,9 +95,7 @@ def command(
         say(_row(manifest, shown=shown) for manifest, shown in generations(place))
         return 0
     if rollback is not None:
-        manifest = roll_back(place, rollback or None)
-        say([f"{target} shows {manifest.generation} of {manifest.created[:10]} now."])
-        return 0
+        return _rolled_back(target, roll_back(place, rollback or None), stays=place.is_left())
     if verify:
         manifest, troubles = verify_tree(place, _key(key), deep=deep)
         return _verified(manifest, troubles, deep=deep, signed=key is not None)
@@ -106,6 +104,12 @@ def command(
     with publishing(settings, name, os.environ, url=url, keep=kept) as source:
         done = publish(source.request, source.blobs, source.metadata, place, signer, fetch=source.fetch)
     return _published(target, done)
+
+
+def _rolled_back(target: str, manifest: "Manifest", *, stays: bool) -> int:
+    until = ["  It stays so until the replica holds something else than what was gone back from."] if stays else []
+    say([f"{target} shows {manifest.generation} of {manifest.created[:10]} now.", *until])
+    return 0
 
 
 def _published(target: str, done: "PublishResult") -> int:
@@ -131,14 +135,19 @@ def _key(file: Path | None, *, to_sign: bool = False) -> "Signer | None":
 
 def _told(target: str, done: "PublishResult") -> list[str]:
     holds = f"{count_text(done.projects, 'project')}, {count_text(done.all_files, 'file')} ({size_text(done.all_size)})"
+    if not done.is_new and done.left:
+        return [
+            f"{target} still shows {done.generation}: what the replica holds was gone back from, with --rollback.",
+            f"  It is shown once it has changed, or with `tf-tester publish {target} --rollback {done.left}`.",
+        ]
     if not done.is_new:
         again = f"; {count_text(done.files, 'file')} that had been lost or changed are as they should be again"
         return [f"{target}: nothing new; {holds}{again if done.files else ''}."]
     new = f"{count_text(done.pages, 'page')} and {count_text(done.files, 'file')} ({size_text(done.size)}) are new"
     gone = f", {count_text(done.removed, 'file')} went" if done.removed else ""
-    same = f", with the same content as {done.same_as}" if done.same_as else ""
+    over = f" The replica has changed since {done.left}, which was gone back from." if done.left else ""
     again = "; pages that had been lost or changed were written anew" if done.mended else ""
-    return [f"{target} shows {done.generation}{same}: {holds}; {new}{gone}{again}."]
+    return [f"{target} shows {done.generation}: {holds}; {new}{gone}{again}.{over}"]
 
 
 def _row(manifest: "Manifest", *, shown: bool) -> str:

@@ -54,8 +54,9 @@ class PublishResult(Struct, frozen=True):
     all_size: int
     missing: tuple[str, ...] = ()
     """Files that the replica lists and the store has lost: they are left out."""
-    same_as: str = ""
-    """The later generation that has the same and was gone back from; empty: there is none."""
+    left: str = ""
+    """What was gone back from: the generation with just what the replica holds, or where that is new the last one;
+    empty: nothing was."""
     mended: bool = False
     """Pages that were shown were not what they should have been."""
 
@@ -86,7 +87,8 @@ def publish(
 ) -> PublishResult:
     """Write what is new, and anew what was lost or changed, then show it. Raises `OurFailure`.
 
-    Until the end everybody sees what was before. `fetch`: brings a file that the store has lost.
+    Until the end everybody sees what was before. What was gone back from isn't shown again before the replica has
+    something else. `fetch`: brings a file that the store has lost.
     """
     metadata = _checked(metadata)
     whole, missing = _whole(request.pages, blobs, fetch)
@@ -102,12 +104,16 @@ def publish(
         before = _shown(target, request.replica)
         files, size = _add_files(tree, target, blobs, fetch, metadata)
         damaged = before is not None and target.is_damaged(before)
-        if before is not None and not damaged and _is_same(before, manifest) and _is_signed(target, before, signer):
-            return replace(_published(before, is_new=False, missing=missing), files=files, size=size)
-        same_as = "" if before is None else _later_and_same(target, before.generation, manifest)
+        left = _left(target, before)
+        if before is not None and not damaged:
+            is_shown = _is_same(before, manifest) and _is_signed(target, before, signer)
+            same = "" if is_shown else next((one for one in left if _is_kept(target, one, manifest)), "")
+            if is_shown or same:
+                return replace(_published(before, is_new=False, missing=missing), files=files, size=size, left=same)
         told = {MANIFEST: encode(manifest)}
         if signer is not None:
             told[SIGNATURE] = signer.sign(told[MANIFEST])
+        target.note_left(is_left=False)  # before there is another generation: who dies here has gone back from nothing
         # Pages that are damaged are no links to be had from.
         target.add(manifest, tree.pages, told, None if damaged else before)
         target.show(manifest)
@@ -115,7 +121,9 @@ def publish(
     old = {} if before is None else before.pages
     pages = sum(old.get(path) != entry for path, entry in manifest.pages.items())
     done = _published(manifest, is_new=True, missing=missing)
-    return replace(done, pages=pages, files=files, size=size, removed=removed, same_as=same_as, mended=damaged)
+    return replace(
+        done, pages=pages, files=files, size=size, removed=removed, left=left[0] if left else "", mended=damaged
+    )
 
 
 def _shown(target: TreeTarget, replica: str) -> Manifest | None:
@@ -137,7 +145,10 @@ def _readable(target: TreeTarget, generation: str) -> Manifest | None:
 
 
 def roll_back(target: TreeTarget, generation: str | None) -> Manifest:
-    """Show an earlier generation; None: the one before. Raises `UsageError` where there is none."""
+    """Show an earlier generation; None: the one before. Raises `UsageError` where there is none.
+
+    What was gone back from isn't shown by `publish` before there is something else; naming it shows it.
+    """
     with target.alone():
         shown, kept = target.current(), list(target.generations())
         if generation is None:
@@ -148,6 +159,7 @@ def roll_back(target: TreeTarget, generation: str | None) -> Manifest:
         if generation not in kept:
             raise UsageError(f"There is no generation {generation}.", hint=f"There are: {', '.join(kept) or 'none'}.")
         manifest = _manifest(target, generation)
+        target.note_left(is_left=generation < kept[-1])
         target.show(manifest)
         return manifest
 
@@ -301,11 +313,17 @@ def _prune(target: TreeTarget, shown: Manifest, keep: int) -> int:
     return sum(not is_metadata(path) for path in files)
 
 
-def _later_and_same(target: TreeTarget, shown: str, manifest: Manifest) -> str:
-    """Return the last generation after the one that is shown with just what a new one has; empty: there is none."""
-    later = [one for one in target.generations() if one > shown]
-    found = ((one, _readable(target, one)) for one in reversed(later))
-    return next((one for one, known in found if known is not None and _is_same(known, manifest)), "")
+def _left(target: TreeTarget, shown: Manifest | None) -> list[str]:
+    """Return the generations that were gone back from, the last one first."""
+    if shown is None or not target.is_left():
+        return []
+    return [one for one in reversed(target.generations()) if one > shown.generation]
+
+
+def _is_kept(target: TreeTarget, generation: str, manifest: Manifest) -> bool:
+    """Return whether a generation has just what a new one has."""
+    known = _readable(target, generation)
+    return known is not None and _is_same(known, manifest)
 
 
 def _is_same(before: Manifest, manifest: Manifest) -> bool:
