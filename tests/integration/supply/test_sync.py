@@ -248,6 +248,40 @@ def test_a_named_project_that_is_emptied_upstream_stays(user: User, index: Simul
     assert holds(user)["toy"] == ["toy-3.0-py3-none-any.whl"], "three of three may be right: something is there"
 
 
+def test_each_reason_why_something_stays_is_the_right_one(user: User, index: Simulator, config: Path) -> None:
+    user.write("team.toml", 'projects = ["toy", "gear"]\n')
+    sync(user)
+    before = holds(user)
+    index.fault("toy", Status(404))
+    run = sync(user, "--report", "sync.json", code=4)
+    files = [f"toy-{version}-py3-none-any.whl" for version in ("1.0", "1.1", "2.0")]
+    assert (
+        f"kept: 3 files that the upstream has no more, such as {', '.join(files)}: "
+        "the upstream has no such project any more\n  If that is right, sync once with --allow-deletions.\n"
+    ) in run.err
+    assert "has no project named toy" in run.err and "take it out of the replica's file" in run.err
+    report = json.loads((user.folder / "sync.json").read_text())
+    told = [{"project": "toy", "files": files, "reason": "the upstream has no such project any more"}]
+    assert (report["held_back"], report["kept"]) == (files, told)
+    index.heal()
+    for name in files:
+        index.remove(name)
+    index.add_project("toy")
+    user.write("team.toml", 'projects = ["toy", "gear"]\nmax-deletions = 3\n')
+    index.remove("gear-1.0-py3-none-any.whl")
+    run = sync(user, code=4)
+    assert (
+        "such as toy-1.0-py3-none-any.whl, toy-1.1-py3-none-any.whl, toy-2.0-py3-none-any.whl: the upstream's "
+        in run.err
+    )
+    assert "kept: 1 file that the upstream has no more, such as gear-1.0-py3-none-any.whl: 4 files would go" in run.err
+    assert "missing: toy: the upstream's page has no files" in run.err
+    assert {name: sorted(found) for name, found in holds(user).items()} == before
+    index.add_project("toy", status="quarantined")
+    run = sync(user, "--allow-deletions", code=4)
+    assert "missing: toy: it is in quarantine at the upstream" in run.err
+
+
 def test_most_of_many_files_of_a_named_project_do_not_go_at_once(user: User, index: Simulator, config: Path) -> None:
     for version in ("0.1", "0.2", "0.3", "0.4"):
         add(index, "toy", version)
@@ -255,7 +289,7 @@ def test_most_of_many_files_of_a_named_project_do_not_go_at_once(user: User, ind
     before = holds(user)
     for version in ("0.1", "0.2", "0.3", "0.4"):
         index.remove(f"toy-{version}-py3-none-any.whl")
-    sync(user, code=4)
+    assert "the upstream has 4 of its 7 files no more" in sync(user, code=4).err
     assert holds(user) == before
     assert "toy: -4" in sync(user, "--allow-deletions").out
 

@@ -114,15 +114,7 @@ def _once(settings: "Settings", request: "SyncRequest", file: Path | None) -> in
         write_file(file, msgspec.json.format(msgspec.json.encode(said), indent=2).decode() + "\n")
     say([*_told(done, dry_run=dry_run), *((brought(came),) if dry_run else ())])
     say(_missing(done), sys.stderr)
-    if done.held_back:
-        few = ", ".join(done.held_back[:3])
-        say(
-            [
-                f"kept: {count_text(len(done.held_back), 'file')} that the upstream has no more, such as {few}",
-                "  That is more than max-deletions; if it is right, sync once with --allow-deletions.",
-            ],
-            sys.stderr,
-        )
+    say(_kept(done), sys.stderr)
     return done.exit_code
 
 
@@ -230,6 +222,18 @@ def _missing(done: "SyncReport") -> list[str]:
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         lines += [f"missing: {', '.join(names[:_SHOWN])}{more}: {reason}", *([f"  {hint}"] if hint else [])]
     return lines
+
+
+def _kept(done: "SyncReport") -> list[str]:
+    """Return lines on what stays though the upstream has it no more, one for each reason."""
+    together: dict[str, list[str]] = {}
+    for one in done.kept:
+        together.setdefault(one.reason, []).extend(one.files)
+    lines = []
+    for reason, files in together.items():
+        gone = f"{count_text(len(files), 'file')} that the upstream has no more, such as {', '.join(files[:3])}"
+        lines.append(f"kept: {gone}: {reason}")
+    return [*lines, "  If that is right, sync once with --allow-deletions."] if lines else []
 
 
 def _files(sign: str, names: tuple[str, ...]) -> str:

@@ -77,6 +77,16 @@ class ProjectChange(Struct, frozen=True):
     """Likewise."""
 
 
+class KeptProject(Struct, frozen=True):
+    """A project of which nothing goes, though the upstream has it no more: a person is to say so."""
+
+    project: str
+    files: tuple[str, ...]
+    """That the upstream has no more, sorted."""
+    reason: str
+    """A clause."""
+
+
 class SyncReport(Struct):
     """How a sync ended."""
 
@@ -99,7 +109,9 @@ class SyncReport(Struct):
     changes: list[ProjectChange] = field(default_factory=list)
     missing: list[Absent] = field(default_factory=list)
     held_back: list[str] = field(default_factory=list)
-    """Files that the upstream doesn't have any more, and that stay because there are too many of them."""
+    """Files that the upstream doesn't have any more, and that stay until a person says that it is right."""
+    kept: list[KeptProject] = field(default_factory=list)
+    """The same by project, with the reasons."""
     left: int = 0
     """Files that are left for the next run, because enough was brought in this one."""
     left_size: int = 0
@@ -247,7 +259,10 @@ class _Run(Struct):
         kept_on, required = self._kept_on(vanished)
         vanished = {name: files for name, files in vanished.items() if name not in kept_on}
         held_back = self._held_back(vanished)
-        self.report.held_back += sorted(file for name in held_back for file in vanished[name])
+        self.report.kept = [
+            KeptProject(name, tuple(sorted(vanished[name])), reason) for name, reason in sorted(held_back.items())
+        ]
+        self.report.held_back = sorted(file for one in self.report.kept for file in one.files)
         roots = {root.project for root in request.roots} - kept_on.keys()
         lost = any(name in self.held and name not in pages.known for name in roots)
         if held_back or (lost and not request.allow_deletions):
@@ -300,24 +315,32 @@ class _Run(Struct):
             todo += [one for name in new for one in self._held(name).values()]
         return needed
 
-    def _held_back(self, vanished: Mapping[str, FilesByName]) -> set[str]:
-        """Return the projects of which nothing goes, though the upstream has it no more: a person is to say so.
+    def _held_back(self, vanished: Mapping[str, FilesByName]) -> dict[str, str]:
+        """Return the projects of which nothing goes, though the upstream has it no more, and why.
 
         All, where too many files would go at once; else a project that was asked for by name and has lost all its files
         there, or most of many.
         """
         if self.request.allow_deletions:
-            return set()
-        if sum(map(len, vanished.values())) > self.request.max_deletions:
-            return set(vanished)
-        named = {root.project for root in self.request.roots}
-        return {name for name, files in vanished.items() if name in named and self._is_emptied(name, len(files))}
+            return {}
+        named, count = {root.project for root in self.request.roots}, sum(map(len, vanished.values()))
+        emptied = {name: self._emptied(name, len(files)) for name, files in vanished.items() if name in named}
+        reasons = {name: reason for name, reason in emptied.items() if reason}
+        if count <= self.request.max_deletions:
+            return reasons
+        many = f"{count_text(count, 'file')} would go at once, and max-deletions is {self.request.max_deletions}"
+        return {name: reasons.get(name, many) for name in vanished}
 
-    def _is_emptied(self, name: str, gone: int) -> bool:
-        page = self.pages.known.get(name)
-        if page is not None and page.status is ProjectStatus.QUARANTINED:
-            return False
-        return page is None or not page.artifacts or (gone >= _MANY and 2 * gone > len(self._held(name)))
+    def _emptied(self, name: str, gone: int) -> str:
+        """Return what has become of a named project at the upstream that may be a mistake; empty: nothing."""
+        page, held = self.pages.known.get(name), len(self._held(name))
+        if page is None:
+            return "the upstream has no such project any more"
+        if page.status is ProjectStatus.QUARANTINED:
+            return ""
+        if not page.artifacts:
+            return "the upstream's page has no files any more"
+        return f"the upstream has {gone} of its {held} files no more" if gone >= _MANY and 2 * gone > held else ""
 
     def _needed_still(
         self, wanted: Mapping[str, FilesByName], final: Mapping[str, FilesByName]

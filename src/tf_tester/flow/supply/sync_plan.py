@@ -12,6 +12,8 @@ from tf_tester.errors import BadWheel, CellRefused, IndexUnreachable, TfTesterEr
 from tf_tester.model.artifact import Artifact, ProjectPage, ProjectStatus
 from tf_tester.ports.index import Index
 
+_GONE = "Where it is gone for good, take it out of the replica's file."
+
 
 class Absent(Struct, frozen=True):
     """Something that the replica should hold and doesn't."""
@@ -121,7 +123,7 @@ def plan(
             closure.learn_metadata(wheel, answer if isinstance(answer, bytes) else None)
     found.asked = closure.asked
     _tell_of_projects(found, pages, roots)
-    _tell_of_requirements(found, closure, roots)
+    _tell_of_requirements(found, closure, roots, pages)
     return found
 
 
@@ -142,21 +144,32 @@ def _tell_of_projects(found: ReplicaPlan, pages: UpstreamPages, roots: Sequence[
         found.missing.append(Absent(project, str(error), error.hint))
     for project, unknown in sorted(pages.absent.items()):
         if project in named:
-            found.missing.append(Absent(project, str(unknown), unknown.hint))
+            found.missing.append(Absent(project, str(unknown), f"{unknown.hint} {_GONE}".lstrip()))
         elif project in found.asked:
             found.unmet.append(f"{project}: {unknown}")
 
 
-def _tell_of_requirements(found: ReplicaPlan, closure: Closure, roots: Sequence[TargetRequirement]) -> None:
+def _tell_of_requirements(
+    found: ReplicaPlan, closure: Closure, roots: Sequence[TargetRequirement], pages: UpstreamPages
+) -> None:
     named = {(root.project, root.specifier) for root in roots}
     for project, specifiers in sorted(closure.unmet.items()):
         for specifier in sorted(specifiers):
             if (project, specifier) in named:
-                hint = "`tf-tester versions` lists what there is."
-                found.missing.append(Absent(f"{project}{specifier}", "no version has a file for it", hint))
+                reason, hint = _unmet(pages.known.get(project))
+                found.missing.append(Absent(f"{project}{specifier}", reason, hint))
             else:
                 found.unmet.append(f"{project}{specifier}")
     if closure.opaque:
         few = ", ".join(sorted(closure.opaque)[:3])
         found.remarks.append(f"what sources alone require is not known, such as {few} ({len(closure.opaque)})")
     found.remarks += [f"{address} can't be copied: it names an address" for address in sorted(closure.addresses)]
+
+
+def _unmet(page: ProjectPage | None) -> tuple[str, str]:
+    """Return why nothing satisfies a requirement of a project, and what to do."""
+    if page is not None and page.status is ProjectStatus.QUARANTINED:
+        return "it is in quarantine at the upstream", "Wait until that is over, or take it out of the replica's file."
+    if page is not None and not page.artifacts:
+        return "the upstream's page has no files", f"Sync it again later. {_GONE}"
+    return "no version has a file for it", "`tf-tester versions` lists what there is."
