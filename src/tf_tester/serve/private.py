@@ -14,6 +14,7 @@ import re
 import tarfile
 import time
 import zipfile
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.parser import BytesHeaderParser
@@ -44,10 +45,15 @@ _ANEW = 30 * 86_400
 """Seconds after which a file is read again, whatever its status: a disk can rot without a word."""
 _YOUNG = 3 * 10**9
 """Nanoseconds: what has just changed may change again without another status."""
-_ABANDONED = 86_400
-"""Seconds after which nobody goes on with an upload."""
+_INCOMING = ".incoming"
+_ABANDONED = 900
+"""Seconds after which nobody goes on with a file: an upload that brings nothing for a minute is refused."""
+_AGAIN = 60.0
+"""Seconds after which it is tried again to enter a file that could not be."""
 _TICK = 50_000_000
 """Nanoseconds: the clock of a file system may stand still as long."""
+_GROWING = re.compile(r"\.(page\.json|.+\.metadata)\.[0-9a-f]{8}")
+"""How `_write` calls what isn't whole yet."""
 _FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,199}")
 _PROJECT = re.compile(r"[a-z0-9]([a-z0-9-]{0,98}[a-z0-9])?")
 
@@ -75,13 +81,18 @@ class PrivateFolder:
         """Files that are none of a project's, or others than they were: sizes and times when they were looked at."""
         self._right: dict[Path, tuple[int, int]] = {}
         """Likewise of files that are as they should be, and whose time can't be set."""
+        self._refused: dict[Path, tuple[str, float]] = {}
+        """Files that could not be entered: why, and until when (monotonic) that isn't tried again."""
         self._found_right: dict[str, dict[str, tuple[FileStatus, float]]] = {}
         """By project and file name: what a file was when it was last found right, and when that was (since 1970)."""
         self._sound: dict[str, tuple[int, ...]] = {}
         """States of projects when their pages were found right."""
 
-    def open(self) -> bool:
-        """Make it where nothing is known of it, and return whether it was made. Raises `UsageError`, `OurFailure`."""
+    def open(self, *, uploads: bool = False) -> list[str]:
+        """Make it where nothing is known of it, and return sentences on what an administrator is to know.
+
+        `uploads`: it is to be written to. Raises `UsageError`, `OurFailure`.
+        """
         is_new = not self.root.exists()
         if is_new and (others := self.known.folders):
             raise UsageError(
@@ -89,21 +100,35 @@ class PrivateFolder:
                 hint="Mount it, restore it from a backup, or name the right one; make it yourself to begin a new one.",
             )
         if self.is_lost:
-            return False  # maybe not mounted yet: nothing is written below it
+            return [f"{self._lost} {_RESTORE}"]  # maybe not mounted yet: nothing is written below it
+        told = [f"The folder {self.root} was not there: a new one was made."] if is_new else []
         try:
-            (self.root / ".incoming").mkdir(parents=True, exist_ok=True)
-            for left in (self.root / ".incoming").iterdir():
-                if time.time() - left.stat().st_mtime > _ABANDONED:  # others may be uploading
-                    left.unlink(missing_ok=True)
+            (self.root / _INCOMING).mkdir(parents=True, exist_ok=True)
+            self.sweep()
         except OSError as error:
-            raise OurFailure(f"{self.root} can't be used: {error.strerror}.", hint="Name another folder.") from error
+            if uploads or not self.root.is_dir():
+                raise OurFailure(
+                    f"{self.root} can't be used: {error.strerror}.", hint="Name another folder."
+                ) from error
         for name in self.names:
             self._seal(name)
+            _sweep(one for one in (self.root / name).glob(".*") if _GROWING.fullmatch(one.name))
+        entered = {name for name in self.names if (self.root / name / _PAGE).exists()}
         try:
-            self.known.remember(self.known.own | {name for name in self.names if (self.root / name / _PAGE).exists()})
+            self.known.remember(self.known.own | entered)
         except OurFailure as error:
-            log.warning("%s", printable(str(error)))  # a folder that is only served may be read-only
-        return is_new
+            told.append(f"{error} {error.hint}")
+        unknown = ", ".join(sorted(set(self.names) - entered))
+        if unknown and not os.access(self.root, os.W_OK):
+            told.append(
+                f"Nothing can be written to {self.root}: what was put there by hand and never entered isn't shown, and "
+                f"its names are private only as long as their folders are there: {unknown}."
+            )
+        return told
+
+    def sweep(self) -> None:
+        """Delete what uploads have left whose process was killed. Raises `OSError`."""
+        _sweep((self.root / _INCOMING).iterdir())
 
     def _seal(self, project: str) -> None:
         """Give the page of an earlier version its sum, where that can be written."""
@@ -124,7 +149,11 @@ class PrivateFolder:
     def check_there(self) -> None:
         """Raise `PrivateDamaged` where this is not the folder that it was: nothing is to be written to it."""
         if self.is_lost:
-            raise PrivateDamaged(f"{self.root} isn't the folder that it was: its projects are gone.", hint=_RESTORE)
+            raise PrivateDamaged(self._lost, hint=_RESTORE)
+
+    @property
+    def _lost(self) -> str:
+        return f"{self.root} isn't the folder that it was: its projects are gone."
 
     def troubles(self) -> list[str]:
         """Return what is wrong with projects that were uploaded: they are gone, or their page is damaged."""
@@ -143,7 +172,7 @@ class PrivateFolder:
     @property
     def incoming(self) -> Path:
         """Where a file grows that is being uploaded."""
-        return self.root / ".incoming" / os.urandom(8).hex()
+        return self.root / _INCOMING / os.urandom(8).hex()
 
     @property
     def names(self) -> list[str]:
@@ -237,6 +266,8 @@ class PrivateFolder:
         """Enter a file that somebody has put into the folder; None where it is none, or not whole yet."""
         place = self.root / project / filename
         seen = 0, 0
+        if time.monotonic() < self._refused.get(place, ("", 0.0))[1]:
+            return None
         try:
             with place.open("rb") as stream:
                 status = os.fstat(stream.fileno())
@@ -246,10 +277,16 @@ class PrivateFolder:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
             written = datetime.fromtimestamp(status.st_mtime, UTC)
             self.add(Upload(place, filename, project, digest, status.st_size), written)
-        except (OSError, UploadRefused, OurFailure) as error:
+        except UploadRefused as error:
             self._left_out[place] = seen
             log.warning("%s", printable(f"{place} is left out: {error}"))
             return None
+        except (OSError, OurFailure) as error:  # a full disk, which is no fault of the file's
+            if self._refused.get(place, ("", 0.0))[0] != str(error):
+                log.warning("%s", printable(f"{place} is left out: {error}"))
+            self._refused[place] = str(error), time.monotonic() + _AGAIN
+            return None
+        self._refused.pop(place, None)
         return self.written(project)
 
     def checked(self, artifact: Artifact) -> Path:
@@ -361,17 +398,31 @@ class PrivateFolder:
         known = next((one for one in page.artifacts if one.filename == artifact.filename), None)
         if known is not None and known.sha256 != artifact.sha256:
             raise UploadRefused(f"{artifact.filename} already exists, with other contents.", status=409)
-        target = self.file(artifact)
-        if metadata is not None:
-            _write(target.with_name(f"{target.name}.metadata"), metadata)
-        if upload.content != target:
-            with upload.content.open("rb") as stream:
-                os.fsync(stream.fileno())
-            upload.content.replace(target)
-        _set_time(target, known or artifact)
-        if known is None:
-            self.write(replace(page, artifacts=(*page.artifacts, artifact)))
-        self.known.remember([artifact.project])  # not before: an upload that failed takes no name
+        target, is_here = self.file(artifact), False
+        beside = target.with_name(f"{target.name}.metadata")
+        upload.content.stat()  # what was put there may have gone while somebody else was at it
+        try:
+            if metadata is not None:
+                _write(beside, metadata)
+            if upload.content != target:
+                with upload.content.open("rb") as stream:
+                    os.fsync(stream.fileno())
+                upload.content.replace(target)
+                is_here = True
+            _set_time(target, known or artifact)
+            if known is None:
+                self.write(replace(page, artifacts=(*page.artifacts, artifact)))
+        except OSError:
+            if known is None:
+                # What stayed would be entered as put there by hand, though who uploaded it is told that it isn't kept.
+                for left in (*((target,) if is_here else ()), beside):
+                    with suppress(OSError):
+                        left.unlink(missing_ok=True)
+            raise
+        try:
+            self.known.remember([artifact.project])  # not before: an upload that failed takes no name
+        except OurFailure as error:
+            log.warning("%s", printable(f"{error} {error.hint}"))
         return known or artifact
 
     def write(self, page: ProjectPage) -> None:
@@ -460,6 +511,14 @@ def _pkg_info(file: Path) -> bytes:
                 found = archive.extractfile(member)
                 return found.read() if found else b""
     raise BadWheel("it has no PKG-INFO")
+
+
+def _sweep(files: Iterable[Path]) -> None:
+    """Delete those that nobody has written to for long."""
+    for left in files:
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _ABANDONED:  # others may be at it
+                left.unlink(missing_ok=True)
 
 
 def _write(target: Path, content: bytes) -> None:

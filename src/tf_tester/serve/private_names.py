@@ -20,6 +20,7 @@ class PrivateNames:
         self._folder = root.as_uri()
         self._marker = root / _MARKER
         self._kept = store / "private-names" if store is not None else None
+        self._files = (self._marker, self._kept) if self._kept is not None else (self._marker,)
         self._read: dict[Path, tuple[tuple[int, ...], frozenset[tuple[str, str]]]] = {}
         """Lines of each file, with its status when they were read."""
         self._of: dict[Path, tuple[frozenset[tuple[str, str]], frozenset[str]]] = {}
@@ -44,26 +45,48 @@ class PrivateNames:
 
     def is_known(self, name: str) -> bool:
         """Return whether a name was uploaded to this folder, or to another one with this store: some microseconds."""
-        files = (self._marker, self._kept) if self._kept is not None else (self._marker,)
-        return any(name in self._names(file) for file in files)
+        return any(name in self._names(file) for file in self._files)
 
     def remember(self, names: Iterable[str]) -> None:
-        """Add names to both files, where they aren't in them. Raises `OurFailure`."""
+        """Add names to both files, where they aren't in them.
+
+        Raises `OurFailure` where one of them can't be written: the other one has the names all the same.
+        """
         lines = {(name, self._folder) for name in names}
-        try:
-            there = {name for name, _ in self._lines(self._marker)} if self.has_marker else set()
-            self._add(self._marker, {line for line in lines if line[0] not in there})
-            if self._kept is not None:
-                self._kept.parent.mkdir(parents=True, exist_ok=True)
-                self._add(self._kept, lines - (self._lines(self._kept) if self._kept.is_file() else frozenset()))
-        except OSError as error:
-            raise OurFailure(f"private names can't be noted in {error.filename}: {error.strerror}.") from error
+        refused, noted = [], []
+        for file in self._files:
+            try:
+                missing = self._missing(file, lines)
+                if missing or not file.is_file():
+                    if file == self._kept:
+                        file.parent.mkdir(parents=True, exist_ok=True)
+                    self._add(file, missing)
+                noted.append(str(file))
+            except (OSError, OurFailure) as error:
+                refused.append(f"{file}: {error.strerror if isinstance(error, OSError) else error}")
+        if refused and lines:
+            where = f"in {noted[0]} alone" if noted else "nowhere"
+            raise OurFailure(
+                f"Private names can't be noted in {', nor in '.join(refused)}.",
+                hint=f"They are known {where}: if that is lost as well as a project, its name is public again.",
+            )
+
+    def unnoted(self, names: Iterable[str]) -> list[tuple[str, Path]]:
+        """Return which of these names which file lacks. Raises `OurFailure` where one can't be read."""
+        lines = {(name, self._folder) for name in names}
+        return sorted((name, file) for file in self._files for name, _ in self._missing(file, lines))
+
+    def _missing(self, file: Path, lines: set[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Return which lines a file lacks; what the marker says is this folder's, wherever that lay."""
+        known = self._lines(file) if file.is_file() else frozenset[tuple[str, str]]()
+        names = {name for name, _ in known} if file == self._marker else set[str]()
+        return {line for line in lines if line not in known and line[0] not in names}
 
     def forget(self, name: str) -> bool:
         """Let go of a name, in this folder and in the store, and return whether it was known. Raises `OurFailure`."""
         found = self.is_known(name)
         try:
-            for file in filter(None, (self._marker, self._kept)):
+            for file in self._files:
                 if file.is_file():
                     rest = sorted(line for line in self._lines(file) if line[0] != name)
                     # In place: it stays the file of who serves it. Never empty, which would count as damage.
@@ -102,7 +125,8 @@ class PrivateNames:
             if known is not None:
                 return known[1]
             raise OurFailure(
-                f"{file} can't be read: {error.strerror}.", hint="It says which names are private."
+                f"{file} can't be read: {error.strerror}.",
+                hint="It says which names are private: correct its permissions, or restore it from a backup.",
             ) from error
         lines = frozenset(
             (name, folder) for name, _, folder in (one.partition(" ") for one in text.split("\n")) if folder

@@ -10,7 +10,7 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 
 from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError, PayloadEncodingError
@@ -48,6 +48,7 @@ async def receive(
     loop = asyncio.get_running_loop()
     place = private.incoming
     try:
+        await loop.run_in_executor(executor, private.sweep)
         told, upload = await _read_form(request, place, largest)
         if told.get(":action") != "file_upload" or upload is None:
             return text_response(
@@ -130,5 +131,11 @@ async def _read_file(part: BodyPartReader, place: Path, largest: int) -> Upload:
             if size > largest:
                 raise UploadRefused(f"Files may have {largest} bytes at the most.", status=413)
             digest.update(chunk)
-            await loop.run_in_executor(None, stream.write, chunk)
+            await loop.run_in_executor(None, _append, stream, chunk)
     return Upload(place, part.filename or "", "", digest.hexdigest(), size)
+
+
+def _append(stream: IO[bytes], chunk: bytes) -> None:
+    """Write at once: by its time others see that somebody is at the file."""
+    stream.write(chunk)
+    stream.flush()

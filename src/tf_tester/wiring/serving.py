@@ -103,9 +103,14 @@ def check(serve_options: ServeOptions, host: str) -> None:
         raise UsageError("Uploads need a place.", hint="Name a folder with --private.")
 
 
-def open_private(settings: Settings, folder: Path) -> bool:
-    """Open a private folder, and return whether it was made. Raises `UsageError`, `OurFailure`."""
-    return PrivateFolder(folder, settings.store).open()
+def open_private(settings: Settings, serve_options: ServeOptions) -> list[str]:
+    """Open the private folder, if there is to be one, and return what an administrator is to know.
+
+    Raises `UsageError`, `OurFailure`.
+    """
+    if serve_options.private is None:
+        return []
+    return PrivateFolder(serve_options.private, settings.store).open(uploads=serve_options.uploads)
 
 
 @contextmanager
@@ -123,7 +128,7 @@ def offering(
     private = None
     if serve_options.private is not None:
         private = PrivateFolder(serve_options.private, settings.store)
-        private.open()
+        private.open(uploads=serve_options.uploads)
     with (
         services(settings, lambda _: hear, environ=environ, hosts=serve_options.hosts) as world,
         ExitStack() as stack,

@@ -103,7 +103,7 @@ def test_where_descriptors_run_out_idle_connections_make_room_and_that_is_told_o
 def test_an_upload_that_brings_nothing_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads, "_SILENCE", 0.2)
     place = tmp_path / "incoming"
-    private = SimpleNamespace(incoming=place)
+    private = SimpleNamespace(incoming=place, sweep=lambda: None)
     head = (
         b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
         b"Content-Type: multipart/form-data; boundary=b\r\n\r\n"

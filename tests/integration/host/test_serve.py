@@ -456,21 +456,13 @@ def test_a_project_in_quarantine_is_not_handed_out_though_it_is_kept(user: User,
             assert b"in quarantine" in answer.body
 
 
-_ON_A_SMALL_DISK = """
-mount -t tmpfs -o size=1m none {store}
-exec {tool} serve --port 0 {words}
-"""
-
-
 @contextmanager
-def serving_from_a_small_disk(user: User, *words: str) -> Iterator[tuple[Served, Path]]:
-    """A server whose store has a disk of a megabyte; the disk as we see it, too."""
+def serving_with(user: User, mounts: str, *words: str) -> Iterator[Served]:
+    """A server that sees file systems that are mounted for it alone."""
     inside = ["unshare", "--user", "--map-root-user", "--mount"]
     if subprocess.run([*inside, "true"], capture_output=True, check=False).returncode:
-        pytest.skip("this machine gives no user namespaces, so no small disk can be made")
-    user.store.mkdir(exist_ok=True)
-    tool = f"{sys.executable} -m tf_tester"
-    script = _ON_A_SMALL_DISK.format(store=user.store, tool=tool, words=" ".join(words))
+        pytest.skip("this machine gives no user namespaces, so nothing can be mounted")
+    script = f"{mounts}\nexec {sys.executable} -m tf_tester serve --port 0 {' '.join(words)}"
     process = subprocess.Popen(
         [*inside, "sh", "-ec", script], cwd=user.folder, env=user.env, stderr=subprocess.PIPE, text=True
     )
@@ -478,10 +470,18 @@ def serving_from_a_small_disk(user: User, *words: str) -> Iterator[tuple[Served,
     try:
         found = re.match(r"Serving (\S+)/simple/", process.stderr.readline())
         assert found is not None
-        yield Served(found[1], process), Path(f"/proc/{process.pid}/root{user.store}")
+        yield Served(found[1], process)
     finally:
         process.send_signal(signal.SIGINT)
         assert "Traceback" not in process.communicate(timeout=60)[1]
+
+
+@contextmanager
+def serving_from_a_small_disk(user: User, *words: str) -> Iterator[tuple[Served, Path]]:
+    """A server whose store has a disk of a megabyte; the disk as we see it, too."""
+    user.store.mkdir(exist_ok=True)
+    with serving_with(user, f"mount -t tmpfs -o size=1m none {user.store}", *words) as running:
+        yield running, Path(f"/proc/{running.process.pid}/root{user.store}")
 
 
 def test_what_is_here_is_read_on_a_full_disk_and_what_is_not_is_handed_on(
@@ -1220,6 +1220,29 @@ def test_the_store_alone_and_the_folder_alone_know_private_names(user: User, ind
         assert running.get("/healthz").status == 200, "of this folder nothing is lost"
         assert user.run("private", "forget", "toy", "--private", "typo").code == 0
         assert _versions(running, "/simple/toy/") == ["1.0", "1.1", "2.0"]
+
+
+@pytest.mark.whole
+def test_names_of_a_folder_that_cannot_be_written_are_told_and_kept_by_the_store(user: User, index: Simulator) -> None:
+    options = _private_toy(user)
+    folder, names = user.folder / "private", user.store / "private-names"
+    (folder / ".names").unlink()
+    names.unlink()
+    (folder / "gear").mkdir()
+    mounts = f"mount --bind {folder} {folder}\nmount -o remount,ro,bind {folder}"
+    reads = [word for word in options if word != "--uploads"]
+    with serving_with(user, mounts, *reads) as running:
+        assert _versions(running, "/simple/toy/") == ["9.0"]
+        assert running.process.stderr is not None
+        told = running.process.stderr.readline()
+        assert told.startswith(f"Private names can't be noted in {folder / '.names'}: Read-only file system. ")
+        assert f"They are known in {names} alone" in told
+        assert running.process.stderr.readline().rstrip().endswith("only as long as their folders are there: gear.")
+    shutil.rmtree(folder)
+    folder.mkdir()
+    with serving(user, *options) as running:
+        assert running.get("/simple/toy/").status == 502, "it doesn't become public"
+        assert index.requests["toy"] == 0
 
 
 def test_files_that_are_put_there_or_removed_by_hand_are_told(user: User, index: Simulator) -> None:

@@ -163,15 +163,14 @@ def command(
     _check_certificates(certificate, key, client_authority)
     place = ListenAddress(host, port, certificate, key, client_authority)
     tls, listener = place.tls(), listen(place)
-    made = serve_options.private is not None and open_private(settings, serve_options.private)
+    news = open_private(settings, serve_options)
     url = place.url(listener.getsockname()[1])
 
     def one(ready: Callable[[], None] = lambda: None) -> None:
         _serve(settings, serve_options, listener, tls, ready)
 
     def told() -> None:
-        new = [f"The folder {serve_options.private} was not there: a new one was made."] if made else []
-        say([f"Serving {url}/simple/ (Ctrl-C ends it)", *new], sys.stderr)
+        say([f"Serving {url}/simple/ (Ctrl-C ends it)", *news], sys.stderr)
 
     _go_on_at_hangups()
     if workers == 1:
