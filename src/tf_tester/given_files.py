@@ -32,6 +32,11 @@ def read_given(file: Path, *, most: int = MOST) -> bytes:
         os.close(descriptor)
 
 
+def open_at_once(path: str, flags: int) -> int:
+    """Return a descriptor as `os.open` does; a pipe isn't waited for."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 def is_whole_system(place: Path) -> bool:
     """Return whether a path, links followed, is the top of all others: `/`, a drive."""
     real = Path(os.path.realpath(place))

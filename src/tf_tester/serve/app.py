@@ -414,11 +414,11 @@ class App:
             "etag": etag,
             "cache-control": self._lasting(artifact),
         }
+        uploaded = await self._uploaded(artifact)  # whatever is asked: what nobody gets isn't confirmed, either
         known = request.headers.get("If-None-Match")
         if known is not None and matches(known, etag):
             return Response(304, told)
-        private = self._offer.private if artifact.promise.by is Promiser.PRIVATE else None
-        if self._offer.redirect and private is None:
+        if self._offer.redirect and uploaded is None:
             header = self._offer.region_header
             elsewhere = await self._elsewhere(artifact, request.headers.get(header, "") if header else "")
             if elsewhere is not None:
@@ -426,12 +426,7 @@ class App:
         if request.method == "HEAD" and artifact.size is not None:
             # Nobody wants the bytes, so that nothing need be fetched.
             return Response(200, told | {"content-length": str(artifact.size)})
-        if private is not None:
-            found: Path | IncomingFile | PassedFile = await asyncio.get_running_loop().run_in_executor(
-                self._executor, private.checked, artifact
-            )
-        else:
-            found = await self._files.get(artifact)
+        found = uploaded or await self._files.get(artifact)
         try:
             size = found.stat().st_size if isinstance(found, Path) else found.size
         except OSError:
@@ -459,6 +454,13 @@ class App:
         else:
             answer.file = found
         return answer
+
+    async def _uploaded(self, artifact: Artifact) -> Path | None:
+        """Return a private file that is as it was uploaded; None: it isn't private. Raises `PrivateDamaged`."""
+        if self._offer.private is None or artifact.promise.by is not Promiser.PRIVATE:
+            return None
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, self._offer.private.checked, artifact)
 
     async def _elsewhere(self, artifact: Artifact, region: str) -> str | None:
         """Return the address of a file at the best of its sources for a client; None where none is on the network."""

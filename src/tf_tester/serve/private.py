@@ -11,6 +11,7 @@ import hashlib
 import io
 import os
 import re
+import stat
 import tarfile
 import time
 import zipfile
@@ -29,6 +30,7 @@ from tf_tester.core.index.simple import parse_page, render_json
 from tf_tester.core.text.printable import printable
 from tf_tester.core.wheel.wheel_rules import BROKEN_ARCHIVE, MAX_METADATA, check_members, check_metadata, find_dist_info
 from tf_tester.errors import BadWheel, NotAPage, OurFailure, PrivateDamaged, UnknownProject, UploadRefused, UsageError
+from tf_tester.given_files import open_at_once
 from tf_tester.model.artifact import Artifact, ProjectPage, split_filename
 from tf_tester.ports.store import FileStatus
 from tf_tester.serve.private_names import PrivateNames
@@ -85,6 +87,8 @@ class PrivateFolder:
         """Files that could not be entered: why, and until when (monotonic) that isn't tried again."""
         self._found_right: dict[str, dict[str, tuple[FileStatus, float]]] = {}
         """By project and file name: what a file was when it was last found right, and when that was (since 1970)."""
+        self._found_wrong: dict[Path, tuple[FileStatus, str]] = {}
+        """What a file was when it was last found wrong, and what was wrong with it."""
         self._sound: dict[str, tuple[int, ...]] = {}
         """States of projects when their pages were found right."""
 
@@ -296,29 +300,39 @@ class PrivateFolder:
             raise PrivateDamaged(f"{self.file(artifact)} {trouble}", hint=_RESTORE)
         return self.file(artifact)
 
-    def trouble(self, artifact: Artifact, *, anew: bool = False) -> str:
+    def trouble(self, artifact: Artifact, *, anew: bool = False, note: bool = True) -> str:
         """Return why a file isn't what was uploaded; empty: it is.
 
-        It is read where size, place and times aren't those that it had when it was last found right, or that is long
-        ago; or `anew`.
+        It is read where size, place and times aren't those that it had when it was last read, or it was found right
+        long ago; or `anew`. `note`: let other processes know.
         """
         place = self.file(artifact)
         try:
-            with place.open("rb") as stream:
+            with open(place, "rb", opener=open_at_once) as stream:
                 status = os.fstat(stream.fileno())
+                if not stat.S_ISREG(status.st_mode):
+                    return "is no file."
                 seen = FileStatus(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-                known = self._checked(artifact.project).get(artifact.filename)
-                is_known = known is not None and known[0] == seen and 0 <= time.time() - known[1] < _ANEW
-                if is_known and not anew:
-                    return ""
+                if not anew and (found := self._known_trouble(artifact, seen)) is not None:
+                    return found
                 actual = hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError as error:
             return f"can't be read: {error.strerror}."
-        if actual != artifact.sha256:
-            return f"is damaged: it has SHA-256 {actual}."
+        trouble = "" if actual == artifact.sha256 else f"is damaged: it has SHA-256 {actual}."
         if time.time_ns() - seen.changed > _YOUNG:
-            self._note_checked(artifact, seen)
-        return ""
+            if trouble:
+                self._found_wrong[place] = seen, trouble
+            else:
+                self._note_checked(artifact, seen, note=note)
+        return trouble
+
+    def _known_trouble(self, artifact: Artifact, seen: FileStatus) -> str | None:
+        """Return what was found when a file was last read, as long as that counts; None: it doesn't."""
+        known = self._checked(artifact.project).get(artifact.filename)
+        if known is not None and known[0] == seen and 0 <= time.time() - known[1] < _ANEW:
+            return ""
+        wrong = self._found_wrong.get(self.file(artifact))
+        return wrong[1] if wrong is not None and wrong[0] == seen else None
 
     def _checked(self, project: str) -> dict[str, tuple[FileStatus, float]]:
         """Return what files of a project were when they were last found right, and when that was."""
@@ -329,9 +343,11 @@ class PrivateFolder:
             known = self._found_right.setdefault(project, known or {})
         return known
 
-    def _note_checked(self, artifact: Artifact, seen: FileStatus) -> None:
+    def _note_checked(self, artifact: Artifact, seen: FileStatus, *, note: bool) -> None:
         known = self._checked(artifact.project)
         self._found_right[artifact.project] = known = known | {artifact.filename: (seen, time.time())}
+        if not note:
+            return
         place = self.root / _CHECKED_IN / artifact.project
         with suppress(OSError):  # without it a file is read again after a restart
             place.parent.mkdir(exist_ok=True)

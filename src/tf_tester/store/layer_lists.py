@@ -1,6 +1,5 @@
 """What a layer tells of itself: small JSON files with a sum behind them, so that a damaged one is known as such."""
 
-import os
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
+from tf_tester.given_files import open_at_once
 from tf_tester.model.host.layer import EntryPoint
 
 T = TypeVar("T")
@@ -90,8 +90,3 @@ def crc_of(path: str) -> int:
         while chunk := stream.read(_CHUNK):
             total = zlib.crc32(chunk, total)
     return total
-
-
-def open_at_once(path: str, flags: int) -> int:
-    """Return a descriptor as `os.open` does; a pipe isn't waited for."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

@@ -12,6 +12,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from tf_tester.core.wheel.wheel_rules import together
+from tf_tester.given_files import open_at_once
 from tf_tester.model.host.layer import Layer
 from tf_tester.ports.store import CheckedLayer
 from tf_tester.store.layer_lists import (
@@ -21,7 +22,6 @@ from tf_tester.store.layer_lists import (
     LayerManifest,
     crc_of,
     is_cached_bytecode,
-    open_at_once,
     read_summed,
     record_among,
 )

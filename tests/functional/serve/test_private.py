@@ -106,6 +106,37 @@ def test_names_are_noted_where_they_can_be_and_it_is_told_where_not(
     assert "toy " in refused.read_text()
 
 
+def test_a_damaged_file_is_read_once_however_often_it_is_asked_for(
+    private: PrivateFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = upload(private, "1.0")
+    [artifact] = private.page("toy").artifacts
+    content = place.read_bytes()
+    place.write_bytes(content[:-1] + b"!")
+    reads, digest = [], hashlib.file_digest
+
+    def counted(*words: object) -> object:
+        reads.append(words)
+        return digest(*words)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(hashlib, "file_digest", counted)
+    monkeypatch.setattr(module, "_YOUNG", -1)
+    for _ in range(3):
+        assert private.trouble(artifact).startswith("is damaged: it has SHA-256 ")
+    assert len(reads) == 1
+    place.write_bytes(content)
+    os.utime(place, (1, 1))
+    assert private.trouble(artifact) == ""
+
+
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(private: PrivateFolder) -> None:
+    place = upload(private, "1.0")
+    [artifact] = private.page("toy").artifacts
+    place.unlink()
+    os.mkfifo(place)
+    assert private.trouble(artifact) == "is no file."
+
+
 def test_what_a_killed_upload_has_left_makes_room_for_the_next(private: PrivateFolder) -> None:
     left, growing = private.incoming, private.incoming
     for file in (left, growing):

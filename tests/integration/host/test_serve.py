@@ -1176,7 +1176,9 @@ def test_a_private_file_that_rots_is_not_handed_on(user: User, index: Simulator,
 
     with serving(user, *options) as running:
         path = running.file("toy", file.name) + (".metadata" if damage == "metadata" else "")
-        assert running.get(path).body == content
+        whole = running.get(path)
+        assert whole.body == content
+        tag = whole.headers.get("etag", "*")
         assert "1 looked at, 0 damaged." in verify(0)
         middle = len(content) // 2
         with rotten.open("r+b") as stream:
@@ -1188,6 +1190,8 @@ def test_a_private_file_that_rots_is_not_handed_on(user: User, index: Simulator,
         for _ in range(2):
             assert (answer := running.get(path)).status == 502
             assert b"from a backup" in answer.body
+            assert running.get(path, method="HEAD").status == 502, "nor is it confirmed"
+            assert running.get(path, If_None_Match=tag).status == 502
             os.utime(file.parent)  # the page is read again
             running.get("/simple/toy/")
         assert rotten.name in verify(1)
