@@ -117,7 +117,7 @@ class PrivateFolder:
         for name in self.names:
             self._seal(name)
             _sweep(one for one in (self.root / name).glob(".*") if _GROWING.fullmatch(one.name))
-        entered = {name for name in self.names if (self.root / name / _PAGE).exists()}
+        entered = self.entered
         try:
             self.known.remember(self.known.own | entered)
         except OurFailure as error:
@@ -181,10 +181,19 @@ class PrivateFolder:
     @property
     def names(self) -> list[str]:
         """Projects, in order; those that are known to be of here and are gone, too."""
-        found = set(self.known.own)
+        return sorted(self.known.own | self.there)
+
+    @property
+    def there(self) -> set[str]:
+        """Projects that have a folder."""
         with suppress(OSError):
-            found |= {one.name for one in self.root.iterdir() if _PROJECT.fullmatch(one.name) and one.is_dir()}
-        return sorted(found)
+            return {one.name for one in self.root.iterdir() if _PROJECT.fullmatch(one.name) and one.is_dir()}
+        return set()
+
+    @property
+    def entered(self) -> set[str]:
+        """Projects of which something was written down: their names are to be known, whatever becomes of the folder."""
+        return {name for name in self.there if (self.root / name / _PAGE).exists()}
 
     def state(self, project: str) -> tuple[int, ...]:
         """Return what changes when a project does, whoever changes it; empty where the name isn't private.

@@ -54,13 +54,19 @@ def private_files(private: PrivateFolder, project: str) -> list[PrivateFile]:
     return [PrivateFile(one, _state(private, one)) for one in page.artifacts]
 
 
-def damaged(private: PrivateFolder, tell: Callable[[str], None]) -> int:
-    """Read all files that are on a page, `tell` what is damaged, and return how many were looked at.
+def damaged(private: PrivateFolder, tell: Callable[[str], None], *, anew: bool = True) -> int:
+    """Look at all files that are on a page, `tell` what is damaged, and return how many were looked at.
 
-    A file that was taken away on purpose is no damage.
+    A file that was taken away on purpose is no damage. `anew`: each is read; else those that a server would read, and
+    nothing is written down of it.
     """
     count = 0
-    for project in private.names:
+    try:
+        projects = private.names
+    except OurFailure as error:
+        tell(f"{error} {error.hint}")
+        projects = sorted(private.there)
+    for project in projects:
         try:
             page = private.written(project)
         except OurFailure as error:
@@ -70,7 +76,7 @@ def damaged(private: PrivateFolder, tell: Callable[[str], None]) -> int:
             if not private.file(one).exists():
                 continue
             count += 1
-            if trouble := private.trouble(one, anew=True):
+            if trouble := private.trouble(one, anew=anew, note=anew):
                 tell(f"{private.file(one)} {trouble}")
             elif one.metadata_sha256 is not None:
                 try:

@@ -62,8 +62,10 @@ class PrivateNames:
                         file.parent.mkdir(parents=True, exist_ok=True)
                     self._add(file, missing)
                 noted.append(str(file))
-            except (OSError, OurFailure) as error:
-                refused.append(f"{file}: {error.strerror if isinstance(error, OSError) else error}")
+            except OSError as error:
+                refused.append(f"{file}: {error.strerror}")
+            except OurFailure:
+                refused.append(f"{file}: it can't be read")
         if refused and lines:
             where = f"in {noted[0]} alone" if noted else "nowhere"
             raise OurFailure(
@@ -78,7 +80,7 @@ class PrivateNames:
 
     def _missing(self, file: Path, lines: set[tuple[str, str]]) -> set[tuple[str, str]]:
         """Return which lines a file lacks; what the marker says is this folder's, wherever that lay."""
-        known = self._lines(file) if file.is_file() else frozenset[tuple[str, str]]()
+        known = self._lines(file) if os.path.lexists(file) else frozenset[tuple[str, str]]()
         names = {name for name, _ in known} if file == self._marker else set[str]()
         return {line for line in lines if line not in known and line[0] not in names}
 

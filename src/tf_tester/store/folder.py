@@ -63,44 +63,45 @@ class StoreFolder:
         self.interpreters = root / "interpreters"
         self.runs = root / "runs"
         self.ledger = root / "ledger.sqlite"
+        self._folders = (
+            self.blobs,
+            self.incoming,
+            self.claims,
+            self.layers,
+            self.tmp,
+            self.kept,
+            self.plans,
+            self.runs,
+        )
 
     def open(self) -> None:
         """Make what is missing. Raises `StoreError`, also for a folder that is somebody else's."""
         with store_errors(self.root):
             self._refuse_others()
-            for folder in (
-                self.blobs,
-                self.incoming,
-                self.claims,
-                self.layers,
-                self.tmp,
-                self.kept,
-                self.plans,
-                self.runs,
-            ):
-                if os.path.lexists(folder) and not folder.is_symlink() and not folder.is_dir():
-                    folder.rename(folder.with_name(f"{folder.name}.damaged"))
-            for folder in (
-                self.blobs,
-                self.incoming,
-                self.claims,
-                self.layers,
-                self.tmp,
-                self.kept,
-                self.runs,
-            ):
-                folder.mkdir(parents=True, exist_ok=True)
-                self._refuse_above(folder)
-            with os.scandir(self.blobs) as groups:
-                files = [Path(one.path) for one in groups if len(one.name) == 2 and not one.is_dir()]
-            for file in files:
-                file.rename(file.with_name(f"{file.name}.damaged"))
+            for place in self.misplaced():
+                place.rename(place.with_name(f"{place.name}.damaged"))
+            for folder in self._folders:
+                if folder != self.plans:
+                    folder.mkdir(parents=True, exist_ok=True)
+                    self._refuse_above(folder)
             tag = self.root / "CACHEDIR.TAG"
             make_way(tag)
             if not tag.exists() or "tf-tester" not in tag.read_text("ascii", "replace"):
                 tag.write_text(_CACHEDIR_TAG, encoding="ascii")
             if not os.access(self.tmp, os.W_OK):
                 raise PermissionError(errno.EACCES, "not writable", str(self.tmp))
+
+    def misplaced(self) -> list[Path]:
+        """Return what has the place of a folder and is none; `open` gives it another name. Raises `OSError`."""
+        found = [one for one in self._folders if os.path.lexists(one) and not one.is_symlink() and not one.is_dir()]
+        if self.blobs.is_dir():
+            with os.scandir(self.blobs) as groups:
+                found += [Path(one.path) for one in groups if len(one.name) == 2 and not one.is_dir()]
+        return found
+
+    def lost_links(self) -> list[Path]:
+        """Return what is a link in the place of a folder and leads nowhere; `open` refuses it."""
+        return [one for one in self._folders if one.is_symlink() and not one.exists()]
 
     def _refuse_above(self, folder: Path) -> None:
         """Refuse a link to a folder in which the store lies, such as `/`: what is made in ours would lie beside it."""
@@ -305,6 +306,14 @@ def store_errors(root: Path) -> Iterator[None]:
         raise translate(error, root) from error
 
 
+def lost_link(link: Path) -> StoreError:
+    """Return the error that tells of a link into nowhere."""
+    return StoreError(
+        f"{link} is a link to {link.readlink()}, which isn't there.",
+        hint="Mount what it leads to, or delete the link: what was there is fetched again.",
+    )
+
+
 def translate(error: OSError, root: Path) -> StoreError:
     """Return the error that tells of one refusal of the file system."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -314,10 +323,7 @@ def translate(error: OSError, root: Path) -> StoreError:
             "what was verified is kept and is not fetched again.",
         )
     if error.errno == errno.EEXIST and error.filename is not None and os.path.islink(error.filename):  # noqa: PTH114
-        return StoreError(
-            f"{error.filename} is a link to {os.readlink(error.filename)}, which isn't there.",  # noqa: PTH115
-            hint="Mount what it leads to, or delete the link: what was there is fetched again.",
-        )
+        return lost_link(Path(error.filename))
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
         return StoreError(
             f"The store {root} can't be written: {error.strerror}.",

@@ -30,6 +30,7 @@ _FORGOTTEN = (
     "Pages, locks and results are fetched or made again; forgotten is which mirrors had given wrong bytes, what an "
     "index had shown last, who had signed, and what replicas hold: sync them before you publish. Files stay."
 )
+_OTHERS = "a database of something else"
 V = TypeVar("V")
 R = TypeVar("R")
 
@@ -260,6 +261,30 @@ class Ledger:
             return told[0]
         return f"{count_text(dropped, 'row')} had been damaged: dropped" if dropped else ""
 
+    def examine(self) -> str:
+        """Read all of it, change nothing, and return what `check` would mend; empty: nothing. Raises `StoreError`."""
+        with store_errors(self._path.parent):
+            lost = self._loss()
+            if lost or not self._path.exists():
+                return f"it is {lost}" if lost else ""
+        try:
+            with closing(
+                sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, timeout=60)
+            ) as database:
+                _refuse_others(database)
+                version = _user_version(database)
+                if version > _VERSION:
+                    raise self._of_another_version()
+                faults = _integrity(database) if version else ""
+                count = sum(1 for _ in _damaged_rows(database)) if version == _VERSION and not faults else 0
+        except sqlite3.DatabaseError as error:
+            if not _is_damage(error):
+                raise StoreError(f"The ledger {self._path} can't be used: {error}.", hint=_hint(error)) from error
+            faults, count = str(error), 0
+        if faults:
+            return f"it is {faults}" if faults == _OTHERS else f"it is damaged: {faults}"
+        return f"{count_text(count, 'row')} in it {'is' if count == 1 else 'are'} damaged" if count else ""
+
     def _first(self, statement: str, *words: object) -> tuple[Any, ...] | None:
         row: tuple[Any, ...] | None = self._do(lambda database: database.execute(statement, words).fetchone())
         return row
@@ -301,7 +326,7 @@ class Ledger:
     def _renew(self) -> None:
         """Put a damaged database aside, unless another process has, and take what can be read into a new one."""
         self.close()
-        was = "was damaged"
+        was = "damaged"
         with store_errors(self._path.parent), self._opening():
             connection = self._connect()
             try:
@@ -325,7 +350,7 @@ class Ledger:
         """Tell that there is a new one. `count`: rows that could be read; `aside`: where what was there is."""
         of = f" of the {count_text(count, 'row')} that could be read. " if count else f". {_FORGOTTEN} "
         kept = f"What was there is kept as {aside.name}." if aside else ""
-        self._tell(f"The ledger {self._path} {was}: it was made anew{of}{kept}".rstrip())
+        self._tell(f"The ledger {self._path} was {was}: it was made anew{of}{kept}".rstrip())
 
     def _opening(self) -> filelock.BaseFileLock:
         # SQLite's own waiting does not cover the change to WAL: of two that open a new ledger, one would fail.
@@ -360,14 +385,14 @@ class Ledger:
         """Return what has become of the ledger of a store that was used before; empty: it is there, or never was."""
         try:
             if not is_readable(self._path):
-                return "was no file"
+                return "no file"
             is_there = self._path.exists()
             if is_there and self._path.stat().st_size:
                 return ""
             # A process that ends while it makes a new one leaves an empty file, and nothing in the store.
             with os.scandir(self._path.with_name("blobs")) as blobs:
-                return ("was empty" if is_there else "was gone") if any(blobs) else ""
-        except FileNotFoundError:
+                return ("empty" if is_there else "gone") if any(blobs) else ""
+        except (FileNotFoundError, NotADirectoryError):
             return ""
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
@@ -375,9 +400,7 @@ class Ledger:
         # (https://sqlite.org/wal.html); a journal that is truncated can, and costs a sync more a write.
         connection.execute(f"PRAGMA journal_mode = {'TRUNCATE' if self._shared else 'WAL'}")
         connection.execute(f"PRAGMA synchronous = {'FULL' if self._shared else 'NORMAL'}")
-        tables = {str(name) for (name,) in connection.execute("SELECT name FROM sqlite_master")}
-        if (tables or _user_version(connection)) and not tables & set(TABLES):
-            raise _OthersDatabase("was a database of something else")
+        _refuse_others(connection)
         if _user_version(connection) < _VERSION:
             connection.execute("BEGIN IMMEDIATE")
             match _user_version(connection):  # asked again: another machine may have been before us
@@ -394,14 +417,17 @@ class Ledger:
                     connection.execute(f"PRAGMA user_version = {_VERSION}")
             connection.execute("COMMIT")
         if _user_version(connection) != _VERSION:
-            raise StoreError(
-                f"The ledger {self._path} was written by another version of tf-tester.",
-                hint="Use another folder with --store, or move the ledger away: it is made anew.",
-            )
+            raise self._of_another_version()
+
+    def _of_another_version(self) -> StoreError:
+        return StoreError(
+            f"The ledger {self._path} was written by another version of tf-tester.",
+            hint="Use another folder with --store, or move the ledger away: it is made anew.",
+        )
 
 
 class _OthersDatabase(sqlite3.DatabaseError):
-    """A database, but no ledger; its text is a clause."""
+    """A database, but no ledger; its text says what it is."""
 
 
 class LedgerPages:
@@ -472,15 +498,27 @@ def _integrity(database: sqlite3.Connection) -> str:
     return "" if found == "ok" else found
 
 
+def _refuse_others(database: sqlite3.Connection) -> None:
+    """Raise `_OthersDatabase` where there are tables, and none of ours."""
+    tables = {str(name) for (name,) in database.execute("SELECT name FROM sqlite_master")}
+    if (tables or _user_version(database)) and not tables & set(TABLES):
+        raise _OthersDatabase(_OTHERS)
+
+
+def _damaged_rows(database: sqlite3.Connection) -> Iterator[tuple[str, dict[str, object]]]:
+    """Yield tables and keys of rows that aren't as they were written."""
+    for table, keys in (("page", ("url",)), ("memo", ("kind", "key"))):
+        for *words, total in database.execute(f"SELECT * FROM {table}"):
+            if not _is_whole(total, *words):
+                yield table, dict(zip(keys, words, strict=False))
+
+
 def _drop_damaged(database: sqlite3.Connection) -> int:
     """Delete rows that aren't as they were written, and return how many."""
     count = 0
-    for table, keys in (("page", ("url",)), ("memo", ("kind", "key"))):
-        rows = database.execute(f"SELECT * FROM {table}").fetchall()
+    for table, keys in list(_damaged_rows(database)):
         where = " AND ".join(f"{key} = ?" for key in keys)
-        for *words, total in rows:
-            if not _is_whole(total, *words):
-                count += database.execute(f"DELETE FROM {table} WHERE {where}", words[: len(keys)]).rowcount
+        count += database.execute(f"DELETE FROM {table} WHERE {where}", [*keys.values()]).rowcount
     return count
 
 

@@ -331,9 +331,13 @@ def for_package(world: Services, package: str) -> Services:
 
 
 @contextmanager
-def machine(settings: Settings, *, environ: Mapping[str, str]) -> "Iterator[Machine]":
-    """Yield what the doctor asks; nothing is opened before it is asked for, and the store isn't made."""
+def machine(settings: Settings, *, environ: Mapping[str, str], private: Path | None = None) -> "Iterator[Machine]":
+    """Yield what the doctor asks; nothing is opened before it is asked for, and the store isn't made.
+
+    `private`: a folder of private projects, besides those that the store knows of.
+    """
     from tf_tester.flow.host.doctor import Machine
+    from tf_tester.wiring.damage import private_damage, store_damage
 
     who = cache(lambda: configured_indexes(settings, environ, known_mirrors()))
     with ExitStack() as stack:
@@ -356,6 +360,8 @@ def machine(settings: Settings, *, environ: Mapping[str, str]) -> "Iterator[Mach
             uv=lambda: (uv.path, uv_version(uv.path)),
             interpreters=FoundInterpreters((), NoMemory(), PythonInstaller(lambda: uv.path), environ).find,
             store=lambda: store_facts(settings.store),
+            damage=lambda: store_damage(settings.store),
+            private=lambda: private_damage(settings.store, private),
             cores=usable_cores,
             jobs=settings.jobs,
             memory=memory,

@@ -25,6 +25,8 @@ MACHINE = Machine(
     uv=lambda: (Path("/bin/uv"), "0.9.2"),
     interpreters=lambda: ([PYTHON], [ESCAPING]),
     store=lambda: StoreFacts(Path("/store"), True, "", 80 * 10**9, "ext4", True),
+    damage=list,
+    private=list,
     cores=lambda: 2,
     jobs=2,
     memory=lambda: (24 * 10**9, 20 * 10**9),
@@ -49,7 +51,7 @@ def no_settings_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def doctor(monkeypatch: pytest.MonkeyPatch, machine: Machine, *arguments: str) -> tuple[Result, int]:
     @contextmanager
-    def wired(settings: Any, *, environ: Any) -> Iterator[Machine]:
+    def wired(settings: Any, *, environ: Any, private: Any) -> Iterator[Machine]:
         yield machine
 
     monkeypatch.setattr(wiring, "machine", wired, raising=False)
@@ -69,6 +71,7 @@ def test_the_report_says_state_finding_and_advice(monkeypatch: pytest.MonkeyPatc
         "                    broken  /broken/python3: it ended with status 1: \\x1b[31mred",
         "                    Repair or remove those that don't run.",
         "ok    store         /store: 80 GB free on ext4, with hard links",
+        "ok    contents      nothing of it is damaged, as far as shows without reading all (`tf-tester cache verify`)",
         "ok    cores         2; --jobs auto runs as many cells at once",
         "ok    memory        24 GB, 20 GB of it free now",
         "ok    index         https://index.example/simple is not asked: offline is set",

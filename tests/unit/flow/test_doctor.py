@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from tf_tester.errors import IndexUnreachable, OurFailure, UsageError
 from tf_tester.flow.host.doctor import Check, CheckState, Machine, can_run, diagnose
 from tf_tester.model.host.abilities import Ability, Isolation, IsolationKind, StoreFacts
+from tf_tester.model.host.damage import Damage, PrivateFolderCheck
 from tf_tester.model.host.interpreter import BrokenInterpreter, Interpreter
 from tf_tester.ports.index import PageResponse
 
@@ -57,6 +58,8 @@ def sound(index: FakeIndex | None = None) -> Machine:
         uv=lambda: (Path("/bin/uv"), "0.9.2"),
         interpreters=lambda: ([python("3.13.0", abi="cp313t"), python("3.8.18")], []),
         store=lambda: STORE,
+        damage=list,
+        private=list,
         cores=lambda: 4,
         jobs=4,
         memory=lambda: (24 * GB, 20 * GB),
@@ -92,6 +95,7 @@ def test_a_sound_machine_needs_no_advice() -> None:
         ("uv", "0.9.2 (/bin/uv)"),
         ("interpreters", "2 found: 3.13t, 3.8"),
         ("store", "/store: 80 GB free on ext4, with hard links"),
+        ("contents", "nothing of it is damaged, as far as shows without reading all (`tf-tester cache verify`)"),
         ("cores", "4; --jobs auto runs as many cells at once"),
         ("memory", "24 GB, 20 GB of it free now"),
         ("index", "https://***@index.example/simple answers in 40 ms, in JSON, with upload times"),
@@ -147,6 +151,26 @@ def test_a_store_that_is_full_or_copies_is_warned_of(facts: StoreFacts) -> None:
     found = check(replace(sound(), store=lambda: facts), "store")
     assert found.state is CheckState.WARN
     assert "--store" in found.advice
+
+
+def test_damage_is_told_with_what_mends_it() -> None:
+    found = [Damage("a is no folder", "Run x."), Damage("b is no folder", "Run x."), Damage("c: it is gone", "Run y.")]
+    told = check(replace(sound(), damage=lambda: found), "contents")
+    assert (told.state, told.finding) == (CheckState.WARN, "3 parts of the store are damaged")
+    assert told.details == ("a is no folder", "b is no folder", "c: it is gone")
+    assert told.advice == "Run x. Run y."
+
+
+def test_each_private_folder_is_told() -> None:
+    wrong = tuple(f"{number} is damaged." for number in range(22))
+    folders = [PrivateFolderCheck(Path("/a"), 3), PrivateFolderCheck(Path("/b"), 22, wrong)]
+    checks = [one for one in diagnose(replace(sound(), private=lambda: folders)) if one.name == "private"]
+    assert [one.state for one in checks] == [CheckState.OK, CheckState.BAD]
+    assert checks[0].finding.startswith("/a: 3 files as uploaded")
+    assert checks[1].finding == "/b: 22 things of what was uploaded there may be lost"
+    assert checks[1].details == (*wrong[:20], "and 2 more")
+    assert "`tf-tester private verify --private /b`" in checks[1].advice
+    assert can_run(checks)
 
 
 def test_scarce_memory_is_warned_of() -> None:

@@ -2,12 +2,13 @@
 
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from tf_tester.cli.common.detail import environ_with
-from tf_tester.cli.common.options import EPILOG, options, settings_from
+from tf_tester.cli.common.options import EPILOG, GivenPath, options, settings_from
 
 if TYPE_CHECKING:
     from tf_tester.flow.host.doctor import Check
@@ -16,20 +17,27 @@ if TYPE_CHECKING:
 
 @click.command("doctor", epilog=EPILOG, short_help="See what works on this machine.")
 @options("mirror", "index-url", "store", "offline", "jobs", "color")
+@click.option(
+    "--private",
+    type=GivenPath(file_okay=False),
+    metavar="FOLDER",
+    help="Look at this folder of private projects, too; those that this store knows of are looked at anyway.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def command(ctx: click.Context, /, as_json: bool, **_: Any) -> int:
+def command(ctx: click.Context, /, private: Path | None, as_json: bool, **_: Any) -> int:
     """See what works on this machine, and what to do about the rest.
 
     The exit code is 0 where tests can be run, 4 where uv, a Python or a place for the store is missing.
-    Nothing is changed, and nothing but one page of the index is fetched.
+    What is damaged in the store, or of private projects, is named with what mends it. Nothing is changed, and nothing
+    but one page of the index is fetched.
     """
     from tf_tester.flow.host.doctor import can_run, diagnose
     from tf_tester.report.lines import as_text, wants_colour, write
     from tf_tester.wiring import machine
 
     settings = settings_from(ctx.params).settings
-    with machine(settings, environ=os.environ) as seen:
+    with machine(settings, environ=os.environ, private=private) as seen:
         checks = diagnose(seen)
     if as_json:
         write(sys.stdout, _as_json(checks, can_run(checks)) + "\n")

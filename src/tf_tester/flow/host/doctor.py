@@ -12,6 +12,7 @@ from tf_tester.core.index.simple import ACCEPT, parse_page
 from tf_tester.core.text.sizes import count_text, duration_text, size_text
 from tf_tester.errors import IndexUnreachable, NotAPage, TfTesterError
 from tf_tester.model.host.abilities import Ability, Isolation, IsolationKind, StoreFacts
+from tf_tester.model.host.damage import Damage, PrivateFolderCheck
 from tf_tester.model.host.interpreter import BrokenInterpreter, Interpreter
 from tf_tester.ports.index import GetPage
 
@@ -19,6 +20,8 @@ SCARCE_DISK = 5 * 10**9
 """Bytes; a TensorFlow takes up to 0.6 GB as a wheel and 2 GB unpacked, with all that it needs."""
 SCARCE_MEMORY = 2 * 10**9
 """Bytes; importing a framework and training something small takes about one."""
+_SHOWN = 20
+"""Troubles of a private folder that are told one by one."""
 ASKED_FOR = "pip"
 """A project that every index has, with a page that is small."""
 
@@ -54,6 +57,10 @@ class Machine(Struct, frozen=True):
     """Its executable and version."""
     interpreters: Callable[[], tuple[Sequence[Interpreter], Sequence[BrokenInterpreter]]]
     store: Callable[[], StoreFacts]
+    damage: Callable[[], Sequence[Damage]]
+    """To the store, as far as shows without reading its files."""
+    private: Callable[[], Sequence[PrivateFolderCheck]]
+    """Folders that servers have had."""
     cores: Callable[[], int]
     """Those we may use."""
     jobs: int
@@ -140,6 +147,31 @@ def _store(machine: Machine) -> list[Check]:
         advice = "Choose a folder on another file system with --store: here every environment is a full copy."
         return [Check("store", CheckState.WARN, finding, advice)]
     return [Check("store", CheckState.OK, finding)]
+
+
+def _contents(machine: Machine) -> list[Check]:
+    found = machine.damage()
+    if not found:
+        finding = "nothing of it is damaged, as far as shows without reading all (`tf-tester cache verify`)"
+        return [Check("contents", CheckState.OK, finding)]
+    finding = f"{count_text(len(found), 'part')} of the store {'is' if len(found) == 1 else 'are'} damaged"
+    advice = " ".join(dict.fromkeys(one.remedy for one in found))
+    return [Check("contents", CheckState.WARN, finding, advice, tuple(one.what for one in found))]
+
+
+def _private(machine: Machine) -> list[Check]:
+    checks = []
+    for one in machine.private():
+        verify = f"`tf-tester private verify --private {one.folder}`"
+        if not one.troubles:
+            finding = f"{one.folder}: {count_text(one.count, 'file')} as uploaded, as far as shows ({verify} reads all)"
+            checks.append(Check("private", CheckState.OK, finding))
+            continue
+        more = [f"and {len(one.troubles) - _SHOWN} more"] if len(one.troubles) > _SHOWN else []
+        finding = f"{one.folder}: {count_text(len(one.troubles), 'thing')} of what was uploaded there may be lost"
+        advice = f"Restore what is damaged or gone from a backup, then {verify}."
+        checks.append(Check("private", CheckState.BAD, finding, advice, (*one.troubles[:_SHOWN], *more)))
+    return checks
 
 
 def _cores(machine: Machine) -> list[Check]:
@@ -284,6 +316,8 @@ _CHECKS: tuple[tuple[str, Callable[[Machine], list[Check]]], ...] = (
     ("uv", _uv),
     ("interpreters", _interpreters),
     ("store", _store),
+    ("contents", _contents),
+    ("private", _private),
     ("cores", _cores),
     ("memory", _memory),
     ("index", _index),
