@@ -220,7 +220,10 @@ def test_what_merely_needs_a_package_is_not_packed_with_it(heavy: User, index: S
 
 
 def test_a_damaged_bundle_brings_nothing_wrong(heavy: User) -> None:
+    left = heavy.write(".b.tar.999999999.part", "of one that was killed")
+    os.utime(left, (0, 0))
     assert heavy.run("cache", "export", "b.tar").code == 0
+    assert not left.exists()
     file = heavy.folder / "b.tar"
     content = bytearray(file.read_bytes())
     content[content.index(b"toy_data.bin") + 200] ^= 1

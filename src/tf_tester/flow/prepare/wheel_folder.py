@@ -1,6 +1,7 @@
 """The user's folder of wheels: every file in it is whole or absent, and `SHA256SUMS` says what it must be."""
 
 import contextlib
+import glob
 import hashlib
 import os
 import re
@@ -68,9 +69,9 @@ def sums_of(folder: Path) -> dict[str, str]:
         return {}
 
 
-def sweep(folder: Path) -> None:
-    """Delete what processes have left that were killed in the middle of a file."""
-    for file in folder.glob(".*.part"):
+def sweep(folder: Path, name: str | None = None) -> None:
+    """Delete what processes have left that were killed in the middle of a file: of that name, or of any."""
+    for file in folder.glob(".*.part" if name is None else f".{glob.escape(name)}.*.part"):
         found = _PART.fullmatch(file.name)
         with contextlib.suppress(OSError):
             if found and time.time() - file.stat().st_mtime > _ABANDONED and not _lives(int(found[1])):
@@ -117,6 +118,7 @@ def copy_into(blob: Path, target: Path, sha256: str) -> None:
 
 
 def write_file(target: Path, text: str) -> None:
+    sweep(target.parent, target.name)
     with _growing(target) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 

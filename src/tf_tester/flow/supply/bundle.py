@@ -11,6 +11,7 @@ from tf_tester.core.wheel.requirements import requirements_of
 from tf_tester.core.wheel.wheel_rules import same_version
 from tf_tester.errors import DownloadFailed, StoreError, TfTesterError, UsageError, WrongBytes
 from tf_tester.flow.prepare.services import Packages
+from tf_tester.flow.prepare.wheel_folder import sweep
 from tf_tester.model.lock import Lock, Pin
 from tf_tester.ports.memory import Needed
 from tf_tester.ports.store import Blobs
@@ -102,6 +103,7 @@ def _written(
     tool: str,
 ) -> PackedBundle:
     """Write what is chosen. What turns out to be damaged is set aside and brought anew, or what is told instead."""
+    sweep(file.parent, file.name)
     chosen = choose_files()
     damaged: set[str] = set()
     while True:
