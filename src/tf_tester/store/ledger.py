@@ -271,11 +271,11 @@ class Ledger:
             with closing(
                 sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, timeout=60)
             ) as database:
-                _refuse_others(database)
-                version = _user_version(database)
+                database.text_factory = _text
+                tables, version = _tables(database), _user_version(database)
                 if version > _VERSION:
                     raise self._of_another_version()
-                faults = _integrity(database) if version else ""
+                faults = _integrity(database) if version else "its version is lost" if tables else ""
                 count = sum(1 for _ in _damaged_rows(database)) if version == _VERSION and not faults else 0
         except sqlite3.DatabaseError as error:
             if not _is_damage(error):
@@ -357,7 +357,9 @@ class Ledger:
         return lock_of(self._path.with_name(f"{self._path.name}.lock"))
 
     def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._path, timeout=60, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(self._path, timeout=60, isolation_level=None, check_same_thread=False)
+        connection.text_factory = _text
+        return connection
 
     def _open(self) -> sqlite3.Connection:
         if not self._path.parent.is_dir():  # a lock would make it
@@ -400,7 +402,7 @@ class Ledger:
         # (https://sqlite.org/wal.html); a journal that is truncated can, and costs a sync more a write.
         connection.execute(f"PRAGMA journal_mode = {'TRUNCATE' if self._shared else 'WAL'}")
         connection.execute(f"PRAGMA synchronous = {'FULL' if self._shared else 'NORMAL'}")
-        _refuse_others(connection)
+        _tables(connection)
         if _user_version(connection) < _VERSION:
             connection.execute("BEGIN IMMEDIATE")
             match _user_version(connection):  # asked again: another machine may have been before us
@@ -498,28 +500,36 @@ def _integrity(database: sqlite3.Connection) -> str:
     return "" if found == "ok" else found
 
 
-def _refuse_others(database: sqlite3.Connection) -> None:
-    """Raise `_OthersDatabase` where there are tables, and none of ours."""
+def _tables(database: sqlite3.Connection) -> set[str]:
+    """Return the names of tables. Raises `_OthersDatabase` where none of them is ours."""
     tables = {str(name) for (name,) in database.execute("SELECT name FROM sqlite_master")}
     if (tables or _user_version(database)) and not tables & set(TABLES):
         raise _OthersDatabase(_OTHERS)
+    return tables
 
 
-def _damaged_rows(database: sqlite3.Connection) -> Iterator[tuple[str, dict[str, object]]]:
-    """Yield tables and keys of rows that aren't as they were written."""
+def _damaged_rows(database: sqlite3.Connection) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """Yield tables, and keys as they are on the disk, of rows that aren't as they were written."""
     for table, keys in (("page", ("url",)), ("memo", ("kind", "key"))):
-        for *words, total in database.execute(f"SELECT * FROM {table}"):
+        raw = ", ".join(f"CAST({key} AS BLOB)" for key in keys)
+        for row in database.execute(f"SELECT {raw}, * FROM {table}"):
+            *words, total = row[len(keys) :]
             if not _is_whole(total, *words):
-                yield table, dict(zip(keys, words, strict=False))
+                yield table, dict(zip(keys, row, strict=False))
 
 
 def _drop_damaged(database: sqlite3.Connection) -> int:
     """Delete rows that aren't as they were written, and return how many."""
     count = 0
     for table, keys in list(_damaged_rows(database)):
-        where = " AND ".join(f"{key} = ?" for key in keys)
+        where = " AND ".join(f"CAST({key} AS BLOB) = ?" for key in keys)
         count += database.execute(f"DELETE FROM {table} WHERE {where}", [*keys.values()]).rowcount
     return count
+
+
+def _text(content: bytes) -> str:
+    """Return text; where its bytes are none, another one, which the row's sum tells."""
+    return content.decode("utf-8", "replace")
 
 
 def _is_damage(error: sqlite3.Error) -> bool:

@@ -622,6 +622,23 @@ def test_a_row_that_is_not_as_it_was_written_is_dropped_by_a_check(ledger: Ledge
     assert ledger.check() == ""
 
 
+@pytest.mark.parametrize("column", ["url", "content_type", "etag", "fetched", "kind", "key", "at"])
+def test_letters_that_are_none_cost_no_more_than_their_row(ledger: Ledger, column: str) -> None:
+    for name in ("a", "b"):
+        ledger.put_page(f"https://i/{name}/", CachedPage(b"x", "text/html", "tag", datetime(2026, 11, 1, tzinfo=UTC)))
+        ledger.remember(PEAK, name, 7)
+    table = "memo" if column in ("kind", "key", "at") else "page"
+    first = "url = 'https://i/a/'" if table == "page" else "key = 'a'"
+    with ledger._database() as database:
+        database.execute(f"UPDATE {table} SET {column} = CAST(x'ff41' AS TEXT) WHERE {first}")
+    assert ledger.get_page("https://i/b/") is not None
+    assert (ledger.get_page("https://i/a/") is None) == (table == "page")
+    assert ledger.every(PEAK) == ([("a", 7)] if table == "page" else []) + [("b", 7)]
+    assert list(ledger.answers(None))
+    ledger.check()
+    assert ledger.check() == ""
+
+
 def test_a_ledger_that_cannot_be_opened_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     with contextlib.closing(Ledger(tmp_path / "none/ledger")) as ledger, pytest.raises(StoreError) as caught:
         ledger.recall(ENTRY_POINTS, "key")

@@ -33,6 +33,11 @@ def _row(ledger: Path) -> None:
         database.commit()
 
 
+def _no_version(ledger: Path) -> None:
+    with closing(sqlite3.connect(ledger)) as database:
+        database.execute("PRAGMA user_version = 0")
+
+
 def _folder(ledger: Path) -> None:
     ledger.unlink()
     ledger.mkdir()
@@ -45,6 +50,7 @@ LEDGERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "garbage": (lambda ledger: ledger.write_bytes(b"garbage" * 1000), "it is damaged: file is not a database"),
     "cut": (lambda ledger: os.truncate(ledger, 5000), "it is damaged: "),
     "others": (_others, "it is a database of something else"),
+    "version": (_no_version, "it is damaged: its version is lost"),
     "row": (_row, "1 row in it is damaged"),
 }
 
