@@ -91,10 +91,16 @@ class PrivateNames:
             for file in self._files:
                 if file.is_file():
                     rest = sorted(line for line in self._lines(file) if line[0] != name)
-                    # In place: it stays the file of who serves it. Never empty, which would count as damage.
-                    file.write_text("\n" + "".join(f"{one} {folder}\n" for one, folder in rest), "utf-8")
+                    # In place: it stays the file of who serves it. Never empty, which would count as damage, nor on a
+                    # full disk: what is written is shorter than what was there, and that isn't cut off before.
+                    with file.open("r+b") as stream:
+                        stream.write(("\n" + "".join(f"{one} {folder}\n" for one, folder in rest)).encode())
+                        stream.truncate()
         except OSError as error:
-            raise OurFailure(f"{error.filename} can't be changed: {error.strerror}.") from error
+            raise OurFailure(
+                f"{error.filename or 'The list of private names'} can't be changed: {error.strerror}.",
+                hint="Free some space, or do it as the user who serves it.",
+            ) from error
         return found
 
     def _names(self, file: Path) -> frozenset[str]:

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import resource
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -104,6 +105,20 @@ def test_names_are_noted_where_they_can_be_and_it_is_told_where_not(
     monkeypatch.undo()
     assert again.open() == []
     assert "toy " in refused.read_text()
+
+
+def test_names_stay_where_one_cannot_be_forgotten_for_want_of_space(private: PrivateFolder) -> None:
+    upload(private, "1.0")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limit[1]))
+    try:
+        with pytest.raises(OurFailure, match="can't be changed"):
+            private.known.forget("other")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert "toy " in (private.root / ".names").read_text()
+    assert private.known.forget("toy")
+    assert not PrivateFolder(private.root, private.root.parent / "store").known.own
 
 
 def test_a_damaged_file_is_read_once_however_often_it_is_asked_for(
