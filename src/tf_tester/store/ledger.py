@@ -267,10 +267,18 @@ class Ledger:
             lost = self._loss()
             if lost or not self._path.exists():
                 return f"it is {lost}" if lost else ""
+        wal = self._path.with_name(f"{self._path.name}-wal")
+        if self._shared or wal.exists():
+            return self._examined("mode=ro")
+        # Nobody has it open. SQLite would make files beside it, and leave them there, to know of those who may.
+        found = self._examined("mode=ro&immutable=1")
+        return self._examined("mode=ro") if found and wal.exists() else found
+
+    def _examined(self, how: str) -> str:
+        """Return what is wrong with what SQLite reads when it is opened so (https://sqlite.org/uri.html)."""
         try:
-            with closing(
-                sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, timeout=60)
-            ) as database:
+            address = f"{self._path.absolute().as_uri()}?{how}"
+            with closing(sqlite3.connect(address, uri=True, timeout=60)) as database:
                 database.text_factory = _text
                 tables, version = _tables(database), _user_version(database)
                 if version > _VERSION:

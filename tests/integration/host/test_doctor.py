@@ -72,13 +72,18 @@ def store(tmp_path: Path) -> StoreFolder:
 def test_what_is_wrong_with_the_ledger_is_told_as_it_is_mended(store: StoreFolder, kind: str) -> None:
     damage, told = LEDGERS[kind]
     damage(store.ledger)
+    there = sorted(store.root.iterdir())
     for _ in range(2):
         [found] = store_damage(store.root)
         assert found.what.startswith(f"{store.ledger}: {told}")
         assert "`tf-tester cache verify`" in found.remedy
+    assert sorted(store.root.iterdir()) == there, "nothing is left behind"
     with closing(Ledger(store.ledger)) as ledger:
         assert ledger.check()
+        assert store_damage(store.root) == [], "while others have it open"
+    there = sorted(store.root.iterdir())
     assert store_damage(store.root) == []
+    assert sorted(store.root.iterdir()) == there
 
 
 def test_what_lies_in_place_of_folders_is_told(store: StoreFolder) -> None:
