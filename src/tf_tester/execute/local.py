@@ -20,7 +20,7 @@ from tf_tester.execute.told import Told
 from tf_tester.execute.watch import Watch, resident
 from tf_tester.model.host.exit import Exit, ProcessEnd
 from tf_tester.model.host.limits import Exceeded, Limit, Limits
-from tf_tester.ports.execute import Command, ReadyLauncher, Started, Starter, Streams
+from tf_tester.ports.execute import Command, Dialogue, ReadyLauncher, Started, Starter, Streams
 
 MARK = "TF_TESTER_CELL"
 """Every process of a cell carries this variable, so that one that left the tree (double fork) is found."""
@@ -59,7 +59,7 @@ class LocalExecutor:
         timeout: float | None,
         limits: Limits,
         scratch: Sequence[Path] = (),
-        told: Path | None = None,
+        told: Path | Dialogue | None = None,
     ) -> Exit:
         task = _Task(command, stdout, stderr, timeout, limits, tuple(scratch))
         with contextlib.ExitStack() as stack:

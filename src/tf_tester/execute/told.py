@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tf_tester.ports.execute import Dialogue
+
 _PIECE = 1 << 18
 _LAST_BYTES = 1 << 24
 """Taken after the program's end at the most: what a socket holds is far less, but a process that got away may go on."""
@@ -18,11 +20,12 @@ _LAST_BYTES = 1 << 24
 class Told:
     """A socket for one program to write into, and the file to which that is added. POSIX only."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, told: Path | Dialogue) -> None:
         self._ours, self._theirs = socket.socketpair()
         self._ours.setblocking(False)
-        self.file = file
-        self._stream = file.open("ab")
+        self._answer = told.answer if isinstance(told, Dialogue) else None
+        self.file = told.file if isinstance(told, Dialogue) else told
+        self._stream = self.file.open("ab")
         self.is_shut = False
         """The program has ended the connection: nothing more will be told."""
 
@@ -43,13 +46,16 @@ class Told:
         return self._ours.fileno()
 
     def take(self) -> bool:
-        """Add to the file what has been told by now; return whether there was anything."""
+        """Add to the file what has been told by now, and answer it; return whether there was anything."""
         said = b""
         with contextlib.suppress(BlockingIOError, ConnectionError):
             said = self._ours.recv(_PIECE)
             self.is_shut = not said
         self._stream.write(said)
         self._stream.flush()
+        if said and self._answer is not None and (answer := self._answer(said)):
+            with contextlib.suppress(BlockingIOError, ConnectionError):  # it has gone, or doesn't read
+                self._ours.send(answer)
         return bool(said)
 
     def take_last(self) -> None:

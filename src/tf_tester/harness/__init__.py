@@ -12,7 +12,9 @@ first import is timed), ``distribution`` (whose version is read), ``limit`` (cha
 folder, where it can't tell it from such a one) and ``as_set`` (pytest gets no targets: its settings have them). In the
 mode product: ``role`` (producer or consumer), ``place`` (the folder of the products that are made, or of the one that
 is used), and of consumers ``product`` (its name), ``producer`` (a text for the function) and ``label`` (the end of an
-id).
+id); where one interpreter serves several fields, ``forks`` (``names`` of modules that may be imported before the fork,
+``folder`` for what the forks see, and for each of them ``timeout`` in seconds and ``output`` in bytes) and ``fields``,
+each with ``product``, ``producer``, ``label`` and ``from``, the folder with the product, of which the fork gets a copy.
 
 The events, one JSON object a line, in this order (``import`` may come anywhere; their types are in
 `tf_tester.core.outcome.harness_events`):
@@ -28,6 +30,10 @@ The events, one JSON object a line, in this order (``import`` may come anywhere;
                 ``could_not_begin``: pytest refused its command line or configuration
 ``product``     a function is about to save something, and where: ``id name``
 ``values``      a function has recorded values, which are these bytes of their list: ``id start end``
+``forking``     the framework has been imported, and for each field a fork will follow: a byte on the socket says when
+``unforked``    no fork can stand for a process of its own: ``reason``
+``field-said``  a fork has told an event: ``field`` (a number) and ``line``
+``field-ended`` a fork is over: ``field code signal timed_out over_output wall_s cpu_s peak_rss_kib leftovers``
 ``end``         the interpreter is about to leave: ``exit_code`` (null: the harness itself failed) and ``collected``
 
 A process that dies writes no ``end``; the last ``test-start`` or ``loading`` without a row says what it was doing.

@@ -29,6 +29,7 @@ class Events:
     _fstat = staticmethod(os.fstat)
     _getpid = staticmethod(os.getpid)
     _leave = staticmethod(os._exit)
+    _read = staticmethod(os.read)
     _encode = json.JSONEncoder(ensure_ascii=True, check_circular=False).encode
 
     def __init__(self, path: "str | None") -> None:
@@ -53,6 +54,17 @@ class Events:
             with self._lock:  # a line is one piece, whoever else tells something now
                 while line:
                     line = line[self._write(self._descriptor(), line) :]
+
+    def hear(self) -> bytes:
+        """Wait for a byte from the parent process, which has a socket for us; nothing: it has gone."""
+        return self._read(self._descriptor(), 1)
+
+    def close(self) -> None:
+        """Let go of the descriptors: in a fork that is to say nothing there."""
+        for descriptor in self._descriptors:
+            if self._identify(descriptor) == self._identity:
+                os.close(descriptor)
+        self._descriptors = []
 
     def _identify(self, descriptor: int) -> "tuple[int, int] | None":
         try:

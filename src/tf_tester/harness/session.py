@@ -58,6 +58,15 @@ class HarnessSession:
         self.collected = 0
         self.exit_code = None  # type: int | None
 
+    def take_over(self, order: "dict[str, Any]", events: Events) -> None:
+        """Go on in a forked process as one with an order of its own, which tells what happens elsewhere."""
+        self.events.close()
+        self.order = dict(self.order, **order)
+        self.events = events
+        self.imports.tell(events)
+        self.traces.begin_anew()
+        self.announce()
+
     def announce(self) -> None:
         """Write the event ``start``."""
         version = installed_version(self.distribution, sys.path) if self.distribution else None

@@ -215,6 +215,8 @@ class FieldFinished(Struct, frozen=True):
     """Of the first of these rows that failed."""
     differences: tuple[ValueDifference, ...] = ()
     """Values that aren't what they were when the product was saved."""
+    forked: bool = False
+    """It was run by a fork of a process that had imported the framework, and not by one of its own."""
 
 
 class RunFinished(Struct, frozen=True):

@@ -3,6 +3,15 @@
 from msgspec import Struct
 
 
+class Forking(Struct, frozen=True, forbid_unknown_fields=True):
+    """Versions with which it was tried that a process may be forked right after the import."""
+
+    versions: str
+    """PEP 440."""
+    names: tuple[str, ...]
+    """Top-level modules that were imported before the fork."""
+
+
 class Framework(Struct, frozen=True, forbid_unknown_fields=True):
     """One file of `frameworks/`; a package that has none gets the defaults."""
 
@@ -21,6 +30,8 @@ class Framework(Struct, frozen=True, forbid_unknown_fields=True):
     """The file of tests that any version should pass, in `frameworks/probes/`; empty: its modules are imported."""
     memory: int = 1024**3
     """Bytes a cell is expected to need before anything was measured."""
+    forks: tuple[Forking, ...] = ()
+    """Of versions that are in none, each process starts anew."""
 
 
 class KnownFailure(Struct, frozen=True, forbid_unknown_fields=True):

@@ -29,6 +29,15 @@ class Command(Struct, frozen=True):
     """Gives the seconds for which it has waited for us so far: they don't count for its time-out."""
 
 
+class Dialogue(Struct, frozen=True):
+    """A program tells something, and is answered."""
+
+    file: Path
+    """All that it tells is added to it."""
+    answer: Callable[[bytes], bytes]
+    """Gives the answer to the next piece of what it tells, which may end within a line; mostly none."""
+
+
 class Streams(Struct, frozen=True):
     """A program's standard streams, as open descriptors."""
 
@@ -151,13 +160,13 @@ class Executor(Protocol):
         timeout: float | None,
         limits: Limits,
         scratch: Sequence[Path] = (),
-        told: Path | None = None,
+        told: Path | Dialogue | None = None,
     ) -> Exit:
         """Run a program with nothing but its `env`, both streams into files; its whole tree is dead afterwards.
 
         It is ended, too, where it goes beyond a limit: `scratch` are the folders that count as such. Where the program
         tells something, its standard input is a socket to write into, and what comes there is added to the file `told`
-        as it comes: nobody can take it back. It counts as output.
+        as it comes: nobody can take it back. It counts as output. What an answer raises ends the program.
         """
         ...
 

@@ -24,7 +24,7 @@ from tf_tester.execute.strays import kill_strays
 from tf_tester.execute.told import Told
 from tf_tester.model.host.exit import Exit
 from tf_tester.model.host.limits import Exceeded, Limit, Limits
-from tf_tester.ports.execute import Command
+from tf_tester.ports.execute import Command, Dialogue
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="speaks of sessions and signals")
 
@@ -57,7 +57,7 @@ class Bench:
         env: Mapping[str, str] | None = None,
         name: str = "a",
         limits: Limits = NONE,
-        told: Path | None = None,
+        told: Path | Dialogue | None = None,
         waited: Callable[[], float] | None = None,
     ) -> Exit:
         words = (sys.executable, "-c", textwrap.dedent(body), str(self.folder))
@@ -459,6 +459,30 @@ def test_who_ends_the_connection_tells_nothing_more_and_is_not_waited_for_at_onc
         other.close()
         assert (told.take(), told.is_shut) == (True, False)
         assert (told.take(), told.is_shut) == (False, True)
+
+
+def test_what_is_told_may_be_answered(bench: Bench) -> None:
+    """Each answer is to what was told by then, and all of that is in the file, too."""
+    heard: list[bytes] = []
+
+    def answer(said: bytes) -> bytes:
+        heard.append(said)
+        return b"%d" % len(heard) if said.endswith(b"?") else b""
+
+    asks = (
+        "import os\nfor _ in range(3):\n    os.write(0, b'so?')\n    print(os.read(0, 1).decode())\nos.write(0, b'!')"
+    )
+    exit = bench.run(asks, told=Dialogue(bench.folder / "told", answer))
+    assert (exit.code, bench.out(), (bench.folder / "told").read_bytes()) == (0, "1\n2\n3\n", b"so?so?so?!")
+
+
+def test_an_answer_that_cannot_be_given_ends_the_program(bench: Bench) -> None:
+    def fail(_said: bytes) -> bytes:
+        raise OSError("the disk is full")
+
+    waits = "import os\nos.write(0, b'so?')\nos.read(0, 1)"
+    with pytest.raises(OSError, match="the disk is full"):
+        bench.run(waits, told=Dialogue(bench.folder / "told", fail))
 
 
 def test_what_is_told_counts_as_output(bench: Bench) -> None:

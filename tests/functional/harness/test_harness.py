@@ -41,7 +41,8 @@ def test_one_session_writes_every_kind_of_event(bench: Bench, python: str) -> No
     bench.write(grid="from tf_tester_helper import *\n@producer('m')\ndef save(path): record('x', 1)")
     variables = {"TF_TESTER_VALUES": str(bench.folder)}
     grid = bench.run(python, "product", "grid.py", role="producer", place=str(bench.folder), environment=variables)
-    assert {*ran.kinds, *grid.kinds} == {kind.__struct_config__.tag for kind in get_args(HarnessEvent)}
+    of_forks = {"forking", "unforked", "field-said", "field-ended"}  # in test_forks.py
+    assert {*ran.kinds, *grid.kinds} | of_forks == {kind.__struct_config__.tag for kind in get_args(HarnessEvent)}
 
 
 @pytest.mark.parametrize("line", ["'many'", "10 ** 400", "-1", "True", "None"])

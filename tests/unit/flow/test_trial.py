@@ -30,7 +30,7 @@ from tf_tester.flow.run.cell_world import (
 from tf_tester.flow.run.collecting import WrittenFolder, collect
 from tf_tester.flow.run.jobs import TrialJob, jobs_of, of_project, tools_of, with_last_failed, working_folder
 from tf_tester.flow.run.reading import opened_safely
-from tf_tester.flow.run.trial import LIMIT, _bounded, _identity_remarks, _may_go_on, _Refusals, _remarks_on
+from tf_tester.flow.run.trial import LIMIT, _identity_remarks, _may_go_on, _Refusals, _remarks_on, bounded
 from tf_tester.model.cell import Cell, PlannedCell
 from tf_tester.model.host.interpreter import Interpreter
 from tf_tester.model.host.limits import Limits
@@ -383,21 +383,21 @@ def test_what_failed_last_is_asked_for_as_in_pytest(files: Path) -> None:
 
 def test_short_output_is_kept_whole(tmp_path: Path) -> None:
     (tmp_path / "out").write_bytes(b"before|caf\xc3\xa9 \xff")
-    assert _bounded(tmp_path / "out") == "before|café \ufffd"
-    assert _bounded(tmp_path / "out", 7) == "café \ufffd"
-    assert _bounded(tmp_path / "out", 700) == ""
-    assert _bounded(tmp_path / "none") == ""
+    assert bounded(tmp_path / "out") == "before|café \ufffd"
+    assert bounded(tmp_path / "out", 7) == "café \ufffd"
+    assert bounded(tmp_path / "out", 700) == ""
+    assert bounded(tmp_path / "none") == ""
 
 
 def test_long_output_keeps_its_head_and_tail(tmp_path: Path) -> None:
     (tmp_path / "out").write_bytes(b"skip" + b"a" * LIMIT + b"b" * LIMIT)
-    text = _bounded(tmp_path / "out", 4)
+    text = bounded(tmp_path / "out", 4)
     assert text.startswith("aaa")
     assert text.endswith("bbb")
     assert f"\n[… {LIMIT} bytes left out …]\n" in text
     assert len(text) < LIMIT + 50
     (tmp_path / "out").write_bytes(b"c" * LIMIT)
-    assert _bounded(tmp_path / "out") == "c" * LIMIT
+    assert bounded(tmp_path / "out") == "c" * LIMIT
 
 
 def test_lines_that_are_no_events_are_told() -> None:

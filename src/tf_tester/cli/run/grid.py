@@ -61,6 +61,7 @@ def _size(_context: click.Context, _parameter: click.Parameter, text: str) -> in
     metavar="SIZE",
     help=f"Refuse a product whose files have more.  [default: {_LARGEST}]",
 )
+@click.option("--fresh", is_flag=True, help="Start an interpreter for each product, also where a fork of one would do.")
 @options(*SELECTING, *RESOLVING, *_RUNNING, *FETCHING, "color")
 @click.option(
     "--json",
@@ -83,6 +84,7 @@ def command(
     consumers: str | None,
     consumer_package: str | None,
     largest_product: int,
+    fresh: bool,
     json_file: Path | None,
     reports: tuple[str, ...],
     **_: Any,
@@ -90,7 +92,8 @@ def command(
     """Have each version save something, and load it under each other.
 
     FILE has functions marked with @producer and @consumer of tf_tester_helper; --save and --load are commands that do
-    the same. Each product is loaded under each version in a process of its own, sandboxed as tests are.
+    the same. Each product is loaded under each version in a process of its own, sandboxed as tests are. Where it is
+    known of a framework that this works, it is a fork of one that has imported it, unless anything goes wrong in it.
 
     \b
     Examples:
@@ -107,6 +110,7 @@ def command(
         load=_words("--load", load),
         product=product,
         largest=largest_product,
+        fresh=fresh,
     )
     if file is not None and (save or load):
         raise UsageError("A FILE and commands both say what is saved and loaded.", hint="Give one of them.")

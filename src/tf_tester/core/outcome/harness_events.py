@@ -145,6 +145,39 @@ class ValuesRecorded(Struct, frozen=True, gc=False, tag_field="event", tag="valu
     end: Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
+class ForkingBegun(Struct, frozen=True, gc=False, tag_field="event", tag="forking"):
+    """The framework has been imported, and the process waits to be told that it may fork for the first field."""
+
+
+class ForkingRefused(Struct, frozen=True, gc=False, tag_field="event", tag="unforked"):
+    """No fork of the process can stand for one of its own."""
+
+    reason: str = ""
+
+
+class FieldSaid(Struct, frozen=True, gc=False, tag_field="event", tag="field-said"):
+    """A fork has told an event, which isn't decoded yet: it is its own word, and for no other field."""
+
+    field: Annotated[int, Meta(ge=0, le=2**31)]
+    line: str
+
+
+class FieldEnded(Struct, frozen=True, gc=False, tag_field="event", tag="field-ended"):
+    """A fork and all that it has started is dead, and the process waits to be told that it may go on."""
+
+    field: Annotated[int, Meta(ge=0, le=2**31)]
+    wall_s: _Seconds
+    cpu_s: _Seconds
+    peak_rss_kib: _Memory
+    code: _Count | None = None
+    """Its exit status."""
+    signal: _Count | None = None
+    """That killed it."""
+    timed_out: bool = False
+    over_output: bool = False
+    leftovers: _Count = 0
+
+
 class SessionEnded(Struct, frozen=True, gc=False, tag_field="event", tag="end"):
     """The interpreter is about to leave."""
 
@@ -165,6 +198,10 @@ HarnessEvent = (
     | RowFinished
     | ProductBegun
     | ValuesRecorded
+    | ForkingBegun
+    | ForkingRefused
+    | FieldSaid
+    | FieldEnded
     | SessionEnded
 )
 

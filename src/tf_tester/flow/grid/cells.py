@@ -4,12 +4,15 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from tf_tester.core.grid.fields import PRODUCT_NAME, FieldState, state_of, why_no_product
+from tf_tester.core.grid.forking import imported_before_forks
 from tf_tester.core.outcome.harness_events import ProductBegun, ValuesRecorded
+from tf_tester.flow.grid.forks import Forked, ForkOrder, run_forks
 from tf_tester.flow.grid.products import ProductRefused, Products
 from tf_tester.flow.grid.request import GridRequest, made_by
 from tf_tester.flow.grid.values import RecordedPart, TakenValues, take_values
@@ -19,14 +22,19 @@ from tf_tester.flow.run.cell_world import ScratchFolders
 from tf_tester.flow.run.cells import attempt_cell, folder_name
 from tf_tester.flow.run.frame import Run
 from tf_tester.flow.run.jobs import ProductTask
-from tf_tester.flow.run.trial import TrialResult, run_trial, together
+from tf_tester.flow.run.trial import TELLS, TrialResult, run_trial, together
 from tf_tester.model.cell import Cell, PlannedCell
-from tf_tester.model.field import Product, RecordedNumbers
-from tf_tester.model.outcome import CellResult, Outcome, TestRow
+from tf_tester.model.field import FieldOutcome, Product, RecordedNumbers
+from tf_tester.model.outcome import CellResult, Outcome, TestRow, worst
 from tf_tester.ports.environment import Environment
 
 _MOST_PRODUCTS = 1_000
 """Of one producer: the process tells of them, and each is a field for each consumer."""
+_SAMPLE = 16
+"""Of so many products that forks have loaded without a fault one is loaded by a process of its own, too."""
+_FEWEST = 2
+"""Of fewer products a fork spares nothing."""
+_T = TypeVar("_T")
 
 
 class Produced(Struct, frozen=True):
@@ -72,6 +80,66 @@ class Consumed(Struct, frozen=True):
     """What became of each product; none where the cell could not run."""
     values: tuple[tuple[RecordedNumbers, ...], ...] = ()
     """What was recorded while each was loaded."""
+    forked: tuple[bool, ...] = ()
+    """Whether it was by a fork of a process that had imported the framework."""
+
+    def with_field(self, number: int, other: "Consumed", at: int) -> "Consumed":
+        """Return it with what another attempt came to with one of its products; there it is the one at `at`."""
+        old, new = self.states[number].tests, other.states[at].tests
+        rows = {row.id: row for row in other.result.tests}
+        tests = (
+            *(row for row in self.result.tests if row.id not in old),
+            *(rows[name] for name in new if name in rows),
+        )
+        failed = self.result.outcome.is_failure_of_the_test
+        result = replace(
+            self.result,
+            tests=tests,
+            outcome=worst({row.outcome for row in tests}),
+            summary=self.result.summary if failed else other.result.summary,
+        )
+        return Consumed(
+            result,
+            _replaced(self.states, number, other.states[at]),
+            _replaced(self.values, number, other.values[at]),
+            _replaced(self.forked, number, other.forked[at]),
+        )
+
+
+def _replaced(values: tuple[_T, ...], number: int, value: _T) -> tuple[_T, ...]:
+    return (*values[:number], value, *values[number + 1 :])
+
+
+class _Consumer(Struct, frozen=True):
+    """Where one consumer loads."""
+
+    run: Run
+    preparation: Preparation
+    environment: Environment
+    evidence: Path
+
+
+class _Load(Struct, frozen=True):
+    """One product that was loaded."""
+
+    ran: TrialResult
+    values: tuple[RecordedNumbers, ...]
+    forked: bool = False
+
+
+def _label(serving: Serving) -> str:
+    """Return the end of the ids of the tests that load a product."""
+    return f"[{serving.product.name} from {serving.label}]"
+
+
+def _labelled(ran: TrialResult, taken: TakenValues, label: str, *, forked: bool = False) -> _Load:
+    """Return a load whose rows and values all name the product and who saved it.
+
+    What no function was reached for has the file's name, which all products share.
+    """
+    rows = tuple(row if label in row.id else replace(row, id=f"{row.id}{label}") for row in ran.rows)
+    values = tuple(one if label in one.test else replace(one, test=f"{one.test}{label}") for one in taken.values)
+    return _Load(replace(ran, rows=rows, remarks=(*ran.remarks, *taken.remarks)), values, forked)
 
 
 class GridCells:
@@ -113,36 +181,98 @@ class GridCells:
             left.clear()
         return Produced(planned.cell, label, _of_whole_cell(result), left, saved_by, tuple(values))
 
-    def consume(self, run: Run, planned: PlannedCell, servings: Sequence[Serving], part: str = "load") -> Consumed:
-        """Return what a cell came to, and what became of each product. `part`: the folder of its evidence."""
-        states: list[FieldState] = []
-        values: list[tuple[RecordedNumbers, ...]] = []
+    def before_forks(self, run: Run, cell: Cell) -> tuple[str, ...]:
+        """Return what may be imported before a process of this consumer is forked; none: it may not be."""
+        if self._request.file is None or self._request.fresh or not TELLS:
+            return ()
+        return imported_before_forks(run.services.packages.framework, cell.version)
+
+    def consume(
+        self,
+        run: Run,
+        planned: PlannedCell,
+        servings: Sequence[Serving],
+        part: str = "load",
+        *,
+        before_forks: Sequence[str] = (),
+    ) -> Consumed:
+        """Return what a cell came to, and what became of each product. `part`: the folder of its evidence.
+
+        `before_forks`: what may be imported before the process is forked for each product; nothing: it may not be.
+        """
+        loads: list[_Load] = []
 
         def work(preparation: Preparation, environment: Environment, evidence: Path) -> TrialResult:
-            states.clear()
-            values.clear()
-            parts = []
-            for serving in servings:
-                if run.gate.closed:
-                    raise InterruptedError
-                place = evidence / folder_name(serving.producer.name) / serving.product.name
-                place.mkdir(parents=True)
-                ran, taken = self._load(run, serving, preparation, environment, place)
-                values.append(taken)
-                states.append(state_of(ran.rows))
-                parts.append(ran)
-            ran = together(parts)
-            return replace(ran, rows=tuple(row for part in parts for row in part.rows))
+            loads.clear()
+            one = _Consumer(run, preparation, environment, evidence)
+            known, told = self._known_by_forks(one, servings, before_forks)
+            for number, serving in enumerate(servings):
+                loads.append(known.get(number) or self._load(one, serving))
+            ran = together([load.ran for load in loads])
+            return replace(ran, remarks=(*ran.remarks, *told))
 
         result, _ = attempt_cell(run, planned, replay=None, work=work, part=part)
         if not result.outcome.ran:
             return Consumed(_of_whole_cell(result))
-        return Consumed(_of_whole_cell(result), tuple(states), tuple(values))
+        states = tuple(state_of(load.ran.rows) for load in loads)
+        values = tuple(load.values for load in loads)
+        return Consumed(_of_whole_cell(result), states, values, tuple(load.forked for load in loads))
 
-    def _load(
-        self, run: Run, serving: Serving, preparation: Preparation, environment: Environment, evidence: Path
-    ) -> tuple[TrialResult, tuple[RecordedNumbers, ...]]:
-        product = serving.product
+    def _known_by_forks(
+        self, one: "_Consumer", servings: Sequence[Serving], names: Sequence[str]
+    ) -> tuple[dict[int, "_Load"], tuple[str, ...]]:
+        """Return what forks tell of products by their numbers, and what a person should know of it.
+
+        A product that is loaded without a fault by a fork counts as loaded, for a fork is rather worse off than a
+        process of its own. All else is to be told by such a process; of those without a fault some are tried, too.
+        """
+        found: dict[int, _Load] = {}
+        left = list(range(len(servings))) if names else []
+        refusal = ""
+        for attempt in itertools.count(1):
+            if len(left) < _FEWEST:
+                break
+            place = one.evidence / f"forks-{attempt}"
+            forked = self._fork(one, {number: servings[number] for number in left}, names, place)
+            refusal = forked.refusal
+            for number, field in forked.fields.items():
+                load = _labelled(field.ran, field.values, _label(servings[number]), forked=True)
+                if state_of(load.ran.rows).outcome is FieldOutcome.OK:
+                    found[number] = load
+            left = [number for number in left if number not in forked.fields]
+            if not forked.may_go_on:
+                break
+        for number in [number for number in found if number % _SAMPLE == _SAMPLE - 1]:
+            fresh = self._load(one, servings[number])
+            if state_of(fresh.ran.rows).outcome is not FieldOutcome.OK:
+                told = f"forks load the product of {servings[number].label}, and a process of its own does not"
+                return {number: fresh}, (told,)
+            found[number] = fresh
+        return found, (f"each product was loaded by a process of its own: {refusal}",) if refusal else ()
+
+    def _fork(self, one: "_Consumer", servings: Mapping[int, Serving], names: Sequence[str], place: Path) -> Forked:
+        assert self._request.file is not None
+        orders = {
+            number: ForkOrder(
+                serving.product.name,
+                self._products.folder_of(serving.product),
+                made_by(serving.producer),
+                _label(serving),
+            )
+            for number, serving in servings.items()
+        }
+        with self._scratch(one.run) as scratch:
+            return run_forks(
+                one.run, self._request.file, orders, names, (one.preparation, one.environment), place, scratch
+            )
+
+    def _load(self, one: "_Consumer", serving: Serving) -> "_Load":
+        """Have a process of its own load one product. Raises `InterruptedError` when the run has been interrupted."""
+        run, product, label = one.run, serving.product, _label(serving)
+        if run.gate.closed:
+            raise InterruptedError
+        evidence = one.evidence / folder_name(serving.producer.name) / product.name
+        evidence.mkdir(parents=True)
         with self._scratch(run) as scratch:
             root = ScratchFolders(scratch, in_memory=False).cwd
             if run.services.execution.sandbox.copies:
@@ -152,20 +282,19 @@ class GridCells:
                 # One of its own: what a consumer changes there, no other one sees.
                 folder, shown = root / "product", ()
                 self._products.unpack(product, folder)
-            label = f"[{product.name} from {serving.label}]"
             task = ProductTask(
                 "consumer", folder, product.name, made_by(serving.producer), label, shown, root / "values"
             )
-            jobs = (self._request.loading(task),)
-            services = run.services
-            ran = run_trial(run.files, jobs, preparation, environment, services, evidence=evidence, scratch=scratch)
-            # What no function was reached for has the file's name, which all products share.
-            rows = tuple(row if label in row.id else replace(row, id=f"{row.id}{label}") for row in ran.rows)
-            taken = self._values(ran, root / "values", services)
-            labelled = (
-                value if label in value.test else replace(value, test=f"{value.test}{label}") for value in taken.values
+            ran = run_trial(
+                run.files,
+                (self._request.loading(task),),
+                one.preparation,
+                one.environment,
+                run.services,
+                evidence=evidence,
+                scratch=scratch,
             )
-            return replace(ran, rows=rows, remarks=(*ran.remarks, *taken.remarks)), tuple(labelled)
+            return _labelled(ran, self._values(ran, root / "values", run.services), label)
 
     def _values(self, ran: TrialResult, folder: Path, services: Services) -> TakenValues:
         """Take what was recorded: of a file's functions each its own part, of a command all."""

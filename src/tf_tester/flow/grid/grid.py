@@ -1,4 +1,4 @@
-"""Run a grid: producers first, then in each consumer a fresh process for each product that there is."""
+"""Run a grid: producers first, then each consumer loads each product that there is."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -106,6 +106,8 @@ def _fields(run: Run, *, request: GridRequest, made: Selected, used: Selected, c
         table = _Table.of(produced)
 
         def settled(consumer: Cell, came: Consumed) -> None:
+            for values in came.values:
+                _tell_values(run, consumer, values)
             _tell_fields(run, consumer, table, came)
             own = produced.get(consumer.name)
             finished(came.result if own is None else _both(own.result, came))
@@ -185,12 +187,10 @@ def _consume(
             return Consumed(own.result)  # it could not run, and needn't be tried twice
         if not table.servings:
             return Consumed(CellResult(planned.cell.name, Outcome.SKIP, "there was no product to load"))
-        return cells.consume(run, planned, table.servings)
+        return cells.consume(run, planned, table.servings, before_forks=cells.before_forks(run, planned.cell))
 
     def finished(planned: PlannedCell, consumed: Consumed) -> None:
         found[planned.cell.name] = consumed
-        for values in consumed.values:
-            _tell_values(run, planned.cell, values)
         if not any(consumed.values):
             settled(planned.cell, consumed)
 
@@ -223,11 +223,12 @@ def _tell_values(run: Run, cell: Cell, values: Sequence[RecordedNumbers]) -> Non
 
 def _tell_fields(run: Run, consumer: Cell, table: _Table, consumed: Consumed) -> None:
     """Tell of each field of a consumer, also of those that were not run."""
-    states = zip(table.servings, consumed.states, strict=False)
-    known = {(one.producer.name, one.product.name): state for one, state in states}
+    states = zip(table.servings, consumed.states, consumed.forked, strict=False)
+    known = {(one.producer.name, one.product.name): (state, forked) for one, state, forked in states}
     for name in table.names:
         for producer in table.producers:
-            state = known.get((producer.cell.name, name)) or _not_run(producer, name, consumer, consumed.result)
+            not_run = _not_run(producer, name, consumer, consumed.result), False
+            state, forked = known.get((producer.cell.name, name), not_run)
             run.services.run.tell(
                 FieldFinished(
                     producer.cell.name,
@@ -238,6 +239,7 @@ def _tell_fields(run: Run, consumer: Cell, table: _Table, consumed: Consumed) ->
                     state.summary,
                     state.exception,
                     state.differences,
+                    forked,
                 )
             )
 

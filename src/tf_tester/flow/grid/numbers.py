@@ -1,8 +1,9 @@
 """Whether what consumers have recorded are the numbers of those who saved: compared, and where they differ, run again.
 
 The reference of a field is what the producer recorded while it saved the product, else what its own version recorded
-when it loaded it. A field whose numbers differ is run a second time: if the two runs of one version differ from one
-another, too, that is no drift from version to version.
+when it loaded it. What a fork has recorded counts only where it doesn't differ: else the field is run by a process of
+its own. A field whose numbers differ then is run a second time: if the two runs of one version differ from one another,
+too, that is no drift from version to version.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -52,8 +53,17 @@ class Loaded(Struct, frozen=True):
         serving = self.servings[number]
         producer = self.producers[serving.producer.name]
         saved_by = producer.saved_by[serving.product.name]
-        own = self.values((producer.cell.name, number))
+        own = self.values(self.own(number))
         return {**own, **numbered(value for value in producer.values if value.test == saved_by)}
+
+    def own(self, number: int) -> Key:
+        """Return the field in which a product's own version loads it."""
+        return self.servings[number].producer.name, number
+
+    @property
+    def forked(self) -> set[Key]:
+        """Return the fields that forks have run."""
+        return {(name, at) for name, one in self.consumers.items() for at, forked in enumerate(one.forked) if forked}
 
     @property
     def keys(self) -> list[Key]:
@@ -75,8 +85,8 @@ class NumberCheck:
 
     def run(self, again: RunAgain) -> dict[str, Consumed]:
         """Return the consumers with what their numbers make of them. `again` runs fields a second time."""
+        found, trouble = self._confirmed(again)
         loaded = self._loaded
-        found, trouble = self._differences({key: (loaded.reference(key[1]), loaded.values(key)) for key in loaded.keys})
         changed = dict(loaded.consumers)
         for (name, number), why in trouble.items():
             words = f"its numbers differ from those of {loaded.servings[number].label}, and can't be compared: {why}"
@@ -84,8 +94,7 @@ class NumberCheck:
             changed[name] = _with_state(changed[name], number, FieldState(FieldOutcome.ERROR, summary=words), tests)
         varying = self._varying(found, again) if found else {}
         for (name, number), differing in found.items():
-            own = loaded.servings[number].producer.name, number
-            flaky = varying.get((name, number), frozenset()) | varying.get(own, frozenset())
+            flaky = varying.get((name, number), frozenset()) | varying.get(loaded.own(number), frozenset())
             steady = tuple(one for one in differing if one.name not in flaky)
             told = steady or differing
             outcome = FieldOutcome.WRONG_NUMBERS if steady else FieldOutcome.FLAKY
@@ -93,6 +102,32 @@ class NumberCheck:
             values = loaded.values((name, number))
             changed[name] = _with_state(changed[name], number, state, {values[one.name].test for one in told})
         return changed
+
+    def _confirmed(self, again: RunAgain) -> tuple[Differences, dict[Key, str]]:
+        """Return what differs, and why some can't be compared, when no fork's word is left in it."""
+        tried: set[Key] = set()
+        while True:
+            loaded = self._loaded
+            every = {key: (loaded.reference(key[1]), loaded.values(key)) for key in loaded.keys}
+            found, trouble = self._differences(every)
+            doubted = [doubted for key in (*found, *trouble) for doubted in (key, loaded.own(key[1]))]
+            forked = [key for key in dict.fromkeys(doubted) if key in loaded.forked and key not in tried]
+            if not forked:
+                return found, trouble
+            tried.update(forked)
+            consumers = dict(loaded.consumers)
+            for (name, number), (other, at) in self._run_again(forked, again).items():
+                consumers[name] = consumers[name].with_field(number, other, at)
+            self._loaded = replace(loaded, consumers=consumers)
+
+    def _run_again(self, keys: Sequence[Key], again: RunAgain) -> dict[Key, tuple[Consumed, int]]:
+        """Have some fields run once more; return where what they came to stands, of those that could be run."""
+        numbers: dict[str, list[int]] = {}
+        for name, number in keys:
+            numbers.setdefault(name, []).append(number)
+        second = again({name: [self._loaded.servings[one] for one in own] for name, own in numbers.items()})
+        ran = {name: own for name, own in numbers.items() if name in second and len(second[name].states) == len(own)}
+        return {(name, number): (second[name], at) for name, own in ran.items() for at, number in enumerate(own)}
 
     def _differences(
         self, pairs: Mapping[Key, tuple[NumbersByName, NumbersByName]]
@@ -118,17 +153,9 @@ class NumberCheck:
 
     def _varying(self, found: Differences, again: RunAgain) -> dict[Key, frozenset[str]]:
         """Return which of the values that differ are others in a second run, too, by field."""
-        numbers: dict[str, list[int]] = {}
-        for name, number in found:
-            numbers.setdefault(name, []).append(number)
-        second = again({name: [self._loaded.servings[one] for one in own] for name, own in numbers.items()})
         pairs: dict[Key, tuple[NumbersByName, NumbersByName]] = {}
-        for name, own in numbers.items():
-            consumed = second.get(name)
-            if consumed is None or len(consumed.values) != len(own):
-                continue
-            for position, number in enumerate(own):
-                pairs[name, number] = self._loaded.values((name, number)), numbered(consumed.values[position])
+        for key, (consumed, at) in self._run_again(list(found), again).items():
+            pairs[key] = self._loaded.values(key), numbered(consumed.values[at])
         differing, _ = self._differences(pairs)
         return {key: frozenset(one.name for one in values) for key, values in differing.items()}
 

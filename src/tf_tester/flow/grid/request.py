@@ -27,6 +27,8 @@ class GridRequest(Struct, frozen=True):
     """What is called so that the commands save and load; the last part of its path."""
     largest: int = 1 << 30
     """Bytes of one product's files."""
+    fresh: bool = False
+    """Each product is loaded by a process of its own, whatever is known of forking."""
 
     def check(self, trial: Trial) -> None:
         """Raise `UsageError` where this can't be meant."""

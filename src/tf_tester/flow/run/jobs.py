@@ -49,6 +49,8 @@ class ProductTask(Struct, frozen=True):
     """Folders that the process may change for itself alone, where `Sandbox.copies`."""
     values: Path | None = None
     """The folder for recorded values."""
+    readable: tuple[Path, ...] = ()
+    """Folders that the process may read, and not change."""
 
 
 class TrialJob(Struct, frozen=True):

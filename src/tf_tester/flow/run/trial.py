@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -63,11 +63,11 @@ from tf_tester.model.host.world import World
 from tf_tester.model.outcome import Outcome, TestRow
 from tf_tester.model.request import ScratchPlace, Trial
 from tf_tester.ports.environment import Environment
-from tf_tester.ports.execute import Command
+from tf_tester.ports.execute import Command, Dialogue
 
 LIMIT = 65_536
 """Characters kept of one stream or traceback; head and tail."""
-_TELLS = os.name == "posix"
+TELLS = os.name == "posix"
 """Whether a program can have a socket as its standard input; on Windows, without a sandbox, it gets the file."""
 _MOST_PATHS, _MOST_FAILED = 2_000, 10_000
 """Paths that are looked for outside of one cell's sandbox because a failure names them, and failures that are read."""
@@ -103,11 +103,25 @@ def run_trial(
     scratch: Path,
 ) -> TrialResult:
     """Run every job of a trial in one environment; the evidence folder gets the raw streams and events."""
+    tasks = [job.task for job in jobs if job.task is not None]
+    with stage_of(files, tasks, preparation, environment, services, scratch) as stage:
+        return _run_jobs(stage, _failed_jobs(files.trial, jobs, preparation.failed), evidence)
+
+
+@contextmanager
+def stage_of(
+    files: UserFiles,
+    tasks: Sequence[ProductTask],
+    preparation: Preparation,
+    environment: Environment,
+    services: Services,
+    scratch: Path,
+) -> "Iterator[Stage]":
+    """Yield the place in which the programs of one cell run, with what they see."""
     trial, environ = files.trial, services.run.environ
     user = user_name(environ)
     folders = ScratchFolders(scratch, in_memory=trial.scratch is ScratchPlace.MEMORY, user=user)
     folders.make()
-    tasks = [job.task for job in jobs if job.task is not None]
     with (
         own_places(folders, environ, trial.data, moves=services.execution.sandbox.moves) as places,
         noticing(
@@ -115,7 +129,7 @@ def run_trial(
         ) as notice,
     ):
         environment = notice.environment
-        stage = _Stage(
+        yield Stage(
             trial=trial,
             files=files,
             planned=preparation.planned,
@@ -133,12 +147,10 @@ def run_trial(
             deadline=None if trial.timeout is None else services.run.monotonic() + trial.timeout,
             printed=_Printed(),
         )
-        return _run_jobs(stage, _failed_jobs(trial, jobs, preparation.failed), evidence)
 
 
-def _run_jobs(stage: "_Stage", jobs: Sequence[TrialJob], evidence: Path) -> TrialResult:
+def _run_jobs(stage: "Stage", jobs: Sequence[TrialJob], evidence: Path) -> TrialResult:
     """Run the jobs one after another, and return what they said together, with what a person should know of it."""
-    trial, files = stage.trial, stage.files
     parts: list[TrialResult] = []
     for number, job in enumerate(jobs):
         place = evidence if len(jobs) == 1 else evidence / f"job-{number + 1}"
@@ -146,7 +158,12 @@ def _run_jobs(stage: "_Stage", jobs: Sequence[TrialJob], evidence: Path) -> Tria
         parts.append(
             _run_command(stage, job, place) if job.runner is Runner.COMMAND else _run_harness(stage, job, place)
         )
-    ran = together(parts)
+    return told_to_people(stage, jobs, together(parts), evidence)
+
+
+def told_to_people(stage: "Stage", jobs: Sequence[TrialJob], ran: TrialResult, evidence: Path) -> TrialResult:
+    """Return what some jobs said with the user's own names of files, and with what a person should know of it."""
+    trial, files = stage.trial, stage.files
     worked_in = dict.fromkeys((trial.cwd, *(working_folder(trial, job) for job in jobs)))
     places = {place: folder for folder in worked_in if is_folder(place := stage.scratch.place_of(folder))}
     if places:
@@ -170,7 +187,7 @@ def _run_jobs(stage: "_Stage", jobs: Sequence[TrialJob], evidence: Path) -> Tria
     return replace(ran, remarks=remarks, unused=unused)
 
 
-def _written_folders(stage: "_Stage", links: Sequence[Path]) -> list[WrittenFolder]:
+def _written_folders(stage: "Stage", links: Sequence[Path]) -> list[WrittenFolder]:
     """Return where lies what the cell has written into the user's folders; `links`: folders that stand for these.
 
     Where a test has put a link in the place of one, nothing of that is its own.
@@ -198,7 +215,7 @@ def _failed_jobs(trial: Trial, jobs: Sequence[TrialJob], failed: Collection[str]
     return chosen if failed and chosen else jobs
 
 
-def _about_failed(stage: "_Stage", ran: TrialResult) -> tuple[str, ...]:
+def _about_failed(stage: "Stage", ran: TrialResult) -> tuple[str, ...]:
     """Return the remark on a run of what has failed in which more than that ran."""
     if not stage.trial.last_failed:
         return ()
@@ -208,7 +225,7 @@ def _about_failed(stage: "_Stage", ran: TrialResult) -> tuple[str, ...]:
     return () if known else ("--lf: the failures that are known are of other tests, all tests ran",)
 
 
-class _Stage(Struct, frozen=True):
+class Stage(Struct, frozen=True):
     """Where the programs of one cell run."""
 
     trial: Trial
@@ -229,7 +246,7 @@ class _Stage(Struct, frozen=True):
     deadline: float | None
     printed: "_Printed"
 
-    def start(self, argv: Sequence[str], place: Path, *, folder: Path, told: Path | None = None) -> Exit:
+    def start(self, argv: Sequence[str], place: Path, *, folder: Path, told: Path | Dialogue | None = None) -> Exit:
         """Run a program in the sandbox, in one of the user's folders, its streams into `place`.
 
         `told`: the file for what it tells on its standard input. Raises `InstallFailed` where there can't be a sandbox.
@@ -289,9 +306,9 @@ class _Printed:
     @contextmanager
     def counted(self, *files: Path) -> Iterator[None]:
         """Count what is added to these files meanwhile."""
-        before = sum(map(_size, files))
+        before = sum(map(size_of, files))
         yield
-        self._size += sum(map(_size, files)) - before
+        self._size += sum(map(size_of, files)) - before
 
 
 def _has_printed_too_much(end: Exit) -> bool:
@@ -348,7 +365,7 @@ def _as_the_users(row: TestRow, spellings: Mapping[str, str]) -> TestRow:
 class _Refusals:
     """How the sandbox of a cell kept its tests from passing. A path is looked for once, and not without end."""
 
-    def __init__(self, stage: "_Stage") -> None:
+    def __init__(self, stage: "Stage") -> None:
         execution = stage.services.execution
         in_memory = stage.trial.scratch is ScratchPlace.MEMORY
         self._stage = stage
@@ -375,7 +392,7 @@ class _Refusals:
         return self._known.get(asked)
 
 
-def _kept(asked: AskedPath, stage: "_Stage") -> KeptPath | None:
+def _kept(asked: AskedPath, stage: "Stage") -> KeptPath | None:
     """Return a path that a test asked for if it is there outside, for the user, and the sandbox keeps it from the test.
 
     Not what is hidden, of which is told elsewhere, and nothing of the scratch, which a test has for itself.
@@ -414,7 +431,7 @@ def _about_own_modules(rows: Sequence[TestRow], files: UserFiles) -> Iterator[st
             yield own_sources(name, shown) if is_built and is_part else own_module(name, shown)
 
 
-def _never_imported(stage: _Stage) -> str:
+def _never_imported(stage: Stage) -> str:
     # Without the version: cells with the same remarks are told together.
     return f"{stage.import_names[0]} was never imported: a pass says nothing of {stage.planned.cell.package}"
 
@@ -437,67 +454,82 @@ def together(parts: Sequence[TrialResult]) -> TrialResult:
     )
 
 
-def _run_command(stage: _Stage, job: TrialJob, place: Path) -> TrialResult:
+def _run_command(stage: Stage, job: TrialJob, place: Path) -> TrialResult:
     command = job.command or stage.trial.command
     end = stage.start(command, place, folder=stage.trial.cwd)
-    out, err = _bounded(place / "stdout"), _bounded(place / "stderr")
+    out, err = bounded(place / "stdout"), bounded(place / "stderr")
     rows = judge_command(end, target=job.name or " ".join(command), stdout=out, stderr=err)
     return TrialResult(rows, None, end.peak_rss_kib, (), end.peak_rss_kib, unused=not end.leftovers)
 
 
-def _run_harness(stage: _Stage, job: TrialJob, place: Path) -> TrialResult:
+def _run_harness(stage: Stage, job: TrialJob, place: Path) -> TrialResult:
     """Run one job under the harness, and behind a test that killed its process once more."""
-    root = id_root(stage.trial, job)
-    target = os.path.relpath(job.targets[0], root)
+    target = os.path.relpath(job.targets[0], id_root(stage.trial, job))
     done: dict[str, TestRow] = {}
     parts: list[TrialResult] = []
     for attempt in range(_RESTARTS):
-        printed = _size(place / "stdout"), _size(place / "stderr")
-        end, log = _start_harness(stage, job, root, place, left_out=done.keys())
-        out, err = _bounded(place / "stdout", printed[0]), _bounded(place / "stderr", printed[1])
-        rows = judge_harness(
-            log.events,
-            end,
-            target=target,
-            stdout=out,
-            stderr=err,
-            targets=[os.path.relpath(one, root) for one in (*job.targets, *job.or_scripts)],
-            runner=str(job.runner),
-        )
-        # The process's own figure where it told one: the system's starts at what its parent held (ru_maxrss).
-        figures = [row.peak_rss_kib for row in rows if row.peak_rss_kib]
-        peak = min(max(figures, default=end.peak_rss_kib), end.peak_rss_kib)
-        remarks = (*_identity_remarks(log.events, stage.planned), *_remarks_on(log), *_not_reached(log.events, rows))
-        unused = not end.leftovers and any(isinstance(one, SessionEnded) and one.untouched for one in log.events)
-        begun = tuple(one for one in log.events if isinstance(one, ProductBegun | ValuesRecorded))
-        parts.append(TrialResult((), _longest_import(log.events), peak, remarks, end.peak_rss_kib, unused, begun))
+        printed = size_of(place / "stdout"), size_of(place / "stderr")
+        end, log = start_harness(stage, job, place, left_out=done.keys())
+        out, err = bounded(place / "stdout", printed[0]), bounded(place / "stderr", printed[1])
+        said = judged(stage, job, log, end, stdout=out, stderr=err)
+        parts.append(replace(said, rows=()))
         if job.runner is Runner.SCRIPT:
-            return replace(parts[0], rows=tuple(with_output(row, out, err) for row in rows))
+            return replace(said, rows=tuple(with_output(row, out, err) for row in said.rows))
         before = len(done)
-        for row in rows:
+        for row in said.rows:
             if attempt == 0 or not _only_says_nothing_left(row, target):
                 done.setdefault(row.id, row)  # a later process could write what it likes of a test that has a result
-        if not _may_go_on(rows, log.events, job, done) or len(done) == before or _has_printed_too_much(end):
+        if not _may_go_on(said.rows, log.events, job, done) or len(done) == before or _has_printed_too_much(end):
             break
     ran = together(parts)
-    remarks = (*ran.remarks, *_left_behind_a_crash(end, log.events, rows, done.keys()))
+    remarks = (*ran.remarks, *_left_behind_a_crash(end, log.events, said.rows, done.keys()))
     return replace(ran, rows=tuple(done.values()), remarks=remarks)
 
 
-def _start_harness(
-    stage: _Stage, job: TrialJob, root: Path, place: Path, *, left_out: Collection[str]
+def judged(stage: Stage, job: TrialJob, log: HarnessLog, end: Exit, *, stdout: str, stderr: str) -> TrialResult:
+    """Return what one process of a job under the harness came to; `stdout` and `stderr` as in `judge_harness`."""
+    root = id_root(stage.trial, job)
+    rows = judge_harness(
+        log.events,
+        end,
+        target=os.path.relpath(job.targets[0], root),
+        stdout=stdout,
+        stderr=stderr,
+        targets=[os.path.relpath(one, root) for one in (*job.targets, *job.or_scripts)],
+        runner=str(job.runner),
+    )
+    # The process's own figure where it told one: the system's starts at what its parent held (ru_maxrss).
+    figures = [row.peak_rss_kib for row in rows if row.peak_rss_kib]
+    peak = min(max(figures, default=end.peak_rss_kib), end.peak_rss_kib)
+    remarks = (*_identity_remarks(log.events, stage.planned), *_remarks_on(log), *_not_reached(log.events, rows))
+    unused = not end.leftovers and any(isinstance(one, SessionEnded) and one.untouched for one in log.events)
+    begun = tuple(one for one in log.events if isinstance(one, ProductBegun | ValuesRecorded))
+    return TrialResult(rows, _longest_import(log.events), peak, remarks, end.peak_rss_kib, unused, begun)
+
+
+def start_harness(
+    stage: Stage,
+    job: TrialJob,
+    place: Path,
+    *,
+    left_out: Collection[str] = (),
+    besides: Mapping[str, object] | None = None,
+    answer: Callable[[bytes], bytes] | None = None,
 ) -> tuple[Exit, HarnessLog]:
-    """Run the tests of a job in one process, but those that are left out; its events are added to the evidence."""
+    """Run the tests of a job in one process, but those that are left out; its events are added to the evidence.
+
+    `besides`: more of the order. `answer`: how the process is answered that tells something, as in `Dialogue`.
+    """
     order, heard = stage.scratch.order, place / "events.jsonl"
     folder = working_folder(stage.trial, job)
     working = stage.working(folder)
     heard.touch()
-    before = _size(heard)
+    before = size_of(heard)
     spec = {
         "mode": str(job.runner),
         "targets": [str(path) for path in job.targets],
         "args": list(stage.trial.arguments),
-        "events": None if _TELLS else str(heard),
+        "events": None if TELLS else str(heard),
         "watch": list(stage.import_names),
         "installed_first": list(stage.installed_first),
         "distribution": stage.planned.cell.package,
@@ -508,12 +540,14 @@ def _start_harness(
         "top": str(top_of(stage.trial, job)) if working != folder else None,
         "as_set": stage.trial.as_set,
         "or_scripts": [str(path) for path in job.or_scripts],
-        "rootdir": str(root),
+        "rootdir": str(id_root(stage.trial, job)),
         **_task_order(job.task),
+        **(besides or {}),
     }
     order.write_text(json.dumps(spec), encoding="utf-8")
     argv = [str(stage.environment.python), str(stage.services.execution.harness), str(order)]
-    end = stage.start(argv, place, folder=folder, told=heard if _TELLS else None)
+    told = heard if answer is None else Dialogue(heard, answer)
+    end = stage.start(argv, place, folder=folder, told=told if TELLS else None)
     with heard.open("rb") as stream:
         stream.seek(before)
         return end, read_log(stream)
@@ -537,7 +571,10 @@ def _with_products(world: World, tasks: Sequence[ProductTask]) -> World:
     """Return the world with the folders of products; those in which some are made are made here."""
     for folder in (folder for task in tasks for folder in (task.place, task.values) if folder is not None):
         folder.mkdir(parents=True, exist_ok=True)
-    return replace(world, private=(*world.private, *(folder for task in tasks for folder in task.shown)))
+    private = (*world.private, *(folder for task in tasks for folder in task.shown))
+    return replace(
+        world, private=private, readable=(*world.readable, *(one for task in tasks for one in task.readable))
+    )
 
 
 def _longest_import(events: Sequence[HarnessEvent]) -> float | None:
@@ -615,11 +652,12 @@ def _remarks_on(log: HarnessLog) -> tuple[str, ...]:
     return (f"{found} left out of what the harness told: no event of the harness (a test can write there)",)
 
 
-def _size(path: Path) -> int:
+def size_of(path: Path) -> int:
+    """Return the bytes of a file; of one that isn't there, none."""
     return path.stat().st_size if path.exists() else 0
 
 
-def _bounded(path: Path, start: int = 0) -> str:
+def bounded(path: Path, start: int = 0) -> str:
     """Return head and tail of what was printed from `start` on."""
     try:
         with path.open("rb") as stream:

@@ -68,6 +68,10 @@ class ImportWatch:
         """Return the watched names of which the code was run, or can have been."""
         return frozenset(self._executed)
 
+    def tell(self, events: "Events") -> None:
+        """Tell there what is imported from now on."""
+        self._events = events
+
     def folders(self) -> "list[str]":
         """Return where the code of the watched packages lies, as far as they have been imported."""
         for name in self._names:
