@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tf_tester.flow.run.cell_world import ScratchFolders, is_folder
-from tf_tester.flow.run.collecting import WrittenFolder, collect
+from tf_tester.flow.run.cell_world import ScratchFolders
+from tf_tester.flow.taken.collecting import WrittenFolder, collect
+from tf_tester.flow.taken.reading import is_folder
 
 
 def test_what_cannot_be_copied_is_left_out_and_told(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from tests.fakes import MemoryishBlobs
 from tf_tester.errors import StoreError
 from tf_tester.flow.grid import products
 from tf_tester.flow.grid.products import ProductRefused, Products
-from tf_tester.flow.grid.values import RecordedPart, take_values
+from tf_tester.flow.taken.values import RecordedPart, take_values
 from tf_tester.model.field import Product
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.fakes import MemoryishBlobs
 from tf_tester.core.grid.npy import MAGIC
 from tf_tester.flow.grid import values
-from tf_tester.flow.grid.values import LIST, RecordedPart, TakenValues, take_values
+from tf_tester.flow.taken.values import LIST, RecordedPart, TakenValues, take_values
 
 ONE = b"\0" * 7 + b"\x3f"
 

@@ -30,7 +30,7 @@ from _pytest.mark import ParameterSet
 
 import tf_tester
 from tests.waiting import until
-from tf_tester.flow.run.reading import opened_safely
+from tf_tester.flow.taken.reading import opened_safely
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sandboxes are Linux's")
 

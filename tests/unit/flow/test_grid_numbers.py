@@ -9,8 +9,8 @@ from tf_tester.core.grid.fields import FieldState
 from tf_tester.core.grid.numbers import Comparison, Distance
 from tf_tester.flow.grid import numbers
 from tf_tester.flow.grid.cells import Consumed, Produced, Serving
-from tf_tester.flow.grid.compare import Candidate, Compared
 from tf_tester.flow.grid.numbers import Loaded, NumberCheck
+from tf_tester.flow.numbers.compare import Candidate, Compared
 from tf_tester.model.cell import Cell
 from tf_tester.model.field import FieldOutcome, Product, RecordedNumbers
 from tf_tester.model.lock import Resolution

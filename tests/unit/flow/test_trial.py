@@ -27,10 +27,10 @@ from tf_tester.flow.run.cell_world import (
     own_places,
     private_folders,
 )
-from tf_tester.flow.run.collecting import WrittenFolder, collect
 from tf_tester.flow.run.jobs import TrialJob, jobs_of, of_project, tools_of, with_last_failed, working_folder
-from tf_tester.flow.run.reading import opened_safely
 from tf_tester.flow.run.trial import LIMIT, _identity_remarks, _may_go_on, _Refusals, _remarks_on, bounded
+from tf_tester.flow.taken.collecting import WrittenFolder, collect
+from tf_tester.flow.taken.reading import opened_safely
 from tf_tester.model.cell import Cell, PlannedCell
 from tf_tester.model.host.interpreter import Interpreter
 from tf_tester.model.host.limits import Limits

@@ -15,7 +15,6 @@ from tf_tester.core.outcome.harness_events import ProductBegun, ValuesRecorded
 from tf_tester.flow.grid.forks import Forked, ForkOrder, run_forks
 from tf_tester.flow.grid.products import ProductRefused, Products
 from tf_tester.flow.grid.request import GridRequest, made_by
-from tf_tester.flow.grid.values import RecordedPart, TakenValues, take_values
 from tf_tester.flow.prepare.prepare import Preparation
 from tf_tester.flow.prepare.services import Services
 from tf_tester.flow.run.cell_world import ScratchFolders
@@ -23,6 +22,7 @@ from tf_tester.flow.run.cells import attempt_cell, folder_name
 from tf_tester.flow.run.frame import Run
 from tf_tester.flow.run.jobs import ProductTask
 from tf_tester.flow.run.trial import TELLS, TrialResult, run_trial, together
+from tf_tester.flow.taken.values import RecordedPart, TakenValues, take_values
 from tf_tester.model.cell import Cell, PlannedCell
 from tf_tester.model.field import FieldOutcome, Product, RecordedNumbers
 from tf_tester.model.outcome import CellResult, Outcome, TestRow, worst

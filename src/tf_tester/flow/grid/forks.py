@@ -29,9 +29,7 @@ from tf_tester.core.outcome.harness_events import (
 )
 from tf_tester.core.select.runner import Runner
 from tf_tester.core.text.printable import printable
-from tf_tester.flow.grid.values import RecordedPart, TakenValues, take_values
 from tf_tester.flow.prepare.prepare import Preparation
-from tf_tester.flow.run.cell_world import is_folder
 from tf_tester.flow.run.frame import Run
 from tf_tester.flow.run.jobs import ProductTask, TrialJob
 from tf_tester.flow.run.trial import (
@@ -44,6 +42,8 @@ from tf_tester.flow.run.trial import (
     start_harness,
     told_to_people,
 )
+from tf_tester.flow.taken.reading import is_folder
+from tf_tester.flow.taken.values import RecordedPart, TakenValues, take_values
 from tf_tester.model.decoding import decoder_of
 from tf_tester.model.host.exit import Exit
 from tf_tester.model.host.limits import Exceeded, Limit, Limits

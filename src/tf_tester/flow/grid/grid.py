@@ -12,10 +12,10 @@ from tf_tester.core.outcome.exits import exit_code
 from tf_tester.core.outcome.report import cell_labels
 from tf_tester.errors import INTERRUPTED
 from tf_tester.flow.grid.cells import Consumed, GridCells, Produced, Serving
-from tf_tester.flow.grid.compare import Candidate
 from tf_tester.flow.grid.numbers import Loaded, NumberCheck
 from tf_tester.flow.grid.products import Products
 from tf_tester.flow.grid.request import GridRequest
+from tf_tester.flow.numbers.compare import Candidate
 from tf_tester.flow.prepare.pythons import with_pythons_for_all
 from tf_tester.flow.prepare.select import Selected, select_cells
 from tf_tester.flow.prepare.services import Services

@@ -21,7 +21,7 @@ from tf_tester.core.grid.numbers import (
     words_of_differences,
 )
 from tf_tester.flow.grid.cells import Consumed, Produced, Serving
-from tf_tester.flow.grid.compare import Candidate, compare
+from tf_tester.flow.numbers.compare import Candidate, compare
 from tf_tester.model.field import FieldOutcome, RecordedNumbers, ValueDifference
 from tf_tester.model.outcome import Outcome, TestRow, worst
 

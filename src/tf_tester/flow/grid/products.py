@@ -5,7 +5,6 @@ are copied, and how much is bounded. Two folders with the same names, the same b
 executed are one blob.
 """
 
-import hashlib
 import os
 import shutil
 import stat
@@ -17,8 +16,8 @@ from pathlib import Path
 
 from tf_tester.core.text.sizes import count_text, size_text
 from tf_tester.errors import StoreError
-from tf_tester.flow.run.cell_world import lies_there
-from tf_tester.flow.run.reading import opened_safely
+from tf_tester.flow.taken.keeping import keep
+from tf_tester.flow.taken.reading import lies_there, opened_safely
 from tf_tester.model.field import Product
 from tf_tester.ports.store import Blobs
 
@@ -96,18 +95,6 @@ class Products:
                     with path.open("xb") as copy:
                         shutil.copyfileobj(content, copy, _PIECE)
                     path.chmod(member.mode)
-
-
-def keep(blobs: Blobs, file: Path, name: str, source: str) -> str:
-    """Move a file of ours into the store, and return its SHA-256. Raises `StoreError`."""
-    with file.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    if blobs.find(digest) is None:
-        with blobs.exclusive(digest):
-            if blobs.find(digest) is None:
-                shutil.move(file, blobs.partial(digest))
-                blobs.adopt(digest, name, source)
-    return digest
 
 
 def _entries(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from tf_tester.flow.prepare.services import Services
 from tf_tester.flow.run.user_files import UserFiles
+from tf_tester.flow.taken.reading import is_folder
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.host.world import Moved, Overlay, World
 from tf_tester.model.request import Trial
@@ -196,23 +197,6 @@ def _open_folder(path: Path) -> None:
     """Give ourselves, the owner, all rights to a folder, if it is one. While none of its programs runs."""
     if is_folder(path) and path.lstat().st_mode & stat.S_IRWXU != stat.S_IRWXU:
         path.chmod(0o700)
-
-
-def is_folder(path: Path) -> bool:
-    """Tell whether something is a folder and no link to one."""
-    try:
-        return stat.S_ISDIR(path.lstat().st_mode)
-    except OSError:
-        return False
-
-
-def lies_there(folder: Path, trusted: Path) -> bool:
-    """Tell whether a folder lies where its path says, below a trusted one.
-
-    A test may have put a link in the place of any folder that it could write to.
-    """
-    between = [one for one in (folder, *folder.parents) if one != trusted and one.is_relative_to(trusted)]
-    return folder.is_relative_to(trusted) and all(map(is_folder, between))
 
 
 def world_of(

@@ -48,14 +48,14 @@ from tf_tester.flow.run.cell_world import (
     OwnPlaces,
     ScratchFolders,
     clean_environment,
-    is_folder,
     own_places,
     user_name,
     world_of,
 )
-from tf_tester.flow.run.collecting import WrittenFolder, collect
 from tf_tester.flow.run.jobs import ProductTask, TrialJob, id_root, top_of, working_folder
 from tf_tester.flow.run.user_files import UserFiles, file_of
+from tf_tester.flow.taken.collecting import WrittenFolder, collect
+from tf_tester.flow.taken.reading import is_folder
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.host.exit import Exit
 from tf_tester.model.host.limits import Exceeded, Limit

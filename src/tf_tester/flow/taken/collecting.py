@@ -13,7 +13,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from tf_tester.core.text.sizes import count_text, size_text
-from tf_tester.flow.run.reading import opened_safely
+from tf_tester.flow.taken.reading import opened_safely
 
 MOST_FILES, MOST_BYTES = 1_000, 1 << 30
 """Of one cell."""

@@ -24,3 +24,20 @@ def opened_safely(path: Path) -> Iterator[BinaryIO | None]:
         return
     with os.fdopen(descriptor, "rb") as stream:
         yield stream
+
+
+def is_folder(path: Path) -> bool:
+    """Tell whether something is a folder and no link to one."""
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def lies_there(folder: Path, trusted: Path) -> bool:
+    """Tell whether a folder lies where its path says, below a trusted one.
+
+    A test may have put a link in the place of any folder that it could write to.
+    """
+    between = [one for one in (folder, *folder.parents) if one != trusted and one.is_relative_to(trusted)]
+    return folder.is_relative_to(trusted) and all(map(is_folder, between))

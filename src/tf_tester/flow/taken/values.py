@@ -11,9 +11,8 @@ from msgspec import Struct
 from tf_tester.core.grid.npy import LONGEST, read_header
 from tf_tester.core.text.printable import printable
 from tf_tester.core.text.sizes import count_text, size_text
-from tf_tester.flow.grid.products import keep
-from tf_tester.flow.run.cell_world import lies_there
-from tf_tester.flow.run.reading import opened_safely
+from tf_tester.flow.taken.keeping import keep
+from tf_tester.flow.taken.reading import lies_there, opened_safely
 from tf_tester.model.decoding import decoder_of
 from tf_tester.model.field import RecordedNumbers
 from tf_tester.ports.store import Blobs

@@ -16,8 +16,8 @@ from tf_tester.flow.run.cell_world import ScratchFolders
 from tf_tester.flow.run.cells import attempt_cell
 from tf_tester.flow.run.frame import Run
 from tf_tester.flow.run.jobs import ProductTask, TrialJob
-from tf_tester.flow.run.reading import opened_safely
 from tf_tester.flow.run.trial import TrialResult, run_trial
+from tf_tester.flow.taken.reading import opened_safely
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.outcome import Outcome
 from tf_tester.ports.environment import Environment
