@@ -29,7 +29,7 @@ The events, one JSON object a line, in this order (``import`` may come anywhere;
                 wall_s cpu_s peak_rss_kib``; ``exception`` has ``type message file line function text in_package``;
                 ``could_not_begin``: pytest refused its command line or configuration
 ``product``     a function is about to save something, and where: ``id name``
-``values``      a function has recorded values, which are these bytes of their list: ``id start end``
+``values``      a test has recorded values, which are these bytes of their list: ``id start end``
 ``forking``     the framework has been imported, and for each field a fork will follow: a byte on the socket says when
 ``unforked``    no fork can stand for a process of its own: ``reason``
 ``field-said``  a fork has told an event: ``field`` (a number) and ``line``

@@ -36,10 +36,12 @@ class OpenRow:
         self.could_not_begin = False
         self._session = session
         self._stopwatch = Stopwatch()
+        self._recorded = None  # type: int | None
 
     def start(self) -> "OpenRow":
         """Announce the test, so that the parent knows what ran when the process dies."""
         self._session.events.write("test-start", id=self.id)
+        self._recorded = self._session.recorded()
         self._stopwatch = Stopwatch()
         return self
 
@@ -75,8 +77,11 @@ class OpenRow:
         return measured
 
     def finish(self) -> None:
-        """Write the row."""
+        """Write the row, and before it which values the test has recorded."""
         measured = self.measure()
+        recorded = self._session.recorded()
+        if self._recorded is not None and recorded is not None and recorded > self._recorded:
+            self._session.events.write("values", id=self.id, start=self._recorded, end=recorded)
         limit = self._session.limit
         stdout, stderr = self.parts_stdout + self.stdout, self.parts_stderr + self.stderr
         if self.status == "pass" and "Traceback (most recent call last)" in stdout + stderr:

@@ -27,6 +27,8 @@ IMPLEMENTATIONS = {"cpython": "CPython", "pypy": "PyPy"}
 class HarnessSession:
     """The order, the events and the watches of this process."""
 
+    _stat = staticmethod(os.stat)  # tests replace it
+
     def __init__(
         self, order: "dict[str, Any]", brought: "frozenset[str]", adds_folder: bool, events: "Any" = None
     ) -> None:
@@ -51,6 +53,8 @@ class HarnessSession:
         self.user_folders = UserFolders(
             [self.rootdir] + [os.path.dirname(target.partition("::")[0]) for target in self.targets]
         )
+        self._values = _list_of_values()
+        self.one_at_a_time = True  # else nobody knows which of several tests has recorded a value
         self._linked = order.get("linked") or ("", "")  # a folder of links, and the one that it stands for
         self.top = order.get("top")  # type: str | None
         self._brought = brought
@@ -64,6 +68,7 @@ class HarnessSession:
         self.order = dict(self.order, **order)
         self.events = events
         self.imports.tell(events)
+        self._values = _list_of_values()
         self.traces.begin_anew()
         self.announce()
 
@@ -89,6 +94,15 @@ class HarnessSession:
         """Write the event ``collected``; so many tests were collected before."""
         self.collected = so_far + len(ids)
         self.events.write("collected", ids=ids, warnings=shown_warnings.take())
+
+    def recorded(self) -> "int | None":
+        """Return how long the list of recorded values is; None where it is of no use."""
+        if self._values is None or not self.one_at_a_time:
+            return None
+        try:
+            return self._stat(self._values).st_size
+        except OSError:  # nothing was recorded yet
+            return 0
 
     def identify(self, file: str) -> str:
         """Return the id of a file: its path relative to the root folder."""
@@ -129,3 +143,9 @@ class HarnessSession:
         for module in self._brought:
             if module.partition(".")[0] in names:
                 sys.modules.pop(module, None)
+
+
+def _list_of_values() -> "str | None":
+    """Return the file to which the helper module adds a line for each value."""
+    folder = os.environ.get("TF_TESTER_VALUES")
+    return os.path.join(folder, "values.jsonl") if folder else None

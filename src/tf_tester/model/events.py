@@ -182,9 +182,10 @@ class ProductLeft(Struct, frozen=True):
 
 
 class ValueRecorded(Struct, frozen=True):
-    """A function has recorded a number or an array."""
+    """A test, or a function of a grid, has recorded a number or an array."""
 
     cell: str
+    """The cell's name."""
     test: str
     """The id of a row of that cell."""
     name: str

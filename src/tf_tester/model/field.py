@@ -31,27 +31,12 @@ class Product(Struct, frozen=True):
     files: int
 
 
-class RecordedNumbers(Struct, frozen=True):
-    """A number or an array that a function has recorded."""
-
-    test: str
-    """Id of its row."""
-    name: str
-    dtype: str
-    """As NumPy writes it: `<f4`."""
-    shape: tuple[int, ...]
-    digest: str
-    """SHA-256 of a `.npy` file."""
-    rtol: float | None = None
-    atol: float | None = None
-
-
 class ValueDifference(Struct, frozen=True):
     """A value that isn't what it is compared with, by more than is allowed."""
 
     name: str
     reference: str
-    """The name of the cell whose value is right by definition: it saved the product."""
+    """The name of the cell whose value it is compared with: of a grid the one that saved the product."""
     expected: str
     """The number, or the shape, of the reference; where several differ, of the one that differs most."""
     got: str

@@ -12,7 +12,8 @@ from tf_tester.flow.grid.cells import Consumed, Produced, Serving
 from tf_tester.flow.grid.numbers import Loaded, NumberCheck
 from tf_tester.flow.numbers.compare import Candidate, Compared
 from tf_tester.model.cell import Cell
-from tf_tester.model.field import FieldOutcome, Product, RecordedNumbers
+from tf_tester.model.events import ValueRecorded
+from tf_tester.model.field import FieldOutcome, Product
 from tf_tester.model.lock import Resolution
 from tf_tester.model.outcome import CellResult, Outcome, TestRow
 
@@ -20,9 +21,9 @@ OLD, NEW = (Cell.of("toy", version, "3.11", Resolution.ERA) for version in ("1.0
 PRODUCT = Product("m", "d" * 64, 1, 1)
 
 
-def number(value: float, test: str) -> RecordedNumbers:
+def number(value: float, test: str) -> ValueRecorded:
     """Return a value whose digest is the number itself."""
-    return RecordedNumbers(test, "p", "<f8", (), str(value))
+    return ValueRecorded("c", test, "p", "<f8", (), str(value))
 
 
 def produced(cell: Cell, value: float | None) -> Produced:

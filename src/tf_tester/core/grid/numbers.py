@@ -5,7 +5,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from tf_tester.model.field import RecordedNumbers, ValueDifference
+from tf_tester.model.events import ValueRecorded
+from tf_tester.model.field import ValueDifference
 
 _DEFAULTS = {"f2": (1e-3, 1e-5), "f4": (1.3e-6, 1e-5), "f8": (1e-7, 1e-7), "c8": (1.3e-6, 1e-5), "c16": (1e-7, 1e-7)}
 """Relative and absolute, by type: those of `torch.testing.assert_close` (PyTorch 2.7). Of whole numbers none."""
@@ -32,8 +33,8 @@ class Distance(Struct, frozen=True):
 class Comparison(Struct, frozen=True):
     """Two values of one shape that are to be compared."""
 
-    expected: RecordedNumbers
-    got: RecordedNumbers
+    expected: ValueRecorded
+    got: ValueRecorded
 
     @property
     def tolerance(self) -> tuple[float, float]:
@@ -48,13 +49,13 @@ class Comparison(Struct, frozen=True):
         return rtol, next((one.atol for one in given if one.atol is not None), atol)
 
 
-def numbered(values: Iterable[RecordedNumbers]) -> dict[str, RecordedNumbers]:
+def numbered(values: Iterable[ValueRecorded]) -> dict[str, ValueRecorded]:
     """Return values by name; the second of one name is called `loss#2`.
 
-    >>> list(numbered(RecordedNumbers("t", name, "<f8", (), "0") for name in ("loss", "lr", "loss")))
+    >>> list(numbered(ValueRecorded("c", "t", name, "<f8", (), "0") for name in ("loss", "lr", "loss")))
     ['loss', 'lr', 'loss#2']
     """
-    found: dict[str, RecordedNumbers] = {}
+    found: dict[str, ValueRecorded] = {}
     times: dict[str, int] = {}
     for value in values:
         times[value.name] = number = times.get(value.name, 0) + 1
@@ -63,7 +64,7 @@ def numbered(values: Iterable[RecordedNumbers]) -> dict[str, RecordedNumbers]:
 
 
 def to_compare(
-    expected: Mapping[str, RecordedNumbers], got: Mapping[str, RecordedNumbers]
+    expected: Mapping[str, ValueRecorded], got: Mapping[str, ValueRecorded]
 ) -> tuple[dict[str, Comparison], dict[str, Comparison]]:
     """Return what of two functions' values isn't the same bit for bit, by name: of one shape, and of different ones."""
     pairs = {name: Comparison(expected[name], value) for name, value in got.items() if name in expected}

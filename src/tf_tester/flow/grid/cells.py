@@ -11,20 +11,19 @@ from msgspec.structs import replace
 
 from tf_tester.core.grid.fields import PRODUCT_NAME, FieldState, state_of, why_no_product
 from tf_tester.core.grid.forking import imported_before_forks
-from tf_tester.core.outcome.harness_events import ProductBegun, ValuesRecorded
+from tf_tester.core.outcome.harness_events import ProductBegun
 from tf_tester.flow.grid.forks import Forked, ForkOrder, run_forks
 from tf_tester.flow.grid.products import ProductRefused, Products
 from tf_tester.flow.grid.request import GridRequest, made_by
 from tf_tester.flow.prepare.prepare import Preparation
-from tf_tester.flow.prepare.services import Services
 from tf_tester.flow.run.cell_world import ScratchFolders
 from tf_tester.flow.run.cells import attempt_cell, folder_name
 from tf_tester.flow.run.frame import Run
 from tf_tester.flow.run.jobs import ProductTask
 from tf_tester.flow.run.trial import TELLS, TrialResult, run_trial, together
-from tf_tester.flow.taken.values import RecordedPart, TakenValues, take_values
 from tf_tester.model.cell import Cell, PlannedCell
-from tf_tester.model.field import FieldOutcome, Product, RecordedNumbers
+from tf_tester.model.events import ValueRecorded
+from tf_tester.model.field import FieldOutcome, Product
 from tf_tester.model.outcome import CellResult, Outcome, TestRow, worst
 from tf_tester.ports.environment import Environment
 
@@ -48,7 +47,7 @@ class Produced(Struct, frozen=True):
     """By their names."""
     saved_by: Mapping[str, str] = {}
     """Ids of the rows that were to save a product, by its name; also where nothing came of it."""
-    values: tuple[RecordedNumbers, ...] = ()
+    values: tuple[ValueRecorded, ...] = ()
     """What was recorded while products were saved."""
 
     def why_not(self, name: str) -> str:
@@ -78,7 +77,7 @@ class Consumed(Struct, frozen=True):
     result: CellResult
     states: tuple[FieldState, ...] = ()
     """What became of each product; none where the cell could not run."""
-    values: tuple[tuple[RecordedNumbers, ...], ...] = ()
+    values: tuple[tuple[ValueRecorded, ...], ...] = ()
     """What was recorded while each was loaded."""
     forked: tuple[bool, ...] = ()
     """Whether it was by a fork of a process that had imported the framework."""
@@ -123,7 +122,6 @@ class _Load(Struct, frozen=True):
     """One product that was loaded."""
 
     ran: TrialResult
-    values: tuple[RecordedNumbers, ...]
     forked: bool = False
 
 
@@ -132,14 +130,14 @@ def _label(serving: Serving) -> str:
     return f"[{serving.product.name} from {serving.label}]"
 
 
-def _labelled(ran: TrialResult, taken: TakenValues, label: str, *, forked: bool = False) -> _Load:
+def _labelled(ran: TrialResult, label: str, *, forked: bool = False) -> _Load:
     """Return a load whose rows and values all name the product and who saved it.
 
     What no function was reached for has the file's name, which all products share.
     """
     rows = tuple(row if label in row.id else replace(row, id=f"{row.id}{label}") for row in ran.rows)
-    values = tuple(one if label in one.test else replace(one, test=f"{one.test}{label}") for one in taken.values)
-    return _Load(replace(ran, rows=rows, remarks=(*ran.remarks, *taken.remarks)), values, forked)
+    values = tuple(one if label in one.test else replace(one, test=f"{one.test}{label}") for one in ran.values)
+    return _Load(replace(ran, rows=rows, values=values), forked)
 
 
 class GridCells:
@@ -154,7 +152,7 @@ class GridCells:
         """Have a cell save what it can, and take it into the store."""
         left: dict[str, Product] = {}
         saved_by: dict[str, str] = {}
-        values: list[RecordedNumbers] = []
+        values: list[ValueRecorded] = []
 
         def work(preparation: Preparation, environment: Environment, evidence: Path) -> TrialResult:
             left.clear()
@@ -163,13 +161,11 @@ class GridCells:
             with self._scratch(run) as scratch:
                 root = ScratchFolders(scratch, in_memory=False).cwd
                 place = root / "products"
-                jobs = (self._request.saving(place, planned.cell, root / "values"),)
+                jobs = (self._request.saving(place, planned.cell),)
                 services = run.services
                 ran = run_trial(run.files, jobs, preparation, environment, services, evidence=evidence, scratch=scratch)
                 saved_by.update(itertools.islice(self._names(ran), _MOST_PRODUCTS))
-                taken = self._values(ran, root / "values", services)
-                values.extend(taken.values)
-                ran = replace(ran, remarks=(*ran.remarks, *taken.remarks))
+                values.extend(ran.values)
                 names: dict[str, list[str]] = {}
                 for name, row_id in saved_by.items():
                     names.setdefault(row_id, []).append(name)
@@ -215,7 +211,7 @@ class GridCells:
         if not result.outcome.ran:
             return Consumed(_of_whole_cell(result))
         states = tuple(state_of(load.ran.rows) for load in loads)
-        values = tuple(load.values for load in loads)
+        values = tuple(load.ran.values for load in loads)
         return Consumed(_of_whole_cell(result), states, values, tuple(load.forked for load in loads))
 
     def _known_by_forks(
@@ -235,8 +231,8 @@ class GridCells:
             place = one.evidence / f"forks-{attempt}"
             forked = self._fork(one, {number: servings[number] for number in left}, names, place)
             refusal = forked.refusal
-            for number, field in forked.fields.items():
-                load = _labelled(field.ran, field.values, _label(servings[number]), forked=True)
+            for number, ran in forked.fields.items():
+                load = _labelled(ran, _label(servings[number]), forked=True)
                 if state_of(load.ran.rows).outcome is FieldOutcome.OK:
                     found[number] = load
             left = [number for number in left if number not in forked.fields]
@@ -282,9 +278,7 @@ class GridCells:
                 # One of its own: what a consumer changes there, no other one sees.
                 folder, shown = root / "product", ()
                 self._products.unpack(product, folder)
-            task = ProductTask(
-                "consumer", folder, product.name, made_by(serving.producer), label, shown, root / "values"
-            )
+            task = ProductTask("consumer", folder, product.name, made_by(serving.producer), label, shown)
             ran = run_trial(
                 run.files,
                 (self._request.loading(task),),
@@ -294,15 +288,7 @@ class GridCells:
                 evidence=evidence,
                 scratch=scratch,
             )
-            return _labelled(ran, self._values(ran, root / "values", run.services), label)
-
-    def _values(self, ran: TrialResult, folder: Path, services: Services) -> TakenValues:
-        """Take what was recorded: of a file's functions each its own part, of a command all."""
-        noted = [one for one in ran.of_products if isinstance(one, ValuesRecorded)]
-        parts = [RecordedPart(one.id, one.start, one.end) for one in noted]
-        if self._request.file is None:
-            parts = [RecordedPart(row.id) for row in ran.rows[:1]]
-        return take_values(folder, parts, services.storage.blobs, services.run.workplace)
+            return _labelled(ran, label)
 
     @contextmanager
     def _scratch(self, run: Run) -> Iterator[Path]:

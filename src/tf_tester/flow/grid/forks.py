@@ -42,8 +42,7 @@ from tf_tester.flow.run.trial import (
     start_harness,
     told_to_people,
 )
-from tf_tester.flow.taken.reading import is_folder
-from tf_tester.flow.taken.values import RecordedPart, TakenValues, take_values
+from tf_tester.flow.taken.values import RecordedPart, take_values
 from tf_tester.model.decoding import decoder_of
 from tf_tester.model.host.exit import Exit
 from tf_tester.model.host.limits import Exceeded, Limit, Limits
@@ -67,17 +66,10 @@ class ForkOrder(Struct, frozen=True):
     label: str
 
 
-class ForkedField(Struct, frozen=True):
-    """What one fork came to."""
-
-    ran: TrialResult
-    values: TakenValues
-
-
 class Forked(Struct, frozen=True):
     """What the forks of one interpreter came to."""
 
-    fields: Mapping[int, ForkedField]
+    fields: Mapping[int, TrialResult]
     """By their numbers; those that are missing were not run, or not to the end."""
     may_go_on: bool
     """What is missing may be run by forks of another interpreter."""
@@ -147,7 +139,7 @@ class _Listener:
         """Its place among the orders; -1: there is none yet."""
         self._printed = 0, 0
         self._before: Mapping[str, object] = {}
-        self.fields: dict[int, ForkedField] = {}
+        self.fields: dict[int, TrialResult] = {}
         self.may_go_on = False
         self.refusal = ""
 
@@ -195,12 +187,11 @@ class _Listener:
         ran = judged(stage, self._job, log, end, stdout=out, stderr=err)
         parts = [RecordedPart(one.id, one.start, one.end) for one in ran.of_products if isinstance(one, ValuesRecorded)]
         own = self._folder / str(self._current)
-        values = TakenValues()
-        if all(map(is_folder, (self._folder, own, own / "values"))):
-            values = take_values(own / "values", parts, services.storage.blobs, services.run.workplace)
+        cell = stage.planned.cell.name
+        values = take_values(own / "values", cell, parts, services.storage.blobs, services.run.workplace)
         shutil.rmtree(own, ignore_errors=True)
-        ran = told_to_people(stage, (self._job,), ran, self._place)
-        self.fields[self._numbers[self._current]] = ForkedField(ran, values)
+        ran = replace(ran, values=values.values, remarks=(*ran.remarks, *values.remarks))
+        self.fields[self._numbers[self._current]] = told_to_people(stage, (self._job,), ran, self._place)
         if ended.timed_out:
             return _LEAVE
         if _what_lies_in(stage) != self._before:

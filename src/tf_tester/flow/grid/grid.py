@@ -24,7 +24,7 @@ from tf_tester.flow.run.plan import GridPlan, RunPlan
 from tf_tester.flow.run.test import as_they_end
 from tf_tester.model.cell import Cell, PlannedCell
 from tf_tester.model.events import CellFinished, FieldFinished, ProductLeft, ValueRecorded
-from tf_tester.model.field import FieldOutcome, RecordedNumbers
+from tf_tester.model.field import FieldOutcome
 from tf_tester.model.outcome import CellResult, Outcome, worst
 from tf_tester.model.request import Selection, Trial
 
@@ -107,7 +107,7 @@ def _fields(run: Run, *, request: GridRequest, made: Selected, used: Selected, c
 
         def settled(consumer: Cell, came: Consumed) -> None:
             for values in came.values:
-                _tell_values(run, consumer, values)
+                _tell_all(run, values)
             _tell_fields(run, consumer, table, came)
             own = produced.get(consumer.name)
             finished(came.result if own is None else _both(own.result, came))
@@ -161,7 +161,7 @@ def _produce(run: Run, cells: GridCells, made: Selected) -> dict[str, Produced]:
             saved_by = produced.saved_by[name]
             left = ProductLeft(planned.cell.name, saved_by, name, product.digest, product.size, product.files)
             run.services.run.tell(left)
-        _tell_values(run, planned.cell, produced.values)
+        _tell_all(run, produced.values)
 
     _each(run, made.cells, one, finished)
     return {planned.cell.name: found[planned.cell.name] for planned in made.cells}
@@ -214,11 +214,9 @@ def _again(
     return found
 
 
-def _tell_values(run: Run, cell: Cell, values: Sequence[RecordedNumbers]) -> None:
-    for one in values:
-        run.services.run.tell(
-            ValueRecorded(cell.name, one.test, one.name, one.dtype, one.shape, one.digest, one.rtol, one.atol)
-        )
+def _tell_all(run: Run, values: Sequence[ValueRecorded]) -> None:
+    for value in values:
+        run.services.run.tell(value)
 
 
 def _tell_fields(run: Run, consumer: Cell, table: _Table, consumed: Consumed) -> None:

@@ -22,14 +22,15 @@ from tf_tester.core.grid.numbers import (
 )
 from tf_tester.flow.grid.cells import Consumed, Produced, Serving
 from tf_tester.flow.numbers.compare import Candidate, compare
-from tf_tester.model.field import FieldOutcome, RecordedNumbers, ValueDifference
+from tf_tester.model.events import ValueRecorded
+from tf_tester.model.field import FieldOutcome, ValueDifference
 from tf_tester.model.outcome import Outcome, TestRow, worst
 
 RunAgain = Callable[[Mapping[str, Sequence[Serving]]], Mapping[str, Consumed]]
 """Has consumers, by their cells' names, load some products a second time."""
 Key = tuple[str, int]
 """The name of a consumer's cell, and which of the servings it is."""
-NumbersByName = Mapping[str, RecordedNumbers]
+NumbersByName = Mapping[str, ValueRecorded]
 
 
 class Loaded(Struct, frozen=True):

@@ -53,13 +53,13 @@ class GridRequest(Struct, frozen=True):
         if trial.scratch is ScratchPlace.MEMORY:
             raise UsageError("A product in memory is gone with its cell.", hint="Leave --scratch memory out.")
 
-    def saving(self, place: Path, producer: Cell, values: Path | None = None) -> TrialJob:
-        """Return what saves: every product into a folder of its own in `place`, what is recorded into `values`."""
+    def saving(self, place: Path, producer: Cell) -> TrialJob:
+        """Return what saves: every product into a folder of its own in `place`."""
         if self.file is not None:
-            return TrialJob(Runner.PRODUCT, (self.file,), task=ProductTask("producer", place, values=values))
+            return TrialJob(Runner.PRODUCT, (self.file,), task=ProductTask("producer", place))
         folder = place / self.product
         command = _filled(self.save, folder / self.product, producer)
-        task = ProductTask("producer", folder, values=values)
+        task = ProductTask("producer", folder)
         return TrialJob(Runner.COMMAND, (), command=command, name=" ".join(self.save), task=task)
 
     def loading(self, task: ProductTask) -> TrialJob:

@@ -60,6 +60,11 @@ class ScratchFolders(Struct, frozen=True):
         return self.root / "work"
 
     @property
+    def values(self) -> Path:
+        """For numbers that tests record."""
+        return self.cwd / "values"
+
+    @property
     def order(self) -> Path:
         """What the harness is to do."""
         return self.folder / "order.json"
@@ -85,7 +90,15 @@ class ScratchFolders(Struct, frozen=True):
 
     def make(self) -> None:
         """Make the folders."""
-        for folder in (self.home, self.temporary, self.variable_temporary, self.cwd, self.caught, self.told):
+        for folder in (
+            self.home,
+            self.temporary,
+            self.variable_temporary,
+            self.cwd,
+            self.values,
+            self.caught,
+            self.told,
+        ):
             folder.mkdir(parents=True, exist_ok=True)
         for folder in (self.temporary, self.variable_temporary):
             folder.chmod(0o1777)

@@ -197,7 +197,7 @@ def _try_cell(attempt: _Attempt) -> CellResult:
         return result
     services.history.durations.learn(name, preparation.phases["run"])
     _learn_failures(run, result)
-    if replay is not None:
+    if replay is not None and not ran.values:  # what is shown again has no numbers
         replay.keep(planned, lock, result)
     return result
 
@@ -209,9 +209,11 @@ def own_trial(run: Run) -> CellWork:
         name, services = preparation.planned.cell.name, run.services
         scratch = services.run.workplace / f"scratch-{evidence.name}"
         preparation.failed = known_failures(run, name) if run.plan.trial.last_failed else ()
-        return run_trial(
+        ran = run_trial(
             run.files, run.plan.jobs, preparation, environment, services, evidence=evidence, scratch=scratch
         )
+        run.values[name] = ran.values
+        return ran
 
     return work
 

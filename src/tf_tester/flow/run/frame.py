@@ -19,7 +19,7 @@ from tf_tester.flow.run.plan import RunPlan
 from tf_tester.flow.run.replay import Replay
 from tf_tester.flow.run.started import run_started
 from tf_tester.flow.run.user_files import UserFiles, pytest_of_project
-from tf_tester.model.events import RunFinished
+from tf_tester.model.events import RunFinished, ValueRecorded
 from tf_tester.model.host.abilities import IsolationKind
 
 _PREPARING = 8
@@ -37,6 +37,8 @@ class Run(Struct, frozen=True):
     gate: Gate
     files: UserFiles
     replay: Replay
+    values: dict[str, tuple[ValueRecorded, ...]]
+    """What the tests of cells have recorded, by the cell's name, as far as these have run."""
 
     def stop(self) -> None:
         """Start no other cell, and end every process and transfer at once."""
@@ -107,7 +109,7 @@ def _between(
 ) -> Result:
     gate = Gate(plan.trial, plan.selection.package, services)
     with _threads(_PREPARING, "layers", services.run.stop) as pool:
-        return work(Run(plan, services, pool, preparer_of(plan, services, pool), gate, files, replay))
+        return work(Run(plan, services, pool, preparer_of(plan, services, pool), gate, files, replay, {}))
 
 
 def preparer_of(plan: RunPlan, services: Services, pool: ThreadPoolExecutor) -> Preparer:

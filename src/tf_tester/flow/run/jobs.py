@@ -47,8 +47,6 @@ class ProductTask(Struct, frozen=True):
     """For the end of tests' ids, where one function is called for several products."""
     shown: tuple[Path, ...] = ()
     """Folders that the process may change for itself alone, where `Sandbox.copies`."""
-    values: Path | None = None
-    """The folder for recorded values."""
     readable: tuple[Path, ...] = ()
     """Folders that the process may read, and not change."""
 

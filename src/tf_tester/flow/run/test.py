@@ -92,6 +92,8 @@ def _run_all(run: Run, results: dict[str, CellResult], *, ends_at_failure: bool)
 
     def finished(result: CellResult) -> None:
         results[result.cell] = result
+        for value in run.values.get(result.cell, ()):
+            run.services.run.tell(value)
         run.services.run.tell(CellFinished(result))
 
     def one(planned: PlannedCell) -> CellResult:

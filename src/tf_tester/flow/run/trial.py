@@ -56,7 +56,9 @@ from tf_tester.flow.run.jobs import ProductTask, TrialJob, id_root, top_of, work
 from tf_tester.flow.run.user_files import UserFiles, file_of
 from tf_tester.flow.taken.collecting import WrittenFolder, collect
 from tf_tester.flow.taken.reading import is_folder
+from tf_tester.flow.taken.values import LIST, RecordedPart, take_values
 from tf_tester.model.cell import PlannedCell
+from tf_tester.model.events import ValueRecorded
 from tf_tester.model.host.exit import Exit
 from tf_tester.model.host.limits import Exceeded, Limit
 from tf_tester.model.host.world import World
@@ -90,6 +92,8 @@ class TrialResult(Struct, frozen=True):
     """True: its processes tell of no use of the package under test."""
     of_products: tuple[ProductBegun | ValuesRecorded, ...] = ()
     """What the harness said of products and values."""
+    values: tuple[ValueRecorded, ...] = ()
+    """What tests have recorded."""
 
 
 def run_trial(
@@ -138,7 +142,7 @@ def stage_of(
             import_names=preparation.import_names,
             installed_first=_installed_first(trial, preparation),
             services=services,
-            env=clean_environment(trial, environment, places, user, environ) | _for_values(tasks),
+            env=clean_environment(trial, environment, places, user, environ) | _for_values(folders),
             world=_with_products(world_of(files, preparation.planned, environment, services, folders, places), tasks),
             scratch=folders,
             places=places,
@@ -155,10 +159,22 @@ def _run_jobs(stage: "Stage", jobs: Sequence[TrialJob], evidence: Path) -> Trial
     for number, job in enumerate(jobs):
         place = evidence if len(jobs) == 1 else evidence / f"job-{number + 1}"
         place.mkdir(parents=True, exist_ok=True)
-        parts.append(
-            _run_command(stage, job, place) if job.runner is Runner.COMMAND else _run_harness(stage, job, place)
-        )
+        before = size_of(stage.scratch.values / LIST)
+        ran = _run_command(stage, job, place) if job.runner is Runner.COMMAND else _run_harness(stage, job, place)
+        parts.append(_with_values(stage, job, ran, before))
     return told_to_people(stage, jobs, together(parts), evidence)
+
+
+def _with_values(stage: "Stage", job: TrialJob, ran: TrialResult, before: int) -> TrialResult:
+    """Return what a job came to with what was recorded in it: of a command all that the list has gained since."""
+    noted = [one for one in ran.of_products if isinstance(one, ValuesRecorded)]
+    parts = [RecordedPart(one.id, one.start, one.end) for one in noted]
+    if job.runner is Runner.COMMAND:
+        parts = [RecordedPart(row.id, before) for row in ran.rows[:1]]
+    services = stage.services
+    cell = stage.planned.cell.name
+    taken = take_values(stage.scratch.values, cell, parts, services.storage.blobs, services.run.workplace)
+    return replace(ran, values=taken.values, remarks=(*ran.remarks, *taken.remarks))
 
 
 def told_to_people(stage: "Stage", jobs: Sequence[TrialJob], ran: TrialResult, evidence: Path) -> TrialResult:
@@ -451,6 +467,7 @@ def together(parts: Sequence[TrialResult]) -> TrialResult:
         max((part.system_peak_kib for part in parts), default=0),
         all(part.unused for part in parts),
         tuple(product for part in parts for product in part.of_products),
+        tuple(value for part in parts for value in part.values),
     )
 
 
@@ -561,15 +578,14 @@ def _task_order(task: ProductTask | None) -> dict[str, str | None]:
     return {**told, "product": task.product or None}
 
 
-def _for_values(tasks: Sequence[ProductTask]) -> dict[str, str]:
-    """Return the variable by which the helper module is told where recorded values go."""
-    folder = next((task.values for task in tasks if task.values is not None), None)
-    return {} if folder is None else {"TF_TESTER_VALUES": str(folder)}
+def _for_values(folders: ScratchFolders) -> dict[str, str]:
+    """Return the variable by which the helper module is told where recorded values go: in memory they would be lost."""
+    return {} if folders.in_memory else {"TF_TESTER_VALUES": str(folders.values)}
 
 
 def _with_products(world: World, tasks: Sequence[ProductTask]) -> World:
     """Return the world with the folders of products; those in which some are made are made here."""
-    for folder in (folder for task in tasks for folder in (task.place, task.values) if folder is not None):
+    for folder in (task.place for task in tasks):
         folder.mkdir(parents=True, exist_ok=True)
     private = (*world.private, *(folder for task in tasks for folder in task.shown))
     return replace(

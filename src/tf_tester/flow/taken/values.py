@@ -14,7 +14,7 @@ from tf_tester.core.text.sizes import count_text, size_text
 from tf_tester.flow.taken.keeping import keep
 from tf_tester.flow.taken.reading import lies_there, opened_safely
 from tf_tester.model.decoding import decoder_of
-from tf_tester.model.field import RecordedNumbers
+from tf_tester.model.events import ValueRecorded
 from tf_tester.ports.store import Blobs
 
 LIST = "values.jsonl"
@@ -47,11 +47,11 @@ class RecordedPart(Struct, frozen=True):
 class TakenValues(Struct, frozen=True):
     """What one process has recorded."""
 
-    values: tuple[RecordedNumbers, ...] = ()
+    values: tuple[ValueRecorded, ...] = ()
     remarks: tuple[str, ...] = ()
 
 
-def take_values(folder: Path, parts: Sequence[RecordedPart], blobs: Blobs, workplace: Path) -> TakenValues:
+def take_values(folder: Path, cell: str, parts: Sequence[RecordedPart], blobs: Blobs, workplace: Path) -> TakenValues:
     """Put what was recorded into the store; what isn't a value is left out, and told. Raises `StoreError`.
 
     `folder`: one in the workplace, which the process could write into.
@@ -62,7 +62,7 @@ def take_values(folder: Path, parts: Sequence[RecordedPart], blobs: Blobs, workp
         if stream is None:
             return TakenValues()
         listed = stream.read(MOST_LINES + 1)
-    values: list[RecordedNumbers] = []
+    values: list[ValueRecorded] = []
     left_out: list[str] = []
     if len(listed) > MOST_LINES:
         left_out.append(f"what stands behind the first {size_text(MOST_LINES)} of the list")
@@ -78,7 +78,7 @@ def take_values(folder: Path, parts: Sequence[RecordedPart], blobs: Blobs, workp
             continue
         dtype, shape, digest, size = found
         room -= size
-        values.append(RecordedNumbers(part.test, name, dtype, shape, digest, line.rtol, line.atol))
+        values.append(ValueRecorded(cell, part.test, name, dtype, shape, digest, line.rtol, line.atol))
     told = [f"a recorded value was left out: {one}" for one in left_out[:_MOST_TOLD]]
     if more := len(left_out) - len(told):
         told.append(f"left out, too: {count_text(more, 'other recorded value')}")

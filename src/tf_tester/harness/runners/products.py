@@ -70,8 +70,6 @@ class Calls:
         self._product = session.order.get("product")  # type: str | None
         self._file = session.identify(session.targets[0])
         self._taken = set()  # type: set[str]
-        folder = os.environ.get("TF_TESTER_VALUES")
-        self._values = os.path.join(folder, "values.jsonl") if folder else None
 
     def make(self, marked: "list[tuple[str, Callable[..., Any]]]") -> None:
         """Make all calls, one after another. A consumer is called with the one product that there is."""
@@ -102,7 +100,6 @@ class Calls:
     def _call(self, row_id: str, name: str, function: "Callable[..., Any]") -> None:
         row = self._tests.start(OpenRow(self._session, row_id, self._session.shown_warnings))
         capture = Capture(self._session.limit)
-        before = self._recorded()
         capture.start()
         try:
             function(*self._arguments(name, function, row_id))
@@ -115,17 +112,7 @@ class Calls:
                 row.blame("fail", error, without_harness(error.__traceback__))
         finally:
             row.stdout, row.stderr = capture.stop()
-        after = self._recorded()
-        if after > before:
-            self._session.events.write("values", id=row_id, start=before, end=after)
         self._tests.finish(row)
-
-    def _recorded(self) -> int:
-        """Return how long the list of recorded values is."""
-        try:
-            return os.stat(self._values).st_size if self._values else 0
-        except OSError:  # nothing was recorded yet
-            return 0
 
     def _arguments(self, name: str, function: "Callable[..., Any]", row_id: str) -> "list[str]":
         if self._product is not None:

@@ -84,6 +84,7 @@ class Plugin:
 
         xdist_worker.prepare(node, self._session)
         self._workers = xdist_worker
+        self._session.one_at_a_time = False
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: "Any") -> None:

@@ -12,11 +12,11 @@ from tf_tester.core.grid.numbers import (
     words_of_difference,
     words_of_differences,
 )
-from tf_tester.model.field import RecordedNumbers
+from tf_tester.model.events import ValueRecorded
 
 
-def value(digest: str, dtype: str = "<f4", shape: tuple[int, ...] = (2,), **allowed: float) -> RecordedNumbers:
-    return RecordedNumbers("t", "p", dtype, shape, digest, **allowed)
+def value(digest: str, dtype: str = "<f4", shape: tuple[int, ...] = (2,), **allowed: float) -> ValueRecorded:
+    return ValueRecorded("c", "t", "p", dtype, shape, digest, **allowed)
 
 
 def test_what_is_the_same_bit_for_bit_needs_no_comparison() -> None:
@@ -40,7 +40,7 @@ def test_what_is_the_same_bit_for_bit_needs_no_comparison() -> None:
     ],
 )
 def test_the_function_that_records_says_what_is_allowed_else_the_type(
-    expected: RecordedNumbers, got: RecordedNumbers, tolerance: tuple[float, float]
+    expected: ValueRecorded, got: ValueRecorded, tolerance: tuple[float, float]
 ) -> None:
     assert Comparison(expected, got).tolerance == tolerance
 
