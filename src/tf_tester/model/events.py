@@ -199,6 +199,14 @@ class ValueRecorded(Struct, frozen=True):
     atol: float | None = None
 
 
+class NumbersDiffer(Struct, frozen=True):
+    """What a test has recorded isn't what it has recorded with another version, by more than is allowed."""
+
+    cell: str
+    test: str
+    differences: tuple[ValueDifference, ...]
+
+
 class FieldFinished(Struct, frozen=True):
     """One field of a grid is over."""
 
@@ -243,6 +251,7 @@ Event = (
     | CellExplained
     | ProductLeft
     | ValueRecorded
+    | NumbersDiffer
     | FieldFinished
     | RunFinished
 )

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TextIO
 
+from tf_tester.core.grid.numbers import words_of_differences
 from tf_tester.core.outcome.deprecations import fulfilled_deprecations
 from tf_tester.core.outcome.failures import Obstacle, SharedFailure, differences, obstacles, place
 from tf_tester.core.outcome.output_differences import OutputDifference, differing_output
@@ -87,6 +88,7 @@ def report_lines(
         results(report, layout, differing, whole=whole),
         _differences(report, layout, whole=whole),
         _odd_ones(differing, report, layout),
+        _numbers(report, layout),
         _deprecations(report, layout),
         _obstacles(report, layout, whole=whole),
         _remarks(report, layout),
@@ -108,6 +110,25 @@ def _wrapped(text: str, layout: TextLayout, style: Style = Style.PLAIN) -> list[
 
 
 # What fails, and why some did not run
+
+
+def _numbers(report: RunReport, layout: TextLayout) -> list[Line]:
+    """Return which recorded numbers are others than with the version before, or with the reference."""
+    lines = [line(Span("Numbers that differ", Style.STRONG))] if report.different_numbers else []
+    labels = cell_labels(report.cells)
+    for one in report.different_numbers[:_MOST_KINDS]:
+        reference = labels.get(one.differences[0].reference, one.differences[0].reference)
+        start = printable(f"  {labels.get(one.cell, one.cell)}  {one.test}  beside {reference}: ")
+        if columns(start) > layout.width // 2:
+            lines.append(line(start.rstrip()))
+            start = "    "
+        text = printable(words_of_differences(one.differences))
+        first, *rest = layout.wrap(text, first=columns(start), indent=4, most=4)
+        lines += [line(start, first), *(line(text) for text in rest)]
+    if len(report.different_numbers) > _MOST_KINDS:
+        more = count_text(len(report.different_numbers) - _MOST_KINDS, "more place")
+        lines.append(line(Span(f"  {more}, which the record names", Style.FAINT)))
+    return lines
 
 
 def _differences(report: RunReport, layout: TextLayout, *, whole: bool = False) -> list[Line]:

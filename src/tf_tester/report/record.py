@@ -30,6 +30,7 @@ from tf_tester.model.events import (
     FieldFinished,
     Fleeting,
     MirrorsChosen,
+    NumbersDiffer,
     ProductLeft,
     RunFinished,
     RunStarted,
@@ -54,6 +55,7 @@ EVENTS: dict[str, type[Event]] = {
     "cell-explained": CellExplained,
     "product": ProductLeft,
     "value": ValueRecorded,
+    "numbers-differ": NumbersDiffer,
     "field": FieldFinished,
     "run-finished": RunFinished,
 }

@@ -142,8 +142,9 @@ def test_where_nothing_passes_on_the_same_python_both_are_put_on_one(
     matrix._world.behaviour = lambda toy, gear: int(toy == "1.1" if breaks == "toy" else gear == "2.0")
     trial = Trial(command=("true",), requirements=("gear",))
 
-    def explain(run: Run, results: Mapping[str, CellResult]) -> None:
+    def explain(run: Run, results: Mapping[str, CellResult]) -> tuple[CellResult, ...]:
         explain_failures(run, results, lambda _step: None)
+        return ()
 
     run_matrix(Selection("toy", "1.0,1.1"), trial, matrix._world.services(), after=explain)
     [explained] = [event.explanation for event in matrix.events if isinstance(event, CellExplained)]

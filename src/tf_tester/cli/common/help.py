@@ -31,7 +31,7 @@ _GROUPS = {
     "--region-header --allow-host",
     "What is written and told": "--dest --output --format --shards --durations --lock --from-lock --from-record "
     "--force --check --dry-run --api --all --report --json --baseline "
-    "--update-baseline --collect --verbose --quiet --timings --color --log --help",
+    "--update-baseline --collect --reference --verbose --quiet --timings --color --log --help",
 }
 
 

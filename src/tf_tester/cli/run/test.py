@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -25,6 +25,7 @@ from tf_tester.errors import UsageError
 from tf_tester.model.request import Trial
 
 if TYPE_CHECKING:
+    from tf_tester.core.grid.budgets import Budget
     from tf_tester.core.outcome.report import RunReport
     from tf_tester.flow.run.frame import Run
     from tf_tester.model.outcome import CellResult
@@ -101,6 +102,19 @@ _NOT_WITH_LOCKS = ("versions", "last", "python", "resolve", "with", "requirement
     is_flag=True,
     help="Run tests that come with tf-tester: what any version of the framework does; of an unknown package, imports.",
 )
+@click.option(
+    "--budget",
+    "budgets",
+    multiple=True,
+    metavar="CHECK",
+    help="Fail each cell of which a figure is beyond a bound: 'import_s<5', 'peak_rss<1G', or of values that tests "
+    "record 'accuracy>0.9', 'logits.max_abs<1e-6'. Repeatable.",
+)
+@click.option(
+    "--reference",
+    metavar="VERSION",
+    help="Compare what tests record with what they record with this version.  [default: the version before each]",
+)
 @click.option("--why", is_flag=True, help="Run more cells to find out why some fail: each kind of failure once.")
 @detail_options
 @click.pass_context
@@ -118,6 +132,8 @@ def command(
     last_failed: bool,
     exit_first: bool,
     collect: tuple[str, ...],
+    budgets: tuple[str, ...],
+    reference: str | None,
     verbose: int,
     quiet: bool,
     **_: Any,
@@ -135,6 +151,7 @@ def command(
       tf-tester test --versions minors --last 3 -- python train.py --epochs 1
       tf-tester test --probe --package jax --versions minors --last 5
     """
+    from tf_tester.core.grid.budgets import parse_budget
     from tf_tester.flow.run.jobs import picks_some, with_last_failed
 
     settings = with_indexes(settings_with_locks(ctx.params, locks))
@@ -148,7 +165,18 @@ def command(
     if baseline_file is not None:
         comparison = BaselineCheck(baseline_file, update=update_baseline, picked=picks_some(trial))
     trial = replace(trial, written=own, collect=collect)
-    return _run(settings, trial, _Asked(json_file, wanted, detail, locks, comparison, why=why, exit_first=exit_first))
+    asked = _Asked(
+        json_file,
+        wanted,
+        detail,
+        locks,
+        comparison,
+        tuple(map(parse_budget, budgets)),
+        reference or "",
+        why=why,
+        exit_first=exit_first,
+    )
+    return _run(settings, trial, asked)
 
 
 class _Asked(Struct, frozen=True):
@@ -159,6 +187,9 @@ class _Asked(Struct, frozen=True):
     detail: "Detail"
     locks: tuple[Path, ...]
     comparison: BaselineCheck | None
+    budgets: "tuple[Budget, ...]"
+    reference: str
+    """The version with whose numbers all are compared; empty: the one before each."""
     why: bool
     exit_first: bool
 
@@ -189,7 +220,6 @@ def _run(settings: Settings, trial: Trial, asked: _Asked) -> int:
     from tf_tester.flow.prepare.wheel_folder import folder_errors
     from tf_tester.flow.run.test import test
     from tf_tester.report.record import report_of
-    from tf_tester.report.words import Detail
 
     selection = selection_of(settings, versions=settings.versions or "")
     json_file, comparison = asked.json_file, asked.comparison
@@ -199,7 +229,7 @@ def _run(settings: Settings, trial: Trial, asked: _Asked) -> int:
             selection,
             trial,
             world,
-            after=partial(_explain, quiet=asked.detail is Detail.QUIET) if asked.why else None,
+            after=partial(_look_again, asked=asked),
             locks=asked.locks,
             judged=comparison.judge if comparison is not None else None,
             ends_at_failure=asked.exit_first,
@@ -229,10 +259,21 @@ def _check_json_file(file: Path | None) -> None:
         raise UsageError(f"{file} is nothing that --json could be written into.", hint="Name a file.")
 
 
-def _explain(run: "Run", results: "Mapping[str, CellResult]", *, quiet: bool) -> None:
-    from tf_tester.flow.explain.why import explain_failures
+def _look_again(run: "Run", results: "Mapping[str, CellResult]", *, asked: _Asked) -> "Iterator[CellResult]":
+    """Yield the results that budgets have changed, then find out why tests fail where that is wanted.
 
-    explain_failures(run, results, (lambda _step: None) if quiet else tell_progress)
+    Not why a budget isn't kept: no other cell would tell.
+    """
+    if asked.budgets or any(run.values.values()):
+        from tf_tester.flow.numbers.check import check_numbers
+
+        yield from check_numbers(run, results, budgets=asked.budgets, reference=asked.reference)
+    if asked.why:
+        from tf_tester.flow.explain.why import explain_failures
+        from tf_tester.report.words import Detail
+
+        quiet = asked.detail is Detail.QUIET
+        explain_failures(run, results, (lambda _step: None) if quiet else tell_progress)
 
 
 def _print(report: "RunReport", settings: Settings, stream: TextIO, detail: "Detail") -> None:

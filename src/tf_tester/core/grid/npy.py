@@ -2,6 +2,7 @@
 
 import math
 import re
+import struct
 
 from msgspec import Struct
 
@@ -13,6 +14,22 @@ _HEADER = re.compile(
     rb"\{'descr': '([<|](?:b1|[iu][1248]|f[248]|c8|c16))', 'fortran_order': False, "
     rb"'shape': \(((?:\d{1,18}, ){0,63}(?:\d{1,18},?)?)\), \} *\n"
 )
+
+
+_CODES = {
+    "b1": "?",
+    "i1": "b",
+    "i2": "h",
+    "i4": "i",
+    "i8": "q",
+    "u1": "B",
+    "u2": "H",
+    "u4": "I",
+    "u8": "Q",
+    "f2": "e",
+    "f4": "f",
+    "f8": "d",
+}
 
 
 class NpyHeader(Struct, frozen=True):
@@ -43,3 +60,17 @@ def read_header(beginning: bytes) -> NpyHeader | None:
         return None
     shape = tuple(int(part) for part in found[2].split(b",") if part.strip())
     return NpyHeader(found[1].decode(), shape, 10 + length)
+
+
+def read_number(content: bytes) -> float | None:
+    """Return the one number that a whole file holds; None where it holds more, or a complex one.
+
+    >>> text = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }\\n"
+    >>> read_number(MAGIC + bytes([len(text), 0]) + text + struct.pack("<f", 1.5))
+    1.5
+    """
+    header = read_header(content[:LONGEST])
+    if header is None or header.size != len(content) or math.prod(header.shape) != 1:
+        return None
+    code = _CODES.get(header.dtype[1:])
+    return None if code is None else float(struct.unpack(f"<{code}", content[header.start :])[0])

@@ -16,6 +16,7 @@ from tf_tester.model.events import (
     CellLocked,
     Event,
     FieldFinished,
+    NumbersDiffer,
     ProductLeft,
     RunFinished,
     RunStarted,
@@ -103,6 +104,8 @@ class RunReport(Struct, frozen=True):
     """Of a grid."""
     fields: tuple[FieldFinished, ...] = ()
     """Likewise."""
+    different_numbers: tuple[NumbersDiffer, ...] = ()
+    """From version to version, of a matrix."""
     transfers: Transfers = Transfers()
     builds: tuple[WheelBuilt, ...] = ()
     """Those that failed, too."""
@@ -147,6 +150,7 @@ def fold(events: Iterable[Event]) -> RunReport:
     builds: list[WheelBuilt] = []
     products: list[ProductLeft] = []
     fields: list[FieldFinished] = []
+    different: list[NumbersDiffer] = []
     for event in events:
         match event:
             case RunStarted():
@@ -171,6 +175,8 @@ def fold(events: Iterable[Event]) -> RunReport:
                 products.append(event)
             case FieldFinished():
                 fields.append(event)
+            case NumbersDiffer():
+                different.append(event)
             case TransferFinished():
                 sources.append(TransferSource(event.source, 1, event.received, event.seconds))
             case TransferTrouble():
@@ -192,6 +198,7 @@ def fold(events: Iterable[Event]) -> RunReport:
         explanations=tuple(explanations),
         products=tuple(products),
         fields=tuple(fields),
+        different_numbers=tuple(different),
         transfers=Transfers.of(sources),
         builds=tuple(builds),
     )

@@ -29,8 +29,8 @@ _AHEAD = 4
 """Cells that are prepared while `jobs` others run."""
 
 
-After = Callable[[Run, Mapping[str, CellResult]], None]
-"""What is done when all cells are finished, with their results by the cell's name."""
+After = Callable[[Run, Mapping[str, CellResult]], Iterable[CellResult]]
+"""What is done when all cells are finished, with their results by the cell's name; it gives anew those it changes."""
 
 
 _T = TypeVar("_T")
@@ -56,7 +56,7 @@ def test(
     """Run the matrix, telling events as they happen, and return the exit code.
 
     `locks`: these are the cells, and nothing else. `judged` gives another exit code where the run wasn't interrupted.
-    `ends_at_failure`: with the first cell that fails the others end, of which nothing is told then, nor done `after`.
+    `ends_at_failure`: with the first cell that fails the others end, of which nothing is told then.
     Raises `UsageError` and `IndexUnreachable` before the first event; after it everything is an event.
     """
     jobs = jobs_of(trial)
@@ -78,7 +78,9 @@ def _matrix(run: Run, *, after: After | None, judged: JudgeRun | None, ends_at_f
         finally:
             run.replay.settle()
         if after is not None and not run.gate.closed:
-            after(run, results)
+            for result in after(run, dict(results)):
+                results[result.cell] = result
+                run.services.run.tell(CellFinished(result))
     except KeyboardInterrupt:
         run.stop()
         return Tested(INTERRUPTED)
