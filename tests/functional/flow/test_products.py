@@ -153,9 +153,9 @@ def test_lines_of_recorded_values_are_read_once_whoever_claims_them(tmp_path: Pa
     (folder / "values.jsonl").write_text(line * 4)
     one = len(line)
     parts = [RecordedPart("a", 0, one), *[RecordedPart("b", 0, 1 << 60)] * 9, RecordedPart("c")]
-    taken = take_values(folder, parts, MemoryishBlobs(tmp_path / "blobs"), work)
+    taken = take_values(folder, "toy==1.0@py3.11@era", parts, MemoryishBlobs(tmp_path / "blobs"), work)
     assert len(taken.remarks) == 4
     (folder / "values.jsonl").write_text(line * 1_000)
-    taken = take_values(folder, [RecordedPart("a")], MemoryishBlobs(tmp_path / "blobs"), work)
+    taken = take_values(folder, "toy==1.0@py3.11@era", [RecordedPart("a")], MemoryishBlobs(tmp_path / "blobs"), work)
     assert len(taken.remarks) == 11
     assert taken.remarks[-1] == "left out, too: 990 other recorded values"

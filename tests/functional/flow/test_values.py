@@ -8,7 +8,7 @@ import pytest
 
 from tests.fakes import MemoryishBlobs
 from tf_tester.core.grid.npy import MAGIC
-from tf_tester.flow.grid import values
+from tf_tester.flow.taken import values
 from tf_tester.flow.taken.values import LIST, RecordedPart, TakenValues, take_values
 
 ONE = b"\0" * 7 + b"\x3f"
@@ -29,7 +29,9 @@ def recorded(folder: Path, *lines: Any) -> Path:
 
 def taken(folder: Path, *parts: RecordedPart) -> TakenValues:
     place = folder.parent
-    return take_values(folder, parts or (RecordedPart("load"),), MemoryishBlobs(place / "blobs"), place)
+    return take_values(
+        folder, "toy==1.0@py3.11@era", parts or (RecordedPart("load"),), MemoryishBlobs(place / "blobs"), place
+    )
 
 
 def test_a_link_in_the_place_of_the_folder_leads_nowhere(tmp_path: Path) -> None:

@@ -270,7 +270,9 @@ class Stage(Struct, frozen=True):
         left = None if self.deadline is None else max(0.0, self.deadline - self.services.run.monotonic())
         limits = self.services.execution.limits
         command = self.services.execution.sandbox.wrap(Command(tuple(argv), self.env, self.working(folder)), self.world)
-        with self.printed.counted(place / "stdout", place / "stderr", *([told] if told else [])):
+        with self.printed.counted(
+            place / "stdout", place / "stderr", *([told.file if isinstance(told, Dialogue) else told] if told else [])
+        ):
             end = self.services.execution.executor.run(
                 command,
                 stdout=place / "stdout",
