@@ -9,12 +9,15 @@ than half of what a small wheel takes. Unchecked-hash bytecode, so that no file 
 only the timestamped kind, for which all sources carry one fixed time.
 """
 
-import _imp
-import importlib._bootstrap_external as external
-import marshal
-import os
 import sys
-import warnings
+
+del sys.path[0]  # the folder of this file: nothing is imported from there
+
+import _imp  # noqa: E402
+import importlib._bootstrap_external as external  # noqa: E402
+import marshal  # noqa: E402
+import os  # noqa: E402
+import warnings  # noqa: E402
 
 UNCHECKED_HASH = 1
 LARGEST_SOURCE = 8 << 20

@@ -112,9 +112,11 @@ class Compilers:
     def _start(self, interpreter: Interpreter) -> _Compiler:
         try:
             compiler = subprocess.Popen(
-                [str(interpreter.path), "-I", "-S", "-B", str(self._script)],
+                [str(interpreter.path), "-s", "-S", "-B", str(self._script)],
                 stdin=subprocess.PIPE,
-                env={"PATH": os.defpath},
+                # Before Python 3.11, a set among a source's constants is written in the order of its hashes: the same
+                # source is to be the same bytecode on every machine. So not isolated (-I), which would ignore the seed.
+                env={"PATH": os.defpath, "PYTHONHASHSEED": "0"},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 # Ctrl-C is for us: a half compiled layer must not look like a whole one.
