@@ -21,6 +21,7 @@
     │   ├── BadWheel
     │   ├── NotAPage
     │   ├── NotAManifest
+    │   ├── NotAnImage
     │   └── BadView
     ├── WrongBytes                a source lied; the fetcher tries the next, so nobody else sees it
     ├── Unverified                a signature doesn't hold; the index decides what follows
@@ -30,6 +31,8 @@
         ├── StoreError            no permission, damaged
         │   └── StoreFull         its disk has no more space
         ├── PrivateDamaged        what was uploaded to a server isn't what it was
+        ├── RegistryFailed        a registry of images doesn't take or give what was asked for
+        │   └── RegistryForgot    it lacks layers that it said it had
         └── IsolationUnavailable
 
 What the user's own code does wrong is never an exception of ours: it is an outcome. Beside the tree stand a few
@@ -152,6 +155,14 @@ class PrivateDamaged(OurFailure):
     """What was uploaded isn't there any more, or isn't what it was: nothing is told in its place."""
 
 
+class RegistryFailed(OurFailure):
+    """A registry of images refuses, doesn't answer, or does something else than it says."""
+
+
+class RegistryForgot(RegistryFailed):
+    """It doesn't take a manifest because layers are missing that it has told to have, or has just been given."""
+
+
 class IsolationUnavailable(OurFailure):
     """The isolation asked for can't be had on this machine."""
 
@@ -187,6 +198,10 @@ class NotAPage(Malformed):
 
 class NotAManifest(Malformed):
     """The bytes aren't a manifest of what was published, or one that this version doesn't know."""
+
+
+class NotAnImage(Malformed):
+    """The bytes aren't the image, or the part of one, that they are said to be; the message is a clause."""
 
 
 class BadView(Malformed):

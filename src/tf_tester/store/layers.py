@@ -305,7 +305,7 @@ def _listing(folder: str, own: str) -> Listing:
         raise StoreError(
             f"The layer {folder} is damaged.", hint="Delete that folder: it is made anew when it is needed."
         )
-    return Listing(files, compiled.bytecode)
+    return Listing(files, compiled.bytecode, compiled.sums)
 
 
 def _is_source(name: str) -> bool:

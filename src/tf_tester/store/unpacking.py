@@ -35,13 +35,11 @@ from tf_tester.core.wheel.wheel_rules import (
     refuse,
 )
 from tf_tester.errors import BadWheel, InstallFailed
-from tf_tester.model.host.layer import EntryPoint, Layer, Listing
+from tf_tester.model.host.layer import FILE_TIME, EntryPoint, Layer, Listing
 from tf_tester.store.folder import start_writing
 from tf_tester.store.layer_lists import is_cached_bytecode
 
 _UNREADABLE = (BadWheel, *BROKEN_ARCHIVE, cast("type[Exception]", zlib.error))
-_SOURCE_TIME = 1_577_836_800
-"""One fixed time for all files: the bytecode of Python 3.6 is only valid for the source's exact time."""
 _CHUNK = 1024 * 1024
 _A_THREAD_FOR = 8 * 1024 * 1024
 """So many bytes are worth a thread of their own: 30 ms of work."""
@@ -307,7 +305,7 @@ def _write_file(stream: BinaryIO, file: File, go_on: Callable[[], None]) -> bool
             start_writing(sink.fileno())
     if (size, crc) != (member.file_size, member.CRC):
         raise BadWheel(f"{member.filename!r} is not what its directory says")
-    os.utime(file.path, (_SOURCE_TIME, _SOURCE_TIME))
+    os.utime(file.path, (FILE_TIME, FILE_TIME))
     os.chmod(file.path, _PROGRAM if file.executable else _FILE)  # noqa: PTH101
     return not file.promised or digest.hexdigest() == wanted
 

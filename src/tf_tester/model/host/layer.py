@@ -6,6 +6,10 @@ from pathlib import Path
 
 from msgspec import Struct
 
+FILE_TIME = 1_577_836_800
+"""When all files of a layer were changed last, in seconds since 1970: the bytecode of Python 3.6 is only valid for its
+source's exact time."""
+
 
 class EntryPoint(Struct, frozen=True):
     """A script that an environment gets (entry-points specification)."""
@@ -69,3 +73,5 @@ class Listing(Struct, frozen=True):
 
     files: tuple[str, ...]
     bytecode: tuple[str, ...] = ()
+    sums: tuple[int, ...] = ()
+    """CRC-32 of each of `bytecode`; layers of earlier versions have none."""
