@@ -4,7 +4,7 @@ A file of another project is never silently replaced: of two that bring one path
 their contents differ a sentence says so.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -12,6 +12,7 @@ from msgspec import Struct
 from tf_tester.core.text.sizes import count_text
 from tf_tester.env.records import installed_record, record_name
 from tf_tester.env.scripts import entry_script, rewritten
+from tf_tester.model.host.interpreter import Interpreter
 from tf_tester.model.host.layer import Layer
 from tf_tester.model.host.scheme import InstallScheme
 
@@ -51,6 +52,33 @@ class Arrangement(Struct, frozen=True):
     """Places that several layers' files want, with different contents."""
     uneven: bool
     """A file stands where another layer has a folder: layers laid over one another would hide all that is in it."""
+
+
+class PlacedFile(Struct, frozen=True):
+    """Something to be put at a place in an environment."""
+
+    source: str | Piece
+    """Path of a file of the store; a piece that is written anew."""
+    place: str
+    layer: Layer
+
+
+def placed_files(
+    arrangement: Arrangement, layers: Sequence[Layer], layout: InstallScheme, interpreter: Interpreter
+) -> Iterator[PlacedFile]:
+    """Yield all files of an environment, and the bytecode of each source that is its own layer's: bytecode is not
+    checked at import.
+    """
+    for place, piece in arrangement.pieces.items():
+        yield PlacedFile(str(piece.path) if piece.content is None else piece, place, piece.layer)
+    ending = f".{interpreter.cache_tag}.pyc"
+    for layer in layers:
+        for name in layer.bytecode:
+            folder, _, file = name.rpartition("__pycache__/")
+            source = f"{folder}{file.removesuffix(ending)}.py"
+            first = arrangement.pieces.get(f"{layout.site}/{source}")
+            if first is not None and first.layer is layer and first.name == f"site/{source}":
+                yield PlacedFile(f"{layer.site}/{name}", f"{layout.site}/{name}", layer)
 
 
 def arrange(layers: Sequence[Layer], layout: InstallScheme, python: Path, own: Iterable[str]) -> Arrangement:

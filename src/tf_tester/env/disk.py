@@ -17,14 +17,12 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, assert_never
 
-from msgspec import Struct
-
-from tf_tester.env.arrangement import Arrangement, Piece, arrange
+from tf_tester.env.arrangement import PlacedFile, arrange, placed_files
 from tf_tester.env.scripts import write_new
 from tf_tester.errors import InstallFailed, OurFailure, TfTesterError
 from tf_tester.model.host.interpreter import Interpreter
 from tf_tester.model.host.layer import Layer
-from tf_tester.model.host.scheme import InstallScheme, layout_of
+from tf_tester.model.host.scheme import layout_of
 from tf_tester.ports.environment import Environment
 
 _FICLONE = 0x40049409
@@ -93,8 +91,7 @@ class DiskEnvironments:
         scripts = folder / layout.scripts
         python = scripts / ("python.exe" if sys.platform == "win32" else "python")
         arrangement = arrange(layers, layout, python, _files_and_links(folder))
-        files = [*_files(arrangement), *_bytecode(arrangement, layers, layout, interpreter)]
-        hidden = _bring(files, folder, placement)
+        hidden = _bring(list(placed_files(arrangement, layers, layout, interpreter)), folder, placement)
         return Environment(folder=folder, python=python, scripts=scripts, clashes=(*arrangement.clashes, *hidden))
 
     def _skeleton(self, folder: Path, interpreter: Interpreter) -> None:
@@ -130,41 +127,13 @@ class DiskEnvironments:
             )
 
 
-class _File(Struct, frozen=True):
-    """Something to be put at a place in an environment."""
-
-    source: str | Piece
-    """Path of a file of the store; a piece that is written anew."""
-    place: str
-    layer: Layer
-
-
 def _files_and_links(folder: Path) -> Iterator[str]:
     for place, folders, names in os.walk(folder):
         for name in (*names, *(name for name in folders if Path(place, name).is_symlink())):
             yield Path(place, name).relative_to(folder).as_posix()
 
 
-def _files(arrangement: Arrangement) -> Iterator[_File]:
-    for place, piece in arrangement.pieces.items():
-        yield _File(str(piece.path) if piece.content is None else piece, place, piece.layer)
-
-
-def _bytecode(
-    arrangement: Arrangement, layers: Sequence[Layer], layout: InstallScheme, interpreter: Interpreter
-) -> Iterator[_File]:
-    """Yield the bytecode of each source that is its own layer's: it is not checked at import."""
-    ending = f".{interpreter.cache_tag}.pyc"
-    for layer in layers:
-        for name in layer.bytecode:
-            folder, _, file = name.rpartition("__pycache__/")
-            source = f"{folder}{file.removesuffix(ending)}.py"
-            piece = arrangement.pieces.get(f"{layout.site}/{source}")
-            if piece is not None and piece.layer is layer and piece.name == f"site/{source}":
-                yield _File(f"{layer.site}/{name}", f"{layout.site}/{name}", layer)
-
-
-def _bring(files: Sequence[_File], folder: Path, placement: Placement) -> list[str]:
+def _bring(files: Sequence[PlacedFile], folder: Path, placement: Placement) -> list[str]:
     """Put every file at its place; what could not stand beside a file that is there is told."""
     for parent in sorted({file.place.rpartition("/")[0] for file in files}):
         (folder / parent).mkdir(parents=True, exist_ok=True)
@@ -181,7 +150,7 @@ def _bring(files: Sequence[_File], folder: Path, placement: Placement) -> list[s
     return [remark for remark in found if remark]
 
 
-def _put(bring: Callable[[str, str], None], file: _File, folder: Path) -> str:
+def _put(bring: Callable[[str, str], None], file: PlacedFile, folder: Path) -> str:
     try:
         if isinstance(file.source, str):
             bring(file.source, f"{folder}/{file.place}")

@@ -275,13 +275,12 @@ class Preparer:
             execution.executor.expect(execution.sandbox.ahead, execution.limits)
         preparation.step = CellStep.DOWNLOADING
         entered(CellStep.DOWNLOADING)
-        layers = self._layers(lock, preparation, entered)
         storage = self._services.storage
-        preparation.damaged = storage.layers.examine(layers)
-        if (keep is not None or for_a_person) and (damaged := preparation.damaged()):
-            storage.layers.renew(damaged)
+        if keep is not None or for_a_person:
+            layers = self.sound_layers(preparation, lock, entered)
+        else:
             layers = self._layers(lock, preparation, entered)
-            preparation.damaged = tuple
+            preparation.damaged = storage.layers.examine(layers)
         read = layers
         preparation.reread = lambda unread_for: storage.layers.examine(read, unread_for=unread_for)()
         preparation.phases["layers"] = max(0.0, clock() - started - preparation.phases["download"])
@@ -301,6 +300,24 @@ class Preparer:
             yield environment
             made = clock()
         preparation.phases["cleanup"] = clock() - made
+
+    def sound_layers(
+        self,
+        preparation: Preparation,
+        lock: Lock,
+        entered: Callable[[CellStep], None],
+        *,
+        unread_for: float | None = None,
+    ) -> list[Layer]:
+        """Return the layers of a lock, found to be what was unpacked.
+
+        `unread_for`: see `ports.store.Layers.examine`.
+        """
+        layers = self._layers(lock, preparation, entered)
+        if damaged := self._services.storage.layers.examine(layers, unread_for=unread_for)():
+            self._services.storage.layers.renew(damaged)
+            layers = self._layers(lock, preparation, entered)
+        return layers
 
     def _good_for(self, resolution: Resolution) -> timedelta | None:
         if self._policy.anew:
