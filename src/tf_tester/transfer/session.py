@@ -10,7 +10,7 @@ import shutil
 import ssl
 import subprocess
 import zlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import cached_property
 from netrc import NetrcParseError, netrc
@@ -36,6 +36,7 @@ finally:
     del ssl.SSLContext.set_default_verify_paths  # the inherited one again
 
 Credentials = tuple[str, str]
+RequestBody = Callable[[], bytes | AsyncIterator[bytes]]
 
 _REDIRECTS = {301, 302, 303, 307, 308}
 _CERTIFICATES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -76,16 +77,25 @@ class HttpSession:
 
     @asynccontextmanager
     async def open(
-        self, url: str, headers: Mapping[str, str], *, method: str = "GET"
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        method: str = "GET",
+        authorization: str = "",
+        body: RequestBody | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Yield the answer, redirects followed; the address it came from is `str(response.url)`.
 
+        `authorization`: goes where credentials would, in their place. `body`: gives what is sent, anew for each hop.
         Raises `Trouble` for whatever goes wrong until the block is left.
         """
         asked = origin(url)
         secret = credentials(url) or self._identities.get(asked) or self._netrc.get(asked.host)
-        if secret and secret[0] and not secret[1]:
-            secret = await self._from_keyring(asked, secret[0])
+        if not authorization and secret:
+            if secret[0] and not secret[1]:
+                secret = await self._from_keyring(asked, secret[0])
+            authorization = _basic(secret)
         target = without_credentials(url)
         try:
             for _ in range(MAX_REDIRECTS + 1):
@@ -94,7 +104,8 @@ class HttpSession:
                     raise Trouble(
                         TroubleKind.FORBIDDEN, f"leads to {host}, which may not be asked (--allow-host {host})"
                     )
-                response = await self._ask(method, target, headers, secret if origin(target) == asked else None)
+                own = {"Authorization": authorization} if authorization and origin(target) == asked else {}
+                response = await self._ask(method, target, {**headers, **own}, body)
                 try:
                     location = response.headers.get("Location")
                     if response.status not in _REDIRECTS or location is None:
@@ -123,10 +134,8 @@ class HttpSession:
         return user, known
 
     async def _ask(
-        self, method: str, url: str, headers: Mapping[str, str], secret: Credentials | None
+        self, method: str, url: str, headers: Mapping[str, str], body: RequestBody | None
     ) -> aiohttp.ClientResponse:
-        if secret:
-            headers = {**headers, "Authorization": _basic(secret)}
         proxy, for_proxy = proxy_for(url, self._environ), {}
         proxy_secret = credentials(proxy) if proxy else None
         if proxy_secret:
@@ -139,6 +148,7 @@ class HttpSession:
             method,
             URL(url, encoded=True),
             headers=headers,
+            data=body() if body is not None else None,
             allow_redirects=False,
             proxy=without_credentials(proxy) if proxy else None,
             proxy_headers=for_proxy or None,
