@@ -62,6 +62,9 @@ _WORDS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("report",): ("zeros", "--format", "json"),
     ("ci-matrix",): ("--versions", "2.0"),
     ("merge",): ("zeros", "-o", "all.jsonl"),
+    ("image", "build"): ("--versions", "2.0", "-o", "oci:out"),
+    ("image", "push"): ("oci:folder", "127.0.0.1:1/toy"),
+    ("image", "dockerfile"): ("--versions", "2.0"),
     ("cache", "export"): ("bundle.tar", "--versions", "2.0"),
     ("cache", "import"): ("zeros",),
 }

@@ -53,6 +53,10 @@ _SECTIONS = {
             "tf_tester.cli.supply.lock",
             "Write the exact distributions of each version to files, or check such files.",
         ),
+        "image": (
+            "tf_tester.cli.supply.image",
+            "Make images of environments without a daemon, and bring them to a registry.",
+        ),
         "shell": ("tf_tester.cli.run.shell", "Open a shell in the environment of one version."),
     },
     "Mirrors, and an index of your own": {

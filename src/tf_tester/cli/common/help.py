@@ -12,7 +12,7 @@ _MOST_USED = 10
 _FIRST = (
     "--good --bad --over --save --load --product --consumers --shards --package --versions --last --python "
     "--resolve --with --requirements --mirror --last-failed --why --platform --dest --format --host --port "
-    "--private --uploads --tokens"
+    "--private --uploads --tokens --output --base"
 )
 """Of these a command's first ten."""
 _GROUPS = {
@@ -29,8 +29,8 @@ _GROUPS = {
     "--public-read --rate --trusted-proxy",
     "What is served": "--private --uploads --largest-upload --locks --policy --synced --list-all --redirect "
     "--region-header --allow-host",
-    "What is written and told": "--dest --output --format --shards --durations --lock --from-lock --from-record "
-    "--force --check --dry-run --api --all --report --json --baseline "
+    "What is written and told": "--dest --output --base --compression --format --shards --durations --lock "
+    "--from-lock --from-record --record --force --check --dry-run --api --all --report --json --baseline "
     "--update-baseline --collect --reference --verbose --quiet --timings --color --log --help",
 }
 
