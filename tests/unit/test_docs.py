@@ -19,7 +19,7 @@ from tf_tester.core.config.settings import from_file
 from tf_tester.model import events
 from tf_tester.model.cause import Cause, Explanation, Verdict
 from tf_tester.model.cell import Cell, CellRequirement
-from tf_tester.model.field import ValueDifference
+from tf_tester.model.field import RouteHop, ValueDifference
 from tf_tester.model.lock import Lock, Pin
 from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow, WarningFact
 from tf_tester.report.record import EVENTS, FORMAT, RecordWriter
@@ -156,6 +156,7 @@ RECORD_PARTS = {
     "exception": ExceptionFact,
     "warning": WarningFact,
     "difference": ValueDifference,
+    "hop": RouteHop,
 }
 
 

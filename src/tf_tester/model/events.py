@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from tf_tester.model.cause import Explanation
 from tf_tester.model.cell import Cell
-from tf_tester.model.field import FieldOutcome, ValueDifference
+from tf_tester.model.field import FieldOutcome, GridSide, RouteHop, ValueDifference
 from tf_tester.model.lock import Lock
 from tf_tester.model.outcome import CellResult, ExceptionFact
 
@@ -179,6 +179,8 @@ class ProductLeft(Struct, frozen=True):
     size: int = 0
     """Bytes of its files."""
     files: int = 0
+    paths: tuple[str, ...] = ()
+    """Of the first files in it, those of the upper folders first."""
 
 
 class ValueRecorded(Struct, frozen=True):
@@ -228,6 +230,58 @@ class FieldFinished(Struct, frozen=True):
     """It was run by a fork of a process that had imported the framework, and not by one of its own."""
 
 
+class BorderFound(Struct, frozen=True):
+    """Which release makes the difference between two neighbours of a grid."""
+
+    product: str
+    side: GridSide
+    """Whose versions these are: of those that save, or of those that load."""
+    held: str
+    """The name of the cell on the other side, which is the same for all of them."""
+    before: str
+    """The last version that was looked at before the change, and is as those before it."""
+    after: str
+    """The first that was seen to be otherwise."""
+    neighbours: tuple[str, ...]
+    """The two versions of the grid between which it lies."""
+    outcome: FieldOutcome
+    """What comes of the product on the bad side of the change."""
+    breaks: bool
+    """Whether the newer versions are the bad ones."""
+    summary: str = ""
+    """One line: what is wrong there."""
+    differences: tuple[ValueDifference, ...] = ()
+    """Values that aren't what they were when the product was saved, on the bad side."""
+    between: tuple[str, ...] = ()
+    """Versions between `before` and `after` that could not be tried; one of them may be it."""
+    tried: int = 0
+    """Releases between the neighbours that were tried."""
+    fields: int = 1
+    """Pairs of neighbours in the grid that change in this way between these two versions."""
+    trouble: str = ""
+    """Why no release was found, where none was."""
+
+
+class RouteFound(Struct, frozen=True):
+    """The shortest way over which a product of one version comes to another one, or that there is none."""
+
+    product: str
+    start: str
+    """The name of the cell that has saved it."""
+    goal: str
+    """The name of the cell that is to load it."""
+    hops: tuple[RouteHop, ...] = ()
+    """Those that were gone, in order; of no way those to the nearest version that it comes to."""
+    arrived: bool = False
+    """Whether the last one is the goal."""
+    compared: tuple[str, ...] = ()
+    """Names of values that were those of the start at the end."""
+    summary: str = ""
+    """Why there is none."""
+    failed: tuple[str, ...] = ()
+    """What was tried in vain, a line each: a way that the grid promised, and where it ended."""
+
+
 class RunFinished(Struct, frozen=True):
     exit_code: int
     interrupted: bool
@@ -253,6 +307,8 @@ Event = (
     | ValueRecorded
     | NumbersDiffer
     | FieldFinished
+    | BorderFound
+    | RouteFound
     | RunFinished
 )
 

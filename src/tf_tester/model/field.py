@@ -29,6 +29,8 @@ class Product(Struct, frozen=True):
     size: int
     """Bytes of its files."""
     files: int
+    paths: tuple[str, ...] = ()
+    """Of the first files in it, those of the upper folders first."""
 
 
 class ValueDifference(Struct, frozen=True):
@@ -59,3 +61,23 @@ class ValueDifference(Struct, frozen=True):
     rtol: float = 0.0
     """What was allowed."""
     atol: float = 0.0
+
+
+class GridSide(StrEnum):
+    """Which versions of a field change along a border, while those of the other side stay."""
+
+    SAVED = "saved"
+    LOADED = "loaded"
+
+
+class RouteHop(Struct, frozen=True):
+    """One step of a way from version to version: a cell loads a product, and saves it anew."""
+
+    consumer: str
+    """The name of the cell."""
+    product: str
+    """What it loads."""
+    saved_as: str = ""
+    """As which product it saves that; empty: it is the last."""
+    digest: str = ""
+    """SHA-256 of what it saved, a blob in the store."""

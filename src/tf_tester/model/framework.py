@@ -1,5 +1,7 @@
 """What is known of a framework, as data."""
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
 
@@ -10,6 +12,38 @@ class Forking(Struct, frozen=True, forbid_unknown_fields=True):
     """PEP 440."""
     names: tuple[str, ...]
     """Top-level modules that were imported before the fork."""
+
+
+class Guarantee(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a documentation promises for files of one kind: which versions load what which others have saved.
+
+    Without any of `majors`, `newer_days`, `older_days` and `levels` it promises nothing across versions.
+    """
+
+    kind: str
+    """What is saved, such as `SavedModel`."""
+    files: tuple[str, ...]
+    """Patterns (`fnmatch`) of paths in a product: it is of this kind if one of its files matches one of them."""
+    told: str
+    """What is promised, as a clause behind the kind: `is loaded by …`."""
+    source: str
+    """The page that says so."""
+    seen: str
+    """The day on which it did: `2026-12-01`."""
+    savers: tuple[str, ...] = ()
+    """Distributions that save such files; empty: those of the framework."""
+    loaders: tuple[str, ...] = ()
+    """Distributions that load them; empty: those of the framework."""
+    majors: int | None = None
+    """A version loads what earlier versions of its major version have saved, and those of so many majors before."""
+    newer_days: int | None = None
+    """A version that came out at most so many days later loads it."""
+    older_days: int | None = None
+    """A version that came out at most so many days earlier loads it, too."""
+    levels: Mapping[str, Mapping[str, int]] = {}
+    """The level of the format (of ONNX: the opset) by distribution and series, such as `1.16`: a version loads what
+    one of the same level, or of a lower one, has saved.
+    """
 
 
 class Framework(Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,6 +66,8 @@ class Framework(Struct, frozen=True, forbid_unknown_fields=True):
     """Bytes a cell is expected to need before anything was measured."""
     forks: tuple[Forking, ...] = ()
     """Of versions that are in none, each process starts anew."""
+    guarantees: tuple[Guarantee, ...] = ()
+    """For what it saves."""
 
 
 class KnownFailure(Struct, frozen=True, forbid_unknown_fields=True):

@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from tf_tester.core.outcome.report import RunReport, fold
 from tf_tester.errors import StoreError, UsageError
 from tf_tester.model.events import (
+    BorderFound,
     CellExplained,
     CellFinished,
     CellLocked,
@@ -32,6 +33,7 @@ from tf_tester.model.events import (
     MirrorsChosen,
     NumbersDiffer,
     ProductLeft,
+    RouteFound,
     RunFinished,
     RunStarted,
     TransferFinished,
@@ -57,6 +59,8 @@ EVENTS: dict[str, type[Event]] = {
     "value": ValueRecorded,
     "numbers-differ": NumbersDiffer,
     "field": FieldFinished,
+    "border": BorderFound,
+    "route": RouteFound,
     "run-finished": RunFinished,
 }
 _NAMES = {event: name for name, event in EVENTS.items()}

@@ -30,6 +30,7 @@ def filled(folder: Path, files: dict[str, str]) -> Path:
 
 
 FILES = {"model/a": "1", "model/b/c": "2", "model.index": "", "naïve \udcff": "3"}
+PATHS = ("model.index", "naïve \udcff", "model/a", "model/b/c")
 
 
 def test_the_same_content_is_the_same_product_whenever_and_wherever_it_was_made(tmp_path: Path) -> None:
@@ -38,7 +39,7 @@ def test_the_same_content_is_the_same_product_whenever_and_wherever_it_was_made(
     other = filled(tmp_path / "two", dict(reversed(FILES.items())))
     os.utime(other / "model/a", (1, 1))
     (other / "model/a").chmod(0o600)
-    assert taken.take(other, "model") == first == Product("model", first.digest, 3, 4)
+    assert taken.take(other, "model") == first == Product("model", first.digest, 3, 4, PATHS)
     for change in (
         lambda: (other / "model/a").chmod(0o700),
         lambda: (other / "model/a").write_text("4"),

@@ -1,6 +1,7 @@
 """Frameworks are data, and a mistake in it is told."""
 
 import re
+from datetime import date
 from pathlib import Path
 
 import msgspec.structs
@@ -10,7 +11,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from tf_tester.errors import ConfigError
-from tf_tester.model.framework import Framework
+from tf_tester.model.framework import Framework, Guarantee
 from tf_tester.wiring.frameworks import (
     framework_files,
     framework_of,
@@ -83,5 +84,29 @@ def test_a_mistake_names_the_file_and_the_place(text: str, part: str) -> None:
 
 
 def test_the_page_tells_every_key() -> None:
-    told = re.findall(r"^\| `(\w+)` ", PAGE.read_text("utf-8"), re.MULTILINE)
-    assert told == [field.name for field in msgspec.structs.fields(Framework)]
+    parts = PAGE.read_text("utf-8").split("## Guarantees")
+    told = [re.findall(r"^\| `(\w+)` ", part, re.MULTILINE) for part in parts]
+    assert told == [[field.name for field in msgspec.structs.fields(kind)] for kind in (Framework, Guarantee)]
+
+
+@pytest.mark.parametrize("file", SHIPPED)
+def test_each_guarantee_has_its_source_and_the_day(file: Path) -> None:
+    for one in parse_framework(file.read_text("utf-8"), file.name).guarantees:
+        assert one.source.startswith("https://")
+        assert date(2026, 1, 1) < date.fromisoformat(one.seen)
+        assert all("*" in pattern for pattern in one.files)
+        for levels in one.levels.values():
+            assert list(levels) == sorted(levels, key=Version)
+            assert list(levels.values()) == sorted(levels.values())
+
+
+def test_what_frameworks_promise_is_known() -> None:
+    majors = {one.kind: one.majors for one in framework_of("tensorflow").guarantees}
+    assert majors == {"SavedModel": 1}
+    [window] = framework_of("jax").guarantees
+    assert (window.newer_days, window.older_days) == (182, 21)
+    for package in ("torch", "scikit-learn"):
+        [nothing] = framework_of(package).guarantees
+        assert (nothing.majors, nothing.newer_days, nothing.older_days, nothing.levels) == (None, None, None, {})
+    [opsets] = framework_of("onnx").guarantees
+    assert opsets.levels["onnx"]["1.16"] == 21

@@ -5,6 +5,7 @@ from string import ascii_uppercase
 
 from msgspec import Struct
 
+from tf_tester.core.grid.guarantees import ProductGuarantee, guarantees
 from tf_tester.core.outcome.failures import kinds_of_failure, without_varying
 from tf_tester.core.outcome.report import RunReport, cell_labels
 from tf_tester.core.overview.own_code import OwnPlace, own_place
@@ -17,6 +18,8 @@ OK, NOT_RUN, OTHER = "ok", "-", "?"
 """Signs: of what works, of what was not run, and of kinds for which there is no letter left."""
 WRONG, FLAKY = "!=", "~"
 """Signs: of other numbers, and of numbers that vary within one version."""
+BREACH = "*"
+"""Stands behind the sign of a field that a documentation promises, and that isn't ok."""
 
 
 class FieldKind(Struct, frozen=True):
@@ -39,10 +42,23 @@ class HeatMap(Struct, frozen=True):
     consumers: tuple[str, ...]
     signs: Mapping[tuple[str, str], str]
     """By producer and consumer; a field of which nothing is known has none."""
+    guarantee: ProductGuarantee | None = None
+    """What a documentation promises of this product; None: nothing is known."""
 
     def sign(self, producer: str, consumer: str) -> str:
-        """Return the sign of a field; of one that the run never came to, a space."""
-        return self.signs.get((producer, consumer), " ")
+        """Return the sign of a field, with a mark where it breaks a promise; of one that was never come to, a space."""
+        sign = self.signs.get((producer, consumer), " ")
+        return f"{sign}{BREACH}" if (producer, consumer) in self.breaches else sign
+
+    @property
+    def breaches(self) -> frozenset[tuple[str, str]]:
+        """Return producers and consumers for which a promise is broken."""
+        broken = self.guarantee.breaches if self.guarantee is not None else ()
+        return frozenset((one.producer, one.consumer) for one in broken)
+
+    def is_promised(self, producer: str, consumer: str) -> bool:
+        """Return whether a documentation promises that the one loads what the other has saved."""
+        return self.guarantee is not None and (producer, consumer) in self.guarantee.promised
 
     def bands(self, names: Sequence[str], *, of_consumers: bool) -> list[tuple[str, ...]]:
         """Return neighbours together whose columns, or rows, are equal."""
@@ -97,12 +113,14 @@ def heat_maps(report: RunReport, kinds: Sequence[FieldKind]) -> tuple[HeatMap, .
     """Return a picture of each product; `kinds` gives the signs."""
     signs = {(one.product, one.producer, one.consumer): kind.sign for kind in kinds for one in kind.fields}
     producers, consumers = _order(report, "producers"), _order(report, "consumers")
+    promised = {one.product: one for one in guarantees(report)}
     return tuple(
         HeatMap(
             product,
             producers,
             consumers,
             {(maker, user): sign for (name, maker, user), sign in signs.items() if name == product},
+            promised.get(product),
         )
         for product in dict.fromkeys(field.product for field in report.fields)
     )
@@ -115,6 +133,13 @@ def short_labels(names: Sequence[str], report: RunReport) -> dict[str, str]:
     versions = [cell.version for cell in known]
     long = cell_labels(known)
     return {name: _short(cells[name], versions, long) if name in cells else name for name in names}
+
+
+def grid_labels(report: RunReport) -> dict[str, str]:
+    """Return what all cells of a grid are called beside one another, also those that its record only names."""
+    names = [*(cell.name for cell in report.cells), *_order(report, "producers"), *_order(report, "consumers")]
+    names += [name for one in report.routes for name in (one.start, one.goal, *(hop.consumer for hop in one.hops))]
+    return short_labels(list(dict.fromkeys((*names, *(one.held for one in report.borders)))), report)
 
 
 def served(fields: Sequence[FieldFinished]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:

@@ -11,6 +11,7 @@ from tf_tester.errors import INTERRUPTED
 from tf_tester.model.cause import Explanation
 from tf_tester.model.cell import Cell
 from tf_tester.model.events import (
+    BorderFound,
     CellExplained,
     CellFinished,
     CellLocked,
@@ -18,6 +19,7 @@ from tf_tester.model.events import (
     FieldFinished,
     NumbersDiffer,
     ProductLeft,
+    RouteFound,
     RunFinished,
     RunStarted,
     TransferFinished,
@@ -26,6 +28,8 @@ from tf_tester.model.events import (
 )
 from tf_tester.model.lock import Lock
 from tf_tester.model.outcome import CellResult, Outcome
+
+_OfGrid = ProductLeft | FieldFinished | BorderFound | RouteFound
 
 
 class TransferSource(Struct, frozen=True):
@@ -106,6 +110,10 @@ class RunReport(Struct, frozen=True):
     """Likewise."""
     different_numbers: tuple[NumbersDiffer, ...] = ()
     """From version to version, of a matrix."""
+    borders: tuple[BorderFound, ...] = ()
+    """Likewise."""
+    routes: tuple[RouteFound, ...] = ()
+    """Likewise."""
     transfers: Transfers = Transfers()
     builds: tuple[WheelBuilt, ...] = ()
     """Those that failed, too."""
@@ -148,9 +156,8 @@ def fold(events: Iterable[Event]) -> RunReport:
     explanations: list[Explanation] = []
     sources: list[TransferSource] = []
     builds: list[WheelBuilt] = []
-    products: list[ProductLeft] = []
-    fields: list[FieldFinished] = []
     different: list[NumbersDiffer] = []
+    of_grid: list[_OfGrid] = []
     for event in events:
         match event:
             case RunStarted():
@@ -171,10 +178,8 @@ def fold(events: Iterable[Event]) -> RunReport:
                 results[event.result.cell] = event.result
             case CellExplained():
                 explanations.append(event.explanation)
-            case ProductLeft():
-                products.append(event)
-            case FieldFinished():
-                fields.append(event)
+            case ProductLeft() | FieldFinished() | BorderFound() | RouteFound():
+                of_grid.append(event)
             case NumbersDiffer():
                 different.append(event)
             case TransferFinished():
@@ -196,8 +201,10 @@ def fold(events: Iterable[Event]) -> RunReport:
         results=results,
         locks=locks,
         explanations=tuple(explanations),
-        products=tuple(products),
-        fields=tuple(fields),
+        products=tuple(one for one in of_grid if isinstance(one, ProductLeft)),
+        fields=tuple(one for one in of_grid if isinstance(one, FieldFinished)),
+        borders=tuple(one for one in of_grid if isinstance(one, BorderFound)),
+        routes=tuple(one for one in of_grid if isinstance(one, RouteFound)),
         different_numbers=tuple(different),
         transfers=Transfers.of(sources),
         builds=tuple(builds),

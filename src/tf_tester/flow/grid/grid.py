@@ -14,6 +14,7 @@ from tf_tester.errors import INTERRUPTED
 from tf_tester.flow.grid.cells import Consumed, GridCells, Produced, Serving
 from tf_tester.flow.grid.numbers import Loaded, NumberCheck
 from tf_tester.flow.grid.products import Products
+from tf_tester.flow.grid.promises import guarantees_of, released
 from tf_tester.flow.grid.request import GridRequest
 from tf_tester.flow.numbers.compare import Candidate
 from tf_tester.flow.prepare.pythons import with_pythons_for_all
@@ -71,6 +72,8 @@ def grid(request: GridRequest, producers: Side, consumers: Side, trial: Trial) -
             request.file,
             request.save,
             request.load,
+            guarantees=guarantees_of([side.services.packages.framework for side in (producers, consumers)]),
+            released=released(made) | released(used),
         ),
     )
     work = partial(_fields, request=request, made=made, used=used, consumers=consumers)
@@ -159,7 +162,9 @@ def _produce(run: Run, cells: GridCells, made: Selected) -> dict[str, Produced]:
         found[planned.cell.name] = produced
         for name, product in produced.products.items():
             saved_by = produced.saved_by[name]
-            left = ProductLeft(planned.cell.name, saved_by, name, product.digest, product.size, product.files)
+            left = ProductLeft(
+                planned.cell.name, saved_by, name, product.digest, product.size, product.files, product.paths
+            )
             run.services.run.tell(left)
         _tell_all(run, produced.values)
 

@@ -24,6 +24,8 @@ from tf_tester.ports.store import Blobs
 MOST_FILES = 100_000
 """Files, folders and links of one product."""
 _LONGEST_NAME = 200
+_MOST_PATHS = 50
+"""Paths of files that are told of a product."""
 _PIECE = 1 << 20
 
 
@@ -63,7 +65,8 @@ class Products:
             digest = keep(self._blobs, packed, f"{name}.product", "a producer")
         finally:
             packed.unlink(missing_ok=True)
-        return Product(name, digest, sum(sizes), len(sizes))
+        paths = (_shown(folder, path) for path, status in entries if stat.S_ISREG(status.st_mode))
+        return Product(name, digest, sum(sizes), len(sizes), tuple(islice(paths, _MOST_PATHS)))
 
     def folder_of(self, product: Product) -> Path:
         """Return a folder with the product, the same each time, which nobody may change. Raises `StoreError`."""

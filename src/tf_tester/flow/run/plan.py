@@ -1,5 +1,6 @@
 """What a run is about to do, decided before its first event."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from msgspec import Struct
@@ -7,6 +8,7 @@ from msgspec import Struct
 from tf_tester.flow.run.jobs import TrialJob
 from tf_tester.model.artifact import ProjectPage
 from tf_tester.model.cell import PlannedCell
+from tf_tester.model.framework import Guarantee
 from tf_tester.model.request import Selection, Trial
 
 
@@ -20,6 +22,11 @@ class GridPlan(Struct, frozen=True):
     """With the functions that save and load; None: the commands do."""
     save: tuple[str, ...]
     load: tuple[str, ...]
+    resave: tuple[str, ...] = ()
+    guarantees: tuple[Guarantee, ...] = ()
+    """What is promised of what these cells save, as it is known today."""
+    released: Mapping[str, str] = {}
+    """The day on which the version of each cell came out, where the index tells."""
 
 
 class RunPlan(Struct, frozen=True):

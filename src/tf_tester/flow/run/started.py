@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import msgspec
 from msgspec.structs import asdict, replace
 
 from tf_tester.core.wheel.direct import without_secrets
@@ -23,7 +24,7 @@ def run_started(plan: RunPlan, services: Services, remarks: tuple[str, ...] = ()
         "network": services.execution.network,
         "limits": asdict(services.execution.limits),
         **asked(plan.selection, plan.trial),
-        **({"grid": asdict(plan.grid)} if plan.grid is not None else {}),
+        **({"grid": msgspec.to_builtins(plan.grid, enc_hook=str)} if plan.grid is not None else {}),
         "locks": [file.absolute() for file in plan.locks],
     }
     return RunStarted(
