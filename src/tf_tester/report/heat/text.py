@@ -1,9 +1,11 @@
 """A grid as text: a heat map of signs for each product, and below it why fields failed or were not run."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TextIO
 
+from tf_tester.core.grid.compatibility import grid_reach, reach_clause, reach_sentence
 from tf_tester.core.grid.heat_map import (
+    BREACH,
     FLAKY,
     NOT_RUN,
     OK,
@@ -11,6 +13,7 @@ from tf_tester.core.grid.heat_map import (
     FieldKind,
     HeatMap,
     field_kinds,
+    grid_labels,
     heat_maps,
     served,
     short_labels,
@@ -21,6 +24,14 @@ from tf_tester.core.text.places import seen_from
 from tf_tester.core.text.printable import printable
 from tf_tester.core.text.sizes import count_text, duration_text, size_text
 from tf_tester.model.field import FieldOutcome
+from tf_tester.report.heat.words import (
+    border_extent,
+    border_words,
+    guarantee_words,
+    release_of,
+    route_title,
+    route_words,
+)
 from tf_tester.report.lines import (
     Line,
     Span,
@@ -36,12 +47,11 @@ from tf_tester.report.lines import (
 )
 
 _GAP = 2
-_NARROW = 3
-"""Columns of a field below a label that is written from top to bottom."""
 _LONGEST_LABEL = 24
 _MOST_KINDS = 12
 _MOST_FIELDS = 12
 """Fields with wrong numbers that are told of one by one."""
+_MOST_BORDERS = 20
 _WORDS = {
     FieldOutcome.OK: "ok",
     FieldOutcome.WRONG_NUMBERS: "with wrong numbers",
@@ -62,10 +72,14 @@ def grid_lines(report: RunReport, layout: TextLayout | None = None) -> list[Line
     layout = layout or TextLayout()
     kinds = field_kinds(report)
     maps = heat_maps(report, kinds)
-    sections = [*(_picture(one, report, layout, many=len(maps) > 1) for one in maps), _legend(kinds)]
+    sections = [_sentence(report, layout)]
+    sections += [_picture(one, report, layout, many=len(maps) > 1) for one in maps]
     sections += [
+        _legend(kinds, maps, layout),
+        _routes(report, layout),
         _numbers("Wrong numbers", [one for one in kinds if one.sign == WRONG], report, layout),
         _reasons("What fails", [one for one in kinds if one.sign not in (OK, NOT_RUN, WRONG, FLAKY)], report, layout),
+        _borders(report, layout),
         _numbers("Numbers that vary within one version", [one for one in kinds if one.sign == FLAKY], report, layout),
         _reasons("Not run", [one for one in kinds if one.sign == NOT_RUN], report, layout),
         _obstacles(report, layout),
@@ -74,6 +88,11 @@ def grid_lines(report: RunReport, layout: TextLayout | None = None) -> list[Line
     ]
     told = [section for section in sections if section]
     return [spans for number, section in enumerate(told) for spans in ([()] if number else []) + section]
+
+
+def _sentence(report: RunReport, layout: TextLayout) -> list[Line]:
+    told = layout.wrap(printable(reach_sentence(grid_reach(report))), first=0, indent=2, most=6)
+    return [line(Span(text, Style.STRONG)) for text in told]
 
 
 # The picture
@@ -89,22 +108,40 @@ def _picture(one: HeatMap, report: RunReport, layout: TextLayout, *, many: bool)
     makers_labels = short_labels(one.producers, report)
     users_labels = short_labels(one.consumers, report)
     start = max(columns(_label(band, makers_labels, layout)) for band in rows) + _GAP
-    if start + len(users) * _NARROW > layout.width:
+    narrow = max(len(sign) for sign in ("ok", *(one.sign(maker, user) for maker, user in one.signs))) + 1
+    if start + len(users) * narrow > layout.width:
         users = one.bands(one.consumers, of_consumers=True)
         rows = one.bands(one.producers, of_consumers=False)
         start = max(columns(_label(band, makers_labels, layout)) for band in rows) + _GAP
-    most = max(1, (layout.width - start) // _NARROW)
+    most = max(1, (layout.width - start) // narrow)
     for first in range(0, len(users), most):
         block = users[first : first + most]
         heads = [_label(band, users_labels, layout) for band in block]
-        width = max(map(columns, heads)) + _GAP
-        is_wide = start + len(block) * width <= layout.width
-        lines += [line(" " * start, *(_right(text, width) for text in heads))] if is_wide else _tall(heads, start)
+        wide = max(map(columns, heads)) + _GAP
+        width = wide if start + len(block) * wide <= layout.width else narrow
+        across = [line(" " * start, *(_right(text, width) for text in heads))]
+        lines += across if width == wide else _tall(heads, start, width)
         for band in rows:
-            signs = (_right(one.sign(band[0], user[0]), width if is_wide else _NARROW) for user in block)
+            signs = (_right(one.sign(band[0], user[0]), width) for user in block)
             label = pad(_label(band, makers_labels, layout), start)
             lines.append(line(label, *(Span(text, _style(text.strip())) for text in signs)))
-    return lines
+    return lines + _below(one, report, layout, many=many)
+
+
+def _below(one: HeatMap, report: RunReport, layout: TextLayout, *, many: bool) -> list[Line]:
+    """Return what a picture of several says alone, and what is promised of its product."""
+    reach = grid_reach(report, one.product)
+    clauses = "; ".join(filter(None, map(reach_clause, (reach.backward, reach.forward)))) if many else ""
+    promised = one.guarantee is not None and one.guarantee.across_versions and guarantee_words(one.guarantee)
+    return _faint((clauses, promised or ""), layout)
+
+
+def _faint(texts: Iterable[str], layout: TextLayout) -> list[Line]:
+    return [
+        line(Span(text, Style.FAINT))
+        for told in filter(None, texts)
+        for text in layout.wrap(printable(told), first=0, indent=2, most=4)
+    ]
 
 
 def _package(names: Sequence[str], report: RunReport) -> str:
@@ -121,11 +158,11 @@ def _right(text: str, width: int) -> str:
     return " " * (width - columns(text)) + text
 
 
-def _tall(heads: Sequence[str], start: int) -> list[Line]:
+def _tall(heads: Sequence[str], start: int, width: int) -> list[Line]:
     """Return labels that are read from top to bottom, above narrow columns."""
     height = max(map(len, heads))
     letters = [" " * (height - len(text)) + text for text in heads]
-    return [line(" " * start, *(_right(text[row], _NARROW) for text in letters)) for row in range(height)]
+    return [line(" " * start, *(_right(text[row], width) for text in letters)) for row in range(height)]
 
 
 def _style(sign: str) -> Style:
@@ -134,12 +171,15 @@ def _style(sign: str) -> Style:
     return Style.FAINT if sign in (NOT_RUN, "") else Style.ODD if sign == FLAKY else Style.BAD
 
 
-def _legend(kinds: Sequence[FieldKind]) -> list[Line]:
+def _legend(kinds: Sequence[FieldKind], maps: Sequence[HeatMap], layout: TextLayout) -> list[Line]:
+    """Return what the signs mean, those that occur, and of what nothing is promised."""
     signs = {one.sign for one in kinds}
     told = [f"{OK} works"] * (OK in signs) + [f"{WRONG} other numbers"] * (WRONG in signs)
     told += ["A, B … fail, see below"] * bool(signs - {OK, NOT_RUN, WRONG, FLAKY})
     told += [f"{FLAKY} numbers vary from run to run"] * (FLAKY in signs) + [f"{NOT_RUN} not run"] * (NOT_RUN in signs)
-    return [line(Span("; ".join(told), Style.FAINT))] if told else []
+    told += [f"{BREACH} though it is promised"] * any(one.breaches for one in maps)
+    nothing = [guarantee_words(one) for one in (drawn.guarantee for drawn in maps) if one and not one.across_versions]
+    return _faint(("; ".join(told), *dict.fromkeys(nothing)), layout)
 
 
 # Why
@@ -199,6 +239,36 @@ def _numbers(title: str, kinds: Sequence[FieldKind], report: RunReport, layout: 
         lines += [line(Span(start, Style.STRONG), first), *(line(text) for text in rest)]
     if len(fields) > _MOST_FIELDS:
         lines.append(line(Span(f"  {count_text(len(fields) - _MOST_FIELDS, 'more field')}", Style.FAINT)))
+    return lines
+
+
+def _borders(report: RunReport, layout: TextLayout) -> list[Line]:
+    """Return which releases make the differences between neighbours."""
+    lines = [line(Span("Since when", Style.STRONG))] if report.borders else []
+    labels = grid_labels(report)
+    for one in report.borders[:_MOST_BORDERS]:
+        start = printable(f"  {release_of(one)}  ")
+        told = printable(_named(one.product, report) + border_words(one, labels))
+        first, *rest = layout.wrap(told, first=columns(start), indent=5, most=5)
+        lines += [line(Span(start, Style.STRONG), first), *(line(text) for text in rest)]
+        lines.append(line(Span(f"     {printable(border_extent(one))}", Style.FAINT)))
+    if len(report.borders) > _MOST_BORDERS:
+        more = count_text(len(report.borders) - _MOST_BORDERS, "other change")
+        lines.append(line(Span(f"  {more}: tf-tester report {report.run_id} --format html", Style.FAINT)))
+    return lines
+
+
+def _routes(report: RunReport, layout: TextLayout) -> list[Line]:
+    """Return the ways that were asked for."""
+    labels = grid_labels(report)
+    lines = [line(Span(f"The way from {route_title(report.routes[0], labels)}", Style.STRONG))] if report.routes else []
+    for one in report.routes:
+        start = printable(f"  {one.product}: ")
+        first, *rest = layout.wrap(printable(route_words(one, labels)), first=columns(start), indent=4, most=8)
+        lines += [line(Span(start, Style.STRONG), first), *(line(text) for text in rest)]
+        for failed in one.failed:
+            first, *rest = layout.wrap(printable(f"tried in vain: {failed}"), first=4, indent=6, most=4)
+            lines += [line(Span(f"    {first}", Style.FAINT)), *(line(Span(text, Style.FAINT)) for text in rest)]
     return lines
 
 
