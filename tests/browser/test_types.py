@@ -21,6 +21,6 @@ def test_the_script_is_typed() -> None:
     if node is None or not TSC.exists():
         pytest.skip("TypeScript isn't here: npm install --no-save typescript")
     scripts = sorted((ROOT / "src/tf_tester/report/formats/page/script").glob("*.js"))
-    assert len(scripts) == 5
+    assert len(scripts) == 7
     checked = subprocess.run([node, TSC, *STRICT, *scripts], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout

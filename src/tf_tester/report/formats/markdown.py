@@ -5,11 +5,13 @@ others stands in code, where it is no markup and mentions nobody.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
 from msgspec import Struct
 
+from tf_tester.core.grid.compatibility import grid_reach, reach_sentence
+from tf_tester.core.grid.heat_map import BREACH, FLAKY, NOT_RUN, OK, WRONG, field_kinds, grid_labels, heat_maps
 from tf_tester.core.outcome.deprecations import fulfilled_deprecations
 from tf_tester.core.outcome.failures import obstacles
 from tf_tester.core.outcome.report import RunReport, cell_labels
@@ -20,9 +22,18 @@ from tf_tester.core.text.printable import printable
 from tf_tester.core.text.sizes import count_text, duration_text, size_text
 from tf_tester.core.verdict.supports import SupportedVersions, support
 from tf_tester.model.cell import Cell
+from tf_tester.model.events import BorderFound, FieldFinished
 from tf_tester.model.outcome import Outcome
 from tf_tester.report.causes import verdict_lines
 from tf_tester.report.formats import Rendering
+from tf_tester.report.heat.words import (
+    border_extent,
+    border_words,
+    guarantee_words,
+    release_of,
+    route_title,
+    route_words,
+)
 from tf_tester.report.supports import python_order
 from tf_tester.report.words import how_it_ended, told_builds, told_cells
 
@@ -51,9 +62,11 @@ def render(report: RunReport, rendering: Rendering) -> str:
     """Return the Markdown, of at most `rendering.most_bytes`, unless its first sentence alone has more."""
     most = rendering.most_bytes or MOST_OF_A_SUMMARY
     supported, why = support(report), reasons(report)
-    head = f"### {_plain(sentence(supported, len(why)))}\n"
+    told = reach_sentence(grid_reach(report)) if report.fields else sentence(supported, len(why))
+    head = f"### {_plain(told)}\n"
     foot = f"\n<sub>{_plain(_ending(report))}</sub>\n"
     parts = [
+        *_grid(report),
         _Block(f"\n{_table(supported)}") if any(one.versions for one in supported) else _Block(""),
         *(_reason(one, report) for one in why),
         *_obstacles(report),
@@ -110,6 +123,49 @@ def _rows(one: SupportedVersions) -> Iterator[str]:
 
 def _outcome(outcome: Outcome) -> str:
     return f"{_SIGNS.get(outcome, '❌' if outcome.is_failure_of_the_test else '➖')} {outcome}"
+
+
+def _grid(report: RunReport) -> Iterator[_Block]:
+    """Yield what a grid has besides: its pictures, ways, numbers that differ, releases."""
+    labels, kinds = grid_labels(report), field_kinds(report)
+    for one in heat_maps(report, kinds):
+        heads = [_cell(labels[name]) for name in one.consumers]
+        title = _cell(one.product or "saved by ↓")
+        rows = [f"| {title} ↓ → | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+        for name in one.producers:
+            signs = (_field(one.sign(name, other)) for other in one.consumers)
+            rows.append(f"| {_cell(labels[name])} | {' | '.join(signs)} |")
+        below = f"\n{_code(guarantee_words(one.guarantee))}\n" if one.guarantee is not None else ""
+        yield _Block("\n" + "\n".join(rows) + f"\n{below}")
+    if legend := [f"- {_field(one.sign)} {_code(one.headline)}" for one in kinds if one.headline]:
+        yield _Block("\nSaved by (rows), loaded by (columns):\n\n" + "\n".join(legend[:_MOST_NAMED]) + "\n")
+    for route in report.routes:
+        title = f"{route.product}: {route_title(route, labels)}"
+        yield _Block(f"\n{'✅' if route.arrived else '❌'} {_code(title)}: {_code(route_words(route, labels))}\n")
+    if numbers := [_wrong(field, labels) for one in kinds if one.sign == WRONG for field in one.fields]:
+        yield _Block("\nOther numbers:\n\n" + "\n".join(numbers) + "\n")
+    if report.borders:
+        told = ((release_of(one), one.product, border_words(one, labels), border_extent(one)) for one in report.borders)
+        since = [
+            f"- {_code(release)} {_code(product)}: {_code(words)} ({how})" for release, product, words, how in told
+        ]
+        yield _Block("\nSince when:\n\n" + "\n".join(since) + "\n")
+
+
+def _border(one: BorderFound, labels: Mapping[str, str]) -> str:
+    return f"{_code(one.product)}: {_code(border_words(one, labels))} ({_code(border_extent(one))})"
+
+
+def _wrong(field: FieldFinished, labels: Mapping[str, str]) -> str:
+    pair = f"saved by {_code(labels[field.producer])}, loaded by {_code(labels[field.consumer])}"
+    return f"- {_code(field.product)} {pair}: {_code(field.summary)}"
+
+
+def _field(sign: str) -> str:
+    """Return the sign of a field with what its colour says."""
+    bare = sign.removesuffix(BREACH)
+    known = {OK: "✅", NOT_RUN: "➖", FLAKY: "⚠️ ~", WRONG: "❌ ≠", " ": ""}
+    return known.get(bare, f"❌ {bare}") + (" \\*" if sign != bare else "")
 
 
 def _reason(one: Reason, report: RunReport) -> _Block:

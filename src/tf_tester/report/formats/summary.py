@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from tf_tester.core.grid.compatibility import grid_reach, reach_sentence
+from tf_tester.core.grid.guarantees import ProductGuarantee, guarantees
 from tf_tester.core.outcome.report import RunReport, TransferSource, cell_labels
 from tf_tester.core.overview.reasons import Reason, reasons
 from tf_tester.core.overview.sentence import sentence
@@ -32,8 +34,33 @@ def render(report: RunReport, rendering: Rendering) -> str:
         "cells": [_cell(report, cell, labels[cell.name]) for cell in report.cells],
         "reasons": [_reason(one) for one in why],
         "remarks": report.remarks,
+        **({"grid": _grid(report)} if report.fields else {}),
     }
     return encode(value).decode() + "\n"
+
+
+def _grid(report: RunReport) -> dict[str, Any]:
+    reach = grid_reach(report)
+    return {
+        "sentence": reach_sentence(reach),
+        "backward": reach.backward,
+        "forward": reach.forward,
+        "fields": report.fields,
+        "products": report.products,
+        "guarantees": [_guarantee(one) for one in guarantees(report)],
+        "borders": report.borders,
+        "routes": report.routes,
+    }
+
+
+def _guarantee(one: ProductGuarantee) -> dict[str, Any]:
+    return {
+        "product": one.product,
+        "guarantee": one.guarantee,
+        "promised": sorted(one.promised),
+        "kept": one.kept,
+        "breaches": [(field.producer, field.consumer) for field in one.breaches],
+    }
 
 
 def _cell(report: RunReport, cell: Cell, label: str) -> dict[str, Any]:

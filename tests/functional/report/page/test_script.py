@@ -4,6 +4,7 @@ import re
 from importlib.resources import files
 
 from tf_tester.report.formats.page import words
+from tf_tester.report.formats.page.heat.words import CHINESE_OF_GRIDS
 
 SCRIPTS = {one.name: one.read_text(encoding="utf-8") for one in files(words.__package__).joinpath("script").iterdir()}
 
@@ -13,8 +14,8 @@ def test_all_that_it_says_is_known_in_chinese() -> None:
         word for text in SCRIPTS.values() for word in re.findall(r'\b(?:say|textBlock|choice)\([^"()]*"([^"]*)"', text)
     }
     said |= {word for text in SCRIPTS.values() for word in re.findall(r'^ +\["([^"]+)", ', text, re.MULTILINE)}
-    assert {"Traceback", "enter it", "Close", "Nothing matches."} <= said
-    assert said <= words.CHINESE.keys()
+    assert {"Traceback", "enter it", "Close", "Nothing matches.", "What saved it"} <= said
+    assert said <= words.CHINESE.keys() | CHINESE_OF_GRIDS.keys()
 
 
 def test_strangers_texts_can_only_become_text() -> None:

@@ -9,6 +9,7 @@ from base64 import b64encode
 from functools import cache
 from importlib.resources import files
 
+from tf_tester.core.grid.compatibility import grid_reach
 from tf_tester.core.outcome.failures import obstacles
 from tf_tester.core.outcome.report import RunReport, cell_labels
 from tf_tester.core.overview.folding import matrix
@@ -19,6 +20,8 @@ from tf_tester.report.formats import Rendering
 from tf_tester.report.formats.page.besides import dependencies_table, figures
 from tf_tester.report.formats.page.data import data_blocks
 from tf_tester.report.formats.page.filters import filters_form
+from tf_tester.report.formats.page.heat.section import grid_sections
+from tf_tester.report.formats.page.heat.words import sentence_told
 from tf_tester.report.formats.page.markup import Markup, element
 from tf_tester.report.formats.page.parts import section
 from tf_tester.report.formats.page.table import table_and_legend
@@ -38,7 +41,7 @@ def render(report: RunReport, rendering: Rendering) -> str:
 
 
 def _head(report: RunReport) -> Markup:
-    style, script = _LANGUAGES + _file("page.css"), _script()
+    style, script = _style(is_grid=bool(report.fields)), _script(is_grid=bool(report.fields))
     policy = (
         f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; base-uri 'none'; "
         "form-action 'none'"
@@ -55,7 +58,7 @@ def _head(report: RunReport) -> Markup:
 
 
 def _body(report: RunReport) -> Markup:
-    supported, why, folded, labels = support(report), reasons(report), matrix(report), cell_labels(report.cells)
+    why, folded, labels = reasons(report), matrix(report), cell_labels(report.cells)
     stuck = obstacles(report)
     interactive = [filters_form(report, folded)] if report.cells else []
     data = data_blocks(report, folded, why[:MOST_REASONS], stuck, labels) if report.cells else []
@@ -65,8 +68,9 @@ def _body(report: RunReport) -> Markup:
         element(
             "main",
             element("h1", f"tf-tester · {', '.join(report.packages)}"),
-            element("p", told(supported, len(why)), class_="sentence"),
+            element("p", _sentence(report), class_="sentence"),
             element("p", _facts(report), class_="meta"),
+            grid_sections(report) if report.fields else None,
             section("What works where", [*interactive, *table_and_legend(report, folded)] if report.cells else []),
             section("Why it fails", reason_articles(report, why, labels)),
             section("Could not run", obstacle_articles(stuck, labels)),
@@ -80,9 +84,22 @@ def _body(report: RunReport) -> Markup:
     )
 
 
+def _sentence(report: RunReport) -> Markup:
+    if report.fields:
+        return sentence_told(grid_reach(report))
+    return told(support(report), len(reasons(report)))
+
+
 @cache
-def _script() -> str:
-    return "\n".join(_file(f"script/{name}.js") for name in ("page", "matrix", "filters", "evidence", "address"))
+def _style(*, is_grid: bool) -> str:
+    return _LANGUAGES + _file("page.css") + (_file("grid.css") if is_grid else "")
+
+
+@cache
+def _script(*, is_grid: bool) -> str:
+    """Return the parts of the script that a page needs: that of a grid begins otherwise."""
+    names = ("page", "matrix", "filters", "evidence", "address", "grid" if is_grid else "start")
+    return "\n".join(_file(f"script/{name}.js") for name in names)
 
 
 @cache

@@ -14,6 +14,8 @@ from tf_tester.model.cell import Cell
 from tf_tester.model.outcome import Outcome
 from tf_tester.report.causes import verdict_lines
 from tf_tester.report.formats.page.evidence import Evidence
+from tf_tester.report.formats.page.heat.data import grid_data
+from tf_tester.report.formats.page.heat.words import CHINESE_OF_GRIDS
 from tf_tester.report.formats.page.markup import Markup
 from tf_tester.report.formats.page.parts import colour, sign_and_word
 from tf_tester.report.formats.page.words import CHINESE
@@ -28,7 +30,7 @@ def data_blocks(
     stuck: Sequence[Obstacle],
     labels: Mapping[str, str],
 ) -> list[Markup]:
-    """Return three: the matrix as the type `Index` of script/page.js has it, the evidence, and what each test took.
+    """Return the matrix as the type `Index` of script/page.js has it, the evidence, what each test took, and a grid.
 
     `why`, `stuck`: those that have an article in the page, in that order.
     """
@@ -62,13 +64,14 @@ def data_blocks(
         "outcomes": [{"name": one, "shown": sign_and_word(one), "kind": colour(one)} for one in _OUTCOMES],
         "grid": [[_OUTCOMES.index(one) if one else -1 for one in row.outcomes] for row in folded.rows],
         "articles": articles,
-        "words": CHINESE,
+        "words": CHINESE | CHINESE_OF_GRIDS if report.fields else CHINESE,
     }
-    return [
+    blocks = [
         _block("index", index),
         _block("evidence", evidence.as_data()),
         _block("measures", evidence.measures()),
     ]
+    return [*blocks, _block("grid", grid_data(report, folded))] if report.fields else blocks
 
 
 def ranges(numbers: Iterable[int]) -> list[int]:
