@@ -16,7 +16,7 @@ from tf_tester.core.text.places import seen_from
 from tf_tester.core.text.printable import printable
 from tf_tester.core.text.sizes import count_text, duration_text, size_text
 from tf_tester.core.verdict.advice import Advice, advice
-from tf_tester.core.verdict.verdicts import finding
+from tf_tester.core.verdict.verdicts import FailureFinding, findings
 from tf_tester.model.cell import Cell
 from tf_tester.model.outcome import Outcome
 from tf_tester.report.causes import verdict_lines
@@ -138,8 +138,8 @@ def _differences(report: RunReport, layout: TextLayout, *, whole: bool = False) 
     labels = cell_labels(report.cells)
     one_test = len({row.id for cell in report.cells for row in report.result(cell).tests}) <= 1
     lines = [line(Span("What fails", Style.STRONG))]
-    for difference in found:
-        lines += _difference(difference, labels, report, layout, name_test=not one_test)
+    for difference, known in zip(found, findings(found, report), strict=True):
+        lines += _difference(difference, known, labels, report, layout, name_test=not one_test)
     if hidden > 0:
         kinds = count_text(hidden, "more kind")
         lines += _wrapped(f"  {kinds} of failure: tf-tester show {report.run_id} --failures", layout, Style.FAINT)
@@ -147,7 +147,13 @@ def _differences(report: RunReport, layout: TextLayout, *, whole: bool = False) 
 
 
 def _difference(
-    difference: SharedFailure, labels: Mapping[str, str], report: RunReport, layout: TextLayout, *, name_test: bool
+    difference: SharedFailure,
+    known: FailureFinding,
+    labels: Mapping[str, str],
+    report: RunReport,
+    layout: TextLayout,
+    *,
+    name_test: bool,
 ) -> Iterator[Line]:
     label = printable(labels[difference.cell.name])
     row = difference.row
@@ -176,7 +182,6 @@ def _difference(
     yield from _also(difference.also, labels, report, layout)
     if row is not None and row.could_not_begin:
         return
-    known = finding(difference, report)
     for text in verdict_lines(known):
         first, *rest = layout.wrap(printable(text), first=4, indent=6, most=4)
         yield line(f"    {first}")

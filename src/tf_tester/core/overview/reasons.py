@@ -6,7 +6,7 @@ from tf_tester.core.outcome.failures import SharedFailure, differences
 from tf_tester.core.outcome.report import RunReport
 from tf_tester.core.overview.own_code import OwnPlace, own_place
 from tf_tester.core.text.places import seen_from
-from tf_tester.core.verdict.verdicts import FailureFinding, finding
+from tf_tester.core.verdict.verdicts import FailureFinding, findings
 from tf_tester.model.cell import Cell
 
 
@@ -33,9 +33,9 @@ def reasons(report: RunReport) -> tuple[Reason, ...]:
         Reason(
             " ".join(seen_from(one.headline, report.here).split()),
             one,
-            finding(one, report),
+            known,
             own_place(one.row, report.here) if one.row is not None else None,
         )
-        for one in found
+        for one, known in zip(found, findings(found, report), strict=True)
     ]
     return tuple(sorted(told, key=lambda one: (-len(one.cells), -one.failure.tests)))

@@ -10,7 +10,7 @@ from tf_tester.core.outcome.failures import differences
 from tf_tester.core.outcome.report import RunReport
 from tf_tester.core.verdict.bisect import was_refused
 from tf_tester.core.verdict.missing import lacking
-from tf_tester.core.verdict.verdicts import finding
+from tf_tester.core.verdict.verdicts import findings
 from tf_tester.model.cell import Cell
 from tf_tester.model.lock import Resolution
 from tf_tester.model.outcome import Outcome
@@ -51,7 +51,7 @@ def _advice(report: RunReport, default_package: str) -> Iterator[Advice]:
     if looked_into and (command := shell_command(looked_into[0], report, default_package)):
         yield Advice(command, "look around in that environment")
     kinds = [one for one in differences(report)[0] if one.row is None or not one.row.could_not_begin]
-    if report.command in _WITH_WHY and any(not finding(difference, report).enough for difference in kinds):
+    if report.command in _WITH_WHY and not all(one.enough for one in findings(kinds, report)):
         yield Advice("", f"{_WITH_WHY[report.command]} runs more cells to find out what is to blame")
     yield from _pythons(report)
     if Outcome.NO_WHEEL in outcomes:

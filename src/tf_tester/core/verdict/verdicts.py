@@ -5,28 +5,28 @@ that names who lacks what. Otherwise it is `unknown`, with what is known.
 """
 
 import re
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 
 from msgspec import Struct
 from msgspec.structs import replace
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
 
-from tf_tester.core.outcome.failures import SharedFailure, rows_of
-from tf_tester.core.outcome.report import RunReport, cell_labels
+from tf_tester.core.outcome.failures import SharedFailure
+from tf_tester.core.outcome.report import RunReport
 from tf_tester.core.outcome.sandboxed import Walls, kept_from
 from tf_tester.core.outcome.tracebacks import what_ended
 from tf_tester.core.text.sizes import count_text
 from tf_tester.core.verdict.abi import abi_break
 from tf_tester.core.verdict.drift import DistributionChange, changes
 from tf_tester.core.verdict.missing import lacked_by
-from tf_tester.core.verdict.separation import separating
-from tf_tester.core.verdict.traces import pointed_at
+from tf_tester.core.verdict.run_cells import CellSet, RunCells, version_order
+from tf_tester.core.verdict.traces import PointedAt, pointed_at
 from tf_tester.model.cause import Explanation, Verdict
 from tf_tester.model.cell import Cell
 from tf_tester.model.host.abilities import IsolationKind
 from tf_tester.model.host.limits import Limit
-from tf_tester.model.lock import Lock, Resolution
+from tf_tester.model.lock import Resolution
 from tf_tester.model.outcome import Outcome, TestRow
 
 _MACHINE = re.compile(
@@ -51,33 +51,87 @@ class FailureFinding(Struct, frozen=True):
     """What is told besides, where experiments have the word: a module that was built against another library."""
 
 
-class _Seen(Struct, frozen=True):
+class _Compared(Struct, frozen=True):
+    """The cells of one package that pass and that fail, all of which have locks."""
+
+    passing: CellSet
+    failing: CellSet
+    borders: tuple[DistributionChange, ...]
+    """What has one border between them."""
+    python_too: bool
+    """No Python has cells on both sides."""
+
+
+class _Seen(Struct, frozen=True, dict=True):  # `dict` is where cached properties are kept
     """One kind of failure, and the cells that tell of it."""
 
     row: TestRow | None
     told: str
     """What made it fail."""
     failing: tuple[Cell, ...]
-    passing: tuple[Cell, ...]
-    report: RunReport
+    run: RunCells
     explained: bool
     """`--why` has run more cells; what else would tell is said with what came of them."""
+
+    @property
+    def report(self) -> RunReport:
+        return self.run.report
+
+    @property
+    def test(self) -> str:
+        """Return the id of the test; empty: the whole cell."""
+        return _test(self.row)
 
     @property
     def owners(self) -> Mapping[str, str]:
         return self.report.result(self.failing[0]).owners
 
+    @cached_property
+    def failing_cells(self) -> CellSet:
+        return self.run.set_of(self.failing)
 
-def finding(difference: SharedFailure, report: RunReport) -> FailureFinding:
-    """Return what is known of one kind of failure."""
-    cells = (difference.cell, *difference.also)
-    row = difference.row
-    test = row.id if row is not None else ""
-    passing = tuple(cell for cell in report.cells if _passes(cell, test, report))
-    span = _span(cells, passing, report, test)
-    explained = next((one for one in report.explanations if one.cell in cells and one.test in ("", test)), None)
+    @cached_property
+    def passing_cells(self) -> CellSet:
+        return self.run.test(self.test).passing
+
+    @cached_property
+    def pointed(self) -> PointedAt | None:
+        """Return the distribution that it points into."""
+        return pointed_at(self.row, self.owners)
+
+    @cached_property
+    def compared(self) -> _Compared | None:
+        """Return what tells the cells that pass from these.
+
+        Cells without a lock can't be compared: nothing is said of the others then.
+        """
+        run = self.run
+        package = run.by_package[self.failing[0].package]
+        good, bad = self.passing_cells & package, self.failing_cells & package
+        if not good or not bad or (good | bad) & ~run.locked:
+            return None
+        on_both_sides = any(good & some and bad & some for some in run.by_python.values())
+        return _Compared(good, bad, run.locks.separating(good, bad), not on_both_sides)
+
+
+def findings(failures: Sequence[SharedFailure], report: RunReport) -> tuple[FailureFinding, ...]:
+    """Return what is known of each of some kinds of failure of a run, in their order."""
+    run = RunCells(report, {_test(one.row) for one in failures})
+    return tuple(_finding(one, run) for one in failures)
+
+
+def _test(row: TestRow | None) -> str:
+    return row.id if row is not None else ""
+
+
+def _finding(difference: SharedFailure, run: RunCells) -> FailureFinding:
+    report, row, cells = run.report, difference.row, (difference.cell, *difference.also)
+    names = {cell.name for cell in cells}
+    of_it = (one for one in report.explanations if one.test in ("", _test(row)) and one.cell.name in names)
+    explained = next(of_it, None)
     ended = what_ended(row) if row is not None else difference.headline
-    seen = _Seen(row, ended, cells, passing, report, explained is not None)
+    seen = _Seen(row, ended, cells, run, explained is not None)
+    span = _span(seen)
     told_by_cells = next(found for found in _findings(seen) if found is not None)
     if explained is None:
         return replace(told_by_cells, span=span)
@@ -93,7 +147,7 @@ def _findings(seen: _Seen) -> Iterator[FailureFinding | None]:
     row, report = seen.row, seen.report
     if row is not None and row.could_not_begin:
         yield FailureFinding(Verdict.UNKNOWN, "pytest refused what it was given")
-    if {report.result(cell).outcome for cell in seen.failing} == {Outcome.OOM}:
+    if not seen.failing_cells & ~seen.run.by_outcome.get(Outcome.OOM, 0):
         yield FailureFinding(Verdict.ENVIRONMENT, "there was not enough memory")
     if (sandboxed := _sandboxed(row, seen.told, report)) is not None:
         yield FailureFinding(Verdict.SANDBOX, sandboxed)
@@ -108,29 +162,17 @@ def _findings(seen: _Seen) -> Iterator[FailureFinding | None]:
 
 def _differing_in_one_thing(seen: _Seen) -> FailureFinding | None:
     """Look for a cell that passes and differs from one that fails in nothing but one thing."""
-    report = seen.report
-    labels = cell_labels(report.cells)
-    places = {version: place for place, version in enumerate(sorted({one.version for one in report.cells}, key=_order))}
-    for verdict, alike in (
-        (Verdict.DEPENDENCY, _but_for_dependencies),
-        (Verdict.FRAMEWORK, _but_for_the_version),
-        (Verdict.PYTHON, _but_for_the_python),
-    ):
-        witnesses: dict[Hashable, list[Cell]] = {}
-        for good in seen.passing:
-            witnesses.setdefault(alike(good, report), []).append(good)
-        for bad in seen.failing:
-            same = witnesses.get(key, []) if (key := alike(bad, report)) is not None else []
-            if same:
-                good = min(same, key=lambda one: abs(places[one.version] - places[bad.version]))
-                into = _changed_where_it_points(seen, good, bad) if verdict is Verdict.DEPENDENCY else ""
-                return FailureFinding(verdict, f"{labels[good.name]} passes and differs in nothing else{into}")
+    for verdict in (Verdict.DEPENDENCY, Verdict.FRAMEWORK, Verdict.PYTHON):
+        if (pair := seen.run.witness(verdict, seen.failing, seen.passing_cells)) is not None:
+            good, bad = pair
+            into = _changed_where_it_points(seen, good, bad) if verdict is Verdict.DEPENDENCY else ""
+            return FailureFinding(verdict, f"{seen.run.labels[good.name]} passes and differs in nothing else{into}")
     return None
 
 
 def _changed_where_it_points(seen: _Seen, good: Cell, bad: Cell) -> str:
     """Return which of the changes between two cells the failure points into; empty: none."""
-    pointed, locks = pointed_at(seen.row, seen.owners), seen.report.locks
+    pointed, locks = seen.pointed, seen.report.locks
     before, after = locks.get(good.name), locks.get(bad.name)
     if pointed is None or before is None or after is None:
         return ""
@@ -145,23 +187,20 @@ def _by_the_traceback(seen: _Seen) -> FailureFinding | None:
     for it is the same; then every cell that passes has other versions of it than every cell that fails. Or it is the
     only distribution with one border between the two.
     """
-    pointed = pointed_at(seen.row, seen.owners)
-    compared = _compared(seen)
-    if pointed is None or compared is None:
+    pointed = seen.pointed
+    if pointed is None or (compared := seen.compared) is None:
         return None
-    good_locks, bad_locks, borders, python_too = compared
-    change = next((one for one in borders if one.name == pointed.name), None)
-    # `tensorflow.keras` may be the distribution keras, however Python calls it.
-    beside = {str(canonicalize_name(pin.name)) for lock in (*good_locks, *bad_locks) for pin in lock.pins}
-    same_way = any(
-        not pointed.through & {one.name for one in changes(good, bad)} for good in good_locks for bad in bad_locks
-    )
-    if pointed.is_python and python_too and same_way and change is None:  # setuptools may bring distutils
-        pythons = sorted({cell.python for cell in seen.failing}, key=_order)
+    change = next((one for one in compared.borders if one.name == pointed.name), None)
+    same_way = _way_is_the_same(seen, pointed, compared)
+    if pointed.is_python and compared.python_too and same_way and change is None:  # setuptools may bring distutils
+        pythons = sorted({cell.python for cell in seen.failing}, key=version_order)
         return FailureFinding(Verdict.PYTHON, f"the error says that Python {' and '.join(pythons)} lacks it")
-    if change is None or python_too or beside & set(pointed.module.split(".")[1:]):
+    # `tensorflow.keras` may be the distribution keras, however Python calls it.
+    both = compared.passing | compared.failing
+    is_beside = any(seen.run.locks.has(name, both) for name in pointed.module.split(".")[1:])
+    if change is None or compared.python_too or is_beside:
         return None
-    alone = len(borders) == 1
+    alone = len(compared.borders) == 1
     is_package = pointed.name == seen.failing[0].package
     if pointed.lacks and same_way:
         asked = "which the test itself asks for" if not pointed.through else "asked for by what hasn't changed"
@@ -174,11 +213,21 @@ def _by_the_traceback(seen: _Seen) -> FailureFinding | None:
     return FailureFinding(verdict, f"{change.text}: {evidence}")
 
 
+def _way_is_the_same(seen: _Seen, pointed: PointedAt, compared: _Compared) -> bool:
+    """Return whether a cell that passes and one that fails have the same files of all that the failure went through."""
+
+    def ways(some: CellSet) -> set[frozenset[tuple[str, str]]]:
+        locks = (seen.report.locks[cell.name] for cell in seen.run.cells(some))
+        pins = ([(str(canonicalize_name(pin.name)), pin.sha256) for pin in lock.pins] for lock in locks)
+        return {frozenset(pin for pin in one if pin[0] in pointed.through) for one in pins}
+
+    return not pointed.through or not ways(compared.passing).isdisjoint(ways(compared.failing))
+
+
 def _unknown(seen: _Seen) -> FailureFinding:
-    report = seen.report
-    near = [cell for cell in seen.passing if any(cell.package == bad.package for bad in seen.failing)]
-    pointed = pointed_at(seen.row, seen.owners)
-    if not near:
+    report, pointed = seen.report, seen.pointed
+    packages = {cell.package for cell in seen.failing}
+    if not any(seen.passing_cells & seen.run.by_package[package] for package in packages):
         nowhere = "it passes nowhere in this run"
         lock = report.locks.get(seen.failing[0].name)
         pins = lock.pins if lock is not None and pointed is not None else ()
@@ -196,8 +245,8 @@ def _unknown(seen: _Seen) -> FailureFinding:
         return FailureFinding(Verdict.UNKNOWN, nowhere, enough=False)
     asked = {"test": ": --why tells", "bisect": ": `tf-tester test --why` tells"}.get(report.command, "")
     told = "those that pass differ in dependencies, too" + ("" if seen.explained else asked)
-    if (compared := _compared(seen)) is not None:
-        _, _, borders, python_too = compared
+    if (compared := seen.compared) is not None:
+        borders, python_too = compared.borders, compared.python_too
         hit = next((one for one in borders if pointed is not None and one.name == pointed.name), None)
         if len(borders) == 1 and not python_too:
             told = f"likely {borders[0].text}: of all that changed it alone separates the cells that pass from these"
@@ -220,20 +269,6 @@ def _would_tell(seen: _Seen) -> str:
     return ": a version beside it (--versions) with which it passes, or --why, would tell"
 
 
-def _compared(seen: _Seen) -> tuple[list[Lock], list[Lock], tuple[DistributionChange, ...], bool] | None:
-    """Return the locks of cells that pass and of these, what has one border between them, and whether Python has.
-
-    Cells without a lock can't be compared: nothing is said of the others then.
-    """
-    package, locks = seen.failing[0].package, seen.report.locks
-    sides = [[cell for cell in side if cell.package == package] for side in (seen.passing, seen.failing)]
-    if not all(sides) or any(cell.name not in locks for side in sides for cell in side):
-        return None
-    good, bad = ([locks[cell.name] for cell in side] for side in sides)
-    pythons = [{cell.python for cell in side} for side in sides]
-    return good, bad, separating(good, bad), not pythons[0] & pythons[1]
-
-
 def _sandboxed(row: TestRow | None, told: str, report: RunReport) -> str | None:
     """Return how the sandbox kept a test from passing; None where nothing shows that it did.
 
@@ -247,84 +282,39 @@ def _sandboxed(row: TestRow | None, told: str, report: RunReport) -> str | None:
     return kept_from(told, Walls(isolation, report.request.get("network") is not False)) or None
 
 
-def _but_for_dependencies(cell: Cell, report: RunReport) -> Hashable:
-    return cell.package, cell.version, cell.python
-
-
-def _but_for_the_version(cell: Cell, report: RunReport) -> Hashable:
-    beside = _beside(cell, report, files=True)
-    return None if beside is None else (cell.package, cell.python, beside)
-
-
-def _but_for_the_python(cell: Cell, report: RunReport) -> Hashable:
-    beside = _beside(cell, report, files=False)
-    return None if beside is None else (cell.package, cell.version, beside)
-
-
-def _beside(cell: Cell, report: RunReport, *, files: bool) -> frozenset[tuple[str, str]] | None:
-    """Return what is installed besides the package: files, or only versions."""
-    lock = report.locks.get(cell.name)
-    if lock is None:
-        return None
-    return frozenset(
-        (pin.name, pin.sha256 if files else pin.version)
-        for pin in lock.pins
-        if canonicalize_name(pin.name) != cell.package
-    )
-
-
-def _passes(cell: Cell, test: str, report: RunReport) -> bool:
-    """Return whether a test does, whatever else the cell came to; without one, the cell.
-
-    Of a file some tests may be skipped.
-    """
-    result = report.result(cell)
-    outcomes = {row.outcome for row in rows_of(result, test)} if test else {result.outcome}
-    return Outcome.PASS in outcomes and outcomes <= {Outcome.PASS, Outcome.SKIP}
-
-
-def _left_out(cell: Cell, test: str, report: RunReport) -> bool:
-    """Return whether a cell ended by itself without having run a test, as with --lf, where others failed."""
-    result = report.result(cell)
-    return bool(test and result.tests) and result.outcome is Outcome.FAIL and not rows_of(result, test)
-
-
-def _span(cells: Sequence[Cell], passing: Sequence[Cell], report: RunReport, test: str) -> str:
+def _span(seen: _Seen) -> str:
     """Return where among the versions that ran the failure begins and ends, if it is in one stretch."""
-    package = cells[0].package
-    ran = [cell for cell in report.cells if cell.package == package and report.result(cell).outcome.ran]
-    line = sorted({cell.version for cell in ran}, key=_order)
-    failing = {cell.version for cell in cells if cell.package == package}
-    if len(line) < 2 or not failing <= set(line):
+    package = seen.failing[0].package
+    line = seen.run.versions(package)
+    places = sorted({line.places.get(cell.version, -1) for cell in seen.failing if cell.package == package})
+    if len(line.ran) < 2 or places[0] < 0:
         return ""
-    places = sorted(line.index(version) for version in failing)
     first, last = places[0], places[-1]
     if len(places) != last - first + 1:
         return ""
-    if len(places) == len(line):
+    if len(places) == len(line.ran):
         return "with every version that ran"
-    begins, ends = line[first], line[last]
-    good = {cell.version for cell in passing if cell.package == package}
-    beside = [line[place] for place in (first - 1, last + 1) if 0 <= place < len(line)]
-    bad = {cell.version for cell in ran if report.result(cell).outcome.is_failure_of_the_test}
-    without = [one for one in beside if one in good]
-    otherwise = [one for one in beside if one in bad - good]
-    unrun = [one for one in otherwise if all(_left_out(cell, test, report) for cell in ran if cell.version == one)]
-    otherwise = [one for one in otherwise if one not in unrun]
-    told = [f"not with {' and '.join(without)}"] if without else []
-    told += [f"otherwise with {' and '.join(otherwise)}"] if otherwise else []
-    told += [f"not run with {' and '.join(unrun)}"] if unrun else []
+    told = _beside_it(seen, [line.ran[place] for place in (first - 1, last + 1) if 0 <= place < len(line.ran)])
+    begins, ends = line.ran[first], line.ran[last]
     if first == 0:
         where = f"up to {ends}"
-    elif last == len(line) - 1:
+    elif last == len(line.ran) - 1:
         where = f"from {begins} on"
     else:
         where = f"{begins} to {ends}" if first != last else f"{begins} only"
     return "; ".join([where, *told])
 
 
-def _order(version: str) -> tuple[bool, Version, str]:
-    try:
-        return True, Version(version), version
-    except InvalidVersion:
-        return False, Version("0"), version
+def _beside_it(seen: _Seen, versions: Sequence[str]) -> list[str]:
+    """Return what the versions before and behind a stretch came to: it passes, fails otherwise, or was not run there,
+    as with --lf, where others failed."""
+    run, cells = seen.run, seen.run.versions(seen.failing[0].package).cells
+    failed = sum(some for outcome, some in run.by_outcome.items() if outcome.is_failure_of_the_test)
+    ran = sum(some for outcome, some in run.by_outcome.items() if outcome.ran)
+    left_out = run.failed_with_tests & ~run.test(seen.test).there if seen.test else 0
+    without = [one for one in versions if cells[one] & seen.passing_cells]
+    bad = [one for one in versions if one not in without and cells[one] & failed]
+    unrun = [one for one in bad if not cells[one] & ran & ~left_out]
+    otherwise = [one for one in bad if one not in unrun]
+    told = (("not with", without), ("otherwise with", otherwise), ("not run with", unrun))
+    return [f"{how} {' and '.join(which)}" for how, which in told if which]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tf_tester.core.verdict.separation import separating
+from tf_tester.core.verdict.separation import LockedVersions
 from tf_tester.model.lock import Lock, Pin, Resolution
 
 
@@ -30,5 +30,7 @@ def lock(**versions: str) -> Lock:
 def test_one_border_between_all_that_pass_and_all_that_fail(
     passing: list[dict[str, str]], failing: list[dict[str, str]], found: list[str]
 ) -> None:
-    changes = separating([lock(**one) for one in passing], [lock(**one) for one in failing])
+    locks = LockedVersions(lock(**one) for one in (*passing, *failing))
+    good, everything = (1 << len(passing)) - 1, (1 << len(passing) + len(failing)) - 1
+    changes = locks.separating(good, everything & ~good)
     assert [change.text for change in changes] == found

@@ -10,7 +10,7 @@ from tf_tester.core.outcome.failures import differences
 from tf_tester.core.outcome.output_differences import differing_output, normalised
 from tf_tester.core.outcome.report import RunReport
 from tf_tester.core.verdict.advice import advice
-from tf_tester.core.verdict.verdicts import finding
+from tf_tester.core.verdict.verdicts import FailureFinding, findings
 from tf_tester.model.cause import Explanation, Verdict
 from tf_tester.model.cell import Cell, CellRequirement
 from tf_tester.model.host.limits import Limit
@@ -48,15 +48,18 @@ def report(rows: dict[Cell, TestRow], locks: dict[Cell, Lock] | None = None) -> 
 PASS, FAIL = row(Outcome.PASS), row(Outcome.FAIL)
 
 
+def found_of(of: RunReport) -> FailureFinding:
+    [found] = findings(differences(of)[0], of)
+    return found
+
+
 def verdict(of: RunReport) -> tuple[Verdict, str]:
-    [difference] = differences(of)[0]
-    found = finding(difference, of)
+    found = found_of(of)
     return found.verdict, found.span
 
 
 def evidence_of(of: RunReport) -> str:
-    [difference] = differences(of)[0]
-    return finding(difference, of).evidence
+    return found_of(of).evidence
 
 
 def test_the_same_cell_with_other_dependencies_is_a_dependency() -> None:
@@ -100,7 +103,7 @@ def compared(failing: TestRow, *locks: tuple[str, dict[str, str]], pythons: str 
     beside = {one: lock(toy=one.version, **pins) for one, (_, pins) in zip(cells, locks, strict=True)}
     of = report(dict(zip(cells, rows, strict=True)), beside)
     results = {name: msgspec.structs.replace(result, owners=OWNERS) for name, result in of.results.items()}
-    found = finding(differences(of)[0][0], msgspec.structs.replace(of, results=results))
+    found = found_of(msgspec.structs.replace(of, results=results))
     return found.verdict, found.evidence
 
 
@@ -214,7 +217,7 @@ def test_of_a_dependency_the_change_that_the_traceback_ends_in_is_told() -> None
     locks = {old: lock(toy="1", gear="1", axle="1"), new: lock(toy="1", gear="2", axle="2")}
     of = report({old: PASS, new: raised("no", USER, TOY, GEAR)}, locks)
     results = {name: msgspec.structs.replace(result, owners=OWNERS) for name, result in of.results.items()}
-    found = finding(differences(of)[0][0], msgspec.structs.replace(of, results=results))
+    found = found_of(msgspec.structs.replace(of, results=results))
     assert found.verdict is Verdict.DEPENDENCY
     assert found.evidence.endswith("; the traceback ends in gear: gear 1 → 2")
 
@@ -226,7 +229,7 @@ def test_what_experiments_could_not_tell_the_error_still_tells() -> None:
     results = {name: msgspec.structs.replace(result, owners=OWNERS) for name, result in of.results.items()}
     unclear = Explanation(new, old, Verdict.UNKNOWN, 2, (), False, 4, test="t.py", remarks=("both fail",))
     of = msgspec.structs.replace(of, results=results, explanations=(unclear,))
-    found = finding(differences(of)[0][0], of)
+    found = found_of(of)
     assert (found.verdict, found.explanation) == (Verdict.FRAMEWORK, unclear)
 
 
@@ -342,8 +345,7 @@ def test_what_the_sandbox_keeps_from_a_test_is_the_sandbox(
 def test_what_a_test_lacks_everywhere_is_told_instead_of_what_more_cells_would() -> None:
     unset = row(Outcome.FAIL, exception=ExceptionFact("KeyError", "'KEY'", "<frozen os>", 714, "__getitem__"))
     found = report({cell("1.0"): unset, cell("2.0"): unset})
-    [difference] = differences(found)[0]
-    told = finding(difference, found)
+    told = found_of(found)
     assert told.evidence.startswith("it passes nowhere in this run: --env KEY=VALUE sets the variable KEY")
     assert told.enough
 
@@ -423,7 +425,7 @@ def test_the_nearest_cell_that_passes_is_the_witness() -> None:
     cells = [cell(version) for version in ("1", "2", "3")]
     beside = {one: lock(toy=one.version, gear="3") for one in cells}
     of = report(dict(zip(cells, (PASS, PASS, FAIL), strict=True)), beside)
-    assert finding(differences(of)[0][0], of).evidence.startswith("2 py3.10 passes")
+    assert found_of(of).evidence.startswith("2 py3.10 passes")
 
 
 def test_a_full_stop_is_no_other_failure() -> None:
