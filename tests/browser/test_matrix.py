@@ -303,3 +303,36 @@ def test_a_page_whose_script_does_not_run_can_be_read(browser: "Browser", tmp_pa
     assert reader.matrix() == WHOLE
     assert reader.page.locator("button:visible, input:visible").count() == 0
     assert reader.page.get_by_text("Where the bytes came from").is_visible()
+
+
+def causes(reader: Reader) -> list[list[str]]:
+    rows = reader.page.locator("#causes tr:visible").all()
+    return [[one.inner_text().split("\n")[0] for one in row.locator("th:visible, td:visible").all()] for row in rows]
+
+
+def test_causes_have_a_table_that_filters_narrow(reader: Reader) -> None:
+    reader.opens(PAGE)
+    gears, no_wheel = (
+        ["TypeError: Gears cannot be created directly.", "✓ pass", "✗ fail", "no-wheel"],
+        "no-wheel: No wheel fits Python 3.12.",
+    )
+    assert causes(reader) == [["Cause", "1.0 – 1.2", "2.0 – 2.1", "3.0"], gears, [no_wheel, "–", "–", "no-wheel"]]
+    reader.page.get_by_role("checkbox", name="✗ fail").check()
+    assert [row[0] for row in causes(reader)] == ["Cause", gears[0]]
+    reader.page.get_by_role("checkbox", name="✗ fail").uncheck()
+    reader.page.get_by_role("combobox", name="Python").select_option("3.11")
+    assert causes(reader) == [["Cause", "2.0 – 2.1"], [gears[0], "✗ fail"]]
+    reader.page.get_by_role("combobox", name="Python").select_option("3.8")
+    assert causes(reader) == []
+    reader.is_content()
+
+
+def test_a_cause_leads_to_its_article_and_the_filters_stay(reader: Reader) -> None:
+    reader.opens(PAGE, python="3.11")
+    reader.page.get_by_role("link", name="TypeError: Gears cannot be created directly.").click()
+    assert (
+        reader.page.evaluate("document.activeElement.querySelector('h3').textContent")
+        == "TypeError: Gears cannot be created directly."
+    )
+    assert reader.address == {"python": "3.11"}
+    reader.is_content()

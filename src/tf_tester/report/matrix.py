@@ -19,6 +19,7 @@ from tf_tester.core.verdict.advice import Advice, advice
 from tf_tester.core.verdict.verdicts import FailureFinding, findings
 from tf_tester.model.cell import Cell
 from tf_tester.model.outcome import Outcome
+from tf_tester.report.cause_grid import results_by_cause
 from tf_tester.report.causes import verdict_lines
 from tf_tester.report.cells import table
 from tf_tester.report.grid import results
@@ -38,6 +39,7 @@ from tf_tester.report.live.progress import opening
 from tf_tester.report.words import (
     REPLAYED,
     Detail,
+    MatrixRows,
     how_it_ended,
     style,
     told_builds,
@@ -62,10 +64,11 @@ def print_report(
     detail: Detail = Detail.USUAL,
     timings: bool = False,
     default_package: str = "",
+    rows: MatrixRows = MatrixRows.TESTS,
 ) -> None:
     """Write the report to a stream, as wide and in such signs as it takes, in colour where that is wanted."""
     layout = TextLayout.of(stream, width_of(stream, environ))
-    lines = report_lines(report, layout, detail=detail, timings=timings, default_package=default_package)
+    lines = report_lines(report, layout, detail=detail, timings=timings, default_package=default_package, rows=rows)
     write(stream, as_text(lines, colour=wants_colour(stream, environ)))
 
 
@@ -76,16 +79,21 @@ def report_lines(
     detail: Detail = Detail.USUAL,
     timings: bool = False,
     default_package: str = "",
+    rows: MatrixRows = MatrixRows.TESTS,
 ) -> list[Line]:
-    """Return the report; sections without content are left out."""
+    """Return the report; sections without content are left out.
+
+    `rows`: of the matrix; where there are no causes, or its place is too narrow for these, it has tests.
+    """
     layout = layout or TextLayout()
     if detail is Detail.QUIET:
         return _joined([_sentence(report, layout), _differences(report, layout), _obstacles(report, layout)])
     differing = differing_output(report)
     whole = detail is Detail.WHOLE
+    by_cause = results_by_cause(report, layout, whole=whole) if rows is MatrixRows.CAUSES else []
     sections = [
         _wrapped(opening(report.cells), layout, Style.STRONG),
-        results(report, layout, differing, whole=whole),
+        by_cause or results(report, layout, differing, whole=whole),
         _differences(report, layout, whole=whole),
         _odd_ones(differing, report, layout),
         _numbers(report, layout),

@@ -20,6 +20,14 @@ class Detail(Enum):
     """Every test in every cell, nothing folded and nothing left out."""
 
 
+class MatrixRows(Enum):
+    """What the matrix has a row for."""
+
+    TESTS = "tests"
+    CAUSES = "causes"
+    """Each kind of failure, and each reason why cells could not run."""
+
+
 _MARKS = {Outcome.FAIL: "FAIL", Outcome.TIMEOUT: "time"}
 
 _MEANINGS = {

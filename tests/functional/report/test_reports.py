@@ -51,7 +51,7 @@ from tf_tester.report.live.board import Board
 from tf_tester.report.live.plain import PlainPrinter
 from tf_tester.report.matrix import print_report, report_lines
 from tf_tester.report.record import FORMAT, RecordWriter, read_record, report_of
-from tf_tester.report.words import Detail
+from tf_tester.report.words import Detail, MatrixRows
 
 FOLDER = "/home/me/runs/20261122-1"
 ERA = Resolution.ERA
@@ -318,6 +318,92 @@ or left with a status other than 0; -: not run in
 that cell (not there, not picked, or not reached)
 
 """)
+
+
+def test_rows_may_be_causes() -> None:
+    text = shown(suite_run(), rows=MatrixRows.CAUSES)
+    assert matrix_in(text) == snapshot("""\
+tensorflow: 6 cells, era dependencies
+
+              2.4.0  2.8.0   2.12.0  2.16.1  2.18.0  1.15.0
+              py3.8  py3.10  py3.11  py3.12  py3.12  -
+1. (3 tests)  pass   skip    -       FAIL    FAIL    no-wheel
+2.            pass   skip    time    -       -       no-wheel
+3.            -      -       -       -       -       no-wheel
+1 test fails nowhere
+
+1. ImportError: cannot import name 'Adam' from 'keras.layers' (/s/1/keras.py)
+2. timeout
+3. no-wheel: tensorflow 1.15.0 has no wheel for linux aarch64
+
+time: over the time limit; FAIL: the test raised or left with a status other
+than 0; -: not so in that cell (its tests failed otherwise, or were not run)
+
+""")
+
+
+def test_a_hundred_versions_by_cause_fit_the_terminal() -> None:
+    def broken(number: int, letter: int) -> ExceptionFact | None:
+        if number % 33 == letter:
+            return ExceptionFact("ValueError", f"{'a long story of what is wrong here: ' * 2}kind {'xyz'[letter % 3]}")
+        return NO_NAME if 40 <= number < 70 else None
+
+    cells = [Cell.of("torch", f"2.{minor}.0", "3.11", ERA) for minor in range(100)]
+    told = {}
+    for number, cell in enumerate(cells):
+        raised = [broken(number, letter) for letter in range(6)]
+        rows = [
+            TestRow(f"t.py::test_{place}", FAIL if one else PASS, exception=one) for place, one in enumerate(raised)
+        ]
+        told[cell] = result(cell, worst([row.outcome for row in rows]), *rows)
+    text = shown(run(told), rows=MatrixRows.CAUSES)
+    assert matrix_in(text) == snapshot("""\
+torch: 100 cells, era dependencies
+
+              2.0.0   2.1.0   2.2.0   2.3.0   2.4.0   2.5.0   2.6.0     2.33.0
+                                                              –2.32.0
+              py3.11  py3.11  py3.11  py3.11  py3.11  py3.11  py3.11    py3.11
+              1 cell  1 cell  1 cell  1 cell  1 cell  1 cell  27 cells  1 cell
+1. (6 tests)  -       -       -       -       -       -       pass      -
+2. (2 tests)  FAIL    pass    pass    FAIL    pass    pass    pass      FAIL
+3. (2 tests)  pass    FAIL    pass    pass    FAIL    pass    pass      pass
+4. (2 tests)  pass    pass    FAIL    pass    pass    FAIL    pass      pass
+
+              2.34.0  2.35.0  2.36.0  2.37.0  2.38.0  2.39.0  2.40.0    2.66.0
+                                                              –2.65.0
+              py3.11  py3.11  py3.11  py3.11  py3.11  py3.11  py3.11    py3.11
+              1 cell  1 cell  1 cell  1 cell  1 cell  1 cell  26 cells  1 cell
+1. (6 tests)  -       -       -       -       -       pass    FAIL      FAIL
+2. (2 tests)  pass    pass    FAIL    pass    pass    pass    -         FAIL
+3. (2 tests)  FAIL    pass    pass    FAIL    pass    pass    -         -
+4. (2 tests)  pass    FAIL    pass    pass    FAIL    pass    -         -
+
+              2.67.0  2.68.0  2.69.0  2.70.0  2.71.0  2.72.0    2.99.0
+                                                      –2.98.0
+              py3.11  py3.11  py3.11  py3.11  py3.11  py3.11    py3.11
+              1 cell  1 cell  1 cell  1 cell  1 cell  27 cells  1 cell
+1. (6 tests)  FAIL    FAIL    FAIL    -       -       pass      -
+2. (2 tests)  -       -       FAIL    pass    pass    pass      FAIL
+3. (2 tests)  FAIL    -       -       FAIL    pass    pass      pass
+4. (2 tests)  -       FAIL    -       pass    FAIL    pass      pass
+
+1. ImportError: cannot import name 'Adam' from 'keras.layers' (/s/1/keras.py)
+2. ValueError: a long story of what is wrong here: a long story of what is wrong
+   here: kind x
+3. ValueError: a long story of what is wrong here: a long story of what is wrong
+   here: kind y
+4. ValueError: a long story of what is wrong here: a long story of what is wrong
+   here: kind z
+
+FAIL: the test raised or left with a status other than 0; -: not so in that cell
+(its tests failed otherwise, or were not run)
+
+""")
+
+
+def test_without_causes_the_rows_are_tests() -> None:
+    events = many_versions(3, lambda number: [PASS, PASS])
+    assert shown(events, rows=MatrixRows.CAUSES) == shown(events)
 
 
 def many_versions(count: int, outcomes: Callable[[int], Sequence[Outcome]]) -> list[Event]:

@@ -37,6 +37,10 @@ def test_every_kind_of_failure_has_its_count_and_a_traceback(tested: User) -> No
     assert "raise KeyError" in first
     assert second.startswith("AssertionError: assert 1 == 7")
     assert "2 tests in 2 cells" in second
+    by_cause = tested.run("show", "--rows", "causes")
+    assert by_cause.code == 0
+    assert "KeyError: 'no 0' (3 tests)     FAIL    FAIL\n" in by_cause.out
+    assert "1 test fails nowhere\n" in by_cause.out
 
 
 def test_one_test_is_shown_in_each_cell(tested: User) -> None:
@@ -63,6 +67,7 @@ def test_what_is_not_there_is_told(tested: User) -> None:
         (("nonsense",), "no run of this store and no file"),
         (("--test", "absent"), "no test with absent"),
         (("--cell", "9.9"), "no cell 9.9"),
+        (("--rows", "causes", "-q"), "Without a matrix"),
     ):
         run = tested.run("show", *words)
         assert run.code == 2

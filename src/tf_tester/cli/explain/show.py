@@ -16,12 +16,19 @@ from tf_tester.cli.common.records import record_meant
 @click.option("--failures", is_flag=True, help="Every kind of failure, with a traceback of each.")
 @click.option("--test", "tests", multiple=True, metavar="ID", help="All that is known of tests with this in their id.")
 @click.option("--cell", "cells", multiple=True, metavar="CELL", help="Only this cell: its name, or a version.")
+@click.option(
+    "--rows",
+    type=click.Choice(["tests", "causes"]),
+    help="Of the matrix: tests, or what is wrong, a row for each kind of failure and each reason why cells could not "
+    "run.  [default: tests]",
+)
 @detail_options
 @click.pass_context
 def command(
     ctx: click.Context,
     /,
     run: str,
+    rows: str | None,
     failures: bool,
     tests: tuple[str, ...],
     cells: tuple[str, ...],
@@ -36,6 +43,7 @@ def command(
     \b
     Examples:
       tf-tester show
+      tf-tester show last --rows causes
       tf-tester show last --failures
       tf-tester show run.jsonl --test test_saves --cell 2.16.1
     """
@@ -45,10 +53,14 @@ def command(
     from tf_tester.report.matrix import print_report
     from tf_tester.report.record import report_of
     from tf_tester.report.show import failure_lines, lines_of_tests, of_cells
+    from tf_tester.report.words import MatrixRows
 
     settings = settings_from(ctx.params).settings
     environ, detail = environ_with(settings.color), detail_of(verbose, quiet)
     report = report_of(record_meant(run, settings.store / "runs"))
+    if rows and (quiet or failures or tests or report.fields):
+        hint = "Leave it out, or -q, --failures and --test; what is shown of a grid are its fields."
+        raise UsageError("Without a matrix there is nothing that --rows could choose.", hint=hint)
     if cells:
         report = of_cells(report, cells)
         if not report.cells:
@@ -64,6 +76,7 @@ def command(
             detail=detail,
             timings=settings.timings,
             default_package=settings.package,
+            rows=MatrixRows(rows or "tests"),
         )
         if not cells:
             return 0

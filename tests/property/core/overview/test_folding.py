@@ -6,15 +6,18 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tf_tester.core.outcome.failures import kinds_of_failure, obstacles
 from tf_tester.core.outcome.report import RunReport
+from tf_tester.core.overview.cause_rows import cause_matrix
 from tf_tester.core.overview.folding import Matrix, by_python, matrix
+from tf_tester.core.overview.reasons import reasons
 from tf_tester.model.cell import Cell
 from tf_tester.model.lock import Resolution
 from tf_tester.model.outcome import CellResult, ExceptionFact, Outcome, TestRow, worst
 from tf_tester.report.grid import results
 from tf_tester.report.lines import TextLayout, as_text, columns
 from tf_tester.report.matrix import report_lines
-from tf_tester.report.words import Detail
+from tf_tester.report.words import Detail, MatrixRows
 
 outcomes = st.sampled_from([Outcome.PASS, Outcome.PASS, Outcome.FAIL, Outcome.SKIP, Outcome.CRASH])
 words = st.text("ab_", min_size=1, max_size=12)
@@ -82,9 +85,27 @@ def test_no_two_neighbours_are_equal_once_folded(report: RunReport) -> None:
     assert all(one != other for one, other in pairwise(kinds))
 
 
-@given(reports(), st.integers(40, 200), st.sampled_from(Detail))
-def test_no_line_is_wider_than_the_place(report: RunReport, width: int, detail: Detail) -> None:
-    for line in as_text(report_lines(report, TextLayout(width), detail=detail, timings=True)).splitlines():
+@given(reports())
+def test_whatever_is_wrong_in_a_cell_has_its_row_and_nothing_else(report: RunReport) -> None:
+    why, stuck = reasons(report), obstacles(report)
+    found = cause_matrix(report, why, stuck)
+    assert [cell for column in found.columns for cell in column.cells] == list(report.cells)
+    for number, column in enumerate(found.columns):
+        for cell in column.cells:
+            result = report.result(cell)
+            kinds = set(kinds_of_failure(result)) if result.outcome.is_failure_of_the_test else set()
+            for reason, row in zip(why, found.rows, strict=False):
+                outcome = row.outcomes[number]
+                fails = outcome is not None and outcome.is_failure_of_the_test
+                assert fails is (reason.failure.signature in kinds)
+            stands = [row.outcomes[number] for row in found.rows[len(why) :]]
+            assert stands.count(result.outcome) == (not result.outcome.ran)
+
+
+@given(reports(), st.integers(40, 200), st.sampled_from(Detail), st.sampled_from(MatrixRows))
+def test_no_line_is_wider_than_the_place(report: RunReport, width: int, detail: Detail, rows: MatrixRows) -> None:
+    lines = report_lines(report, TextLayout(width), detail=detail, timings=True, rows=rows)
+    for line in as_text(lines).splitlines():
         is_one_word = " " not in line.strip()
         is_to_be_copied = line.startswith(("Next: tf-tester", "Evidence: "))
         assert columns(line) <= width or is_one_word or is_to_be_copied, line

@@ -12,12 +12,14 @@ from importlib.resources import files
 from tf_tester.core.grid.compatibility import grid_reach
 from tf_tester.core.outcome.failures import obstacles
 from tf_tester.core.outcome.report import RunReport, cell_labels
+from tf_tester.core.overview.cause_rows import cause_matrix
 from tf_tester.core.overview.folding import matrix
 from tf_tester.core.overview.reasons import reasons
 from tf_tester.core.text.sizes import duration_text, size_text
 from tf_tester.core.verdict.supports import support
 from tf_tester.report.formats import Rendering
 from tf_tester.report.formats.page.besides import dependencies_table, figures
+from tf_tester.report.formats.page.causes import causes_table
 from tf_tester.report.formats.page.data import data_blocks
 from tf_tester.report.formats.page.filters import filters_form
 from tf_tester.report.formats.page.heat.section import grid_sections
@@ -60,8 +62,10 @@ def _head(report: RunReport) -> Markup:
 def _body(report: RunReport) -> Markup:
     why, folded, labels = reasons(report), matrix(report), cell_labels(report.cells)
     stuck = obstacles(report)
+    told_of = why[:MOST_REASONS]
+    causes = cause_matrix(report, told_of, stuck)
     interactive = [filters_form(report, folded)] if report.cells else []
-    data = data_blocks(report, folded, why[:MOST_REASONS], stuck, labels) if report.cells else []
+    data = data_blocks(report, folded, causes, (told_of, stuck), labels) if report.cells else []
     remarks = [element("ul", [element("li", one) for one in report.remarks])] if report.remarks else []
     return element(
         "body",
@@ -72,8 +76,9 @@ def _body(report: RunReport) -> Markup:
             element("p", _facts(report), class_="meta"),
             grid_sections(report) if report.fields else None,
             section("What works where", [*interactive, *table_and_legend(report, folded)] if report.cells else []),
+            section("What is wrong where", causes_table(report, causes)),
             section("Why it fails", reason_articles(report, why, labels)),
-            section("Could not run", obstacle_articles(stuck, labels)),
+            section("Could not run", obstacle_articles(stuck, labels, len(told_of))),
             section("Will break", list(deprecation_articles(report, labels))),
             section("Dependencies that differ", dependencies_table(report, folded)),
             section("Time and memory", figures(report, labels)),

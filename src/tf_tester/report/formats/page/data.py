@@ -7,6 +7,7 @@ import msgspec
 
 from tf_tester.core.outcome.failures import Obstacle
 from tf_tester.core.outcome.report import RunReport
+from tf_tester.core.overview.cause_rows import CauseMatrix
 from tf_tester.core.overview.folding import Matrix
 from tf_tester.core.overview.reasons import Reason
 from tf_tester.core.text.printable import printable
@@ -26,14 +27,15 @@ _OUTCOMES = tuple(Outcome)
 def data_blocks(
     report: RunReport,
     folded: Matrix,
-    why: Sequence[Reason],
-    stuck: Sequence[Obstacle],
+    causes: CauseMatrix,
+    articles_on: tuple[Sequence[Reason], Sequence[Obstacle]],
     labels: Mapping[str, str],
 ) -> list[Markup]:
     """Return the matrix as the type `Index` of script/page.js has it, the evidence, what each test took, and a grid.
 
-    `why`, `stuck`: those that have an article in the page, in that order.
+    `articles_on`: what has an article in the page, in that order.
     """
+    why, stuck = articles_on
     reasons = {one.failure.signature: number for number, one in enumerate(why)}
     evidence = Evidence(report, folded, reasons)
     numbers = {cell.name: number for number, cell in enumerate(report.cells)}
@@ -64,6 +66,7 @@ def data_blocks(
         "outcomes": [{"name": one, "shown": sign_and_word(one), "kind": colour(one)} for one in _OUTCOMES],
         "grid": [[_OUTCOMES.index(one) if one else -1 for one in row.outcomes] for row in folded.rows],
         "articles": articles,
+        "causes": [ranges(numbers[cell.name] for cell in column.cells) for column in causes.columns],
         "words": CHINESE | CHINESE_OF_GRIDS if report.fields else CHINESE,
     }
     blocks = [

@@ -28,6 +28,11 @@ def section(title: str, parts: Sequence[Markup]) -> Markup:
     return element("section", element("h2", both(title)), list(parts)) if parts else Markup("")
 
 
+def article_name(number: int) -> str:
+    """Return by what links mean an article on why it fails, or could not run."""
+    return f"why-{number}"
+
+
 def facts_list(facts: Sequence[tuple[Markup, Markup]]) -> Markup:
     """Return names and values under one another."""
     return element("dl", [(element("dt", name), element("dd", value)) for name, value in facts])

@@ -1,5 +1,7 @@
 """The matrix as a table."""
 
+from collections.abc import Sequence
+
 from tf_tester.core.outcome.report import RunReport
 from tf_tester.core.overview.folding import Column, Matrix, Row
 from tf_tester.model.outcome import Outcome
@@ -14,19 +16,9 @@ _FEWEST_ROWS = 10
 
 def table_and_legend(report: RunReport, folded: Matrix) -> list[Markup]:
     """Return the matrix, and what its signs mean."""
-    packages = len(report.packages) > 1
-    resolutions = len({cell.resolution for cell in report.cells}) > 1
-    heads = [_head(column, with_package=packages, with_resolution=resolutions) for column in folded.columns]
-    shown = folded.rows[: max(_MOST_PLACES // len(folded.columns), _FEWEST_ROWS)]
-    rows = [
-        element("tr", element("th", _names(row), scope="row"), [_outcome(one) for one in row.outcomes]) for row in shown
-    ]
-    table = element(
-        "table",
-        element("thead", element("tr", element("th", both("Tests"), scope="col"), heads)),
-        element("tbody", rows),
-        id="matrix",
-    )
+    shown = folded.rows[: most_rows(folded.columns)]
+    rows = [row_of_outcomes(_names(row), row.outcomes) for row in shown]
+    table = table_of_columns("matrix", both("Tests"), report, folded.columns, rows)
     legend = [
         (element("span", f" {sign} ", class_=colour(outcome)), f" {outcome}   ")
         for outcome, sign in SIGNS.items()
@@ -35,6 +27,27 @@ def table_and_legend(report: RunReport, folded: Matrix) -> list[Markup]:
     more = counted(len(folded.rows) - len(shown), "more row", "其他行")
     untold = [element("p", more, ": tf-tester show", id="more", class_="note")] if len(shown) < len(folded.rows) else []
     return [scrolled(table), *untold, element("p", legend, class_="note")]
+
+
+def most_rows(columns: Sequence[Column]) -> int:
+    """Return how many rows with so many columns the page has."""
+    return max(_MOST_PLACES // len(columns), _FEWEST_ROWS)
+
+
+def table_of_columns(
+    name: str, corner: Markup, report: RunReport, columns: Sequence[Column], rows: Sequence[Markup]
+) -> Markup:
+    """Return a table with the cells of a run as its columns. `name`: by which script and style sheet know it."""
+    packages = len(report.packages) > 1
+    resolutions = len({cell.resolution for cell in report.cells}) > 1
+    heads = [_head(column, with_package=packages, with_resolution=resolutions) for column in columns]
+    head = element("thead", element("tr", element("th", corner, scope="col"), heads))
+    return element("table", head, element("tbody", rows), id=name)
+
+
+def row_of_outcomes(head: Markup, outcomes: Sequence[Outcome | None]) -> Markup:
+    """Return a row of such a table."""
+    return element("tr", element("th", head, scope="row"), [_outcome(one) for one in outcomes])
 
 
 def _head(column: Column, *, with_package: bool, with_resolution: bool) -> Markup:

@@ -10,7 +10,7 @@ from tf_tester.core.verdict.advice import shell_command
 from tf_tester.model.outcome import TestRow
 from tf_tester.report.causes import verdict_lines
 from tf_tester.report.formats.page.markup import Markup, element, text
-from tf_tester.report.formats.page.parts import facts_list, named, to_open
+from tf_tester.report.formats.page.parts import article_name, facts_list, named, to_open
 from tf_tester.report.formats.page.texts import last_lines, traceback_lines
 from tf_tester.report.formats.page.words import both, counted
 
@@ -19,7 +19,7 @@ MOST_REASONS = 100
 
 def reason_articles(report: RunReport, why: Sequence[Reason], labels: Mapping[str, str]) -> list[Markup]:
     """Return an article for each kind of failure, and how many there are besides."""
-    shown = [_reason(report, one, labels) for one in why[:MOST_REASONS]]
+    shown = [_reason(report, one, labels, number) for number, one in enumerate(why[:MOST_REASONS])]
     if len(why) > MOST_REASONS:
         more = len(why) - MOST_REASONS
         shown.append(
@@ -28,7 +28,7 @@ def reason_articles(report: RunReport, why: Sequence[Reason], labels: Mapping[st
     return shown
 
 
-def _reason(report: RunReport, one: Reason, labels: Mapping[str, str]) -> Markup:
+def _reason(report: RunReport, one: Reason, labels: Mapping[str, str], number: int) -> Markup:
     row = one.failure.row
     where = [counted(one.failure.tests, "test", "测试"), " · ", counted(len(one.cells), "cell", "单元"), ": "]
     facts: list[tuple[Markup, Markup]] = [(both("where"), text([*where, named(labels, one.cells)]))]
@@ -39,8 +39,8 @@ def _reason(report: RunReport, one: Reason, labels: Mapping[str, str]) -> Markup
         facts.append(
             (both("your line"), text([element("code", f"{one.place.file}{line}"), f"  {one.place.text}".rstrip()]))
         )
-    for number, said in enumerate(verdict_lines(one.found)):
-        facts.append((both("verdict") if not number else Markup(""), text(said.removeprefix("verdict: "))))
+    for line_number, said in enumerate(verdict_lines(one.found)):
+        facts.append((both("verdict") if not line_number else Markup(""), text(said.removeprefix("verdict: "))))
     if command := shell_command(one.cells[0], report):
         facts.append((both("enter it"), element("code", command)))
     evidence = []
@@ -49,7 +49,8 @@ def _reason(report: RunReport, one: Reason, labels: Mapping[str, str]) -> Markup
     for title, said in (("Output", row.stdout), ("Standard error", row.stderr)) if row is not None else ():
         if said.strip():
             evidence.append(to_open(title, _text(said)))
-    return element("article", element("h3", one.headline), facts_list(facts), evidence, data_article=True)
+    name = article_name(number)
+    return element("article", element("h3", one.headline), facts_list(facts), evidence, id=name, data_article=True)
 
 
 def _traceback(row: TestRow, report: RunReport) -> Markup:
@@ -61,17 +62,18 @@ def _text(said: str) -> Markup:
     return element("pre", "\n".join(last_lines(said)))
 
 
-def obstacle_articles(found: Sequence[Obstacle], labels: Mapping[str, str]) -> list[Markup]:
-    """Return an article for each reason why cells could not run."""
-    return [_obstacle(one, labels) for one in found]
+def obstacle_articles(found: Sequence[Obstacle], labels: Mapping[str, str], first: int) -> list[Markup]:
+    """Return an article for each reason why cells could not run. `first`: the number of the first of them."""
+    return [_obstacle(one, labels, number) for number, one in enumerate(found, first)]
 
 
-def _obstacle(one: Obstacle, labels: Mapping[str, str]) -> Markup:
+def _obstacle(one: Obstacle, labels: Mapping[str, str], number: int) -> Markup:
     facts = [(both("where"), named(labels, (one.cell, *one.also)))]
     facts += [(both("hint"), text(hint)) for hint in one.hints]
     detail = [to_open("Details", _text(one.result.detail))] if one.result.detail.strip() else []
     name = f"{one.result.outcome}: {one.result.summary}" if one.result.summary else str(one.result.outcome)
-    return element("article", element("h3", name), facts_list(facts), detail, class_="odd-edge", data_article=True)
+    words = {"class_": "odd-edge", "id": article_name(number)}
+    return element("article", element("h3", name), facts_list(facts), detail, **words, data_article=True)
 
 
 def deprecation_articles(report: RunReport, labels: Mapping[str, str]) -> Iterator[Markup]:

@@ -10,6 +10,8 @@ CHINESE = {
     "What works where": "各版本结果",
     "Tests": "测试",
     "every test": "全部测试",
+    "What is wrong where": "各版本的失败原因",
+    "Cause": "原因",
     "Why it fails": "失败原因",
     "Could not run": "无法运行",
     "Will break": "将会失效",

@@ -25,6 +25,12 @@ class Reader {
       matrix.mostRows *= 2;
       narrow(matrix, filtersOf(this.address()));
     });
+    document.getElementById("causes")?.addEventListener("click", (event) => {
+      const link = event.target instanceof Element ? event.target.closest("a") : null;
+      if (!link) return;
+      event.preventDefault(); // the part after # has the filters
+      goToArticle(document.getElementById(link.hash.slice(1)));
+    });
     window.addEventListener("popstate", () => this.follow());
     if (this.address().size) this.follow();
   }

@@ -89,18 +89,20 @@ function ofTest(cell, test) {
 
 /** @param {number} number of a reason @returns {HTMLElement} its verdict, and the way to its article */
 function verdict(number) {
-  const article = reasonPlaces()[number]?.article;
   const button = /** @type {HTMLButtonElement} */ (make("button", "link", say("Why it fails"), " ↓"));
   button.type = "button";
-  button.addEventListener("click", () => {
-    if (!article) return;
-    article.hidden = false;
-    if (article.parentElement) article.parentElement.hidden = false;
-    article.tabIndex = -1;
-    article.focus();
-    article.scrollIntoView();
-  });
+  button.addEventListener("click", () => goToArticle(reasonPlaces()[number]?.article));
   return make("span", "", index().articles[number]?.verdict ?? "", " ", button);
+}
+
+/** @param {HTMLElement | null | undefined} article which may be hidden by a filter */
+function goToArticle(article) {
+  if (!article) return;
+  article.hidden = false;
+  if (article.parentElement) article.parentElement.hidden = false;
+  article.tabIndex = -1;
+  article.focus();
+  article.scrollIntoView();
 }
 
 /** @param {number} cell @param {number} row @returns {HTMLElement[]} */

@@ -73,7 +73,7 @@ function narrow(matrix, filters) {
     });
   });
   matrix.show(testsShown, cellsShown);
-  const reasons = articles.filter((article, number) => {
+  const reasonsShown = articles.map((article, number) => {
     const place = reasonPlaces()[number];
     const isShown =
       isMeant(article.outcome) &&
@@ -83,7 +83,23 @@ function narrow(matrix, filters) {
     if (place) place.article.hidden = !isShown;
     return isShown;
   });
-  tellShown(filters, [...testsShown.values()].flat().length, [...cellsShown.values()].flat().length, reasons.length);
+  narrowCauses(reasonsShown, cellMeant);
+  const reasons = reasonsShown.filter(Boolean).length;
+  tellShown(filters, [...testsShown.values()].flat().length, [...cellsShown.values()].flat().length, reasons);
+}
+
+/** @param {boolean[]} shown of the articles @param {boolean[]} cellMeant */
+function narrowCauses(shown, cellMeant) {
+  const table = document.getElementById("causes");
+  if (!(table instanceof HTMLTableElement)) return;
+  const columns = index().causes.map((cells) => hasOne(cells, cellMeant));
+  const changed = columns.some((isMeant, column) => table.tHead?.rows[0]?.cells[column + 1]?.hidden === isMeant);
+  [...table.rows].forEach((row, number) => {
+    row.hidden = number > 0 && !shown[number - 1];
+    if (changed) [...row.cells].slice(1).forEach((place, column) => (place.hidden = !columns[column]));
+  });
+  const section = table.closest("section");
+  if (section) section.hidden = [...(table.tBodies[0]?.rows ?? [])].every((row) => row.hidden);
 }
 
 /** @param {number[]} members @param {Set<number>} meant @returns {number[]} those; all where it is none of them */

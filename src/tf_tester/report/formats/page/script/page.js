@@ -7,11 +7,12 @@
 /** @typedef {{name: string, label: string, version: string, python: string, resolution: string}} Cell */
 /** @typedef {{cells: number[], tests: number[], outcome: number, verdict: string}} Article ranges of cells and tests */
 /**
- * The matrix. Tests and cells are numbered as they stand in it: `rows` and `columns` say how many each has.
+ * The matrix. Tests and cells are numbered as they stand in it: `rows` and `columns` say how many each has. `causes`:
+ * ranges of the cells in each column of the table of causes, whose rows are the first of the articles.
  * @typedef {{
  *   run: string, cells: Cell[], columns: number[], tests: string[], rows: number[],
  *   outcomes: {name: string, shown: string, kind: string}[],
- *   grid: number[][], articles: Article[], words: Record<string, string>,
+ *   grid: number[][], articles: Article[], causes: number[][], words: Record<string, string>,
  * }} Index
  */
 /**
