@@ -158,4 +158,6 @@ def how_it_ended(report: RunReport) -> str:
     if report.left_out:
         cells = "1 cell was" if report.left_out == 1 else f"{report.left_out} cells were"
         return f"the first failure ended the run: {cells} not run"
+    if report.is_broken_off:
+        return "an error ended the run before all cells had run"
     return "the run was interrupted" if report.interrupted else ""

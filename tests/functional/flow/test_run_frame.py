@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import junitparser
 import pytest
 
 from tests.fake_world import Behaviour, FakeWorld
@@ -23,7 +24,7 @@ from tf_tester.flow.prepare.services import Services
 from tf_tester.flow.run import frame
 from tf_tester.flow.run import test as testing
 from tf_tester.flow.run.frame import carry_out
-from tf_tester.model.events import CellFinished, Event, RunFinished
+from tf_tester.model.events import CellFinished, Event, RunFinished, RunStarted
 
 TEST = ("test", "--package", "toy", "--versions", "all")
 BISECT = ("bisect", "--package", "toy", "--good", "1.0", "--bad", "1.2")
@@ -170,6 +171,40 @@ def test_an_error_between_two_events_ends_the_record_too(
     assert process.world.stopped, "whatever still runs is of no use"
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), StoreError("full")], ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("last", [RunStarted, CellFinished], ids=lambda last: last.__name__)
+def test_what_ends_a_run_keeps_no_report_from_being_written(
+    process: Process, last: type[RunStarted] | type[CellFinished], error: BaseException
+) -> None:
+    """Also between the beginning and the first cell."""
+
+    def hear(event: Event) -> None:
+        if isinstance(event, last):
+            process.hear = lambda _event: None
+            raise error
+
+    process.hear = hear
+    wanted = ("--report", "junit=j.xml", "--report", "p.html", "--json", "r.jsonl")
+    assert process.run(*TEST, *wanted) == exit_code_of(error)
+    suites = junitparser.JUnitXml.fromfile(str(process.folder / "j.xml"))
+    assert len(list(suites)) == 3, "the cells that never began, too"
+    assert (process.folder / "p.html").read_text().startswith("<!doctype html>")
+    copied = (process.folder / "r.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in copied] == process.record()
+
+
+def test_what_cannot_be_written_then_hides_no_error(process: Process, capsys: pytest.CaptureFixture[str]) -> None:
+    def hear(event: Event) -> None:
+        process.hear = lambda _event: None
+        record = process.folder / "run-1" / "run" / "record.jsonl"
+        record.write_text(record.read_text().replace("toy", "boy"))
+        raise KeyboardInterrupt
+
+    process.hear = hear
+    assert process.run(*TEST, "--report", "p.html") == 130
+    assert "isn't as it was written" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
 def test_ctrl_c_while_the_end_is_told_makes_the_run_an_interrupted_one(
     process: Process, command: tuple[str, ...]
@@ -193,15 +228,19 @@ def test_what_is_wrong_before_the_first_event_leaves_no_record(process: Process,
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
 def test_ctrl_c_at_any_moment_leaves_a_record_with_an_end(process: Process, command: tuple[str, ...]) -> None:
     """At each line of the frame that the main thread comes to, one after the other, and each third of a use case."""
+    page = process.folder / "page.html"
+    command = (*command, "--report", page.name) if command is TEST else command
     lines = _Lines()
     assert process.run(*command) == lines.during(process, command)
     assert len(lines.seen) > 30, "that were all lines"
     others = [line for line in lines.seen if line[0] != frame.__file__]
     for line in [line for line in lines.seen if line[0] == frame.__file__ or line in others[::3]]:
+        page.unlink(missing_ok=True)
         assert _Lines(interrupt_at=line).during(process, command) == 130, line
         if record := process.record():
             assert record[0]["event"] == "run-started", line
             assert process.end() == ("run-finished", 130, True), line
+            assert page.exists() is (command[0] == "test"), line
 
 
 class _Lines:

@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
+from tf_tester.cli.common.options import Command, GivenPath
 from tf_tester.errors import UsageError
 from tf_tester.given_files import read_given
 
@@ -15,6 +18,18 @@ if TYPE_CHECKING:
 
 _MOST = 50
 """Moves that are told; the others are counted."""
+
+
+def baseline_option(command: Command) -> Command:
+    """Decorate a click command with `--baseline`."""
+    return click.option(
+        "--baseline",
+        "baseline_file",
+        type=GivenPath(dir_okay=False),
+        metavar="FILE",
+        help="Fail only for what has moved since this file was written: regressed, fixed, changed, new, gone. FILE may "
+        "be the record of another run, too: then only for what has become worse.",
+    )(command)
 
 
 class BaselineCheck:

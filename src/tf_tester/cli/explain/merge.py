@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tf_tester.cli.common.baseline import BaselineCheck
+from tf_tester.cli.common.baseline import BaselineCheck, baseline_option
 from tf_tester.cli.common.detail import environ_with
 from tf_tester.cli.common.options import EPILOG, GivenPath, options, settings_from
 from tf_tester.cli.common.output import say
@@ -39,13 +39,7 @@ if TYPE_CHECKING:
     metavar="MATRIX",
     help="A matrix of `tf-tester ci-matrix`: what its jobs were to run and no record has is told, and fails the run.",
 )
-@click.option(
-    "--baseline",
-    "baseline_file",
-    type=GivenPath(dir_okay=False),
-    metavar="FILE",
-    help="Fail only for what has moved since, as `tf-tester test --baseline` does for one job.",
-)
+@baseline_option
 def command(runs: tuple[str, ...], output: Path, expect: Path | None, baseline_file: Path | None, **_: Any) -> int:
     """Make one record of those of several jobs, and tell which are missing.
 

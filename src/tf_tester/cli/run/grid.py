@@ -2,10 +2,9 @@
 
 import os
 import shlex
-import shutil
-import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import click
 from msgspec.structs import replace
@@ -15,15 +14,16 @@ from tf_tester.cli.common.detail import environ_with
 from tf_tester.cli.common.help import GroupedCommand
 from tf_tester.cli.common.options import EPILOG, GivenPath, options
 from tf_tester.cli.common.packages import with_indexes
-from tf_tester.cli.common.reports import STDOUT, TESTS, wanted_reports, write_reports
-from tf_tester.cli.common.running import RUNNING, recorded, trial_of
-from tf_tester.cli.common.selection import FETCHING, RESOLVING, SELECTING, listener, selection_of, settings_with_locks
+from tf_tester.cli.common.run_outputs import RunOutputs, output_options, outputs_of, recorded_run
+from tf_tester.cli.common.running import RUNNING, trial_of
+from tf_tester.cli.common.selection import FETCHING, RESOLVING, SELECTING, selection_of, settings_with_locks
 from tf_tester.core.text.units import memory_size
 from tf_tester.errors import UsageError
 
 if TYPE_CHECKING:
     from tf_tester.core.config.settings import Settings
     from tf_tester.flow.grid.request import GridRequest
+    from tf_tester.flow.prepare.services import Services
 
 _RUNNING = tuple(name for name in RUNNING if name not in ("runner", "keep", "cache"))
 _LARGEST = "1G"
@@ -63,16 +63,7 @@ def _size(_context: click.Context, _parameter: click.Parameter, text: str) -> in
 )
 @click.option("--fresh", is_flag=True, help="Start an interpreter for each product, also where a fork of one would do.")
 @options(*SELECTING, *RESOLVING, *_RUNNING, *FETCHING, "color")
-@click.option(
-    "--json",
-    "json_file",
-    type=GivenPath(dir_okay=False, allow_dash=True),
-    is_flag=False,
-    flag_value="-",
-    metavar="[FILE]",
-    help="Print JSON, a line for each event, and the report on standard error; with FILE write it there.",
-)
-@click.option("--report", "reports", multiple=True, metavar="FORMAT=FILE", help="Write a report, too. Repeatable.")
+@output_options
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -85,8 +76,6 @@ def command(
     consumer_package: str | None,
     largest_product: int,
     fresh: bool,
-    json_file: Path | None,
-    reports: tuple[str, ...],
     **_: Any,
 ) -> int:
     """Have each version save something, and load it under each other.
@@ -114,13 +103,9 @@ def command(
     )
     if file is not None and (save or load):
         raise UsageError("A FILE and commands both say what is saved and loaded.", hint="Give one of them.")
-    if json_file is not None and json_file != STDOUT and json_file.suffix in TESTS and json_file.exists():
-        raise UsageError(f"--json would write the record over {json_file}.", hint="Name another file.")
-    wanted = wanted_reports(reports)
-    if [json_file == STDOUT, *(one.file == STDOUT for one in wanted)].count(True) > 1:
-        raise UsageError("Two things are to be written to standard output.", hint="Give one of them a file.")
-    record, code = _run(settings, request, consumers, consumer_package)
-    return _tell(record, code, settings, json_file, wanted)
+    outputs = outputs_of(ctx.params)
+    code, record = recorded_run(settings, outputs, _work(settings, request, consumers, consumer_package))
+    return _tell(record, code, settings, outputs)
 
 
 def _words(option: str, text: str | None) -> tuple[str, ...]:
@@ -130,10 +115,10 @@ def _words(option: str, text: str | None) -> tuple[str, ...]:
         raise UsageError(f"{option} is no command: {error}.", hint="Quote it as for a shell.") from error
 
 
-def _run(
+def _work(
     settings: "Settings", request: "GridRequest", consumers: str | None, consumer_package: str | None
-) -> tuple[Path, int]:
-    """Run the grid, and return its record and the exit code."""
+) -> "Callable[[Services], int]":
+    """Return what runs the grid, and gives the exit code."""
     from tf_tester.flow.grid.grid import Side, grid
     from tf_tester.wiring import for_package
 
@@ -143,30 +128,24 @@ def _run(
     if consumers is not None or consumer_package is not None:
         package = str(canonicalize_name(consumer_package or settings.package))
         loading = replace(selection, package=package, versions=consumers or "", last=None)
-    with listener(settings) as show, recorded(settings, show) as world:
+
+    def work(world: "Services") -> int:
         producing = Side(selection, world)
         consuming = producing
         if loading != selection:
             same = loading.package == selection.package
             consuming = Side(loading, world if same else for_package(world, loading.package))
-        code = grid(request, producing, consuming, trial)
-        return world.run.folder / "record.jsonl", code
+        return grid(request, producing, consuming, trial)
+
+    return work
 
 
-def _tell(record: Path, code: int, settings: "Settings", json_file: Path | None, wanted: Any) -> int:
+def _tell(record: Path, code: int, settings: "Settings", outputs: RunOutputs) -> int:
     """Print the report, write what else is wanted, and return the exit code."""
     from tf_tester.core.outcome.exits import gravest
-    from tf_tester.flow.prepare.wheel_folder import folder_errors
     from tf_tester.report.heat.text import print_grid
     from tf_tester.report.record import report_of
 
     report = report_of(record)
-    stream: TextIO = sys.stderr if STDOUT in (json_file, *(one.file for one in wanted)) else sys.stdout
-    print_grid(report, stream, environ=environ_with(settings.color))
-    if json_file == STDOUT:
-        with record.open(encoding="utf-8") as lines:
-            shutil.copyfileobj(lines, sys.stdout)
-    elif json_file is not None:
-        with folder_errors(json_file):
-            shutil.copyfile(record, json_file)
-    return gravest([code, write_reports(report, wanted)])
+    print_grid(report, outputs.stream, environ=environ_with(settings.color))
+    return gravest([code, outputs.write(record, report)])

@@ -1,9 +1,7 @@
 """`tf-tester test`."""
 
 import os
-import shutil
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -12,14 +10,14 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tf_tester.cli.common.baseline import BaselineCheck
+from tf_tester.cli.common.baseline import BaselineCheck, baseline_option
 from tf_tester.cli.common.detail import detail_of, detail_options, environ_with
 from tf_tester.cli.common.options import EPILOG, GivenPath, options, settings_from
 from tf_tester.cli.common.output import say
 from tf_tester.cli.common.packages import with_indexes
-from tf_tester.cli.common.reports import STDOUT, TESTS, WantedReport, wanted_reports, write_reports
-from tf_tester.cli.common.running import RUNNING, Splitting, probe_of, recorded, tell_progress, tests_of
-from tf_tester.cli.common.selection import FETCHING, RESOLVING, SELECTING, listener, selection_of, settings_with_locks
+from tf_tester.cli.common.run_outputs import RunOutputs, output_options, outputs_of, recorded_run
+from tf_tester.cli.common.running import RUNNING, Splitting, probe_of, tell_progress, tests_of
+from tf_tester.cli.common.selection import FETCHING, RESOLVING, SELECTING, selection_of, settings_with_locks
 from tf_tester.core.config.settings import BY_NAME, Settings
 from tf_tester.errors import UsageError
 from tf_tester.model.request import Trial
@@ -44,22 +42,7 @@ _NOT_WITH_LOCKS = ("versions", "last", "python", "resolve", "with", "requirement
 )
 @click.argument("targets", nargs=-1, metavar="[FILE|FOLDER]... [-- COMMAND|ARGUMENTS...]", type=GivenPath())
 @options(*SELECTING, *RESOLVING, *RUNNING, "ephemeral", *FETCHING, "timings", "color")
-@click.option(
-    "--json",
-    "json_file",
-    type=GivenPath(dir_okay=False, allow_dash=True),
-    is_flag=False,
-    flag_value="-",
-    metavar="[FILE]",
-    help="Print JSON, a line for each event, and the report on standard error; with FILE write it there.",
-)
-@click.option(
-    "--report",
-    "reports",
-    multiple=True,
-    metavar="FORMAT=FILE",
-    help="Write a report, too: junit, markdown, sarif, … as `tf-tester report` has them. Repeatable.",
-)
+@output_options
 @click.option(
     "--locked",
     "locks",
@@ -68,14 +51,7 @@ _NOT_WITH_LOCKS = ("versions", "last", "python", "resolve", "with", "requirement
     metavar="PATH",
     help="Run what this lock, or each lock in this folder, has, and ask no index. Repeatable.",
 )
-@click.option(
-    "--baseline",
-    "baseline_file",
-    type=GivenPath(dir_okay=False),
-    metavar="FILE",
-    help="Fail only for what has moved since this file was written: regressed, fixed, changed, new, gone. FILE may be "
-    "the record of another run, too: then only for what has become worse.",
-)
+@baseline_option
 @click.option("--update-baseline", is_flag=True, help="Write what this run came to into the file of --baseline.")
 @click.option(
     "--lf",
@@ -122,8 +98,6 @@ def command(
     ctx: click.Context,
     /,
     targets: tuple[Path, ...],
-    json_file: Path | None,
-    reports: tuple[str, ...],
     probe: bool,
     why: bool,
     locks: tuple[Path, ...],
@@ -155,19 +129,18 @@ def command(
     from tf_tester.flow.run.jobs import picks_some, with_last_failed
 
     settings = with_indexes(settings_with_locks(ctx.params, locks))
-    wanted, detail = wanted_reports(reports), detail_of(verbose, quiet)
-    _refuse_contradictions(ctx.params, [one.file for one in wanted])
+    outputs, detail = outputs_of(ctx.params), detail_of(verbose, quiet)
+    _refuse_contradictions(ctx.params)
     trial = (probe_of if probe else tests_of)(settings, targets, ctx.meta.get("rest", ()))
-    files = (*(file for file in (json_file, *(one.file for one in wanted)) if file != STDOUT), baseline_file)
     trial = with_last_failed(trial, asked=last_failed)
-    own = tuple(Path(os.path.abspath(file)) for file in files if file is not None)  # noqa: PTH100
+    files = (*outputs.files, *([baseline_file] if baseline_file is not None else []))
+    own = tuple(Path(os.path.abspath(file)) for file in files)  # noqa: PTH100
     comparison = None
     if baseline_file is not None:
         comparison = BaselineCheck(baseline_file, update=update_baseline, picked=picks_some(trial))
     trial = replace(trial, written=own, collect=collect)
     asked = _Asked(
-        json_file,
-        wanted,
+        outputs,
         detail,
         locks,
         comparison,
@@ -182,8 +155,7 @@ def command(
 class _Asked(Struct, frozen=True):
     """What is asked of one run, besides what is tested."""
 
-    json_file: Path | None
-    reports: tuple[WantedReport, ...]
+    outputs: RunOutputs
     detail: "Detail"
     locks: tuple[Path, ...]
     comparison: BaselineCheck | None
@@ -194,18 +166,14 @@ class _Asked(Struct, frozen=True):
     exit_first: bool
 
 
-def _refuse_contradictions(parameters: Mapping[str, Any], reports: Sequence[Path]) -> None:
-    """Raise `UsageError` for options that can't be had together. `reports`: the files that these go to."""
+def _refuse_contradictions(parameters: Mapping[str, Any]) -> None:
+    """Raise `UsageError` for options that can't be had together."""
     given = [name for name in _NOT_WITH_LOCKS if parameters.get(BY_NAME[name].field)]
     if parameters["locks"] and given:
         raise UsageError(f"--locked and --{given[0]} both say what is tested.", hint="Give one of them.")
-    baseline, json_file = parameters["baseline_file"] is not None, parameters["json_file"]
+    baseline = parameters["baseline_file"] is not None
     if parameters["update_baseline"] and not baseline:
         raise UsageError("--update-baseline has no file to write.", hint="Name it with --baseline FILE.")
-    if json_file is not None and json_file.suffix in TESTS and json_file.exists():
-        raise UsageError(f"--json would write the record over {json_file}.", hint="Give --json behind the tests.")
-    if [json_file, *reports].count(STDOUT) > 1:
-        raise UsageError("Two things are to be written to standard output.", hint="Give one of them a file.")
     if parameters["exit_first"] and (parameters["why"] or baseline):
         needs_all = "--why" if parameters["why"] else "--baseline"
         raise UsageError(
@@ -217,46 +185,27 @@ def _run(settings: Settings, trial: Trial, asked: _Asked) -> int:
     """Run the matrix, print its report and return the exit code."""
     from tf_tester.core.outcome.exits import gravest
     from tf_tester.errors import INTERRUPTED
-    from tf_tester.flow.prepare.wheel_folder import folder_errors
     from tf_tester.flow.run.test import test
     from tf_tester.report.record import report_of
 
     selection = selection_of(settings, versions=settings.versions or "")
-    json_file, comparison = asked.json_file, asked.comparison
-    _check_json_file(json_file)
-    with listener(settings, asked.detail) as show, recorded(settings, show) as world:
-        code = test(
-            selection,
-            trial,
-            world,
-            after=partial(_look_again, asked=asked),
-            locks=asked.locks,
-            judged=comparison.judge if comparison is not None else None,
-            ends_at_failure=asked.exit_first,
-        )
-        record = world.run.folder / "record.jsonl"
+    comparison, outputs = asked.comparison, asked.outputs
+    work = partial(
+        test,
+        selection,
+        trial,
+        after=partial(_look_again, asked=asked),
+        locks=asked.locks,
+        judged=comparison.judge if comparison is not None else None,
+        ends_at_failure=asked.exit_first,
+    )
+    code, record = recorded_run(settings, outputs, work, asked.detail)
     report = report_of(record)
-    stream = sys.stderr if STDOUT in (json_file, *(one.file for one in asked.reports)) else sys.stdout
-    _print(report, settings, stream, asked.detail)
-    if json_file == STDOUT:
-        with record.open(encoding="utf-8") as lines:
-            shutil.copyfileobj(lines, sys.stdout)
-    elif json_file is not None:
-        with folder_errors(json_file):
-            shutil.copyfile(record, json_file)
+    _print(report, settings, outputs.stream, asked.detail)
+    written = outputs.write(record, report)
     if comparison is not None and code != INTERRUPTED:
-        say(comparison.finish(report), stream)
-    return gravest([code, write_reports(report, asked.reports)])
-
-
-def _check_json_file(file: Path | None) -> None:
-    """Raise `UsageError` before anything runs where no record could be written in the end."""
-    if file is None or file == STDOUT:
-        return
-    if not file.absolute().parent.is_dir():
-        raise UsageError(f"There is no folder {file.absolute().parent} for --json.", hint="Make it first.")
-    if os.path.lexists(file) and not (file.is_file() or file.is_char_device()):
-        raise UsageError(f"{file} is nothing that --json could be written into.", hint="Name a file.")
+        say(comparison.finish(report), outputs.stream)
+    return gravest([code, written])
 
 
 def _look_again(run: "Run", results: "Mapping[str, CellResult]", *, asked: _Asked) -> "Iterator[CellResult]":

@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from tf_tester.core.outcome.exits import FAILED
 from tf_tester.errors import INTERRUPTED
 from tf_tester.model.cause import Explanation
 from tf_tester.model.cell import Cell
@@ -133,6 +134,11 @@ class RunReport(Struct, frozen=True):
         return known or CellResult(cell.name, Outcome.INTERRUPTED, ended)
 
     @property
+    def is_broken_off(self) -> bool:
+        """Return whether an error of tf-tester's, or of the disk, has ended it before all cells had run."""
+        return not self.interrupted and any(cell.name not in self.results for cell in self.cells)
+
+    @property
     def here(self) -> str:
         """Return the folder in which the run was asked for; empty where the record doesn't tell."""
         trial = self.request.get("trial")
@@ -192,10 +198,11 @@ def fold(events: Iterable[Event]) -> RunReport:
                 report = replace(report, interrupted=event.interrupted, exit_code=event.exit_code, wall_s=event.wall_s)
             case _:
                 pass  # states and progress are for those who watch
-    if not report.interrupted:  # a search that has ended leaves out what it had no need of
+    is_matrix = report.command == "test"
+    # A search leaves out what it has no need of, and -x what stands behind the first failure; an error only cuts off.
+    if not report.interrupted and (not is_matrix or report.exit_code == FAILED):
         ran = tuple(cell for cell in report.cells if cell.name in results)
-        left_out = len(report.cells) - len(ran) if report.command == "test" else 0
-        report = replace(report, cells=ran, left_out=left_out)
+        report = replace(report, cells=ran, left_out=len(report.cells) - len(ran) if is_matrix else 0)
     return replace(
         report,
         results=results,
