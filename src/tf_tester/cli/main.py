@@ -45,6 +45,10 @@ _SECTIONS = {
             "tf_tester.cli.explain.merge",
             "Make one record of those of several jobs, and tell which are missing.",
         ),
+        "gitlab": (
+            "tf_tester.cli.explain.gitlab",
+            "Comment in a merge request, and bring the default branch's record.",
+        ),
     },
     "Versions and their files": {
         "versions": ("tf_tester.cli.supply.versions", "List what exists: versions, dates, Pythons, sizes."),

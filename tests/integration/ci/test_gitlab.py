@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -9,6 +10,7 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
+from tests.gitlab import TOKEN, GitLab, KeptJob
 from tests.integration.ci.conftest import programs
 from tests.pipelines import PipelineJob, Runner, included
 from tests.simulator import Simulator
@@ -36,6 +38,12 @@ def runner(tmp_path: Path, index: Simulator) -> Runner:
     return Runner(tmp_path / "runner", checkout, env)
 
 
+@pytest.fixture
+def gitlab() -> Iterator[GitLab]:
+    with GitLab() as server:
+        yield server
+
+
 def run(runner: Runner, template: str, given: dict[str, Any]) -> list[PipelineJob]:
     return runner.run(included(ROOT / "templates" / template, given))
 
@@ -58,6 +66,46 @@ def test_one_job_has_its_reports_however_it_ends(runner: Runner, index: Simulato
     [job] = run(runner, "test.yml", {**ONE_JOB, "versions": "nonsense"})
     assert job.code == 2
     assert job.reports == {}
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize(("template", "inputs"), [("test.yml", ONE_JOB), ("matrix.yml", {**SEVERAL_JOBS, "jobs": 2})])
+def test_a_merge_request_is_compared_with_the_default_branch(
+    runner: Runner, gitlab: GitLab, template: str, inputs: dict[str, Any]
+) -> None:
+    given = {**inputs, "baseline": "default-branch"}
+
+    def last(**variables: str) -> PipelineJob:
+        runner.env |= {**gitlab.variables, **variables}
+        return run(runner, template, given)[-1]
+
+    first = last(CI_COMMIT_BRANCH="main", CI_MERGE_REQUEST_IID="")
+    assert first.code == 1, "two versions fail"
+    assert "This is the default branch: it is compared with nothing." in first.log
+    assert "There is no merge request to comment on." in first.log
+    folder = runner.home / "artifacts" / "tf-tester all"
+    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    gitlab.pipelines.append(("main", [KeptJob("tf-tester", "failed", files)]))
+
+    second = last(CI_COMMIT_BRANCH="")
+    assert second.code == 0, second.log
+    assert "Against .tf-tester-main.jsonl: nothing has moved." in second.log
+    assert "Wrote the comment of merge request 3." in second.log
+
+    (runner.checkout / "check.py").write_text("import toy\nassert not toy.spin()\n")
+    third = last(CI_COMMIT_BRANCH="")
+    assert third.code == 1
+    assert "1 result moved, 1 for the worse" in third.log
+    assert "Updated the comment of merge request 3." in third.log
+    assert len(gitlab.notes) == 1
+    assert "fails with all 3 versions" in gitlab.notes[0]["body"]
+    assert TOKEN not in third.log
+
+    without = last(CI_COMMIT_BRANCH="", GITLAB_TOKEN="")
+    assert without.code == 1
+    assert "No baseline: the variable GITLAB_TOKEN isn't set" in without.log
+    assert "No comment: the variable GITLAB_TOKEN isn't set" in without.log
+    assert len(json.loads(without.reports["codequality"])) == 1
 
 
 @pytest.mark.whole
