@@ -211,6 +211,9 @@ class _Blobs:
     def find(self, sha256: str) -> Path | None:
         return None
 
+    def holds(self, sha256: str) -> bool:
+        return False
+
     def __getattr__(self, name: str) -> Any:
         raise NotImplementedError(name)
 

@@ -87,6 +87,7 @@ class FilesMissing(Struct, frozen=True):
     """What a cell needs and the store lacks: it is brought now. Not in the record."""
 
     cell: str
+    """Where files are brought for no cell, the file's own name; without files it is over."""
     files: tuple[MissingFile, ...]
 
 
@@ -105,6 +106,18 @@ class Delay(Struct, frozen=True):
     kind: DelayKind
     what: str
     """Of a build what is built, and for which Python, of a lock its name in the store."""
+    is_over: bool = False
+
+
+class TaskState(Struct, frozen=True):
+    """A command that runs no cells has begun something, or ended it. Not in the record."""
+
+    doing: str
+    """Such as `resolving`."""
+    what: str
+    """Such as `tensorflow 2.8.0 py3.10`, or a file's name."""
+    of: int
+    """How many such things there are, as far as is known."""
     is_over: bool = False
 
 
@@ -297,6 +310,7 @@ Event = (
     | TransferProgress
     | FilesMissing
     | Delay
+    | TaskState
     | TransferFinished
     | TransferTrouble
     | WheelBuilt
@@ -312,5 +326,5 @@ Event = (
     | RunFinished
 )
 
-Fleeting = TransferProgress | FilesMissing | Delay
+Fleeting = TransferProgress | FilesMissing | Delay | TaskState
 """Events for those who watch: they aren't in the record."""

@@ -17,6 +17,7 @@ from tf_tester.model.events import (
     MissingFile,
     RunFinished,
     RunStarted,
+    TaskState,
     TransferProgress,
 )
 from tf_tester.report.record import read_record
@@ -62,6 +63,7 @@ def test_progress_is_only_shown(tmp_path: Path) -> None:
         TransferProgress("ab" * 32, "toy.whl", 1, 2, "authority"),
         FilesMissing("toy", (MissingFile("ab" * 32, "toy.whl", 2),)),
         Delay(DelayKind.BUILD, "toy"),
+        TaskState("resolving", "toy", 1),
     )
     assert recorded(tmp_path, STARTED, *fleeting) == (["run-started"], [STARTED, *fleeting])
 

@@ -39,6 +39,7 @@ from tf_tester.model.events import (
     MissingFile,
     RunFinished,
     RunStarted,
+    TaskState,
     TransferFinished,
     TransferProgress,
     TransferTrouble,
@@ -1055,6 +1056,66 @@ def test_a_reason_of_spaces_alone_breaks_no_board() -> None:
     board = board_of(1)
     board.tell(CellFinished(result(Cell.of("tensorflow", "2.0.0", "3.11", ERA), FAIL, summary=" \n ")))
     assert board.render().plain.splitlines()[-1].split() == ["2.0.0", "py3.11", "FAIL", "4.2", "s"]
+
+
+def test_the_board_of_a_command_without_cells_tells_what_it_is_at() -> None:
+    time_is = 0.0
+    board = Board(Console(file=io.StringIO(), force_terminal=True, width=90, height=12), lambda: time_is)
+    assert board.render().plain == "starting  0 ms"
+    board.tell(TaskState("asking the index", "tensorflow", 1))
+    time_is = 21.0
+    assert board.render().plain == snapshot("""\
+asking the index  21 s
+
+  ⠇ tensorflow  asking the index  21 s\
+""")
+    board.tell(TaskState("asking the index", "tensorflow", 1, is_over=True))
+    for number in range(9):
+        board.tell(TaskState("resolving", f"2.{number}.0 py3.11", 9))
+    board.tell(TaskState("resolving", "2.0.0 py3.11", 9, is_over=True))
+    time_is = 33.0
+    assert board.render().plain == snapshot("""\
+resolving: 1 of 9  33 s
+
+  ⠼ 2.1.0 py3.11  resolving  12 s
+  ⠼ 2.2.0 py3.11  resolving  12 s
+  ⠼ 2.3.0 py3.11  resolving  12 s
+  ⠼ 2.4.0 py3.11  resolving  12 s
+  ⠼ 2.5.0 py3.11  resolving  12 s
+  ⠼ 2.6.0 py3.11  resolving  12 s
+  ⠼ 2.7.0 py3.11  resolving  12 s
+  ⠼ 2.8.0 py3.11  resolving  12 s\
+""")
+
+
+def test_the_board_of_a_download_tells_what_all_of_it_takes() -> None:
+    time_is = 0.0
+    board = Board(Console(file=io.StringIO(), force_terminal=True, width=90, height=12), lambda: time_is)
+    names = [f"toy-1.{number}-py3-none-any.whl" for number in range(3)]
+    for number, name in enumerate(names):
+        board.tell(FilesMissing(name, (MissingFile(str(number), name, 100_000_000),)))
+    for name in names[:2]:
+        board.tell(TaskState("bringing", name, 3))
+    for second in range(11):
+        time_is = float(second)
+        board.tell(TransferProgress("0", names[0], second * 5_000_000, 100_000_000, "tuna"))
+    assert board.render().plain == snapshot("""\
+bringing: 0 of 3  10 s
+
+  to come: 3 files, 250 MB; 5.0 MB/s, 50 s left
+  toy-1.0-py3  ━━━━━───── 100 MB  5.0 MB/s  10 s left        tuna
+
+  ⠋ toy-1.1-py3  bringing  10 s\
+""")
+    board.tell(TaskState("bringing", names[0], 3, is_over=True))
+    board.tell(FilesMissing(names[0], ()))
+    assert board.render().plain == snapshot("""\
+bringing: 1 of 3  10 s
+
+  to come: 2 files, 200 MB; 5.0 MB/s, 40 s left
+
+  ⠋ toy-1.1-py3  bringing  10 s\
+"""), "it has failed: nothing more of it comes"
 
 
 def coming(board: Board) -> None:

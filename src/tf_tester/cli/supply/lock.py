@@ -13,12 +13,14 @@ from tf_tester.cli.common.options import EPILOG, GivenPath, options, settings_fr
 from tf_tester.cli.common.output import say
 from tf_tester.cli.common.packages import with_indexes
 from tf_tester.cli.common.running import trial_of
-from tf_tester.cli.common.selection import FETCHING, HOLDING, RESOLVING, SELECTING, selection_of, supply_alone
+from tf_tester.cli.common.selection import FETCHING, HOLDING, RESOLVING, SELECTING, listener, selection_of
 from tf_tester.core.locks.lockfile import LockFormat
 from tf_tester.core.outcome.exits import code_of_errors
 
 if TYPE_CHECKING:
+    from tf_tester.core.config.settings import Settings
     from tf_tester.flow.supply.lock import CheckedLock, UnmadeLock
+    from tf_tester.model.request import Trial
 
 _FORMATS = [str(one) for one in LockFormat if one is not LockFormat.NONE]
 
@@ -81,7 +83,7 @@ def command(
       tf-tester lock --from-record run.jsonl --format constraints
     """
     from tf_tester.errors import UsageError
-    from tf_tester.flow.supply.lock import check_locks, known_good, make_locks, write_locks, write_reasons
+    from tf_tester.flow.supply.lock import known_good, make_locks, write_locks, write_reasons
     from tf_tester.report.record import report_of
     from tf_tester.wiring import TOOL, services
 
@@ -96,15 +98,14 @@ def command(
     else:
         settings = with_indexes(settings_from(ctx.params).settings)
         trial = trial_of(settings, targets, ())
-        tell = supply_alone(settings.color)
-        with services(settings, lambda _: tell, environ=os.environ) as world:
-            if check:
-                return check_locks([folder], trial, world, _tell_checked)
-            remarks: list[str] = []
+        if check:
+            return _checked(folder, trial, settings)
+        remarks: list[str] = []
+        with listener(settings) as show, services(settings, lambda _: show, environ=os.environ) as world:
             made, failures = make_locks(selection_of(settings), trial, world, remarks.append)
-            say((f"tf-tester: {remark}" for remark in remarks), sys.stderr)
             names = write_locks(made, folder, chosen, TOOL, force=force)
             reasons = write_reasons(failures, world.run.folder)
+        say((f"tf-tester: {remark}" for remark in remarks), sys.stderr)
     say(str(folder / name) for name in names)
     if local := sorted({pin for one in made for pin in one.local}):
         say([f"tf-tester: left out, as nobody else has it: {', '.join(local)}; --project adds a project."], sys.stderr)
@@ -114,6 +115,20 @@ def command(
             lines.append(f"Evidence: {reasons[failure.name]}")
         say([text for text in lines if text], sys.stderr)
     return code_of_errors(failure.error for failure in failures)
+
+
+def _checked(folder: Path, trial: "Trial", settings: "Settings") -> int:
+    """Check the locks in a folder, tell of each once the board is gone, and return the exit code."""
+    from tf_tester.flow.supply.lock import check_locks
+    from tf_tester.wiring import services
+
+    found: list[CheckedLock] = []
+    try:
+        with listener(settings) as show, services(settings, lambda _: show, environ=os.environ) as world:
+            return check_locks([folder], trial, world, found.append)
+    finally:
+        for one in found:
+            _tell_checked(one)
 
 
 def _tell_checked(checked: "CheckedLock") -> None:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from tf_tester.cli.common.options import EPILOG, GivenPath, options, settings_from
 from tf_tester.cli.common.output import say
 from tf_tester.cli.common.packages import requested
-from tf_tester.cli.common.selection import FETCHING, brought, supply_alone
+from tf_tester.cli.common.selection import FETCHING, brought, listener
 from tf_tester.core.text.sizes import count_text, duration_text, size_text
 from tf_tester.errors import ConfigError, TfTesterError, UsageError
 from tf_tester.given_files import read_given
@@ -104,8 +104,11 @@ def _once(settings: "Settings", request: "SyncRequest", file: Path | None) -> in
     from tf_tester.wiring.replicas import filling, upstream_of
 
     request = replace(request, upstream=upstream_of(settings, os.environ))
-    tell, dry_run = supply_alone(settings.color), request.dry_run
-    with filling(settings, request.replica, tell, os.environ, dry_run=dry_run) as (replica, world, came):
+    dry_run = request.dry_run
+    with (
+        listener(settings) as show,
+        filling(settings, request.replica, show, os.environ, dry_run=dry_run) as (replica, world, came),
+    ):
         done = sync(request, replica, world, now, came)
     if file is not None:
         import msgspec

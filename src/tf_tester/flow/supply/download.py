@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,6 +31,7 @@ from tf_tester.flow.prepare.wheel_folder import (
     sweep,
     write_file,
 )
+from tf_tester.flow.supply.telling import ASKING, RESOLVING, at_work, brought, expect
 from tf_tester.model.artifact import Artifact
 from tf_tester.model.cell import PlannedCell
 from tf_tester.model.host.platform import Platform
@@ -38,6 +40,7 @@ from tf_tester.model.outcome import Outcome
 from tf_tester.model.request import Selection, Trial
 from tf_tester.ports.fetch import Fetcher
 from tf_tester.ports.store import Blobs
+from tf_tester.ports.tell import Tell
 
 _AT_ONCE = 6
 _T = TypeVar("_T")
@@ -182,24 +185,33 @@ def _delivered(
     pool: ThreadPoolExecutor,
 ) -> list[Delivered]:
     """Return the files that are in the folder now; the others become failures."""
-    folder = order.folder
+    folder, blobs, tell = order.folder, services.storage.blobs, services.run.tell
     with folder_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     sweep(folder)
     known = sums_of(folder)
+    expect(
+        tell,
+        (
+            one
+            for one in artifacts
+            if not (folder / one.filename).exists() and not (one.sha256 and blobs.holds(one.sha256))
+        ),
+    )
 
     def bring(artifact: Artifact) -> Delivered:
         # One that was listed so was ours, and has rotted.
         may_replace = order.force or known.get(artifact.filename) == artifact.sha256
-        return _bring(artifact, folder, services.packages.fetcher, services.storage.blobs, may_replace=may_replace)
+        with brought(tell, artifact, len(artifacts)):
+            return _bring(artifact, folder, services.packages.fetcher, blobs, may_replace=may_replace)
 
     files: list[Delivered] = []
     sums: dict[str, str] = {}
-    for artifact, brought in zip(artifacts, _each(pool, bring, artifacts), strict=True):
-        if isinstance(brought, TfTesterError):
-            failures.append(Undelivered(artifact.filename, brought))
+    for artifact, found in zip(artifacts, _each(pool, bring, artifacts), strict=True):
+        if isinstance(found, TfTesterError):
+            failures.append(Undelivered(artifact.filename, found))
         else:
-            files.append(brought)
+            files.append(found)
             sums[artifact.filename] = artifact.sha256 or ""
     add_sums(folder, sums)
     return files
@@ -231,18 +243,30 @@ def _shopping(
     lists: list[_CellFiles] = []
     failures: list[Undelivered] = []
     for platform in order.platforms:
-        selected = select_cells(selection, services, installed_only=False, platform=platform)
+        with at_work(services.run.tell, ASKING, selection.package):
+            selected = select_cells(selection, services, installed_only=False, platform=platform)
         preparer = Preparer(selection, trial, selected.page, services, pool)
-
-        def pins_of(planned: PlannedCell, preparer: Preparer = preparer) -> tuple[Pin, ...]:
-            return _pins_of(planned, preparer if order.with_dependencies else None)
-
+        pins_of = partial(_told_pins_of, preparer, platform, order, len(selected.cells), services.run.tell)
         for planned, found in zip(selected.cells, _each(pool, pins_of, selected.cells), strict=True):
             if isinstance(found, TfTesterError):
                 failures.append(Undelivered(_name(planned, platform), found))
             else:
                 lists.append(_CellFiles(planned, platform, found))
     return lists, failures
+
+
+def _told_pins_of(
+    preparer: Preparer,
+    platform: Platform | None,
+    order: DownloadRequest,
+    of: int,
+    tell: Tell,
+    planned: PlannedCell,
+) -> tuple[Pin, ...]:
+    if not order.with_dependencies:
+        return _pins_of(planned, None)
+    with at_work(tell, RESOLVING, _name(planned, platform), of):
+        return _pins_of(planned, preparer)
 
 
 def _name(planned: PlannedCell, platform: Platform | None) -> str:

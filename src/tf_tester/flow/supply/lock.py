@@ -17,7 +17,7 @@ from tf_tester.core.locks.lockfile import (
     requirements_text,
 )
 from tf_tester.core.outcome.exits import FAILED, gravest
-from tf_tester.core.outcome.report import RunReport
+from tf_tester.core.outcome.report import RunReport, cell_labels
 from tf_tester.core.verdict.drift import DistributionChange, changes
 from tf_tester.core.wheel.direct import direct_reference, is_direct
 from tf_tester.errors import IndexUnreachable, NoPython, NoWheel, TfTesterError, UsageError
@@ -30,6 +30,7 @@ from tf_tester.flow.prepare.services import Services
 from tf_tester.flow.prepare.wheel_folder import check_replaceable, folder_errors, write_file
 from tf_tester.flow.run.jobs import jobs_of, tools_of
 from tf_tester.flow.run.user_files import pytest_of_project
+from tf_tester.flow.supply.telling import ASKING, RESOLVING, at_work
 from tf_tester.given_files import read_given
 from tf_tester.model.cell import Cell, PlannedCell
 from tf_tester.model.lock import Lock, Pin, Resolution
@@ -80,14 +81,18 @@ def make_locks(
     """
     tools = tools_of(jobs_of(trial)) if trial.targets else ()
     policy = LockPolicy(tools, preferred=pytest_of_project(trial))
-    selected = with_pythons_for_all(select_cells(selection, services), selection, trial, services)
+    tell = services.run.tell
+    with at_work(tell, ASKING, selection.package):
+        selected = with_pythons_for_all(select_cells(selection, services), selection, trial, services)
+    labels = cell_labels(planned.cell for planned in selected.cells)
     with interruptible(_AT_ONCE, "lock", services.run.stop) as pool:
         preparer = Preparer(selection, trial, selected.page, services, pool, policy)
 
         def made(planned: PlannedCell) -> MadeLock | UnmadeLock:
             cell = planned.cell
             try:
-                lock, remarks = _resolved(planned, preparer)
+                with at_work(tell, RESOLVING, labels[cell.name], len(selected.cells)):
+                    lock, remarks = _resolved(planned, preparer)
             except TfTesterError as error:
                 return UnmadeLock(f"{cell.package} {cell.version}", error)
             assert planned.interpreter is not None
@@ -175,14 +180,15 @@ def check_locks(places: Sequence[Path], trial: Trial, services: Services, told: 
     `told` is called with each. Raises `UsageError`.
     """
     codes = []
-    for place in places:
-        for file in lock_files(place):
-            try:
+    files = [file for place in places for file in lock_files(place)]
+    for file in files:
+        try:
+            with at_work(services.run.tell, RESOLVING, file.name, len(files)):
                 checked = CheckedLock(file.name, _drift(file, trial, services))
-            except TfTesterError as error:
-                checked = CheckedLock(file.name, error=error)
-            codes.append(checked.error.exit_code if checked.error is not None else FAILED if checked.changes else 0)
-            told(checked)
+        except TfTesterError as error:
+            checked = CheckedLock(file.name, error=error)
+        codes.append(checked.error.exit_code if checked.error is not None else FAILED if checked.changes else 0)
+        told(checked)
     return gravest(codes)
 
 

@@ -27,6 +27,7 @@ from tf_tester.flow.prepare.pools import interruptible
 from tf_tester.flow.prepare.services import Services
 from tf_tester.flow.supply.received import ReceivedFiles
 from tf_tester.flow.supply.sync_plan import Absent, ReplicaPlan, UpstreamPages, mark_of, plan
+from tf_tester.flow.supply.telling import brought, expect
 from tf_tester.model.artifact import Artifact, ProjectPage, ProjectStatus
 from tf_tester.ports.replica import HeldProject, Replica, ReplicaHead, names_digest
 from tf_tester.ports.store import Blobs
@@ -135,7 +136,7 @@ def sync(
     began = services.run.monotonic()
     report = SyncReport(request.replica, now().astimezone(UTC).isoformat(timespec="seconds"))
     head, held = replica.head(), replica.projects()
-    pages = UpstreamPages(services.packages.index)
+    pages = UpstreamPages(services.packages.index, services.run.tell)
     with interruptible(_PAGES_AT_ONCE, "pages", services.run.stop) as pool:
         if held:
             services.packages.list_pages(max(_A_PAGE, _A_QUESTION * len(held)))
@@ -201,10 +202,9 @@ class _Run(Struct):
     def carry_out(self) -> dict[str, HeldProject]:
         """Return what the replica holds afterwards. Nothing goes before all has come that can come."""
         wanted = self._wanted()
-        fetched = {
-            digest: self.pool.submit(self.services.packages.fetcher.fetch, one)
-            for digest, one in self._coming(wanted).items()
-        }
+        coming = self._coming(wanted)
+        expect(self.services.run.tell, coming.values())
+        fetched = {digest: self.pool.submit(self._fetch, one, len(coming)) for digest, one in coming.items()}
         self.after = dict(self.held)
         final: dict[str, FilesByName] = {}
         for name in sorted(wanted):
@@ -365,6 +365,10 @@ class _Run(Struct):
         return {name: files for name, files in needed.items() if files}
 
     # -- what comes
+
+    def _fetch(self, artifact: Artifact, of: int) -> Path:
+        with brought(self.services.run.tell, artifact, of):
+            return self.services.packages.fetcher.fetch(artifact)
 
     def _coming(self, wanted: Mapping[str, FilesByName]) -> dict[str, Artifact]:
         """Return what is to be brought in this run, by digest: project by project, so that each is soon whole."""

@@ -3,14 +3,17 @@
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from msgspec import Struct, field
 
 from tf_tester.core.index.simple import render_json
 from tf_tester.core.locks.closure import Closure, ReplicaRules, TargetRequirement
 from tf_tester.errors import BadWheel, CellRefused, IndexUnreachable, TfTesterError, UnknownProject
+from tf_tester.flow.supply.telling import ASKING, at_work
 from tf_tester.model.artifact import Artifact, ProjectPage, ProjectStatus
 from tf_tester.ports.index import Index
+from tf_tester.ports.tell import Tell
 
 _GONE = "Where it is gone for good, take it out of the replica's file."
 
@@ -42,7 +45,8 @@ class ReplicaPlan(Struct):
 class UpstreamPages:
     """The upstream's pages, each asked for once in a run."""
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: Index, tell: Tell) -> None:
+        self.tell = tell
         self._index = index
         self.known: dict[str, ProjectPage] = {}
         self.absent: dict[str, UnknownProject] = {}
@@ -59,7 +63,8 @@ class UpstreamPages:
         """Ask for all pages at once; what was asked for already isn't asked for again."""
         done = self.known.keys() | self.absent.keys() | self.unreachable.keys()
         asked = [project for project in dict.fromkeys(projects) if project not in done]
-        for project, answer in zip(asked, pool.map(self._page, asked), strict=True):
+        page = partial(self._page, len(done) + len(asked))
+        for project, answer in zip(asked, pool.map(page, asked), strict=True):
             if isinstance(answer, UnknownProject):
                 self.absent[project] = answer
                 continue
@@ -76,9 +81,10 @@ class UpstreamPages:
         answered = {name: mark_of(page) for name, page in self.known.items() if name not in self.unreachable}
         return answered | dict.fromkeys(self.absent, "")
 
-    def _page(self, project: str) -> ProjectPage | UnknownProject | IndexUnreachable:
+    def _page(self, of: int, project: str) -> ProjectPage | UnknownProject | IndexUnreachable:
         try:
-            return self._index.page(project)
+            with at_work(self.tell, ASKING, project, of):
+                return self._index.page(project)
         except (UnknownProject, IndexUnreachable) as error:
             return error
 
@@ -101,6 +107,7 @@ def plan(
     """Return what the roots mean and require. `metadata`: of a wheel; raises as `Packages.metadata` does."""
     closure = Closure(rules, roots)
     found = ReplicaPlan(closure.chosen, set())
+    seen = 0
     while True:
         projects, wheels = closure.pages_wanted(), closure.metadata_wanted()
         if not projects and not wheels:
@@ -113,7 +120,9 @@ def plan(
             if page is not None and page.status is ProjectStatus.QUARANTINED:
                 found.remarks.append(f"{project} is in quarantine at the upstream: nothing of it is kept")
             closure.learn_page(project, page)
-        for wheel, answer in zip(wheels, pool.map(lambda one: _read(one, metadata), wheels), strict=True):
+        seen += len(wheels)
+        read = partial(_read, metadata, pages.tell, seen)
+        for wheel, answer in zip(wheels, pool.map(read, wheels), strict=True):
             if isinstance(answer, TfTesterError):
                 found.certain = False
                 reason = f"what it requires can't be read: {answer}"
@@ -127,10 +136,13 @@ def plan(
     return found
 
 
-def _read(artifact: Artifact, metadata: Callable[[Artifact], bytes]) -> bytes | TfTesterError | None:
+def _read(
+    metadata: Callable[[Artifact], bytes], tell: Tell, of: int, artifact: Artifact
+) -> bytes | TfTesterError | None:
     """Read METADATA; None: the wheel has none that makes sense."""
     try:
-        return metadata(artifact)
+        with at_work(tell, "reading what wheels require", artifact.filename, of):
+            return metadata(artifact)
     except BadWheel:
         return None
     except CellRefused as error:

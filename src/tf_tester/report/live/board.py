@@ -31,6 +31,8 @@ _BAR = 20
 _WIDE = 100
 _NOTE_SECONDS = 30.0
 _MOST_DELAYS = 3
+_A_WHILE = 1.0
+"""Seconds."""
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _SPINNER_ASCII = "|/-\\"
 _COLOURS = {"GOOD": "green", "BAD": "bold red", "ODD": "yellow"}
@@ -106,7 +108,8 @@ class Board:
         above = [*self._delay_lines(moment), *self._transfer_lines(max((height - len(lines)) // 3, 2), moment)]
         if above:
             lines += [Text(), *above]
-        cells = self._cell_lines(height - len(lines) - 1, moment)
+        left = height - len(lines) - 1
+        cells = self._cell_lines(left, moment) or self._task_lines(left, moment)
         return [*lines, Text(), *cells] if cells else lines
 
     def _head(self, moment: float) -> Text:
@@ -115,7 +118,7 @@ class Board:
         facts.append(duration_text(moment - seen.started))
         if seen.received:
             facts.append(f"{size_text(seen.received)} downloaded")
-        return Text.assemble((printable(seen.title or "starting"), "bold"), "  " + ", ".join(facts))
+        return Text.assemble((printable(seen.title or seen.doing or "starting"), "bold"), "  " + ", ".join(facts))
 
     def _delay_lines(self, moment: float) -> list[Text]:
         """Return what takes its time, the longest first; no more than a few."""
@@ -188,6 +191,28 @@ class Board:
             return 1 if seen.results[name].outcome.is_failure_of_the_test else 3
         return 0 if name in seen.states else 2
 
+    def _task_lines(self, available: int, moment: float) -> list[Text]:
+        """Return what takes a while of what a command is at that runs no cells; the rest would only flicker."""
+        found = [one for one in self._progress.tasks(moment) if one[2] >= _A_WHILE]
+        shown = found if len(found) <= available else found[: max(available - 1, 0)]
+        names = [self._layout.shorten(printable(short(what)), self._layout.width // 2) for what, _, _ in shown]
+        widest = max(map(columns, names), default=0)
+        lines = [
+            Text.assemble(
+                (f"  {self._spinner(moment)} ", "cyan"),
+                pad(name, widest),
+                f"  {doing}  ",
+                (duration_text(seconds), "dim"),
+            )
+            for name, (_, doing, seconds) in zip(names, shown, strict=True)
+        ]
+        hidden = len(found) - len(shown)
+        return [*lines, self._folded(f"{hidden} more at work")] if hidden and available > 0 else lines
+
+    def _spinner(self, moment: float) -> str:
+        frames = _SPINNER_ASCII if self._ascii else _SPINNER
+        return frames[int(moment * _PER_SECOND) % len(frames)]
+
     def _cell_line(self, name: str, moment: float) -> Text:
         seen = self._progress
         widest = max(map(columns, seen.labels.values()))
@@ -198,8 +223,7 @@ class Board:
         if name not in seen.states:
             return Text.assemble("    ", label, ("  queued", "dim"))
         state, since = seen.states[name]
-        frames = _SPINNER_ASCII if self._ascii else _SPINNER
-        frame = frames[int(moment * _PER_SECOND) % len(frames)]
+        frame = self._spinner(moment)
         took = f"{duration_text(moment - since):<10}  {seen.waits_for(name)}".rstrip()
         return Text.assemble((f"  {frame} ", "cyan"), label, f"  {state:<11}  ", (took, "dim"))
 

@@ -21,6 +21,7 @@ from tf_tester.model.events import (
     MissingFile,
     RunFinished,
     RunStarted,
+    TaskState,
     TransferFinished,
     TransferProgress,
 )
@@ -61,6 +62,12 @@ class Progress:
         self.received = 0
         self._missing: dict[str, dict[str, MissingFile]] = {}
         self._delays: dict[tuple[DelayKind, str], float] = {}
+        self._tasks: dict[tuple[str, str], float] = {}
+        """What a command is at that runs no cells, and since when."""
+        self._counts: dict[str, tuple[int, int]] = {}
+        """By what it does: how much of that is done, and how much there is."""
+        self._doing = ""
+        """What it has begun last."""
         self._names: dict[str, str] = {}
         """Of files, by digest."""
         self._arrived = 0
@@ -80,7 +87,10 @@ class Progress:
                 if event.state is not CellStep.DOWNLOADING:
                     self._missing.pop(event.cell, None)
             case FilesMissing():
-                self._missing[event.cell] = {one.sha256: one for one in event.files}
+                if event.files:
+                    self._missing[event.cell] = {one.sha256: one for one in event.files}
+                else:
+                    self._missing.pop(event.cell, None)
             case TransferProgress():
                 self._progress(event, moment)
             case TransferFinished():
@@ -93,6 +103,8 @@ class Progress:
                     self._delays.pop((event.kind, event.what), None)
                 else:
                     self._delays.setdefault((event.kind, event.what), moment)
+            case TaskState():
+                self._task(event, moment)
             case CellFinished():
                 self._over.add(event.result.cell)
                 self._missing.pop(event.result.cell, None)
@@ -102,6 +114,18 @@ class Progress:
                 self.has_ended = True
             case _:
                 pass
+
+    def _task(self, event: TaskState, moment: float) -> None:
+        done, of = self._counts.get(event.doing, (0, 0))
+        key = event.doing, event.what
+        if event.is_over:
+            done += self._tasks.pop(key, None) is not None
+            # What has failed comes no more.
+            self.transfers = {sha: one for sha, one in self.transfers.items() if one.filename != event.what}
+        else:
+            self._tasks.setdefault(key, moment)
+            self._doing = event.doing
+        self._counts[event.doing] = done, max(of, event.of)
 
     def _progress(self, event: TransferProgress, moment: float) -> None:
         transfer = self.transfers.get(event.sha256)
@@ -140,6 +164,23 @@ class Progress:
             if done is not None and len(digest) == _BYTES_OF_A_DIGEST:
                 yield f"waiting until {self._named(digest)} is {done} elsewhere", moment - since
 
+    @property
+    def doing(self) -> str:
+        """Return what a command does that runs no cells: `resolving: 3 of 12`; empty: it has told nothing."""
+        if not self._doing:
+            return ""
+        done, of = self._counts[self._doing]
+        return f"{self._doing}: {done} of {of}" if of > 1 else self._doing
+
+    def tasks(self, moment: float) -> list[tuple[str, str, float]]:
+        """Return what it is at, what it does to that, and for how many seconds, the longest first.
+
+        A file that comes isn't told here: it is a transfer.
+        """
+        coming = {one.filename for one in self.transfers.values()}
+        found = [(what, doing, moment - since) for (doing, what), since in self._tasks.items() if what not in coming]
+        return sorted(found, key=lambda one: -one[2])
+
     def waits_for(self, cell: str) -> str:
         """Return what a cell waits for, where it does."""
         step, _ = self.states.get(cell, (None, 0.0))
@@ -160,7 +201,10 @@ class Progress:
         """Return all of it in one line: `2 of 12 done, 1 min 20 s: 1 running (2.4.0 py3.8 for 35 s), 3 queued`."""
         taken = duration_text(moment - self.started)
         steps = list(filter(None, (self._at_step(step, moment) for step in reversed(CellStep))))
-        if not self.title:
+        if self.doing and not self.title:
+            longest = [f" ({printable(short(what))} for {duration_text(took)})" for what, _, took in self.tasks(moment)]
+            told = [f"{taken}: {self.doing}{''.join(longest[:1])}"]
+        elif not self.title:
             told = [f"{taken}: {', '.join(steps)}" if steps else f"still at work, {taken}"]
         else:
             queued = sum(name not in self.results and name not in self.states for name in self.labels)
