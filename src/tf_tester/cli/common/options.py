@@ -32,6 +32,11 @@ EPILOG = (
 """For the end of a command's help."""
 
 
+def json_option(command: Command) -> Command:
+    """Decorate a click command with `--json`, the parameter `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
 def options(*names: str) -> Callable[[Command], Command]:
     """Decorate a click command with these settings' flags, in that order; a flag that isn't given is absent.
 

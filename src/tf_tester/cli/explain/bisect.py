@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tf_tester.cli.common.options import EPILOG, GivenPath, options, settings_from
+from tf_tester.cli.common.options import EPILOG, GivenPath, json_option, options, settings_from
 from tf_tester.cli.common.output import say, say_json
 from tf_tester.cli.common.packages import with_indexes
 from tf_tester.cli.common.running import RUNNING, Splitting, evidence_named, recorded, tests_of
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 )
 @click.option("--all-transitions", "everywhere", is_flag=True, help="Test every version, and report every change.")
 @options("package", "versions", "pre", "yanked", *RESOLVING, *RUNNING, *FETCHING, "color")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.pass_context
 def command(
     ctx: click.Context,

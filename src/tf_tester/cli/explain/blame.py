@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from tf_tester.cli.common.options import EPILOG, GivenPath, options, settings_from
+from tf_tester.cli.common.options import EPILOG, GivenPath, json_option, options, settings_from
 from tf_tester.cli.common.output import say, say_json
 from tf_tester.cli.common.packages import with_indexes
 from tf_tester.cli.common.running import RUNNING, Splitting, evidence_named, recorded, tell_progress, tests_of
@@ -55,7 +55,7 @@ from tf_tester.cli.common.selection import FETCHING, RESOLVING, search_listener,
     *FETCHING,
     "color",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.pass_context
 def command(
     ctx: click.Context,

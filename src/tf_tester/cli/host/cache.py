@@ -10,7 +10,7 @@ import click
 from msgspec.structs import replace
 
 from tf_tester.cli.common.help import CommandGroup
-from tf_tester.cli.common.options import EPILOG, GivenPath, options, settings_from
+from tf_tester.cli.common.options import EPILOG, GivenPath, json_option, options, settings_from
 from tf_tester.core.text.printable import printable
 from tf_tester.core.text.sizes import count_text, size_text
 from tf_tester.errors import OurFailure, UsageError
@@ -34,7 +34,7 @@ _SMALL = 10_000_000
 )
 @options("store")
 @click.option("--all", "everything", is_flag=True, help="Show small versions, too.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.pass_context
 def command(ctx: click.Context, /, everything: bool, as_json: bool, **_: Any) -> int:
     """Show what the store holds, by version, and when it was last used."""

@@ -4,13 +4,13 @@ import json
 
 import click
 
-from tf_tester.cli.common.options import settings_from
+from tf_tester.cli.common.options import json_option, settings_from
 from tf_tester.core.config.settings import TABLE, ResolvedSettings, plain
 from tf_tester.core.text.printable import printable
 
 
 @click.command(name="config", short_help="Show what is set, and where.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def command(as_json: bool) -> None:
     """Show every setting, its value and where it comes from.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tf_tester.cli.common.detail import environ_with
-from tf_tester.cli.common.options import EPILOG, GivenPath, options, settings_from
+from tf_tester.cli.common.options import EPILOG, GivenPath, json_option, options, settings_from
 
 if TYPE_CHECKING:
     from tf_tester.flow.host.doctor import Check
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     metavar="FOLDER",
     help="Look at this folder of private projects, too; those that this store knows of are looked at anyway.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.pass_context
 def command(ctx: click.Context, /, private: Path | None, as_json: bool, **_: Any) -> int:
     """See what works on this machine, and what to do about the rest.

@@ -8,7 +8,7 @@ import click
 
 from tf_tester.cli.common.detail import environ_with
 from tf_tester.cli.common.help import CommandGroup
-from tf_tester.cli.common.options import EPILOG, options, settings_from
+from tf_tester.cli.common.options import EPILOG, json_option, options, settings_from
 from tf_tester.cli.common.selection import selection_of
 from tf_tester.cli.supply.mirror_settings import reset, show, use
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 )
 @options("store", "color")
 @click.option("--refresh", is_flag=True, help="Ask MirrorZ first how up to date its members are.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.pass_context
 def command(ctx: click.Context, /, refresh: bool, as_json: bool, **_: Any) -> int:
     """List the mirrors that --mirror knows by name, with what is remembered of them.
@@ -49,7 +49,7 @@ def command(ctx: click.Context, /, refresh: bool, as_json: bool, **_: Any) -> in
 @command.command("bench", epilog=EPILOG, short_help="Find the fastest mirrors for what you want.")
 @click.argument("names", nargs=-1, metavar="[NAME|URL]...")
 @options("package", "versions", "last", "pre", "yanked", "python", "index-url", "store", "color")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.pass_context
 def bench(ctx: click.Context, /, names: tuple[str, ...], as_json: bool, **_: Any) -> int:
     """Compare mirrors for the wheels that you want: who has them, how fast they come, and whether they are right.
@@ -74,7 +74,7 @@ def bench(ctx: click.Context, /, names: tuple[str, ...], as_json: bool, **_: Any
 @command.command("check", epilog=EPILOG, short_help="Examine an index against the authority.")
 @click.argument("mirror", metavar="NAME|URL")
 @options("package", "index-url", "store", "color")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.pass_context
 def check(ctx: click.Context, /, mirror: str, as_json: bool, **_: Any) -> int:
     """Examine how an index serves one project: what it lacks, what it loses, what it says wrongly.
