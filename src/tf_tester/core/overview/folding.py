@@ -53,9 +53,11 @@ def matrix(report: RunReport, *, differing: AbstractSet[tuple[str, str]] = froze
     `differing`: names of cells with tests that print something else there; they are told apart from others.
     """
     outcomes = {cell.name: _outcomes(report, cell) for cell in report.cells}
-    unlike = {name: frozenset(test for cell, test in differing if cell == name) for name in outcomes}
+    unlike: dict[str, set[str]] = {cell.name: set() for cell in report.cells}
+    for name, test in differing:
+        unlike.setdefault(name, set()).add(test)
     tests = list(dict.fromkeys(test for told in outcomes.values() for test in told))
-    columns = neighbours(report.cells, lambda cell: (_whole(report, outcomes, cell), unlike[cell.name]))
+    columns = neighbours(report.cells, lambda cell: (_whole(report, outcomes, cell), frozenset(unlike[cell.name])))
     firsts = [column.cells[0] for column in columns]
     rows: dict[tuple[tuple[Outcome | None, ...], AbstractSet[int]], list[str]] = {}
     for test in tests:
@@ -128,11 +130,11 @@ def drift(report: RunReport, columns: Sequence[Column]) -> dict[str, tuple[str, 
     locked = {name: {pin.name: pin.version for pin in lock.pins} for name, lock in report.locks.items()}
     tested = {cell.package for cell in report.cells}
     names = sorted({name for pins in locked.values() for name in pins} - tested)
-    with_lock = [column for column in columns if any(cell.name in locked for cell in column.cells)]
+    with_lock = [any(cell.name in locked for cell in column.cells) for column in columns]
     found = {}
     for name in names:
         told = tuple(span(_versions(column.cells, locked, name)) for column in columns)
-        if len({one for one, column in zip(told, columns, strict=True) if column in with_lock}) > 1:
+        if len({one for one, has_lock in zip(told, with_lock, strict=True) if has_lock}) > 1:
             found[name] = told
     return found
 

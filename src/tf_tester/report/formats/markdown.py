@@ -65,12 +65,13 @@ def render(report: RunReport, rendering: Rendering) -> str:
     told = reach_sentence(grid_reach(report)) if report.fields else sentence(supported, len(why))
     head = f"### {_plain(told)}\n"
     foot = f"\n<sub>{_plain(_ending(report))}</sub>\n"
+    labels = cell_labels(report.cells)
     parts = [
         *_grid(report),
         _Block(f"\n{_table(supported)}") if any(one.versions for one in supported) else _Block(""),
-        *(_reason(one, report) for one in why),
-        *_obstacles(report),
-        *_deprecations(report),
+        *(_reason(one, report, labels) for one in why),
+        *_obstacles(report, labels),
+        *_deprecations(report, labels),
     ]
     return head + _fitting(parts, most - _size(head) - _size(foot) - _size(_left_out(len(parts), report))) + foot
 
@@ -168,8 +169,7 @@ def _field(sign: str) -> str:
     return known.get(bare, f"❌ {bare}") + (" \\*" if sign != bare else "")
 
 
-def _reason(one: Reason, report: RunReport) -> _Block:
-    labels = cell_labels(report.cells)
+def _reason(one: Reason, report: RunReport, labels: dict[str, str]) -> _Block:
     where = f"{count_text(one.failure.tests, 'test')} in {count_text(len(one.cells), 'cell')}"
     row = one.failure.row
     facts = [f"- {where}: {_named(one.cells, labels)}"]
@@ -186,8 +186,7 @@ def _reason(one: Reason, report: RunReport) -> _Block:
     return _Block(_details(f"❌ {_html(one.headline)}", "\n".join(facts) + "\n\0"), evidence)
 
 
-def _obstacles(report: RunReport) -> Iterator[_Block]:
-    labels = cell_labels(report.cells)
+def _obstacles(report: RunReport, labels: dict[str, str]) -> Iterator[_Block]:
     for one in obstacles(report):
         facts = [f"- {_named((one.cell, *one.also), labels)}", *(f"- hint: {_code(hint)}" for hint in one.hints)]
         told = [printable(text)[:_LONGEST] for text in one.result.detail.strip().splitlines()[:_MOST_TRACEBACK]]
@@ -195,8 +194,7 @@ def _obstacles(report: RunReport) -> Iterator[_Block]:
         yield _Block(_details(summary, "\n".join(facts) + "\n\0"), "\n" + _block(told) if told else "")
 
 
-def _deprecations(report: RunReport) -> Iterator[_Block]:
-    labels = cell_labels(report.cells)
+def _deprecations(report: RunReport, labels: dict[str, str]) -> Iterator[_Block]:
     for one in fulfilled_deprecations(report):
         facts = [
             f"- warned of with {_named(one.warning_cells, labels)}: {_code(one.warning)}",
