@@ -1,13 +1,16 @@
 """`tf-tester show`."""
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tf_tester.cli.common.detail import detail_of, detail_options, environ_with
 from tf_tester.cli.common.options import EPILOG, options, settings_from
 from tf_tester.cli.common.records import record_meant
+
+if TYPE_CHECKING:
+    from tf_tester.errors import UsageError
 
 
 @click.command("show", epilog=EPILOG, short_help="Print a run again, or any part of it.")
@@ -59,8 +62,7 @@ def command(
     environ, detail = environ_with(settings.color), detail_of(verbose, quiet)
     report = report_of(record_meant(run, settings.store / "runs"))
     if rows and (quiet or failures or tests or report.fields):
-        hint = "Leave it out, or -q, --failures and --test; what is shown of a grid are its fields."
-        raise UsageError("Without a matrix there is nothing that --rows could choose.", hint=hint)
+        raise _without_matrix()
     if cells:
         report = of_cells(report, cells)
         if not report.cells:
@@ -87,3 +89,10 @@ def command(
         raise UsageError(f"The run has no test with {words} in its id.", hint="`tf-tester show` lists them.")
     write(sys.stdout, as_text(lines, colour=wants_colour(sys.stdout, environ)))
     return 0
+
+
+def _without_matrix() -> "UsageError":
+    from tf_tester.errors import UsageError
+
+    hint = "Leave it out, or -q, --failures and --test; what is shown of a grid are its fields."
+    return UsageError("Without a matrix there is nothing that --rows could choose.", hint=hint)
