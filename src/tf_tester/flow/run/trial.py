@@ -32,12 +32,12 @@ from tf_tester.core.outcome.sandboxed import (
     kept_from,
 )
 from tf_tester.core.outcome.tracebacks import what_ended
+from tf_tester.core.overview.known_failures import about_known_failures
 from tf_tester.core.replay.hidden import missed
 from tf_tester.core.select.own_modules import folder_of_module, missing_modules, own_module, own_sources
 from tf_tester.core.select.runner import Runner
 from tf_tester.core.text.places import replaced
 from tf_tester.core.text.sizes import count_text
-from tf_tester.core.verdict.known_failures import about_known_failures
 from tf_tester.core.wheel.wheel_rules import is_another_version, same_version
 from tf_tester.errors import InstallFailed
 from tf_tester.flow.prepare.noticing import ImportNotice, noticing

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tf_tester.core.verdict.known_failures import about_known_failures
+from tf_tester.core.overview.known_failures import about_known_failures
 from tf_tester.model.framework import KnownFailure
 from tf_tester.model.outcome import ExceptionFact, Outcome, TestRow
 
