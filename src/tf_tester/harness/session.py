@@ -69,7 +69,6 @@ class HarnessSession:
         self.events = events
         self.imports.tell(events)
         self._values = _list_of_values()
-        self.traces.begin_anew()
         self.announce()
 
     def announce(self) -> None:

@@ -63,10 +63,9 @@ def command(
     report = report_of(record_meant(run, settings.store / "runs"))
     if rows and (quiet or failures or tests or report.fields):
         raise _without_matrix()
-    if cells:
-        report = of_cells(report, cells)
-        if not report.cells:
-            raise UsageError(f"The run has no cell {' and no '.join(cells)}.", hint="`tf-tester show` lists its cells.")
+    report = of_cells(report, cells) if cells else report
+    if cells and not report.cells:
+        raise UsageError(f"The run has no cell {' and no '.join(cells)}.", hint="`tf-tester show` lists its cells.")
     if report.fields and not (failures or tests or cells):
         print_grid(report, sys.stdout, environ=environ)
         return 0
@@ -85,8 +84,7 @@ def command(
     lines = failure_lines(report) if failures else []
     lines += lines_of_tests(report, tests) if tests or (cells and not failures) else []
     if tests and not lines:
-        words = " or ".join(tests)
-        raise UsageError(f"The run has no test with {words} in its id.", hint="`tf-tester show` lists them.")
+        raise UsageError(f"The run has no test with {' or '.join(tests)} in its id.", hint="`show` lists them.")
     write(sys.stdout, as_text(lines, colour=wants_colour(sys.stdout, environ)))
     return 0
 

@@ -30,7 +30,8 @@ from tf_tester.model.events import (
 from tf_tester.model.lock import Lock
 from tf_tester.model.outcome import CellResult, Outcome
 
-_OfGrid = ProductLeft | FieldFinished | BorderFound | RouteFound
+_Besides = ProductLeft | FieldFinished | BorderFound | RouteFound | NumbersDiffer
+"""Events that a report keeps as they are."""
 
 
 class TransferSource(Struct, frozen=True):
@@ -162,8 +163,7 @@ def fold(events: Iterable[Event]) -> RunReport:
     explanations: list[Explanation] = []
     sources: list[TransferSource] = []
     builds: list[WheelBuilt] = []
-    different: list[NumbersDiffer] = []
-    of_grid: list[_OfGrid] = []
+    besides: list[_Besides] = []
     for event in events:
         match event:
             case RunStarted():
@@ -184,10 +184,8 @@ def fold(events: Iterable[Event]) -> RunReport:
                 results[event.result.cell] = event.result
             case CellExplained():
                 explanations.append(event.explanation)
-            case ProductLeft() | FieldFinished() | BorderFound() | RouteFound():
-                of_grid.append(event)
-            case NumbersDiffer():
-                different.append(event)
+            case ProductLeft() | FieldFinished() | BorderFound() | RouteFound() | NumbersDiffer():
+                besides.append(event)
             case TransferFinished():
                 sources.append(TransferSource(event.source, 1, event.received, event.seconds))
             case TransferTrouble():
@@ -208,11 +206,11 @@ def fold(events: Iterable[Event]) -> RunReport:
         results=results,
         locks=locks,
         explanations=tuple(explanations),
-        products=tuple(one for one in of_grid if isinstance(one, ProductLeft)),
-        fields=tuple(one for one in of_grid if isinstance(one, FieldFinished)),
-        borders=tuple(one for one in of_grid if isinstance(one, BorderFound)),
-        routes=tuple(one for one in of_grid if isinstance(one, RouteFound)),
-        different_numbers=tuple(different),
+        products=tuple(one for one in besides if isinstance(one, ProductLeft)),
+        fields=tuple(one for one in besides if isinstance(one, FieldFinished)),
+        borders=tuple(one for one in besides if isinstance(one, BorderFound)),
+        routes=tuple(one for one in besides if isinstance(one, RouteFound)),
+        different_numbers=tuple(one for one in besides if isinstance(one, NumbersDiffer)),
         transfers=Transfers.of(sources),
         builds=tuple(builds),
     )
