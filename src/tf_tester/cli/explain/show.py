@@ -1,6 +1,7 @@
 """`tf-tester show`."""
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -50,7 +51,6 @@ def command(
       tf-tester show last --failures
       tf-tester show run.jsonl --test test_saves --cell 2.16.1
     """
-    from tf_tester.errors import UsageError
     from tf_tester.report.heat.text import print_grid
     from tf_tester.report.lines import as_text, wants_colour, write
     from tf_tester.report.matrix import print_report
@@ -63,9 +63,10 @@ def command(
     report = report_of(record_meant(run, settings.store / "runs"))
     if rows and (quiet or failures or tests or report.fields):
         raise _without_matrix()
-    report = of_cells(report, cells) if cells else report
-    if cells and not report.cells:
-        raise UsageError(f"The run has no cell {' and no '.join(cells)}.", hint="`tf-tester show` lists its cells.")
+    if cells:
+        report = of_cells(report, cells)
+        if not report.cells:
+            raise _without_cell(cells)
     if report.fields and not (failures or tests or cells):
         print_grid(report, sys.stdout, environ=environ)
         return 0
@@ -84,9 +85,21 @@ def command(
     lines = failure_lines(report) if failures else []
     lines += lines_of_tests(report, tests) if tests or (cells and not failures) else []
     if tests and not lines:
-        raise UsageError(f"The run has no test with {' or '.join(tests)} in its id.", hint="`show` lists them.")
+        raise _without_test(tests)
     write(sys.stdout, as_text(lines, colour=wants_colour(sys.stdout, environ)))
     return 0
+
+
+def _without_cell(cells: Sequence[str]) -> "UsageError":
+    from tf_tester.errors import UsageError
+
+    return UsageError(f"The run has no cell {' and no '.join(cells)}.", hint="`tf-tester show` lists its cells.")
+
+
+def _without_test(tests: Sequence[str]) -> "UsageError":
+    from tf_tester.errors import UsageError
+
+    return UsageError(f"The run has no test with {' or '.join(tests)} in its id.", hint="`tf-tester show` lists them.")
 
 
 def _without_matrix() -> "UsageError":
