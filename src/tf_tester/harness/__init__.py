@@ -10,11 +10,13 @@ first import is timed), ``distribution`` (whose version is read), ``limit`` (cha
 ``deselect`` (ids that ran before), ``only`` (ids of tests and files; where one of them is found, nothing else runs),
 ``linked`` (the working folder, where it is one of links, and the folder that it stands for), ``top`` (pytest's root
 folder, where it can't tell it from such a one) and ``as_set`` (pytest gets no targets: its settings have them). In the
-mode product: ``role`` (producer or consumer), ``place`` (the folder of the products that are made, or of the one that
-is used), and of consumers ``product`` (its name), ``producer`` (a text for the function) and ``label`` (the end of an
-id); where one interpreter serves several fields, ``forks`` (``names`` of modules that may be imported before the fork,
-``folder`` for what the forks see, and for each of them ``timeout`` in seconds and ``output`` in bytes) and ``fields``,
-each with ``product``, ``producer``, ``label`` and ``from``, the folder with the product, of which the fork gets a copy.
+mode product: ``role`` (producer, consumer or resaver), ``place`` (the folder of the products that are made, or of the
+one that is used), of consumers and resavers ``product`` (its name), ``producer`` (a text for the function) and
+``label`` (the end of an id), and of resavers ``target`` (the folder for what is saved anew) and ``saved_as`` (its
+name); where one interpreter serves several fields, ``forks`` (``names`` of modules that may be imported before the
+fork, ``folder`` for what the forks see, and for each of them ``timeout`` in seconds and ``output`` in bytes) and
+``fields``, each with ``product``, ``producer``, ``label`` and ``from``, the folder with the product, of which the fork
+gets a copy.
 
 The events, one JSON object a line, in this order (``import`` may come anywhere; their types are in
 `tf_tester.core.outcome.harness_events`):
@@ -29,6 +31,7 @@ The events, one JSON object a line, in this order (``import`` may come anywhere;
                 wall_s cpu_s peak_rss_kib``; ``exception`` has ``type message file line function text in_package``;
                 ``could_not_begin``: pytest refused its command line or configuration
 ``product``     a function is about to save something, and where: ``id name``
+``resaver``     of producers: a function of the file can load something and save it anew: ``name to``
 ``values``      a test has recorded values, which are these bytes of their list: ``id start end``
 ``forking``     the framework has been imported, and for each field a fork will follow: a byte on the socket says when
 ``unforked``    no fork can stand for a process of its own: ``reason``

@@ -20,7 +20,7 @@ ROOT = HARNESS.parents[2]
 MODULE = HARNESS / "provided" / "tf_tester_helper.py"
 
 MARKED = """
-    from tf_tester_helper import consumer, producer, record
+    from tf_tester_helper import consumer, producer, record, resaver
 
     @producer("model.txt")
     def test_save(path):
@@ -33,6 +33,10 @@ MARKED = """
         with open(path) as file:
             record("length", len(file.read()), rtol=1e-5)
         return producer
+
+    @resaver("model.txt", "other")
+    def test_convert(path, target):
+        raise AssertionError("pytest takes it for a test")
     """
 
 
@@ -44,7 +48,7 @@ def run_python(command: list[str], folder: Path, **variables: str) -> subprocess
 
 def test_decorated_functions_are_ordinary_functions(python: str, tmp_path: Path) -> None:
     text = """
-        from tf_tester_helper import producer, consumer, record
+        from tf_tester_helper import producer, consumer, record, resaver
         def save(path, *, twice=False):
             "Save."
             return path * (1 + twice)
@@ -53,6 +57,8 @@ def test_decorated_functions_are_ordinary_functions(python: str, tmp_path: Path)
         assert save._tf_tester_roles == [("producer", "model")] and save.__test__ is False
         consumer("b.keras")(save)
         assert save._tf_tester_roles == [("producer", "model"), ("consumer", "b.keras")]
+        assert resaver("b")(resaver("b", to="c")(save)) is save
+        assert save._tf_tester_roles[2:] == [("resaver", ("b", "c")), ("resaver", ("b", "b"))]
         assert record("loss", 0.5, rtol=1e-5, atol=0) is None
         """
     ran = start(python, tmp_path, text)
@@ -72,6 +78,9 @@ def start(executable: str, folder: Path, text: str, **variables: str) -> subproc
         ("producer('a/b')", "ValueError: a product is named with letters, digits and ._+- (100 at most), not 'a/b'"),
         ("consumer('..')", "ValueError: a product is named with letters, digits and ._+- (100 at most), not '..'"),
         ("consumer('m')(5)", "TypeError: @consumer('m') marks a function, not int"),
+        ("resaver('m', 'k')(5)", "TypeError: @resaver('m', 'k') marks a function, not int"),
+        ("resaver('m', 5)", "TypeError: @resaver is given the product's name: @resaver('model')"),
+        ("resaver('')", "ValueError: a product is named with letters, digits and ._+- (100 at most), not ''"),
         ("record(5, 5)", "TypeError: the name of a value must be a text, not int"),
         ("record(' ', 5)", "ValueError: a value is named with 1 to 200 printable characters, not ' '"),
         ("record('x', 5, rtol='much')", "TypeError: rtol must be a number, not str"),

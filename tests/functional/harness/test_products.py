@@ -131,3 +131,42 @@ STRANGE = """
 
 def test_what_raises_when_it_is_looked_at_is_not_marked_and_a_marked_one_needs_no_name(bench: Bench, edge: str) -> None:
     assert saved(bench, edge, STRANGE).statuses == {"grid.py::partial": "pass"}
+
+
+RESAVING = """
+    from tf_tester_helper import producer, resaver
+
+    @producer("a.txt")
+    def save(path):
+        open(path, "w").close()
+
+    @resaver("a.txt")
+    @resaver("a.txt", "b.txt")
+    def convert(path, target):
+        print("converting")
+        with open(path) as old, open(target, "w") as new:
+            new.write(old.read().upper())
+    """
+
+
+def test_a_resaver_is_called_with_both_paths(bench: Bench, python: str) -> None:
+    place, target = bench.folder.parent / "given", bench.folder.parent / "anew"
+    place.mkdir()
+    target.mkdir()
+    (place / "a.txt").write_text("content")
+    order: dict[str, Any] = {"role": "resaver", "place": str(place), "product": "a.txt", "producer": "toy==1.0"}
+    order |= {"target": str(target), "saved_as": "b.txt", "label": "[a as b]"}
+    ran = bench.write(grid=RESAVING).run(python, "product", "grid.py", **order)
+    assert ran.statuses == {"grid.py::convert[a as b]": "pass"}
+    assert (target / "b.txt").read_text() == "CONTENT"
+    nobody = bench.run(python, "product", "grid.py", **{**order, "saved_as": "c"})
+    assert nobody.row["reason"] == (
+        "nothing in it saves 'a.txt' anew as 'c' (@resaver('a.txt', 'c') of tf_tester_helper marks what does)"
+    )
+
+
+def test_producers_tell_what_can_be_saved_anew(bench: Bench, edge: str) -> None:
+    ran = saved(bench, edge, RESAVING)
+    assert ran.statuses == {"grid.py::save": "pass"}
+    told = [(event["name"], event["to"]) for event in ran.events if event["event"] == "resaver"]
+    assert told == [("a.txt", "b.txt"), ("a.txt", "a.txt")]

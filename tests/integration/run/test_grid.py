@@ -528,3 +528,141 @@ open(folder + "/values.jsonl", "a").write('{"name": "link", "file": "link.npy"}\
     assert "out: its file is gone" in told
     assert "link: its file is gone" in told
     assert events(run, "value") == []
+
+
+FORMATS = {
+    "1.0": ("a", ["a"]),
+    "1.1": ("a", ["a"]),
+    "1.2": ("b", ["a", "b"]),
+    "1.3": ("b", ["a", "b"]),
+    "2.0": ("c", ["b", "c"]),
+    "3.0": ("d", ["d"]),
+}
+RESAVING = """
+import keeper
+from tf_tester_helper import consumer, producer, record, resaver
+
+@producer("model.txt")
+def save(path):
+    keeper.save(path, [0.25, 0.75])
+    record("weights", [0.25, 0.75])
+
+@consumer("model.txt")
+def load(path):
+    record("weights", keeper.load(path))
+
+@resaver("model.txt")
+def convert(path, target):
+    keeper.save(target, keeper.load(path))
+"""
+
+
+def over(way: dict[str, Any]) -> list[str]:
+    """The versions that a way leads over."""
+    return [version_of(hop["consumer"]) for hop in way["hops"]]
+
+
+@pytest.fixture
+def formats(user: User, index: Simulator) -> User:
+    """A user of keeper, of which each version reads what the one before has written, and not always more."""
+    for version, (writes, reads) in FORMATS.items():
+        files = {"keeper.py": KEEPER.format(version=version, writes=writes, reads=reads)}
+        name, content = make_wheel("keeper", version, files=files)
+        index.add_wheel(name, content, upload_time="2022-01-01T00:00:00Z")
+    user.env["TF_TESTER_PACKAGE"] = "keeper"
+    return user
+
+
+def test_the_way_to_a_version_is_gone_saving_anew_in_between(formats: User) -> None:
+    formats.write("check_grid.py", RESAVING)
+    run = formats.run("grid", "check_grid.py", "--versions", "1.0,1.2,2.0", "--route", "1.0:2.0")
+    assert fields(run)["1.0", "2.0"] == "error"
+    [way] = events(run, "route")
+    assert (way["product"], way["arrived"], way["compared"], way["failed"]) == ("model.txt", True, ["weights"], [])
+    assert [(version_of(hop["consumer"]), hop["saved_as"]) for hop in way["hops"]] == [
+        ("1.2", "model.txt"),
+        ("2.0", ""),
+    ]
+    digest = way["hops"][0]["digest"]
+    assert b"b 0.25 0.75" in (formats.store / "blobs" / digest[:2] / digest).read_bytes()
+    lines = run.out.splitlines()
+    at = lines.index("The way from 1.0 to 2.0")
+    assert " ".join(" ".join(lines[at + 1 : at + 3]).split()) == (
+        "model.txt: load in 1.2, save it again, load in 2.0 (run from end to end; weights as it was saved)"
+    )
+    assert run.code == 1, "a field failed, as before"
+
+
+@pytest.mark.whole
+def test_where_there_is_no_way_the_nearest_is_told(formats: User) -> None:
+    formats.write("check_grid.py", RESAVING)
+    run = formats.run("grid", "check_grid.py", "--versions", "1.0,1.2,2.0,3.0", "--route", "1.0:3")
+    [way] = events(run, "route")
+    assert (way["arrived"], over(way)) == (False, ["1.2", "2.0"])
+    assert (
+        "there is no way: nothing that 1.0's product can become is rightly loaded by 3.0; "
+        "the nearest that it comes to is 2.0: load in 1.2, save it again, load in 2.0"
+    ) in " ".join(run.out.split())
+    plain = formats.write("check_grid.py", RESAVING.replace("@resaver", "# @resaver"))
+    alone = formats.run("grid", plain.name, "--versions", "1.0,1.2,2.0", "--route", "1.0:2.0")
+    [way] = events(alone, "route")
+    assert way["summary"].startswith("nothing saves it anew on the way (@resaver of tf_tester_helper marks what does")
+    assert over(way) == ["1.2"]
+
+
+@pytest.mark.whole
+def test_a_way_that_the_grid_promised_and_that_fails_is_told_and_another_one_is_gone(formats: User) -> None:
+    broken = "    if keeper.__version__ == '1.3': raise OSError('full')\n"
+    formats.write("check_grid.py", RESAVING.replace("    keeper.save(target", broken + "    keeper.save(target"))
+    run = formats.run("grid", "check_grid.py", "--versions", "1.0,1.2,1.3,2.0", "--route", "1.0:2.0")
+    [way] = events(run, "route")
+    assert (way["arrived"], over(way)) == (True, ["1.2", "2.0"])
+    assert way["failed"] == ["1.3 doesn't save model.txt anew as model.txt: OSError: full"]
+    worse = (
+        "    weights = keeper.load(path)\n    keeper.save(target, [w + (keeper.__version__ == '1.3') for w in weights])"
+    )
+    formats.write("check_grid.py", RESAVING.replace("    keeper.save(target, keeper.load(path))", worse))
+    run = formats.run("grid", "check_grid.py", "--versions", "1.0,1.2,1.3,2.0", "--route", "1.0:2.0")
+    [way] = events(run, "route")
+    assert (way["arrived"], over(way)) == (True, ["1.2", "2.0"])
+    [failed] = way["failed"]
+    assert failed.startswith("2.0 takes model.txt, which 1.3 saved, not as expected: weights[0] is 1.25, not 0.25")
+
+
+@pytest.mark.whole
+def test_a_command_may_save_anew(formats: User) -> None:
+    formats.write("train.py", "import sys, keeper\nkeeper.save(sys.argv[1], [1.5])\n")
+    formats.write("predict.py", "import sys, keeper\nprint(keeper.load(sys.argv[1]))\n")
+    formats.write("convert.py", "import sys, keeper\nkeeper.save(sys.argv[2], keeper.load(sys.argv[1]))\n")
+    words = (
+        "--save",
+        "python train.py {product}",
+        "--load",
+        "python predict.py {product}",
+        "--versions",
+        "1.0,1.2,2.0",
+    )
+    run = formats.run("grid", *words, "--resave", "python convert.py {product} {target}", "--route", "1.0:2.0")
+    [way] = events(run, "route")
+    assert (way["arrived"], over(way)) == (True, ["1.2", "2.0"])
+    assert "no numbers were compared" in run.out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--route", "1.0"), "--route '1.0' isn't two versions."),
+        (("--route", "1.0:9"), "--route names 9, and no version of the grid that loads is that one."),
+        (("--route", "0.9:1.2"), "--route names 0.9, and no version of the grid that saves is that one."),
+        (("--route", "1.0:1.0"), "--route begins and ends with the same version."),
+        (("--resave", "python a.py {product} {target}"), "--resave is for commands, and there is a FILE."),
+        (("--resave", "python a.py {product}"), "--resave doesn't say where the product is, and where the new one"),
+    ],
+)
+def test_a_way_that_cannot_be_meant_is_told_before_anything_runs(
+    formats: User, words: tuple[str, ...], told: str
+) -> None:
+    formats.write("check_grid.py", RESAVING)
+    run = formats.run("grid", "check_grid.py", "--versions", "1.0,1.2", *words)
+    assert (run.code, run.out) == (2, "")
+    assert told in run.err

@@ -17,7 +17,8 @@ _FIRST = (
 """Of these a command's first ten."""
 _GROUPS = {
     "Which versions": "--package --versions --last --pre --yanked --locked --platform --over",
-    "What is saved and loaded": "--save --load --product --largest-product --consumers --consumer-package --fresh",
+    "What is saved and loaded": "--save --load --resave --product --largest-product --consumers --consumer-package "
+    "--fresh --route",
     "Python and dependencies": "--python --install-python --resolve --grace --with --requirements --project --group "
     "--with-deps --allow-build --build-network",
     "How tests run": "--probe --jobs --memory --timeout --runner --env --pythonpath --cache --last-failed --exitfirst "

@@ -46,6 +46,7 @@ def _size(_context: click.Context, _parameter: click.Parameter, text: str) -> in
 @click.argument("file", required=False, metavar="[FILE]", type=GivenPath())
 @click.option("--save", metavar="COMMAND", help="What saves, instead of a FILE; {product} stands for the path.")
 @click.option("--load", metavar="COMMAND", help="What loads; {product} is the path, {producer} who saved: toy==1.0.")
+@click.option("--resave", metavar="COMMAND", help="What loads {product} and saves it anew at {target}, for --route.")
 @click.option(
     "--product",
     default="product",
@@ -62,6 +63,11 @@ def _size(_context: click.Context, _parameter: click.Parameter, text: str) -> in
     help=f"Refuse a product whose files have more.  [default: {_LARGEST}]",
 )
 @click.option("--fresh", is_flag=True, help="Start an interpreter for each product, also where a fork of one would do.")
+@click.option(
+    "--route",
+    metavar="FROM:TO",
+    help="Find the way from one version to another, saving anew on the way where that is needed, and go it.",
+)
 @options(*SELECTING, *RESOLVING, *_RUNNING, *FETCHING, "color")
 @output_options
 @click.pass_context
@@ -71,11 +77,13 @@ def command(
     file: Path | None,
     save: str | None,
     load: str | None,
+    resave: str | None,
     product: str,
     consumers: str | None,
     consumer_package: str | None,
     largest_product: int,
     fresh: bool,
+    route: str | None,
     **_: Any,
 ) -> int:
     """Have each version save something, and load it under each other.
@@ -88,6 +96,7 @@ def command(
     Examples:
       tf-tester grid model_grid.py --package scikit-learn --versions minors --last 5
       tf-tester grid model_grid.py --versions 2.4.0,2.8.0 --consumers 2.12.0,2.15.1
+      tf-tester grid model_grid.py --versions minors --last 6 --route 2.12.0:2.16.1
       tf-tester grid --save 'python train.py {product}' --load 'python predict.py {product}' --versions minors
     """
     from tf_tester.flow.grid.request import GridRequest
@@ -97,9 +106,11 @@ def command(
         file=Path(os.path.abspath(file)) if file is not None else None,  # noqa: PTH100 - links keep their names
         save=_words("--save", save),
         load=_words("--load", load),
+        resave=_words("--resave", resave),
         product=product,
         largest=largest_product,
         fresh=fresh,
+        route=_ends(route),
     )
     if file is not None and (save or load):
         raise UsageError("A FILE and commands both say what is saved and loaded.", hint="Give one of them.")
@@ -113,6 +124,16 @@ def _words(option: str, text: str | None) -> tuple[str, ...]:
         return tuple(shlex.split(text or ""))
     except ValueError as error:
         raise UsageError(f"{option} is no command: {error}.", hint="Quote it as for a shell.") from error
+
+
+def _ends(text: str | None) -> tuple[str, str] | None:
+    """Return the two versions of `1.2:1.7`."""
+    if text is None:
+        return None
+    start, _, goal = (part.strip() for part in text.partition(":"))
+    if not start or not goal or ":" in goal:
+        raise UsageError(f"--route {text!r} isn't two versions.", hint="Give them as FROM:TO, such as 1.2:1.7.")
+    return start, goal
 
 
 def _work(

@@ -136,6 +136,13 @@ class ProductBegun(Struct, frozen=True, gc=False, tag_field="event", tag="produc
     name: str
 
 
+class ResaverMarked(Struct, frozen=True, gc=False, tag_field="event", tag="resaver"):
+    """The file has a function that loads a product and saves it anew, as another one or as the same."""
+
+    name: str
+    to: str
+
+
 class ValuesRecorded(Struct, frozen=True, gc=False, tag_field="event", tag="values"):
     """A function has recorded values: what it has added to the list of them."""
 
@@ -197,6 +204,7 @@ HarnessEvent = (
     | PackageImported
     | RowFinished
     | ProductBegun
+    | ResaverMarked
     | ValuesRecorded
     | ForkingBegun
     | ForkingRefused

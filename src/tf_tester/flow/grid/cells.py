@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from tf_tester.core.grid.fields import PRODUCT_NAME, FieldState, state_of, why_no_product
 from tf_tester.core.grid.forking import imported_before_forks
-from tf_tester.core.outcome.harness_events import ProductBegun
+from tf_tester.core.grid.routes import Resaving
+from tf_tester.core.outcome.harness_events import ProductBegun, ResaverMarked
 from tf_tester.flow.grid.forks import Forked, ForkOrder, run_forks
 from tf_tester.flow.grid.products import ProductRefused, Products
 from tf_tester.flow.grid.request import GridRequest, made_by
@@ -49,6 +50,8 @@ class Produced(Struct, frozen=True):
     """Ids of the rows that were to save a product, by its name; also where nothing came of it."""
     values: tuple[ValueRecorded, ...] = ()
     """What was recorded while products were saved."""
+    resavings: tuple[Resaving, ...] = ()
+    """What functions of its file can save anew."""
 
     def why_not(self, name: str) -> str:
         """Return why there is no product of that name."""
@@ -69,6 +72,13 @@ class Serving(Struct, frozen=True):
 def _of_whole_cell(result: CellResult) -> CellResult:
     """Return the result with the folder in which the evidence of both parts lies."""
     return replace(result, evidence=str(Path(result.evidence).parent)) if result.evidence else result
+
+
+def _resavings(ran: TrialResult) -> Iterator[Resaving]:
+    """Yield what a file can save anew, as the process has told it."""
+    for one in ran.of_products:
+        if isinstance(one, ResaverMarked) and PRODUCT_NAME.fullmatch(one.name) and PRODUCT_NAME.fullmatch(one.to):
+            yield Resaving(one.name, one.to)
 
 
 class Consumed(Struct, frozen=True):
@@ -153,11 +163,13 @@ class GridCells:
         left: dict[str, Product] = {}
         saved_by: dict[str, str] = {}
         values: list[ValueRecorded] = []
+        resavings: list[Resaving] = []
 
         def work(preparation: Preparation, environment: Environment, evidence: Path) -> TrialResult:
             left.clear()
             saved_by.clear()
             values.clear()
+            resavings.clear()
             with self._scratch(run) as scratch:
                 root = ScratchFolders(scratch, in_memory=False).cwd
                 place = root / "products"
@@ -166,6 +178,7 @@ class GridCells:
                 ran = run_trial(run.files, jobs, preparation, environment, services, evidence=evidence, scratch=scratch)
                 saved_by.update(itertools.islice(self._names(ran), _MOST_PRODUCTS))
                 values.extend(ran.values)
+                resavings.extend(itertools.islice(_resavings(ran), _MOST_PRODUCTS))
                 names: dict[str, list[str]] = {}
                 for name, row_id in saved_by.items():
                     names.setdefault(row_id, []).append(name)
@@ -175,7 +188,8 @@ class GridCells:
         result, _ = attempt_cell(run, planned, replay=None, work=work, part="save")
         if not result.outcome.ran:
             left.clear()
-        return Produced(planned.cell, label, _of_whole_cell(result), left, saved_by, tuple(values))
+        whole = _of_whole_cell(result)
+        return Produced(planned.cell, label, whole, left, saved_by, tuple(values), tuple(resavings))
 
     def before_forks(self, run: Run, cell: Cell) -> tuple[str, ...]:
         """Return what may be imported before a process of this consumer is forked; none: it may not be."""

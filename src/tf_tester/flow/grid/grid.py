@@ -1,5 +1,6 @@
 """Run a grid: producers first, then each consumer loads each product that there is."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
@@ -8,14 +9,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tf_tester.core.grid.fields import FieldState
-from tf_tester.core.outcome.exits import exit_code
+from tf_tester.core.outcome.exits import exit_code, gravest
 from tf_tester.core.outcome.report import cell_labels
 from tf_tester.errors import INTERRUPTED
+from tf_tester.flow.grid.behind import FinishedGrid, RouteEnds, look_behind, route_ends
 from tf_tester.flow.grid.cells import Consumed, GridCells, Produced, Serving
 from tf_tester.flow.grid.numbers import Loaded, NumberCheck
 from tf_tester.flow.grid.products import Products
 from tf_tester.flow.grid.promises import guarantees_of, released
 from tf_tester.flow.grid.request import GridRequest
+from tf_tester.flow.grid.single import GridCandidates
 from tf_tester.flow.numbers.compare import Candidate
 from tf_tester.flow.prepare.pythons import with_pythons_for_all
 from tf_tester.flow.prepare.select import Selected, select_cells
@@ -57,6 +60,7 @@ def grid(request: GridRequest, producers: Side, consumers: Side, trial: Trial) -
     made = _selected(producers, trial)
     used = made if consumers == producers else _selected(consumers, trial)
     jobs = (request.saving(trial.cwd, made.cells[0].cell),) if made.cells else ()
+    ends = route_ends(request, made, used)
     cells = {planned.cell.name: planned for planned in (*made.cells, *used.cells)}
     plan = RunPlan(
         producers.selection,
@@ -72,11 +76,12 @@ def grid(request: GridRequest, producers: Side, consumers: Side, trial: Trial) -
             request.file,
             request.save,
             request.load,
-            guarantees=guarantees_of([side.services.packages.framework for side in (producers, consumers)]),
-            released=released(made) | released(used),
+            request.resave,
+            guarantees_of([side.services.packages.framework for side in (producers, consumers)]),
+            released(made) | released(used),
         ),
     )
-    work = partial(_fields, request=request, made=made, used=used, consumers=consumers)
+    work = partial(_fields, request=request, made=made, used=used, consumers=consumers, ends=ends)
     return carry_out(plan, producers.services, work).exit_code
 
 
@@ -85,7 +90,9 @@ def _selected(side: Side, trial: Trial) -> Selected:
     return with_pythons_for_all(selected, side.selection, trial, side.services)
 
 
-def _fields(run: Run, *, request: GridRequest, made: Selected, used: Selected, consumers: Side) -> Graded:
+def _fields(
+    run: Run, *, request: GridRequest, made: Selected, used: Selected, consumers: Side, ends: RouteEnds | None
+) -> Graded:
     """Run all cells. Interrupted, it tells of each cell all the same."""
     results: dict[str, CellResult] = {}
 
@@ -99,7 +106,9 @@ def _fields(run: Run, *, request: GridRequest, made: Selected, used: Selected, c
         preparer = preparer_of(plan, consumers.services, run.pool)
         other = replace(run, plan=plan, services=consumers.services, preparer=preparer)
     services = run.services
-    cells = GridCells(request, Products(services.storage.blobs, services.run.workplace, request.largest))
+    products = Products(services.storage.blobs, services.run.workplace, request.largest)
+    cells = GridCells(request, products)
+    fields: list[FieldFinished] = []
     try:
         produced = _produce(run, cells, made)
         loading = {planned.cell.name for planned in used.cells}
@@ -111,7 +120,7 @@ def _fields(run: Run, *, request: GridRequest, made: Selected, used: Selected, c
         def settled(consumer: Cell, came: Consumed) -> None:
             for values in came.values:
                 _tell_all(run, values)
-            _tell_fields(run, consumer, table, came)
+            fields.extend(_tell_fields(run, consumer, table, came))
             own = produced.get(consumer.name)
             finished(came.result if own is None else _both(own.result, came))
 
@@ -124,13 +133,26 @@ def _fields(run: Run, *, request: GridRequest, made: Selected, used: Selected, c
         for name, came in consumed.items():
             if name not in results:
                 settled(planned[name].cell, came)
+        whole = FinishedGrid(request, cells, products, _candidates(run, other, made, used), produced, fields)
+        behind = look_behind(whole, ends, services.run.tell)
     except KeyboardInterrupt:
         run.stop()
         for unfinished in run.plan.cells:
             if unfinished.cell.name not in results:
                 finished(CellResult(unfinished.cell.name, Outcome.INTERRUPTED, "interrupted"))
         return Graded(INTERRUPTED)
-    return Graded(exit_code(results.values(), interrupted=False))
+    return Graded(gravest([exit_code(results.values(), interrupted=False), behind]))
+
+
+def _candidates(run: Run, other: Run, made: Selected, used: Selected) -> GridCandidates:
+    cells = [planned.cell for planned in run.plan.cells]
+    versions = Counter(cell.version for cell in cells)
+    long = cell_labels(cells)
+    return GridCandidates(
+        {one.cell.name: Candidate(run, one) for one in made.cells},
+        {one.cell.name: Candidate(other, one) for one in used.cells},
+        {cell.name: cell.version if versions[cell.version] == 1 else long[cell.name] for cell in cells},
+    )
 
 
 class _Table(Struct, frozen=True):
@@ -224,27 +246,29 @@ def _tell_all(run: Run, values: Sequence[ValueRecorded]) -> None:
         run.services.run.tell(value)
 
 
-def _tell_fields(run: Run, consumer: Cell, table: _Table, consumed: Consumed) -> None:
-    """Tell of each field of a consumer, also of those that were not run."""
+def _tell_fields(run: Run, consumer: Cell, table: _Table, consumed: Consumed) -> list[FieldFinished]:
+    """Tell of each field of a consumer, also of those that were not run, and return them."""
     states = zip(table.servings, consumed.states, consumed.forked, strict=False)
     known = {(one.producer.name, one.product.name): (state, forked) for one, state, forked in states}
+    told = []
     for name in table.names:
         for producer in table.producers:
             not_run = _not_run(producer, name, consumer, consumed.result), False
             state, forked = known.get((producer.cell.name, name), not_run)
-            run.services.run.tell(
-                FieldFinished(
-                    producer.cell.name,
-                    consumer.name,
-                    name,
-                    state.outcome,
-                    state.tests,
-                    state.summary,
-                    state.exception,
-                    state.differences,
-                    forked,
-                )
+            field = FieldFinished(
+                producer.cell.name,
+                consumer.name,
+                name,
+                state.outcome,
+                state.tests,
+                state.summary,
+                state.exception,
+                state.differences,
+                forked,
             )
+            told.append(field)
+            run.services.run.tell(field)
+    return told
 
 
 def _not_run(producer: Produced, name: str, consumer: Cell, result: CellResult) -> FieldState:

@@ -12,8 +12,8 @@ from tf_tester.flow.run.jobs import ProductTask, TrialJob
 from tf_tester.model.cell import Cell
 from tf_tester.model.request import ScratchPlace, Trial
 
-PLACE, MAKER = "{product}", "{producer}"
-"""What stands in commands for the product's path and for who made it."""
+PLACE, MAKER, TARGET = "{product}", "{producer}", "{target}"
+"""What stands in commands for the product's path, for who made it, and for the path of what is saved anew."""
 
 
 class GridRequest(Struct, frozen=True):
@@ -23,12 +23,16 @@ class GridRequest(Struct, frozen=True):
     """With marked functions; None: the two commands do it."""
     save: tuple[str, ...] = ()
     load: tuple[str, ...] = ()
+    resave: tuple[str, ...] = ()
+    """What loads and saves anew; empty: nothing does, or functions of the file."""
     product: str = "product"
     """What is called so that the commands save and load; the last part of its path."""
     largest: int = 1 << 30
     """Bytes of one product's files."""
     fresh: bool = False
     """Each product is loaded by a process of its own, whatever is known of forking."""
+    route: tuple[str, str] | None = None
+    """The versions between which to find a way."""
 
     def check(self, trial: Trial) -> None:
         """Raise `UsageError` where this can't be meant."""
@@ -46,6 +50,16 @@ class GridRequest(Struct, frozen=True):
                 raise UsageError(
                     f"{option} doesn't say where the product is.", hint=f"{PLACE} in the command stands for its path."
                 )
+        if self.resave and not all(any(place in word for word in self.resave) for place in (PLACE, TARGET)):
+            raise UsageError(
+                "--resave doesn't say where the product is, and where the new one is to be.",
+                hint=f"{PLACE} and {TARGET} in the command stand for their paths.",
+            )
+        if self.resave and self.file is not None:
+            raise UsageError(
+                "--resave is for commands, and there is a FILE.",
+                hint="Mark a function of it with @resaver(NAME, OTHER_NAME) of tf_tester_helper.",
+            )
         if not PRODUCT_NAME.fullmatch(self.product):
             raise UsageError(
                 f"A product can't be called {self.product!r}.", hint="Use letters, digits and ._+-, 100 at most."
@@ -69,6 +83,16 @@ class GridRequest(Struct, frozen=True):
         words = {PLACE: str(task.place / task.product), MAKER: task.producer}
         command = tuple(_replaced(word, words) for word in self.load)
         return TrialJob(Runner.COMMAND, (), command=command, name=" ".join(self.load) + task.label, task=task)
+
+    def resaving(self, task: ProductTask) -> TrialJob:
+        """Return what loads the one product of a task and saves it anew, into its target."""
+        if self.file is not None:
+            return TrialJob(Runner.PRODUCT, (self.file,), task=task)
+        words = {PLACE: str(task.place / task.product), MAKER: task.producer}
+        if task.target is not None:
+            words[TARGET] = str(task.target / task.saved_as)
+        command = tuple(_replaced(word, words) for word in self.resave)
+        return TrialJob(Runner.COMMAND, (), command=command, name=" ".join(self.resave) + task.label, task=task)
 
 
 def made_by(cell: Cell) -> str:

@@ -36,7 +36,7 @@ class ProductTask(Struct, frozen=True):
     """What a process has to do with products: it makes some, or uses one."""
 
     role: str
-    """`producer` or `consumer`, as the helper module marks them."""
+    """`producer`, `consumer` or `resaver`, as the helper module marks them."""
     place: Path
     """The folder in which products are made, each in a folder of its own; or the one that holds the product."""
     product: str = ""
@@ -49,6 +49,10 @@ class ProductTask(Struct, frozen=True):
     """Folders that the process may change for itself alone, where `Sandbox.copies`."""
     readable: tuple[Path, ...] = ()
     """Folders that the process may read, and not change."""
+    target: Path | None = None
+    """The folder for what is saved anew; None: nothing is."""
+    saved_as: str = ""
+    """What that is called."""
 
 
 class TrialJob(Struct, frozen=True):

@@ -15,6 +15,7 @@ from tf_tester.core.outcome.harness_events import (
     HarnessLog,
     PackageImported,
     ProductBegun,
+    ResaverMarked,
     SessionCollected,
     SessionEnded,
     SessionStarted,
@@ -90,7 +91,7 @@ class TrialResult(Struct, frozen=True):
     """As the system counted it, what our own launcher holds included: no test can invent this figure."""
     unused: bool = False
     """True: its processes tell of no use of the package under test."""
-    of_products: tuple[ProductBegun | ValuesRecorded, ...] = ()
+    of_products: tuple[ProductBegun | ResaverMarked | ValuesRecorded, ...] = ()
     """What the harness said of products and values."""
     values: tuple[ValueRecorded, ...] = ()
     """What tests have recorded."""
@@ -522,7 +523,7 @@ def judged(stage: Stage, job: TrialJob, log: HarnessLog, end: Exit, *, stdout: s
     peak = min(max(figures, default=end.peak_rss_kib), end.peak_rss_kib)
     remarks = (*_identity_remarks(log.events, stage.planned), *_remarks_on(log), *_not_reached(log.events, rows))
     unused = not end.leftovers and any(isinstance(one, SessionEnded) and one.untouched for one in log.events)
-    begun = tuple(one for one in log.events if isinstance(one, ProductBegun | ValuesRecorded))
+    begun = tuple(one for one in log.events if isinstance(one, ProductBegun | ResaverMarked | ValuesRecorded))
     return TrialResult(rows, _longest_import(log.events), peak, remarks, end.peak_rss_kib, unused, begun)
 
 
@@ -577,7 +578,8 @@ def _task_order(task: ProductTask | None) -> dict[str, str | None]:
     if task is None:
         return {}
     told = {"role": task.role, "place": str(task.place), "producer": task.producer, "label": task.label}
-    return {**told, "product": task.product or None}
+    anew = {"target": str(task.target), "saved_as": task.saved_as} if task.target is not None else {}
+    return {**told, **anew, "product": task.product or None}
 
 
 def _for_values(folders: ScratchFolders) -> dict[str, str]:
@@ -587,8 +589,9 @@ def _for_values(folders: ScratchFolders) -> dict[str, str]:
 
 def _with_products(world: World, tasks: Sequence[ProductTask]) -> World:
     """Return the world with the folders of products; those in which some are made are made here."""
-    for folder in (task.place for task in tasks):
-        folder.mkdir(parents=True, exist_ok=True)
+    for task in tasks:
+        for folder in filter(None, (task.place, task.target)):
+            folder.mkdir(parents=True, exist_ok=True)
     private = (*world.private, *(folder for task in tasks for folder in task.shown))
     return replace(
         world, private=private, readable=(*world.readable, *(one for task in tasks for one in task.readable))

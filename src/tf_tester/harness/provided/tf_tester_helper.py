@@ -1,6 +1,6 @@
 """Mark what saves something and what loads it, and record numbers, for tf-tester; without it nothing happens.
 
-    from tf_tester_helper import consumer, producer, record
+    from tf_tester_helper import consumer, producer, record, resaver
 
     @producer("model")
     def save(path):
@@ -10,6 +10,10 @@
     def load(path, producer):
         "Use what a version has left there; `producer` tells which, such as `toy==1.0`."
         record("probabilities", probabilities, rtol=1e-5)
+
+    @resaver("model", "model.keras")
+    def convert(path, target):
+        "Load what is at the path, and save it at the target, as a product of the second name."
 
 This file is one of tf-tester's (`tf-tester helper` writes it): it may lie beside your tests, and be copied along with
 them. It needs Python 3.6 or newer and nothing else, NumPy neither. Decorated functions stay what they are and can be
@@ -28,11 +32,13 @@ if TYPE_CHECKING:
 
     Function = TypeVar("Function", bound=Callable[..., Any])
 
-__all__ = ["consumer", "producer", "record"]
-__version__ = "1.0"
+__all__ = ["consumer", "producer", "record", "resaver"]
+__version__ = "1.1"
 
 ROLES = "_tf_tester_roles"
-"""The attribute of a decorated function: a list of pairs, `producer` or `consumer` and the product's name."""
+"""The attribute of a decorated function: a list of pairs, `producer` or `consumer` and the product's name; of a
+`resaver` the names of both products, of what is loaded and of what is saved.
+"""
 FOLDER = "TF_TESTER_VALUES"
 """The variable by which tf-tester names a folder for recorded values."""
 
@@ -49,6 +55,7 @@ def producer(name: str) -> "Callable[[Function], Function]":
 
     The name is the last part of the path, so that it may have a suffix that a library asks for: `model.keras`.
     """
+    _check("producer", name)
     return _marking("producer", name)
 
 
@@ -57,7 +64,19 @@ def consumer(name: str) -> "Callable[[Function], Function]":
 
     And with the producer as a text, such as `toy==1.0`, if it takes two arguments.
     """
+    _check("consumer", name)
     return _marking("consumer", name)
+
+
+def resaver(name: str, to: "str | None" = None) -> "Callable[[Function], Function]":
+    """Mark a function that loads a product of this name and saves it anew: it is called with two paths.
+
+    At the first one is the product, at the second one it leaves another product, of the name `to`, which is the same
+    name where it isn't given. By such functions tf-tester finds the way from one version to another.
+    """
+    _check("resaver", name)
+    _check("resaver", name if to is None else to)
+    return _marking("resaver", name, name if to is None else to)
 
 
 def record(name: str, array: "Any", rtol: "float | None" = None, atol: "float | None" = None) -> None:
@@ -78,16 +97,19 @@ def record(name: str, array: "Any", rtol: "float | None" = None, atol: "float | 
         _write(_folder, dict(allowed, name=name), _header(dtype, shape) + content)
 
 
-def _marking(role: str, name: str) -> "Callable[[Function], Function]":
+def _check(role: str, name: str) -> None:
     if not isinstance(name, str):
         raise TypeError("@{0} is given the product's name: @{0}('model')".format(role))
     if not _NAME.fullmatch(name):
         raise ValueError("a product is named with letters, digits and ._+- (100 at most), not {!r}".format(name))
 
+
+def _marking(role: str, *names: str) -> "Callable[[Function], Function]":
     def mark(function: "Function") -> "Function":
         if not callable(function):
-            raise TypeError("@{}({!r}) marks a function, not {}".format(role, name, type(function).__name__))
-        roles = [*getattr(function, ROLES, []), (role, name)]
+            given = ", ".join(map(repr, names))
+            raise TypeError("@{}({}) marks a function, not {}".format(role, given, type(function).__name__))
+        roles = [*getattr(function, ROLES, []), (role, names[0] if len(names) == 1 else names)]
         setattr(function, ROLES, roles)
         function.__test__ = False  # type: ignore[attr-defined]  # pytest takes it for no test
         return function

@@ -1,4 +1,4 @@
-"""Call the functions of a file that are marked as producers, or as consumers of one product, and write a row for each.
+"""Call the functions of a file that are marked as producers, as consumers or resavers of one product; a row for each.
 
 The marks are an attribute (``tf_tester_helper``), the same whichever copy of that module the file has imported.
 """
@@ -48,6 +48,9 @@ def run(session: "HarnessSession") -> int:
         tests.load(session.identify(target))
         module = _loaded(target)
         tests.loaded()
+        if session.order["role"] == "producer":
+            for (name, to), _ in _marked(module, "resaver"):
+                session.events.write("resaver", name=name, to=to)
         calls.make(list(_marked(module, session.order["role"])))
     except KeyboardInterrupt as error:
         tests.stop(error, error.__traceback__, "the session was stopped: KeyboardInterrupt")
@@ -68,16 +71,22 @@ class Calls:
         self._tests = tests
         self._place = session.order["place"]  # type: str
         self._product = session.order.get("product")  # type: str | None
+        self._saved_as = session.order.get("saved_as")  # type: str | None
         self._file = session.identify(session.targets[0])
         self._taken = set()  # type: set[str]
 
-    def make(self, marked: "list[tuple[str, Callable[..., Any]]]") -> None:
+    def make(self, marked: "list[tuple[Any, Callable[..., Any]]]") -> None:
         """Make all calls, one after another. A consumer is called with the one product that there is."""
-        chosen = [(name, function) for name, function in marked if self._product in (None, name)]
+        wanted = (self._product, self._saved_as) if self._saved_as else self._product  # type: Any
+        chosen = [(name, function) for name, function in marked if wanted in (None, name)]
         if not chosen:
             row = OpenRow(self._session, self._file, self._session.shown_warnings)
-            told = "loads " + repr(self._product) if self._product else "saves anything"
-            mark = "consumer({!r})".format(self._product) if self._product else "producer(NAME)"
+            told, mark = "saves anything", "producer(NAME)"
+            if self._product:
+                told, mark = "loads {!r}".format(self._product), "consumer({!r})".format(self._product)
+            if self._saved_as:
+                told = "saves {!r} anew as {!r}".format(self._product, self._saved_as)
+                mark = "resaver({!r}, {!r})".format(self._product, self._saved_as)
             row.judge("empty", "nothing in it {} (@{} of tf_tester_helper marks what does)".format(told, mark))
             self._tests.finish(row)
             return
@@ -97,7 +106,7 @@ class Calls:
         self._taken.add(row_id)
         return row_id
 
-    def _call(self, row_id: str, name: str, function: "Callable[..., Any]") -> None:
+    def _call(self, row_id: str, name: "Any", function: "Callable[..., Any]") -> None:
         row = self._tests.start(OpenRow(self._session, row_id, self._session.shown_warnings))
         capture = Capture(self._session.limit)
         capture.start()
@@ -114,7 +123,9 @@ class Calls:
             row.stdout, row.stderr = capture.stop()
         self._tests.finish(row)
 
-    def _arguments(self, name: str, function: "Callable[..., Any]", row_id: str) -> "list[str]":
+    def _arguments(self, name: "Any", function: "Callable[..., Any]", row_id: str) -> "list[str]":
+        if self._saved_as:
+            return [os.path.join(self._place, name[0]), os.path.join(self._session.order["target"], name[1])]
         if self._product is not None:
             path = os.path.join(self._place, name)
             takes_two = _takes(function, 2)
@@ -140,8 +151,8 @@ def _loaded(file: str) -> "ModuleType":
     return module
 
 
-def _marked(module: "ModuleType", role: str) -> "Iterator[tuple[str, Callable[..., Any]]]":
-    """Yield the product's name and the function of each mark, in the order of the file."""
+def _marked(module: "ModuleType", role: str) -> "Iterator[tuple[Any, Callable[..., Any]]]":
+    """Yield the product's name, of a resaver both names, and the function of each mark, in the order of the file."""
     seen = set()
     for function in list(vars(module).values()):
         if callable(function) and id(function) not in seen:
@@ -151,7 +162,7 @@ def _marked(module: "ModuleType", role: str) -> "Iterator[tuple[str, Callable[..
                     yield name, function
 
 
-def _roles_of(function: "Callable[..., Any]") -> "list[tuple[str, str]]":
+def _roles_of(function: "Callable[..., Any]") -> "list[tuple[str, Any]]":
     """Return the marks; of what isn't a function, and may answer anything or raise, none."""
     try:
         roles = getattr(function, ROLES, None)
