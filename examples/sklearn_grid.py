@@ -1,6 +1,7 @@
 """Three models of scikit-learn: saved by each version, loaded by each, and what they predict then.
 
     tf-tester grid examples/sklearn_grid.py --package scikit-learn --versions 1.2.2,1.3.2,1.5.2,1.7.2
+    tf-tester grid examples/sklearn_grid.py --package scikit-learn --versions 1.2.2,1.3.2,1.5.2,1.7.2 --why
 
 scikit-learn promises nothing for models of other versions. Most fail to load, some load and predict something else.
 """
@@ -13,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from tf_tester_helper import consumer, producer, record
+from tf_tester_helper import consumer, producer, record, resaver
 
 X, y = make_classification(n_samples=200, n_features=6, random_state=7)
 
@@ -56,3 +57,10 @@ def save_pipeline(path):
 @consumer("pipeline.joblib")
 def load_pipeline(path):
     load(path)
+
+
+@resaver("regression.joblib")
+@resaver("forest.joblib")
+@resaver("pipeline.joblib")
+def save_anew(path, target):
+    joblib.dump(joblib.load(path), target)

@@ -648,6 +648,39 @@ def test_a_command_may_save_anew(formats: User) -> None:
     assert "no numbers were compared" in run.out
 
 
+def test_each_border_has_the_release_that_caused_it(formats: User) -> None:
+    formats.write("check_grid.py", RESAVING)
+    run = formats.run("grid", "check_grid.py", "--versions", "1.0,2.0", "--why")
+    found = {(one["side"], version_of(one["held"])): one for one in events(run, "border")}
+    assert set(found) == {("saved", "1.0"), ("saved", "2.0"), ("loaded", "1.0"), ("loaded", "2.0")}
+    saved = found["saved", "1.0"]
+    assert (saved["before"], saved["after"], saved["breaks"], saved["tried"]) == ("1.1", "1.2", True, 2)
+    assert saved["summary"] == "ValueError: unknown format b, this is keeper 1.0"
+    assert [found["loaded", "2.0"][name] for name in ("before", "after", "breaks")] == ["1.3", "2.0", False]
+    assert [found["loaded", "1.0"][name] for name in ("before", "after", "breaks")] == ["1.3", "2.0", True]
+    assert [found["saved", "2.0"][name] for name in ("before", "after", "breaks")] == ["1.1", "1.2", False]
+    told = " ".join(run.out.split())
+    assert "1.2 1.0 fails on what 1.2 and later versions save: ValueError: unknown format b, this is keeper 1.0" in told
+    assert set(run.results()) == {"1.0", "2.0"}, "what was tried for it is no cell of the grid"
+
+
+@pytest.mark.whole
+def test_wrong_numbers_have_their_release_and_both_values(user: User, index: Simulator) -> None:
+    for number in range(6):
+        text = KEEPER.format(version=f"1.{number}", writes="a", reads=["a"])
+        text = text.replace("float(weight)", f"float(weight) + 0.5 * {number >= 4}")
+        name, content = make_wheel("keeper", f"1.{number}", files={"keeper.py": text})
+        index.add_wheel(name, content, upload_time="2022-01-01T00:00:00Z")
+    user.env["TF_TESTER_PACKAGE"] = "keeper"
+    user.write("check_grid.py", RESAVING)
+    run = user.run("grid", "check_grid.py", "--versions", "1.0,1.5", "--why")
+    [border] = events(run, "border")
+    assert (border["side"], border["before"], border["after"]) == ("loaded", "1.3", "1.4")
+    [difference] = border["differences"]
+    assert (difference["name"], difference["expected"], difference["got"]) == ("weights", "0.25", "0.75")
+    assert border["fields"] == 2
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

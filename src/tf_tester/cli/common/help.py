@@ -18,7 +18,7 @@ _FIRST = (
 _GROUPS = {
     "Which versions": "--package --versions --last --pre --yanked --locked --platform --over",
     "What is saved and loaded": "--save --load --resave --product --largest-product --consumers --consumer-package "
-    "--fresh --route",
+    "--fresh --route --why",
     "Python and dependencies": "--python --install-python --resolve --grace --with --requirements --project --group "
     "--with-deps --allow-build --build-network",
     "How tests run": "--probe --jobs --memory --timeout --runner --env --pythonpath --cache --last-failed --exitfirst "

@@ -68,6 +68,7 @@ def _size(_context: click.Context, _parameter: click.Parameter, text: str) -> in
     metavar="FROM:TO",
     help="Find the way from one version to another, saving anew on the way where that is needed, and go it.",
 )
+@click.option("--why", is_flag=True, help="Find the release with which neighbours begin to differ.")
 @options(*SELECTING, *RESOLVING, *_RUNNING, *FETCHING, "color")
 @output_options
 @click.pass_context
@@ -84,6 +85,7 @@ def command(
     largest_product: int,
     fresh: bool,
     route: str | None,
+    why: bool,
     **_: Any,
 ) -> int:
     """Have each version save something, and load it under each other.
@@ -96,7 +98,7 @@ def command(
     Examples:
       tf-tester grid model_grid.py --package scikit-learn --versions minors --last 5
       tf-tester grid model_grid.py --versions 2.4.0,2.8.0 --consumers 2.12.0,2.15.1
-      tf-tester grid model_grid.py --versions minors --last 6 --route 2.12.0:2.16.1
+      tf-tester grid model_grid.py --versions minors --last 6 --why --route 2.12.0:2.16.1
       tf-tester grid --save 'python train.py {product}' --load 'python predict.py {product}' --versions minors
     """
     from tf_tester.flow.grid.request import GridRequest
@@ -110,6 +112,7 @@ def command(
         product=product,
         largest=largest_product,
         fresh=fresh,
+        why=why,
         route=_ends(route),
     )
     if file is not None and (save or load):

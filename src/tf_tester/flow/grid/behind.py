@@ -1,9 +1,10 @@
-"""What is asked of a grid besides the grid: the way to a version."""
+"""What is asked of a grid besides the grid: with which release its borders came, and the way to a version."""
 
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from tf_tester.core.grid.borders import borders
 from tf_tester.core.grid.routes import Resaving
 from tf_tester.core.outcome.exits import FAILED
 from tf_tester.errors import UsageError
@@ -11,6 +12,7 @@ from tf_tester.flow.grid.cells import GridCells, Produced
 from tf_tester.flow.grid.products import Products
 from tf_tester.flow.grid.request import GridRequest
 from tf_tester.flow.grid.route import RouteSearch
+from tf_tester.flow.grid.since import BorderSearch
 from tf_tester.flow.grid.single import GridCandidates, SingleFields
 from tf_tester.flow.prepare.select import Selected
 from tf_tester.model.events import FieldFinished
@@ -66,6 +68,12 @@ def _meant(text: str, role: str, selected: Selected) -> str:
 def look_behind(grid: FinishedGrid, ends: RouteEnds | None, tell: Tell) -> int:
     """Find what was asked for, telling it as it is found, and return 1 where there is no way, else 0."""
     single = SingleFields(grid.request, grid.cells, grid.products)
+    if grid.request.why:
+        savers, loaders = grid.candidates.savers, grid.candidates.loaders
+        cells = {name: one.planned.cell for name, one in (*savers.items(), *loaders.items())}
+        seen = borders(grid.fields, tuple(savers), tuple(loaders), cells)
+        for border in BorderSearch(grid.cells, single, grid.candidates, grid.produced).found(seen):
+            tell(border)
     if ends is None:
         return 0
     resavings = [one for produced in grid.produced.values() for one in produced.resavings]

@@ -31,6 +31,8 @@ class GridRequest(Struct, frozen=True):
     """Bytes of one product's files."""
     fresh: bool = False
     """Each product is loaded by a process of its own, whatever is known of forking."""
+    why: bool = False
+    """Whether to find out with which release its borders came."""
     route: tuple[str, str] | None = None
     """The versions between which to find a way."""
 
