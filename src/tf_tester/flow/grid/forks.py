@@ -222,6 +222,8 @@ def _what_lies_in(stage: Stage) -> dict[str, object]:
                 inside[:] = [one for one in inside if not one.endswith("-work")]  # the kernel's own, beside an overlay
             for name in (*inside, *files):
                 path = Path(folder, name)
+                if path == stage.notice.file:
+                    continue  # ours: that one of them has imported the package, which says nothing of the others
                 try:
                     status = path.lstat()
                 except OSError:
