@@ -13,6 +13,7 @@ from tf_tester.errors import TfTesterError
 SOURCE = Path(tf_tester.__file__).parent
 OF_ONE_PACKAGE = {"transfer/trouble.py": ["Trouble"], "execute/probe_child.py": ["Refused"]}
 OF_ONE_PACKAGE |= {"flow/grid/products.py": ["ProductRefused"], "harness/runners/notebook.py": ["NotANotebook"]}
+OF_ONE_PACKAGE |= {"export/gitlab.py": ["GitLabRefused"]}
 """The last one and `Refused` are of programs of their own."""
 
 

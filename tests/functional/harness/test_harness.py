@@ -38,7 +38,8 @@ def test_one_session_writes_every_kind_of_event(bench: Bench, python: str) -> No
         watched="", test_it="import watched, unittest\nclass T(unittest.TestCase):\n    def test_it(self): pass"
     )
     ran = bench.run(python, "unittest", "test_it.py", watch=["watched"])
-    bench.write(grid="from tf_tester_helper import *\n@producer('m')\ndef save(path): record('x', 1)")
+    saves = "from tf_tester_helper import *\n@producer('m')\ndef save(path): record('x', 1)\n"
+    bench.write(grid=f"{saves}@resaver('m')\ndef again(path, target): pass")
     variables = {"TF_TESTER_VALUES": str(bench.folder)}
     grid = bench.run(python, "product", "grid.py", role="producer", place=str(bench.folder), environment=variables)
     of_forks = {"forking", "unforked", "field-said", "field-ended"}  # in test_forks.py
