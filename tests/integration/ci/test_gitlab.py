@@ -34,6 +34,7 @@ def runner(tmp_path: Path, index: Simulator) -> Runner:
         "PATH": f"{programs(tmp_path)}{os.pathsep}{os.defpath}",
         "TF_TESTER_INDEX_URL": index.simple_url,
         "TF_TESTER_PACKAGE": "toy",
+        "CI_DEFAULT_BRANCH": "main",  # which GitLab sets for every job
     }
     return Runner(tmp_path / "runner", checkout, env)
 

@@ -122,7 +122,7 @@ def merge_request_of(environ: Mapping[str, str]) -> tuple[str, int] | None:
     project = environ.get("CI_MERGE_REQUEST_PROJECT_ID") or environ.get("CI_PROJECT_ID", "")
     if not number:
         project, _, number = environ.get("CI_OPEN_MERGE_REQUESTS", "").partition(",")[0].rpartition("!")
-    return (project, int(number)) if project and number.isascii() and number.isdigit() else None
+    return (project, int(number)) if project and number.isascii() and number.isdigit() and len(number) < 20 else None
 
 
 def _project(project: str, environ: Mapping[str, str]) -> "GitLabProject":

@@ -21,8 +21,9 @@ class _Size(click.ParamType):  # type: ignore[type-arg]
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         text = str(value).strip().lower()
         number = text.rstrip("abcdefghijklmnopqrstuvwxyz ")
-        if not number.isascii() or not number.isdigit() or text[len(number) :].strip() not in _UNITS:
-            self.fail(f"{value} is no size: say 65000, 64kB or 1MiB.", param, ctx)
+        is_number = number.isascii() and number.isdigit() and len(number) < 20  # of more Python reads no number
+        if not is_number or text[len(number) :].strip() not in _UNITS:
+            self.fail(f"{str(value)[:80]} is no size: say 65000, 64kB or 1MiB.", param, ctx)
         return int(number) * _UNITS[text[len(number) :].strip()]
 
 
