@@ -2,6 +2,8 @@
 
 import os
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,14 @@ import pytest
 from tf_tester.flow.run.cell_world import ScratchFolders
 from tf_tester.flow.taken.collecting import WrittenFolder, collect
 from tf_tester.flow.taken.reading import is_folder
+
+
+@pytest.fixture
+def deep() -> Iterator[Path]:
+    """A place outside of pytest's, whose cleaning gives up over deep folders that an interrupted test has left."""
+    place = tempfile.mkdtemp()
+    yield Path(place)
+    subprocess.run(["rm", "-rf", place], check=True)  # Python's own gives up at a thousand folders
 
 
 def test_what_cannot_be_copied_is_left_out_and_told(tmp_path: Path) -> None:
@@ -24,8 +34,8 @@ def test_what_cannot_be_copied_is_left_out_and_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="it needs `rm`")
-def test_what_lies_too_deep_or_has_too_long_a_name_there_is_left_out(tmp_path: Path) -> None:
-    work = tmp_path / "work"
+def test_what_lies_too_deep_or_has_too_long_a_name_there_is_left_out(deep: Path) -> None:
+    work = deep / "work"
     work.mkdir()
     here = os.getcwd()  # noqa: PTH109
     try:
@@ -38,15 +48,14 @@ def test_what_lies_too_deep_or_has_too_long_a_name_there_is_left_out(tmp_path: P
         os.chdir(here)
     (work / ("n" * 251 + ".xml")).touch()
     (work / "z.xml").touch()
-    evidence = tmp_path / "evidence" / "/".join(["e" * 200] * 19)
+    evidence = deep / "evidence" / "/".join(["e" * 200] * 19)
     told = collect(["*.xml"], [WrittenFolder(work, "")], evidence)
     assert told[0].startswith("1 file (0 B) collected into"), told
-    subprocess.run(["rm", "-rf", str(work)], check=True)  # Python's own gives up at a thousand folders
 
 
 @pytest.mark.skipif(os.name != "posix", reason="it needs `rm`")
-def test_folders_that_python_does_not_go_down_are_left_out(tmp_path: Path) -> None:
-    work = tmp_path / "work"
+def test_folders_that_python_does_not_go_down_are_left_out(deep: Path) -> None:
+    work = deep / "work"
     here = os.getcwd()  # noqa: PTH109
     work.mkdir()
     try:
@@ -58,9 +67,8 @@ def test_folders_that_python_does_not_go_down_are_left_out(tmp_path: Path) -> No
     finally:
         os.chdir(here)
     (work / "y.xml").touch()
-    told = collect(["*.xml"], [WrittenFolder(work, "")], tmp_path / "evidence")
+    told = collect(["*.xml"], [WrittenFolder(work, "")], deep / "evidence")
     assert told[0].startswith(("1 file (0 B)", "2 files (0 B)")), told
-    subprocess.run(["rm", "-rf", str(work), str(tmp_path / "evidence")], check=True)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links need no right here")

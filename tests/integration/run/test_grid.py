@@ -3,6 +3,7 @@
 import json
 import secrets
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,15 +48,20 @@ def load(path, producer):
 """
 
 
-@pytest.fixture
-def keeper(user: User, index: Simulator) -> User:
-    """A user of keeper, whose version 2.0 saves in a format that the earlier ones can't load."""
-    for version, (writes, reads) in VERSIONS.items():
+def with_keeper(user: User, index: Simulator, versions: Mapping[str, tuple[str, list[str]]]) -> User:
+    """Return the user with an index of keeper. `versions`: the format that each writes, and those that it reads."""
+    for version, (writes, reads) in versions.items():
         files = {"keeper.py": KEEPER.format(version=version, writes=writes, reads=reads)}
         name, content = make_wheel("keeper", version, files=files)
         index.add_wheel(name, content, upload_time="2022-01-01T00:00:00Z")
     user.env["TF_TESTER_PACKAGE"] = "keeper"
     return user
+
+
+@pytest.fixture
+def keeper(user: User, index: Simulator) -> User:
+    """A user of keeper, whose version 2.0 saves in a format that the earlier ones can't load."""
+    return with_keeper(user, index, VERSIONS)
 
 
 def version_of(cell: str) -> str:
@@ -565,12 +571,7 @@ def over(way: dict[str, Any]) -> list[str]:
 @pytest.fixture
 def formats(user: User, index: Simulator) -> User:
     """A user of keeper, of which each version reads what the one before has written, and not always more."""
-    for version, (writes, reads) in FORMATS.items():
-        files = {"keeper.py": KEEPER.format(version=version, writes=writes, reads=reads)}
-        name, content = make_wheel("keeper", version, files=files)
-        index.add_wheel(name, content, upload_time="2022-01-01T00:00:00Z")
-    user.env["TF_TESTER_PACKAGE"] = "keeper"
-    return user
+    return with_keeper(user, index, FORMATS)
 
 
 def test_the_way_to_a_version_is_gone_saving_anew_in_between(formats: User) -> None:
